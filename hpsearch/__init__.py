@@ -1,0 +1,25 @@
+"""Hyperparameter search and model selection for Keras models.
+
+Every name here is cheap to import: no deep-learning framework is loaded before a model is built.
+"""
+
+from hpsearch.evaluators import Holdout, KFold
+from hpsearch.parameters import Choice, Float, Int
+from hpsearch.searchers import Grid, Random
+from hpsearch.space import Space
+from hpsearch.study import Study
+from hpsearch.task import Data, Task
+
+__all__ = [
+    "Choice",
+    "Data",
+    "Float",
+    "Grid",
+    "Holdout",
+    "Int",
+    "KFold",
+    "Random",
+    "Space",
+    "Study",
+    "Task",
+]

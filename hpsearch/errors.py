@@ -1,0 +1,29 @@
+"""What can go wrong by the user's hand: one line that gives the rule, the value and the way out."""
+
+
+class HpsearchError(Exception):
+    """A mistake the user can mend. The command line prints it as one line and exits with 2."""
+
+
+class SpaceError(HpsearchError, ValueError):
+    """A space is ill-formed, or a point does not lie in it."""
+
+
+class DataError(HpsearchError, ValueError):
+    """Data cannot be found, read, split or trained on."""
+
+
+class StudyError(HpsearchError, ValueError):
+    """A study file cannot be read, or does not define what a study needs."""
+
+
+class BuildError(HpsearchError, ValueError):
+    """`build` does not give a compiled model that fits the task."""
+
+
+class StoreError(HpsearchError):
+    """A store cannot be opened or written, or holds something else than expected."""
+
+
+class CheckpointError(HpsearchError):
+    """A checkpoint does not fit the model that is to be continued from it."""

@@ -1,0 +1,125 @@
+"""What every evaluator has: its splits, and how curves become one score."""
+
+import statistics
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpsearch.errors import HpsearchError
+from hpsearch.options import describe
+from hpsearch.seeds import canonical, derive
+from hpsearch.space import Params
+from hpsearch.task import Data, Metric, Task
+from hpsearch.training.base import Build, Fit, Split, check_names
+from hpsearch.trial import Curve, Score
+
+
+class TrainingFailed(HpsearchError):
+    """A fit of `evaluate` diverged."""
+
+
+class Evaluator(ABC):
+    """Frozen options that turn a point into a score. Subclasses say how rows are split."""
+
+    @abstractmethod
+    def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        """The splits; they depend on the data, these options and seed only.
+
+        Raises DataError where the data does not allow them.
+        """
+
+    @abstractmethod
+    def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
+        """The standard error of the mean of the folds' values, if they tell it."""
+
+    @property
+    @abstractmethod
+    def fits(self) -> int:
+        """How many models one trial trains."""
+
+    @property
+    def label(self) -> str:
+        """What must be equal for two trials' values to be compared."""
+        return describe(self)
+
+    def score(self, curves: Sequence[Curve], metric: Metric) -> Score:
+        """The best epoch of the mean curve over folds.
+
+        The mean of each fold's own best epoch would be optimistic: no single number of epochs
+        reaches it. Where patience stopped folds at different epochs, the mean goes as far as the
+        shortest. Raises ValueError where a curve is empty.
+        """
+        mean = mean_curve([curve.validation for curve in curves])
+        best = metric.best(mean)
+        at_best = [curve.validation[best] for curve in curves]
+        error = self.standard_error(at_best, metric, curves[0].rows)
+        return Score(value=mean[best], se=error, best_epoch=best + 1, folds=tuple(curves))
+
+    def plan_fits(
+        self,
+        splits: Sequence[Split],
+        build: Build,
+        params: Params,
+        *,
+        epochs: int,
+        seed: int,
+        patience: int | None = None,
+        start_epoch: int = 0,
+        resume: Path | None = None,
+        save: Path | None = None,
+    ) -> list[Fit]:
+        """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial."""
+        return [
+            Fit(
+                build=build,
+                params=params,
+                split=split,
+                seed=derive(seed, "fit", canonical(params), fold),
+                epochs=epochs,
+                start_epoch=start_epoch,
+                patience=patience,
+                checkpoint_in=resume / f"fold-{fold}.npz" if resume else None,
+                checkpoint_out=save / f"fold-{fold}.npz" if save else None,
+            )
+            for fold, split in enumerate(splits)
+        ]
+
+    def evaluate(
+        self,
+        build: Build,
+        params: Params,
+        task: Task,
+        *,
+        epochs: int,
+        seed: int = 0,
+        patience: int | None = None,
+    ) -> Score:
+        """Score one point, without a study or a store: the notebook's one call.
+
+        Raises TrainingFailed where a fit diverges, and whatever `build` raises.
+        """
+        from hpsearch.training import backend
+
+        if epochs < 1:
+            raise ValueError(f"evaluate needs epochs >= 1, got epochs={epochs}")
+        check_names(build, params)
+        backend.choose()
+        from hpsearch.training.fit import FitTrainer
+
+        data = task.load()
+        splits = self.splits(task, data, seed=derive(seed, "splits"))
+        fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
+        curves = [curve for _, curve in FitTrainer(task).train(fits, data)]
+        for fold, curve in enumerate(curves):
+            if curve.failure is not None:
+                raise TrainingFailed(f"fold {fold}: {curve.failure.message}")
+        return self.score(curves, task.objective)
+
+
+def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """The mean over folds, epoch by epoch, as far as the shortest reaches.
+
+    >>> mean_curve([[1.0, 2.0, 9.0], [3.0, 4.0]])
+    [2.0, 3.0]
+    """
+    return [statistics.fmean(values) for values in zip(*curves, strict=False)]

@@ -1,0 +1,63 @@
+"""One split into training and validation rows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hpsearch.errors import DataError
+from hpsearch.evaluators.base import Evaluator
+from hpsearch.evaluators.splits import holdout
+from hpsearch.options import at_least_one
+from hpsearch.task import Data, Metric, Task
+from hpsearch.training.base import Split
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout(Evaluator):
+    """Validate on a share of the rows, or on a number of them.
+
+    fraction: share in (0, 1); rows: a number instead; a fifth where neither is given.
+    shuffle: False takes the last rows as they stand, which many published splits do.
+    stratify: keep the classes' shares alike; None does so for a shuffled classification.
+    """
+
+    fraction: float | None = None
+    rows: int | None = None
+    stratify: bool | None = None
+    shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.fraction is not None and self.rows is not None:
+            raise ValueError(
+                f"Holdout takes fraction or rows, not both; got fraction={self.fraction} and "
+                f"rows={self.rows}"
+            )
+        if self.fraction is not None and not 0 < self.fraction < 1:
+            raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={self.fraction}")
+        at_least_one(self, rows=self.rows)
+        if self.stratify and not self.shuffle:
+            raise ValueError("stratify=True has no effect with shuffle=False; drop one of the two")
+
+    @property
+    def fits(self) -> int:
+        return 1
+
+    def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        rows = self.rows
+        if rows is None:
+            rows = round(data.rows * (0.2 if self.fraction is None else self.fraction))
+        if not 0 < rows < data.rows:
+            raise DataError(
+                f"{self.label} leaves {max(data.rows - rows, 0)} of {data.rows} rows to train on "
+                f"and {rows} to validate on; both need at least one"
+            )
+        classes = task.classes(data) if self.shuffle and self.stratify is not False else None
+        if self.stratify and classes is None:
+            raise DataError(f"stratify=True needs a classification, and task {task.name} is none")
+        return [holdout(data.rows, rows, classes=classes, shuffle=self.shuffle, seed=seed)]
+
+    def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
+        """Binomial for an accuracy; other metrics of a single split do not tell theirs."""
+        if not metric.name.endswith("accuracy"):
+            return None
+        return math.sqrt(values[0] * (1 - values[0]) / rows)

@@ -1,0 +1,59 @@
+"""k-fold cross-validation."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hpsearch.errors import DataError
+from hpsearch.evaluators.base import Evaluator
+from hpsearch.evaluators.splits import kfold
+from hpsearch.options import at_least_one
+from hpsearch.task import Data, Metric, Task
+from hpsearch.training.base import Split
+
+
+@dataclass(frozen=True, slots=True)
+class KFold(Evaluator):
+    """Train once a fold on the other folds' rows, and validate on the fold.
+
+    stratify: keep the classes' shares alike; None does so for classifications.
+    groups: never part the rows of one of `Data.groups`.
+    repeats: do it all again with other folds, and average over all.
+    """
+
+    folds: int = 5
+    stratify: bool | None = None
+    groups: bool = False
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        at_least_one(self, folds=self.folds, repeats=self.repeats)
+        if self.folds < 2:
+            raise ValueError(f"KFold needs folds >= 2, got folds={self.folds}; or use Holdout")
+
+    @property
+    def fits(self) -> int:
+        return self.folds * self.repeats
+
+    def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        if self.groups and data.groups is None:
+            raise DataError(f"groups=True needs Data(groups=...), and task {task.name} has none")
+        classes = task.classes(data) if self.stratify is not False else None
+        if self.stratify and classes is None:
+            raise DataError(f"stratify=True needs a classification, and task {task.name} is none")
+        groups = data.groups if self.groups else None
+        return [
+            split
+            for repeat in range(self.repeats)
+            for split in kfold(
+                data.rows, self.folds, classes=classes, groups=groups, seed=seed + repeat
+            )
+        ]
+
+    def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
+        """The folds' deviation over the root of their number.
+
+        Repeats steady the mean but bring no new rows: they do not count as more folds.
+        """
+        return statistics.stdev(values) / math.sqrt(self.folds)

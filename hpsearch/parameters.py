@@ -1,0 +1,227 @@
+"""The ranges a space is made of: Float, Int and Choice."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from hpsearch.errors import SpaceError
+from hpsearch.options import describe
+
+Value = float | int | str | bool
+When = Mapping[str, Any] | None
+
+
+class Parameter(Protocol):
+    """What every range can do; a unit value u lies in [0, 1]."""
+
+    @property
+    def when(self) -> When: ...
+    def decode(self, u: float) -> Value:
+        """The value at u; the values of a discrete range own intervals of equal length."""
+
+    def encode(self, value: Any) -> float:
+        """The u of a value: the inverse of `decode` (the middle of its interval if discrete)."""
+
+    def contains(self, value: Any) -> bool: ...
+    def grid(self, points: int | None) -> list[Value]:
+        """At most `points` values spread over the range, or all of a discrete range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real number in [low, high]; uniform, or uniform in its logarithm, or in whole steps.
+
+    `when={"optimizer": "sgd"}` makes it exist only where `optimizer` is `"sgd"`; a tuple or range
+    names several values.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    when: When = None
+
+    def __post_init__(self) -> None:
+        _check_range(self)
+        if self.step is not None and self.low + self.step * (self._steps - 1) < self.high * (
+            1 - 1e-9
+        ):
+            last = self._at(self._steps - 1)
+            raise SpaceError(
+                f"{describe(self)}: high is no whole number of steps above low; use high={last}"
+            )
+
+    @property
+    def _steps(self) -> int:
+        assert self.step is not None
+        return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+
+    def _at(self, index: int) -> float:
+        # Decimal, because 0.1 + 2 * 0.1 should read 0.3 in every table.
+        return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
+
+    def decode(self, u: float) -> float:
+        if self.step is not None:
+            return self._at(_index(u, self._steps))
+        if self.log:
+            a, b = math.log(self.low), math.log(self.high)
+            return _clip(math.exp(a + u * (b - a)), self.low, self.high)
+        return _clip(self.low + u * (self.high - self.low), self.low, self.high)
+
+    def encode(self, value: Any) -> float:
+        if self.step is not None:
+            return float(round((value - self.low) / self.step) + 0.5) / self._steps
+        if self.low == self.high:
+            return 0.5
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return float(value - self.low) / (self.high - self.low)
+
+    def contains(self, value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        return self.step is None or math.isclose(self.decode(self.encode(value)), value)
+
+    def grid(self, points: int | None) -> list[Value]:
+        if self.step is not None:
+            return _spread([self._at(i) for i in range(self._steps)], points)
+        if self.low == self.high:
+            return [float(self.low)]
+        if points is None:
+            raise SpaceError(
+                f"a grid over {describe(self)} needs a number of points: Grid(points=5), or a step"
+            )
+        return [self.decode(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole number in [low, high]; uniform, or uniform in its logarithm, or in whole steps."""
+
+    low: int
+    high: int
+    log: bool = False
+    step: int | None = None
+    when: When = None
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | None):
+                raise SpaceError(f"{describe(self)}: {name} must be a whole number, got {value!r}")
+        _check_range(self)
+        if (self.high - self.low) % (self.step or 1):
+            raise SpaceError(
+                f"{describe(self)}: high is no whole number of steps above low; "
+                f"use high={self.decode(1.0)}"
+            )
+
+    @property
+    def _values(self) -> range:
+        return range(self.low, self.high + 1, self.step or 1)
+
+    def decode(self, u: float) -> int:
+        if not self.log:
+            return self._values[_index(u, len(self._values))]
+        # Half a unit beyond each end, so that the end values get their share.
+        a, b = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        return int(_clip(round(math.exp(a + u * (b - a))), self.low, self.high))
+
+    def encode(self, value: Any) -> float:
+        if not self.log:
+            return (self._values.index(value) + 0.5) / len(self._values)
+        a, b = math.log(self.low - 0.5), math.log(self.high + 0.5)
+        return (math.log(value) - a) / (b - a)
+
+    def contains(self, value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value in self._values
+
+    def grid(self, points: int | None) -> list[Value]:
+        if points is None or not self.log:
+            return _spread(self._values, points)
+        ends = Float(self.low, self.high, log=True).grid(points)
+        return list(dict.fromkeys(round(float(value)) for value in ends))
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Choice:
+    """One of some options: strings, numbers or booleans, without an order."""
+
+    options: tuple[Value, ...]
+    when: When = None
+
+    def __init__(self, *options: Value, when: When = None) -> None:
+        object.__setattr__(self, "options", tuple(options))
+        object.__setattr__(self, "when", when)
+        if not options:
+            raise SpaceError("a Choice needs at least one option: Choice('adam', 'sgd')")
+        for option in options:
+            if not isinstance(option, float | int | str | bool) or option != option:
+                raise SpaceError(
+                    f"Choice takes strings, numbers and booleans, got {option!r}; name it by a "
+                    "string and look it up in build"
+                )
+        if len({typed(option) for option in options}) < len(options):
+            raise SpaceError(f"Choice{options}: an option occurs twice")
+
+    def decode(self, u: float) -> Value:
+        return self.options[_index(u, len(self.options))]
+
+    def encode(self, value: Any) -> float:
+        index = [typed(option) for option in self.options].index(typed(value))
+        return (index + 0.5) / len(self.options)
+
+    def contains(self, value: Any) -> bool:
+        return typed(value) in {typed(option) for option in self.options}
+
+    def grid(self, points: int | None) -> list[Value]:
+        return list(self.options)
+
+
+def _check_range(parameter: Float | Int) -> None:
+    text, low, high, step = describe(parameter), parameter.low, parameter.high, parameter.step
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in (low, high)):
+        raise SpaceError(f"{text}: low and high must be finite numbers")
+    if low > high:
+        raise SpaceError(f"{text}: low must not be above high; swap them")
+    if parameter.log and low <= 0:
+        raise SpaceError(f"{text}: a log range needs low > 0; raise low, or drop log=True")
+    if step is not None and (not math.isfinite(step) or step <= 0):
+        raise SpaceError(f"{text}: step must be above 0; drop it for a continuous range")
+    if step is not None and parameter.log:
+        raise SpaceError(f"{text}: log and step do not go together; drop one, or use Choice")
+
+
+def _index(u: float, count: int) -> int:
+    return min(int(u * count), count - 1)
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return float(min(max(value, low), high))
+
+
+def _spread(values: Sequence[Any], points: int | None) -> list[Value]:
+    if points is None or points >= len(values):
+        return list(values)
+    if points == 1:
+        return [values[len(values) // 2]]
+    return [values[round(i * (len(values) - 1) / (points - 1))] for i in range(points)]
+
+
+def typed(value: Any) -> tuple[str, Any]:
+    """A key that tells True, 1 and 1.0 apart, which Python calls equal."""
+    return type(value).__name__, value
+
+
+def text_of(parameter: Float | Int | Choice) -> str:
+    """A range as people write it: `Float(0.1, 0.5)`."""
+    if isinstance(parameter, Choice):
+        when = f", when={parameter.when!r}" if parameter.when else ""
+        return f"Choice({', '.join(repr(o) for o in parameter.options)}{when})"
+    kind = type(parameter).__name__
+    rest = describe(parameter, without=("low", "high")).removeprefix(f"{kind}(")
+    return f"{kind}({parameter.low}, {parameter.high}{', ' if rest != ')' else ''}{rest}"

@@ -1,0 +1,222 @@
+"""Search spaces: named ranges that know sampling, checking, conditions, grids and the unit cube."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hpsearch.errors import SpaceError
+from hpsearch.options import did_you_mean
+from hpsearch.parameters import Choice, Float, Int, Value, text_of, typed
+from hpsearch.seeds import canonical
+
+Params = Mapping[str, Value]
+
+
+class Space(Mapping[str, "Float | Int | Choice"]):
+    """Named parameters, some of which exist only under a condition on another.
+
+    >>> space = Space(optimizer=Choice("adam", "sgd"),
+    ...               momentum=Float(0.0, 0.9, when={"optimizer": "sgd"}))
+    >>> space.from_unit([0.0, 0.5])
+    {'optimizer': 'adam'}
+    >>> space.from_unit([1.0, 0.5])
+    {'optimizer': 'sgd', 'momentum': 0.45}
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Float | Int | Choice] | None = None,
+        /,
+        **more: Float | Int | Choice,
+    ) -> None:
+        self._parameters = {**(parameters or {}), **more}
+        for name, parameter in self._parameters.items():
+            if not isinstance(parameter, Float | Int | Choice):
+                raise SpaceError(
+                    f"{name}: a space holds Float, Int and Choice, got {parameter!r}; "
+                    f"a constant is Choice({parameter!r})"
+                )
+        self._when = {name: self._conditions(name) for name in self._parameters}
+        self._order = self._parents_first()
+
+    def __getitem__(self, name: str) -> Float | Int | Choice:
+        return self._parameters[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __repr__(self) -> str:
+        return f"Space({', '.join(f'{n}={text_of(p)}' for n, p in self.items())})"
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """A random point. Always draws one number a parameter, whatever the conditions."""
+        return self.from_unit(rng.random(len(self)))
+
+    def from_unit(self, u: "Sequence[float] | np.ndarray[Any, Any]") -> dict[str, Value]:
+        """The point at u, of shape (len(space),) in [0, 1], in the order of the space's names."""
+        values = np.asarray(u, dtype=float)
+        if values.shape != (len(self),) or not np.all((values >= 0) & (values <= 1)):
+            raise SpaceError(f"a unit point here is {len(self)} numbers in [0, 1], got {u!r}")
+        at = dict(zip(self, values.tolist(), strict=True))
+        point: dict[str, Value] = {}
+        for name in self._order:
+            if self.active(name, point):
+                point[name] = self[name].decode(at[name])
+        return {name: point[name] for name in self if name in point}
+
+    def to_unit(self, params: Params) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """The unit point of params, shape (len(space),); 0.5 where a parameter does not exist."""
+        self.check(params)
+        return np.array(
+            [self[name].encode(params[name]) if name in params else 0.5 for name in self]
+        )
+
+    def active(self, name: str, params: Params) -> bool:
+        """Whether a parameter exists, given the values of those it depends on."""
+        return all(
+            parent in params and typed(params[parent]) in {typed(v) for v in allowed}
+            for parent, allowed in self._when[name].items()
+        )
+
+    def check(self, params: Params) -> None:
+        """Refuse a point that is not of this space; SpaceError names the culprit and its range."""
+        for name in params:
+            if name not in self:
+                raise SpaceError(
+                    f"unknown parameter {name!r}{did_you_mean(name, self)}; "
+                    f"the space has {', '.join(self) or 'none'}"
+                )
+        for name, parameter in self.items():
+            if not self.active(name, params):
+                if name in params:
+                    raise SpaceError(
+                        f"{name}={params[name]!r} has no effect: it exists only when "
+                        f"{self._conditiontext_of(name)}; leave it out"
+                    )
+            elif name not in params:
+                raise SpaceError(f"{name} is missing; it is {text_of(parameter)}")
+            elif not parameter.contains(params[name]):
+                raise SpaceError(f"{name}={params[name]!r} is not in {text_of(parameter)}")
+
+    def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
+        """Every combination of the parameters' grid values; only what exists is varied."""
+        yield from self._grid({}, list(self._order), points)
+
+    def probes(self) -> list[dict[str, Value]]:
+        """A few points in which every parameter exists once and every option occurs once."""
+        wanted: set[tuple[str, Any]] = {(name, None) for name in self}
+        for name, parameter in self.items():
+            if isinstance(parameter, Choice):
+                wanted |= {(name, typed(option)) for option in parameter.options}
+        rng, points = np.random.default_rng(0), [self.from_unit([0.5] * len(self))]
+        for _ in range(200):
+            for name, value in points[-1].items():
+                wanted -= {(name, typed(value)), (name, None)}
+            if not wanted:
+                break
+            found = self.sample(rng)
+            if any((n, typed(v)) in wanted or (n, None) in wanted for n, v in found.items()):
+                points.append(found)
+        return points
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        """The space as plain JSON; two spaces are the same if and only if this is."""
+        return {
+            name: {
+                "type": type(parameter).__name__.lower(),
+                **(
+                    {"options": list(parameter.options)}
+                    if isinstance(parameter, Choice)
+                    else {k: getattr(parameter, k) for k in ("low", "high", "log", "step")}
+                ),
+                "when": {k: list(v) for k, v in self._when[name].items()} or None,
+            }
+            for name, parameter in self.items()
+        }
+
+    @classmethod
+    def from_json(cls, text: Mapping[str, Mapping[str, Any]]) -> "Space":
+        """The inverse of `to_json`."""
+        parameters: dict[str, Float | Int | Choice] = {}
+        for name, fields in text.items():
+            values = dict(fields)
+            kind, when = values.pop("type"), values.pop("when")
+            if kind == "choice":
+                parameters[name] = Choice(*values["options"], when=when)
+            else:
+                numeric: type[Float] | type[Int] = Float if kind == "float" else Int
+                parameters[name] = numeric(**values, when=when)
+        return cls(parameters)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that differ where `to_json` differs."""
+        return hashlib.sha256(canonical(self.to_json()).encode()).hexdigest()[:16]
+
+    def changes_since(self, older: "Space") -> list[str]:
+        """What differs from an older space, one line a parameter."""
+        new, old = self.to_json(), older.to_json()
+        lines = [f"{n} is gone" for n in old if n not in new]
+        lines += [f"{n} is new" for n in new if n not in old]
+        return lines + [
+            f"{n} was {text_of(older[n])}, now {text_of(self[n])}"
+            for n in new
+            if n in old and canonical(new[n]) != canonical(old[n])
+        ]
+
+    def _conditions(self, name: str) -> dict[str, tuple[Value, ...]]:
+        found: dict[str, tuple[Value, ...]] = {}
+        for parent, allowed in (self[name].when or {}).items():
+            if parent not in self or parent == name:
+                raise SpaceError(
+                    f"{name} depends on {parent!r}, which is no other parameter of the space"
+                    f"{did_you_mean(parent, self)}"
+                )
+            single = isinstance(allowed, str) or not isinstance(
+                allowed, tuple | list | set | frozenset | range
+            )
+            values = (allowed,) if single else tuple(allowed)
+            if isinstance(self[parent], Float):
+                raise SpaceError(f"{name} depends on {parent}, a Float; make {parent} a Choice")
+            strange = [value for value in values if not self[parent].contains(value)]
+            if strange or not values:
+                raise SpaceError(
+                    f"{name} exists when {parent} is {allowed!r}, but {parent} is "
+                    f"{text_of(self[parent])}; drop what cannot occur"
+                )
+            found[parent] = values
+        return found
+
+    def _parents_first(self) -> list[str]:
+        order: list[str] = []
+        while len(order) < len(self):
+            ready = [n for n in self if n not in order and all(p in order for p in self._when[n])]
+            if not ready:
+                circle = ", ".join(n for n in self if n not in order)
+                raise SpaceError(f"the conditions of {circle} go in a circle; break it")
+            order.extend(ready)
+        return order
+
+    def _grid(
+        self, point: dict[str, Value], names: list[str], points: int | None
+    ) -> Iterator[dict[str, Value]]:
+        if not names:
+            yield {name: point[name] for name in self if name in point}
+            return
+        name, rest = names[0], names[1:]
+        if not self.active(name, point):
+            yield from self._grid(point, rest, points)
+            return
+        for value in self[name].grid(points):
+            yield from self._grid({**point, name: value}, rest, points)
+
+    def _conditiontext_of(self, name: str) -> str:
+        return " and ".join(
+            f"{parent} is {' or '.join(repr(v) for v in allowed)}"
+            for parent, allowed in self._when[name].items()
+        )

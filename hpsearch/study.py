@@ -1,0 +1,49 @@
+"""What a study file defines."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpsearch.errors import StudyError
+from hpsearch.evaluators import Evaluator, Holdout
+from hpsearch.options import at_least_one
+from hpsearch.searchers import Searcher
+from hpsearch.space import Space
+from hpsearch.task import Task
+from hpsearch.training import Build
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """Which task, space, model, searcher and evaluator; the command line says where it runs.
+
+    build: `build(spec, **params)` returns a compiled Keras model; spec is a
+        `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
+    seed: everything random derives from it: points, splits, weights, the order of rows.
+    patience: epochs without a better validation metric after which a fit stops; None: never.
+    name: the stem of the study's file, unless given.
+    """
+
+    task: Task
+    space: Space
+    build: Build
+    searcher: Searcher
+    evaluator: Evaluator = field(default_factory=Holdout)
+    seed: int = 0
+    patience: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        kinds: dict[str, Any] = {
+            "task": Task,
+            "space": Space,
+            "searcher": Searcher,
+            "evaluator": Evaluator,
+            "seed": int,
+        }
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, type):
+                raise StudyError(f"Study needs {name}= a {kind.__name__}, got {value!r}")
+        if not callable(self.build):
+            raise StudyError(f"Study needs build= a function, got {self.build!r}")
+        at_least_one(self, patience=self.patience)

@@ -1,0 +1,228 @@
+"""What is learned: the data, the loss, the metric and its direction, and how rows are prepared."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from hpsearch.errors import DataError
+from hpsearch.options import did_you_mean
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Inputs = Array | Mapping[str, Array]
+Direction = Literal["min", "max"]
+
+_HIGHER_IS_BETTER = (
+    "accuracy",
+    "auc",
+    "binary_accuracy",
+    "categorical_accuracy",
+    "precision",
+    "r2_score",
+    "recall",
+    "roc_auc",
+    "sparse_categorical_accuracy",
+)
+_LOWER_IS_BETTER = (
+    "loss",
+    "mae",
+    "mape",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mse",
+    "msle",
+    "rmse",
+    "root_mean_squared_error",
+)
+_CLASSIFICATION = {
+    "sparse_categorical_crossentropy",
+    "categorical_crossentropy",
+    "binary_crossentropy",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric's name and direction: the one place that knows what is better, and what NaN is."""
+
+    name: str
+    direction: Direction
+
+    def loss(self, value: float | None) -> float | None:
+        """The value turned so that lower is better; None where it is not finite."""
+        if value is None or not math.isfinite(value):
+            return None
+        return -value if self.direction == "max" else value
+
+    def best(self, values: Sequence[float]) -> int:
+        """The index of the first best finite value; ValueError where there is none.
+
+        >>> Metric("accuracy", "max").best([0.5, float("nan"), 0.9, 0.9])
+        2
+        """
+        losses = [self.loss(value) for value in values]
+        finite = [(loss, index) for index, loss in enumerate(losses) if loss is not None]
+        if not finite:
+            raise ValueError("no finite value to choose the best from")
+        return min(finite)[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The rows to search on, and the test rows that no search reads.
+
+    x: array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
+    y: array of shape (rows,) or (rows, outputs).
+    groups: shape (rows,); rows of one group are never split apart by `KFold(groups=True)`.
+    Raises DataError where lengths differ or an array holds Python objects.
+    """
+
+    x: Inputs
+    y: Array
+    x_test: Inputs | None = None
+    y_test: Array | None = None
+    groups: Array | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "x_test", "y_test", "groups"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _arrays(name, value))
+        _same_rows({"x": self.x, "y": self.y, "groups": self.groups})
+        _same_rows({"x_test": self.x_test, "y_test": self.y_test})
+        if self.rows == 0:
+            raise DataError("the data has no rows")
+
+    @property
+    def rows(self) -> int:
+        return len(self.y)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of the searched rows' names, types, shapes and bytes.
+
+        The test rows are left out: a search neither reads nor depends on them.
+        """
+        digest = hashlib.sha256()
+        parts = {"y": self.y, "groups": self.groups, **named(self.x)}
+        for name, array in sorted((n, a) for n, a in parts.items() if a is not None):
+            digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is learned.
+
+    name: how rankings call it.
+    data: the Data, or a function without arguments that loads it when it is first needed.
+    loss: a Keras loss by name or object.
+    metric: what trials are ranked by: accuracy, mae, mse, rmse, roc_auc, loss, or the name of any
+        other Keras metric together with its `direction`, "min" or "max".
+    preprocess: a scikit-learn transformer (or a dict of them, one an input), fitted on the
+        training rows of each split alone.
+    outputs: units of the model's last layer; found from y where it is not given.
+    """
+
+    name: str
+    data: Data | Callable[[], Data]
+    loss: Any
+    metric: str = "loss"
+    direction: Direction | None = None
+    preprocess: Any = None
+    outputs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.direction not in (None, "min", "max"):
+            raise DataError(f"direction is 'min' or 'max', got {self.direction!r}")
+        known = _HIGHER_IS_BETTER + _LOWER_IS_BETTER
+        if self.direction is None and self.metric not in known:
+            raise DataError(
+                f"unknown metric {self.metric!r}{did_you_mean(self.metric, known)}; for any other "
+                "Keras metric say which way is better: Task(..., direction='min' or 'max')"
+            )
+
+    def load(self) -> Data:
+        data = self.data if isinstance(self.data, Data) else self.data()
+        if not isinstance(data, Data):
+            raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
+        return data
+
+    @property
+    def objective(self) -> Metric:
+        natural: Direction = "max" if self.metric in _HIGHER_IS_BETTER else "min"
+        return Metric(self.metric, self.direction or natural)
+
+    @property
+    def measure(self) -> str:
+        """The metric as rankings compare it; a bare loss only compares with the same loss."""
+        return f"loss ({loss_name(self.loss)})" if self.metric == "loss" else self.metric
+
+    def classes(self, data: Data) -> Array | None:
+        """The class of each row, shape (rows,), or None where the task is no classification."""
+        if loss_name(self.loss) not in _CLASSIFICATION:
+            return None
+        y = data.y
+        if y.ndim == 2 and y.shape[1] > 1:
+            return np.asarray(y.argmax(axis=1))
+        return y.reshape(-1)
+
+    def output_units(self, y: Array) -> int:
+        """Units of the last layer that suit y and the loss."""
+        if self.outputs is not None:
+            return self.outputs
+        if loss_name(self.loss) == "sparse_categorical_crossentropy":
+            return int(y.max()) + 1
+        return int(y.shape[1]) if y.ndim > 1 else 1
+
+    @property
+    def activation(self) -> str:
+        """The activation of the last layer that suits the loss."""
+        name = loss_name(self.loss)
+        if name == "binary_crossentropy":
+            return "sigmoid"
+        return "softmax" if name in _CLASSIFICATION else "linear"
+
+
+def loss_name(loss: Any) -> str:
+    """The snake-case name of a loss given by name, function or object."""
+    if isinstance(loss, str):
+        return loss
+    return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
+
+
+def named(x: Inputs) -> dict[str, Array]:
+    """The inputs by name; a single array is called "x"."""
+    return dict(x) if isinstance(x, Mapping) else {"x": x}
+
+
+def _arrays(name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _arrays(f"{name}[{key!r}]", part) for key, part in value.items()}
+    array = np.asarray(value)
+    if array.ndim == 0 or array.dtype.kind not in "biufc":
+        raise DataError(
+            f"{name} must be an array of numbers with a row a sample, got dtype {array.dtype} and "
+            f"shape {array.shape}; encode text and categories as numbers"
+        )
+    return array
+
+
+def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
+    lengths = {
+        name if part == "x" else f"{name}[{part!r}]": len(array)
+        for name, value in arrays.items()
+        if value is not None
+        for part, array in named(value).items()
+    }
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            f"every array needs the same number of rows, got "
+            f"{', '.join(f'{name}: {rows}' for name, rows in lengths.items())}"
+        )

@@ -1,0 +1,35 @@
+"""Which Keras backend trains, decided before Keras is imported."""
+
+import importlib.util
+import os
+import sys
+
+from hpsearch.errors import HpsearchError
+
+BACKENDS = ("jax", "tensorflow", "torch")
+
+
+def choose(backend: str | None = None) -> str:
+    """Set the backend: the one named, else $KERAS_BACKEND, else JAX. Returns its name.
+
+    JAX is the default because the same Keras code trains several times faster on it, on CPU,
+    than on TensorFlow. Raises HpsearchError where Keras already runs on another one.
+    """
+    if "keras" in sys.modules:
+        import keras
+
+        running = str(keras.backend.backend())
+        if backend not in (None, running):
+            raise HpsearchError(
+                f"Keras already runs on {running} in this process and cannot change to {backend}; "
+                f"set KERAS_BACKEND={backend} before it is imported"
+            )
+        return running
+    wanted = backend or os.environ.get("KERAS_BACKEND") or "jax"
+    if wanted not in BACKENDS:
+        raise HpsearchError(f"unknown backend {wanted!r}; known: {', '.join(BACKENDS)}")
+    if importlib.util.find_spec(wanted) is None:
+        raise HpsearchError(f"backend {wanted} is not installed: pip install {wanted}")
+    os.environ["KERAS_BACKEND"] = wanted
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes drown the trials' lines
+    return wanted

@@ -1,0 +1,145 @@
+"""What passes between searcher, executor, worker and store: plain frozen records."""
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch.space import Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A point to train until it has `epochs` epochs in total, from where trial `parent` ended."""
+
+    params: Params
+    epochs: int
+    parent: int | None = None
+
+
+class Pause(Enum):
+    """Nothing to try now (WAIT: ask after the next tell), or ever (DONE)."""
+
+    WAIT = "wait"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a search may learn from a finished trial.
+
+    loss: the trial's value turned so that lower is better; None: the trial failed.
+    curve: validation loss by the metric, a value an epoch since the parent, mean over folds.
+    train_curve: the same on the training rows, where overfitting is seen.
+    """
+
+    loss: float | None
+    curve: tuple[float, ...] = ()
+    train_curve: tuple[float, ...] = ()
+    seconds: float = 0.0
+    parameters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a trial or a fit failed: kind ("exception", "nan", "lost"), one line, the traceback."""
+
+    kind: str
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One fit's learning curve: a value an epoch, from epoch 1, whatever it was continued from.
+
+    train and validation hold the task's metric, the other two the loss that was minimised.
+    rows: validation rows. seconds: of this fit alone, not of those it continues.
+    """
+
+    train: tuple[float, ...] = ()
+    validation: tuple[float, ...] = ()
+    train_loss: tuple[float, ...] = ()
+    validation_loss: tuple[float, ...] = ()
+    rows: int = 0
+    parameters: int = 0
+    seconds: float = 0.0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What an evaluator makes of its folds' curves.
+
+    value: the metric at the best epoch of the mean curve over folds.
+    se: its standard error; None where one split tells nothing of it.
+    best_epoch: counted from 1.
+    """
+
+    value: float
+    se: float | None
+    best_epoch: int
+    folds: tuple[Curve, ...]
+
+    @property
+    def mean(self) -> float:
+        return self.value
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over folds at the best epoch (n - 1); NaN for one fold."""
+        import statistics
+
+        at_best = [curve.validation[self.best_epoch - 1] for curve in self.folds]
+        return statistics.stdev(at_best) if len(at_best) > 1 else float("nan")
+
+    @property
+    def curves(self) -> "pd.DataFrame":
+        """The validation metric as a frame of shape (folds, epochs)."""
+        import pandas as pd
+
+        frame = pd.DataFrame([curve.validation for curve in self.folds])
+        frame.index.name, frame.columns = "fold", pd.RangeIndex(1, frame.shape[1] + 1, name="epoch")
+        return frame
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One trial's work: train `params` to `epochs` epochs in total.
+
+    resume: folder with the parent's checkpoints. save: folder to leave its own in.
+    """
+
+    params: Params
+    epochs: int
+    resume: Path | None = None
+    save: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended. score is None exactly where failure is not."""
+
+    score: Score | None = None
+    failure: Failure | None = None
+    seconds: float = 0.0
+    parameters: int = 0
+    peak_bytes: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that every fold reached."""
+        return min(len(curve.validation) for curve in self.score.folds) if self.score else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a study once its data is loaded and its model was tried."""
+
+    data: str
+    rows: int
+    backend: str
+    versions: dict[str, str]

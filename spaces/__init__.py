@@ -1,0 +1,1 @@
+"""Model builders, and the pieces of search spaces that go with them."""

@@ -1,0 +1,123 @@
+"""Multilayer perceptrons: hidden layers of any widths, dropout, L2.
+
+build=mlp.model(hidden=(512, 256, 128))       the widths are fixed
+build=mlp.model(), space=Space(mlp.widths(3)) the widths are searched
+"""
+
+import math
+from typing import Any, Literal
+
+from hpsearch import Float, Int
+from hpsearch.errors import BuildError
+from hpsearch.training import Build, ModelSpec
+from hpsearch.training.base import unknown_name
+from spaces import optimizers
+
+
+def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
+    """1 to `layers` hidden layers, each of a width of its own that exists only if the layer does."""
+    each = {
+        f"units_{i}": Int(low, high, log=True, when={"layers": range(i, layers + 1)})
+        for i in range(1, layers + 1)
+    }
+    return {"layers": Int(1, layers), **each}
+
+
+def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
+    """1 to `layers` hidden layers; each has the share `funnel` of the width before it."""
+    return {
+        "layers": Int(1, layers),
+        "units": Int(low, high, log=True),
+        "funnel": Float(0.25, 1.0),
+    }
+
+
+def dropouts(layers: int, high: float = 0.5) -> dict[str, Float | Int]:
+    """A dropout rate for each of up to `layers` layers; goes with `widths` or `funnel`."""
+    return {
+        f"dropout_{i}": Float(0.0, high, when={"layers": range(i, layers + 1)})
+        for i in range(1, layers + 1)
+    }
+
+
+def model(
+    hidden: tuple[int, ...] | None = None,
+    *,
+    dropout_on: Literal["all", "first"] = "all",
+    activation: str = "relu",
+    initializer: str = "glorot_uniform",
+) -> Build:
+    """A builder of dense networks that ends in what suits the task.
+
+    hidden: the widths; None: searched, by `layers` with `units_1`, `units_2`... or `units` and
+        `funnel`. dropout_on: the layers that the parameter `dropout` acts on.
+    Its parameters: dropout, or dropout_1, dropout_2... for single layers; l2 (the factor on every
+    hidden kernel); activation; initializer; and those of `spaces.optimizers`.
+    Raises BuildError for any other.
+    """
+    if dropout_on not in ("all", "first"):
+        raise ValueError(f"dropout_on is 'all' or 'first', got {dropout_on!r}")
+
+    def build(spec: ModelSpec, **params: Any) -> Any:
+        import keras
+
+        sizes = _sizes(hidden, params)
+        for name in params:
+            if name not in (known := _known(hidden, len(sizes))):
+                raise BuildError(unknown_name(name, known))
+        rates = _rates(len(sizes), params, dropout_on)
+        l2 = float(params.get("l2", 0.0))
+        inputs = keras.Input(spec.input_shape)
+        x = keras.layers.Flatten()(inputs) if len(spec.input_shape) > 1 else inputs
+        for units, rate in zip(sizes, rates, strict=True):
+            x = keras.layers.Dense(
+                units,
+                activation=params.get("activation", activation),
+                kernel_initializer=params.get("initializer", initializer),
+                kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
+            )(x)
+            if rate:
+                x = keras.layers.Dropout(rate)(x)
+        outputs = keras.layers.Dense(spec.outputs, activation=spec.activation)(x)
+        network = keras.Model(inputs, outputs)
+        network.compile(
+            optimizer=optimizers.make(
+                **{name: params[name] for name in optimizers.PARAMS if name in params}
+            ),
+            loss=spec.loss,
+            metrics=spec.metrics,
+        )
+        return network
+
+    return build
+
+
+def _sizes(hidden: tuple[int, ...] | None, params: dict[str, Any]) -> list[int]:
+    if hidden is not None:
+        return list(hidden)
+    layers = int(params.get("layers", 1))
+    if "units_1" in params:
+        return [int(params[f"units_{i}"]) for i in range(1, layers + 1)]
+    if "units" not in params:
+        raise BuildError(
+            "mlp.model() needs widths: hidden=(64, 64), or units, or units_1, units_2... "
+            "(mlp.widths) in the space"
+        )
+    share = float(params.get("funnel", 1.0))
+    return [max(1, math.ceil(int(params["units"]) * share**i)) for i in range(layers)]
+
+
+def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
+    common = float(params.get("dropout", 0.0))
+    return [
+        float(params.get(f"dropout_{i + 1}", common if i == 0 or dropout_on == "all" else 0.0))
+        for i in range(layers)
+    ]
+
+
+def _known(hidden: tuple[int, ...] | None, layers: int) -> list[str]:
+    names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), "l2", "activation"]
+    names += ["initializer", *optimizers.PARAMS]
+    if hidden is None:
+        names += ["layers", "units", "funnel", *(f"units_{i}" for i in range(1, layers + 1))]
+    return names

@@ -1,0 +1,59 @@
+"""Optimizers by name, with a learning rate.
+
+Space(optimizer=Choice(*optimizers.NAMES), learning_rate=optimizers.LEARNING_RATE)
+"""
+
+from typing import Any
+
+from hpsearch import Choice, Float
+from hpsearch.errors import BuildError
+from hpsearch.options import did_you_mean
+
+NAMES = ("sgd", "momentum", "rmsprop", "adam", "adamw", "adadelta")
+PARAMS = ("optimizer", "learning_rate", "momentum", "weight_decay")
+
+LEARNING_RATE = Float(1e-4, 1e-1, log=True)
+
+SPACE = {
+    "optimizer": Choice(*NAMES),
+    "learning_rate": LEARNING_RATE,
+    "momentum": Float(0.5, 0.99, when={"optimizer": "momentum"}),
+    "weight_decay": Float(1e-5, 1e-1, log=True, when={"optimizer": "adamw"}),
+}
+
+
+def make(
+    optimizer: str = "rmsprop",
+    learning_rate: float | None = None,
+    momentum: float | None = None,
+    weight_decay: float | None = None,
+) -> Any:
+    """A fresh Keras optimizer. What is None is left at its customary value.
+
+    That is Keras's own, but for Adadelta, which takes the learning rate 1.0 of its paper
+    (Zeiler 2012): with the 0.001 of Keras 3 it hardly moves. `momentum` is SGD with Nesterov's
+    momentum, 0.9 where not given. Raises BuildError for an unknown name.
+    """
+    import keras
+
+    kinds = {
+        "sgd": keras.optimizers.SGD,
+        "momentum": keras.optimizers.SGD,
+        "rmsprop": keras.optimizers.RMSprop,
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "adadelta": keras.optimizers.Adadelta,
+    }
+    if optimizer not in kinds:
+        raise BuildError(
+            f"unknown optimizer {optimizer!r}{did_you_mean(optimizer, NAMES)}; "
+            f"known: {', '.join(NAMES)}"
+        )
+    options: dict[str, Any] = {"weight_decay": weight_decay, "learning_rate": learning_rate}
+    if optimizer == "momentum":
+        options |= {"momentum": 0.9 if momentum is None else momentum, "nesterov": True}
+    elif optimizer == "sgd" and momentum is not None:
+        options |= {"momentum": momentum}
+    elif optimizer == "adadelta" and learning_rate is None:
+        options |= {"learning_rate": 1.0}
+    return kinds[optimizer](**{k: v for k, v in options.items() if v is not None})

@@ -110,11 +110,13 @@ class Score:
 class Job:
     """One trial's work: train `params` to `epochs` epochs in total.
 
-    resume: folder with the parent's checkpoints. save: folder to leave its own in.
+    begun: epochs it starts with, from the checkpoints that the parent left in the folder `resume`.
+    save: folder to leave its own in.
     """
 
     params: Params
     epochs: int
+    begun: int = 0
     resume: Path | None = None
     save: Path | None = None
 

@@ -10,8 +10,8 @@ from hpsearch.options import describe
 from hpsearch.seeds import canonical, derive
 from hpsearch.space import Params
 from hpsearch.task import Data, Metric, Task
-from hpsearch.training.base import Build, Fit, Split, check_names
-from hpsearch.trial import Curve, Score
+from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
+from hpsearch.trial import Curve, Failure, Score
 
 
 class TrainingFailed(HpsearchError):
@@ -84,6 +84,18 @@ class Evaluator(ABC):
             for fold, split in enumerate(splits)
         ]
 
+    def run(
+        self, trainer: Trainer, fits: Sequence[Fit], data: Data, metric: Metric
+    ) -> tuple[Score | None, Failure | None]:
+        """Train the fits of one trial and score them; the first that diverges ends the trial."""
+        curves: dict[int, Curve] = {}
+        for fold, curve in trainer.train(fits, data):
+            if curve.failure is not None:
+                kind, message = curve.failure.kind, curve.failure.message
+                return None, Failure(kind, f"fold {fold}: {message}" if len(fits) > 1 else message)
+            curves[fold] = curve
+        return self.score([curves[fold] for fold in range(len(fits))], metric), None
+
     def evaluate(
         self,
         build: Build,
@@ -109,11 +121,10 @@ class Evaluator(ABC):
         data = task.load()
         splits = self.splits(task, data, seed=derive(seed, "splits"))
         fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
-        curves = [curve for _, curve in FitTrainer(task).train(fits, data)]
-        for fold, curve in enumerate(curves):
-            if curve.failure is not None:
-                raise TrainingFailed(f"fold {fold}: {curve.failure.message}")
-        return self.score(curves, task.objective)
+        score, failure = self.run(FitTrainer(task), fits, data, task.objective)
+        if score is None:
+            raise TrainingFailed(failure.message if failure else "training gave no score")
+        return score
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
 from hpsearch.errors import HpsearchError
 
@@ -31,5 +32,18 @@ def choose(backend: str | None = None) -> str:
     if importlib.util.find_spec(wanted) is None:
         raise HpsearchError(f"backend {wanted} is not installed: pip install {wanted}")
     os.environ["KERAS_BACKEND"] = wanted
+    _keep_compiled_programs()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes drown the trials' lines
     return wanted
+
+
+def _keep_compiled_programs() -> None:
+    """Let JAX keep its compiled programs: folds, and the next run, need not compile again.
+
+    They are machine code, so they lie in the user's own cache folder, never beside a store that
+    somebody else may have sent. JAX's own settings, where made, go first.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "hpsearch" / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

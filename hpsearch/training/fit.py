@@ -30,7 +30,7 @@ from hpsearch.training.base import (
 )
 from hpsearch.trial import Curve, Failure
 
-_VALIDATION_BATCH = 256  # the result does not depend on it, the time does
+_VALIDATION_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class FitTrainer:
                 initial_epoch=recorder.epochs,
                 epochs=fit.epochs,
                 validation_data=(rows.x_validation, rows.y_validation),
-                validation_batch_size=max(_VALIDATION_BATCH, batches.size),
+                validation_batch_size=_equal_parts(len(rows.y_validation)),
+                shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[_Shuffle(batches), recorder],
                 verbose=0,
             )
@@ -209,7 +210,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def _build(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
     # Layer names and the global seed generator start anew, so that a model depends on its seed
     # alone and not on the models built before it.
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
     with _seeded(seed):
         model = build(spec, **arguments)
@@ -230,6 +231,11 @@ def _build(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
 
 def _batch_size(params: Params) -> int:
     return int(params.get("batch_size", DEFAULT_BATCH_SIZE))
+
+
+def _equal_parts(rows: int) -> int:
+    """A batch size that leaves no smaller last batch, if it can: each shape is compiled anew."""
+    return math.ceil(rows / math.ceil(rows / _VALIDATION_BATCH))
 
 
 def _metrics(task: Task) -> list[Any]:

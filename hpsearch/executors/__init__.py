@@ -1,0 +1,7 @@
+"""Executors: where jobs run. See README.md."""
+
+from hpsearch.executors.base import Executor, Prepare, Work
+from hpsearch.executors.inline import Inline
+from hpsearch.executors.processes import Processes
+
+__all__ = ["Executor", "Inline", "Prepare", "Processes", "Work"]

@@ -1,0 +1,88 @@
+"""A study file and the command line's overrides become a Study, with errors that name the line."""
+
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hpsearch import evaluators, searchers
+from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.evaluators import Evaluator
+from hpsearch.options import parse
+from hpsearch.searchers import Searcher
+from hpsearch.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line sets instead of the study file; None: as the file says."""
+
+    searcher: str | None = None
+    evaluator: str | None = None
+    trials: int | None = None
+    epochs: int | None = None
+    seed: int | None = None
+
+    def apply(self, study: Study) -> Study:
+        """Raises HpsearchError for an unknown name or option."""
+        searcher = study.searcher
+        if self.searcher is not None:
+            names = set(searchers.__all__) - {"Search", "Searcher"}
+            searcher = parse(
+                self.searcher, "searcher", [getattr(searchers, name) for name in sorted(names)]
+            )
+        evaluator = study.evaluator
+        if self.evaluator is not None:
+            evaluator = parse(self.evaluator, "evaluator", [evaluators.Holdout, evaluators.KFold])
+        assert isinstance(searcher, Searcher)
+        assert isinstance(evaluator, Evaluator)
+        return replace(
+            study,
+            searcher=searcher.resized(trials=self.trials, epochs=self.epochs),
+            evaluator=evaluator,
+            seed=study.seed if self.seed is None else self.seed,
+        )
+
+
+def load(file: Path, overrides: Overrides) -> Study:
+    """Run a study file and take what it binds to `study`; its name is the file's stem.
+
+    Raises StudyError, which names the line where the file fails.
+    """
+    if not file.is_file():
+        raise StudyError(f"no such study file: {file}")
+    # As for a script: what lies beside the file, and in the current folder, can be imported.
+    for folder in (str(Path.cwd()), str(file.resolve().parent)):
+        if folder not in sys.path:
+            sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location(f"hpsearch_study_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise StudyError(f"{file} is not a Python file; a study ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise StudyError(f"{error.filename}:{error.lineno}: {error.msg}") from error
+    except Exception as error:
+        raise StudyError(f"{_place(error, file)}: {_kind(error)}{error}") from error
+    study = getattr(module, "study", None)
+    if not isinstance(study, Study):
+        raise StudyError(f"{file} binds no `study`; end it with study = Study(task=..., ...)")
+    return overrides.apply(study if study.name else replace(study, name=file.stem))
+
+
+def _place(error: Exception, file: Path) -> str:
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == file.resolve()
+    ]
+    return f"{file}:{lines[-1]}" if lines else str(file)
+
+
+def _kind(error: Exception) -> str:
+    # A refused option explains itself; of a TypeError or an ImportError the name helps.
+    plain = isinstance(error, HpsearchError) or type(error) is ValueError
+    return "" if plain else f"{type(error).__name__}: "

@@ -1,0 +1,74 @@
+"""ask -> journal -> submit -> wait -> journal -> tell."""
+
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Protocol
+
+from hpsearch.executors import Executor
+from hpsearch.replay import Progress, observe
+from hpsearch.searchers import Search
+from hpsearch.store import Journal
+from hpsearch.task import Metric
+from hpsearch.trial import Job, Outcome, Pause, Suggestion
+
+
+class Listener(Protocol):
+    """Who shows a running search. Ids are what people call trials by."""
+
+    def started(self, id_: int, suggestion: Suggestion) -> None: ...
+    def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
+
+
+def run(
+    search: Search,
+    journal: Journal,
+    progress: Progress,
+    executor: Executor,
+    metric: Metric,
+    listener: Listener,
+    checkpoints: Path | None,
+) -> None:
+    """Go on from `progress` until the search is done and nothing runs.
+
+    checkpoints: the folder for them, if the search's trials may have parents.
+    """
+    running: dict[Future[Outcome], int] = {}
+
+    def submit(trial: int) -> None:
+        suggestion = progress.asked[trial]
+        folder = {
+            t: checkpoints / str(t) if checkpoints else None
+            for t in (trial, suggestion.parent)
+            if t is not None
+        }
+        job = Job(
+            suggestion.params,
+            suggestion.epochs,
+            progress.begun(trial),
+            resume=None if suggestion.parent is None else folder[suggestion.parent],
+            save=folder[trial],
+        )
+        listener.started(progress.ids[trial], suggestion)
+        running[executor.submit(job)] = trial
+
+    for trial in progress.running:  # asked before, and never told
+        submit(trial)
+    while True:
+        while len(running) < executor.capacity:
+            trial = len(progress.asked)
+            answer = search.ask(trial)
+            id_ = journal.asked(trial, answer)
+            if isinstance(answer, Pause):
+                break
+            assert id_ is not None
+            progress.asked[trial], progress.ids[trial] = answer, id_
+            submit(trial)
+        if not running:
+            return
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        for future in sorted(done, key=lambda future: running[future]):
+            trial, outcome = running.pop(future), future.result()
+            journal.told(trial, outcome)
+            progress.told += 1
+            search.tell(trial, observe(outcome, progress.begun(trial), metric))
+            listener.ended(progress.ids[trial], progress.asked[trial], outcome)

@@ -1,0 +1,109 @@
+"""Continuing a search: is it still the same study, and where did its journal end?"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hpsearch.errors import StudyError
+from hpsearch.evaluators.base import mean_curve
+from hpsearch.searchers import Search
+from hpsearch.space import Space
+from hpsearch.store import Asked, SearchRecord, Told
+from hpsearch.task import Metric
+from hpsearch.trial import Observation, Outcome, Pause, Suggestion
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a search stands. asked: the suggestions by trial. running: asked and never told."""
+
+    asked: dict[int, Suggestion] = field(default_factory=dict)
+    ids: dict[int, int] = field(default_factory=dict)
+    running: list[int] = field(default_factory=list)
+    told: int = 0
+
+    def begun(self, trial: int) -> int:
+        """The epochs a trial starts with: those its parent ended with."""
+        parent = self.asked[trial].parent
+        return 0 if parent is None else self.asked[parent].epochs
+
+
+def replay(search: Search, events: Iterable[Asked | Told], metric: Metric) -> Progress:
+    """Repeat a journal into a fresh search.
+
+    Pauses are not repeated: they change nothing, and after DONE a larger budget may go on. Where
+    a smaller one is DONE before the journal is, the rest of the journal stands as it is.
+    Raises StudyError where the search now answers differently.
+    """
+    progress = Progress()
+    for event in events:
+        if isinstance(event, Told):
+            progress.running.remove(event.trial)
+            progress.told += 1
+            begun = progress.begun(event.trial)
+            search.tell(event.trial, observe(event.outcome, begun, metric))
+        elif isinstance(event.answer, Suggestion):
+            answer = search.ask(event.trial)
+            if answer is Pause.DONE:
+                progress.running.clear()
+                break
+            if answer != event.answer:
+                raise StudyError(
+                    f"trial {event.id} was {_text(event.answer)}, but the search now gives "
+                    f"{_text(answer)}: its method has changed; start over with --fresh"
+                )
+            progress.asked[event.trial] = event.answer
+            progress.ids[event.trial] = event.id or 0
+            progress.running.append(event.trial)
+    return progress
+
+
+def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
+    """What a search may learn of an outcome; begun: the epochs its parent had."""
+    if outcome.score is None:
+        return Observation(None, seconds=outcome.seconds, parameters=outcome.parameters)
+    folds = outcome.score.folds
+    return Observation(
+        loss=metric.loss(outcome.score.value),
+        curve=_losses(mean_curve([curve.validation for curve in folds])[begun:], metric),
+        train_curve=_losses(mean_curve([curve.train for curve in folds])[begun:], metric),
+        seconds=outcome.seconds,
+        parameters=outcome.parameters,
+    )
+
+
+def changes(now: SearchRecord, before: SearchRecord) -> list[str]:
+    """What of a study differs from when its search began, a line each; empty: it can go on."""
+    lines = Space.from_json(json.loads(now.space)).changes_since(
+        Space.from_json(json.loads(before.space))
+    )
+    if not lines and now.space != before.space:
+        lines = ["the order of the space's parameters changed"]
+    training_now, training_before = json.loads(now.training), json.loads(before.training)
+    pairs = {"task": (before.task, now.task), "metric": (before.measure, now.measure)}
+    pairs |= {name: (training_before.get(name), training_now[name]) for name in training_now}
+    lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
+    if now.data and now.data != before.data:
+        lines.append("the data changed")
+    return lines
+
+
+def refuse_changes(now: SearchRecord, earlier: Iterable[SearchRecord]) -> None:
+    """Raise StudyError, which says what changed, where a study is not what it was."""
+    for before in earlier:
+        if found := changes(now, before):
+            raise StudyError(
+                f"study {now.study} changed since its journal began: {'; '.join(found)}; undo "
+                "that, or start over with --fresh (what was found stays in the store)"
+            )
+
+
+def _losses(values: list[float], metric: Metric) -> tuple[float, ...]:
+    losses = (metric.loss(value) for value in values)
+    return tuple(float("inf") if loss is None else loss for loss in losses)
+
+
+def _text(answer: Suggestion | Pause) -> str:
+    if isinstance(answer, Pause):
+        return f"a pause ({answer.value})"
+    return f"{dict(answer.params)} for {answer.epochs} epochs"

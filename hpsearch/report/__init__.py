@@ -1,0 +1,1 @@
+"""What people look at: lines while a search runs, tables afterwards."""

@@ -1,0 +1,6 @@
+"""The results store: a journal, and the ranking read from it. See README.md."""
+
+from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
+from hpsearch.store.rank import Ranked, rankings
+
+__all__ = ["Asked", "Journal", "Ranked", "SearchRecord", "Store", "Told", "rankings"]

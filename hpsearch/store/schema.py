@@ -1,0 +1,101 @@
+"""The store's tables, and opening a file that holds them.
+
+State is derived, never stored: a trial asked and not told is running; told without a value, it
+failed; a search is over when it answered "done" last.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from hpsearch.errors import StoreError
+
+VERSION = 1
+_APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
+
+TABLES = """
+CREATE TABLE searches (
+  id INTEGER PRIMARY KEY,
+  study TEXT NOT NULL, searcher TEXT NOT NULL, evaluator TEXT NOT NULL,
+  seed INTEGER NOT NULL, backend TEXT NOT NULL,
+  task TEXT NOT NULL, measure TEXT NOT NULL, direction TEXT NOT NULL, data TEXT NOT NULL,
+  space TEXT NOT NULL, training TEXT NOT NULL,
+  file TEXT NOT NULL, source TEXT NOT NULL, versions TEXT NOT NULL, began REAL NOT NULL
+);
+CREATE TABLE retired (
+  search INTEGER PRIMARY KEY REFERENCES searches,
+  successor INTEGER NOT NULL REFERENCES searches
+);
+CREATE TABLE asked (
+  search INTEGER NOT NULL REFERENCES searches, seq INTEGER NOT NULL,
+  trial INTEGER NOT NULL, answer TEXT NOT NULL,
+  id INTEGER UNIQUE, params TEXT, epochs INTEGER, parent INTEGER,
+  at REAL NOT NULL,
+  PRIMARY KEY (search, seq)
+) WITHOUT ROWID;
+CREATE INDEX asked_by_trial ON asked (search, trial);
+CREATE INDEX asked_by_parent ON asked (search, parent);
+CREATE TABLE told (
+  search INTEGER NOT NULL REFERENCES searches, seq INTEGER NOT NULL,
+  trial INTEGER NOT NULL,
+  value REAL, se REAL, best_epoch INTEGER, epochs INTEGER NOT NULL,
+  parameters INTEGER NOT NULL, seconds REAL NOT NULL, peak_bytes INTEGER NOT NULL,
+  failure TEXT, message TEXT, detail TEXT,
+  at REAL NOT NULL,
+  PRIMARY KEY (search, seq), UNIQUE (search, trial)
+) WITHOUT ROWID;
+CREATE TABLE curves (
+  search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL, fold INTEGER NOT NULL,
+  train TEXT NOT NULL, validation TEXT NOT NULL,
+  train_loss TEXT NOT NULL, validation_loss TEXT NOT NULL,
+  rows INTEGER NOT NULL, parameters INTEGER NOT NULL, seconds REAL NOT NULL,
+  PRIMARY KEY (search, trial, fold)
+) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open a store; a file that is missing or empty becomes one if `create`.
+
+    Raises StoreError where there is none, or the file is not a store of this program.
+    """
+    if not create and not path.is_file():
+        raise StoreError(f"there is no store at {path}; run a study first, or name it by --store")
+    try:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        # Readers too need WAL's side files; that they write nothing is the pragma's doing.
+        db = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+        db.row_factory = sqlite3.Row
+        _check_owner(db, path, create=create)
+        if create:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+        else:
+            db.execute("PRAGMA query_only = ON")
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StoreError(f"{path} cannot be opened as a store: {error}") from error
+    return db
+
+
+def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
+    if create:
+        db.execute("BEGIN IMMEDIATE")  # two runs that begin one store at once take turns
+    owner = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if create and empty and owner == 0 and version == 0:
+        for statement in filter(str.strip, TABLES.split(";")):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    elif owner != _APPLICATION:
+        raise StoreError(
+            f"{path} was made by another program and is left alone; name another file by --store"
+        )
+    elif version > VERSION:
+        raise StoreError(
+            f"{path} is of version {version}, newer than the {VERSION} this program knows; "
+            "upgrade hpsearch, or name another file by --store"
+        )
+    if create:
+        db.execute("COMMIT")

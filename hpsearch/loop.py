@@ -36,17 +36,13 @@ def run(
 
     def submit(trial: int) -> None:
         suggestion = progress.asked[trial]
-        folder = {
-            t: checkpoints / str(t) if checkpoints else None
-            for t in (trial, suggestion.parent)
-            if t is not None
-        }
+        parent = suggestion.parent
         job = Job(
             suggestion.params,
             suggestion.epochs,
             progress.begun(trial),
-            resume=None if suggestion.parent is None else folder[suggestion.parent],
-            save=folder[trial],
+            resume=checkpoints / str(parent) if checkpoints and parent is not None else None,
+            save=checkpoints / str(trial) if checkpoints else None,
         )
         listener.started(progress.ids[trial], suggestion)
         running[executor.submit(job)] = trial

@@ -11,11 +11,10 @@ from hpsearch.trial import Outcome, Suggestion
 class Lines:
     """Prints a line when a trial ends; on a terminal also shows what runs."""
 
-    def __init__(self, console: Console, metric: Metric, *, told: int, planned: int) -> None:
-        self.console, self.metric = console, metric
-        self.told, self.planned = told, planned
-        self.best: tuple[float, int] | None = None
-        self.failures: list[str] = []
+    def __init__(self, console: Console, metric: Metric, planned: int) -> None:
+        self._console, self._metric, self._planned = console, metric, planned
+        self._told = 0
+        self._best: tuple[float, int] | None = None
         self._running: dict[int, Suggestion] = {}
         self._status = Status("", console=console) if console.is_terminal else None
 
@@ -29,36 +28,32 @@ class Lines:
 
     def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None:
         self._running.pop(id_, None)
-        self.told += 1
         if not self._running:
             self.stop()
-        result = self._result(id_, outcome)
-        self.console.print(
-            f"\\[{self.told}/{self.planned}] trial {id_}  {result}  {outcome.seconds:.1f} s  "
-            f"{point(suggestion.params)}",
+        self.seen(id_, outcome)
+        self._console.print(
+            f"[{self._told}/{self._planned}] trial {id_}  {self._result(id_, outcome)}  "
+            f"{outcome.seconds:.1f} s  {point(suggestion.params)}",
+            markup=False,
             soft_wrap=True,
         )
 
-    def seen(self, id_: int, value: float) -> None:
-        """Take a trial of an earlier run into account for what is best so far."""
-        if self.best is None or self.metric.best([self.best[0], value]) == 1:
-            self.best = value, id_
+    def seen(self, id_: int, outcome: Outcome) -> None:
+        """Count a trial, of this run or an earlier one, and keep the best."""
+        self._told += 1
+        if outcome.score is not None:
+            value = outcome.score.value
+            if self._best is None or self._metric.best([self._best[0], value]) == 1:
+                self._best = value, id_
 
     def stop(self) -> None:
         if self._status is not None:
             self._status.stop()
 
     def _result(self, id_: int, outcome: Outcome) -> str:
-        if outcome.score is None:
+        if outcome.score is None or self._best is None:
             failure = outcome.failure
-            text = f"{failure.kind}: {failure.message}" if failure else "no result"
-            self.failures.append(text)
-            return f"failed ({text})".replace("[", "\\[")
-        self.seen(id_, outcome.score.value)
-        assert self.best is not None
-        mark = (
-            "best so far"
-            if self.best[1] == id_
-            else f"best {self.best[0]:.4g} (trial {self.best[1]})"
-        )
-        return f"{self.metric.name} {measured(outcome.score.value, outcome.score.se)}  {mark}"
+            return f"failed ({failure.kind}: {failure.message})" if failure else "failed"
+        text = f"{self._metric.name} {measured(outcome.score.value, outcome.score.se)}"
+        best, best_id = self._best
+        return f"{text}  {'best' if best_id == id_ else f'best {best:.4g} (trial {best_id})'}"

@@ -2,5 +2,16 @@
 
 from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
 from hpsearch.store.rank import Ranked, rankings
+from hpsearch.store.read import studies, trial
 
-__all__ = ["Asked", "Journal", "Ranked", "SearchRecord", "Store", "Told", "rankings"]
+__all__ = [
+    "Asked",
+    "Journal",
+    "Ranked",
+    "SearchRecord",
+    "Store",
+    "Told",
+    "rankings",
+    "studies",
+    "trial",
+]

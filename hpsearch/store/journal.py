@@ -188,6 +188,15 @@ class Journal:
         ).fetchone()
         return self._told(row).outcome if row else None
 
+    def failures(self) -> list[str]:
+        """Kind and message of every trial that failed, oldest first."""
+        rows = self._db.execute(
+            "SELECT failure, message FROM told WHERE search = ? AND failure IS NOT NULL "
+            "ORDER BY seq",
+            (self.search,),
+        )
+        return [f"{kind}: {message}" for kind, message in rows]
+
     def _append(self, table: str, **values: Any) -> None:
         values = {"search": self.search, "seq": self._seq + 1, "at": time.time(), **values}
         try:

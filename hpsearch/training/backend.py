@@ -10,11 +10,24 @@ from hpsearch.errors import HpsearchError
 BACKENDS = ("jax", "tensorflow", "torch")
 
 
-def choose(backend: str | None = None) -> str:
-    """Set the backend: the one named, else $KERAS_BACKEND, else JAX. Returns its name.
+def name(backend: str | None = None) -> str:
+    """The backend to train on: the one named, else $KERAS_BACKEND, else JAX.
 
     JAX is the default because the same Keras code trains several times faster on it, on CPU,
-    than on TensorFlow. Raises HpsearchError where Keras already runs on another one.
+    than on TensorFlow. Raises HpsearchError where it is unknown or not installed.
+    """
+    wanted = backend or os.environ.get("KERAS_BACKEND") or "jax"
+    if wanted not in BACKENDS:
+        raise HpsearchError(f"unknown backend {wanted!r}; known: {', '.join(BACKENDS)}")
+    if importlib.util.find_spec(wanted) is None:
+        raise HpsearchError(f"backend {wanted} is not installed: pip install {wanted}")
+    return wanted
+
+
+def choose(backend: str | None = None) -> str:
+    """Set the backend before Keras is imported, and return its name.
+
+    Raises HpsearchError where Keras already runs on another one than the one named.
     """
     if "keras" in sys.modules:
         import keras
@@ -26,11 +39,7 @@ def choose(backend: str | None = None) -> str:
                 f"set KERAS_BACKEND={backend} before it is imported"
             )
         return running
-    wanted = backend or os.environ.get("KERAS_BACKEND") or "jax"
-    if wanted not in BACKENDS:
-        raise HpsearchError(f"unknown backend {wanted!r}; known: {', '.join(BACKENDS)}")
-    if importlib.util.find_spec(wanted) is None:
-        raise HpsearchError(f"backend {wanted} is not installed: pip install {wanted}")
+    wanted = name(backend)
     os.environ["KERAS_BACKEND"] = wanted
     _keep_compiled_programs()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes drown the trials' lines

@@ -1,0 +1,205 @@
+"""The command line: one function a command."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from hpsearch import store as stores
+from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.load import Overrides, load
+from hpsearch.options import did_you_mean
+from hpsearch.store import Store
+
+Command = Callable[..., Any]
+
+
+def main() -> NoReturn:
+    """Run a command; 0: done, 1: every trial failed, 2: the user's mistake, 130: Ctrl-C."""
+    arguments = [a for a in sys.argv[1:] if a != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        sys.exit(app.main(arguments, "hpsearch", standalone_mode=False) or 0)
+    except (HpsearchError, click.ClickException) as error:
+        if debug:
+            traceback.print_exc()
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"hpsearch: error: {message}", err=True)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nstopped; the same command continues", err=True)
+        sys.exit(130)
+
+
+@click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hpsearch")
+def app() -> None:
+    """Hyperparameter search and model selection for Keras models.
+
+    Exit codes: 0 done; 1 every trial failed; 2 a mistake of yours, told in one line (--debug adds
+    the traceback); 130 stopped by Ctrl-C.
+    """
+
+
+def _store_option(command: Command) -> Command:
+    return click.option(
+        "--store",
+        "store_path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=lambda: Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db"),
+        help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
+    )(command)
+
+
+def _json_option(command: Command) -> Command:
+    return click.option(
+        "--json", "as_json", is_flag=True, help="One JSON document on stdout; the rest on stderr."
+    )(command)
+
+
+def _overrides(command: Command) -> Command:
+    """The options that `run` and `plan` share, collected into one `overrides`."""
+    count = click.IntRange(min=1)
+    for option in reversed(
+        (
+            click.option("--trials", type=count, help="How many trials at most."),
+            click.option("--epochs", type=count, help="How many epochs a trial gets at most."),
+            click.option("--seed", type=click.IntRange(min=0), help="The study's seed."),
+            click.option("--searcher", help="NAME[:key=value,...], as random:trials=50,epochs=20"),
+            click.option("--evaluator", help="NAME[:key=value,...], as kfold:folds=4"),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@app.command()
+@click.argument("study")
+@_overrides
+@click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
+@click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
+@click.option("--inline", is_flag=True, help="Train in this process, as a debugger needs it.")
+@_store_option
+def run(
+    study: str, store_path: Path, backend: str | None, fresh: bool, inline: bool, **options: Any
+) -> int:
+    """Search. The same command again continues.
+
+    STUDY is a study file, or the name of one that has been run. Every trial that ends prints a
+    line; the ranking comes at the end.
+    """
+    from hpsearch import session
+    from hpsearch.report import tables
+
+    file = _study_file(study, store_path)
+    overrides = Overrides(**options)
+    console = tables.console()
+    how = session.Run(file, store_path, overrides, backend, fresh, inline)
+    ended = session.run(load(file, overrides), how, console)
+    if ended.ranking:
+        console.print(tables.ranking(ended.ranking, top=10))
+    if ended.failures:
+        console.print(tables.failures(ended.failures), markup=False)
+    return 1 if ended.all_failed else 0
+
+
+@app.command()
+@click.argument("study")
+@_overrides
+@_store_option
+@_json_option
+def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+    """Say how many trials and epochs a run will take, before they are spent."""
+    from hpsearch.report import tables
+    from hpsearch.searchers.base import rehearse
+
+    loaded = load(_study_file(study, store_path), Overrides(**options))
+    takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed)
+    fits = loaded.evaluator.fits
+    console = tables.console(stderr=as_json)
+    console.print(
+        f"{loaded.name}: {loaded.searcher.label}, {loaded.evaluator.label}\n"
+        f"{takes.trials} trials, {takes.epochs} epochs, each of {fits} model"
+        f"{'s' if fits > 1 else ''}"
+    )
+    if takes.epochs < takes.epochs_from_scratch:
+        console.print(f"(from scratch it would be {takes.epochs_from_scratch} epochs)")
+    if as_json:
+        click.echo(json.dumps(asdict(takes) | {"fits_per_trial": fits}))
+
+
+@app.command()
+@click.argument("task", required=False)
+@click.option("--top", type=click.IntRange(min=1), default=20, help="Rows to show; JSON has all.")
+@_store_option
+@_json_option
+def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
+    """Rank the trials of a task, over all studies and searchers; of every task if none is named.
+
+    Only trials on the same data, with the same metric and evaluator, are ranked together.
+    """
+    from hpsearch.report import tables
+
+    with Store(store_path) as store:
+        found = stores.rankings(store, task)
+    console = tables.console(stderr=as_json)
+    for ranking in found:
+        console.print(tables.ranking(ranking, top=top))
+    if not found:
+        console.print("no trial is complete yet")
+    if as_json:
+        click.echo(json.dumps([asdict(row) for ranking in found for row in ranking]))
+
+
+@app.command()
+@click.argument("trial", type=int)
+@_store_option
+@_json_option
+def show(trial: int, store_path: Path, as_json: bool) -> None:
+    """Show one trial: its point, its value, and its learning curves or its traceback."""
+    from hpsearch.report import tables
+
+    with Store(store_path) as store:
+        details = stores.trial(store, trial)
+    console = tables.console(stderr=as_json)
+    for part in tables.trial(details):
+        console.print(part, markup=False)
+    if as_json:
+        click.echo(json.dumps(details))
+
+
+@app.command()
+@_store_option
+@_json_option
+def studies(store_path: Path, as_json: bool) -> None:
+    """List the searches in the store."""
+    from hpsearch.report import tables
+
+    with Store(store_path) as store:
+        found = stores.studies(store)
+    tables.console(stderr=as_json).print(tables.searches(found))
+    if as_json:
+        click.echo(json.dumps(found))
+
+
+def _study_file(study: str, store_path: Path) -> Path:
+    """The file of a study given by path, or by the name under which the store knows it."""
+    path = Path(study)
+    if path.exists() or path.suffix == ".py" or len(path.parts) > 1:
+        return path
+    known: dict[str, str] = {}
+    if store_path.exists():
+        with Store(store_path) as store:
+            known = {record.study: record.file for record in store.searches()}
+    if study not in known:
+        raise StudyError(
+            f"{study!r} is neither a study file nor a study in {store_path}"
+            f"{did_you_mean(study, known)}; run it once by its file: studies/NAME.py"
+        )
+    return Path(known[study])

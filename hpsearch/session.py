@@ -1,0 +1,148 @@
+"""One run of a study: find or begin its search in the store, go on with it, rank."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpsearch import loop, worker
+from hpsearch.executors import Executor, Inline, Processes
+from hpsearch.load import Overrides
+from hpsearch.replay import changes, refuse_changes, replay
+from hpsearch.report.progress import Lines
+from hpsearch.searchers.base import rehearse
+from hpsearch.seeds import derive
+from hpsearch.store import Journal, Ranked, SearchRecord, Store, rankings
+from hpsearch.study import Study
+from hpsearch.task import loss_name
+from hpsearch.training import backend
+from hpsearch.trial import Facts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where and how a study runs; all that the study itself does not say."""
+
+    file: Path
+    store: Path
+    overrides: Overrides
+    backend: str | None = None
+    fresh: bool = False
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended. ranking: of all trials its own compare with; failures: its own trials'."""
+
+    ranking: list[Ranked]
+    failures: list[str]
+
+    @property
+    def all_failed(self) -> bool:
+        return bool(self.failures) and not self.ranking
+
+
+def run(study: Study, how: Run, console: "Console") -> Ended:
+    """Search until the searcher is done. Nothing is written before the study was tried.
+
+    Raises HpsearchError where the study cannot work or is not what it was, and KeyboardInterrupt
+    when stopped; what was told by then is in the store.
+    """
+    planned = rehearse(study.searcher, study.space, seed=study.seed)
+    chosen = backend.name(how.backend)
+    if how.store.exists() and not how.fresh:  # tell what can be told before Keras is loaded
+        with Store(how.store) as store:
+            untried = _record(study, how.file, Facts("", 0, chosen, {}))
+            refuse_changes(untried, store.searches(study.name))
+    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, chosen)
+    executor: Executor = Inline(prepare) if how.inline else Processes(prepare)
+    try:
+        record = _record(study, how.file, executor.open())
+        with Store(how.store, create=True) as store:
+            journal = _find_or_begin(store, record, fresh=how.fresh)
+            _search(study, journal, executor, how.store.parent, console, planned.trials)
+            return _ended(store, record, journal)
+    finally:
+        executor.close()
+
+
+def _search(
+    study: Study,
+    journal: Journal,
+    executor: Executor,
+    folder: Path,
+    console: "Console",
+    planned: int,
+) -> None:
+    metric = study.task.objective
+    search = study.searcher.start(study.space, seed=derive(study.seed, "search"))
+    progress = replay(search, journal.events(), metric)
+    lines = Lines(console, metric, planned)
+    for trial, id_ in progress.ids.items():
+        if (outcome := journal.outcome(trial)) is not None:
+            lines.seen(id_, outcome)
+    if progress.told:
+        console.print(f"continuing after {progress.told} trials")
+    checkpoints = folder / "checkpoints" / str(journal.search)
+    try:
+        loop.run(
+            search,
+            journal,
+            progress,
+            executor,
+            metric,
+            lines,
+            checkpoints if study.searcher.continues else None,
+        )
+    finally:
+        lines.stop()
+
+
+def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
+    task = study.task
+    training = {
+        "loss": loss_name(task.loss),
+        "preprocess": repr(task.preprocess),
+        "patience": study.patience,
+    }
+    return SearchRecord(
+        study=study.name,
+        searcher=study.searcher.label,
+        evaluator=study.evaluator.label,
+        seed=study.seed,
+        backend=facts.backend,
+        task=task.name,
+        measure=task.measure,
+        direction=task.objective.direction,
+        data=facts.data,
+        space=json.dumps(study.space.to_json()),
+        training=json.dumps(training),
+        file=str(file.resolve()),
+        source=file.read_text(),
+        versions=json.dumps(facts.versions),
+    )
+
+
+def _find_or_begin(store: Store, record: SearchRecord, *, fresh: bool) -> Journal:
+    earlier = store.searches(record.study)
+    same = [search for search in earlier if search.key == record.key]
+    if fresh:
+        stale = [s for s in earlier if s in same or changes(record, s)]
+        return store.begin(record, instead_of=stale)
+    refuse_changes(record, earlier)
+    return store.journal(same[-1].id) if same else store.begin(record)
+
+
+def _ended(store: Store, record: SearchRecord, journal: Journal) -> Ended:
+    compared = (record.measure, record.evaluator, record.data)
+    found = [
+        ranking
+        for ranking in rankings(store, record.task)
+        if (ranking[0].measure, ranking[0].evaluator, ranking[0].data) == compared
+    ]
+    return Ended(found[0] if found else [], journal.failures())

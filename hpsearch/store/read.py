@@ -1,0 +1,84 @@
+"""What the reading commands show of searches and single trials, as plain records."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hpsearch.errors import StoreError
+from hpsearch.store.journal import Store
+
+_COUNTS = """
+SELECT s.*,
+  (SELECT count(*) FROM asked a WHERE a.search = s.id AND a.answer = 'suggest') AS trials,
+  (SELECT count(*) FROM told t WHERE t.search = s.id) AS told,
+  (SELECT count(*) FROM told t WHERE t.search = s.id AND t.failure IS NOT NULL) AS failed,
+  (SELECT CASE s.direction WHEN 'max' THEN max(value) ELSE min(value) END
+     FROM told t WHERE t.search = s.id) AS best
+FROM searches s WHERE s.id NOT IN (SELECT search FROM retired) ORDER BY s.id
+"""
+
+_TRIAL = """
+SELECT a.id, a.trial AS number, a.params, a.epochs AS asked_epochs, p.id AS parent,
+       s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.seed, s.backend,
+       r.successor
+FROM asked a JOIN searches s ON s.id = a.search
+LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
+LEFT JOIN retired r ON r.search = s.id
+WHERE a.id = ?
+"""
+
+
+def studies(store: Store) -> list[dict[str, Any]]:
+    """Every search that is not retired: what it is, how far it is, and its best value."""
+    return [
+        {
+            "study": row["study"],
+            "task": row["task"],
+            "metric": row["measure"],
+            "searcher": row["searcher"],
+            "evaluator": row["evaluator"],
+            "seed": row["seed"],
+            "backend": row["backend"],
+            "trials": row["told"],
+            "failed": row["failed"],
+            "running": row["trials"] - row["told"],
+            "best": row["best"],
+            "began": row["began"],
+            "file": row["file"],
+        }
+        for row in store.db.execute(_COUNTS)
+    ]
+
+
+def trial(store: Store, id_: int) -> dict[str, Any]:
+    """Everything of one trial. Raises StoreError where there is none of that id."""
+    row = store.db.execute(_TRIAL, (id_,)).fetchone()
+    if row is None:
+        last = store.db.execute("SELECT max(id) FROM asked").fetchone()[0]
+        raise StoreError(f"the store has no trial {id_}; its trials are 1 to {last or 0}")
+    outcome = store.journal(row["search"]).outcome(row["number"])
+    score, failure = (outcome.score, outcome.failure) if outcome else (None, None)
+    return {
+        "trial": row["id"],
+        "study": row["study"],
+        "task": row["task"],
+        "metric": row["measure"],
+        "searcher": row["searcher"],
+        "evaluator": row["evaluator"],
+        "seed": row["seed"],
+        "backend": row["backend"],
+        "state": "running" if outcome is None else "failed" if failure else "complete",
+        "retired": row["successor"] is not None,
+        "params": json.loads(row["params"]),
+        "parent": row["parent"],
+        "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
+        "value": score.value if score else None,
+        "se": score.se if score else None,
+        "best_epoch": score.best_epoch if score else None,
+        "parameters": outcome.parameters if outcome else None,
+        "seconds": outcome.seconds if outcome else None,
+        "failure": failure.kind if failure else None,
+        "message": failure.message if failure else None,
+        "detail": failure.detail if failure else None,
+        "curves": [asdict(curve) for curve in score.folds] if score else [],
+    }

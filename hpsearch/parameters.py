@@ -45,13 +45,12 @@ class Float:
 
     def __post_init__(self) -> None:
         _check_range(self)
-        if self.step is not None and self.low + self.step * (self._steps - 1) < self.high * (
-            1 - 1e-9
-        ):
+        if self.step is not None:
             last = self._at(self._steps - 1)
-            raise SpaceError(
-                f"{describe(self)}: high is no whole number of steps above low; use high={last}"
-            )
+            if self.high - last > 1e-6 * self.step:
+                raise SpaceError(
+                    f"{describe(self)}: high is no whole number of steps above low; use high={last}"
+                )
 
     @property
     def _steps(self) -> int:

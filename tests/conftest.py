@@ -1,0 +1,72 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpsearch import cli
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not os.environ.get("HPSEARCH_DATA"):
+        skip = pytest.mark.skip(reason="needs the real data sets in $HPSEARCH_DATA")
+        for item in items:
+            if item.get_closest_marker("realdata"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test works in an empty folder, with a store of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HPSEARCH_STORE", str(tmp_path / "store.db"))
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture
+def hpsearch(capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run a command in this process: hpsearch("rank", "--json") -> (exit code, stdout, stderr)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["hpsearch", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        out, err = capfd.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+STUDY = """
+from hpsearch import *
+from hpsearch.tasks import digits
+from spaces import mlp
+
+study = Study(
+    task=digits.task(),
+    space=Space(dropout=Float(0.0, 0.5), optimizer=Choice("adam", "sgd")),
+    build=mlp.model(hidden=(8,)),
+    searcher=Random(trials=3, epochs=2),
+    evaluator=Holdout(rows=300),
+)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small study file, with replacements: write("x", ("epochs=2", "epochs=3"))."""
+
+    def write(name: str = "small", *changes: tuple[str, str], text: str = STUDY) -> Path:
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        return path
+
+    return write

@@ -1,0 +1,80 @@
+"""A searcher whose trials continue others, and work that trains nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from hpsearch import Space
+from hpsearch.options import describe
+from hpsearch.searchers import Search
+from hpsearch.trial import (
+    Curve,
+    Facts,
+    Failure,
+    Job,
+    Observation,
+    Outcome,
+    Pause,
+    Score,
+    Suggestion,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Halving:
+    """One bracket of successive halving with two rungs: n points, then the better half goes on."""
+
+    points: int = 4
+    epochs: int = 4
+
+    @property
+    def label(self) -> str:
+        return describe(self)
+
+    @property
+    def continues(self) -> bool:
+        return True
+
+    def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
+        return replace(self, points=trials or self.points, epochs=epochs or self.epochs)
+
+    def start(self, space: Space, *, seed: int) -> Search:
+        rng = np.random.default_rng(seed)
+        return _Halving(self, [space.sample(rng) for _ in range(self.points)])
+
+
+@dataclass(slots=True)
+class _Halving:
+    options: Halving
+    points: list[Mapping[str, Any]]
+    losses: dict[int, float] = field(default_factory=dict)
+
+    def ask(self, trial: int) -> Suggestion | Pause:
+        n = self.options.points
+        if trial < n:
+            return Suggestion(self.points[trial], max(1, self.options.epochs // 2))
+        if trial >= n + n // 2:
+            return Pause.DONE
+        if len(self.losses) < n:
+            return Pause.WAIT
+        best = sorted(range(n), key=lambda t: (self.losses[t], t))[trial - n]
+        return Suggestion(self.points[best], self.options.epochs, parent=best)
+
+    def tell(self, trial: int, seen: Observation) -> None:
+        if trial < self.options.points:
+            self.losses[trial] = float("inf") if seen.loss is None else seen.loss
+
+
+def outcome(job: Job) -> Outcome:
+    """What a job would give if its value were its dropout; a dropout above 0.45 fails."""
+    value = float(job.params["dropout"])
+    if value > 0.45:
+        return Outcome(failure=Failure("exception", "too much dropout", "Traceback ..."))
+    curve = tuple(value + 1 / (epoch + 1) for epoch in range(job.epochs))
+    fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
+    return Outcome(Score(curve[-1], None, job.epochs, (fold,)), seconds=0.1, parameters=7)
+
+
+FACTS = Facts(data="0" * 16, rows=10, backend="none", versions={})

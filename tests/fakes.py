@@ -1,12 +1,17 @@
 """A searcher whose trials continue others, and work that trains nothing."""
 
+import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from hpsearch import Space
+from hpsearch.errors import DataError
+from hpsearch.executors import Work
 from hpsearch.options import describe
 from hpsearch.searchers import Search
 from hpsearch.trial import (
@@ -78,3 +83,29 @@ def outcome(job: Job) -> Outcome:
 
 
 FACTS = Facts(data="0" * 16, rows=10, backend="none", versions={})
+
+
+def prepare() -> tuple[Facts, Work]:
+    return FACTS, outcome
+
+
+def prepare_dying() -> tuple[Facts, Work]:
+    """Work that kills its process once for each name of a file in `params["once"]`, or always."""
+    return FACTS, _die_or_work
+
+
+def prepare_refused() -> tuple[Facts, Work]:
+    raise DataError("the data is not good enough")
+
+
+def prepare_broken() -> tuple[Facts, Work]:
+    return FACTS, {}["no such key"]
+
+
+def _die_or_work(job: Job) -> Outcome:
+    marker = str(job.params["once"])
+    if marker == "always" or not Path(marker).exists():
+        if marker != "always":
+            Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return outcome(job)

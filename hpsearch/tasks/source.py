@@ -42,7 +42,7 @@ def read_arrays(path: Path, *names: str) -> dict[str, "np.ndarray[Any, Any]"]:
     Raises DataError where it is damaged, or is not the file it should be.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
     except KeyError as error:
         raise DataError(f"{path} has no array {error}; it is another file: replace it") from error

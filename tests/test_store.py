@@ -1,0 +1,270 @@
+import dataclasses
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpsearch.errors import StoreError
+from hpsearch.store import Asked, SearchRecord, Store, rankings, studies, trial
+from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
+
+RECORD = SearchRecord(
+    study="s", searcher="Random()", evaluator="Holdout()", seed=0, backend="jax", task="digits",
+    measure="accuracy", direction="max", data="d", space="{}", training="{}", file="s.py",
+    source="", versions="{}",
+)  # fmt: skip
+
+
+def record(**changes):
+    return dataclasses.replace(RECORD, **changes)
+
+
+def result(value, *, se=None, epochs=2, parameters=10, folds=1):
+    curve = Curve((value,) * epochs, (value,) * epochs, (0.1,) * epochs, (0.2,) * epochs, rows=5)
+    return Outcome(Score(value, se, epochs, (curve,) * folds), None, 1.5, parameters, 2**30)
+
+
+def fill(store, search, *values, params=None, **options):
+    """Append complete trials with these values."""
+    journal = store.begin(search)
+    for number, value in enumerate(values):
+        journal.asked(number, Suggestion(params or {"a": number}, 2))
+        journal.told(number, result(value, **options))
+    return journal
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+curves = st.lists(finite, min_size=1, max_size=4).map(tuple)
+params = st.dictionaries(
+    st.text(max_size=5), st.one_of(finite, st.integers(-(2**53), 2**53), st.booleans(), st.text())
+)
+outcomes = st.one_of(
+    st.builds(
+        Outcome,
+        score=st.builds(
+            Score,
+            value=finite,
+            se=st.none() | finite,
+            best_epoch=st.integers(1, 9),
+            folds=st.lists(
+                st.builds(
+                    Curve, curves, curves, curves, curves, rows=st.integers(1, 9),
+                    parameters=st.integers(0, 9), seconds=finite, failure=st.none(),
+                ),
+                min_size=1, max_size=3,
+            ).map(tuple),
+        ),
+        failure=st.none(),
+        seconds=finite, parameters=st.integers(0, 9), peak_bytes=st.integers(0, 2**40),
+    ),
+    st.builds(
+        Outcome, score=st.none(), failure=st.builds(Failure, st.text(), st.text(), st.text()),
+        seconds=finite, parameters=st.integers(0, 9), peak_bytes=st.integers(0, 2**40),
+    ),
+)  # fmt: skip
+answers = st.one_of(
+    st.sampled_from(Pause),
+    st.builds(Suggestion, params, st.integers(1, 99), st.none() | st.integers(0, 9)),
+)
+
+
+@given(st.lists(st.tuples(answers, outcomes), max_size=6))
+def test_what_is_journaled_comes_back_as_it_was(tmp_path_factory, pairs):
+    path = tmp_path_factory.mktemp("store") / "store.db"
+    wanted = []
+    with Store(path, create=True) as store:
+        journal = store.begin(RECORD)
+        for number, (answer, outcome) in enumerate(pairs):
+            journal.asked(number, answer)
+            wanted.append((number, answer))
+            if isinstance(answer, Suggestion):
+                journal.told(number, outcome)
+                wanted.append((number, outcome))
+    with Store(path) as store:
+        found = [
+            (e.trial, e.answer if isinstance(e, Asked) else e.outcome)
+            for e in store.journal(1).events()
+        ]
+    pauses = [i for i, (_, a) in enumerate(wanted) if isinstance(a, Pause)]
+    repeated = {i for i in pauses if i and wanted[i - 1][1] == wanted[i][1]}
+    assert found == [w for i, w in enumerate(wanted) if i not in repeated]
+
+
+def test_a_pause_is_journaled_once_until_something_happens():
+    with Store(Path("store.db"), create=True) as store:
+        journal = store.begin(RECORD)
+        journal.asked(0, Suggestion({}, 1))
+        for _ in range(3):
+            journal.asked(1, Pause.WAIT)
+            store.journal(journal.search).asked(1, Pause.WAIT)  # as a continued run would
+        journal = store.journal(journal.search)
+        journal.told(0, result(0.5))
+        journal.asked(1, Pause.WAIT)
+        kinds = [e.answer if isinstance(e, Asked) else "told" for e in journal.events()]
+    assert kinds == [Suggestion({}, 1), Pause.WAIT, "told", Pause.WAIT]
+
+
+def test_trials_are_called_by_ids_of_their_own_across_searches():
+    with Store(Path("store.db"), create=True) as store:
+        one, two = store.begin(RECORD), store.begin(record(study="t"))
+        ids = [j.asked(n, Suggestion({}, 1)) for n, j in ((0, one), (0, two), (1, one), (1, two))]
+    assert ids == [1, 2, 3, 4]
+
+
+def test_a_trial_is_told_once():
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, RECORD, 0.5)
+        with pytest.raises(StoreError, match="another run writes"):
+            journal.told(0, result(0.6))
+        assert [r.value for r in rankings(store)[0]] == [0.5]
+
+
+def test_two_writers_of_one_search_are_noticed():
+    with Store(Path("store.db"), create=True) as store, Store(Path("store.db")) as _:
+        journal = store.begin(RECORD)
+        with Store(Path("store.db"), create=True) as other:
+            rival = other.journal(journal.search)
+            journal.asked(0, Suggestion({}, 1))
+            with pytest.raises(StoreError, match="another run writes"):
+                rival.asked(0, Suggestion({}, 1))
+
+
+def test_readers_see_whole_trials_while_a_run_writes():
+    """Whatever a reader finds ranked has all its folds."""
+    seen, done = [], threading.Event()
+
+    def read():
+        with Store(Path("store.db")) as store:
+            while not done.is_set():
+                for ranking in rankings(store):
+                    seen.extend(len(trial(store, row.trial)["curves"]) for row in ranking[-2:])
+
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, RECORD, 0.5, folds=3)
+        reader = threading.Thread(target=read)
+        reader.start()
+        for number in range(1, 100):
+            journal.asked(number, Suggestion({}, 1))
+            journal.told(number, result(0.5, folds=3))
+        done.set()
+        reader.join()
+    assert set(seen) == {3}
+
+
+def test_reading_writes_nothing():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5)
+    with Store(Path("store.db")) as store, pytest.raises(sqlite3.OperationalError):
+        store.begin(RECORD)
+
+
+def test_best_comes_first_in_either_direction():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5, 0.9, 0.7)
+        fill(store, record(task="boston", measure="mae", direction="min"), 2.5, 1.0, 9.0)
+        values = {r[0].task: [row.value for row in r] for r in rankings(store)}
+    assert values == {"digits": [0.9, 0.7, 0.5], "boston": [1.0, 2.5, 9.0]}
+
+
+@pytest.mark.parametrize("difference", ["data", "measure", "evaluator", "task"])
+def test_only_what_compares_is_ranked_together(difference):
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5)
+        fill(store, record(study="t", **{difference: "other"}), 0.6)
+        assert [len(r) for r in rankings(store)] == [1, 1]
+
+
+def test_studies_searchers_and_seeds_are_ranked_together():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5)
+        fill(store, record(study="t"), 0.7)
+        fill(store, record(searcher="Grid()", seed=3, backend="tensorflow"), 0.6)
+        (ranking,) = rankings(store, "digits")
+    assert [(r.rank, r.value, r.study, r.searcher) for r in ranking] == [
+        (1, 0.7, "t", "Random()"),
+        (2, 0.6, "s", "Grid()"),
+        (3, 0.5, "s", "Random()"),
+    ]
+
+
+def test_ties_are_within_one_standard_error_of_the_first():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.90, 0.895, 0.88, se=0.01)
+        fill(store, record(task="other"), 0.9, 0.9)
+        other, digits = sorted(rankings(store), key=lambda r: -ord(r[0].task[0]))
+    assert [r.tied for r in digits] == [True, True, False]
+    assert [r.tied for r in other] == [None, None]
+
+
+def test_a_continued_trial_is_ranked_once_where_it_went_furthest():
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, RECORD, 0.5, 0.6)
+        journal.asked(2, Suggestion({"a": 1}, 4, parent=1))
+        assert len(rankings(store)[0]) == 2  # the child still runs
+        journal.told(2, result(0.8, epochs=4))
+        journal.asked(3, Suggestion({"a": 0}, 4, parent=0))
+        journal.told(3, Outcome(failure=Failure("nan", "loss became nan")))
+        assert [(r.value, r.epochs) for r in rankings(store)[0]] == [(0.8, 4), (0.5, 2)]
+
+
+def test_failures_are_not_ranked_but_counted():
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, RECORD, 0.5)
+        journal.asked(1, Suggestion({}, 1))
+        journal.told(1, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
+        journal.asked(2, Suggestion({}, 1))
+        (row,) = studies(store)
+        assert (row["trials"], row["failed"], row["running"], row["best"]) == (2, 1, 1, 0.5)
+        assert len(rankings(store)[0]) == 1
+        assert journal.failures() == ["nan: loss became nan"]
+        assert trial(store, 2)["detail"] == "Traceback"
+        assert trial(store, 3)["state"] == "running"
+
+
+def test_a_retired_search_leaves_the_rankings_but_not_the_store():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.9)
+        (old,) = store.searches()
+        store.begin(RECORD, instead_of=[old])
+        assert rankings(store) == []
+        assert len(store.searches()) == 1
+        assert trial(store, 1)["value"] == 0.9
+        assert trial(store, 1)["retired"] is True
+
+
+def test_unknown_tasks_and_trials_are_named():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.9)
+        with pytest.raises(StoreError, match="no task 'mnist'; it has digits"):
+            rankings(store, "mnist")
+        with pytest.raises(StoreError, match="no trial 7; its trials are 1 to 1"):
+            trial(store, 7)
+
+
+def test_a_missing_store_is_not_made_by_reading():
+    with pytest.raises(StoreError, match=r"no store at .*; run a study first"):
+        Store(Path("none.db"))
+    assert not Path("none.db").exists()
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_files_of_others_are_left_alone(create):
+    with sqlite3.connect("other.db") as db:
+        db.execute("CREATE TABLE t (a)")
+    db.close()
+    Path("text.db").write_text("hello, this is no database at all")
+    for name in ("other.db", "text.db"):
+        before = Path(name).read_bytes()
+        with pytest.raises(StoreError, match=r"another program|cannot be opened as a store"):
+            Store(Path(name), create=create)
+        assert Path(name).read_bytes() == before
+
+
+def test_a_newer_store_is_refused():
+    with Store(Path("store.db"), create=True) as store:
+        store.db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="version 99, newer than"):
+        Store(Path("store.db"))

@@ -1,0 +1,220 @@
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from hpsearch import Data, Task
+from hpsearch.errors import DataError
+from hpsearch.task import Metric
+from hpsearch.tasks import digits, mnist, source
+from hpsearch.training.base import Split, model_spec, prepare
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((20, 3)), RNG.random(20)
+SPLIT = Split(np.arange(15), np.arange(15, 20))
+
+
+def task(**options):
+    return Task(**{"name": "t", "data": Data(X, Y), "loss": "mse", **options})
+
+
+def test_direction_is_known_for_the_usual_metrics():
+    assert task(metric="accuracy").objective == Metric("accuracy", "max")
+    assert task(metric="roc_auc").objective.loss(0.9) == -0.9
+    assert task(metric="rmse").objective.loss(0.9) == 0.9
+    assert task(metric="f1_score", direction="max").objective.direction == "max"
+
+
+def test_nan_is_no_loss_and_never_the_best():
+    metric = Metric("mae", "min")
+    assert metric.loss(float("nan")) is None
+    assert metric.loss(float("inf")) is None
+    assert metric.best([float("nan"), 2.0, 1.0, float("-inf")]) == 2
+    with pytest.raises(ValueError, match="no finite value"):
+        metric.best([float("nan")])
+
+
+def test_losses_of_different_kinds_do_not_compare():
+    assert task(loss="mse").measure != task(loss="mae").measure
+    assert task(loss="mse", metric="mae").measure == task(loss="mae", metric="mae").measure
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "acuracy"}, r"unknown metric 'acuracy' \(did you mean 'accuracy'\?\)"),
+        ({"direction": "up"}, r"direction is 'min' or 'max', got 'up'"),
+    ],
+)
+def test_refuses_unknown_metrics_and_directions(options, message):
+    with pytest.raises(DataError, match=message):
+        task(**options)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": X, "y": Y[:19]}, r"same number of rows, got x: 20, y: 19"),
+        ({"x": {"a": X, "b": X[:3]}, "y": Y}, r"x\['b'\]: 3"),
+        ({"x": X, "y": Y, "groups": Y[:2]}, r"groups: 2"),
+        ({"x": X, "y": Y, "x_test": X, "y_test": Y[:1]}, r"x_test: 20, y_test: 1"),
+        ({"x": X, "y": np.array(["a"] * 20)}, r"y must be an array of numbers"),
+        ({"x": X[:0], "y": Y[:0]}, r"no rows"),
+    ],
+)
+def test_data_is_refused_in_one_line(arrays, message):
+    with pytest.raises(DataError, match=message):
+        Data(**arrays)
+
+
+def test_a_data_function_must_return_data():
+    with pytest.raises(DataError, match="must return Data"):
+        task(data=lambda: (X, Y)).load()
+
+
+def test_fingerprint_tells_data_apart_and_leaves_the_test_out():
+    one = Data(X, Y).fingerprint
+    assert Data(X.copy(), Y).fingerprint == one
+    assert Data(np.asfortranarray(X), Y).fingerprint == one
+    assert Data(X + 1, Y).fingerprint != one
+    assert Data(X.astype(np.float32), Y).fingerprint != one
+    assert Data({"x": X, "z": X}, Y).fingerprint != one
+    assert Data(X, Y, x_test=X * np.nan, y_test=Y).fingerprint == one
+
+
+def test_preprocessing_is_fitted_on_the_training_rows_alone():
+    x = np.vstack([np.zeros((10, 1)), np.ones((5, 1)), np.full((5, 1), 1e6)])
+    rows = prepare(task(data=Data(x, Y), preprocess=StandardScaler()), Data(x, Y), SPLIT)
+    assert rows.x.mean() == pytest.approx(0)
+    assert rows.x.std() == pytest.approx(1)
+    assert rows.x_validation.min() > 1e5
+
+
+def test_preprocessing_leaves_the_given_transformer_alone():
+    scaler = StandardScaler()
+    prepare(task(preprocess=scaler), Data(X, Y), SPLIT)
+    assert not [name for name in vars(scaler) if name.endswith("_")]
+
+
+def test_several_inputs_take_a_transformer_each():
+    data = Data({"a": X, "b": X}, Y)
+    rows = prepare(task(data=data, preprocess={"a": PCA(2)}), data, SPLIT)
+    assert rows.x["a"].shape == (15, 2)
+    assert rows.x["b"].shape == (15, 3)
+    with pytest.raises(DataError, match="a dict with keys of a, b"):
+        prepare(task(data=data, preprocess=PCA(2)), data, SPLIT)
+
+
+def test_the_spec_is_of_the_prepared_rows():
+    data = Data(RNG.integers(0, 3, (20, 2)), RNG.integers(0, 4, 20))
+    three = task(
+        data=data, loss="sparse_categorical_crossentropy", preprocess=OneHotEncoder(dtype=np.int8)
+    )
+    spec = model_spec(three, prepare(three, data, SPLIT), data.y, [])
+    assert (spec.input_shape, spec.activation) == ((6,), "softmax")
+    assert spec.outputs == data.y.max() + 1
+
+
+def test_nan_is_refused_unless_preprocessing_fills_it():
+    x = X.copy()
+    x[2, 1] = np.nan
+    with pytest.raises(DataError, match=r"x holds NaN or infinity in 1 of 15 rows"):
+        prepare(task(), Data(x, Y), SPLIT)
+    assert np.isfinite(prepare(task(preprocess=SimpleImputer()), Data(x, Y), SPLIT).x).all()
+    y = Y.copy()
+    y[[16, 17]] = np.inf
+    with pytest.raises(DataError, match=r"y holds NaN or infinity in 2 of 5 rows"):
+        prepare(task(), Data(X, y), SPLIT)
+
+
+def test_nan_in_the_test_rows_is_none_of_a_searchs_business():
+    prepare(task(), Data(X, Y, x_test=X * np.nan, y_test=Y * np.nan), SPLIT)
+
+
+def test_digits_come_with_their_test_apart():
+    data = digits.task().load()
+    assert data.x.shape == (1437, 64)
+    assert data.x_test.shape == (360, 64)
+    assert 0 <= data.x.min() <= data.x.max() == 1
+    assert data.x.dtype == np.float32
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """No data folder, an empty cache, and no network."""
+    monkeypatch.delenv("HPSEARCH_DATA", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+
+    def download(name, to):
+        raise OSError("no network")
+
+    monkeypatch.setattr(source, "_download", download)
+    return tmp_path
+
+
+def save_mnist(folder, value):
+    folder.mkdir(parents=True)
+    images, labels = np.full((4, 28, 28), value, np.uint8), np.arange(4, dtype=np.uint8)
+    np.savez(folder / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    return folder / "mnist.npz"
+
+
+def test_the_data_folder_goes_before_kerass_cache(nowhere, monkeypatch):
+    cached = save_mnist(nowhere / "keras" / "datasets", 51)
+    assert source.find("mnist.npz") == cached
+    assert mnist.load().x[0, 0] == pytest.approx(0.2)
+    save_mnist(nowhere / "mine", 255)
+    monkeypatch.setenv("HPSEARCH_DATA", str(nowhere / "mine"))
+    data = mnist.load()
+    assert data.x.shape == data.x_test.shape == (4, 784)
+    assert (data.x == 1).all()
+
+
+def test_missing_data_names_the_file_both_places_and_the_way_out(nowhere, monkeypatch):
+    monkeypatch.setenv("HPSEARCH_DATA", "/my/data")
+    with pytest.raises(DataError) as error:
+        mnist.load()
+    for part in ("mnist.npz", "/my/data", str(nowhere / "keras"), "studies/digits_dropout.py"):
+        assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 500, -30])
+def test_a_file_cut_off_is_called_damaged(nowhere, keep):
+    path = save_mnist(nowhere / "keras" / "datasets", 1)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"is damaged .*; delete it and fetch it again"):
+        mnist.load()
+
+
+def test_a_file_with_a_flipped_byte_is_called_damaged(nowhere):
+    path = save_mnist(nowhere / "keras" / "datasets", 1)
+    content = bytearray(path.read_bytes())
+    content[600] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is damaged"):
+        mnist.load()
+
+
+def test_another_file_of_that_name_is_refused(nowhere):
+    path = save_mnist(nowhere / "keras" / "datasets", 1)
+    np.savez(path, other=np.zeros(3))
+    with pytest.raises(DataError, match=r"no array .*x_train.*; it is another file"):
+        mnist.load()
+
+
+class Bomb:
+    def __reduce__(self):
+        return (open, ("exploded", "w"))
+
+
+def test_pickles_are_never_opened(nowhere, tmp_path):
+    path = save_mnist(nowhere / "keras" / "datasets", 1)
+    np.savez(path, x_train=np.array([Bomb()], dtype=object), y_train=0, x_test=0, y_test=0)
+    assert zipfile.is_zipfile(path)
+    with pytest.raises(DataError, match="is damaged"):
+        mnist.load()
+    assert not (tmp_path / "exploded").exists()

@@ -1,0 +1,125 @@
+"""What every trainer must keep to: above all, that continuing equals never stopping."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpsearch import Holdout, Task
+from hpsearch.tasks import digits
+from hpsearch.training.base import Fit, Trainer
+from spaces import mlp
+
+TASK = digits.task()
+DATA = TASK.load()
+(SPLIT,) = Holdout(rows=300).splits(TASK, DATA, seed=1)
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw", "adadelta")
+
+Make = Callable[[Task], Trainer]
+
+
+def fit(**changes: Any) -> Fit:
+    params = {"dropout": 0.3, "l2": 1e-4, "optimizer": "adam"}
+    return dataclasses.replace(Fit(mlp.model(hidden=(16,)), params, SPLIT, 7, 4), **changes)
+
+
+def with_batch_norm(spec: Any, *, dropout: float = 0.2, optimizer: str = "adam") -> Any:
+    import keras
+
+    inputs = keras.Input(spec.input_shape)
+    x = keras.layers.Dense(16, activation="relu")(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.GaussianNoise(0.1)(keras.layers.Dropout(dropout)(x))
+    model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
+    model.compile(optimizer, spec.loss, metrics=spec.metrics)
+    return model
+
+
+def arrays(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.mark.slow
+class TrainerContract:
+    """Subclasses give a fixture `make`."""
+
+    @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+    def test_continuing_equals_never_stopping(
+        self, make: Make, tmp_path: Path, optimizer: str
+    ) -> None:
+        """Bit for bit: weights, optimizer state, random state, curve."""
+        self._check_continuing(make, tmp_path, fit(params={**fit().params, "optimizer": optimizer}))
+
+    def test_continuing_keeps_moving_statistics_and_every_generator(
+        self, make: Make, tmp_path: Path
+    ) -> None:
+        self._check_continuing(make, tmp_path, fit(build=with_batch_norm, params={"dropout": 0.4}))
+
+    def test_continuing_keeps_patience(self, make: Make, tmp_path: Path) -> None:
+        sluggish = fit(params={"optimizer": "sgd", "learning_rate": 1e-9}, patience=2, epochs=6)
+        curve = self._check_continuing(make, tmp_path, sluggish)
+        assert len(curve.validation) == 3
+
+    def _check_continuing(self, make: Make, tmp_path: Path, whole: Fit) -> Any:
+        trainer = make(TASK)
+        paths = [tmp_path / f"{name}.npz" for name in ("whole", "half", "continued")]
+        whole = dataclasses.replace(whole, checkpoint_out=paths[0])
+        half = dataclasses.replace(whole, epochs=2, checkpoint_out=paths[1])
+        rest = dataclasses.replace(
+            whole, start_epoch=2, checkpoint_in=paths[1], checkpoint_out=paths[2]
+        )
+        curves = [dict(trainer.train([one], DATA))[0] for one in (whole, half, rest)]
+        never_stopped, stopped, continued = curves
+        for name in ("train", "validation", "train_loss", "validation_loss"):
+            assert getattr(continued, name) == getattr(never_stopped, name)
+            assert getattr(stopped, name) == getattr(never_stopped, name)[:2]
+        wanted, got = arrays(paths[0]), arrays(paths[2])
+        assert wanted.keys() == got.keys()
+        for name in wanted:
+            assert wanted[name].tobytes() == got[name].tobytes(), name
+        return never_stopped
+
+    def test_a_fit_depends_on_its_seed_alone(self, make: Make) -> None:
+        """Not on what was trained before it, nor on the caller's generators."""
+        np.random.seed(1)
+        before = np.random.get_state()[1].copy()  # type: ignore[index, union-attr]
+        trainer = make(TASK)
+        curves = dict(trainer.train([fit(), fit(seed=8), fit()], DATA))
+        assert curves[0].validation_loss == curves[2].validation_loss
+        assert curves[0].validation_loss != curves[1].validation_loss
+        assert (np.random.get_state()[1] == before).all()  # type: ignore[index]
+
+    def test_learns_and_reports(self, make: Make) -> None:
+        curve = dict(make(TASK).train([fit(epochs=8)], DATA))[0]
+        assert curve.validation[-1] > 0.8
+        assert curve.train_loss[-1] < curve.train_loss[0]
+        assert curve.rows == 300
+        assert curve.parameters == 64 * 16 + 16 + 16 * 10 + 10
+        assert curve.failure is None
+
+    def test_a_diverged_fit_fails_and_the_next_is_trained(self, make: Make) -> None:
+        wild = fit(params={"optimizer": "sgd", "learning_rate": 1e30})
+        curves = dict(make(TASK).train([wild, fit()], DATA))
+        assert curves[0].failure is not None
+        assert curves[0].failure.kind == "nan"
+        assert curves[1].failure is None
+        assert len(curves[1].validation) == 4
+
+    def test_a_diverged_fit_leaves_no_checkpoint(self, make: Make, tmp_path: Path) -> None:
+        wild = {"optimizer": "sgd", "learning_rate": 1e30}
+        out = tmp_path / "wild.npz"
+        list(make(TASK).train([fit(params=wild, checkpoint_out=out)], DATA))
+        assert list(tmp_path.glob("wild*")) == []
+
+    def test_patience_ends_a_fit(self, make: Make) -> None:
+        still = {"optimizer": "sgd", "learning_rate": 1e-9}
+        curve = dict(make(TASK).train([fit(params=still, patience=1, epochs=9)], DATA))[0]
+        assert len(curve.validation) == 2
+
+    def test_batch_size_is_the_fits(self, make: Make) -> None:
+        curves = dict(make(TASK).train([fit(params={"batch_size": n}) for n in (8, 1000)], DATA))
+        assert curves[0].train_loss[-1] < curves[1].train_loss[-1]

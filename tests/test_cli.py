@@ -1,0 +1,175 @@
+"""The command line, as far as it needs no Keras."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpsearch import cli
+from hpsearch.store import Store
+from tests.test_store import RECORD, fill, record
+
+
+@pytest.fixture
+def store():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5, 0.9, 0.7, se=0.01)
+        fill(store, record(task="boston", measure="mae", direction="min"), 2.5)
+
+
+@pytest.mark.parametrize("command", sorted(cli.app.commands))
+def test_every_command_has_help(hpsearch, command):
+    code, out, _ = hpsearch(command, "--help")
+    assert code == 0
+    assert f"hpsearch {command}" in out
+    assert len(cli.app.commands[command].help.splitlines()) >= 1
+
+
+def test_rank_in_json_has_the_promised_keys_best_first(hpsearch, store):
+    code, out, err = hpsearch("rank", "digits", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert {
+        "rank", "trial", "study", "searcher", "value", "se", "epochs", "parameters", "seconds",
+        "params", "tied",
+    } <= set(rows[0])  # fmt: skip
+    assert [(r["rank"], r["value"]) for r in rows] == [(1, 0.9), (2, 0.7), (3, 0.5)]
+    assert "0.9000 ± 0.0100" in err
+
+
+def test_rank_shows_every_task_or_the_one_named(hpsearch, store):
+    assert "boston: mae" in hpsearch("rank")[1]
+    assert "boston: mae" not in hpsearch("rank", "digits")[1]
+    code, out, err = hpsearch("rank", "mnist")
+    assert (code, out) == (2, "")
+    assert err == "hpsearch: error: the store has no task 'mnist'; it has boston, digits\n"
+
+
+def test_rank_says_what_it_left_out(hpsearch, store):
+    assert "2 more; --top 3 shows all" in hpsearch("rank", "digits", "--top", 1)[1]
+
+
+def test_show_has_the_curves(hpsearch, store):
+    code, out, _ = hpsearch("show", 2)
+    assert code == 0
+    assert "0.9000" in out
+    details = json.loads(hpsearch("show", 2, "--json")[1])
+    assert details["curves"][0]["validation"] == [0.9, 0.9]
+    assert details["params"] == {"a": 1}
+
+
+def test_studies_lists_the_searches(hpsearch, store):
+    found = json.loads(hpsearch("studies", "--json")[1])
+    assert [(s["study"], s["task"], s["trials"], s["best"]) for s in found] == [
+        ("s", "digits", 3, 0.9),
+        ("s", "boston", 1, 2.5),
+    ]
+
+
+def test_plan_in_json(hpsearch, write):
+    code, out, err = hpsearch("plan", write(), "--json", "--evaluator", "kfold:folds=4")
+    assert code == 0
+    assert json.loads(out) == {
+        "trials": 3, "epochs": 6, "epochs_from_scratch": 6, "fits_per_trial": 4,
+    }  # fmt: skip
+    assert "3 trials, 6 epochs, each of 4 models" in err
+
+
+@pytest.mark.parametrize(
+    ("overrides", "trials", "epochs"),
+    [
+        (("--trials", 6, "--epochs", 5), 6, 30),
+        (("--searcher", "random:trials=7,epochs=3"), 7, 21),
+        (("--searcher", "grid:points=3"), 6, 120),
+        (("--searcher", "grid:points=3", "--trials", 4, "--epochs", 1), 4, 4),
+    ],
+)
+def test_overrides_change_the_plan(hpsearch, write, overrides, trials, epochs):
+    plan = json.loads(hpsearch("plan", write(), "--json", *overrides)[1])
+    assert (plan["trials"], plan["epochs"]) == (trials, epochs)
+
+
+def test_a_study_that_was_run_is_known_by_its_name(hpsearch, write):
+    file = write()
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, record(study="small", file=str(file)), 0.5)
+    assert json.loads(hpsearch("plan", "small", "--json")[1])["trials"] == 3
+    code, _, err = hpsearch("plan", "smal")
+    assert code == 2
+    assert "(did you mean 'small'?)" in err
+
+
+def test_debug_shows_the_traceback(hpsearch):
+    _, _, err = hpsearch("plan", "nowhere.py", "--debug")
+    assert "Traceback" in err
+    assert "Traceback" not in hpsearch("plan", "nowhere.py")[2]
+
+
+def test_runs_as_a_module(write):
+    ended = subprocess.run(
+        [sys.executable, "-m", "hpsearch", "plan", write()],
+        capture_output=True,
+        text=True,
+        env=os.environ,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "3 trials" in ended.stdout
+
+
+BAD_FILES = {
+    "missing file": (None, (), r"no such study file"),
+    "no study": ([("study = Study", "other = Study")], (), r"binds no `study`"),
+    "syntax error": ([("study = Study(", "study = Study((")], (), r"bad\.py:6: '\(' was never"),
+    "low > high": ([("Float(0.0, 0.5)", "Float(0.5, 0.1)")], (), r"bad\.py:8: Float.*low must not"),
+    "log with 0": ([("Float(0.0, 0.5)", "Float(0, 1, log=True)")], (), r"bad\.py:8: .*low > 0"),
+    "unknown metric": (
+        [("digits.task()", "Task('t', digits.load, loss='mse', metric='maee')")],
+        (),
+        r"bad\.py:7: unknown metric 'maee' \(did you mean 'mae'\?\)",
+    ),
+    "lengths": (
+        [("digits.task()", "Task('t', Data([[1], [2]], [1]), loss='mse')")],
+        (),
+        r"bad\.py:7: .*same number of rows, got x: 2, y: 1",
+    ),
+    "not a space": ([("space=Space(", "space=dict(")], (), r"Study needs space= a Space, got"),
+    "a class": ([("Random(trials=3, epochs=2)", "Random")], (), r"needs searcher= a Searcher"),
+    "unknown import": ([("spaces import mlp", "space import mlp")], (), r"bad\.py:4: ModuleNotF"),
+    "no trials": ([], ("--trials", 0), r"'--trials': 0 is not in the range"),
+    "no epochs": ([], ("--epochs", "-1"), r"'--epochs': -1 is not in the range"),
+    "unknown searcher": ([], ("--searcher", "randm"), r"unknown searcher 'randm' \(did you mean"),
+    "unknown option": ([], ("--searcher", "random:trial=1"), r"got 'trial=1' \(did you mean"),
+    "bad option": ([], ("--evaluator", "kfold:folds=1"), r"KFold needs folds >= 2, got folds=1"),
+    "endless grid": ([], ("--searcher", "grid"), r"needs a number of points: Grid\(points=5\)"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_mistakes_are_one_line_and_write_nothing(hpsearch, write, tmp_path, command, case):
+    changes, options, message = BAD_FILES[case]
+    file = tmp_path / "bad.py" if changes is None else write("bad", *changes)
+    code, out, err = hpsearch(command, file, *options)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    import re
+
+    assert re.search(message, err)
+    assert not (tmp_path / "store.db").exists()
+
+
+def test_a_store_of_another_program_is_refused(hpsearch, write):
+    Path("store.db").write_text("x" * 5000)
+    for command in (["rank"], ["studies"], ["show", "1"], ["run", write()]):
+        code, out, err = hpsearch(*command)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "cannot be opened as a store" in err
+
+
+def test_unknown_backends_are_refused(hpsearch, write):
+    code, _, err = hpsearch("run", write(), "--backend", "cntk")
+    assert code == 2
+    assert err == "hpsearch: error: unknown backend 'cntk'; known: jax, tensorflow, torch\n"

@@ -1,0 +1,59 @@
+"""What must start at once loads no framework."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hpsearch.store import Store
+from tests.conftest import ROOT
+from tests.test_store import RECORD, fill
+
+HEAVY = (
+    "jax", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "scikeras", "scipy",
+    "sklearn", "tensorflow", "torch",
+)  # fmt: skip
+
+
+def loaded(code):
+    """The heavy packages that are loaded after running code in a fresh interpreter."""
+    report = f"import sys; print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import atexit\natexit.register(lambda: exec({report!r}, {{}}))\n{code}",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return ended.stderr.strip().splitlines()[-1]
+
+
+COMMANDS = [["--help"], ["rank"], ["rank", "--json"], ["show", "1"], ["studies"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_reading_commands_load_no_framework(command, tmp_path):
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, RECORD, 0.5, 0.6)
+    code = f"import sys; sys.argv = {['hpsearch', *command]}\nimport hpsearch.cli as c\nc.main()"
+    assert loaded(code) == "[]"
+
+
+def test_planning_loads_no_framework():
+    study = str(ROOT / "studies" / "mnist_dropout.py")
+    code = f"import sys; sys.argv = ['hpsearch', 'plan', {study!r}]\nimport hpsearch.cli as c\nc.main()"
+    assert loaded(code) == "[]"
+
+
+def test_importing_the_package_and_the_spaces_loads_no_framework():
+    assert loaded("import hpsearch, hpsearch.tasks.mnist, spaces.mlp, spaces.optimizers") == "[]"
+
+
+def test_public_names_are_sorted_and_there():
+    import hpsearch
+
+    assert sorted(hpsearch.__all__) == list(hpsearch.__all__)
+    assert all(getattr(hpsearch, name) is not None for name in hpsearch.__all__)

@@ -1,0 +1,188 @@
+"""The loop and replay, with work that trains nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from hpsearch import Choice, Float, Random, Space, loop
+from hpsearch.errors import StudyError
+from hpsearch.executors import Inline
+from hpsearch.replay import changes, observe, replay
+from hpsearch.store import Asked, Store
+from hpsearch.task import Metric
+from hpsearch.trial import Curve, Outcome, Pause, Score, Suggestion
+from tests import fakes
+from tests.fakes import Halving
+from tests.test_store import record
+
+METRIC = Metric("loss", "min")
+SPACE = Space(dropout=Float(0.0, 0.4), optimizer=Choice("adam", "sgd"))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that runs may catch it."""
+
+
+class Silent:
+    def started(self, id_, suggestion):
+        pass
+
+    def ended(self, id_, suggestion, outcome):
+        pass
+
+
+class Fatal:
+    """A journal that is killed at its nth call, before or after it appends."""
+
+    def __init__(self, journal, after, before):
+        self.journal, self.left, self.before = journal, after, before
+
+    def asked(self, trial, answer):
+        return self._append(self.journal.asked, trial, answer)
+
+    def told(self, trial, outcome):
+        return self._append(self.journal.told, trial, outcome)
+
+    def _append(self, append, *arguments):
+        self.left -= 1
+        if self.left == 0 and self.before:
+            raise Killed
+        result = append(*arguments)
+        if self.left == 0:
+            raise Killed
+        return result
+
+
+def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare, seed=0):
+    """One run, or one that is killed; returns the journal's events."""
+    with Store(Path("store.db"), create=True) as store:
+        known = store.searches()
+        journal = store.journal(known[0].id) if known else store.begin(record())
+        search = searcher.start(space, seed=seed)
+        progress = replay(search, journal.events(), METRIC)
+        executor = Inline(work)
+        executor.open()
+        mortal = Fatal(journal, kill_after, before) if kill_after else journal
+        checkpoints = Path("checkpoints") if searcher.continues else None
+        try:
+            loop.run(search, mortal, progress, executor, METRIC, Silent(), checkpoints)
+        finally:
+            events = list(journal.events())
+        return events
+
+
+SEARCHERS = [Random(trials=4, epochs=2), Halving(points=4, epochs=4)]
+
+
+@pytest.mark.parametrize("searcher", SEARCHERS, ids=repr)
+@pytest.mark.parametrize("before", [True, False])
+def test_killed_at_any_instant_and_continued_is_the_same_journal(searcher, before):
+    whole = go(searcher)
+    for instant in range(1, len(whole) + 1):
+        Path("store.db").unlink()
+        with pytest.raises(Killed):
+            go(searcher, kill_after=instant, before=before)
+        assert go(searcher) == whole
+
+
+def test_killed_again_and_again_is_the_same_journal():
+    searcher = Halving(points=6, epochs=4)
+    whole = go(searcher)
+    Path("store.db").unlink()
+    kills = 0
+    while True:
+        try:
+            assert go(searcher, kill_after=2, before=kills % 2 == 1) == whole
+            break
+        except Killed:
+            kills += 1
+    assert kills >= 8
+
+
+def test_a_search_that_is_over_appends_nothing_more():
+    assert go(SEARCHERS[0]) == go(SEARCHERS[0])
+
+
+def test_more_trials_go_on_after_done():
+    few = go(Random(trials=2, epochs=2))
+    many = go(Random(trials=5, epochs=2))
+    assert many[: len(few)] == few
+    assert [e.trial for e in many if isinstance(e, Asked)] == [0, 1, 2, 2, 3, 4, 5]
+    assert go(Random(trials=5, epochs=2)) == many
+
+
+def test_fewer_trials_than_there_are_change_nothing():
+    many = go(Random(trials=5, epochs=2))
+    assert go(Random(trials=2, epochs=2)) == many
+    assert go(Random(trials=5, epochs=2)) == many
+
+
+def test_a_continued_trial_gets_its_parents_folder_and_epochs():
+    jobs = []
+
+    def prepare():
+        return fakes.FACTS, lambda job: jobs.append(job) or fakes.outcome(job)
+
+    go(Halving(points=4, epochs=4), work=prepare)
+    parents = {str(job.params): job.save for job in jobs[:4]}
+    for job in jobs[4:]:
+        assert job.resume == parents[str(job.params)]
+        assert (job.begun, job.epochs) == (2, 4)
+    assert len({job.save for job in jobs}) == 6
+
+
+def test_trials_that_nobody_continues_leave_no_checkpoints():
+    jobs = []
+
+    def prepare():
+        return fakes.FACTS, lambda job: jobs.append(job) or fakes.outcome(job)
+
+    go(Random(trials=2, epochs=1), work=prepare)
+    assert [(job.resume, job.save) for job in jobs] == [(None, None)] * 2
+
+
+def test_a_failed_trial_does_not_stop_the_search():
+    events = go(Halving(points=8, epochs=4), space=Space(dropout=Float(0.0, 0.9)))
+    told = [e.outcome for e in events if not isinstance(e, Asked)]
+    assert len(told) == 12
+    assert 0 < sum(o.failure is not None for o in told) < 12
+
+
+def test_replay_refuses_what_was_not_asked():
+    with pytest.raises(Killed):
+        go(SEARCHERS[0], kill_after=3)
+    with pytest.raises(StudyError, match=r"trial 1 was .* for 2 epochs, but .* --fresh"):
+        go(SEARCHERS[0], seed=1)
+
+
+def test_an_observation_is_of_the_epochs_since_the_parent():
+    folds = (Curve((0.5, 0.6, 0.7), (0.1, 0.2, 0.3)), Curve((0.7, 0.8, 0.9), (0.3, 0.4, 0.5)))
+    outcome = Outcome(Score(0.4, None, 3, folds), None, 2.0, 9)
+    seen = observe(outcome, 1, Metric("accuracy", "max"))
+    assert seen.loss == -0.4
+    assert seen.curve == pytest.approx((-0.3, -0.4))
+    assert seen.train_curve == pytest.approx((-0.7, -0.8))
+    assert (seen.seconds, seen.parameters) == (2.0, 9)
+
+
+def test_changes_are_told_by_name():
+    before = record(space='{"a": {"type": "choice", "options": [1], "when": null}}')
+    after = record(
+        space='{"a": {"type": "choice", "options": [2], "when": null}}',
+        training='{"patience": 3}',
+        measure="loss (mse)",
+        data="other",
+    )
+    assert changes(before, before) == []
+    assert changes(after, before) == [
+        "a was Choice(1), now Choice(2)",
+        "metric was accuracy, now loss (mse)",
+        "patience was None, now 3",
+        "the data changed",
+    ]
+
+
+def test_a_pause_is_not_an_answer_to_act_on():
+    events = go(Halving(points=2, epochs=2))
+    assert [e.answer for e in events if isinstance(e, Asked)][-1] is Pause.DONE
+    assert all(isinstance(e.answer, Suggestion | Pause) for e in events if isinstance(e, Asked))

@@ -1,0 +1,287 @@
+"""Training for real, on the backend of $KERAS_BACKEND; another one in a process of its own."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hpsearch import Data, Holdout, KFold, Task
+from hpsearch.errors import BuildError, CheckpointError, DataError, HpsearchError
+from hpsearch.evaluators import TrainingFailed
+from hpsearch.tasks import digits
+from hpsearch.training import backend
+from spaces import mlp, optimizers
+from tests.conftest import ROOT
+from tests.contracts.trainer import DATA, SPLIT, TASK, TrainerContract, fit
+
+pytestmark = pytest.mark.slow
+
+
+def fit_trainer(task):
+    backend.choose()
+    from hpsearch.training.fit import FitTrainer
+
+    return FitTrainer(task)
+
+
+TRAINERS = [fit_trainer]
+
+
+class TestTrainers(TrainerContract):
+    @pytest.fixture(params=TRAINERS, ids=lambda t: t.__name__)
+    def make(self, request):
+        return request.param
+
+
+def test_the_contract_holds_on_tensorflow_too():
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_training.py::TestTrainers"],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_jax_trains_without_tensorflow():
+    """Which takes seconds to import."""
+    code = (
+        "import sys; from hpsearch import Holdout; from hpsearch.tasks import digits;"
+        "from spaces import mlp;"
+        "Holdout().evaluate(mlp.model(hidden=(4,)), {'dropout': 0.1}, digits.task(), epochs=1);"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    env = {**os.environ, "KERAS_BACKEND": "jax"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True)
+
+
+def test_evaluates_in_a_notebook_without_a_study():
+    score = KFold(3).evaluate(
+        mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=6
+    )
+    assert score.mean > 0.9
+    assert 0 < score.se < score.std < 0.1
+    assert score.curves.shape == (3, 6)
+    assert score.best_epoch == int(np.argmax(score.curves.mean(axis=0))) + 1
+    again = KFold(3).evaluate(
+        mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=6
+    )
+    assert again.curves.equals(score.curves)
+
+
+def test_a_diverging_evaluation_says_so():
+    with pytest.raises(TrainingFailed, match=r"fold 0: .* became nan in epoch 1"):
+        KFold(2).evaluate(
+            mlp.model(hidden=(4,)),
+            {"optimizer": "sgd", "learning_rate": 1e30},
+            digits.task(),
+            epochs=2,
+        )
+
+
+def two_inputs(spec, units=8):
+    import keras
+
+    inputs = {name: keras.Input(shape, name=name) for name, shape in spec.input_shape.items()}
+    x = keras.layers.Concatenate()([inputs["left"], inputs["right"]])
+    x = keras.layers.Dense(units, activation="relu")(x)
+    model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
+    model.compile("adam", spec.loss, metrics=spec.metrics)
+    return model
+
+
+RNG = np.random.default_rng(0)
+X = RNG.random((80, 4)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "loss"),
+    [
+        ("mae", None, "mse"),
+        ("rmse", None, "mse"),
+        ("loss", None, "mae"),
+        ("r2_score", None, "mse"),
+        ("roc_auc", None, "binary_crossentropy"),
+        ("accuracy", None, "binary_crossentropy"),
+        ("mean_squared_logarithmic_error", "min", "mse"),
+    ],
+)
+def test_metrics_are_those_of_the_whole_validation_split(metric, direction, loss):
+    y = (X.sum(axis=1) > 2).astype("float32") if "binary" in loss else X.sum(axis=1)
+    task = Task("t", Data(X, y), loss=loss, metric=metric, direction=direction)
+    score = Holdout(rows=30).evaluate(mlp.model(hidden=(4,)), {"l2": 0.1}, task, epochs=2)
+    assert np.isfinite(score.value)
+    if metric == "loss":  # the penalty of the weights must not count
+        assert score.value < score.folds[0].validation_loss[score.best_epoch - 1] - 0.01
+
+
+def test_dicts_of_inputs_are_trained():
+    data = Data({"left": X[:, :2], "right": X[:, 2:]}, X.sum(axis=1))
+    task = Task("two", data, loss="mse", metric="mae")
+    curve = Holdout().evaluate(two_inputs, {"units": 16}, task, epochs=3).folds[0]
+    assert curve.train[-1] < curve.train[0]
+
+
+def test_one_hot_targets_are_trained():
+    data = Data(DATA.x, np.eye(10)[DATA.y])
+    task = Task("hot", data, loss="categorical_crossentropy", metric="accuracy")
+    score = Holdout().evaluate(mlp.model(hidden=(32,)), {}, task, epochs=5)
+    assert score.value > 0.7
+
+
+@pytest.mark.parametrize("optimizer", optimizers.NAMES)
+def test_every_optimizer_learns_at_its_customary_rate(optimizer):
+    params = {"optimizer": optimizer, "batch_size": 16}
+    score = Holdout().evaluate(mlp.model(hidden=(32,)), params, digits.task(), epochs=6)
+    assert score.value > 0.6
+
+
+@pytest.mark.parametrize(
+    ("hidden", "params", "sizes", "rates"),
+    [
+        ((8, 4), {"dropout": 0.2}, [8, 4], [0.2, 0.2]),
+        ((8, 4), {"dropout_2": 0.3}, [8, 4], [0.3]),
+        (None, {"layers": 3, "units": 16, "funnel": 0.5}, [16, 8, 4], []),
+        (None, {"layers": 2, "units_1": 5, "units_2": 7, "dropout": 0.1}, [5, 7], [0.1, 0.1]),
+        (None, {"units": 6}, [6], []),
+    ],
+)
+def test_an_mlp_has_the_layers_asked_for(hidden, params, sizes, rates):
+    model = built(mlp.model(hidden), params)
+    dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
+    drops = [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"]
+    assert [layer.units for layer in dense] == [*sizes, 10]
+    assert drops == rates
+
+
+def test_an_mlp_takes_dropout_on_its_first_layer_only_and_l2_everywhere():
+    model = built(mlp.model((8, 4), dropout_on="first"), {"dropout": 0.2, "l2": 0.01})
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["InputLayer", "Dense", "Dropout", "Dense", "Dense"]
+    factors = [layer.kernel_regularizer.l2 for layer in model.layers[1:4:2]]
+    assert factors == pytest.approx([0.01, 0.01])
+
+
+def built(build, params):
+    from hpsearch.training.base import ModelSpec
+    from hpsearch.training.fit import _build
+
+    return _build(build, ModelSpec((64,), 10, "softmax", "mse"), params, seed=0)
+
+
+def uncompiled(spec):
+    import keras
+
+    return keras.Sequential([keras.Input(spec.input_shape), keras.layers.Dense(1)])
+
+
+def unbuilt(spec):
+    import keras
+
+    model = keras.Sequential([keras.layers.Dense(spec.outputs)])
+    model.compile("adam", spec.loss, metrics=spec.metrics)
+    return model
+
+
+def without_metric(spec):
+    model = uncompiled(spec)
+    model.compile("adam", "mse")
+    return model
+
+
+def penalised(spec):
+    import keras
+
+    layer = keras.layers.Dense(1, kernel_regularizer="l2")
+    model = keras.Sequential([keras.Input(spec.input_shape), layer])
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "params", "task", "message"),
+    [
+        (lambda spec: 3, {}, TASK, r"must return a compiled keras\.Model, got 3"),
+        (uncompiled, {}, TASK, r"not compiled; end it with"),
+        (unbuilt, {}, TASK, r"without an input shape; begin it with"),
+        (without_metric, {}, TASK, r"not the task's metric 'accuracy'; compile it with"),
+        (uncompiled, {"units": 3}, TASK, r"does not know the parameter 'units'"),
+        (mlp.model((4,)), {"droput": 0.1}, TASK, r"'droput' \(did you mean 'dropout'\?\)"),
+        (mlp.model((4,)), {"units_1": 4}, TASK, r"does not know the parameter 'units_1'"),
+        (mlp.model(), {}, TASK, r"needs widths"),
+        (mlp.model((4,)), {"optimizer": "adm"}, TASK, r"unknown optimizer 'adm' \(did you mean"),
+        (penalised, {}, Task("p", Data(X, X[:, 0]), loss="mse"), r"includes penalties"),
+    ],
+)
+def test_models_that_cannot_be_searched_are_refused(build, params, task, message):
+    data = task.load()
+    (split,) = Holdout().splits(task, data, seed=0)
+    with pytest.raises(BuildError, match=message):
+        fit_trainer(task).probe(build, [params], split, data)
+
+
+def test_targets_that_do_not_fit_the_model_are_refused():
+    task = Task("t", Data(X, np.zeros((80, 3))), loss="mse", outputs=2)
+    (split,) = Holdout().splits(task, task.load(), seed=0)
+    with pytest.raises(BuildError, match="cannot be trained on this task's rows"):
+        fit_trainer(task).probe(mlp.model((4,)), [{}], split, task.load())
+
+
+def test_unknown_keras_metrics_are_refused():
+    task = Task("t", Data(X, X[:, 0]), loss="mse", metric="no_such", direction="min")
+    with pytest.raises(HpsearchError, match="Keras knows no metric 'no_such'"):
+        Holdout().evaluate(mlp.model((4,)), {}, task, epochs=1)
+
+
+def test_nan_in_the_data_is_refused_before_training():
+    x = X.copy()
+    x[5, 0] = np.nan
+    task = Task("t", Data(x, X[:, 0]), loss="mse")
+    with pytest.raises(DataError, match="x holds NaN"):
+        Holdout().evaluate(mlp.model((4,)), {}, task, epochs=1)
+
+
+def test_checkpoints_of_other_models_or_epochs_are_refused(tmp_path):
+    path = tmp_path / "c.npz"
+    trainer = fit_trainer(TASK)
+    list(trainer.train([fit(epochs=1, checkpoint_out=path)], DATA))
+    other = fit(build=mlp.model(hidden=(17,)), start_epoch=1, checkpoint_in=path)
+    with pytest.raises(CheckpointError, match="of another model"):
+        list(trainer.train([other], DATA))
+    with pytest.raises(CheckpointError, match="is of epoch 1, not of 2"):
+        list(trainer.train([fit(start_epoch=2, checkpoint_in=path)], DATA))
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        list(trainer.train([fit(start_epoch=1, checkpoint_in=path)], DATA))
+
+
+def test_the_order_of_rows_is_new_each_epoch_and_a_permutation(monkeypatch):
+    """What the model really saw, not what it should have seen."""
+    backend.choose()
+    from hpsearch.training import fit as module
+
+    seen = []
+    original = module._Batches.__getitem__
+
+    def spy(self, index):
+        x, y = original(self, index)
+        seen.append((index, x[:, 0].copy()))
+        return x, y
+
+    monkeypatch.setattr(module._Batches, "__getitem__", spy)
+    rows = len(SPLIT.train)
+    x = DATA.x.copy()
+    x[:, 0] = np.arange(len(x))
+    params = {"batch_size": 100}
+    list(fit_trainer(TASK).train([fit(params=params, epochs=3)], dataclasses.replace(DATA, x=x)))
+    batches = -(-rows // 100)
+    epochs = [np.concatenate([part for _, part in seen[i : i + batches]])
+              for i in range(len(seen) % batches, len(seen), batches)]  # fmt: skip
+    assert len(epochs) >= 3
+    for epoch in epochs[-3:]:
+        assert sorted(epoch) == sorted(SPLIT.train)
+    assert not (epochs[-1] == epochs[-2]).all()

@@ -61,14 +61,14 @@ def test_jax_trains_without_tensorflow():
 
 def test_evaluates_in_a_notebook_without_a_study():
     score = KFold(3).evaluate(
-        mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=6
+        mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=10
     )
     assert score.mean > 0.9
     assert 0 < score.se < score.std < 0.1
-    assert score.curves.shape == (3, 6)
+    assert score.curves.shape == (3, 10)
     assert score.best_epoch == int(np.argmax(score.curves.mean(axis=0))) + 1
     again = KFold(3).evaluate(
-        mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=6
+        mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=10
     )
     assert again.curves.equals(score.curves)
 

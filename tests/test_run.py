@@ -1,0 +1,290 @@
+"""Whole runs: studies that really train, are stopped, killed, continued and changed."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hpsearch.store import Asked, Store
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+
+def journal(path):
+    """The journals of a store without what may differ between two runs: times and memory."""
+    with Store(Path(path)) as store:
+        return [
+            [
+                (event.trial, event.answer, event.id)
+                if isinstance(event, Asked)
+                else (event.trial, _lasting(event.outcome))
+                for event in store.journal(search.id).events()
+            ]
+            for search in store.searches()
+        ]
+
+
+def _lasting(outcome):
+    if outcome.score is None:
+        return outcome.failure.kind, outcome.failure.message
+    score = outcome.score
+    folds = [(c.train, c.validation, c.train_loss, c.validation_loss) for c in score.folds]
+    return score.value, score.se, score.best_epoch, folds, outcome.parameters
+
+
+def start(*arguments, store="store.db", **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "run", *map(str, arguments), "--store", store],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+def finish(process):
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def test_runs_ranks_and_continues(hpsearch, write):
+    file = write()
+    code, out, err = hpsearch("run", file, "--inline")
+    assert (code, err) == (0, "")
+    assert "[3/3] trial 3  accuracy" in out
+    assert "digits: accuracy, Holdout(rows=300)" in out
+    first = journal("store.db")
+    code, out, _ = hpsearch("run", file, "--inline")
+    assert code == 0
+    assert "continuing after 3 trials" in out
+    assert journal("store.db") == first
+    hpsearch("run", "small", "--inline", "--trials", 4)
+    assert json.loads(hpsearch("studies", "--json")[1])[0]["trials"] == 4
+    assert journal("store.db")[0][: len(first[0])] == first[0]
+
+
+def test_a_worker_process_gives_the_same_journal(hpsearch, write):
+    file = write()
+    hpsearch("run", file, "--inline", "--store", "inline.db")
+    assert finish(start(file, store="worker.db"))[0] == 0
+    assert journal("worker.db") == journal("inline.db")
+
+
+def test_folds_continue_from_their_own_checkpoints(hpsearch, write):
+    """Survivors have, epoch by epoch, the curve of a trial that never stopped."""
+    halving = write(
+        "halving",
+        ("from spaces", "from tests.fakes import Halving\nfrom spaces"),
+        ("Random(trials=3, epochs=2)", "Halving(points=2, epochs=4)"),
+        ("Holdout(rows=300)", "KFold(2)"),
+    )
+    assert hpsearch("run", halving, "--inline")[0] == 0
+    whole = write(
+        "whole",
+        ("Random(trials=3, epochs=2)", "Random(trials=2, epochs=4)"),
+        ("Holdout(rows=300)", "KFold(2)"),
+    )
+    assert hpsearch("run", whole, "--inline")[0] == 0
+    rows = json.loads(hpsearch("rank", "--json")[1])
+    survivor = next(r for r in rows if r["study"] == "halving" and r["epochs"] == 4)
+    never_stopped = next(
+        r for r in rows if r["study"] == "whole" and r["params"] == survivor["params"]
+    )
+    first, second = (
+        json.loads(hpsearch("show", row["trial"], "--json")[1])["curves"]
+        for row in (survivor, never_stopped)
+    )
+    for fold in range(2):
+        assert first[fold]["validation_loss"] == second[fold]["validation_loss"]
+    assert sorted(p.name for p in Path("checkpoints/1/2").iterdir()) == ["fold-0.npz", "fold-1.npz"]
+    assert "fewer epochs may have cost" in hpsearch("rank")[1]
+
+
+def test_other_searchers_evaluators_and_seeds_get_searches_of_their_own(hpsearch, write):
+    file = write()
+    for options in (
+        (),
+        ("--seed", 1),
+        ("--searcher", "grid:points=2", "--trials", 2, "--epochs", 1),
+        ("--evaluator", "kfold:folds=2", "--trials", 1),
+    ):
+        assert hpsearch("run", file, "--inline", *options)[0] == 0
+    found = json.loads(hpsearch("studies", "--json")[1])
+    assert [s["trials"] for s in found] == [3, 3, 2, 1]
+    rows = json.loads(hpsearch("rank", "digits", "--json")[1])
+    assert {r["evaluator"]: r["rank"] for r in rows} == {
+        "Holdout(rows=300)": 8,
+        "KFold(folds=2)": 1,
+    }
+
+
+CHANGES = {
+    "range": (("0.5)", "0.6)"), "dropout was Float(0.0, 0.5), now Float(0.0, 0.6)"),
+    "gone": (('optimizer=Choice("adam", "sgd")', ""), "optimizer is gone"),
+    "patience": (("evaluator=", "patience=2, evaluator="), "patience was None, now 2"),
+    "data": (
+        ("task=digits.task()", "task=Task('digits', lambda: Data(digits.load().x + 1, "
+         "digits.load().y), loss='sparse_categorical_crossentropy', metric='accuracy')"),
+        "the data changed",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_changed_study_is_refused_and_fresh_starts_over(hpsearch, write, case):
+    change, message = CHANGES[case]
+    assert hpsearch("run", write(), "--inline", "--trials", 1)[0] == 0
+    before = journal("store.db")
+    code, out, err = hpsearch("run", write("small", change), "--inline", "--trials", 1)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert message in err
+    assert "--fresh" in err
+    assert journal("store.db") == before
+    assert hpsearch("run", write("small", change), "--inline", "--trials", 1, "--fresh")[0] == 0
+    assert [r["trial"] for r in json.loads(hpsearch("rank", "--json")[1])] == [2]
+    assert json.loads(hpsearch("show", 1, "--json")[1])["retired"] is True
+
+
+REFUSED = {
+    "no model": ("mlp.model(hidden=(8,))", "lambda spec, **params: 3", "must return a compiled"),
+    "not compiled": (
+        "mlp.model(hidden=(8,))",
+        "lambda spec, **p: __import__('keras').Sequential([__import__('keras').Input((64,))])",
+        "not compiled",
+    ),
+    "build raises": ("mlp.model(hidden=(8,))", "lambda spec, **p: p['nothing']", "bad.py:9"),
+    "unknown name": ("dropout=", "droput=", "'droput' (did you mean 'dropout'?)"),
+    "unknown optimizer": ('"sgd"', '"sgdd"', "unknown optimizer 'sgdd' (did you mean 'sgd'?)"),
+    "folds": ("Holdout(rows=300)", "KFold(200)", "class 8 has 141; use at most 141 folds"),
+    "rows": ("Holdout(rows=300)", "Holdout(rows=1437)", "leaves 0 of 1437 rows to train on"),
+    "nan": (
+        "digits.task()",
+        "Task('t', Data([[float('nan')], [1.0]] * 9, [1, 2] * 9), loss='mse')",
+        "x holds NaN or infinity in",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_studies_that_cannot_work_are_refused_in_one_line(hpsearch, write, case):
+    old, new, message = REFUSED[case]
+    evaluator = [("Holdout(rows=300)", "Holdout()")] if case == "nan" else []
+    code, out, err = hpsearch("run", write("bad", (old, new), *evaluator), "--inline")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1, err
+    assert message in err
+    assert not Path("store.db").exists()
+
+
+def test_refusals_come_through_a_worker_process_too(write):
+    code, out, err = finish(start(write("bad", ('"sgd"', '"sgdd"'))))
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [err.strip()]
+    assert not Path("store.db").exists()
+
+
+def test_when_every_trial_fails_the_causes_are_grouped(hpsearch, write):
+    file = write("small", ('"adam", "sgd"', '"sgd"'), ("mlp.model(hidden=(8,))", "build"))
+    file.write_text(
+        "def build(spec, **params):\n"
+        "    params['learning_rate'] = 1e30\n"
+        "    return mlp.model(hidden=(8,))(spec, **params)\n" + file.read_text()
+    )
+    code, out, _ = hpsearch("run", file, "--inline")
+    assert code == 1
+    assert "3 trials failed with nan: train_loss became nan in epoch 1" in out
+
+
+@pytest.mark.parametrize("options", [(), ("--inline",)], ids=["worker", "inline"])
+def test_ctrl_c_stops_cleanly_and_the_same_command_continues(write, options):
+    file = write("small", ("epochs=2", "epochs=40"), ("trials=3", "trials=4"))
+    whole = finish(start(file, store="whole.db"))
+    assert whole[0] == 0
+    process = start(file, *options, start_new_session=True)
+    process.stdout.readline()  # a trial has ended
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    code, _, err = finish(process)
+    assert code == 130
+    assert err.strip() == "stopped; the same command continues"
+    assert 1 <= sum(len(e) == 2 for e in journal("store.db")[0]) < 4
+    assert finish(start(file, *options))[0] == 0
+    assert journal("store.db") == journal("whole.db")
+
+
+@pytest.mark.parametrize("options", [(), ("--inline",)], ids=["worker", "inline"])
+def test_killed_at_random_instants_and_continued_is_the_same_journal(write, options):
+    """SIGKILL, twenty times, at instants from start-up to after the last trial."""
+    file = write("small", ("trials=3", "trials=8"), ("epochs=2", "epochs=6"))
+    began = time.monotonic()
+    assert finish(start(file, *options, store="whole.db"))[0] == 0
+    duration = time.monotonic() - began
+    dice, kills, ended = random.Random(0), 0, 0
+    while kills < 20:
+        process = start(file, *options)
+        try:
+            process.communicate(timeout=dice.uniform(0.1, 1.1 * duration))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0
+        assert journal("store.db") == journal("whole.db")
+        ended += 1
+        Path("store.db").unlink()
+    assert finish(start(file, *options))[0] == 0
+    assert journal("store.db") == journal("whole.db")
+
+
+def test_a_killed_worker_costs_no_trial(write):
+    file = write("small", ("epochs=2", "epochs=30"), ("trials=3", "trials=4"))
+    assert finish(start(file, store="whole.db"))[0] == 0
+    process = start(file)
+    process.stdout.readline()
+    for worker in _children(process.pid):
+        os.kill(worker, signal.SIGKILL)
+    assert finish(process)[0] == 0
+    assert journal("store.db") == journal("whole.db")
+
+
+def _children(parent):
+    lines = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in lines.splitlines()]
+    return [int(pid) for pid, ppid, args in rows if int(ppid) == parent and "spawn_main" in args]
+
+
+def test_the_digits_study_needs_nothing_and_is_good(hpsearch):
+    study = ROOT / "studies" / "digits_dropout.py"
+    code, _, err = finish(start(study, cwd=ROOT, store=str(Path("digits.db").resolve())))
+    assert (code, err) == (0, "")
+    rows = json.loads(hpsearch("rank", "--json", "--store", "digits.db")[1])
+    assert rows[0]["value"] >= 0.95
+
+
+@pytest.mark.realdata
+def test_the_mnist_study_is_good(hpsearch):
+    study = ROOT / "studies" / "mnist_dropout.py"
+    code, _, err = hpsearch("run", study, "--inline", "--trials", 3, "--epochs", 3)
+    assert (code, err) == (0, "")
+    rows = json.loads(hpsearch("rank", "mnist", "--json")[1])
+    assert rows[0]["value"] >= 0.97
+    assert rows[0]["parameters"] == 567_434
+
+
+@pytest.mark.realdata
+def test_a_data_file_cut_off_is_refused(hpsearch, tmp_path, monkeypatch):
+    whole = Path(os.environ["HPSEARCH_DATA"], "mnist.npz").read_bytes()
+    (tmp_path / "mnist.npz").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
+    code, out, err = hpsearch("run", ROOT / "studies" / "mnist_l2.py", "--inline")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "is damaged" in err
+    assert not Path("store.db").exists()

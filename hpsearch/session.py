@@ -64,7 +64,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     try:
         record = _record(study, how.file, executor.open())
         with Store(how.store, create=True) as store:
-            journal = _find_or_begin(store, record, fresh=how.fresh)
+            journal = _find_or_begin(store, record, console, fresh=how.fresh)
             _search(study, journal, executor, how.store.parent, console, planned.trials)
             return _ended(store, record, journal)
     finally:
@@ -128,14 +128,24 @@ def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
     )
 
 
-def _find_or_begin(store: Store, record: SearchRecord, *, fresh: bool) -> Journal:
+def _find_or_begin(
+    store: Store, record: SearchRecord, console: "Console", *, fresh: bool
+) -> Journal:
     earlier = store.searches(record.study)
     same = [search for search in earlier if search.key == record.key]
     if fresh:
         stale = [s for s in earlier if s in same or changes(record, s)]
         return store.begin(record, instead_of=stale)
     refuse_changes(record, earlier)
-    return store.journal(same[-1].id) if same else store.begin(record)
+    if not same:
+        return store.begin(record)
+    if same[-1].source != record.source:
+        console.print(
+            f"{record.file} was edited since this search began: its earlier trials are of the "
+            "older text; --fresh starts over",
+            soft_wrap=True,
+        )
+    return store.journal(same[-1].id)
 
 
 def _ended(store: Store, record: SearchRecord, journal: Journal) -> Ended:

@@ -65,7 +65,7 @@ def _work(
         score, failure = None, None
         try:
             score, failure = study.evaluator.run(trainer, fits, data, study.task.objective)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a build that calls exit() fails its trial only
             failure = Failure("exception", _line(error), traceback.format_exc())
         return Outcome(
             score=score,
@@ -78,7 +78,7 @@ def _work(
     return work
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -61,6 +61,11 @@ def model(
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
 
+        if isinstance(spec.input_shape, dict):
+            raise BuildError(
+                f"mlp.model takes one input, and the task has {', '.join(spec.input_shape)}; "
+                "join them in a build of your own"
+            )
         sizes = _sizes(hidden, params)
         for name in params:
             if name not in (known := _known(hidden, len(sizes))):

@@ -97,8 +97,8 @@ class Processes:
                 return outcome
             except (EOFError, OSError):
                 message = f"the worker died ({self._exit()}), {_ATTEMPTS} times in a row"
-            except HpsearchError as error:
-                message = f"no new worker could be started: {error}"
+            except Exception as error:  # whatever it is, the search must go on
+                message = f"no worker could do it: {error}"
             if self._closed:
                 break
         return Outcome(failure=Failure("lost", message))

@@ -96,11 +96,13 @@ def run(
     """
     from hpsearch import session
     from hpsearch.report import tables
+    from hpsearch.training import backend as backends
 
+    chosen = backends.choose(backend)  # first: the study file may import Keras
     file = _study_file(study, store_path)
     overrides = Overrides(**options)
     console = tables.console()
-    how = session.Run(file, store_path, overrides, backend, fresh, inline)
+    how = session.Run(file, store_path, overrides, chosen, fresh, inline)
     ended = session.run(load(file, overrides), how, console)
     if ended.ranking:
         console.print(tables.ranking(ended.ranking, top=10))

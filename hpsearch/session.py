@@ -16,7 +16,6 @@ from hpsearch.seeds import derive
 from hpsearch.store import Journal, Ranked, SearchRecord, Store, rankings
 from hpsearch.study import Study
 from hpsearch.task import loss_name
-from hpsearch.training import backend
 from hpsearch.trial import Facts
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class Run:
     file: Path
     store: Path
     overrides: Overrides
-    backend: str | None = None
+    backend: str
     fresh: bool = False
     inline: bool = False
 
@@ -54,12 +53,11 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     when stopped; what was told by then is in the store.
     """
     planned = rehearse(study.searcher, study.space, seed=study.seed)
-    chosen = backend.name(how.backend)
     if how.store.exists() and not how.fresh:  # tell what can be told before Keras is loaded
         with Store(how.store) as store:
-            untried = _record(study, how.file, Facts("", 0, chosen, {}))
+            untried = _record(study, how.file, Facts("", 0, how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
-    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, chosen)
+    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, how.backend)
     executor: Executor = Inline(prepare) if how.inline else Processes(prepare)
     try:
         record = _record(study, how.file, executor.open())

@@ -24,8 +24,8 @@ def prepare(file: Path, overrides: Overrides, backend_name: str | None) -> tuple
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
+    running = backend.choose(backend_name)  # first: the study file may import Keras
     study = load(file, overrides)
-    running = backend.choose(backend_name)
     data = study.task.load()
     splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
     check_names(study.build, study.space)

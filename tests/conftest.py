@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 
 from hpsearch import cli
+from hpsearch.training import backend
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure() -> None:
+    backend.choose()  # before anything imports Keras
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

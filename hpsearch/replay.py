@@ -59,7 +59,10 @@ def replay(search: Search, events: Iterable[Asked | Told], metric: Metric) -> Pr
 
 
 def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
-    """What a search may learn of an outcome; begun: the epochs its parent had."""
+    """What a search may learn of an outcome; begun: the epochs its parent had.
+
+    Its loss is the value that is ranked: of the best epoch so far, not of the last one.
+    """
     if outcome.score is None:
         return Observation(None, seconds=outcome.seconds, parameters=outcome.parameters)
     folds = outcome.score.folds

@@ -59,6 +59,26 @@ def test_jax_trains_without_tensorflow():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True)
 
 
+def test_memory_does_not_grow_with_the_number_of_models():
+    """JAX keeps every program it compiled, unless told to let go: 10 MB a model, all night."""
+    code = (
+        "import sys; from hpsearch import Holdout; from hpsearch.tasks import digits;"
+        "from spaces import mlp\n"
+        "def held():\n"
+        "    return int(open('/proc/self/statm').read().split()[1]) * 4096 / 2**20\n"
+        "for units in range(30, 46):\n"
+        "    point = {'units': units, 'dropout': 0.1}\n"
+        "    Holdout().evaluate(mlp.model(), point, digits.task(), epochs=1)\n"
+        "    if units == 33: before = held()\n"
+        "print(held() - before)"
+    )
+    env = {**os.environ, "KERAS_BACKEND": "jax"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, check=True, capture_output=True, text=True
+    )
+    assert float(ended.stdout) < 60
+
+
 def test_evaluates_in_a_notebook_without_a_study():
     score = KFold(3).evaluate(
         mlp.model(hidden=(32,)), {"dropout": 0.1, "batch_size": 16}, digits.task(), epochs=10

@@ -43,6 +43,7 @@ class FitTrainer:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
         for index, fit in enumerate(fits):
             yield index, self._train(fit, data)
+        _forget_programs()
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
         """Build a model at each point and take one step on two rows with the first."""
@@ -234,6 +235,14 @@ def _build(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
                 "keras.Input(spec.input_shape)"
             )
     return model
+
+
+def _forget_programs() -> None:
+    """Let go of what was compiled for models that are gone: JAX would keep it all night."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
 
 
 def _batch_size(params: Params) -> int:

@@ -25,5 +25,19 @@ class StoreError(HpsearchError):
     """A store cannot be opened or written, or holds something else than expected."""
 
 
+class NoStoreError(StoreError):
+    """There is no store yet."""
+
+
 class CheckpointError(HpsearchError):
     """A checkpoint does not fit the model that is to be continued from it."""
+
+
+def first_line(error: BaseException) -> str:
+    """An unforeseen error in one line: its type and the first line of its message.
+
+    >>> first_line(KeyError("units"))
+    "KeyError: 'units'"
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

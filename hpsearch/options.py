@@ -3,32 +3,37 @@
 import ast
 import dataclasses
 import difflib
-from collections.abc import Collection, Iterable
+import hashlib
+import inspect
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from hpsearch.errors import HpsearchError
 
 
 def describe(options: Any, *, without: Collection[str] = ()) -> str:
-    """The call that makes these options, without the fields that are at their default.
+    """The call that makes these options; what is None is left out.
+
+    Defaults are shown: labels are kept in stores, where a later default must not change them.
 
     >>> @dataclasses.dataclass
     ... class KFold:
     ...     folds: int
-    ...     repeats: int = 1
+    ...     stratify: bool | None = None
     >>> describe(KFold(4))
     'KFold(folds=4)'
     """
-    shown = [
-        f"{field.name}={getattr(options, field.name)!r}"
-        for field in dataclasses.fields(options)
-        if field.name not in without and getattr(options, field.name) != field.default
-    ]
+    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    shown = [f"{k}={v!r}" for k, v in values.items() if k not in without and v is not None]
     return f"{type(options).__name__}({', '.join(shown)})"
 
 
-def parse(text: str, kind: str, classes: Iterable[type]) -> Any:
+def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
     """Options from `name:key=value,...`; values are Python literals, anything else is a string.
+
+    Where `current` is of the class named, what is not set stays as it is there.
 
     >>> @dataclasses.dataclass
     ... class KFold:
@@ -55,6 +60,8 @@ def parse(text: str, kind: str, classes: Iterable[type]) -> Any:
             )
         values[key] = _literal(value)
     try:
+        if isinstance(current, cls):
+            return dataclasses.replace(current, **values)  # type: ignore[type-var]
         return cls(**values)
     except (TypeError, ValueError) as error:
         raise HpsearchError(f"--{kind} {text}: {error}") from error
@@ -66,6 +73,37 @@ def at_least_one(options: Any, **counts: int | None) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and (not whole or value < 1):
             raise ValueError(f"{type(options).__name__} needs {name} >= 1, got {name}={value!r}")
+
+
+def yes_or_no(options: Any, **switches: bool | None) -> None:
+    """Refuse a switch that is neither True nor False; None passes."""
+    for name, value in switches.items():
+        if value is not None and not isinstance(value, bool):
+            raise ValueError(f"{type(options).__name__} needs {name}=True or False, got {value!r}")
+
+
+def identify(value: Any) -> str:
+    """A text that is the same for the same settings in every process, and differs otherwise.
+
+    Takes plain values and containers, functions, arrays, and whatever tells its settings by
+    `get_params` (scikit-learn) or `get_config` (Keras).
+
+    >>> identify({"a": (1, len)})
+    "{'a': [1, builtins.len]}"
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k!r}: {identify(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(identify(item) for item in value) + "]"
+    if isinstance(value, np.ndarray):
+        return f"array {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:16]}"
+    if isinstance(value, type) or inspect.isroutine(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    for method, options in (("get_params", {"deep": False}), ("get_config", {})):
+        settings = getattr(value, method, None)
+        if callable(settings):
+            return f"{type(value).__name__}({identify(settings(**options))})"
+    return repr(value)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from hpsearch.errors import SpaceError
-from hpsearch.options import describe
 
 Value = float | int | str | bool
 When = Mapping[str, Any] | None
@@ -49,7 +48,7 @@ class Float:
             last = self._at(self._steps - 1)
             if self.high - last > 1e-6 * self.step:
                 raise SpaceError(
-                    f"{describe(self)}: high is no whole number of steps above low; use high={last}"
+                    f"{text_of(self)}: high is no whole number of steps above low; use high={last}"
                 )
 
     @property
@@ -92,7 +91,7 @@ class Float:
             return [float(self.low)]
         if points is None:
             raise SpaceError(
-                f"a grid over {describe(self)} needs a number of points: Grid(points=5), or a step"
+                f"a grid over {text_of(self)} needs a number of points: Grid(points=5), or a step"
             )
         return [self.decode(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
 
@@ -111,11 +110,11 @@ class Int:
         for name in ("low", "high", "step"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | None):
-                raise SpaceError(f"{describe(self)}: {name} must be a whole number, got {value!r}")
+                raise SpaceError(f"{text_of(self)}: {name} must be a whole number, got {value!r}")
         _check_range(self)
         if (self.high - self.low) % (self.step or 1):
             raise SpaceError(
-                f"{describe(self)}: high is no whole number of steps above low; "
+                f"{text_of(self)}: high is no whole number of steps above low; "
                 f"use high={self.decode(1.0)}"
             )
 
@@ -159,9 +158,10 @@ class Choice:
         if not options:
             raise SpaceError("a Choice needs at least one option: Choice('adam', 'sgd')")
         for option in options:
-            if not isinstance(option, float | int | str | bool) or option != option:
+            finite = not isinstance(option, float) or math.isfinite(option)
+            if not isinstance(option, float | int | str | bool) or not finite:
                 raise SpaceError(
-                    f"Choice takes strings, numbers and booleans, got {option!r}; name it by a "
+                    f"Choice takes strings, finite numbers and booleans, got {option!r}; name it by a "
                     "string and look it up in build"
                 )
         if len({typed(option) for option in options}) < len(options):
@@ -182,7 +182,7 @@ class Choice:
 
 
 def _check_range(parameter: Float | Int) -> None:
-    text, low, high, step = describe(parameter), parameter.low, parameter.high, parameter.step
+    text, low, high, step = text_of(parameter), parameter.low, parameter.high, parameter.step
     if not all(isinstance(v, int | float) and math.isfinite(v) for v in (low, high)):
         raise SpaceError(f"{text}: low and high must be finite numbers")
     if low > high:
@@ -221,6 +221,7 @@ def text_of(parameter: Float | Int | Choice) -> str:
     if isinstance(parameter, Choice):
         when = f", when={parameter.when!r}" if parameter.when else ""
         return f"Choice({', '.join(repr(o) for o in parameter.options)}{when})"
-    kind = type(parameter).__name__
-    rest = describe(parameter, without=("low", "high")).removeprefix(f"{kind}(")
-    return f"{kind}({parameter.low}, {parameter.high}{', ' if rest != ')' else ''}{rest}"
+    values: dict[str, Any] = {"log": parameter.log or None, "step": parameter.step}
+    values["when"] = parameter.when
+    rest = "".join(f", {name}={value!r}" for name, value in values.items() if value is not None)
+    return f"{type(parameter).__name__}({parameter.low}, {parameter.high}{rest})"

@@ -17,6 +17,8 @@ Params = Mapping[str, Value]
 class Space(Mapping[str, "Float | Int | Choice"]):
     """Named parameters, some of which exist only under a condition on another.
 
+    Takes them by name, as mappings (pieces of spaces), or both: `Space(mlp.widths(3), l2=...)`.
+
     >>> space = Space(optimizer=Choice("adam", "sgd"),
     ...               momentum=Float(0.0, 0.9, when={"optimizer": "sgd"}))
     >>> space.from_unit([0.0, 0.5])
@@ -27,11 +29,15 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     def __init__(
         self,
-        parameters: Mapping[str, Float | Int | Choice] | None = None,
         /,
+        *pieces: Mapping[str, Float | Int | Choice],
         **more: Float | Int | Choice,
     ) -> None:
-        self._parameters = {**(parameters or {}), **more}
+        self._parameters: dict[str, Float | Int | Choice] = {}
+        for piece in (*pieces, more):
+            if twice := [name for name in piece if name in self._parameters]:
+                raise SpaceError(f"{twice[0]} is given twice; keep one of the two")
+            self._parameters.update(piece)
         for name, parameter in self._parameters.items():
             if not isinstance(parameter, Float | Int | Choice):
                 raise SpaceError(
@@ -96,7 +102,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                 if name in params:
                     raise SpaceError(
                         f"{name}={params[name]!r} has no effect: it exists only when "
-                        f"{self._conditiontext_of(name)}; leave it out"
+                        f"{self._condition_text(name)}; leave it out"
                     )
             elif name not in params:
                 raise SpaceError(f"{name} is missing; it is {text_of(parameter)}")
@@ -215,7 +221,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         for value in self[name].grid(points):
             yield from self._grid({**point, name: value}, rest, points)
 
-    def _conditiontext_of(self, name: str) -> str:
+    def _condition_text(self, name: str) -> str:
         return " and ".join(
             f"{parent} is {' or '.join(repr(v) for v in allowed)}"
             for parent, allowed in self._when[name].items()

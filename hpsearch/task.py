@@ -1,7 +1,10 @@
 """What is learned: the data, the loss, the metric and its direction, and how rows are prepared."""
 
+import contextlib
 import hashlib
+import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hpsearch.errors import DataError
-from hpsearch.options import did_you_mean
+from hpsearch.options import did_you_mean, identify
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Inputs = Array | Mapping[str, Array]
@@ -78,7 +81,8 @@ class Data:
 
     x: array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
     y: array of shape (rows,) or (rows, outputs).
-    groups: shape (rows,); rows of one group are never split apart by `KFold(groups=True)`.
+    groups: numbers or names, shape (rows,); rows of one group are never split apart by
+        `KFold(groups=True)`.
     Raises DataError where lengths differ or an array holds Python objects.
     """
 
@@ -92,7 +96,8 @@ class Data:
         for name in ("x", "y", "x_test", "y_test", "groups"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _arrays(name, value))
+                made = _numbered(value) if name == "groups" else _arrays(name, value)
+                object.__setattr__(self, name, made)
         _same_rows({"x": self.x, "y": self.y, "groups": self.groups})
         _same_rows({"x_test": self.x_test, "y_test": self.y_test})
         if self.rows == 0:
@@ -109,8 +114,10 @@ class Data:
         The test rows are left out: a search neither reads nor depends on them.
         """
         digest = hashlib.sha256()
-        parts = {"y": self.y, "groups": self.groups, **named(self.x)}
-        for name, array in sorted((n, a) for n, a in parts.items() if a is not None):
+        parts = {"y": self.y, **{f"x {name}": array for name, array in named(self.x).items()}}
+        if self.groups is not None:
+            parts["groups"] = self.groups
+        for name, array in sorted(parts.items()):
             digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
             digest.update(np.ascontiguousarray(array).view(np.uint8).data)
         return digest.hexdigest()[:16]
@@ -152,6 +159,7 @@ class Task:
         data = self.data if isinstance(self.data, Data) else self.data()
         if not isinstance(data, Data):
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
+        self._check_targets(data.y)
         return data
 
     @property
@@ -162,7 +170,10 @@ class Task:
     @property
     def measure(self) -> str:
         """The metric as rankings compare it; a bare loss only compares with the same loss."""
-        return f"loss ({loss_name(self.loss)})" if self.metric == "loss" else self.metric
+        if self.metric != "loss":
+            return self.metric
+        settings = self.loss if isinstance(self.loss, str) else identify(self.loss)
+        return f"loss ({settings})"
 
     def classes(self, data: Data) -> Array | None:
         """The class of each row, shape (rows,), or None where the task is no classification."""
@@ -183,18 +194,37 @@ class Task:
 
     @property
     def activation(self) -> str:
-        """The activation of the last layer that suits the loss."""
+        """The activation of the last layer that suits the loss: none where it takes logits."""
         name = loss_name(self.loss)
+        settings = {} if inspect.isroutine(self.loss) else getattr(self.loss, "__dict__", {})
+        if settings.get("from_logits") or settings.get("_fn_kwargs", {}).get("from_logits"):
+            return "linear"
         if name == "binary_crossentropy":
             return "sigmoid"
         return "softmax" if name in _CLASSIFICATION else "linear"
+
+    def _check_targets(self, y: Array) -> None:
+        name, rule = loss_name(self.loss), ""
+        known = y[np.isfinite(y)]  # NaN is refused later, unless preprocessing fills it
+        if name == "sparse_categorical_crossentropy":
+            if (known < 0).any() or (known != np.floor(known)).any():
+                rule = "classes numbered 0, 1, 2, ..."
+        elif name in _CLASSIFICATION and ((known < 0) | (known > 1)).any():
+            rule = "targets from 0 to 1"
+        if rule:
+            raise DataError(
+                f"{name} needs {rule}, got y from {known.min()} to {known.max()}; number the classes anew, "
+                "as sklearn.preprocessing.LabelEncoder does"
+            )
 
 
 def loss_name(loss: Any) -> str:
     """The snake-case name of a loss given by name, function or object."""
     if isinstance(loss, str):
-        return loss
-    return str(getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__))
+        name = loss
+    else:
+        name = str(getattr(loss, "__name__", type(loss).__name__))
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def named(x: Inputs) -> dict[str, Array]:
@@ -202,10 +232,17 @@ def named(x: Inputs) -> dict[str, Array]:
     return dict(x) if isinstance(x, Mapping) else {"x": x}
 
 
+def _numbered(groups: Any) -> Array:
+    return np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+
+
 def _arrays(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _arrays(f"{name}[{key!r}]", part) for key, part in value.items()}
     array = np.asarray(value)
+    if array.dtype == object:  # a frame with columns of several kinds
+        with contextlib.suppress(TypeError, ValueError):
+            array = array.astype(np.float64)
     if array.ndim == 0 or array.dtype.kind not in "biufc":
         raise DataError(
             f"{name} must be an array of numbers with a row a sample, got dtype {array.dtype} and "

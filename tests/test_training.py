@@ -282,17 +282,17 @@ def test_checkpoints_of_other_models_or_epochs_are_refused(tmp_path):
 def test_the_order_of_rows_is_new_each_epoch_and_a_permutation(monkeypatch):
     """What the model really saw, not what it should have seen."""
     backend.choose()
-    from hpsearch.training import fit as module
+    from hpsearch.training import epochs as module
 
     seen = []
-    original = module._Batches.__getitem__
+    original = module.Batches.__getitem__
 
     def spy(self, index):
         x, y = original(self, index)
         seen.append((index, x[:, 0].copy()))
         return x, y
 
-    monkeypatch.setattr(module._Batches, "__getitem__", spy)
+    monkeypatch.setattr(module.Batches, "__getitem__", spy)
     rows = len(SPLIT.train)
     x = DATA.x.copy()
     x[:, 0] = np.arange(len(x))

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hpsearch.errors import BuildError, DataError
+from hpsearch.errors import BuildError, DataError, first_line
 from hpsearch.options import did_you_mean
-from hpsearch.space import Params
+from hpsearch.parameters import Choice, Float
+from hpsearch.space import Params, Space
 from hpsearch.task import Array, Data, Inputs, Task, named
 from hpsearch.trial import Curve
 
@@ -93,8 +94,18 @@ def prepare(task: Task, data: Data, split: Split) -> Rows:
     """
     x, x_validation = _take(data.x, split.train), _take(data.x, split.validation)
     if task.preprocess is not None:
-        x, x_validation = _preprocess(task.preprocess, x, x_validation)
-    rows = Rows(x, _rows(data.y, split.train), x_validation, _rows(data.y, split.validation))
+        try:
+            x, x_validation = _preprocess(task.preprocess, x, x_validation, data.y[split.train])
+        except DataError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"preprocess={task.preprocess!r} fails on the task's x: {first_line(error)}"
+            ) from error
+    # A column where the model has one output: Keras's losses and metrics else disagree on whether
+    # to compare row by row or every row with every other.
+    y = data.y.reshape(-1, 1) if data.y.ndim == 1 and task.output_units(data.y) == 1 else data.y
+    rows = Rows(x, _rows(y, split.train), x_validation, _rows(y, split.validation))
     for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
         for part, array in named(arrays).items():
             _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
@@ -113,6 +124,27 @@ def model_spec(task: Task, rows: Rows, y: Array, metrics: list[Any]) -> ModelSpe
         loss=task.loss,
         metrics=metrics,
     )
+
+
+def check_space(build: Build, space: Space) -> None:
+    """Refuse parameters that `build` does not know, and batch sizes that are none."""
+    check_names(build, space)
+    if "batch_size" not in space:
+        return
+    sizes = space["batch_size"]
+    ends = sizes.options if isinstance(sizes, Choice) else (sizes.low, sizes.high)
+    for size in ends:
+        batch_size({"batch_size": 0 if isinstance(sizes, Float) else size})
+
+
+def batch_size(params: Params) -> int:
+    """The fit's batch size, 32 where the space has none; BuildError where it is no whole number."""
+    size = params.get("batch_size", DEFAULT_BATCH_SIZE)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise BuildError(
+            f"batch_size must be whole numbers of at least 1, got {size!r}; use Int or Choice"
+        )
+    return size
 
 
 def check_names(build: Build, names: Iterable[str]) -> None:
@@ -147,11 +179,13 @@ def _rows(array: Array, indices: Indices) -> Array:
     return array[indices]
 
 
-def _preprocess(transformer: Any, x: Inputs, x_validation: Inputs) -> tuple[Inputs, Inputs]:
+def _preprocess(
+    transformer: Any, x: Inputs, x_validation: Inputs, y: Array
+) -> tuple[Inputs, Inputs]:
     from sklearn.base import clone
 
     if isinstance(x, np.ndarray) and isinstance(x_validation, np.ndarray):
-        fitted = clone(transformer).fit(x)
+        fitted = clone(transformer).fit(x, y)
         return _dense(fitted.transform(x)), _dense(fitted.transform(x_validation))
     parts, validation_parts = named(x), named(x_validation)
     if not isinstance(transformer, dict) or not set(transformer) <= set(parts):
@@ -160,7 +194,7 @@ def _preprocess(transformer: Any, x: Inputs, x_validation: Inputs) -> tuple[Inpu
             f"got {transformer!r}"
         )
     pairs = {
-        name: _preprocess(transformer[name], array, validation_parts[name])
+        name: _preprocess(transformer[name], array, validation_parts[name], y)
         if name in transformer
         else (array, validation_parts[name])
         for name, array in parts.items()

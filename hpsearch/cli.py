@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,12 +13,14 @@ from typing import Any, NoReturn
 import click
 
 from hpsearch import store as stores
-from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.errors import HpsearchError, NoStoreError, StudyError
 from hpsearch.load import Overrides, load
 from hpsearch.options import did_you_mean
 from hpsearch.store import Store
 
 Command = Callable[..., Any]
+
+_MOST = 2**63 - 1  # what the store can hold
 
 
 def main() -> NoReturn:
@@ -26,6 +29,9 @@ def main() -> NoReturn:
     debug = len(arguments) < len(sys.argv) - 1
     try:
         sys.exit(app.main(arguments, "hpsearch", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
     except (HpsearchError, click.ClickException) as error:
         if debug:
             traceback.print_exc()
@@ -70,7 +76,7 @@ def _overrides(command: Command) -> Command:
         (
             click.option("--trials", type=count, help="How many trials at most."),
             click.option("--epochs", type=count, help="How many epochs a trial gets at most."),
-            click.option("--seed", type=click.IntRange(min=0), help="The study's seed."),
+            click.option("--seed", type=click.IntRange(0, _MOST), help="The study's seed."),
             click.option("--searcher", help="NAME[:key=value,...], as random:trials=50,epochs=20"),
             click.option("--evaluator", help="NAME[:key=value,...], as kfold:folds=4"),
         )
@@ -86,8 +92,15 @@ def _overrides(command: Command) -> Command:
 @click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
 @click.option("--inline", is_flag=True, help="Train in this process, as a debugger needs it.")
 @_store_option
+@_json_option
 def run(
-    study: str, store_path: Path, backend: str | None, fresh: bool, inline: bool, **options: Any
+    study: str,
+    store_path: Path,
+    backend: str | None,
+    fresh: bool,
+    inline: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Search. The same command again continues.
 
@@ -101,12 +114,14 @@ def run(
     chosen = backends.choose(backend)  # first: the study file may import Keras
     file = _study_file(study, store_path)
     overrides = Overrides(**options)
-    console = tables.console()
+    console = tables.console(stderr=as_json)
     how = session.Run(file, store_path, overrides, chosen, fresh, inline)
     ended = session.run(load(file, overrides), how, console)
     if ended.ranking:
         tables.show(console, tables.ranking(ended.ranking, top=10))
     tables.show(console, tables.failures(ended.failures))
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in ended.ranking]))
     return 1 if ended.all_failed else 0
 
 
@@ -159,7 +174,7 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
 
 
 @app.command()
-@click.argument("trial", type=int)
+@click.argument("trial", type=click.IntRange(1, _MOST))
 @_store_option
 @_json_option
 def show(trial: int, store_path: Path, as_json: bool) -> None:
@@ -193,9 +208,8 @@ def _study_file(study: str, store_path: Path) -> Path:
     if path.exists() or path.suffix == ".py" or len(path.parts) > 1:
         return path
     known: dict[str, str] = {}
-    if store_path.exists():
-        with Store(store_path) as store:
-            known = {record.study: record.file for record in store.searches()}
+    with suppress(NoStoreError), Store(store_path) as store:
+        known = {record.study: record.file for record in store.searches()}
     if study not in known:
         raise StudyError(
             f"{study!r} is neither a study file nor a study in {store_path}"

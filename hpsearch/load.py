@@ -1,13 +1,15 @@
 """A study file and the command line's overrides become a Study, with errors that name the line."""
 
+import contextlib
 import importlib.util
 import sys
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 from hpsearch import evaluators, searchers
-from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.errors import HpsearchError, StudyError, first_line
 from hpsearch.evaluators import Evaluator
 from hpsearch.options import parse
 from hpsearch.searchers import Searcher
@@ -26,15 +28,11 @@ class Overrides:
 
     def apply(self, study: Study) -> Study:
         """Raises HpsearchError for an unknown name or option."""
-        searcher = study.searcher
+        searcher, evaluator = study.searcher, study.evaluator
         if self.searcher is not None:
-            names = set(searchers.__all__) - {"Search", "Searcher"}
-            searcher = parse(
-                self.searcher, "searcher", [getattr(searchers, name) for name in sorted(names)]
-            )
-        evaluator = study.evaluator
+            searcher = parse(self.searcher, "searcher", _offered(searchers), searcher)
         if self.evaluator is not None:
-            evaluator = parse(self.evaluator, "evaluator", [evaluators.Holdout, evaluators.KFold])
+            evaluator = parse(self.evaluator, "evaluator", _offered(evaluators), evaluator)
         assert isinstance(searcher, Searcher)
         assert isinstance(evaluator, Evaluator)
         return replace(
@@ -52,37 +50,44 @@ def load(file: Path, overrides: Overrides) -> Study:
     """
     if not file.is_file():
         raise StudyError(f"no such study file: {file}")
-    # As for a script: what lies beside the file, and in the current folder, can be imported.
+    # As for a script: what lies beside the file, and in the current folder, is found first.
     for folder in (str(Path.cwd()), str(file.resolve().parent)):
-        if folder not in sys.path:
-            sys.path.append(folder)
+        if folder in sys.path:
+            sys.path.remove(folder)
+        sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(f"hpsearch_study_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise StudyError(f"{file} is not a Python file; a study ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for what the command prints
+            spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise StudyError(f"{error.filename}:{error.lineno}: {error.msg}") from error
-    except Exception as error:
-        raise StudyError(f"{_place(error, file)}: {_kind(error)}{error}") from error
+        line = f":{error.lineno}" if error.lineno else ""
+        raise StudyError(f"{error.filename or file}{line}: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        raise StudyError(told(error, file)) from error
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise StudyError(f"{file} binds no `study`; end it with study = Study(task=..., ...)")
     return overrides.apply(study if study.name else replace(study, name=file.stem))
 
 
-def _place(error: Exception, file: Path) -> str:
+def told(error: BaseException, file: Path) -> str:
+    """An error that a study's own code raised, in one line, with its place in the study's file."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).resolve() == file.resolve()
     ]
-    return f"{file}:{lines[-1]}" if lines else str(file)
-
-
-def _kind(error: Exception) -> str:
+    place = f"{file}:{lines[-1]}" if lines else str(file)
     # A refused option explains itself; of a TypeError or an ImportError the name helps.
     plain = isinstance(error, HpsearchError) or type(error) is ValueError
-    return "" if plain else f"{type(error).__name__}: "
+    return f"{place}: {error if plain else first_line(error)}"
+
+
+def _offered(package: ModuleType) -> list[type]:
+    """The methods a package exports: all that are options, by their class."""
+    exported = [getattr(package, name) for name in package.__all__]
+    return [thing for thing in exported if isinstance(thing, type) and is_dataclass(thing)]

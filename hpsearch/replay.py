@@ -1,8 +1,9 @@
 """Continuing a search: is it still the same study, and where did its journal end?"""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hpsearch.errors import StudyError
 from hpsearch.evaluators.base import mean_curve
@@ -20,7 +21,6 @@ class Progress:
     asked: dict[int, Suggestion] = field(default_factory=dict)
     ids: dict[int, int] = field(default_factory=dict)
     running: list[int] = field(default_factory=list)
-    told: int = 0
 
     def begun(self, trial: int) -> int:
         """The epochs a trial starts with: those its parent ended with."""
@@ -28,31 +28,37 @@ class Progress:
         return 0 if parent is None else self.asked[parent].epochs
 
 
-def replay(search: Search, events: Iterable[Asked | Told], metric: Metric) -> Progress:
-    """Repeat a journal into a fresh search.
+def replay(
+    search: Search,
+    events: Iterable[Asked | Told],
+    metric: Metric,
+    seen: Callable[[int, Outcome], None] = lambda id_, outcome: None,
+) -> Progress:
+    """Repeat a journal into a fresh search. seen: called with the id and end of each told trial.
 
     Pauses are not repeated: they change nothing, and after DONE a larger budget may go on. Where
-    a smaller one is DONE before the journal is, the rest of the journal stands as it is.
+    a smaller one is DONE before the journal is, the trials beyond it stand as they are.
     Raises StudyError where the search now answers differently.
     """
-    progress = Progress()
+    progress, done = Progress(), False
     for event in events:
         if isinstance(event, Told):
-            progress.running.remove(event.trial)
-            progress.told += 1
-            begun = progress.begun(event.trial)
-            search.tell(event.trial, observe(event.outcome, begun, metric))
-        elif isinstance(event.answer, Suggestion):
+            if event.trial in progress.running:
+                progress.running.remove(event.trial)
+                begun = progress.begun(event.trial)
+                search.tell(event.trial, observe(event.outcome, begun, metric))
+                seen(progress.ids[event.trial], event.outcome)
+        elif isinstance(event.answer, Suggestion) and not done:
             answer = search.ask(event.trial)
             if answer is Pause.DONE:
-                progress.running.clear()
-                break
+                done = True
+                continue
             if answer != event.answer:
                 raise StudyError(
                     f"trial {event.id} was {_text(event.answer)}, but the search now gives "
                     f"{_text(answer)}: its method has changed; start over with --fresh"
                 )
-            progress.asked[event.trial] = event.answer
+            progress.asked[event.trial] = answer
             progress.ids[event.trial] = event.id or 0
             progress.running.append(event.trial)
     return progress
@@ -84,6 +90,7 @@ def changes(now: SearchRecord, before: SearchRecord) -> list[str]:
         lines = ["the order of the space's parameters changed"]
     training_now, training_before = json.loads(now.training), json.loads(before.training)
     pairs = {"task": (before.task, now.task), "metric": (before.measure, now.measure)}
+    pairs["direction"] = (before.direction, now.direction)
     pairs |= {name: (training_before.get(name), training_now[name]) for name in training_now}
     lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
     if now.data and now.data != before.data:
@@ -94,6 +101,11 @@ def changes(now: SearchRecord, before: SearchRecord) -> list[str]:
 def refuse_changes(now: SearchRecord, earlier: Iterable[SearchRecord]) -> None:
     """Raise StudyError, which says what changed, where a study is not what it was."""
     for before in earlier:
+        if before.file != now.file and Path(before.file).exists():
+            raise StudyError(
+                f"the store has a study {now.study} of {before.file}; rename {now.file}, or name "
+                "another store by --store"
+            )
         if found := changes(now, before):
             raise StudyError(
                 f"study {now.study} changed since its journal began: {'; '.join(found)}; undo "

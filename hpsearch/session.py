@@ -1,21 +1,23 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch import loop, worker
+from hpsearch.errors import NoStoreError
 from hpsearch.executors import Executor, Inline, Processes
 from hpsearch.load import Overrides
+from hpsearch.options import identify
 from hpsearch.replay import changes, refuse_changes, replay
 from hpsearch.report.progress import Lines
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
-from hpsearch.store import Journal, Ranked, SearchRecord, Store, rankings
+from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, rankings
 from hpsearch.study import Study
-from hpsearch.task import loss_name
 from hpsearch.trial import Facts
 
 if TYPE_CHECKING:
@@ -40,10 +42,7 @@ class Ended:
 
     ranking: list[Ranked]
     failures: list[str]
-
-    @property
-    def all_failed(self) -> bool:
-        return bool(self.failures) and not self.ranking
+    all_failed: bool
 
 
 def run(study: Study, how: Run, console: "Console") -> Ended:
@@ -53,15 +52,15 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     when stopped; what was told by then is in the store.
     """
     planned = rehearse(study.searcher, study.space, seed=study.seed)
-    if how.store.exists() and not how.fresh:  # tell what can be told before Keras is loaded
-        with Store(how.store) as store:
-            untried = _record(study, how.file, Facts("", 0, how.backend, {}))
+    if not how.fresh:  # tell what can be told before Keras is loaded
+        with suppress(NoStoreError), Store(how.store) as store:
+            untried = _record(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     prepare = partial(worker.prepare, how.file.resolve(), how.overrides, how.backend)
     executor: Executor = Inline(prepare) if how.inline else Processes(prepare)
     try:
         record = _record(study, how.file, executor.open())
-        with Store(how.store, create=True) as store:
+        with owned(how.store, study.name), Store(how.store, create=True) as store:
             journal = _find_or_begin(store, record, console, fresh=how.fresh)
             _search(study, journal, executor, how.store.parent, console, planned.trials)
             return _ended(store, record, journal)
@@ -79,13 +78,10 @@ def _search(
 ) -> None:
     metric = study.task.objective
     search = study.searcher.start(study.space, seed=derive(study.seed, "search"))
-    progress = replay(search, journal.events(), metric)
     lines = Lines(console, metric, planned)
-    for trial, id_ in progress.ids.items():
-        if (outcome := journal.outcome(trial)) is not None:
-            lines.seen(id_, outcome)
-    if progress.told:
-        console.print(f"continuing after {progress.told} trials")
+    progress = replay(search, journal.events(), metric, lines.seen)
+    if told := len(progress.asked) - len(progress.running):
+        console.print(f"continuing after {told} trials")
     checkpoints = folder / "checkpoints" / str(journal.search)
     try:
         loop.run(
@@ -104,8 +100,9 @@ def _search(
 def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
     task = study.task
     training = {
-        "loss": loss_name(task.loss),
-        "preprocess": repr(task.preprocess),
+        "loss": identify(task.loss),
+        "outputs": task.outputs,
+        "preprocess": identify(task.preprocess),
         "patience": study.patience,
     }
     return SearchRecord(
@@ -121,7 +118,7 @@ def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
         space=json.dumps(study.space.to_json()),
         training=json.dumps(training),
         file=str(file.resolve()),
-        source=file.read_text(),
+        source=file.read_text(encoding="utf-8", errors="replace"),
         versions=json.dumps(facts.versions),
     )
 
@@ -153,4 +150,5 @@ def _ended(store: Store, record: SearchRecord, journal: Journal) -> Ended:
         for ranking in rankings(store, record.task)
         if (ranking[0].measure, ranking[0].evaluator, ranking[0].data) == compared
     ]
-    return Ended(found[0] if found else [], journal.failures())
+    failures = journal.failures()
+    return Ended(found[0] if found else [], failures, bool(failures) and not journal.complete())

@@ -139,9 +139,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a study once its data is loaded and its model was tried."""
+    """What is known of a study once its data is loaded and its model was tried.
+
+    data and source: fingerprints of the searched rows and of the study file.
+    """
 
     data: str
-    rows: int
+    source: str
     backend: str
     versions: dict[str, str]

@@ -1,5 +1,6 @@
 """What does the work of a trial, in a worker process or in this one."""
 
+import hashlib
 import importlib.metadata
 import platform
 import sys
@@ -8,14 +9,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from hpsearch.errors import BuildError, HpsearchError
+from hpsearch.errors import HpsearchError, StudyError, first_line
 from hpsearch.executors import Work
-from hpsearch.load import Overrides, load
+from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive
 from hpsearch.study import Study
 from hpsearch.task import Data
 from hpsearch.training import Split, Trainer, backend
-from hpsearch.training.base import check_names
+from hpsearch.training.base import check_space
 from hpsearch.trial import Facts, Failure, Job, Outcome
 
 
@@ -26,24 +27,21 @@ def prepare(file: Path, overrides: Overrides, backend_name: str | None) -> tuple
     """
     running = backend.choose(backend_name)  # first: the study file may import Keras
     study = load(file, overrides)
-    data = study.task.load()
-    splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
-    check_names(study.build, study.space)
     from hpsearch.training.fit import FitTrainer
 
     trainer = FitTrainer(study.task)
     try:
+        data = study.task.load()
+        splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
+        check_space(study.build, study.space)
         trainer.probe(study.build, study.space.probes(), splits[0], data)
     except HpsearchError:
         raise
-    except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        raise BuildError(
-            f"build fails: {_line(error)} ({place.filename}:{place.lineno})"
-        ) from error
-    return Facts(data.fingerprint, data.rows, running, _versions(running)), _work(
-        study, trainer, data, splits
-    )
+    except (Exception, SystemExit) as error:
+        raise StudyError(told(error, file)) from error
+    source = hashlib.sha256(file.read_bytes()).hexdigest()
+    facts = Facts(data.fingerprint, source, running, _versions(running))
+    return facts, _work(study, trainer, data, splits)
 
 
 def _work(
@@ -66,7 +64,7 @@ def _work(
         try:
             score, failure = study.evaluator.run(trainer, fits, data, study.task.objective)
         except (Exception, SystemExit) as error:  # a build that calls exit() fails its trial only
-            failure = Failure("exception", _line(error), traceback.format_exc())
+            failure = Failure("exception", first_line(error), traceback.format_exc())
         return Outcome(
             score=score,
             failure=failure,
@@ -76,11 +74,6 @@ def _work(
         )
 
     return work
-
-
-def _line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _peak_bytes() -> int:

@@ -17,7 +17,7 @@ from spaces import optimizers
 def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
     """1 to `layers` hidden layers, each of a width of its own that exists only if the layer does."""
     each = {
-        f"units_{i}": Int(low, high, log=True, when={"layers": range(i, layers + 1)})
+        f"units_{i}": Int(low, high, log=True, when=_at_least(i, layers))
         for i in range(1, layers + 1)
     }
     return {"layers": Int(1, layers), **each}
@@ -28,16 +28,23 @@ def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int
     return {
         "layers": Int(1, layers),
         "units": Int(low, high, log=True),
-        "funnel": Float(0.25, 1.0),
+        **({"funnel": Float(0.25, 1.0, when=_at_least(2, layers))} if layers > 1 else {}),
     }
 
 
-def dropouts(layers: int, high: float = 0.5) -> dict[str, Float | Int]:
-    """A dropout rate for each of up to `layers` layers; goes with `widths` or `funnel`."""
+def dropouts(layers: int, high: float = 0.5, *, fixed: bool = False) -> dict[str, Float | Int]:
+    """A dropout rate for each of up to `layers` layers, as `widths` or `funnel` search them.
+
+    fixed: there are always `layers` of them, as in `model(hidden=...)`.
+    """
     return {
-        f"dropout_{i}": Float(0.0, high, when={"layers": range(i, layers + 1)})
+        f"dropout_{i}": Float(0.0, high, when=None if fixed else _at_least(i, layers))
         for i in range(1, layers + 1)
     }
+
+
+def _at_least(layer: int, layers: int) -> dict[str, range]:
+    return {"layers": range(layer, layers + 1)}
 
 
 def model(

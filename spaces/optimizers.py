@@ -31,7 +31,7 @@ def make(
     """A fresh Keras optimizer. What is None is left at its customary value.
 
     That is Keras's own, but for Adadelta, which takes the learning rate 1.0 of its paper
-    (Zeiler 2012): with the 0.001 of Keras 3 it hardly moves. `momentum` is SGD with Nesterov's
+    (Zeiler 2012): with the 0.001 of Keras 3 it hardly moves, and LEARNING_RATE does not reach it. `momentum` is SGD with Nesterov's
     momentum, 0.9 where not given. Raises BuildError for an unknown name.
     """
     import keras
@@ -52,8 +52,11 @@ def make(
     options: dict[str, Any] = {"weight_decay": weight_decay, "learning_rate": learning_rate}
     if optimizer == "momentum":
         options |= {"momentum": 0.9 if momentum is None else momentum, "nesterov": True}
-    elif optimizer == "sgd" and momentum is not None:
-        options |= {"momentum": momentum}
+    elif momentum is not None:
+        raise BuildError(
+            f"momentum={momentum} has no effect on {optimizer}; let it exist only where it does: "
+            "momentum=Float(0.5, 0.99, when={'optimizer': 'momentum'})"
+        )
     elif optimizer == "adadelta" and learning_rate is None:
         options |= {"learning_rate": 1.0}
     return kinds[optimizer](**{k: v for k, v in options.items() if v is not None})

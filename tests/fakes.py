@@ -82,7 +82,7 @@ def outcome(job: Job) -> Outcome:
     return Outcome(Score(curve[-1], None, job.epochs, (fold,)), seconds=0.1, parameters=7)
 
 
-FACTS = Facts(data="0" * 16, rows=10, backend="none", versions={})
+FACTS = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
 
 
 def prepare() -> tuple[Facts, Work]:

@@ -157,7 +157,7 @@ def test_readers_see_whole_trials_while_a_run_writes():
 def test_reading_writes_nothing():
     with Store(Path("store.db"), create=True) as store:
         fill(store, RECORD, 0.5)
-    with Store(Path("store.db")) as store, pytest.raises(sqlite3.OperationalError):
+    with Store(Path("store.db")) as store, pytest.raises(StoreError, match="cannot be written"):
         store.begin(RECORD)
 
 

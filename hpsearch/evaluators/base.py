@@ -112,8 +112,9 @@ class Evaluator(ABC):
         """
         from hpsearch.training import backend
 
-        if epochs < 1:
-            raise ValueError(f"evaluate needs epochs >= 1, got epochs={epochs}")
+        for name, value in (("epochs", epochs), ("patience", patience)):
+            if value is not None and value < 1:
+                raise ValueError(f"evaluate needs {name} >= 1, got {name}={value}")
         check_names(build, params)
         backend.choose()
         from hpsearch.training.fit import FitTrainer

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import holdout
-from hpsearch.options import at_least_one
+from hpsearch.options import at_least_one, yes_or_no
 from hpsearch.task import Data, Metric, Task
 from hpsearch.training.base import Split
 
@@ -35,6 +35,9 @@ class Holdout(Evaluator):
         if self.fraction is not None and not 0 < self.fraction < 1:
             raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={self.fraction}")
         at_least_one(self, rows=self.rows)
+        yes_or_no(self, stratify=self.stratify, shuffle=self.shuffle)
+        if self.fraction is None and self.rows is None:
+            object.__setattr__(self, "fraction", 0.2)
         if self.stratify and not self.shuffle:
             raise ValueError("stratify=True has no effect with shuffle=False; drop one of the two")
 
@@ -43,9 +46,8 @@ class Holdout(Evaluator):
         return 1
 
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
-        rows = self.rows
-        if rows is None:
-            rows = round(data.rows * (0.2 if self.fraction is None else self.fraction))
+        rows = self.rows if self.fraction is None else round(data.rows * self.fraction)
+        assert rows is not None
         if not 0 < rows < data.rows:
             raise DataError(
                 f"{self.label} leaves {max(data.rows - rows, 0)} of {data.rows} rows to train on "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import kfold
-from hpsearch.options import at_least_one
+from hpsearch.options import at_least_one, yes_or_no
 from hpsearch.task import Data, Metric, Task
 from hpsearch.training.base import Split
 
@@ -29,6 +29,7 @@ class KFold(Evaluator):
 
     def __post_init__(self) -> None:
         at_least_one(self, folds=self.folds, repeats=self.repeats)
+        yes_or_no(self, stratify=self.stratify, groups=self.groups)
         if self.folds < 2:
             raise ValueError(f"KFold needs folds >= 2, got folds={self.folds}; or use Holdout")
 

@@ -28,7 +28,10 @@ def holdout(
             np.arange(rows), test_size=validation, random_state=seed, stratify=classes
         )
     except ValueError as error:
-        raise DataError(f"a holdout of {validation} rows cannot be stratified: {error}") from error
+        raise DataError(
+            f"a holdout of {validation} rows cannot be stratified: {error} Say "
+            "stratify=False to split without"
+        ) from error
     return Split(np.sort(train), np.sort(test))
 
 

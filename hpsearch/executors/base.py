@@ -22,7 +22,10 @@ class Executor(Protocol):
         """Start, and return what was found; raises HpsearchError where the study cannot work."""
 
     def submit(self, job: Job) -> "Future[Outcome]":
-        """Take a job. The future never raises: a lost worker is an Outcome with a failure."""
+        """Take a job. A lost worker is an Outcome with a failure, after some attempts.
+
+        The future raises only HpsearchError, where the study is no longer what the run began with.
+        """
 
     def close(self) -> None:
         """Stop at once; what runs is abandoned."""

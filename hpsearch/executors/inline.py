@@ -1,7 +1,12 @@
 """Jobs run in this process, one after the other: for debuggers, notebooks and tests."""
 
+import signal
+import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 
 from hpsearch.executors.base import Prepare, Work
 from hpsearch.trial import Facts, Job, Outcome
@@ -23,8 +28,34 @@ class Inline:
     def submit(self, job: Job) -> "Future[Outcome]":
         assert self._work is not None, "open() comes first"
         future: Future[Outcome] = Future()
-        future.set_result(self._work(job))
+        with _no_ctrl_c_lost():
+            future.set_result(self._work(job))
         return future
 
     def close(self) -> None:
         self._work = None
+
+
+@contextmanager
+def _no_ctrl_c_lost() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the latest when the job ends.
+
+    Raised inside a callback from compiled code, as JAX has them, it is printed and forgotten.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    pressed = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt

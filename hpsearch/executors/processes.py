@@ -10,12 +10,13 @@ import queue
 import signal
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, StudyError
 from hpsearch.executors.base import Prepare
 from hpsearch.trial import Facts, Failure, Job, Outcome
 
@@ -31,6 +32,7 @@ class Processes:
         self._jobs: _Jobs = queue.SimpleQueue()
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._facts: Facts | None = None
         self._closed = False
 
     @property
@@ -38,7 +40,12 @@ class Processes:
         return 1
 
     def open(self) -> Facts:
-        facts = self._start()
+        try:
+            facts = self._start()
+        except (EOFError, OSError):
+            raise HpsearchError(
+                f"the worker died while it loaded the study ({self._exit()}); see what it printed"
+            ) from None
         # A daemon: an interrupted parent must not wait for a job that runs for hours.
         threading.Thread(target=self._serve, daemon=True).start()
         return facts
@@ -62,24 +69,30 @@ class Processes:
         self._process = context.Process(
             target=_worker, args=(theirs, self._prepare), name="hpsearch-worker"
         )
-        self._process.start()
+        with _ctrl_c_ignored():  # from its first instruction on: Ctrl-C is the parent's to handle
+            self._process.start()
         theirs.close()
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise HpsearchError(
-                f"the worker died while it loaded the study ({self._exit()}); see what it printed"
-            ) from None
+        answer = self._pipe.recv()
         if isinstance(answer, BaseException):
             self._process.join()
             raise answer
         assert isinstance(answer, Facts)
+        if self._facts not in (None, answer):
+            raise StudyError(
+                "a worker died, and the study or its data has changed since the run began; undo "
+                "that, and the same command continues"
+            )
+        self._facts = answer
         return answer
 
     def _serve(self) -> None:
         while (item := self._jobs.get()) is not None:
             job, future = item
-            outcome = self._attempt(job)
+            try:
+                outcome = self._attempt(job)
+            except HpsearchError as error:
+                future.set_exception(error)
+                continue
             if self._closed:
                 return
             future.set_result(outcome)
@@ -97,6 +110,8 @@ class Processes:
                 return outcome
             except (EOFError, OSError):
                 message = f"the worker died ({self._exit()}), {_ATTEMPTS} times in a row"
+            except HpsearchError:
+                raise
             except Exception as error:  # whatever it is, the search must go on
                 message = f"no worker could do it: {error}"
             if self._closed:
@@ -111,7 +126,9 @@ class Processes:
 
 
 def _worker(pipe: Connection, prepare: Prepare) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a replaced worker is not started by the main thread
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         facts, work = prepare()
@@ -125,6 +142,19 @@ def _worker(pipe: Connection, prepare: Prepare) -> None:
     with suppress(EOFError):
         while True:
             pipe.send(work(pipe.recv()))
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """What is started here ignores SIGINT; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _die_with_parent() -> None:

@@ -1,6 +1,7 @@
 """The results store: a journal, and the ranking read from it. See README.md."""
 
 from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
+from hpsearch.store.lock import owned
 from hpsearch.store.rank import Ranked, rankings
 from hpsearch.store.read import studies, trial
 
@@ -11,6 +12,7 @@ __all__ = [
     "SearchRecord",
     "Store",
     "Told",
+    "owned",
     "rankings",
     "studies",
     "trial",

@@ -123,7 +123,8 @@ class Journal:
         """
         if isinstance(answer, Pause):
             if self._last != answer.value:
-                self._append("asked", trial=trial, answer=answer.value)
+                with _transaction(self._db):
+                    self._append("asked", trial=trial, answer=answer.value)
                 self._last = answer.value
             return None
         with _transaction(self._db):
@@ -188,6 +189,13 @@ class Journal:
         ).fetchone()
         return self._told(row).outcome if row else None
 
+    def complete(self) -> int:
+        """How many trials ended with a value."""
+        counted = self._db.execute(
+            "SELECT count(value) FROM told WHERE search = ?", (self.search,)
+        ).fetchone()
+        return int(counted[0])
+
     def failures(self) -> list[str]:
         """Kind and message of every trial that failed, oldest first."""
         rows = self._db.execute(
@@ -251,10 +259,17 @@ def _columns(curve: Curve) -> tuple[Any, ...]:
 
 @contextmanager
 def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
     try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if db.in_transaction:  # a full disk has ended it already
+                db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"the store cannot be written ({error}); mend that, and the same command continues: "
+            "what was told is kept"
+        ) from error

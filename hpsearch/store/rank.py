@@ -35,10 +35,12 @@ class Ranked:
     data: str
 
 
+_COMPARED = ("task", "measure", "evaluator", "data", "direction")
+
 # A trial that another continued is represented by the one that went furthest.
 _COMPLETE = """
 SELECT a.id AS trial, s.study, s.searcher, t.value, t.se, t.epochs, t.parameters, t.seconds,
-       a.params, s.task, s.measure, s.evaluator, s.data
+       a.params, s.task, s.measure, s.evaluator, s.data, s.direction
 FROM told t
 JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest'
 JOIN searches s ON s.id = t.search
@@ -46,7 +48,7 @@ WHERE t.value IS NOT NULL AND (:task IS NULL OR s.task = :task)
   AND s.id NOT IN (SELECT search FROM retired)
   AND NOT EXISTS (SELECT 1 FROM asked c JOIN told ct ON ct.search = c.search AND ct.trial = c.trial
                   WHERE c.search = a.search AND c.parent = a.trial AND ct.value IS NOT NULL)
-ORDER BY s.task, s.measure, s.evaluator, s.data,
+ORDER BY s.task, s.measure, s.evaluator, s.data, s.direction,
          CASE s.direction WHEN 'max' THEN -t.value ELSE t.value END, a.params, a.id
 """
 
@@ -66,9 +68,7 @@ def rankings(store: Store, task: str | None = None) -> list[list[Ranked]]:
     rows = store.db.execute(_COMPLETE, {"task": task}).fetchall()
     return [
         _ranked([dict(row) for row in group])
-        for _, group in groupby(
-            rows, key=lambda row: (row["task"], row["measure"], row["evaluator"], row["data"])
-        )
+        for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in _COMPARED))
     ]
 
 
@@ -76,7 +76,8 @@ def _ranked(rows: list[dict[str, Any]]) -> list[Ranked]:
     best, se = rows[0]["value"], rows[0]["se"]
     return [
         Ranked(
-            **{**row, "params": json.loads(row["params"])},
+            **{k: v for k, v in row.items() if k not in ("params", "direction")},
+            params=json.loads(row["params"]),
             rank=rank,
             tied=None if se is None else abs(row["value"] - best) <= se,
         )

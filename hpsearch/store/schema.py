@@ -6,8 +6,9 @@ failed; a search is over when it answered "done" last.
 
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
-from hpsearch.errors import StoreError
+from hpsearch.errors import NoStoreError, StoreError
 
 VERSION = 1
 _APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
@@ -59,14 +60,23 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     Raises StoreError where there is none, or the file is not a store of this program.
     """
     if not create and not path.is_file():
-        raise StoreError(f"there is no store at {path}; run a study first, or name it by --store")
+        raise NoStoreError(_missing(path))
     try:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         # Readers too need WAL's side files; that they write nothing is the pragma's doing.
         db = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+        try:
+            _check_owner(db, path, create=create)
+        except sqlite3.OperationalError:
+            if create:
+                raise
+            # A folder that may not be written to: nobody writes there, so the file is whole.
+            db.close()
+            frozen = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+            db = sqlite3.connect(frozen, isolation_level=None, uri=True)
+            _check_owner(db, path, create=create)
         db.row_factory = sqlite3.Row
-        _check_owner(db, path, create=create)
         if create:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
@@ -75,6 +85,10 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     except (sqlite3.DatabaseError, OSError) as error:
         raise StoreError(f"{path} cannot be opened as a store: {error}") from error
     return db
+
+
+def _missing(path: Path) -> str:
+    return f"there is no store at {path}; run a study first, or name it by --store"
 
 
 def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
@@ -88,6 +102,8 @@ def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
+    elif empty and owner == 0 and version == 0:
+        raise NoStoreError(_missing(path))  # its maker was killed before the first commit
     elif owner != _APPLICATION:
         raise StoreError(
             f"{path} was made by another program and is left alone; name another file by --store"

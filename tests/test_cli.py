@@ -136,6 +136,11 @@ BAD_FILES = {
     "not a space": ([("space=Space(", "space=dict(")], (), r"Study needs space= a Space, got"),
     "a class": ([("Random(trials=3, epochs=2)", "Random")], (), r"needs searcher= a Searcher"),
     "unknown import": ([("spaces import mlp", "space import mlp")], (), r"bad\.py:4: ModuleNotF"),
+    "exit": ([("study = Study", "exit('bye')\nstudy = Study")], (), r"bad\.py:6: SystemExit: bye"),
+    "infinite option": ([('Choice("adam", "sgd")', "Choice(1.0, float('inf'))")], (), r"finite"),
+    "not a switch": ([], ("--evaluator", "kfold:stratify=no"), r"stratify=True or False, got 'no'"),
+    "groups given": ([("Holdout(rows=300)", "KFold(groups=[1, 2])")], (), r"groups=True or False"),
+    "huge seed": ([], ("--seed", 10**20), r"'--seed': 1000000.* is not in the range"),
     "no trials": ([], ("--trials", 0), r"'--trials': 0 is not in the range"),
     "no epochs": ([], ("--epochs", "-1"), r"'--epochs': -1 is not in the range"),
     "unknown searcher": ([], ("--searcher", "randm"), r"unknown searcher 'randm' \(did you mean"),
@@ -157,6 +162,54 @@ def test_mistakes_are_one_line_and_write_nothing(hpsearch, write, tmp_path, comm
 
     assert re.search(message, err)
     assert not (tmp_path / "store.db").exists()
+
+
+def test_a_study_of_odd_bytes_is_refused_in_one_line(hpsearch, tmp_path):
+    for content in (b"x = 1\x00", b"# caf\xe9\nstudy = 1"):
+        (tmp_path / "odd.py").write_bytes(content)
+        code, out, err = hpsearch("plan", tmp_path / "odd.py")
+        assert (code, out, len(err.splitlines())) == (2, "", 1), err
+
+
+def test_what_a_study_prints_does_not_spoil_the_json(hpsearch, write):
+    _, out, err = hpsearch(
+        "plan", write("small", ("study = ", "print('hello')\nstudy = ")), "--json"
+    )
+    assert json.loads(out)["trials"] == 3
+    assert "hello" in err
+
+
+def test_what_lies_beside_a_study_is_found_first(hpsearch, tmp_path, write):
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "spaces" / "__init__.py").write_text("")
+    (tmp_path / "spaces" / "mlp.py").write_text("def model(hidden): raise ValueError('mine')")
+    ended = subprocess.run(
+        [sys.executable, "-m", "hpsearch", "plan", write()], capture_output=True, text=True, cwd="/"
+    )
+    assert "ValueError" not in ended.stderr
+    assert ended.stderr.endswith("mine\n")
+
+
+def test_two_files_of_one_name_are_told_apart(hpsearch, write, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "small.py"
+    other.write_text(write().read_text())
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, record(study="small", file=str(other)), 0.5)
+    code, _, err = hpsearch("run", write())
+    assert code == 2
+    assert f"has a study small of {other}; rename" in err
+
+
+def test_without_a_command_there_is_help(hpsearch):
+    code, out, _ = hpsearch()
+    assert code == 0
+    assert "Exit codes" in out
+
+
+def test_an_override_keeps_what_it_does_not_set(hpsearch, write):
+    plan = json.loads(hpsearch("plan", write(), "--json", "--searcher", "random:trials=5")[1])
+    assert (plan["trials"], plan["epochs"]) == (5, 10)
 
 
 def test_a_store_of_another_program_is_refused(hpsearch, write):

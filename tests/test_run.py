@@ -67,7 +67,7 @@ def test_runs_ranks_and_continues(hpsearch, write):
     code, out, err = hpsearch("run", file, "--inline")
     assert (code, err) == (0, "")
     assert "[3/3] trial 3  accuracy" in out
-    assert "digits: accuracy, Holdout(rows=300)" in out
+    assert "digits: accuracy by Holdout(rows=300, shuffle=True), small, Random(epochs=2)" in out
     first = journal("store.db")
     code, out, _ = hpsearch("run", file, "--inline")
     assert code == 0
@@ -128,15 +128,21 @@ def test_other_searchers_evaluators_and_seeds_get_searches_of_their_own(hpsearch
     assert [s["trials"] for s in found] == [3, 3, 2, 1]
     rows = json.loads(hpsearch("rank", "digits", "--json")[1])
     assert {r["evaluator"]: r["rank"] for r in rows} == {
-        "Holdout(rows=300)": 8,
-        "KFold(folds=2)": 1,
+        "Holdout(rows=300, shuffle=True)": 8,
+        "KFold(folds=2, groups=False, repeats=1)": 1,
     }
 
 
+MINE = "task=Task('digits', digits.load, loss='sparse_categorical_crossentropy'"
 CHANGES = {
     "range": (("0.5)", "0.6)"), "dropout was Float(0.0, 0.5), now Float(0.0, 0.6)"),
     "gone": (('optimizer=Choice("adam", "sgd")', ""), "optimizer is gone"),
     "patience": (("evaluator=", "patience=2, evaluator="), "patience was None, now 2"),
+    "direction": (("task=digits.task()", MINE + ", metric='accuracy', direction='min')"),
+                  "direction was max, now min"),
+    "loss": (("task=digits.task()", MINE.replace("'sparse_categorical_crossentropy'",
+              "__import__('keras').losses.SparseCategoricalCrossentropy(name='other')")
+              + ", metric='accuracy')"), "loss was"),
     "data": (
         ("task=digits.task()", "task=Task('digits', lambda: Data(digits.load().x + 1, "
          "digits.load().y), loss='sparse_categorical_crossentropy', metric='accuracy')"),
@@ -172,6 +178,28 @@ REFUSED = {
     "unknown optimizer": ('"sgd"', '"sgdd"', "unknown optimizer 'sgdd' (did you mean 'sgd'?)"),
     "folds": ("Holdout(rows=300)", "KFold(200)", "class 8 has 141; use at most 141 folds"),
     "rows": ("Holdout(rows=300)", "Holdout(rows=1437)", "leaves 0 of 1437 rows to train on"),
+    "no data": (
+        "digits.task()",
+        "Task('t', lambda: open('data.csv'), loss='mse')",
+        "bad.py:7: FileNotFoundError: [Errno 2] No such file",
+    ),
+    "labels": (
+        "digits.task()",
+        "Task('t', lambda: Data([[1.0]] * 9, [-1, 1, 1] * 3), loss='binary_crossentropy')",
+        "needs targets from 0 to 1, got y from -1 to 1",
+    ),
+    "preprocess": (
+        "digits.task()",
+        "Task('t', lambda: Data([[[1.0]]] * 9, [1.0] * 9), loss='mse', "
+        "preprocess=__import__('sklearn.preprocessing').preprocessing.StandardScaler())",
+        "fails on the task's x: ValueError",
+    ),
+    "batch size": ("dropout=Float(0.0, 0.5)", "batch_size=Int(0, 8)", "at least 1, got 0"),
+    "momentum": (
+        'optimizer=Choice("adam", "sgd")',
+        "optimizer=Choice('adam'), momentum=Float(0, 1)",
+        "has no effect on adam",
+    ),
     "nan": (
         "digits.task()",
         "Task('t', Data([[float('nan')], [1.0]] * 9, [1, 2] * 9), loss='mse')",
@@ -183,7 +211,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_studies_that_cannot_work_are_refused_in_one_line(hpsearch, write, case):
     old, new, message = REFUSED[case]
-    evaluator = [("Holdout(rows=300)", "Holdout()")] if case == "nan" else []
+    evaluator = [("Holdout(rows=300)", "Holdout()")] if "digits.task()" in old else []
     code, out, err = hpsearch("run", write("bad", (old, new), *evaluator), "--inline")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1, err
@@ -217,6 +245,62 @@ def test_when_every_trial_fails_the_causes_are_grouped(hpsearch, write):
     code, out, _ = hpsearch("run", file, "--inline")
     assert code == 1
     assert "3 trials failed with nan: train_loss became nan in epoch 1" in out
+
+
+def test_a_study_whose_trials_all_failed_says_so_beside_others_that_did_not(hpsearch, write):
+    assert hpsearch("run", write("good"), "--inline", "--trials", 1)[0] == 0
+    wild = ("mlp.model(hidden=(8,))", "lambda s, **p: mlp.model((8,))(s, **p, learning_rate=1e30)")
+    code, out, _ = hpsearch("run", write("wild", wild), "--inline", "--searcher", "random:trials=2")
+    assert code == 1
+    assert "2 trials failed with nan" in out
+
+
+def test_preprocessing_by_a_function_continues(hpsearch, write):
+    task = MINE + ", metric='accuracy', preprocess=FunctionTransformer(np.sqrt))"
+    file = write(
+        "small",
+        ("task=digits.task()", task),
+        (
+            "from spaces",
+            "import numpy as np\nfrom sklearn.preprocessing import FunctionTransformer\nfrom spaces",
+        ),
+    )
+    for _ in range(2):
+        code, out, err = finish(start(file, "--inline", "--trials", 1))
+        assert (code, err) == (0, "")
+    assert "continuing after 1 trials" in out
+
+
+def test_run_in_json_is_the_ranking(hpsearch, write):
+    code, out, err = hpsearch("run", write(), "--inline", "--json", "--trials", 2)
+    assert code == 0
+    assert [row["rank"] for row in json.loads(out)] == [1, 2]
+    assert "[2/2] trial 2" in err
+
+
+def test_a_second_run_of_a_study_is_refused_while_the_first_lives(write):
+    file = write("small", ("epochs=2", "epochs=60"), ("trials=3", "trials=4"))
+    first = start(file)
+    first.stdout.readline()
+    code, out, err = finish(start(file, "--fresh"))
+    assert (code, out) == (2, "")
+    assert f"study small is being run by process {first.pid}; wait for it" in err
+    first.kill()
+    first.communicate()
+    assert finish(start(file))[0] == 0
+
+
+def test_a_replaced_worker_does_not_train_an_edited_study(write):
+    file = write("small", ("epochs=2", "epochs=60"), ("trials=3", "trials=4"))
+    process = start(file)
+    process.stdout.readline()
+    write("small", ("epochs=2", "epochs=60"), ("trials=3", "trials=4"), ("(8,)", "(64,)"))
+    kill_worker(process.pid)
+    code, _, err = finish(process)
+    assert code == 2
+    assert "has changed since the run began" in err
+    told = [event for event in journal("store.db")[0] if len(event) == 2]
+    assert all(event[1][-1] == 64 * 8 + 8 + 8 * 10 + 10 for event in told)
 
 
 @pytest.mark.parametrize("options", [(), ("--inline",)], ids=["worker", "inline"])
@@ -265,16 +349,17 @@ def test_a_killed_worker_costs_no_trial(write):
     assert finish(start(file, store="whole.db"))[0] == 0
     process = start(file)
     process.stdout.readline()
-    for worker in _children(process.pid):
-        os.kill(worker, signal.SIGKILL)
+    kill_worker(process.pid)
     assert finish(process)[0] == 0
     assert journal("store.db") == journal("whole.db")
 
 
-def _children(parent):
-    lines = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
-    rows = [line.split(None, 2) for line in lines.splitlines()]
-    return [int(pid) for pid, ppid, args in rows if int(ppid) == parent and "spawn_main" in args]
+def kill_worker(parent):
+    lines = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True)
+    rows = [line.split(None, 2) for line in lines.stdout.splitlines()]
+    workers = [int(pid) for pid, of, args in rows if int(of) == parent and "spawn_main" in args]
+    assert len(workers) == 1
+    os.kill(workers[0], signal.SIGKILL)
 
 
 def test_the_digits_study_needs_nothing_and_is_good(hpsearch):

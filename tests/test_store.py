@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -7,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.errors import StoreError
-from hpsearch.store import Asked, SearchRecord, Store, rankings, studies, trial
+from hpsearch.errors import NoStoreError, StoreError
+from hpsearch.store import Asked, SearchRecord, Store, owned, rankings, studies, trial
 from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 
 RECORD = SearchRecord(
@@ -248,6 +249,35 @@ def test_a_missing_store_is_not_made_by_reading():
     with pytest.raises(StoreError, match=r"no store at .*; run a study first"):
         Store(Path("none.db"))
     assert not Path("none.db").exists()
+
+
+def test_a_store_whose_maker_was_killed_is_made_again():
+    Path("store.db").touch()  # what SQLite leaves before the first commit
+    with pytest.raises(NoStoreError, match="run a study first"):
+        Store(Path("store.db"))
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5)
+    with Store(Path("store.db")) as store:
+        assert len(rankings(store)) == 1
+
+
+def test_directions_are_never_mixed():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, 0.5)
+        fill(store, record(study="t", direction="min"), 0.6)
+        assert [len(r) for r in rankings(store)] == [1, 1]
+
+
+def test_a_study_is_owned_by_one_run_at_a_time():
+    store = Path("store.db").resolve()
+    with owned(store, "s"), owned(store, "t"):
+        with (
+            pytest.raises(StoreError, match=rf"process {os.getpid()}; wait for it"),
+            owned(store, "s"),
+        ):
+            pass
+    with owned(store, "s"):
+        pass
 
 
 @pytest.mark.parametrize("create", [True, False])

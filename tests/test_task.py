@@ -2,12 +2,16 @@ import zipfile
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from hpsearch import Data, Task
 from hpsearch.errors import DataError
+from hpsearch.options import identify
 from hpsearch.task import Metric
 from hpsearch.tasks import digits, mnist, source
 from hpsearch.training.base import Split, model_spec, prepare
@@ -83,6 +87,53 @@ def test_fingerprint_tells_data_apart_and_leaves_the_test_out():
     assert Data(X.astype(np.float32), Y).fingerprint != one
     assert Data({"x": X, "z": X}, Y).fingerprint != one
     assert Data(X, Y, x_test=X * np.nan, y_test=Y).fingerprint == one
+
+
+def test_an_input_called_y_does_not_hide_the_target():
+    assert Data({"y": X}, Y).fingerprint != Data({"y": X}, -Y).fingerprint
+
+
+def test_groups_may_be_names_and_frames_may_hold_booleans():
+    import pandas as pd
+
+    data = Data(pd.DataFrame({"a": [1.5, 2.5], "b": [True, False]}), [0.0, 1.0], groups=["x", "y"])
+    assert data.x.tolist() == [[1.5, 1.0], [2.5, 0.0]]
+    assert data.groups.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        ("binary_crossentropy", [1, 2], r"targets from 0 to 1, got y from 1 to 2"),
+        ("sparse_categorical_crossentropy", [-1, 1], r"classes numbered 0, 1, 2"),
+        ("SparseCategoricalCrossentropy", [0.5, 1], r"classes numbered 0, 1, 2"),
+    ],
+)
+def test_targets_that_do_not_suit_the_loss_are_refused(loss, y, message):
+    with pytest.raises(DataError, match=message):
+        task(data=Data([[1], [2]], y), loss=loss).load()
+
+
+def test_losses_are_known_by_either_of_their_names():
+    data = Data([[1], [2], [3]], [0, 1, 2])
+    for loss in ("sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"):
+        named = task(data=data, loss=loss)
+        assert (named.activation, named.output_units(data.y)) == ("softmax", 3)
+
+
+def test_transformers_may_learn_from_the_targets():
+    x = np.column_stack([X, Y])
+    rows = prepare(
+        task(data=Data(x, Y), preprocess=SelectKBest(f_regression, k=1)), Data(x, Y), SPLIT
+    )
+    assert rows.x[:, 0].tolist() == Y[:15].tolist()
+
+
+def test_settings_are_identified_in_every_process_alike():
+    pipeline = make_pipeline(FunctionTransformer(np.sqrt), PCA(2))
+    assert identify(pipeline) == identify(clone(pipeline))
+    assert "0x" not in identify(pipeline)
+    assert identify(pipeline) != identify(make_pipeline(FunctionTransformer(np.sqrt), PCA(3)))
 
 
 def test_preprocessing_is_fitted_on_the_training_rows_alone():

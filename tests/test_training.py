@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from hpsearch import Data, Holdout, KFold, Task
-from hpsearch.errors import BuildError, CheckpointError, DataError, HpsearchError
+from hpsearch import Data, Holdout, KFold, Space, Task
+from hpsearch.errors import BuildError, CheckpointError, DataError, HpsearchError, SpaceError
 from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
@@ -137,6 +137,92 @@ def test_metrics_are_those_of_the_whole_validation_split(metric, direction, loss
     assert np.isfinite(score.value)
     if metric == "loss":  # the penalty of the weights must not count
         assert score.value < score.folds[0].validation_loss[score.best_epoch - 1] - 0.01
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", "object", "function"])
+def test_the_metric_loss_is_the_loss_whatever_the_shape_of_y(loss, column):
+    backend.choose()
+    import keras
+
+    kinds = {
+        "object": keras.losses.Huber(delta=0.1),
+        "function": lambda true, predicted: keras.ops.mean((true - predicted) ** 2, axis=-1),
+    }
+    y = (X.sum(axis=1) > 2).astype("float32")
+    task = Task("t", Data(X, y[:, None] if column else y), loss=kinds.get(loss, loss))
+    fold = Holdout(rows=30, stratify=False).evaluate(mlp.model((4,)), {}, task, epochs=2).folds[0]
+    assert fold.validation == pytest.approx(fold.validation_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["one unit", "two units", "one-hot"])
+def test_roc_auc_is_exact(kind, monkeypatch):
+    from sklearn.metrics import roc_auc_score
+
+    y = (RNG.random(80) < 0.2).astype("float32")
+    loss = "binary_crossentropy" if kind == "one unit" else "categorical_crossentropy"
+    loss = "sparse_categorical_crossentropy" if kind == "two units" else loss
+    data = Data(X, np.eye(2)[y.astype(int)] if kind == "one-hot" else y)
+    task = Task("t", data, loss=loss, metric="roc_auc")
+    trainer, (split,) = (
+        fit_trainer(task),
+        Holdout(rows=40, shuffle=False).splits(task, data, seed=0),
+    )
+    from hpsearch.training import metrics
+
+    models = []
+    original = metrics.roc_auc
+    monkeypatch.setattr(metrics, "roc_auc", lambda m, x, y: models.append(m) or original(m, x, y))
+    one = dataclasses.replace(fit(params={}, epochs=2), split=split)
+    curve = dict(trainer.train([one], data))[0]
+    predicted = np.asarray(models[-1].predict(X[40:], verbose=0))[:, -1]
+    assert curve.validation[-1] == pytest.approx(roc_auc_score(y[40:], predicted))
+
+
+def test_the_callers_dtype_policy_holds():
+    backend.choose()
+    import keras
+
+    seen = []
+
+    def build(spec):
+        seen.append(keras.config.dtype_policy().name)
+        return mlp.model((4,))(spec)
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        Holdout().evaluate(build, {}, digits.task(), epochs=1)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert set(seen) == {"mixed_bfloat16"}
+
+
+def test_losses_on_logits_get_no_softmax():
+    backend.choose()
+    import keras
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    assert Task("t", DATA, loss=loss, metric="accuracy").activation == "linear"
+    assert Task("t", DATA, loss=keras.losses.BinaryCrossentropy()).activation == "sigmoid"
+
+
+@pytest.mark.parametrize("size", [0, 2.5, "a", True])
+def test_batch_sizes_are_whole_numbers(size):
+    with pytest.raises(BuildError, match=r"batch_size must be whole numbers of at least 1, got"):
+        Holdout().evaluate(mlp.model((4,)), {"batch_size": size}, digits.task(), epochs=1)
+
+
+def test_pieces_of_spaces_go_together():
+    space = Space(mlp.widths(2), mlp.dropouts(2), optimizers.SPACE)
+    for point in space.probes():
+        built(mlp.model(), point)
+    fixed = Space(mlp.dropouts(2, fixed=True))
+    for point in fixed.probes():
+        built(mlp.model((4, 4)), point)
+    assert "funnel" not in Space(mlp.funnel(1))
+    with pytest.raises(SpaceError, match="layers is given twice"):
+        Space(mlp.widths(2), mlp.funnel(2))
 
 
 def test_dicts_of_inputs_are_trained():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hpsearch.errors import HpsearchError
 
+_PROGRAMS = 10_000  # files of some 30 kB
+
 BACKENDS = ("jax", "tensorflow", "torch")
 
 
@@ -53,6 +55,19 @@ def _keep_compiled_programs() -> None:
     somebody else may have sent. JAX's own settings, where made, go first.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "hpsearch" / "jax"))
+    folder = home / "hpsearch" / "jax"
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        _trim(folder)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def _trim(folder: Path) -> None:
+    """Delete the oldest programs beyond `_PROGRAMS`: nothing else would, and a night adds many."""
+    try:
+        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
+    except OSError:  # no folder yet, or another run trims it
+        return
+    for file in files[:-_PROGRAMS]:
+        file.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
 import json
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,14 +58,17 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             refuse_changes(untried, store.searches(study.name))
     prepare = partial(worker.prepare, how.file.resolve(), how.overrides, how.backend)
     executor: Executor = Inline(prepare) if how.inline else Processes(prepare)
-    try:
+    with ExitStack() as opened:
+        if there := how.store.exists():  # else there is no other run, nor a folder for its lock
+            opened.enter_context(owned(how.store, study.name))
+        opened.callback(executor.close)
         record = _record(study, how.file, executor.open())
-        with owned(how.store, study.name), Store(how.store, create=True) as store:
-            journal = _find_or_begin(store, record, console, fresh=how.fresh)
-            _search(study, journal, executor, how.store.parent, console, planned.trials)
-            return _ended(store, record, journal)
-    finally:
-        executor.close()
+        if not there:
+            opened.enter_context(owned(how.store, study.name))
+        store = opened.enter_context(Store(how.store, create=True))
+        journal = _find_or_begin(store, record, console, fresh=how.fresh)
+        _search(study, journal, executor, how.store.parent, console, planned.trials)
+        return _ended(store, record, journal)
 
 
 def _search(

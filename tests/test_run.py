@@ -282,6 +282,7 @@ def test_a_second_run_of_a_study_is_refused_while_the_first_lives(write):
     file = write("small", ("epochs=2", "epochs=60"), ("trials=3", "trials=4"))
     first = start(file)
     first.stdout.readline()
+    first.send_signal(signal.SIGSTOP)  # so that it cannot end before the second one begins
     code, out, err = finish(start(file, "--fresh"))
     assert (code, out) == (2, "")
     assert f"study small is being run by process {first.pid}; wait for it" in err

@@ -136,7 +136,7 @@ def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     from hpsearch.searchers.base import rehearse
 
     loaded = load(_study_file(study, store_path), Overrides(**options))
-    takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed)
+    takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
     fits = loaded.evaluator.fits
     console = tables.console(stderr=as_json)
     console.print(

@@ -51,7 +51,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     Raises HpsearchError where the study cannot work or is not what it was, and KeyboardInterrupt
     when stopped; what was told by then is in the store.
     """
-    planned = rehearse(study.searcher, study.space, seed=study.seed)
+    planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError), Store(how.store) as store:
             untried = _record(study, how.file, Facts("", "", how.backend, {}))
@@ -80,7 +80,8 @@ def _search(
     planned: int,
 ) -> None:
     metric = study.task.objective
-    search = study.searcher.start(study.space, seed=derive(study.seed, "search"))
+    seed = derive(study.seed, "search")
+    search = study.searcher.start(study.space, seed=seed, first=study.start)
     lines = Lines(console, metric, planned)
     progress = replay(search, journal.events(), metric, lines.seen)
     if told := len(progress.asked) - len(progress.running):

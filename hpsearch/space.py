@@ -45,7 +45,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                     f"a constant is Choice({parameter!r})"
                 )
         self._when = {name: self._conditions(name) for name in self._parameters}
-        self._order = self._parents_first()
+        self.parents_first = self._parents_first()
 
     def __getitem__(self, name: str) -> Float | Int | Choice:
         return self._parameters[name]
@@ -70,7 +70,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             raise SpaceError(f"a unit point here is {len(self)} numbers in [0, 1], got {u!r}")
         at = dict(zip(self, values.tolist(), strict=True))
         point: dict[str, Value] = {}
-        for name in self._order:
+        for name in self.parents_first:
             if self.active(name, point):
                 point[name] = self[name].decode(at[name])
         return {name: point[name] for name in self if name in point}
@@ -111,7 +111,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
         """Every combination of the parameters' grid values; only what exists is varied."""
-        yield from self._grid({}, list(self._order), points)
+        yield from self._grid({}, list(self.parents_first), points)
 
     def probes(self) -> list[dict[str, Value]]:
         """A few points in which every parameter exists once and every option occurs once."""

@@ -1,13 +1,14 @@
 """What a study file defines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpsearch.errors import StudyError
+from hpsearch.errors import SpaceError, StudyError
 from hpsearch.evaluators import Evaluator, Holdout
 from hpsearch.options import at_least_one
 from hpsearch.searchers import Searcher
-from hpsearch.space import Space
+from hpsearch.space import Params, Space
 from hpsearch.task import Task
 from hpsearch.training import Build
 
@@ -19,6 +20,7 @@ class Study:
     build: `build(spec, **params)` returns a compiled Keras model; spec is a
         `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
     seed: everything random derives from it: points, splits, weights, the order of rows.
+    start: points to be tried before any other, by every searcher that can.
     patience: epochs without a better validation metric after which a fit stops; None: never.
     name: the stem of the study's file, unless given.
     """
@@ -28,6 +30,7 @@ class Study:
     build: Build
     searcher: Searcher
     evaluator: Evaluator = field(default_factory=Holdout)
+    start: Sequence[Params] = ()
     seed: int = 0
     patience: int | None = None
     name: str = ""
@@ -47,3 +50,8 @@ class Study:
         if not callable(self.build):
             raise StudyError(f"Study needs build= a function, got {self.build!r}")
         at_least_one(self, patience=self.patience)
+        for params in self.start:
+            try:
+                self.space.check(params)
+            except SpaceError as error:
+                raise StudyError(f"start value {dict(params)}: {error}") from error

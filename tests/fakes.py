@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -45,9 +45,10 @@ class Halving:
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         return replace(self, points=trials or self.points, epochs=epochs or self.epochs)
 
-    def start(self, space: Space, *, seed: int) -> Search:
+    def start(self, space: Space, *, seed: int, first: Sequence[Mapping[str, Any]] = ()) -> Search:
         rng = np.random.default_rng(seed)
-        return _Halving(self, [space.sample(rng) for _ in range(self.points)])
+        drawn = [space.sample(rng) for _ in range(self.points)]
+        return _Halving(self, [*first, *drawn][: self.points])
 
 
 @dataclass(slots=True)

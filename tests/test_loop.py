@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Choice, Float, Random, Space, loop
+from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space, loop
 from hpsearch.errors import StudyError
 from hpsearch.executors import Inline
 from hpsearch.replay import changes, observe, replay
@@ -71,7 +71,14 @@ def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare,
         return events
 
 
-SEARCHERS = [Random(trials=4, epochs=2), Halving(points=4, epochs=4)]
+SEARCHERS = [
+    Random(trials=4, epochs=2),
+    Halving(points=4, epochs=4),
+    Hyperband(max_epochs=4, eta=2),
+    Asha(trials=9, max_epochs=4, eta=2),
+    Bayes(trials=5, epochs=2),
+    Genetic(trials=6, epochs=2, population=3),
+]
 
 
 @pytest.mark.parametrize("searcher", SEARCHERS, ids=repr)

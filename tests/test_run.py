@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch import KFold
 from hpsearch.store import Asked, Store
+from hpsearch.tasks import digits
+from spaces import mlp
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -87,32 +90,43 @@ def test_a_worker_process_gives_the_same_journal(hpsearch, write):
 
 def test_folds_continue_from_their_own_checkpoints(hpsearch, write):
     """Survivors have, epoch by epoch, the curve of a trial that never stopped."""
-    halving = write(
-        "halving",
-        ("from spaces", "from tests.fakes import Halving\nfrom spaces"),
-        ("Random(trials=3, epochs=2)", "Halving(points=2, epochs=4)"),
-        ("Holdout(rows=300)", "KFold(2)"),
-    )
-    assert hpsearch("run", halving, "--inline")[0] == 0
-    whole = write(
-        "whole",
-        ("Random(trials=3, epochs=2)", "Random(trials=2, epochs=4)"),
-        ("Holdout(rows=300)", "KFold(2)"),
-    )
-    assert hpsearch("run", whole, "--inline")[0] == 0
+    folds = ("Holdout(rows=300)", "KFold(2)")
+    searcher = ("Random(trials=3, epochs=2)", "Hyperband(max_epochs=4, eta=4)")
+    assert hpsearch("run", write("halving", searcher, folds), "--inline")[0] == 0
     rows = json.loads(hpsearch("rank", "--json")[1])
-    survivor = next(r for r in rows if r["study"] == "halving" and r["epochs"] == 4)
-    never_stopped = next(
-        r for r in rows if r["study"] == "whole" and r["params"] == survivor["params"]
-    )
-    first, second = (
-        json.loads(hpsearch("show", row["trial"], "--json")[1])["curves"]
-        for row in (survivor, never_stopped)
-    )
-    for fold in range(2):
-        assert first[fold]["validation_loss"] == second[fold]["validation_loss"]
-    assert sorted(p.name for p in Path("checkpoints/1/2").iterdir()) == ["fold-0.npz", "fold-1.npz"]
+    survivor = next(row for row in rows if row["trial"] == 5)
+    assert survivor["epochs"] == 4
+    curves = json.loads(hpsearch("show", 5, "--json")[1])["curves"]
+    score = KFold(2).evaluate(mlp.model(hidden=(8,)), survivor["params"], digits.task(), epochs=4)
+    for fold, curve in enumerate(score.folds):
+        assert tuple(curves[fold]["validation_loss"]) == curve.validation_loss
+    assert sorted(p.name for p in Path("checkpoints/1/4").iterdir()) == ["fold-0.npz", "fold-1.npz"]
     assert "fewer epochs may have cost" in hpsearch("rank")[1]
+
+
+METHODS = [
+    "hyperband:max_epochs=4,eta=2",
+    "asha:max_epochs=4,eta=2,trials=12",
+    "bayes:trials=5,epochs=2",
+    "genetic:trials=6,epochs=2,population=3",
+    "kerastunerhyperband:max_epochs=4,eta=2",
+    "grid:epochs=2,points=2",
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_by_kfold_and_continues_after_a_kill(write, method):
+    file = write("small", ("Holdout(rows=300)", "KFold(2)"))
+    options = ("--inline", "--searcher", method)
+    code, _, err = finish(start(file, *options, store="whole.db"))
+    assert (code, err) == (0, "")
+    process = start(file, *options)
+    for _ in range(3):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert finish(start(file, *options))[0] == 0
+    assert journal("store.db") == journal("whole.db")
 
 
 def test_other_searchers_evaluators_and_seeds_get_searches_of_their_own(hpsearch, write):

@@ -1,20 +1,40 @@
+import itertools
+
+import numpy as np
 import pytest
 
-from hpsearch import Choice, Float, Grid, Int, Random, Space, searchers
-from hpsearch.errors import SpaceError
+from hpsearch import Choice, Float, Int, Space, searchers
+from hpsearch.errors import HpsearchError, SpaceError
+from hpsearch.searchers import Asha, Bayes, Genetic, Grid, Hyperband, KerasTunerHyperband, Random
 from hpsearch.searchers.base import rehearse
-from tests.contracts.searcher import SPACE, SearcherContract, drive, suggestions
+from hpsearch.searchers.brackets import brackets
+from hpsearch.trial import Observation
+from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
 from tests.fakes import Halving
 
 SEARCHERS = [
     Random(trials=7, epochs=3),
     Grid(epochs=3, points=2),
     Grid(epochs=3, trials=5, points=3),
+    Hyperband(max_epochs=9, eta=3),
+    Hyperband(max_epochs=10, eta=2, min_epochs=2, iterations=2),
+    Hyperband(max_epochs=9, eta=3, trials=12),
+    Asha(trials=40, max_epochs=9, eta=3),
+    Bayes(trials=25, epochs=3),
+    Bayes(trials=12, epochs=3, sampler="qmc"),
+    Genetic(trials=25, epochs=3, population=5),
+    KerasTunerHyperband(max_epochs=9, eta=3),
 ]
 
 
+def marked(searcher):
+    """KerasTuner imports Keras."""
+    slow = isinstance(searcher, KerasTunerHyperband)
+    return pytest.param(searcher, marks=[pytest.mark.slow] if slow else [])
+
+
 class TestSearchers(SearcherContract):
-    @pytest.fixture(params=[*SEARCHERS, Halving(points=5, epochs=4)], ids=repr)
+    @pytest.fixture(params=[marked(s) for s in [*SEARCHERS, Halving(points=5, epochs=4)]], ids=repr)
     def searcher(self, request):
         return request.param
 
@@ -76,3 +96,152 @@ def test_plan_counts_what_continuing_saves():
 def test_counts_are_whole_and_positive(options):
     with pytest.raises(ValueError, match=r"Random needs (trials|epochs) >= 1, got"):
         Random(**{"trials": 1, "epochs": 1, **options})
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "eta", "count"), [(81, 3, 5), (243, 3, 6), (1000, 10, 4), (100, 3, 5), (1, 2, 1)]
+)
+def test_brackets_are_counted_in_whole_numbers(max_epochs, eta, count):
+    """In floats log(243, 3) is less than 5, and a bracket would be lost."""
+    made = brackets(max_epochs, eta)
+    assert len(made) == count
+    assert all(rung[-1][1] == max_epochs for rung in made)
+    assert all(a[1] < b[1] for rungs in made for a, b in itertools.pairwise(rungs))
+
+
+def test_hyperband_of_the_paper():
+    plan = rehearse(Hyperband(max_epochs=81, eta=3), SPACE)
+    assert (plan.trials, plan.epochs, plan.epochs_from_scratch) == (206, 1581, 1902)
+
+
+def test_hyperband_promotes_the_best_of_each_rung():
+    asked = suggestions(drive(Hyperband(max_epochs=9, eta=3)))
+    first, promoted = asked[:9], asked[9:12]
+    best = sorted(range(9), key=lambda trial: by_point(trial, first[trial]))[:3]
+    assert [s.parent for s in promoted] == best
+    assert {s.epochs for s in promoted} == {3}
+
+
+@pytest.mark.parametrize("inflight", [2, 7, 30])
+def test_hyperbands_points_do_not_depend_on_how_many_run_at_once(inflight):
+    """Whatever the order of tells: a rung decides when it is complete."""
+
+    def points(**options):
+        asked = suggestions(drive(Hyperband(max_epochs=9, eta=3, iterations=2), **options))
+        return sorted((s.epochs, s.parent is None, str(s.params)) for s in asked)
+
+    assert points(inflight=inflight, order=inflight) == points()
+
+
+def test_hyperband_begins_the_next_bracket_while_a_rung_waits():
+    search = Hyperband(max_epochs=9, eta=3).start(SPACE, seed=0)
+    asked = [search.ask(trial) for trial in range(14)]
+    assert [s.epochs for s in asked] == [1] * 9 + [3] * 5
+
+
+def test_a_rung_completes_whatever_fails_and_nothing_failed_goes_on():
+    def loss(trial, suggestion):
+        return None if trial < 7 else by_point(trial, suggestion)
+
+    asked = suggestions(drive(Hyperband(max_epochs=9, eta=3), loss=loss))
+    assert sorted(s.parent for s in asked[9:11]) == [7, 8]
+
+
+def test_asha_promotes_without_waiting():
+    search = Asha(trials=20, max_epochs=9, eta=3).start(SPACE, seed=0)
+    for trial in range(3):
+        search.ask(trial)
+        search.tell(trial, Observation(loss=float(trial)))
+    assert search.ask(3).parent == 0
+    assert search.ask(4).parent is None
+
+
+def test_asha_reaches_the_top():
+    asked = suggestions(drive(Asha(trials=60, max_epochs=9, eta=3), inflight=4))
+    assert {s.epochs for s in asked} == {1, 3, 9}
+
+
+def test_bayes_finds_more_than_chance():
+    space = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+
+    def bowl(trial, suggestion):
+        return (suggestion.params["x"] - 0.3) ** 2 + (suggestion.params["y"] - 0.7) ** 2
+
+    def late(searcher, seed):
+        asked = suggestions(drive(searcher, seed=seed, space=space, loss=bowl))[-15:]
+        return np.median([bowl(0, s) for s in asked])
+
+    for searcher in (Bayes(trials=45, epochs=1), Genetic(trials=45, epochs=1, population=8)):
+        won = [late(searcher, seed) < late(Random(45, 1), seed) / 2 for seed in range(5)]
+        assert sum(won) >= 4, searcher
+
+
+@pytest.mark.parametrize("sampler", ["gp", "cmaes"])
+def test_a_sampler_whose_package_is_missing_names_the_extra(sampler, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(HpsearchError, match=rf"pip install 'hpsearch\[{sampler}\]'"):
+        Bayes(sampler=sampler).start(SPACE, seed=0)
+
+
+FIRST = [
+    {"layers": 1, "units_1": 7, "optimizer": "adam", "early": True},
+    {"layers": 2, "units_1": 4, "units_2": 64, "optimizer": "sgd", "momentum": 0.5, "early": False},
+]
+
+
+@pytest.mark.parametrize(
+    "searcher", [s for s in SEARCHERS if not isinstance(s, KerasTunerHyperband)], ids=repr
+)
+def test_start_values_are_tried_first(searcher):
+    search = searcher.start(SPACE, seed=0, first=FIRST)
+    assert [search.ask(trial).params for trial in range(2)] == FIRST
+    for trial in range(2):
+        search.tell(trial, Observation(1.0, (1.0,)))
+    assert search.ask(2).params not in FIRST
+
+
+def test_kerastuner_says_that_it_takes_no_start_values():
+    with pytest.raises(SpaceError, match="cannot try start values first; drop Study"):
+        KerasTunerHyperband().start(SPACE, seed=0, first=FIRST)
+
+
+@pytest.mark.slow
+def test_kerastuners_brackets():
+    plan = rehearse(KerasTunerHyperband(max_epochs=27, eta=3), SPACE)
+    assert (plan.trials, plan.epochs) == (70, 375)
+
+
+@pytest.mark.slow
+def test_kerastuner_promotes_to_the_end_although_trials_fail(tmp_path):
+    dice = np.random.default_rng(0)
+    failing = set(dice.choice(70, 21, replace=False).tolist())
+
+    def loss(trial, suggestion):
+        return None if trial in failing else by_point(trial, suggestion)
+
+    asked = suggestions(drive(KerasTunerHyperband(max_epochs=27, eta=3), loss=loss))
+    assert any(s.epochs == 27 and s.parent is not None for s in asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Hyperband(eta=1), r"Hyperband needs eta >= 2, got eta=1"),
+        (lambda: Hyperband(max_epochs=3, min_epochs=4), r"1 <= min_epochs <= max_epochs, got"),
+        (lambda: Asha(max_epochs=2.5), r"Asha needs a whole max_epochs, got max_epochs=2\.5"),
+        (lambda: KerasTunerHyperband(iterations=0), r"iterations >= 1, got iterations=0"),
+        (lambda: Bayes(sampler="ouija"), r"samplers tpe, gp, cmaes, qmc, got 'ouija'"),
+        (lambda: Genetic(population=1), r"population >= 2"),
+    ],
+)
+def test_refuses_options_that_make_no_search(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_grid_covers_the_space_early():
+    space = Space(a=Int(1, 4), b=Int(1, 4), c=Int(1, 4))
+    early = [s.params for s in suggestions(drive(Grid(1), space=space))][:12]
+    for name in space:
+        assert {params[name] for params in early} == {1, 2, 3, 4}

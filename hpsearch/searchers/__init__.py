@@ -1,7 +1,22 @@
 """Search methods behind one ask and tell. See README.md."""
 
+from hpsearch.searchers.asha import Asha
 from hpsearch.searchers.base import Search, Searcher
+from hpsearch.searchers.bayes import Bayes
+from hpsearch.searchers.genetic import Genetic
 from hpsearch.searchers.grid import Grid
+from hpsearch.searchers.hyperband import Hyperband
+from hpsearch.searchers.kerastuner import KerasTunerHyperband
 from hpsearch.searchers.random_search import Random
 
-__all__ = ["Grid", "Random", "Search", "Searcher"]
+__all__ = [
+    "Asha",
+    "Bayes",
+    "Genetic",
+    "Grid",
+    "Hyperband",
+    "KerasTunerHyperband",
+    "Random",
+    "Search",
+    "Searcher",
+]

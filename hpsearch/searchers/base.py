@@ -1,9 +1,12 @@
 """What every search method offers: frozen options that start a search with ask and tell."""
 
-from typing import Protocol, Self, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol, Self, runtime_checkable
 
 from hpsearch.budget import Plan
-from hpsearch.space import Space
+from hpsearch.options import describe
+from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
 
@@ -39,15 +42,59 @@ class Searcher(Protocol):
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         """The same method with another number of trials, or of epochs a trial gets at most."""
 
-    def start(self, space: Space, *, seed: int) -> Search: ...
+    def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
+        """Begin a search. first: points of the user's own, to be tried before any other.
+
+        Raises SpaceError where the method cannot search the space, or cannot take `first`.
+        """
 
 
-def rehearse(searcher: Searcher, space: Space, *, seed: int = 0) -> Plan:
+class InFull:
+    """Options of a method that trains every trial in full: fields `trials` and `epochs`."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        return describe(self, without=("trials",))
+
+    @property
+    def continues(self) -> bool:
+        return False
+
+    def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
+        return _replaced(self, trials=trials, epochs=epochs)  # type: ignore[no-any-return]
+
+
+class Halves:
+    """Options of a method whose survivors continue: fields `trials` and `max_epochs`."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        return describe(self, without=("trials", "iterations"))
+
+    @property
+    def continues(self) -> bool:
+        return True
+
+    def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
+        return _replaced(self, trials=trials, max_epochs=epochs)  # type: ignore[no-any-return]
+
+
+def _replaced(options: Any, **values: int | None) -> Any:
+    return replace(options, **{name: value for name, value in values.items() if value is not None})
+
+
+def rehearse(
+    searcher: Searcher, space: Space, *, seed: int = 0, first: Sequence[Params] = ()
+) -> Plan:
     """Count trials and epochs by a search in which every trial ends with the same loss.
 
     `plan` prints it. No method is asked how much it will take: what it does is what counts.
     """
-    search = searcher.start(space, seed=seed)
+    search = searcher.start(space, seed=seed, first=first)
     ended: list[int] = []
     trained = from_scratch = 0
     while isinstance(answer := search.ask(len(ended)), Suggestion):

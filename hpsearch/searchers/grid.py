@@ -1,13 +1,13 @@
 """Grid search: every combination."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from hpsearch.errors import SpaceError
-from hpsearch.options import at_least_one, describe
-from hpsearch.searchers.base import Search
+from hpsearch.options import at_least_one
+from hpsearch.searchers.base import InFull, Search
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
@@ -15,7 +15,7 @@ _LIMIT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(InFull):
     """Every combination of the parameters' values, each trained for `epochs` epochs.
 
     points: how many values of each numeric range, evenly spread on its scale; needed where a
@@ -29,24 +29,30 @@ class Grid:
     def __post_init__(self) -> None:
         at_least_one(self, epochs=self.epochs, points=self.points, trials=self.trials)
 
-    @property
-    def label(self) -> str:
-        return describe(self, without=("trials",))
-
-    @property
-    def continues(self) -> bool:
-        return False
-
-    def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
-        return replace(self, trials=trials or self.trials, epochs=epochs or self.epochs)
-
-    def start(self, space: Space, *, seed: int) -> Search:
-        combinations = list(itertools.islice(space.grid(self.points), _LIMIT + 1))
+    def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
+        combinations: list[Params] = list(itertools.islice(space.grid(self.points), _LIMIT + 1))
         if len(combinations) > _LIMIT:
             raise SpaceError(
                 f"this grid has more than {_LIMIT:,} combinations; use fewer points, or Random"
             )
-        return _Search(combinations[: self.trials], self.epochs)
+        own = [dict(params) for params in first]
+        others = [combinations[place] for place in _spread(len(combinations))]
+        ordered = [*own, *(params for params in others if params not in own)]
+        return _Search(ordered[: self.trials], self.epochs)
+
+
+def _spread(count: int) -> Iterator[int]:
+    """0..count - 1 in steps of the golden section, so that any first part covers the whole.
+
+    In the given order the first parameters would keep their first value for most of the search.
+
+    >>> list(_spread(9))
+    [0, 5, 1, 6, 2, 7, 3, 8, 4]
+    """
+    step = max(1, round(count * (math.sqrt(5) - 1) / 2))
+    while math.gcd(step, count) != 1:
+        step -= 1
+    return (place * step % count for place in range(count))
 
 
 @dataclass(frozen=True, slots=True)

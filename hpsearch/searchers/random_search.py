@@ -1,18 +1,17 @@
 """Random search (Bergstra and Bengio, JMLR 13, 2012)."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from hpsearch.options import at_least_one, describe
-from hpsearch.searchers.base import Search
-from hpsearch.space import Space
+from hpsearch.options import at_least_one
+from hpsearch.searchers.base import InFull, Search
+from hpsearch.searchers.points import points
+from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
 
 @dataclass(frozen=True, slots=True)
-class Random:
+class Random(InFull):
     """Independent random points, each trained for `epochs` epochs.
 
     More trials continue the same sequence: the first ten points of twenty are those of ten.
@@ -24,31 +23,19 @@ class Random:
     def __post_init__(self) -> None:
         at_least_one(self, trials=self.trials, epochs=self.epochs)
 
-    @property
-    def label(self) -> str:
-        return describe(self, without=("trials",))
-
-    @property
-    def continues(self) -> bool:
-        return False
-
-    def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
-        return replace(self, trials=trials or self.trials, epochs=epochs or self.epochs)
-
-    def start(self, space: Space, *, seed: int) -> Search:
-        return _Search(self, space, np.random.default_rng(seed))
+    def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
+        return _Search(self, points(space, seed=seed, first=first))
 
 
 @dataclass(slots=True)
 class _Search:
     options: Random
-    space: Space
-    rng: np.random.Generator
+    points: Iterator[Params]
 
     def ask(self, trial: int) -> Suggestion | Pause:
         if trial >= self.options.trials:
             return Pause.DONE
-        return Suggestion(self.space.sample(self.rng), self.options.epochs)
+        return Suggestion(next(self.points), self.options.epochs)
 
     def tell(self, trial: int, seen: Observation) -> None:
         pass  # random search does not learn

@@ -1,0 +1,62 @@
+"""Bayesian search by Optuna's samplers (Akiba et al., KDD 2019)."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hpsearch.errors import HpsearchError
+from hpsearch.options import at_least_one
+from hpsearch.searchers.base import InFull, Search
+from hpsearch.searchers.optuna_search import quiet, start
+from hpsearch.space import Params, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+_NEEDS = {"tpe": (), "gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Bayes(InFull):
+    """Points where a model of all trials so far expects the most, each trained in full.
+
+    sampler: "tpe" (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011;
+    multivariate, grouped for conditional spaces, with a constant liar for trials in flight), "gp"
+    (a Gaussian process), "cmaes" (covariance matrix adaptation), or "qmc" (a quasi-random
+    sequence, which learns nothing but spreads evenly).
+    """
+
+    trials: int = 50
+    epochs: int = 20
+    sampler: Literal["tpe", "gp", "cmaes", "qmc"] = "tpe"
+
+    def __post_init__(self) -> None:
+        at_least_one(self, trials=self.trials, epochs=self.epochs)
+        if self.sampler not in _NEEDS:
+            raise ValueError(f"Bayes has samplers {', '.join(_NEEDS)}, got {self.sampler!r}")
+
+    def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
+        missing = [name for name in _NEEDS[self.sampler] if importlib.util.find_spec(name) is None]
+        if missing:
+            raise HpsearchError(
+                f"Bayes(sampler={self.sampler!r}) needs {' and '.join(missing)}: "
+                f"pip install 'hpsearch[{self.sampler}]', or use sampler='tpe'"
+            )
+        return start(
+            self._sampler(seed), space, trials=self.trials, epochs=self.epochs, first=first
+        )
+
+    def _sampler(self, seed: int) -> "optuna.samplers.BaseSampler":
+        from optuna import samplers
+
+        with quiet():
+            if self.sampler == "tpe":
+                return samplers.TPESampler(
+                    multivariate=True, group=True, constant_liar=True, seed=seed
+                )
+            if self.sampler == "gp":
+                return samplers.GPSampler(seed=seed, deterministic_objective=False)
+            if self.sampler == "cmaes":
+                return samplers.CmaEsSampler(seed=seed)
+            return samplers.QMCSampler(seed=seed, scramble=True)

@@ -182,7 +182,9 @@ def test_nan_is_refused_unless_preprocessing_fills_it():
 
 
 def test_nan_in_the_test_rows_is_none_of_a_searchs_business():
-    prepare(task(), Data(X, Y, x_test=X * np.nan, y_test=Y * np.nan), SPLIT)
+    rows = prepare(task(), Data(X, Y, x_test=X * np.nan, y_test=Y * np.nan), SPLIT)
+    assert np.isfinite(rows.x).all()
+    assert np.isfinite(rows.y_validation).all()
 
 
 def test_digits_come_with_their_test_apart():

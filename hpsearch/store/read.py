@@ -1,6 +1,7 @@
 """What the reading commands show of searches and single trials, as plain records."""
 
 import json
+import sqlite3
 from dataclasses import asdict
 from typing import Any
 
@@ -32,13 +33,7 @@ def studies(store: Store) -> list[dict[str, Any]]:
     """Every search that is not retired: what it is, how far it is, and its best value."""
     return [
         {
-            "study": row["study"],
-            "task": row["task"],
-            "metric": row["measure"],
-            "searcher": row["searcher"],
-            "evaluator": row["evaluator"],
-            "seed": row["seed"],
-            "backend": row["backend"],
+            **_what(row),
             "trials": row["told"],
             "failed": row["failed"],
             "running": row["trials"] - row["told"],
@@ -60,13 +55,7 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
     score, failure = (outcome.score, outcome.failure) if outcome else (None, None)
     return {
         "trial": row["id"],
-        "study": row["study"],
-        "task": row["task"],
-        "metric": row["measure"],
-        "searcher": row["searcher"],
-        "evaluator": row["evaluator"],
-        "seed": row["seed"],
-        "backend": row["backend"],
+        **_what(row),
         "state": "running" if outcome is None else "failed" if failure else "complete",
         "retired": row["successor"] is not None,
         "params": json.loads(row["params"]),
@@ -82,3 +71,9 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
         "detail": failure.detail if failure else None,
         "curves": [asdict(curve) for curve in score.folds] if score else [],
     }
+
+
+def _what(row: sqlite3.Row) -> dict[str, Any]:
+    """What a search is, as both records call it."""
+    names = ("study", "task", "searcher", "evaluator", "seed", "backend")
+    return {"metric": row["measure"]} | {name: row[name] for name in names}

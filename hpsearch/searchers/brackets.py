@@ -4,15 +4,15 @@
 def rungs(max_epochs: int, eta: int, min_epochs: int = 1) -> list[int]:
     """The total epochs of each rung, from the fewest that are at least min_epochs to max_epochs.
 
-    Each is max_epochs divided by a power of eta, rounded down. Logarithms are not used: in floats
-    log(243, 3) is less than 5.
+    Each is max_epochs divided by a power of eta, rounded to the nearest. Logarithms are not used:
+    in floats log(243, 3) is less than 5.
 
     >>> rungs(81, 3), rungs(100, 3), rungs(9, 3, min_epochs=2)
-    ([1, 3, 9, 27, 81], [1, 3, 11, 33, 100], [3, 9])
+    ([1, 3, 9, 27, 81], [1, 4, 11, 33, 100], [3, 9])
     """
     epochs, divisor = [max_epochs], eta
     while max_epochs // divisor >= min_epochs:
-        epochs.append(max_epochs // divisor)
+        epochs.append((2 * max_epochs + divisor) // (2 * divisor))
         divisor *= eta
     return epochs[::-1]
 

@@ -131,23 +131,15 @@ def run(
 @_store_option
 @_json_option
 def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
-    """Say how many trials and epochs a run will take, before they are spent."""
+    """Say what a run will take, before it is spent: brackets, rungs, trials and epochs."""
     from hpsearch.report import tables
     from hpsearch.searchers.base import rehearse
 
     loaded = load(_study_file(study, store_path), Overrides(**options))
     takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
-    fits = loaded.evaluator.fits
-    console = tables.console(stderr=as_json)
-    console.print(
-        f"{loaded.name}: {loaded.searcher.label}, {loaded.evaluator.label}\n"
-        f"{takes.trials} trials, {takes.epochs} epochs, each of {fits} model"
-        f"{'s' if fits > 1 else ''}"
-    )
-    if takes.epochs < takes.epochs_from_scratch:
-        console.print(f"(from scratch it would be {takes.epochs_from_scratch} epochs)")
+    tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes))
     if as_json:
-        click.echo(json.dumps(asdict(takes)))
+        click.echo(json.dumps(takes.totals))
 
 
 @app.command()

@@ -65,5 +65,5 @@ def run(
         for future in sorted(done, key=lambda future: running[future]):
             trial, outcome = running.pop(future), future.result()
             journal.told(trial, outcome)
-            search.tell(trial, observe(outcome, progress.begun(trial), metric))
             listener.ended(progress.ids[trial], progress.asked[trial], outcome)
+            search.tell(trial, observe(outcome, progress.begun(trial), metric))

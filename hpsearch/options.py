@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import hashlib
 import inspect
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -44,7 +45,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
     """
     known = {cls.__name__.lower(): cls for cls in classes}
     name, _, rest = text.partition(":")
-    cls = known.get(name.strip().lower())
+    cls = known.get(re.sub(r"[\s_-]", "", name.lower()))
     if cls is None:
         raise HpsearchError(
             f"unknown {kind} {name!r}{did_you_mean(name.lower(), known)}; known: {', '.join(known)}"

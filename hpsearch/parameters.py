@@ -63,7 +63,7 @@ class Float:
     def decode(self, u: float) -> float:
         if self.step is not None:
             return self._at(_index(u, self._steps))
-        if self.log:
+        if self.log and 0.0 < u < 1.0:  # the ends are exact, which logarithms are not
             a, b = math.log(self.low), math.log(self.high)
             return _clip(math.exp(a + u * (b - a)), self.low, self.high)
         return _clip(self.low + u * (self.high - self.low), self.low, self.high)
@@ -225,3 +225,17 @@ def text_of(parameter: Float | Int | Choice) -> str:
     values["when"] = parameter.when
     rest = "".join(f", {name}={value!r}" for name, value in values.items() if value is not None)
     return f"{type(parameter).__name__}({parameter.low}, {parameter.high}{rest})"
+
+
+def text_of_point(params: Mapping[str, Any]) -> str:
+    """A point in one line, numbers to four digits.
+
+    >>> text_of_point({"dropout": 0.123456, "optimizer": "adam"})
+    'dropout=0.1235 optimizer=adam'
+    """
+    return " ".join(f"{name}={short(value)}" for name, value in params.items())
+
+
+def short(value: Any) -> str:
+    """A value to four digits, if it is a Float's."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

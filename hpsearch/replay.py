@@ -72,10 +72,16 @@ def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
     if outcome.score is None:
         return Observation(None, seconds=outcome.seconds, parameters=outcome.parameters)
     folds = outcome.score.folds
+
+    def mean(name: str) -> list[float]:
+        return mean_curve([getattr(curve, name) for curve in folds])[begun:]
+
     return Observation(
         loss=metric.loss(outcome.score.value),
-        curve=_losses(mean_curve([curve.validation for curve in folds])[begun:], metric),
-        train_curve=_losses(mean_curve([curve.train for curve in folds])[begun:], metric),
+        curve=_losses(mean("validation"), metric),
+        train_curve=_losses(mean("train"), metric),
+        validation_loss=tuple(mean("validation_loss")),
+        train_loss=tuple(mean("train_loss")),
         seconds=outcome.seconds,
         parameters=outcome.parameters,
     )

@@ -82,12 +82,11 @@ def _search(
     metric = study.task.objective
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
-    lines = Lines(console, metric, planned)
-    progress = replay(search, journal.events(), metric, lines.seen)
-    if told := len(progress.asked) - len(progress.running):
-        console.print(f"continuing after {told} trials")
     checkpoints = folder / "checkpoints" / str(journal.search)
-    try:
+    with Lines(console, metric, planned) as lines:
+        progress = replay(search, journal.events(), metric, lines.seen)
+        if told := len(progress.asked) - len(progress.running):
+            console.print(f"continuing after {told} trials")
         loop.run(
             search,
             journal,
@@ -97,8 +96,6 @@ def _search(
             lines,
             checkpoints if study.searcher.continues else None,
         )
-    finally:
-        lines.stop()
 
 
 def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:

@@ -34,11 +34,14 @@ class Observation:
     loss: the trial's value turned so that lower is better; None: the trial failed.
     curve: validation loss by the metric, a value an epoch since the parent, mean over folds.
     train_curve: the same on the training rows, where overfitting is seen.
+    validation_loss and train_loss: likewise the loss that was minimised, whatever the metric.
     """
 
     loss: float | None
     curve: tuple[float, ...] = ()
     train_curve: tuple[float, ...] = ()
+    validation_loss: tuple[float, ...] = ()
+    train_loss: tuple[float, ...] = ()
     seconds: float = 0.0
     parameters: int = 0
 

@@ -76,6 +76,18 @@ def test_plan_in_json(hpsearch, write):
     assert "3 trials, 6 epochs, each of 4 models" in err
 
 
+def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write):
+    method = ("--searcher", "hyperband:max_epochs=81,eta=3")
+    code, out, err = hpsearch("plan", write(), *method, "--json")
+    assert code == 0
+    assert json.loads(out) == {"trials": 206, "epochs": 1581, "epochs_from_scratch": 1902}
+    lines = [" ".join(line.split()) for line in err.splitlines()]
+    assert "1 81 x 1, 27 x 3, 9 x 9, 3 x 27, 1 x 81" in lines
+    assert "5 5 x 81" in lines
+    assert "survivors continue, which saves 321 of 1902 epochs (17%)" in lines
+    assert "5 x 20" in hpsearch("plan", write(), "--searcher", "bayes:trials=5")[1]
+
+
 @pytest.mark.parametrize(
     ("overrides", "trials", "epochs"),
     [
@@ -146,6 +158,27 @@ BAD_FILES = {
     "unknown searcher": ([], ("--searcher", "randm"), r"unknown searcher 'randm' \(did you mean"),
     "unknown option": ([], ("--searcher", "random:trial=1"), r"got 'trial=1' \(did you mean"),
     "bad option": ([], ("--evaluator", "kfold:folds=1"), r"KFold needs folds >= 2, got folds=1"),
+    "eta": ([], ("--searcher", "hyperband:eta=1"), r"eta >= 2, got eta=1; each rung keeps one"),
+    "too few epochs": (
+        [],
+        ("--searcher", "asha:max_epochs=3,min_epochs=4"),
+        r"1 <= min_epochs <= max_epochs, got min_epochs=4 and max_epochs=3",
+    ),
+    "start outside": (
+        [("evaluator=", "start=[{'dropout': 0.9, 'optimizer': 'adam'}], evaluator=")],
+        (),
+        r"bad\.py:6: start value \{'dropout': 0\.9.*dropout.*0\.9.*Float\(0\.0, 0\.5\)",
+    ),
+    "start not taken": (
+        [("evaluator=", "start=[{'dropout': 0.2, 'optimizer': 'adam'}], evaluator=")],
+        ("--searcher", "kerastunerhyperband"),
+        r"cannot try start values first; drop Study\(start=...\), or use Hyperband",
+    ),
+    "nothing grows": (
+        [],
+        ("--searcher", "grow_then_regularize"),
+        r"no parameter of a model's size",
+    ),
     "endless grid": ([], ("--searcher", "grid"), r"needs a number of points: Grid\(points=5\)"),
 }
 

@@ -108,15 +108,21 @@ METHODS = [
     "hyperband:max_epochs=4,eta=2",
     "asha:max_epochs=4,eta=2,trials=12",
     "bayes:trials=5,epochs=2",
+    "bayes:trials=5,epochs=2,sampler=cmaes",
     "genetic:trials=6,epochs=2,population=3",
     "kerastunerhyperband:max_epochs=4,eta=2",
     "grid:epochs=2,points=2",
+    "random:trials=4,epochs=2",
+    "grow_then_regularize:trials=6,epochs=2,steps=3",
 ]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_runs_by_kfold_and_continues_after_a_kill(write, method):
-    file = write("small", ("Holdout(rows=300)", "KFold(2)"))
+    changes = [("Holdout(rows=300)", "KFold(2)")]
+    if method.startswith("grow"):
+        changes += [("hidden=(8,)", ""), ("dropout=", "units=Int(4, 16), dropout=")]
+    file = write("small", *changes)
     options = ("--inline", "--searcher", method)
     code, _, err = finish(start(file, *options, store="whole.db"))
     assert (code, err) == (0, "")

@@ -1,3 +1,4 @@
+import importlib.util
 import itertools
 
 import numpy as np
@@ -5,8 +6,18 @@ import pytest
 
 from hpsearch import Choice, Float, Int, Space, searchers
 from hpsearch.errors import HpsearchError, SpaceError
-from hpsearch.searchers import Asha, Bayes, Genetic, Grid, Hyperband, KerasTunerHyperband, Random
+from hpsearch.searchers import (
+    Asha,
+    Bayes,
+    Genetic,
+    Grid,
+    GrowThenRegularize,
+    Hyperband,
+    KerasTunerHyperband,
+    Random,
+)
 from hpsearch.searchers.base import rehearse
+from hpsearch.searchers.bayes import NEEDS
 from hpsearch.searchers.brackets import brackets
 from hpsearch.trial import Observation
 from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
@@ -22,15 +33,24 @@ SEARCHERS = [
     Asha(trials=40, max_epochs=9, eta=3),
     Bayes(trials=25, epochs=3),
     Bayes(trials=12, epochs=3, sampler="qmc"),
+    Bayes(trials=12, epochs=3, sampler="cmaes"),
+    Bayes(trials=14, epochs=3, sampler="gp"),
     Genetic(trials=25, epochs=3, population=5),
+    GrowThenRegularize(trials=25, epochs=3),
     KerasTunerHyperband(max_epochs=9, eta=3),
 ]
 
 
 def marked(searcher):
-    """KerasTuner imports Keras."""
-    slow = isinstance(searcher, KerasTunerHyperband)
-    return pytest.param(searcher, marks=[pytest.mark.slow] if slow else [])
+    """KerasTuner imports Keras, and a Gaussian process PyTorch, which not everybody has."""
+    marks = [pytest.mark.slow] if isinstance(searcher, KerasTunerHyperband) else []
+    if isinstance(searcher, Bayes):
+        missing = [
+            name for name in NEEDS[searcher.sampler] if importlib.util.find_spec(name) is None
+        ]
+        marks.append(pytest.mark.skipif(bool(missing), reason=f"needs {missing}"))
+        marks += [pytest.mark.slow] if searcher.sampler == "gp" else []
+    return pytest.param(searcher, marks=marks)
 
 
 class TestSearchers(SearcherContract):
@@ -176,13 +196,6 @@ def test_bayes_finds_more_than_chance():
         assert sum(won) >= 4, searcher
 
 
-@pytest.mark.parametrize("sampler", ["gp", "cmaes"])
-def test_a_sampler_whose_package_is_missing_names_the_extra(sampler, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(HpsearchError, match=rf"pip install 'hpsearch\[{sampler}\]'"):
-        Bayes(sampler=sampler).start(SPACE, seed=0)
-
-
 FIRST = [
     {"layers": 1, "units_1": 7, "optimizer": "adam", "early": True},
     {"layers": 2, "units_1": 4, "units_2": 64, "optimizer": "sgd", "momentum": 0.5, "early": False},
@@ -190,7 +203,9 @@ FIRST = [
 
 
 @pytest.mark.parametrize(
-    "searcher", [s for s in SEARCHERS if not isinstance(s, KerasTunerHyperband)], ids=repr
+    "searcher",
+    [marked(s) for s in SEARCHERS if not isinstance(s, KerasTunerHyperband)],
+    ids=repr,
 )
 def test_start_values_are_tried_first(searcher):
     search = searcher.start(SPACE, seed=0, first=FIRST)
@@ -233,6 +248,7 @@ def test_kerastuner_promotes_to_the_end_although_trials_fail(tmp_path):
         (lambda: KerasTunerHyperband(iterations=0), r"iterations >= 1, got iterations=0"),
         (lambda: Bayes(sampler="ouija"), r"samplers tpe, gp, cmaes, qmc, got 'ouija'"),
         (lambda: Genetic(population=1), r"population >= 2"),
+        (lambda: GrowThenRegularize(steps=0), r"steps >= 1, got steps=0"),
     ],
 )
 def test_refuses_options_that_make_no_search(make, message):
@@ -245,3 +261,37 @@ def test_the_grid_covers_the_space_early():
     early = [s.params for s in suggestions(drive(Grid(1), space=space))][:12]
     for name in space:
         assert {params[name] for params in early} == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("searcher", "absent", "message"),
+    [
+        (
+            Bayes(sampler="gp"),
+            "torch",
+            r"needs torch: pip install 'hpsearch\[gp\]', or use sampler='tpe'",
+        ),
+        (Bayes(sampler="cmaes"), "cmaes", r"needs cmaes: pip install 'hpsearch\[cmaes\]'"),
+        (KerasTunerHyperband(), "keras_tuner", "needs keras-tuner: pip install keras-tuner"),
+    ],
+)
+def test_a_missing_package_is_named_with_the_way_to_get_it(monkeypatch, searcher, absent, message):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *rest: None if name == absent else find(name, *rest) or find("json"),
+    )
+    with pytest.raises(HpsearchError, match=message):
+        searcher.start(SPACE, seed=0)
+
+
+@pytest.mark.parametrize("sampler", ["gp", "cmaes", "qmc"])
+def test_samplers_without_conditions_search_what_does_not_always_exist(sampler):
+    """Asked for what exists alone, they would leave it to chance."""
+    if missing := [name for name in NEEDS[sampler] if importlib.util.find_spec(name) is None]:
+        pytest.skip(f"needs {missing}")
+    search = Bayes(trials=3, epochs=1, sampler=sampler).start(SPACE, seed=0)
+    for trial in range(3):
+        search.ask(trial)
+        search.tell(trial, Observation(float(trial)))
+    assert all(set(t.distributions) == set(SPACE) for t in search.study.trials)

@@ -1,28 +1,52 @@
 """A running search on the terminal: a line for each trial that ends."""
 
+import logging
+from typing import Self
+
 from rich.console import Console
 from rich.status import Status
 
-from hpsearch.report.tables import measured, point
+from hpsearch.parameters import text_of_point
+from hpsearch.report.tables import measured
 from hpsearch.task import Metric
 from hpsearch.trial import Outcome, Suggestion
 
+_LOG = logging.getLogger("hpsearch.searchers")
 
-class Lines:
-    """Prints a line when a trial ends; on a terminal also shows what runs."""
+
+class Lines(logging.Handler):
+    """Prints a line when a trial ends, and what the search logs; on a terminal also what runs.
+
+    A context: inside it the searchers' decisions are heard.
+    """
 
     def __init__(self, console: Console, metric: Metric, planned: int) -> None:
+        super().__init__(logging.INFO)
         self._console, self._metric, self._planned = console, metric, planned
         self._told = 0
         self._best: tuple[float, int] | None = None
         self._running: dict[int, Suggestion] = {}
         self._status = Status("", console=console) if console.is_terminal else None
 
+    def __enter__(self) -> Self:
+        self._level = _LOG.level
+        _LOG.addHandler(self)
+        _LOG.setLevel(logging.INFO)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+        _LOG.removeHandler(self)
+        _LOG.setLevel(self._level)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(record.getMessage(), markup=False, soft_wrap=True)
+
     def started(self, id_: int, suggestion: Suggestion) -> None:
         self._running[id_] = suggestion
         if self._status is not None:
             self._status.update(
-                "; ".join(f"trial {i}: {point(s.params)}" for i, s in self._running.items())
+                "; ".join(f"trial {i}: {text_of_point(s.params)}" for i, s in self._running.items())
             )
             self._status.start()
 
@@ -33,7 +57,7 @@ class Lines:
         self.seen(id_, outcome)
         self._console.print(
             f"[{self._told}/{self._planned}] trial {id_}  {self._result(id_, outcome)}  "
-            f"{outcome.seconds:.1f} s  {point(suggestion.params)}",
+            f"{outcome.seconds:.1f} s  {text_of_point(suggestion.params)}",
             markup=False,
             soft_wrap=True,
         )

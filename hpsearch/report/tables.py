@@ -9,7 +9,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from hpsearch.budget import Plan
+from hpsearch.parameters import short, text_of_point
 from hpsearch.store import Ranked
+from hpsearch.study import Study
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -24,22 +27,32 @@ def show(on: Console, parts: Iterable[Table | str]) -> None:
         on.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
-def point(params: Mapping[str, Any]) -> str:
-    """A point in one line, numbers to four digits.
-
-    >>> point({"dropout": 0.123456, "optimizer": "adam"})
-    'dropout=0.1235 optimizer=adam'
-    """
-    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
-
-
 def measured(value: float, se: float | None) -> str:
     """A value with its standard error.
 
     >>> measured(0.91666, 0.01234), measured(2.5, None)
     ('0.9167 ± 0.0123', '2.5')
     """
-    return _short(value) if se is None else f"{value:.4f} ± {se:.4f}"
+    return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
+
+
+def plan(study: Study, takes: Plan) -> Iterator[Table | str]:
+    """What a search takes: its brackets and rungs, and what continuing saves."""
+    yield f"{study.name}: {study.searcher.label}, {study.evaluator.label}"
+    table = _table()
+    table.add_column("bracket", justify="right")
+    table.add_column("trials x epochs, rung by rung", overflow="fold")
+    for number, rungs in enumerate(takes.brackets, 1):
+        table.add_row(str(number), ", ".join(f"{r.trials} x {r.epochs}" for r in rungs))
+    yield table
+    fits, saved = study.evaluator.fits, takes.epochs_from_scratch - takes.epochs
+    text = f"{takes.trials} trials, {takes.epochs} epochs"
+    yield f"{text}, each of {fits} models" if fits > 1 else text
+    if saved:
+        yield (
+            f"survivors continue, which saves {saved} of {takes.epochs_from_scratch} epochs "
+            f"({saved / takes.epochs_from_scratch:.0%})"
+        )
 
 
 def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table | str]:
@@ -66,7 +79,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
             *(getattr(row, name) for name in names),
-            point(row.params),
+            text_of_point(row.params),
         )
     yield table
     yield from _notes(rows, top)
@@ -84,7 +97,7 @@ def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
             row["task"],
             f"{row['searcher']}, {row['evaluator']}, seed {row['seed']}, {row['backend']}",
             ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
-            "" if row["best"] is None else f"{row['metric']} {_short(row['best'])}",
+            "" if row["best"] is None else f"{row['metric']} {short(row['best'])}",
         )
     return table
 
@@ -103,10 +116,10 @@ def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     """One trial: what it was, how it ended, and its mean curve."""
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):
         if details[name] is not None:
-            yield f"{name.replace('_', ' '):>12}  {_short(details[name])}"
+            yield f"{name.replace('_', ' '):>12}  {short(details[name])}"
     for name in ("epochs", "parent", "parameters", "seconds"):
         if details[name] is not None:
-            yield f"{name:>12}  {_short(details[name])}"
+            yield f"{name:>12}  {short(details[name])}"
     yield f"{'point':>12}  {json.dumps(details['params'])}"
     if details["failure"]:
         yield f"{'failure':>12}  {details['failure']}: {details['message']}\n{details['detail']}"
@@ -140,7 +153,3 @@ def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
     most = max(row.epochs for row in rows)
     if any(row.epochs < most for row in rows):
         yield f"not all had {most} epochs: fewer epochs may have cost a trial its place"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

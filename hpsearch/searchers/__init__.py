@@ -5,6 +5,7 @@ from hpsearch.searchers.base import Search, Searcher
 from hpsearch.searchers.bayes import Bayes
 from hpsearch.searchers.genetic import Genetic
 from hpsearch.searchers.grid import Grid
+from hpsearch.searchers.grow import GrowThenRegularize
 from hpsearch.searchers.hyperband import Hyperband
 from hpsearch.searchers.kerastuner import KerasTunerHyperband
 from hpsearch.searchers.random_search import Random
@@ -14,6 +15,7 @@ __all__ = [
     "Bayes",
     "Genetic",
     "Grid",
+    "GrowThenRegularize",
     "Hyperband",
     "KerasTunerHyperband",
     "Random",

@@ -1,10 +1,11 @@
 """What every search method offers: frozen options that start a search with ask and tell."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, Self, runtime_checkable
 
-from hpsearch.budget import Plan
+from hpsearch.budget import Plan, Rung
 from hpsearch.options import describe
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
@@ -95,13 +96,23 @@ def rehearse(
     `plan` prints it. No method is asked how much it will take: what it does is what counts.
     """
     search = searcher.start(space, seed=seed, first=first)
-    ended: list[int] = []
-    trained = from_scratch = 0
-    while isinstance(answer := search.ask(len(ended)), Suggestion):
-        begun = 0 if answer.parent is None else ended[answer.parent]
-        trained += answer.epochs - begun
-        from_scratch += answer.epochs
-        search.tell(len(ended), Observation(loss=0.0, curve=(0.0,) * (answer.epochs - begun)))
-        ended.append(answer.epochs)
+    asked: list[Suggestion] = []
+    begun: list[int] = []  # the epochs of the first rung of each trial's bracket
+    rungs: Counter[tuple[int, int]] = Counter()
+    trained = 0
+    while isinstance(answer := search.ask(len(asked)), Suggestion):
+        parent = answer.parent
+        before = 0 if parent is None else asked[parent].epochs
+        begun.append(answer.epochs if parent is None else begun[parent])
+        rungs[begun[-1], answer.epochs] += 1
+        trained += answer.epochs - before
+        # Where nothing continues, losses decide no number: what failed costs models no thought.
+        loss = 0.0 if searcher.continues else None
+        search.tell(len(asked), Observation(loss, curve=(0.0,) * (answer.epochs - before)))
+        asked.append(answer)
     assert answer is Pause.DONE, "a search must not wait when nothing runs"
-    return Plan(len(ended), trained, from_scratch)
+    brackets = tuple(
+        tuple(Rung(rungs[start, epochs], epochs) for s, epochs in sorted(rungs) if s == start)
+        for start in sorted(set(begun))
+    )
+    return Plan(len(asked), trained, sum(s.epochs for s in asked), brackets)

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Literal
 from hpsearch.errors import HpsearchError
 from hpsearch.options import at_least_one
 from hpsearch.searchers.base import InFull, Search
-from hpsearch.searchers.optuna_search import quiet, start
+from hpsearch.searchers.optuna_search import quiet, start, tpe
 from hpsearch.space import Params, Space
 
 if TYPE_CHECKING:
     import optuna
 
-_NEEDS = {"tpe": (), "gp": ("torch", "scipy"), "cmaes": ("cmaes",), "qmc": ("scipy",)}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "tpe": (),
+    "gp": ("torch", "scipy"),
+    "cmaes": ("cmaes",),
+    "qmc": ("scipy",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Bayes(InFull):
 
     sampler: "tpe" (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011;
     multivariate, grouped for conditional spaces, with a constant liar for trials in flight), "gp"
-    (a Gaussian process), "cmaes" (covariance matrix adaptation), or "qmc" (a quasi-random
+    (a Gaussian process), "cmaes" (covariance matrix adaptation, for numbers; a Choice is random), or "qmc" (a quasi-random
     sequence, which learns nothing but spreads evenly).
     """
 
@@ -33,30 +38,33 @@ class Bayes(InFull):
 
     def __post_init__(self) -> None:
         at_least_one(self, trials=self.trials, epochs=self.epochs)
-        if self.sampler not in _NEEDS:
-            raise ValueError(f"Bayes has samplers {', '.join(_NEEDS)}, got {self.sampler!r}")
+        if self.sampler not in NEEDS:
+            raise ValueError(f"Bayes has samplers {', '.join(NEEDS)}, got {self.sampler!r}")
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        missing = [name for name in _NEEDS[self.sampler] if importlib.util.find_spec(name) is None]
+        missing = [name for name in NEEDS[self.sampler] if importlib.util.find_spec(name) is None]
         if missing:
             raise HpsearchError(
                 f"Bayes(sampler={self.sampler!r}) needs {' and '.join(missing)}: "
                 f"pip install 'hpsearch[{self.sampler}]', or use sampler='tpe'"
             )
         return start(
-            self._sampler(seed), space, trials=self.trials, epochs=self.epochs, first=first
+            self._sampler(seed),
+            space,
+            trials=self.trials,
+            epochs=self.epochs,
+            first=first,
+            whole=self.sampler != "tpe",
         )
 
     def _sampler(self, seed: int) -> "optuna.samplers.BaseSampler":
+        if self.sampler == "tpe":
+            return tpe(seed)
         from optuna import samplers
 
         with quiet():
-            if self.sampler == "tpe":
-                return samplers.TPESampler(
-                    multivariate=True, group=True, constant_liar=True, seed=seed
-                )
             if self.sampler == "gp":
-                return samplers.GPSampler(seed=seed, deterministic_objective=False)
-            if self.sampler == "cmaes":
-                return samplers.CmaEsSampler(seed=seed)
+                return samplers.GPSampler(seed=seed)
+            if self.sampler == "cmaes":  # it leaves choices to chance; saying so each time is noise
+                return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
             return samplers.QMCSampler(seed=seed, scramble=True)

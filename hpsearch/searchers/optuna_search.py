@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class OptunaSearch:
-    """Drives a study kept in memory; our journal, repeated on resume, is its only store."""
+    """Drives a study kept in memory; our journal, repeated on resume, is its only store.
+
+    fixed: what all points have in common. whole: ask for a value of every parameter, for samplers
+    that know no conditions and would leave to chance what does not always exist.
+    """
 
     space: Space
     trials: int
     epochs: int
     study: "optuna.Study"
+    fixed: Params
+    whole: bool
     running: dict[int, "optuna.trial.Trial"] = field(default_factory=dict)
 
     def ask(self, trial: int) -> Suggestion | Pause:
@@ -28,10 +34,12 @@ class OptunaSearch:
             return Pause.DONE
         with quiet():
             asked = self.study.ask()
-            params: dict[str, Any] = {}
+            params: dict[str, Any] = dict(self.fixed)
             for name in self.space.parents_first:
-                if self.space.active(name, params):
-                    params[name] = _suggest(asked, name, self.space[name])
+                exists = name not in params and self.space.active(name, params)
+                if exists or (self.whole and name not in params):
+                    value = _suggest(asked, name, self.space[name])
+                    params |= {name: value} if exists else {}
         self.running[trial] = asked
         return Suggestion(
             {name: params[name] for name in self.space if name in params}, self.epochs
@@ -52,7 +60,9 @@ def start(
     *,
     trials: int,
     epochs: int,
-    first: Sequence[Params],
+    first: Sequence[Params] = (),
+    fixed: Params | None = None,
+    whole: bool = False,
 ) -> OptunaSearch:
     """A search with this sampler that tries the points `first` before any other."""
     import optuna
@@ -62,7 +72,15 @@ def start(
         study = optuna.create_study(sampler=sampler)
         for params in first:
             study.enqueue_trial({n: _encode(space[n], value) for n, value in params.items()})
-    return OptunaSearch(space, trials, epochs, study)
+    return OptunaSearch(space, trials, epochs, study, fixed or {}, whole)
+
+
+def tpe(seed: int) -> "optuna.samplers.TPESampler":
+    """Parzen estimators of all parameters together, for conditions and trials in flight."""
+    from optuna.samplers import TPESampler
+
+    with quiet():
+        return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)
 
 
 def quiet() -> warnings.catch_warnings:

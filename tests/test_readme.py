@@ -26,7 +26,7 @@ def test_the_two_first_commands_need_nothing_before_them():
     installs = [p.values[0] for p in COMMANDS if p.values[0].startswith("pip install")]
     assert installs == [
         "pip install -e . && python -m hpsearch run studies/digits_dropout.py",
-        'pip install -e ".[dev]" && python -m pytest',
+        'pip install -e ".[dev]" && python -m pytest -n 2 --dist worksteal',
     ]
 
 

@@ -1,6 +1,22 @@
 """What a search takes, counted before it is spent."""
 
+import math
 from dataclasses import dataclass
+
+from hpsearch.options import at_least_one
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may take, whatever its search would: hours, and epochs over all of its trials."""
+
+    hours: float | None = None
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.hours is not None and not 0 < self.hours < math.inf:
+            raise ValueError(f"Budget needs hours > 0, got hours={self.hours!r}")
+        at_least_one(self, epochs=self.epochs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,21 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from hpsearch import store as stores
+from hpsearch.budget import Budget
 from hpsearch.errors import HpsearchError, NoStoreError, StudyError
 from hpsearch.load import Overrides, load
 from hpsearch.options import did_you_mean
 from hpsearch.store import Store
+from hpsearch.trial import Every
 
 Command = Callable[..., Any]
 
@@ -85,12 +87,91 @@ def _overrides(command: Command) -> Command:
     return command
 
 
+def _budget(command: Command) -> Command:
+    """The options by which `run` and `plan` are told what may be spent."""
+    for option in reversed(
+        (
+            click.option("--hours", type=click.FloatRange(0, min_open=True), help="Stop then."),
+            click.option(
+                "--total-epochs",
+                type=click.IntRange(min=1),
+                help="Epochs this run may train, over all trials.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+class _PerDevice(click.ParamType[int | str]):
+    name = "integer|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        if value == "auto":
+            return "auto"
+        return click.IntRange(min=1).convert(value, param, ctx)
+
+
+class _CheckpointEvery(click.ParamType[Every]):
+    name = "epochs|minutes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Every:
+        if isinstance(value, Every):
+            return value
+        number, minutes = value.removesuffix("m"), value.endswith("m")
+        if not number.isdigit() or int(number) < 1:
+            self.fail(f"{value!r} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
+        if minutes:
+            return Every(seconds=60.0 * int(number))
+        return Every(epochs=int(number), seconds=None)
+
+
+def _workers(command: Command) -> Command:
+    """The options of `run` that say who trains."""
+    count = click.IntRange(min=1)
+    for option in reversed(
+        (
+            click.option("--devices", default="auto", help="auto, cpu, cpu:2 or 0,1: GPU numbers."),
+            click.option(
+                "--per-device",
+                type=_PerDevice(),
+                default=1,
+                help="Workers on each device; auto: as many as fit.",
+            ),
+            click.option("--inline", is_flag=True, help="Train in this process, for a debugger."),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(0, min_open=True),
+                help="Seconds a trial may take; it fails then.",
+            ),
+            click.option(
+                "--recycle", type=count, default=200, help="Replace a worker after so many trials."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @app.command()
 @click.argument("study")
 @_overrides
+@_budget
+@_workers
+@click.option(
+    "--checkpoint-every",
+    type=_CheckpointEvery(),
+    default="5m",
+    help="Within a trial: after so many epochs, as 10, or minutes, as 5m.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    default=3,
+    help="How many of the best trials keep their checkpoints.",
+)
 @click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
 @click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
-@click.option("--inline", is_flag=True, help="Train in this process, as a debugger needs it.")
 @_store_option
 @_json_option
 def run(
@@ -98,14 +179,16 @@ def run(
     store_path: Path,
     backend: str | None,
     fresh: bool,
-    inline: bool,
+    checkpoint_every: Every,
+    keep: int,
     as_json: bool,
     **options: Any,
 ) -> int:
     """Search. The same command again continues.
 
     STUDY is a study file, or the name of one that has been run. Every trial that ends prints a
-    line; the ranking comes at the end.
+    line; the ranking comes at the end. Ctrl-C, or SIGTERM, lets what runs reach its next
+    checkpoint; a second one stops at once.
     """
     from hpsearch import session
     from hpsearch.report import tables
@@ -113,10 +196,19 @@ def run(
 
     chosen = backends.choose(backend)  # first: the study file may import Keras
     file = _study_file(study, store_path)
-    overrides = Overrides(**options)
+    workers = session.Workers(
+        per_device=None if options["per_device"] == "auto" else options["per_device"],
+        **{name: options[name] for name in ("devices", "timeout", "recycle", "inline")},
+    )
+    budget = Budget(options["hours"], options["total_epochs"])
+    overrides = _overridden(options)
     console = tables.console(stderr=as_json)
-    how = session.Run(file, store_path, overrides, chosen, fresh, inline)
+    how = session.Run(
+        file, store_path, overrides, chosen, fresh, workers, budget, checkpoint_every, keep
+    )
     ended = session.run(load(file, overrides), how, console)
+    if ended.stopped:
+        raise KeyboardInterrupt
     if ended.ranking:
         tables.show(console, tables.ranking(ended.ranking, top=10))
     tables.show(console, tables.failures(ended.failures))
@@ -192,6 +284,10 @@ def studies(store_path: Path, as_json: bool) -> None:
     tables.show(tables.console(stderr=as_json), [tables.searches(found)])
     if as_json:
         click.echo(json.dumps(found))
+
+
+def _overridden(options: Mapping[str, Any]) -> Overrides:
+    return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
 
 
 def _study_file(study: str, store_path: Path) -> Path:

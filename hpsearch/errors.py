@@ -33,6 +33,14 @@ class CheckpointError(HpsearchError):
     """A checkpoint does not fit the model that is to be continued from it."""
 
 
+class DeviceError(HpsearchError, ValueError):
+    """A device is not there, or not free."""
+
+
+class DiskFullError(HpsearchError):
+    """Nothing more can be written. What was told before is kept."""
+
+
 def first_line(error: BaseException) -> str:
     """An unforeseen error in one line: its type and the first line of its message.
 

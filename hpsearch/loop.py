@@ -1,15 +1,22 @@
 """ask -> journal -> submit -> wait -> journal -> tell."""
 
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.errors import StudyError
 from hpsearch.executors import Executor
+from hpsearch.interrupt import Interrupted
 from hpsearch.replay import Progress, observe
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
 from hpsearch.task import Metric
-from hpsearch.trial import Job, Outcome, Pause, Suggestion
+from hpsearch.trial import Every, Failure, Job, Outcome, Pause, Suggestion
+
+_POLL = 0.1  # seconds after which a wish to stop is seen
+_HOPELESS = 20  # first trials that fail the same way: the study is at fault, not its points
 
 
 class Listener(Protocol):
@@ -17,53 +24,111 @@ class Listener(Protocol):
 
     def started(self, id_: int, suggestion: Suggestion) -> None: ...
     def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
+    def stopping(self, running: int) -> None: ...
 
 
-def run(
-    search: Search,
-    journal: Journal,
-    progress: Progress,
-    executor: Executor,
-    metric: Metric,
-    listener: Listener,
-    checkpoints: Path | None,
-) -> None:
-    """Go on from `progress` until the search is done and nothing runs.
+@dataclass(slots=True)
+class Loop:
+    """One run of a search, from where `progress` says it stands.
 
-    checkpoints: the folder for them, if the search's trials may have parents.
+    stopped: whether to ask for no more, and let what runs stop at its next checkpoint.
+    epochs: how many this run may train over all trials; None: as many as the search wants.
     """
-    running: dict[Future[Outcome], int] = {}
 
-    def submit(trial: int) -> None:
-        suggestion = progress.asked[trial]
+    search: Search
+    journal: Journal
+    progress: Progress
+    executor: Executor
+    metric: Metric
+    listener: Listener
+    checkpoints: Checkpoints
+    every: Every = Every()
+    stopped: Callable[[], bool] = lambda: False
+    epochs: int | None = None
+    _running: dict["Future[Outcome]", int] = field(default_factory=dict)
+    _spent: int = 0
+    _failures: list[Failure | None] = field(default_factory=list)
+
+    def run(self) -> bool:
+        """Go on until the search is done and nothing runs, or it is stopped.
+
+        Returns whether the search is done. Raises StudyError where the first trials all fail the
+        same way.
+        """
+        for trial in self.progress.running:  # asked before, and never told
+            self._submit(trial)
+        done = asked_to_stop = False
+        while True:
+            if self.stopped() and not asked_to_stop:
+                asked_to_stop = True
+                self.listener.stopping(len(self._running))
+                self.executor.interrupt()
+            if not asked_to_stop:
+                done = self._ask()
+            if not self._running:
+                return done
+            ended, _ = wait(self._running, _POLL, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=lambda future: self._running[future]):
+                self._tell(future)
+
+    def _ask(self) -> bool:
+        """Fill the executor; whether the search wants nothing any more."""
+        while len(self._running) < self.executor.capacity and not self.stopped():
+            if self.epochs is not None and self._spent >= self.epochs:
+                return False
+            trial = len(self.progress.asked)
+            answer = self.search.ask(trial)
+            id_ = self.journal.asked(trial, answer)
+            if isinstance(answer, Pause):
+                return answer is Pause.DONE
+            assert id_ is not None
+            self.progress.asked[trial], self.progress.ids[trial] = answer, id_
+            self._submit(trial)
+        return False
+
+    def _submit(self, trial: int) -> None:
+        suggestion, begun = self.progress.asked[trial], self.progress.begun(trial)
         parent = suggestion.parent
         job = Job(
             suggestion.params,
             suggestion.epochs,
-            progress.begun(trial),
-            resume=checkpoints / str(parent) if checkpoints and parent is not None else None,
-            save=checkpoints / str(trial) if checkpoints else None,
+            begun,
+            resume=None if parent is None else self.checkpoints.of(parent),
+            save=self.checkpoints.of(trial),
+            every=self.every,
         )
-        listener.started(progress.ids[trial], suggestion)
-        running[executor.submit(job)] = trial
+        self._spent += suggestion.epochs - begun
+        self.listener.started(self.progress.ids[trial], suggestion)
+        self._running[self.executor.submit(job)] = trial
 
-    for trial in progress.running:  # asked before, and never told
-        submit(trial)
-    while True:
-        while len(running) < executor.capacity:
-            trial = len(progress.asked)
-            answer = search.ask(trial)
-            id_ = journal.asked(trial, answer)
-            if isinstance(answer, Pause):
-                break
-            assert id_ is not None
-            progress.asked[trial], progress.ids[trial] = answer, id_
-            submit(trial)
-        if not running:
+    def _tell(self, future: "Future[Outcome]") -> None:
+        trial = self._running.pop(future)
+        try:
+            outcome = future.result()
+        except Interrupted:
+            return  # asked and not told: the next run submits it again
+        self.journal.told(trial, outcome)
+        self.listener.ended(self.progress.ids[trial], self.progress.asked[trial], outcome)
+        seen = observe(outcome, self.progress.begun(trial), self.metric)
+        self.search.tell(trial, seen)
+        self.checkpoints.ended(trial, seen.loss)
+        parents = [self.progress.asked[t].parent for t in self._running.values()]
+        self.checkpoints.tidy([*self._running.values(), *parents], self.search.continuable)
+        self._give_up_if_hopeless(outcome)
+
+    def _give_up_if_hopeless(self, outcome: Outcome) -> None:
+        if len(self._failures) == _HOPELESS:
             return
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in sorted(done, key=lambda future: running[future]):
-            trial, outcome = running.pop(future), future.result()
-            journal.told(trial, outcome)
-            listener.ended(progress.ids[trial], progress.asked[trial], outcome)
-            search.tell(trial, observe(outcome, progress.begun(trial), metric))
+        self._failures.append(outcome.failure)
+        first = self._failures[0]
+        alike = first is not None and all(
+            f is not None and (f.kind, f.message) == (first.kind, first.message)
+            for f in self._failures
+        )
+        if alike and len(self._failures) == _HOPELESS and not self.journal.complete():
+            assert first is not None
+            raise StudyError(
+                f"the first {_HOPELESS} trials all failed with {first.kind}: {first.message}; mend "
+                "the study and start over with --fresh, or see the traceback by: hpsearch show "
+                f"{min(self.progress.ids.values())}"
+            )

@@ -32,9 +32,9 @@ def replay(
     search: Search,
     events: Iterable[Asked | Told],
     metric: Metric,
-    seen: Callable[[int, Outcome], None] = lambda id_, outcome: None,
+    seen: Callable[[int, int, Outcome], None] = lambda trial, id_, outcome: None,
 ) -> Progress:
-    """Repeat a journal into a fresh search. seen: called with the id and end of each told trial.
+    """Repeat a journal into a fresh search. seen: called with each told trial, its id and its end.
 
     Pauses are not repeated: they change nothing, and after DONE a larger budget may go on. Where
     a smaller one is DONE before the journal is, the trials beyond it stand as they are.
@@ -47,7 +47,7 @@ def replay(
                 progress.running.remove(event.trial)
                 begun = progress.begun(event.trial)
                 search.tell(event.trial, observe(event.outcome, begun, metric))
-                seen(progress.ids[event.trial], event.outcome)
+                seen(event.trial, progress.ids[event.trial], event.outcome)
         elif isinstance(event.answer, Suggestion) and not done:
             answer = search.ask(event.trial)
             if answer is Pause.DONE:

@@ -2,100 +2,166 @@
 
 import json
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch import loop, worker
+from hpsearch import worker
+from hpsearch.budget import Budget
+from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import NoStoreError
-from hpsearch.executors import Executor, Inline, Processes
+from hpsearch.executors import Executor, Inline, Processes, find
 from hpsearch.load import Overrides
+from hpsearch.loop import Loop
 from hpsearch.options import identify
 from hpsearch.replay import changes, refuse_changes, replay
 from hpsearch.report.progress import Lines
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
+from hpsearch.stops import Stop
 from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, rankings
 from hpsearch.study import Study
-from hpsearch.trial import Facts
+from hpsearch.trial import Every, Facts, Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """Who trains. devices, per_device (None: as many as fit), timeout (seconds a trial may take),
+    recycle (trials after which a worker is replaced): as `hpsearch.executors.Processes` has them.
+    inline: this process trains instead.
+    """
+
+    devices: str = "auto"
+    per_device: int | None = 1
+    timeout: float | None = None
+    recycle: int | None = 200
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """Where and how a study runs; all that the study itself does not say."""
+    """Where and how a study runs; all that the study itself does not say.
+
+    keep: how many of the best trials keep their checkpoints. every: how often one is left within
+    a trial.
+    """
 
     file: Path
     store: Path
     overrides: Overrides
     backend: str
     fresh: bool = False
-    inline: bool = False
+    workers: Workers = field(default_factory=Workers)
+    budget: Budget = field(default_factory=Budget)
+    every: Every = field(default_factory=Every)
+    keep: int = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended. ranking: of all trials its own compare with; failures: its own trials'."""
+    """How a run ended. ranking: of all trials its own compare with; failures: its own trials'.
+
+    stopped: by a signal.
+    """
 
     ranking: list[Ranked]
     failures: list[str]
     all_failed: bool
+    stopped: bool
 
 
 def run(study: Study, how: Run, console: "Console") -> Ended:
-    """Search until the searcher is done. Nothing is written before the study was tried.
+    """Search until the searcher is done, or the budget spent, or a signal asks to stop.
 
-    Raises HpsearchError where the study cannot work or is not what it was, and KeyboardInterrupt
-    when stopped; what was told by then is in the store.
+    Nothing is written before the study was tried. Raises HpsearchError where the study cannot
+    work or is not what it was, and KeyboardInterrupt when stopped at once; what was told by then
+    is in the store.
     """
     planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError), Store(how.store) as store:
             untried = _record(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
-    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, how.backend)
-    executor: Executor = Inline(prepare) if how.inline else Processes(prepare)
     with ExitStack() as opened:
         if there := how.store.exists():  # else there is no other run, nor a folder for its lock
             opened.enter_context(owned(how.store, study.name))
-        opened.callback(executor.close)
+        executor = _executor(how, opened)
         record = _record(study, how.file, executor.open())
         if not there:
             opened.enter_context(owned(how.store, study.name))
         store = opened.enter_context(Store(how.store, create=True))
-        journal = _find_or_begin(store, record, console, fresh=how.fresh)
-        _search(study, journal, executor, how.store.parent, console, planned.trials)
-        return _ended(store, record, journal)
+        journal = _find_or_begin(store, record, console, how)
+        stopped = _search(study, journal, executor, how, console, planned.trials)
+        return _ended(store, record, journal, stopped=stopped)
+
+
+def _executor(how: Run, opened: ExitStack) -> Executor:
+    workers = how.workers
+    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, how.backend)
+    if workers.inline:
+        executor: Executor = Inline(prepare)
+    else:
+        executor = Processes(
+            prepare,
+            find(workers.devices),
+            workers.per_device,
+            timeout=workers.timeout,
+            recycle=workers.recycle,
+        )
+    opened.callback(executor.close)
+    return executor
 
 
 def _search(
     study: Study,
     journal: Journal,
     executor: Executor,
-    folder: Path,
+    how: Run,
     console: "Console",
     planned: int,
-) -> None:
+) -> bool:
+    """Go on with the search; whether a signal stopped it."""
     metric = study.task.objective
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
-    checkpoints = folder / "checkpoints" / str(journal.search)
-    with Lines(console, metric, planned) as lines:
-        progress = replay(search, journal.events(), metric, lines.seen)
+    checkpoints = _checkpoints(how, journal)
+    with Lines(console, metric, planned) as lines, Stop(how.budget.hours) as stop:
+
+        def seen(trial: int, id_: int, outcome: Outcome) -> None:
+            lines.seen(id_, outcome)
+            checkpoints.ended(trial, metric.loss(outcome.score.value) if outcome.score else None)
+
+        progress = replay(search, journal.events(), metric, seen)
         if told := len(progress.asked) - len(progress.running):
             console.print(f"continuing after {told} trials")
-        loop.run(
+        done = Loop(
             search,
             journal,
             progress,
             executor,
             metric,
             lines,
-            checkpoints if study.searcher.continues else None,
-        )
+            checkpoints,
+            every=how.every,
+            stopped=stop,
+            epochs=how.budget.epochs,
+        ).run()
+        if not done and not stop.signalled:
+            spent = (
+                f"{how.budget.hours:g} hours" if stop.overtime else f"{how.budget.epochs} epochs"
+            )
+            console.print(f"the {spent} are spent; the same command goes on")
+    if size := checkpoints.size:
+        console.print(f"checkpoints: {size / 1e6:.1f} MB in {checkpoints.folder}", soft_wrap=True)
+    return stop.signalled and not done
+
+
+def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
+    return Checkpoints(how.store.parent / "checkpoints" / str(journal.search), how.keep)
 
 
 def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
@@ -124,17 +190,16 @@ def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
     )
 
 
-def _find_or_begin(
-    store: Store, record: SearchRecord, console: "Console", *, fresh: bool
-) -> Journal:
+def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:
     earlier = store.searches(record.study)
     same = [search for search in earlier if search.key == record.key]
-    if fresh:
-        stale = [s for s in earlier if s in same or changes(record, s)]
-        return store.begin(record, instead_of=stale)
-    refuse_changes(record, earlier)
-    if not same:
-        return store.begin(record)
+    stale = [s for s in earlier if s in same or changes(record, s)] if how.fresh else []
+    if not how.fresh:
+        refuse_changes(record, earlier)
+    if how.fresh or not same:
+        journal = store.begin(record, instead_of=stale)
+        _checkpoints(how, journal).clear()  # of a store that lay here before and was deleted
+        return journal
     if same[-1].source != record.source:
         console.print(
             f"{record.file} was edited since this search began: its earlier trials are of the "
@@ -144,7 +209,7 @@ def _find_or_begin(
     return store.journal(same[-1].id)
 
 
-def _ended(store: Store, record: SearchRecord, journal: Journal) -> Ended:
+def _ended(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> Ended:
     compared = (record.measure, record.evaluator, record.data)
     found = [
         ranking
@@ -152,4 +217,5 @@ def _ended(store: Store, record: SearchRecord, journal: Journal) -> Ended:
         if (ranking[0].measure, ranking[0].evaluator, ranking[0].data) == compared
     ]
     failures = journal.failures()
-    return Ended(found[0] if found else [], failures, bool(failures) and not journal.complete())
+    all_failed = bool(failures) and not journal.complete()
+    return Ended(found[0] if found else [], failures, all_failed, stopped)

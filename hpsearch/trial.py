@@ -48,7 +48,12 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial or a fit failed: kind ("exception", "nan", "lost"), one line, the traceback."""
+    """Why a trial or a fit failed: its kind, one line, the traceback.
+
+    kind: "exception" (in build or training), "nan" (it diverged), "memory" (too little of it, also
+    alone on its device), "killed" (its worker, again and again), "timeout", "lost" (by no worker
+    to be had).
+    """
 
     kind: str
     message: str
@@ -110,11 +115,20 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Every:
+    """How often a fit leaves a checkpoint on its way: after so many epochs, or seconds."""
+
+    epochs: int | None = None
+    seconds: float | None = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One trial's work: train `params` to `epochs` epochs in total.
 
     begun: epochs it starts with, from the checkpoints that the parent left in the folder `resume`.
-    save: folder to leave its own in.
+    save: folder to leave its own in, also on the way, `every` so often; a job that finds some
+    there was interrupted, and goes on from them.
     """
 
     params: Params
@@ -122,6 +136,7 @@ class Job:
     begun: int = 0
     resume: Path | None = None
     save: Path | None = None
+    every: Every = Every()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from hpsearch.errors import HpsearchError, StudyError, first_line
+from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line
 from hpsearch.executors import Work
+from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive
 from hpsearch.study import Study
@@ -18,6 +19,8 @@ from hpsearch.task import Data
 from hpsearch.training import Split, Trainer, backend
 from hpsearch.training.base import check_space
 from hpsearch.trial import Facts, Failure, Job, Outcome
+
+_OUT_OF_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
 def prepare(file: Path, overrides: Overrides, backend_name: str | None) -> tuple[Facts, Work]:
@@ -59,12 +62,16 @@ def _work(
             start_epoch=job.begun,
             resume=job.resume,
             save=job.save,
+            every=job.every,
         )
         score, failure = None, None
         try:
             score, failure = study.evaluator.run(trainer, fits, data, study.task.objective)
+        except (Interrupted, DiskFullError):
+            raise
         except (Exception, SystemExit) as error:  # a build that calls exit() fails its trial only
-            failure = Failure("exception", first_line(error), traceback.format_exc())
+            kind = "memory" if _is_out_of_memory(error) else "exception"
+            failure = Failure(kind, first_line(error), traceback.format_exc())
         return Outcome(
             score=score,
             failure=failure,
@@ -74,6 +81,17 @@ def _work(
         )
 
     return work
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Each framework has an error of its own, and wraps those of others."""
+    seen: BaseException | None = error
+    while seen is not None:
+        text = f"{type(seen).__name__}: {seen}".lower()
+        if isinstance(seen, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _peak_bytes() -> int:

@@ -68,6 +68,9 @@ class _Halving:
         best = sorted(range(n), key=lambda t: (self.losses[t], t))[trial - n]
         return Suggestion(self.points[best], self.options.epochs, parent=best)
 
+    def continuable(self, trial: int) -> bool:
+        return trial < self.options.points
+
     def tell(self, trial: int, seen: Observation) -> None:
         if trial < self.options.points:
             self.losses[trial] = float("inf") if seen.loss is None else seen.loss

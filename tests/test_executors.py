@@ -23,7 +23,7 @@ class TestExecutors(ExecutorContract):
 
 
 def test_no_executor_escapes_the_contract():
-    apart = {"Executor", "Prepare", "Work"}
+    apart = {"Device", "Executor", "Prepare", "Work", "find"}
     assert {e.__name__ for e in EXECUTORS} == set(executors.__all__) - apart
 
 
@@ -39,7 +39,7 @@ def test_a_job_that_kills_every_worker_fails_and_the_next_is_done(tmp_path):
     harmless = Job({"dropout": 0.2, "once": str(tmp_path / "there")}, epochs=2)
     with opened(Processes, fakes.prepare_dying) as executor:
         lost, done = executor.submit(killer), executor.submit(harmless)
-        assert lost.result(60).failure.kind == "lost"
+        assert lost.result(60).failure.kind == "killed"
         assert "SIGKILL" in lost.result().failure.message
         assert done.result(60) == fakes.outcome(harmless)
 
@@ -54,7 +54,7 @@ def test_an_unforeseen_error_at_the_start_keeps_its_traceback():
 def test_an_orphaned_worker_ends_by_itself():
     code = (
         "import time; from hpsearch.executors import Processes; from tests import fakes;"
-        "e = Processes(fakes.prepare); e.open(); print(e._process.pid, flush=True); time.sleep(60)"
+        "e = Processes(fakes.prepare); e.open(); print(e._workers[0].pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space, loop
+from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space
+from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StudyError
 from hpsearch.executors import Inline
+from hpsearch.loop import Loop
 from hpsearch.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
 from hpsearch.task import Metric
@@ -30,12 +32,18 @@ class Silent:
     def ended(self, id_, suggestion, outcome):
         pass
 
+    def stopping(self, running):
+        pass
+
 
 class Fatal:
     """A journal that is killed at its nth call, before or after it appends."""
 
     def __init__(self, journal, after, before):
         self.journal, self.left, self.before = journal, after, before
+
+    def complete(self):
+        return self.journal.complete()
 
     def asked(self, trial, answer):
         return self._append(self.journal.asked, trial, answer)
@@ -53,7 +61,7 @@ class Fatal:
         return result
 
 
-def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare, seed=0):
+def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare, seed=0, **options):
     """One run, or one that is killed; returns the journal's events."""
     with Store(Path("store.db"), create=True) as store:
         known = store.searches()
@@ -63,9 +71,9 @@ def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare,
         executor = Inline(work)
         executor.open()
         mortal = Fatal(journal, kill_after, before) if kill_after else journal
-        checkpoints = Path("checkpoints") if searcher.continues else None
+        checkpoints = Checkpoints(Path("checkpoints"))
         try:
-            loop.run(search, mortal, progress, executor, METRIC, Silent(), checkpoints)
+            Loop(search, mortal, progress, executor, METRIC, Silent(), checkpoints, **options).run()
         finally:
             events = list(journal.events())
         return events
@@ -136,16 +144,6 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
         assert job.resume == parents[str(job.params)]
         assert (job.begun, job.epochs) == (2, 4)
     assert len({job.save for job in jobs}) == 6
-
-
-def test_trials_that_nobody_continues_leave_no_checkpoints():
-    jobs = []
-
-    def prepare():
-        return fakes.FACTS, lambda job: jobs.append(job) or fakes.outcome(job)
-
-    go(Random(trials=2, epochs=1), work=prepare)
-    assert [(job.resume, job.save) for job in jobs] == [(None, None)] * 2
 
 
 def test_a_failed_trial_does_not_stop_the_search():

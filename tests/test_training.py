@@ -360,9 +360,17 @@ def test_checkpoints_of_other_models_or_epochs_are_refused(tmp_path):
         list(trainer.train([other], DATA))
     with pytest.raises(CheckpointError, match="is of epoch 1, not of 2"):
         list(trainer.train([fit(start_epoch=2, checkpoint_in=path)], DATA))
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        list(trainer.train([fit(start_epoch=1, checkpoint_in=path)], DATA))
+
+
+@pytest.mark.parametrize("damage", [bytes.fromhex("504b0304"), None], ids=["torn", "lost"])
+def test_a_fit_whose_checkpoint_is_damaged_or_lost_is_trained_from_its_start(tmp_path, damage):
+    """With the same end, bit for bit: it costs its epochs, and no more."""
+    path = tmp_path / "c.npz"
+    trainer = fit_trainer(TASK)
+    if damage is not None:
+        path.write_bytes(damage)
+    anew = dict(trainer.train([fit(start_epoch=1, checkpoint_in=path)], DATA))[0]
+    assert anew.validation_loss == dict(trainer.train([fit()], DATA))[0].validation_loss
 
 
 def test_the_order_of_rows_is_new_each_epoch_and_a_permutation(monkeypatch):

@@ -11,7 +11,7 @@ from hpsearch.seeds import canonical, derive
 from hpsearch.space import Params
 from hpsearch.task import Data, Metric, Task
 from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
-from hpsearch.trial import Curve, Failure, Score
+from hpsearch.trial import Curve, Every, Failure, Score
 
 
 class TrainingFailed(HpsearchError):
@@ -67,6 +67,7 @@ class Evaluator(ABC):
         start_epoch: int = 0,
         resume: Path | None = None,
         save: Path | None = None,
+        every: Every = Every(),
     ) -> list[Fit]:
         """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial."""
         return [
@@ -80,6 +81,7 @@ class Evaluator(ABC):
                 patience=patience,
                 checkpoint_in=resume / f"fold-{fold}.npz" if resume else None,
                 checkpoint_out=save / f"fold-{fold}.npz" if save else None,
+                every=every,
             )
             for fold, split in enumerate(splits)
         ]

@@ -1,7 +1,8 @@
 """Executors: where jobs run. See README.md."""
 
 from hpsearch.executors.base import Executor, Prepare, Work
+from hpsearch.executors.devices import Device, find
 from hpsearch.executors.inline import Inline
 from hpsearch.executors.processes import Processes
 
-__all__ = ["Executor", "Inline", "Prepare", "Processes", "Work"]
+__all__ = ["Device", "Executor", "Inline", "Prepare", "Processes", "Work", "find"]

@@ -24,8 +24,12 @@ class Executor(Protocol):
     def submit(self, job: Job) -> "Future[Outcome]":
         """Take a job. A lost worker is an Outcome with a failure, after some attempts.
 
-        The future raises only HpsearchError, where the study is no longer what the run began with.
+        The future raises HpsearchError where the study is no longer what the run began with, or
+        the disk is full, and Interrupted after `interrupt`; nothing else.
         """
+
+    def interrupt(self) -> None:
+        """Ask what runs to stop at its next checkpoint, and begin nothing that waits."""
 
     def close(self) -> None:
         """Stop at once; what runs is abandoned."""

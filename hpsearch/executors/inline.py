@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
+from hpsearch import interrupt
+from hpsearch.errors import HpsearchError
 from hpsearch.executors.base import Prepare, Work
 from hpsearch.trial import Facts, Job, Outcome
 
@@ -29,8 +31,14 @@ class Inline:
         assert self._work is not None, "open() comes first"
         future: Future[Outcome] = Future()
         with _no_ctrl_c_lost():
-            future.set_result(self._work(job))
+            try:
+                future.set_result(self._work(job))
+            except (HpsearchError, interrupt.Interrupted) as error:
+                future.set_exception(error)
         return future
+
+    def interrupt(self) -> None:
+        interrupt.request()
 
     def close(self) -> None:
         self._work = None
@@ -49,8 +57,11 @@ def _no_ctrl_c_lost() -> Iterator[None]:
     pressed = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        pressed.append(number)
-        before(number, frame)
+        try:
+            before(number, frame)
+        except KeyboardInterrupt:
+            pressed.append(number)
+            raise
 
     signal.signal(signal.SIGINT, handle)
     try:

@@ -62,6 +62,15 @@ class Lines(logging.Handler):
             soft_wrap=True,
         )
 
+    def stopping(self, running: int) -> None:
+        """Say why nothing new begins."""
+        if running:
+            self._console.print(
+                f"stopping: {running} running trial{'s' if running > 1 else ''} may reach the "
+                "next checkpoint; Ctrl-C again stops at once",
+                soft_wrap=True,
+            )
+
     def seen(self, id_: int, outcome: Outcome) -> None:
         """Count a trial, of this run or an earlier one, and keep the best."""
         self._told += 1

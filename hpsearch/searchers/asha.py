@@ -43,6 +43,7 @@ class _Search:
     done: list[list[tuple[float, int]]]  # of each rung, (loss, trial) of those that did not fail
     asked: dict[int, tuple[int, Params]] = field(default_factory=dict)
     promoted: set[int] = field(default_factory=set)
+    losses: dict[int, float] = field(default_factory=dict)
 
     def ask(self, trial: int) -> Suggestion | Pause:
         if trial >= self.options.trials:
@@ -58,7 +59,16 @@ class _Search:
 
     def tell(self, trial: int, seen: Observation) -> None:
         if seen.loss is not None:
+            self.losses[trial] = seen.loss
             bisect.insort(self.done[self.asked[trial][0]], (seen.loss, trial))
+
+    def continuable(self, trial: int) -> bool:
+        """Whether it is in the better half of its rung: few of the others will ever be promoted."""
+        level, rung = self.asked[trial][0], self.done[self.asked[trial][0]]
+        if level + 1 == len(self.epochs) or trial in self.promoted or trial not in self.losses:
+            return False
+        place = bisect.bisect_left(rung, (self.losses[trial], trial))
+        return place < max(len(rung) // 2, self.options.eta)
 
     def _promotable(self) -> int | None:
         """The best trial not promoted yet among the first 1/eta of its rung; highest rung first."""

@@ -24,6 +24,12 @@ class Search(Protocol):
     def tell(self, trial: int, seen: Observation) -> None:
         """Learn how a trial ended; once for each, in any order."""
 
+    def continuable(self, trial: int) -> bool:
+        """Whether a trial that has ended may still become a parent, so that its checkpoint is kept.
+
+        No more than an estimate: a parent without a checkpoint is trained again.
+        """
+
 
 @runtime_checkable
 class Searcher(Protocol):
@@ -48,6 +54,15 @@ class Searcher(Protocol):
 
         Raises SpaceError where the method cannot search the space, or cannot take `first`.
         """
+
+
+class NoSurvivors:
+    """A running search that continues none of its trials."""
+
+    __slots__ = ()
+
+    def continuable(self, trial: int) -> bool:
+        return False
 
 
 class InFull:

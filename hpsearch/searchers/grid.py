@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hpsearch.errors import SpaceError
 from hpsearch.options import at_least_one
-from hpsearch.searchers.base import InFull, Search
+from hpsearch.searchers.base import InFull, NoSurvivors, Search
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
@@ -56,7 +56,7 @@ def _spread(count: int) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(NoSurvivors):
     combinations: Sequence[Params]
     epochs: int
 

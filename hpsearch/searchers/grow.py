@@ -15,7 +15,7 @@ from hpsearch.errors import SpaceError
 from hpsearch.options import at_least_one, did_you_mean
 from hpsearch.parameters import Choice, text_of_point
 from hpsearch.searchers import optuna_search
-from hpsearch.searchers.base import InFull, Search
+from hpsearch.searchers.base import InFull, NoSurvivors, Search
 from hpsearch.seeds import derive
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
@@ -88,7 +88,7 @@ class GrowThenRegularize(InFull):
 
 
 @dataclass(slots=True)
-class _Search:
+class _Search(NoSurvivors):
     options: GrowThenRegularize
     space: Space
     seed: int

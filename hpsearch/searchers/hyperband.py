@@ -67,6 +67,10 @@ class _Bracket:
     def over(self) -> bool:
         return self.level == len(self.rungs)
 
+    def continuable(self, trial: int) -> bool:
+        waiting = [parent for parent, _ in self.survivors[len(self.asked) :]]
+        return trial in waiting or (trial in self.asked and self.level + 1 < len(self.rungs))
+
     def ask(self, trial: int) -> Suggestion:
         parent: int | None = None
         if self.level == 0:
@@ -118,3 +122,6 @@ class _Search:
         bracket.tell(trial, seen.loss)
         if bracket.over:
             self.open.remove(bracket)
+
+    def continuable(self, trial: int) -> bool:
+        return any(bracket.continuable(trial) for bracket in self.open)

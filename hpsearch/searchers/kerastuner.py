@@ -85,7 +85,7 @@ class _Search:
     theirs: dict[int, Any] = field(default_factory=dict)
     ours: dict[str, int] = field(default_factory=dict)
     asked: dict[int, Suggestion] = field(default_factory=dict)
-
+    parents: set[int | None] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
 
     def ask(self, trial: int) -> Suggestion | Pause:
@@ -109,10 +109,14 @@ class _Search:
             params = self.asked[self.ours[parent]].params
             suggestion = Suggestion(params, int(values["tuner/epochs"]), self.ours[parent])
         self.asked[trial] = suggestion
+        self.parents.add(suggestion.parent)
         return suggestion
 
     def tell(self, trial: int, seen: Observation) -> None:
         self._end(self.theirs.pop(trial), seen.loss)
+
+    def continuable(self, trial: int) -> bool:
+        return self.asked[trial].epochs < self.options.max_epochs and trial not in self.parents
 
     def _end(self, theirs: Any, loss: float | None) -> None:
         if loss is None:

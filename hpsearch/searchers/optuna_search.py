@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.parameters import Choice, Float, Int, typed
+from hpsearch.searchers.base import NoSurvivors
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class OptunaSearch:
+class OptunaSearch(NoSurvivors):
     """Drives a study kept in memory; our journal, repeated on resume, is its only store.
 
     fixed: what all points have in common. whole: ask for a value of every parameter, for samplers

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpsearch.options import at_least_one
-from hpsearch.searchers.base import InFull, Search
+from hpsearch.searchers.base import InFull, NoSurvivors, Search
 from hpsearch.searchers.points import points
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
@@ -28,7 +28,7 @@ class Random(InFull):
 
 
 @dataclass(slots=True)
-class _Search:
+class _Search(NoSurvivors):
     options: Random
     points: Iterator[Params]
 

@@ -13,7 +13,7 @@ from hpsearch.options import did_you_mean
 from hpsearch.parameters import Choice, Float
 from hpsearch.space import Params, Space
 from hpsearch.task import Array, Data, Inputs, Task, named
-from hpsearch.trial import Curve
+from hpsearch.trial import Curve, Every
 
 # Hyperparameters of the fit itself: every space may have them, no `build` sees them.
 FIT_PARAMS = ("batch_size",)
@@ -54,8 +54,9 @@ class Fit:
     """One model to train on one split from epoch `start_epoch` until it has `epochs` in total.
 
     patience: epochs without a better validation metric after which it stops; None: never.
-    checkpoint_in: the file to continue from, exactly when start_epoch > 0. checkpoint_out: the
-    file to leave at the end, if any.
+    checkpoint_in: the file to continue from, exactly when start_epoch > 0; where it is lost, the
+    fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often; a
+    fit that finds it continues from there.
     """
 
     build: Build
@@ -67,11 +68,15 @@ class Fit:
     patience: int | None = None
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
+    every: Every = Every()
 
 
 class Trainer(Protocol):
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
-        """Yield (index into fits, its curve) as they finish; a diverged fit's curve says so."""
+        """Yield (index into fits, its curve) as they finish; a diverged fit's curve says so.
+
+        Raises Interrupted, with checkpoints left, soon after that was requested.
+        """
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
         """Refuse, by BuildError or DataError, what could not be trained at all."""

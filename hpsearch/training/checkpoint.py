@@ -6,8 +6,11 @@ the optimizer's state when the model to be restored was not trained yet. Order, 
 variables apart, so that a fit begun on one backend is continued on another.
 """
 
+import contextlib
+import errno
 import io
 import json
+import logging
 import os
 import zipfile
 from pathlib import Path
@@ -16,31 +19,54 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.errors import CheckpointError
+from hpsearch.errors import CheckpointError, DiskFullError
+
+History = dict[str, list[float]]
+
+log = logging.getLogger(__name__)
 
 
-def save(path: Path, model: Any, history: dict[str, list[float]]) -> None:
-    """Write the model's whole state and its curves so far; the file appears whole or not at all."""
+def save(path: Path, model: Any, history: History) -> None:
+    """Write the model's whole state and its curves so far; the file appears whole or not at all.
+
+    Raises DiskFullError. It is not flushed to the disk itself: a file that a power cut tore is
+    found out by its checksums, and its epochs are trained again.
+    """
     arrays: dict[str, Any] = {f"variable_{i}": _plain(v) for i, v in enumerate(_variables(model))}
     arrays["history"] = np.frombuffer(json.dumps(history).encode(), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFullError(
+                f"the disk is full: {path} cannot be written; make room, and the same command "
+                "continues"
+            ) from error
+        raise
 
 
-def load(path: Path, model: Any) -> dict[str, list[float]]:
-    """Restore what `save` wrote into a freshly built model; returns the curves so far."""
+def load(path: Path, model: Any) -> History | None:
+    """Restore what `save` wrote into a freshly built model; returns the curves so far.
+
+    None, and the model as it was, where there is no whole file: training is the same from the
+    start, only longer. Raises CheckpointError where it is of another model.
+    """
     variables = _variables(model)
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             values = [arrays[f"variable_{i}"] for i in range(len(arrays.files) - 1)]
             history = json.loads(arrays["history"].tobytes())
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
+        log.warning("checkpoint %s cannot be read (%s); its epochs are trained again", path, error)
+        return None
     shapes, expected = [v.shape for v in values], [tuple(v.shape) for v in variables]
     if shapes != expected:
         raise CheckpointError(

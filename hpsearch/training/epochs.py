@@ -1,15 +1,17 @@
 """What happens at each epoch of a fit: its order of rows, its curves, when it ends."""
 
 import math
+import time
 from typing import Any
 
 import keras
 import numpy as np
 
+from hpsearch import interrupt
 from hpsearch.seeds import derive
 from hpsearch.task import Inputs, Metric
-from hpsearch.training import metrics
-from hpsearch.training.base import Rows
+from hpsearch.training import checkpoint, metrics
+from hpsearch.training.base import Fit, Rows
 from hpsearch.trial import Failure
 
 
@@ -97,6 +99,32 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
                 metrics.roc_auc(self.model, rows.x_validation, rows.y_validation),
             )
         return metrics.read(logs, self.metric.name), metrics.read(logs, self.metric.name, "val_")
+
+
+class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
+    """Leaves a checkpoint now and then, and stops where that was requested."""
+
+    def __init__(self, fit: Fit, recorder: Recorder) -> None:
+        super().__init__()
+        self.fit, self.recorder = fit, recorder
+        self.saved = time.monotonic()
+        self.saved_epoch = recorder.epochs
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.model.stop_training or epoch + 1 == self.fit.epochs:
+            return  # it ends anyway, and saves what it has
+        stop = interrupt.requested()
+        if self.fit.checkpoint_out is not None and (stop or self._due(epoch + 1)):
+            checkpoint.save(self.fit.checkpoint_out, self.model, self.recorder.curves)
+            self.saved, self.saved_epoch = time.monotonic(), epoch + 1
+        if stop:
+            raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
+
+    def _due(self, epochs: int) -> bool:
+        every = self.fit.every
+        if every.epochs is not None and epochs - self.saved_epoch >= every.epochs:
+            return True
+        return every.seconds is not None and time.monotonic() - self.saved >= every.seconds
 
 
 def seed_backend(seed: int) -> None:

@@ -27,7 +27,7 @@ from hpsearch.training.base import (
     model_spec,
     prepare,
 )
-from hpsearch.training.epochs import Batches, Recorder, Shuffle, seed_backend
+from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle, seed_backend
 from hpsearch.trial import Curve
 
 _VALIDATION_BATCH = 1024
@@ -62,13 +62,7 @@ class FitTrainer:
         rows = prepare(self.task, data, fit.split)
         model = _build(fit.build, self._spec(rows, data), fit.params, fit.seed)
         recorder = Recorder(self.task.objective, fit.patience, rows)
-        if fit.checkpoint_in is not None:
-            recorder.curves = checkpoint.load(fit.checkpoint_in, model)
-            if recorder.epochs != fit.start_epoch and not recorder.stopped:
-                raise CheckpointError(
-                    f"checkpoint {fit.checkpoint_in} is of epoch {recorder.epochs}, not of "
-                    f"{fit.start_epoch}; start over with --fresh"
-                )
+        self._restore(fit, model, recorder)
         if not recorder.stopped and recorder.epochs < fit.epochs:
             batches = Batches(rows.x, rows.y, batch_size(fit.params), fit.seed)
             model.fit(
@@ -78,11 +72,11 @@ class FitTrainer:
                 validation_data=(rows.x_validation, rows.y_validation),
                 validation_batch_size=_equal_parts(len(rows.y_validation)),
                 shuffle=False,  # Keras would shuffle the batches by the global generator
-                callbacks=[Shuffle(batches), recorder],
+                callbacks=[Shuffle(batches), recorder, Checkpoints(fit, recorder)],
                 verbose=0,
             )
-        if fit.checkpoint_out is not None and recorder.failure is None:
-            checkpoint.save(fit.checkpoint_out, model, recorder.curves)
+            if fit.checkpoint_out is not None and recorder.failure is None:
+                checkpoint.save(fit.checkpoint_out, model, recorder.curves)
         return Curve(
             **{name: tuple(values) for name, values in recorder.curves.items()},
             rows=len(rows.y_validation),
@@ -90,6 +84,27 @@ class FitTrainer:
             seconds=time.perf_counter() - start,
             failure=recorder.failure,
         )
+
+    def _restore(self, fit: Fit, model: Any, recorder: Recorder) -> None:
+        """Begin where this fit was interrupted, else where its parent ended, else at the start."""
+        for path in (fit.checkpoint_out, fit.checkpoint_in):
+            try:
+                found = checkpoint.load(path, model) if path is not None else None
+            except CheckpointError:
+                if path == fit.checkpoint_in:
+                    raise
+                found = None  # begun before the study file was edited
+            if found is None:
+                continue
+            recorder.curves = found
+            if path == fit.checkpoint_in and recorder.epochs != fit.start_epoch:
+                if recorder.stopped:
+                    return
+                raise CheckpointError(
+                    f"checkpoint {path} is of epoch {recorder.epochs}, not of {fit.start_epoch}; "
+                    "start over with --fresh"
+                )
+            return
 
     def _spec(self, rows: Rows, data: Data) -> ModelSpec:
         return model_spec(self.task, rows, data.y, metrics.to_compile(self.task))

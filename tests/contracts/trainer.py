@@ -1,6 +1,7 @@
 """What every trainer must keep to: above all, that continuing equals never stopping."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch import Holdout, Task
+from hpsearch import Holdout, Task, interrupt
 from hpsearch.tasks import digits
 from hpsearch.training.base import Fit, Trainer
+from hpsearch.trial import Every
 from spaces import mlp
 
 TASK = digits.task()
@@ -43,6 +45,10 @@ def arrays(path: Path) -> dict[str, Any]:
         return {name: file[name] for name in file.files}
 
 
+def same(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
+    return {n: a.tobytes() for n, a in wanted.items()} == {n: a.tobytes() for n, a in got.items()}
+
+
 @pytest.mark.slow
 class TrainerContract:
     """Subclasses give a fixture `make`."""
@@ -64,6 +70,40 @@ class TrainerContract:
         curve = self._check_continuing(make, tmp_path, sluggish)
         assert len(curve.validation) == 3
 
+    def test_an_interrupted_fit_goes_on_where_it_stopped(
+        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Bit for bit, and at the end of the epoch in which it was asked to stop."""
+        whole, cut = tmp_path / "whole.npz", tmp_path / "cut.npz"
+        never = dict(make(TASK).train([fit(checkpoint_out=whole)], DATA))[0]
+        epochs = iter([False, False, True])
+        with monkeypatch.context() as patch:
+            patch.setattr(interrupt, "requested", lambda: next(epochs))
+            with pytest.raises(interrupt.Interrupted):
+                list(make(TASK).train([fit(checkpoint_out=cut)], DATA))
+        assert len(json.loads(arrays(cut)["history"].tobytes())["validation"]) == 3
+        again = dict(make(TASK).train([fit(checkpoint_out=cut)], DATA))[0]
+        assert again.validation_loss == never.validation_loss
+        assert same(arrays(whole), arrays(cut))
+
+    @pytest.mark.parametrize("every", [Every(epochs=2), Every(seconds=0.0)])
+    def test_checkpoints_are_left_on_the_way(
+        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: Every
+    ) -> None:
+        path, two = tmp_path / "c.npz", tmp_path / "two.npz"
+        list(make(TASK).train([fit(epochs=2, checkpoint_out=two)], DATA))
+
+        def killed() -> bool:
+            if path.exists():
+                raise RuntimeError("killed")
+            return False
+
+        monkeypatch.setattr(interrupt, "requested", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            list(make(TASK).train([fit(epochs=9, checkpoint_out=path, every=every)], DATA))
+        if every.epochs:
+            assert same(arrays(two), arrays(path))
+
     def _check_continuing(self, make: Make, tmp_path: Path, whole: Fit) -> Any:
         trainer = make(TASK)
         paths = [tmp_path / f"{name}.npz" for name in ("whole", "half", "continued")]
@@ -77,10 +117,7 @@ class TrainerContract:
         for name in ("train", "validation", "train_loss", "validation_loss"):
             assert getattr(continued, name) == getattr(never_stopped, name)
             assert getattr(stopped, name) == getattr(never_stopped, name)[:2]
-        wanted, got = arrays(paths[0]), arrays(paths[2])
-        assert wanted.keys() == got.keys()
-        for name in wanted:
-            assert wanted[name].tobytes() == got[name].tobytes(), name
+        assert same(arrays(paths[0]), arrays(paths[2]))
         return never_stopped
 
     def test_a_fit_depends_on_its_seed_alone(self, make: Make) -> None:

@@ -1,0 +1,199 @@
+"""Which GPUs and cores there are, and what a worker on each of them is told; no framework is loaded."""
+
+import csv
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hpsearch.errors import DeviceError
+
+_GIB = 2**30
+_LEAST_FREE = 0.1  # of a GPU's memory; with less, somebody else has it
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A GPU, a share of this machine's cores, or the machine as frameworks find it ("host").
+
+    id: what CUDA_VISIBLE_DEVICES shall say; empty for cores. total: bytes of memory, 0 if unknown.
+    """
+
+    kind: Literal["gpu", "cpu", "host"]
+    id: str = ""
+    name: str = ""
+    total: int = 0
+    cores: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for one worker: its device, its environment, the cores it may use."""
+
+    device: Device
+    environment: tuple[tuple[str, str], ...]
+    cores: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gpu:
+    index: str
+    uuid: str
+    name: str
+    total: int
+    free: int
+
+
+def find(wanted: str = "auto") -> list[Device]:
+    """The devices named: "auto" (every free GPU, else the host), "cpu:2", or "0,1,GPU-a1b2".
+
+    Numbers count what CUDA_VISIBLE_DEVICES leaves visible, as frameworks do. Raises DeviceError.
+    """
+    text = wanted.strip().lower()
+    if text == "cpu" or text.startswith("cpu:"):
+        return _cpus(text.removeprefix("cpu").removeprefix(":") or "1", wanted)
+    visible = _visible(_gpus())
+    if text == "auto":
+        free = [_device(gpu) for gpu in visible if not _taken(gpu)]
+        return free or [Device("host", cores=tuple(sorted(_own_cores())))]
+    found: list[Device] = []
+    for name in (part.strip() for part in wanted.split(",")):
+        gpu = _named(visible, name) if name else None
+        if gpu is None:
+            there = ", ".join(f"{i} ({gpu.name})" for i, gpu in enumerate(visible))
+            raise DeviceError(
+                f"--devices {wanted}: there is no GPU {name or '(empty)'}; this machine has "
+                f"{there or 'none that nvidia-smi shows; use cpu'}"
+            )
+        if _taken(gpu):
+            raise DeviceError(
+                f"--devices {wanted}: GPU {name} ({gpu.name}) has {gpu.free / _GIB:.1f} of "
+                f"{gpu.total / _GIB:.1f} GiB free; leave it out, or stop what uses it"
+            )
+        device = _device(gpu)
+        if device in found:
+            raise DeviceError(f"--devices {wanted}: GPU {name} occurs twice; use --per-device")
+        found.append(device)
+    return found
+
+
+def slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> list[Slot]:
+    """A slot for each worker: the first of every device, then the second...
+
+    share: limit each worker of a GPU to its part of the memory; else it takes what it needs.
+    """
+    cores = sorted(_own_cores())
+    count = len(devices) * per_device
+    made = []
+    for place in range(count):
+        device = devices[place % len(devices)]
+        if device.cores:
+            own = _part(device.cores, place // len(devices), per_device)
+        else:
+            own = _part(cores, place, count)
+        made.append(Slot(device, _environment(device, per_device, len(own), share=share), own))
+    return made
+
+
+def _environment(
+    device: Device, per_device: int, threads: int, *, share: bool
+) -> tuple[tuple[str, str], ...]:
+    """What must be in a process before a framework is imported."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    found = {name: str(threads) for name in (*names, "TF_NUM_INTRAOP_THREADS")}
+    if device.kind == "cpu":
+        found |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    elif device.kind == "gpu":
+        found |= {"CUDA_VISIBLE_DEVICES": device.id, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        found["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+        if share:
+            found["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 / per_device:.3f}"
+        else:
+            found["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    return tuple(found.items())
+
+
+def _cpus(count: str, wanted: str) -> list[Device]:
+    cores = sorted(_own_cores())
+    if not count.isdigit() or int(count) < 1:
+        raise DeviceError(f"--devices {wanted}: cpu takes a number of workers, as cpu:2")
+    number = int(count)
+    return [
+        Device("cpu", name=f"{len(own)} cores", cores=own)
+        for own in (_part(cores, place, number) for place in range(number))
+    ]
+
+
+def _part(cores: Sequence[int], place: int, of: int) -> tuple[int, ...]:
+    """One of `of` equal parts; where there are fewer cores than parts, cores are shared."""
+    if of >= len(cores):
+        return (cores[place % len(cores)],)
+    return tuple(cores[place * len(cores) // of : (place + 1) * len(cores) // of])
+
+
+def _own_cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _gpus() -> list[_Gpu]:
+    """What the driver's own tool lists, in the order of the bus; nothing where there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    fields = "index,uuid,name,memory.total,memory.free"
+    try:
+        listed = subprocess.run(
+            [tool, f"--query-gpu={fields}", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[cell.strip() for cell in row] for row in csv.reader(listed.splitlines())]
+    return [
+        _Gpu(index, uuid, name, _bytes(total), _bytes(free))
+        for index, uuid, name, total, free in (row for row in rows if len(row) == 5)
+    ]
+
+
+def _bytes(mebibytes: str) -> int:
+    """0 where the driver does not tell ("[N/A]"), as on machines that share memory."""
+    return int(float(mebibytes) * 2**20) if mebibytes.replace(".", "").isdigit() else 0
+
+
+def _visible(gpus: Sequence[_Gpu]) -> list[_Gpu]:
+    """Those that CUDA_VISIBLE_DEVICES leaves, in its order; like CUDA, up to the first unknown."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return list(gpus)
+    left: list[_Gpu] = []
+    for name in allowed.split(","):
+        gpu = next((g for g in gpus if _is(g, name.strip())), None)
+        if gpu is None:
+            break
+        left.append(gpu)
+    return left
+
+
+def _is(gpu: _Gpu, name: str) -> bool:
+    return name == gpu.index or (name.startswith("GPU-") and gpu.uuid.startswith(name))
+
+
+def _named(visible: Sequence[_Gpu], name: str) -> _Gpu | None:
+    if name.isdigit():
+        return visible[int(name)] if int(name) < len(visible) else None
+    return next((gpu for gpu in visible if name.startswith("GPU-") and _is(gpu, name)), None)
+
+
+def _taken(gpu: _Gpu) -> bool:
+    return gpu.total > 0 and gpu.free < _LEAST_FREE * gpu.total
+
+
+def _device(gpu: _Gpu) -> Device:
+    return Device("gpu", gpu.index, gpu.name, gpu.total)

@@ -1,0 +1,207 @@
+"""One worker process, as its parent sees it, and what runs in it.
+
+It loads Keras and the data once and stays warm. It ends with its parent, whatever ended that.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from hpsearch import interrupt
+from hpsearch.errors import HpsearchError
+from hpsearch.executors.base import Prepare
+from hpsearch.executors.devices import Slot
+from hpsearch.trial import Facts, Job, Outcome
+
+_environment = threading.Lock()  # it is the process's: one worker is started at a time
+_INTERRUPT = getattr(signal, "SIGUSR1", None)
+
+
+class WorkerDied(Exception):
+    """A worker ended in the middle. signal: what killed it, if that was one."""
+
+    def __init__(self, code: int) -> None:
+        self.signal = signal.Signals(-code).name if code < 0 else None
+        super().__init__(f"the worker died ({self.signal or f'exit code {code}'})")
+
+
+class TimedOut(Exception):
+    """A job took longer than it may."""
+
+
+class Worker:
+    """A process in its place. `prepare` is called in it, and must be picklable."""
+
+    def __init__(self, prepare: Prepare, slot: Slot) -> None:
+        self._prepare, self.slot = prepare, slot
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self.busy = False  # its owner says so, under its lock
+        self.jobs = 0
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> Facts:
+        """Start it, and wait until it has loaded what it needs.
+
+        Raises WorkerDied, or what `prepare` raised.
+        """
+        # Spawned, not forked: a fork of a process with threads, or with a GPU, may hang.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_main, args=(theirs, self._prepare, self.slot.cores), name="hpsearch-worker"
+        )
+        self.jobs = 0
+        with _environment, _set(dict(self.slot.environment)), _ctrl_c_ignored():
+            self._process.start()
+        theirs.close()
+        answer = self._receive(None)
+        if isinstance(answer, BaseException):
+            self._process.join()
+            raise answer
+        assert isinstance(answer, Facts)
+        return answer
+
+    def do(self, job: Job, timeout: float | None = None) -> Outcome:
+        """Do one job. timeout: seconds.
+
+        Raises WorkerDied, TimedOut (it was killed then), Interrupted, or HpsearchError.
+        """
+        assert self._pipe is not None
+        with suppress(OSError):  # then it is dead, which receiving will tell
+            self._pipe.send(job)
+        answer = self._receive(timeout)
+        self.jobs += 1
+        if isinstance(answer, BaseException):
+            raise answer
+        assert isinstance(answer, Outcome)
+        return answer
+
+    def interrupt(self) -> None:
+        """Ask it to stop what it does at its next checkpoint."""
+        if self.pid is not None and _INTERRUPT is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, _INTERRUPT)
+
+    def kill(self) -> None:
+        """End it, and what it started, at once."""
+        if self._process is None:
+            return
+        if hasattr(os, "killpg") and self.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):  # ended, or no group of its own yet
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join()
+
+    def memory(self) -> int:
+        """The bytes that it holds now; 0 where the system does not tell."""
+        try:
+            with open(f"/proc/{self.pid}/statm") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):
+            return 0
+
+    def _receive(self, timeout: float | None) -> object:
+        assert self._pipe is not None
+        assert self._process is not None
+        try:
+            if timeout is not None and not self._pipe.poll(timeout):
+                self.kill()
+                raise TimedOut
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise WorkerDied(self._process.exitcode or 0) from None
+
+
+def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if _INTERRUPT is not None:
+        signal.signal(_INTERRUPT, interrupt.request)
+    if hasattr(os, "sched_setaffinity"):
+        # What else decides how many threads XLA takes, which reads no variable for it?
+        os.sched_setaffinity(0, cores)
+    try:
+        facts, work = prepare()
+    except HpsearchError as error:
+        pipe.send(error)
+        return
+    except Exception:
+        pipe.send(RuntimeError(f"the worker could not start:\n{traceback.format_exc()}"))
+        return
+    pipe.send(facts)
+    with suppress(EOFError):
+        while True:
+            job = pipe.recv()
+            try:
+                pipe.send(work(job))
+            except (HpsearchError, interrupt.Interrupted) as error:
+                pipe.send(error)
+
+
+def _end_with_parent() -> None:
+    """Be the head of a group of processes of one's own, which is killed when the parent dies."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    if hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if sys.platform == "linux":
+        import ctypes
+
+        # A process that was stopped (SIGSTOP) runs no thread; the kernel ends it all the same.
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent.pid:
+            os._exit(1)
+
+
+def _watch(parent: BaseProcess) -> None:
+    parent.join()
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+@contextmanager
+def _set(environment: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """What is started here ignores SIGINT from its first instruction on.
+
+    Only the main thread may say so; the others' workers ignore it a little later.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -213,7 +213,7 @@ def run(
         tables.show(console, tables.ranking(ended.ranking, top=10))
     tables.show(console, tables.failures(ended.failures))
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in ended.ranking]))
+        click.echo(json.dumps([row._asdict() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
 
 
@@ -254,7 +254,7 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
     if not found:
         console.print("no trial is complete yet")
     if as_json:
-        click.echo(json.dumps([asdict(row) for ranking in found for row in ranking]))
+        click.echo(json.dumps([row._asdict() for ranking in found for row in ranking]))
 
 
 @app.command()

@@ -161,7 +161,9 @@ def _search(
 
 
 def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
-    return Checkpoints(how.store.parent / "checkpoints" / str(journal.search), how.keep)
+    # By the store's name too: several stores may lie in one folder.
+    name = f"{how.store.name}-{journal.search}"
+    return Checkpoints(how.store.parent / "checkpoints" / name, how.keep)
 
 
 def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:

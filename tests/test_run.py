@@ -100,7 +100,10 @@ def test_folds_continue_from_their_own_checkpoints(hpsearch, write):
     score = KFold(2).evaluate(mlp.model(hidden=(8,)), survivor["params"], digits.task(), epochs=4)
     for fold, curve in enumerate(score.folds):
         assert tuple(curves[fold]["validation_loss"]) == curve.validation_loss
-    assert sorted(p.name for p in Path("checkpoints/1/4").iterdir()) == ["fold-0.npz", "fold-1.npz"]
+    assert sorted(p.name for p in Path("checkpoints/store.db-1/4").iterdir()) == [
+        "fold-0.npz",
+        "fold-1.npz",
+    ]
     assert "fewer epochs may have cost" in hpsearch("rank")[1]
 
 

@@ -1,0 +1,113 @@
+"""What a trial costs beside its training: `python -m tests.benchmarks.overhead`.
+
+Trials that train nothing: inline, through warm workers, and with large curves; then the ranking over
+all of these, in this process, and the memory this process holds. The last line is one JSON object:
+milliseconds a trial (`inline`, `workers`, `write`), milliseconds (`rank`), and the ratio of the
+memory at the last trial to that at a tenth of them (`memory`).
+"""
+
+import itertools
+import json
+import statistics
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from hpsearch import Float, Random, Space
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.executors import Executor, Inline, Processes, find
+from hpsearch.loop import Loop
+from hpsearch.replay import replay
+from hpsearch.store import Store, rankings
+from hpsearch.task import Metric
+from hpsearch.trial import Curve, Facts, Job, Outcome, Score, Suggestion
+from tests.test_store import record
+
+METRIC = Metric("loss", "min")
+SPACE = Space(dropout=Float(0.0, 0.5), learning_rate=Float(1e-4, 1e-1, log=True))
+TRIALS, EPOCHS, FOLDS = 10_000, 50, 4
+
+
+def outcome(job: Job, *, epochs: int, folds: int) -> Outcome:
+    value = float(job.params["dropout"])
+    curve = tuple(value + 1 / (epoch + 1.7) for epoch in range(epochs))
+    fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
+    return Outcome(Score(curve[-1], 0.01, epochs, (fold,) * folds), seconds=0.0, parameters=7)
+
+
+def prepare(epochs: int = 1, folds: int = 1):  # type: ignore[no-untyped-def]
+    facts = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
+    return facts, partial(outcome, epochs=epochs, folds=folds)
+
+
+class Clock:
+    """Listens to a run: when each trial ended, and what memory was held then, in pages."""
+
+    def __init__(self) -> None:
+        self.ended_at: list[float] = []
+        self.pages: dict[int, int] = {}
+
+    def started(self, id_: int, suggestion: Suggestion) -> None: ...
+
+    def stopping(self, running: int) -> None: ...
+
+    def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None:
+        self.ended_at.append(time.perf_counter())
+        if len(self.ended_at) in (TRIALS // 10, TRIALS):
+            held = Path("/proc/self/statm").read_text().split()[1] if sys.platform == "linux" else 0
+            self.pages[len(self.ended_at)] = int(held)
+
+    def median_ms(self, skip: int = 50) -> float:
+        """Milliseconds a trial, the median over blocks of a tenth, without the first ones."""
+        times = self.ended_at[skip:]
+        block = max(1, len(times) // 10)
+        ends = times[::block]
+        return statistics.median(1000 * (b - a) / block for a, b in itertools.pairwise(ends))
+
+
+def search(path: Path, executor: Executor, trials: int) -> Clock:
+    clock = Clock()
+    with Store(path, create=True) as store:
+        journal = store.begin(record())
+        running = Random(trials=trials, epochs=1).start(SPACE, seed=0)
+        progress = replay(running, journal.events(), METRIC)
+        try:
+            executor.open()
+            checkpoints = Checkpoints(path.parent / "checkpoints")
+            Loop(running, journal, progress, executor, METRIC, clock, checkpoints).run()
+        finally:
+            executor.close()
+    return clock
+
+
+def main() -> None:
+    found = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found["inline"] = search(folder / "inline.db", Inline(prepare), 2000).median_ms()
+        pool = Processes(prepare, find("cpu:2"))
+        found["workers"] = search(folder / "workers.db", pool, 2000).median_ms()
+        large = partial(prepare, EPOCHS, FOLDS)
+        clock = search(folder / "large.db", Inline(large), TRIALS)
+        found["write"] = clock.median_ms()
+        early, late = sorted(clock.pages)
+        found["memory"] = clock.pages[late] / max(1, clock.pages[early])
+        with Store(folder / "large.db") as store:
+            times = []
+            for _ in range(11):
+                start = time.perf_counter()
+                assert len(rankings(store, "digits")[0]) == TRIALS
+                times.append(1000 * (time.perf_counter() - start))
+        found["rank"] = statistics.median(times)
+    print(f"2,000 trials inline: {found['inline']:.2f} ms a trial; bar 2")
+    print(f"2,000 trials through 2 warm workers: {found['workers']:.2f} ms a trial; bar 6")
+    print(f"{TRIALS:,} trials x {EPOCHS} epochs x {FOLDS} folds: {found['write']:.2f} ms; bar 5")
+    print(f"ranking of {TRIALS:,} trials, in process: {found['rank']:.1f} ms; bar 50")
+    print(f"memory at trial {TRIALS:,} to that at {TRIALS // 10:,}: {found['memory']:.2f}")
+    print(json.dumps({name: round(value, 3) for name, value in found.items()}))
+
+
+if __name__ == "__main__":
+    main()

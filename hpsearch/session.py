@@ -22,6 +22,7 @@ from hpsearch.seeds import derive
 from hpsearch.stops import Stop
 from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, rankings
 from hpsearch.study import Study
+from hpsearch.training import sharing
 from hpsearch.trial import Every, Facts, Outcome
 
 if TYPE_CHECKING:
@@ -105,9 +106,12 @@ def _executor(how: Run, opened: ExitStack) -> Executor:
     if workers.inline:
         executor: Executor = Inline(prepare)
     else:
+        devices = find(workers.devices)
+        if workers.per_device != 1 or len(devices) > 1:
+            prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
         executor = Processes(
             prepare,
-            find(workers.devices),
+            devices,
             workers.per_device,
             timeout=workers.timeout,
             recycle=workers.recycle,

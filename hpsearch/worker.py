@@ -16,15 +16,19 @@ from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive
 from hpsearch.study import Study
 from hpsearch.task import Data
-from hpsearch.training import Split, Trainer, backend
+from hpsearch.training import Split, Trainer, backend, sharing
 from hpsearch.training.base import check_space
 from hpsearch.trial import Facts, Failure, Job, Outcome
 
 _OUT_OF_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
-def prepare(file: Path, overrides: Overrides, backend_name: str | None) -> tuple[Facts, Work]:
+def prepare(
+    file: Path, overrides: Overrides, backend_name: str | None, shared: Path | None = None
+) -> tuple[Facts, Work]:
     """Load study and data once, and try what the search will do: splits, models, one step.
+
+    shared: a folder in which large data lies for all workers; the first of them fills it.
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
@@ -34,7 +38,7 @@ def prepare(file: Path, overrides: Overrides, backend_name: str | None) -> tuple
 
     trainer = FitTrainer(study.task)
     try:
-        data = study.task.load()
+        data = sharing.load(study.task, shared)
         splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
         check_space(study.build, study.space)
         trainer.probe(study.build, study.space.probes(), splits[0], data)

@@ -1,5 +1,5 @@
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +75,23 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Pretend GPUs: gpus(80, 80, free=[79, 1]) puts an `nvidia-smi` on the path that lists them."""
+
+    def pretend(*gibibytes: int, free: Sequence[int] | None = None) -> None:
+        rows = [
+            f"{i}, GPU-{i}{i}{i}{i}-aaaa, Pretend {total}, {total * 1024}, {left * 1024}"
+            for i, (total, left) in enumerate(zip(gibibytes, free or gibibytes, strict=True))
+        ]
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        tool = folder / "nvidia-smi"
+        tool.write_text("#!/bin/sh\ncat <<EOF\n" + "\n".join(rows) + "\nEOF\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    return pretend

@@ -1,7 +1,9 @@
 """A searcher whose trials continue others, and work that trains nothing."""
 
+import json
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from hpsearch import Space
+from hpsearch import Space, interrupt
 from hpsearch.errors import DataError
 from hpsearch.executors import Work
 from hpsearch.options import describe
@@ -113,3 +115,44 @@ def _die_or_work(job: Job) -> Outcome:
             Path(marker).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return outcome(job)
+
+
+def prepare_staged() -> tuple[Facts, Work]:
+    """Work told by `params["act"]` what to do, which leaves a trace in the folder `params["to"]`."""
+    return FACTS, _act
+
+
+def _act(job: Job) -> Outcome:
+    act, folder = str(job.params["act"]), Path(str(job.params["to"]))
+    device = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+    here = folder / f"{device} {os.getpid()} {time.monotonic_ns()}"
+    crowd = [path.name for path in folder.glob(f"{device} *") if path.suffix != ".gone"]
+    here.touch()
+    try:
+        if act == "hang":
+            time.sleep(600)
+        if act == "hungry" and crowd:  # it fits only alone
+            return Outcome(failure=Failure("memory", "RESOURCE_EXHAUSTED: out of memory"))
+        if act == "glutton":
+            return Outcome(failure=Failure("memory", "RESOURCE_EXHAUSTED: out of memory"))
+        if act == "patient":
+            while not interrupt.requested():
+                time.sleep(0.01)
+            raise interrupt.Interrupted
+        time.sleep(float(job.params.get("seconds", 0.0)))
+    finally:
+        here.rename(here.with_suffix(".gone"))
+    fold = Curve((0.1,), (0.1,), (0.1,), (0.1,), rows=10, parameters=7)
+    report = json.dumps({"device": device, "crowd": len(crowd), "pid": os.getpid(), **_place()})
+    return Outcome(
+        Score(0.1, None, 1, (fold,)),
+        Failure("report", report),
+        parameters=7,
+        peak_bytes=int(job.params.get("peak", 0)),
+    )
+
+
+def _place() -> dict[str, Any]:
+    names = ("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE", "OMP_NUM_THREADS")
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return {"cores": cores, **{name: os.environ.get(name) for name in names}}

@@ -1,0 +1,87 @@
+"""Large data is loaded once and lies in memory once, however many workers read it.
+
+The first worker writes its arrays to files, and all of them map these: the pages are the system's,
+and shared. The test rows are not among them; no search reads these.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from hpsearch.errors import DataError
+from hpsearch.task import Array, Data, Task
+
+_LARGE = 32 * 2**20  # bytes; less is loaded by each worker, and needs no disk
+
+
+def load(task: Task, folder: Path | None) -> Data:
+    """The task's data, from the folder if it was shared there, else into it if it is large."""
+    if folder is None:
+        return task.load()
+    index = folder / "index.json"
+    if not index.exists():
+        data = task.load()
+        parts = _parts(data)
+        if sum(array.nbytes for array in parts.values()) < _LARGE:
+            return data
+        try:
+            for number, array in enumerate(parts.values()):
+                np.save(folder / f"{number}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        except OSError:  # no room for it: each loads its own
+            return data
+        (folder / "writing").write_text(json.dumps(list(parts)))
+        os.replace(folder / "writing", index)
+    return _mapped(folder, json.loads(index.read_text()))
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder to share data in, for as long as this process lives or needs it."""
+    _sweep()
+    with tempfile.TemporaryDirectory(
+        prefix=f"hpsearch-{os.getpid()}-", ignore_cleanup_errors=True
+    ) as name:
+        yield Path(name)
+
+
+def _parts(data: Data) -> dict[str, Array]:
+    x = {"x": data.x} if isinstance(data.x, np.ndarray) else _prefixed(data.x)
+    parts = {**x, "y": data.y}
+    return parts if data.groups is None else {**parts, "groups": data.groups}
+
+
+def _prefixed(inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"x {name}": array for name, array in inputs.items()}
+
+
+def _mapped(folder: Path, names: list[str]) -> Data:
+    try:
+        parts = {
+            name: np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False)
+            for number, name in enumerate(names)
+        }
+    except (OSError, ValueError) as error:
+        raise DataError(f"the data shared in {folder} cannot be read: {error}") from error
+    inputs = {name[2:]: array for name, array in parts.items() if name.startswith("x ")}
+    return Data(inputs or parts["x"], parts["y"], groups=parts.get("groups"))
+
+
+def _sweep() -> None:
+    """Delete what a process that was killed left behind."""
+    if not hasattr(os, "getuid"):
+        return
+    for path in Path(tempfile.gettempdir()).glob("hpsearch-*-*"):
+        pid = path.name.split("-")[1]
+        try:
+            if path.lstat().st_uid == os.getuid() and pid.isdigit():
+                os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue

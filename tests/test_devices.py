@@ -1,0 +1,182 @@
+"""Devices by name, what their workers are told, and who shares them; no GPU is needed."""
+
+import json
+import os
+import time
+
+import pytest
+
+from hpsearch.errors import DeviceError
+from hpsearch.executors import Processes, find
+from hpsearch.executors.devices import slots
+from hpsearch.trial import Job
+from tests import fakes
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """pool(devices, per_device, ...) opens one; job(act, ...) makes a job for it."""
+    made = []
+
+    def pool(devices, per_device=1, **options):
+        made.append(Processes(fakes.prepare_staged, find(devices), per_device, **options))
+        made[-1].open()
+        return made[-1]
+
+    yield pool
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def job(tmp_path):
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    return lambda act="work", **params: Job({"act": act, "to": str(folder), **params}, epochs=1)
+
+
+def reports(futures):
+    return [json.loads(future.result(60).failure.message) for future in futures]
+
+
+def test_names_of_devices(gpus, monkeypatch):
+    gpus(80, 80, 40)
+    assert [d.id for d in find("auto")] == ["0", "1", "2"]
+    assert [d.id for d in find("2,0")] == ["2", "0"]
+    assert [d.id for d in find("GPU-1111")] == ["1"]
+    assert [d.kind for d in find("cpu:3")] == ["cpu"] * 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0000")
+    assert [d.id for d in find("auto")] == ["2", "0"]
+    assert [d.id for d in find("1")] == ["0"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert [d.kind for d in find("auto")] == ["host"]
+
+
+def test_a_gpu_that_somebody_else_fills_is_left_out_of_auto(gpus):
+    gpus(80, 80, free=[1, 79])
+    assert [d.id for d in find("auto")] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        ("7", r"there is no GPU 7; this machine has 0 \(Pretend 80\), 1 \(Pretend 40\)"),
+        ("0,,1", r"there is no GPU \(empty\)"),
+        ("0,0", r"GPU 0 occurs twice; use --per-device"),
+        ("cpu:0", r"cpu takes a number of workers, as cpu:2"),
+        ("cpu:two", r"cpu takes a number of workers"),
+        ("gpu", r"there is no GPU gpu"),
+        ("1", r"GPU 1 \(Pretend 40\) has 2\.0 of 40\.0 GiB free; leave it out"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(gpus, devices, message):
+    gpus(80, 40, free=[80, 2])
+    with pytest.raises(DeviceError, match=message):
+        find(devices)
+
+
+def test_without_gpus_the_way_out_is_named(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(DeviceError, match="none that nvidia-smi shows; use cpu"):
+        find("0")
+
+
+def test_cores_are_split_and_shared_where_there_are_too_few(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    assert [d.cores for d in find("cpu:2")] == [(0, 1, 2, 3), (4, 5, 6, 7)]
+    assert [d.cores for d in find("cpu:3")] == [(0, 1), (2, 3, 4), (5, 6, 7)]
+    assert {len(d.cores) for d in find("cpu:20")} == {1}
+    two = slots(find("cpu:2"), 2)
+    assert [slot.cores for slot in two] == [(0, 1), (4, 5), (2, 3), (6, 7)]
+
+
+@pytest.mark.slow
+def test_each_device_has_its_number_and_one_job_at_a_time(gpus, pool, job):
+    gpus(80, 80, 80, 80)
+    executor = pool("0,1,2,3")
+    found = reports([executor.submit(job(seconds=0.05)) for _ in range(40)])
+    assert {r["device"] for r in found} == {"0", "1", "2", "3"}
+    assert {r["crowd"] for r in found} == {0}
+    assert {r["XLA_PYTHON_CLIENT_MEM_FRACTION"] for r in found} == {"0.900"}
+    assert executor.capacity == 4
+
+
+@pytest.mark.slow
+def test_workers_share_a_device_and_its_memory(gpus, pool, job):
+    gpus(80)
+    executor = pool("0", 3)
+    found = reports([executor.submit(job(seconds=0.3)) for _ in range(12)])
+    assert len({r["pid"] for r in found}) == 3
+    assert {r["XLA_PYTHON_CLIENT_MEM_FRACTION"] for r in found} == {"0.300"}
+    assert max(r["crowd"] for r in found) <= 2
+
+
+@pytest.mark.slow
+def test_the_parents_environment_stays_as_it_was(pool, job):
+    before = dict(os.environ)
+    executor = pool("cpu:2")
+    (found,) = reports([executor.submit(job())])
+    assert found["device"] == "-1"
+    assert found["OMP_NUM_THREADS"] == str(len(found["cores"]))
+    assert dict(os.environ) == before
+
+
+@pytest.mark.slow
+def test_as_many_workers_as_the_first_jobs_say_that_fit(gpus, pool, job):
+    gpus(80)
+    executor = pool("0", None)
+    assert executor.capacity == 1
+    peak = 20 * 2**30
+    found = reports([executor.submit(job(peak=peak)) for _ in range(2)])
+    assert {r["XLA_PYTHON_CLIENT_PREALLOCATE"] for r in found} == {"false"}
+    assert executor.capacity == 2  # 0.9 * 80 GiB hold two of 1.2 * 20 GiB and what a process needs
+    assert (
+        len({r["pid"] for r in reports([executor.submit(job(seconds=1.0)) for _ in range(8)])}) == 2
+    )
+
+
+@pytest.mark.slow
+def test_a_job_out_of_memory_is_tried_once_more_alone(gpus, pool, job):
+    """The others on the device are unharmed, and wait for it."""
+    gpus(80)
+    executor = pool("0", 3)
+    reports([executor.submit(job(seconds=0.5)) for _ in range(6)])  # all three are warm
+    others = [executor.submit(job(seconds=0.5)) for _ in range(2)]
+    time.sleep(0.2)
+    hungry = executor.submit(job("hungry"))
+    later = [executor.submit(job(seconds=0.1)) for _ in range(6)]
+    (found,) = reports([hungry])
+    assert found["crowd"] == 0
+    assert len(reports(others + later)) == 8
+    glutton = executor.submit(job("glutton")).result(60)
+    assert (glutton.failure.kind, glutton.score) == ("memory", None)
+
+
+@pytest.mark.slow
+def test_a_job_that_hangs_is_ended_and_the_next_is_done(pool, job):
+    executor = pool("cpu:1", timeout=3.0)
+    hangs, done = executor.submit(job("hang")), executor.submit(job())
+    assert hangs.result(60).failure.kind == "timeout"
+    assert hangs.result().failure.message == "it took longer than 3 seconds"
+    assert len(reports([done])) == 1
+
+
+@pytest.mark.slow
+def test_workers_are_replaced_after_so_many_jobs(pool, job):
+    executor = pool("cpu:1", recycle=2)
+    found = [r["pid"] for r in reports([executor.submit(job()) for _ in range(6)])]
+    assert found[0] == found[1] != found[2] == found[3] != found[4]
+    assert len(set(found)) == 3
+
+
+@pytest.mark.slow
+def test_asked_to_stop_jobs_end_at_their_checkpoint_and_others_do_not_begin(pool, job):
+    from hpsearch.interrupt import Interrupted
+
+    executor = pool("cpu:1")
+    running, waiting = executor.submit(job("patient")), executor.submit(job())
+    time.sleep(0.3)
+    executor.interrupt()
+    for future in (running, waiting):
+        with pytest.raises(Interrupted):
+            future.result(60)

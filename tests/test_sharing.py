@@ -1,0 +1,77 @@
+"""Large data of a study: loaded once, mapped by every worker."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpsearch import Data, Task
+from hpsearch.errors import DataError
+from hpsearch.training import sharing
+
+LARGE = np.arange(5_000_000, dtype=np.float64).reshape(-1, 50)
+Y = np.arange(len(LARGE)) % 3
+
+
+def task(data):
+    return Task("t", data, loss="mse", metric="mae")
+
+
+@pytest.mark.parametrize(
+    "x", [LARGE, {"a": LARGE, "b": LARGE[:, :1]}, {"x": LARGE}], ids=["array", "inputs", "named x"]
+)
+def test_what_is_shared_is_what_was_loaded(tmp_path, x):
+    data = Data(x, Y, groups=Y % 2)
+    first, second = (sharing.load(task(data), tmp_path) for _ in range(2))
+    for shared in (first, second):
+        assert shared.fingerprint == data.fingerprint
+        assert type(shared.x) is type(data.x)
+        arrays = shared.x.values() if isinstance(x, dict) else [shared.x]
+        assert all(isinstance(a.base, np.memmap | memoryview) or a.base is not None for a in arrays)
+        assert (shared.groups == data.groups).all()
+
+
+def test_it_is_loaded_once(tmp_path):
+    loads = []
+    many = task(lambda: loads.append(1) or Data(LARGE, Y))
+    for _ in range(3):
+        sharing.load(many, tmp_path)
+    assert len(loads) == 1
+
+
+def test_small_data_is_not_written(tmp_path):
+    sharing.load(task(Data(LARGE[:100], Y[:100])), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shared_data_cannot_be_changed(tmp_path):
+    shared = sharing.load(task(Data(LARGE, Y)), tmp_path)
+    with pytest.raises(ValueError, match="read-only"):
+        shared.x[0, 0] = 1.0
+
+
+def test_a_damaged_share_is_told(tmp_path):
+    sharing.load(task(Data(LARGE, Y)), tmp_path)
+    (tmp_path / "0.npy").write_bytes(b"garbage")
+    with pytest.raises(DataError, match="cannot be read"):
+        sharing.load(task(Data(LARGE, Y)), tmp_path)
+
+
+def test_the_folder_goes_with_the_run_and_with_a_killed_one_at_the_next(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], text=True,
+                          capture_output=True, check=True).stdout.strip()  # fmt: skip
+    left, living = tmp_path / f"hpsearch-{dead}-x", tmp_path / f"hpsearch-{os.getppid()}-x"
+    other = tmp_path / "hpsearch-notes-x"
+    for path in (left, living, other):
+        path.mkdir()
+    with sharing.folder() as folder:
+        assert folder.is_dir()
+        assert not left.exists()
+    assert not Path(folder).exists()
+    assert living.exists()
+    assert other.exists()

@@ -220,16 +220,24 @@ def run(
 @app.command()
 @click.argument("study")
 @_overrides
+@_budget
 @_store_option
 @_json_option
 def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
-    """Say what a run will take, before it is spent: brackets, rungs, trials and epochs."""
+    """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
+
+    Where trials of the study were timed before, also how long, and what fits into --hours.
+    """
     from hpsearch.report import tables
     from hpsearch.searchers.base import rehearse
 
-    loaded = load(_study_file(study, store_path), Overrides(**options))
+    loaded = load(_study_file(study, store_path), _overridden(options))
     takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
-    tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes))
+    pace = None
+    with suppress(NoStoreError), Store(store_path) as store:
+        pace = stores.pace(store, loaded.name)
+    budget = Budget(options["hours"], options["total_epochs"])
+    tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes, budget, pace))
     if as_json:
         click.echo(json.dumps(takes.totals))
 

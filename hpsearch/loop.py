@@ -66,6 +66,8 @@ class Loop:
             if not asked_to_stop:
                 done = self._ask()
             if not self._running:
+                if done:  # a larger search may yet continue some; then it trains them again
+                    self.checkpoints.tidy([], lambda trial: False)
                 return done
             ended, _ = wait(self._running, _POLL, return_when=FIRST_COMPLETED)
             for future in sorted(ended, key=lambda future: self._running[future]):

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -156,3 +157,38 @@ def _place() -> dict[str, Any]:
     names = ("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE", "OMP_NUM_THREADS")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return {"cores": cores, **{name: os.environ.get(name) for name in names}}
+
+
+def prepare_chain(
+    file: Path, overrides: Any, backend: str | None, shared: Path | None = None
+) -> tuple[Facts, Work]:
+    """Stands in for `hpsearch.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
+    return FACTS, _chain
+
+
+def _chain(job: Job) -> Outcome:
+    """Each epoch's value depends on all before it, so that going on from a wrong state shows."""
+    start, values = time.perf_counter(), list[float]()
+    assert job.save is not None
+    own = job.save / "fold-0.npz"
+    for path in filter(None, (own, job.resume and job.resume / "fold-0.npz")):
+        if path.exists():
+            values = json.loads(path.read_text())
+            assert len(values) == job.begun or path == own, "a parent's checkpoint is of its end"
+            break
+    for epoch in range(len(values), job.epochs):
+        time.sleep(0.01)
+        text = json.dumps([sorted(job.params.items()), values, epoch])
+        values.append(zlib.crc32(text.encode()) / 2**32)
+        if interrupt.requested() or epoch + 1 == job.epochs or (epoch + 1) % 3 == 0:
+            own.parent.mkdir(parents=True, exist_ok=True)
+            partial = own.with_suffix(".partial")
+            partial.write_text(json.dumps(values))
+            partial.replace(own)
+        if interrupt.requested() and epoch + 1 < job.epochs:
+            raise interrupt.Interrupted
+    curve = tuple(values)
+    best = min(curve)
+    fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
+    score = Score(best, None, curve.index(best) + 1, (fold,))
+    return Outcome(score, seconds=time.perf_counter() - start, parameters=7)

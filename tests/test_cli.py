@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,19 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     assert "5 5 x 81" in lines
     assert "survivors continue, which saves 321 of 1902 epochs (17%)" in lines
     assert "5 x 20" in hpsearch("plan", write(), "--searcher", "bayes:trials=5")[1]
+
+
+def test_plan_says_what_fits_into_the_budget(hpsearch, write):
+    file = write()
+    hours = ("--hours", "0.001", "--trials", 100, "--total-epochs", 50)
+    out = hpsearch("plan", file, *hours)[1]
+    assert "--total-epochs 50 ends it after 25% of them" in out
+    assert "not known before some trials of the study were timed" in out
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, record(study="small", file=str(file)), 0.5)
+    out = hpsearch("plan", file, *hours)[1]
+    assert "measured over 1 trial: 0.75 s an epoch, so 0.042 hours for one worker" in out
+    assert "--hours 0.001 is enough for 2% of it by one worker, and for all of it by 42" in out
 
 
 @pytest.mark.parametrize(
@@ -174,6 +188,7 @@ BAD_FILES = {
         ("--searcher", "kerastunerhyperband"),
         r"cannot try start values first; drop Study\(start=...\), or use Hyperband",
     ),
+    "no hours": ([], ("--hours", "-1"), r"'--hours': -1(\.0)? is not in the range x>0"),
     "nothing grows": (
         [],
         ("--searcher", "grow_then_regularize"),
@@ -191,8 +206,6 @@ def test_mistakes_are_one_line_and_write_nothing(hpsearch, write, tmp_path, comm
     code, out, err = hpsearch(command, file, *options)
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
-    import re
-
     assert re.search(message, err)
     assert not (tmp_path / "store.db").exists()
 
@@ -257,3 +270,24 @@ def test_unknown_backends_are_refused(hpsearch, write):
     code, _, err = hpsearch("run", write(), "--backend", "cntk")
     assert code == 2
     assert err == "hpsearch: error: unknown backend 'cntk'; known: jax, tensorflow, torch\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--devices", 7), r"--devices 7: there is no GPU 7; this machine has 0 \(Pretend 80\), 1"),
+        (("--devices", "1"), r"GPU 1 \(Pretend 40\) has 1\.0 of 40\.0 GiB free; leave it out"),
+        (("--devices", "cpu:0"), r"--devices cpu:0: cpu takes a number of workers"),
+        (("--per-device", 0), r"'--per-device': 0 is not in the range x>=1"),
+        (("--per-device", "many"), r"'--per-device': 'many' is not a valid integer"),
+        (("--checkpoint-every", "5h"), r"'5h' is neither epochs, as 10, nor minutes, as 5m"),
+        (("--timeout", 0), r"'--timeout': 0(\.0)? is not in the range x>0"),
+        (("--keep", -1), r"'--keep': -1 is not in the range x>=0"),
+    ],
+)
+def test_workers_that_cannot_be_had_are_told_in_one_line(hpsearch, write, gpus, options, message):
+    gpus(80, 40, free=[80, 1])
+    code, out, err = hpsearch("run", write(), *options)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert re.search(message, err)
+    assert not Path("store.db").exists()

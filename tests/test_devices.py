@@ -147,6 +147,7 @@ def test_a_job_out_of_memory_is_tried_once_more_alone(gpus, pool, job):
     later = [executor.submit(job(seconds=0.1)) for _ in range(6)]
     (found,) = reports([hungry])
     assert found["crowd"] == 0
+    assert found["XLA_PYTHON_CLIENT_MEM_FRACTION"] == "0.900"
     assert len(reports(others + later)) == 8
     glutton = executor.submit(job("glutton")).result(60)
     assert (glutton.failure.kind, glutton.score) == ("memory", None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space
+from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space, interrupt
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StudyError
 from hpsearch.executors import Inline
@@ -12,7 +12,7 @@ from hpsearch.loop import Loop
 from hpsearch.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
 from hpsearch.task import Metric
-from hpsearch.trial import Curve, Outcome, Pause, Score, Suggestion
+from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 from tests import fakes
 from tests.fakes import Halving
 from tests.test_store import record
@@ -191,3 +191,58 @@ def test_a_pause_is_not_an_answer_to_act_on():
     events = go(Halving(points=2, epochs=2))
     assert [e.answer for e in events if isinstance(e, Asked)][-1] is Pause.DONE
     assert all(isinstance(e.answer, Suggestion | Pause) for e in events if isinstance(e, Asked))
+
+
+def test_a_budget_of_epochs_ends_the_asking_and_the_next_run_goes_on():
+    whole = go(Random(trials=6, epochs=2))
+    Path("store.db").unlink()
+    part = go(Random(trials=6, epochs=2), epochs=5)
+    assert len([e for e in part if not isinstance(e, Asked)]) == 3
+    assert go(Random(trials=6, epochs=2), epochs=4) == whole[: len(part) + 4]
+    assert go(Random(trials=6, epochs=2)) == whole
+
+
+def test_stopped_it_asks_no_more_and_the_next_run_goes_on():
+    whole = go(Random(trials=6, epochs=2))
+    Path("store.db").unlink()
+    calls = iter(range(100))
+    part = go(Random(trials=6, epochs=2), stopped=lambda: next(calls) >= 7)
+    assert 0 < len(part) < len(whole)
+    interrupt.withdraw()
+    assert go(Random(trials=6, epochs=2)) == whole
+
+
+def test_an_interrupted_trial_is_submitted_again():
+    def prepare():
+        def work(job):
+            if interrupt.requested():
+                raise interrupt.Interrupted
+            interrupt.request()
+            return fakes.outcome(job)
+
+        return fakes.FACTS, work
+
+    whole = go(Random(trials=3, epochs=2))
+    Path("store.db").unlink()
+    part = go(Random(trials=3, epochs=2), work=prepare, stopped=lambda: False, epochs=4)
+    assert [e.trial for e in part] == [0, 0, 1]
+    interrupt.withdraw()
+    assert go(Random(trials=3, epochs=2)) == whole
+
+
+@pytest.mark.parametrize("causes", [1, 2])
+def test_a_study_whose_first_trials_all_fail_the_same_way_stops(causes):
+    def prepare():
+        def fail(job):
+            cause = int(job.params["dropout"] * 1e6) % causes
+            return Outcome(failure=Failure("exception", f"no such layer {cause}", "Traceback"))
+
+        return fakes.FACTS, fail
+
+    if causes == 1:
+        with pytest.raises(StudyError, match="the first 20 trials all failed with exception: no s"):
+            go(Random(trials=50, epochs=2), work=prepare)
+        with Store(Path("store.db")) as store:
+            assert len(store.journal(1).failures()) == 20
+    else:
+        go(Random(trials=50, epochs=2), work=prepare)

@@ -413,3 +413,50 @@ def test_a_data_file_cut_off_is_refused(hpsearch, tmp_path, monkeypatch):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "is damaged" in err
     assert not Path("store.db").exists()
+
+
+def test_a_full_disk_stops_the_study_cleanly(write):
+    """A limit on what a process may write to one file stands in for the disk's end."""
+    large = ("hidden=(8,)", "hidden=(600, 600)")
+    file = write("small", large, ("trials=3", "trials=2"))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
+    process = subprocess.Popen(
+        [sys.executable, "-c", limit + RUN, file, "--store", "store.db"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    code, _, err = finish(process)
+    assert code == 2
+    assert "the disk is full" in err
+    assert len(err.splitlines()) == 1
+    assert not list(Path("checkpoints").rglob("*.partial"))
+    assert finish(start(file))[0] == 0
+    assert finish(start(file, store="whole.db"))[0] == 0
+    assert journal("store.db") == journal("whole.db")
+
+
+def test_two_workers_give_the_results_of_one(write):
+    file = write("small", ("Random(trials=3, epochs=2)", "Hyperband(max_epochs=4, eta=2)"))
+    for workers in (1, 2):
+        assert finish(start(file, "--devices", f"cpu:{workers}", store=f"{workers}.db"))[0] == 0
+    values = [
+        sorted((e[1][0], e[1][3]) for e in journal(f"{n}.db")[0] if len(e) == 2) for n in (1, 2)
+    ]
+    assert values[0] == values[1]
+
+
+def test_a_trial_killed_in_the_middle_goes_on_from_its_checkpoint(write):
+    file = write("small", ("epochs=2", "epochs=300"), ("trials=3", "trials=1"))
+    whole = finish(start(file, store="whole.db"))
+    assert whole[0] == 0
+    process = start(file, "--checkpoint-every", 5)
+    saved = Path("checkpoints/store.db-1/0/fold-0.npz")
+    deadline = time.monotonic() + 60
+    while not saved.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    assert saved.exists()
+    assert finish(start(file))[0] == 0
+    assert journal("store.db") == journal("whole.db")

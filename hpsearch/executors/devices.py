@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hpsearch.errors import DeviceError
@@ -95,6 +95,12 @@ def slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> 
             own = _part(cores, place, count)
         made.append(Slot(device, _environment(device, per_device, len(own), share=share), own))
     return made
+
+
+def alone(slot: Slot) -> Slot:
+    """The same place with all of its device's memory."""
+    environment = _environment(slot.device, 1, len(slot.cores), share=True)
+    return replace(slot, environment=environment)
 
 
 def _environment(

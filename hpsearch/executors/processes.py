@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 from hpsearch.errors import HpsearchError, StudyError
 from hpsearch.executors.base import Prepare
-from hpsearch.executors.devices import Device, Slot, find, slots
+from hpsearch.executors.devices import Device, Slot, alone, find, slots
 from hpsearch.executors.workers import TimedOut, Worker, WorkerDied
 from hpsearch.interrupt import Interrupted
 from hpsearch.trial import Facts, Failure, Job, Outcome
@@ -49,7 +49,7 @@ class Processes:
         self._slots = slots(self._devices, per_device or 1, share=not self._growing)
         self._workers: list[Worker] = []
         self._jobs: _Jobs = queue.SimpleQueue()
-        self._rooms: dict[tuple[str, str], _Room] = {}
+        self._rooms = {_memory_of(device): _Room() for device in self._devices}
         self._facts: Facts | None = None
         self._closed = self._stopping = False
         self._lock = threading.Lock()
@@ -100,8 +100,8 @@ class Processes:
 
     def _serve(self, worker: Worker) -> None:
         while not self._closed:
-            with suppress(Exception):  # if it cannot be started, the next job will say why
-                self._start(worker)
+            with self._room(worker).enter(alone=False), suppress(Exception):
+                self._start(worker)  # if it cannot be started, the next job will say why
             item = self._jobs.get()
             if item is None or self._closed:
                 return
@@ -137,8 +137,8 @@ class Processes:
             if self._closed or self._stopping:
                 raise Interrupted
             try:
-                self._start(worker)
-                with self._room(worker.slot.device).enter(alone=alone):
+                with self._room(worker).enter(alone=alone), self._all_memory(worker, wanted=alone):
+                    self._start(worker)
                     outcome = self._do(worker, job)
             except WorkerDied as error:
                 kind = "killed" if error.signal else "lost"
@@ -157,7 +157,6 @@ class Processes:
                 if outcome.failure is None or outcome.failure.kind != "memory" or alone:
                     return outcome
                 failure, alone = outcome.failure, True
-                worker.kill()  # what it still holds is not to be counted on
         return Outcome(failure=failure)
 
     def _do(self, worker: Worker, job: Job) -> Outcome:
@@ -170,10 +169,26 @@ class Processes:
         finally:
             worker.busy = False
 
-    def _room(self, device: Device) -> "_Room":
+    @contextmanager
+    def _all_memory(self, worker: Worker, *, wanted: bool) -> Iterator[None]:
+        """Give a worker its device to itself: idle workers hold memory too, and it had a share."""
+        if not wanted:
+            yield
+            return
+        for other in self._workers:
+            if self._room(other) is self._room(worker):
+                other.kill()
+        shared = worker.slot
+        worker.slot = alone(shared)
+        try:
+            yield
+        finally:
+            worker.kill()
+            worker.slot = shared
+
+    def _room(self, worker: Worker) -> "_Room":
         """Who shares memory shares a room: all workers of one GPU, or of the machine."""
-        key = (device.kind, device.id) if device.kind == "gpu" else ("host", "")
-        return self._rooms.setdefault(key, _Room())
+        return self._rooms[_memory_of(worker.slot.device)]
 
     def _is_worn(self, worker: Worker) -> bool:
         if self._recycle is not None and worker.jobs >= self._recycle:
@@ -220,6 +235,10 @@ class _Room:
                 self._inside -= 1
                 self._sealed = False
                 self._changed.notify_all()
+
+
+def _memory_of(device: Device) -> str:
+    return device.id if device.kind == "gpu" else "host"
 
 
 def _fitting(device: Device, peak: int, devices: int) -> int:

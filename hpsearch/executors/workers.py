@@ -158,9 +158,6 @@ def _end_with_parent() -> None:
     """Be the head of a group of processes of one's own, which is killed when the parent dies."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    if hasattr(os, "setsid"):
-        os.setsid()
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     if sys.platform == "linux":
         import ctypes
 
@@ -168,6 +165,9 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         if os.getppid() != parent.pid:
             os._exit(1)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: BaseProcess) -> None:

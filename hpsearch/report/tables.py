@@ -1,6 +1,7 @@
 """What people read: rankings, searches and single trials as tables."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hpsearch.budget import Plan
+from hpsearch.budget import Budget, Plan
 from hpsearch.parameters import short, text_of_point
 from hpsearch.store import Ranked
 from hpsearch.study import Study
@@ -36,8 +37,13 @@ def measured(value: float, se: float | None) -> str:
     return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
 
 
-def plan(study: Study, takes: Plan) -> Iterator[Table | str]:
-    """What a search takes: its brackets and rungs, and what continuing saves."""
+def plan(
+    study: Study, takes: Plan, budget: Budget, pace: tuple[int, float] | None
+) -> Iterator[Table | str]:
+    """What a search takes: its brackets and rungs, what continuing saves, what the budget buys.
+
+    pace: how many trials were timed, and seconds an epoch of them took.
+    """
     yield f"{study.name}: {study.searcher.label}, {study.evaluator.label}"
     table = _table()
     table.add_column("bracket", justify="right")
@@ -52,6 +58,27 @@ def plan(study: Study, takes: Plan) -> Iterator[Table | str]:
         yield (
             f"survivors continue, which saves {saved} of {takes.epochs_from_scratch} epochs "
             f"({saved / takes.epochs_from_scratch:.0%})"
+        )
+    yield from _cost(takes.epochs, budget, pace)
+
+
+def _cost(epochs: int, budget: Budget, pace: tuple[int, float] | None) -> Iterator[str]:
+    if budget.epochs is not None and budget.epochs < epochs:
+        yield f"--total-epochs {budget.epochs} ends it after {budget.epochs / epochs:.0%} of them"
+    if pace is None:
+        if budget.hours is not None:
+            yield "what fits into --hours is not known before some trials of the study were timed"
+        return
+    trials, each = pace
+    hours = epochs * each / 3600
+    yield (
+        f"measured over {trials} trial{'s' if trials > 1 else ''}: {each:.3g} s an epoch, so "
+        f"{hours:.2g} hours for one worker"
+    )
+    if budget.hours is not None and budget.hours < hours:
+        yield (
+            f"--hours {budget.hours:g} is enough for {budget.hours / hours:.0%} of it by one "
+            f"worker, and for all of it by {math.ceil(hours / budget.hours)} alike"
         )
 
 

@@ -3,7 +3,7 @@
 from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
 from hpsearch.store.lock import owned
 from hpsearch.store.rank import Ranked, rankings
-from hpsearch.store.read import studies, trial
+from hpsearch.store.read import pace, studies, trial
 
 __all__ = [
     "Asked",
@@ -13,6 +13,7 @@ __all__ = [
     "Store",
     "Told",
     "owned",
+    "pace",
     "rankings",
     "studies",
     "trial",

@@ -77,3 +77,16 @@ def _what(row: sqlite3.Row) -> dict[str, Any]:
     """What a search is, as both records call it."""
     names = ("study", "task", "searcher", "evaluator", "seed", "backend")
     return {"metric": row["measure"]} | {name: row[name] for name in names}
+
+
+def pace(store: Store, study: str) -> tuple[int, float] | None:
+    """How many complete trials of a study were timed, and the seconds an epoch of them took."""
+    trials, seconds, epochs = store.db.execute(
+        "SELECT count(*), sum(t.seconds), sum(t.epochs - coalesce(p.epochs, 0)) "
+        "FROM told t JOIN searches s ON s.id = t.search "
+        "JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest' "
+        "LEFT JOIN told p ON p.search = a.search AND p.trial = a.parent "
+        "WHERE s.study = :study AND t.value IS NOT NULL",
+        {"study": study},
+    ).fetchone()
+    return (trials, seconds / epochs) if epochs else None

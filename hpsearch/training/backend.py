@@ -35,7 +35,7 @@ def choose(backend: str | None = None) -> str:
         import keras
 
         running = str(keras.backend.backend())
-        if backend not in (None, running):
+        if backend is not None and name(backend) != running:
             raise HpsearchError(
                 f"Keras already runs on {running} in this process and cannot change to {backend}; "
                 f"set KERAS_BACKEND={backend} before it is imported"

@@ -1,0 +1,195 @@
+"""Parent and workers are killed, stopped and ended at random instants; nothing is lost.
+
+Everything is real but the training, whose epochs are links in a chain of hashes.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from hpsearch.store import Asked, Store
+from tests.conftest import ROOT
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
+
+RUNS = 60
+DRIVER = (
+    "import sys; from tests import fakes; from hpsearch import session;"
+    "session.worker.prepare = fakes.prepare_chain;"
+    "sys.argv[1:1] = ['run'];"
+    "from hpsearch.cli import main\nif __name__ == '__main__': main()"
+)
+STUDY = """
+from hpsearch import *
+
+study = Study(
+    task=Task("chain", lambda: None, loss="mse", metric="mae"),
+    space=Space(a=Float(0.0, 1.0), b=Choice("x", "y")),
+    build=lambda spec, **params: None,
+    searcher=SEARCHER,
+)
+"""
+SEARCHERS = ["Hyperband(max_epochs=9, eta=3)", "Random(trials=12, epochs=6)"]
+
+
+@pytest.fixture
+def started(tmp_path):
+    """started(*options): a run with three workers, known by a mark in its environment."""
+    mark, processes = uuid.uuid4().hex, []
+
+    def start(*options, store="store.db"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, "study.py", "--devices", "cpu:3", "--store", store,
+             *map(str, options)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "HPSEARCH_MARK": mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        processes.append(process)
+        return process
+
+    start.mark = mark
+    yield start
+    for pid in family(mark):
+        os.kill(pid, signal.SIGKILL)
+    for process in processes:
+        process.communicate()
+
+
+def family(mark):
+    """The processes of a run that live, by the mark that they all inherit."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            alive = path.joinpath("stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+            command = path.joinpath("cmdline").read_bytes()
+            if alive and mark.encode() in path.joinpath("environ").read_bytes():
+                # Python's own helper has nothing to lose, and ends when the last worker does.
+                found += [] if b"resource_tracker" in command else [int(path.name)]
+        except OSError:
+            continue
+    return found
+
+
+def write(searcher):
+    Path("study.py").write_text(STUDY.replace("SEARCHER", searcher))
+
+
+def results(store="store.db"):
+    """What was found, whatever its order: point, epochs and curve of every trial, told once."""
+    with Store(Path(store)) as opened:
+        (search,) = opened.searches()
+        events = list(opened.journal(search.id).events())
+    asked = {e.trial: e.answer for e in events if isinstance(e, Asked) and e.id}
+    told = {e.trial: e.outcome.score for e in events if not isinstance(e, Asked)}
+    assert set(asked) == set(told)
+    assert len(events) == len(told) + sum(isinstance(e, Asked) for e in events)
+    return sorted(
+        json.dumps([dict(asked[t].params), asked[t].epochs, score.value, score.folds[0].validation])
+        for t, score in told.items()
+    )
+
+
+def disturb(started, process, instant, dice):
+    """One signal to the parent or to a worker."""
+    time.sleep(instant)
+    members = family(started.mark)
+    workers = [pid for pid in members if pid != process.pid]
+    target = dice.choice(workers) if workers and dice.random() < 0.6 else process.pid
+    number = dice.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
+    try:
+        os.kill(target, number)
+        if number == signal.SIGSTOP:
+            if dice.random() < 0.3 and target != process.pid and os.getsid(target) == target:
+                process.kill()  # a worker that has begun does not stay behind, though stopped
+                return
+            time.sleep(0.2)
+            os.kill(target, signal.SIGCONT)
+    except ProcessLookupError:
+        pass
+
+
+def no_orphans(mark):
+    deadline = time.monotonic() + 2
+    while family(mark) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not family(mark)
+
+
+def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
+    wanted, lasts = {}, {}
+    for searcher in SEARCHERS:
+        write(searcher)
+        began = time.monotonic()
+        process = started(store="whole.db")
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err) == (0, "")
+        lasts[searcher] = time.monotonic() - began
+        wanted[searcher] = results("whole.db")
+        Path("whole.db").unlink()
+    dice, disturbed = random.Random(0), 0
+    for number in range(RUNS):
+        searcher = SEARCHERS[number % len(SEARCHERS)]
+        write(searcher)
+        for attempt in range(10):
+            process = started()
+            if attempt < 2:
+                disturb(started, process, dice.uniform(0.1, 1.0) * lasts[searcher], dice)
+            _, err = process.communicate(timeout=60)
+            assert no_orphans(started.mark), f"run {number}, attempt {attempt}"
+            if process.returncode == 0:
+                break
+            assert "Traceback" not in err, err
+            disturbed += 1
+        assert results() == wanted[searcher], f"run {number}"
+        assert not list(Path().rglob("*.partial")) or process.returncode == 0
+        for path in Path().glob("store.db*"):
+            path.unlink()
+    assert disturbed >= RUNS // 3
+
+
+def test_one_two_and_eight_workers_find_the_same(started):
+    write(SEARCHERS[0])
+    found = []
+    for workers in (1, 2, 8):
+        process = started("--devices", f"cpu:{workers}", store=f"{workers}.db")
+        process.communicate(timeout=60)
+        found.append(results(f"{workers}.db"))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_what_runs_reach_its_checkpoint(started, number):
+    write("Random(trials=6, epochs=400)")
+    process = started()
+    time.sleep(3.0)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "running trials may reach the next checkpoint; Ctrl-C again stops at once" in out
+    assert err.strip() == "stopped; the same command continues"
+    held = [len(json.loads(p.read_text())) for p in Path("checkpoints").rglob("*.npz")]
+    assert len(held) == 3
+    assert all(0 < epochs < 400 for epochs in held)
+    assert no_orphans(started.mark)
+
+
+def test_hours_end_a_run_and_it_is_no_failure(started):
+    write("Random(trials=400, epochs=50)")
+    process = started("--hours", 3.0 / 3600)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert "hours are spent; the same command goes on" in out
+    assert 0 < len(list(Path("checkpoints").rglob("*.npz"))) <= 6

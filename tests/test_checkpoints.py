@@ -1,0 +1,72 @@
+"""Which checkpoints stay on disk."""
+
+import zlib
+from pathlib import Path
+
+import pytest
+
+from hpsearch import Asha, Hyperband, KerasTunerHyperband, Random
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.trial import Observation, Pause
+from tests.contracts.searcher import SPACE
+
+
+def leave(checkpoints, *trials):
+    for trial in trials:
+        checkpoints.of(trial).mkdir(parents=True)
+        (checkpoints.of(trial) / "fold-0.npz").write_bytes(b"x" * 1000)
+
+
+def kept(checkpoints):
+    return sorted(int(path.name) for path in checkpoints.folder.iterdir())
+
+
+def test_the_best_few_what_runs_and_what_can_go_on_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "c", keep=2)
+    leave(checkpoints, *range(8))
+    for trial, loss in enumerate([0.5, 0.1, 0.9, 0.2, 0.7, None]):
+        checkpoints.ended(trial, loss)
+    checkpoints.tidy([6], lambda trial: trial == 4)
+    assert kept(checkpoints) == [1, 3, 4, 6]
+    assert checkpoints.size == 4000
+    checkpoints.clear()
+    assert not checkpoints.folder.exists()
+    assert checkpoints.size == 0
+
+
+def test_what_is_no_trials_folder_is_left_alone(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=0)
+    leave(checkpoints, 0)
+    (tmp_path / "notes").mkdir()
+    checkpoints.tidy([], lambda trial: False)
+    assert [path.name for path in Path(tmp_path).iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize(
+    "searcher",
+    [
+        Hyperband(max_epochs=27, eta=3, iterations=2),
+        Asha(trials=300, max_epochs=27, eta=3),
+        pytest.param(KerasTunerHyperband(max_epochs=27, eta=3), marks=pytest.mark.slow),
+        Random(trials=50, epochs=3),
+    ],
+    ids=repr,
+)
+def test_searches_know_what_they_may_continue(searcher, tmp_path):
+    """Few parents are lost, because these are trained again; and the disk is not filled."""
+    search, checkpoints = searcher.start(SPACE, seed=0), Checkpoints(tmp_path / "c", keep=1)
+    asked, lost, most = [], 0, 0
+    while not isinstance(answer := search.ask(len(asked)), Pause):
+        trial = len(asked)
+        asked.append(answer)
+        if answer.parent is not None:
+            lost += not checkpoints.of(answer.parent).exists()
+        leave(checkpoints, trial)
+        loss = float(zlib.crc32(str(answer.params).encode()) % 1000) / answer.epochs
+        search.tell(trial, Observation(loss))
+        checkpoints.ended(trial, loss)
+        checkpoints.tidy([], search.continuable)
+        most = max(most, len(kept(checkpoints)))
+    promoted = sum(answer.parent is not None for answer in asked)
+    assert lost <= 0.1 * promoted
+    assert most <= 0.7 * len(asked)

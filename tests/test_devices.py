@@ -118,6 +118,7 @@ def test_the_parents_environment_stays_as_it_was(pool, job):
     (found,) = reports([executor.submit(job())])
     assert found["device"] == "-1"
     assert found["OMP_NUM_THREADS"] == str(len(found["cores"]))
+    executor.close()
     assert dict(os.environ) == before
 
 

@@ -48,6 +48,7 @@ class Processes:
         self._growing = per_device is None
         self._slots = slots(self._devices, per_device or 1, share=not self._growing)
         self._workers: list[Worker] = []
+        self._threads: list[threading.Thread] = []
         self._jobs: _Jobs = queue.SimpleQueue()
         self._rooms = {_memory_of(device): _Room() for device in self._devices}
         self._facts: Facts | None = None
@@ -88,6 +89,10 @@ class Processes:
         for worker in self._workers:
             self._jobs.put(None)
             worker.kill()
+        for thread in self._threads:  # one may just have started another worker
+            thread.join(2.0)
+        for worker in self._workers:
+            worker.kill()
 
     def _add(self, slot: Slot) -> None:
         worker = Worker(self._prepare, slot)
@@ -96,7 +101,9 @@ class Processes:
 
     def _serve_in_thread(self, worker: Worker) -> None:
         # A daemon: an interrupted parent must not wait for a job that runs for hours.
-        threading.Thread(target=self._serve, args=(worker,), daemon=True).start()
+        thread = threading.Thread(target=self._serve, args=(worker,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _serve(self, worker: Worker) -> None:
         while not self._closed:
@@ -119,7 +126,7 @@ class Processes:
                 worker.kill()
 
     def _start(self, worker: Worker) -> None:
-        if worker.alive:
+        if worker.alive or self._closed:
             return
         facts = worker.start()
         if self._closed:  # in the meantime

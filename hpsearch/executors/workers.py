@@ -62,12 +62,12 @@ class Worker:
         # Spawned, not forked: a fork of a process with threads, or with a GPU, may hang.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
+        process = context.Process(
             target=_main, args=(theirs, self._prepare, self.slot.cores), name="hpsearch-worker"
         )
-        self.jobs = 0
         with _environment, _set(dict(self.slot.environment)), _ctrl_c_ignored():
-            self._process.start()
+            process.start()
+        self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
         answer = self._receive(None)
         if isinstance(answer, BaseException):

@@ -46,7 +46,8 @@ class Stop:
         return time.monotonic() >= self._deadline
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.signalled:
+        if self():  # it stops already: now at once
+            self.signalled = True
             raise KeyboardInterrupt
         self.signalled = True
         interrupt.request()

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line
@@ -48,11 +49,11 @@ def prepare(
         raise StudyError(told(error, file)) from error
     source = hashlib.sha256(file.read_bytes()).hexdigest()
     facts = Facts(data.fingerprint, source, running, _versions(running))
-    return facts, _work(study, trainer, data, splits)
+    return facts, _work(study, trainer, data, splits, running)
 
 
 def _work(
-    study: Study, trainer: Trainer, data: Data, splits: list[Split]
+    study: Study, trainer: Trainer, data: Data, splits: list[Split], running: str
 ) -> Callable[[Job], Outcome]:
     def work(job: Job) -> Outcome:
         start = time.perf_counter()
@@ -81,7 +82,7 @@ def _work(
             failure=failure,
             seconds=time.perf_counter() - start,
             parameters=score.folds[0].parameters if score else 0,
-            peak_bytes=_peak_bytes(),
+            peak_bytes=_peak_bytes(running),
         )
 
     return work
@@ -98,14 +99,37 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return False
 
 
-def _peak_bytes() -> int:
-    """The most memory this process ever held, in bytes; 0 where the system does not tell."""
+def _peak_bytes(running: str) -> int:
+    """The most memory this process ever held, in bytes: of its GPU, if it trains on one.
+
+    0 where that is not told.
+    """
+    on_gpu = _peak_on_gpu(running)
+    if on_gpu:
+        return on_gpu
     try:
         import resource
     except ImportError:  # Windows
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _peak_on_gpu(running: str) -> int:
+    with suppress(Exception):  # a figure for tables and packing is not worth a trial
+        if running == "jax":
+            import jax
+
+            return int((jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
+        if running == "torch":
+            import torch
+
+            return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0
+        import tensorflow
+
+        if tensorflow.config.list_physical_devices("GPU"):
+            return int(tensorflow.config.experimental.get_memory_info("GPU:0")["peak"])
+    return 0
 
 
 def _versions(running: str) -> dict[str, str]:

@@ -178,7 +178,7 @@ def test_a_signal_lets_what_runs_reach_its_checkpoint(started, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "running trials may reach the next checkpoint; Ctrl-C again stops at once" in out
+    assert "running trials may reach the next checkpoint; another Ctrl-C stops at once" in out
     assert err.strip() == "stopped; the same command continues"
     held = [len(json.loads(p.read_text())) for p in Path("checkpoints").rglob("*.npz")]
     assert len(held) == 3
@@ -193,3 +193,18 @@ def test_hours_end_a_run_and_it_is_no_failure(started):
     assert (process.returncode, err) == (0, "")
     assert "hours are spent; the same command goes on" in out
     assert 0 < len(list(Path("checkpoints").rglob("*.npz"))) <= 6
+
+
+def test_a_second_signal_stops_at_once(started):
+    write("Random(trials=6, epochs=4000)")
+    process = started()
+    time.sleep(2.0)
+    for family_member in [p for p in family(started.mark) if p != process.pid]:
+        os.kill(family_member, signal.SIGSTOP)  # they reach no checkpoint any more
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err.strip()) == (130, "stopped; the same command continues")
+    assert no_orphans(started.mark)

@@ -67,7 +67,7 @@ class Lines(logging.Handler):
         if running:
             self._console.print(
                 f"stopping: {running} running trial{'s' if running > 1 else ''} may reach the "
-                "next checkpoint; Ctrl-C again stops at once",
+                "next checkpoint; another Ctrl-C stops at once",
                 soft_wrap=True,
             )
 

@@ -1,11 +1,12 @@
 """The command line: one function a command."""
 
 import json
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -87,11 +88,20 @@ def _overrides(command: Command) -> Command:
     return command
 
 
+class _Amount(click.FloatRange):
+    """A number above 0, and not without end."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value is not None and math.isnan(float(super().convert(value, param, ctx))):
+            self.fail("nan is no number", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _budget(command: Command) -> Command:
     """The options by which `run` and `plan` are told what may be spent."""
     for option in reversed(
         (
-            click.option("--hours", type=click.FloatRange(0, min_open=True), help="Stop then."),
+            click.option("--hours", type=_Amount(0, 1e5, min_open=True), help="Stop then."),
             click.option(
                 "--total-epochs",
                 type=click.IntRange(min=1),
@@ -141,7 +151,7 @@ def _workers(command: Command) -> Command:
             click.option("--inline", is_flag=True, help="Train in this process, for a debugger."),
             click.option(
                 "--timeout",
-                type=click.FloatRange(0, min_open=True),
+                type=_Amount(0, 1e6, min_open=True),
                 help="Seconds a trial may take; it fails then.",
             ),
             click.option(
@@ -206,7 +216,8 @@ def run(
     how = session.Run(
         file, store_path, overrides, chosen, fresh, workers, budget, checkpoint_every, keep
     )
-    ended = session.run(load(file, overrides), how, console)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        ended = session.run(load(file, overrides), how, console)
     if ended.stopped:
         raise KeyboardInterrupt
     if ended.ranking:

@@ -46,6 +46,7 @@ class Loop:
     stopped: Callable[[], bool] = lambda: False
     epochs: int | None = None
     _running: dict["Future[Outcome]", int] = field(default_factory=dict)
+    _interrupted: list[int] = field(default_factory=list)
     _spent: int = 0
     _failures: list[Failure | None] = field(default_factory=list)
 
@@ -66,6 +67,7 @@ class Loop:
             if not asked_to_stop:
                 done = self._ask()
             if not self._running:
+                done = done and not self._interrupted
                 if done:  # a larger search may yet continue some; then it trains them again
                     self.checkpoints.tidy([], lambda trial: False)
                 return done
@@ -108,14 +110,16 @@ class Loop:
         try:
             outcome = future.result()
         except Interrupted:
-            return  # asked and not told: the next run submits it again
+            self._interrupted.append(trial)  # asked and not told: the next run submits it again
+            return
         self.journal.told(trial, outcome)
         self.listener.ended(self.progress.ids[trial], self.progress.asked[trial], outcome)
         seen = observe(outcome, self.progress.begun(trial), self.metric)
         self.search.tell(trial, seen)
         self.checkpoints.ended(trial, seen.loss)
-        parents = [self.progress.asked[t].parent for t in self._running.values()]
-        self.checkpoints.tidy([*self._running.values(), *parents], self.search.continuable)
+        unfinished = [*self._running.values(), *self._interrupted]
+        parents = [self.progress.asked[t].parent for t in unfinished]
+        self.checkpoints.tidy([*unfinished, *parents], self.search.continuable)
         self._give_up_if_hopeless(outcome)
 
     def _give_up_if_hopeless(self, outcome: Outcome) -> None:

@@ -158,7 +158,7 @@ def _search(
             spent = (
                 f"{how.budget.hours:g} hours" if stop.overtime else f"{how.budget.epochs} epochs"
             )
-            console.print(f"the {spent} are spent; the same command goes on")
+            console.print(f"the {spent} are spent; the same command goes on with what is left")
     if size := checkpoints.size:
         console.print(f"checkpoints: {size / 1e6:.1f} MB in {checkpoints.folder}", soft_wrap=True)
     return stop.signalled and not done

@@ -188,7 +188,9 @@ BAD_FILES = {
         ("--searcher", "kerastunerhyperband"),
         r"cannot try start values first; drop Study\(start=...\), or use Hyperband",
     ),
-    "no hours": ([], ("--hours", "-1"), r"'--hours': -1(\.0)? is not in the range x>0"),
+    "no hours": ([], ("--hours", "-1"), r"'--hours': -1(\.0)? is not in the range 0<x<=100000"),
+    "endless hours": ([], ("--hours", "inf"), r"'--hours': inf is not in the range"),
+    "strange hours": ([], ("--hours", "nan"), r"'--hours': nan is no number"),
     "nothing grows": (
         [],
         ("--searcher", "grow_then_regularize"),
@@ -281,7 +283,7 @@ def test_unknown_backends_are_refused(hpsearch, write):
         (("--per-device", 0), r"'--per-device': 0 is not in the range x>=1"),
         (("--per-device", "many"), r"'--per-device': 'many' is not a valid integer"),
         (("--checkpoint-every", "5h"), r"'5h' is neither epochs, as 10, nor minutes, as 5m"),
-        (("--timeout", 0), r"'--timeout': 0(\.0)? is not in the range x>0"),
+        (("--timeout", 0), r"'--timeout': 0(\.0)? is not in the range 0<x<=1000000"),
         (("--keep", -1), r"'--keep': -1 is not in the range x>=0"),
     ],
 )

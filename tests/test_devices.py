@@ -55,6 +55,9 @@ def test_names_of_devices(gpus, monkeypatch):
 def test_a_gpu_that_somebody_else_fills_is_left_out_of_auto(gpus):
     gpus(80, 80, free=[1, 79])
     assert [d.id for d in find("auto")] == ["1"]
+    gpus(80, free=[1])
+    (cpu,) = find("auto")
+    assert dict(slots([cpu], 1)[0].environment)["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,13 @@ def test_cores_are_split_and_shared_where_there_are_too_few(monkeypatch):
     assert {len(d.cores) for d in find("cpu:20")} == {1}
     two = slots(find("cpu:2"), 2)
     assert [slot.cores for slot in two] == [(0, 1), (4, 5), (2, 3), (6, 7)]
+
+
+def test_workers_cut_their_work_alike_however_many_they_are():
+    """Else sums end in other last bits, and one seed gives several results."""
+    for name in ("NPROC", "TF_NUM_INTRAOP_THREADS"):
+        told = {dict(s.environment)[name] for n in (1, 2, 5) for s in slots(find(f"cpu:{n}"), 2)}
+        assert told == {str(len(os.sched_getaffinity(0)))}
 
 
 @pytest.mark.slow

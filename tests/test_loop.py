@@ -1,5 +1,6 @@
 """The loop and replay, with work that trains nothing."""
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Spa
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StudyError
 from hpsearch.executors import Inline
+from hpsearch.interrupt import Interrupted
 from hpsearch.loop import Loop
 from hpsearch.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
@@ -246,3 +248,37 @@ def test_a_study_whose_first_trials_all_fail_the_same_way_stops(causes):
             assert len(store.journal(1).failures()) == 20
     else:
         go(Random(trials=50, epochs=2), work=prepare)
+
+
+class Crowd:
+    """An executor of two places that ends jobs as it is told, one after the other."""
+
+    capacity = 2
+
+    def __init__(self, ends):
+        self.ends, self.futures = ends, []
+
+    def submit(self, job):
+        job.save.mkdir(parents=True)
+        (job.save / "fold-0.npz").touch()
+        self.futures.append((job, Future()))
+        return self.futures[-1][1]
+
+    def interrupt(self):
+        for (job, future), ends in zip(self.futures, self.ends, strict=True):
+            future.set_result(fakes.outcome(job)) if ends else future.set_exception(Interrupted())
+
+
+@pytest.mark.parametrize("ends", [(False, True), (True, False)])
+def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
+    """Though another trial ends meanwhile, and the search has nothing more to ask."""
+    with Store(Path("store.db"), create=True) as store:
+        journal = store.begin(record())
+        search = Random(trials=2, epochs=2).start(SPACE, seed=0)
+        crowd, progress = Crowd(ends), replay(search, journal.events(), METRIC)
+        checkpoints = Checkpoints(Path("checkpoints"), keep=0)
+        stop = iter([False] * 8 + [True] * 100)
+        loop = Loop(search, journal, progress, crowd, METRIC, Silent(), checkpoints,
+                    stopped=lambda: next(stop))  # fmt: skip
+        assert loop.run() is False
+        assert [p.name for p in Path("checkpoints").iterdir()] == [str(ends.index(False))]

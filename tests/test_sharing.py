@@ -75,3 +75,14 @@ def test_the_folder_goes_with_the_run_and_with_a_killed_one_at_the_next(monkeypa
     assert not Path(folder).exists()
     assert living.exists()
     assert other.exists()
+
+
+def test_without_room_each_loads_its_own_and_nothing_is_left(tmp_path, monkeypatch):
+    def full(path, *_, **__):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    for _ in range(2):
+        assert (sharing.load(task(Data(LARGE, Y)), tmp_path).x == LARGE).all()
+    assert [path.name for path in tmp_path.iterdir()] == ["refused"]

@@ -57,6 +57,8 @@ def find(wanted: str = "auto") -> list[Device]:
     visible = _visible(_gpus())
     if text == "auto":
         free = [_device(gpu) for gpu in visible if not _taken(gpu)]
+        if visible and not free:
+            return _cpus("1", wanted)
         return free or [Device("host", cores=tuple(sorted(_own_cores())))]
     found: list[Device] = []
     for name in (part.strip() for part in wanted.split(",")):
@@ -108,7 +110,10 @@ def _environment(
 ) -> tuple[tuple[str, str], ...]:
     """What must be in a process before a framework is imported."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    found = {name: str(threads) for name in (*names, "TF_NUM_INTRAOP_THREADS")}
+    found = {name: str(threads) for name in names}
+    # XLA and TensorFlow cut their work by the threads they think they have, and sums cut
+    # otherwise end in other last bits: a result must not depend on how many workers there are.
+    found |= {name: str(len(_own_cores())) for name in ("NPROC", "TF_NUM_INTRAOP_THREADS")}
     if device.kind == "cpu":
         found |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     elif device.kind == "gpu":

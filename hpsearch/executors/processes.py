@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from hpsearch.errors import HpsearchError, StudyError
 from hpsearch.executors.base import Prepare
@@ -160,6 +161,7 @@ class Processes:
                 raise
             except Exception as error:  # whatever it is, the search must go on
                 failure = Failure("lost", f"no worker could do it: {error}")
+                worker.kill()  # it may yet answer what nobody waits for any more
             else:
                 if outcome.failure is None or outcome.failure.kind != "memory" or alone:
                     return outcome
@@ -259,7 +261,11 @@ def _fitting(device: Device, peak: int, devices: int) -> int:
 
 
 def _machine_memory() -> int:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        return 2**63  # unknown: no limit
+    """Bytes of this machine, or of the container; without end where nothing tells."""
+    limits = [2**63]
+    with suppress(ValueError, OSError, AttributeError):
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        with suppress(ValueError, OSError):
+            limits.append(int(Path("/sys/fs/cgroup", file).read_text()))
+    return min(limits)

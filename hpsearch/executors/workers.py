@@ -99,19 +99,24 @@ class Worker:
 
     def kill(self) -> None:
         """End it, and what it started, at once."""
-        if self._process is None:
+        if self._process is None or self._process.exitcode is not None:
             return
-        if hasattr(os, "killpg") and self.pid is not None:
-            with suppress(ProcessLookupError, PermissionError):  # ended, or no group of its own yet
-                os.killpg(self.pid, signal.SIGKILL)
+        self._kill_group()
         self._process.kill()
         self._process.join()
 
+    def _kill_group(self) -> None:
+        """End what it started, while its number is still its own: before it is waited for."""
+        if hasattr(os, "killpg") and self.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):  # it has no group of its own yet
+                os.killpg(self.pid, signal.SIGKILL)
+
     def memory(self) -> int:
-        """The bytes that it holds now; 0 where the system does not tell."""
+        """The bytes that it alone holds now; 0 where the system does not tell."""
         try:
             with open(f"/proc/{self.pid}/statm") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+                _, resident, shared, *_ = map(int, file.read().split())
+            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
         except (OSError, IndexError, ValueError):
             return 0
 
@@ -124,12 +129,14 @@ class Worker:
                 raise TimedOut
             return self._pipe.recv()
         except (EOFError, OSError):
+            self._kill_group()
             self._process.join()
             raise WorkerDied(self._process.exitcode or 0) from None
 
 
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     _end_with_parent()
+    os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if _INTERRUPT is not None:
         signal.signal(_INTERRUPT, interrupt.request)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from hpsearch import interrupt
 from hpsearch.errors import BuildError, CheckpointError, first_line
 from hpsearch.space import Params
 from hpsearch.task import Data, Task, named
@@ -43,6 +44,8 @@ class FitTrainer:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
         try:
             for index, fit in enumerate(fits):
+                if index > 0 and fit.checkpoint_out is not None and interrupt.requested():
+                    raise interrupt.Interrupted("stopped between two folds")
                 yield index, self._train(fit, data)
         finally:
             _forget_programs()
@@ -63,7 +66,7 @@ class FitTrainer:
         model = _build(fit.build, self._spec(rows, data), fit.params, fit.seed)
         recorder = Recorder(self.task.objective, fit.patience, rows)
         self._restore(fit, model, recorder)
-        if not recorder.stopped and recorder.epochs < fit.epochs:
+        if wanting := not recorder.stopped and recorder.epochs < fit.epochs:
             batches = Batches(rows.x, rows.y, batch_size(fit.params), fit.seed)
             model.fit(
                 batches,
@@ -75,8 +78,9 @@ class FitTrainer:
                 callbacks=[Shuffle(batches), recorder, Checkpoints(fit, recorder)],
                 verbose=0,
             )
-            if fit.checkpoint_out is not None and recorder.failure is None:
-                checkpoint.save(fit.checkpoint_out, model, recorder.curves)
+        out = fit.checkpoint_out
+        if out is not None and recorder.failure is None and (wanting or not out.exists()):
+            checkpoint.save(out, model, recorder.curves)
         return Curve(
             **{name: tuple(values) for name, values in recorder.curves.items()},
             rows=len(rows.y_validation),

@@ -24,20 +24,24 @@ def load(task: Task, folder: Path | None) -> Data:
     """The task's data, from the folder if it was shared there, else into it if it is large."""
     if folder is None:
         return task.load()
-    index = folder / "index.json"
-    if not index.exists():
-        data = task.load()
-        parts = _parts(data)
-        if sum(array.nbytes for array in parts.values()) < _LARGE:
-            return data
-        try:
-            for number, array in enumerate(parts.values()):
-                np.save(folder / f"{number}.npy", np.ascontiguousarray(array), allow_pickle=False)
-        except OSError:  # no room for it: each loads its own
-            return data
+    index, refused = folder / "index.json", folder / "refused"
+    if index.exists():
+        return _mapped(folder, json.loads(index.read_text()))
+    data = task.load()
+    parts = _parts(data)
+    if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
+        return data
+    try:
+        for number, array in enumerate(parts.values()):
+            np.save(folder / f"{number}.npy", np.ascontiguousarray(array), allow_pickle=False)
         (folder / "writing").write_text(json.dumps(list(parts)))
         os.replace(folder / "writing", index)
-    return _mapped(folder, json.loads(index.read_text()))
+    except OSError:  # no room for it: each loads its own, and nobody tries again
+        for path in folder.iterdir():
+            path.unlink()
+        refused.touch()
+        return data
+    return _mapped(folder, list(parts))
 
 
 @contextmanager

@@ -69,6 +69,16 @@ class TrainerContract:
         sluggish = fit(params={"optimizer": "sgd", "learning_rate": 1e-9}, patience=2, epochs=6)
         curve = self._check_continuing(make, tmp_path, sluggish)
         assert len(curve.validation) == 3
+        assert (tmp_path / "continued.npz").exists()  # for whoever continues it in turn
+
+    def test_a_stop_is_heeded_between_folds(
+        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folds = [fit(epochs=1, seed=n, checkpoint_out=tmp_path / f"{n}.npz") for n in range(3)]
+        monkeypatch.setattr(interrupt, "requested", lambda: True)
+        with pytest.raises(interrupt.Interrupted):
+            list(make(TASK).train(folds, DATA))
+        assert [path.name for path in tmp_path.iterdir()] == ["0.npz"]
 
     def test_an_interrupted_fit_goes_on_where_it_stopped(
         self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

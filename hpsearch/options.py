@@ -34,14 +34,15 @@ def describe(options: Any, *, without: Collection[str] = ()) -> str:
 def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
     """Options from `name:key=value,...`; values are Python literals, anything else is a string.
 
-    Where `current` is of the class named, what is not set stays as it is there.
+    Keys may be left out as in a call: `kfold:4` is KFold(4). Where `current` is of the class
+    named, what is not set stays as it is there.
 
     >>> @dataclasses.dataclass
     ... class KFold:
     ...     folds: int
     ...     repeats: int = 1
-    >>> parse("kfold:folds=5", "evaluator", [KFold]).folds
-    5
+    >>> parse("kfold:folds=5", "evaluator", [KFold]).folds, parse("kfold:4", "", [KFold]).folds
+    (5, 4)
     """
     known = {cls.__name__.lower(): cls for cls in classes}
     name, _, rest = text.partition(":")
@@ -52,8 +53,10 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         )
     fields = [field.name for field in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
-    for item in filter(None, (part.strip() for part in rest.split(","))):
+    for place, item in enumerate(filter(None, (part.strip() for part in rest.split(",")))):
         key, equals, value = item.partition("=")
+        if not equals and place < len(fields) and list(values) == fields[:place]:
+            key, equals, value = fields[place], "=", item
         if key not in fields or not equals:
             raise HpsearchError(
                 f"{kind} {name} takes key=value with keys {', '.join(fields)}; got {item!r}"

@@ -107,6 +107,8 @@ def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     [
         (("--trials", 6, "--epochs", 5), 6, 30),
         (("--searcher", "random:trials=7,epochs=3"), 7, 21),
+        (("--searcher", "random:7,3"), 7, 21),
+        (("--searcher", "random:7,epochs=3"), 7, 21),
         (("--searcher", "grid:points=3"), 6, 120),
         (("--searcher", "grid:points=3", "--trials", 4, "--epochs", 1), 4, 4),
     ],
@@ -171,6 +173,8 @@ BAD_FILES = {
     "no epochs": ([], ("--epochs", "-1"), r"'--epochs': -1 is not in the range"),
     "unknown searcher": ([], ("--searcher", "randm"), r"unknown searcher 'randm' \(did you mean"),
     "unknown option": ([], ("--searcher", "random:trial=1"), r"got 'trial=1' \(did you mean"),
+    "key after value": ([], ("--searcher", "random:epochs=2,3"), r"takes key=value .* got '3'"),
+    "too many values": ([], ("--searcher", "random:2,3,4"), r"takes key=value .* got '4'"),
     "bad option": ([], ("--evaluator", "kfold:folds=1"), r"KFold needs folds >= 2, got folds=1"),
     "eta": ([], ("--searcher", "hyperband:eta=1"), r"eta >= 2, got eta=1; each rung keeps one"),
     "too few epochs": (

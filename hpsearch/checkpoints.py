@@ -15,7 +15,8 @@ class Checkpoints:
 
     folder: Path
     keep: int = 3
-    _losses: dict[int, float] = field(default_factory=dict)
+    _ended: set[int] = field(default_factory=set)
+    _best: list[tuple[float, int]] = field(default_factory=list)
 
     def of(self, trial: int) -> Path:
         return self.folder / str(trial)
@@ -27,15 +28,15 @@ class Checkpoints:
     def ended(self, trial: int, loss: float | None) -> None:
         """Note how a trial ended; lower is better, None: it failed."""
         if loss is not None:
-            self._losses[trial] = loss
+            self._ended.add(trial)
+            self._best = sorted([*self._best, (loss, trial)])[: self.keep]
 
     def tidy(self, running: Iterable[int | None], continuable: Callable[[int], bool]) -> None:
         """Delete what is of no more use. running: trials that run, and their parents."""
-        best = sorted(self._losses, key=lambda trial: (self._losses[trial], trial))[: self.keep]
-        needed = {*running, *best}
+        needed = {*running, *(trial for _, trial in self._best)}
         for path in self._folders():
             trial = int(path.name)
-            if trial not in needed and not (trial in self._losses and continuable(trial)):
+            if trial not in needed and not (trial in self._ended and continuable(trial)):
                 shutil.rmtree(path, ignore_errors=True)
 
     @property

@@ -1,11 +1,9 @@
 """The command line: one function a command."""
 
 import json
-import math
-import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from hpsearch import arguments
 from hpsearch import store as stores
 from hpsearch.budget import Budget
 from hpsearch.errors import HpsearchError, NoStoreError, StudyError
@@ -20,10 +19,6 @@ from hpsearch.load import Overrides, load
 from hpsearch.options import did_you_mean
 from hpsearch.store import Store
 from hpsearch.trial import Every
-
-Command = Callable[..., Any]
-
-_MOST = 2**63 - 1  # what the store can hold
 
 
 def main() -> NoReturn:
@@ -56,134 +51,16 @@ def app() -> None:
     """
 
 
-def _store_option(command: Command) -> Command:
-    return click.option(
-        "--store",
-        "store_path",
-        type=click.Path(dir_okay=False, path_type=Path),
-        default=lambda: Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db"),
-        help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
-    )(command)
-
-
-def _json_option(command: Command) -> Command:
-    return click.option(
-        "--json", "as_json", is_flag=True, help="One JSON document on stdout; the rest on stderr."
-    )(command)
-
-
-def _overrides(command: Command) -> Command:
-    """The options that `run` and `plan` share, collected into one `overrides`."""
-    count = click.IntRange(min=1)
-    for option in reversed(
-        (
-            click.option("--trials", type=count, help="How many trials at most."),
-            click.option("--epochs", type=count, help="How many epochs a trial gets at most."),
-            click.option("--seed", type=click.IntRange(0, _MOST), help="The study's seed."),
-            click.option("--searcher", help="NAME[:key=value,...], as random:trials=50,epochs=20"),
-            click.option("--evaluator", help="NAME[:key=value,...], as kfold:folds=4"),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-class _Amount(click.FloatRange):
-    """A number above 0, and not without end."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value is not None and math.isnan(float(super().convert(value, param, ctx))):
-            self.fail("nan is no number", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-def _budget(command: Command) -> Command:
-    """The options by which `run` and `plan` are told what may be spent."""
-    for option in reversed(
-        (
-            click.option("--hours", type=_Amount(0, 1e5, min_open=True), help="Stop then."),
-            click.option(
-                "--total-epochs",
-                type=click.IntRange(min=1),
-                help="Epochs this run may train, over all trials.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-class _PerDevice(click.ParamType[int | str]):
-    name = "integer|auto"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
-        if value == "auto":
-            return "auto"
-        return click.IntRange(min=1).convert(value, param, ctx)
-
-
-class _CheckpointEvery(click.ParamType[Every]):
-    name = "epochs|minutes"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Every:
-        if isinstance(value, Every):
-            return value
-        number, minutes = value.removesuffix("m"), value.endswith("m")
-        if not number.isdigit() or int(number) < 1:
-            self.fail(f"{value!r} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
-        if minutes:
-            return Every(seconds=60.0 * int(number))
-        return Every(epochs=int(number), seconds=None)
-
-
-def _workers(command: Command) -> Command:
-    """The options of `run` that say who trains."""
-    count = click.IntRange(min=1)
-    for option in reversed(
-        (
-            click.option("--devices", default="auto", help="auto, cpu, cpu:2 or 0,1: GPU numbers."),
-            click.option(
-                "--per-device",
-                type=_PerDevice(),
-                default=1,
-                help="Workers on each device; auto: as many as fit.",
-            ),
-            click.option("--inline", is_flag=True, help="Train in this process, for a debugger."),
-            click.option(
-                "--timeout",
-                type=_Amount(0, 1e6, min_open=True),
-                help="Seconds a trial may take; it fails then.",
-            ),
-            click.option(
-                "--recycle", type=count, default=200, help="Replace a worker after so many trials."
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 @app.command()
 @click.argument("study")
-@_overrides
-@_budget
-@_workers
-@click.option(
-    "--checkpoint-every",
-    type=_CheckpointEvery(),
-    default="5m",
-    help="Within a trial: after so many epochs, as 10, or minutes, as 5m.",
-)
-@click.option(
-    "--keep",
-    type=click.IntRange(min=0),
-    default=3,
-    help="How many of the best trials keep their checkpoints.",
-)
+@arguments.overrides
+@arguments.budget
+@arguments.workers
+@arguments.checkpoints
 @click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
 @click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
-@_store_option
-@_json_option
+@arguments.store
+@arguments.as_json
 def run(
     study: str,
     store_path: Path,
@@ -230,10 +107,10 @@ def run(
 
 @app.command()
 @click.argument("study")
-@_overrides
-@_budget
-@_store_option
-@_json_option
+@arguments.overrides
+@arguments.budget
+@arguments.store
+@arguments.as_json
 def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
 
@@ -256,8 +133,8 @@ def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
 @app.command()
 @click.argument("task", required=False)
 @click.option("--top", type=click.IntRange(min=1), default=20, help="Rows to show; JSON has all.")
-@_store_option
-@_json_option
+@arguments.store
+@arguments.as_json
 def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
     """Rank the trials of a task, over all studies and searchers; of every task if none is named.
 
@@ -277,9 +154,9 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
 
 
 @app.command()
-@click.argument("trial", type=click.IntRange(1, _MOST))
-@_store_option
-@_json_option
+@click.argument("trial", type=click.IntRange(1, arguments.MOST))
+@arguments.store
+@arguments.as_json
 def show(trial: int, store_path: Path, as_json: bool) -> None:
     """Show one trial: its point, its value, and its learning curves or its traceback."""
     from hpsearch.report import tables
@@ -292,8 +169,8 @@ def show(trial: int, store_path: Path, as_json: bool) -> None:
 
 
 @app.command()
-@_store_option
-@_json_option
+@arguments.store
+@arguments.as_json
 def studies(store_path: Path, as_json: bool) -> None:
     """List the searches in the store."""
     from hpsearch.report import tables

@@ -4,6 +4,7 @@ A worker that dies takes its job with it, not the search: another one is started
 repeated, because training again gives the same result.
 """
 
+import functools
 import os
 import queue
 import threading
@@ -260,6 +261,7 @@ def _fitting(device: Device, peak: int, devices: int) -> int:
     return max(1, min(most, int(0.9 * total) // each)) if total else 1
 
 
+@functools.cache  # asked after every job
 def _machine_memory() -> int:
     """Bytes of this machine, or of the container; without end where nothing tells."""
     limits = [2**63]

@@ -141,7 +141,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     if _INTERRUPT is not None:
         signal.signal(_INTERRUPT, interrupt.request)
     if hasattr(os, "sched_setaffinity"):
-        # What else decides how many threads XLA takes, which reads no variable for it?
+        # Every framework obeys it; NPROC only says into how many parts XLA cuts its work.
         os.sched_setaffinity(0, cores)
     try:
         facts, work = prepare()

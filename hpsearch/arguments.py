@@ -1,0 +1,118 @@
+"""What commands take: their shared options, and the values these have."""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch.trial import Every
+
+Command = Callable[..., Any]
+
+MOST = 2**63 - 1  # what the store can hold
+_COUNT = click.IntRange(min=1)
+
+
+class Amount(click.FloatRange):
+    """A number above 0, and not without end."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail("nan is no number", param, ctx)
+        return number
+
+
+class PerDevice(click.ParamType[int | str]):
+    name = "integer|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        return "auto" if value == "auto" else _COUNT.convert(value, param, ctx)
+
+
+class CheckpointEvery(click.ParamType[Every]):
+    name = "epochs|minutes"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Every:
+        if isinstance(value, Every):
+            return value
+        number, minutes = value.removesuffix("m"), value.endswith("m")
+        if not number.isdigit() or int(number) < 1:
+            self.fail(f"{value!r} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
+        if minutes:
+            return Every(seconds=60.0 * int(number))
+        return Every(epochs=int(number), seconds=None)
+
+
+def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator of several options, shown in their order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+store = click.option(
+    "--store",
+    "store_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=lambda: Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db"),
+    help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
+)
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout; the rest on stderr."
+)
+
+overrides = _together(
+    click.option("--trials", type=_COUNT, help="How many trials at most."),
+    click.option("--epochs", type=_COUNT, help="How many epochs a trial gets at most."),
+    click.option("--seed", type=click.IntRange(0, MOST), help="The study's seed."),
+    click.option("--searcher", help="NAME[:key=value,...], as random:trials=50,epochs=20"),
+    click.option("--evaluator", help="NAME[:key=value,...], as kfold:folds=4"),
+)
+
+budget = _together(
+    click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop then."),
+    click.option("--total-epochs", type=_COUNT, help="Epochs this run may train, over all trials."),
+)
+
+workers = _together(
+    click.option("--devices", default="auto", help="auto, cpu, cpu:2 or 0,1: GPU numbers."),
+    click.option(
+        "--per-device",
+        type=PerDevice(),
+        default=1,
+        help="Workers on each device; auto: as many as fit.",
+    ),
+    click.option("--inline", is_flag=True, help="Train in this process, for a debugger."),
+    click.option(
+        "--timeout",
+        type=Amount(0, 1e6, min_open=True),
+        help="Seconds a trial may take; it fails then.",
+    ),
+    click.option(
+        "--recycle", type=_COUNT, default=200, help="Replace a worker after so many trials."
+    ),
+)
+
+checkpoints = _together(
+    click.option(
+        "--checkpoint-every",
+        type=CheckpointEvery(),
+        default="5m",
+        help="Within a trial: after so many epochs, as 10, or minutes, as 5m.",
+    ),
+    click.option(
+        "--keep",
+        type=click.IntRange(min=0),
+        default=3,
+        help="How many of the best trials keep their checkpoints.",
+    ),
+)

@@ -14,7 +14,8 @@ from hpsearch.errors import DataError
 from hpsearch.options import identify
 from hpsearch.task import Metric
 from hpsearch.tasks import digits, mnist, source
-from hpsearch.training.base import Split, model_spec, prepare
+from hpsearch.training.base import Split
+from hpsearch.training.rows import model_spec, prepare
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((20, 3)), RNG.random(20)

@@ -274,9 +274,9 @@ def test_an_mlp_takes_dropout_on_its_first_layer_only_and_l2_everywhere():
 
 def built(build, params):
     from hpsearch.training.base import ModelSpec
-    from hpsearch.training.fit import _build
+    from hpsearch.training.building import build_model
 
-    return _build(build, ModelSpec((64,), 10, "softmax", "mse"), params, seed=0)
+    return build_model(build, ModelSpec((64,), 10, "softmax", "mse"), params, seed=0)
 
 
 def uncompiled(spec):

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hpsearch.errors import BuildError, DataError, first_line
+from hpsearch.errors import BuildError
 from hpsearch.options import did_you_mean
 from hpsearch.parameters import Choice, Float
 from hpsearch.space import Params, Space
-from hpsearch.task import Array, Data, Inputs, Task, named
+from hpsearch.task import Data
 from hpsearch.trial import Curve, Every
 
 # Hyperparameters of the fit itself: every space may have them, no `build` sees them.
@@ -54,6 +54,8 @@ class Fit:
     """One model to train on one split from epoch `start_epoch` until it has `epochs` in total.
 
     patience: epochs without a better validation metric after which it stops; None: never.
+    order: seeds the order of rows in each epoch; fits of one `order` and split share their
+    minibatches. None: seed does.
     checkpoint_in: the file to continue from, exactly when start_epoch > 0; where it is lost, the
     fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often; a
     fit that finds it continues from there.
@@ -66,6 +68,7 @@ class Fit:
     epochs: int
     start_epoch: int = 0
     patience: int | None = None
+    order: int | None = None
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
     every: Every = Every()
@@ -80,55 +83,6 @@ class Trainer(Protocol):
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
         """Refuse, by BuildError or DataError, what could not be trained at all."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """The prepared rows of one split."""
-
-    x: Inputs
-    y: Array
-    x_validation: Inputs
-    y_validation: Array
-
-
-def prepare(task: Task, data: Data, split: Split) -> Rows:
-    """Take a split's rows and preprocess them, fitted on its training rows alone.
-
-    Raises DataError where NaN or infinity is left afterwards.
-    """
-    x, x_validation = _take(data.x, split.train), _take(data.x, split.validation)
-    if task.preprocess is not None:
-        try:
-            x, x_validation = _preprocess(task.preprocess, x, x_validation, data.y[split.train])
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(
-                f"preprocess={task.preprocess!r} fails on the task's x: {first_line(error)}"
-            ) from error
-    # A column where the model has one output: Keras's losses and metrics else disagree on whether
-    # to compare row by row or every row with every other.
-    y = data.y.reshape(-1, 1) if data.y.ndim == 1 and task.output_units(data.y) == 1 else data.y
-    rows = Rows(x, _rows(y, split.train), x_validation, _rows(y, split.validation))
-    for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
-        for part, array in named(arrays).items():
-            _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
-    _check_finite("y", rows.y)
-    _check_finite("y", rows.y_validation)
-    return rows
-
-
-def model_spec(task: Task, rows: Rows, y: Array, metrics: list[Any]) -> ModelSpec:
-    """The spec of a task; y is the whole of the searched rows, so that no class is overlooked."""
-    shapes = {name: tuple(array.shape[1:]) for name, array in named(rows.x).items()}
-    return ModelSpec(
-        input_shape=shapes if isinstance(rows.x, dict) else shapes["x"],
-        outputs=task.output_units(y),
-        activation=task.activation,
-        loss=task.loss,
-        metrics=metrics,
-    )
 
 
 def check_space(build: Build, space: Space) -> None:
@@ -169,61 +123,3 @@ def unknown_name(name: str, known: Iterable[str]) -> str:
         f"build does not know the parameter {name!r}{did_you_mean(name, known)}; it takes "
         f"{', '.join(known) or 'none'}, and batch_size is for the fit"
     )
-
-
-def _take(x: Inputs, indices: Indices) -> Inputs:
-    if isinstance(x, np.ndarray):
-        return _rows(x, indices)
-    return {name: _rows(array, indices) for name, array in x.items()}
-
-
-def _rows(array: Array, indices: Indices) -> Array:
-    first, last = int(indices[0]), int(indices[-1])
-    if last - first == len(indices) - 1 and bool(np.all(np.diff(indices) == 1)):
-        return array[first : last + 1]  # a view: a large holdout needs no second copy
-    return array[indices]
-
-
-def _preprocess(
-    transformer: Any, x: Inputs, x_validation: Inputs, y: Array
-) -> tuple[Inputs, Inputs]:
-    from sklearn.base import clone
-
-    if isinstance(x, np.ndarray) and isinstance(x_validation, np.ndarray):
-        fitted = clone(transformer).fit(x, y)
-        return _dense(fitted.transform(x)), _dense(fitted.transform(x_validation))
-    parts, validation_parts = named(x), named(x_validation)
-    if not isinstance(transformer, dict) or not set(transformer) <= set(parts):
-        raise DataError(
-            f"preprocess for several inputs is a dict with keys of {', '.join(parts)}, "
-            f"got {transformer!r}"
-        )
-    pairs = {
-        name: _preprocess(transformer[name], array, validation_parts[name], y)
-        if name in transformer
-        else (array, validation_parts[name])
-        for name, array in parts.items()
-    }
-    first: Any = {name: pair[0] for name, pair in pairs.items()}
-    second: Any = {name: pair[1] for name, pair in pairs.items()}
-    return first, second
-
-
-def _dense(array: Any) -> Array:
-    from scipy.sparse import issparse
-
-    return np.asarray(array.toarray() if issparse(array) else array)
-
-
-def _check_finite(name: str, array: Array) -> None:
-    if array.dtype.kind not in "fc":
-        return
-    with np.errstate(invalid="ignore"):  # inf - inf is what is looked for here
-        if np.isfinite(np.sum(array)):  # one pass without a copy; look closer only if it fails
-            return
-    bad = ~np.isfinite(array.reshape(len(array), -1))
-    if bad.any():
-        raise DataError(
-            f"{name} holds NaN or infinity in {int(bad.any(axis=1).sum())} of {len(array)} rows; "
-            "drop those rows, or fill them: Task(..., preprocess=SimpleImputer())"
-        )

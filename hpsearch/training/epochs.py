@@ -1,7 +1,6 @@
-"""What happens at each epoch of a fit: its order of rows, its curves, when it ends."""
+"""What `model.fit` is told at each epoch: the order of rows; and what it tells: the curves."""
 
 import math
-import time
 from typing import Any
 
 import keras
@@ -9,24 +8,25 @@ import numpy as np
 
 from hpsearch import interrupt
 from hpsearch.seeds import derive
-from hpsearch.task import Inputs, Metric
+from hpsearch.task import Metric
 from hpsearch.training import checkpoint, metrics
-from hpsearch.training.base import Fit, Rows
-from hpsearch.trial import Failure
+from hpsearch.training.base import Fit, batch_size
+from hpsearch.training.building import seed_backend
+from hpsearch.training.history import History
+from hpsearch.training.rows import Rows, order
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches in an order that depends on (seed, epoch) alone, so that it can be continued."""
+    """The minibatches of a fit, in the order of its epoch."""
 
-    def __init__(self, x: Inputs, y: Any, size: int, seed: int) -> None:
+    def __init__(self, rows: Rows, fit: Fit) -> None:
         super().__init__()
-        self.x, self.y, self.size, self.seed = x, y, size, seed
-        self.order = np.arange(len(y))
+        self.x, self.y, self.fit = rows.x, rows.y, fit
+        self.size = batch_size(fit.params)
+        self.order = np.arange(len(rows.y))
 
     def shuffle(self, epoch: int) -> None:
-        self.order = np.random.default_rng(derive(self.seed, "order", epoch)).permutation(
-            len(self.y)
-        )
+        self.order = order(self.fit, epoch)
 
     def __len__(self) -> int:
         return math.ceil(len(self.y) / self.size)
@@ -47,56 +47,28 @@ class Shuffle(keras.callbacks.Callback):  # type: ignore[misc]
         self.batches.shuffle(epoch)
         if keras.backend.backend() == "torch":
             # There, dropout without a seed draws from a global generator no checkpoint holds.
-            seed_backend(derive(self.batches.seed, "dropout", epoch))
+            seed_backend(derive(self.batches.fit.seed, "dropout", epoch))
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Collects the curves; stops the fit when it diverges or its patience ends."""
 
-    def __init__(self, metric: Metric, patience: int | None, rows: Rows) -> None:
+    def __init__(self, history: History, metric: Metric, rows: Rows) -> None:
         super().__init__()
-        self.metric, self.patience, self.rows = metric, patience, rows
-        self.failure: Failure | None = None
-        self.curves: dict[str, list[float]] = {
-            name: [] for name in ("train", "validation", "train_loss", "validation_loss")
-        }
-
-    @property
-    def epochs(self) -> int:
-        return len(self.curves["validation"])
-
-    @property
-    def stopped(self) -> bool:
-        """Derived from the curve alone, so that a continued fit stops where it would have."""
-        values = self.curves["validation"]
-        if self.patience is None or not values:
-            return False
-        return len(values) - 1 - self.metric.best(values) >= self.patience
+        self.history, self.metric, self.rows = history, metric, rows
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        train, validation = self._values(logs := logs or {})
-        now = {
-            "train": train,
-            "validation": validation,
-            "train_loss": float(logs["loss"]),
-            "validation_loss": float(logs["val_loss"]),
-        }
-        bad = [name for name, value in now.items() if not math.isfinite(value)]
-        if bad:
-            self.failure = Failure("nan", f"{bad[0]} became {now[bad[0]]} in epoch {epoch + 1}")
-            self.model.stop_training = True
-            return
-        for name, value in now.items():
-            self.curves[name].append(value)
-        if self.stopped:
-            self.model.stop_training = True
+        logs = logs or {}
+        losses = float(logs["loss"]), float(logs["val_loss"])
+        self.history.add([*self._values(logs), *losses])
+        self.model.stop_training = self.history.ended
 
     def _values(self, logs: dict[str, Any]) -> tuple[float, float]:
         if self.metric.name == "roc_auc":
             rows = self.rows
             return (
-                metrics.roc_auc(self.model, rows.x, rows.y),
-                metrics.roc_auc(self.model, rows.x_validation, rows.y_validation),
+                metrics.roc_auc(_predicted(self.model, rows.x), rows.y),
+                metrics.roc_auc(_predicted(self.model, rows.x_validation), rows.y_validation),
             )
         return metrics.read(logs, self.metric.name), metrics.read(logs, self.metric.name, "val_")
 
@@ -104,36 +76,21 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
     """Leaves a checkpoint now and then, and stops where that was requested."""
 
-    def __init__(self, fit: Fit, recorder: Recorder) -> None:
+    def __init__(self, history: History) -> None:
         super().__init__()
-        self.fit, self.recorder = fit, recorder
-        self.saved = time.monotonic()
-        self.saved_epoch = recorder.epochs
+        self.history = history
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.model.stop_training or epoch + 1 == self.fit.epochs:
-            return  # it ends anyway, and saves what it has
+        history, out = self.history, self.history.fit.checkpoint_out
+        if history.ended:
+            return  # it saves what it has
         stop = interrupt.requested()
-        if self.fit.checkpoint_out is not None and (stop or self._due(epoch + 1)):
-            checkpoint.save(self.fit.checkpoint_out, self.model, self.recorder.curves)
-            self.saved, self.saved_epoch = time.monotonic(), epoch + 1
+        if out is not None and (stop or history.due):
+            checkpoint.save(out, checkpoint.values(self.model), history.curves)
+            history.saved()
         if stop:
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
 
-    def _due(self, epochs: int) -> bool:
-        every = self.fit.every
-        if every.epochs is not None and epochs - self.saved_epoch >= every.epochs:
-            return True
-        return every.seconds is not None and time.monotonic() - self.saved >= every.seconds
 
-
-def seed_backend(seed: int) -> None:
-    """Seed the backend's global generator, where it has one."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        tensorflow.random.set_seed(seed)
-    elif keras.backend.backend() == "torch":
-        import torch
-
-        torch.manual_seed(seed)
+def _predicted(model: Any, x: Any) -> Any:
+    return model.predict(x, batch_size=1024, verbose=0)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from hpsearch.errors import BuildError, HpsearchError
-from hpsearch.task import Array, Inputs, Task
+from hpsearch.task import Array, Task
 
 
 def to_compile(task: Task) -> list[Any]:
@@ -29,16 +29,15 @@ def to_compile(task: Task) -> list[Any]:
     return [task.metric]
 
 
-def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> float:
+def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
     """The metric among an epoch's logs; BuildError where the model was compiled without it."""
-    if name == "loss" and f"{prefix}task_loss" in logs:
-        return float(logs[f"{prefix}task_loss"])
-    if prefix + name not in logs:
+    key = f"{prefix}task_loss" if name == "loss" and f"{prefix}task_loss" in logs else prefix + name
+    if key not in logs:
         raise BuildError(
             f"the model reports {', '.join(logs)} but not the task's metric {name!r}; compile it "
             "with metrics=spec.metrics"
         )
-    return float(logs[prefix + name])
+    return logs[key]
 
 
 def check(logs: Mapping[str, Any], name: str, model: Any) -> None:
@@ -53,15 +52,15 @@ def check(logs: Mapping[str, Any], name: str, model: Any) -> None:
         )
 
 
-def roc_auc(model: Any, x: Inputs, y: Array) -> float:
-    """The area under the ROC curve, exact, over all rows; NaN where y has one class only.
+def roc_auc(predicted: Any, y: Array) -> float:
+    """The area under the ROC curve of predictions, exact, over all rows; NaN where y has one class only.
 
     Keras's AUC sorts predictions into bins, and misranks models whose predictions crowd at 0 or 1.
     More than two classes: the mean of each against the rest.
     """
     from sklearn.metrics import roc_auc_score
 
-    predicted = np.asarray(model.predict(x, batch_size=1024, verbose=0))
+    predicted = np.asarray(predicted)
     targets = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
     if predicted.ndim == 2 and predicted.shape[1] == 1:
         predicted = predicted.reshape(-1)

@@ -1,0 +1,165 @@
+"""Training many fits side by side as one compiled program, on JAX."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from hpsearch.errors import BuildError
+from hpsearch.space import Params
+from hpsearch.task import Data, Task
+from hpsearch.training import metrics, table
+from hpsearch.training.base import Build, Fit, ModelSpec, Split
+from hpsearch.training.fit import FitTrainer
+from hpsearch.training.member import Member, next_size
+from hpsearch.training.numbers import obstacle, row_mixer, structure
+from hpsearch.training.program import Program, Shape, whole_table
+from hpsearch.training.rows import model_spec, prepare, validation_batch
+from hpsearch.training.table import Table
+from hpsearch.training.together import Gang
+from hpsearch.trial import Curve
+
+log = logging.getLogger(__name__)
+
+_ORDER_NUMBERS = 2**22  # row numbers sent with a call, at most
+_MOST_EPOCHS = 64  # of a call
+_MOST_PROGRAMS = 64
+
+
+@dataclass(eq=False)
+class GangTrainer:
+    """Fits of one structure, loss, optimizer and batch size train side by side.
+
+    What cannot train so is trained by `fit`, and the log says why; strict: it is refused instead.
+    most: members of a gang. chunk: epochs between two looks at what it does; None: what takes
+    about half a second.
+    """
+
+    task: Task
+    strict: bool = False
+    most: int = 256
+    chunk: int | None = None
+    _specs: dict[Split, ModelSpec] = field(default_factory=dict)
+    _tables: dict[Any, Table] = field(default_factory=dict)
+    _programs: dict[Any, Program] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
+        """Yield (index, curve) as fits end; whatever `build` raises passes through."""
+        groups: dict[Any, list[Member]] = {}
+        alone: list[int] = []
+        for index, fit in enumerate(fits):
+            spec = self._spec(fit.split, data)
+            member = Member.build(index, fit, spec, self.task.objective)
+            if why := obstacle(member.model) or _unfillable(member):
+                self._refuse(why)
+                alone.append(index)
+            elif member.history.ended:  # by its parent's patience
+                if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
+                    member.save(member.state())
+                yield index, member.curve()
+            else:
+                kind = structure(member.model, member.numbers, fit.params)
+                groups.setdefault((kind, member.batch), []).append(member)
+        for (kind, _), members in groups.items():
+            for start in range(0, len(members), self.most):
+                gang = self._gang(kind, members[start : start + self.most], data)
+                for member in gang.train():
+                    yield member.index, member.curve()
+        if alone:
+            for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
+                yield alone[place], curve
+
+    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
+        """As `FitTrainer.probe`; refuses, if strict, also what cannot be trained side by side."""
+        points = list(points)
+        FitTrainer(self.task).probe(build, points, split, data)
+        fit = Fit(build, points[0], split, seed=0, epochs=1)
+        member = Member.build(0, fit, self._spec(split, data), self.task.objective)
+        if why := obstacle(member.model) or _unfillable(member):
+            self._refuse(why)
+
+    def _refuse(self, why: str) -> None:
+        if self.strict:
+            raise BuildError(
+                f"this model cannot be trained side by side with others: {why}; use --engine fit, "
+                "or auto"
+            )
+        if why not in self._told:
+            self._told.add(why)
+            log.warning("trained by fit, one after the other: %s", why)
+
+    def _spec(self, split: Split, data: Data) -> ModelSpec:
+        if split not in self._specs:
+            rows = prepare(self.task, data, split)
+            self._specs[split] = model_spec(self.task, rows, data.y, [])
+        return replace(self._specs[split], metrics=metrics.to_compile(self.task))
+
+    def _gang(self, kind: str, members: Sequence[Member], data: Data) -> Gang:
+        splits = tuple(dict.fromkeys(member.fit.split for member in members))
+        rows = self._table(splits, next_size(len(members)), data)
+        return Gang(
+            self.task, rows, members, lambda some: self._program(kind, some, rows), self.chunk
+        )
+
+    def _table(self, splits: tuple[Split, ...], members: int, data: Data) -> Table:
+        where = whole_table(members)
+        key = splits if self.task.preprocess is not None else None, where
+        if key not in self._tables:
+            self._tables.clear()
+            self._tables[key] = table.make(self.task, data, splits, where)
+        return self._tables[key]
+
+    def _program(self, kind: str, members: Sequence[Member], rows: Table) -> Program:
+        shape = self._shape(members, rows)
+        key = kind, shape
+        program = self._programs.pop(key, None)
+        if program is None:
+            model = members[0].model
+            program = Program(model, members[0].numbers, self.task, shape, rows)
+            while len(self._programs) >= _MOST_PROGRAMS:
+                del self._programs[next(iter(self._programs))]
+        self._programs[key] = program  # the last one used is the last to go
+        return program
+
+    def _shape(self, members: Sequence[Member], rows: Table) -> Shape:
+        size = next_size(len(members))
+        batch = max(member.batch for member in members)
+        steps = max(member.steps for member in members)
+        held_out = [len(member.fit.split.validation) for member in members]
+        validation = max(validation_batch(n) for n in held_out)
+        validation_steps = max(-(-n // validation) for n in held_out)
+        one_split = len({member.fit.split for member in members}) == 1
+        orders = {(member.fit.order, member.history.epochs) for member in members}
+        one_order = len(members) == 1 or (
+            one_split and len(orders) == 1 and members[0].fit.order is not None
+        )
+        predicts = 0
+        if self.task.metric == "roc_auc":
+            predicts = max(-(-member.rows // validation) for member in members)
+        numbers = steps * batch * (1 if one_order else size)
+        return Shape(
+            members=size,
+            batch=batch,
+            steps=steps,
+            chunk=1 if predicts else max(1, min(_MOST_EPOCHS, _ORDER_NUMBERS // numbers)),
+            validation_batch=validation,
+            validation_steps=predicts + validation_steps,
+            filled=any(member.rows != steps * batch for member in members),
+            uneven=any(member.steps < steps for member in members),
+            validation_filled=any(n != validation_steps * validation for n in held_out),
+            one_order=one_order,
+            one_validation=one_split,
+            table=rows.shape,
+            predicts=predicts,
+        )
+
+
+def _unfillable(member: Member) -> str | None:
+    """Why batches may not be filled up with rows of no weight, if some must be."""
+    held_out = len(member.fit.split.validation)
+    filled = member.rows % member.batch or held_out % validation_batch(held_out)
+    return row_mixer(member.model) if filled else None

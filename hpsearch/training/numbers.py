@@ -1,0 +1,288 @@
+"""What of a model is structure, and what are mere numbers that one program takes as data.
+
+Two models of one structure train by one compiled program, each with its own numbers.
+"""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras.src.utils import module_utils
+
+from hpsearch.seeds import canonical
+from hpsearch.space import Params
+
+_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+_SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
+_MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
+_MIXING = (keras.layers.Lambda,)
+_STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
+
+
+class Number:
+    """A traced number that Keras takes for a nonzero one.
+
+    Keras asks of a dropout rate or a momentum whether it is zero, which nobody knows of data; at
+    zero, what it does then has no effect.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __jax_array__(self) -> Any:
+        return self.value
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __gt__(self, other: Any) -> bool:
+        return True
+
+    def __add__(self, other: Any) -> Any:
+        return self.value + other
+
+    def __sub__(self, other: Any) -> Any:
+        return self.value - other
+
+    def __rsub__(self, other: Any) -> Any:
+        return other - self.value
+
+    def __mul__(self, other: Any) -> Any:
+        return self.value * other
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.value / other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a number is kept in a model."""
+
+    name: str
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+
+
+class Numbers:
+    """The numbers of one model that its program takes as data, in the order of its structure.
+
+    The learning rate is not among them: it is a variable of the optimizer.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._places = list(_places(model))
+        self.values = [float(place.get()) for place in self._places]
+
+    @contextlib.contextmanager
+    def replaced(self, by: Sequence[Any]) -> Iterator[None]:
+        """The model has traced values for the time being."""
+        before = [place.get() for place in self._places]
+        for place, value in zip(self._places, by, strict=True):
+            place.set(Number(value))
+        try:
+            yield
+        finally:
+            for place, value in zip(self._places, before, strict=True):
+                place.set(value)
+
+    @contextlib.contextmanager
+    def blank(self) -> Iterator[None]:
+        """The model has none of them for the time being, so that only its structure tells."""
+        before = [place.get() for place in self._places]
+        for place in self._places:
+            place.set(1.0)
+        try:
+            yield
+        finally:
+            for place, value in zip(self._places, before, strict=True):
+                place.set(value)
+
+    @property
+    def names(self) -> list[str]:
+        return [place.name for place in self._places]
+
+
+def structure(model: Any, numbers: Numbers, params: Params) -> str:
+    """Equal for two models exactly where one program serves both.
+
+    params: tell apart models that do not describe themselves, as subclasses of `keras.Model`.
+    """
+    with numbers.blank(), _without_tensorflow():
+        optimizer = model.optimizer.get_config()
+        if not isinstance(optimizer.get("learning_rate"), dict):  # a schedule
+            optimizer.pop("learning_rate", None)
+        itself = [type(model).__qualname__, canonical(params)]
+        described = {
+            "model": _anonymous(model.get_config()) if _describes_itself(model) else itself,
+            "trainable": [v.trainable for v in model.variables],
+            "shapes": [[str(v.dtype), *v.shape] for v in model.variables],
+            "optimizer": [type(model.optimizer).__name__, _anonymous(optimizer)],
+            "loss": _described_losses(model),
+            "numbers": numbers.names,
+        }
+    return json.dumps(described, sort_keys=True, default=_unique)
+
+
+def obstacle(model: Any) -> str | None:
+    """Why no gang can train this model, if none can."""
+    kind = type(model)
+    for step in _STEPS:
+        if getattr(kind, step) is not getattr(keras.Model, step):
+            return f"{kind.__name__} has a {step} of its own"
+    if model.run_eagerly or not model.jit_compile:
+        return "it was compiled with run_eagerly=True or jit_compile=False"
+    if isinstance(model.loss, dict | list | tuple) or len(model.outputs or [1]) > 1:
+        return "it has several outputs"
+    if model._compile_loss._user_loss_weights is not None:
+        return "its loss is weighted (loss_weights)"
+    if model.optimizer.use_ema:
+        return "its optimizer averages the weights (use_ema=True)"
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        return "its optimizer scales the loss"
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False) is True:
+            return f"layer {layer.name} keeps its state from batch to batch (stateful=True)"
+    if _reduction(model.loss) is None:
+        return "its loss is not reduced to a mean or a sum"
+    return None
+
+
+def row_mixer(model: Any) -> str | None:
+    """A layer through which rows of a batch may act on each other, if there is one.
+
+    Rows that fill up a batch would then act on the real ones. BatchNormalization is none: it can
+    be told which rows are real.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if not type(layer).__module__.startswith("keras.src.") or isinstance(layer, _MIXING):
+            return f"{type(layer).__name__} (layer {layer.name}) is not one of Keras's own layers"
+        if getattr(layer, "activity_regularizer", None) is not None:
+            return f"layer {layer.name} has an activity_regularizer"
+        if isinstance(layer, keras.layers.BatchNormalization) and not _channels_last(layer):
+            return f"layer {layer.name} normalizes over another axis than the last"
+    return None
+
+
+def loss_is_mean(model: Any) -> bool:
+    """Whether the loss of a batch is the mean over its rows; else it is their sum."""
+    return _reduction(model.loss) != "sum"
+
+
+@contextlib.contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Describing a model, Keras looks for TensorFlow's types, and takes seconds to import it."""
+    lazy = module_utils.tensorflow
+    wanted = lazy._available is None and "tensorflow" not in sys.modules
+    if wanted:
+        lazy._available = False
+    try:
+        yield
+    finally:
+        if wanted:
+            lazy._available = None
+
+
+def _describes_itself(model: Any) -> bool:
+    return isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
+
+
+def _places(model: Any) -> Iterator[_Place]:
+    seen: set[tuple[int, str]] = set()
+
+    def of(owner: Any, name: str) -> Iterator[_Place]:
+        value = getattr(owner, name, None)
+        if (
+            value is None
+            or isinstance(value, bool)
+            or not float(value)
+            or (id(owner), name) in seen
+        ):
+            return
+        seen.add((id(owner), name))
+        yield _Place(name, lambda: getattr(owner, name), lambda new: setattr(owner, name, new))
+
+    for layer in model._flatten_layers(include_self=False):
+        if isinstance(layer, keras.layers.Dropout):
+            yield from of(layer, "rate")
+    for variable in model.trainable_variables:
+        if type(variable.regularizer) in _PENALTIES:
+            yield from of(variable.regularizer, "l1")
+            yield from of(variable.regularizer, "l2")
+    yield from of(model.optimizer, "weight_decay")
+    if isinstance(model.optimizer, _MOMENTUM):
+        yield from of(model.optimizer, "momentum")
+    if type(model.loss) in _SMOOTHED and model.loss._fn_kwargs.get("label_smoothing"):
+        options = model.loss._fn_kwargs
+        yield _Place(
+            "label_smoothing",
+            lambda: options["label_smoothing"],
+            lambda new: options.__setitem__("label_smoothing", new),
+        )
+
+
+def _anonymous(config: Any) -> Any:
+    """A description without what tells no structure: names, seeds, and how weights begin."""
+    names: dict[str, str] = {}
+    _collect(config, names)
+    return _renamed(config, names)
+
+
+def _collect(config: Any, names: dict[str, str]) -> None:
+    if isinstance(config, dict):
+        name = config.get("name")
+        if isinstance(name, str):
+            names.setdefault(name, f"#{len(names)}")
+        for value in config.values():
+            _collect(value, names)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            _collect(value, names)
+
+
+def _renamed(config: Any, names: dict[str, str]) -> Any:
+    if isinstance(config, dict):
+        return {
+            key: _renamed(value, names)
+            for key, value in config.items()
+            if key != "seed" and not key.endswith("_initializer") and key != "registered_name"
+        }
+    if isinstance(config, list | tuple):
+        return [_renamed(value, names) for value in config]
+    return names.get(config, config) if isinstance(config, str) else config
+
+
+def _described_losses(model: Any) -> Any:
+    if isinstance(model.loss, str):
+        return model.loss
+    if isinstance(model.loss, keras.losses.Loss):
+        described = dict(model.loss.get_config())
+        if hasattr(model.loss, "_fn_kwargs"):
+            described |= model.loss._fn_kwargs
+        return [type(model.loss).__qualname__, _anonymous(described)]
+    return _unique(model.loss)
+
+
+def _reduction(loss: Any) -> str | None:
+    reduction = getattr(loss, "reduction", "sum_over_batch_size")
+    return None if reduction in (None, "none") else str(reduction)
+
+
+def _channels_last(layer: Any) -> bool:
+    return bool(layer.axis in (-1, layer.input_spec.ndim - 1))
+
+
+def _unique(thing: Any) -> str:
+    """A description of what describes itself in no other way: it equals itself alone."""
+    return f"{type(thing).__qualname__} at {id(thing)}"

@@ -83,6 +83,22 @@ budget = _together(
     click.option("--total-epochs", type=_COUNT, help="Epochs this run may train, over all trials."),
 )
 
+training = _together(
+    click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax."),
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "gang", "fit"]),
+        default="auto",
+        help="gang: trials and folds side by side as one compiled program, on jax; fit: one after "
+        "the other.",
+    ),
+    click.option(
+        "--together",
+        type=_COUNT,
+        help="Trials that a worker trains side by side, at most; else what suits the searcher.",
+    ),
+)
+
 workers = _together(
     click.option("--devices", default="auto", help="auto, cpu, cpu:2 or 0,1: GPU numbers."),
     click.option(

@@ -18,7 +18,6 @@ from hpsearch.errors import HpsearchError, NoStoreError, StudyError
 from hpsearch.load import Overrides, load
 from hpsearch.options import did_you_mean
 from hpsearch.store import Store
-from hpsearch.trial import Every
 
 
 def main() -> NoReturn:
@@ -57,17 +56,14 @@ def app() -> None:
 @arguments.budget
 @arguments.workers
 @arguments.checkpoints
-@click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
+@arguments.training
 @click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
 @arguments.store
 @arguments.as_json
 def run(
     study: str,
     store_path: Path,
-    backend: str | None,
     fresh: bool,
-    checkpoint_every: Every,
-    keep: int,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -80,8 +76,10 @@ def run(
     from hpsearch import session
     from hpsearch.report import tables
     from hpsearch.training import backend as backends
+    from hpsearch.training import engines
 
-    chosen = backends.choose(backend)  # first: the study file may import Keras
+    chosen = backends.choose(options["backend"])  # first: the study file may import Keras
+    engines.check(options["engine"], chosen)
     file = _study_file(study, store_path)
     workers = session.Workers(
         per_device=None if options["per_device"] == "auto" else options["per_device"],
@@ -91,7 +89,15 @@ def run(
     overrides = _overridden(options)
     console = tables.console(stderr=as_json)
     how = session.Run(
-        file, store_path, overrides, chosen, fresh, workers, budget, checkpoint_every, keep
+        file,
+        store_path,
+        overrides,
+        chosen,
+        fresh=fresh,
+        workers=workers,
+        budget=budget,
+        every=options["checkpoint_every"],
+        **{name: options[name] for name in ("engine", "together", "keep")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         ended = session.run(load(file, overrides), how, console)

@@ -1,6 +1,6 @@
 """ask -> journal -> submit -> wait -> journal -> tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -56,8 +56,9 @@ class Loop:
         Returns whether the search is done. Raises StudyError where the first trials all fail the
         same way.
         """
-        for trial in self.progress.running:  # asked before, and never told
-            self._submit(trial)
+        for trial in self.progress.running:
+            self._spent += self.progress.asked[trial].epochs - self.progress.begun(trial)
+        self._submit(self.progress.running)  # asked before, and never told
         done = asked_to_stop = False
         while True:
             if self.stopped() and not asked_to_stop:
@@ -77,33 +78,40 @@ class Loop:
 
     def _ask(self) -> bool:
         """Fill the executor; whether the search wants nothing any more."""
-        while len(self._running) < self.executor.capacity and not self.stopped():
+        asked: list[int] = []
+        answer: Suggestion | Pause = Pause.WAIT
+        while len(self._running) + len(asked) < self.executor.capacity and not self.stopped():
             if self.epochs is not None and self._spent >= self.epochs:
-                return False
+                answer = Pause.WAIT
+                break
             trial = len(self.progress.asked)
             answer = self.search.ask(trial)
             id_ = self.journal.asked(trial, answer)
             if isinstance(answer, Pause):
-                return answer is Pause.DONE
+                break
             assert id_ is not None
             self.progress.asked[trial], self.progress.ids[trial] = answer, id_
-            self._submit(trial)
-        return False
+            self._spent += answer.epochs - self.progress.begun(trial)
+            asked.append(trial)
+        self._submit(asked)  # at once: what is submitted together can be trained together
+        return answer is Pause.DONE
 
-    def _submit(self, trial: int) -> None:
-        suggestion, begun = self.progress.asked[trial], self.progress.begun(trial)
-        parent = suggestion.parent
-        job = Job(
+    def _submit(self, trials: Sequence[int]) -> None:
+        for trial in trials:
+            self.listener.started(self.progress.ids[trial], self.progress.asked[trial])
+        futures = self.executor.submit_all([self._job(trial) for trial in trials])
+        self._running.update(zip(futures, trials, strict=True))
+
+    def _job(self, trial: int) -> Job:
+        suggestion = self.progress.asked[trial]
+        return Job(
             suggestion.params,
             suggestion.epochs,
-            begun,
-            resume=None if parent is None else self.checkpoints.of(parent),
+            self.progress.begun(trial),
+            resume=None if suggestion.parent is None else self.checkpoints.of(suggestion.parent),
             save=self.checkpoints.of(trial),
             every=self.every,
         )
-        self._spent += suggestion.epochs - begun
-        self.listener.started(self.progress.ids[trial], suggestion)
-        self._running[self.executor.submit(job)] = trial
 
     def _tell(self, future: "Future[Outcome]") -> None:
         trial = self._running.pop(future)

@@ -17,6 +17,7 @@ from hpsearch.loop import Loop
 from hpsearch.options import identify
 from hpsearch.replay import changes, refuse_changes, replay
 from hpsearch.report.progress import Lines
+from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
 from hpsearch.stops import Stop
@@ -47,6 +48,8 @@ class Workers:
 class Run:
     """Where and how a study runs; all that the study itself does not say.
 
+    engine: as `hpsearch.training.engines` has it. together: trials that a worker trains side by side,
+    at most; None: as many as the searcher can have in flight without harm.
     keep: how many of the best trials keep their checkpoints. every: how often one is left within
     a trial.
     """
@@ -55,6 +58,8 @@ class Run:
     store: Path
     overrides: Overrides
     backend: str
+    engine: str = "auto"
+    together: int | None = None
     fresh: bool = False
     workers: Workers = field(default_factory=Workers)
     budget: Budget = field(default_factory=Budget)
@@ -90,8 +95,11 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     with ExitStack() as opened:
         if there := how.store.exists():  # else there is no other run, nor a folder for its lock
             opened.enter_context(owned(how.store, study.name))
-        executor = _executor(how, opened)
-        record = _record(study, how.file, executor.open())
+        executor = _executor(study.searcher, how, opened)
+        facts = executor.open()
+        record = _record(study, how.file, facts)
+        if facts.remark:
+            console.print(facts.remark, soft_wrap=True)
         if not there:
             opened.enter_context(owned(how.store, study.name))
         store = opened.enter_context(Store(how.store, create=True))
@@ -100,9 +108,10 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         return _ended(store, record, journal, stopped=stopped)
 
 
-def _executor(how: Run, opened: ExitStack) -> Executor:
+def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
     workers = how.workers
-    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, how.backend)
+    training = worker.Training(how.backend, how.engine, how.together or searcher.in_flight)
+    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, training)
     if workers.inline:
         executor: Executor = Inline(prepare)
     else:

@@ -159,10 +159,13 @@ class Outcome:
 class Facts:
     """What is known of a study once its data is loaded and its model was tried.
 
-    data and source: fingerprints of the searched rows and of the study file.
+    data and source: fingerprints of the searched rows and of the study file. together: trials that
+    a worker trains side by side, at most. remark: what the user should know of it, if anything.
     """
 
     data: str
     source: str
     backend: str
     versions: dict[str, str]
+    together: int = 1
+    remark: str = ""

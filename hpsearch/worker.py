@@ -4,10 +4,10 @@ import hashlib
 import importlib.metadata
 import platform
 import sys
-import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line
@@ -17,15 +17,26 @@ from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive
 from hpsearch.study import Study
 from hpsearch.task import Data
-from hpsearch.training import Split, Trainer, backend, sharing
+from hpsearch.training import Split, Trainer, backend, engines, sharing
 from hpsearch.training.base import check_space
-from hpsearch.trial import Facts, Failure, Job, Outcome
+from hpsearch.trial import Facts, Failure, Job, Outcome, Score
 
 _OUT_OF_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a worker trains. engine: as `hpsearch.training.engines` has it. together: trials side by
+    side, at most. backend: None: as the environment says.
+    """
+
+    backend: str | None = None
+    engine: str = "auto"
+    together: int = 1
+
+
 def prepare(
-    file: Path, overrides: Overrides, backend_name: str | None, shared: Path | None = None
+    file: Path, overrides: Overrides, training: Training, shared: Path | None = None
 ) -> tuple[Facts, Work]:
     """Load study and data once, and try what the search will do: splits, models, one step.
 
@@ -33,59 +44,84 @@ def prepare(
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
-    running = backend.choose(backend_name)  # first: the study file may import Keras
+    running = backend.choose(training.backend)  # first: the study file may import Keras
     study = load(file, overrides)
-    from hpsearch.training.fit import FitTrainer
-
-    trainer = FitTrainer(study.task)
+    trainer = engines.trainer(study.task, training.engine, running)
     try:
         data = sharing.load(study.task, shared)
         splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
         check_space(study.build, study.space)
-        trainer.probe(study.build, study.space.probes(), splits[0], data)
+        remark = trainer.probe(study.build, study.space.probes(), splits[0], data)
     except HpsearchError:
         raise
     except (Exception, SystemExit) as error:
         raise StudyError(told(error, file)) from error
     source = hashlib.sha256(file.read_bytes()).hexdigest()
-    facts = Facts(data.fingerprint, source, running, _versions(running))
-    return facts, _work(study, trainer, data, splits, running)
+    facts = Facts(
+        data.fingerprint,
+        source,
+        running,
+        _versions(running),
+        1 if remark else max(1, min(training.together, trainer.together // len(splits))),
+        remark or "",
+    )
+    return facts, _Works(study, trainer, data, splits, running)
 
 
-def _work(
-    study: Study, trainer: Trainer, data: Data, splits: list[Split], running: str
-) -> Callable[[Job], Outcome]:
-    def work(job: Job) -> Outcome:
-        start = time.perf_counter()
-        fits = study.evaluator.plan_fits(
-            splits,
-            study.build,
-            job.params,
-            epochs=job.epochs,
-            seed=study.seed,
-            patience=study.patience,
-            start_epoch=job.begun,
-            resume=job.resume,
-            save=job.save,
-            every=job.every,
-        )
-        score, failure = None, None
+@dataclass(frozen=True, slots=True)
+class _Works:
+    """What a worker does once it is prepared."""
+
+    study: Study
+    trainer: Trainer
+    data: Data
+    splits: list[Split]
+    running: str
+
+    def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        """Train some trials, together if the trainer can; yield them as they end."""
+        waiting = set(range(len(jobs)))
         try:
-            score, failure = study.evaluator.run(trainer, fits, data, study.task.objective)
+            for place, outcome in self._together(jobs):
+                waiting.discard(place)
+                yield place, outcome
         except (Interrupted, DiskFullError):
             raise
         except (Exception, SystemExit) as error:  # a build that calls exit() fails its trial only
+            if len(jobs) > 1:  # one of them is at fault, and which one shows when each is alone
+                for place in sorted(waiting):
+                    yield from ((place, outcome) for _, outcome in self([jobs[place]]))
+                return
             kind = "memory" if _is_out_of_memory(error) else "exception"
-            failure = Failure(kind, first_line(error), traceback.format_exc())
-        return Outcome(
-            score=score,
-            failure=failure,
-            seconds=time.perf_counter() - start,
-            parameters=score.folds[0].parameters if score else 0,
-            peak_bytes=_peak_bytes(running),
-        )
+            yield 0, self._outcome(Failure(kind, first_line(error), traceback.format_exc()), 0.0)
 
-    return work
+    def _together(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+        study = self.study
+        trials = [
+            study.evaluator.plan_fits(
+                self.splits,
+                study.build,
+                job.params,
+                epochs=job.epochs,
+                seed=study.seed,
+                patience=study.patience,
+                start_epoch=job.begun,
+                resume=job.resume,
+                save=job.save,
+                every=job.every,
+            )
+            for job in jobs
+        ]
+        ended = study.evaluator.run(self.trainer, trials, self.data, study.task.objective)
+        for place, score, seconds in ended:
+            yield place, self._outcome(score, seconds)
+
+    def _outcome(self, score: Score | Failure, seconds: float) -> Outcome:
+        peak = _peak_bytes(self.running)
+        if isinstance(score, Failure):
+            return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
+        parameters = score.folds[0].parameters
+        return Outcome(score, None, seconds, parameters, peak)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

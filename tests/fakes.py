@@ -14,7 +14,7 @@ import numpy as np
 
 from hpsearch import Space, interrupt
 from hpsearch.errors import DataError
-from hpsearch.executors import Work
+from hpsearch.executors import Work, one_by_one
 from hpsearch.options import describe
 from hpsearch.searchers import Search
 from hpsearch.trial import (
@@ -44,6 +44,10 @@ class Halving:
     @property
     def continues(self) -> bool:
         return True
+
+    @property
+    def in_flight(self) -> int:
+        return 1
 
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         return replace(self, points=trials or self.points, epochs=epochs or self.epochs)
@@ -93,12 +97,12 @@ FACTS = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
 
 
 def prepare() -> tuple[Facts, Work]:
-    return FACTS, outcome
+    return FACTS, one_by_one(outcome)
 
 
 def prepare_dying() -> tuple[Facts, Work]:
     """Work that kills its process once for each name of a file in `params["once"]`, or always."""
-    return FACTS, _die_or_work
+    return FACTS, one_by_one(_die_or_work)
 
 
 def prepare_refused() -> tuple[Facts, Work]:
@@ -120,7 +124,7 @@ def _die_or_work(job: Job) -> Outcome:
 
 def prepare_staged() -> tuple[Facts, Work]:
     """Work told by `params["act"]` what to do, which leaves a trace in the folder `params["to"]`."""
-    return FACTS, _act
+    return FACTS, one_by_one(_act)
 
 
 def _act(job: Job) -> Outcome:
@@ -163,7 +167,7 @@ def prepare_chain(
     file: Path, overrides: Any, backend: str | None, shared: Path | None = None
 ) -> tuple[Facts, Work]:
     """Stands in for `hpsearch.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
-    return FACTS, _chain
+    return FACTS, one_by_one(_chain)
 
 
 def _chain(job: Job) -> Outcome:

@@ -8,7 +8,7 @@ import pytest
 from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space, interrupt
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StudyError
-from hpsearch.executors import Inline
+from hpsearch.executors import Inline, one_by_one
 from hpsearch.interrupt import Interrupted
 from hpsearch.loop import Loop
 from hpsearch.replay import changes, observe, replay
@@ -222,7 +222,7 @@ def test_an_interrupted_trial_is_submitted_again():
             interrupt.request()
             return fakes.outcome(job)
 
-        return fakes.FACTS, work
+        return fakes.FACTS, one_by_one(work)
 
     whole = go(Random(trials=3, epochs=2))
     Path("store.db").unlink()
@@ -239,7 +239,7 @@ def test_a_study_whose_first_trials_all_fail_the_same_way_stops(causes):
             cause = int(job.params["dropout"] * 1e6) % causes
             return Outcome(failure=Failure("exception", f"no such layer {cause}", "Traceback"))
 
-        return fakes.FACTS, fail
+        return fakes.FACTS, one_by_one(fail)
 
     if causes == 1:
         with pytest.raises(StudyError, match="the first 20 trials all failed with exception: no s"):
@@ -258,11 +258,13 @@ class Crowd:
     def __init__(self, ends):
         self.ends, self.futures = ends, []
 
-    def submit(self, job):
-        job.save.mkdir(parents=True)
-        (job.save / "fold-0.npz").touch()
-        self.futures.append((job, Future()))
-        return self.futures[-1][1]
+    def submit_all(self, jobs):
+        for job in jobs:
+            job.save.mkdir(parents=True)
+            (job.save / "fold-0.npz").touch()
+        submitted = [(job, Future()) for job in jobs]
+        self.futures += submitted
+        return [future for _, future in submitted]
 
     def interrupt(self):
         for (job, future), ends in zip(self.futures, self.ends, strict=True):

@@ -2,7 +2,7 @@
 
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpsearch.errors import HpsearchError
@@ -19,7 +19,14 @@ class TrainingFailed(HpsearchError):
 
 
 class Evaluator(ABC):
-    """Frozen options that turn a point into a score. Subclasses say how rows are split."""
+    """Frozen options that turn a point into a score. Subclasses say how rows are split.
+
+    shared_batches: all trials train on the same rows in each step, which makes one big product of
+        many small ones, where they train side by side; an order of rows that is lucky, or is
+        not, then is so for all.
+    """
+
+    shared_batches: bool
 
     @abstractmethod
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
@@ -40,7 +47,8 @@ class Evaluator(ABC):
     @property
     def label(self) -> str:
         """What must be equal for two trials' values to be compared."""
-        return describe(self)
+        # Left out where it is as ever: labels that lie in stores know nothing of it.
+        return describe(self, without=() if self.shared_batches else ("shared_batches",))
 
     def score(self, curves: Sequence[Curve], metric: Metric) -> Score:
         """The best epoch of the mean curve over folds.
@@ -79,6 +87,7 @@ class Evaluator(ABC):
                 epochs=epochs,
                 start_epoch=start_epoch,
                 patience=patience,
+                order=derive(seed, "order", fold) if self.shared_batches else None,
                 checkpoint_in=resume / f"fold-{fold}.npz" if resume else None,
                 checkpoint_out=save / f"fold-{fold}.npz" if save else None,
                 every=every,
@@ -87,16 +96,33 @@ class Evaluator(ABC):
         ]
 
     def run(
-        self, trainer: Trainer, fits: Sequence[Fit], data: Data, metric: Metric
-    ) -> tuple[Score | None, Failure | None]:
-        """Train the fits of one trial and score them; the first that diverges ends the trial."""
-        curves: dict[int, Curve] = {}
-        for fold, curve in trainer.train(fits, data):
+        self, trainer: Trainer, trials: Sequence[Sequence[Fit]], data: Data, metric: Metric
+    ) -> Iterator[tuple[int, Score | Failure, float]]:
+        """Train the fits of some trials together; yield (trial, score, seconds) as each ends.
+
+        The first fit that diverges ends its trial.
+        """
+        places = [(trial, fold) for trial, fits in enumerate(trials) for fold in range(len(fits))]
+        curves: list[dict[int, Curve]] = [{} for _ in trials]
+        running = set(range(len(trials)))
+        for index, curve in trainer.train([fit for fits in trials for fit in fits], data):
+            trial, fold = places[index]
+            if trial not in running:
+                continue
+            curves[trial][fold] = curve
+            seconds = sum(curve.seconds for curve in curves[trial].values())
+            folds = len(trials[trial])
             if curve.failure is not None:
                 kind, message = curve.failure.kind, curve.failure.message
-                return None, Failure(kind, f"fold {fold}: {message}" if len(fits) > 1 else message)
-            curves[fold] = curve
-        return self.score([curves[fold] for fold in range(len(fits))], metric), None
+                told = f"fold {fold}: {message}" if folds > 1 else message
+                running.discard(trial)
+                yield trial, Failure(kind, told), seconds
+            elif len(curves[trial]) == folds:
+                running.discard(trial)
+                score = self.score([curves[trial][fold] for fold in range(folds)], metric)
+                yield trial, score, seconds
+            if not running:
+                return
 
     def evaluate(
         self,
@@ -107,26 +133,25 @@ class Evaluator(ABC):
         epochs: int,
         seed: int = 0,
         patience: int | None = None,
+        engine: str = "auto",
     ) -> Score:
         """Score one point, without a study or a store: the notebook's one call.
 
-        Raises TrainingFailed where a fit diverges, and whatever `build` raises.
+        engine: auto, gang or fit; see `hpsearch.training.engines`. Raises TrainingFailed where a fit diverges, and whatever `build` raises.
         """
-        from hpsearch.training import backend
+        from hpsearch.training import backend, engines
 
         for name, value in (("epochs", epochs), ("patience", patience)):
             if value is not None and value < 1:
                 raise ValueError(f"evaluate needs {name} >= 1, got {name}={value}")
         check_names(build, params)
-        backend.choose()
-        from hpsearch.training.fit import FitTrainer
-
+        trainer = engines.trainer(task, engine, backend.choose())
         data = task.load()
         splits = self.splits(task, data, seed=derive(seed, "splits"))
         fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
-        score, failure = self.run(FitTrainer(task), fits, data, task.objective)
-        if score is None:
-            raise TrainingFailed(failure.message if failure else "training gave no score")
+        ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
+        if isinstance(score, Failure):
+            raise TrainingFailed(score.message)
         return score
 
 

@@ -19,12 +19,14 @@ class Holdout(Evaluator):
     fraction: share in (0, 1); rows: a number instead; a fifth where neither is given.
     shuffle: False takes the last rows as they stand, which many published splits do.
     stratify: keep the classes' shares alike; None does so for a shuffled classification.
+    shared_batches: as `Evaluator` has it.
     """
 
     fraction: float | None = None
     rows: int | None = None
     stratify: bool | None = None
     shuffle: bool = True
+    shared_batches: bool = False
 
     def __post_init__(self) -> None:
         if self.fraction is not None and self.rows is not None:
@@ -35,7 +37,9 @@ class Holdout(Evaluator):
         if self.fraction is not None and not 0 < self.fraction < 1:
             raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={self.fraction}")
         at_least_one(self, rows=self.rows)
-        yes_or_no(self, stratify=self.stratify, shuffle=self.shuffle)
+        yes_or_no(
+            self, stratify=self.stratify, shuffle=self.shuffle, shared_batches=self.shared_batches
+        )
         if self.fraction is None and self.rows is None:
             object.__setattr__(self, "fraction", 0.2)
         if self.stratify and not self.shuffle:

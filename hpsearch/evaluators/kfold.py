@@ -20,16 +20,20 @@ class KFold(Evaluator):
     stratify: keep the classes' shares alike; None does so for classifications.
     groups: never part the rows of one of `Data.groups`.
     repeats: do it all again with other folds, and average over all.
+    shared_batches: as `Evaluator` has it.
     """
 
     folds: int = 5
     stratify: bool | None = None
     groups: bool = False
     repeats: int = 1
+    shared_batches: bool = False
 
     def __post_init__(self) -> None:
         at_least_one(self, folds=self.folds, repeats=self.repeats)
-        yes_or_no(self, stratify=self.stratify, groups=self.groups)
+        yes_or_no(
+            self, stratify=self.stratify, groups=self.groups, shared_batches=self.shared_batches
+        )
         if self.folds < 2:
             raise ValueError(f"KFold needs folds >= 2, got folds={self.folds}; or use Holdout")
 

@@ -1,8 +1,8 @@
 """Executors: where jobs run. See README.md."""
 
-from hpsearch.executors.base import Executor, Prepare, Work
+from hpsearch.executors.base import Executor, Prepare, Work, one_by_one
 from hpsearch.executors.devices import Device, find
 from hpsearch.executors.inline import Inline
 from hpsearch.executors.processes import Processes
 
-__all__ = ["Device", "Executor", "Inline", "Prepare", "Processes", "Work", "find"]
+__all__ = ["Device", "Executor", "Inline", "Prepare", "Processes", "Work", "find", "one_by_one"]

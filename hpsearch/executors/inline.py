@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,32 +10,38 @@ from types import FrameType
 
 from hpsearch import interrupt
 from hpsearch.errors import HpsearchError
-from hpsearch.executors.base import Prepare, Work
+from hpsearch.executors.base import Pool, Prepare, Work
 from hpsearch.trial import Facts, Job, Outcome
 
 
 @dataclass(slots=True)
-class Inline:
+class Inline(Pool):
     prepare: Prepare
     _work: Work | None = field(default=None, init=False)
 
+    _together: int = field(default=1, init=False)
+
     @property
     def capacity(self) -> int:
-        return 1
+        return self._together
 
     def open(self) -> Facts:
         facts, self._work = self.prepare()
+        self._together = facts.together
         return facts
 
-    def submit(self, job: Job) -> "Future[Outcome]":
+    def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
         assert self._work is not None, "open() comes first"
-        future: Future[Outcome] = Future()
+        futures: list[Future[Outcome]] = [Future() for _ in jobs]
         with _no_ctrl_c_lost():
             try:
-                future.set_result(self._work(job))
+                for index, outcome in self._work(jobs):
+                    futures[index].set_result(outcome)
             except (HpsearchError, interrupt.Interrupted) as error:
-                future.set_exception(error)
-        return future
+                for future in futures:
+                    if not future.done():
+                        future.set_exception(error)
+        return futures
 
     def interrupt(self) -> None:
         interrupt.request()

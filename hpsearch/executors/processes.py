@@ -4,31 +4,27 @@ A worker that dies takes its job with it, not the search: another one is started
 repeated, because training again gives the same result.
 """
 
-import functools
-import os
-import queue
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from hpsearch.errors import HpsearchError, StudyError
-from hpsearch.executors.base import Prepare
+from hpsearch.executors.base import Pool, Prepare
 from hpsearch.executors.devices import Device, Slot, alone, find, slots
+from hpsearch.executors.memory import Room, fitting, machine_memory, memory_of
+from hpsearch.executors.waiting import Line, Waiting
 from hpsearch.executors.workers import TimedOut, Worker, WorkerDied
 from hpsearch.interrupt import Interrupted
 from hpsearch.trial import Facts, Failure, Job, Outcome
 
 _ATTEMPTS = 4
 _FIRST = 2  # jobs that show what one takes
-_MOST_PER_DEVICE = 8
-_GPU_CONTEXT = 2**29  # bytes that each process takes of a GPU beside what it allocates
-_Jobs = queue.SimpleQueue[tuple[Job, "Future[Outcome]"] | None]
 
 
-class Processes:
-    """A worker in each slot, started one after the other; each takes the oldest job waiting.
+class Processes(Pool):
+    """A worker in each slot, started one after the other; each takes the jobs that waited longest,
+    as many as it can do together.
 
     per_device: workers on each device; None: as many as fit, by the memory of the first jobs.
     timeout: seconds a job may take; it fails then. recycle: jobs after which a worker is
@@ -51,8 +47,9 @@ class Processes:
         self._slots = slots(self._devices, per_device or 1, share=not self._growing)
         self._workers: list[Worker] = []
         self._threads: list[threading.Thread] = []
-        self._jobs: _Jobs = queue.SimpleQueue()
-        self._rooms = {_memory_of(device): _Room() for device in self._devices}
+        self._line = Line()
+        self._working: set[Worker] = set()
+        self._rooms = {memory_of(device): Room() for device in self._devices}
         self._facts: Facts | None = None
         self._closed = self._stopping = False
         self._lock = threading.Lock()
@@ -60,7 +57,7 @@ class Processes:
 
     @property
     def capacity(self) -> int:
-        return len(self._slots)
+        return len(self._slots) * (self._facts.together if self._facts else 1)
 
     def open(self) -> Facts:
         first = Worker(self._prepare, self._slots[0])
@@ -74,10 +71,10 @@ class Processes:
             self._add(slot)
         return self._facts
 
-    def submit(self, job: Job) -> "Future[Outcome]":
-        future: Future[Outcome] = Future()
-        self._jobs.put((job, future))
-        return future
+    def submit_all(self, jobs: Sequence[Job]) -> list["Future[Outcome]"]:
+        waiting = [Waiting(job) for job in jobs]
+        self._line.put(waiting)
+        return [item.future for item in waiting]
 
     def interrupt(self) -> None:
         with self._lock:
@@ -88,8 +85,8 @@ class Processes:
 
     def close(self) -> None:
         self._closed = True
+        self._line.close()
         for worker in self._workers:
-            self._jobs.put(None)
             worker.kill()
         for thread in self._threads:  # one may just have started another worker
             thread.join(2.0)
@@ -111,21 +108,51 @@ class Processes:
         while not self._closed:
             with self._room(worker).enter(alone=False), suppress(Exception):
                 self._start(worker)  # if it cannot be started, the next job will say why
-            item = self._jobs.get()
-            if item is None or self._closed:
+            assert self._facts is not None
+            taken = self._line.take(self._facts.together, self._idle)
+            if not taken or self._closed:
                 return
-            job, future = item
-            try:
-                outcome = self._attempt(worker, job)
-            except (HpsearchError, Interrupted) as error:
-                future.set_exception(error)
-                continue
-            if self._closed:
-                return
-            self._grow(outcome)
-            future.set_result(outcome)
+            with self._at_work(worker):
+                if len(taken) > 1:
+                    self._line.put(self._do_together(worker, taken))
+                else:
+                    self._do_single(worker, taken[0])
             if self._is_worn(worker):
                 worker.kill()
+
+    def _do_together(self, worker: Worker, taken: list[Waiting]) -> list[Waiting]:
+        """Do jobs side by side; returns those that must be done again, one at a time."""
+        left = dict(enumerate(taken))
+        timeout = None if self._timeout is None else self._timeout * len(taken)
+        try:
+            with self._room(worker).enter(alone=False):
+                self._start(worker)
+                with self._busy(worker):
+                    for index, outcome in worker.do([item.job for item in taken], timeout):
+                        if outcome.failure is None or outcome.failure.kind != "memory":
+                            self._end(left.pop(index), outcome)
+        except (HpsearchError, Interrupted) as error:
+            for item in left.values():
+                item.future.set_exception(error)
+            return []
+        except Exception:  # one of them is at fault, and which one shows when each is alone
+            worker.kill()
+        for item in left.values():
+            item.single = True
+        return list(left.values())
+
+    def _do_single(self, worker: Worker, item: Waiting) -> None:
+        try:
+            outcome = self._attempt(worker, item.job)
+        except (HpsearchError, Interrupted) as error:
+            item.future.set_exception(error)
+        else:
+            self._end(item, outcome)
+
+    def _end(self, item: Waiting, outcome: Outcome) -> None:
+        if not self._closed:
+            self._grow(outcome)
+            item.future.set_result(outcome)
 
     def _start(self, worker: Worker) -> None:
         if worker.alive or self._closed:
@@ -148,7 +175,8 @@ class Processes:
             try:
                 with self._room(worker).enter(alone=alone), self._all_memory(worker, wanted=alone):
                     self._start(worker)
-                    outcome = self._do(worker, job)
+                    with self._busy(worker):
+                        ((_, outcome),) = worker.do([job], self._timeout)
             except WorkerDied as error:
                 kind = "killed" if error.signal else "lost"
                 failure = Failure(kind, f"{error}, {_ATTEMPTS} times in a row")
@@ -169,13 +197,26 @@ class Processes:
                 failure, alone = outcome.failure, True
         return Outcome(failure=failure)
 
-    def _do(self, worker: Worker, job: Job) -> Outcome:
+    def _idle(self) -> int:
+        """Workers that wait, or soon will."""
+        return len(self._workers) - len(self._working)
+
+    @contextmanager
+    def _at_work(self, worker: Worker) -> Iterator[None]:
+        self._working.add(worker)
+        try:
+            yield
+        finally:
+            self._working.discard(worker)
+
+    @contextmanager
+    def _busy(self, worker: Worker) -> Iterator[None]:
         with self._lock:  # else a job could be given just after all were asked to stop
             if self._stopping:
                 raise Interrupted
             worker.busy = True
         try:
-            return worker.do(job, self._timeout)
+            yield
         finally:
             worker.busy = False
 
@@ -196,14 +237,14 @@ class Processes:
             worker.kill()
             worker.slot = shared
 
-    def _room(self, worker: Worker) -> "_Room":
+    def _room(self, worker: Worker) -> Room:
         """Who shares memory shares a room: all workers of one GPU, or of the machine."""
-        return self._rooms[_memory_of(worker.slot.device)]
+        return self._rooms[memory_of(worker.slot.device)]
 
     def _is_worn(self, worker: Worker) -> bool:
         if self._recycle is not None and worker.jobs >= self._recycle:
             return True
-        return worker.memory() > 0.8 * _machine_memory() / len(self._workers)
+        return worker.memory() > 0.8 * machine_memory() / len(self._workers)
 
     def _grow(self, outcome: Outcome) -> None:
         """Once the first jobs have shown what one takes, start as many workers as fit."""
@@ -212,62 +253,8 @@ class Processes:
             if not self._growing or self._seen < _FIRST or not self._peak or self._stopping:
                 return
             self._growing = False
-            each = min(_fitting(device, self._peak, len(self._devices)) for device in self._devices)
+            each = min(fitting(device, self._peak, len(self._devices)) for device in self._devices)
             more = slots(self._devices, each, share=False)[len(self._slots) :]
             self._slots += more
         for slot in more:
             self._add(slot)
-
-
-class _Room:
-    """Lets workers in together, or one of them alone."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._inside = self._waiting_alone = 0
-        self._sealed = False
-
-    @contextmanager
-    def enter(self, *, alone: bool) -> Iterator[None]:
-        with self._changed:
-            if alone:
-                self._waiting_alone += 1
-                self._changed.wait_for(lambda: self._inside == 0)
-                self._waiting_alone -= 1
-                self._sealed = True
-            else:
-                self._changed.wait_for(lambda: not self._sealed and not self._waiting_alone)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
-                self._sealed = False
-                self._changed.notify_all()
-
-
-def _memory_of(device: Device) -> str:
-    return device.id if device.kind == "gpu" else "host"
-
-
-def _fitting(device: Device, peak: int, devices: int) -> int:
-    """How many workers a device holds, each with the peak of the first jobs and some room."""
-    if device.kind == "gpu":
-        each, total, most = int(1.2 * peak) + _GPU_CONTEXT, device.total, _MOST_PER_DEVICE
-    else:
-        each, total = int(1.2 * peak), _machine_memory() // devices
-        most = len(device.cores)
-    return max(1, min(most, int(0.9 * total) // each)) if total else 1
-
-
-@functools.cache  # asked after every job
-def _machine_memory() -> int:
-    """Bytes of this machine, or of the container; without end where nothing tells."""
-    limits = [2**63]
-    with suppress(ValueError, OSError, AttributeError):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(ValueError, OSError):
-            limits.append(int(Path("/sys/fs/cgroup", file).read_text()))
-    return min(limits)

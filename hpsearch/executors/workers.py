@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -76,20 +77,24 @@ class Worker:
         assert isinstance(answer, Facts)
         return answer
 
-    def do(self, job: Job, timeout: float | None = None) -> Outcome:
-        """Do one job. timeout: seconds.
+    def do(
+        self, jobs: Sequence[Job], timeout: float | None = None
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Do some jobs, and yield the place and outcome of each as it ends. timeout: seconds.
 
         Raises WorkerDied, TimedOut (it was killed then), Interrupted, or HpsearchError.
         """
         assert self._pipe is not None
+        end = None if timeout is None else time.monotonic() + timeout
         with suppress(OSError):  # then it is dead, which receiving will tell
-            self._pipe.send(job)
-        answer = self._receive(timeout)
-        self.jobs += 1
-        if isinstance(answer, BaseException):
-            raise answer
-        assert isinstance(answer, Outcome)
-        return answer
+            self._pipe.send(list(jobs))
+        for _ in jobs:
+            answer = self._receive(None if end is None else max(0.0, end - time.monotonic()))
+            if isinstance(answer, BaseException):
+                raise answer
+            assert isinstance(answer, tuple)
+            self.jobs += 1
+            yield answer
 
     def interrupt(self) -> None:
         """Ask it to stop what it does at its next checkpoint."""
@@ -154,9 +159,10 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     pipe.send(facts)
     with suppress(EOFError):
         while True:
-            job = pipe.recv()
+            jobs = pipe.recv()
             try:
-                pipe.send(work(job))
+                for ended in work(jobs):
+                    pipe.send(ended)
             except (HpsearchError, interrupt.Interrupted) as error:
                 pipe.send(error)
 

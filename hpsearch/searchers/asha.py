@@ -29,6 +29,10 @@ class Asha(Halves):
         check_halving("Asha", self.max_epochs, self.eta, self.min_epochs)
         at_least_one(self, trials=self.trials)
 
+    @property
+    def in_flight(self) -> int:
+        return 16  # a promotion waits for all that train beside what it waits for
+
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         levels = rungs(self.max_epochs, self.eta, self.min_epochs)
         new = points(space, seed=derive(seed, "points"), first=first)

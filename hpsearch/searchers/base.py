@@ -10,6 +10,8 @@ from hpsearch.options import describe
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
+ANY = 2**20  # trials in flight, where their number does not matter
+
 
 class Search(Protocol):
     """A running search. It lives in the parent process, never blocks and never trains."""
@@ -46,6 +48,10 @@ class Searcher(Protocol):
     def continues(self) -> bool:
         """Whether trials may have parents, for which checkpoints must be kept."""
 
+    @property
+    def in_flight(self) -> int:
+        """Trials that may train at the same time without harm to what it learns from each."""
+
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         """The same method with another number of trials, or of epochs a trial gets at most."""
 
@@ -71,6 +77,10 @@ class InFull:
     __slots__ = ()
 
     @property
+    def in_flight(self) -> int:
+        return ANY
+
+    @property
     def label(self) -> str:
         return describe(self, without=("trials",))
 
@@ -86,6 +96,10 @@ class Halves:
     """Options of a method whose survivors continue: fields `trials` and `max_epochs`."""
 
     __slots__ = ()
+
+    @property
+    def in_flight(self) -> int:
+        return ANY
 
     @property
     def label(self) -> str:

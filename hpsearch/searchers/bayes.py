@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpsearch.errors import HpsearchError
 from hpsearch.options import at_least_one
-from hpsearch.searchers.base import InFull, Search
+from hpsearch.searchers.base import ANY, InFull, Search
 from hpsearch.searchers.optuna_search import quiet, start, tpe
 from hpsearch.space import Params, Space
 
@@ -40,6 +40,10 @@ class Bayes(InFull):
         at_least_one(self, trials=self.trials, epochs=self.epochs)
         if self.sampler not in NEEDS:
             raise ValueError(f"Bayes has samplers {', '.join(NEEDS)}, got {self.sampler!r}")
+
+    @property
+    def in_flight(self) -> int:
+        return ANY if self.sampler == "qmc" else 1
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         missing = [name for name in NEEDS[self.sampler] if importlib.util.find_spec(name) is None]

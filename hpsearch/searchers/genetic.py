@@ -22,6 +22,10 @@ class Genetic(InFull):
         if self.population < 2:
             raise ValueError(f"Genetic needs population >= 2, got population={self.population}")
 
+    @property
+    def in_flight(self) -> int:
+        return self.population
+
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         from optuna.samplers import NSGAIISampler
 

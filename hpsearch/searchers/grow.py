@@ -55,6 +55,10 @@ class GrowThenRegularize(InFull):
     def __post_init__(self) -> None:
         at_least_one(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
 
+    @property
+    def in_flight(self) -> int:
+        return 1
+
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         weak = self._named(space, "regularize", [n for n in space if _WEAKENS.search(n)])
         named = [n for n in space if n not in weak and _ENLARGES.search(n)]

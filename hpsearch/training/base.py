@@ -81,8 +81,15 @@ class Trainer(Protocol):
         Raises Interrupted, with checkpoints left, soon after that was requested.
         """
 
-    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
-        """Refuse, by BuildError or DataError, what could not be trained at all."""
+    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
+        """Refuse, by BuildError or DataError, what could not be trained at all.
+
+        Returns why fits will be trained one after the other, where that is not known anyway.
+        """
+
+    @property
+    def together(self) -> int:
+        """How many fits it can use at once."""
 
 
 def check_space(build: Build, space: Space) -> None:

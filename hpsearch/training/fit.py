@@ -26,6 +26,10 @@ class FitTrainer:
 
     task: Task
 
+    @property
+    def together(self) -> int:
+        return 1
+
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
         try:

@@ -5,9 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax
-import numpy as np
-
 from hpsearch.errors import BuildError
 from hpsearch.space import Params
 from hpsearch.task import Data, Task
@@ -55,7 +52,7 @@ class GangTrainer:
             spec = self._spec(fit.split, data)
             member = Member.build(index, fit, spec, self.task.objective)
             if why := obstacle(member.model) or _unfillable(member):
-                self._refuse(why)
+                self._remark(self._refused(why))
                 alone.append(index)
             elif member.history.ended:  # by its parent's patience
                 if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
@@ -73,24 +70,30 @@ class GangTrainer:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
                 yield alone[place], curve
 
-    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
+    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
         """As `FitTrainer.probe`; refuses, if strict, also what cannot be trained side by side."""
         points = list(points)
         FitTrainer(self.task).probe(build, points, split, data)
         fit = Fit(build, points[0], split, seed=0, epochs=1)
         member = Member.build(0, fit, self._spec(split, data), self.task.objective)
-        if why := obstacle(member.model) or _unfillable(member):
-            self._refuse(why)
+        why = obstacle(member.model) or _unfillable(member)
+        return self._refused(why) if why else None
 
-    def _refuse(self, why: str) -> None:
+    @property
+    def together(self) -> int:
+        return self.most
+
+    def _refused(self, why: str) -> str:
         if self.strict:
             raise BuildError(
-                f"this model cannot be trained side by side with others: {why}; use --engine fit, "
-                "or auto"
+                f"--engine gang cannot train this model: {why}; use --engine fit, or auto"
             )
-        if why not in self._told:
-            self._told.add(why)
-            log.warning("trained by fit, one after the other: %s", why)
+        return f"models are trained one after the other, by fit: {why}"
+
+    def _remark(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            log.warning("%s", text)
 
     def _spec(self, split: Split, data: Data) -> ModelSpec:
         if split not in self._specs:

@@ -85,9 +85,7 @@ class Member:
         self.history.saved()
 
     def curve(self) -> Curve:
-        return self.history.curve(
-            parameters=int(self.model.count_params()), seconds=self.seconds
-        )
+        return self.history.curve(parameters=int(self.model.count_params()), seconds=self.seconds)
 
 
 def next_size(members: int) -> int:

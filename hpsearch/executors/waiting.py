@@ -1,0 +1,54 @@
+"""Jobs that wait for a worker."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from hpsearch.trial import Job, Outcome
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """A job and its future. single: it must not be done together with others."""
+
+    job: Job
+    future: "Future[Outcome]" = field(default_factory=Future)
+    single: bool = False
+
+
+class Line:
+    """Who waits longest is done first."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[Waiting] = deque()
+        self._closed = False
+
+    def put(self, items: Iterable[Waiting]) -> None:
+        with self._changed:
+            self._waiting.extend(items)
+            self._changed.notify_all()
+
+    def take(self, most: int, sharers: Callable[[], int]) -> list[Waiting]:
+        """Wait for some, and take at most so many, and no more than is fair among those who wait.
+
+        None of them, once the line is closed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return []
+            taken = [self._waiting.popleft()]
+            fair = -(-(len(self._waiting) + 1) // max(1, sharers()))
+            while not taken[0].single and len(taken) < min(most, fair):
+                if not self._waiting or self._waiting[0].single:
+                    break
+                taken.append(self._waiting.popleft())
+            return taken
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,37 @@
+"""Which trainer trains: `model.fit`, or many fits side by side."""
+
+from hpsearch.errors import HpsearchError
+from hpsearch.options import did_you_mean
+from hpsearch.task import Task
+from hpsearch.training.base import Trainer
+
+ENGINES = ("auto", "gang", "fit")
+
+
+def trainer(task: Task, engine: str, backend: str) -> Trainer:
+    """fit: `model.fit`, one fit after the other. gang: side by side, or not at all. auto: side by
+    side what can be, and where that is faster.
+
+    Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend.
+    """
+    if engine not in ENGINES:
+        raise HpsearchError(
+            f"unknown engine {engine!r}{did_you_mean(engine, ENGINES)}; known: {', '.join(ENGINES)}"
+        )
+    check(engine, backend)
+    if engine == "fit" or backend != "jax":
+        from hpsearch.training.fit import FitTrainer
+
+        return FitTrainer(task)
+    from hpsearch.training.gang import GangTrainer
+
+    return GangTrainer(task, strict=engine == "gang")
+
+
+def check(engine: str, backend: str) -> None:
+    """Raise HpsearchError where the engine does not train on the backend."""
+    if engine == "gang" and backend != "jax":
+        raise HpsearchError(
+            f"--engine gang trains on the backend jax, and the backend is {backend}; use "
+            "--backend jax, or --engine fit"
+        )

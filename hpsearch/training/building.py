@@ -42,9 +42,12 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
 def valueless() -> Iterator[None]:
     """Variables made inside get no value: `first_value` computes it when it is wanted.
 
-    JAX compiles every initializer for every shape, which takes it longer than to train a small
+    On other backends than JAX they get it at once. JAX compiles every initializer for every shape, which takes it longer than to train a small
     model; and of most models of a gang only the structure is wanted.
     """
+    if keras.backend.backend() != "jax":
+        yield
+        return
     original = keras.Variable._initialize_with_initializer
     keras.Variable._initialize_with_initializer = _keep
     try:

@@ -13,7 +13,7 @@ from hpsearch.space import Params
 from hpsearch.task import Data, Task, named
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
-from hpsearch.training.building import build_model
+from hpsearch.training.building import build_model, valueless
 from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle
 from hpsearch.training.history import History
 from hpsearch.training.rows import Rows, model_spec, prepare, validation_batch
@@ -46,9 +46,10 @@ class FitTrainer:
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
-            model = build_model(build, self._spec(rows, data), params, seed=0)
-            if index == 0:
-                self._try_a_step(model, rows)
+            with valueless():
+                model = build_model(build, self._spec(rows, data), params, seed=0)
+                if index == 0:
+                    self._try_a_step(model, rows)
 
     def _train(self, fit: Fit, data: Data) -> Curve:
         start = time.perf_counter()
@@ -83,17 +84,34 @@ class FitTrainer:
         return model_spec(self.task, rows, data.y, metrics.to_compile(self.task))
 
     def _try_a_step(self, model: Any, rows: Rows) -> None:
-        model.run_eagerly = True  # no compilation for two rows
         x = {name: array[:2] for name, array in named(rows.x).items()}
         x_or_dict = x if isinstance(rows.x, dict) else x["x"]
         try:
-            logs = model.train_on_batch(x_or_dict, rows.y[:2], return_dict=True)
+            logs = _step(model, x_or_dict, rows.y[:2])
         except Exception as error:
             raise BuildError(
                 f"the model that build made cannot be trained on this task's rows: "
                 f"{first_line(error)}"
             ) from error
         metrics.check(logs, self.task.metric, model)
+
+
+def _step(model: Any, x: Any, y: Any) -> Any:
+    """What the model logs of a step on two rows."""
+    if keras.backend.backend() != "jax":
+        model.run_eagerly = True  # no compilation for two rows
+        return model.train_on_batch(x, y, return_dict=True)
+    import jax  # it can follow a step without taking it
+
+    model._symbolic_build(data_batch=(x, y))
+    parts = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in parts]
+    return jax.eval_shape(model.train_step, state, (x, y))[0]
 
 
 def _forget_programs() -> None:

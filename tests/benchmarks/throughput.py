@@ -1,0 +1,296 @@
+"""How much faster is a search side by side? `python -m tests.benchmarks.throughput [JOB...]`.
+
+Each job is a random search, whole: models built, compiled, trained, validated at each epoch, and
+scored. It is run as `hpsearch run --inline` does it, with an empty compilation cache and an empty
+store, and by the plain loop that one writes with Keras (for each config and fold: build, compile,
+`fit`), on the TensorFlow and on the JAX backend, over the same points; the loops over some of them
+only. Every measurement is a process of its own, in turns; its clock starts once frameworks are
+imported and the data is there. A second row for (c) and (d) tells what `--engine fit` takes.
+
+Data is made up, of the shape of the named: speed does not depend on what is in it. The last line is
+one JSON object: how many times as fast as each loop, by the median time a config.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch import Choice, Data, Float, Holdout, KFold, Random, Space, Study, Task
+from hpsearch.evaluators import Evaluator
+from spaces import mlp
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """loop: configs that the plain loops are measured over; share: of what a user would wait."""
+
+    what: str
+    configs: int
+    loop: int
+    epochs: int
+    task: Callable[[], Task]
+    space: Space
+    build: Any
+    evaluator: Evaluator
+
+
+def made_up(
+    name: str, rows: int, features: int, classes: int, *, sparse: bool = False
+) -> Callable[[], Task]:
+    """A task of random rows; a random linear map of them says what is right. classes: 0 for none."""
+
+    def task() -> Task:
+        rng = np.random.default_rng(0)
+        if sparse:
+            x = (rng.random((rows, features), dtype=np.float32) < 0.02).astype(np.uint8)
+        else:
+            x = rng.random((rows, features), dtype=np.float32)
+        if name == "mnist":
+            x = (255 * x).astype(np.uint8) if sparse else x
+        scores = (x - x.mean(axis=0)) @ rng.normal(size=(features, max(1, classes)))
+        y: Any = scores[:, 0].astype(np.float32)
+        loss, metric = "mse", "mae"
+        if classes == 1:
+            y, loss, metric = (y > 0).astype(np.float32), "binary_crossentropy", "accuracy"
+        elif classes > 1:
+            y, loss, metric = scores.argmax(1), "sparse_categorical_crossentropy", "accuracy"
+        if classes:
+            return Task(name=name, data=Data(x, y), loss=loss, metric=metric)
+        from sklearn.preprocessing import StandardScaler
+
+        return Task(
+            name=name, data=Data(x, y), loss=loss, metric=metric, preprocess=StandardScaler()
+        )
+
+    return task
+
+
+def digits() -> Task:
+    from hpsearch.tasks import digits
+
+    return digits.task()
+
+
+def regularized(**more: Any) -> Space:
+    return Space(
+        dropout=Float(0.05, 0.5),
+        l2=Float(1e-6, 1e-2, log=True),
+        learning_rate=Float(1e-4, 1e-2, log=True),
+        **more,
+    )
+
+
+JOBS = {
+    "a": Job(
+        "Boston (404 x 13), 64-64, 4 folds, 100 epochs, batch 16",
+        64,
+        2,
+        100,
+        made_up("boston", 404, 13, 0),
+        regularized(batch_size=Choice(16)),
+        mlp.model(hidden=(64, 64)),
+        KFold(4),
+    ),
+    "b": Job(
+        "IMDB (15,000 + 10,000 x 10,000 multi-hot), 16-16, 20 epochs, batch 512, shared batches",
+        16,
+        2,
+        20,
+        made_up("imdb", 25_000, 10_000, 1, sparse=True),
+        regularized(batch_size=Choice(512)),
+        mlp.model(hidden=(16, 16)),
+        Holdout(rows=10_000, shuffle=False, shared_batches=True),
+    ),
+    "c": Job(
+        "MNIST (55,000 + 5,000 x 784), 512-256-128, 3 epochs, batch 100, shared batches",
+        8,
+        2,
+        3,
+        made_up("mnist", 60_000, 784, 10),
+        regularized(batch_size=Choice(100)),
+        mlp.model(hidden=(512, 256, 128)),
+        Holdout(rows=5000, shuffle=False, shared_batches=True),
+    ),
+    "d": Job(
+        "digits (1,437 x 64), widths 16 to 128 in 1 to 3 layers, 2 optimizers, 2 batch sizes, "
+        "20 epochs",
+        60,
+        12,
+        20,
+        digits,
+        Space(
+            mlp.widths(3, 16, 128),
+            dropout=Float(0.05, 0.5),
+            l2=Float(1e-6, 1e-2, log=True),
+            optimizer=Choice("rmsprop", "adam"),
+            batch_size=Choice(32, 64),
+        ),
+        mlp.model(),
+        Holdout(rows=300),
+    ),
+}
+
+
+def study(job: Job, searcher: Any = None) -> Study:
+    return Study(
+        task=job.task(),
+        space=job.space,
+        build=job.build,
+        searcher=searcher or Random(trials=job.configs, epochs=job.epochs),
+        evaluator=job.evaluator,
+        name="throughput",
+    )
+
+
+def points(job: Job) -> list[Any]:
+    """Those that the search tries, in its order."""
+    from hpsearch.searchers.points import points
+
+    from hpsearch.seeds import derive
+
+    drawn = points(job.space, seed=derive(derive(0, "search"), "points"), first=())
+    return [next(drawn) for _ in range(job.configs)]
+
+
+def by_hand(job: Job, data: Any, configs: list[Any]) -> list[float]:
+    """The loop that one writes with Keras; returns each config's best metric."""
+    import keras
+    from sklearn.preprocessing import StandardScaler
+
+    from hpsearch.training.base import ModelSpec
+
+    task = job.task()
+    x = data.x.astype(np.float32)
+    best = []
+    for params in configs:
+        scores = []
+        for split in job.evaluator.splits(task, data, seed=0):
+            train, held_out = x[split.train], x[split.validation]
+            if task.preprocess is not None:
+                scaler = StandardScaler().fit(train)
+                train, held_out = scaler.transform(train), scaler.transform(held_out)
+            spec = ModelSpec(
+                train.shape[1:], task.output_units(data.y), task.activation, task.loss, [task.metric]
+            )
+            options = {k: v for k, v in params.items() if k != "batch_size"}
+            model = job.build(spec, **options)
+            history = model.fit(
+                train,
+                data.y[split.train],
+                batch_size=params["batch_size"],
+                epochs=job.epochs,
+                validation_data=(held_out, data.y[split.validation]),
+                verbose=0,
+            ).history
+            scores.append(history[f"val_{task.metric}"])
+        best.append(task.objective.best(list(np.mean(scores, axis=0))))
+        keras.backend.clear_session()
+    return best
+
+
+def measure(name: str, engine: str) -> dict[str, float]:
+    """Seconds a config, in this process."""
+    job = JOBS[name]
+    import keras  # the clock does not count what imports take
+
+    if engine in ("tensorflow", "jax"):
+        data = job.task().load()
+        configs = points(job)[: job.loop]
+        start = time.perf_counter()
+        by_hand(job, data, configs)
+        seconds = (time.perf_counter() - start) / len(configs)
+    else:
+        seconds = searched(name, engine)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
+    return {"seconds": seconds, "megabytes": peak}
+
+
+def searched(name: str, engine: str) -> float:
+    """Seconds a config of the whole search, by `hpsearch run --inline`."""
+    from hpsearch import session
+    from hpsearch.load import Overrides, load
+    from hpsearch.report import tables
+
+    job = JOBS[name]
+    task = job.task()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "study.py")
+        file.write_text(
+            "from tests.benchmarks import throughput\n"
+            f"study = throughput.study(throughput.JOBS[{name!r}])\n"
+        )
+        loaded = load(file, Overrides())
+        assert task.name
+        start = time.perf_counter()
+        how = session.Run(
+            file,
+            Path(folder, "store.db"),
+            Overrides(),
+            "jax",
+            engine=engine,
+            workers=session.Workers(inline=True),
+        )
+        console = tables.console(stderr=True)
+        console.quiet = True
+        ended = session.run(loaded, how, console)
+        seconds = time.perf_counter() - start
+        assert len(ended.ranking) == job.configs
+    return seconds / job.configs
+
+
+def in_a_process(name: str, engine: str) -> dict[str, float]:
+    backend = engine if engine in ("tensorflow", "jax") else "jax"
+    with tempfile.TemporaryDirectory() as cache:
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+        environment["XDG_CACHE_HOME"] = cache
+        command = [sys.executable, "-m", __spec__.name, name, "--measure", engine]
+        ended = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("jobs", nargs="*", default=list(JOBS))
+    parser.add_argument("--measure")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    chosen = parser.parse_args()
+    if chosen.measure:
+        print(json.dumps(measure(chosen.jobs[0], chosen.measure)))
+        return
+    ratios: dict[str, dict[str, float]] = {}
+    for name in chosen.jobs:
+        job = JOBS[name]
+        print(f"({name}) {job.what}: {job.configs} configs, loops over {job.loop}", flush=True)
+        found: dict[str, list[dict[str, float]]] = {e: [] for e in ("tensorflow", "jax", "auto")}
+        for _ in range(chosen.rounds):
+            for engine, measured in found.items():
+                measured.append(in_a_process(name, engine))
+        medians = {e: statistics.median(m["seconds"] for m in ms) for e, ms in found.items()}
+        for engine, ms in found.items():
+            times = ", ".join(f"{m['seconds']:.3f}" for m in ms)
+            peak = statistics.median(m["megabytes"] for m in ms)
+            label = {"auto": "hpsearch run"}.get(engine, f"Keras loop on {engine}")
+            print(f"    {label}: {medians[engine]:.3f} s a config ({times}), {peak:.0f} MB at most")
+        ratios[name] = {e: round(medians[e] / medians["auto"], 1) for e in ("tensorflow", "jax")}
+        print(f"    times as fast: {ratios[name]}", flush=True)
+    print(json.dumps(ratios))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,10 +12,11 @@ from hpsearch.training import metrics, table
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.member import Member, next_size
-from hpsearch.training.numbers import obstacle, row_mixer, structure
+from hpsearch.training.numbers import obstacle, row_mixer
 from hpsearch.training.program import Program, Shape, whole_table
 from hpsearch.training.rows import model_spec, prepare, validation_batch
 from hpsearch.training.table import Table
+from hpsearch.training.template import Template, Templates
 from hpsearch.training.together import Gang
 from hpsearch.trial import Curve
 
@@ -42,11 +43,12 @@ class GangTrainer:
     _specs: dict[Split, ModelSpec] = field(default_factory=dict)
     _tables: dict[Any, Table] = field(default_factory=dict)
     _programs: dict[Any, Program] = field(default_factory=dict)
+    _templates: Templates = field(default_factory=Templates)
     _told: set[str] = field(default_factory=set)
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""
-        groups: dict[Any, list[Member]] = {}
+        waiting: list[Member] = []
         alone: list[int] = []
         for index, fit in enumerate(fits):
             spec = self._spec(fit.split, data)
@@ -59,11 +61,10 @@ class GangTrainer:
                     member.save(member.state())
                 yield index, member.curve()
             else:
-                kind = structure(member.model, member.numbers, fit.params)
-                groups.setdefault((kind, member.batch), []).append(member)
-        for (kind, _), members in groups.items():
+                waiting.append(member)
+        for template, members in self._templates.arrange(waiting):
             for start in range(0, len(members), self.most):
-                gang = self._gang(kind, members[start : start + self.most], data)
+                gang = self._gang(template, members[start : start + self.most], data)
                 for member in gang.train():
                     yield member.index, member.curve()
         if alone:
@@ -101,11 +102,11 @@ class GangTrainer:
             self._specs[split] = model_spec(self.task, rows, data.y, [])
         return replace(self._specs[split], metrics=metrics.to_compile(self.task))
 
-    def _gang(self, kind: str, members: Sequence[Member], data: Data) -> Gang:
+    def _gang(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
         splits = tuple(dict.fromkeys(member.fit.split for member in members))
         rows = self._table(splits, next_size(len(members)), data)
         return Gang(
-            self.task, rows, members, lambda some: self._program(kind, some, rows), self.chunk
+            self.task, rows, members, lambda some: self._program(template, some, rows), self.chunk
         )
 
     def _table(self, splits: tuple[Split, ...], members: int, data: Data) -> Table:
@@ -116,13 +117,12 @@ class GangTrainer:
             self._tables[key] = table.make(self.task, data, splits, where)
         return self._tables[key]
 
-    def _program(self, kind: str, members: Sequence[Member], rows: Table) -> Program:
-        shape = self._shape(members, rows)
-        key = kind, shape
+    def _program(self, template: Template, members: Sequence[Member], rows: Table) -> Program:
+        shape = replace(self._shape(members, rows), narrow=template.wide is not None)
+        key = template.key, shape
         program = self._programs.pop(key, None)
         if program is None:
-            model = members[0].model
-            program = Program(model, members[0].numbers, self.task, shape, rows)
+            program = Program(template.model, template.numbers, self.task, shape, rows)
             while len(self._programs) >= _MOST_PROGRAMS:
                 del self._programs[next(iter(self._programs))]
         self._programs[key] = program  # the last one used is the last to go

@@ -2,32 +2,33 @@
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from hpsearch.task import Metric
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
 from hpsearch.training.building import build_model, first_value, valueless
+from hpsearch.training.chain import Chain
 from hpsearch.training.history import History
 from hpsearch.training.numbers import Numbers
+from hpsearch.training.placing import Narrow, Parts, Same, parts
 from hpsearch.trial import Curve
-
-Arrays = list[np.ndarray[Any, Any]]
 
 
 @dataclass(eq=False)
 class Member:
-    """One fit of a gang. index: its place among the fits asked for. seconds: its share so far."""
+    """One fit of a gang. index: its place among the fits asked for. seconds: its share so far.
+    placing: how it lies in the program that trains it; a template tells.
+    """
 
     index: int
     history: History
     model: Any
     numbers: Numbers
     seconds: float = 0.0
+    chain: Chain | None = None
+    placing: Same | Narrow | None = None
 
     @classmethod
     def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "Member":
@@ -57,32 +58,41 @@ class Member:
     def steps(self) -> int:
         return math.ceil(self.rows / self.batch)
 
-    def state(self) -> tuple[Arrays, Arrays, Arrays]:
-        """Its weights, other variables and the optimizer's, as it begins."""
-        model = self.model
+    def state(self) -> Parts:
+        """What its program begins with."""
         weights, others, slots = (
-            [first_value(variable) for variable in variables]
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-                model.optimizer.variables,
-            )
+            [first_value(variable) for variable in part] for part in parts(self.model)
         )
-        return weights, others, slots
+        return self._placing.widened((weights, others, slots))
 
-    def save(self, state: tuple[Arrays, Arrays, Arrays]) -> None:
-        """Leave a checkpoint that any trainer can continue from."""
-        model, path = self.model, self.fit.checkpoint_out
+    def save(self, state: Parts) -> None:
+        """Leave a checkpoint of its program's state, from which any trainer can continue."""
+        path = self.fit.checkpoint_out
         assert path is not None
-        parts = model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
         values = {
             id(variable): value
-            for variables, arrays in zip(parts, state, strict=True)
+            for variables, arrays in zip(
+                parts(self.model), self._placing.narrowed(state), strict=True
+            )
             for variable, value in zip(variables, arrays, strict=True)
         }
-        wanted = [values[id(variable)] for variable in checkpoint.variables(model)]
+        wanted = [values[id(variable)] for variable in checkpoint.variables(self.model)]
         checkpoint.save(path, wanted, self.history.curves)
         self.history.saved()
+
+    @property
+    def numbers_there(self) -> list[float]:
+        """Its numbers, in its program's order."""
+        return self._placing.numbers
+
+    @property
+    def extents(self) -> list[int]:
+        """As `Narrow` has them."""
+        return self._placing.extents
+
+    @property
+    def _placing(self) -> Same | Narrow:
+        return self.placing or Same(self.numbers)
 
     def curve(self) -> Curve:
         return self.history.curve(parameters=int(self.model.count_params()), seconds=self.seconds)
@@ -92,8 +102,3 @@ def next_size(members: int) -> int:
     """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24...: few sizes, so that few programs are compiled."""
     power = 1 << max(members - 1, 0).bit_length()
     return power * 3 // 4 if power >= 4 and members <= power * 3 // 4 else power
-
-
-def padded(members: Sequence[Member]) -> list[Member]:
-    """As many as the next size, the first standing in for those who are missing."""
-    return [*members, *[members[0]] * (next_size(len(members)) - len(members))]

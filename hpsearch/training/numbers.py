@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from keras.src.utils import module_utils
 from hpsearch.seeds import canonical
 from hpsearch.space import Params
 
-_PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
 _MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
 _MIXING = (keras.layers.Lambda,)
@@ -67,9 +68,10 @@ class Number:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a number is kept in a model."""
+class Place:
+    """Where a number is kept in a model. layer: whose it is; None: the optimizer's or the loss's."""
 
+    layer: Any
     name: str
     get: Callable[[], Any]
     set: Callable[[Any], None]
@@ -82,36 +84,32 @@ class Numbers:
     """
 
     def __init__(self, model: Any) -> None:
-        self._places = list(_places(model))
-        self.values = [float(place.get()) for place in self._places]
+        self.places = list(_places(model))
+        self.values = [float(place.get()) for place in self.places]
 
     @contextlib.contextmanager
     def replaced(self, by: Sequence[Any]) -> Iterator[None]:
         """The model has traced values for the time being."""
-        before = [place.get() for place in self._places]
-        for place, value in zip(self._places, by, strict=True):
+        before = [place.get() for place in self.places]
+        for place, value in zip(self.places, by, strict=True):
             place.set(Number(value))
         try:
             yield
         finally:
-            for place, value in zip(self._places, before, strict=True):
+            for place, value in zip(self.places, before, strict=True):
                 place.set(value)
 
     @contextlib.contextmanager
     def blank(self) -> Iterator[None]:
         """The model has none of them for the time being, so that only its structure tells."""
-        before = [place.get() for place in self._places]
-        for place in self._places:
+        before = [place.get() for place in self.places]
+        for place in self.places:
             place.set(1.0)
         try:
             yield
         finally:
-            for place, value in zip(self._places, before, strict=True):
+            for place, value in zip(self.places, before, strict=True):
                 place.set(value)
-
-    @property
-    def names(self) -> list[str]:
-        return [place.name for place in self._places]
 
 
 def structure(model: Any, numbers: Numbers, params: Params) -> str:
@@ -119,20 +117,16 @@ def structure(model: Any, numbers: Numbers, params: Params) -> str:
 
     params: tell apart models that do not describe themselves, as subclasses of `keras.Model`.
     """
-    with numbers.blank(), _without_tensorflow():
-        optimizer = model.optimizer.get_config()
-        if not isinstance(optimizer.get("learning_rate"), dict):  # a schedule
-            optimizer.pop("learning_rate", None)
+    with numbers.blank(), without_tensorflow():
         itself = [type(model).__qualname__, canonical(params)]
         described = {
-            "model": _anonymous(model.get_config()) if _describes_itself(model) else itself,
+            "model": anonymous(model.get_config()) if describes_itself(model) else itself,
             "trainable": [v.trainable for v in model.variables],
             "shapes": [[str(v.dtype), *v.shape] for v in model.variables],
-            "optimizer": [type(model.optimizer).__name__, _anonymous(optimizer)],
-            "loss": _described_losses(model),
-            "numbers": numbers.names,
+            "compiled": described_compilation(model),
+            "numbers": [place.name for place in numbers.places],
         }
-    return json.dumps(described, sort_keys=True, default=_unique)
+    return json.dumps(described, sort_keys=True, default=unique)
 
 
 def obstacle(model: Any) -> str | None:
@@ -181,7 +175,7 @@ def loss_is_mean(model: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _without_tensorflow() -> Iterator[None]:
+def without_tensorflow() -> Iterator[None]:
     """Describing a model, Keras looks for TensorFlow's types, and takes seconds to import it."""
     lazy = module_utils.tensorflow
     wanted = lazy._available is None and "tensorflow" not in sys.modules
@@ -194,45 +188,40 @@ def _without_tensorflow() -> Iterator[None]:
             lazy._available = None
 
 
-def _describes_itself(model: Any) -> bool:
+def describes_itself(model: Any) -> bool:
     return isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
 
 
-def _places(model: Any) -> Iterator[_Place]:
+def _places(model: Any) -> Iterator[Place]:
     seen: set[tuple[int, str]] = set()
 
-    def of(owner: Any, name: str) -> Iterator[_Place]:
-        value = getattr(owner, name, None)
-        if (
-            value is None
-            or isinstance(value, bool)
-            or not float(value)
-            or (id(owner), name) in seen
-        ):
+    def of(layer: Any, owner: Any, attribute: str, name: str) -> Iterator[Place]:
+        value = getattr(owner, attribute, None)
+        if value is None or isinstance(value, bool) or not float(value):
             return
-        seen.add((id(owner), name))
-        yield _Place(name, lambda: getattr(owner, name), lambda new: setattr(owner, name, new))
+        if (id(owner), attribute) not in seen:  # layers may share a regularizer
+            seen.add((id(owner), attribute))
+            get, set_ = partial(getattr, owner, attribute), partial(setattr, owner, attribute)
+            yield Place(layer, name, get, set_)
 
+    trained = {id(variable) for variable in model.trainable_variables}
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.Dropout):
-            yield from of(layer, "rate")
-    for variable in model.trainable_variables:
-        if type(variable.regularizer) in _PENALTIES:
-            yield from of(variable.regularizer, "l1")
-            yield from of(variable.regularizer, "l2")
-    yield from of(model.optimizer, "weight_decay")
+            yield from of(layer, layer, "rate", "rate")
+        for variable in layer._trainable_variables:
+            if id(variable) in trained and type(variable.regularizer) in PENALTIES:
+                for factor in ("l1", "l2"):
+                    name = f"{factor} of {variable.name}"
+                    yield from of(layer, variable.regularizer, factor, name)
+    yield from of(None, model.optimizer, "weight_decay", "weight_decay")
     if isinstance(model.optimizer, _MOMENTUM):
-        yield from of(model.optimizer, "momentum")
+        yield from of(None, model.optimizer, "momentum", "momentum")
     if type(model.loss) in _SMOOTHED and model.loss._fn_kwargs.get("label_smoothing"):
-        options = model.loss._fn_kwargs
-        yield _Place(
-            "label_smoothing",
-            lambda: options["label_smoothing"],
-            lambda new: options.__setitem__("label_smoothing", new),
-        )
+        options, name = model.loss._fn_kwargs, "label_smoothing"
+        yield Place(None, name, partial(options.get, name), partial(options.__setitem__, name))
 
 
-def _anonymous(config: Any) -> Any:
+def anonymous(config: Any) -> Any:
     """A description without what tells no structure: names, seeds, and how weights begin."""
     names: dict[str, str] = {}
     _collect(config, names)
@@ -263,15 +252,24 @@ def _renamed(config: Any, names: dict[str, str]) -> Any:
     return names.get(config, config) if isinstance(config, str) else config
 
 
-def _described_losses(model: Any) -> Any:
+def described_compilation(model: Any) -> Any:
+    """Of optimizer and loss all but the numbers; call it while these are blank."""
+    optimizer = model.optimizer.get_config()
+    if not isinstance(optimizer.get("learning_rate"), dict):  # a schedule
+        optimizer.pop("learning_rate", None)
+    kind = type(model.optimizer).__qualname__
+    return [kind, anonymous(optimizer), _described_loss(model)]
+
+
+def _described_loss(model: Any) -> Any:
     if isinstance(model.loss, str):
         return model.loss
     if isinstance(model.loss, keras.losses.Loss):
         described = dict(model.loss.get_config())
         if hasattr(model.loss, "_fn_kwargs"):
             described |= model.loss._fn_kwargs
-        return [type(model.loss).__qualname__, _anonymous(described)]
-    return _unique(model.loss)
+        return [type(model.loss).__qualname__, anonymous(described)]
+    return unique(model.loss)
 
 
 def _reduction(loss: Any) -> str | None:
@@ -283,6 +281,6 @@ def _channels_last(layer: Any) -> bool:
     return bool(layer.axis in (-1, layer.input_spec.ndim - 1))
 
 
-def _unique(thing: Any) -> str:
+def unique(thing: Any) -> str:
     """A description of what describes itself in no other way: it equals itself alone."""
     return f"{type(thing).__qualname__} at {id(thing)}"

@@ -6,10 +6,10 @@ weight zero where members' batches differ.
 """
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -37,7 +37,8 @@ class Shape:
     fewer steps than others; validation_filled: as filled.
     one_order: all members train on the same rows in each step. one_validation: all validate on the
     same rows. table: as `Table.shape`. predicts: whether predictions come back, of the train and
-    validation rows, from which the metric is computed outside.
+    validation rows, from which the metric is computed outside. narrow: whether members' weights
+    may be of less extent than the program's.
     """
 
     members: int
@@ -53,6 +54,7 @@ class Shape:
     one_validation: bool
     table: tuple[Any, ...]
     predicts: int = 0
+    narrow: bool = False
 
 
 class Program:
@@ -71,7 +73,7 @@ class Program:
         _compile_metrics(model, task, table)
         for layer in model._flatten_layers(include_self=False):
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.call = partial(self._normalize, layer, layer.call)
+                layer.call = functools.partial(self._normalize, layer, layer.call)
         start = time.perf_counter()
         self._compiled = self._compile(table)
         self.seconds_to_compile = time.perf_counter() - start
@@ -93,7 +95,7 @@ class Program:
     def __call__(
         self,
         state: State,
-        numbers: Any,
+        traits: Any,
         validation: Any,
         table: Table,
         order: Any,
@@ -104,6 +106,8 @@ class Program:
     ) -> tuple[State, Any, Any]:
         """Train on; returns the state, values of shape (chunk, members, 4) and predictions.
 
+        traits: the members' numbers and extents, of shape (members, n) each.
+
         order: row numbers of shape (chunk, steps, members, batch), without members where they
         share them, -1 for no row. steps: of each epoch; None: all. `state` is used up.
         The values are those of `history.CURVES`; of shape (steps, members, batch, outputs) are the
@@ -111,7 +115,7 @@ class Program:
         """
         return self._compiled(  # type: ignore[no-any-return]
             state,
-            numbers,
+            traits,
             validation,
             (table.x, table.y),
             jax.device_put(order, self._over_members(2, self.shape.one_order)),
@@ -125,7 +129,7 @@ class Program:
     def _run(
         self,
         state: State,
-        numbers: Any,
+        traits: Any,
         validation: Any,
         rows: Any,
         order: Any,
@@ -142,8 +146,8 @@ class Program:
 
         def train(carry: Any) -> Any:
             epoch, state, alive, best, since, values = carry
-            new = self._train_epoch(state, numbers, rows, order[epoch], steps)
-            now, _ = self._validate(new[0], numbers, rows, validation, new[1])
+            new = self._train_epoch(state, traits, rows, order[epoch], steps)
+            now, _ = self._validate(new[0], traits, rows, validation, new[1])
             # Who has ended stays as it was, to the end of the chunk.
             state = jax.tree.map(lambda a, b: jnp.where(_like(alive, a), a, b), new[0], state)
             loss = -now[:, 1] if self._metric.direction == "max" else now[:, 1]
@@ -159,25 +163,25 @@ class Program:
         predictions = None
         if shape.predicts:
             nothing = (jnp.zeros(shape.members), jnp.zeros(shape.members))
-            _, predictions = self._validate(state, numbers, rows, validation, nothing)
+            _, predictions = self._validate(state, traits, rows, validation, nothing)
         return state, values, predictions
 
     def _train_epoch(
-        self, state: State, numbers: Any, rows: Any, order: Any, steps: Any
+        self, state: State, traits: Any, rows: Any, order: Any, steps: Any
     ) -> tuple[State, tuple[Any, Any]]:
         """The state after an epoch, and the metric and loss over its batches, by member."""
         one = self.shape.one_order
         each = jax.vmap(self._train_step, in_axes=(0, 0, 0, *_same(one)))
 
         def step(number: Any, carry: Any) -> Any:
-            return each(*carry, numbers, *_taken(rows, order[number]))
+            return each(*carry, traits, *_taken(rows, order[number]))
 
         begin = state, self._fresh()
         state, counted = jax.lax.fori_loop(0, steps, step, begin)
         return state, jax.vmap(self._result)(counted)
 
     def _validate(
-        self, state: State, numbers: Any, rows: Any, validation: Any, trained: tuple[Any, Any]
+        self, state: State, traits: Any, rows: Any, validation: Any, trained: tuple[Any, Any]
     ) -> tuple[Any, Any]:
         """The values of an epoch, of shape (members, 4), and the predictions if wanted."""
         one = self.shape.one_validation
@@ -186,7 +190,7 @@ class Program:
         def step(counted: Any, inputs: Any) -> Any:
             number, indices = inputs
             counts = number >= self.shape.predicts  # before that, training rows are predicted
-            counted, predicted = each(state, counted, numbers, *_taken(rows, indices), counts)
+            counted, predicted = each(state, counted, traits, *_taken(rows, indices), counts)
             return counted, predicted if self.shape.predicts else None
 
         inputs = jnp.arange(self.shape.validation_steps), validation
@@ -195,12 +199,12 @@ class Program:
         return jnp.stack([trained[0], metric, trained[1], loss], axis=1), predictions
 
     def _train_step(
-        self, state: State, counted: Any, numbers: Any, x: Any, y: Any, real: Any
+        self, state: State, counted: Any, traits: Any, x: Any, y: Any, real: Any
     ) -> tuple[State, Any]:
         """A step of one member."""
         model, (weights, others, slots) = self._model, state
         filled = self.shape.filled
-        with self._given(numbers, real if filled else None):
+        with self._given(traits[0], real if filled else None):
             loss_and_gradients = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
             (_, (loss, predicted, new_others, _)), gradients = loss_and_gradients(
                 weights,
@@ -212,18 +216,21 @@ class Program:
                 training=True,
                 optimizer_variables=slots,
             )
+            masks = self._masks(traits[1])
+            gradients = _where(masks, gradients, [jnp.zeros_like(g) for g in gradients])
             new_weights, new_slots = model.optimizer.stateless_apply(slots, gradients, weights)
+            new_weights = _where(masks, new_weights, weights)  # a decay must not reach the others
         new = new_weights, new_others, new_slots
         if self.shape.uneven:  # its epoch may be over while others go on
             new = jax.tree.map(lambda a, b: jnp.where(real[0], a, b), new, state)
         return new, self._count(counted, loss, x, y, predicted, real, filled)
 
     def _test_step(
-        self, state: State, counted: Any, numbers: Any, x: Any, y: Any, real: Any, counts: Any
+        self, state: State, counted: Any, traits: Any, x: Any, y: Any, real: Any, counts: Any
     ) -> tuple[Any, Any]:
         filled = self.shape.validation_filled or self.shape.predicts > 0
         real = real & counts
-        with self._given(numbers, None):
+        with self._given(traits[0], None):
             weights = self._weights_of_rows(real) if filled else None
             _, (loss, predicted, _, _) = self._model.compute_loss_and_updates(
                 state[0], state[1], counted[0], x, y, weights, training=False
@@ -267,6 +274,17 @@ class Program:
             logs = self._model.get_metrics_result()
         return metrics.read({**logs, "loss": loss}, self._metric.name), loss
 
+    def _masks(self, extents: Any) -> list[Any] | None:
+        """Where the member has weights; nothing else is trained."""
+        if not self.shape.narrow:
+            return None
+        masks, given = [], iter(list(extents))
+        for variable in self._model.trainable_variables:
+            places = jnp.indices(variable.shape, sparse=True)
+            mine = [place < next(given) for place in places]
+            masks.append(functools.reduce(jnp.logical_and, mine, jnp.array(True)))
+        return masks
+
     def _counters(self, values: Any) -> Any:
         mapping = list(zip(self._model.metrics_variables, values, strict=True))
         return keras.StatelessScope(state_mapping=mapping)
@@ -309,9 +327,13 @@ class Program:
                 model.optimizer.variables,
             )
         )
+        axes = sum(len(v.shape) for v in model.trainable_variables) if shape.narrow else 0
         arguments = (
             state,
-            _abstract((shape.members, len(self._numbers.values)), "float32", over(0)),
+            (
+                _abstract((shape.members, len(self._numbers.values)), "float32", over(0)),
+                _abstract((shape.members, axes), "int32", over(0)),
+            ),
             _abstract(validation, "int32", over(1, shape.one_validation)),
             jax.tree.map(lambda a: _abstract(a.shape, a.dtype, whole), (table.x, table.y)),
             _abstract(order, "int32", over(2, shape.one_order)),
@@ -369,6 +391,12 @@ def _taken(rows: Any, indices: Any) -> tuple[Any, Any, Any]:
 def _same(one: bool) -> tuple[Any, Any, Any]:
     """Over which axis x, y and real differ between members."""
     return (None, None, None) if one else (0, 0, 0)
+
+
+def _where(masks: list[Any] | None, arrays: list[Any], otherwise: list[Any]) -> list[Any]:
+    if masks is None:
+        return arrays
+    return [jnp.where(m, a, b) for m, a, b in zip(masks, arrays, otherwise, strict=True)]
 
 
 def _like(mask: Any, array: Any) -> Any:

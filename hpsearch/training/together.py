@@ -70,8 +70,11 @@ class Gang:
     def _line_up_data(self, members: Sequence[Member]) -> None:
         program, shape = self._program, self._program.shape
         self._members = list(members)
-        numbers = np.array([members[i].numbers.values for i in self._places], np.float32)
-        self._numbers = program.put_state(numbers.reshape(shape.members, -1))
+        numbers = np.array([members[i].numbers_there for i in self._places], np.float32)
+        extents = np.array([members[i].extents for i in self._places], np.int32)
+        self._traits = program.put_state(
+            (numbers.reshape(shape.members, -1), extents.reshape(shape.members, -1))
+        )
         rows = [self._validation_rows(member) for member in members]
         validation = np.stack([rows[i] for i in self._places], axis=1)
         validation = validation[:, 0] if shape.one_validation else validation
@@ -101,7 +104,7 @@ class Gang:
         begun = time.perf_counter()
         self._state, values, predictions = self._program(
             self._state,
-            self._numbers,
+            self._traits,
             self._validation,
             self._table,
             self._order(epochs),

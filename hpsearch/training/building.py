@@ -3,6 +3,7 @@
 import contextlib
 import math
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec
 
 _Array = np.ndarray[Any, Any]
 
+_SIZES = [2**power for power in (12, 15, 18, 21, 24)]
 _CONSTANTS = {keras.initializers.Zeros: 0.0, keras.initializers.Ones: 1.0}
 
 
@@ -48,8 +50,15 @@ def valueless() -> Iterator[None]:
     if keras.backend.backend() != "jax":
         yield
         return
-    original = keras.Variable._initialize_with_initializer
-    keras.Variable._initialize_with_initializer = _keep
+    original, here = keras.Variable._initialize_with_initializer, threading.get_ident()
+
+    def keep(variable: Any, initializer: Any) -> None:
+        if threading.get_ident() != here:
+            original(variable, initializer)
+            return
+        variable._value, variable._initializer = None, _Deferred(initializer)
+
+    keras.Variable._initialize_with_initializer = keep
     try:
         yield
     finally:
@@ -107,13 +116,9 @@ class _Deferred:
         return keras.ops.zeros(shape, dtype)
 
 
-def _keep(variable: Any, initializer: Any) -> None:
-    variable._value, variable._initializer = None, _Deferred(initializer)
-
-
 @contextlib.contextmanager
 def _drawn_in_few_sizes() -> Iterator[None]:
-    """Draw random arrays flat, of the next power of two, and cut them to size.
+    """Draw random arrays flat, of one of few sizes, and cut them to size; in this thread.
 
     JAX's numbers depend on key and place alone, whatever the size, so they are the same; and it
     compiles a program for each size.
@@ -121,7 +126,7 @@ def _drawn_in_few_sizes() -> Iterator[None]:
     module = keras.src.backend.random
     originals = {name: getattr(module, name) for name in ("uniform", "normal", "truncated_normal")}
     for name, draw in originals.items():
-        setattr(module, name, _rounded(draw))
+        setattr(module, name, _rounded(draw, threading.get_ident()))
     try:
         yield
     finally:
@@ -129,10 +134,12 @@ def _drawn_in_few_sizes() -> Iterator[None]:
             setattr(module, name, draw)
 
 
-def _rounded(draw: Any) -> Any:
-    def drawn(shape: Any, *args: Any, **kwargs: Any) -> _Array:
+def _rounded(draw: Any, here: int) -> Any:
+    def drawn(shape: Any, *args: Any, **kwargs: Any) -> Any:
         count = math.prod(shape)
-        flat = draw((1 << max(count - 1, 0).bit_length(),), *args, **kwargs)
-        return np.asarray(flat)[:count].reshape(shape)
+        if threading.get_ident() != here or count > _SIZES[-1]:
+            return draw(shape, *args, **kwargs)
+        size = next(size for size in _SIZES if size >= count)
+        return np.asarray(draw((size,), *args, **kwargs))[:count].reshape(shape)
 
     return drawn

@@ -94,18 +94,19 @@ def family(model: Any, chain: Chain, numbers: Numbers) -> str:
 
 def widened(model: Any, chain: Chain, width: int) -> Any:
     """A compiled network like this one, with all hidden layers of a width; it was never trained."""
-    x = inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
-    for layer in chain.before:
-        x = _copied(layer)(x)
-    for block in chain.blocks:
-        for layer in block:
-            x = _copied(layer, **({"units": width} if layer is block[0] else {}))(x)
-    for layer in chain.output:
-        x = _copied(layer)(x)
-    wide = keras.Model(inputs, x)
-    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-    wide.compile(optimizer=optimizer, loss=model.loss, auto_scale_loss=False)
-    wide.optimizer.build(wide.trainable_variables)
+    with without_tensorflow():
+        x = inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
+        for layer in chain.before:
+            x = _copied(layer)(x)
+        for block in chain.blocks:
+            for layer in block:
+                x = _copied(layer, **({"units": width} if layer is block[0] else {}))(x)
+        for layer in chain.output:
+            x = _copied(layer)(x)
+        wide = keras.Model(inputs, x)
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        wide.compile(optimizer=optimizer, loss=model.loss, auto_scale_loss=False)
+        wide.optimizer.build(wide.trainable_variables)
     return wide
 
 

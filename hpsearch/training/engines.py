@@ -23,6 +23,9 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
         from hpsearch.training.fit import FitTrainer
 
         return FitTrainer(task)
+    from hpsearch.training import machine
+
+    machine.use_all_cores()
     from hpsearch.training.gang import GangTrainer
 
     return GangTrainer(task, strict=engine == "gang")

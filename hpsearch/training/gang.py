@@ -1,9 +1,16 @@
 """Training many fits side by side as one compiled program, on JAX."""
 
+import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
+
+import jax
+import numpy as np
 
 from hpsearch.errors import BuildError
 from hpsearch.space import Params
@@ -11,8 +18,10 @@ from hpsearch.task import Data, Task
 from hpsearch.training import metrics, table
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
 from hpsearch.training.fit import FitTrainer
+from hpsearch.training.machine import cache_bytes
 from hpsearch.training.member import Member, next_size
 from hpsearch.training.numbers import obstacle, row_mixer
+from hpsearch.training.placing import parts
 from hpsearch.training.program import Program, Shape, whole_table
 from hpsearch.training.rows import model_spec, prepare, validation_batch
 from hpsearch.training.table import Table
@@ -25,6 +34,7 @@ log = logging.getLogger(__name__)
 _ORDER_NUMBERS = 2**22  # row numbers sent with a call, at most
 _MOST_EPOCHS = 64  # of a call
 _MOST_PROGRAMS = 64
+_MOST_TABLES = 2
 
 
 @dataclass(eq=False)
@@ -42,7 +52,7 @@ class GangTrainer:
     chunk: int | None = None
     _specs: dict[Split, ModelSpec] = field(default_factory=dict)
     _tables: dict[Any, Table] = field(default_factory=dict)
-    _programs: dict[Any, Program] = field(default_factory=dict)
+    _programs: dict[Any, Future[Program]] = field(default_factory=dict)
     _templates: Templates = field(default_factory=Templates)
     _told: set[str] = field(default_factory=set)
 
@@ -62,10 +72,16 @@ class GangTrainer:
                 yield index, member.curve()
             else:
                 waiting.append(member)
-        for template, members in self._templates.arrange(waiting):
-            for start in range(0, len(members), self.most):
-                gang = self._gang(template, members[start : start + self.most], data)
-                for member in gang.train():
+        gangs = [
+            (template, some)
+            for template, members in self._templates.arrange(waiting)
+            for some in _dealt(members, min(self.most, _fitting(template)))
+        ]
+        with _compiling() as compiler:
+            for template, members in gangs:  # the first trains while others are compiled
+                self._compile(template, members, data, compiler)
+            for template, members in gangs:
+                for member in self._gang(template, members, data).train():
                     yield member.index, member.curve()
         if alone:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
@@ -103,28 +119,39 @@ class GangTrainer:
         return replace(self._specs[split], metrics=metrics.to_compile(self.task))
 
     def _gang(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
-        splits = tuple(dict.fromkeys(member.fit.split for member in members))
-        rows = self._table(splits, next_size(len(members)), data)
-        return Gang(
-            self.task, rows, members, lambda some: self._program(template, some, rows), self.chunk
-        )
+        def program(some: Sequence[Member]) -> Program:
+            return self._compile(template, some, data).result()
 
-    def _table(self, splits: tuple[Split, ...], members: int, data: Data) -> Table:
-        where = whole_table(members)
+        rows = self._table(members, data)
+        return Gang(self.task, rows, members, program, self.chunk)
+
+    def _table(self, members: Sequence[Member], data: Data) -> Table:
+        splits = tuple(dict.fromkeys(member.fit.split for member in members))
+        where = whole_table(next_size(len(members)))
         key = splits if self.task.preprocess is not None else None, where
         if key not in self._tables:
-            self._tables.clear()
+            while len(self._tables) >= _MOST_TABLES:
+                del self._tables[next(iter(self._tables))]
             self._tables[key] = table.make(self.task, data, splits, where)
         return self._tables[key]
 
-    def _program(self, template: Template, members: Sequence[Member], rows: Table) -> Program:
+    def _compile(
+        self,
+        template: Template,
+        members: Sequence[Member],
+        data: Data,
+        compiler: ThreadPoolExecutor | None = None,
+    ) -> Future[Program]:
+        """The program for these, at once or later; it is kept for others of their shape."""
+        rows = self._table(members, data)
         shape = replace(self._shape(members, rows), narrow=template.wide is not None)
         key = template.key, shape
         program = self._programs.pop(key, None)
         if program is None:
-            program = Program(template.model, template.numbers, self.task, shape, rows)
             while len(self._programs) >= _MOST_PROGRAMS:
                 del self._programs[next(iter(self._programs))]
+            make = partial(Program, template.model, template.numbers, self.task, shape, rows)
+            program = _done(make) if compiler is None else compiler.submit(make)
         self._programs[key] = program  # the last one used is the last to go
         return program
 
@@ -166,3 +193,36 @@ def _unfillable(member: Member) -> str | None:
     held_out = len(member.fit.split.validation)
     filled = member.rows % member.batch or held_out % validation_batch(held_out)
     return row_mixer(member.model) if filled else None
+
+
+def _fitting(template: Template) -> int:
+    """How many members' weights, gradients and optimizer state the processor's cache holds.
+
+    More of them train more slowly on a CPU: each step would fetch all from memory.
+    """
+    variables = [v for part in parts(template.model) for v in part]
+    variables += template.model.trainable_variables
+    each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
+    return max(len(jax.local_devices()), cache_bytes() // max(1, each))
+
+
+def _dealt(members: Sequence[Member], most: int) -> Iterator[Sequence[Member]]:
+    """Cut them into gangs of about one size, so that one program serves all."""
+    gangs = -(-len(members) // most)
+    size = -(-len(members) // gangs)
+    return (members[start : start + size] for start in range(0, len(members), size))
+
+
+@contextlib.contextmanager
+def _compiling() -> Iterator[ThreadPoolExecutor]:
+    compiler = ThreadPoolExecutor(1, "compiler")
+    try:
+        yield compiler
+    finally:
+        compiler.shutdown(wait=False, cancel_futures=True)
+
+
+def _done(make: Callable[[], Program]) -> Future[Program]:
+    future: Future[Program] = Future()
+    future.set_result(make())
+    return future

@@ -15,7 +15,7 @@ from hpsearch.training.placing import Narrow, Same
 # What decides between a program of their own for some members and a wider one that is slower: a
 # guess is enough, because both are right.
 _SECONDS_TO_COMPILE = 1.5
-_PRODUCTS_A_SECOND = 2.5e10  # multiplications with additions
+_PRODUCTS_A_SECOND = 7e10
 
 
 @dataclass(frozen=True, eq=False)

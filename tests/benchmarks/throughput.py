@@ -94,6 +94,26 @@ def regularized(**more: Any) -> Space:
     )
 
 
+def mixed(how: str, loop: int, evaluator: Evaluator) -> Job:
+    return Job(
+        f"digits (1,437 x 64), {how}, widths 16 to 128 in 1 to 3 layers, 2 optimizers, 2 batch "
+        "sizes, 20 epochs",
+        60,
+        loop,
+        20,
+        digits,
+        Space(
+            mlp.widths(3, 16, 128),
+            dropout=Float(0.05, 0.5),
+            l2=Float(1e-6, 1e-2, log=True),
+            optimizer=Choice("rmsprop", "adam"),
+            batch_size=Choice(32, 64),
+        ),
+        mlp.model(),
+        evaluator,
+    )
+
+
 JOBS = {
     "a": Job(
         "Boston (404 x 13), 64-64, 4 folds, 100 epochs, batch 16",
@@ -125,23 +145,8 @@ JOBS = {
         mlp.model(hidden=(512, 256, 128)),
         Holdout(rows=5000, shuffle=False, shared_batches=True),
     ),
-    "d": Job(
-        "digits (1,437 x 64), widths 16 to 128 in 1 to 3 layers, 2 optimizers, 2 batch sizes, "
-        "20 epochs",
-        60,
-        12,
-        20,
-        digits,
-        Space(
-            mlp.widths(3, 16, 128),
-            dropout=Float(0.05, 0.5),
-            l2=Float(1e-6, 1e-2, log=True),
-            optimizer=Choice("rmsprop", "adam"),
-            batch_size=Choice(32, 64),
-        ),
-        mlp.model(),
-        Holdout(rows=300),
-    ),
+    "d": mixed("4 folds", 4, KFold(4)),
+    "e": mixed("one holdout of 300 rows", 12, Holdout(rows=300)),
 }
 
 
@@ -184,7 +189,11 @@ def by_hand(job: Job, data: Any, configs: list[Any]) -> list[float]:
                 scaler = StandardScaler().fit(train)
                 train, held_out = scaler.transform(train), scaler.transform(held_out)
             spec = ModelSpec(
-                train.shape[1:], task.output_units(data.y), task.activation, task.loss, [task.metric]
+                train.shape[1:],
+                task.output_units(data.y),
+                task.activation,
+                task.loss,
+                [task.metric],
             )
             options = {k: v for k, v in params.items() if k != "batch_size"}
             model = job.build(spec, **options)

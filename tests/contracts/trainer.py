@@ -71,14 +71,16 @@ class TrainerContract:
         assert len(curve.validation) == 3
         assert (tmp_path / "continued.npz").exists()  # for whoever continues it in turn
 
-    def test_a_stop_is_heeded_between_folds(
+    def test_a_stop_is_heeded_after_an_epoch_whatever_the_number_of_folds(
         self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folds = [fit(epochs=1, seed=n, checkpoint_out=tmp_path / f"{n}.npz") for n in range(3)]
+        folds = [fit(epochs=9, seed=n, checkpoint_out=tmp_path / f"{n}.npz") for n in range(3)]
         monkeypatch.setattr(interrupt, "requested", lambda: True)
         with pytest.raises(interrupt.Interrupted):
             list(make(TASK).train(folds, DATA))
-        assert [path.name for path in tmp_path.iterdir()] == ["0.npz"]
+        left = [json.loads(arrays(path)["history"].tobytes()) for path in tmp_path.iterdir()]
+        assert left
+        assert {len(history["validation"]) for history in left} == {1}
 
     def test_an_interrupted_fit_goes_on_where_it_stopped(
         self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

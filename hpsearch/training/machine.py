@@ -1,0 +1,38 @@
+"""What this machine has."""
+
+import functools
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import jax
+
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
+_USUAL_CACHE = 2**25
+_MOST_CORES = 16
+
+
+def use_all_cores() -> None:
+    """Let JAX deal a gang to all cores, if it did not start yet: a step of small models is too
+    short to be shared by them.
+    """
+    with suppress(RuntimeError, ValueError):
+        if not os.environ.get("XLA_FLAGS"):
+            jax.config.update("jax_num_cpu_devices", min(_MOST_CORES, _cores()))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def cache_bytes() -> int:
+    """The last cache of the processor that JAX computes on; without end for a GPU."""
+    if jax.default_backend() != "cpu":
+        return 2**63
+    sizes = [_USUAL_CACHE]
+    for file in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")):
+        with suppress(OSError, ValueError, KeyError):
+            text = file.read_text().strip()
+            sizes.append(int(text[:-1]) * _UNITS[text[-1]])
+    return sizes[-1]

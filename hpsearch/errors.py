@@ -1,5 +1,7 @@
 """What can go wrong by the user's hand: one line that gives the rule, the value and the way out."""
 
+_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
+
 
 class HpsearchError(Exception):
     """A mistake the user can mend. The command line prints it as one line and exits with 2."""
@@ -49,3 +51,14 @@ def first_line(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; each framework has an error of its own, and wraps those of others."""
+    seen: BaseException | None = error
+    while seen is not None:
+        text = f"{type(seen).__name__}: {seen}".lower()
+        if isinstance(seen, MemoryError) or any(sign in text for sign in _MEMORY):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line
+from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line, out_of_memory
 from hpsearch.executors import Work
 from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, told
@@ -20,8 +20,6 @@ from hpsearch.task import Data
 from hpsearch.training import Split, Trainer, backend, engines, sharing
 from hpsearch.training.base import check_space
 from hpsearch.trial import Facts, Failure, Job, Outcome, Score
-
-_OUT_OF_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class _Works:
                 for place in sorted(waiting):
                     yield from ((place, outcome) for _, outcome in self([jobs[place]]))
                 return
-            kind = "memory" if _is_out_of_memory(error) else "exception"
+            kind = "memory" if out_of_memory(error) else "exception"
             yield 0, self._outcome(Failure(kind, first_line(error), traceback.format_exc()), 0.0)
 
     def _together(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
@@ -122,17 +120,6 @@ class _Works:
             return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
         parameters = score.folds[0].parameters
         return Outcome(score, None, seconds, parameters, peak)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Each framework has an error of its own, and wraps those of others."""
-    seen: BaseException | None = error
-    while seen is not None:
-        text = f"{type(seen).__name__}: {seen}".lower()
-        if isinstance(seen, MemoryError) or any(sign in text for sign in _OUT_OF_MEMORY):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _peak_bytes(running: str) -> int:

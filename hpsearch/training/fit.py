@@ -51,6 +51,18 @@ class FitTrainer:
                 if index == 0:
                     self._try_a_step(model, rows)
 
+    def seconds_an_epoch(self, fit: Fit, data: Data) -> float:
+        """What the steps of an epoch would take, by a part of them; nothing is trained by it."""
+        rows = prepare(self.task, data, fit.split)
+        model = build_model(fit.build, self._spec(rows, data), fit.params, fit.seed)
+        batches = Batches(rows, fit)
+        steps = len(batches)
+        few = max(1, min(steps, 20))
+        batches.order = batches.order[: few * batches.size]
+        clock = _Clock()
+        model.fit(batches, epochs=3, steps_per_epoch=few, callbacks=[clock], verbose=0)
+        return min(clock.seconds[1:]) / few * steps
+
     def _train(self, fit: Fit, data: Data) -> Curve:
         start = time.perf_counter()
         rows = prepare(self.task, data, fit.split)
@@ -94,6 +106,20 @@ class FitTrainer:
                 f"{first_line(error)}"
             ) from error
         metrics.check(logs, self.task.metric, model)
+
+
+class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
+    """The seconds that each epoch took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seconds.append(time.perf_counter() - self.begun)
 
 
 def _step(model: Any, x: Any, y: Any) -> Any:

@@ -3,37 +3,35 @@
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from hpsearch.errors import BuildError
+from hpsearch.errors import BuildError, out_of_memory
 from hpsearch.space import Params
 from hpsearch.task import Data, Task
 from hpsearch.training import metrics, table
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
 from hpsearch.training.fit import FitTrainer
-from hpsearch.training.machine import cache_bytes
+from hpsearch.training.machine import cache_bytes, free_bytes
 from hpsearch.training.member import Member, next_size
 from hpsearch.training.numbers import obstacle, row_mixer
 from hpsearch.training.placing import parts
-from hpsearch.training.program import Program, Shape, whole_table
+from hpsearch.training.program import Program, whole_table
+from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
 from hpsearch.training.table import Table
-from hpsearch.training.template import Template, Templates
+from hpsearch.training.template import Template
 from hpsearch.training.together import Gang
 from hpsearch.trial import Curve
 
 log = logging.getLogger(__name__)
 
-_ORDER_NUMBERS = 2**22  # row numbers sent with a call, at most
-_MOST_EPOCHS = 64  # of a call
-_MOST_PROGRAMS = 64
+_WORTH_MEASURING = 20.0  # seconds
 _MOST_TABLES = 2
 
 
@@ -52,8 +50,7 @@ class GangTrainer:
     chunk: int | None = None
     _specs: dict[Split, ModelSpec] = field(default_factory=dict)
     _tables: dict[Any, Table] = field(default_factory=dict)
-    _programs: dict[Any, Future[Program]] = field(default_factory=dict)
-    _templates: Templates = field(default_factory=Templates)
+    _sizes: dict[Any, int] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
@@ -72,20 +69,80 @@ class GangTrainer:
                 yield index, member.curve()
             else:
                 waiting.append(member)
-        gangs = [
-            (template, some)
-            for template, members in self._templates.arrange(waiting)
-            for some in _dealt(members, min(self.most, _fitting(template)))
-        ]
         with _compiling() as compiler:
-            for template, members in gangs:  # the first trains while others are compiled
-                self._compile(template, members, data, compiler)
-            for template, members in gangs:
-                for member in self._gang(template, members, data).train():
+            groups = PROGRAMS.templates.arrange(waiting)
+            for template, members in groups:  # the first trains while others are compiled
+                some = next(_dealt(members, self._size(template, members)))
+                PROGRAMS.get(self.task, template, some, self._table(some, data), compiler)
+            for template, members in groups:
+                size = self._fastest(template, members, data)
+                if not size:
+                    alone += [member.index for member in members]
+                    continue
+                for member in self._train(template, members, size, data):
                     yield member.index, member.curve()
         if alone:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
                 yield alone[place], curve
+
+    def _train(
+        self, template: Template, members: Sequence[Member], size: int, data: Data
+    ) -> Iterator[Member]:
+        """Yield members of one template as they end. size: of a gang."""
+        for some in _dealt(members, size):
+            try:
+                yield from self._begun(template, some, data).train()
+            except Exception as error:
+                if not out_of_memory(error) or len(some) == 1:
+                    raise
+                self._sizes[template.key] = size = max(1, len(some) // 2)
+                log.warning(
+                    "memory holds no %d models side by side; going on by %d", len(some), size
+                )
+                yield from self._train(template, self._again(template, some, data), size, data)
+
+    def _again(self, template: Template, members: Sequence[Member], data: Data) -> list[Member]:
+        """Those that have not ended, as they were before, or at their last checkpoint."""
+        again = []
+        for member in members:
+            if not member.history.ended:
+                spec = self._spec(member.fit.split, data)
+                again.append(Member.build(member.index, member.fit, spec, self.task.objective))
+                template.place(again[-1])
+        return again
+
+    def _size(self, template: Template, members: Sequence[Member]) -> int:
+        """Members of a gang, as far as it is known."""
+        most = self._sizes.get(template.key, _fitting(template))
+        return min(self.most, len(members), most)
+
+    def _fastest(self, template: Template, members: Sequence[Member], data: Data) -> int:
+        """Members of a gang with which all are trained soonest; 0: by `fit`.
+
+        Where all takes long, this is measured: a few steps by gangs of several sizes, and by `fit`.
+        """
+        size = self._size(template, members)
+        if template.key in self._sizes:
+            return size
+        steps, epochs = members[0].steps, max(member.history.left for member in members)
+        gang = self._begun(template, members[:size], data)
+        gang.seconds(1)
+        longest = gang.seconds(1) * steps * epochs * len(members) / size
+        if longest < _WORTH_MEASURING:
+            return size
+        paces = {size: gang.seconds_an_epoch() / size}
+        while (smaller := min(paces) // 4) > 0:
+            paces[smaller] = self._begun(template, members[:smaller], data).seconds_an_epoch()
+            paces[smaller] /= smaller
+            if paces[smaller] > 0.9 * min(paces.values()):
+                break
+        if not self.strict:
+            paces[0] = FitTrainer(self.task).seconds_an_epoch(members[0].fit, data)
+        best = min(paces, key=lambda size: paces[size] * (1.0 if size else 1.1))
+        told = ", ".join(f"{size or 'fit'}: {pace:.3g} s" for size, pace in paces.items())
+        log.info("an epoch of a model takes, side by side with as many: %s", told)
+        self._sizes[template.key] = best
+        return best
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
         """As `FitTrainer.probe`; refuses, if strict, also what cannot be trained side by side."""
@@ -118,12 +175,16 @@ class GangTrainer:
             self._specs[split] = model_spec(self.task, rows, data.y, [])
         return replace(self._specs[split], metrics=metrics.to_compile(self.task))
 
-    def _gang(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
-        def program(some: Sequence[Member]) -> Program:
-            return self._compile(template, some, data).result()
+    def _begun(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
+        table = self._table(members, data)
 
-        rows = self._table(members, data)
-        return Gang(self.task, rows, members, program, self.chunk)
+        def program(some: Sequence[Member]) -> Program:
+            compiled = PROGRAMS.get(self.task, template, some, table).result()
+            if compiled.bytes > free_bytes() and len(some) > 1:
+                raise MemoryError(f"{compiled.bytes:,} bytes are wanted")
+            return compiled
+
+        return Gang(self.task, table, members, program, self.chunk)
 
     def _table(self, members: Sequence[Member], data: Data) -> Table:
         splits = tuple(dict.fromkeys(member.fit.split for member in members))
@@ -134,58 +195,6 @@ class GangTrainer:
                 del self._tables[next(iter(self._tables))]
             self._tables[key] = table.make(self.task, data, splits, where)
         return self._tables[key]
-
-    def _compile(
-        self,
-        template: Template,
-        members: Sequence[Member],
-        data: Data,
-        compiler: ThreadPoolExecutor | None = None,
-    ) -> Future[Program]:
-        """The program for these, at once or later; it is kept for others of their shape."""
-        rows = self._table(members, data)
-        shape = replace(self._shape(members, rows), narrow=template.wide is not None)
-        key = template.key, shape
-        program = self._programs.pop(key, None)
-        if program is None:
-            while len(self._programs) >= _MOST_PROGRAMS:
-                del self._programs[next(iter(self._programs))]
-            make = partial(Program, template.model, template.numbers, self.task, shape, rows)
-            program = _done(make) if compiler is None else compiler.submit(make)
-        self._programs[key] = program  # the last one used is the last to go
-        return program
-
-    def _shape(self, members: Sequence[Member], rows: Table) -> Shape:
-        size = next_size(len(members))
-        batch = max(member.batch for member in members)
-        steps = max(member.steps for member in members)
-        held_out = [len(member.fit.split.validation) for member in members]
-        validation = max(validation_batch(n) for n in held_out)
-        validation_steps = max(-(-n // validation) for n in held_out)
-        one_split = len({member.fit.split for member in members}) == 1
-        orders = {(member.fit.order, member.history.epochs) for member in members}
-        one_order = len(members) == 1 or (
-            one_split and len(orders) == 1 and members[0].fit.order is not None
-        )
-        predicts = 0
-        if self.task.metric == "roc_auc":
-            predicts = max(-(-member.rows // validation) for member in members)
-        numbers = steps * batch * (1 if one_order else size)
-        return Shape(
-            members=size,
-            batch=batch,
-            steps=steps,
-            chunk=1 if predicts else max(1, min(_MOST_EPOCHS, _ORDER_NUMBERS // numbers)),
-            validation_batch=validation,
-            validation_steps=predicts + validation_steps,
-            filled=any(member.rows != steps * batch for member in members),
-            uneven=any(member.steps < steps for member in members),
-            validation_filled=any(n != validation_steps * validation for n in held_out),
-            one_order=one_order,
-            one_validation=one_split,
-            table=rows.shape,
-            predicts=predicts,
-        )
 
 
 def _unfillable(member: Member) -> str | None:
@@ -220,9 +229,3 @@ def _compiling() -> Iterator[ThreadPoolExecutor]:
         yield compiler
     finally:
         compiler.shutdown(wait=False, cancel_futures=True)
-
-
-def _done(make: Callable[[], Program]) -> Future[Program]:
-    future: Future[Program] = Future()
-    future.set_result(make())
-    return future

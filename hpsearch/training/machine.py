@@ -36,3 +36,15 @@ def cache_bytes() -> int:
             text = file.read_text().strip()
             sizes.append(int(text[:-1]) * _UNITS[text[-1]])
     return sizes[-1]
+
+
+def free_bytes() -> int:
+    """Memory to be had on the device that JAX computes on."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))
+    with suppress(OSError, ValueError, StopIteration):
+        with open("/proc/meminfo") as file:
+            line = next(line for line in file if line.startswith("MemAvailable"))
+        return int(line.split()[1]) * 2**10
+    return 2**63

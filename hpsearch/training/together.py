@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from hpsearch import interrupt
@@ -56,6 +57,32 @@ class Gang:
                 epochs = min(member.history.epochs for member in self._running)
                 raise interrupt.Interrupted(f"stopped after epoch {epochs}")
             self._close_ranks()
+
+    def seconds(self, steps: int) -> float:
+        """What so many steps of an epoch take, and its validation; nothing is trained by it."""
+        state = jax.tree.map(jnp.copy, self._state)
+        order, limits = self._order(1), self._limits()
+        begun = time.perf_counter()
+        _, values, _ = self._program(
+            state,
+            self._traits,
+            self._validation,
+            self._table,
+            order,
+            limits,
+            epochs=1,
+            steps=steps,
+        )
+        jax.block_until_ready(values)
+        return time.perf_counter() - begun
+
+    def seconds_an_epoch(self) -> float:
+        """What a whole epoch would take, by a part of it."""
+        steps = self._program.shape.steps
+        few = max(1, min(steps // 4, int(_CHUNK_SECONDS / self.seconds(1))))
+        first = min(self.seconds(few) for _ in range(2))
+        second = min(self.seconds(2 * few) for _ in range(2))
+        return first + max(0.0, second - first) / few * (steps - few)
 
     def _line_up(self, members: Sequence[Member], states: Sequence[Any]) -> None:
         """Put members' state on the device; the first one stands in for those who are missing."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -53,15 +53,13 @@ class FitTrainer:
 
     def seconds_an_epoch(self, fit: Fit, data: Data) -> float:
         """What the steps of an epoch would take, by a part of them; nothing is trained by it."""
-        rows = prepare(self.task, data, fit.split)
+        few = 20 * batch_size(fit.params)
+        small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
+        rows = prepare(self.task, data, small.split)
         model = build_model(fit.build, self._spec(rows, data), fit.params, fit.seed)
-        batches = Batches(rows, fit)
-        steps = len(batches)
-        few = max(1, min(steps, 20))
-        batches.order = batches.order[: few * batches.size]
         clock = _Clock()
-        model.fit(batches, epochs=3, steps_per_epoch=few, callbacks=[clock], verbose=0)
-        return min(clock.seconds[1:]) / few * steps
+        model.fit(Batches(rows, small), epochs=3, callbacks=[clock], verbose=0)
+        return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
 
     def _train(self, fit: Fit, data: Data) -> Curve:
         start = time.perf_counter()

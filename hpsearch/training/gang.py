@@ -31,7 +31,7 @@ from hpsearch.trial import Curve
 
 log = logging.getLogger(__name__)
 
-_WORTH_MEASURING = 20.0  # seconds
+_WORTH_MEASURING = 30.0  # seconds of training
 _MOST_TABLES = 2
 
 
@@ -72,26 +72,33 @@ class GangTrainer:
         with _compiling() as compiler:
             groups = PROGRAMS.templates.arrange(waiting)
             for template, members in groups:  # the first trains while others are compiled
-                some = next(_dealt(members, self._size(template, members)))
+                some = next(_dealt(members, self._size(template, members) or 1))
                 PROGRAMS.get(self.task, template, some, self._table(some, data), compiler)
             for template, members in groups:
-                size = self._fastest(template, members, data)
+                size, first = self._fastest(template, members, data)
                 if not size:
                     alone += [member.index for member in members]
                     continue
-                for member in self._train(template, members, size, data):
+                for member in self._train(template, members, size, data, first):
                     yield member.index, member.curve()
         if alone:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
                 yield alone[place], curve
 
     def _train(
-        self, template: Template, members: Sequence[Member], size: int, data: Data
+        self,
+        template: Template,
+        members: Sequence[Member],
+        size: int,
+        data: Data,
+        first: Gang | None = None,
     ) -> Iterator[Member]:
-        """Yield members of one template as they end. size: of a gang."""
+        """Yield members of one template as they end. size: of a gang; first: one that has begun."""
         for some in _dealt(members, size):
             try:
-                yield from self._begun(template, some, data).train()
+                if first is None or first.members != some:
+                    first = self._begun(template, some, data)
+                yield from first.train()
             except Exception as error:
                 if not out_of_memory(error) or len(some) == 1:
                     raise
@@ -116,33 +123,34 @@ class GangTrainer:
         most = self._sizes.get(template.key, _fitting(template))
         return min(self.most, len(members), most)
 
-    def _fastest(self, template: Template, members: Sequence[Member], data: Data) -> int:
-        """Members of a gang with which all are trained soonest; 0: by `fit`.
+    def _fastest(
+        self, template: Template, members: Sequence[Member], data: Data
+    ) -> tuple[int, Gang | None]:
+        """Members of a gang with which all are trained soonest; 0: by `fit`. And the first gang.
 
         Where all takes long, this is measured: a few steps by gangs of several sizes, and by `fit`.
         """
         size = self._size(template, members)
         if template.key in self._sizes:
-            return size
-        steps, epochs = members[0].steps, max(member.history.left for member in members)
-        gang = self._begun(template, members[:size], data)
-        gang.seconds(1)
-        longest = gang.seconds(1) * steps * epochs * len(members) / size
-        if longest < _WORTH_MEASURING:
-            return size
-        paces = {size: gang.seconds_an_epoch() / size}
-        while (smaller := min(paces) // 4) > 0:
+            return size, None
+        some = next(_dealt(members, size))
+        gang = self._begun(template, some, data)
+        paces = {len(some): gang.seconds_an_epoch() / len(some)}
+        epochs = max(member.history.left for member in members)
+        if paces[len(some)] * epochs * len(members) < _WORTH_MEASURING:
+            return size, gang
+        while smaller := min(paces) // 4:
             paces[smaller] = self._begun(template, members[:smaller], data).seconds_an_epoch()
             paces[smaller] /= smaller
             if paces[smaller] > 0.9 * min(paces.values()):
                 break
         if not self.strict:
             paces[0] = FitTrainer(self.task).seconds_an_epoch(members[0].fit, data)
-        best = min(paces, key=lambda size: paces[size] * (1.0 if size else 1.1))
+        best = min(paces, key=lambda size: paces[size])
         told = ", ".join(f"{size or 'fit'}: {pace:.3g} s" for size, pace in paces.items())
         log.info("an epoch of a model takes, side by side with as many: %s", told)
         self._sizes[template.key] = best
-        return best
+        return best, gang
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
         """As `FitTrainer.probe`; refuses, if strict, also what cannot be trained side by side."""

@@ -58,6 +58,10 @@ class Gang:
                 raise interrupt.Interrupted(f"stopped after epoch {epochs}")
             self._close_ranks()
 
+    @property
+    def members(self) -> list[Member]:
+        return self._members
+
     def seconds(self, steps: int) -> float:
         """What so many steps of an epoch take, and its validation; nothing is trained by it."""
         state = jax.tree.map(jnp.copy, self._state)
@@ -79,7 +83,7 @@ class Gang:
     def seconds_an_epoch(self) -> float:
         """What a whole epoch would take, by a part of it."""
         steps = self._program.shape.steps
-        few = max(1, min(steps // 4, int(_CHUNK_SECONDS / self.seconds(1))))
+        few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self.seconds(1))))
         first = min(self.seconds(few) for _ in range(2))
         second = min(self.seconds(2 * few) for _ in range(2))
         return first + max(0.0, second - first) / few * (steps - few)

@@ -258,7 +258,7 @@ def searched(name: str, engine: str) -> float:
         console.quiet = True
         ended = session.run(loaded, how, console)
         seconds = time.perf_counter() - start
-        assert len(ended.ranking) == job.configs
+        assert len(ended.ranking) == job.configs, ended.failures
     return seconds / job.configs
 
 

@@ -108,6 +108,14 @@ class GangTrainer:
                 )
                 yield from self._train(template, self._again(template, some, data), size, data)
 
+    def _fewer(self, template: Template, members: Sequence[Member], error: Exception) -> int:
+        """How many to train side by side, after memory ran out; raises any other error."""
+        if not out_of_memory(error) or len(members) == 1:
+            raise error
+        fewer = self._sizes[template.key] = len(members) // 2
+        log.warning("memory holds no %d models side by side; going on by %d", len(members), fewer)
+        return fewer
+
     def _again(self, template: Template, members: Sequence[Member], data: Data) -> list[Member]:
         """Those that have not ended, as they were before, or at their last checkpoint."""
         again = []
@@ -134,8 +142,11 @@ class GangTrainer:
         if template.key in self._sizes:
             return size, None
         some = next(_dealt(members, size))
-        gang = self._begun(template, some, data)
-        paces = {len(some): gang.seconds_an_epoch() / len(some)}
+        try:
+            gang = self._begun(template, some, data)
+            paces = {len(some): gang.seconds_an_epoch() / len(some)}
+        except Exception as error:
+            return self._fewer(template, some, error), None
         epochs = max(member.history.left for member in members)
         if paces[len(some)] * epochs * len(members) < _WORTH_MEASURING:
             return size, gang

@@ -147,7 +147,7 @@ def obstacle(model: Any) -> str | None:
         return "its optimizer scales the loss"
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False) is True:
-            return f"layer {layer.name} keeps its state from batch to batch (stateful=True)"
+            return f"a layer {type(layer).__name__} keeps its state from batch to batch"
     if _reduction(model.loss) is None:
         return "its loss is not reduced to a mean or a sum"
     return None
@@ -161,11 +161,11 @@ def row_mixer(model: Any) -> str | None:
     """
     for layer in model._flatten_layers(include_self=False):
         if not type(layer).__module__.startswith("keras.src.") or isinstance(layer, _MIXING):
-            return f"{type(layer).__name__} (layer {layer.name}) is not one of Keras's own layers"
+            return f"{type(layer).__name__} is not one of Keras's own layers"
         if getattr(layer, "activity_regularizer", None) is not None:
-            return f"layer {layer.name} has an activity_regularizer"
+            return f"a layer {type(layer).__name__} has an activity_regularizer"
         if isinstance(layer, keras.layers.BatchNormalization) and not _channels_last(layer):
-            return f"layer {layer.name} normalizes over another axis than the last"
+            return "a BatchNormalization normalizes over another axis than the last"
     return None
 
 

@@ -1,0 +1,520 @@
+"""Training side by side must be training: what `fit` gives, a gang gives, only sooner."""
+
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from hpsearch import Data, Holdout, KFold, Task
+from hpsearch.errors import BuildError, HpsearchError
+from hpsearch.tasks import digits
+from hpsearch.training import backend, engines
+from hpsearch.training.base import Fit
+from hpsearch.trial import Every
+from spaces import mlp
+from tests.conftest import ROOT
+from tests.contracts.trainer import OPTIMIZERS, arrays, same
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax"),
+]
+
+RNG = np.random.default_rng(0)
+WHOLE = digits.task().load()
+DATA = Data(WHOLE.x[:330], WHOLE.y[:330])
+TASK = Task("digits", DATA, loss="sparse_categorical_crossentropy", metric="accuracy")
+FOLDS = KFold(3, stratify=False).splits(
+    TASK, DATA, seed=0
+)  # of 220 rows: the last batch is not full
+CURVES = ("train", "validation", "train_loss", "validation_loss")
+
+
+def gang(task=TASK, **options):
+    backend.choose()
+    from hpsearch.training.gang import GangTrainer
+
+    return GangTrainer(task, **{"strict": True, "chunk": 3, **options})
+
+
+def by_fit(task=TASK):
+    backend.choose()
+    from hpsearch.training.fit import FitTrainer
+
+    return FitTrainer(task)
+
+
+def member(number, *, build=None, epochs=10, splits=FOLDS, **changes):
+    """Member `number` of a gang: members differ in all that is a number, and in their rows."""
+    params = {
+        "l2": 1e-4 * (number + 1),
+        "learning_rate": 1e-3 * (1 + number / 7),
+        "batch_size": 32,
+        **changes.pop("params", {}),
+    }
+    build = build or mlp.model(hidden=(12,))
+    return Fit(build, params, splits[number % len(splits)], number, epochs, **changes)
+
+
+def difference(curves, others):
+    """The largest of the losses; scores may differ by a row that lies on the border."""
+    for index in curves:
+        for name in ("train", "validation"):
+            mine, theirs = getattr(curves[index], name), getattr(others[index], name)
+            assert np.mean(np.abs(np.subtract(mine, theirs))) < 0.005
+    return max(
+        np.abs(np.subtract(getattr(curves[i], name), getattr(others[i], name))).max()
+        for i in curves
+        for name in ("train_loss", "validation_loss")
+    )
+
+
+def check_equal(fits, task=TASK, data=DATA):
+    """That a gang of all of them, and of one, follows `fit`; which takes long, and trains some."""
+    some = [0, len(fits) // 2, len(fits) - 1]
+    alone = dict(by_fit(task).train([fits[n] for n in some], data))
+    expected = {n: alone[place] for place, n in enumerate(some)}
+    together = dict(gang(task).train(fits, data))
+    assert sorted(together) == list(range(len(fits)))
+    assert difference({n: together[n] for n in some}, expected) < 1e-4
+    assert difference(dict(gang(task).train(fits[:1], data)), {0: expected[0]}) < 1e-4
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_gang_follows_fit_with_every_optimizer(optimizer):
+    more = {"momentum": {"momentum": 0.8}, "adamw": {"weight_decay": 0.01}}.get(optimizer, {})
+    check_equal([member(n, params={"optimizer": optimizer, **more}) for n in range(7)])
+
+
+def layers(kind):
+    def build(spec, l2, learning_rate):
+        import keras
+        from keras import layers
+
+        inputs = keras.Input(spec.input_shape)
+        penalty = keras.regularizers.L1L2(l2 / 10, l2)
+        if kind == "BatchNormalization":
+            x = layers.Dense(12, kernel_regularizer=penalty)(inputs)
+            x = layers.Activation("relu")(layers.BatchNormalization()(x))
+        elif kind == "Conv2D":
+            x = layers.Reshape((8, 8, 1))(inputs)
+            x = layers.Conv2D(4, 3, activation="relu", kernel_regularizer=penalty)(x)
+            x = layers.Flatten()(layers.MaxPooling2D()(layers.BatchNormalization()(x)))
+        elif kind == "LSTM":
+            x = layers.LSTM(6, kernel_regularizer=penalty)(layers.Reshape((8, 8))(inputs))
+        else:
+            x = layers.Embedding(17, 3, embeddings_regularizer=penalty)(inputs)
+            x = layers.LayerNormalization()(layers.GlobalAveragePooling1D()(x))
+        outputs = layers.Dense(spec.outputs, spec.activation)(x)
+        model = keras.Model(inputs, outputs)
+        model.compile(keras.optimizers.Adam(learning_rate), spec.loss, metrics=spec.metrics)
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize("kind", ["BatchNormalization", "Conv2D", "LSTM", "Embedding"])
+def test_a_gang_follows_fit_with_every_kind_of_layer(kind):
+    data, task = DATA, TASK
+    if kind == "Embedding":
+        data = Data((16 * DATA.x).astype("uint8"), DATA.y)
+        task = dataclasses.replace(TASK, data=data)
+    # Of 7 folds, some train on 282 rows and some on 283.
+    splits = KFold(7, stratify=False).splits(task, data, seed=0)
+    fits = [member(n, build=layers(kind), splits=splits) for n in range(7)]
+    assert len({len(fit.split.train) for fit in fits}) == 2
+    check_equal(fits, task, data)
+
+
+def test_dropout_drops_what_fit_drops():
+    """Every generator of random numbers goes its own way, and as in `fit`."""
+    check_equal([member(n, params={"dropout": 0.1 * (n + 1)}) for n in range(5)])
+
+
+def test_widths_and_depths_share_a_program_and_start_as_they_would():
+    from hpsearch.training.programs import PROGRAMS
+
+    hidden = [(12,), (16, 12), (9,), (7, 16, 5), (16,)]
+    fits = [
+        member(
+            n, build=mlp.model(hidden=widths), params={"optimizer": "adamw", "weight_decay": 0.1}
+        )
+        for n, widths in enumerate(hidden)
+    ]
+    before = set(PROGRAMS._compiled)
+    expected = dict(by_fit().train(fits, DATA))
+    assert difference(dict(gang().train(fits, DATA)), expected) < 1e-4
+    assert len(set(PROGRAMS._compiled) - before) == 1
+    parameters = [curve.parameters for curve in dict(gang().train(fits, DATA)).values()]
+    assert sorted(parameters) == sorted(curve.parameters for curve in expected.values())
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+def test_widths_share_a_program_whatever_zero_becomes(activation):
+    build = {w: mlp.model(hidden=(w, w), activation=activation) for w in (6, 9)}
+    fits = [member(n, build=build[(6, 9)[n % 2]]) for n in range(4)]
+    assert difference(dict(gang().train(fits, DATA)), dict(by_fit().train(fits, DATA))) < 1e-4
+
+
+def test_with_dropout_in_wider_programs_the_scores_are_distributed_alike():
+    """There the random numbers are others, so only their distribution can be the same."""
+    from scipy.stats import ks_2samp
+
+    split = [FOLDS[0]]
+    narrow = [
+        member(n, params={"dropout": 0.4, "l2": 0.0, "learning_rate": 3e-3}, splits=split)
+        for n in range(30)
+    ]
+    wide = member(30, build=mlp.model(hidden=(16,)), params=narrow[0].params, splits=split)
+    ganged = dict(gang().train([*narrow, wide], DATA))
+    alone = dict(by_fit().train(narrow, DATA))
+    for name in ("train_loss", "validation_loss"):
+        ends = [[getattr(curves[n], name)[-1] for n in range(30)] for curves in (ganged, alone)]
+        assert ends[0] != ends[1]
+        assert ks_2samp(*ends).pvalue > 0.01
+
+
+def batch_norm_and_dropout(spec, l2, learning_rate):
+    import keras
+
+    inputs = keras.Input(spec.input_shape)
+    x = keras.layers.BatchNormalization()(keras.layers.Dense(12, activation="relu")(inputs))
+    x = keras.layers.GaussianNoise(0.1)(keras.layers.Dropout(0.3)(x))
+    model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
+    model.compile(keras.optimizers.Adam(learning_rate), spec.loss, metrics=spec.metrics)
+    return model
+
+
+@pytest.mark.parametrize("case", ["layers", "widths"])
+def test_continuing_a_gang_equals_never_stopping_bit_for_bit(tmp_path, case):
+    hidden = [(12,), (7, 9), (16,), (12,), (5,), (16, 16), (9,)]
+    builds = [mlp.model(hidden=h) for h in hidden]
+    more = {"params": {"dropout": 0.3}} if case == "widths" else {}
+    fits = [
+        member(n, build=builds[n] if case == "widths" else batch_norm_and_dropout, **more)
+        for n in range(7)
+    ]
+    paths = {part: [tmp_path / part / f"{n}.npz" for n in range(7)] for part in ("a", "b", "c")}
+    whole = [
+        dataclasses.replace(f, checkpoint_out=p) for f, p in zip(fits, paths["a"], strict=True)
+    ]
+    half = [
+        dataclasses.replace(f, epochs=4, checkpoint_out=p)
+        for f, p in zip(fits, paths["b"], strict=True)
+    ]
+    rest = [
+        dataclasses.replace(f, start_epoch=4, checkpoint_in=p, checkpoint_out=q)
+        for f, p, q in zip(fits, paths["b"], paths["c"], strict=True)
+    ]
+    never = dict(gang().train(whole, DATA))
+    dict(gang().train(half, DATA))
+    continued = dict(gang(chunk=2).train(rest, DATA))
+    for n in range(7):
+        assert [getattr(never[n], c) for c in CURVES] == [getattr(continued[n], c) for c in CURVES]
+        assert same(arrays(paths["a"][n]), arrays(paths["c"][n]))
+
+
+CONTINUE = """
+import sys
+from pathlib import Path
+from tests.test_gang import *
+rest = [dataclasses.replace(member(n, build=build), start_epoch=4, checkpoint_in=Path(sys.argv[1], f"{n}.npz"))
+        for n, build in enumerate([mlp.model(hidden=(12,)), mlp.model(hidden=(7, 9))])]
+curves = dict(by_fit().train(rest, DATA))
+print(json.dumps([curves[n].validation_loss for n in range(2)]))
+"""
+
+
+@pytest.mark.parametrize("other", ["jax", "tensorflow"])
+def test_what_a_gang_began_fit_continues_on_any_backend(tmp_path, other):
+    builds = [mlp.model(hidden=(12,)), mlp.model(hidden=(7, 9))]
+    fits = [member(n, build=build) for n, build in enumerate(builds)]
+    half = [
+        dataclasses.replace(f, epochs=4, checkpoint_out=tmp_path / f"{n}.npz")
+        for n, f in enumerate(fits)
+    ]
+    never = dict(gang().train(fits, DATA))
+    dict(gang().train(half, DATA))
+    ended = subprocess.run(
+        [sys.executable, "-c", CONTINUE, tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": other, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    for n, losses in enumerate(json.loads(ended.stdout.splitlines()[-1])):
+        assert losses == pytest.approx(never[n].validation_loss, abs=1e-4)
+
+
+def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
+    from hpsearch.training.programs import PROGRAMS
+
+    before = set(PROGRAMS._compiled)
+    build = mlp.model(hidden=(11,))
+    for rung in range(3):
+        begun = {"start_epoch": 2 * rung, "checkpoint_in": tmp_path / f"{rung}.npz"} if rung else {}
+        fits = [
+            member(n, build=build, epochs=2 * rung + 2, params={"dropout": 0.1 + rung / 10})
+            for n in range(3)
+        ]
+        fits[0] = dataclasses.replace(fits[0], **begun, checkpoint_out=tmp_path / f"{rung + 1}.npz")
+        dict(gang().train(fits, DATA))
+    assert len(set(PROGRAMS._compiled) - before) == 1
+
+
+def test_a_diverged_member_is_told_and_the_others_go_on():
+    fits = [member(n, params={"optimizer": "sgd"}, epochs=6) for n in range(3)]
+    wild = dataclasses.replace(fits[1], params={**fits[1].params, "learning_rate": 1e30})
+    curves = dict(gang().train([fits[0], wild, fits[2]], DATA))
+    undisturbed = dict(gang().train(fits, DATA))
+    assert curves[1].failure.kind == "nan"
+    assert curves[1].failure.message == dict(by_fit().train([wild], DATA))[0].failure.message
+    for n in (0, 2):
+        assert curves[n].validation_loss == undisturbed[n].validation_loss
+
+
+def test_members_whose_patience_ends_stop_there_and_leave_what_fit_leaves(tmp_path):
+    """Though the chunk of epochs goes on."""
+    still = {"optimizer": "sgd", "learning_rate": 1e-9}
+    fits = [
+        member(0, params=still, patience=2, checkpoint_out=tmp_path / "gang.npz"),
+        member(1, params={"optimizer": "sgd"}),
+    ]
+    curves = dict(gang(chunk=None).train(fits, DATA))
+    assert [len(curves[n].validation) for n in range(2)] == [3, 10]
+    one = dataclasses.replace(fits[0], checkpoint_out=tmp_path / "fit.npz")
+    dict(by_fit().train([one], DATA))
+    for name, array in arrays(tmp_path / "fit.npz").items():
+        if name != "history":
+            assert arrays(tmp_path / "gang.npz")[name] == pytest.approx(array, abs=1e-6)
+
+
+def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
+    from hpsearch.training import together
+
+    sizes = []
+    original = together.Gang._line_up
+    monkeypatch.setattr(
+        together.Gang, "_line_up", lambda s, m, t: (original(s, m, t), sizes.append(len(m)))[0]
+    )
+    fits = [member(n, epochs=12 if n < 2 else 3) for n in range(8)]
+    expected = dict(by_fit().train(fits, DATA))
+    trainer = gang()
+    dict(trainer.train(fits, DATA))  # compiles
+    monkeypatch.setattr("hpsearch.training.program.Program.seconds_to_compile", 0.0, raising=False)
+    from hpsearch.training.programs import PROGRAMS
+
+    for program in PROGRAMS._compiled.values():
+        program.result().seconds_to_compile = 0.0
+    sizes.clear()
+    assert difference(dict(trainer.train(fits, DATA)), expected) < 1e-4
+    assert sizes[-1] == 2
+
+
+def test_shared_batches_are_the_same_rows_in_each_step_for_every_trial():
+    """By `fit` as side by side, where it is one big product."""
+    evaluator = Holdout(rows=110, stratify=False, shared_batches=True)
+    splits = evaluator.splits(TASK, DATA, seed=0)
+    fits = [
+        evaluator.plan_fits(splits, f.build, f.params, epochs=10, seed=0)[0]
+        for f in (member(n) for n in range(5))
+    ]
+    assert len({fit.order for fit in fits}) == 1
+    assert len({fit.seed for fit in fits}) == 5
+    check_equal(fits)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "mae", "r2_score", "loss"])
+def test_metrics_are_those_of_fit(metric):
+    x = RNG.random((90, 4)).astype("float32")
+    y = x.sum(axis=1)
+    loss = "mse"
+    if metric == "roc_auc":
+        y, loss = (y > 2).astype("float32"), "binary_crossentropy"
+    task = Task("t", Data(x, y), loss=loss, metric=metric)
+    splits = KFold(4, stratify=False).splits(task, task.load(), seed=0)
+    fits = [member(n, splits=splits, epochs=4, patience=3) for n in range(4)]
+    expected = dict(by_fit(task).train(fits, task.load()))
+    curves = dict(gang(task).train(fits, task.load()))
+    for n in range(4):
+        assert curves[n].validation == pytest.approx(expected[n].validation, abs=1e-4)
+        assert curves[n].train == pytest.approx(expected[n].train, abs=1e-4)
+
+
+def test_each_fold_is_preprocessed_by_its_own_rows():
+    from sklearn.preprocessing import StandardScaler
+
+    task = dataclasses.replace(TASK, preprocess=StandardScaler())
+    check_equal([member(n, epochs=5) for n in range(6)], task)
+
+
+def smoothed(spec, l2, learning_rate, smoothing):
+    import keras
+
+    inputs = keras.Input(spec.input_shape)
+    model = keras.Model(inputs, keras.layers.Dense(10, "softmax")(inputs))
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
+    return model
+
+
+def test_label_smoothing_is_a_number_too():
+    from hpsearch.training.programs import PROGRAMS
+
+    task = Task("t", Data(DATA.x, np.eye(10)[DATA.y]), loss="mse", metric="accuracy")
+    before = set(PROGRAMS._compiled)
+    fits = [member(n, build=smoothed, params={"smoothing": 0.1 * (n + 1)}) for n in range(3)]
+    expected = dict(by_fit(task).train(fits, task.load()))
+    assert difference(dict(gang(task).train(fits, task.load())), expected) < 1e-4
+    assert len(set(PROGRAMS._compiled) - before) == 1
+
+
+def own_step(spec, l2, learning_rate):
+    import keras
+
+    class Own(keras.Model):
+        def train_step(self, *args, **kwargs):
+            return super().train_step(*args, **kwargs)
+
+    inputs = keras.Input(spec.input_shape)
+    model = Own(inputs, keras.layers.Dense(10, "softmax")(inputs))
+    model.compile("adam", spec.loss, metrics=spec.metrics)
+    return model
+
+
+def own_layer(spec, l2, learning_rate):
+    import keras
+
+    class Centred(keras.layers.Layer):
+        def call(self, x):
+            return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+    inputs = keras.Input(spec.input_shape)
+    model = keras.Model(inputs, keras.layers.Dense(10, "softmax")(Centred()(inputs)))
+    model.compile("adam", spec.loss, metrics=spec.metrics)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "why"),
+    [(own_step, "has a train_step of its own"), (own_layer, "Centred .* not one of Keras's own")],
+)
+def test_what_cannot_train_side_by_side_is_trained_by_fit_or_refused(build, why, caplog):
+    fits = [member(n, build=build, epochs=2) for n in range(2)]
+    with pytest.raises(BuildError, match=f"--engine gang cannot train this model: .*{why}"):
+        list(gang().train(fits, DATA))
+    with pytest.raises(BuildError, match=why):
+        gang().probe(build, [fits[0].params], FOLDS[0], DATA)
+    assert why.split(" ")[-1] in gang(strict=False).probe(build, [fits[0].params], FOLDS[0], DATA)
+    with caplog.at_level(logging.WARNING):
+        curves = dict(gang(strict=False).train([*fits, member(2, epochs=2)], DATA))
+    assert sorted(curves) == [0, 1, 2]
+    assert len([r for r in caplog.records if "by fit" in r.getMessage()]) == 1
+    assert curves[0].validation_loss == dict(by_fit().train(fits, DATA))[0].validation_loss
+
+
+def test_a_layer_of_ones_own_trains_side_by_side_where_no_batch_is_filled_up():
+    split = dataclasses.replace(FOLDS[0], train=FOLDS[0].train[:192])
+    fits = [member(n, build=own_layer, splits=[split]) for n in range(2)]
+    expected = dict(by_fit().train(fits, DATA))
+    assert difference(dict(gang().train(fits, DATA)), expected) < 1e-4
+
+
+def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
+    from hpsearch.training import gang as module
+    from hpsearch.training.program import Program
+
+    fits = [member(n, epochs=3) for n in range(8)]
+    expected = dict(gang().train(fits, DATA))
+    sizes = []
+    monkeypatch.setattr(module, "free_bytes", lambda: 3)
+    monkeypatch.setattr(Program, "bytes", property(lambda self: self.shape.members))
+    original = Program.__call__
+
+    def spied(self, *args, **kwargs):
+        sizes.append(self.shape.members)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Program, "__call__", spied)
+    assert difference(dict(gang().train(fits, DATA)), expected) < 1e-5
+    assert set(sizes) == {2}
+    assert "side by side" in caplog.text
+
+
+def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):
+    from hpsearch.training import fit as fit_module
+    from hpsearch.training import gang as module
+    from hpsearch.training import together
+
+    took = {8: 8.0, 2: 1.0, 1: 0.9}  # seconds of an epoch, by size
+    chosen = []
+    monkeypatch.setattr(together.Gang, "seconds_an_epoch", lambda self: took[len(self.members)])
+    original = module.GangTrainer._begun
+
+    def spied(self, template, members, data):
+        chosen.append(len(members))
+        return original(self, template, members, data)
+
+    monkeypatch.setattr(module.GangTrainer, "_begun", spied)
+    fits = [member(n, epochs=10) for n in range(8)]
+    assert len(dict(gang().train(fits, DATA))) == 8
+    assert chosen == [8, 2, *[2] * 4]
+    for pace, by_fit_ in ((0.6, False), (0.4, True)):
+        chosen.clear()
+        monkeypatch.setattr(
+            fit_module.FitTrainer, "seconds_an_epoch", lambda *args, pace=pace: pace
+        )
+        assert len(dict(gang(strict=False).train(fits, DATA))) == 8
+        assert len(chosen) == (2 if by_fit_ else 6)
+
+
+def test_checkpoints_come_after_so_many_epochs_whatever_the_chunk(tmp_path, monkeypatch):
+    from hpsearch.training import checkpoint
+
+    left = []
+    original = checkpoint.save
+    monkeypatch.setattr(
+        checkpoint,
+        "save",
+        lambda path, values, curves: (
+            left.append(len(curves["train"])),
+            original(path, values, curves),
+        ),
+    )
+    fits = [
+        member(n, checkpoint_out=tmp_path / f"{n}.npz", every=Every(epochs=4, seconds=None))
+        for n in range(2)
+    ]
+    dict(gang(chunk=None).train(fits, DATA))
+    assert left == [4, 4, 8, 8, 10, 10]
+
+
+def test_first_weights_are_the_same_though_drawn_in_other_sizes():
+    backend.choose()
+    from hpsearch.training.base import ModelSpec
+    from hpsearch.training.building import build_model, first_value, valueless
+
+    spec = ModelSpec((64,), 10, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
+    for build in (layers("LSTM"), layers("Conv2D"), batch_norm_and_dropout):
+        params = {"l2": 0.1, "learning_rate": 0.1}
+        whole = build_model(build, spec, params, seed=3)
+        with valueless():
+            empty = build_model(build, spec, params, seed=3)
+        for expected, variable in zip(whole.variables, empty.variables, strict=True):
+            value = first_value(variable)
+            assert value.dtype == np.asarray(expected.value).dtype
+            assert (value == np.asarray(expected.value)).all()
+
+
+def test_engines_are_refused_by_name_and_backend():
+    with pytest.raises(HpsearchError, match="unknown engine 'gangs' .did you mean 'gang'"):
+        engines.trainer(TASK, "gangs", "jax")
+    with pytest.raises(HpsearchError, match="--engine gang trains on the backend jax, and the b"):
+        engines.trainer(TASK, "gang", "tensorflow")
+    assert type(engines.trainer(TASK, "auto", "tensorflow")).__name__ == "FitTrainer"

@@ -161,8 +161,10 @@ def test_widths_share_a_program_whatever_zero_becomes(activation):
     assert difference(dict(gang().train(fits, DATA)), dict(by_fit().train(fits, DATA))) < 1e-4
 
 
-def test_with_dropout_in_wider_programs_the_scores_are_distributed_alike():
-    """There the random numbers are others, so only their distribution can be the same."""
+def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
+    """By a two-sample test (Kolmogorov and Smirnov); in a wider program, too, the very units are
+    dropped that `fit` drops, so the samples are nearly the same.
+    """
     from scipy.stats import ks_2samp
 
     split = [FOLDS[0]]
@@ -175,8 +177,9 @@ def test_with_dropout_in_wider_programs_the_scores_are_distributed_alike():
     alone = dict(by_fit().train(narrow, DATA))
     for name in ("train_loss", "validation_loss"):
         ends = [[getattr(curves[n], name)[-1] for n in range(30)] for curves in (ganged, alone)]
-        assert ends[0] != ends[1]
-        assert ks_2samp(*ends).pvalue > 0.01
+        assert len(set(ends[0])) == 30
+        assert ks_2samp(*ends).pvalue > 0.5
+        assert ends[0] == pytest.approx(ends[1], abs=1e-4)
 
 
 def batch_norm_and_dropout(spec, l2, learning_rate):

@@ -7,6 +7,7 @@ weight zero where members' batches differ.
 
 import contextlib
 import functools
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hpsearch.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.dropping import dropout
 from hpsearch.training.numbers import Numbers, loss_is_mean
 from hpsearch.training.table import Table
 
@@ -70,10 +72,13 @@ class Program:
         self._model, self._numbers, self._metric = model, numbers, task.objective
         self._mean = loss_is_mean(model)
         self._real: Any = None
+        self._extents: Any = None
         _compile_metrics(model, task, table)
         for layer in model._flatten_layers(include_self=False):
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.call = functools.partial(self._normalize, layer, layer.call)
+                layer.call = functools.partial(self._normalize, layer.call)
+        for layer, axis in (shape.narrow and _dropouts(model)) or ():
+            layer.call = functools.partial(self._drop, layer, axis)
         start = time.perf_counter()
         self._compiled = self._compile(table)
         self.seconds_to_compile = time.perf_counter() - start
@@ -204,7 +209,7 @@ class Program:
         """A step of one member."""
         model, (weights, others, slots) = self._model, state
         filled = self.shape.filled
-        with self._given(traits[0], real if filled else None):
+        with self._given(traits, real if filled else None):
             loss_and_gradients = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
             (_, (loss, predicted, new_others, _)), gradients = loss_and_gradients(
                 weights,
@@ -230,7 +235,7 @@ class Program:
     ) -> tuple[Any, Any]:
         filled = self.shape.validation_filled or self.shape.predicts > 0
         real = real & counts
-        with self._given(traits[0], None):
+        with self._given(traits, None):
             weights = self._weights_of_rows(real) if filled else None
             _, (loss, predicted, _, _) = self._model.compute_loss_and_updates(
                 state[0], state[1], counted[0], x, y, weights, training=False
@@ -290,20 +295,26 @@ class Program:
         return keras.StatelessScope(state_mapping=mapping)
 
     @contextlib.contextmanager
-    def _given(self, numbers: Any, real: Any) -> Iterator[None]:
+    def _given(self, traits: Any, real: Any) -> Iterator[None]:
+        numbers, self._extents = traits
         self._real = real
         with self._numbers.replaced(list(numbers)):
             yield
-        self._real = None
+        self._real = self._extents = None
 
-    def _normalize(
-        self, layer: Any, call: Any, inputs: Any, training: Any = None, mask: Any = None
-    ) -> Any:
+    def _normalize(self, call: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """BatchNormalization over the real rows alone."""
         if training and self._real is not None:
             rows = self._real.reshape(-1, *[1] * (len(inputs.shape) - 2))
             mask = rows if mask is None else rows & mask
         return call(inputs, training=training, mask=mask)
+
+    def _drop(self, layer: Any, axis: int, inputs: Any, training: Any = None) -> Any:
+        """Dropout by the places that units have in the member's own network."""
+        if not training:
+            return inputs
+        key = layer.seed_generator.next()
+        return dropout(inputs, layer.rate, key, self._extents[axis])
 
     def _compile(self, table: Table) -> Any:
         shape, model = self.shape, self._model
@@ -391,6 +402,19 @@ def _taken(rows: Any, indices: Any) -> tuple[Any, Any, Any]:
 def _same(one: bool) -> tuple[Any, Any, Any]:
     """Over which axis x, y and real differ between members."""
     return (None, None, None) if one else (0, 0, 0)
+
+
+def _dropouts(model: Any) -> list[tuple[Any, int]]:
+    """A chain's layers of dropout, and which extent is the width of each."""
+    axes = itertools.accumulate((len(v.shape) for v in model.trainable_variables), initial=0)
+    places = {id(v): axis for v, axis in zip(model.trainable_variables, axes, strict=False)}
+    found, width = [], None
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            width = places[id(layer.kernel)] + 1
+        elif isinstance(layer, keras.layers.Dropout) and width is not None:
+            found.append((layer, width))
+    return found
 
 
 def _where(masks: list[Any] | None, arrays: list[Any], otherwise: list[Any]) -> list[Any]:

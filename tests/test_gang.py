@@ -131,6 +131,18 @@ def test_a_gang_follows_fit_with_every_kind_of_layer(kind):
     check_equal(fits, task, data)
 
 
+def test_a_fit_ends_in_the_same_weights_whoever_trains_beside_it(tmp_path):
+    """Bit for bit, so that neither crashes nor timings that cut gangs otherwise change a search."""
+    fits = [member(n, params={"dropout": 0.3}, splits=FOLDS[:1]) for n in range(7)]
+    ends = []
+    for size in (1, 2, 3, 7):
+        out = tmp_path / f"{size}.npz"
+        first = dataclasses.replace(fits[0], checkpoint_out=out)
+        dict(gang().train([first, *fits[1:size]], DATA))
+        ends.append({name: a.tobytes() for name, a in arrays(out).items() if name != "history"})
+    assert all(end == ends[0] for end in ends)
+
+
 def test_dropout_drops_what_fit_drops():
     """Every generator of random numbers goes its own way, and as in `fit`."""
     check_equal([member(n, params={"dropout": 0.1 * (n + 1)}) for n in range(5)])
@@ -178,7 +190,7 @@ def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
     for name in ("train_loss", "validation_loss"):
         ends = [[getattr(curves[n], name)[-1] for n in range(30)] for curves in (ganged, alone)]
         assert len(set(ends[0])) == 30
-        assert ks_2samp(*ends).pvalue > 0.5
+        assert ks_2samp(*ends, method="asymp").pvalue > 0.5
         assert ends[0] == pytest.approx(ends[1], abs=1e-4)
 
 
@@ -436,7 +448,7 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
     fits = [member(n, epochs=3) for n in range(8)]
     expected = dict(gang().train(fits, DATA))
     sizes = []
-    monkeypatch.setattr(module, "free_bytes", lambda: 3)
+    monkeypatch.setattr(module, "free_bytes", lambda: 5)
     monkeypatch.setattr(Program, "bytes", property(lambda self: self.shape.members))
     original = Program.__call__
 
@@ -446,7 +458,7 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
 
     monkeypatch.setattr(Program, "__call__", spied)
     assert difference(dict(gang().train(fits, DATA)), expected) < 1e-5
-    assert set(sizes) == {2}
+    assert set(sizes) == {4}
     assert "side by side" in caplog.text
 
 

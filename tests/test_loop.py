@@ -138,7 +138,7 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
     jobs = []
 
     def prepare():
-        return fakes.FACTS, lambda job: jobs.append(job) or fakes.outcome(job)
+        return fakes.FACTS, one_by_one(lambda job: jobs.append(job) or fakes.outcome(job))
 
     go(Halving(points=4, epochs=4), work=prepare)
     parents = {str(job.params): job.save for job in jobs[:4]}

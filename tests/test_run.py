@@ -50,9 +50,11 @@ RUN = (
 )
 
 
-def start(*arguments, store="store.db", **options):
+def start(*arguments, store="store.db", engine="fit", **options):
+    """By `fit`, trials are told in the order of their asking, and a journal can be foreseen."""
+    arguments = [*map(str, arguments), "--store", store, "--engine", engine]
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, *map(str, arguments), "--store", store],
+        [sys.executable, "-c", RUN, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -83,7 +85,7 @@ def test_runs_ranks_and_continues(hpsearch, write):
 
 def test_a_worker_process_gives_the_same_journal(hpsearch, write):
     file = write()
-    hpsearch("run", file, "--inline", "--store", "inline.db")
+    hpsearch("run", file, "--inline", "--store", "inline.db", "--engine", "fit")
     assert finish(start(file, store="worker.db"))[0] == 0
     assert journal("worker.db") == journal("inline.db")
 
@@ -99,7 +101,7 @@ def test_folds_continue_from_their_own_checkpoints(hpsearch, write):
     curves = json.loads(hpsearch("show", 5, "--json")[1])["curves"]
     score = KFold(2).evaluate(mlp.model(hidden=(8,)), survivor["params"], digits.task(), epochs=4)
     for fold, curve in enumerate(score.folds):
-        assert tuple(curves[fold]["validation_loss"]) == curve.validation_loss
+        assert curves[fold]["validation_loss"] == pytest.approx(curve.validation_loss, abs=1e-6)
     assert sorted(p.name for p in Path("checkpoints/store.db-1/4").iterdir()) == [
         "fold-0.npz",
         "fold-1.npz",
@@ -366,6 +368,57 @@ def test_killed_at_random_instants_and_continued_is_the_same_journal(write, opti
         Path("store.db").unlink()
     assert finish(start(file, *options))[0] == 0
     assert journal("store.db") == journal("whole.db")
+
+
+def found(path):
+    """Of each trial, by number: what it was asked to be; and all values of its curves."""
+    asked, curves = {}, {}
+    for event in journal(path)[0]:
+        if len(event) == 3:
+            asked[event[0]] = event[1]
+        else:
+            curves[event[0]] = [value for fold in event[1][3] for curve in fold for value in curve]
+    return asked, curves
+
+
+@pytest.mark.parametrize("options", [(), ("--inline",), ("--devices", "cpu:2")], ids=" ".join)
+def test_trials_side_by_side_that_are_killed_and_continued_end_as_they_would(write, options):
+    """Survivors of whole rungs, by folds: whoever trains beside them, before or after the kill."""
+    file = write(
+        "small",
+        ("Random(trials=3, epochs=2)", "Hyperband(max_epochs=9, eta=3)"),
+        ("Holdout(rows=300)", "KFold(3)"),
+        ("dropout=", "learning_rate=Float(1e-3, 1e-2, log=True), dropout="),
+    )
+    began = time.monotonic()
+    assert finish(start(file, store="whole.db", engine="auto"))[0] == 0
+    duration = time.monotonic() - began
+    dice = random.Random(0)
+    for _ in range(4):
+        process = start(file, *options, "--checkpoint-every", 2, engine="gang")
+        try:
+            process.communicate(timeout=dice.uniform(0.3, 0.9) * duration)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    assert finish(start(file, *options, engine="gang"))[0] == 0
+    (asked, curves), (expected, its_curves) = found("store.db"), found("whole.db")
+    assert asked == expected
+    assert sorted(curves) == sorted(its_curves) == sorted(asked)
+    for trial, values in curves.items():
+        assert values == pytest.approx(its_curves[trial], abs=1e-6)  # but for their last bits
+
+
+def test_trials_side_by_side_are_stopped_at_a_checkpoint_of_each(write):
+    file = write("small", ("epochs=2", "epochs=4000"), ("trials=3", "trials=4"))
+    process = start(file, "--checkpoint-every", 1, engine="gang", start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < 4:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 130, err
+    assert len(list(Path("checkpoints").rglob("*.npz"))) == 4
 
 
 def test_a_killed_worker_costs_no_trial(write):

@@ -14,7 +14,8 @@ import numpy as np
 from hpsearch.errors import BuildError, out_of_memory
 from hpsearch.space import Params
 from hpsearch.task import Data, Task
-from hpsearch.training import metrics, table
+from hpsearch.training import metrics
+from hpsearch.training import table as tables
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.machine import cache_bytes, free_bytes
@@ -73,7 +74,8 @@ class GangTrainer:
             groups = PROGRAMS.templates.arrange(waiting)
             for template, members in groups:  # the first trains while others are compiled
                 some = next(_dealt(members, self._size(template, members) or 1))
-                PROGRAMS.get(self.task, template, some, self._table(some, data), compiler)
+                table = self._table(_splits(some), len(some), data)
+                PROGRAMS.get(self.task, template, some, table, compiler)
             for template, members in groups:
                 size, first = self._fastest(template, members, data)
                 if not size:
@@ -195,25 +197,30 @@ class GangTrainer:
         return replace(self._specs[split], metrics=metrics.to_compile(self.task))
 
     def _begun(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
-        table = self._table(members, data)
+        splits = _splits(members)
 
-        def program(some: Sequence[Member]) -> Program:
-            compiled = PROGRAMS.get(self.task, template, some, table).result()
-            if compiled.bytes > free_bytes() and len(some) > 1:
-                raise MemoryError(f"{compiled.bytes:,} bytes are wanted")
-            return compiled
+        def compiled(some: Sequence[Member]) -> tuple[Program, Table]:
+            table = self._table(splits, len(some), data)
+            program = PROGRAMS.get(self.task, template, some, table).result()
+            if program.bytes > free_bytes() and len(some) > 1:
+                raise MemoryError(f"{program.bytes:,} bytes are wanted")
+            return program, table
 
-        return Gang(self.task, table, members, program, self.chunk)
+        return Gang(self.task, members, compiled, self.chunk)
 
-    def _table(self, members: Sequence[Member], data: Data) -> Table:
-        splits = tuple(dict.fromkeys(member.fit.split for member in members))
-        where = whole_table(next_size(len(members)))
+    def _table(self, splits: tuple[Split, ...], members: int, data: Data) -> Table:
+        """The rows of these splits, where a gang of so many looks for them."""
+        where = whole_table(next_size(members))
         key = splits if self.task.preprocess is not None else None, where
         if key not in self._tables:
             while len(self._tables) >= _MOST_TABLES:
                 del self._tables[next(iter(self._tables))]
-            self._tables[key] = table.make(self.task, data, splits, where)
+            self._tables[key] = tables.make(self.task, data, splits, where)
         return self._tables[key]
+
+
+def _splits(members: Sequence[Member]) -> tuple[Split, ...]:
+    return tuple(dict.fromkeys(member.fit.split for member in members))
 
 
 def _unfillable(member: Member) -> str | None:

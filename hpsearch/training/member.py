@@ -99,6 +99,6 @@ class Member:
 
 
 def next_size(members: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24...: few sizes, so that few programs are compiled."""
-    power = 1 << max(members - 1, 0).bit_length()
-    return power * 3 // 4 if power >= 4 and members <= power * 3 // 4 else power
+    """The next of 2, 4, 6, 8, 12, 16, 24...: few sizes, so that few programs are compiled."""
+    power = 1 << max(members - 1, 1).bit_length()
+    return power * 3 // 4 if power >= 8 and members <= power * 3 // 4 else power

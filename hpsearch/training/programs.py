@@ -63,9 +63,7 @@ def shape_of(task: Task, members: Sequence[Member], table: Table) -> Shape:
     validation_steps = max(-(-n // validation) for n in held_out)
     one_split = len({member.fit.split for member in members}) == 1
     orders = {(member.fit.order, member.history.epochs) for member in members}
-    one_order = len(members) == 1 or (
-        one_split and len(orders) == 1 and members[0].fit.order is not None
-    )
+    one_order = one_split and len(orders) == 1 and members[0].fit.order is not None
     predicts = 0
     if task.metric == "roc_auc":
         predicts = max(-(-member.rows // validation) for member in members)

@@ -19,25 +19,24 @@ from hpsearch.training.table import Table
 _CHUNK_SECONDS = 0.5  # what a call is to take: curves come back, and wishes are heard, as often
 _NEVER = 2**30
 
-ProgramFor = Callable[[Sequence[Member]], Program]
+ProgramFor = Callable[[Sequence[Member]], tuple[Program, Table]]
 
 
 class Gang:
     """Members that train side by side until each has ended.
 
-    program_for: compiles for some members, or knows it already. chunk: epochs of a call; None:
+    program_for: compiles for some members, or knows it already; and where it finds rows. chunk: epochs of a call; None:
     what takes about half a second.
     """
 
     def __init__(
         self,
         task: Task,
-        table: Table,
         members: Sequence[Member],
         program_for: ProgramFor,
         chunk: int | None = None,
     ) -> None:
-        self._task, self._table, self._program_for = task, table, program_for
+        self._task, self._program_for = task, program_for
         self._chunk = chunk
         self._epoch_seconds = 0.0
         self._orders: dict[tuple[Member, int], Any] = {}
@@ -91,7 +90,7 @@ class Gang:
     def _line_up(self, members: Sequence[Member], states: Sequence[Any]) -> None:
         """Put members' state on the device; the first one stands in for those who are missing."""
         self._running = list(members)
-        self._program = program = self._program_for(members)
+        self._program, self._table = program, _ = self._program_for(members)
         self._places = [*range(len(members))] + [0] * (program.shape.members - len(members))
         self._state = program.put_state(
             jax.tree.map(lambda *arrays: np.stack([arrays[i] for i in self._places]), *states)
@@ -115,7 +114,7 @@ class Gang:
         """Go on in a smaller gang, where that saves more than it takes to compile it."""
         size = self._program.shape.members
         fewer = next_size(len(self._running))
-        if not self._running or fewer > size // 2:
+        if not self._running or fewer > size // 2 or size == fewer:
             return
         epochs = max(member.history.left for member in self._running)
         saved = epochs * self._epoch_seconds * (1 - fewer / size)

@@ -375,13 +375,14 @@ def found(path):
     asked, curves = {}, {}
     for event in journal(path)[0]:
         if len(event) == 3:
-            asked[event[0]] = event[1]
+            if event[2] is not None:  # else a pause
+                asked[event[0]] = event[1]
         else:
             curves[event[0]] = [value for fold in event[1][3] for curve in fold for value in curve]
     return asked, curves
 
 
-@pytest.mark.parametrize("options", [(), ("--inline",), ("--devices", "cpu:2")], ids=" ".join)
+@pytest.mark.parametrize("options", [("--inline",), ("--devices", "cpu:2")], ids=" ".join)
 def test_trials_side_by_side_that_are_killed_and_continued_end_as_they_would(write, options):
     """Survivors of whole rungs, by folds: whoever trains beside them, before or after the kill."""
     file = write(
@@ -394,7 +395,7 @@ def test_trials_side_by_side_that_are_killed_and_continued_end_as_they_would(wri
     assert finish(start(file, store="whole.db", engine="auto"))[0] == 0
     duration = time.monotonic() - began
     dice = random.Random(0)
-    for _ in range(4):
+    for _ in range(2):
         process = start(file, *options, "--checkpoint-every", 2, engine="gang")
         try:
             process.communicate(timeout=dice.uniform(0.3, 0.9) * duration)
@@ -474,7 +475,7 @@ def test_a_full_disk_stops_the_study_cleanly(write):
     file = write("small", large, ("trials=3", "trials=2"))
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
     process = subprocess.Popen(
-        [sys.executable, "-c", limit + RUN, file, "--store", "store.db"],
+        [sys.executable, "-c", limit + RUN, file, "--store", "store.db", "--engine", "fit"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -54,7 +54,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "study.py")
         file.write_text(STUDY)
-        pool = Processes(partial(worker.prepare, file, Overrides(), "jax"), devices, 3)
+        training = worker.Training("jax", "fit")
+        pool = Processes(partial(worker.prepare, file, Overrides(), training), devices, 3)
         try:
             start = time.perf_counter()
             pool.open()

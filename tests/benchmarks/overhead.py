@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hpsearch import Float, Random, Space
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.executors import Executor, Inline, Processes, find
+from hpsearch.executors import Executor, Inline, Processes, find, one_by_one
 from hpsearch.loop import Loop
 from hpsearch.replay import replay
 from hpsearch.store import Store, rankings
@@ -39,7 +39,7 @@ def outcome(job: Job, *, epochs: int, folds: int) -> Outcome:
 
 def prepare(epochs: int = 1, folds: int = 1):  # type: ignore[no-untyped-def]
     facts = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
-    return facts, partial(outcome, epochs=epochs, folds=folds)
+    return facts, one_by_one(partial(outcome, epochs=epochs, folds=folds))
 
 
 class Clock:

@@ -5,16 +5,17 @@ scored. It is run as `hpsearch run --inline` does it, with an empty compilation 
 store, and by the plain loop that one writes with Keras (for each config and fold: build, compile,
 `fit`), on the TensorFlow and on the JAX backend, over the same points; the loops over some of them
 only. Every measurement is a process of its own, in turns; its clock starts once frameworks are
-imported and the data is there. A second row for (c) and (d) tells what `--engine fit` takes.
+imported and, for the loops, the data is there. Where TensorFlow is not installed, its column is left
+out. Memory is the GPU's where there is one, else the process's.
 
 Data is made up, of the shape of the named: speed does not depend on what is in it. The last line is
 one JSON object: how many times as fast as each loop, by the median time a config.
 """
 
 import argparse
+import importlib.util
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,7 @@ import numpy as np
 
 from hpsearch import Choice, Data, Float, Holdout, KFold, Random, Space, Study, Task
 from hpsearch.evaluators import Evaluator
+from hpsearch.worker import _peak_bytes
 from spaces import mlp
 
 ROUNDS = 3
@@ -36,7 +38,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Job:
-    """loop: configs that the plain loops are measured over; share: of what a user would wait."""
+    """loop: configs that the plain loops are measured over."""
 
     what: str
     configs: int
@@ -223,7 +225,7 @@ def measure(name: str, engine: str) -> dict[str, float]:
         seconds = (time.perf_counter() - start) / len(configs)
     else:
         seconds = searched(name, engine)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = _peak_bytes(os.environ["KERAS_BACKEND"]) / 2**20
     assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
     return {"seconds": seconds, "megabytes": peak}
 
@@ -285,7 +287,10 @@ def main() -> None:
     for name in chosen.jobs:
         job = JOBS[name]
         print(f"({name}) {job.what}: {job.configs} configs, loops over {job.loop}", flush=True)
-        found: dict[str, list[dict[str, float]]] = {e: [] for e in ("tensorflow", "jax", "auto")}
+        engines = ["jax", "auto"]
+        if importlib.util.find_spec("tensorflow"):
+            engines.insert(0, "tensorflow")
+        found: dict[str, list[dict[str, float]]] = {engine: [] for engine in engines}
         for _ in range(chosen.rounds):
             for engine, measured in found.items():
                 measured.append(in_a_process(name, engine))
@@ -295,7 +300,7 @@ def main() -> None:
             peak = statistics.median(m["megabytes"] for m in ms)
             label = {"auto": "hpsearch run"}.get(engine, f"Keras loop on {engine}")
             print(f"    {label}: {medians[engine]:.3f} s a config ({times}), {peak:.0f} MB at most")
-        ratios[name] = {e: round(medians[e] / medians["auto"], 1) for e in ("tensorflow", "jax")}
+        ratios[name] = {e: round(medians[e] / medians["auto"], 1) for e in engines[:-1]}
         print(f"    times as fast: {ratios[name]}", flush=True)
     print(json.dumps(ratios))
 

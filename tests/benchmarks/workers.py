@@ -36,7 +36,7 @@ study = Study(
 
 
 def seconds(file: Path, jobs: list[Job], workers: int) -> float:
-    prepare = partial(worker.prepare, file, Overrides(), "jax")
+    prepare = partial(worker.prepare, file, Overrides(), worker.Training("jax", "fit"))
     # Two places of one core each; one worker takes the first of them.
     pool = Processes(prepare, find("cpu:2")[:workers])
     try:

@@ -147,8 +147,8 @@ JOBS = {
         mlp.model(hidden=(512, 256, 128)),
         Holdout(rows=5000, shuffle=False, shared_batches=True),
     ),
-    "d": mixed("4 folds", 4, KFold(4)),
-    "e": mixed("one holdout of 300 rows", 12, Holdout(rows=300)),
+    "d": mixed("4 folds", 3, KFold(4)),
+    "e": mixed("one holdout of 300 rows", 6, Holdout(rows=300)),
 }
 
 

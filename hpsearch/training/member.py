@@ -99,6 +99,8 @@ class Member:
 
 
 def next_size(members: int) -> int:
-    """The next of 2, 4, 6, 8, 12, 16, 24...: few sizes, so that few programs are compiled."""
-    power = 1 << max(members - 1, 1).bit_length()
-    return power * 3 // 4 if power >= 8 and members <= power * 3 // 4 else power
+    """The next of 2, 4, ..., 16, 20, ..., 32, 40, ..., 64, 80...: so few sizes that programs are met
+    again, and so many that few places stay empty.
+    """
+    step = max(2, (1 << max(members - 1, 1).bit_length()) // 8)
+    return -(-members // step) * step

@@ -172,7 +172,11 @@ class GangTrainer:
         fit = Fit(build, points[0], split, seed=0, epochs=1)
         member = Member.build(0, fit, self._spec(split, data), self.task.objective)
         why = obstacle(member.model) or _unfillable(member)
-        return self._refused(why) if why else None
+        if why is None:
+            return None
+        told = self._refused(why)
+        self._told.add(told)  # by whoever asked
+        return told
 
     @property
     def together(self) -> int:

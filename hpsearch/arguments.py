@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
 Command = Callable[..., Any]
@@ -87,7 +88,7 @@ training = _together(
     click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax."),
     click.option(
         "--engine",
-        type=click.Choice(["auto", "gang", "fit"]),
+        type=click.Choice(ENGINES),
         default="auto",
         help="gang: trials and folds side by side as one compiled program, on jax; fit: one after "
         "the other.",

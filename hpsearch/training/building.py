@@ -44,8 +44,9 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
 def valueless() -> Iterator[None]:
     """Variables made inside get no value: `first_value` computes it when it is wanted.
 
-    On other backends than JAX they get it at once. JAX compiles every initializer for every shape, which takes it longer than to train a small
-    model; and of most models of a gang only the structure is wanted.
+    On other backends than JAX they get it at once. JAX compiles every initializer for every shape,
+    which takes it longer than to train a small model; and of most models of a gang only the
+    structure is wanted.
     """
     if keras.backend.backend() != "jax":
         yield
@@ -75,6 +76,11 @@ def first_value(variable: Any) -> _Array:
         return np.full(variable.shape, constant, variable.dtype)
     with _drawn_in_few_sizes():
         return np.asarray(initializer(variable.shape, dtype=variable.dtype))
+
+
+def parts(model: Any) -> tuple[Any, Any, Any]:
+    """A built model's variables: those it trains, the others, and its optimizer's."""
+    return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
 
 
 def seed_backend(seed: int) -> None:

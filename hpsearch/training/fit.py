@@ -13,7 +13,7 @@ from hpsearch.space import Params
 from hpsearch.task import Data, Task, named
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
-from hpsearch.training.building import build_model, valueless
+from hpsearch.training.building import build_model, parts, valueless
 from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle
 from hpsearch.training.history import History
 from hpsearch.training.rows import Rows, model_spec, prepare, validation_batch
@@ -128,13 +128,8 @@ def _step(model: Any, x: Any, y: Any) -> Any:
     import jax  # it can follow a step without taking it
 
     model._symbolic_build(data_batch=(x, y))
-    parts = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in parts]
+    all_parts = *parts(model), model.metrics_variables
+    state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in all_parts]
     return jax.eval_shape(model.train_step, state, (x, y))[0]
 
 

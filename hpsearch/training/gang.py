@@ -4,7 +4,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,11 +17,11 @@ from hpsearch.task import Data, Task
 from hpsearch.training import metrics
 from hpsearch.training import table as tables
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
+from hpsearch.training.building import parts
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.machine import cache_bytes, free_bytes
 from hpsearch.training.member import Member, next_size
 from hpsearch.training.numbers import obstacle, row_mixer
-from hpsearch.training.placing import parts
 from hpsearch.training.program import Program, whole_table
 from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
@@ -49,7 +49,7 @@ class GangTrainer:
     strict: bool = False
     most: int = 256
     chunk: int | None = None
-    _specs: dict[Split, ModelSpec] = field(default_factory=dict)
+    _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
     _tables: dict[Any, Table] = field(default_factory=dict)
     _sizes: dict[Any, int] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
@@ -61,7 +61,7 @@ class GangTrainer:
         for index, fit in enumerate(fits):
             spec = self._spec(fit.split, data)
             member = Member.build(index, fit, spec, self.task.objective)
-            if why := obstacle(member.model) or _unfillable(member):
+            if why := _why_not(member):
                 self._remark(self._refused(why))
                 alone.append(index)
             elif member.history.ended:  # by its parent's patience
@@ -74,8 +74,7 @@ class GangTrainer:
             groups = PROGRAMS.templates.arrange(waiting)
             for template, members in groups:  # the first trains while others are compiled
                 some = next(_dealt(members, self._size(template, members) or 1))
-                table = self._table(_splits(some), len(some), data)
-                PROGRAMS.get(self.task, template, some, table, compiler)
+                self._program(template, some, _splits(some), data, compiler)
             for template, members in groups:
                 size, first = self._fastest(template, members, data)
                 if not size:
@@ -102,12 +101,7 @@ class GangTrainer:
                     first = self._begun(template, some, data)
                 yield from first.train()
             except Exception as error:
-                if not out_of_memory(error) or len(some) == 1:
-                    raise
-                self._sizes[template.key] = size = max(1, len(some) // 2)
-                log.warning(
-                    "memory holds no %d models side by side; going on by %d", len(some), size
-                )
+                size = self._fewer(template, some, error)
                 yield from self._train(template, self._again(template, some, data), size, data)
 
     def _fewer(self, template: Template, members: Sequence[Member], error: Exception) -> int:
@@ -171,8 +165,7 @@ class GangTrainer:
         FitTrainer(self.task).probe(build, points, split, data)
         fit = Fit(build, points[0], split, seed=0, epochs=1)
         member = Member.build(0, fit, self._spec(split, data), self.task.objective)
-        why = obstacle(member.model) or _unfillable(member)
-        if why is None:
+        if (why := _why_not(member)) is None:
             return None
         told = self._refused(why)
         self._told.add(told)  # by whoever asked
@@ -195,22 +188,35 @@ class GangTrainer:
             log.warning("%s", text)
 
     def _spec(self, split: Split, data: Data) -> ModelSpec:
-        if split not in self._specs:
+        key = split if self.task.preprocess is not None else None  # else all are of one shape
+        if key not in self._specs:
             rows = prepare(self.task, data, split)
-            self._specs[split] = model_spec(self.task, rows, data.y, [])
-        return replace(self._specs[split], metrics=metrics.to_compile(self.task))
+            self._specs[key] = model_spec(self.task, rows, data.y, [])
+        return replace(self._specs[key], metrics=metrics.to_compile(self.task))
 
     def _begun(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
         splits = _splits(members)
 
         def compiled(some: Sequence[Member]) -> tuple[Program, Table]:
-            table = self._table(splits, len(some), data)
-            program = PROGRAMS.get(self.task, template, some, table).result()
+            compiling, table = self._program(template, some, splits, data)
+            program = compiling.result()
             if program.bytes > free_bytes() and len(some) > 1:
                 raise MemoryError(f"{program.bytes:,} bytes are wanted")
             return program, table
 
         return Gang(self.task, members, compiled, self.chunk)
+
+    def _program(
+        self,
+        template: Template,
+        members: Sequence[Member],
+        splits: tuple[Split, ...],
+        data: Data,
+        compiler: ThreadPoolExecutor | None = None,
+    ) -> tuple[Future[Program], Table]:
+        """The program for some members, and the rows that it trains them on."""
+        table = self._table(splits, len(members), data)
+        return PROGRAMS.get(self.task, template, members, table, compiler), table
 
     def _table(self, splits: tuple[Split, ...], members: int, data: Data) -> Table:
         """The rows of these splits, where a gang of so many looks for them."""
@@ -227,8 +233,10 @@ def _splits(members: Sequence[Member]) -> tuple[Split, ...]:
     return tuple(dict.fromkeys(member.fit.split for member in members))
 
 
-def _unfillable(member: Member) -> str | None:
-    """Why batches may not be filled up with rows of no weight, if some must be."""
+def _why_not(member: Member) -> str | None:
+    """Why no gang can train it, if none can: for itself, or because batches must be filled up."""
+    if why := obstacle(member.model):
+        return why
     held_out = len(member.fit.split.validation)
     filled = member.rows % member.batch or held_out % validation_batch(held_out)
     return row_mixer(member.model) if filled else None

@@ -1,5 +1,6 @@
 """A fit that trains in a gang: its model's structure, its numbers, its first weights."""
 
+import functools
 import math
 import time
 from dataclasses import dataclass
@@ -8,27 +9,26 @@ from typing import Any
 from hpsearch.task import Metric
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
-from hpsearch.training.building import build_model, first_value, valueless
-from hpsearch.training.chain import Chain
+from hpsearch.training.building import build_model, first_value, parts, valueless
+from hpsearch.training.chain import Chain, parse
 from hpsearch.training.history import History
 from hpsearch.training.numbers import Numbers
-from hpsearch.training.placing import Narrow, Parts, Same, parts
+from hpsearch.training.placing import Narrow, Parts, Same
 from hpsearch.trial import Curve
 
 
 @dataclass(eq=False)
 class Member:
     """One fit of a gang. index: its place among the fits asked for. seconds: its share so far.
-    placing: how it lies in the program that trains it; a template tells.
+    placing: how it lies in the program that trains it; a template tells, where that is a wider one.
     """
 
     index: int
     history: History
     model: Any
     numbers: Numbers
+    placing: Same | Narrow
     seconds: float = 0.0
-    chain: Chain | None = None
-    placing: Same | Narrow | None = None
 
     @classmethod
     def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "Member":
@@ -40,7 +40,13 @@ class Member:
                 model.optimizer.build(model.trainable_variables)
         history = History(fit, metric)
         checkpoint.restore(history, model)
-        return cls(index, history, model, Numbers(model), time.perf_counter() - start)
+        numbers = Numbers(model)
+        return cls(index, history, model, numbers, Same(numbers), time.perf_counter() - start)
+
+    @functools.cached_property
+    def chain(self) -> Chain | None:
+        """The chain of dense layers that its model is, if it is one."""
+        return parse(self.model)
 
     @property
     def fit(self) -> Fit:
@@ -63,7 +69,7 @@ class Member:
         weights, others, slots = (
             [first_value(variable) for variable in part] for part in parts(self.model)
         )
-        return self._placing.widened((weights, others, slots))
+        return self.placing.widened((weights, others, slots))
 
     def save(self, state: Parts) -> None:
         """Leave a checkpoint of its program's state, from which any trainer can continue."""
@@ -72,27 +78,13 @@ class Member:
         values = {
             id(variable): value
             for variables, arrays in zip(
-                parts(self.model), self._placing.narrowed(state), strict=True
+                parts(self.model), self.placing.narrowed(state), strict=True
             )
             for variable, value in zip(variables, arrays, strict=True)
         }
         wanted = [values[id(variable)] for variable in checkpoint.variables(self.model)]
         checkpoint.save(path, wanted, self.history.curves)
         self.history.saved()
-
-    @property
-    def numbers_there(self) -> list[float]:
-        """Its numbers, in its program's order."""
-        return self._placing.numbers
-
-    @property
-    def extents(self) -> list[int]:
-        """As `Narrow` has them."""
-        return self._placing.extents
-
-    @property
-    def _placing(self) -> Same | Narrow:
-        return self.placing or Same(self.numbers)
 
     def curve(self) -> Curve:
         return self.history.curve(parameters=int(self.model.count_params()), seconds=self.seconds)

@@ -87,24 +87,19 @@ class Numbers:
         self.places = list(_places(model))
         self.values = [float(place.get()) for place in self.places]
 
-    @contextlib.contextmanager
-    def replaced(self, by: Sequence[Any]) -> Iterator[None]:
+    def replaced(self, by: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
         """The model has traced values for the time being."""
-        before = [place.get() for place in self.places]
-        for place, value in zip(self.places, by, strict=True):
-            place.set(Number(value))
-        try:
-            yield
-        finally:
-            for place, value in zip(self.places, before, strict=True):
-                place.set(value)
+        return self._instead([Number(value) for value in by])
+
+    def blank(self) -> contextlib.AbstractContextManager[None]:
+        """The model has none of them for the time being, so that only its structure tells."""
+        return self._instead([1.0] * len(self.places))
 
     @contextlib.contextmanager
-    def blank(self) -> Iterator[None]:
-        """The model has none of them for the time being, so that only its structure tells."""
+    def _instead(self, values: Sequence[Any]) -> Iterator[None]:
         before = [place.get() for place in self.places]
-        for place in self.places:
-            place.set(1.0)
+        for place, value in zip(self.places, values, strict=True):
+            place.set(value)
         try:
             yield
         finally:

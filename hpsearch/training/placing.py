@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.training import chain
+from hpsearch.training.building import parts
 from hpsearch.training.chain import Chain
 from hpsearch.training.numbers import Numbers
 
@@ -86,11 +87,6 @@ class Narrow:
             if index is not None:
                 own[index] = array[tuple(slice(n) for n in self._shapes[part][index])]
         return own
-
-
-def parts(model: Any) -> tuple[Any, Any, Any]:
-    """A model's variables, as a program takes them."""
-    return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
 
 
 def _keys(numbers: Numbers, of: Chain) -> list[Any]:

@@ -49,7 +49,7 @@ def make(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> Tabl
     if task.preprocess is None:
         whole = np.arange(data.rows)
         rows = prepare(task, data, Split(whole, whole))
-        return Table(_put(rows.x, sharding), _put(rows.y, sharding))
+        return Table(*jax.device_put((rows.x, rows.y), sharding))
     prepared = [prepare(task, data, split) for split in splits]
     sizes = [len(rows.y) + len(rows.y_validation) for rows in prepared]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
@@ -59,14 +59,9 @@ def make(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> Tabl
     }
     y = np.concatenate([part for rows in prepared for part in (rows.y, rows.y_validation)])
     x = x if isinstance(prepared[0].x, dict) else x["x"]
-    return Table(_put(x, sharding), _put(y, sharding), dict(zip(splits, starts, strict=True)))
+    x, y = jax.device_put((x, y), sharding)
+    return Table(x, y, dict(zip(splits, starts, strict=True)))
 
 
 def _both(rows: Rows, name: str) -> tuple[Any, Any]:
     return named(rows.x)[name], named(rows.x_validation)[name]
-
-
-def _put(array: Any, sharding: Any) -> Any:
-    if isinstance(array, dict):
-        return {name: _put(part, sharding) for name, part in array.items()}
-    return jax.device_put(np.ascontiguousarray(array), sharding)

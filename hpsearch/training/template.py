@@ -10,7 +10,7 @@ from hpsearch.training.building import valueless
 from hpsearch.training.chain import Chain
 from hpsearch.training.member import Member
 from hpsearch.training.numbers import Numbers, structure
-from hpsearch.training.placing import Narrow, Same
+from hpsearch.training.placing import Narrow
 
 # What decides between a program of their own for some members and a wider one that is slower: a
 # guess is enough, because both are right.
@@ -28,15 +28,11 @@ class Template:
     wide: Chain | None = None
 
     def place(self, member: Member) -> None:
-        """Tell a member how it lies in this structure."""
-        if self.wide is None:
-            member.placing = Same(member.numbers)
-            return
-        own = member.chain
-        assert own is not None
-        member.placing = Narrow(
-            member.model, own, member.numbers, self.model, self.wide, self.numbers
-        )
+        """Tell a member how it lies in this structure, where it is not its own."""
+        if self.wide is not None:
+            member.placing = Narrow(
+                member.model, _chain(member), member.numbers, self.model, self.wide, self.numbers
+            )
 
     def serves(self, width: int, depth: int) -> bool:
         return self.wide is not None and self.width >= width and self.depth >= depth
@@ -67,7 +63,6 @@ class Templates:
         families: dict[Hashable, dict[Hashable, list[Member]]] = {}
         for key, group in alike.items():
             first = group[0]
-            first.chain = chain.parse(first.model)
             name: Hashable = key
             if first.chain is not None:
                 name = chain.family(first.model, first.chain, first.numbers), first.batch
@@ -93,10 +88,7 @@ class Templates:
         self, family: Hashable, groups: list[list[Member]]
     ) -> list[tuple[Template, list[Member]]]:
         """Cut them, by width, where programs of their own save more than they cost."""
-        for group in groups:
-            for member in group[1:]:
-                member.chain = chain.parse(member.model)
-        groups.sort(key=lambda group: _size(group))
+        groups.sort(key=_size)
         best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first groups, and the last cut
         for end in range(1, len(groups) + 1):
             costs = [

@@ -25,8 +25,8 @@ ProgramFor = Callable[[Sequence[Member]], tuple[Program, Table]]
 class Gang:
     """Members that train side by side until each has ended.
 
-    program_for: compiles for some members, or knows it already; and where it finds rows. chunk: epochs of a call; None:
-    what takes about half a second.
+    program_for: the program for some members, compiled now or before, and the rows it trains them
+    on. chunk: epochs of a call; None: what takes about half a second.
     """
 
     def __init__(
@@ -66,16 +66,7 @@ class Gang:
         state = jax.tree.map(jnp.copy, self._state)
         order, limits = self._order(1), self._limits()
         begun = time.perf_counter()
-        _, values, _ = self._program(
-            state,
-            self._traits,
-            self._validation,
-            self._table,
-            order,
-            limits,
-            epochs=1,
-            steps=steps,
-        )
+        _, values, _ = self._call(state, order, limits, epochs=1, steps=steps)
         jax.block_until_ready(values)
         return time.perf_counter() - begun
 
@@ -103,8 +94,8 @@ class Gang:
     def _line_up_data(self, members: Sequence[Member]) -> None:
         program, shape = self._program, self._program.shape
         self._members = list(members)
-        numbers = np.array([members[i].numbers_there for i in self._places], np.float32)
-        extents = np.array([members[i].extents for i in self._places], np.int32)
+        numbers = np.array([members[i].placing.numbers for i in self._places], np.float32)
+        extents = np.array([members[i].placing.extents for i in self._places], np.int32)
         self._traits = program.put_state(
             (numbers.reshape(shape.members, -1), extents.reshape(shape.members, -1))
         )
@@ -117,32 +108,20 @@ class Gang:
         """Go on in a smaller gang, where that saves more than it takes to compile it."""
         size = self._program.shape.members
         fewer = next_size(len(self._running))
-        if not self._running or fewer > size // 2 or size == fewer:
+        if not self._running or fewer > size // 2:
             return
         epochs = max(member.history.left for member in self._running)
         saved = epochs * self._epoch_seconds * (1 - fewer / size)
         if saved < 2 * self._program.seconds_to_compile:
             return
-        state = jax.device_get(self._state)
-        states = [
-            jax.tree.map(lambda array, place=place: array[place], state)
-            for place, member in enumerate(self._members)
-            if member in self._running
-        ]
-        self._line_up(self._running, states)
+        self._line_up(self._running, self._states(self._running))
 
     def _train_chunk(self) -> None:
         shape = self._program.shape
         epochs = self._epochs()
         begun = time.perf_counter()
-        self._state, values, predictions = self._program(
-            self._state,
-            self._traits,
-            self._validation,
-            self._table,
-            self._order(epochs),
-            self._limits(),
-            epochs=epochs,
+        self._state, values, predictions = self._call(
+            self._state, self._order(epochs), self._limits(), epochs=epochs
         )
         self._orders.clear()
         self._draw_orders(epochs, after=epochs)
@@ -157,6 +136,20 @@ class Gang:
                 for epoch in range(epochs):
                     if not member.history.ended:
                         member.history.add(values[epoch, place])
+
+    def _call(
+        self, state: Any, order: Any, limits: Limits, *, epochs: int, steps: int | None = None
+    ) -> tuple[Any, Any, Any]:
+        return self._program(
+            state,
+            self._traits,
+            self._validation,
+            self._table,
+            order,
+            limits,
+            epochs=epochs,
+            steps=steps,
+        )
 
     def _epochs(self) -> int:
         """How many to train in the next call: none but the last of a member may be past its end."""
@@ -239,11 +232,16 @@ class Gang:
     def _save(self, members: Sequence[Member]) -> None:
         """Leave checkpoints of those who wish to have one."""
         members = [m for m in members if m.fit.checkpoint_out and m.history.failure is None]
-        if members:
-            state = jax.device_get(self._state)
-            for member in members:
-                place = self._members.index(member)
-                member.save(jax.tree.map(lambda array, place=place: array[place], state))
+        for member, state in zip(members, self._states(members), strict=True):
+            member.save(state)
+
+    def _states(self, members: Sequence[Member]) -> list[Any]:
+        """The members' states, from the device."""
+        if not members:
+            return []
+        state = jax.device_get(self._state)
+        places = [self._members.index(member) for member in members]
+        return [jax.tree.map(lambda array, place=place: array[place], state) for place in places]
 
 
 def in_batches(rows: Any, size: int, steps: int, width: int) -> Any:

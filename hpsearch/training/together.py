@@ -12,8 +12,9 @@ from hpsearch import interrupt
 from hpsearch.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.member import Member, next_size
-from hpsearch.training.program import Limits, Program
+from hpsearch.training.program import Program
 from hpsearch.training.rows import order
+from hpsearch.training.shape import Limits
 from hpsearch.training.table import Table
 
 _CHUNK_SECONDS = 0.5  # what a call is to take: curves come back, and wishes are heard, as often

@@ -18,20 +18,14 @@ from pathlib import Path
 STUDY = """
 import dataclasses
 
-from hpsearch import Choice, Float, Holdout, Hyperband, Space, Study
-from hpsearch.tasks import mnist
-from spaces import mlp
+from hpsearch import Hyperband
+from studies.mnist_dropout import study as book
 
-study = Study(
-    task=dataclasses.replace(mnist.task(), metric="loss"),
-    space=Space(
-        dropout=Float(0.1, 0.5),
-        optimizer=Choice("rmsprop", "adam", "adadelta"),
-        batch_size=Choice(5, 10, 100),
-    ),
-    build=mlp.model(hidden=(512, 256, 128)),
+study = dataclasses.replace(
+    book,
+    name="mnist_hyperband",
+    task=dataclasses.replace(book.task, metric="loss"),
     searcher=Hyperband(max_epochs=81, eta=3),
-    evaluator=Holdout(rows=5000, shuffle=False),
 )
 """
 MOST_SECONDS, WORST_LOSS = 15 * 60, 0.0574

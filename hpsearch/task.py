@@ -83,6 +83,7 @@ class Data:
     y: array of shape (rows,) or (rows, outputs).
     groups: numbers or names, shape (rows,); rows of one group are never split apart by
         `KFold(groups=True)`.
+    columns: names of the columns of x, where it is a table; `predict` finds them in a file by these.
     Raises DataError where lengths differ or an array holds Python objects.
     """
 
@@ -91,6 +92,7 @@ class Data:
     x_test: Inputs | None = None
     y_test: Array | None = None
     groups: Array | None = None
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "x_test", "y_test", "groups"):
@@ -102,6 +104,11 @@ class Data:
         _same_rows({"x_test": self.x_test, "y_test": self.y_test})
         if self.rows == 0:
             raise DataError("the data has no rows")
+        object.__setattr__(self, "columns", tuple(self.columns))
+        if self.columns and [len(self.columns)] != [*np.shape(self.x)[1:]]:
+            raise DataError(
+                f"columns names {len(self.columns)} columns, and x has the shape {np.shape(self.x)}"
+            )
 
     @property
     def rows(self) -> int:

@@ -105,9 +105,11 @@ class Data:
         if self.rows == 0:
             raise DataError("the data has no rows")
         object.__setattr__(self, "columns", tuple(self.columns))
-        if self.columns and [len(self.columns)] != [*np.shape(self.x)[1:]]:
+        shape = self.x.shape if isinstance(self.x, np.ndarray) else ()
+        if self.columns and (len(self.columns),) != shape[1:]:
             raise DataError(
-                f"columns names {len(self.columns)} columns, and x has the shape {np.shape(self.x)}"
+                f"columns needs a name for each column of x, got {len(self.columns)} names and x of "
+                f"shape {shape}"
             )
 
     @property

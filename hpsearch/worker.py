@@ -42,19 +42,24 @@ def prepare(
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
-    running = backend.choose(training.backend)  # first: the study file may import Keras
+    backend.choose(training.backend)  # first: the study file may import Keras
     study = load(file, overrides)
-    trainer = engines.trainer(study.task, training.engine, running)
     try:
         data = sharing.load(study.task, shared)
-        splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
-        check_space(study.build, study.space)
-        remark = trainer.probe(study.build, study.space.probes(), splits[0], data)
+        return ready(study, data, training, hashlib.sha256(file.read_bytes()).hexdigest())
     except HpsearchError:
         raise
     except (Exception, SystemExit) as error:
         raise StudyError(told(error, file)) from error
-    source = hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def ready(study: Study, data: Data, training: Training, source: str = "") -> tuple[Facts, Work]:
+    """The same for a study that is loaded, on these rows; raises whatever its code raises."""
+    running = backend.choose(training.backend)
+    trainer = engines.trainer(study.task, training.engine, running)
+    splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
+    check_space(study.build, study.space)
+    remark = trainer.probe(study.build, study.space.probes(), splits[0], data)
     facts = Facts(
         data.fingerprint,
         source,

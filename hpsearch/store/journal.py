@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from hpsearch.errors import StoreError
 from hpsearch.seeds import canonical
-from hpsearch.store.schema import connect
+from hpsearch.store.schema import connect, in_memory
 from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 
 
@@ -62,11 +62,13 @@ class Told:
 
 
 class Store:
-    """An open store. `create` is for the one who runs a study; reading never writes."""
+    """An open store; without a path, one in memory. `create` is for the one who runs a study; reading
+    never writes.
+    """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path | None, *, create: bool = False) -> None:
         self.path = path
-        self.db = connect(path, create=create)
+        self.db = in_memory() if path is None else connect(path, create=create)
 
     def __enter__(self) -> Self:
         return self

@@ -87,6 +87,14 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     return db
 
 
+def in_memory() -> sqlite3.Connection:
+    """An empty store that is gone with its connection."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.executescript(TABLES)
+    return db
+
+
 def _missing(path: Path) -> str:
     return f"there is no store at {path}; run a study first, or name it by --store"
 

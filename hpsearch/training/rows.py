@@ -1,6 +1,8 @@
 """The rows of a split, prepared, and their order in each epoch. No framework is imported here."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +18,13 @@ _VALIDATION_BATCH = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """The prepared rows of one split."""
+    """The prepared rows of one split, and the transformer that prepared them, as it was fitted."""
 
     x: Inputs
     y: Array
     x_validation: Inputs
     y_validation: Array
+    transformer: Any = None
 
 
 def prepare(task: Task, data: Data, split: Split) -> Rows:
@@ -30,25 +33,40 @@ def prepare(task: Task, data: Data, split: Split) -> Rows:
     Raises DataError where NaN or infinity is left afterwards.
     """
     x, x_validation = _take(data.x, split.train), _take(data.x, split.validation)
+    fitted = None
     if task.preprocess is not None:
-        try:
-            x, x_validation = _preprocess(task.preprocess, x, x_validation, data.y[split.train])
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(
-                f"preprocess={task.preprocess!r} fails on the task's x: {first_line(error)}"
-            ) from error
-    # A column where the model has one output: Keras's losses and metrics else disagree on whether
-    # to compare row by row or every row with every other.
-    y = data.y.reshape(-1, 1) if data.y.ndim == 1 and task.output_units(data.y) == 1 else data.y
-    rows = Rows(x, _rows(y, split.train), x_validation, _rows(y, split.validation))
+        with _blaming(task.preprocess):
+            fitted = _fitted(task.preprocess, x, data.y[split.train])
+            x, x_validation = transformed(fitted, x), transformed(fitted, x_validation)
+    y = targets(task, data.y)
+    rows = Rows(x, _rows(y, split.train), x_validation, _rows(y, split.validation), fitted)
     for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
         for part, array in named(arrays).items():
             _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
     _check_finite("y", rows.y)
     _check_finite("y", rows.y_validation)
     return rows
+
+
+def targets(task: Task, y: Array) -> Array:
+    """y as models are given it: a column where the model has one output.
+
+    Keras's losses and metrics else disagree on whether to compare row by row or every row with
+    every other.
+    """
+    return y.reshape(-1, 1) if y.ndim == 1 and task.output_units(y) == 1 else y
+
+
+def transformed(fitted: Any, x: Inputs) -> Inputs:
+    """x by a fitted transformer, or by a dict of them, one an input; None leaves it as it is."""
+    if fitted is None:
+        return x
+    if isinstance(x, np.ndarray):
+        return _dense(fitted.transform(x))
+    return {
+        name: _dense(fitted[name].transform(array)) if name in fitted else array
+        for name, array in x.items()
+    }
 
 
 def model_spec(task: Task, rows: Rows, y: Array, metrics: list[Any]) -> ModelSpec:
@@ -90,29 +108,30 @@ def _rows(array: Array, indices: Indices) -> Array:
     return array[indices]
 
 
-def _preprocess(
-    transformer: Any, x: Inputs, x_validation: Inputs, y: Array
-) -> tuple[Inputs, Inputs]:
+def _fitted(transformer: Any, x: Inputs, y: Array) -> Any:
     from sklearn.base import clone
 
-    if isinstance(x, np.ndarray) and isinstance(x_validation, np.ndarray):
-        fitted = clone(transformer).fit(x, y)
-        return _dense(fitted.transform(x)), _dense(fitted.transform(x_validation))
-    parts, validation_parts = named(x), named(x_validation)
-    if not isinstance(transformer, dict) or not set(transformer) <= set(parts):
+    if isinstance(x, np.ndarray):
+        return clone(transformer).fit(x, y)
+    if not isinstance(transformer, dict) or not set(transformer) <= set(x):
         raise DataError(
-            f"preprocess for several inputs is a dict with keys of {', '.join(parts)}, "
+            f"preprocess for several inputs is a dict with keys of {', '.join(x)}, "
             f"got {transformer!r}"
         )
-    pairs = {
-        name: _preprocess(transformer[name], array, validation_parts[name], y)
-        if name in transformer
-        else (array, validation_parts[name])
-        for name, array in parts.items()
-    }
-    first: Any = {name: pair[0] for name, pair in pairs.items()}
-    second: Any = {name: pair[1] for name, pair in pairs.items()}
-    return first, second
+    return {name: _fitted(each, x[name], y) for name, each in transformer.items()}
+
+
+@contextmanager
+def _blaming(transformer: Any) -> Iterator[None]:
+    """Say whose fault it is when preprocessing fails."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"preprocess={transformer!r} fails on the task's x: {first_line(error)}"
+        ) from error
 
 
 def _dense(array: Any) -> Array:

@@ -1,0 +1,1 @@
+"""Choosing a model honestly, once trials are ranked. See README.md."""

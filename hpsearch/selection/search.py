@@ -1,0 +1,91 @@
+"""A whole search in this process, which leaves nothing behind."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch import worker
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.errors import StudyError
+from hpsearch.executors import Inline
+from hpsearch.loop import Loop
+from hpsearch.replay import Progress
+from hpsearch.seeds import derive
+from hpsearch.space import Params
+from hpsearch.store import Asked, Store, Told
+from hpsearch.study import Study
+from hpsearch.task import Data, Metric
+from hpsearch.training import backend
+from hpsearch.trial import Outcome, Score, Suggestion
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A trial of a search. epochs: as asked for, in total. last: none continued it."""
+
+    params: Params
+    epochs: int
+    last: bool
+    outcome: Outcome
+
+    @property
+    def score(self) -> Score | None:
+        """None where it failed."""
+        return self.outcome.score
+
+
+def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
+    """Search on these rows; every trial, in the order in which they were asked for.
+
+    Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
+    """
+    training = worker.Training(backend.choose(), engine, study.searcher.in_flight)
+    executor = Inline(lambda: worker.ready(study, data, training))
+    with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+        executor.open()
+        journal = store.journal(0)
+        Loop(
+            study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start),
+            journal,
+            Progress(),
+            executor,
+            study.task.objective,
+            _Nobody(),
+            Checkpoints(Path(folder), keep=0),
+        ).run()
+        executor.close()
+        events = list(journal.events())
+    told = {event.trial: event.outcome for event in events if isinstance(event, Told)}
+    asked = [
+        (event.trial, event.answer)
+        for event in events
+        if isinstance(event, Asked) and isinstance(event.answer, Suggestion)
+    ]
+    continued = {answer.parent for _, answer in asked}
+    found = [
+        Searched(answer.params, answer.epochs, trial not in continued, told[trial])
+        for trial, answer in asked
+    ]
+    if all(trial.outcome.score is None for trial in found):
+        first = found[0].outcome.failure if found else None
+        raise StudyError(
+            f"every trial failed, the first with {first.kind}: {first.message}"
+            if first
+            else "the searcher asked for no trial; give it a larger budget"
+        )
+    return found
+
+
+def best(found: Sequence[Searched], metric: Metric) -> Searched:
+    """The trial that ranks first; the earlier of two that are equal."""
+    ended = [(trial, trial.score.value) for trial in found if trial.last and trial.score]
+    return ended[metric.best([value for _, value in ended])][0]
+
+
+class _Nobody:
+    """Watches a search that nobody watches."""
+
+    def started(self, id_: int, suggestion: Suggestion) -> None: ...
+    def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
+    def stopping(self, running: int) -> None: ...

@@ -100,6 +100,16 @@ training = _together(
     ),
 )
 
+repeats = _together(
+    click.option(
+        "--repeats",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Train the best trials so many times more in the end, with fresh seeds.",
+    ),
+    click.option("--finalists", type=_COUNT, default=3, help="How many of them."),
+)
+
 workers = _together(
     click.option("--devices", default="auto", help="auto, cpu, cpu:2 or 0,1: GPU numbers."),
     click.option(

@@ -54,6 +54,7 @@ def app() -> None:
 @click.argument("study")
 @arguments.overrides
 @arguments.budget
+@arguments.repeats
 @arguments.workers
 @arguments.checkpoints
 @arguments.training
@@ -97,7 +98,7 @@ def run(
         workers=workers,
         budget=budget,
         every=options["checkpoint_every"],
-        **{name: options[name] for name in ("engine", "together", "keep")},
+        **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         ended = session.run(load(file, overrides), how, console)

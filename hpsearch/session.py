@@ -15,13 +15,14 @@ from hpsearch.executors import Executor, Inline, Processes, find
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
 from hpsearch.options import identify
-from hpsearch.replay import changes, refuse_changes, replay
+from hpsearch.replay import Progress, changes, refuse_changes, replay
 from hpsearch.report.progress import Lines
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
+from hpsearch.selection.repeats import Repeats
 from hpsearch.stops import Stop
-from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, rankings
+from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, ranking, rankings
 from hpsearch.study import Study
 from hpsearch.training import sharing
 from hpsearch.trial import Every, Facts, Outcome
@@ -51,7 +52,7 @@ class Run:
     engine: as `hpsearch.training.engines` has it. together: trials that a worker trains side by side,
     at most; None: as many as the searcher can have in flight without harm.
     keep: how many of the best trials keep their checkpoints. every: how often one is left within
-    a trial.
+    a trial. repeats: trainings by fresh seeds that the best `finalists` get in the end.
     """
 
     file: Path
@@ -65,6 +66,8 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     every: Every = field(default_factory=Every)
     keep: int = 3
+    repeats: int = 0
+    finalists: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             opened.enter_context(owned(how.store, study.name))
         store = opened.enter_context(Store(how.store, create=True))
         journal = _find_or_begin(store, record, console, how)
-        stopped = _search(study, journal, executor, how, console, planned.trials)
+        stopped = _search(study, store, journal, executor, how, console, planned.trials)
         return _ended(store, record, journal, stopped=stopped)
 
 
@@ -131,6 +134,7 @@ def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
 
 def _search(
     study: Study,
+    store: Store,
     journal: Journal,
     executor: Executor,
     how: Run,
@@ -163,6 +167,21 @@ def _search(
             stopped=stop,
             epochs=how.budget.epochs,
         ).run()
+        if done and how.repeats:
+            done = Repeats(
+                how.repeats,
+                how.finalists,
+                partial(_best, store, journal, progress),
+                journal,
+                progress,
+                executor,
+                study.evaluator,
+                metric,
+                lines,
+                checkpoints.folder,
+                every=how.every,
+                stopped=stop,
+            ).run()
         if not done and not stop.signalled:
             spent = (
                 f"{how.budget.hours:g} hours" if stop.overtime else f"{how.budget.epochs} epochs"
@@ -171,6 +190,12 @@ def _search(
     if size := checkpoints.size:
         console.print(f"checkpoints: {size / 1e6:.1f} MB in {checkpoints.folder}", soft_wrap=True)
     return stop.signalled and not done
+
+
+def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
+    """The numbers of a search's trials, best first."""
+    numbers = {id_: trial for trial, id_ in progress.ids.items()}
+    return [numbers[row.trial] for row in ranking(store, journal.search) if row.trial in numbers]
 
 
 def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
@@ -227,9 +252,9 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
 def _ended(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> Ended:
     compared = (record.measure, record.evaluator, record.data)
     found = [
-        ranking
-        for ranking in rankings(store, record.task)
-        if (ranking[0].measure, ranking[0].evaluator, ranking[0].data) == compared
+        rows
+        for rows in rankings(store, record.task)
+        if (rows[0].measure, rows[0].evaluator, rows[0].data) == compared
     ]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.complete()

@@ -92,7 +92,9 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
     common = [getattr(first, n) for n in ("study", "searcher") if n not in names]
     yield f"{first.task}: {first.measure} by {', '.join([first.evaluator, *common])}"
     table = _table()
-    for name in ("rank", "trial", first.measure, "epochs", "weights", "seconds"):
+    repeated = any(row.repeats for row in rows[:top])
+    counts = ("repeats", "epochs") if repeated else ("epochs",)
+    for name in ("rank", "trial", first.measure, *counts, "weights", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in names:
         table.add_column(name, no_wrap=True)
@@ -102,6 +104,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
             str(row.trial),
             measured(row.value, row.se),
+            *([str(row.repeats)] if repeated else []),
             str(row.epochs),
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
@@ -175,8 +178,28 @@ def _curves(metric: str, curves: Sequence[Mapping[str, Sequence[float]]]) -> Tab
 def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
     if top is not None and len(rows) > top:
         yield f"{len(rows) - top} more; --top {len(rows)} shows all"
-    if any(row.tied and row.rank > 1 for row in rows[:top]):
-        yield "= within one standard error of the first: the data do not tell them apart"
+    tied = [row for row in rows[1:top] if row.tied]
+    if tied:
+        yield "= the data do not tell it from the first"
+        yield _more(tied[0])
+    simplest = next((row for row in rows if row.one_se), rows[0])
+    if simplest.rank > 1:
+        yield (
+            f"one standard error: trial {simplest.trial} is the simplest within one of the first, "
+            f"{measured(simplest.value, simplest.se)} with {simplest.parameters:,} weights and "
+            f"{simplest.epochs} epochs"
+        )
     most = max(row.epochs for row in rows)
     if any(row.epochs < most for row in rows):
         yield f"not all had {most} epochs: fewer epochs may have cost a trial its place"
+
+
+def _more(row: Ranked) -> str:
+    """What would tell a trial from the first."""
+    if row.more_repeats is None:
+        return f"trial {row.trial} and the first: other rows would be needed to tell them apart"
+    plural = "s" if row.more_repeats > 1 else ""
+    return (
+        f"trial {row.trial} and the first: about {row.more_repeats} more repeat{plural} of both "
+        "would tell them apart (--repeats)"
+    )

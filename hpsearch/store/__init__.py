@@ -2,7 +2,7 @@
 
 from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
 from hpsearch.store.lock import owned
-from hpsearch.store.rank import Ranked, rankings
+from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import pace, studies, trial
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Told",
     "owned",
     "pace",
+    "ranking",
     "rankings",
     "studies",
     "trial",

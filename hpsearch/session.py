@@ -1,6 +1,5 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
-import json
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,8 +13,7 @@ from hpsearch.errors import NoStoreError
 from hpsearch.executors import Executor, Inline, Processes, find
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
-from hpsearch.options import identify
-from hpsearch.replay import Progress, changes, refuse_changes, replay
+from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.progress import Lines
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
@@ -93,14 +91,14 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError), Store(how.store) as store:
-            untried = _record(study, how.file, Facts("", "", how.backend, {}))
+            untried = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     with ExitStack() as opened:
         if there := how.store.exists():  # else there is no other run, nor a folder for its lock
             opened.enter_context(owned(how.store, study.name))
         executor = _executor(study.searcher, how, opened)
         facts = executor.open()
-        record = _record(study, how.file, facts)
+        record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True)
         if not there:
@@ -195,39 +193,13 @@ def _search(
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
     """The numbers of a search's trials, best first."""
     numbers = {id_: trial for trial, id_ in progress.ids.items()}
-    return [numbers[row.trial] for row in ranking(store, journal.search) if row.trial in numbers]
+    return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
 
 
 def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
     name = f"{how.store.name}-{journal.search}"
     return Checkpoints(how.store.parent / "checkpoints" / name, how.keep)
-
-
-def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
-    task = study.task
-    training = {
-        "loss": identify(task.loss),
-        "outputs": task.outputs,
-        "preprocess": identify(task.preprocess),
-        "patience": study.patience,
-    }
-    return SearchRecord(
-        study=study.name,
-        searcher=study.searcher.label,
-        evaluator=study.evaluator.label,
-        seed=study.seed,
-        backend=facts.backend,
-        task=task.name,
-        measure=task.measure,
-        direction=task.objective.direction,
-        data=facts.data,
-        space=json.dumps(study.space.to_json()),
-        training=json.dumps(training),
-        file=str(file.resolve()),
-        source=file.read_text(encoding="utf-8", errors="replace"),
-        versions=json.dumps(facts.versions),
-    )
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from hpsearch.budget import Budget, Plan
 from hpsearch.parameters import short, text_of_point
-from hpsearch.store import Ranked
+from hpsearch.store import Opening, Ranked
 from hpsearch.study import Study
 
 
@@ -115,6 +115,16 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
     yield from _notes(rows, top)
 
 
+def openings(found: Sequence[Opening]) -> Iterator[str]:
+    """Every opening of a sealed test, those of rows that were open before told apart."""
+    for each in found:
+        trials = ", ".join(str(member["trial"]) for member in each.model["members"])
+        what = f"trial {trials}" if "," not in trials else f"an ensemble of the trials {trials}"
+        said = "no verdict: the run ended" if each.value is None else measured(each.value, each.se)
+        again = f", opening {each.nth} of these rows: optimistic" if each.nth > 1 else ""
+        yield f"{each.task}, test: {each.measure} {said} by {what} of {each.study}{again}"
+
+
 def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Every search of a store, one a row."""
     table = _table()
@@ -150,6 +160,9 @@ def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     for name in ("epochs", "parent", "parameters", "seconds"):
         if details[name] is not None:
             yield f"{name:>12}  {short(details[name])}"
+    if details["repeats"]:
+        values = (r["failure"] or short(r["value"]) for r in details["repeats"])
+        yield f"{'repeats':>12}  {', '.join(values)}"
     yield f"{'point':>12}  {json.dumps(details['params'])}"
     if details["failure"]:
         yield f"{'failure':>12}  {details['failure']}: {details['message']}\n{details['detail']}"
@@ -197,7 +210,10 @@ def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
 def _more(row: Ranked) -> str:
     """What would tell a trial from the first."""
     if row.more_repeats is None:
-        return f"trial {row.trial} and the first: other rows would be needed to tell them apart"
+        return (
+            f"trial {row.trial} and the first: no number of repeats is known to tell them apart; "
+            "more rows might"
+        )
     plural = "s" if row.more_repeats > 1 else ""
     return (
         f"trial {row.trial} and the first: about {row.more_repeats} more repeat{plural} of both "

@@ -87,8 +87,8 @@ class Store:
         """Begin a search; those it stands instead of stay in the store but leave the rankings."""
         names = [field.name for field in fields(record) if field.name not in ("id", "began")]
         values = {name: getattr(record, name) for name in names} | {"began": time.time()}
-        with _transaction(self.db):
-            new = _insert(self.db, "searches", **values)
+        with transaction(self.db):
+            new = insert(self.db, "searches", **values)
             for old in instead_of:
                 self.db.execute("INSERT INTO retired VALUES (?, ?)", (old.id, new))
         assert new is not None
@@ -119,11 +119,11 @@ class Journal:
         """
         if isinstance(answer, Pause):
             if self._last != answer.value:
-                with _transaction(self._db):
+                with transaction(self._db):
                     self._append("asked", trial=trial, answer=answer.value)
                 self._last = answer.value
             return None
-        with _transaction(self._db):
+        with transaction(self._db):
             id_ = int(self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM asked").fetchone()[0])
             self._append(
                 "asked",
@@ -140,7 +140,7 @@ class Journal:
     def told(self, trial: int, outcome: Outcome) -> None:
         """Append how a trial ended, with every fold's curves."""
         score = outcome.score
-        with _transaction(self._db):
+        with transaction(self._db):
             self._append(
                 "told",
                 trial=trial,
@@ -155,8 +155,8 @@ class Journal:
         self, trial: int, repeat: int, outcome: Outcome, value: float | None, se: float | None
     ) -> None:
         """Append how a training with fresh seeds ended, and the value of all trainings so far."""
-        with _transaction(self._db):
-            _insert(
+        with transaction(self._db):
+            insert(
                 self._db,
                 "repeats",
                 search=self.search,
@@ -229,7 +229,7 @@ class Journal:
     def _append(self, table: str, **values: Any) -> None:
         values = {"search": self.search, "seq": self._seq + 1, "at": time.time(), **values}
         try:
-            _insert(self._db, table, **values)
+            insert(self._db, table, **values)
         except sqlite3.IntegrityError as error:
             raise StoreError(
                 "another run writes to this search at the same time; this one stops, and nothing "
@@ -239,7 +239,7 @@ class Journal:
 
     def _insert_curves(self, trial: int, repeat: int, score: Score | None) -> None:
         for columns in rows.curve_columns(score) if score else ():
-            _insert(self._db, "curves", search=self.search, trial=trial, repeat=repeat, **columns)
+            insert(self._db, "curves", search=self.search, trial=trial, repeat=repeat, **columns)
 
     def _told(self, row: sqlite3.Row) -> Told:
         curves = self._curves(row["trial"], 0)
@@ -261,7 +261,7 @@ def _asked(row: sqlite3.Row) -> Asked:
     return Asked(row["trial"], suggestion, row["id"])
 
 
-def _insert(db: sqlite3.Connection, table: str, **values: Any) -> int | None:
+def insert(db: sqlite3.Connection, table: str, **values: Any) -> int | None:
     """Insert a row; returns its number."""
     return db.execute(
         f"INSERT INTO {table} ({', '.join(values)}) "
@@ -271,7 +271,8 @@ def _insert(db: sqlite3.Connection, table: str, **values: Any) -> int | None:
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written inside, or nothing. Raises StoreError where it cannot be written."""
     try:
         db.execute("BEGIN IMMEDIATE")
         try:

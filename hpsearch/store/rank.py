@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.errors import StoreError
@@ -80,9 +80,10 @@ def rankings(store: Store, task: str | None = None) -> list[list[Ranked]]:
     return [ranking for ranking in found if ranking]
 
 
-def ranking(store: Store, search: int) -> list[Ranked]:
-    """The ranking of one search alone; empty while no trial of it is complete."""
-    return _ranked(store.db, [record for record in store.searches() if record.id == search])
+def ranking(store: Store, searches: Collection[int]) -> list[Ranked]:
+    """The ranking of these searches alone, whose values may be compared; maybe empty."""
+    found = [record for record in store.searches() if record.id in searches]
+    return _ranked(store.db, found) if found else []
 
 
 def _ranked(db: sqlite3.Connection, searches: Sequence[SearchRecord]) -> list[Ranked]:

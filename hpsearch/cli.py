@@ -204,12 +204,9 @@ def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
             done = refits.refit(
                 loaded, file, store, choice, folder, engine=options["engine"], backend=chosen
             )
-    text = card.markdown(done.card)
-    (done.folder / "card.md").write_text(text, encoding="utf-8")
-    (done.folder / "card.json").write_text(json.dumps(done.card, indent=1), encoding="utf-8")
     console = tables.console(stderr=as_json)
-    tables.show(console, text.splitlines())
-    if done.opening is not None and not done.anew:
+    tables.show(console, card.markdown(done.card).splitlines())
+    if done.card["test"] and not done.anew:
         console.print("this model was tested before; nothing was opened again")
     console.print(f"kept in {done.folder}", soft_wrap=True)
     if as_json:

@@ -17,7 +17,7 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
     yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {card['evaluator']}."
-    yield f"Chosen: {card['choice']}, of {card['trials']} complete trials."
+    yield f"Chosen of {card['trials']} complete trials: {card['choice']}."
     yield ""
     for member in card["members"]:
         yield f"- trial {member['trial']}: {text_of_point(member['params'])}"
@@ -31,7 +31,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     together = (
         "" if models == 1 else f"; {models} models predict together, by the mean of their outputs"
     )
-    yield f"Trained on all {card['rows']:,} rows but the test's, by {card['seeds']} seeds{together}."
+    seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
+    yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
     yield ""
     yield from _scores(card)
     verdict = card["test"] or card["validation"]
@@ -70,8 +71,8 @@ def opened(nth: int) -> str:
     if nth == 1:
         return "These test rows were opened once, for this model."
     return (
-        f"Opening number {nth} of these test rows: whoever chose by the earlier ones has fitted the "
-        "test, and this figure is optimistic."
+        f"Opening number {nth} of these test rows: if anything was chosen by the earlier ones, this "
+        "figure is optimistic."
     )
 
 

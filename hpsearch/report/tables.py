@@ -121,7 +121,7 @@ def openings(found: Sequence[Opening]) -> Iterator[str]:
         trials = ", ".join(str(member["trial"]) for member in each.model["members"])
         what = f"trial {trials}" if "," not in trials else f"an ensemble of the trials {trials}"
         said = "no verdict: the run ended" if each.value is None else measured(each.value, each.se)
-        again = f", opening {each.nth} of these rows: optimistic" if each.nth > 1 else ""
+        again = f"; opening {each.nth} of these rows" if each.nth > 1 else ""
         yield f"{each.task}, test: {each.measure} {said} by {what} of {each.study}{again}"
 
 

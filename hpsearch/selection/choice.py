@@ -40,6 +40,14 @@ class Choice:
         if len(given := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
             raise HpsearchError(f"{' and '.join(given)} exclude each other; name one")
 
+    @property
+    def label(self) -> str:
+        if self.ensemble:
+            return f"an ensemble of the best {self.ensemble}"
+        if self.one_se:
+            return "the simplest within one standard error of the best"
+        return "named by its trial" if self.trial else "the best"
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

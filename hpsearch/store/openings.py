@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.seeds import canonical
@@ -53,8 +53,8 @@ def open_test(store: Store, search: int, test: str, model: Mapping[str, Any]) ->
 
 def judge(
     store: Store, opening: Opening, value: float, se: float | None, report: Mapping[str, Any]
-) -> None:
-    """Record an opening's verdict."""
+) -> Opening:
+    """Record an opening's verdict; returns the opening with it."""
     with transaction(store.db):
         insert(
             store.db,
@@ -65,6 +65,7 @@ def judge(
             report=json.dumps(report),
             at=time.time(),
         )
+    return replace(opening, value=value, se=se, report=report)
 
 
 def openings(store: Store, task: str | None = None) -> list[Opening]:

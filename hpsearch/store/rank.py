@@ -51,7 +51,9 @@ _REPEATED = "SELECT trial, value, se, seconds FROM repeats WHERE search = :searc
 
 _VALUES = "SELECT trial, repeat, fold, value FROM curves WHERE search = :search"
 
-_SPLITS = "SELECT rows, train_rows FROM curves WHERE search = :search AND trial = :trial"
+_SPLITS = """
+SELECT rows, train_rows FROM curves WHERE search = :search AND trial = :trial AND repeat = 0
+"""
 
 _CONTINUED = """
 SELECT c.parent FROM asked c JOIN told t ON t.search = c.search AND t.trial = c.trial
@@ -171,7 +173,9 @@ class _Ties:
     def __init__(self, cursor: sqlite3.Cursor, first: _Row) -> None:
         self._cursor, self._first = cursor, first
         self._values: dict[int, dict[int, dict[tuple[int, int], float]]] = {}
-        sizes = cursor.execute(_SPLITS, {"search": first.search.id, "trial": first.trial})
+        which = {"search": first.search.id, "trial": first.trial}
+        sizes = cursor.execute(_SPLITS, which).fetchall()
+        self._folds = len(sizes)
         shares = [rows / train if train else 0.0 for rows, train in sizes]
         # Of a store that did not yet hold what was trained on, pairs tell nothing: no share of 0.
         self._share = sum(shares) / len(shares) if shares and all(shares) else None
@@ -185,8 +189,7 @@ class _Ties:
             differences = [mine - firsts for mine, firsts in pairs]
             if not ties.tied(differences, self._share):
                 return False, None
-            folds = len(pairs) // (1 + min(row.repeats, first.repeats))
-            return True, ties.more_repeats(differences, self._share, folds)
+            return True, ties.more_repeats(differences, self._share, self._folds)
         return (None if first.se is None else abs(row.value - first.value) <= first.se), None
 
     def _pairs(self, row: _Row) -> list[tuple[float, float]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = 1
+_SEPARATORS = ",;\t|"
 _INDEX, _PREPROCESS = "model.json", "preprocess.skops"
 
 
@@ -125,9 +126,11 @@ def read_table(path: Path, kept: Kept) -> Array:
         )
     (shape,) = kept.shapes.values()
     try:
-        first = pd.read_csv(path, sep=None, engine="python", header=None, nrows=1, dtype=str)
-        header = 0 if any(_is_text(value) for value in first.iloc[0]) else None
-        frame = pd.read_csv(path, sep=None, engine="python", header=header)
+        with open(path, encoding="utf-8") as file:
+            first = file.readline().strip()
+        separator = max(_SEPARATORS, key=first.count)
+        header = 0 if any(map(_is_text, first.split(separator))) else None
+        frame = pd.read_csv(path, sep=separator, header=header)
     except (OSError, ValueError, UnicodeError) as error:
         raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if header == 0 and kept.columns:
@@ -168,11 +171,11 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
     return frame
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: str) -> bool:
     try:
         float(value)
-    except (TypeError, ValueError):
-        return True
+    except ValueError:
+        return bool(value.strip())
     return False
 
 

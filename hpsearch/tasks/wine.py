@@ -26,6 +26,7 @@ COLUMNS = (
     "sulphates",
 )
 _HEADER = ";".join(f'"{name}"' for name in (*COLUMNS, "alcohol", "quality"))
+_SHAPE = (4898, 12)
 
 
 def task() -> Task:
@@ -44,13 +45,16 @@ def load() -> Data:
     """
     path = source.find("winequality-white.csv")
     try:
-        with open(path, encoding="utf-8") as file:
-            header = file.readline().strip()
-            table = np.loadtxt(file, delimiter=";", ndmin=2)
+        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        if header != _HEADER:
+            raise DataError(f"{path} begins with {header[:60]!r}; it is another file: replace it")
+        table = np.array([[float(cell) for cell in line.split(";")] for line in lines])
+        if table.shape != _SHAPE:
+            raise ValueError(f"it has the shape {table.shape} instead of {_SHAPE}")
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it and fetch it again") from error
-    if header != _HEADER:
-        raise DataError(f"{path} begins with {header[:60]!r}; it is another file: replace it")
     return _data(table[:, : len(COLUMNS)], table[:, len(COLUMNS)], COLUMNS)
 
 

@@ -32,7 +32,8 @@ def model() -> Build:
                 kernel = int(params.get("kernel", 3))
                 # The normalisation that follows takes any bias away.
                 x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
-                x = layers.Activation("relu")(layers.BatchNormalization()(x))
+                x = layers.BatchNormalization(momentum=0.9)(x)  # soon true, on small data too
+                x = layers.Activation("relu")(x)
             if min(x.shape[1:3]) >= 2:
                 x = layers.MaxPooling2D()(x)
         rate = float(params.get("dropout", 0.0))

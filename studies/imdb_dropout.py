@@ -10,11 +10,11 @@ from spaces import mlp
 study = Study(
     task=imdb.task(),
     space=Space(
-        mlp.dropouts(2, 0.7, fixed=True),
-        learning_rate=Float(3e-4, 3e-3, log=True),
+        mlp.dropouts(2, 0.8, fixed=True),
+        learning_rate=Float(2e-4, 2e-3, log=True),
         batch_size=Choice(512),
     ),
     build=mlp.model(hidden=(16, 16)),
-    searcher=Random(trials=12, epochs=10),
+    searcher=Random(trials=32, epochs=20),
     evaluator=Holdout(fraction=0.4, shuffle=False),
 )

@@ -10,12 +10,12 @@ from spaces import mlp
 study = Study(
     task=imdb.task(),
     space=Space(
-        l1=Float(1e-7, 1e-4, log=True),
-        l2=Float(1e-5, 1e-2, log=True),
-        learning_rate=Float(3e-4, 3e-3, log=True),
+        l1=Float(1e-6, 1e-4, log=True),
+        l2=Float(1e-4, 1e-2, log=True),
+        learning_rate=Float(2e-4, 2e-3, log=True),
         batch_size=Choice(512),
     ),
     build=mlp.model(hidden=(16, 16)),
-    searcher=Random(trials=12, epochs=8),
+    searcher=Random(trials=32, epochs=20),
     evaluator=Holdout(fraction=0.4, shuffle=False),
 )

@@ -19,6 +19,6 @@ study = Study(
         batch_size=Choice(128),
     ),
     build=sequence.model(words=10_000),
-    searcher=Random(trials=6, epochs=4),
+    searcher=Random(trials=8, epochs=6),
     evaluator=Holdout(fraction=0.4, shuffle=False),
 )

@@ -17,6 +17,6 @@ study = Study(
         batch_size=Choice(512),
     ),
     build=mlp.model(),
-    searcher=Random(trials=12, epochs=8),
+    searcher=Random(trials=32, epochs=12),
     evaluator=Holdout(fraction=0.4, shuffle=False),
 )

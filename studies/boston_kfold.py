@@ -10,14 +10,14 @@ from spaces import mlp
 study = Study(
     task=boston.task(),
     space=Space(
-        mlp.funnel(3, 32, 256),
+        mlp.funnel(3, 64, 256),
         dropout=Float(0.0, 0.3),
         l2=Float(1e-5, 1e-1, log=True),
         optimizer=Choice("rmsprop", "adam"),
-        learning_rate=Float(5e-4, 1e-2, log=True),
+        learning_rate=Float(1e-3, 1e-2, log=True),
         batch_size=Choice(16),
     ),
     build=mlp.model(),
-    searcher=Random(trials=60, epochs=150),
+    searcher=Random(trials=40, epochs=200),
     evaluator=KFold(4),
 )

@@ -1,6 +1,7 @@
 """How much better than dense networks do small convolutional ones read MNIST's digits?
 
-After Chollet, Deep Learning with Python, on the split of the other studies of MNIST.
+After Chollet, Deep Learning with Python, on the split of the other studies of MNIST. Without a GPU,
+`--backend tensorflow` trains convolutions two to three times faster.
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study
@@ -18,6 +19,6 @@ study = Study(
         batch_size=Choice(128),
     ),
     build=cnn.model(),
-    searcher=Random(trials=4, epochs=7),
+    searcher=Random(trials=5, epochs=8),
     evaluator=Holdout(fraction=1 / 12, shuffle=False),
 )

@@ -16,6 +16,6 @@ study = Study(
         batch_size=Choice(128, 512),
     ),
     build=mlp.model(),
-    searcher=Random(trials=12, epochs=15),
+    searcher=Random(trials=24, epochs=20),
     evaluator=Holdout(fraction=1000 / 8982, shuffle=False),
 )

@@ -11,13 +11,13 @@ from spaces import mlp
 study = Study(
     task=seizure.task(),
     space=Space(
-        mlp.funnel(3, 32, 512),
-        dropout=Float(0.0, 0.5),
+        mlp.funnel(4, 64, 512),
+        dropout=Float(0.1, 0.5),
         learning_rate=Float(3e-4, 3e-3, log=True),
         optimizer=Choice("adam"),
         batch_size=Choice(64),
     ),
     build=mlp.model(),
-    searcher=Random(trials=12, epochs=25),
+    searcher=Random(trials=16, epochs=50),
     evaluator=Holdout(fraction=1 / 9),
 )

@@ -16,6 +16,6 @@ study = Study(
         batch_size=Choice(32),
     ),
     build=mlp.model(),
-    searcher=Random(trials=24, epochs=100),
+    searcher=Random(trials=32, epochs=150),
     evaluator=Holdout(fraction=1 / 9),
 )

@@ -15,6 +15,6 @@ study = Study(
         batch_size=Choice(100, 256),
     ),
     build=mlp.model(hidden=(512, 256, 128)),
-    searcher=Random(trials=16, epochs=20),
+    searcher=Random(trials=12, epochs=20),
     evaluator=Holdout(fraction=1 / 12, shuffle=False),
 )

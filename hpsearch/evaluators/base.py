@@ -67,16 +67,16 @@ class Evaluator(ABC):
     def combined(self, scores: Sequence[Score], metric: Metric) -> tuple[float, float | None]:
         """Value and standard error over trainings of one point on the same splits, by other seeds.
 
-        Over folds, their deviation holds that of the seeds; over one split it is added.
+        Over folds, their deviation holds that of the seeds; over one split it is added. That of the
+        seeds alone would pass for an error it is not: it knows nothing of other rows.
         """
         folds = zip(*(score.at_best for score in scores), strict=True)
         means = [statistics.fmean(values) for values in folds]
         value = statistics.fmean(means)
         error = self.standard_error(means, metric, scores[0].folds[0].rows)
-        if len(means) > 1 or len(scores) < 2:
+        if error is None or len(means) > 1:
             return value, error
-        seeds = statistics.stdev(score.value for score in scores) / math.sqrt(len(scores))
-        return value, math.hypot(error or 0.0, seeds)
+        return value, math.hypot(error, error_of_seeds([score.value for score in scores]))
 
     def plan_fits(
         self,
@@ -168,6 +168,11 @@ class Evaluator(ABC):
         if isinstance(score, Failure):
             raise TrainingFailed(score.message)
         return score
+
+
+def error_of_seeds(values: Sequence[float]) -> float:
+    """The standard error of the mean over seeds; 0 for a single one, which tells none."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, Literal, get_args
 
 from hpsearch.errors import HpsearchError
-from hpsearch.evaluators.base import mean_curve
+from hpsearch.evaluators.base import error_of_seeds, mean_curve
 from hpsearch.options import at_least_one
 from hpsearch.store import Ranked, SearchRecord, Store, number_of, ranking
 from hpsearch.task import Metric
@@ -51,15 +51,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A point of the final model. value, se: as ranked. best_epoch: of the mean curve over its folds
-    and repeats, where it was trained on `rows` rows on average.
+    """A point of the final model. value, se: as ranked. of_seeds: the part of the error that its
+    repeats tell. best_epoch: of the mean curve over its folds and repeats, where it was trained on
+    `rows` rows on average.
     """
 
     trial: int
     params: Mapping[str, Any]
     value: float
     se: float | None
-    repeats: int
+    of_seeds: float
     parameters: int
     best_epoch: int
     rows: int
@@ -110,7 +111,7 @@ def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
         if not found:
             raise HpsearchError(
                 "the best trial has no standard error to choose within: its one split tells none; "
-                "run with --repeats 5, or by --evaluator kfold, or name a --trial"
+                "search by --evaluator kfold, or name a --trial"
             )
         return found
     return rows[:1]
@@ -119,14 +120,15 @@ def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
 def _member(store: Store, row: Ranked, metric: Metric) -> Member:
     search, number = number_of(store, row.trial)
     trainings = store.journal(search).trainings(number)
-    folds = [fold for training in trainings if training.score for fold in training.score.folds]
+    scores = [training.score for training in trainings if training.score]
+    folds = [fold for score in scores for fold in score.folds]
     curve = mean_curve([fold.validation for fold in folds])
     return Member(
         row.trial,
         row.params,
         row.value,
         row.se,
-        row.repeats,
+        error_of_seeds([score.value for score in scores]),
         row.parameters,
         metric.best(curve) + 1,
         round(fmean(fold.train_rows for fold in folds)),

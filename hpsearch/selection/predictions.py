@@ -1,13 +1,15 @@
 """What models predict for rows they were not trained on, and how good that is."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
+from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.seeds import derive
 from hpsearch.selection.choice import Member
 from hpsearch.study import Study
@@ -95,5 +97,4 @@ def _error_of_mean(alone: Sequence[float], errors: Sequence[float | None]) -> fl
     if any(error is None for error in errors):
         return None
     over_rows = fmean(error for error in errors if error is not None)
-    over_seeds = stdev(alone) / len(alone) ** 0.5 if len(alone) > 1 else 0.0
-    return float(np.hypot(over_rows, over_seeds))
+    return math.hypot(over_rows, error_of_seeds(alone))

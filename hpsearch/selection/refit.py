@@ -147,7 +147,9 @@ def _validation(
     y = data.y[seen[0].rows]
     value, se = scoring.score(task, together, y)
     if len(members) == 1:
-        value, se = members[0].value, se if members[0].se is None else members[0].se
+        (member,) = members
+        over_rows = None if se is None else math.hypot(se, member.of_seeds)
+        value, se = member.value, over_rows if member.se is None else member.se
     return {"value": value, "se": se, **scoring.report(task, together, y)}
 
 

@@ -18,6 +18,6 @@ study = Study(
         batch_size=Choice(128),
     ),
     build=mlp.model(),
-    searcher=Random(trials=6, epochs=15),
+    searcher=Random(trials=12, epochs=15),
     evaluator=KFold(5, groups=True),
 )

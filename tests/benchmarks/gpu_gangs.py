@@ -19,11 +19,12 @@ STUDY = """
 import dataclasses
 
 from hpsearch import Choice, Hyperband, Space
-from studies.mnist_hyperband import study as small
+from studies.mnist_dropout import study as small
 
 study = dataclasses.replace(
     small,
     name="mnist_hyperband",
+    task=dataclasses.replace(small.task, metric="loss"),
     space=Space({**small.space, "batch_size": Choice(5, 10, 100)}),
     searcher=Hyperband(max_epochs=81, eta=3),
 )

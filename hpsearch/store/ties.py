@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from functools import cache
+from statistics import NormalDist
 
 _LEVEL = 0.05  # two-sided
 _MOST = 1000  # pairs; who needs more will not train them
@@ -43,6 +44,8 @@ def more_repeats(differences: Sequence[float], share: float, folds: int) -> int 
     (1, None)
     """
     mean, deviation = abs(statistics.fmean(differences)), statistics.stdev(differences)
+    if mean <= NormalDist().inv_cdf(1 - _LEVEL / 2) * deviation * math.sqrt(share):
+        return None  # not with any number
     for pairs in range(len(differences), _MOST, folds):
         if mean > _limit(pairs) * deviation * math.sqrt(1 / pairs + share):
             return (pairs - len(differences)) // folds

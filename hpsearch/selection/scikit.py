@@ -9,21 +9,21 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import ClassifierTags, RegressorTags, check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from hpsearch.evaluators import Evaluator
 from hpsearch.seeds import derive
 from hpsearch.selection.given import evaluator_of
+from hpsearch.selection.labels import encode, for_loss
 from hpsearch.selection.network import Network
 from hpsearch.selection.search import best, search
 from hpsearch.selection.table import cv_results
 from hpsearch.study import Study
-from hpsearch.task import Array, Data, Direction, Task, loss_name
+from hpsearch.task import Array, Data, Direction, Task
 from hpsearch.training import backend
+from hpsearch.training.base import Split
 
 _KINDS = ("classifier", "regressor")
 
@@ -118,17 +118,16 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             y_numeric=self.kind == "regressor",
             ensure_min_samples=2,
         )
-        encoded, loss = self._targets(targets)
         self._shape = targets.shape[1:]
-        evaluator = evaluator_of(self.cv, x, encoded, groups, classes=self._classes)
-        if loss_name(loss) == "categorical_crossentropy":
-            data = Data(x, np.eye(len(self.classes_))[encoded], groups=groups)
+        if self._classes:
+            targets = column_or_1d(targets, warn=True)
+            self.classes_, numbers, loss = encode(targets, self.loss)
+            made, shown = for_loss(numbers, len(self.classes_), loss), _firsts(numbers)
         else:
-            data = Data(x, encoded, groups=groups)
-        self._search(data, loss, evaluator)
-        if self.refit:
-            shown = np.unique(encoded, return_index=True)[1] if self._classes else np.arange(2)
-            self._shown = x[shown], targets[shown]
+            made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
+        evaluator = evaluator_of(self.cv, x, numbers, groups, classes=self._classes)
+        self._shown = x[shown], targets[shown]
+        self._search(Data(x, made, groups=groups), loss, evaluator)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -154,7 +153,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         """The trained network as a SciKeras KerasClassifier or KerasRegressor, made when asked for.
 
         It predicts what this search predicts; a clone of it trains that point anew. Importing
-        SciKeras imports TensorFlow, wherever it is installed, on any backend.
+        SciKeras imports TensorFlow, wherever it is installed, on any backend; so does Keras when a
+        fitted search is pickled.
         """
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
@@ -183,27 +183,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "cv_results_")
         if "_network" not in vars(self):
             raise AttributeError(f"predict needs refit=True, got refit={self.refit!r}")
-        return self._network.predict(validate_data(self, X, reset=False, **self._rules()))
-
-    def _targets(self, y: Array) -> tuple[Array, Any]:
-        """The targets as numbers, and the loss."""
-        if not self._classes:
-            return y, self.loss or "mse"
-        check_classification_targets(y)
-        encoder = LabelEncoder().fit(column_or_1d(y, warn=True))
-        self.classes_ = encoder.classes_
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"a classifier needs rows of at least 2 classes, got 1 class: {self.classes_[0]}"
-            )
-        two = len(self.classes_) == 2
-        loss = self.loss or ("binary_crossentropy" if two else "sparse_categorical_crossentropy")
-        if Task("", Data([0], [0]), loss).activation == "linear":
-            raise ValueError(
-                "a classifier needs a cross-entropy of probabilities (not from_logits=True), got "
-                f"loss={self.loss!r}; leave loss=None"
-            )
-        return encoder.transform(y.reshape(-1)), loss
+        x = validate_data(self, X, reset=False, **self._rules())
+        return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
 
     def _search(self, data: Data, loss: Any, evaluator: Evaluator) -> None:
         metric = self.metric or ("accuracy" if self._classes else "mse")
@@ -237,7 +218,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.best_epoch_ = first.score.best_epoch
         self.n_splits_ = evaluator.fits
         for name in ("_network", "_wrapped"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if self.refit:
             self._train(study, data)
 
@@ -256,9 +237,15 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             study.task, data, [fit], engine=self.engine, backend=backend.choose()
         )
         self._network = Network(trained.model, trained.transformer)
-        self._fit = replace(fit, split=None)
+        nothing = np.arange(0)
+        self._fit = replace(fit, split=Split(nothing, nothing))
         self._task = replace(study.task, data=data.take([0]))  # no rows are kept
         self.refit_time_ = time.perf_counter() - start
+
+
+def _firsts(numbers: Array) -> Array:
+    """The first row of each class."""
+    return np.asarray(np.unique(numbers, return_index=True)[1])
 
 
 def _seed(random_state: Any) -> int:

@@ -58,7 +58,7 @@ def _ranks(values: Any) -> Any:
 
 def _column(found: Sequence[Searched], name: str) -> Any:
     """A parameter's values, masked where it does not exist."""
-    column = np.ma.masked_all(len(found), dtype=object)
+    column: Any = np.ma.array(np.empty(len(found), dtype=object), mask=True)
     for trial, searched in enumerate(found):
         if name in searched.params:
             column[trial] = searched.params[name]

@@ -2,7 +2,8 @@
 
 Measured with SciKeras 0.13.0 on the JAX backend: fitting, predicting, scoring, cloning, pickling
 and cross-validation of its wrappers work; but scikit-learn's `is_classifier` says no of them, so
-that their folds are not stratified, which the classes here mend. Importing SciKeras imports
+that their folds are not stratified, which the classes here mend; and a clone cannot be fitted
+where loss="categorical_crossentropy" meets two classes, which SciKeras does not one-hot. Importing SciKeras imports
 TensorFlow wherever that is installed, and changes how Keras pickles models, losses and optimizers
 in this process. Hence nothing imports this file before `best_estimator_` is asked for.
 """
@@ -74,7 +75,8 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
         verbose=0,
     )
     # As float64, so that SciKeras, which refuses to lose precision, takes floats of any kind.
-    estimator.initialize(np.asarray(x, dtype=np.float64), y)
+    # Without NaN, which it refuses too, also when it predicts.
+    estimator.initialize(np.nan_to_num(x.astype(np.float64)), y)
     estimator.model_ = network.model
     if network.transformer is not None:
         estimator.feature_encoder_ = network.transformer

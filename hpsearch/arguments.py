@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hpsearch.selection.choice import SCALES
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -84,7 +85,7 @@ budget = _together(
     click.option("--total-epochs", type=_COUNT, help="Epochs this run may train, over all trials."),
 )
 
-training = _together(
+engine = _together(
     click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax."),
     click.option(
         "--engine",
@@ -93,11 +94,42 @@ training = _together(
         help="gang: trials and folds side by side as one compiled program, on jax; fit: one after "
         "the other.",
     ),
+)
+
+together = click.option(
+    "--together",
+    type=_COUNT,
+    help="Trials that a worker trains side by side, at most; else what suits the searcher.",
+)
+
+choice = _together(
+    click.option("--trial", type=click.IntRange(1, MOST), help="This trial, not the best."),
     click.option(
-        "--together",
-        type=_COUNT,
-        help="Trials that a worker trains side by side, at most; else what suits the searcher.",
+        "--one-se",
+        is_flag=True,
+        help="The simplest trial within one standard error of the best, not the best.",
     ),
+    click.option(
+        "--ensemble", type=_COUNT, help="An ensemble, chosen greedily of so many of the best."
+    ),
+    click.option("--seeds", type=_COUNT, default=3, help="Models of each, by seeds of their own."),
+    click.option(
+        "--scale",
+        type=click.Choice(SCALES),
+        default="epochs",
+        help="What stays as it was at the best epoch, now that there are more rows.",
+    ),
+    click.option("--sealed", is_flag=True, help="Leave the test closed."),
+)
+
+repeats = _together(
+    click.option(
+        "--repeats",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Train the best trials so many times more in the end, with fresh seeds.",
+    ),
+    click.option("--finalists", type=_COUNT, default=3, help="How many of them."),
 )
 
 workers = _together(

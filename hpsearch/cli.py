@@ -17,6 +17,7 @@ from hpsearch.budget import Budget
 from hpsearch.errors import HpsearchError, NoStoreError, StudyError
 from hpsearch.load import Overrides, load
 from hpsearch.options import did_you_mean
+from hpsearch.selection.choice import Choice
 from hpsearch.store import Store
 
 
@@ -54,9 +55,11 @@ def app() -> None:
 @click.argument("study")
 @arguments.overrides
 @arguments.budget
+@arguments.repeats
 @arguments.workers
 @arguments.checkpoints
-@arguments.training
+@arguments.engine
+@arguments.together
 @click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
 @arguments.store
 @arguments.as_json
@@ -97,7 +100,7 @@ def run(
         workers=workers,
         budget=budget,
         every=options["checkpoint_every"],
-        **{name: options[name] for name in ("engine", "together", "keep")},
+        **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         ended = session.run(load(file, overrides), how, console)
@@ -150,13 +153,91 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
 
     with Store(store_path) as store:
         found = stores.rankings(store, task)
+        opened = stores.openings(store, task)
     console = tables.console(stderr=as_json)
     for ranking in found:
         tables.show(console, tables.ranking(ranking, top=top))
+    tables.show(console, tables.openings(opened))
     if not found:
         console.print("no trial is complete yet")
     if as_json:
         click.echo(json.dumps([row._asdict() for ranking in found for row in ranking]))
+
+
+@app.command()
+@click.argument("study")
+@arguments.overrides
+@arguments.choice
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The models' folder; else models/ beside the store.",
+)
+@arguments.engine
+@arguments.store
+@arguments.as_json
+def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+    """Train the best point on all rows but the test's, keep it, and open the test.
+
+    It is trained for the best epoch of its mean curve over folds. The test is opened once: that is
+    recorded in the store, and whatever opens it again is told apart. The folder holds the models,
+    their preprocessing, a model card and the predictions for the test rows; `predict` uses it.
+    """
+    from hpsearch.report import card, tables
+    from hpsearch.selection import refit as refits
+    from hpsearch.training import backend as backends
+    from hpsearch.training import engines
+
+    chosen = backends.choose(options["backend"])  # first: the study file may import Keras
+    engines.check(options["engine"], chosen)
+    choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
+    file = _study_file(study, store_path)
+    with Store(store_path):  # there must be one; only then may it be written
+        pass
+    with Store(store_path, create=True) as store:
+        loaded = load(file, _overridden(options))
+        which = "ensemble" if choice.ensemble else "one-se" if choice.one_se else choice.trial
+        name = f"{loaded.name}-{which or 'best'}"
+        folder = options["output"] or store_path.parent / "models" / name
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            done = refits.refit(
+                loaded, file, store, choice, folder, engine=options["engine"], backend=chosen
+            )
+    console = tables.console(stderr=as_json)
+    tables.show(console, card.markdown(done.card).splitlines())
+    if done.card["test"] and not done.anew:
+        console.print("this model was tested before; nothing was opened again")
+    console.print(f"kept in {done.folder}", soft_wrap=True)
+    if as_json:
+        click.echo(json.dumps(done.card))
+
+
+@app.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Else standard output."
+)
+@click.option(
+    "--trust", multiple=True, help="A type that the preprocessing may load, besides those known."
+)
+@click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
+def predict(
+    model: Path, file: Path, output: Path | None, trust: tuple[str, ...], backend: str | None
+) -> None:
+    """Predict the rows of a CSV file by a model that `refit` kept.
+
+    A classification gives the class and the probability of each; a regression the value.
+    """
+    from hpsearch.training import backend as backends
+
+    backends.choose(backend)
+    from hpsearch.training import kept
+
+    models = kept.load(model, trust)
+    predicted = kept.predict_table(models, file)
+    predicted.to_csv(output or sys.stdout, index=False)
 
 
 @app.command()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from hpsearch.errors import StudyError
 from hpsearch.evaluators.base import mean_curve
+from hpsearch.options import identify
 from hpsearch.searchers import Search
 from hpsearch.space import Space
 from hpsearch.store import Asked, SearchRecord, Told
+from hpsearch.study import Study
 from hpsearch.task import Metric
-from hpsearch.trial import Observation, Outcome, Pause, Suggestion
+from hpsearch.trial import Facts, Observation, Outcome, Pause, Suggestion
 
 
 @dataclass(slots=True)
@@ -84,6 +86,33 @@ def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
         train_loss=tuple(mean("train_loss")),
         seconds=outcome.seconds,
         parameters=outcome.parameters,
+    )
+
+
+def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
+    """What the store shall know of a search of this study."""
+    task = study.task
+    training = {
+        "loss": identify(task.loss),
+        "outputs": task.outputs,
+        "preprocess": identify(task.preprocess),
+        "patience": study.patience,
+    }
+    return SearchRecord(
+        study=study.name,
+        searcher=study.searcher.label,
+        evaluator=study.evaluator.label,
+        seed=study.seed,
+        backend=facts.backend,
+        task=task.name,
+        measure=task.measure,
+        direction=task.objective.direction,
+        data=facts.data,
+        space=json.dumps(study.space.to_json()),
+        training=json.dumps(training),
+        file=str(file.resolve()),
+        source=file.read_text(encoding="utf-8", errors="replace"),
+        versions=json.dumps(facts.versions),
     )
 
 

@@ -23,3 +23,8 @@ def derive(seed: int, *purpose: str | int) -> int:
     """
     text = json.dumps([seed, *purpose])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") >> 1
+
+
+def repeated(seed: int, repeat: int) -> int:
+    """The seed in whose place a repeat is trained; repeat 0 is the first training."""
+    return derive(seed, "repeat", repeat) if repeat else seed

@@ -1,6 +1,5 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
-import json
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,14 +13,14 @@ from hpsearch.errors import NoStoreError
 from hpsearch.executors import Executor, Inline, Processes, find
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
-from hpsearch.options import identify
-from hpsearch.replay import changes, refuse_changes, replay
+from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.progress import Lines
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
+from hpsearch.selection.repeats import Repeats
 from hpsearch.stops import Stop
-from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, rankings
+from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, ranking, rankings
 from hpsearch.study import Study
 from hpsearch.training import sharing
 from hpsearch.trial import Every, Facts, Outcome
@@ -51,7 +50,7 @@ class Run:
     engine: as `hpsearch.training.engines` has it. together: trials that a worker trains side by side,
     at most; None: as many as the searcher can have in flight without harm.
     keep: how many of the best trials keep their checkpoints. every: how often one is left within
-    a trial.
+    a trial. repeats: trainings by fresh seeds that the best `finalists` get in the end.
     """
 
     file: Path
@@ -65,6 +64,8 @@ class Run:
     budget: Budget = field(default_factory=Budget)
     every: Every = field(default_factory=Every)
     keep: int = 3
+    repeats: int = 0
+    finalists: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +91,21 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError), Store(how.store) as store:
-            untried = _record(study, how.file, Facts("", "", how.backend, {}))
+            untried = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     with ExitStack() as opened:
         if there := how.store.exists():  # else there is no other run, nor a folder for its lock
             opened.enter_context(owned(how.store, study.name))
         executor = _executor(study.searcher, how, opened)
         facts = executor.open()
-        record = _record(study, how.file, facts)
+        record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True)
         if not there:
             opened.enter_context(owned(how.store, study.name))
         store = opened.enter_context(Store(how.store, create=True))
         journal = _find_or_begin(store, record, console, how)
-        stopped = _search(study, journal, executor, how, console, planned.trials)
+        stopped = _search(study, store, journal, executor, how, console, planned.trials)
         return _ended(store, record, journal, stopped=stopped)
 
 
@@ -131,6 +132,7 @@ def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
 
 def _search(
     study: Study,
+    store: Store,
     journal: Journal,
     executor: Executor,
     how: Run,
@@ -163,6 +165,21 @@ def _search(
             stopped=stop,
             epochs=how.budget.epochs,
         ).run()
+        if done and how.repeats:
+            done = Repeats(
+                how.repeats,
+                how.finalists,
+                partial(_best, store, journal, progress),
+                journal,
+                progress,
+                executor,
+                study.evaluator,
+                metric,
+                lines,
+                checkpoints.folder,
+                every=how.every,
+                stopped=stop,
+            ).run()
         if not done and not stop.signalled:
             spent = (
                 f"{how.budget.hours:g} hours" if stop.overtime else f"{how.budget.epochs} epochs"
@@ -173,36 +190,16 @@ def _search(
     return stop.signalled and not done
 
 
+def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
+    """The numbers of a search's trials, best first."""
+    numbers = {id_: trial for trial, id_ in progress.ids.items()}
+    return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
+
+
 def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
     name = f"{how.store.name}-{journal.search}"
     return Checkpoints(how.store.parent / "checkpoints" / name, how.keep)
-
-
-def _record(study: Study, file: Path, facts: Facts) -> SearchRecord:
-    task = study.task
-    training = {
-        "loss": identify(task.loss),
-        "outputs": task.outputs,
-        "preprocess": identify(task.preprocess),
-        "patience": study.patience,
-    }
-    return SearchRecord(
-        study=study.name,
-        searcher=study.searcher.label,
-        evaluator=study.evaluator.label,
-        seed=study.seed,
-        backend=facts.backend,
-        task=task.name,
-        measure=task.measure,
-        direction=task.objective.direction,
-        data=facts.data,
-        space=json.dumps(study.space.to_json()),
-        training=json.dumps(training),
-        file=str(file.resolve()),
-        source=file.read_text(encoding="utf-8", errors="replace"),
-        versions=json.dumps(facts.versions),
-    )
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:
@@ -227,9 +224,9 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
 def _ended(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> Ended:
     compared = (record.measure, record.evaluator, record.data)
     found = [
-        ranking
-        for ranking in rankings(store, record.task)
-        if (ranking[0].measure, ranking[0].evaluator, ranking[0].data) == compared
+        rows
+        for rows in rankings(store, record.task)
+        if (rows[0].measure, rows[0].evaluator, rows[0].data) == compared
     ]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.complete()

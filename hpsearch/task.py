@@ -129,14 +129,18 @@ class Data:
 
         The test rows are left out: a search neither reads nor depends on them.
         """
-        digest = hashlib.sha256()
         parts = {"y": self.y, **{f"x {name}": array for name, array in named(self.x).items()}}
         if self.groups is not None:
             parts["groups"] = self.groups
-        for name, array in sorted(parts.items()):
-            digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
-            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-        return digest.hexdigest()[:16]
+        return _digest(parts)
+
+    @cached_property
+    def test_fingerprint(self) -> str:
+        """The same of the test rows; DataError where there are none."""
+        if self.x_test is None or self.y_test is None:
+            raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
+        x = {f"x {name}": array for name, array in named(self.x_test).items()}
+        return _digest({"y": self.y_test, **x})
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +204,12 @@ class Task:
             return np.asarray(y.argmax(axis=1))
         return y.reshape(-1)
 
+    @property
+    def classifies(self) -> bool:
+        """Whether classes are what is predicted, by the loss or by the metric."""
+        by_metric = self.metric in _HIGHER_IS_BETTER and self.metric != "r2_score"
+        return loss_name(self.loss) in _CLASSIFICATION or by_metric
+
     def output_units(self, y: Array) -> int:
         """Units of the last layer that suit y and the loss."""
         if self.outputs is not None:
@@ -246,6 +256,14 @@ def loss_name(loss: Any) -> str:
 def named(x: Inputs) -> dict[str, Array]:
     """The inputs by name; a single array is called "x"."""
     return dict(x) if isinstance(x, Mapping) else {"x": x}
+
+
+def _digest(parts: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(parts.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return digest.hexdigest()[:16]
 
 
 def _numbered(groups: Any) -> Array:

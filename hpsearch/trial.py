@@ -65,7 +65,8 @@ class Curve:
     """One fit's learning curve: a value an epoch, from epoch 1, whatever it was continued from.
 
     train and validation hold the task's metric, the other two the loss that was minimised.
-    rows: validation rows. seconds: of this fit alone, not of those it continues.
+    rows, train_rows: how many it is validated and trained on. seconds: of this fit alone, not of
+    those it continues.
     """
 
     train: tuple[float, ...] = ()
@@ -73,6 +74,7 @@ class Curve:
     train_loss: tuple[float, ...] = ()
     validation_loss: tuple[float, ...] = ()
     rows: int = 0
+    train_rows: int = 0
     parameters: int = 0
     seconds: float = 0.0
     failure: Failure | None = None
@@ -97,12 +99,16 @@ class Score:
         return self.value
 
     @property
+    def at_best(self) -> list[float]:
+        """Each fold's value at the best epoch."""
+        return [curve.validation[self.best_epoch - 1] for curve in self.folds]
+
+    @property
     def std(self) -> float:
         """Standard deviation over folds at the best epoch (n - 1); NaN for one fold."""
         import statistics
 
-        at_best = [curve.validation[self.best_epoch - 1] for curve in self.folds]
-        return statistics.stdev(at_best) if len(at_best) > 1 else float("nan")
+        return statistics.stdev(self.at_best) if len(self.folds) > 1 else float("nan")
 
     @property
     def curves(self) -> "pd.DataFrame":
@@ -129,6 +135,7 @@ class Job:
     begun: epochs it starts with, from the checkpoints that the parent left in the folder `resume`.
     save: folder to leave its own in, also on the way, `every` so often; a job that finds some
     there was interrupted, and goes on from them.
+    repeat: 0 is the trial's first training; others are by fresh seeds, on the same splits.
     """
 
     params: Params
@@ -137,6 +144,7 @@ class Job:
     resume: Path | None = None
     save: Path | None = None
     every: Every = Every()
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line
 from hpsearch.executors import Work
 from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, told
-from hpsearch.seeds import derive
+from hpsearch.seeds import derive, repeated
 from hpsearch.study import Study
 from hpsearch.task import Data
 from hpsearch.training import Split, Trainer, backend, engines, sharing
@@ -106,7 +106,7 @@ class _Works:
                 study.build,
                 job.params,
                 epochs=job.epochs,
-                seed=study.seed,
+                seed=repeated(study.seed, job.repeat),
                 patience=study.patience,
                 start_epoch=job.begun,
                 resume=job.resume,

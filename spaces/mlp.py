@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: hidden layers of any widths, dropout, L2.
+"""Multilayer perceptrons: hidden layers of any widths, dropout, L1 and L2.
 
 build=mlp.model(hidden=(512, 256, 128))       the widths are fixed
 build=mlp.model(), space=Space(mlp.widths(3)) the widths are searched
@@ -10,8 +10,7 @@ from typing import Any, Literal
 from hpsearch import Float, Int
 from hpsearch.errors import BuildError
 from hpsearch.training import Build, ModelSpec
-from hpsearch.training.base import unknown_name
-from spaces import optimizers
+from spaces import network
 
 
 def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
@@ -58,8 +57,8 @@ def model(
 
     hidden: the widths; None: searched, by `layers` with `units_1`, `units_2`... or `units` and
         `funnel`. dropout_on: the layers that the parameter `dropout` acts on.
-    Its parameters: dropout, or dropout_1, dropout_2... for single layers; l2 (the factor on every
-    hidden kernel); activation; initializer; and those of `spaces.optimizers`.
+    Its parameters: dropout, or dropout_1, dropout_2... for single layers; l1 and l2 (the factors on
+    every hidden kernel); activation; initializer; and those of `spaces.network`: loss, optimizer...
     Raises BuildError for any other.
     """
     if dropout_on not in ("all", "first"):
@@ -68,17 +67,9 @@ def model(
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
 
-        if isinstance(spec.input_shape, dict):
-            raise BuildError(
-                f"mlp.model takes one input, and the task has {', '.join(spec.input_shape)}; "
-                "join them in a build of your own"
-            )
         sizes = _sizes(hidden, params)
-        for name in params:
-            if name not in (known := _known(hidden, len(sizes))):
-                raise BuildError(unknown_name(name, known))
+        network.check("mlp.model", spec, params, _known(hidden, len(sizes)))
         rates = _rates(len(sizes), params, dropout_on)
-        l2 = float(params.get("l2", 0.0))
         inputs = keras.Input(spec.input_shape)
         x = keras.layers.Flatten()(inputs) if len(spec.input_shape) > 1 else inputs
         for units, rate in zip(sizes, rates, strict=True):
@@ -86,20 +77,11 @@ def model(
                 units,
                 activation=params.get("activation", activation),
                 kernel_initializer=params.get("initializer", initializer),
-                kernel_regularizer=keras.regularizers.L2(l2) if l2 else None,
+                kernel_regularizer=_penalty(params),
             )(x)
             if rate:
                 x = keras.layers.Dropout(rate)(x)
-        outputs = keras.layers.Dense(spec.outputs, activation=spec.activation)(x)
-        network = keras.Model(inputs, outputs)
-        network.compile(
-            optimizer=optimizers.make(
-                **{name: params[name] for name in optimizers.PARAMS if name in params}
-            ),
-            loss=spec.loss,
-            metrics=spec.metrics,
-        )
-        return network
+        return network.compiled(inputs, x, spec, params)
 
     return build
 
@@ -127,9 +109,21 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
     ]
 
 
+def _penalty(params: dict[str, Any]) -> Any:
+    """Only the one that there is: a factor of zero would be a program of its own."""
+    from keras import regularizers
+
+    l1, l2 = float(params.get("l1", 0.0)), float(params.get("l2", 0.0))
+    if l1 and l2:
+        return regularizers.L1L2(l1, l2)
+    if l1:
+        return regularizers.L1(l1)
+    return regularizers.L2(l2) if l2 else None
+
+
 def _known(hidden: tuple[int, ...] | None, layers: int) -> list[str]:
-    names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), "l2", "activation"]
-    names += ["initializer", *optimizers.PARAMS]
+    names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), "l1", "l2"]
+    names += ["activation", "initializer"]
     if hidden is None:
         names += ["layers", "units", "funnel", *(f"units_{i}" for i in range(1, layers + 1))]
     return names

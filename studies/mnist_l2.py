@@ -10,11 +10,11 @@ from spaces import mlp
 study = Study(
     task=mnist.task(),
     space=Space(
-        l2=Float(1e-6, 1e-2, log=True),
+        l2=Float(1e-6, 1e-3, log=True),
         optimizer=Choice("rmsprop", "adam", "adadelta"),
-        batch_size=Choice(100),
+        batch_size=Choice(100, 256),
     ),
     build=mlp.model(hidden=(512, 256, 128)),
-    searcher=Random(trials=20, epochs=10),
-    evaluator=Holdout(rows=5000, shuffle=False),
+    searcher=Random(trials=12, epochs=20),
+    evaluator=Holdout(fraction=1 / 12, shuffle=False),
 )

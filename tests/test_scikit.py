@@ -321,12 +321,12 @@ def test_without_refit_there_is_nothing_to_predict_with():
 
 
 @pytest.mark.slow
-def test_searching_and_predicting_load_no_tensorflow():
+def test_searching_predicting_and_pickling_load_no_tensorflow():
     code = """
-import sys
+import pickle, sys
 from tests.test_scikit import *
 search = searching(trials=1).fit(X, NAMES)
-search.predict(X)
+assert (pickle.loads(pickle.dumps(search)).predict(X) == search.predict(X)).all()
 print("tensorflow" in sys.modules, "scikeras" in sys.modules)
 search.best_estimator_
 print("scikeras" in sys.modules)

@@ -1,5 +1,6 @@
 """What every evaluator has: its splits, and how curves become one score."""
 
+import math
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -62,6 +63,20 @@ class Evaluator(ABC):
         at_best = [curve.validation[best] for curve in curves]
         error = self.standard_error(at_best, metric, curves[0].rows)
         return Score(value=mean[best], se=error, best_epoch=best + 1, folds=tuple(curves))
+
+    def combined(self, scores: Sequence[Score], metric: Metric) -> tuple[float, float | None]:
+        """Value and standard error over trainings of one point on the same splits, by other seeds.
+
+        Over folds, their deviation holds that of the seeds; over one split it is added.
+        """
+        folds = zip(*(score.at_best for score in scores), strict=True)
+        means = [statistics.fmean(values) for values in folds]
+        value = statistics.fmean(means)
+        error = self.standard_error(means, metric, scores[0].folds[0].rows)
+        if len(means) > 1 or len(scores) < 2:
+            return value, error
+        seeds = statistics.stdev(score.value for score in scores) / math.sqrt(len(scores))
+        return value, math.hypot(error or 0.0, seeds)
 
     def plan_fits(
         self,

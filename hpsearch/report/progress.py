@@ -62,6 +62,23 @@ class Lines(logging.Handler):
             soft_wrap=True,
         )
 
+    def repeated(self, id_: int, repeat: int, outcome: Outcome, value: float) -> None:
+        """A trial was trained anew with fresh seeds; value: of all its trainings."""
+        failure = outcome.failure
+        own = (
+            f"{self._metric.name} {measured(outcome.score.value, outcome.score.se)}"
+            if outcome.score
+            else f"failed ({failure.kind}: {failure.message})"
+            if failure
+            else "failed"
+        )
+        self._console.print(
+            f"trial {id_}, repeat {repeat}  {own}  over all its trainings {value:.4f}  "
+            f"{outcome.seconds:.1f} s",
+            markup=False,
+            soft_wrap=True,
+        )
+
     def stopping(self, running: int) -> None:
         """Say why nothing new begins."""
         if running:

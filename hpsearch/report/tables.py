@@ -12,7 +12,7 @@ from rich.table import Table
 
 from hpsearch.budget import Budget, Plan
 from hpsearch.parameters import short, text_of_point
-from hpsearch.store import Ranked
+from hpsearch.store import Opening, Ranked
 from hpsearch.study import Study
 
 
@@ -92,7 +92,9 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
     common = [getattr(first, n) for n in ("study", "searcher") if n not in names]
     yield f"{first.task}: {first.measure} by {', '.join([first.evaluator, *common])}"
     table = _table()
-    for name in ("rank", "trial", first.measure, "epochs", "weights", "seconds"):
+    repeated = any(row.repeats for row in rows[:top])
+    counts = ("repeats", "epochs") if repeated else ("epochs",)
+    for name in ("rank", "trial", first.measure, *counts, "weights", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in names:
         table.add_column(name, no_wrap=True)
@@ -102,6 +104,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
             str(row.trial),
             measured(row.value, row.se),
+            *([str(row.repeats)] if repeated else []),
             str(row.epochs),
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
@@ -110,6 +113,16 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
         )
     yield table
     yield from _notes(rows, top)
+
+
+def openings(found: Sequence[Opening]) -> Iterator[str]:
+    """Every opening of a sealed test, those of rows that were open before told apart."""
+    for each in found:
+        trials = ", ".join(str(member["trial"]) for member in each.model["members"])
+        what = f"trial {trials}" if "," not in trials else f"an ensemble of the trials {trials}"
+        said = "no verdict: the run ended" if each.value is None else measured(each.value, each.se)
+        again = f"; opening {each.nth} of these rows" if each.nth > 1 else ""
+        yield f"{each.task}, test: {each.measure} {said} by {what} of {each.study}{again}"
 
 
 def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -147,6 +160,9 @@ def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     for name in ("epochs", "parent", "parameters", "seconds"):
         if details[name] is not None:
             yield f"{name:>12}  {short(details[name])}"
+    if details["repeats"]:
+        values = (r["failure"] or short(r["value"]) for r in details["repeats"])
+        yield f"{'repeats':>12}  {', '.join(values)}"
     yield f"{'point':>12}  {json.dumps(details['params'])}"
     if details["failure"]:
         yield f"{'failure':>12}  {details['failure']}: {details['message']}\n{details['detail']}"
@@ -175,8 +191,31 @@ def _curves(metric: str, curves: Sequence[Mapping[str, Sequence[float]]]) -> Tab
 def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
     if top is not None and len(rows) > top:
         yield f"{len(rows) - top} more; --top {len(rows)} shows all"
-    if any(row.tied and row.rank > 1 for row in rows[:top]):
-        yield "= within one standard error of the first: the data do not tell them apart"
+    tied = [row for row in rows[1:top] if row.tied]
+    if tied:
+        yield "= the data do not tell it from the first"
+        yield _more(tied[0])
+    simplest = next((row for row in rows if row.one_se), rows[0])
+    if simplest.rank > 1:
+        yield (
+            f"one standard error: trial {simplest.trial} is the simplest within one of the first, "
+            f"{measured(simplest.value, simplest.se)} with {simplest.parameters:,} weights and "
+            f"{simplest.epochs} epochs"
+        )
     most = max(row.epochs for row in rows)
     if any(row.epochs < most for row in rows):
         yield f"not all had {most} epochs: fewer epochs may have cost a trial its place"
+
+
+def _more(row: Ranked) -> str:
+    """What would tell a trial from the first."""
+    if row.more_repeats is None:
+        return (
+            f"trial {row.trial} and the first: no number of repeats is known to tell them apart; "
+            "more rows might"
+        )
+    plural = "s" if row.more_repeats > 1 else ""
+    return (
+        f"trial {row.trial} and the first: about {row.more_repeats} more repeat{plural} of both "
+        "would tell them apart (--repeats)"
+    )

@@ -23,9 +23,15 @@ class Network:
         return final.predict(self.model, transformed(self.transformer, x))
 
     def __reduce__(self) -> Any:
-        return _unpickled, (pickle.dumps(self.model), self.transformer)
+        from hpsearch.training.numbers import without_tensorflow
+
+        with without_tensorflow():
+            return _unpickled, (pickle.dumps(self.model), self.transformer)
 
 
 def _unpickled(model: bytes, transformer: Any) -> Network:
-    backend.choose()  # first: unpickling a model imports Keras
-    return Network(pickle.loads(model), transformer)
+    backend.choose()  # first: what follows imports Keras
+    from hpsearch.training.numbers import without_tensorflow
+
+    with without_tensorflow():
+        return Network(pickle.loads(model), transformer)

@@ -23,7 +23,7 @@ from hpsearch.selection.table import cv_results
 from hpsearch.study import Study
 from hpsearch.task import Array, Data, Direction, Task
 from hpsearch.training import backend
-from hpsearch.training.base import Split
+from hpsearch.training.base import Fit, Split
 
 _KINDS = ("classifier", "regressor")
 
@@ -153,8 +153,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         """The trained network as a SciKeras KerasClassifier or KerasRegressor, made when asked for.
 
         It predicts what this search predicts; a clone of it trains that point anew. Importing
-        SciKeras imports TensorFlow, wherever it is installed, on any backend; so does Keras when a
-        fitted search is pickled.
+        SciKeras imports TensorFlow, wherever it is installed, on any backend.
         """
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
@@ -226,13 +225,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         from hpsearch.training import final
 
         start = time.perf_counter()
-        fit = final.on_all_rows(
-            self.build,
-            self.best_params_,
-            data.rows,
-            epochs=self.best_epoch_,
-            seed=derive(study.seed, "refit"),
-        )
+        split, seed = final.all_rows(data.rows), derive(study.seed, "refit")
+        fit = Fit(self.build, self.best_params_, split, seed, self.best_epoch_)
         (trained,) = final.train(
             study.task, data, [fit], engine=self.engine, backend=backend.choose()
         )

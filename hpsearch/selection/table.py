@@ -22,9 +22,8 @@ def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[st
     for trial, searched in enumerate(found):
         if searched.score is None or metric.loss(searched.score.value) is None:
             continue
-        for fold, curve in enumerate(searched.score.folds):
-            scores[fold, trial] = sign * curve.validation[searched.score.best_epoch - 1]
-            seconds[fold, trial] = curve.seconds
+        scores[:, trial] = sign * np.array(searched.score.at_best)
+        seconds[:, trial] = [curve.seconds for curve in searched.score.folds]
     names = list(dict.fromkeys(name for searched in found for name in searched.params))
     mean = np.array([_mean(trial, sign) for trial in found])
     return {

@@ -2,18 +2,25 @@
 
 from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
 from hpsearch.store.lock import owned
-from hpsearch.store.rank import Ranked, rankings
-from hpsearch.store.read import pace, studies, trial
+from hpsearch.store.openings import Opening, judge, open_test, openings
+from hpsearch.store.rank import Ranked, ranking, rankings
+from hpsearch.store.read import number_of, pace, studies, trial
 
 __all__ = [
     "Asked",
     "Journal",
+    "Opening",
     "Ranked",
     "SearchRecord",
     "Store",
     "Told",
+    "judge",
+    "number_of",
+    "open_test",
+    "openings",
     "owned",
     "pace",
+    "ranking",
     "rankings",
     "studies",
     "trial",

@@ -11,8 +11,9 @@ from typing import Any, Self
 
 from hpsearch.errors import StoreError
 from hpsearch.seeds import canonical
+from hpsearch.store import rows
 from hpsearch.store.schema import connect, in_memory
-from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
+from hpsearch.trial import Curve, Outcome, Pause, Score, Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,6 @@ class SearchRecord:
         return self.study, self.searcher, self.evaluator, self.seed, self.backend
 
 
-_CURVES = ("train", "validation", "train_loss", "validation_loss")
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     trial: int
@@ -78,23 +76,19 @@ class Store:
 
     def searches(self, study: str | None = None) -> list[SearchRecord]:
         """The searches that are not retired, oldest first."""
-        rows = self.db.execute(
+        found = self.db.execute(
             "SELECT * FROM searches WHERE id NOT IN (SELECT search FROM retired) "
             "AND (:study IS NULL OR study = :study) ORDER BY id",
             {"study": study},
         )
-        return [SearchRecord(**dict(row)) for row in rows]
+        return [SearchRecord(**dict(row)) for row in found]
 
     def begin(self, record: SearchRecord, *, instead_of: Sequence[SearchRecord] = ()) -> "Journal":
         """Begin a search; those it stands instead of stay in the store but leave the rankings."""
         names = [field.name for field in fields(record) if field.name not in ("id", "began")]
         values = {name: getattr(record, name) for name in names} | {"began": time.time()}
-        with _transaction(self.db):
-            new = self.db.execute(
-                f"INSERT INTO searches ({', '.join(values)}) "
-                f"VALUES ({', '.join(f':{name}' for name in values)})",
-                values,
-            ).lastrowid
+        with transaction(self.db):
+            new = insert(self.db, "searches", **values)
             for old in instead_of:
                 self.db.execute("INSERT INTO retired VALUES (?, ?)", (old.id, new))
         assert new is not None
@@ -125,11 +119,11 @@ class Journal:
         """
         if isinstance(answer, Pause):
             if self._last != answer.value:
-                with _transaction(self._db):
+                with transaction(self._db):
                     self._append("asked", trial=trial, answer=answer.value)
                 self._last = answer.value
             return None
-        with _transaction(self._db):
+        with transaction(self._db):
             id_ = int(self._db.execute("SELECT coalesce(max(id), 0) + 1 FROM asked").fetchone()[0])
             self._append(
                 "asked",
@@ -145,39 +139,45 @@ class Journal:
 
     def told(self, trial: int, outcome: Outcome) -> None:
         """Append how a trial ended, with every fold's curves."""
-        score, failure = outcome.score, outcome.failure
-        with _transaction(self._db):
+        score = outcome.score
+        with transaction(self._db):
             self._append(
                 "told",
                 trial=trial,
                 value=score and score.value,
                 se=score and score.se,
-                best_epoch=score and score.best_epoch,
-                epochs=outcome.epochs,
-                parameters=outcome.parameters,
-                seconds=outcome.seconds,
-                peak_bytes=outcome.peak_bytes,
-                failure=failure and failure.kind,
-                message=failure and failure.message,
-                detail=failure and failure.detail,
+                **rows.outcome_columns(outcome),
             )
-            self._db.executemany(
-                "INSERT INTO curves VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (self.search, trial, fold, *_columns(curve))
-                    for fold, curve in enumerate(score.folds if score else ())
-                ],
-            )
+            self._insert_curves(trial, 0, score)
         self._last = None
+
+    def repeated(
+        self, trial: int, repeat: int, outcome: Outcome, value: float | None, se: float | None
+    ) -> None:
+        """Append how a training with fresh seeds ended, and the value of all trainings so far."""
+        with transaction(self._db):
+            insert(
+                self._db,
+                "repeats",
+                search=self.search,
+                trial=trial,
+                repeat=repeat,
+                own=outcome.score and outcome.score.value,
+                value=value,
+                se=se,
+                at=time.time(),
+                **rows.outcome_columns(outcome),
+            )
+            self._insert_curves(trial, repeat, outcome.score)
 
     def events(self) -> Iterator[Asked | Told]:
         """Everything so far, in order."""
-        rows = self._db.execute(
+        order = self._db.execute(
             "SELECT seq, 0 FROM asked WHERE search = :s UNION ALL "
             "SELECT seq, 1 FROM told WHERE search = :s ORDER BY seq",
             {"s": self.search},
         ).fetchall()
-        for seq, told in rows:
+        for seq, told in order:
             table = "told" if told else "asked"
             row = self._db.execute(
                 f"SELECT * FROM {table} WHERE search = ? AND seq = ?", (self.search, seq)
@@ -191,6 +191,25 @@ class Journal:
         ).fetchone()
         return self._told(row).outcome if row else None
 
+    def repeats(self, trial: int) -> set[int]:
+        """The numbers, from 1, of a trial's repeats that have ended."""
+        found = self._db.execute(
+            "SELECT repeat FROM repeats WHERE search = ? AND trial = ?", (self.search, trial)
+        )
+        return {repeat for (repeat,) in found}
+
+    def trainings(self, trial: int) -> list[Outcome]:
+        """A told trial's first training, then its repeats; each with its own value."""
+        first = self.outcome(trial)
+        found = self._db.execute(
+            "SELECT * FROM repeats WHERE search = ? AND trial = ? ORDER BY repeat",
+            (self.search, trial),
+        )
+        repeats = [
+            rows.outcome(row, row["own"], None, self._curves(trial, row["repeat"])) for row in found
+        ]
+        return [first, *repeats] if first else []
+
     def complete(self) -> int:
         """How many trials ended with a value."""
         counted = self._db.execute(
@@ -200,21 +219,17 @@ class Journal:
 
     def failures(self) -> list[str]:
         """Kind and message of every trial that failed, oldest first."""
-        rows = self._db.execute(
+        found = self._db.execute(
             "SELECT failure, message FROM told WHERE search = ? AND failure IS NOT NULL "
             "ORDER BY seq",
             (self.search,),
         )
-        return [f"{kind}: {message}" for kind, message in rows]
+        return [f"{kind}: {message}" for kind, message in found]
 
     def _append(self, table: str, **values: Any) -> None:
         values = {"search": self.search, "seq": self._seq + 1, "at": time.time(), **values}
         try:
-            self._db.execute(
-                f"INSERT INTO {table} ({', '.join(values)}) "
-                f"VALUES ({', '.join(f':{name}' for name in values)})",
-                values,
-            )
+            insert(self._db, table, **values)
         except sqlite3.IntegrityError as error:
             raise StoreError(
                 "another run writes to this search at the same time; this one stops, and nothing "
@@ -222,29 +237,21 @@ class Journal:
             ) from error
         self._seq += 1
 
+    def _insert_curves(self, trial: int, repeat: int, score: Score | None) -> None:
+        for columns in rows.curve_columns(score) if score else ():
+            insert(self._db, "curves", search=self.search, trial=trial, repeat=repeat, **columns)
+
     def _told(self, row: sqlite3.Row) -> Told:
-        score = failure = None
-        if row["failure"] is not None:
-            failure = Failure(row["failure"], row["message"], row["detail"])
-        else:
-            score = Score(row["value"], row["se"], row["best_epoch"], self._curves(row["trial"]))
-        return Told(
-            row["trial"],
-            Outcome(score, failure, row["seconds"], row["parameters"], row["peak_bytes"]),
+        curves = self._curves(row["trial"], 0)
+        return Told(row["trial"], rows.outcome(row, row["value"], row["se"], curves))
+
+    def _curves(self, trial: int, repeat: int) -> tuple[Curve, ...]:
+        found = self._db.execute(
+            f"SELECT {rows.CURVE_COLUMNS} FROM curves "
+            "WHERE search = ? AND trial = ? AND repeat = ? ORDER BY fold",
+            (self.search, trial, repeat),
         )
-
-    def _curves(self, trial: int) -> tuple[Curve, ...]:
-        rows = self._db.execute(
-            "SELECT train, validation, train_loss, validation_loss, rows, parameters, seconds "
-            "FROM curves WHERE search = ? AND trial = ? ORDER BY fold",
-            (self.search, trial),
-        )
-        return tuple(_curve(row) for row in rows)
-
-
-def _curve(row: sqlite3.Row) -> Curve:
-    lists: dict[str, Any] = {name: tuple(json.loads(row[name])) for name in _CURVES}
-    return Curve(**lists, rows=row["rows"], parameters=row["parameters"], seconds=row["seconds"])
+        return tuple(map(rows.curve, found))
 
 
 def _asked(row: sqlite3.Row) -> Asked:
@@ -254,13 +261,18 @@ def _asked(row: sqlite3.Row) -> Asked:
     return Asked(row["trial"], suggestion, row["id"])
 
 
-def _columns(curve: Curve) -> tuple[Any, ...]:
-    lists = (json.dumps(getattr(curve, name)) for name in _CURVES)
-    return *lists, curve.rows, curve.parameters, curve.seconds
+def insert(db: sqlite3.Connection, table: str, **values: Any) -> int | None:
+    """Insert a row; returns its number."""
+    return db.execute(
+        f"INSERT INTO {table} ({', '.join(values)}) "
+        f"VALUES ({', '.join(f':{name}' for name in values)})",
+        values,
+    ).lastrowid
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written inside, or nothing. Raises StoreError where it cannot be written."""
     try:
         db.execute("BEGIN IMMEDIATE")
         try:

@@ -2,19 +2,23 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.errors import StoreError
+from hpsearch.store import ties
 from hpsearch.store.journal import SearchRecord, Store
 
 
 class Ranked(NamedTuple):
     """A trial's place. trial: the id people call it by.
 
-    tied: within one standard error of the first's value, so that the data do not tell them apart;
-    None where no standard error is known.
+    value, se, seconds: over all of its trainings. repeats: those after the first, by fresh seeds.
+    tied: the data do not tell it from the first. Where both have values on the same folds or seeds,
+    two at least, that is decided by `ties.tied`; else by one standard error of the first's value;
+    None where that is not known either. more_repeats: of both, that would tell a tie apart; None
+    where none would, or none is known to. one_se: the simplest within one standard error of the
+    first: with the fewest parameters, then the fewest epochs.
     """
 
     rank: int
@@ -32,12 +36,23 @@ class Ranked(NamedTuple):
     measure: str
     evaluator: str
     data: str
+    repeats: int
+    more_repeats: int | None
+    one_se: bool
 
 
 _COMPLETE = """
 SELECT t.value, a.params, a.id, t.se, t.epochs, t.parameters, t.seconds, t.trial
 FROM told t JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest'
 WHERE t.search = :search AND t.value IS NOT NULL
+"""
+
+_REPEATED = "SELECT trial, value, se, seconds FROM repeats WHERE search = :search ORDER BY at"
+
+_VALUES = "SELECT trial, repeat, fold, value FROM curves WHERE search = :search"
+
+_SPLITS = """
+SELECT rows, train_rows FROM curves WHERE search = :search AND trial = :trial AND repeat = 0
 """
 
 _CONTINUED = """
@@ -67,45 +82,131 @@ def rankings(store: Store, task: str | None = None) -> list[list[Ranked]]:
     return [ranking for ranking in found if ranking]
 
 
+def ranking(store: Store, searches: Collection[int]) -> list[Ranked]:
+    """The ranking of these searches alone, whose values may be compared; maybe empty."""
+    found = [record for record in store.searches() if record.id in searches]
+    return _ranked(store.db, found) if found else []
+
+
 def _ranked(db: sqlite3.Connection, searches: Sequence[SearchRecord]) -> list[Ranked]:
     # Sorted and built here, not in SQL: ten thousand trials take a third of the time.
     sign = -1 if searches[0].direction == "max" else 1
     cursor = db.cursor()
     cursor.row_factory = None  # plain tuples
-    rows: list[tuple[Any, ...]] = []
-    for search in searches:
-        which = {"search": search.id}
-        continued = {parent for (parent,) in cursor.execute(_CONTINUED, which)}
-        rows += [
-            (sign * row[0], *row, search)
-            for row in cursor.execute(_COMPLETE, which).fetchall()
-            if row[-1] not in continued
-        ]
+    rows: list[_Row] = [row for search in searches for row in _rows(cursor, search)]
     if not rows:
         return []
-    rows.sort(key=itemgetter(0, 2, 3))
-    points = json.loads(f"[{','.join(row[2] for row in rows)}]")
-    best, error = rows[0][1], rows[0][4]
+    rows.sort(key=lambda row: (sign * row.value, row.point, row.id))
+    points = json.loads(f"[{','.join(row.point for row in rows)}]")
+    compared = _Ties(cursor, rows[0])
+    simplest = _one_se(rows)
     return [
         Ranked(
             rank,
-            id_,
-            search.study,
-            search.searcher,
-            value,
-            se,
-            epochs,
-            parameters,
-            seconds,
+            row.id,
+            row.search.study,
+            row.search.searcher,
+            row.value,
+            row.se,
+            row.epochs,
+            row.parameters,
+            row.seconds,
             point,
-            None if error is None else abs(value - best) <= error,
-            search.task,
-            search.measure,
-            search.evaluator,
-            search.data,
+            (tie := compared.of(row))[0],
+            row.search.task,
+            row.search.measure,
+            row.search.evaluator,
+            row.search.data,
+            row.repeats,
+            tie[1],
+            row is simplest,
         )
-        for rank, (
-            point,
-            (_, value, _, id_, se, epochs, parameters, seconds, _, search),
-        ) in enumerate(zip(points, rows, strict=True), 1)
+        for rank, (point, row) in enumerate(zip(points, rows, strict=True), 1)
     ]
+
+
+class _Row(NamedTuple):
+    value: float
+    point: str
+    id: int
+    se: float | None
+    epochs: int
+    parameters: int
+    seconds: float
+    trial: int
+    search: SearchRecord
+    repeats: int = 0
+
+
+def _rows(cursor: sqlite3.Cursor, search: SearchRecord) -> Iterator[_Row]:
+    """The complete trials of a search that none continued, each with all its trainings' value."""
+    which = {"search": search.id}
+    continued = {parent for (parent,) in cursor.execute(_CONTINUED, which)}
+    repeated: dict[int, list[tuple[float, float | None, float]]] = {}
+    for trial, *of_all in cursor.execute(_REPEATED, which):
+        repeated.setdefault(trial, []).append(tuple(of_all))
+    for columns in cursor.execute(_COMPLETE, which).fetchall():
+        if columns[-1] in continued:
+            continue
+        row = _Row._make((*columns, search, 0))
+        if repeats := repeated.get(row.trial):
+            value, se, _ = repeats[-1]
+            seconds = row.seconds + sum(seconds for _, _, seconds in repeats)
+            row = row._replace(value=value, se=se, seconds=seconds, repeats=len(repeats))
+        yield row
+
+
+def _one_se(rows: Sequence[_Row]) -> _Row | None:
+    """The simplest trial within one standard error of the first (Breiman et al., Classification and
+    Regression Trees, 1984, section 3.4.3), where that error is known.
+    """
+    first = rows[0]
+    if first.se is None:
+        return None
+    within = [row for row in rows if abs(row.value - first.value) <= first.se]
+    return min(within, key=lambda row: (row.parameters, row.epochs))
+
+
+class _Ties:
+    """Compares trials with the first of their ranking."""
+
+    def __init__(self, cursor: sqlite3.Cursor, first: _Row) -> None:
+        self._cursor, self._first = cursor, first
+        self._values: dict[int, dict[int, dict[tuple[int, int], float]]] = {}
+        which = {"search": first.search.id, "trial": first.trial}
+        sizes = cursor.execute(_SPLITS, which).fetchall()
+        self._folds = len(sizes)
+        shares = [rows / train if train else 0.0 for rows, train in sizes]
+        # Of a store that did not yet hold what was trained on, pairs tell nothing: no share of 0.
+        self._share = sum(shares) / len(shares) if shares and all(shares) else None
+
+    def of(self, row: _Row) -> tuple[bool | None, int | None]:
+        """Whether it is tied with the first, and how many repeats would tell them apart."""
+        first = self._first
+        if row is first:
+            return (None if first.se is None and not self._pairs(row) else True), None
+        if self._share is not None and (pairs := self._pairs(row)):
+            differences = [mine - firsts for mine, firsts in pairs]
+            if not ties.tied(differences, self._share):
+                return False, None
+            return True, ties.more_repeats(differences, self._share, self._folds)
+        return (None if first.se is None else abs(row.value - first.value) <= first.se), None
+
+    def _pairs(self, row: _Row) -> list[tuple[float, float]]:
+        """Values of both on the same folds and seeds; none where they are fewer than two."""
+        first = self._first
+        if row.search.seed != first.search.seed:  # other splits
+            return []
+        firsts = self._read(first.search)[first.trial]
+        if len(firsts) < 2:
+            return []
+        mine = self._read(row.search).get(row.trial, {})
+        both = [(mine[place], firsts[place]) for place in firsts if place in mine]
+        return both if len(both) > 1 else []
+
+    def _read(self, search: SearchRecord) -> dict[int, dict[tuple[int, int], float]]:
+        if search.id not in self._values:
+            found = self._values.setdefault(search.id, {})
+            for trial, repeat, fold, value in self._cursor.execute(_VALUES, {"search": search.id}):
+                found.setdefault(trial, {})[repeat, fold] = value
+        return self._values[search.id]

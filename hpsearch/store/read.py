@@ -51,7 +51,8 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
     if row is None:
         last = store.db.execute("SELECT max(id) FROM asked").fetchone()[0]
         raise StoreError(f"the store has no trial {id_}; its trials are 1 to {last or 0}")
-    outcome = store.journal(row["search"]).outcome(row["number"])
+    trainings = store.journal(row["search"]).trainings(row["number"])
+    outcome = trainings[0] if trainings else None
     score, failure = (outcome.score, outcome.failure) if outcome else (None, None)
     return {
         "trial": row["id"],
@@ -69,8 +70,22 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
         "failure": failure.kind if failure else None,
         "message": failure.message if failure else None,
         "detail": failure.detail if failure else None,
+        "repeats": [
+            {
+                "value": repeat.score and repeat.score.value,
+                "best_epoch": repeat.score and repeat.score.best_epoch,
+                "failure": repeat.failure and repeat.failure.kind,
+            }
+            for repeat in trainings[1:]
+        ],
         "curves": [asdict(curve) for curve in score.folds] if score else [],
     }
+
+
+def number_of(store: Store, id_: int) -> tuple[int, int]:
+    """The search of the trial that people call by this id, and its number there."""
+    row = store.db.execute("SELECT search, trial FROM asked WHERE id = ?", (id_,)).fetchone()
+    return row["search"], row["trial"]
 
 
 def _what(row: sqlite3.Row) -> dict[str, Any]:

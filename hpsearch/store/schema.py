@@ -2,18 +2,24 @@
 
 State is derived, never stored: a trial asked and not told is running; told without a value, it
 failed; a search is over when it answered "done" last.
+
+A trial's first training is told; `repeats` holds those with fresh seeds: `own` is the value of one
+alone, `value` and `se` those of all so far. In `curves` the first training is repeat 0, and `value`
+is the fold's at the training's best epoch. An opening is written before the test is read, its
+verdict after.
 """
 
+import json
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
 from hpsearch.errors import NoStoreError, StoreError
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
 
-TABLES = """
+SINCE_1 = """
 CREATE TABLE searches (
   id INTEGER PRIMARY KEY,
   study TEXT NOT NULL, searcher TEXT NOT NULL, evaluator TEXT NOT NULL,
@@ -44,13 +50,34 @@ CREATE TABLE told (
   at REAL NOT NULL,
   PRIMARY KEY (search, seq), UNIQUE (search, trial)
 ) WITHOUT ROWID;
+"""
+
+SINCE_2 = """
 CREATE TABLE curves (
-  search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL, fold INTEGER NOT NULL,
+  search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL,
+  repeat INTEGER NOT NULL, fold INTEGER NOT NULL,
   train TEXT NOT NULL, validation TEXT NOT NULL,
   train_loss TEXT NOT NULL, validation_loss TEXT NOT NULL,
-  rows INTEGER NOT NULL, parameters INTEGER NOT NULL, seconds REAL NOT NULL,
-  PRIMARY KEY (search, trial, fold)
+  value REAL NOT NULL, rows INTEGER NOT NULL, train_rows INTEGER NOT NULL,
+  parameters INTEGER NOT NULL, seconds REAL NOT NULL,
+  PRIMARY KEY (search, trial, repeat, fold)
 ) WITHOUT ROWID;
+CREATE TABLE repeats (
+  search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL, repeat INTEGER NOT NULL,
+  own REAL, value REAL, se REAL, best_epoch INTEGER, epochs INTEGER NOT NULL,
+  parameters INTEGER NOT NULL, seconds REAL NOT NULL, peak_bytes INTEGER NOT NULL,
+  failure TEXT, message TEXT, detail TEXT,
+  at REAL NOT NULL,
+  PRIMARY KEY (search, trial, repeat)
+) WITHOUT ROWID;
+CREATE TABLE openings (
+  id INTEGER PRIMARY KEY, search INTEGER NOT NULL REFERENCES searches,
+  test TEXT NOT NULL, model TEXT NOT NULL, at REAL NOT NULL
+);
+CREATE TABLE verdicts (
+  opening INTEGER PRIMARY KEY REFERENCES openings,
+  value REAL NOT NULL, se REAL, report TEXT NOT NULL, at REAL NOT NULL
+);
 """
 
 
@@ -87,11 +114,36 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     return db
 
 
+def _run(db: sqlite3.Connection, statements: str) -> None:
+    """One by one: `executescript` would commit the transaction it is called in."""
+    for statement in filter(str.strip, statements.split(";")):
+        db.execute(statement)
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """From version 1, which knew neither repeats nor openings, and not what folds trained on."""
+    db.execute("ALTER TABLE curves RENAME TO curves_1")
+    _run(db, SINCE_2)
+    best = dict(
+        ((search, trial), epoch)
+        for search, trial, epoch in db.execute("SELECT search, trial, best_epoch FROM told")
+    )
+    for row in db.execute("SELECT * FROM curves_1").fetchall():
+        search, trial, fold, *lists, rows, parameters, seconds = row
+        value = json.loads(lists[1])[best[search, trial] - 1]
+        db.execute(
+            f"INSERT INTO curves VALUES ({', '.join('?' * 13)})",
+            (search, trial, 0, fold, *lists, value, rows, 0, parameters, seconds),
+        )
+    db.execute("DROP TABLE curves_1")
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
 def in_memory() -> sqlite3.Connection:
     """An empty store that is gone with its connection."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.row_factory = sqlite3.Row
-    db.executescript(TABLES)
+    _run(db, SINCE_1 + SINCE_2)
     return db
 
 
@@ -106,8 +158,7 @@ def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if create and empty and owner == 0 and version == 0:
-        for statement in filter(str.strip, TABLES.split(";")):
-            db.execute(statement)
+        _run(db, SINCE_1 + SINCE_2)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
     elif empty and owner == 0 and version == 0:
@@ -120,6 +171,13 @@ def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
         raise StoreError(
             f"{path} is of version {version}, newer than the {VERSION} this program knows; "
             "upgrade hpsearch, or name another file by --store"
+        )
+    elif version < VERSION and create:
+        _upgrade(db)
+    elif version < VERSION:
+        raise StoreError(
+            f"{path} is of version {version}, older than the {VERSION} this program reads; run any "
+            "study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
         )
     if create:
         db.execute("COMMIT")

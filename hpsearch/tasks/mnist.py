@@ -1,30 +1,58 @@
 """MNIST: 60,000 handwritten digits of 28 x 28 pixels, and 10,000 test digits.
 
-LeCun, Cortes and Burges; CC BY-SA 3.0. `Holdout(rows=5000, shuffle=False)` is the split of
+LeCun, Cortes and Burges; CC BY-SA 3.0. `Holdout(fraction=1 / 12, shuffle=False)` is the split of
 Bernico, Deep Learning Quick Reference (2018): 55,000 rows to train on, the last 5,000 held out.
+The stand-in is scikit-learn's digits, of 8 x 8 pixels.
 """
 
 import numpy as np
 
 from hpsearch.task import Array, Data, Task
-from hpsearch.tasks import source
+from hpsearch.tasks import digits, source
+
+_LOSS = "sparse_categorical_crossentropy"
 
 
-def task() -> Task:
-    """Which digit? Rows of 784 pixels in [0, 1]; ranked by accuracy."""
-    return Task(name="mnist", data=load, loss="sparse_categorical_crossentropy", metric="accuracy")
+def task(metric: str = "accuracy") -> Task:
+    """Which digit? Rows of 784 pixels in [0, 1]."""
+    return source.task("mnist", load, digits.load, loss=_LOSS, metric=metric)
+
+
+def images(metric: str = "accuracy") -> Task:
+    """Which digit? Images of shape (28, 28, 1) in [0, 1], for convolutional networks."""
+    return source.task("mnist_images", load_images, _small_images, loss=_LOSS, metric=metric)
 
 
 def load() -> Data:
     """x: (60000, 784) float32 in [0, 1]; y: (60000,) in 0..9; and 10,000 test rows."""
+    data = load_images()
+    return Data(_flat(data.x), data.y, _flat(data.x_test), data.y_test)
+
+
+def load_images() -> Data:
+    """As `load`, with x: (60000, 28, 28, 1)."""
     arrays = source.read_arrays(source.find("mnist.npz"), "x_train", "y_train", "x_test", "y_test")
     return Data(
-        x=_flat(arrays["x_train"]),
+        x=_scaled(arrays["x_train"]),
         y=arrays["y_train"],
-        x_test=_flat(arrays["x_test"]),
+        x_test=_scaled(arrays["x_test"]),
         y_test=arrays["y_test"],
     )
 
 
-def _flat(images: Array) -> Array:
-    return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+def _small_images() -> Data:
+    data = digits.load()
+    return Data(_square(data.x), data.y, _square(data.x_test), data.y_test)
+
+
+def _scaled(images: Array) -> Array:
+    return images[..., np.newaxis].astype(np.float32) / np.float32(255)
+
+
+def _flat(images: object) -> Array:
+    array = np.asarray(images)
+    return array.reshape(len(array), -1)
+
+
+def _square(rows: object) -> Array:
+    return np.asarray(rows).reshape(-1, 8, 8, 1)

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from hpsearch.errors import HpsearchError
-from hpsearch.space import Params
 from hpsearch.task import Array, Data, Inputs, Task
 from hpsearch.training import checkpoint, engines, metrics
-from hpsearch.training.base import Build, Fit, Split
+from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
 from hpsearch.training.rows import Rows, model_spec, prepare, transformed
 
@@ -42,10 +41,9 @@ class Trained:
         return predict(self.model, self.rows.x_validation)
 
 
-def on_all_rows(build: Build, params: Params, rows: int, *, epochs: int, seed: int) -> Fit:
-    """A fit that validates on nothing: training wants a validation row, and gets the first one."""
-    split = Split(np.arange(rows), np.arange(1))
-    return Fit(build, params, split, seed, epochs)
+def all_rows(rows: int) -> Split:
+    """To train on all and validate on nothing: training wants a validation row, and gets the first."""
+    return Split(np.arange(rows), np.arange(1))
 
 
 def train(

@@ -97,6 +97,7 @@ class History:
         return Curve(
             **curves,
             rows=len(self.fit.split.validation),
+            train_rows=len(self.fit.split.train),
             failure=self.failure,
             **facts,
         )

@@ -18,13 +18,13 @@ from pathlib import Path
 STUDY = """
 import dataclasses
 
-from hpsearch import Hyperband
-from studies.mnist_dropout import study as book
+from hpsearch import Choice, Hyperband, Space
+from studies.mnist_hyperband import study as small
 
 study = dataclasses.replace(
-    book,
+    small,
     name="mnist_hyperband",
-    task=dataclasses.replace(book.task, metric="loss"),
+    space=Space({**small.space, "batch_size": Choice(5, 10, 100)}),
     searcher=Hyperband(max_epochs=81, eta=3),
 )
 """

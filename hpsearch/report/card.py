@@ -1,0 +1,106 @@
+"""The model card, in Markdown: what was chosen, how it was trained, and how good it is."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hpsearch.parameters import text_of_point
+from hpsearch.report.tables import measured
+
+_MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    return "\n".join(_lines(card)) + "\n"
+
+
+def _lines(card: Mapping[str, Any]) -> Iterator[str]:
+    yield f"# {card['task']}: a model of {card['study']}"
+    yield ""
+    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {card['evaluator']}."
+    yield f"Chosen of {card['trials']} complete trials: {card['choice']}."
+    yield ""
+    for member in card["members"]:
+        yield f"- trial {member['trial']}: {text_of_point(member['params'])}"
+        share = "" if len(card["members"]) == 1 else f"weight {member['weight']:.2f}, "
+        yield (
+            f"  ({share}{member['parameters']:,} weights, validation "
+            f"{measured(member['value'], member['se'])}, {_epochs(member, card)})"
+        )
+    yield ""
+    models = card["seeds"] * len(card["members"])
+    together = (
+        "" if models == 1 else f"; {models} models predict together, by the mean of their outputs"
+    )
+    seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
+    yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
+    yield ""
+    yield from _scores(card)
+    verdict = card["test"] or card["validation"]
+    where = "test" if card["test"] else "validation"
+    if "classes" in verdict:
+        yield from _classes(verdict, where)
+    else:
+        yield from _residuals(verdict, where)
+
+
+def _epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    found = f"best at epoch {member['best_epoch']} on {member['best_epoch_rows']:,} rows"
+    return f"{found}: {member['epochs']} epochs on all, the same number of {card['scale']}"
+
+
+def _scores(card: Mapping[str, Any]) -> Iterator[str]:
+    metric, validation, test = card["metric"], card["validation"], card["test"]
+    yield f"| {metric} | value ± standard error |"
+    yield "|---|---|"
+    yield f"| validation | {measured(validation['value'], validation['se'])} |"
+    if test is None:
+        yield ""
+        yield "The test is sealed: it was not opened for this model."
+        return
+    yield f"| test, {test['rows']:,} rows | {measured(test['value'], test['se'])} |"
+    if len(test["alone"]) > 1:
+        each = ", ".join(f"{value:.4f}" for value in test["alone"])
+        yield f"| test, a model alone | {measured(test['alone_mean'], test['alone_se'])} ({each}) |"
+    yield f"| optimism: validation minus test | {card['optimism']:+.4f} |"
+    yield ""
+    yield opened(test["opening"])
+
+
+def opened(nth: int) -> str:
+    """What the number of openings makes of a test figure."""
+    if nth == 1:
+        return "These test rows were opened once, for this model."
+    return (
+        f"Opening number {nth} of these test rows: if anything was chosen by the earlier ones, this "
+        "figure is optimistic."
+    )
+
+
+def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+    yield ""
+    yield f"Accuracy on {where} rows: {verdict['accuracy']:.4f}"
+    yield ""
+    yield "| class | precision | recall | F1 | rows |"
+    yield "|---|---|---|---|---|"
+    for row in verdict["classes"]:
+        scores = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
+        yield f"| {row['class']} | {scores} | {row['rows']:,} |"
+    names: Sequence[Any] = [row["class"] for row in verdict["classes"]]
+    if len(names) > _MOST_CLASSES:
+        return
+    yield ""
+    yield f"| true \\ predicted | {' | '.join(map(str, names))} |"
+    yield f"|---|{'---|' * len(names)}"
+    for name, counts in zip(names, verdict["confusion"], strict=True):
+        yield f"| {name} | {' | '.join(map(str, counts))} |"
+
+
+def _residuals(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+    yield ""
+    yield f"On {where} rows: MAE {verdict['mae']:.4f}, RMSE {verdict['rmse']:.4f}."
+    yield ""
+    residuals = verdict["residuals"]
+    yield f"| quantile | {' | '.join(residuals)} |"
+    yield f"|---|{'---|' * len(residuals)}"
+    shown = " | ".join(f"{value:.3f}" for value in residuals.values())
+    yield f"| predicted minus true | {shown} |"

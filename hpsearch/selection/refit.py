@@ -1,0 +1,212 @@
+"""The chosen points, trained on all rows but the test's; then the sealed test, opened once."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch import store as stores
+from hpsearch.errors import HpsearchError
+from hpsearch.replay import record_of, refuse_changes
+from hpsearch.report.card import markdown
+from hpsearch.seeds import canonical, derive
+from hpsearch.selection import predictions
+from hpsearch.selection.choice import Choice, Member, candidates
+from hpsearch.selection.ensemble import greedy
+from hpsearch.selection.predictions import Validated
+from hpsearch.store import SearchRecord, Store
+from hpsearch.study import Study
+from hpsearch.task import Array, Data, Task
+from hpsearch.training import backend as backends
+from hpsearch.training.base import Fit
+from hpsearch.trial import Facts
+
+_CARD = "card.json"
+
+Weights = Mapping[int, Fraction]
+"""Of members, by their places; they add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refitted:
+    """folder: of the models. card: what the model card says, as plain JSON. anew: whether the test
+    was opened for it now, and not before, or never.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    anew: bool
+
+
+def refit(
+    study: Study,
+    file: Path,
+    store: Store,
+    choice: Choice,
+    folder: Path,
+    *,
+    engine: str = "auto",
+    backend: str | None = None,
+) -> Refitted:
+    """Choose, train on all non-test rows, keep the models in the folder, and open the test once.
+
+    A model that was tested before keeps the verdict there is. Raises HpsearchError before the test
+    is opened wherever something cannot work.
+    """
+    from hpsearch.training import final, kept
+
+    running = backends.choose(backend)
+    how: dict[str, Any] = {"engine": engine, "backend": running}
+    task, data = study.task, study.task.load()
+    test = None if choice.sealed else data.test_fingerprint
+    searches = _searches(study, file, store, data, running)
+    members = candidates(store, searches, choice, task.objective)
+    seen = predictions.validated(study, data, members, **how)
+    weights = _weights(task, data, seen) if choice.ensemble else {0: Fraction(1)}
+    card = {
+        "task": task.name,
+        "study": study.name,
+        "metric": task.measure,
+        "direction": task.objective.direction,
+        "evaluator": study.evaluator.label,
+        "searches": [search.searcher for search in searches],
+        "trials": sum(store.journal(search.id).complete() for search in searches),
+        "data": data.fingerprint,
+        "rows": data.rows,
+        **_model(members, weights, data.rows, choice, running),
+        "versions": json.loads(searches[-1].versions),
+        "validation": _validation(task, data, members, weights, seen),
+        "test": None,
+    }
+    if _is_there(folder, card, test):
+        card = json.loads((folder / _CARD).read_text())
+    else:
+        fits, shares = _fits(study, data, members, weights, choice)
+        trained = final.train(task, data, fits, **how)
+        kept.save(folder, task, data, zip(shares, trained, strict=True))
+    anew = False
+    if test is not None:
+        opening = stores.open_test(store, searches[-1].id, test, _identity(card))
+        if anew := opening.report is None:
+            tested = predictions.tested(task, data, folder)
+            opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
+        card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
+        card["optimism"] = card["validation"]["value"] - card["test"]["value"]
+    (folder / _CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
+    (folder / "card.md").write_text(markdown(card), encoding="utf-8")
+    return Refitted(folder, card, anew)
+
+
+def _searches(
+    study: Study, file: Path, store: Store, data: Data, backend: str
+) -> list[SearchRecord]:
+    """The study's searches whose trials compare; StudyError where the study is not what it was."""
+    record = record_of(study, file, Facts(data.fingerprint, "", backend, {}))
+    of_study = store.searches(study.name)
+    refuse_changes(record, of_study)
+    same = [s for s in of_study if (s.evaluator, s.seed) == (record.evaluator, record.seed)]
+    if not same:
+        known = ", ".join(sorted({f"{s.evaluator} with seed {s.seed}" for s in of_study}))
+        raise HpsearchError(
+            f"study {study.name} has no search by {record.evaluator} with seed {record.seed}; "
+            + (f"it has {known}: name it by --evaluator and --seed" if known else "run it first")
+        )
+    return same
+
+
+def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:
+    """Those of an ensemble, by the validation rows."""
+    from hpsearch.training import scoring
+
+    def loss(predicted: Array) -> float:
+        value, _ = scoring.score(task, predicted, data.y[seen[0].rows], error=False)
+        found = task.objective.loss(value)
+        return math.inf if found is None else found
+
+    return greedy([each.predicted for each in seen], loss)
+
+
+def _validation(
+    task: Task,
+    data: Data,
+    members: Sequence[Member],
+    weights: Weights,
+    seen: Sequence[Validated],
+) -> dict[str, Any]:
+    """How good the model is on validation rows: one point as it was ranked, by its repeats too, with
+    the error over rows where the ranking knows none; an ensemble on the rows it was chosen on.
+    """
+    from hpsearch.training import scoring
+
+    together = np.asarray(sum(float(w) * seen[place].predicted for place, w in weights.items()))
+    y = data.y[seen[0].rows]
+    value, se = scoring.score(task, together, y)
+    if len(members) == 1:
+        value, se = members[0].value, se if members[0].se is None else members[0].se
+    return {"value": value, "se": se, **scoring.report(task, together, y)}
+
+
+def _fits(
+    study: Study, data: Data, members: Sequence[Member], weights: Weights, choice: Choice
+) -> tuple[list[Fit], list[float]]:
+    """Each member once a seed on all rows, and the weight of each fit's model."""
+    from hpsearch.training import final
+
+    split = final.all_rows(data.rows)
+    fits, shares = [], []
+    for place, weight in weights.items():
+        member = members[place]
+        epochs = member.epochs(data.rows, choice.scale)
+        for number in range(choice.seeds):
+            seed = derive(study.seed, "refit", canonical(member.params), number)
+            fits.append(Fit(study.build, member.params, split, seed, epochs))
+            shares.append(float(weight / choice.seeds))
+    return fits, shares
+
+
+def _model(
+    members: Sequence[Member], weights: Weights, rows: int, choice: Choice, backend: str
+) -> dict[str, Any]:
+    """What the final model is, as plain JSON."""
+    return {
+        "choice": choice.label,
+        "members": [
+            {
+                "trial": member.trial,
+                "params": dict(member.params),
+                "weight": float(weight),
+                "parameters": member.parameters,
+                "value": member.value,
+                "se": member.se,
+                "best_epoch": member.best_epoch,
+                "best_epoch_rows": member.rows,
+                "epochs": member.epochs(rows, choice.scale),
+            }
+            for member, weight in ((members[place], weights[place]) for place in weights)
+        ],
+        "scale": choice.scale,
+        "seeds": choice.seeds,
+        "backend": backend,
+    }
+
+
+def _identity(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model that was tested is known again by."""
+    names = ("trial", "params", "epochs", "weight")
+    members = [{name: member[name] for name in names} for member in card["members"]]
+    return {"members": members, "seeds": card["seeds"], "backend": card["backend"]}
+
+
+def _is_there(folder: Path, card: Mapping[str, Any], test: str | None) -> bool:
+    """Whether the folder holds this very model, tested if it is to be."""
+    try:
+        there = json.loads((folder / _CARD).read_text())
+        tested = test is None or (there["test"] or {}).get("fingerprint") == test
+        return tested and (there["data"], _identity(there)) == (card["data"], _identity(card))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False

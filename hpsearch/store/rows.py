@@ -1,0 +1,53 @@
+"""Outcomes and curves as rows of the store's tables, and back."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from hpsearch.trial import Curve, Failure, Outcome, Score
+
+_LISTS = ("train", "validation", "train_loss", "validation_loss")
+_CURVE = (*_LISTS, "rows", "train_rows", "parameters", "seconds")
+CURVE_COLUMNS = ", ".join(_CURVE)
+
+
+def outcome_columns(outcome: Outcome) -> dict[str, Any]:
+    """What `told` and `repeats` have in common, but for the value and its error."""
+    score, failure = outcome.score, outcome.failure
+    return {
+        "best_epoch": score and score.best_epoch,
+        "epochs": outcome.epochs,
+        "parameters": outcome.parameters,
+        "seconds": outcome.seconds,
+        "peak_bytes": outcome.peak_bytes,
+        "failure": failure and failure.kind,
+        "message": failure and failure.message,
+        "detail": failure and failure.detail,
+    }
+
+
+def outcome(
+    row: sqlite3.Row, value: float | None, se: float | None, folds: tuple[Curve, ...]
+) -> Outcome:
+    """An outcome of these columns."""
+    score = failure = None
+    if row["failure"] is not None or value is None:
+        failure = Failure(row["failure"], row["message"], row["detail"])
+    else:
+        score = Score(value, se, row["best_epoch"], folds)
+    return Outcome(score, failure, row["seconds"], row["parameters"], row["peak_bytes"])
+
+
+def curve_columns(score: Score) -> Iterator[dict[str, Any]]:
+    """A row a fold."""
+    for fold, (curve, value) in enumerate(zip(score.folds, score.at_best, strict=True)):
+        row = {name: getattr(curve, name) for name in _CURVE}
+        row |= {name: json.dumps(row[name]) for name in _LISTS}
+        yield {"fold": fold, "value": value, **row}
+
+
+def curve(row: sqlite3.Row) -> Curve:
+    """A curve of the columns CURVE_COLUMNS."""
+    found: dict[str, Any] = {name: row[name] for name in _CURVE}
+    return Curve(**found | {name: tuple(json.loads(found[name])) for name in _LISTS})

@@ -1,0 +1,46 @@
+"""Boston Housing: the median value of homes in 506 tracts around Boston, in $1000 of 1978.
+
+Harrison and Rubinfeld, Hedonic prices and the demand for clean air (1978). Rows and order are those
+of `keras.datasets.boston_housing`: 404 to search on, 102 test rows. The column B is a racial
+variable, made from the share of Black residents; the set is for comparing methods with published
+figures, as in Chollet, Deep Learning with Python, and for nothing else. The stand-in is
+scikit-learn's diabetes data.
+"""
+
+import numpy as np
+
+from hpsearch.task import Array, Data, Task
+from hpsearch.tasks import documents, source
+
+COLUMNS = (
+    *("CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B"),
+    "LSTAT",
+)
+
+
+def task(loss: str = "mse") -> Task:
+    """The value of homes in $1000; ranked by mean absolute error. Columns are standardised."""
+    from sklearn.preprocessing import StandardScaler
+
+    return source.task(
+        "boston", load, _diabetes, loss=loss, metric="mae", preprocess=StandardScaler()
+    )
+
+
+def load() -> Data:
+    """x: (404, 13) float64; y: (404,) in $1000, 5 to 50; and 102 test rows."""
+    arrays = source.read_arrays(source.find("boston_housing.npz"), "x", "y")
+    order = documents.shuffled(len(arrays["x"]), np.random.RandomState(113))
+    return _data(arrays["x"][order], arrays["y"][order], COLUMNS)
+
+
+def _diabetes() -> Data:
+    from sklearn.datasets import load_diabetes
+
+    table = load_diabetes()
+    return _data(table.data, table.target, tuple(table.feature_names))
+
+
+def _data(x: Array, y: Array, columns: tuple[str, ...]) -> Data:
+    searched = int(len(x) * (1 - 0.2))
+    return Data(x[:searched], y[:searched], x[searched:], y[searched:], columns=columns)

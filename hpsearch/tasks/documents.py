@@ -1,0 +1,135 @@
+"""Documents as rows of word numbers, read and encoded as `keras.datasets` does.
+
+In the files a word's number is its rank: 1 is the most frequent one. Encoded, 0 fills up short
+documents, 1 begins each, 2 stands for every rarer word, and a word has its rank plus 3.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hpsearch.errors import DataError
+from hpsearch.task import Array
+from hpsearch.tasks import pickled, source
+
+_BEGIN, _UNKNOWN, _OFFSET = 1, 2, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Documents:
+    """Rows of unequal length: row i is `values[offsets[i]:offsets[i + 1]]`.
+
+    values: (words of all rows,) int32; offsets: (rows + 1,) int64, from 0.
+    """
+
+    values: Array
+    offsets: Array
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Array:
+        return np.diff(self.offsets)
+
+    def __getitem__(self, row: int) -> Array:
+        return np.asarray(self.values[self.offsets[row] : self.offsets[row + 1]])
+
+    def take(self, rows: Array) -> "Documents":
+        """These rows, in this order."""
+        lengths = self.lengths[rows]
+        offsets = _offsets(lengths)
+        shift = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths)
+        return Documents(self.values[np.arange(offsets[-1]) + shift], offsets)
+
+    def encode(self, words: int) -> "Documents":
+        """As `keras.datasets` with `num_words=words`: all numbers lie below `words`.
+
+        >>> Documents(np.array([1, 2, 9, 1]), np.array([0, 3, 4])).encode(10).values
+        array([1, 4, 5, 2, 1, 4], dtype=int32)
+        """
+        if words <= _OFFSET:
+            raise DataError(
+                f"words={words} leaves no word: 0, 1 and 2 mark what is no word; use {_OFFSET + 2} "
+                "or more"
+            )
+        offsets = _offsets(self.lengths + 1)
+        values = np.full(offsets[-1], _BEGIN, np.int32)
+        inside = np.ones(len(values), bool)
+        inside[offsets[:-1]] = False
+        ranked = self.values + _OFFSET
+        values[inside] = np.where(ranked < words, ranked, _UNKNOWN)
+        return Documents(values, offsets)
+
+    def multi_hot(self, words: int) -> Array:
+        """Which words occur: (rows, words) uint8 of 0 and 1, a quarter of float32's memory.
+
+        >>> Documents(np.array([1, 4, 4]), np.array([0, 2, 3])).multi_hot(5)
+        array([[0, 1, 0, 0, 1],
+               [0, 0, 0, 0, 1]], dtype=uint8)
+        """
+        hot = np.zeros((len(self), words), np.uint8)
+        hot[np.repeat(np.arange(len(self)), self.lengths), self.values] = 1
+        return hot
+
+    def pad(self, length: int) -> Array:
+        """The last `length` words of each row, with 0 in front: (rows, length) int32.
+
+        >>> Documents(np.array([1, 4, 5, 6]), np.array([0, 1, 4])).pad(2)
+        array([[0, 1],
+               [5, 6]], dtype=int32)
+        """
+        if length < 1:
+            raise DataError(f"sequences need length >= 1, got length={length}")
+        kept = np.minimum(self.lengths, length)
+        place = np.arange(kept.sum()) - np.repeat(_offsets(kept)[:-1], kept)
+        row = np.repeat(np.arange(len(self)), kept)
+        padded = np.zeros((len(self), length), np.int32)
+        padded[row, length - kept[row] + place] = self.values[
+            self.offsets[1:][row] - kept[row] + place
+        ]
+        return padded
+
+
+def read(path: Path, key: str) -> Documents:
+    """The documents `key` of a file: values and offsets, or Keras's own pickled lists.
+
+    Raises DataError where it is damaged or another file.
+    """
+    with source.opened(path) as arrays:
+        if key in arrays.files:
+            return _joined(pickled.read(path, key))
+        values, offsets = arrays[f"{key}_values"], arrays[f"{key}_offsets"]
+    if offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 0).any():
+        raise DataError(f"{path} has offsets {key} that do not fit its values; fetch it again")
+    return Documents(values.astype(np.int32), offsets.astype(np.int64))
+
+
+def shuffled(rows: int, generator: np.random.RandomState) -> Array:
+    """The order in which `keras.datasets` gives them."""
+    indices = np.arange(rows)
+    generator.shuffle(indices)
+    return indices
+
+
+def made_up(topics: int, *, rows: int = 600, words: int = 300) -> tuple[Documents, Array]:
+    """A stand-in: documents of some fifty words that are drawn by their topic, and the topics."""
+    from sklearn.datasets import make_multilabel_classification
+
+    counts, labels = make_multilabel_classification(
+        rows, words, n_classes=topics, n_labels=1, allow_unlabeled=False, random_state=0
+    )
+    counts = counts.astype(np.int64)
+    generator = np.random.default_rng(0)
+    documents = [generator.permutation(np.repeat(np.arange(words) + 1, row)) for row in counts]
+    return _joined(documents), labels.argmax(axis=1)
+
+
+def _joined(documents: list[Array]) -> Documents:
+    lengths = np.array([len(row) for row in documents])
+    return Documents(np.concatenate(documents).astype(np.int32), _offsets(lengths))
+
+
+def _offsets(lengths: Array) -> Array:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -1,0 +1,59 @@
+"""Keras's own imdb.npz and reuters.npz, whose rows are Python lists and so are pickled.
+
+To unpickle is to run what the file says. So a file is opened only where its bytes are those that
+Keras publishes, and then by an unpickler that makes arrays of numbers and nothing else.
+"""
+
+import hashlib
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.errors import DataError
+from hpsearch.task import Array
+from hpsearch.tasks import source
+
+_ARRAYS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),  # as NumPy 1 calls it
+    ("numpy._core.multiarray", "_reconstruct"),
+}
+
+
+def read(path: Path, key: str) -> list[Array]:
+    """The rows of one array, each of shape (words,).
+
+    Raises DataError where the file is not, byte for byte, the one that Keras publishes.
+    """
+    content = path.read_bytes()
+    digest, known = hashlib.sha256(content).hexdigest(), source.published_hash(path.name)
+    if digest != known:
+        raise DataError(
+            f"{path} holds pickled objects, which are opened only in the file that Keras publishes "
+            f"(SHA-256 {known[:12]}..., got {digest[:12]}...); delete it, so that it is downloaded"
+        )
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        member = io.BytesIO(archive.read(f"{key}.npy"))
+    # What comes before the pickle; both versions tell their length first.
+    version = np.lib.format.read_magic(member)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    header(member)
+    return [np.asarray(row, np.int32) for row in _OnlyArrays(member).load()]
+
+
+class _OnlyArrays(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ARRAYS:
+            raise DataError(
+                f"a data file asks for {module}.{name}, which is not opened; replace it"
+            )
+        return super().find_class(module, name)

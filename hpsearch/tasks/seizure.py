@@ -1,0 +1,62 @@
+"""Epileptic seizures: 11,500 seconds of brain waves (EEG), of which every fifth is in a seizure.
+
+Andrzejak et al., Phys. Rev. E 64, 061907 (2001): 500 recordings of 23.6 seconds, cut into 23 rows
+of 178 samples each as in UCI's Epileptic Seizure Recognition. As in Bernico, Deep Learning Quick
+Reference (2018), 80 % of the rows are to train on, 10 % to validate (`Holdout(fraction=1 / 9)`) and
+10 % to test, at random: rows of one recording then lie on both sides, and a model may know a
+recording instead of a seizure. `task(by_recording=True)` with `KFold(groups=True)` keeps them apart.
+
+The file epileptic_seizure.npz holds x, (11500, 178) int16; y, 1..5, of which 1 is a seizure; and
+record, the names of the recordings. The stand-in is scikit-learn's breast cancer data, with groups
+that mean nothing.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from hpsearch.task import Array, Data, Task
+from hpsearch.tasks import source
+
+
+def task(by_recording: bool = False, metric: str = "roc_auc") -> Task:
+    """Seizure or not? Samples are standardised.
+
+    by_recording: no recording lies in both the searched and the test rows.
+    """
+    from sklearn.preprocessing import StandardScaler
+
+    return source.task(
+        "seizure_by_recording" if by_recording else "seizure",
+        partial(load, by_recording),
+        partial(_tumours, by_recording),
+        loss="binary_crossentropy",
+        metric=metric,
+        preprocess=StandardScaler(),
+    )
+
+
+def load(by_recording: bool = False) -> Data:
+    """x: (10350, 178) float32; y: (10350,) in 0, 1; groups: the recordings; and 1,150 test rows."""
+    arrays = source.read_arrays(source.find("epileptic_seizure.npz"), "x", "y", "record")
+    return _data(arrays["x"], arrays["y"] == 1, arrays["record"], by_recording)
+
+
+def _tumours(by_recording: bool) -> Data:
+    from sklearn.datasets import load_breast_cancer
+
+    x, benign = load_breast_cancer(return_X_y=True)
+    return _data(x, benign == 0, np.arange(len(x)) // 10, by_recording)
+
+
+def _data(x: Array, y: Array, groups: Array, by_recording: bool) -> Data:
+    from sklearn.model_selection import GroupShuffleSplit
+
+    if by_recording:
+        splitter = GroupShuffleSplit(1, test_size=0.1, random_state=0)
+        searched, test = next(splitter.split(x, y, groups))
+    else:
+        order = np.random.default_rng(0).permutation(len(x))
+        test, searched = np.split(order, [round(0.1 * len(x))])
+    x, y = x.astype(np.float32), y.astype(np.uint8)
+    return Data(x[searched], y[searched], x[test], y[test], groups=groups[searched])

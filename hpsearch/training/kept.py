@@ -1,0 +1,233 @@
+"""A folder with trained models and their preprocessing, to predict with: no pickle in it.
+
+`model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which says how they go
+together. They are read with Keras's safe mode and skops's list of trusted types.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from hpsearch.errors import HpsearchError, first_line
+from hpsearch.task import Array, Data, Inputs, Task, named
+from hpsearch.training.final import Trained, predict
+from hpsearch.training.rows import transformed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMAT = 1
+_SEPARATORS = ",;\t|"
+_INDEX, _PREPROCESS = "model.json", "preprocess.skops"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """Models that predict together, by the weighted mean of their outputs.
+
+    shapes: of a row of each input; "x" where there is one. columns: of a table x, if named.
+    """
+
+    task: str
+    classifies: bool
+    shapes: dict[str, tuple[int, ...]]
+    columns: tuple[str, ...]
+    weights: tuple[float, ...]
+    models: tuple[Any, ...]
+    transformer: Any
+
+    def each(self, x: Inputs) -> Iterator[Array]:
+        """Each model's predictions, of shape (rows, outputs), for rows as they come."""
+        prepared = transformed(self.transformer, x)
+        for model in self.models:
+            yield predict(model, prepared)
+
+    def mean(self, predictions: Iterable[Array]) -> Array:
+        """What the models predict together."""
+        pairs = zip(self.weights, predictions, strict=True)
+        return np.asarray(sum(weight * each for weight, each in pairs))
+
+
+def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Trained]]) -> None:
+    """Write a folder of models, each with its weight; it appears whole or not at all.
+
+    Raises HpsearchError where the preprocessing cannot be saved without pickle.
+    """
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    weights: list[float] = []
+    for number, (weight, trained) in enumerate(models, 1):
+        weights.append(weight)
+        with _without_tensorflow():
+            trained.model.save(partial / f"model-{number}.keras")
+        if number == 1 and trained.transformer is not None:
+            _save_transformer(partial / _PREPROCESS, trained.transformer)
+    index = {
+        "format": _FORMAT,
+        "task": task.name,
+        "classifies": task.classifies,
+        "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
+        "columns": data.columns,
+        "weights": weights,
+    }
+    (partial / _INDEX).write_text(json.dumps(index, indent=1))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+
+
+def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
+    """Read a folder; trusted: names of types beside those that skops knows to be harmless.
+
+    Raises HpsearchError where it is none, or holds what is not safe to load.
+    """
+    try:
+        index = json.loads((folder / _INDEX).read_text())
+        weights = tuple(float(weight) for weight in index["weights"])
+        shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
+        columns, task = tuple(map(str, index["columns"])), str(index["task"])
+        classifies = bool(index["classifies"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HpsearchError(
+            f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` wrote"
+        ) from error
+    return Kept(
+        task,
+        classifies,
+        shapes,
+        columns,
+        weights,
+        tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1)),
+        _load_transformer(folder / _PREPROCESS, trusted),
+    )
+
+
+def read_table(path: Path, kept: Kept) -> Array:
+    """The rows of a CSV file, of shape (rows, *shape of an input row).
+
+    With a header, columns are found by name where the model knows names, and else taken in their
+    order. Raises HpsearchError where they do not fit.
+    """
+    import pandas as pd
+
+    if list(kept.shapes) != ["x"]:
+        raise HpsearchError(
+            f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
+            "predict in Python: hpsearch.training.kept.load(folder)"
+        )
+    (shape,) = kept.shapes.values()
+    try:
+        with open(path, encoding="utf-8") as file:
+            first = file.readline().strip()
+        separator = max(_SEPARATORS, key=first.count)
+        header = 0 if any(map(_is_text, first.split(separator))) else None
+        frame = pd.read_csv(path, sep=separator, header=header)
+    except (OSError, ValueError, UnicodeError) as error:
+        raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
+    if header == 0 and kept.columns:
+        if missing := [name for name in kept.columns if name not in frame.columns]:
+            raise HpsearchError(
+                f"{path} has no column {', '.join(missing)}; the model wants "
+                f"{', '.join(kept.columns)}"
+            )
+        frame = frame[list(kept.columns)]
+    if frame.shape[1] != math.prod(shape):
+        raise HpsearchError(
+            f"{path} has {frame.shape[1]} columns, and the model wants {math.prod(shape)}"
+            f"{': ' + ', '.join(kept.columns) if kept.columns else ''}"
+        )
+    try:
+        values = frame.to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise HpsearchError(f"{path} must hold numbers only: {first_line(error)}") from error
+    if not np.isfinite(values).all() and kept.transformer is None:
+        raise HpsearchError(f"{path} has cells that are empty or not finite; fill them")
+    return values.reshape(len(values), *shape)
+
+
+def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
+    """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
+    import pandas as pd
+
+    from hpsearch.training.scoring import predicted_classes
+
+    predicted = kept.mean(kept.each(read_table(path, kept)))
+    outputs = predicted.shape[1]
+    if not kept.classifies:
+        names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
+        return pd.DataFrame(predicted, columns=names)
+    names = ["p_1"] if outputs == 1 else [f"p_{i}" for i in range(outputs)]
+    frame = pd.DataFrame(predicted, columns=names)
+    frame.insert(0, "class", predicted_classes(predicted))
+    return frame
+
+
+def _is_text(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return bool(value.strip())
+    return False
+
+
+def _save_transformer(path: Path, transformer: Any) -> None:
+    from skops import io
+
+    try:
+        io.dump(transformer, path)
+    except Exception as error:  # whatever a transformer of the user's own raises
+        raise HpsearchError(
+            f"preprocess={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
+            "scikit-learn's own transformers, or functions of a module"
+        ) from error
+
+
+def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
+    if not path.exists():
+        return None
+    from skops import io
+
+    try:
+        unknown = sorted(set(io.get_untrusted_types(file=path)) - set(trusted))
+        if not unknown:
+            return io.load(path, trusted=list(trusted))
+    except Exception as error:  # a damaged or foreign file
+        raise HpsearchError(f"{path} cannot be read: {first_line(error)}") from error
+    raise HpsearchError(
+        f"{path} holds the types {', '.join(unknown)}, which could run any code when loaded; if you "
+        f"know where it comes from: {' '.join(f'--trust {name}' for name in unknown)}"
+    )
+
+
+def _load_model(path: Path) -> Any:
+    try:
+        with _without_tensorflow():
+            return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged file, a Lambda layer, a layer that is not Keras's
+        raise HpsearchError(
+            f"{path} cannot be loaded in Keras's safe mode: {first_line(error)}"
+        ) from error
+
+
+@contextmanager
+def _without_tensorflow() -> Iterator[None]:
+    """Keras looks whether TensorFlow is there while it saves and loads, and so imports it: that takes
+    seconds, and memory, and nothing of another backend's model needs it.
+    """
+    lazy = keras.src.utils.module_utils.tensorflow
+    before = lazy._available
+    if before is None and keras.backend.backend() != "tensorflow":
+        lazy._available = False
+    try:
+        yield
+    finally:
+        lazy._available = before

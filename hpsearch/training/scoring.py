@@ -1,0 +1,142 @@
+"""How good predictions are: the task's metric with its standard error over rows, and the details."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from hpsearch.task import Array, Task
+from hpsearch.training import metrics
+from hpsearch.training.rows import targets
+
+_RESAMPLES = 100
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_ABSOLUTE = ("mae", "mean_absolute_error")
+_SQUARED = ("mse", "mean_squared_error")
+_ROOT = ("rmse", "root_mean_squared_error")
+
+
+def score(
+    task: Task, predicted: Array, y: Array, *, error: bool = True
+) -> tuple[float, float | None]:
+    """The task's metric over these rows, and its standard error over them if it is wanted.
+
+    The error is that of a mean where the metric is one (of a root, by the delta method), else it is
+    that of a bootstrap (Efron 1979). predicted: of shape (rows, outputs); y: as the task has it.
+    """
+    if (rows := by_row(task, task.metric, predicted, y)) is not None:
+        return float(rows.mean()), _of_mean(rows)
+    if task.metric in _ROOT:
+        squares = by_row(task, "mse", predicted, y)
+        assert squares is not None
+        root = math.sqrt(float(squares.mean()))
+        of_squares = _of_mean(squares)
+        return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
+    measure = _roc_auc if task.metric == "roc_auc" else _as_keras(task)
+    y = targets(task, y)
+    if not error:
+        return measure(predicted, y), None
+    rng = np.random.default_rng(0)
+    samples = (rng.integers(len(y), size=len(y)) for _ in range(_RESAMPLES))
+    values = [measure(predicted[rows], y[rows]) for rows in samples]
+    finite = [value for value in values if math.isfinite(value)]
+    return measure(predicted, y), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+
+
+def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
+    """The metric of each row, of shape (rows,), where it is a mean of these; else None."""
+    y = targets(task, y)
+    if metric.endswith("accuracy"):
+        return (predicted_classes(predicted) == _true_classes(y)).astype(np.float64)
+    if metric == "loss":
+        loss = keras.losses.get(task.loss)
+        pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
+        values = pointwise(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(predicted))
+        return keras.ops.convert_to_numpy(values).astype(np.float64).reshape(len(y), -1).mean(1)
+    if metric in _ABSOLUTE + _SQUARED:
+        differences = _differences(predicted, y)
+        return (np.abs(differences) if metric in _ABSOLUTE else differences**2).mean(axis=1)
+    return None
+
+
+def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
+    """What a metric leaves out, as plain JSON.
+
+    Of a classification: accuracy, precision, recall, F1 and the number of rows by class, and the
+    confusion matrix (row: true, column: predicted). Of a regression: mean absolute and root mean
+    squared error, and quantiles of the residuals (predicted minus true).
+    """
+    if not task.classifies:
+        residuals = _differences(predicted, targets(task, y))
+        quantiles = np.quantile(residuals, _QUANTILES)
+        return {
+            "mae": float(np.abs(residuals).mean()),
+            "rmse": math.sqrt(float((residuals**2).mean())),
+            "residuals": {
+                f"{share:.0%}": float(value)
+                for share, value in zip(_QUANTILES, quantiles, strict=True)
+            },
+        }
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    true, told = _true_classes(y), predicted_classes(predicted)
+    names = np.unique(np.concatenate([true, told]))
+    columns = precision_recall_fscore_support(true, told, labels=names, zero_division=0)
+    return {
+        "accuracy": float((true == told).mean()),
+        "classes": [
+            {
+                "class": int(name),
+                "precision": float(precision),
+                "recall": float(recall),
+                "f1": float(f1),
+                "rows": int(rows),
+            }
+            for name, precision, recall, f1, rows in zip(names, *columns, strict=True)
+        ],
+        "confusion": confusion_matrix(true, told, labels=names).tolist(),
+    }
+
+
+def predicted_classes(predicted: Array) -> Array:
+    """The class that outputs of shape (rows, outputs) tell; a single output is that of class 1."""
+    if predicted.shape[1] > 1:
+        return np.asarray(predicted.argmax(axis=1))
+    return (predicted.reshape(-1) > 0.5).astype(np.int64)
+
+
+def _true_classes(y: Array) -> Array:
+    if y.ndim == 2 and y.shape[1] > 1:
+        return np.asarray(y.argmax(axis=1))
+    return y.reshape(-1).astype(np.int64)
+
+
+def _differences(predicted: Array, y: Array) -> Array:
+    return predicted.reshape(len(y), -1).astype(np.float64) - y.reshape(len(y), -1)
+
+
+def _of_mean(values: Sequence[float] | Array) -> float | None:
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+
+
+def _roc_auc(predicted: Array, y: Array) -> float:
+    return metrics.roc_auc(predicted, y)
+
+
+def _as_keras(task: Task) -> Callable[[Array, Array], float]:
+    """Whatever metric Keras knows, as training computes it: by a model that passes its input on."""
+    found: dict[int, Any] = {}
+
+    def measure(predicted: Array, y: Array) -> float:
+        outputs = predicted.shape[1]
+        if outputs not in found:
+            inputs = keras.Input((outputs,))
+            model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+            model.compile(loss=task.loss, metrics=metrics.to_compile(task))
+            found[outputs] = model
+        logs = found[outputs].evaluate(predicted, y, batch_size=len(y), verbose=0, return_dict=True)
+        return float(metrics.read(logs, task.metric))
+
+    return measure

@@ -1,0 +1,45 @@
+"""Convolutional networks for images: blocks that halve the image and double the filters.
+
+build=cnn.model(), space=Space(blocks=Int(2, 3), filters=Choice(16, 32), dropout=Float(0.2, 0.5))
+"""
+
+from typing import Any
+
+from hpsearch.training import Build, ModelSpec
+from spaces import network
+
+PARAMS = ("blocks", "filters", "kernel", "convolutions", "dropout", "units")
+
+
+def model() -> Build:
+    """A builder of networks for rows of shape (height, width, channels).
+
+    Its parameters: blocks (2), each of `convolutions` (1) convolutions of side `kernel` (3), with
+    batch normalisation, and a pooling that halves the image as long as it can be halved; filters
+    (32) in the first block, twice as many in each further one; then a dense layer of `units` (128)
+    behind `dropout` (0); and those of `spaces.network`. Raises BuildError for any other.
+    """
+
+    def build(spec: ModelSpec, **params: Any) -> Any:
+        import keras
+
+        network.check("cnn.model", spec, params, PARAMS)
+        layers = keras.layers
+        x = inputs = keras.Input(spec.input_shape)
+        for block in range(int(params.get("blocks", 2))):
+            for _ in range(int(params.get("convolutions", 1))):
+                filters = int(params.get("filters", 32)) * 2**block
+                kernel = int(params.get("kernel", 3))
+                # The normalisation that follows takes any bias away.
+                x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
+                x = layers.BatchNormalization(momentum=0.9)(x)  # soon true, on small data too
+                x = layers.Activation("relu")(x)
+            if min(x.shape[1:3]) >= 2:
+                x = layers.MaxPooling2D()(x)
+        rate = float(params.get("dropout", 0.0))
+        x = layers.Flatten()(x)
+        x = layers.Dropout(rate)(x) if rate else x
+        x = layers.Dense(int(params.get("units", 128)), activation="relu")(x)
+        return network.compiled(inputs, x, spec, params)
+
+    return build

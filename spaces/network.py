@@ -1,0 +1,39 @@
+"""What every builder does alike: refusing what it does not know, and compiling."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hpsearch.errors import BuildError
+from hpsearch.training import ModelSpec
+from hpsearch.training.base import unknown_name
+from spaces import optimizers
+
+PARAMS = ("loss", *optimizers.PARAMS)
+"""What every builder takes. loss: what to train by instead of the task's own."""
+
+
+def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[str]) -> None:
+    """Raise BuildError for several inputs, and for parameters that are not known."""
+    if isinstance(spec.input_shape, dict):
+        raise BuildError(
+            f"{builder} takes one input, and the task has {', '.join(spec.input_shape)}; "
+            "join them in a build of your own"
+        )
+    known = [*known, *PARAMS]
+    for name in params:
+        if name not in known:
+            raise BuildError(unknown_name(name, known))
+
+
+def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
+    """The model from inputs to what suits the task, with the optimizer that params name."""
+    import keras
+
+    outputs = keras.layers.Dense(spec.outputs, activation=spec.activation)(hidden)
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        optimizer=optimizers.make(**{k: v for k, v in params.items() if k in optimizers.PARAMS}),
+        loss=params.get("loss", spec.loss),
+        metrics=spec.metrics,
+    )
+    return model

@@ -1,0 +1,63 @@
+"""Networks for sequences of word numbers: an embedding, then an LSTM or a convolution.
+
+build=sequence.model(words=10_000), space=Space(kind=Choice("lstm", "conv"), units=Int(16, 64))
+"""
+
+from typing import Any
+
+from hpsearch.errors import BuildError
+from hpsearch.options import did_you_mean
+from hpsearch.training import Build, ModelSpec
+from spaces import network
+
+KINDS = ("lstm", "conv")
+PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout")
+_ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
+
+
+def model(words: int, kind: str | None = None) -> Build:
+    """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
+
+    kind: lstm or conv; None: the parameter `kind` says so.
+    Its parameters: kind; embedding (32), the length of a word's vector; units (32), of the LSTM, or
+    filters of the convolution, of which each passes on its largest value; kernel (5), the words that
+    a filter sees; dropout (0), of the embedding and before the output; recurrent_dropout (0) of
+    the LSTM; and those of `spaces.network`. Raises BuildError for any other, and for what has no
+    effect on its kind.
+    """
+
+    def build(spec: ModelSpec, **params: Any) -> Any:
+        import keras
+
+        network.check("sequence.model", spec, params, PARAMS)
+        chosen = _kind(kind, params)
+        layers = keras.layers
+        units, rate = int(params.get("units", 32)), float(params.get("dropout", 0.0))
+        inputs = keras.Input(spec.input_shape, dtype="int32")
+        x = layers.Embedding(words, int(params.get("embedding", 32)))(inputs)
+        x = layers.Dropout(rate)(x) if rate else x
+        if chosen == "lstm":
+            recurrent = float(params.get("recurrent_dropout", 0.0))
+            x = layers.LSTM(units, recurrent_dropout=recurrent)(x)
+        else:
+            x = layers.Conv1D(units, int(params.get("kernel", 5)), activation="relu")(x)
+            x = layers.GlobalMaxPooling1D()(x)
+        x = layers.Dropout(rate)(x) if rate else x
+        return network.compiled(inputs, x, spec, params)
+
+    return build
+
+
+def _kind(given: str | None, params: dict[str, Any]) -> str:
+    kind = str(params.get("kind", given))
+    if kind not in KINDS:
+        raise BuildError(
+            f"sequence.model needs a kind, lstm or conv, got {kind!r}{did_you_mean(kind, KINDS)}"
+        )
+    for name, only in _ONLY.items():
+        if name in params and kind != only:
+            raise BuildError(
+                f"{name}={params[name]} has no effect on kind={kind!r}; let it exist only where it "
+                f"does: when={{'kind': {only!r}}}"
+            )
+    return kind

@@ -1,0 +1,21 @@
+"""Which dropout, optimizer and batch size give a 512-256-128 network the least loss on MNIST?
+
+After Bernico, Deep Learning Quick Reference (2018), who searches them by Hyperband, up to 81
+epochs: `--searcher hyperband:max_epochs=81,eta=3` does as much, and takes hours without a GPU.
+"""
+
+from hpsearch import Choice, Float, Holdout, Hyperband, Space, Study
+from hpsearch.tasks import mnist
+from spaces import mlp
+
+study = Study(
+    task=mnist.task(metric="loss"),
+    space=Space(
+        dropout=Float(0.1, 0.5),
+        optimizer=Choice("rmsprop", "adam", "adadelta"),
+        batch_size=Choice(64, 100, 256),
+    ),
+    build=mlp.model(hidden=(512, 256, 128)),
+    searcher=Hyperband(max_epochs=27, eta=3, min_epochs=3),
+    evaluator=Holdout(fraction=1 / 12, shuffle=False),
+)

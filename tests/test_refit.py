@@ -1,0 +1,337 @@
+"""refit and predict: what is trained for good, the sealed test, and what is kept of it."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpsearch import session
+from hpsearch.load import Overrides, load
+from hpsearch.report import tables
+from hpsearch.session import Run, Workers
+from hpsearch.store import Store, openings
+from hpsearch.training import backend
+
+pytestmark = pytest.mark.slow
+
+STUDY = """
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from hpsearch import *
+from spaces import mlp
+
+rng = np.random.default_rng(0)
+x = 5 + rng.normal(size=(150, 3))
+y = (x @ [1.0, -1.0, 0.5] + rng.normal(scale=0.5, size=150) > 2.5).astype(int)
+
+study = Study(
+    task=Task(
+        "signs",
+        data=Data(x[:120], y[:120], x_test=x[120:], y_test=y[120:], columns=("a", "b", "c")),
+        loss="sparse_categorical_crossentropy",
+        metric="accuracy",
+        preprocess=StandardScaler(),
+    ),
+    space=Space(units=Int(4, 16), learning_rate=Float(1e-2, 1e-1, log=True), batch_size=Choice(20)),
+    build=mlp.model(),
+    searcher=Random(trials=4, epochs=6),
+    evaluator=KFold(3),
+)
+"""
+REGRESSION = (
+    ("+ rng.normal(scale=0.5, size=150) > 2.5).astype(int)", ")"),
+    ('"sparse_categorical_crossentropy"', '"mse"'),
+    ('"accuracy"', '"mae"'),
+)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """The store of the study as it stands, searched once for all tests."""
+    folder = tmp_path_factory.mktemp("searched")
+    file = folder / "signs.py"
+    file.write_text(STUDY)
+    how = Run(
+        file, folder / "store.db", Overrides(), backend.choose(), workers=Workers(inline=True)
+    )
+    session.run(load(file, Overrides()), how, tables.console(stderr=True))
+    file.unlink()  # else the store knows the study by it
+    return folder / "store.db"
+
+
+@pytest.fixture
+def study(write, hpsearch, searched):
+    """Write a study and search it: study(change, ...) -> its file."""
+
+    def made(*changes):
+        file = write("signs", *changes, text=STUDY)
+        if not changes:
+            shutil.copy(searched, "store.db")
+            return file
+        code, _, err = hpsearch("run", file, "--inline")
+        assert code == 0, err
+        return file
+
+    return made
+
+
+def refitted(hpsearch, file, *options):
+    code, out, err = hpsearch("refit", file, "--json", *options)
+    assert code == 0, err
+    return json.loads(out), err
+
+
+def test_the_best_is_kept_tested_once_and_predicts(hpsearch, study):
+    file = study()
+    card, told = refitted(hpsearch, file)
+    folder = Path("models/signs-best")
+    (best, *_) = json.loads(hpsearch("rank", "--json")[1])
+    (member,) = card["members"]
+    assert (member["trial"], member["params"]) == (best["trial"], best["params"])
+    details = json.loads(hpsearch("show", best["trial"], "--json")[1])
+    assert member["epochs"] == member["best_epoch"] == details["best_epoch"]
+    assert member["best_epoch_rows"] == 80
+    assert card["validation"]["value"] == pytest.approx(best["value"])
+    assert card["test"]["value"] > 0.7
+    assert card["optimism"] == pytest.approx(card["validation"]["value"] - card["test"]["value"])
+    assert len(card["test"]["alone"]) == 3
+    assert np.sum(card["test"]["confusion"]) == 30
+    assert "opened once, for this model" in told
+    assert (folder / "card.md").read_text() in told
+
+    # What predict says of the test rows is what was tested.
+    rows = np.loadtxt(folder / "test.csv", delimiter=",", skiprows=1)
+    namespace = {}
+    exec(STUDY, namespace)
+    x = namespace["x"][120:]
+    with open("new.csv", "w") as new:
+        new.write("c;id;a;b\n" + "".join(f"{c};7;{a};{b}\n" for a, b, c in x))
+    code, out, err = hpsearch("predict", folder, "new.csv")
+    assert code == 0, err
+    predicted = list(csv.DictReader(out.splitlines()))
+    told = [(float(row["p_0"]), float(row["p_1"])) for row in predicted]
+    assert np.allclose(told, rows[:, 1:], atol=1e-5)
+    right = np.array([int(row["class"]) for row in predicted]) == rows[:, 0]
+    assert right.mean() == pytest.approx(card["test"]["value"])
+
+
+def test_a_tested_model_is_not_tested_again_and_another_is_told_apart(hpsearch, study):
+    file = study()
+    card, _ = refitted(hpsearch, file)
+    again, told = refitted(hpsearch, file)
+    assert again == card
+    assert "nothing was opened again" in told
+    shutil.rmtree("models")
+    lost, told = refitted(hpsearch, file)  # trained anew, but not tested anew
+    assert lost["test"] == card["test"]
+    assert Path("models/signs-best/model-3.keras").exists()
+    last = json.loads(hpsearch("rank", "--json")[1])[-1]["trial"]
+    other, told = refitted(hpsearch, file, "--trial", last, "--seeds", "1")
+    assert other["test"]["opening"] == 2
+    assert "Opening number 2 of these test rows" in told
+    out = hpsearch("rank", "signs")[1]
+    assert f"by trial {last} of signs; opening 2 of these rows" in out
+
+
+def test_a_sealed_refit_opens_nothing(hpsearch, study, monkeypatch):
+    file = study()
+    card, told = refitted(hpsearch, file, "--sealed")
+    assert card["test"] is None
+    assert "The test is sealed" in told
+    with Store(Path("store.db")) as store:
+        assert openings(store) == []
+    opened, _ = refitted(hpsearch, file)
+    assert opened["test"]["opening"] == 1
+
+
+def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monkeypatch):
+    from hpsearch.selection import predictions
+
+    file = study()
+    with monkeypatch.context() as patch:
+        patch.setattr(predictions, "tested", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            hpsearch("refit", file)
+    with Store(Path("store.db")) as store:
+        (opening,) = openings(store)
+    assert opening.value is None
+    assert "no verdict: the run ended by trial" in hpsearch("rank")[1]
+    card, _ = refitted(hpsearch, file)
+    assert card["test"]["opening"] == 1
+
+
+def test_an_ensemble_is_at_least_as_good_on_what_it_was_chosen_on(hpsearch, study):
+    file = study()
+    best, _ = refitted(hpsearch, file, "--sealed")
+    card, _ = refitted(hpsearch, file, "--ensemble", "4", "--seeds", "2")
+    assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
+    assert card["validation"]["value"] >= best["validation"]["value"] - 1e-9
+    models = json.loads(Path("models/signs-ensemble/model.json").read_text())
+    assert len(models["weights"]) == 2 * len(card["members"])
+    assert sum(models["weights"]) == pytest.approx(1)
+
+
+def test_a_regression_tells_its_residuals(hpsearch, study):
+    file = study(*REGRESSION)
+    card, told = refitted(hpsearch, file, "--one-se", "--scale", "steps")
+    assert card["validation"]["se"] > 0
+    residuals = card["test"]["residuals"]
+    assert residuals["0%"] < residuals["50%"] < residuals["100%"]
+    rows = np.loadtxt("models/signs-one-se/test.csv", delimiter=",", skiprows=1)
+    assert np.abs(rows[:, 1] - rows[:, 0]).mean() == pytest.approx(card["test"]["value"], rel=1e-4)
+    assert "predicted minus true" in told
+    (member,) = card["members"]
+    steps = member["best_epoch"] * 4  # 80 rows by 20
+    assert member["epochs"] == max(1, round(steps / 6))  # 120 rows
+
+
+def test_repeats_go_into_the_best_epoch_and_the_value(hpsearch, study):
+    file = study()
+    assert hpsearch("run", file, "--inline", "--repeats", "2", "--finalists", "1")[0] == 0
+    (best, *_) = json.loads(hpsearch("rank", "--json")[1])
+    assert best["repeats"] == 2
+    with Store(Path("store.db")) as store:
+        trainings = store.journal(1).trainings(best["trial"] - 1)
+    assert best["value"] == pytest.approx(np.mean([t.score.value for t in trainings]))
+    curve = np.mean([f.validation for t in trainings for f in t.score.folds], axis=0)
+    card, _ = refitted(hpsearch, file, "--sealed")
+    assert card["members"][0]["best_epoch"] == int(np.argmax(curve)) + 1
+    seeds = {tuple(t.score.folds[0].train) for t in trainings}
+    assert len(seeds) == 3  # of fresh seeds, each
+
+
+def test_the_test_rows_are_never_read_by_a_search(hpsearch, write):
+    found = []
+    for number, change in enumerate(
+        [
+            (),
+            (
+                ("y_test=y[120:]", "y_test=np.full(30, np.nan)"),
+                ("x_test=x[120:]", "x_test=np.full((30, 3), np.nan)"),
+            ),
+        ]
+    ):
+        file = write(f"poison{number}", *change, text=STUDY)
+        options = "--inline", "--repeats", "1", "--store", f"{number}.db"
+        assert hpsearch("run", file, *options)[0] == 0
+        rows = json.loads(hpsearch("rank", "--json", "--store", f"{number}.db")[1])
+        found.append([(row["params"], row["value"], row["se"]) for row in rows])
+    assert found[0] == found[1]
+
+
+def test_preprocessing_is_fitted_on_each_splits_training_rows_and_in_the_end_on_all_but_the_test(
+    hpsearch, study
+):
+    spy = """
+class Spy(StandardScaler):
+    def fit(self, x, y=None):
+        with open("fitted.txt", "a") as file:
+            file.write(" ".join(str(v) for v in sorted(x[:, 0])) + "\\n")
+        return super().fit(x, y)
+
+study"""
+    file = study(("\nstudy", spy), ("preprocess=StandardScaler()", "preprocess=Spy()"))
+
+    def fitted():
+        lines = Path("fitted.txt").read_text().splitlines()
+        Path("fitted.txt").unlink()
+        return [frozenset(map(float, line.split())) for line in lines]
+
+    namespace = {}
+    exec(STUDY, namespace)
+    searched, tested = (set(namespace["x"][rows, 0]) for rows in (slice(120), slice(120, None)))
+    for rows in fitted():
+        assert len(rows) == 80  # two folds of three
+        assert rows < searched
+    hpsearch("refit", file)  # it cannot be kept without pickle, and says so; but it was fitted
+    finals = fitted()
+    assert {len(rows) for rows in finals} == {80, 120}
+    assert not any(rows & tested for rows in finals)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--trial", "9"), r"trial 9 is not in the study's ranking; its trials are"),
+        (("--trial", "1", "--one-se"), r"trial=1 and one_se=True exclude each other"),
+        (
+            ("--evaluator", "holdout"),
+            r"no search by Holdout.*; it has KFold.* with seed 0: name it",
+        ),
+        (("--seed", "3"), r"no search by KFold.* with seed 3; it has"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused_before_anything_is_opened(
+    hpsearch, study, options, message
+):
+    file = study()
+    code, _, err = hpsearch("refit", file, *options)
+    assert code == 2
+    assert err.count("\n") == 1
+    import re
+
+    assert re.search(message, err)
+    with Store(Path("store.db")) as store:
+        assert openings(store) == []
+
+
+def test_a_study_without_a_test_is_refused_or_left_sealed(hpsearch, study):
+    file = study((", x_test=x[120:], y_test=y[120:]", ""))
+    code, _, err = hpsearch("refit", file)
+    assert (code, "the task has no test rows" in err) == (2, True)
+    assert hpsearch("refit", file, "--sealed")[0] == 0
+
+
+def test_a_changed_study_is_refused(hpsearch, study, write):
+    study()
+    file = write("signs", ("Int(4, 16)", "Int(4, 32)"), text=STUDY)
+    code, _, err = hpsearch("refit", file)
+    assert (code, "changed since its journal began" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", "no column c"),
+        ("1,2\n3,4\n", "has 2 columns, and the model wants 3: a, b, c"),
+        ("a,b,c\n1,2,x\n", "must hold numbers only"),
+        ("", "cannot be read as CSV"),
+    ],
+)
+def test_predict_refuses_tables_that_do_not_fit(hpsearch, study, content, message):
+    file = study()
+    refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    Path("new.csv").write_text(content)
+    code, _, err = hpsearch("predict", "models/signs-best", "new.csv")
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_predict_loads_no_code(hpsearch, study):
+    from skops import io
+
+    file = study()
+    refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    Path("new.csv").write_text("1,2,3\n")
+    folder = Path("models/signs-best")
+    io.dump(Opaque(), folder / "preprocess.skops")
+    code, _, err = hpsearch("predict", folder, "new.csv")
+    assert code == 2
+    assert "could run any code when loaded" in err
+    (folder / "preprocess.skops").write_bytes(b"no zip")
+    assert "cannot be read" in hpsearch("predict", folder, "new.csv")[2]
+    (folder / "preprocess.skops").unlink()
+    (folder / "model-1.keras").write_bytes(b"no model")
+    assert "cannot be loaded in Keras's safe mode" in hpsearch("predict", folder, "new.csv")[2]
+    (folder / "model.json").write_text("[]")
+    assert "is no model folder" in hpsearch("predict", folder, "new.csv")[2]
+
+
+class Opaque:
+    def transform(self, x):
+        return x

@@ -1,0 +1,116 @@
+"""The best few are trained anew, until whoever is first has paid its luck back."""
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from hpsearch import Holdout
+from hpsearch.interrupt import Interrupted
+from hpsearch.replay import Progress
+from hpsearch.selection.repeats import Repeats
+from hpsearch.store import Store, ranking
+from hpsearch.task import Metric
+from hpsearch.trial import Failure, Outcome, Suggestion
+from tests.test_store import RECORD
+from tests.test_ties import outcome
+
+LUCKY = {0: 0.99, 1: 0.95, 2: 0.94, 3: 0.90}  # what the search saw
+TRUE = {0: 0.90, 1: 0.94, 2: 0.94, 3: 0.90}  # what any other seed sees
+
+
+class Executor:
+    """Trains at once; `fails` and `interrupted` say which (trial, repeat) do not end well."""
+
+    capacity = 5
+
+    def __init__(self, fails=(), interrupted=()):
+        self.fails, self.interrupted, self.done = fails, list(interrupted), []
+
+    def submit_all(self, jobs):
+        return [self._future(job) for job in jobs]
+
+    def _future(self, job):
+        place, future = (job.params["a"], job.repeat), Future()
+        assert job.repeat > 0
+        assert job.save.name == f"{place[0]}-repeat-{place[1]}"
+        if place in self.interrupted:
+            self.interrupted.remove(place)
+            future.set_exception(Interrupted())
+            return future
+        self.done.append(place)
+        failed = Outcome(failure=Failure("nan", "loss became nan"))
+        future.set_result(failed if place in self.fails else outcome([TRUE[place[0]]]))
+        return future
+
+    def interrupt(self): ...
+
+
+class Listener:
+    def repeated(self, id_, repeat, outcome, value): ...
+    def stopping(self, running): ...
+
+
+def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
+    """Repeat the best of a search that was; returns whether it ended, and the ranking."""
+    with Store(Path("store.db"), create=True) as store:
+        if store.searches():
+            journal = store.journal(1)
+        else:
+            journal = store.begin(RECORD)
+            for number, value in LUCKY.items():
+                journal.asked(number, Suggestion({"a": number}, 2))
+                journal.told(number, outcome([value]))
+        progress = Progress(
+            {number: Suggestion({"a": number}, 2) for number in LUCKY},
+            {number: number + 1 for number in LUCKY},
+        )
+
+        def best():
+            return [row.trial - 1 for row in ranking(store, [journal.search])]
+
+        made = Repeats(
+            repeats, finalists, best, journal, progress, executor, Holdout(),
+            Metric("accuracy", "max"), Listener(), Path("checkpoints"), stopped=stopped,
+        )  # fmt: skip
+        return made.run(), ranking(store, [journal.search])
+
+
+def test_who_was_lucky_falls_behind_and_lets_another_in():
+    executor = Executor()
+    ended, rows = repeat(executor)
+    assert ended
+    assert [(row.trial, row.repeats) for row in rows] == [(2, 5), (3, 5), (1, 5), (4, 0)]
+    assert rows[2].value == pytest.approx((0.99 + 5 * 0.90) / 6)
+    assert sorted(executor.done) == [(trial, n) for trial in (0, 1, 2) for n in range(1, 6)]
+
+
+def test_what_is_done_is_not_done_again():
+    repeat(Executor())
+    executor = Executor()
+    repeat(executor)
+    assert executor.done == []
+    repeat(executor, repeats=6)
+    assert executor.done == [(1, 6), (2, 6)]
+
+
+def test_an_interrupted_repeat_is_trained_by_the_next_run():
+    stops = iter([False, True])
+    executor = Executor(interrupted=[(0, 2)])
+    ended, _ = repeat(executor, finalists=3, stopped=lambda: next(stops, True))
+    assert not ended
+    assert executor.done == [(0, 1), (0, 3), (0, 4), (0, 5)]
+    again = Executor()
+    ended, rows = repeat(again, finalists=3)
+    assert ended
+    assert (0, 2) in again.done
+    assert not set(again.done) & set(executor.done)
+    assert [row.repeats for row in rows] == [5, 5, 5, 0]
+
+
+def test_a_repeat_that_fails_is_recorded_and_leaves_the_others():
+    _, rows = repeat(Executor(fails=[(1, 1)]), repeats=2, finalists=1)
+    assert rows[0].value == pytest.approx((0.95 + 0.94) / 2)
+    with Store(Path("store.db")) as store:
+        trainings = store.journal(1).trainings(1)
+    assert [t.failure and t.failure.kind for t in trainings] == [None, "nan", None]

@@ -1,0 +1,167 @@
+"""The builders of `spaces`, and the studies that use them, each on its stand-in."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hpsearch import Choice, Holdout, Space
+from hpsearch.errors import BuildError
+from hpsearch.load import Overrides, load
+from hpsearch.tasks import imdb, mnist
+from hpsearch.training import backend
+from hpsearch.training.base import ModelSpec, Split
+from spaces import cnn, mlp, sequence
+from tests.conftest import ROOT
+from tests.test_training import built as built_on_digits
+
+pytestmark = pytest.mark.slow
+
+STUDIES = sorted((ROOT / "studies").glob("*.py"))
+IMAGES = ModelSpec((8, 8, 1), 10, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
+WORDS = ModelSpec((12,), 1, "sigmoid", "binary_crossentropy", ["accuracy"])
+
+
+@pytest.fixture(autouse=True)
+def standing_in(monkeypatch):
+    monkeypatch.setenv("HPSEARCH_DATA", "stand-in")
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_study_runs_on_its_stand_in(file):
+    study = load(file, Overrides())
+    point = study.space.from_unit([0.3] * len(study.space))
+    score = study.evaluator.evaluate(study.build, point, study.task, epochs=1)
+    assert np.isfinite(score.value)
+    assert len(score.folds) == study.evaluator.fits
+    assert study.task.name.endswith("-stand-in") or file.stem == "digits_dropout"
+
+
+def built(builder, spec, **params):
+    from hpsearch.training.building import build_model
+
+    return build_model(builder, spec, params, seed=0)
+
+
+def kinds(model):
+    return [type(layer).__name__ for layer in model.layers]
+
+
+@pytest.mark.parametrize(
+    ("params", "regularizer", "factors"),
+    [
+        ({"l1": 0.1}, "L1", {"l1": 0.1}),
+        ({"l2": 0.2}, "L2", {"l2": 0.2}),
+        ({"l1": 0.1, "l2": 0.2}, "L1L2", {"l1": 0.1, "l2": 0.2}),
+    ],
+)
+def test_an_mlp_has_the_penalties_asked_for(params, regularizer, factors):
+    *hidden, _ = built_on_digits(mlp.model((8, 4)), params).layers[1:]
+    for layer in hidden:
+        assert type(layer.kernel_regularizer).__name__ == regularizer
+        assert layer.kernel_regularizer.get_config() == pytest.approx(factors)
+
+
+def test_a_cnn_has_the_blocks_asked_for():
+    model = built(cnn.model(), IMAGES, blocks=3, filters=4, convolutions=2, dropout=0.2, units=16)
+    convolutions = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]
+    assert [layer.filters for layer in convolutions] == [4, 4, 8, 8, 16, 16]
+    assert kinds(model).count("BatchNormalization") == 6
+    assert kinds(model)[-4:] == ["Flatten", "Dropout", "Dense", "Dense"]
+
+
+def test_a_cnn_stops_pooling_where_nothing_is_left_to_pool():
+    model = built(cnn.model(), IMAGES, blocks=5, filters=1)
+    assert kinds(model).count("MaxPooling2D") == 3
+    assert kinds(model).count("Conv2D") == 5
+
+
+def test_a_cnn_learns():
+    params = {"filters": 8, "optimizer": "adam", "learning_rate": 0.003}
+    assert Holdout().evaluate(cnn.model(), params, mnist.images(), epochs=5).value > 0.9
+
+
+@pytest.mark.parametrize("kind", sequence.KINDS)
+def test_a_network_for_sequences_learns_of_either_kind(kind):
+    more = {"recurrent_dropout": 0.1} if kind == "lstm" else {"kernel": 3}
+    params = {"kind": kind, "units": 16, "dropout": 0.1, "optimizer": "adam", **more}
+    params |= {"learning_rate": 0.01, "batch_size": 16}
+    task = imdb.sequences(words=310, length=40)
+    assert Holdout().evaluate(sequence.model(310), params, task, epochs=8).value > 0.75
+
+
+def test_the_kind_may_be_the_builders():
+    assert "LSTM" in kinds(built(sequence.model(20, "lstm"), WORDS, units=3))
+    assert "Conv1D" in kinds(built(sequence.model(20, "conv"), WORDS, units=3))
+
+
+@pytest.mark.parametrize(
+    ("builder", "spec", "params", "message"),
+    [
+        (mlp.model((4,)), WORDS, {"l3": 0.1}, r"does not know the parameter 'l3'"),
+        (cnn.model(), IMAGES, {"filter": 8}, r"'filter' \(did you mean 'filters'\?\)"),
+        (sequence.model(9), WORDS, {"kind": "conv", "unit": 8}, r"\(did you mean 'units'\?\)"),
+        (sequence.model(9), WORDS, {}, r"needs a kind, lstm or conv"),
+        (sequence.model(9), WORDS, {"kind": "lstn"}, r"got 'lstn' \(did you mean 'lstm'\?\)"),
+        (
+            sequence.model(9),
+            WORDS,
+            {"kind": "conv", "recurrent_dropout": 0.1},
+            r"recurrent_dropout=0.1 has no effect on kind='conv'.*when=",
+        ),
+        (
+            cnn.model(),
+            dataclasses.replace(IMAGES, input_shape={"a": (3,), "b": (4,)}),
+            {},
+            r"cnn\.model takes one input, and the task has a, b",
+        ),
+    ],
+)
+def test_builders_refuse_what_they_do_not_know(builder, spec, params, message):
+    with pytest.raises(BuildError, match=message):
+        built(builder, spec, **params)
+
+
+SPLIT = Split(np.arange(400), np.arange(400, 480))
+
+
+@pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax")
+def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
+    from hpsearch.training.base import Fit
+    from hpsearch.training.fit import FitTrainer
+    from hpsearch.training.gang import GangTrainer
+
+    task = imdb.task(words=310)
+    data = task.load()
+    points = [
+        {"loss": loss, "l1": l1, "l2": l2}
+        for loss in ("binary_crossentropy", "mse")
+        for l1, l2 in ((1e-4, 1e-3), (1e-3, 1e-2))
+    ]
+    build = mlp.model(hidden=(8,))
+    fits = [Fit(build, point, SPLIT, n, epochs=3) for n, point in enumerate(points)]
+    alone = dict(FitTrainer(task).train(fits, data))
+    together = dict(GangTrainer(task, strict=True).train(fits, data))
+    for number in range(len(fits)):
+        losses = together[number].validation_loss
+        assert losses == pytest.approx(alone[number].validation_loss, abs=1e-4)
+    # They differ, or this would not show that each trained by its own.
+    assert len({round(curve.validation_loss[-1], 3) for curve in alone.values()}) == 4
+
+
+def test_the_loss_is_part_of_what_tells_programs_apart():
+    from hpsearch.training.numbers import Numbers, structure
+
+    def described(**params):
+        model = built(mlp.model((4,)), WORDS, **params)
+        return structure(model, Numbers(model), params={})
+
+    assert described(l1=0.1) == described(l1=0.2)
+    assert described(l1=0.1) != described(l2=0.1)
+    assert described() == described(loss="binary_crossentropy")
+    assert described() != described(loss="mse")
+
+
+def test_every_point_of_a_space_with_a_loss_is_built():
+    for point in Space(mlp.widths(2), loss=Choice("mse", "mae")).probes():
+        assert built(mlp.model(), IMAGES, **point).loss == point["loss"]

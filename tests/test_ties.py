@@ -1,0 +1,220 @@
+"""What the data cannot tell apart: paired tests, one standard error, repeats."""
+
+import dataclasses
+import math
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hpsearch import Holdout, KFold
+from hpsearch.errors import StoreError
+from hpsearch.store import Store, judge, open_test, openings, rankings, ties, trial
+from hpsearch.task import Metric
+from hpsearch.trial import Curve, Outcome, Score, Suggestion
+from tests.test_store import RECORD, record
+
+ACCURACY = Metric("accuracy", "max")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_shared_rows_it_is_the_paired_t_test(seed):
+    rng = np.random.default_rng(seed)
+    first, second = rng.normal(0.0, 1.0, 12), rng.normal(0.7, 1.0, 12)
+    told = stats.ttest_rel(first, second).pvalue < 0.05
+    assert ties.tied(list(first - second), share=0.0) is not told
+
+
+def test_shared_rows_widen_the_error_as_nadeau_and_bengio_have_it():
+    # Ten-fold cross-validation: variance times 1/10 + 1/9, 9 degrees of freedom.
+    differences = [0.01, 0.02, 0.00, 0.03, 0.01, 0.02, 0.02, 0.01, 0.00, 0.03]
+    error = math.sqrt((1 / 10 + 1 / 9) * np.var(differences, ddof=1))
+    assert ties.standard_error(differences, 1 / 9) == pytest.approx(error)
+    t = np.mean(differences) / error
+    assert t == pytest.approx(3.025, abs=5e-3)
+    assert not ties.tied(differences, 1 / 9)  # 2.262 is the limit
+    assert ties.tied([d - 0.006 for d in differences], 1 / 9)
+
+
+def test_more_repeats_are_as_many_as_would_do():
+    differences, share = [0.01, 0.05, -0.02, 0.04], 0.05
+    more = ties.more_repeats(differences, share, folds=4)
+    mean, deviation = np.mean(differences), np.std(differences, ddof=1)
+
+    def told_apart(pairs):
+        limit = stats.t.ppf(0.975, pairs - 1)
+        return mean > limit * deviation * math.sqrt(1 / pairs + share)
+
+    assert told_apart(4 + 4 * more)
+    assert not told_apart(4 + 4 * (more - 1))
+    assert ties.more_repeats(differences, 1.0, folds=4) is None
+
+
+def outcome(values, se=0.01, parameters=10, epochs=2, **sizes):
+    sizes = {"rows": 25, "train_rows": 75} | sizes
+    folds = tuple(
+        Curve((v,) * epochs, (v,) * epochs, (0.1,) * epochs, (0.2,) * epochs, **sizes)
+        for v in values
+    )
+    score = Score(float(np.mean(values)), se, epochs, folds)
+    return Outcome(score, None, 1.0, parameters, 0)
+
+
+def fill(store, search, *outcomes):
+    journal = store.begin(search)
+    for number, each in enumerate(outcomes):
+        journal.asked(number, Suggestion({"a": number}, each.epochs))
+        journal.told(number, each)
+    return journal
+
+
+def ranked(*outcomes, **changes):
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, record(**changes), *outcomes)
+        return rankings(store)[-1]
+
+
+FIRST = [0.90, 0.92, 0.94, 0.96]
+
+
+def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean():
+    always_worse = [v - 0.01 - d for v, d in zip(FIRST, (0.0, 0.001, 0.0, 0.001), strict=True)]
+    mixed = [0.95, 0.87, 0.97, 0.91]
+    rows = ranked(outcome(FIRST, se=0.02), outcome(always_worse), outcome(mixed))
+    assert [(row.trial, row.tied) for row in rows] == [(1, True), (3, True), (2, False)]
+    assert rows[1].more_repeats is None  # 1/4 + 1/3: no number of repeats overcomes shared rows
+
+
+def test_other_splits_are_not_paired():
+    with Store(Path("store.db"), create=True) as store:
+        fill(store, RECORD, outcome(FIRST, se=0.02))
+        worse = [v - 0.01 for v in FIRST]
+        fill(store, record(seed=1), outcome(worse))
+        fill(store, record(searcher="Grid()"), outcome(worse))
+        rows = rankings(store)[0]
+    assert [(row.trial, row.tied) for row in rows] == [(1, True), (2, True), (3, False)]
+
+
+@pytest.mark.parametrize(("share", "tied"), [({}, False), ({"train_rows": 0}, True)])
+def test_folds_of_unknown_training_rows_are_not_paired(share, tied):
+    worse = [v - 0.01 for v in FIRST]
+    rows = ranked(outcome(FIRST, se=0.02, **share), outcome(worse, **share))
+    assert rows[1].tied is tied
+
+
+def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs():
+    rows = ranked(
+        outcome([0.95], se=0.01, parameters=900),
+        outcome([0.945], se=0.01, parameters=300, epochs=9),
+        outcome([0.942], se=0.01, parameters=300, epochs=5),
+        outcome([0.93], se=0.01, parameters=1),
+    )
+    assert [row.trial for row in rows if row.one_se] == [3]
+
+
+def test_without_an_error_there_is_no_one_error_choice():
+    assert not any(row.one_se for row in ranked(outcome([0.9], se=None), outcome([0.8], se=None)))
+
+
+@pytest.mark.parametrize(("direction", "first"), [("max", 2), ("min", 1)])
+def test_repeats_count_in_the_ranking(direction, first):
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, record(direction=direction), outcome([0.95]), outcome([0.94]))
+        journal.repeated(0, 1, outcome([0.91]), 0.93, 0.005)
+        row, other = rankings(store)[0]
+        shown = trial(store, 1)
+    assert row.trial == first
+    repeated = row if row.trial == 1 else other
+    assert (repeated.value, repeated.se, repeated.repeats, repeated.seconds) == (0.93, 0.005, 1, 2)
+    assert [repeat["value"] for repeat in shown["repeats"]] == [0.91]
+    assert shown["value"] == 0.95
+
+
+def test_repeats_are_paired_over_seeds():
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, RECORD, outcome([0.95], se=0.01), outcome([0.945], se=0.01))
+        rows = rankings(store)[0]
+        assert rows[1].tied  # one split, one seed: by the error of the first
+        for repeat, (a, b) in enumerate([(0.951, 0.946), (0.949, 0.944)], 1):
+            journal.repeated(0, repeat, outcome([a]), 0.95, 0.01)
+            journal.repeated(1, repeat, outcome([b]), 0.945, 0.01)
+        rows = rankings(store)[0]
+        assert not rows[1].tied  # always worse by 0.005
+
+
+def test_trainings_over_folds_are_combined_fold_by_fold():
+    scores = [outcome([0.8, 0.9]).score, outcome([0.82, 0.94]).score]
+    value, se = KFold(2).combined(scores, ACCURACY)
+    assert value == pytest.approx(0.865)
+    assert se == pytest.approx(np.std([0.81, 0.92], ddof=1) / math.sqrt(2))
+
+
+def test_trainings_on_one_split_add_the_error_of_the_seeds():
+    scores = [outcome([v], rows=100).score for v in (0.90, 0.92, 0.94)]
+    value, se = Holdout().combined(scores, ACCURACY)
+    assert value == pytest.approx(0.92)
+    assert se == pytest.approx(math.hypot(math.sqrt(0.92 * 0.08 / 100), 0.02 / math.sqrt(3)))
+    assert Holdout().combined(scores, Metric("mae", "min"))[1] == pytest.approx(0.02 / 3**0.5)
+    assert Holdout().combined(scores[:1], Metric("mae", "min")) == (0.90, None)
+
+
+def test_an_opening_is_recorded_before_its_verdict_and_told_apart_after():
+    model = {"members": [{"trial": 1, "params": {"a": 0.5}, "epochs": 3}], "seeds": 2}
+    with Store(Path("store.db"), create=True) as store:
+        search = fill(store, RECORD, outcome([0.9])).search
+        first = open_test(store, search, "test", model)
+        assert (first.nth, first.value) == (1, None)
+        assert open_test(store, search, "test", model).id == first.id  # it goes on
+        judge(store, first, 0.8, 0.01, {"rows": 5})
+        assert open_test(store, search, "test", model).report == {"rows": 5}
+        second = open_test(store, search, "test", {**model, "seeds": 3})
+        other = open_test(store, search, "another test", model)
+        assert (second.nth, other.nth) == (2, 1)
+        assert [o.value for o in openings(store, "digits")] == [0.8, None, None]
+        assert openings(store, "mnist") == []
+
+
+VERSION_1 = """
+DROP TABLE repeats; DROP TABLE openings; DROP TABLE verdicts;
+CREATE TABLE old (
+  search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL, fold INTEGER NOT NULL,
+  train TEXT NOT NULL, validation TEXT NOT NULL,
+  train_loss TEXT NOT NULL, validation_loss TEXT NOT NULL,
+  rows INTEGER NOT NULL, parameters INTEGER NOT NULL, seconds REAL NOT NULL,
+  PRIMARY KEY (search, trial, fold)
+) WITHOUT ROWID;
+INSERT INTO old SELECT search, trial, fold, train, validation, train_loss, validation_loss,
+  rows, parameters, seconds FROM curves;
+DROP TABLE curves;
+ALTER TABLE old RENAME TO curves;
+PRAGMA user_version = 1;
+"""
+
+
+def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_who_reads():
+    path = Path("store.db")
+    with Store(path, create=True) as store:
+        journal = fill(store, RECORD, outcome(FIRST), outcome([v - 0.1 for v in FIRST]))
+        before = list(journal.events())
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+    db.close()
+    with pytest.raises(StoreError, match=r"of version 1, older than the 2 .* upgrades it"):
+        Store(path)
+    with Store(path, create=True) as store:
+        after = list(store.journal(journal.search).events())
+        store.journal(journal.search).repeated(0, 1, outcome(FIRST), 0.93, 0.01)
+        assert rankings(store)[0][0].repeats == 1
+
+    def without_train_rows(event):
+        score = getattr(getattr(event, "outcome", None), "score", None)
+        if score is None:
+            return event
+        folds = [dataclasses.replace(fold, train_rows=0) for fold in score.folds]
+        return event.trial, score.value, folds
+
+    assert list(map(without_train_rows, after)) == list(map(without_train_rows, before))
+    with Store(path) as store:  # and now it can be read
+        assert len(rankings(store)[0]) == 2

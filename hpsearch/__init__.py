@@ -3,6 +3,8 @@
 Every name here is cheap to import: no deep-learning framework is loaded before a model is built.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.parameters import Choice, Float, Int
 from hpsearch.searchers import (
@@ -19,6 +21,10 @@ from hpsearch.space import Space
 from hpsearch.study import Study
 from hpsearch.task import Data, Task
 
+if TYPE_CHECKING:
+    from hpsearch.selection.nested import NestedKFold
+    from hpsearch.selection.scikit import KerasSearchCV
+
 __all__ = [
     "Asha",
     "Bayes",
@@ -32,9 +38,22 @@ __all__ = [
     "Hyperband",
     "Int",
     "KFold",
+    "KerasSearchCV",
     "KerasTunerHyperband",
+    "NestedKFold",
     "Random",
     "Space",
     "Study",
     "Task",
 ]
+
+# Loaded when asked for: they bring scikit-learn, or all that a search needs.
+_LATER = {"KerasSearchCV": "hpsearch.selection.scikit", "NestedKFold": "hpsearch.selection.nested"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

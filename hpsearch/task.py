@@ -116,6 +116,13 @@ class Data:
     def rows(self) -> int:
         return len(self.y)
 
+    def take(self, rows: Sequence[int] | Array) -> "Data":
+        """The rows at these indices, with their groups and without any test rows."""
+        at = np.asarray(rows)
+        x = self.x[at] if isinstance(self.x, np.ndarray) else {k: v[at] for k, v in self.x.items()}
+        groups = None if self.groups is None else self.groups[at]
+        return Data(x, self.y[at], groups=groups, columns=self.columns)
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the searched rows' names, types, shapes and bytes.

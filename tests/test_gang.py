@@ -194,6 +194,26 @@ def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
         assert ends[0] == pytest.approx(ends[1], abs=1e-4)
 
 
+def with_a_dropout_of_nothing(spec, l2, learning_rate, units):
+    import keras
+
+    layers = [
+        keras.Input(spec.input_shape),
+        keras.layers.Dense(units, activation="relu"),
+        keras.layers.Dropout(0.0),  # Keras gives it no generator of random numbers
+        keras.layers.Dense(spec.outputs, activation=spec.activation),
+    ]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=spec.loss, metrics=spec.metrics)
+    return model
+
+
+def test_widths_share_a_program_beside_a_dropout_of_nothing():
+    build = with_a_dropout_of_nothing
+    fits = [member(n, build=build, params={"units": 9 + 4 * (n % 2)}) for n in range(4)]
+    assert difference(dict(gang().train(fits, DATA)), dict(by_fit().train(fits, DATA))) < 1e-4
+
+
 def batch_norm_and_dropout(spec, l2, learning_rate):
     import keras
 

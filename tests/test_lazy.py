@@ -60,3 +60,12 @@ def test_public_names_are_sorted_and_there():
 
     assert sorted(hpsearch.__all__) == list(hpsearch.__all__)
     assert all(getattr(hpsearch, name) is not None for name in hpsearch.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'KerasSearch'"):
+        hpsearch.KerasSearch  # noqa: B018
+
+
+def test_what_brings_scikit_learn_is_loaded_when_asked_for():
+    assert loaded("from hpsearch import NestedKFold") == "[]"
+    assert "'sklearn'" in (heavy := loaded("from hpsearch import KerasSearchCV"))
+    assert "keras" not in heavy
+    assert "tensorflow" not in heavy

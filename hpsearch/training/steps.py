@@ -256,14 +256,14 @@ def _same(one: bool) -> tuple[Any, Any, Any]:
 
 
 def _dropouts(model: Any) -> list[tuple[Any, int]]:
-    """A chain's layers of dropout, and which extent is the width of each."""
+    """A chain's layers that drop anything, and which extent is the width of each."""
     axes = itertools.accumulate((len(v.shape) for v in model.trainable_variables), initial=0)
     places = {id(v): axis for v, axis in zip(model.trainable_variables, axes, strict=False)}
     found, width = [], None
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
             width = places[id(layer.kernel)] + 1
-        elif isinstance(layer, keras.layers.Dropout) and width is not None:
+        elif isinstance(layer, keras.layers.Dropout) and layer.rate > 0 and width is not None:
             found.append((layer, width))
     return found
 

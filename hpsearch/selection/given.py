@@ -1,0 +1,78 @@
+"""An evaluator from whatever scikit-learn takes as `cv`."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.errors import DataError
+from hpsearch.evaluators import Evaluator, KFold
+from hpsearch.task import Array, Data, Metric, Task
+from hpsearch.training.base import Split
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given(Evaluator):
+    """Train and validate on given rows: of one table, so that no study file can name it."""
+
+    pairs: tuple[Split, ...]
+    shared_batches: bool = False
+
+    @property
+    def fits(self) -> int:
+        return len(self.pairs)
+
+    def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        return list(self.pairs)
+
+    def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
+        """The splits' deviation over the root of their number; None where there is one."""
+        return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> Evaluator:
+    """The evaluator that cv is, or stands for: a number of folds, a splitter, or pairs of rows.
+
+    Raises ValueError where it is none of these, or where groups would have no effect.
+    """
+    if cv is None or isinstance(cv, bool):
+        raise ValueError(f"cv is a number of folds, an evaluator or a splitter, got {cv!r}")
+    evaluator = KFold(cv) if isinstance(cv, int) else cv
+    if isinstance(evaluator, Evaluator):
+        if groups is not None and not (isinstance(evaluator, KFold) and evaluator.groups):
+            raise ValueError(
+                f"groups have no effect with cv={cv!r}; use cv=KFold(5, groups=True), or a "
+                "scikit-learn splitter for groups"
+            )
+        return evaluator
+    from sklearn.model_selection import check_cv
+
+    return given(check_cv(cv, y, classifier=classes).split(x, y, groups))
+
+
+def given(pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]]) -> Given:
+    """Splits from (train, validation) pairs of row indices, or of masks, each of shape (n,).
+
+    Raises DataError where there is no pair, or where one of its sides is empty.
+
+    >>> given([([0, 1], [2]), ([1, 2], [0])]).fits
+    2
+    """
+    splits = tuple(Split(_indices(train), _indices(validation)) for train, validation in pairs)
+    if not splits:
+        raise DataError("cv gives no split at all; give at least one pair of (train, test) rows")
+    for fold, split in enumerate(splits):
+        if not len(split.train) or not len(split.validation):
+            raise DataError(
+                f"fold {fold} of cv has {len(split.train)} rows to train on and "
+                f"{len(split.validation)} to validate on; both need at least one"
+            )
+    return Given(splits)
+
+
+def _indices(rows: Sequence[int] | Array) -> Array:
+    at = np.asarray(rows)
+    return np.flatnonzero(at) if at.dtype == bool else at.astype(np.int64)

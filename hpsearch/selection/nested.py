@@ -1,0 +1,156 @@
+"""Nested k-fold: what a whole search, choice included, is worth on rows it never saw."""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.evaluators import Evaluator, KFold
+from hpsearch.seeds import canonical, derive
+from hpsearch.selection.search import best, search
+from hpsearch.space import Params
+from hpsearch.study import Study
+from hpsearch.task import Data, Metric
+from hpsearch.training import backend, engines
+from hpsearch.training.base import Fit, Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class NestedFold:
+    """What one outer fold came to.
+
+    params, epochs: the trial picked on its training rows, and the epochs it was trained anew for.
+    inner: the value that the search believed; outer: that on the fold's rows; rows: their number.
+    """
+
+    fold: int
+    params: Params
+    epochs: int
+    inner: float
+    outer: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class NestedScore:
+    """The procedure's value: the mean over outer folds, its standard error, and what it comes from."""
+
+    metric: Metric
+    value: float
+    se: float | None
+    folds: tuple[NestedFold, ...]
+
+    @property
+    def std(self) -> float:
+        """Standard deviation over outer folds (n - 1)."""
+        return statistics.stdev(fold.outer for fold in self.folds)
+
+    @property
+    def optimism(self) -> float:
+        """How much better the searches believed their choices than they are: above 0, better."""
+        believed = statistics.fmean(fold.inner for fold in self.folds)
+        return believed - self.value if self.metric.direction == "max" else self.value - believed
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """A row an outer fold, a column each of its fields and of its parameters."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "fold": fold.fold,
+                    "inner": fold.inner,
+                    "outer": fold.outer,
+                    "epochs": fold.epochs,
+                    "rows": fold.rows,
+                    **fold.params,
+                }
+                for fold in self.folds
+            ]
+        ).set_index("fold")
+
+
+@dataclass(frozen=True, slots=True)
+class NestedKFold:
+    """Search anew on each outer fold's training rows, and measure the choice on the fold.
+
+    The best of many trials looks better than it is, because it was chosen by the very numbers that
+    praise it (Cawley and Talbot, JMLR 11, 2010). Rows that no search saw tell what it is worth: not
+    one model, but the procedure that finds models.
+
+    outer: a number of folds, or a KFold, which may keep groups apart.
+    inner: how each search scores its trials; None: as the study does.
+    """
+
+    outer: int | KFold = 5
+    inner: Evaluator | None = field(default_factory=lambda: KFold(4))
+
+    def __post_init__(self) -> None:
+        if isinstance(self.outer, bool) or not isinstance(self.outer, int | KFold):
+            raise ValueError(f"NestedKFold needs outer= folds or a KFold, got {self.outer!r}")
+        if self.inner is not None and not isinstance(self.inner, Evaluator):
+            raise ValueError(f"NestedKFold needs inner= an evaluator, got {self.inner!r}")
+        self._outer()
+
+    def estimate(self, study: Study, *, engine: str = "auto") -> NestedScore:
+        """Search and train once an outer fold; the task's test rows are left alone.
+
+        Raises HpsearchError, which names the fold, where all of a search's trials fail or the
+        chosen one diverges.
+        """
+        loaded = study.task.load()
+        # Classes that one fold lacks exist nevertheless, so that every model has the same outputs.
+        task = replace(study.task, outputs=study.task.output_units(loaded.y))
+        data = replace(loaded, x_test=None, y_test=None)
+        study = replace(study, task=task, evaluator=self.inner or study.evaluator)
+        outer = self._outer()
+        splits = outer.splits(task, data, seed=derive(study.seed, "outer splits"))
+        chosen = list(self._choices(study, data, splits, engine))
+        trainer = engines.trainer(task, engine, backend.choose())
+        values = {}
+        for fold, curve in trainer.train([fit for fit, _ in chosen], data):
+            if curve.failure is not None:
+                raise HpsearchError(
+                    f"outer fold {fold}: training the chosen trial anew failed: "
+                    f"{curve.failure.message}; narrow the space, or take another seed"
+                )
+            values[fold] = curve.validation[-1]
+        folds = tuple(
+            NestedFold(
+                fold, dict(fit.params), fit.epochs, inner, values[fold], len(fit.split.validation)
+            )
+            for fold, (fit, inner) in enumerate(chosen)
+        )
+        at_end = [fold.outer for fold in folds]
+        error = outer.standard_error(at_end, task.objective, folds[0].rows)
+        return NestedScore(task.objective, statistics.fmean(at_end), error, folds)
+
+    def _outer(self) -> KFold:
+        return self.outer if isinstance(self.outer, KFold) else KFold(self.outer)
+
+    def _choices(
+        self, study: Study, data: Data, splits: list[Split], engine: str
+    ) -> Iterator[tuple[Fit, float]]:
+        """For each outer fold the fit of the trial that its search chose, and its inner value."""
+        for fold, split in enumerate(splits):
+            seed = derive(study.seed, "outer", fold)
+            rows = data.take(split.train)  # all that this search is ever given
+            try:
+                found = search(replace(study, seed=seed), rows, engine=engine)
+            except StudyError as error:
+                raise StudyError(f"outer fold {fold}: {error}") from error
+            first = best(found, study.task.objective)
+            assert first.score is not None
+            fit = Fit(
+                study.build,
+                first.params,
+                split,
+                derive(seed, "anew", canonical(first.params)),
+                first.score.best_epoch,
+            )
+            yield fit, first.score.value

@@ -1,0 +1,37 @@
+"""A trained network with its preprocessing: it predicts, and can be pickled."""
+
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.task import Array, Inputs
+from hpsearch.training import backend
+from hpsearch.training.rows import transformed
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """model: a compiled Keras model. transformer: fitted preprocessing; None where there is none."""
+
+    model: Any
+    transformer: Any
+
+    def predict(self, x: Inputs) -> Array:
+        """Predictions of shape (rows, outputs) for rows as they come."""
+        from hpsearch.training import final
+
+        return final.predict(self.model, transformed(self.transformer, x))
+
+    def __reduce__(self) -> Any:
+        from hpsearch.training.numbers import without_tensorflow
+
+        with without_tensorflow():
+            return _unpickled, (pickle.dumps(self.model), self.transformer)
+
+
+def _unpickled(model: bytes, transformer: Any) -> Network:
+    backend.choose()  # first: what follows imports Keras
+    from hpsearch.training.numbers import without_tensorflow
+
+    with without_tensorflow():
+        return Network(pickle.loads(model), transformer)

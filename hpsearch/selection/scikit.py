@@ -1,0 +1,248 @@
+"""A whole search as a scikit-learn estimator."""
+
+import time
+import warnings
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import FitFailedWarning
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import ClassifierTags, RegressorTags, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from hpsearch.evaluators import Evaluator
+from hpsearch.seeds import derive
+from hpsearch.selection.given import evaluator_of
+from hpsearch.selection.labels import encode, for_loss
+from hpsearch.selection.network import Network
+from hpsearch.selection.search import best, search
+from hpsearch.selection.table import cv_results
+from hpsearch.study import Study
+from hpsearch.task import Array, Data, Direction, Task
+from hpsearch.training import backend
+from hpsearch.training.base import Fit, Split
+
+_KINDS = ("classifier", "regressor")
+
+
+def _classifies(estimator: "KerasSearchCV") -> bool:
+    if estimator.kind != "classifier":
+        raise AttributeError(f"predict_proba needs kind='classifier', got kind={estimator.kind!r}")
+    return True
+
+
+class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
+    """Search, choose, and train the choice on all rows, as GridSearchCV does for its estimators.
+
+    build, space, searcher: as `hpsearch.Study` takes them. Epochs and trials are the searcher's.
+    cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
+        (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test) pairs.
+    kind: "classifier" or "regressor", which scikit-learn wants to know before `fit`.
+    loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
+    metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked by
+        it, negated where it is to be low. `score` is always the accuracy, or R2.
+    preprocess: a transformer, fitted on each split's training rows alone. Only with one may X hold
+        NaN; what it leaves of them is refused.
+    refit: train the best point on all rows, for the best epoch of its mean curve over folds.
+    random_state: an int, a RandomState, or None for another search each time.
+    patience, engine: as `hpsearch.Study` and the command line have them.
+
+    X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
+    no sample weights. Fitted: best_params_, best_score_, best_index_, best_epoch_, cv_results_ (its
+    keys are told at `hpsearch.selection.table`), n_splits_, refit_time_ in seconds, classes_,
+    n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras estimator.
+
+    Raises ValueError where an option or the data makes no sense, StudyError where all trials fail.
+    """
+
+    def __init__(
+        self,
+        build: Any,
+        space: Any,
+        searcher: Any,
+        *,
+        cv: Any = 5,
+        kind: str = "classifier",
+        loss: Any = None,
+        metric: str | None = None,
+        direction: Direction | None = None,
+        preprocess: Any = None,
+        refit: bool = True,
+        random_state: Any = 0,
+        patience: int | None = None,
+        engine: str = "auto",
+    ) -> None:
+        self.build = build
+        self.space = space
+        self.searcher = searcher
+        self.cv = cv
+        self.kind = kind
+        self.loss = loss
+        self.metric = metric
+        self.direction = direction
+        self.preprocess = preprocess
+        self.refit = refit
+        self.random_state = random_state
+        self.patience = patience
+        self.engine = engine
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = self.kind if self.kind in _KINDS else None
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = self.kind == "regressor"
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.preprocess is not None
+        if self.kind == "classifier":
+            tags.classifier_tags = ClassifierTags()
+        else:
+            tags.regressor_tags = RegressorTags()
+        return tags
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Search on X of shape (rows, ...) and y of shape (rows,), or (rows, outputs) to regress.
+
+        groups: shape (rows,), for a cv that keeps them apart.
+        """
+        if self.kind not in _KINDS:
+            raise ValueError(f"kind is 'classifier' or 'regressor', got {self.kind!r}")
+        x, targets = validate_data(
+            self,
+            X,
+            y,
+            **self._rules(),
+            multi_output=self.kind == "regressor",
+            y_numeric=self.kind == "regressor",
+            ensure_min_samples=2,
+        )
+        self._shape = targets.shape[1:]
+        if self._classes:
+            targets = column_or_1d(targets, warn=True)
+            self.classes_, numbers, loss = encode(targets, self.loss)
+            made, shown = for_loss(numbers, len(self.classes_), loss), _firsts(numbers)
+        else:
+            made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
+        evaluator = evaluator_of(self.cv, x, numbers, groups, classes=self._classes)
+        self._shown = x[shown], targets[shown]
+        self._search(Data(x, made, groups=groups), loss, evaluator)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Labels as `fit` was given them, or values, in the shape that y had."""
+        if self._classes:
+            likeliest = self.predict_proba(X).argmax(axis=1)
+            return np.asarray(self.classes_[likeliest])
+        return self._raw(X).reshape(-1, *self._shape)
+
+    @available_if(_classifies)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of shape (rows, classes), in the order of `classes_`."""
+        raw = self._raw(X)
+        return np.column_stack([1 - raw, raw]) if raw.shape[1] == 1 else raw
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy of a classifier's predictions, the R2 of a regressor's."""
+        measure = accuracy_score if self._classes else r2_score
+        return float(measure(y, self.predict(X), sample_weight=sample_weight))
+
+    @property
+    def best_estimator_(self) -> Any:
+        """The trained network as a SciKeras KerasClassifier or KerasRegressor, made when asked for.
+
+        It predicts what this search predicts; a clone of it trains that point anew. Importing
+        SciKeras imports TensorFlow, wherever it is installed, on any backend.
+        """
+        if "_network" not in vars(self):
+            raise AttributeError("best_estimator_ is there after fit, with refit=True")
+        if "_wrapped" not in vars(self):
+            from hpsearch.selection.wrapped import wrapped
+
+            x, y = self._shown
+            self._wrapped = wrapped(
+                self._task, self._network, self._fit, x, y, classes=self._classes
+            )
+        return self._wrapped
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_wrapped"}
+
+    @property
+    def _classes(self) -> bool:
+        return self.kind == "classifier"
+
+    def _rules(self) -> dict[str, Any]:
+        finite = True if self.preprocess is None else "allow-nan"
+        return {"allow_nd": True, "ensure_all_finite": finite}
+
+    def _raw(self, X: Any) -> Array:
+        check_is_fitted(self, "cv_results_")
+        if "_network" not in vars(self):
+            raise AttributeError(f"predict needs refit=True, got refit={self.refit!r}")
+        x = validate_data(self, X, reset=False, **self._rules())
+        return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
+
+    def _search(self, data: Data, loss: Any, evaluator: Evaluator) -> None:
+        metric = self.metric or ("accuracy" if self._classes else "mse")
+        task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess)
+        task.load()  # checks the targets
+        study = Study(
+            task=task,
+            space=self.space,
+            build=self.build,
+            searcher=self.searcher,
+            evaluator=evaluator,
+            seed=_seed(self.random_state),
+            patience=self.patience,
+        )
+        # A trial that another continued is the beginning of that one's curve, and is told with it.
+        found = [trial for trial in search(study, data, engine=self.engine) if trial.last]
+        failures = [trial.outcome.failure for trial in found if trial.outcome.failure]
+        if failures:
+            warnings.warn(
+                f"{len(failures)} of {len(found)} trials failed, the first with "
+                f"{failures[0].kind}: {failures[0].message}",
+                FitFailedWarning,
+                stacklevel=3,
+            )
+        first = best(found, task.objective)
+        assert first.score is not None
+        self.cv_results_ = cv_results(found, task.objective, evaluator.fits)
+        self.best_index_ = found.index(first)
+        self.best_params_ = dict(first.params)
+        self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
+        self.best_epoch_ = first.score.best_epoch
+        self.n_splits_ = evaluator.fits
+        for name in ("_network", "_wrapped"):
+            self.__dict__.pop(name, None)
+        if self.refit:
+            self._train(study, data)
+
+    def _train(self, study: Study, data: Data) -> None:
+        from hpsearch.training import final
+
+        start = time.perf_counter()
+        split, seed = final.all_rows(data.rows), derive(study.seed, "refit")
+        fit = Fit(self.build, self.best_params_, split, seed, self.best_epoch_)
+        (trained,) = final.train(
+            study.task, data, [fit], engine=self.engine, backend=backend.choose()
+        )
+        self._network = Network(trained.model, trained.transformer)
+        nothing = np.arange(0)
+        self._fit = replace(fit, split=Split(nothing, nothing))
+        self._task = replace(study.task, data=data.take([0]))  # no rows are kept
+        self.refit_time_ = time.perf_counter() - start
+
+
+def _firsts(numbers: Array) -> Array:
+    """The first row of each class."""
+    return np.asarray(np.unique(numbers, return_index=True)[1])
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))

@@ -1,0 +1,64 @@
+"""A search's trials as the table that scikit-learn's searches leave."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hpsearch.selection.search import Searched
+from hpsearch.task import Metric
+
+
+def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[str, Any]:
+    """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
+
+    Higher is better: a metric that is to be low is negated, as scikit-learn's `neg_` scorers do. A
+    failed trial has NaN and ranks last; equal ones share the better rank. std_test_score divides by
+    n, as GridSearchCV does. Values are of the best epoch of the mean curve, in best_epoch (0 where
+    it failed). The times are of a trial's own epochs, without those it continues.
+    """
+    sign = 1.0 if metric.direction == "max" else -1.0
+    scores, seconds = np.full((2, folds, len(found)), np.nan)
+    for trial, searched in enumerate(found):
+        if searched.score is None or metric.loss(searched.score.value) is None:
+            continue
+        scores[:, trial] = sign * np.array(searched.score.at_best)
+        seconds[:, trial] = [curve.seconds for curve in searched.score.folds]
+    names = list(dict.fromkeys(name for searched in found for name in searched.params))
+    mean = np.array([_mean(trial, sign) for trial in found])
+    return {
+        "mean_fit_time": seconds.mean(axis=0),
+        "std_fit_time": seconds.std(axis=0),
+        **{f"param_{name}": _column(found, name) for name in names},
+        "params": [dict(searched.params) for searched in found],
+        "epochs": np.array([searched.epochs for searched in found]),
+        "best_epoch": np.array([s.score.best_epoch if s.score else 0 for s in found]),
+        **{f"split{fold}_test_score": scores[fold] for fold in range(folds)},
+        "mean_test_score": mean,
+        "std_test_score": scores.std(axis=0),
+        "rank_test_score": _ranks(mean),
+    }
+
+
+def _mean(searched: Searched, sign: float) -> float:
+    value = searched.score.value if searched.score else float("nan")
+    return sign * value if np.isfinite(value) else float("nan")
+
+
+def _ranks(values: Any) -> Any:
+    """From 1, the highest first.
+
+    >>> _ranks(np.array([0.5, float("nan"), 0.9, 0.9]))
+    array([3, 4, 1, 1], dtype=int32)
+    """
+    comparable = np.where(np.isnan(values), -np.inf, values)
+    return np.array([1 + np.sum(comparable > value) for value in comparable], dtype=np.int32)
+
+
+def _column(found: Sequence[Searched], name: str) -> Any:
+    """A parameter's values, masked where it does not exist."""
+    column: Any = np.ma.array(np.empty(len(found), dtype=object), mask=True)
+    for trial, searched in enumerate(found):
+        if name in searched.params:
+            column[trial] = searched.params[name]
+    return column

@@ -22,8 +22,8 @@ from hpsearch.study import Study
 from hpsearch.task import Data, Task
 
 if TYPE_CHECKING:
+    from hpsearch.scikit.estimator import KerasSearchCV
     from hpsearch.selection.nested import NestedKFold
-    from hpsearch.selection.scikit import KerasSearchCV
 
 __all__ = [
     "Asha",
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 # Loaded when asked for: they bring scikit-learn, or all that a search needs.
-_LATER = {"KerasSearchCV": "hpsearch.selection.scikit", "NestedKFold": "hpsearch.selection.nested"}
+_LATER = {"KerasSearchCV": "hpsearch.scikit.estimator", "NestedKFold": "hpsearch.selection.nested"}
 
 
 def __getattr__(name: str) -> Any:

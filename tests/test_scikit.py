@@ -16,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 
 from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
 from hpsearch.errors import DataError, StudyError
-from hpsearch.selection.given import evaluator_of, given
-from hpsearch.selection.labels import encode
+from hpsearch.scikit.given import evaluator_of, given
+from hpsearch.scikit.labels import encode
+from hpsearch.scikit.table import cv_results
 from hpsearch.selection.search import Searched
-from hpsearch.selection.table import cv_results
 from hpsearch.task import Metric
 from hpsearch.trial import Curve, Failure, Outcome
 from tests.conftest import ROOT

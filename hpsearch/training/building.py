@@ -3,6 +3,7 @@
 import contextlib
 import math
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -93,6 +94,20 @@ def seed_backend(seed: int) -> None:
         import torch
 
         torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def without_tensorflow() -> Iterator[None]:
+    """Describing, saving or loading a model, Keras looks for TensorFlow, and takes seconds to import it."""
+    lazy = keras.src.utils.module_utils.tensorflow
+    wanted = lazy._available is None and "tensorflow" not in sys.modules
+    if wanted:
+        lazy._available = False
+    try:
+        yield
+    finally:
+        if wanted:
+            lazy._available = None
 
 
 @contextlib.contextmanager

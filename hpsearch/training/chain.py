@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from hpsearch.training.building import without_tensorflow
 from hpsearch.training.numbers import (
     PENALTIES,
     Numbers,
@@ -19,7 +20,6 @@ from hpsearch.training.numbers import (
     described_compilation,
     describes_itself,
     unique,
-    without_tensorflow,
 )
 
 # Each unit is for itself; and twice is as good as once.

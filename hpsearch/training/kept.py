@@ -9,7 +9,6 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from hpsearch.errors import HpsearchError, first_line
 from hpsearch.task import Array, Data, Inputs, Task, named
+from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import transformed
 
@@ -68,7 +68,7 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
     weights: list[float] = []
     for number, (weight, trained) in enumerate(models, 1):
         weights.append(weight)
-        with _without_tensorflow():
+        with without_tensorflow():
             trained.model.save(partial / f"model-{number}.keras")
         if number == 1 and trained.transformer is not None:
             _save_transformer(partial / _PREPROCESS, trained.transformer)
@@ -210,24 +210,9 @@ def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
 
 def _load_model(path: Path) -> Any:
     try:
-        with _without_tensorflow():
+        with without_tensorflow():
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file, a Lambda layer, a layer that is not Keras's
         raise HpsearchError(
             f"{path} cannot be loaded in Keras's safe mode: {first_line(error)}"
         ) from error
-
-
-@contextmanager
-def _without_tensorflow() -> Iterator[None]:
-    """Keras looks whether TensorFlow is there while it saves and loads, and so imports it: that takes
-    seconds, and memory, and nothing of another backend's model needs it.
-    """
-    lazy = keras.src.utils.module_utils.tensorflow
-    before = lazy._available
-    if before is None and keras.backend.backend() != "tensorflow":
-        lazy._available = False
-    try:
-        yield
-    finally:
-        lazy._available = before

@@ -5,17 +5,16 @@ Two models of one structure train by one compiled program, each with its own num
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import keras
-from keras.src.utils import module_utils
 
 from hpsearch.seeds import canonical
 from hpsearch.space import Params
+from hpsearch.training.building import without_tensorflow
 
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
@@ -167,20 +166,6 @@ def row_mixer(model: Any) -> str | None:
 def loss_is_mean(model: Any) -> bool:
     """Whether the loss of a batch is the mean over its rows; else it is their sum."""
     return _reduction(model.loss) != "sum"
-
-
-@contextlib.contextmanager
-def without_tensorflow() -> Iterator[None]:
-    """Describing a model, Keras looks for TensorFlow's types, and takes seconds to import it."""
-    lazy = module_utils.tensorflow
-    wanted = lazy._available is None and "tensorflow" not in sys.modules
-    if wanted:
-        lazy._available = False
-    try:
-        yield
-    finally:
-        if wanted:
-            lazy._available = None
 
 
 def describes_itself(model: Any) -> bool:

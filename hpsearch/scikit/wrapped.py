@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import ClassifierTags, RegressorTags
 
-from hpsearch.selection.network import Network
+from hpsearch.scikit.network import Network
 from hpsearch.space import Params
 from hpsearch.task import Array, Task
 from hpsearch.training import metrics

@@ -14,12 +14,12 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from hpsearch.evaluators import Evaluator
+from hpsearch.scikit.given import evaluator_of
+from hpsearch.scikit.labels import encode, for_loss
+from hpsearch.scikit.network import Network
+from hpsearch.scikit.table import cv_results
 from hpsearch.seeds import derive
-from hpsearch.selection.given import evaluator_of
-from hpsearch.selection.labels import encode, for_loss
-from hpsearch.selection.network import Network
 from hpsearch.selection.search import best, search
-from hpsearch.selection.table import cv_results
 from hpsearch.study import Study
 from hpsearch.task import Array, Data, Direction, Task
 from hpsearch.training import backend
@@ -52,7 +52,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
     no sample weights. Fitted: best_params_, best_score_, best_index_, best_epoch_, cv_results_ (its
-    keys are told at `hpsearch.selection.table`), n_splits_, refit_time_ in seconds, classes_,
+    keys are told at `hpsearch.scikit.table`), n_splits_, refit_time_ in seconds, classes_,
     n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras estimator.
 
     Raises ValueError where an option or the data makes no sense, StudyError where all trials fail.
@@ -158,7 +158,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
         if "_wrapped" not in vars(self):
-            from hpsearch.selection.wrapped import wrapped
+            from hpsearch.scikit.wrapped import wrapped
 
             x, y = self._shown
             self._wrapped = wrapped(

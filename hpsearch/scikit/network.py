@@ -23,7 +23,7 @@ class Network:
         return final.predict(self.model, transformed(self.transformer, x))
 
     def __reduce__(self) -> Any:
-        from hpsearch.training.numbers import without_tensorflow
+        from hpsearch.training.building import without_tensorflow
 
         with without_tensorflow():
             return _unpickled, (pickle.dumps(self.model), self.transformer)
@@ -31,7 +31,7 @@ class Network:
 
 def _unpickled(model: bytes, transformer: Any) -> Network:
     backend.choose()  # first: what follows imports Keras
-    from hpsearch.training.numbers import without_tensorflow
+    from hpsearch.training.building import without_tensorflow
 
     with without_tensorflow():
         return Network(pickle.loads(model), transformer)

@@ -5,7 +5,7 @@ After Chollet, Deep Learning with Python: networks on embedded words, here on th
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study
 from hpsearch.tasks import imdb
-from spaces import sequence
+from spaces import text
 
 study = Study(
     task=imdb.sequences(words=10_000, length=300),
@@ -19,7 +19,7 @@ study = Study(
         learning_rate=Float(5e-4, 3e-3, log=True),
         batch_size=Choice(128),
     ),
-    build=sequence.model(words=10_000),
+    build=text.model(words=10_000),
     searcher=Random(trials=8, epochs=5),
     evaluator=Holdout(fraction=0.4, shuffle=False),
 )

@@ -11,7 +11,7 @@ from hpsearch.load import Overrides, load
 from hpsearch.tasks import imdb, mnist
 from hpsearch.training import backend
 from hpsearch.training.base import ModelSpec, Split
-from spaces import cnn, mlp, sequence
+from spaces import cnn, mlp, text
 from tests.conftest import ROOT
 from tests.test_training import built as built_on_digits
 
@@ -81,18 +81,18 @@ def test_a_cnn_learns():
     assert Holdout().evaluate(cnn.model(), params, mnist.images(), epochs=5).value > 0.9
 
 
-@pytest.mark.parametrize("kind", sequence.KINDS)
-def test_a_network_for_sequences_learns_of_either_kind(kind):
-    more = {"recurrent_dropout": 0.1} if kind == "lstm" else {"kernel": 3}
-    params = {"kind": kind, "units": 16, "dropout": 0.1, "optimizer": "adam", **more}
+@pytest.mark.parametrize("kind", text.KINDS)
+def test_a_network_for_sequences_learns_of_every_kind(kind):
+    own = {"lstm": {"recurrent_dropout": 0.1}, "conv": {"kernel": 3}, "bag": {}}
+    params = {"kind": kind, "units": 16, "dropout": 0.1, "optimizer": "adam", **own[kind]}
     params |= {"learning_rate": 0.01, "batch_size": 16}
     task = imdb.sequences(words=310, length=40)
-    assert Holdout().evaluate(sequence.model(310), params, task, epochs=8).value > 0.75
+    assert Holdout().evaluate(text.model(310), params, task, epochs=8).value > 0.75
 
 
 def test_the_kind_may_be_the_builders():
-    assert "LSTM" in kinds(built(sequence.model(20, "lstm"), WORDS, units=3))
-    assert "Conv1D" in kinds(built(sequence.model(20, "conv"), WORDS, units=3))
+    assert "LSTM" in kinds(built(text.model(20, "lstm"), WORDS, units=3))
+    assert "Conv1D" in kinds(built(text.model(20, "conv"), WORDS, units=3))
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_the_kind_may_be_the_builders():
     [
         (mlp.model((4,)), WORDS, {"l3": 0.1}, r"does not know the parameter 'l3'"),
         (cnn.model(), IMAGES, {"filter": 8}, r"'filter' \(did you mean 'filters'\?\)"),
-        (sequence.model(9), WORDS, {"kind": "conv", "unit": 8}, r"\(did you mean 'units'\?\)"),
-        (sequence.model(9), WORDS, {}, r"needs a kind, lstm or conv"),
-        (sequence.model(9), WORDS, {"kind": "lstn"}, r"got 'lstn' \(did you mean 'lstm'\?\)"),
+        (text.model(9), WORDS, {"kind": "conv", "unit": 8}, r"\(did you mean 'units'\?\)"),
+        (text.model(9), WORDS, {}, r"needs a kind, bag, conv, lstm, got"),
+        (text.model(9), WORDS, {"kind": "lstn"}, r"got 'lstn' \(did you mean 'lstm'\?\)"),
         (
-            sequence.model(9),
+            text.model(9),
             WORDS,
             {"kind": "conv", "recurrent_dropout": 0.1},
             r"recurrent_dropout=0.1 has no effect on kind='conv'.*when=",

@@ -1,6 +1,8 @@
-"""Networks for sequences of word numbers: an embedding, then an LSTM or a convolution.
+"""Networks for sequences of word numbers: an embedding, then their mean, a convolution or an LSTM.
 
-build=sequence.model(words=10_000), space=Space(kind=Choice("lstm", "conv"), units=Int(16, 64))
+build=text.model(words=10_000), space=Space(kind=Choice("bag", "conv", "lstm"), units=Int(16, 64))
+
+Rows that say which words occur, 0 or 1 each, are a table like any other: `spaces.mlp` takes these.
 """
 
 from typing import Any
@@ -10,7 +12,7 @@ from hpsearch.options import did_you_mean
 from hpsearch.training import Build, ModelSpec
 from spaces import network
 
-KINDS = ("lstm", "conv")
+KINDS = ("bag", "conv", "lstm")
 PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout")
 _ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
 
@@ -18,10 +20,10 @@ _ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
 def model(words: int, kind: str | None = None) -> Build:
     """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
 
-    kind: lstm or conv; None: the parameter `kind` says so.
-    Its parameters: kind; embedding (32), the length of a word's vector; units (32), of the LSTM, or
-    filters of the convolution, of which each passes on its largest value; kernel (5), the words that
-    a filter sees; dropout (0), of the embedding and before the output; recurrent_dropout (0) of
+    kind: "bag", whatever the words' order: the mean of their vectors; "conv": filters, of which each
+    passes on its largest value; "lstm"; None: the parameter `kind` says so.
+    Its parameters: kind; embedding (32), the length of a word's vector; units (32), of the LSTM, of
+    filters, or of the dense layer behind a bag; kernel (5), the words that a filter sees; dropout (0), of the embedding and before the output; recurrent_dropout (0) of
     the LSTM; and those of `spaces.network`. Raises BuildError for any other, and for what has no
     effect on its kind.
     """
@@ -29,7 +31,7 @@ def model(words: int, kind: str | None = None) -> Build:
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
 
-        network.check("sequence.model", spec, params, PARAMS)
+        network.check("text.model", spec, params, PARAMS)
         chosen = _kind(kind, params)
         layers = keras.layers
         units, rate = int(params.get("units", 32)), float(params.get("dropout", 0.0))
@@ -39,6 +41,9 @@ def model(words: int, kind: str | None = None) -> Build:
         if chosen == "lstm":
             recurrent = float(params.get("recurrent_dropout", 0.0))
             x = layers.LSTM(units, recurrent_dropout=recurrent)(x)
+        elif chosen == "bag":
+            x = layers.GlobalAveragePooling1D()(x)
+            x = layers.Dense(units, activation="relu")(x)
         else:
             x = layers.Conv1D(units, int(params.get("kernel", 5)), activation="relu")(x)
             x = layers.GlobalMaxPooling1D()(x)
@@ -52,7 +57,7 @@ def _kind(given: str | None, params: dict[str, Any]) -> str:
     kind = str(params.get("kind", given))
     if kind not in KINDS:
         raise BuildError(
-            f"sequence.model needs a kind, lstm or conv, got {kind!r}{did_you_mean(kind, KINDS)}"
+            f"text.model needs a kind, {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}"
         )
     for name, only in _ONLY.items():
         if name in params and kind != only:

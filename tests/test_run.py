@@ -140,6 +140,25 @@ def test_every_method_runs_by_kfold_and_continues_after_a_kill(write, method):
     assert journal("store.db") == journal("whole.db")
 
 
+def test_repeats_that_were_killed_go_on_and_end_as_if_they_had_not_been(hpsearch, write):
+    file = write("small", ("Holdout(rows=300)", "KFold(2)"))
+    options = ("--repeats", "3", "--finalists", "1")
+    assert finish(start(file, *options, store="whole.db"))[0] == 0
+    process = start(file, *options)
+    assert any("repeat 1" in line for line in process.stdout)
+    process.kill()
+    process.communicate()
+    assert finish(start(file, *options))[0] == 0
+
+    def ranked(store):
+        rows = json.loads(hpsearch("rank", "--json", "--store", store)[1])
+        return [(row["trial"], row["value"], row["se"], row["repeats"]) for row in rows]
+
+    assert ranked("store.db") == ranked("whole.db")
+    assert ranked("store.db")[0][3] == 3
+    assert journal("store.db") == journal("whole.db")  # the search itself knows nothing of them
+
+
 def test_other_searchers_evaluators_and_seeds_get_searches_of_their_own(hpsearch, write):
     file = write()
     for options in (

@@ -82,7 +82,11 @@ overrides = _together(
 
 budget = _together(
     click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop then."),
-    click.option("--total-epochs", type=_COUNT, help="Epochs this run may train, over all trials."),
+    click.option(
+        "--total-epochs",
+        type=_COUNT,
+        help="Epochs this run may train, over all trials but --repeats.",
+    ),
 )
 
 engine = _together(

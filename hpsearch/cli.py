@@ -14,7 +14,7 @@ import click
 from hpsearch import arguments
 from hpsearch import store as stores
 from hpsearch.budget import Budget
-from hpsearch.errors import HpsearchError, NoStoreError, StudyError
+from hpsearch.errors import HpsearchError, NoStoreError, OldStoreError, StudyError
 from hpsearch.load import Overrides, load
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import Choice
@@ -131,7 +131,7 @@ def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     loaded = load(_study_file(study, store_path), _overridden(options))
     takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
     pace = None
-    with suppress(NoStoreError), Store(store_path) as store:
+    with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
         pace = stores.pace(store, loaded.name)
     budget = Budget(options["hours"], options["total_epochs"])
     tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes, budget, pace))
@@ -193,7 +193,7 @@ def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     engines.check(options["engine"], chosen)
     choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
     file = _study_file(study, store_path)
-    with Store(store_path):  # there must be one; only then may it be written
+    with suppress(OldStoreError), Store(store_path):  # there must be one to be written to
         pass
     with Store(store_path, create=True) as store:
         loaded = load(file, _overridden(options))
@@ -273,13 +273,21 @@ def _overridden(options: Mapping[str, Any]) -> Overrides:
     return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
 
 
+def _upgraded(store_path: Path) -> Store:
+    """The store for reading, upgraded first where it is of an earlier version."""
+    try:
+        return Store(store_path)
+    except OldStoreError:
+        return Store(store_path, create=True)
+
+
 def _study_file(study: str, store_path: Path) -> Path:
     """The file of a study given by path, or by the name under which the store knows it."""
     path = Path(study)
     if path.exists() or path.suffix == ".py" or len(path.parts) > 1:
         return path
     known: dict[str, str] = {}
-    with suppress(NoStoreError), Store(store_path) as store:
+    with suppress(NoStoreError), _upgraded(store_path) as store:
         known = {record.study: record.file for record in store.searches()}
     if study not in known:
         raise StudyError(

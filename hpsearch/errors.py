@@ -31,6 +31,10 @@ class NoStoreError(StoreError):
     """There is no store yet."""
 
 
+class OldStoreError(StoreError):
+    """A store is of an earlier version, which only who writes to it upgrades."""
+
+
 class CheckpointError(HpsearchError):
     """A checkpoint does not fit the model that is to be continued from it."""
 

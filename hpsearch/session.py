@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hpsearch import worker
 from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import NoStoreError
+from hpsearch.errors import NoStoreError, OldStoreError
 from hpsearch.executors import Executor, Inline, Processes, find
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
@@ -90,7 +90,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     """
     planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
-        with suppress(NoStoreError), Store(how.store) as store:
+        with suppress(NoStoreError, OldStoreError), Store(how.store) as store:
             untried = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     with ExitStack() as opened:

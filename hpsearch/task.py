@@ -136,11 +136,16 @@ class Data:
 
     @cached_property
     def test_fingerprint(self) -> str:
-        """The same of the test rows; DataError where there are none."""
+        """The same of the test's targets; DataError where there are none.
+
+        By them alone, whatever their type, and be they classes or one-hot: rows that are given to
+        models in two shapes are one test.
+        """
         if self.x_test is None or self.y_test is None:
             raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
-        x = {f"x {name}": array for name, array in named(self.x_test).items()}
-        return _digest({"y": self.y_test, **x})
+        y = self.y_test
+        one_hot = y.ndim == 2 and y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all())
+        return _digest({"y": (y.argmax(axis=1) if one_hot else y.reshape(-1)).astype(np.float64)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,12 +227,19 @@ class Task:
     def activation(self) -> str:
         """The activation of the last layer that suits the loss: none where it takes logits."""
         name = loss_name(self.loss)
-        settings = {} if inspect.isroutine(self.loss) else getattr(self.loss, "__dict__", {})
-        if settings.get("from_logits") or settings.get("_fn_kwargs", {}).get("from_logits"):
+        if self.from_logits:
             return "linear"
         if name == "binary_crossentropy":
             return "sigmoid"
         return "softmax" if name in _CLASSIFICATION else "linear"
+
+    @property
+    def from_logits(self) -> bool:
+        """Whether the loss takes logits, which are no probabilities."""
+        settings = {} if inspect.isroutine(self.loss) else getattr(self.loss, "__dict__", {})
+        return bool(
+            settings.get("from_logits") or settings.get("_fn_kwargs", {}).get("from_logits")
+        )
 
     def _check_targets(self, y: Array) -> None:
         name, rule = loss_name(self.loss), ""

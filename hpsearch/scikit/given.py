@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> 
     """
     if cv is None or isinstance(cv, bool):
         raise ValueError(f"cv is a number of folds, an evaluator or a splitter, got {cv!r}")
-    evaluator = KFold(cv) if isinstance(cv, int) else cv
+    evaluator = KFold(int(cv)) if isinstance(cv, Integral) else cv
     if isinstance(evaluator, Evaluator):
         if groups is not None and not (isinstance(evaluator, KFold) and evaluator.groups):
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.task import Array, Inputs
 from hpsearch.training import backend
-from hpsearch.training.rows import transformed
+from hpsearch.training.rows import prepared
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Network:
         """Predictions of shape (rows, outputs) for rows as they come."""
         from hpsearch.training import final
 
-        return final.predict(self.model, transformed(self.transformer, x))
+        return final.predict(self.model, prepared(self.transformer, x))
 
     def __reduce__(self) -> Any:
         from hpsearch.training.building import without_tensorflow

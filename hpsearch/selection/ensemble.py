@@ -30,7 +30,7 @@ def greedy(
         place = int(np.argmin(losses))
         chosen.append(place)
         total += predictions[place]
-        if losses[place] < best_loss:
+        if losses[place] < best_loss or not best:
             best, best_loss = size, losses[place]
     counts = Counter(chosen[:best])
     return {place: Fraction(count, best) for place, count in sorted(counts.items())}

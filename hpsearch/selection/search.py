@@ -22,7 +22,7 @@ from hpsearch.trial import Outcome, Score, Suggestion
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A trial of a search. epochs: as asked for, in total. last: none continued it."""
+    """A trial of a search. epochs: as asked for, in total. last: none continued it to an end."""
 
     params: Params
     epochs: int
@@ -62,7 +62,7 @@ def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
         for event in events
         if isinstance(event, Asked) and isinstance(event.answer, Suggestion)
     ]
-    continued = {answer.parent for _, answer in asked}
+    continued = {answer.parent for trial, answer in asked if told[trial].score is not None}
     found = [
         Searched(answer.params, answer.epochs, trial not in continued, told[trial])
         for trial, answer in asked

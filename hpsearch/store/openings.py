@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.seeds import canonical
@@ -54,18 +54,23 @@ def open_test(store: Store, search: int, test: str, model: Mapping[str, Any]) ->
 def judge(
     store: Store, opening: Opening, value: float, se: float | None, report: Mapping[str, Any]
 ) -> Opening:
-    """Record an opening's verdict; returns the opening with it."""
+    """Record an opening's verdict; returns the opening with the one there is.
+
+    Of two runs that test the same model at once, the first one's counts.
+    """
     with transaction(store.db):
-        insert(
-            store.db,
-            "verdicts",
-            opening=opening.id,
-            value=value,
-            se=se,
-            report=json.dumps(report),
-            at=time.time(),
-        )
-    return replace(opening, value=value, se=se, report=report)
+        known = store.db.execute("SELECT 1 FROM verdicts WHERE opening = ?", (opening.id,))
+        if known.fetchone() is None:
+            insert(
+                store.db,
+                "verdicts",
+                opening=opening.id,
+                value=value,
+                se=se,
+                report=json.dumps(report),
+                at=time.time(),
+            )
+    return next(o for o in openings(store) if o.id == opening.id)
 
 
 def openings(store: Store, task: str | None = None) -> list[Opening]:

@@ -14,7 +14,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-from hpsearch.errors import NoStoreError, StoreError
+from hpsearch.errors import NoStoreError, OldStoreError, StoreError
 
 VERSION = 2
 _APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
@@ -175,7 +175,7 @@ def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
     elif version < VERSION and create:
         _upgrade(db)
     elif version < VERSION:
-        raise StoreError(
+        raise OldStoreError(
             f"{path} is of version {version}, older than the {VERSION} this program reads; run any "
             "study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
         )

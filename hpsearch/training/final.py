@@ -13,7 +13,7 @@ from hpsearch.task import Array, Data, Inputs, Task
 from hpsearch.training import checkpoint, engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
-from hpsearch.training.rows import Rows, model_spec, prepare, transformed
+from hpsearch.training.rows import Rows, model_spec, prepare
 
 _BATCH = 1024
 
@@ -32,12 +32,8 @@ class Trained:
     def transformer(self) -> Any:
         return self.rows.transformer
 
-    def predict(self, x: Inputs) -> Array:
-        """Predictions of shape (rows, outputs) for rows as they come, not yet prepared."""
-        return predict(self.model, transformed(self.transformer, x))
-
     def predict_validation(self) -> Array:
-        """Those for the validation rows of its split."""
+        """Predictions of shape (rows, outputs) for the validation rows of its split."""
         return predict(self.model, self.rows.x_validation)
 
 

@@ -20,12 +20,13 @@ from hpsearch.errors import HpsearchError, first_line
 from hpsearch.task import Array, Data, Inputs, Task, named
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
-from hpsearch.training.rows import transformed
+from hpsearch.training.rows import prepared
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = 1
+_HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so
 _SEPARATORS = ",;\t|"
 _INDEX, _PREPROCESS = "model.json", "preprocess.skops"
 
@@ -34,11 +35,12 @@ _INDEX, _PREPROCESS = "model.json", "preprocess.skops"
 class Kept:
     """Models that predict together, by the weighted mean of their outputs.
 
-    shapes: of a row of each input; "x" where there is one. columns: of a table x, if named.
+    classifies: outputs are of classes. logits: they are no probabilities yet. shapes: of a row of
+    each input; "x" where there is one. columns: of a table x, if named.
     """
 
-    task: str
     classifies: bool
+    logits: bool
     shapes: dict[str, tuple[int, ...]]
     columns: tuple[str, ...]
     weights: tuple[float, ...]
@@ -47,9 +49,9 @@ class Kept:
 
     def each(self, x: Inputs) -> Iterator[Array]:
         """Each model's predictions, of shape (rows, outputs), for rows as they come."""
-        prepared = transformed(self.transformer, x)
+        x = prepared(self.transformer, x)
         for model in self.models:
-            yield predict(model, prepared)
+            yield predict(model, x)
 
     def mean(self, predictions: Iterable[Array]) -> Array:
         """What the models predict together."""
@@ -62,6 +64,7 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
 
     Raises HpsearchError where the preprocessing cannot be saved without pickle.
     """
+    check_folder(folder)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -76,6 +79,7 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
         "format": _FORMAT,
         "task": task.name,
         "classifies": task.classifies,
+        "logits": task.from_logits,
         "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
         "columns": data.columns,
         "weights": weights,
@@ -83,6 +87,15 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
     (partial / _INDEX).write_text(json.dumps(index, indent=1))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise HpsearchError where the folder is there and holds something else than models."""
+    if folder.exists() and not (folder / _INDEX).exists() and any(folder.iterdir()):
+        raise HpsearchError(
+            f"{folder} is there and no model folder, and writing would replace it; name a new one by "
+            "--output"
+        )
 
 
 def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
@@ -94,21 +107,30 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         index = json.loads((folder / _INDEX).read_text())
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
-        columns, task = tuple(map(str, index["columns"])), str(index["task"])
-        classifies = bool(index["classifies"])
+        columns = tuple(map(str, index["columns"]))
+        classifies, logits = bool(index["classifies"]), bool(index["logits"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HpsearchError(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` wrote"
         ) from error
     return Kept(
-        task,
         classifies,
+        logits,
         shapes,
         columns,
         weights,
         tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1)),
         _load_transformer(folder / _PREPROCESS, trusted),
     )
+
+
+def untrusted(folder: Path) -> list[str]:
+    """The types in a folder's preprocessing that whoever loads it must trust by name."""
+    from skops import io
+
+    path = folder / _PREPROCESS
+    found = io.get_untrusted_types(file=path) if path.exists() else []
+    return sorted(set(found) - set(_HARMLESS))
 
 
 def read_table(path: Path, kept: Kept) -> Array:
@@ -126,11 +148,13 @@ def read_table(path: Path, kept: Kept) -> Array:
         )
     (shape,) = kept.shapes.values()
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             first = file.readline().strip()
         separator = max(_SEPARATORS, key=first.count)
-        header = 0 if any(map(_is_text, first.split(separator))) else None
-        frame = pd.read_csv(path, sep=separator, header=header)
+        cells = first.split(separator)
+        numbered = cells == [str(number) for number in range(len(cells))]  # as pandas writes it
+        header = 0 if numbered or any(map(_is_text, cells)) else None
+        frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
     except (OSError, ValueError, UnicodeError) as error:
         raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if header == 0 and kept.columns:
@@ -149,8 +173,6 @@ def read_table(path: Path, kept: Kept) -> Array:
         values = frame.to_numpy(dtype=np.float64)
     except ValueError as error:
         raise HpsearchError(f"{path} must hold numbers only: {first_line(error)}") from error
-    if not np.isfinite(values).all() and kept.transformer is None:
-        raise HpsearchError(f"{path} has cells that are empty or not finite; fill them")
     return values.reshape(len(values), *shape)
 
 
@@ -158,9 +180,11 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
     """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
     import pandas as pd
 
-    from hpsearch.training.scoring import predicted_classes
+    from hpsearch.training.scoring import predicted_classes, probabilities
 
     predicted = kept.mean(kept.each(read_table(path, kept)))
+    if kept.logits:
+        predicted = probabilities(predicted)
     outputs = predicted.shape[1]
     if not kept.classifies:
         names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
@@ -197,9 +221,9 @@ def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
     from skops import io
 
     try:
-        unknown = sorted(set(io.get_untrusted_types(file=path)) - set(trusted))
+        unknown = sorted(set(io.get_untrusted_types(file=path)) - {*_HARMLESS, *trusted})
         if not unknown:
-            return io.load(path, trusted=list(trusted))
+            return io.load(path, trusted=[*_HARMLESS, *trusted])
     except Exception as error:  # a damaged or foreign file
         raise HpsearchError(f"{path} cannot be read: {first_line(error)}") from error
     raise HpsearchError(

@@ -57,6 +57,14 @@ def targets(task: Task, y: Array) -> Array:
     return y.reshape(-1, 1) if y.ndim == 1 and task.output_units(y) == 1 else y
 
 
+def prepared(fitted: Any, x: Inputs) -> Inputs:
+    """Rows to predict: `transformed`; DataError where NaN or infinity is left."""
+    found = transformed(fitted, x)
+    for name, array in named(found).items():
+        _check_finite(name if name == "x" else f"x[{name!r}]", array)
+    return found
+
+
 def transformed(fitted: Any, x: Inputs) -> Inputs:
     """x by a fitted transformer, or by a dict of them, one an input; None leaves it as it is."""
     if fitted is None:

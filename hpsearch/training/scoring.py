@@ -13,6 +13,7 @@ from hpsearch.training.rows import targets
 
 _RESAMPLES = 100
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_ACCURACY = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 _ABSOLUTE = ("mae", "mean_absolute_error")
 _SQUARED = ("mse", "mean_squared_error")
 _ROOT = ("rmse", "root_mean_squared_error")
@@ -48,7 +49,7 @@ def score(
 def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     """The metric of each row, of shape (rows,), where it is a mean of these; else None."""
     y = targets(task, y)
-    if metric.endswith("accuracy"):
+    if metric in _ACCURACY or (metric == "binary_accuracy" and predicted.shape[1] == 1):
         return (predicted_classes(predicted) == _true_classes(y)).astype(np.float64)
     if metric == "loss":
         loss = keras.losses.get(task.loss)
@@ -81,6 +82,8 @@ def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
         }
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+    if task.from_logits:
+        predicted = probabilities(predicted)
     true, told = _true_classes(y), predicted_classes(predicted)
     names = np.unique(np.concatenate([true, told]))
     columns = precision_recall_fscore_support(true, told, labels=names, zero_division=0)
@@ -98,6 +101,13 @@ def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
         ],
         "confusion": confusion_matrix(true, told, labels=names).tolist(),
     }
+
+
+def probabilities(logits: Array) -> Array:
+    """Of the same shape, (rows, outputs)."""
+    from scipy.special import expit, softmax
+
+    return np.asarray(expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1))
 
 
 def predicted_classes(predicted: Array) -> Array:

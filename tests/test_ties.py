@@ -13,7 +13,7 @@ from hpsearch import Holdout, KFold
 from hpsearch.errors import StoreError
 from hpsearch.store import Store, judge, open_test, openings, rankings, ties, trial
 from hpsearch.task import Metric
-from hpsearch.trial import Curve, Outcome, Score, Suggestion
+from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import RECORD, record
 
 ACCURACY = Metric("accuracy", "max")
@@ -24,7 +24,8 @@ def test_without_shared_rows_it_is_the_paired_t_test(seed):
     rng = np.random.default_rng(seed)
     first, second = rng.normal(0.0, 1.0, 12), rng.normal(0.7, 1.0, 12)
     told = stats.ttest_rel(first, second).pvalue < 0.05
-    assert ties.tied(list(first - second), share=0.0) is not told
+    assert ties.tied([[d] for d in first - second], share=0.0) is not told
+    assert ties.tied([list(first - second)], share=0.5) is not told  # seeds on a single split
 
 
 def test_shared_rows_widen_the_error_as_nadeau_and_bengio_have_it():
@@ -34,22 +35,46 @@ def test_shared_rows_widen_the_error_as_nadeau_and_bengio_have_it():
     assert ties.standard_error(differences, 1 / 9) == pytest.approx(error)
     t = np.mean(differences) / error
     assert t == pytest.approx(3.025, abs=5e-3)
-    assert not ties.tied(differences, 1 / 9)  # 2.262 is the limit
-    assert ties.tied([d - 0.006 for d in differences], 1 / 9)
+    assert not ties.tied([[d] for d in differences], 1 / 9)  # 2.262 is the limit
+    assert ties.tied([[d - 0.006] for d in differences], 1 / 9)
+
+
+def test_a_further_seed_brings_no_further_folds():
+    once = [[0.010], [0.022], [0.035], [0.004], [0.024]]
+    assert ties.tied(once, 0.25)
+    assert ties.tied([seeds * 5 for seeds in once], 0.25)
+    assert ties.more_repeats([seeds * 2 for seeds in once], 0.25) is None  # no noise of seeds in it
 
 
 def test_more_repeats_are_as_many_as_would_do():
-    differences, share = [0.01, 0.05, -0.02, 0.04], 0.05
-    more = ties.more_repeats(differences, share, folds=4)
+    """Where half of the variance over folds is the seeds'."""
+    rng = np.random.default_rng(2)
+    seeds = [list(fold + rng.normal(0, 0.012, 2)) for fold in 0.012 + rng.normal(0, 0.004, 5)]
+    more = ties.more_repeats(seeds, share=0.25)
+    assert ties.tied(seeds, 0.25)
+    passing = np.mean([np.var(each, ddof=1) for each in seeds])
+    means = [np.mean(each) for each in seeds]
+    lasting = np.var(means, ddof=1) - passing / 2
+
+    def told_apart(repeats):
+        error = math.sqrt((lasting + passing / repeats) * (1 / 5 + 0.25))
+        return np.mean(means) > stats.t.ppf(0.975, 4) * error
+
+    assert more >= 1
+    assert told_apart(2 + more)
+    assert not told_apart(2 + more - 1)
+
+
+def test_more_seeds_on_a_single_split_are_as_many_as_would_do():
+    differences = [0.01, 0.05, -0.02, 0.04]
+    more = ties.more_repeats([differences], share=0.25)
     mean, deviation = np.mean(differences), np.std(differences, ddof=1)
 
-    def told_apart(pairs):
-        limit = stats.t.ppf(0.975, pairs - 1)
-        return mean > limit * deviation * math.sqrt(1 / pairs + share)
+    def told_apart(seeds):
+        return mean > stats.t.ppf(0.975, seeds - 1) * deviation / math.sqrt(seeds)
 
-    assert told_apart(4 + 4 * more)
-    assert not told_apart(4 + 4 * (more - 1))
-    assert ties.more_repeats(differences, 1.0, folds=4) is None
+    assert told_apart(4 + more)
+    assert not told_apart(4 + more - 1)
 
 
 def outcome(values, se=0.01, parameters=10, epochs=2, **sizes):
@@ -84,7 +109,7 @@ def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean():
     mixed = [0.95, 0.87, 0.97, 0.91]
     rows = ranked(outcome(FIRST, se=0.02), outcome(always_worse), outcome(mixed))
     assert [(row.trial, row.tied) for row in rows] == [(1, True), (3, True), (2, False)]
-    assert rows[1].more_repeats is None  # 1/4 + 1/3: no number of repeats overcomes shared rows
+    assert rows[1].more_repeats is None  # nobody trains that often
 
 
 def test_other_splits_are_not_paired():
@@ -132,16 +157,37 @@ def test_repeats_count_in_the_ranking(direction, first):
     assert shown["value"] == 0.95
 
 
-def test_repeats_are_paired_over_seeds():
+def repeated(first, second, *seeds, se=0.01):
+    """The ranking of two trials on one split, with repeats of values (first's, second's)."""
     with Store(Path("store.db"), create=True) as store:
-        journal = fill(store, RECORD, outcome([0.95], se=0.01), outcome([0.945], se=0.01))
+        journal = fill(store, RECORD, outcome([first], se=se), outcome([second], se=se))
+        for repeat, values in enumerate(seeds, 1):
+            for trial_, own in enumerate(values):
+                journal.repeated(trial_, repeat, outcome([own]), (first, second)[trial_], se)
+        return rankings(store)[0]
+
+
+def test_seeds_on_one_split_can_tie_trials_but_not_tell_them_apart_within_its_error():
+    always_worse = (0.951, 0.946), (0.949, 0.944)
+    assert repeated(0.95, 0.945, *always_worse, se=0.01)[1].tied is True
+    Path("store.db").unlink()
+    assert repeated(0.95, 0.945, *always_worse, se=0.001)[1].tied is False
+    Path("store.db").unlink()
+    assert repeated(0.95, 0.945, *always_worse, se=None)[1].tied is None  # nothing of other rows
+    Path("store.db").unlink()
+    row = repeated(0.95, 0.945, (0.948, 0.95), (0.952, 0.94), se=0.001)[1]
+    assert row.tied is True
+    assert row.more_repeats > 1
+
+
+def test_who_failed_when_repeated_ranks_behind():
+    with Store(Path("store.db"), create=True) as store:
+        journal = fill(store, RECORD, outcome([0.95]), outcome([0.90]))
+        journal.repeated(0, 1, outcome([0.97]), 0.96, 0.01)
+        failed = Outcome(failure=Failure("nan", "loss became nan"))
+        journal.repeated(0, 2, failed, 0.96, 0.01)
         rows = rankings(store)[0]
-        assert rows[1].tied  # one split, one seed: by the error of the first
-        for repeat, (a, b) in enumerate([(0.951, 0.946), (0.949, 0.944)], 1):
-            journal.repeated(0, repeat, outcome([a]), 0.95, 0.01)
-            journal.repeated(1, repeat, outcome([b]), 0.945, 0.01)
-        rows = rankings(store)[0]
-        assert not rows[1].tied  # always worse by 0.005
+    assert [(row.trial, row.repeats, row.failed_repeats) for row in rows] == [(2, 0, 0), (1, 1, 1)]
 
 
 def test_trainings_over_folds_are_combined_fold_by_fold():
@@ -149,6 +195,13 @@ def test_trainings_over_folds_are_combined_fold_by_fold():
     value, se = KFold(2).combined(scores, ACCURACY)
     assert value == pytest.approx(0.865)
     assert se == pytest.approx(np.std([0.81, 0.92], ddof=1) / math.sqrt(2))
+
+
+def test_trainings_are_combined_at_one_epoch():
+    curves = [1.0, 2.0, 2.0], [2.0, 2.0, 1.0]
+    scores = [Score(1.0, None, 1, (Curve(validation=tuple(c), rows=5),)) for c in curves]
+    value, _ = Holdout().combined(scores, Metric("mae", "min"))
+    assert value == 1.5  # the best epoch of each alone would give 1
 
 
 def test_trainings_on_one_split_add_the_error_of_the_seeds():

@@ -67,16 +67,22 @@ class Evaluator(ABC):
     def combined(self, scores: Sequence[Score], metric: Metric) -> tuple[float, float | None]:
         """Value and standard error over trainings of one point on the same splits, by other seeds.
 
-        Over folds, their deviation holds that of the seeds; over one split it is added. That of the
-        seeds alone would pass for an error it is not: it knows nothing of other rows.
+        At the best epoch of the mean curve over all, as `score` has it. Over folds, their deviation
+        holds that of the seeds; over one split it is added. That of the seeds alone would pass for
+        an error it is not: it knows nothing of other rows.
         """
-        folds = zip(*(score.at_best for score in scores), strict=True)
-        means = [statistics.fmean(values) for values in folds]
-        value = statistics.fmean(means)
-        error = self.standard_error(means, metric, scores[0].folds[0].rows)
-        if error is None or len(means) > 1:
-            return value, error
-        return value, math.hypot(error, error_of_seeds([score.value for score in scores]))
+        folds = [
+            mean_curve([curve.validation for curve in curves])
+            for curves in zip(*(score.folds for score in scores), strict=True)
+        ]
+        mean = mean_curve(folds)
+        best = metric.best(mean)
+        at_best = [curve[best] for curve in folds]
+        error = self.standard_error(at_best, metric, scores[0].folds[0].rows)
+        if error is None or len(folds) > 1:
+            return mean[best], error
+        seeds = [score.folds[0].validation[best] for score in scores]
+        return mean[best], math.hypot(error, error_of_seeds(seeds))
 
     def plan_fits(
         self,

@@ -92,7 +92,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
     common = [getattr(first, n) for n in ("study", "searcher") if n not in names]
     yield f"{first.task}: {first.measure} by {', '.join([first.evaluator, *common])}"
     table = _table()
-    repeated = any(row.repeats for row in rows[:top])
+    repeated = any(row.repeats + row.failed_repeats for row in rows[:top])
     counts = ("repeats", "epochs") if repeated else ("epochs",)
     for name in ("rank", "trial", first.measure, *counts, "weights", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -104,7 +104,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
             str(row.trial),
             measured(row.value, row.se),
-            *([str(row.repeats)] if repeated else []),
+            *([_repeats(row)] if repeated else []),
             str(row.epochs),
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
@@ -207,6 +207,10 @@ def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
         yield f"not all had {most} epochs: fewer epochs may have cost a trial its place"
 
 
+def _repeats(row: Ranked) -> str:
+    return f"{row.repeats}, {row.failed_repeats} failed" if row.failed_repeats else str(row.repeats)
+
+
 def _more(row: Ranked) -> str:
     """What would tell a trial from the first."""
     if row.more_repeats is None:
@@ -214,8 +218,8 @@ def _more(row: Ranked) -> str:
             f"trial {row.trial} and the first: no number of repeats is known to tell them apart; "
             "more rows might"
         )
-    plural = "s" if row.more_repeats > 1 else ""
+    most = f"{'at least' if row.repeats == 0 else 'about'} {row.repeats + row.more_repeats}"
     return (
-        f"trial {row.trial} and the first: about {row.more_repeats} more repeat{plural} of both "
-        "would tell them apart (--repeats)"
+        f"trial {row.trial} and the first: {most} repeats of both would tell them apart "
+        f"(--repeats {row.repeats + row.more_repeats} --finalists {row.rank})"
     )

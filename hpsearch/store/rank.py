@@ -13,11 +13,11 @@ from hpsearch.store.journal import SearchRecord, Store
 class Ranked(NamedTuple):
     """A trial's place. trial: the id people call it by.
 
-    value, se, seconds: over all of its trainings. repeats: those after the first, by fresh seeds.
-    tied: the data do not tell it from the first. Where both have values on the same folds or seeds,
-    two at least, that is decided by `ties.tied`; else by one standard error of the first's value;
-    None where that is not known either. more_repeats: of both, that would tell a tie apart; None
-    where none would, or none is known to. one_se: the simplest within one standard error of the
+    value, se, seconds: over all of its trainings. repeats: those after the first, by fresh seeds,
+    that ended well; failed_repeats: the others. Who has these is unsafe, and ranks behind who has
+    none. tied: the data do not tell it from the first: by `ties.tied` over the folds of both; of a
+    single split by its seeds, or by one standard error of the first's value; None where that is not
+    known. more_repeats: of both, that would tell a tie apart; None where none is known to. one_se: the simplest within one standard error of the
     first: with the fewest parameters, then the fewest epochs.
     """
 
@@ -37,6 +37,7 @@ class Ranked(NamedTuple):
     evaluator: str
     data: str
     repeats: int
+    failed_repeats: int
     more_repeats: int | None
     one_se: bool
 
@@ -47,7 +48,9 @@ FROM told t JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answ
 WHERE t.search = :search AND t.value IS NOT NULL
 """
 
-_REPEATED = "SELECT trial, value, se, seconds FROM repeats WHERE search = :search ORDER BY at"
+_REPEATED = """
+SELECT trial, own, value, se, seconds FROM repeats WHERE search = :search ORDER BY at
+"""
 
 _VALUES = "SELECT trial, repeat, fold, value FROM curves WHERE search = :search"
 
@@ -96,7 +99,7 @@ def _ranked(db: sqlite3.Connection, searches: Sequence[SearchRecord]) -> list[Ra
     rows: list[_Row] = [row for search in searches for row in _rows(cursor, search)]
     if not rows:
         return []
-    rows.sort(key=lambda row: (sign * row.value, row.point, row.id))
+    rows.sort(key=lambda row: (row.failed > 0, sign * row.value, row.point, row.id))
     points = json.loads(f"[{','.join(row.point for row in rows)}]")
     compared = _Ties(cursor, rows[0])
     simplest = _one_se(rows)
@@ -118,6 +121,7 @@ def _ranked(db: sqlite3.Connection, searches: Sequence[SearchRecord]) -> list[Ra
             row.search.evaluator,
             row.search.data,
             row.repeats,
+            row.failed,
             tie[1],
             row is simplest,
         )
@@ -136,23 +140,30 @@ class _Row(NamedTuple):
     trial: int
     search: SearchRecord
     repeats: int = 0
+    failed: int = 0
 
 
 def _rows(cursor: sqlite3.Cursor, search: SearchRecord) -> Iterator[_Row]:
     """The complete trials of a search that none continued, each with all its trainings' value."""
     which = {"search": search.id}
     continued = {parent for (parent,) in cursor.execute(_CONTINUED, which)}
-    repeated: dict[int, list[tuple[float, float | None, float]]] = {}
+    repeated: dict[int, list[Any]] = {}
     for trial, *of_all in cursor.execute(_REPEATED, which):
-        repeated.setdefault(trial, []).append(tuple(of_all))
+        repeated.setdefault(trial, []).append(of_all)
     for columns in cursor.execute(_COMPLETE, which).fetchall():
         if columns[-1] in continued:
             continue
-        row = _Row._make((*columns, search, 0))
+        row = _Row._make((*columns, search, 0, 0))
         if repeats := repeated.get(row.trial):
-            value, se, _ = repeats[-1]
-            seconds = row.seconds + sum(seconds for _, _, seconds in repeats)
-            row = row._replace(value=value, se=se, seconds=seconds, repeats=len(repeats))
+            owns, values, errors, seconds = zip(*repeats, strict=True)
+            failed = owns.count(None)
+            row = row._replace(
+                value=values[-1],
+                se=errors[-1],
+                seconds=row.seconds + sum(seconds),
+                repeats=len(owns) - failed,
+                failed=failed,
+            )
         yield row
 
 
@@ -173,36 +184,37 @@ class _Ties:
     def __init__(self, cursor: sqlite3.Cursor, first: _Row) -> None:
         self._cursor, self._first = cursor, first
         self._values: dict[int, dict[int, dict[tuple[int, int], float]]] = {}
-        which = {"search": first.search.id, "trial": first.trial}
-        sizes = cursor.execute(_SPLITS, which).fetchall()
-        self._folds = len(sizes)
+        sizes = cursor.execute(_SPLITS, {"search": first.search.id, "trial": first.trial})
         shares = [rows / train if train else 0.0 for rows, train in sizes]
         # Of a store that did not yet hold what was trained on, pairs tell nothing: no share of 0.
         self._share = sum(shares) / len(shares) if shares and all(shares) else None
 
     def of(self, row: _Row) -> tuple[bool | None, int | None]:
         """Whether it is tied with the first, and how many repeats would tell them apart."""
-        first = self._first
-        if row is first:
-            return (None if first.se is None and not self._pairs(row) else True), None
-        if self._share is not None and (pairs := self._pairs(row)):
-            differences = [mine - firsts for mine, firsts in pairs]
-            if not ties.tied(differences, self._share):
-                return False, None
-            return True, ties.more_repeats(differences, self._share, self._folds)
-        return (None if first.se is None else abs(row.value - first.value) <= first.se), None
+        error = self._first.se
+        near = None if error is None else abs(row.value - self._first.value) <= error
+        if row is self._first:
+            return near, None
+        differences = self._differences(row)
+        if self._share is None or sum(map(len, differences)) < 2:
+            return near, None
+        tied, folds = ties.tied(differences, self._share), len(differences) > 1
+        if not tied:
+            return (False if folds else near), None  # of other rows, seeds alone tell nothing
+        more = ties.more_repeats(differences, self._share) if folds or not near else None
+        return True, more
 
-    def _pairs(self, row: _Row) -> list[tuple[float, float]]:
-        """Values of both on the same folds and seeds; none where they are fewer than two."""
+    def _differences(self, row: _Row) -> list[list[float]]:
+        """By split, one for each seed with which both were trained; empty where splits differ."""
         first = self._first
-        if row.search.seed != first.search.seed:  # other splits
+        if row.search.seed != first.search.seed:
             return []
         firsts = self._read(first.search)[first.trial]
-        if len(firsts) < 2:
-            return []
         mine = self._read(row.search).get(row.trial, {})
-        both = [(mine[place], firsts[place]) for place in firsts if place in mine]
-        return both if len(both) > 1 else []
+        found: dict[int, list[float]] = {}
+        for repeat, fold in sorted(firsts.keys() & mine.keys()):
+            found.setdefault(fold, []).append(mine[repeat, fold] - firsts[repeat, fold])
+        return list(found.values())
 
     def _read(self, search: SearchRecord) -> dict[int, dict[tuple[int, int], float]]:
         if search.id not in self._values:

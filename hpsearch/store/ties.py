@@ -4,14 +4,16 @@ import math
 import statistics
 from collections.abc import Sequence
 from functools import cache
-from statistics import NormalDist
 
 _LEVEL = 0.05  # two-sided
-_MOST = 1000  # pairs; who needs more will not train them
+_MOST = 100  # trainings; who needs more will not train them
+
+Differences = Sequence[Sequence[float]]
+"""Of two models: for each split, one for each seed with which both were trained on it."""
 
 
 def standard_error(differences: Sequence[float], share: float) -> float:
-    """Of the mean difference between two models, over the splits and seeds on which both were trained.
+    """Of the mean difference between two models, over splits.
 
     The splits share training rows, so that the differences are no independent sample: to 1/n, the
     variance's factor, the share of validation to training rows is added (Nadeau and Bengio, Machine
@@ -24,32 +26,55 @@ def standard_error(differences: Sequence[float], share: float) -> float:
     return statistics.stdev(differences) * math.sqrt(1 / n + share)
 
 
-def tied(differences: Sequence[float], share: float) -> bool:
-    """Whether a corrected t test at 5 % leaves the models untold apart.
+def tied(differences: Differences, share: float) -> bool:
+    """Whether a t test at 5 % leaves the models untold apart.
 
-    >>> tied([0.1, 0.2, 0.3], 0.5), tied([0.19, 0.2, 0.21], 0.5)
+    Over several splits it is the corrected one, of the means over seeds: a further seed brings no
+    new rows. On a single split it is the ordinary one, over seeds, and speaks of these rows alone.
+
+    >>> tied([[0.1], [0.2], [0.3]], 0.5), tied([[0.19], [0.2], [0.21]], 0.5)
+    (True, False)
+    >>> tied([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]], 0.5), tied([[0.19, 0.2, 0.21]], 0.5)
     (True, False)
     """
-    mean = statistics.fmean(differences)
-    return abs(mean) <= _limit(len(differences)) * standard_error(differences, share)
+    values, share = _sample(differences, share)
+    return abs(statistics.fmean(values)) <= _limit(len(values)) * standard_error(values, share)
 
 
-def more_repeats(differences: Sequence[float], share: float, folds: int) -> int | None:
-    """How many further trainings of both would tell them apart, if differences stay as they are.
+def more_repeats(differences: Differences, share: float) -> int | None:
+    """How many further trainings of both would tell them apart, if things stay as they are.
 
-    folds: pairs that each brings. None: no number of them would, only more rows; or more than
-    anyone trains.
+    They take the seeds' part out of the variance, over several splits no more than that. How large
+    it is, repeats tell; before there are any, it is taken to be all, so that the number is the
+    least. None: no number of them would.
 
-    >>> more_repeats([0.1, 0.2, 0.3], 0.1, folds=1), more_repeats([0.1, -0.2, 0.3], 0.5, folds=1)
-    (1, None)
+    >>> more_repeats([[0.1], [0.2], [0.3]], 0.1), more_repeats([[0.1, 0.1], [0.3, 0.3]], 0.1)
+    (2, None)
+    >>> more_repeats([[0.1, 0.2, 0.0]], 0.1)
+    4
     """
-    mean, deviation = abs(statistics.fmean(differences)), statistics.stdev(differences)
-    if mean <= NormalDist().inv_cdf(1 - _LEVEL / 2) * deviation * math.sqrt(share):
-        return None  # not with any number
-    for pairs in range(len(differences), _MOST, folds):
-        if mean > _limit(pairs) * deviation * math.sqrt(1 / pairs + share):
-            return (pairs - len(differences)) // folds
+    values, share = _sample(differences, share)
+    mean, repeats = abs(statistics.fmean(values)), len(differences[0])
+    total = statistics.variance(values)
+    lasting, passing, splits = 0.0, total, len(differences)
+    if splits > 1 and repeats > 1:
+        passing = statistics.fmean(statistics.variance(seeds) for seeds in differences)
+        lasting = max(0.0, total - passing / repeats)
+    if splits > 1:
+        room = (mean / _limit(splits)) ** 2 / (1 / splits + share) - lasting  # for the seeds' part
+        trainings = math.floor(passing / room) + 1 if room > passing / _MOST else _MOST
+        return trainings - repeats if trainings < _MOST else None
+    for trainings in range(repeats + 1, _MOST):
+        if mean > _limit(trainings) * math.sqrt(passing / trainings):
+            return trainings - repeats
     return None
+
+
+def _sample(differences: Differences, share: float) -> tuple[Sequence[float], float]:
+    """The sample that is tested, and the share that corrects for it."""
+    if len(differences) == 1:
+        return differences[0], 0.0
+    return [statistics.fmean(seeds) for seeds in differences], share
 
 
 @cache

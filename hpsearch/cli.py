@@ -172,7 +172,7 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The models' folder; else models/ beside the store.",
+    help="The models' folder; else one in models/ beside the store.",
 )
 @arguments.engine
 @arguments.store
@@ -197,12 +197,17 @@ def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
         pass
     with Store(store_path, create=True) as store:
         loaded = load(file, _overridden(options))
-        which = "ensemble" if choice.ensemble else "one-se" if choice.one_se else choice.trial
-        name = f"{loaded.name}-{which or 'best'}"
-        folder = options["output"] or store_path.parent / "models" / name
+        models = store_path.parent / "models" / store_path.stem  # several stores may lie here
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             done = refits.refit(
-                loaded, file, store, choice, folder, engine=options["engine"], backend=chosen
+                loaded,
+                file,
+                store,
+                choice,
+                models,
+                options["output"],
+                engine=options["engine"],
+                backend=chosen,
             )
     console = tables.console(stderr=as_json)
     tables.show(console, card.markdown(done.card).splitlines())
@@ -210,7 +215,7 @@ def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
         console.print("this model was tested before; nothing was opened again")
     console.print(f"kept in {done.folder}", soft_wrap=True)
     if as_json:
-        click.echo(json.dumps(done.card))
+        click.echo(json.dumps({**done.card, "folder": str(done.folder)}))
 
 
 @app.command()

@@ -88,7 +88,8 @@ def refitted(hpsearch, file, *options):
 def test_the_best_is_kept_tested_once_and_predicts(hpsearch, study):
     file = study()
     card, told = refitted(hpsearch, file)
-    folder = Path("models/signs-best")
+    folder = Path(card["folder"])
+    assert folder.parent == Path("models/store").absolute()
     (best, *_) = json.loads(hpsearch("rank", "--json")[1])
     (member,) = card["members"]
     assert (member["trial"], member["params"]) == (best["trial"], best["params"])
@@ -128,7 +129,7 @@ def test_a_tested_model_is_not_tested_again_and_another_is_told_apart(hpsearch, 
     shutil.rmtree("models")
     lost, told = refitted(hpsearch, file)  # trained anew, but not tested anew
     assert lost["test"] == card["test"]
-    assert Path("models/signs-best/model-3.keras").exists()
+    assert Path(lost["folder"], "model-3.keras").exists()
     last = json.loads(hpsearch("rank", "--json")[1])[-1]["trial"]
     other, told = refitted(hpsearch, file, "--trial", last, "--seeds", "1")
     assert other["test"]["opening"] == 2
@@ -170,7 +171,7 @@ def test_an_ensemble_is_at_least_as_good_on_what_it_was_chosen_on(hpsearch, stud
     card, _ = refitted(hpsearch, file, "--ensemble", "4", "--seeds", "2")
     assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
     assert card["validation"]["value"] >= best["validation"]["value"] - 1e-9
-    models = json.loads(Path("models/signs-ensemble/model.json").read_text())
+    models = json.loads(Path(card["folder"], "model.json").read_text())
     assert len(models["weights"]) == 2 * len(card["members"])
     assert sum(models["weights"]) == pytest.approx(1)
 
@@ -181,7 +182,7 @@ def test_a_regression_tells_its_residuals(hpsearch, study):
     assert card["validation"]["se"] > 0
     residuals = card["test"]["residuals"]
     assert residuals["0%"] < residuals["50%"] < residuals["100%"]
-    rows = np.loadtxt("models/signs-one-se/test.csv", delimiter=",", skiprows=1)
+    rows = np.loadtxt(Path(card["folder"], "test.csv"), delimiter=",", skiprows=1)
     assert np.abs(rows[:, 1] - rows[:, 0]).mean() == pytest.approx(card["test"]["value"], rel=1e-4)
     assert "predicted minus true" in told
     (member,) = card["members"]
@@ -196,8 +197,8 @@ def test_repeats_go_into_the_best_epoch_and_the_value(hpsearch, study):
     assert best["repeats"] == 2
     with Store(Path("store.db")) as store:
         trainings = store.journal(1).trainings(best["trial"] - 1)
-    assert best["value"] == pytest.approx(np.mean([t.score.value for t in trainings]))
     curve = np.mean([f.validation for t in trainings for f in t.score.folds], axis=0)
+    assert best["value"] == pytest.approx(max(curve))
     card, _ = refitted(hpsearch, file, "--sealed")
     assert card["members"][0]["best_epoch"] == int(np.argmax(curve)) + 1
     seeds = {tuple(t.score.folds[0].train) for t in trainings}
@@ -299,14 +300,16 @@ def test_a_changed_study_is_refused(hpsearch, study, write):
         ("a,b\n1,2\n", "no column c"),
         ("1,2\n3,4\n", "has 2 columns, and the model wants 3: a, b, c"),
         ("a,b,c\n1,2,x\n", "must hold numbers only"),
+        ("a,b,c\n1,2,\n", "x holds NaN or infinity in 1 of 1 rows"),
+        ("0,1,2\n1,2,\n", "x holds NaN or infinity in 1 of 1 rows"),  # pandas's own header
         ("", "cannot be read as CSV"),
     ],
 )
 def test_predict_refuses_tables_that_do_not_fit(hpsearch, study, content, message):
     file = study()
-    refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
     Path("new.csv").write_text(content)
-    code, _, err = hpsearch("predict", "models/signs-best", "new.csv")
+    code, _, err = hpsearch("predict", card["folder"], "new.csv")
     assert code == 2
     assert message in err
     assert err.count("\n") == 1
@@ -316,9 +319,10 @@ def test_predict_loads_no_code(hpsearch, study):
     from skops import io
 
     file = study()
-    refitted(hpsearch, file, "--sealed", "--seeds", "1")
-    Path("new.csv").write_text("1,2,3\n")
-    folder = Path("models/signs-best")
+    card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    Path("new.csv").write_text("\ufeff1,2,3\n", encoding="utf-8")  # as Excel begins a file
+    folder = Path(card["folder"])
+    assert len(hpsearch("predict", folder, "new.csv")[1].splitlines()) == 2
     io.dump(Opaque(), folder / "preprocess.skops")
     code, _, err = hpsearch("predict", folder, "new.csv")
     assert code == 2
@@ -330,6 +334,77 @@ def test_predict_loads_no_code(hpsearch, study):
     assert "cannot be loaded in Keras's safe mode" in hpsearch("predict", folder, "new.csv")[2]
     (folder / "model.json").write_text("[]")
     assert "is no model folder" in hpsearch("predict", folder, "new.csv")[2]
+
+
+def test_what_cannot_be_loaded_again_does_not_open_the_test(hpsearch, study):
+    lambdas = (
+        "build=mlp.model()",
+        "build=lambda spec, **p: (k := __import__('keras')) and (m := k.Sequential([k.Input((3,)), "
+        "k.layers.Lambda(lambda x: x), k.layers.Dense(2, activation='softmax')])).compile("
+        "loss=spec.loss, metrics=spec.metrics) or m",
+    )
+    file = study(lambdas)
+    code, _, err = hpsearch("refit", file)
+    assert (code, "cannot be loaded in Keras's safe mode" in err) == (2, True)
+    with Store(Path("store.db")) as store:
+        assert openings(store) == []
+
+
+def test_preprocessing_beyond_skops_list_is_tested_and_says_whom_to_trust(hpsearch, study):
+    file = study(
+        ("StandardScaler()", "make_pipeline(SimpleImputer(), KBinsDiscretizer(4, subsample=None))"),
+        ("from sklearn.preprocessing import StandardScaler",
+         "from sklearn.impute import SimpleImputer\nfrom sklearn.pipeline import make_pipeline\n"
+         "from sklearn.preprocessing import KBinsDiscretizer"),
+    )  # fmt: skip
+    card, _ = refitted(hpsearch, file)
+    assert card["test"]["opening"] == 1
+    Path("new.csv").write_text("1,2,3\n")
+    trust = [word for name in card["trust"] for word in ("--trust", name)]
+    assert hpsearch("predict", card["folder"], "new.csv", *trust)[0] == 0
+
+
+@pytest.mark.parametrize("change", ["x_test=x[120:] * np.nan", "y_test=y[120:] * np.nan"])
+def test_a_test_that_cannot_tell_is_not_opened(hpsearch, study, change):
+    old = change.replace(" * np.nan", "")
+    code, _, err = hpsearch("refit", study((old, change)))
+    assert (code, "NaN or infinity" in err) == (2, True)
+    with Store(Path("store.db")) as store:
+        assert openings(store) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(hpsearch, study):
+    file = study()
+    Path("thesis").mkdir()
+    Path("thesis/thesis.txt").write_text("years of work")
+    code, _, err = hpsearch("refit", file, "--output", "thesis")
+    assert (code, "is there and no model folder" in err) == (2, True)
+    assert Path("thesis/thesis.txt").exists()
+    assert hpsearch("refit", file, "--output", ".")[0] == 2
+    card, _ = refitted(hpsearch, file, "--output", "new")
+    assert card["folder"] == "new"
+
+
+def test_an_edited_study_is_another_model(hpsearch, study):
+    file = study()
+    first, _ = refitted(hpsearch, file)
+    file.write_text(STUDY.replace("mlp.model()", "mlp.model(activation='tanh')"))
+    second, told = refitted(hpsearch, file)
+    assert "The study file was edited after its search began" in told
+    assert (first["test"]["opening"], second["test"]["opening"]) == (1, 2)
+
+
+def test_logits_become_probabilities(hpsearch, study):
+    file = study(
+        ('"sparse_categorical_crossentropy"',
+         "__import__('keras').losses.SparseCategoricalCrossentropy(from_logits=True)"),
+    )  # fmt: skip
+    card, _ = refitted(hpsearch, file, "--seeds", "1")
+    Path("new.csv").write_text("5,5,5\n9,1,9\n")
+    out = hpsearch("predict", card["folder"], "new.csv")[1]
+    rows = [list(map(float, line.split(","))) for line in out.splitlines()[1:]]
+    assert [sum(row[1:]) for row in rows] == pytest.approx([1, 1], abs=1e-5)
+    assert all(0 <= p <= 1 for row in rows for p in row[1:])
 
 
 class Opaque:

@@ -47,6 +47,8 @@ def keras_says(task, predicted, y):
         ("categorical_crossentropy", "loss", PROBABILITIES, np.eye(3)[CLASSES]),
         ("binary_crossentropy", "accuracy", SCORES, BINARY),
         ("binary_crossentropy", "loss", SCORES, BINARY),
+        ("categorical_crossentropy", "binary_accuracy", PROBABILITIES, np.eye(3)[CLASSES]),
+        ("binary_crossentropy", "binary_accuracy", SCORES, BINARY),
         ("mse", "mae", GUESSED, REAL),
         ("mae", "mse", GUESSED, REAL),
         ("mse", "rmse", GUESSED, REAL),

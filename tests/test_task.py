@@ -26,6 +26,20 @@ def task(**options):
     return Task(**{"name": "t", "data": Data(X, Y), "loss": "mse", **options})
 
 
+def test_a_test_is_one_in_whatever_shape_models_take_it():
+    rows, classes = np.zeros((4, 6)), np.array([0, 1, 2, 1])
+
+    def seen(x, y):
+        return Data(np.zeros((1, 6)), np.zeros(1), x_test=x, y_test=y).test_fingerprint
+
+    one = seen(rows, classes)
+    assert seen(rows.reshape(4, 3, 2), classes.astype(np.uint8)) == one
+    assert seen(rows, np.eye(3)[classes]) == one
+    assert seen(rows, classes[::-1] + 1) != one
+    with pytest.raises(DataError, match="no test rows"):
+        assert Data(rows, classes).test_fingerprint
+
+
 def test_direction_is_known_for_the_usual_metrics():
     assert task(metric="accuracy").objective == Metric("accuracy", "max")
     assert task(metric="roc_auc").objective.loss(0.9) == -0.9

@@ -1,6 +1,7 @@
 """What the data cannot tell apart: paired tests, one standard error, repeats."""
 
 import dataclasses
+import json
 import math
 import sqlite3
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from scipy import stats
 
 from hpsearch import Holdout, KFold
-from hpsearch.errors import StoreError
+from hpsearch.errors import OldStoreError
 from hpsearch.store import Store, judge, open_test, openings, rankings, ties, trial
 from hpsearch.task import Metric
 from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
@@ -229,6 +230,20 @@ def test_an_opening_is_recorded_before_its_verdict_and_told_apart_after():
         assert openings(store, "mnist") == []
 
 
+@pytest.mark.slow
+def test_the_command_that_the_refusal_names_upgrades_a_store(hpsearch, write):
+    file = write()
+    assert hpsearch("run", file, "--inline", "--trials", 1)[0] == 0
+    with sqlite3.connect("store.db") as db:
+        db.executescript(VERSION_1)
+    db.close()
+    code, _, err = hpsearch("rank")
+    assert (code, "hpsearch run NAME" in err) == (2, True)
+    assert hpsearch("plan", file)[0] == 0
+    assert hpsearch("run", "small", "--inline", "--trials", 2)[0] == 0
+    assert len(json.loads(hpsearch("rank", "--json")[1])) == 2
+
+
 VERSION_1 = """
 DROP TABLE repeats; DROP TABLE openings; DROP TABLE verdicts;
 CREATE TABLE old (
@@ -254,7 +269,7 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
     with sqlite3.connect(path) as db:
         db.executescript(VERSION_1)
     db.close()
-    with pytest.raises(StoreError, match=r"of version 1, older than the 2 .* upgrades it"):
+    with pytest.raises(OldStoreError, match=r"of version 1, older than the 2 .* upgrades it"):
         Store(path)
     with Store(path, create=True) as store:
         after = list(store.journal(journal.search).events())

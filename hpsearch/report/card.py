@@ -33,6 +33,10 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     )
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
     yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
+    if card["edited"]:
+        yield "The study file was edited after its search began; the model is of the text as it is now."
+    if card["trust"]:
+        yield f"To predict by it: {' '.join(f'--trust {name}' for name in card['trust'])}"
     yield ""
     yield from _scores(card)
     verdict = card["test"] or card["validation"]

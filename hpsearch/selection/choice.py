@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Literal, get_args
 
 from hpsearch.errors import HpsearchError
@@ -82,16 +81,16 @@ def scaled_epochs(best_epoch: int, before: int, after: int, batch: int, scale: S
 
 
 def candidates(
-    store: Store, searches: Sequence[SearchRecord], choice: Choice, metric: Metric
+    store: Store, searches: Sequence[SearchRecord], choice: Choice, metric: Metric, trained_on: int
 ) -> list[Member]:
     """The one that is chosen, or for an ensemble the best few, best first.
 
-    Raises HpsearchError where none is complete, or the trial named is not among them.
+    trained_on: rows, on average over folds. Raises HpsearchError where none is complete, or the trial named is not among them.
     """
     rows = ranking(store, [search.id for search in searches])
     if not rows:
         raise HpsearchError("no trial of the study is complete yet; run it first")
-    return [_member(store, row, metric) for row in _chosen(rows, choice)]
+    return [_member(store, row, metric, trained_on) for row in _chosen(rows, choice)]
 
 
 def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
@@ -117,7 +116,7 @@ def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
     return rows[:1]
 
 
-def _member(store: Store, row: Ranked, metric: Metric) -> Member:
+def _member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> Member:
     search, number = number_of(store, row.trial)
     trainings = store.journal(search).trainings(number)
     scores = [training.score for training in trainings if training.score]
@@ -131,5 +130,5 @@ def _member(store: Store, row: Ranked, metric: Metric) -> Member:
         error_of_seeds([score.value for score in scores]),
         row.parameters,
         metric.best(curve) + 1,
-        round(fmean(fold.train_rows for fold in folds)),
+        trained_on,
     )

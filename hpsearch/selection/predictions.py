@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpsearch.errors import DataError
 from hpsearch.evaluators.base import error_of_seeds
-from hpsearch.seeds import derive
 from hpsearch.selection.choice import Member
 from hpsearch.study import Study
-from hpsearch.task import Array, Data, Task
+from hpsearch.task import Array, Data, Inputs, Task
+from hpsearch.training.base import Split
+
+if TYPE_CHECKING:
+    from hpsearch.training.kept import Kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +29,13 @@ class Validated:
 
 
 def validated(
-    study: Study, data: Data, members: Sequence[Member], *, engine: str, backend: str
+    study: Study,
+    data: Data,
+    splits: Sequence[Split],
+    members: Sequence[Member],
+    *,
+    engine: str,
+    backend: str,
 ) -> list[Validated]:
     """Each member's predictions for the rows it was validated on.
 
@@ -34,7 +44,6 @@ def validated(
     """
     from hpsearch.training import final
 
-    splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
     fits = [
         fit
         for member in members
@@ -58,17 +67,27 @@ def validated(
     return found
 
 
-def tested(task: Task, data: Data, folder: Path) -> dict[str, Any]:
-    """What the kept models make of the test rows; nothing else reads these.
-
-    Together they are the model; `alone` is what each of them is by itself.
-    """
-    from hpsearch.training import kept, scoring
-
-    x, y = data.x_test, data.y_test
-    assert x is not None
+def check_test(task: Task, data: Data) -> str:
+    """The test's fingerprint; DataError where it cannot tell how good a model is."""
+    fingerprint, y = data.test_fingerprint, data.y_test
     assert y is not None
-    models = kept.load(folder)
+    if not np.isfinite(y).all():
+        raise DataError("y_test holds NaN or infinity; drop those rows, or say --sealed")
+    if task.metric == "roc_auc" and len(np.unique(y)) < 2:
+        raise DataError("y_test has a single class, which has no ROC AUC; say --sealed")
+    return fingerprint
+
+
+def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> dict[str, Any]:
+    """What models make of the test rows, whose prepared inputs are x; nothing else reads their y.
+
+    Together they are the model; `alone` is what each of them is by itself. The predictions are left
+    in the folder.
+    """
+    from hpsearch.training import scoring
+
+    y = data.y_test
+    assert y is not None
     each = list(models.each(x))
     together = models.mean(each)
     value, se = scoring.score(task, together, y)

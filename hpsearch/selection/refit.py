@@ -1,17 +1,20 @@
 """The chosen points, trained on all rows but the test's; then the sealed test, opened once."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from hpsearch import store as stores
 from hpsearch.errors import HpsearchError
+from hpsearch.files import write_whole
 from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
 from hpsearch.seeds import canonical, derive
@@ -48,26 +51,41 @@ def refit(
     file: Path,
     store: Store,
     choice: Choice,
-    folder: Path,
+    models: Path,
+    folder: Path | None = None,
     *,
     engine: str = "auto",
     backend: str | None = None,
 ) -> Refitted:
     """Choose, train on all non-test rows, keep the models in the folder, and open the test once.
 
-    A model that was tested before keeps the verdict there is. Raises HpsearchError before the test
-    is opened wherever something cannot work.
+    folder: None: one in `models`, named by the study and the trials. A model that was tested before
+    keeps the verdict there is. Raises HpsearchError before the test is opened wherever something
+    cannot work.
     """
     from hpsearch.training import final, kept
 
+    if folder is not None:
+        kept.check_folder(folder)
     running = backends.choose(backend)
     how: dict[str, Any] = {"engine": engine, "backend": running}
     task, data = study.task, study.task.load()
-    test = None if choice.sealed else data.test_fingerprint
-    searches = _searches(study, file, store, data, running)
-    members = candidates(store, searches, choice, task.objective)
-    seen = predictions.validated(study, data, members, **how)
+    test = None if choice.sealed else predictions.check_test(task, data)
+    record, searches = _searches(study, file, store, data, running)
+    splits = study.evaluator.splits(task, data, seed=derive(study.seed, "splits"))
+    rows = round(fmean(len(split.train) for split in splits))
+    members = candidates(store, searches, choice, task.objective, rows)
+    seen = predictions.validated(study, data, splits, members, **how)
     weights = _weights(task, data, seen) if choice.ensemble else {0: Fraction(1)}
+    model = _model(members, weights, data.rows, choice, running, record.source)
+    folder = folder or models / f"{study.name}-{_name(model)}"
+    if not _is_there(folder, model, data):
+        fits, shares = _fits(study, data, members, weights, choice)
+        kept.save(
+            folder, task, data, zip(shares, final.train(task, data, fits, **how), strict=True)
+        )
+    trust = kept.untrusted(folder)
+    loaded = kept.load(folder, trust)  # what cannot be loaded must not open the test
     card = {
         "task": task.name,
         "study": study.name,
@@ -78,34 +96,35 @@ def refit(
         "trials": sum(store.journal(search.id).complete() for search in searches),
         "data": data.fingerprint,
         "rows": data.rows,
-        **_model(members, weights, data.rows, choice, running),
+        **model,
+        "edited": any(search.source != record.source for search in searches),
+        "trust": trust,
         "versions": json.loads(searches[-1].versions),
         "validation": _validation(task, data, members, weights, seen),
         "test": None,
     }
-    if _is_there(folder, card, test):
-        card = json.loads((folder / _CARD).read_text())
-    else:
-        fits, shares = _fits(study, data, members, weights, choice)
-        trained = final.train(task, data, fits, **how)
-        kept.save(folder, task, data, zip(shares, trained, strict=True))
     anew = False
     if test is not None:
+        assert data.x_test is not None
+        prepared = loaded.prepare(data.x_test)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if anew := opening.report is None:
-            tested = predictions.tested(task, data, folder)
+            tested = predictions.tested(task, data, loaded, prepared, folder)
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    (folder / _CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
-    (folder / "card.md").write_text(markdown(card), encoding="utf-8")
+    write_whole(folder / _CARD, json.dumps(card, indent=1))
+    write_whole(folder / "card.md", markdown(card))
     return Refitted(folder, card, anew)
 
 
 def _searches(
     study: Study, file: Path, store: Store, data: Data, backend: str
-) -> list[SearchRecord]:
-    """The study's searches whose trials compare; StudyError where the study is not what it was."""
+) -> tuple[SearchRecord, list[SearchRecord]]:
+    """The study as it is now, and its searches whose trials compare.
+
+    Raises StudyError where the study is not what it was.
+    """
     record = record_of(study, file, Facts(data.fingerprint, "", backend, {}))
     of_study = store.searches(study.name)
     refuse_changes(record, of_study)
@@ -116,7 +135,7 @@ def _searches(
             f"study {study.name} has no search by {record.evaluator} with seed {record.seed}; "
             + (f"it has {known}: name it by --evaluator and --seed" if known else "run it first")
         )
-    return same
+    return record, same
 
 
 def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:
@@ -172,9 +191,14 @@ def _fits(
 
 
 def _model(
-    members: Sequence[Member], weights: Weights, rows: int, choice: Choice, backend: str
+    members: Sequence[Member],
+    weights: Weights,
+    rows: int,
+    choice: Choice,
+    backend: str,
+    source: str,
 ) -> dict[str, Any]:
-    """What the final model is, as plain JSON."""
+    """What the final model is, as plain JSON. source: the study file's text."""
     return {
         "choice": choice.label,
         "members": [
@@ -194,6 +218,7 @@ def _model(
         "scale": choice.scale,
         "seeds": choice.seeds,
         "backend": backend,
+        "source": hashlib.sha256(source.encode()).hexdigest()[:16],
     }
 
 
@@ -201,14 +226,20 @@ def _identity(card: Mapping[str, Any]) -> dict[str, Any]:
     """What a model that was tested is known again by."""
     names = ("trial", "params", "epochs", "weight")
     members = [{name: member[name] for name in names} for member in card["members"]]
-    return {"members": members, "seeds": card["seeds"], "backend": card["backend"]}
+    return {"members": members, **{name: card[name] for name in ("seeds", "backend", "source")}}
 
 
-def _is_there(folder: Path, card: Mapping[str, Any], test: str | None) -> bool:
-    """Whether the folder holds this very model, tested if it is to be."""
+def _name(model: Mapping[str, Any]) -> str:
+    """A folder's name that no other model of the store has."""
+    trials = "-".join(str(member["trial"]) for member in model["members"][:3])
+    digest = hashlib.sha256(canonical(_identity(model)).encode()).hexdigest()
+    return f"{'ensemble' if len(model['members']) > 1 else 'trial'}-{trials}-{digest[:4]}"
+
+
+def _is_there(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
+    """Whether the folder holds this very model, trained on this data."""
     try:
-        there = json.loads((folder / _CARD).read_text())
-        tested = test is None or (there["test"] or {}).get("fingerprint") == test
-        return tested and (there["data"], _identity(there)) == (card["data"], _identity(card))
+        there = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

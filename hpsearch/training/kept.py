@@ -47,9 +47,12 @@ class Kept:
     models: tuple[Any, ...]
     transformer: Any
 
+    def prepare(self, x: Inputs) -> Inputs:
+        """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
+        return prepared(self.transformer, x)
+
     def each(self, x: Inputs) -> Iterator[Array]:
-        """Each model's predictions, of shape (rows, outputs), for rows as they come."""
-        x = prepared(self.transformer, x)
+        """Each model's predictions, of shape (rows, outputs), for prepared rows."""
         for model in self.models:
             yield predict(model, x)
 
@@ -157,7 +160,7 @@ def read_table(path: Path, kept: Kept) -> Array:
         frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
     except (OSError, ValueError, UnicodeError) as error:
         raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
-    if header == 0 and kept.columns:
+    if header == 0 and kept.columns and not numbered:
         if missing := [name for name in kept.columns if name not in frame.columns]:
             raise HpsearchError(
                 f"{path} has no column {', '.join(missing)}; the model wants "
@@ -182,7 +185,7 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
 
     from hpsearch.training.scoring import predicted_classes, probabilities
 
-    predicted = kept.mean(kept.each(read_table(path, kept)))
+    predicted = kept.mean(kept.each(kept.prepare(read_table(path, kept))))
     if kept.logits:
         predicted = probabilities(predicted)
     outputs = predicted.shape[1]

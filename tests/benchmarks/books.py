@@ -127,6 +127,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / ".hpsearch" / "books")
     parser.add_argument("--only-write", action="store_true")
     options = parser.parse_args()
+    if os.environ.get("HPSEARCH_DATA") == "stand-in":
+        parser.error("stand-ins are not the books' data; set HPSEARCH_DATA to a folder of the real")
     folder = options.folder.resolve()
     for book in BOOKS:
         if not options.only_write and (not options.studies or book.study in options.studies):
@@ -154,6 +156,7 @@ def work(book: Book, folder: Path) -> None:
         "search_seconds": searched - began,
         "refit_seconds": time.time() - searched,
         "epochs": epochs(folder, book.study),
+        "machine": machine(),
     }
     done.write_text(json.dumps(facts, indent=1))
 
@@ -245,9 +248,10 @@ def lines(folder: Path) -> Iterator[str]:
         point = text_of_point(member["params"])
         yield f"| `{book.study}` | {point} | {member['epochs']} | {together} |"
     yield ""
+    machines = sorted({facts.get("machine", machine()) for facts in found.values()})
     yield (
         "Epochs are those of the search and its repeats, counted once a fold; minutes those of the "
-        f"search, its repeats and the refit on {machine()}. `test together`: by the mean of the "
+        f"search, its repeats and the refit on {' / '.join(machines)}. `test together`: by the mean of the "
         "networks' outputs, as `predict` gives it."
     )
     if notes := [note for book in found if (note := NOTES.get(book.study))]:

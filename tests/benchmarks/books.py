@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -275,7 +276,8 @@ def verdict(figure: Figure, value: float, se: float | None) -> str:
 
 def machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores ({platform.machine()}, no GPU)"
+    gpu = "with" if shutil.which("nvidia-smi") else "without"
+    return f"{cores} cores ({platform.machine()}) {gpu} a GPU"
 
 
 if __name__ == "__main__":

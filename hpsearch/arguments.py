@@ -2,13 +2,19 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hpsearch.errors import NoStoreError, OldStoreError, StudyError
+from hpsearch.load import Overrides
+from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
+from hpsearch.store import Store
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -169,3 +175,32 @@ checkpoints = _together(
         help="How many of the best trials keep their checkpoints.",
     ),
 )
+
+
+def overridden(options: Mapping[str, Any]) -> Overrides:
+    """What `overrides` were given."""
+    return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
+
+
+def _upgraded(store_path: Path) -> Store:
+    """The store for reading, upgraded first where it is of an earlier version."""
+    try:
+        return Store(store_path)
+    except OldStoreError:
+        return Store(store_path, create=True)
+
+
+def study_file(study: str, store_path: Path) -> Path:
+    """The file of a study given by path, or by the name under which the store knows it."""
+    path = Path(study)
+    if path.exists() or path.suffix == ".py" or len(path.parts) > 1:
+        return path
+    known: dict[str, str] = {}
+    with suppress(NoStoreError), _upgraded(store_path) as store:
+        known = {record.study: record.file for record in store.searches()}
+    if study not in known:
+        raise StudyError(
+            f"{study!r} is neither a study file nor a study in {store_path}"
+            f"{did_you_mean(study, known)}; run it once by its file: studies/NAME.py"
+        )
+    return Path(known[study])

@@ -3,7 +3,6 @@
 import json
 import sys
 import traceback
-from collections.abc import Mapping
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -14,9 +13,8 @@ import click
 from hpsearch import arguments
 from hpsearch import store as stores
 from hpsearch.budget import Budget
-from hpsearch.errors import HpsearchError, NoStoreError, OldStoreError, StudyError
-from hpsearch.load import Overrides, load
-from hpsearch.options import did_you_mean
+from hpsearch.errors import HpsearchError, NoStoreError, OldStoreError
+from hpsearch.load import load
 from hpsearch.selection.choice import Choice
 from hpsearch.store import Store
 
@@ -83,13 +81,13 @@ def run(
 
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check(options["engine"], chosen)
-    file = _study_file(study, store_path)
+    file = arguments.study_file(study, store_path)
     workers = session.Workers(
         per_device=None if options["per_device"] == "auto" else options["per_device"],
         **{name: options[name] for name in ("devices", "timeout", "recycle", "inline")},
     )
     budget = Budget(options["hours"], options["total_epochs"])
-    overrides = _overridden(options)
+    overrides = arguments.overridden(options)
     console = tables.console(stderr=as_json)
     how = session.Run(
         file,
@@ -128,7 +126,7 @@ def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     from hpsearch.report import tables
     from hpsearch.searchers.base import rehearse
 
-    loaded = load(_study_file(study, store_path), _overridden(options))
+    loaded = load(arguments.study_file(study, store_path), arguments.overridden(options))
     takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
@@ -192,11 +190,11 @@ def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check(options["engine"], chosen)
     choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
-    file = _study_file(study, store_path)
+    file = arguments.study_file(study, store_path)
     with suppress(OldStoreError), Store(store_path):  # there must be one to be written to
         pass
     with Store(store_path, create=True) as store:
-        loaded = load(file, _overridden(options))
+        loaded = load(file, arguments.overridden(options))
         models = store_path.parent / "models" / store_path.stem  # several stores may lie here
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             done = refits.refit(
@@ -272,31 +270,3 @@ def studies(store_path: Path, as_json: bool) -> None:
     tables.show(tables.console(stderr=as_json), [tables.searches(found)])
     if as_json:
         click.echo(json.dumps(found))
-
-
-def _overridden(options: Mapping[str, Any]) -> Overrides:
-    return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
-
-
-def _upgraded(store_path: Path) -> Store:
-    """The store for reading, upgraded first where it is of an earlier version."""
-    try:
-        return Store(store_path)
-    except OldStoreError:
-        return Store(store_path, create=True)
-
-
-def _study_file(study: str, store_path: Path) -> Path:
-    """The file of a study given by path, or by the name under which the store knows it."""
-    path = Path(study)
-    if path.exists() or path.suffix == ".py" or len(path.parts) > 1:
-        return path
-    known: dict[str, str] = {}
-    with suppress(NoStoreError), _upgraded(store_path) as store:
-        known = {record.study: record.file for record in store.searches()}
-    if study not in known:
-        raise StudyError(
-            f"{study!r} is neither a study file nor a study in {store_path}"
-            f"{did_you_mean(study, known)}; run it once by its file: studies/NAME.py"
-        )
-    return Path(known[study])

@@ -185,6 +185,9 @@ def test_a_regression_tells_its_residuals(hpsearch, study):
     rows = np.loadtxt(Path(card["folder"], "test.csv"), delimiter=",", skiprows=1)
     assert np.abs(rows[:, 1] - rows[:, 0]).mean() == pytest.approx(card["test"]["value"], rel=1e-4)
     assert "predicted minus true" in told
+    true = np.sort(rows[:, 0])
+    means = [tenth["true"] for tenth in card["test"]["against_true"]]
+    assert means == pytest.approx(true.reshape(10, 3).mean(axis=1), rel=1e-4)
     (member,) = card["members"]
     steps = member["best_epoch"] * 4  # 80 rows by 20
     assert member["epochs"] == max(1, round(steps / 6))  # 120 rows

@@ -56,7 +56,8 @@ def _scores(card: Mapping[str, Any]) -> Iterator[str]:
     metric, validation, test = card["metric"], card["validation"], card["test"]
     yield f"| {metric} | value ± standard error |"
     yield "|---|---|"
-    yield f"| validation | {measured(validation['value'], validation['se'])} |"
+    seen = " (on the rows by which it was chosen)" if len(card["members"]) > 1 else ""
+    yield f"| validation{seen} | {measured(validation['value'], validation['se'])} |"
     if test is None:
         yield ""
         yield "The test is sealed: it was not opened for this model."
@@ -108,3 +109,9 @@ def _residuals(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield f"|---|{'---|' * len(residuals)}"
     shown = " | ".join(f"{value:.3f}" for value in residuals.values())
     yield f"| predicted minus true | {shown} |"
+    yield ""
+    tenths = verdict["against_true"]
+    yield f"| tenth of the rows, by the true value | {' | '.join(map(str, range(1, len(tenths) + 1)))} |"
+    yield f"|---|{'---|' * len(tenths)}"
+    for name in ("true", "predicted"):
+        yield f"| {name}, mean | {' | '.join(f'{tenth[name]:.3f}' for tenth in tenths)} |"

@@ -1,10 +1,11 @@
 """The results store: a journal, and the ranking read from it. See README.md."""
 
-from hpsearch.store.journal import Asked, Journal, SearchRecord, Store, Told
+from hpsearch.store.journal import Journal, Store
 from hpsearch.store.lock import owned
 from hpsearch.store.openings import Opening, judge, open_test, openings
 from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import number_of, pace, studies, trial
+from hpsearch.store.records import Asked, SearchRecord, Told
 
 __all__ = [
     "Asked",

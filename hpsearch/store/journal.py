@@ -5,58 +5,16 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
 from hpsearch.errors import StoreError
 from hpsearch.seeds import canonical
 from hpsearch.store import rows
+from hpsearch.store.records import Asked, SearchRecord, Told
 from hpsearch.store.schema import connect, in_memory
 from hpsearch.trial import Curve, Outcome, Pause, Score, Suggestion
-
-
-@dataclass(frozen=True, slots=True)
-class SearchRecord:
-    """What a search is: the first five fields name it, the others must not change under it.
-
-    searcher, evaluator: labels. measure: the metric as rankings compare it. data: fingerprint.
-    space: JSON. training: JSON of what else decides a trial's value. versions: JSON.
-    """
-
-    study: str
-    searcher: str
-    evaluator: str
-    seed: int
-    backend: str
-    task: str
-    measure: str
-    direction: str
-    data: str
-    space: str
-    training: str
-    file: str
-    source: str
-    versions: str
-    began: float = 0.0
-    id: int = 0
-
-    @property
-    def key(self) -> tuple[str, str, str, int, str]:
-        return self.study, self.searcher, self.evaluator, self.seed, self.backend
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    trial: int
-    answer: Suggestion | Pause
-    id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    trial: int
-    outcome: Outcome
 
 
 class Store:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from hpsearch.errors import StoreError
 from hpsearch.store import ties
-from hpsearch.store.journal import SearchRecord, Store
+from hpsearch.store.journal import Store
+from hpsearch.store.records import SearchRecord
 
 
 class Ranked(NamedTuple):

@@ -67,10 +67,13 @@ def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
 
     Of a classification: accuracy, precision, recall, F1 and the number of rows by class, and the
     confusion matrix (row: true, column: predicted). Of a regression: mean absolute and root mean
-    squared error, and quantiles of the residuals (predicted minus true).
+    squared error, quantiles of the residuals (predicted minus true), and predicted against true: the
+    means of both for each tenth of the rows, by the true value.
     """
     if not task.classifies:
+        true = targets(task, y).reshape(len(y), -1).mean(axis=1)
         residuals = _differences(predicted, targets(task, y))
+        tenths = [rows for rows in np.array_split(np.argsort(true, kind="stable"), 10) if len(rows)]
         quantiles = np.quantile(residuals, _QUANTILES)
         return {
             "mae": float(np.abs(residuals).mean()),
@@ -79,6 +82,10 @@ def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
                 f"{share:.0%}": float(value)
                 for share, value in zip(_QUANTILES, quantiles, strict=True)
             },
+            "against_true": [
+                {"true": float(true[rows].mean()), "predicted": float(predicted[rows].mean())}
+                for rows in tenths
+            ],
         }
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 

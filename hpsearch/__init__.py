@@ -5,6 +5,7 @@ Every name here is cheap to import: no deep-learning framework is loaded before 
 
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.data import Data
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.parameters import Choice, Float, Int
 from hpsearch.searchers import (
@@ -19,7 +20,7 @@ from hpsearch.searchers import (
 )
 from hpsearch.space import Space
 from hpsearch.study import Study
-from hpsearch.task import Data, Task
+from hpsearch.task import Task
 
 if TYPE_CHECKING:
     from hpsearch.scikit.estimator import KerasSearchCV

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch.data import Data
 from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line, out_of_memory
 from hpsearch.executors import Work
 from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive, repeated
 from hpsearch.study import Study
-from hpsearch.task import Data
 from hpsearch.training import Split, Trainer, backend, engines, sharing
 from hpsearch.training.base import check_space
 from hpsearch.trial import Facts, Failure, Job, Outcome, Score

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hpsearch.data import Data
 from hpsearch.errors import HpsearchError
 from hpsearch.options import describe
 from hpsearch.seeds import canonical, derive
 from hpsearch.space import Params
-from hpsearch.task import Data, Metric, Task
+from hpsearch.task import Metric, Task
 from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
 from hpsearch.trial import Curve, Every, Failure, Score
 

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpsearch.data import Data
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import holdout
 from hpsearch.options import at_least_one, yes_or_no
-from hpsearch.task import Data, Metric, Task
+from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 
 

@@ -13,6 +13,7 @@ from sklearn.utils import ClassifierTags, RegressorTags, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from hpsearch.data import Array, Data
 from hpsearch.evaluators import Evaluator
 from hpsearch.scikit.given import evaluator_of
 from hpsearch.scikit.labels import encode, for_loss
@@ -21,7 +22,7 @@ from hpsearch.scikit.table import cv_results
 from hpsearch.seeds import derive
 from hpsearch.selection.search import best, search
 from hpsearch.study import Study
-from hpsearch.task import Array, Data, Direction, Task
+from hpsearch.task import Direction, Task
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.task import Array, Data, Task, loss_name
+from hpsearch.data import Array, Data
+from hpsearch.task import Task, loss_name
 
 
 def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from hpsearch.task import Array
+from hpsearch.data import Array
 
 
 def greedy(

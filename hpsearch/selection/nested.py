@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from hpsearch.data import Data
 from hpsearch.errors import HpsearchError, StudyError
 from hpsearch.evaluators import Evaluator, KFold
 from hpsearch.seeds import canonical, derive
 from hpsearch.selection.search import best, search
 from hpsearch.space import Params
 from hpsearch.study import Study
-from hpsearch.task import Data, Metric
+from hpsearch.task import Metric
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
 

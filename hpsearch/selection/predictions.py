@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpsearch.data import Array, Data, Inputs
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.selection.choice import Member
 from hpsearch.study import Study
-from hpsearch.task import Array, Data, Inputs, Task
+from hpsearch.task import Task
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:

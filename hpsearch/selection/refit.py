@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch import store as stores
+from hpsearch.data import Array, Data
 from hpsearch.errors import HpsearchError
 from hpsearch.files import write_whole
 from hpsearch.replay import record_of, refuse_changes
@@ -24,7 +25,7 @@ from hpsearch.selection.ensemble import greedy
 from hpsearch.selection.predictions import Validated
 from hpsearch.store import SearchRecord, Store
 from hpsearch.study import Study
-from hpsearch.task import Array, Data, Task
+from hpsearch.task import Task
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit
 from hpsearch.trial import Facts

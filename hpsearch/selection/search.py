@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hpsearch import worker
 from hpsearch.checkpoints import Checkpoints
+from hpsearch.data import Data
 from hpsearch.errors import StudyError
 from hpsearch.executors import Inline
 from hpsearch.loop import Loop
@@ -15,7 +16,7 @@ from hpsearch.seeds import derive
 from hpsearch.space import Params
 from hpsearch.store import Asked, Store, Told
 from hpsearch.study import Study
-from hpsearch.task import Data, Metric
+from hpsearch.task import Metric
 from hpsearch.training import backend
 from hpsearch.trial import Outcome, Score, Suggestion
 

@@ -9,7 +9,8 @@ scikit-learn's diabetes data.
 
 import numpy as np
 
-from hpsearch.task import Array, Data, Task
+from hpsearch.data import Array, Data
+from hpsearch.task import Task
 from hpsearch.tasks import documents, source
 
 COLUMNS = (

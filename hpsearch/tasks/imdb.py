@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from hpsearch.task import Array, Data, Task
+from hpsearch.data import Array, Data
+from hpsearch.task import Task
 from hpsearch.tasks import documents, source
 from hpsearch.tasks.documents import Documents
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.data import Array
 from hpsearch.errors import DataError
-from hpsearch.task import Array
 from hpsearch.tasks import source
 
 _ARRAYS = {

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.data import Array, Data
 from hpsearch.errors import DataError
-from hpsearch.task import Array, Data, Task
+from hpsearch.task import Task
 
 STAND_IN = "stand-in"
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"

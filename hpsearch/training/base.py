@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hpsearch.data import Data
 from hpsearch.errors import BuildError
 from hpsearch.options import did_you_mean
 from hpsearch.parameters import Choice, Float
 from hpsearch.space import Params, Space
-from hpsearch.task import Data
 from hpsearch.trial import Curve, Every
 
 # Hyperparameters of the fit itself: every space may have them, no `build` sees them.

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 
 from hpsearch import interrupt
+from hpsearch.data import Data, named
 from hpsearch.errors import BuildError, first_line
 from hpsearch.space import Params
-from hpsearch.task import Data, Task, named
+from hpsearch.task import Task
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
 from hpsearch.training.building import build_model, parts, valueless

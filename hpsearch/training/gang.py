@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from hpsearch.data import Data
 from hpsearch.errors import BuildError, out_of_memory
 from hpsearch.space import Params
-from hpsearch.task import Data, Task
+from hpsearch.task import Task
 from hpsearch.training import metrics
 from hpsearch.training import table as tables
 from hpsearch.training.base import Build, Fit, ModelSpec, Split

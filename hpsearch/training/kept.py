@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from hpsearch.data import Array, Data, Inputs, named
 from hpsearch.errors import HpsearchError, first_line
-from hpsearch.task import Array, Data, Inputs, Task, named
+from hpsearch.task import Task
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from hpsearch.data import Array
 from hpsearch.errors import BuildError, HpsearchError
-from hpsearch.task import Array, Task
+from hpsearch.task import Task
 
 
 def to_compile(task: Task) -> list[Any]:

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.task import Array, Task
+from hpsearch.data import Array
+from hpsearch.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.rows import targets
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hpsearch.data import Array, Data
 from hpsearch.errors import DataError
-from hpsearch.task import Array, Data, Task
+from hpsearch.task import Task
 
 _LARGE = 32 * 2**20  # bytes; less is loaded by each worker, and needs no disk
 

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.task import Data, Task, named
+from hpsearch.data import Data, named
+from hpsearch.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.rows import Rows, prepare
 

@@ -38,12 +38,6 @@ def test(card: dict[str, Any]) -> Measured:
     return card["test"]["alone_mean"], card["test"]["alone_se"]
 
 
-def validation_accuracy(card: dict[str, Any]) -> Measured:
-    accuracy = card["validation"]["accuracy"]
-    rows = sum(row["rows"] for row in card["validation"]["classes"])
-    return accuracy, (accuracy * (1 - accuracy) / rows) ** 0.5
-
-
 def best_seen(card: dict[str, Any]) -> Measured:
     """The best value of the search, of one training: what the books tell of theirs."""
     return card["best_seen"], card["validation"]["se"]
@@ -116,10 +110,19 @@ BOOKS = (
         ),
     ),
     Book(
+        "seizure_accuracy",
+        "seizures, 80 / 10 / 10 %",
+        (
+            Figure("validation accuracy, best training", 0.985, "max", best_seen),
+            Figure("validation accuracy, over three", None, "max", validation),
+            accuracy(None),
+        ),
+    ),
+    Book(
         "seizure_auc",
         "seizures, 80 / 10 / 10 %",
         (
-            Figure("validation accuracy", 0.985, "max", validation_accuracy),
+            Figure("validation ROC AUC", None, "max", validation),
             Figure("test ROC AUC", None, "max", test),
         ),
     ),

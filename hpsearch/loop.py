@@ -44,6 +44,7 @@ class Loop:
     checkpoints: Checkpoints
     every: Every = Every()
     stopped: Callable[[], bool] = lambda: False
+    each_poll: Callable[[], None] = lambda: None
     epochs: int | None = None
     _running: dict["Future[Outcome]", int] = field(default_factory=dict)
     _interrupted: list[int] = field(default_factory=list)
@@ -73,6 +74,7 @@ class Loop:
                     self.checkpoints.tidy([], lambda trial: False)
                 return done
             ended, _ = wait(self._running, _POLL, return_when=FIRST_COMPLETED)
+            self.each_poll()
             for future in sorted(ended, key=lambda future: self._running[future]):
                 self._tell(future)
 
@@ -111,6 +113,7 @@ class Loop:
             resume=None if suggestion.parent is None else self.checkpoints.of(suggestion.parent),
             save=self.checkpoints.of(trial),
             every=self.every,
+            trial=trial,
         )
 
     def _tell(self, future: "Future[Outcome]") -> None:

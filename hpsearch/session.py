@@ -11,6 +11,7 @@ from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import NoStoreError, OldStoreError
 from hpsearch.executors import Executor, Inline, Processes, find
+from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
 from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
@@ -144,6 +145,8 @@ def _search(
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
     checkpoints = _checkpoints(how, journal)
+    heard = Heard(journal)
+    executor.listen(heard)
     with Lines(console, metric, planned) as lines, Stop(how.budget.hours) as stop:
 
         def seen(trial: int, id_: int, outcome: Outcome) -> None:
@@ -163,6 +166,7 @@ def _search(
             checkpoints,
             every=how.every,
             stopped=stop,
+            each_poll=heard.write,
             epochs=how.budget.epochs,
         ).run()
         if done and how.repeats:
@@ -179,6 +183,7 @@ def _search(
                 checkpoints.folder,
                 every=how.every,
                 stopped=stop,
+                each_poll=heard.write,
             ).run()
         if not done and not stop.signalled:
             spent = (

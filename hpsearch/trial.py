@@ -1,6 +1,6 @@
 """What passes between searcher, executor, worker and store: plain frozen records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,6 +136,7 @@ class Job:
     save: folder to leave its own in, also on the way, `every` so often; a job that finds some
     there was interrupted, and goes on from them.
     repeat: 0 is the trial's first training; others are by fresh seeds, on the same splits.
+    trial: its number in the search, by which it is told how far it is.
     """
 
     params: Params
@@ -145,17 +146,39 @@ class Job:
     save: Path | None = None
     every: Every = Every()
     repeat: int = 0
+    trial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a job is that runs.
+
+    epochs: the mean over its folds. value: the validation metric of their last epochs, the mean
+    over those folds that have any. device: where it runs, and which of the workers there.
+    """
+
+    trial: int
+    repeat: int
+    epochs: float
+    value: float | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended. score is None exactly where failure is not."""
+    """How a job ended. score is None exactly where failure is not.
+
+    seconds: its share of the time, where trials trained side by side. started: when its worker took
+    it, in seconds since 1970.
+    """
 
     score: Score | None = None
     failure: Failure | None = None
     seconds: float = 0.0
     parameters: int = 0
     peak_bytes: int = 0
+    device: str = field(default="", compare=False)
+    started: float | None = field(default=None, compare=False)
 
     @property
     def epochs(self) -> int:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpsearch import telling
 from hpsearch.data import Data
 from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line, out_of_memory
 from hpsearch.executors import Work
@@ -112,6 +113,7 @@ class _Works:
                 resume=job.resume,
                 save=job.save,
                 every=job.every,
+                seen=telling.Told(job, len(self.splits)).fold,
             )
             for job in jobs
         ]

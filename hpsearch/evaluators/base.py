@@ -3,7 +3,7 @@
 import math
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hpsearch.data import Data
@@ -98,8 +98,12 @@ class Evaluator(ABC):
         resume: Path | None = None,
         save: Path | None = None,
         every: Every = Every(),
+        seen: Callable[[int], Callable[[int, float], None]] | None = None,
     ) -> list[Fit]:
-        """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial."""
+        """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial.
+
+        seen: gives each fold what its fit is to tell of every epoch.
+        """
         return [
             Fit(
                 build=build,
@@ -113,6 +117,7 @@ class Evaluator(ABC):
                 checkpoint_in=resume / f"fold-{fold}.npz" if resume else None,
                 checkpoint_out=save / f"fold-{fold}.npz" if save else None,
                 every=every,
+                seen=seen(fold) if seen else None,
             )
             for fold, split in enumerate(splits)
         ]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
-from hpsearch.trial import Facts, Job, Outcome
+from hpsearch.trial import Facts, Job, Outcome, Reached
 
 Work = Callable[[Sequence[Job]], Iterator[tuple[int, Outcome]]]
 """Does jobs, side by side if it can, and yields each one's place and outcome as it ends. A job that
@@ -33,6 +33,9 @@ class Executor(Protocol):
 
     def submit(self, job: Job) -> "Future[Outcome]":
         """Take one job."""
+
+    def listen(self, heard: Callable[[Reached], None]) -> None:
+        """Tell how far running jobs are, a few times a second; maybe in another thread."""
 
     def interrupt(self) -> None:
         """Ask what runs to stop at its next checkpoint, and begin nothing that waits."""

@@ -30,11 +30,15 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one worker: its device, its environment, the cores it may use."""
+    """A place for one worker: its device, its environment, the cores it may use.
+
+    name: what people call it: "gpu 0", and "gpu 0.2" for the second worker there.
+    """
 
     device: Device
     environment: tuple[tuple[str, str], ...]
     cores: tuple[int, ...]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,16 @@ def slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> 
             own = _part(device.cores, place // len(devices), per_device)
         else:
             own = _part(cores, place, count)
-        made.append(Slot(device, _environment(device, per_device, len(own), share=share), own))
+        environment = _environment(device, per_device, len(own), share=share)
+        made.append(Slot(device, environment, own, _name(devices, place)))
     return made
+
+
+def _name(devices: Sequence[Device], place: int) -> str:
+    device = devices[place % len(devices)]
+    number = device.id or (str(place % len(devices)) if len(devices) > 1 else "")
+    nth = place // len(devices)
+    return f"{device.kind} {number}".rstrip() + (f".{nth + 1}" if nth else "")
 
 
 def alone(slot: Slot) -> Slot:

@@ -2,16 +2,19 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from hpsearch import interrupt
+from hpsearch import interrupt, telling
 from hpsearch.errors import HpsearchError
 from hpsearch.executors.base import Pool, Prepare, Work
-from hpsearch.trial import Facts, Job, Outcome
+from hpsearch.trial import Facts, Job, Outcome, Reached
+
+_HERE = "this process"
 
 
 @dataclass(slots=True)
@@ -33,21 +36,30 @@ class Inline(Pool):
     def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
         assert self._work is not None, "open() comes first"
         futures: list[Future[Outcome]] = [Future() for _ in jobs]
+        started = time.time()
         with _no_ctrl_c_lost():
             try:
                 for index, outcome in self._work(jobs):
-                    futures[index].set_result(outcome)
+                    futures[index].set_result(replace(outcome, device=_HERE, started=started))
             except (HpsearchError, interrupt.Interrupted) as error:
                 for future in futures:
                     if not future.done():
                         future.set_exception(error)
         return futures
 
+    def listen(self, heard: Callable[[Reached], None]) -> None:
+        def told(some: Sequence[Reached]) -> None:
+            for reached in some:
+                heard(replace(reached, device=_HERE))
+
+        telling.to(told)
+
     def interrupt(self) -> None:
         interrupt.request()
 
     def close(self) -> None:
         self._work = None
+        telling.to(None)
 
 
 @contextmanager

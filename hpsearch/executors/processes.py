@@ -5,7 +5,7 @@ repeated, because training again gives the same result.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 
@@ -16,7 +16,7 @@ from hpsearch.executors.memory import Room, fitting, machine_memory, memory_of
 from hpsearch.executors.waiting import Line, Waiting
 from hpsearch.executors.workers import TimedOut, Worker, WorkerDied
 from hpsearch.interrupt import Interrupted
-from hpsearch.trial import Facts, Failure, Job, Outcome
+from hpsearch.trial import Facts, Failure, Job, Outcome, Reached
 
 _ATTEMPTS = 4
 _FIRST = 2  # jobs that show what one takes
@@ -54,14 +54,14 @@ class Processes(Pool):
         self._closed = self._stopping = False
         self._lock = threading.Lock()
         self._peak, self._seen = 0, 0
+        self._heard: Callable[[Reached], None] = lambda reached: None
 
     @property
     def capacity(self) -> int:
         return len(self._slots) * (self._facts.together if self._facts else 1)
 
     def open(self) -> Facts:
-        first = Worker(self._prepare, self._slots[0])
-        self._workers.append(first)
+        first = self._worker(self._slots[0])
         try:
             self._facts = first.start()
         except WorkerDied as error:
@@ -75,6 +75,9 @@ class Processes(Pool):
         waiting = [Waiting(job) for job in jobs]
         self._line.put(waiting)
         return [item.future for item in waiting]
+
+    def listen(self, heard: Callable[[Reached], None]) -> None:
+        self._heard = heard
 
     def interrupt(self) -> None:
         with self._lock:
@@ -94,9 +97,13 @@ class Processes(Pool):
             worker.kill()
 
     def _add(self, slot: Slot) -> None:
+        self._serve_in_thread(self._worker(slot))
+
+    def _worker(self, slot: Slot) -> Worker:
         worker = Worker(self._prepare, slot)
+        worker.heard = lambda reached: self._heard(reached)  # who listens may come later
         self._workers.append(worker)
-        self._serve_in_thread(worker)
+        return worker
 
     def _serve_in_thread(self, worker: Worker) -> None:
         # A daemon: an interrupted parent must not wait for a job that runs for hours.
@@ -112,6 +119,8 @@ class Processes(Pool):
             taken = self._line.take(self._facts.together, self._idle)
             if not taken or self._closed:
                 return
+            for item in taken:
+                item.taken(worker.slot.name)
             with self._at_work(worker):
                 if len(taken) > 1:
                     self._line.put(self._do_together(worker, taken))
@@ -152,7 +161,7 @@ class Processes(Pool):
     def _end(self, item: Waiting, outcome: Outcome) -> None:
         if not self._closed:
             self._grow(outcome)
-            item.future.set_result(outcome)
+            item.end(outcome)
 
     def _start(self, worker: Worker) -> None:
         if worker.alive or self._closed:

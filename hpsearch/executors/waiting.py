@@ -1,10 +1,11 @@
 """Jobs that wait for a worker."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hpsearch.trial import Job, Outcome
 
@@ -16,6 +17,15 @@ class Waiting:
     job: Job
     future: "Future[Outcome]" = field(default_factory=Future)
     single: bool = False
+    device: str = ""
+    started: float | None = None
+
+    def taken(self, device: str) -> None:
+        """By a worker there; for the first time, if it is done again."""
+        self.device, self.started = device, self.started or time.time()
+
+    def end(self, outcome: Outcome) -> None:
+        self.future.set_result(replace(outcome, device=self.device, started=self.started))
 
 
 class Line:

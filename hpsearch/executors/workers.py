@@ -10,16 +10,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from hpsearch import interrupt
+from hpsearch import interrupt, telling
 from hpsearch.errors import HpsearchError
 from hpsearch.executors.base import Prepare
 from hpsearch.executors.devices import Slot
-from hpsearch.trial import Facts, Job, Outcome
+from hpsearch.trial import Facts, Job, Outcome, Reached
 
 _environment = threading.Lock()  # it is the process's: one worker is started at a time
 _INTERRUPT = getattr(signal, "SIGUSR1", None)
@@ -44,6 +45,7 @@ class Worker:
         self._prepare, self.slot = prepare, slot
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self.heard: Callable[[Reached], None] = lambda reached: None
         self.busy = False  # its owner says so, under its lock
         self.jobs = 0
 
@@ -89,7 +91,11 @@ class Worker:
         with suppress(OSError):  # then it is dead, which receiving will tell
             self._pipe.send(list(jobs))
         for _ in jobs:
-            answer = self._receive(None if end is None else max(0.0, end - time.monotonic()))
+            answer = self._receive(end)
+            while isinstance(answer, list):  # not an end, but how far they are
+                for reached in answer:
+                    self.heard(replace(reached, device=self.slot.name))
+                answer = self._receive(end)
             if isinstance(answer, BaseException):
                 raise answer
             assert isinstance(answer, tuple)
@@ -125,11 +131,12 @@ class Worker:
         except (OSError, IndexError, ValueError):
             return 0
 
-    def _receive(self, timeout: float | None) -> object:
+    def _receive(self, end: float | None) -> object:
+        """What it says next. end: until when it may take, by the monotonic clock."""
         assert self._pipe is not None
         assert self._process is not None
         try:
-            if timeout is not None and not self._pipe.poll(timeout):
+            if end is not None and not self._pipe.poll(max(0.0, end - time.monotonic())):
                 self.kill()
                 raise TimedOut
             return self._pipe.recv()
@@ -157,6 +164,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         pipe.send(RuntimeError(f"the worker could not start:\n{traceback.format_exc()}"))
         return
     pipe.send(facts)
+    telling.to(lambda reached: pipe.send(list(reached)))
     with suppress(EOFError):
         while True:
             jobs = pipe.recv()

@@ -47,6 +47,7 @@ class Repeats:
     folder: Path
     every: Every = Every()
     stopped: Callable[[], bool] = lambda: False
+    each_poll: Callable[[], None] = lambda: None
     _running: dict["Future[Outcome]", tuple[int, int]] = field(default_factory=dict)
 
     def run(self) -> bool:
@@ -62,6 +63,7 @@ class Repeats:
             if not self._running:
                 return not asked_to_stop
             ended, _ = wait(self._running, _POLL, return_when=FIRST_COMPLETED)
+            self.each_poll()
             for future in sorted(ended, key=lambda future: self._running[future]):
                 self._tell(future)
 
@@ -86,6 +88,7 @@ class Repeats:
             save=self._checkpoint(trial, repeat),
             every=self.every,
             repeat=repeat,
+            trial=trial,
         )
 
     def _tell(self, future: "Future[Outcome]") -> None:

@@ -21,6 +21,8 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
         "parameters": outcome.parameters,
         "seconds": outcome.seconds,
         "peak_bytes": outcome.peak_bytes,
+        "device": outcome.device,
+        "started": outcome.started,
         "failure": failure and failure.kind,
         "message": failure and failure.message,
         "detail": failure and failure.detail,
@@ -36,7 +38,8 @@ def outcome(
         failure = Failure(row["failure"], row["message"], row["detail"])
     else:
         score = Score(value, se, row["best_epoch"], folds)
-    return Outcome(score, failure, row["seconds"], row["parameters"], row["peak_bytes"])
+    used = {name: row[name] for name in ("parameters", "peak_bytes", "device", "started")}
+    return Outcome(score, failure, row["seconds"], **used)
 
 
 def curve_columns(score: Score) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,8 @@ failed; a search is over when it answered "done" last.
 A trial's first training is told; `repeats` holds those with fresh seeds: `own` is the value of one
 alone, `value` and `se` those of all so far. In `curves` the first training is repeat 0, and `value`
 is the fold's at the training's best epoch. An opening is written before the test is read, its
-verdict after.
+verdict after. `live` holds how far what runs is: the one table whose rows are replaced and removed.
+Times (`began`, `started`, `at`) are seconds since 1970; `device` names the worker too.
 """
 
 import json
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 from hpsearch.errors import NoStoreError, OldStoreError, StoreError
 
-VERSION = 2
+VERSION = 3
 _APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
 
 SINCE_1 = """
@@ -80,6 +81,19 @@ CREATE TABLE verdicts (
 );
 """
 
+SINCE_3 = """
+ALTER TABLE told ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE told ADD COLUMN started REAL;
+ALTER TABLE repeats ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE repeats ADD COLUMN started REAL;
+CREATE TABLE live (
+  search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL, repeat INTEGER NOT NULL,
+  epochs REAL NOT NULL, value REAL, device TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (search, trial, repeat)
+) WITHOUT ROWID;
+"""
+_ALL = SINCE_1, SINCE_2, SINCE_3
+
 
 def connect(path: Path, *, create: bool) -> sqlite3.Connection:
     """Open a store; a file that is missing or empty becomes one if `create`.
@@ -120,7 +134,15 @@ def _run(db: sqlite3.Connection, statements: str) -> None:
         db.execute(statement)
 
 
-def _upgrade(db: sqlite3.Connection) -> None:
+def _upgrade(db: sqlite3.Connection, version: int) -> None:
+    """From an earlier version to this one."""
+    if version < 2:
+        _upgrade_1(db)
+    _run(db, SINCE_3)
+    db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _upgrade_1(db: sqlite3.Connection) -> None:
     """From version 1, which knew neither repeats nor openings, and not what folds trained on."""
     db.execute("ALTER TABLE curves RENAME TO curves_1")
     _run(db, SINCE_2)
@@ -136,14 +158,13 @@ def _upgrade(db: sqlite3.Connection) -> None:
             (search, trial, 0, fold, *lists, value, rows, 0, parameters, seconds),
         )
     db.execute("DROP TABLE curves_1")
-    db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def in_memory() -> sqlite3.Connection:
     """An empty store that is gone with its connection."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.row_factory = sqlite3.Row
-    _run(db, SINCE_1 + SINCE_2)
+    _run(db, "".join(_ALL))
     return db
 
 
@@ -158,7 +179,7 @@ def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
     empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if create and empty and owner == 0 and version == 0:
-        _run(db, SINCE_1 + SINCE_2)
+        _run(db, "".join(_ALL))
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {VERSION}")
     elif empty and owner == 0 and version == 0:
@@ -173,7 +194,7 @@ def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
             "upgrade hpsearch, or name another file by --store"
         )
     elif version < VERSION and create:
-        _upgrade(db)
+        _upgrade(db, version)
     elif version < VERSION:
         raise OldStoreError(
             f"{path} is of version {version}, older than the {VERSION} this program reads; run any "

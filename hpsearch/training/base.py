@@ -59,6 +59,7 @@ class Fit:
     checkpoint_in: the file to continue from, exactly when start_epoch > 0; where it is lost, the
     fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often; a
     fit that finds it continues from there.
+    seen: is told after every epoch how many there are, and the validation metric.
     """
 
     build: Build
@@ -72,6 +73,7 @@ class Fit:
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
     every: Every = Every()
+    seen: Callable[[int, float], None] | None = None
 
 
 class Trainer(Protocol):

@@ -60,6 +60,7 @@ class History:
     def begin(self, curves: dict[str, list[float]]) -> None:
         """Go on from a checkpoint."""
         self.curves, self._saved_epoch = curves, len(curves["validation"])
+        self._tell()
 
     def add(self, values: Sequence[float]) -> None:
         """Take the values of an epoch, in the order of CURVES; not finite, they end the fit."""
@@ -69,6 +70,7 @@ class History:
                 return
         for name, value in zip(CURVES, values, strict=True):
             self.curves[name].append(float(value))
+        self._tell()
 
     @property
     def due(self) -> bool:
@@ -90,6 +92,10 @@ class History:
 
     def saved(self) -> None:
         self._saved, self._saved_epoch = time.monotonic(), self.epochs
+
+    def _tell(self) -> None:
+        if self.fit.seen is not None and self.epochs:
+            self.fit.seen(self.epochs, self.curves["validation"][-1])
 
     def curve(self, **facts: Any) -> Curve:
         """As it is given back; facts: parameters and seconds."""

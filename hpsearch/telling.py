@@ -1,0 +1,52 @@
+"""How far the jobs of this process are, told to whoever wants to know."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from hpsearch.trial import Job, Reached
+
+Listener = Callable[[Sequence[Reached]], None]
+
+_SECONDS = 0.25  # between two messages of one process
+
+_listener: Listener | None = None
+_untold: dict[tuple[int, int], Reached] = {}
+_told = 0.0
+
+
+def to(listener: Listener | None) -> None:
+    """From now on this one is told, a few times a second; None: nobody."""
+    global _listener
+    _listener = listener
+    _untold.clear()
+
+
+class Told:
+    """One job's folds, each of which says how far it is."""
+
+    def __init__(self, job: Job, folds: int) -> None:
+        self._reached = Reached(job.trial, job.repeat, float(job.begun))
+        self._epochs = [job.begun] * folds
+        self._values: dict[int, float] = {}
+        _tell(self._reached)
+
+    def fold(self, fold: int) -> Callable[[int, float], None]:
+        def seen(epochs: int, value: float) -> None:
+            self._epochs[fold], self._values[fold] = epochs, value
+            epochs_reached = sum(self._epochs) / len(self._epochs)
+            value_reached = sum(self._values.values()) / len(self._values)
+            _tell(replace(self._reached, epochs=epochs_reached, value=value_reached))
+
+        return seen
+
+
+def _tell(reached: Reached) -> None:
+    global _told
+    if _listener is None:
+        return
+    _untold[reached.trial, reached.repeat] = reached
+    if time.monotonic() - _told >= _SECONDS:
+        _listener(list(_untold.values()))
+        _untold.clear()
+        _told = time.monotonic()

@@ -1,0 +1,97 @@
+"""A model of the best point, and what it predicts."""
+
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch import arguments
+from hpsearch.errors import OldStoreError
+from hpsearch.load import load
+from hpsearch.selection.choice import Choice
+from hpsearch.store import Store
+
+
+@click.command()
+@click.argument("study")
+@arguments.overrides
+@arguments.choice
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The models' folder; else one in models/ beside the store.",
+)
+@arguments.engine
+@arguments.store
+@arguments.as_json
+def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+    """Train the best point on all rows but the test's, keep it, and open the test.
+
+    It is trained for the best epoch of its mean curve over folds. The test is opened once: that is
+    recorded in the store, and whatever opens it again is told apart. The folder holds the models,
+    their preprocessing, a model card and the predictions for the test rows; `predict` uses it.
+    """
+    from hpsearch.report import card, tables
+    from hpsearch.selection import refit as refits
+    from hpsearch.training import backend as backends
+    from hpsearch.training import engines
+
+    chosen = backends.choose(options["backend"])  # first: the study file may import Keras
+    engines.check(options["engine"], chosen)
+    choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
+    file = arguments.study_file(study, store_path)
+    with suppress(OldStoreError), Store(store_path):  # there must be one to be written to
+        pass
+    with Store(store_path, create=True) as store:
+        loaded = load(file, arguments.overridden(options))
+        models = store_path.parent / "models" / store_path.stem  # several stores may lie here
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            done = refits.refit(
+                loaded,
+                file,
+                store,
+                choice,
+                models,
+                options["output"],
+                engine=options["engine"],
+                backend=chosen,
+            )
+    console = tables.console(stderr=as_json)
+    tables.show(console, card.markdown(done.card).splitlines())
+    if done.card["test"] and not done.anew:
+        console.print("this model was tested before; nothing was opened again")
+    console.print(f"kept in {done.folder}", soft_wrap=True)
+    if as_json:
+        click.echo(json.dumps({**done.card, "folder": str(done.folder)}))
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Else standard output."
+)
+@click.option(
+    "--trust", multiple=True, help="A type that the preprocessing may load, besides those known."
+)
+@click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
+def predict(
+    model: Path, file: Path, output: Path | None, trust: tuple[str, ...], backend: str | None
+) -> None:
+    """Predict the rows of a CSV file by a model that `refit` kept.
+
+    A classification gives the class and the probability of each; a regression the value.
+    """
+    from hpsearch.training import backend as backends
+
+    backends.choose(backend)
+    from hpsearch.training import kept
+
+    models = kept.load(model, trust)
+    predicted = kept.predict_table(models, file)
+    predicted.to_csv(output or sys.stdout, index=False)

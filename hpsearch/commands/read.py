@@ -1,0 +1,64 @@
+"""What the store holds: rankings, single trials, searches."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hpsearch import arguments
+from hpsearch import store as stores
+from hpsearch.store import Store
+
+
+@click.command()
+@click.argument("task", required=False)
+@click.option("--top", type=click.IntRange(min=1), default=20, help="Rows to show; JSON has all.")
+@arguments.store
+@arguments.as_json
+def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
+    """Rank the trials of a task, over all studies and searchers; of every task if none is named.
+
+    Only trials on the same data, with the same metric and evaluator, are ranked together.
+    """
+    from hpsearch.report import tables
+
+    with Store(store_path) as store:
+        found = stores.rankings(store, task)
+        opened = stores.openings(store, task)
+    console = tables.console(stderr=as_json)
+    for ranking in found:
+        tables.show(console, tables.ranking(ranking, top=top))
+    tables.show(console, tables.openings(opened))
+    if not found:
+        console.print("no trial is complete yet")
+    if as_json:
+        click.echo(json.dumps([row._asdict() for ranking in found for row in ranking]))
+
+
+@click.command()
+@click.argument("trial", type=click.IntRange(1, arguments.MOST))
+@arguments.store
+@arguments.as_json
+def show(trial: int, store_path: Path, as_json: bool) -> None:
+    """Show one trial: its point, its value, and its learning curves or its traceback."""
+    from hpsearch.report import tables
+
+    with Store(store_path) as store:
+        details = stores.trial(store, trial)
+    tables.show(tables.console(stderr=as_json), tables.trial(details))
+    if as_json:
+        click.echo(json.dumps(details))
+
+
+@click.command()
+@arguments.store
+@arguments.as_json
+def studies(store_path: Path, as_json: bool) -> None:
+    """List the searches in the store."""
+    from hpsearch.report import tables
+
+    with Store(store_path) as store:
+        found = stores.studies(store)
+    tables.show(tables.console(stderr=as_json), [tables.searches(found)])
+    if as_json:
+        click.echo(json.dumps(found))

@@ -1,0 +1,104 @@
+"""Search, and what a search will take."""
+
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch import arguments
+from hpsearch import store as stores
+from hpsearch.budget import Budget
+from hpsearch.errors import NoStoreError, OldStoreError
+from hpsearch.load import load
+from hpsearch.store import Store
+
+
+@click.command()
+@click.argument("study")
+@arguments.overrides
+@arguments.budget
+@arguments.repeats
+@arguments.workers
+@arguments.checkpoints
+@arguments.engine
+@arguments.together
+@click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
+@arguments.store
+@arguments.as_json
+def run(
+    study: str,
+    store_path: Path,
+    fresh: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Search. The same command again continues.
+
+    STUDY is a study file, or the name of one that has been run. Every trial that ends prints a
+    line; the ranking comes at the end. Ctrl-C, or SIGTERM, lets what runs reach its next
+    checkpoint; a second one stops at once.
+    """
+    from hpsearch import session
+    from hpsearch.report import tables
+    from hpsearch.training import backend as backends
+    from hpsearch.training import engines
+
+    chosen = backends.choose(options["backend"])  # first: the study file may import Keras
+    engines.check(options["engine"], chosen)
+    file = arguments.study_file(study, store_path)
+    workers = session.Workers(
+        per_device=None if options["per_device"] == "auto" else options["per_device"],
+        **{name: options[name] for name in ("devices", "timeout", "recycle", "inline")},
+    )
+    budget = Budget(options["hours"], options["total_epochs"])
+    overrides = arguments.overridden(options)
+    console = tables.console(stderr=as_json)
+    how = session.Run(
+        file,
+        store_path,
+        overrides,
+        chosen,
+        fresh=fresh,
+        workers=workers,
+        budget=budget,
+        every=options["checkpoint_every"],
+        **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
+    )
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        ended = session.run(load(file, overrides), how, console)
+    if ended.stopped:
+        raise KeyboardInterrupt
+    if ended.ranking:
+        tables.show(console, tables.ranking(ended.ranking, top=10))
+    tables.show(console, tables.failures(ended.failures))
+    if as_json:
+        click.echo(json.dumps([row._asdict() for row in ended.ranking]))
+    return 1 if ended.all_failed else 0
+
+
+@click.command()
+@click.argument("study")
+@arguments.overrides
+@arguments.budget
+@arguments.store
+@arguments.as_json
+def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+    """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
+
+    Where trials of the study were timed before, also how long, and what fits into --hours.
+    """
+    from hpsearch.report import tables
+    from hpsearch.searchers.base import rehearse
+
+    loaded = load(arguments.study_file(study, store_path), arguments.overridden(options))
+    takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
+    pace = None
+    with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
+        pace = stores.pace(store, loaded.name)
+    budget = Budget(options["hours"], options["total_epochs"])
+    tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes, budget, pace))
+    if as_json:
+        click.echo(json.dumps(takes.totals))

@@ -9,6 +9,7 @@ import click
 from hpsearch.commands.choose import predict, refit
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.search import plan, run
+from hpsearch.commands.watch import watch
 from hpsearch.errors import HpsearchError
 
 
@@ -42,5 +43,5 @@ def app() -> None:
     """
 
 
-for command in (run, plan, rank, show, studies, refit, predict):
+for command in (run, plan, watch, rank, show, studies, refit, predict):
     app.add_command(command)

@@ -109,8 +109,10 @@ def _times(watch: Watch) -> Iterator[str]:
 
 
 def left_seconds(watch: Watch, now: float) -> tuple[float, float] | None:
-    """How long what is left will take, at the least and the most: at the pace of the whole run and
-    of its last third. None where too little has ended to tell.
+    """How long what is left will take, at the least and the most. None where nothing tells it yet.
+
+    By the epochs, by the trials (short ones take their time to compile, long ones to train) and by
+    the epochs of the run's last third: where these agree, they are to be trusted.
     """
     run, left = watch.run, watch.left()
     if run is None or left is None:
@@ -119,12 +121,15 @@ def left_seconds(watch: Watch, now: float) -> tuple[float, float] | None:
     done = watch.trained_by_run + underway
     if elapsed < 2 or done <= 0:
         return None
-    paces = [done / elapsed]
+    ahead = max(0.0, left - underway)
+    found = [ahead * elapsed / done]
+    ended = [at for at, _ in watch.ended if at >= run.began]
+    if ended and run.budget.epochs is None:
+        found.append((run.plan.trials - watch.told) * elapsed / len(ended))
     third = [epochs for at, epochs in watch.ended if at >= now - elapsed / 3]
     if len(third) >= 3:
-        paces.append(sum(third) / (elapsed / 3))
-    ahead = max(0.0, left - underway)
-    return ahead / max(paces), ahead / min(paces)
+        found.append(ahead * elapsed / 3 / sum(third))
+    return min(found), max(found)
 
 
 def _running(watch: Watch, width: int, most: int) -> Table:
@@ -141,7 +146,7 @@ def _running(watch: Watch, width: int, most: int) -> Table:
         more = [] if narrow else [each.device, text_of_point(each.params)]
         grid.add_row(_name(each), bar, _epochs(each), value, *more)
     if rest := len(watch.running) - len(shown):
-        grid.add_row(f"and {rest}")
+        grid.add_row(f"{rest} more")
     for column in grid.columns[:-1]:
         column.no_wrap = True
     grid.columns[-1].overflow, grid.columns[-1].no_wrap = "ellipsis", True
@@ -184,16 +189,18 @@ def _rung(watch: Watch, key: tuple[int, int], planned: dict[tuple[int, int], int
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that tell it.
+    """A time as people say it.
 
-    >>> duration(8.4), duration(125), duration(7300), duration(200000)
-    ('8 s', '2 min 5 s', '2 h 2 min', '55 h 33 min')
+    >>> duration(8.4), duration(125), duration(1500), duration(7300)
+    ('8 s', '2 min 5 s', '25 min', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
+    if whole < 600:
         return f"{whole // 60} min {whole % 60} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
     return f"{whole // 3600} h {whole // 60 % 60} min"
 
 

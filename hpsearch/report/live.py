@@ -11,13 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.budget import Rung
 from hpsearch.parameters import short, text_of_point
 from hpsearch.report.tables import measured
 from hpsearch.store import Running, Watch
 
 _SECONDS = 0.25  # between two pictures
 _NARROW = 80  # columns, below which only the most telling ones are shown
+Cell = tuple[str, str]
+
 _AROUND = 14  # lines that are not of running trials
 
 
@@ -83,9 +84,11 @@ def _spent(watch: Watch, width: int) -> RenderableType:
     of = "" if total is None else f" of {total:,}"
     trials = "" if watch.run is None else f" of {watch.run.plan.trials:,}"
     texts = [f"{done:,.0f}{of} epochs", f"{watch.told:,}{trials} trials", *_times(watch)]
-    text = ", ".join(texts if width >= _NARROW else [texts[0], *texts[2:]])
+    if width < _NARROW:
+        del texts[1]
+    text = ", ".join(texts)
     grid.add_row(*([bar] if total else []), text)
-    return grid
+    return _unbroken(grid, fill=True)
 
 
 def _times(watch: Watch) -> Iterator[str]:
@@ -136,6 +139,7 @@ def _running(watch: Watch, width: int, most: int) -> Table:
     narrow = width < _NARROW
     grid = Table.grid(padding=(0, 1))
     begun = [each for each in watch.running if each.reached is not None]
+    begun.sort(key=lambda each: each.value is None)  # those first that tell something
     shown = (begun or watch.running)[:most]
     for each in shown:
         of = max(1, each.epochs - each.begun)
@@ -147,9 +151,15 @@ def _running(watch: Watch, width: int, most: int) -> Table:
         grid.add_row(_name(each), bar, _epochs(each), value, *more)
     if rest := len(watch.running) - len(shown):
         grid.add_row(f"{rest} more")
-    for column in grid.columns[:-1]:
-        column.no_wrap = True
-    grid.columns[-1].overflow, grid.columns[-1].no_wrap = "ellipsis", True
+    return _unbroken(grid, fill=not narrow)
+
+
+def _unbroken(grid: Table, *, fill: bool) -> Table:
+    """Cells in one line each. fill: the last column takes what the others leave, no more."""
+    for column in grid.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    if fill:
+        grid.expand, grid.columns[-1].ratio = True, 1
     return grid
 
 
@@ -171,21 +181,26 @@ def _rungs(watch: Watch, width: int) -> Iterator[RenderableType]:
     keys = sorted({*planned, *watch.rungs})
     if all(begin == epochs for begin, epochs in keys):
         return
-    grid = Table.grid(padding=(0, 1))
-    for begin in sorted({begin for begin, _ in keys}):
-        rungs = [epochs for b, epochs in keys if b == begin]
-        cells = [_rung(watch, (begin, epochs), planned) for epochs in rungs]
-        grid.add_row(f"from {begin} epoch{'s' if begin > 1 else ''}", "   ".join(cells))
-    yield grid
+    rows = {
+        begin: [_rung(watch, (begin, epochs), planned) for b, epochs in keys if b == begin]
+        for begin in sorted({begin for begin, _ in keys})
+    }
+    bars = max(map(len, rows.values())) * 18 + 16 <= width
+    grid = Table.grid(padding=(0, 2))
+    for begin, rungs in rows.items():
+        cells = [f"{text} {bar}" if bars else text for text, bar in rungs]
+        grid.add_row(f"from {begin} epoch{'s' if begin > 1 else ''}", *cells)
+    yield _unbroken(grid, fill=False)
 
 
-def _rung(watch: Watch, key: tuple[int, int], planned: dict[tuple[int, int], int]) -> str:
+def _rung(watch: Watch, key: tuple[int, int], planned: dict[tuple[int, int], int]) -> Cell:
+    """How many trials have ended there of how many, as text and as a bar."""
     filling = watch.rungs.get(key)
     asked, told = (filling.asked, filling.told) if filling else (0, 0)
-    size = Rung(max(planned.get(key, 0), asked), key[1])
-    eighths = round(8 * told / size.trials) if size.trials else 0
+    size = max(planned.get(key, 0), asked)
+    eighths = round(8 * told / size) if size else 0
     bar = "█" * (eighths // 2) + "▌" * (eighths % 2)
-    return f"{size.epochs}: {told}/{size.trials} {bar:░<4}"
+    return f"{key[1]}: {told}/{size}", f"{bar:░<4}"
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from hpsearch.report.results import Results
 
@@ -17,7 +18,7 @@ def write(results: Results, where: Path) -> None:
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """A column of Parquet has one type: a parameter of strings, numbers and booleans is JSON text."""
     frame = frame.copy()
-    for name in frame.select_dtypes("object").columns:
+    for name in filter(lambda name: is_object_dtype(frame[name]), frame.columns):
         known = frame[name].dropna()
         if len({type(value) for value in known}) > 1:
             frame[name] = known.map(json.dumps)

@@ -8,6 +8,7 @@ import click
 
 from hpsearch.commands.choose import predict, refit
 from hpsearch.commands.export import export
+from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.search import plan, run
 from hpsearch.errors import HpsearchError
@@ -43,5 +44,5 @@ def app() -> None:
     """
 
 
-for command in (run, plan, rank, show, studies, refit, predict, export):
+for command in (init, run, plan, rank, show, studies, refit, predict, export):
     app.add_command(command)

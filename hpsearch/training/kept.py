@@ -9,14 +9,15 @@ import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from hpsearch.data import Array, Data, Inputs, named
+from hpsearch import frames
+from hpsearch.data import Array, Coding, Data, Inputs, named
 from hpsearch.errors import HpsearchError, first_line
 from hpsearch.task import Task
 from hpsearch.training.building import without_tensorflow
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so
-_SEPARATORS = ",;\t|"
 _INDEX, _PREPROCESS = "model.json", "preprocess.skops"
 
 
@@ -37,7 +37,8 @@ class Kept:
     """Models that predict together, by the weighted mean of their outputs.
 
     classifies: outputs are of classes. logits: they are no probabilities yet. shapes: of a row of
-    each input; "x" where there is one. columns: of a table x, if named.
+    each input; "x" where there is one. columns: of a table x, if named. coding: of its
+    cells.
     """
 
     classifies: bool
@@ -47,6 +48,7 @@ class Kept:
     weights: tuple[float, ...]
     models: tuple[Any, ...]
     transformer: Any
+    coding: Coding = field(default_factory=Coding)
 
     def prepare(self, x: Inputs) -> Inputs:
         """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
@@ -86,6 +88,7 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
         "logits": task.from_logits,
         "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
         "columns": data.columns,
+        "coding": asdict(data.coding),
         "weights": weights,
     }
     (partial / _INDEX).write_text(json.dumps(index, indent=1))
@@ -112,6 +115,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
         columns = tuple(map(str, index["columns"]))
+        coding = _coding(index.get("coding", {}))  # folders of earlier versions have none
         classifies, logits = bool(index["classifies"]), bool(index["logits"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HpsearchError(
@@ -125,7 +129,14 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         weights,
         tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1)),
         _load_transformer(folder / _PREPROCESS, trusted),
+        coding,
     )
+
+
+def _coding(found: Any) -> Coding:
+    texts = {str(c): tuple(map(str, v)) for c, v in found.get("categories", {}).items()}
+    classes = tuple(map(str, found.get("classes", ())))
+    return Coding(texts, classes, float(found.get("offset", 0)), float(found.get("scale", 1)))
 
 
 def untrusted(folder: Path) -> list[str]:
@@ -145,6 +156,8 @@ def read_table(path: Path, kept: Kept) -> Array:
     """
     import pandas as pd
 
+    if kept.coding.categories:
+        return _coded(frames.read(path), path, kept)
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
             f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
@@ -154,7 +167,7 @@ def read_table(path: Path, kept: Kept) -> Array:
     try:
         with open(path, encoding="utf-8-sig") as file:
             first = file.readline().strip()
-        separator = max(_SEPARATORS, key=first.count)
+        separator = frames.separator(first)
         cells = first.split(separator)
         numbered = cells == [str(number) for number in range(len(cells))]  # as pandas writes it
         header = 0 if numbered or any(map(_is_text, cells)) else None
@@ -162,12 +175,7 @@ def read_table(path: Path, kept: Kept) -> Array:
     except (OSError, ValueError, UnicodeError) as error:
         raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if header == 0 and kept.columns and not numbered:
-        if missing := [name for name in kept.columns if name not in frame.columns]:
-            raise HpsearchError(
-                f"{path} has no column {', '.join(missing)}; the model wants "
-                f"{', '.join(kept.columns)}"
-            )
-        frame = frame[list(kept.columns)]
+        frame = _chosen(frame, path, kept)
     if frame.shape[1] != math.prod(shape):
         raise HpsearchError(
             f"{path} has {frame.shape[1]} columns, and the model wants {math.prod(shape)}"
@@ -180,6 +188,26 @@ def read_table(path: Path, kept: Kept) -> Array:
     return values.reshape(len(values), *shape)
 
 
+def _chosen(frame: "pd.DataFrame", path: Path, kept: Kept) -> "pd.DataFrame":
+    """The model's columns, in its order."""
+    if missing := [name for name in kept.columns if name not in frame.columns]:
+        raise HpsearchError(
+            f"{path} has no column {', '.join(missing)}; the model wants {', '.join(kept.columns)}"
+        )
+    return frame[list(kept.columns)]
+
+
+def _coded(frame: "pd.DataFrame", path: Path, kept: Kept) -> Array:
+    """Text cells as numbers, as the model knows them; what is no number is missing."""
+    coded = {
+        name: frames.codes(column, kept.coding.categories[str(name)])
+        if name in kept.coding.categories
+        else frames.numbers(column)
+        for name, column in _chosen(frame, path, kept).items()
+    }
+    return np.column_stack(list(coded.values()))
+
+
 def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
     """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
     import pandas as pd
@@ -189,13 +217,16 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
     predicted = kept.mean(kept.each(kept.prepare(read_table(path, kept))))
     if kept.logits:
         predicted = probabilities(predicted)
-    outputs = predicted.shape[1]
+    outputs, coding = predicted.shape[1], kept.coding
     if not kept.classifies:
+        predicted = predicted * coding.scale + coding.offset
         names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
         return pd.DataFrame(predicted, columns=names)
-    names = ["p_1"] if outputs == 1 else [f"p_{i}" for i in range(outputs)]
+    named = coding.classes or tuple(map(str, range(max(outputs, 2))))
+    names = [f"p_{name}" for name in (named[1:] if outputs == 1 else named)]
     frame = pd.DataFrame(predicted, columns=names)
-    frame.insert(0, "class", predicted_classes(predicted))
+    classes = predicted_classes(predicted)
+    frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
     return frame
 
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from hpsearch.commands.choose import predict, refit
+from hpsearch.commands.completion import completion
 from hpsearch.commands.export import export
 from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
@@ -44,5 +45,5 @@ def app() -> None:
     """
 
 
-for command in (init, run, plan, rank, show, studies, refit, predict, export):
+for command in (init, run, plan, rank, show, studies, refit, predict, export, completion):
     app.add_command(command)

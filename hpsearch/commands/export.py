@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments
+from hpsearch import arguments, completing
 from hpsearch.errors import HpsearchError
 from hpsearch.export import FORMATS
 from hpsearch.options import did_you_mean
@@ -18,7 +18,12 @@ from hpsearch.store import Store
 
 @click.command()
 @click.argument("format", type=click.Choice(list(FORMATS)))
-@click.argument("which", metavar="[STUDY|TASK]", required=False)
+@click.argument(
+    "which",
+    metavar="[STUDY|TASK]",
+    required=False,
+    shell_complete=completing.studies_and_tasks,
+)
 @click.option(
     "-o",
     "--output",

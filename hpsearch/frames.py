@@ -1,6 +1,7 @@
 """CSV files as pandas frames, read alike wherever the product reads one."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,19 @@ def read(path: Path) -> "pd.DataFrame":
     try:
         with open(path, encoding="utf-8-sig") as file:
             between = separator(file.readline())
-        frame: pd.DataFrame = pd.read_csv(
+        # Cells beyond the header would be lost with no more than a warning.
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            frame: pd.DataFrame = pd.read_csv(
             path, sep=between, dtype=str, encoding="utf-8-sig", na_values=["?"], index_col=False,
             skipinitialspace=True,
         )  # fmt: skip
     except UnicodeError as error:
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
+    except pd.errors.ParserWarning as error:
+        raise DataError(
+            f"{path} has rows with more cells than the header; name every column, and put cells that "
+            "hold a separator in quotes"
+        ) from error
     except (OSError, ValueError) as error:  # pandas raises kinds of ValueError
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if frame.empty:

@@ -38,7 +38,7 @@ class Data:
     groups: numbers or names, shape (rows,); rows of one group are never split apart by
         `KFold(groups=True)`.
     columns: names of the columns of x, where it is a table; `predict` finds them in a file by these.
-    coding: where cells of the table were no numbers, or y has another unit.
+    coding: how cells of a CSV file became x and y, if they did; `predict` reads files so.
     Raises DataError where lengths differ or an array holds Python objects.
     """
 
@@ -48,7 +48,7 @@ class Data:
     y_test: Array | None = None
     groups: Array | None = None
     columns: tuple[str, ...] = ()
-    coding: Coding = Coding()
+    coding: Coding | None = None
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "x_test", "y_test", "groups"):
@@ -71,6 +71,11 @@ class Data:
     @property
     def rows(self) -> int:
         return len(self.y)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, where they have any."""
+        return self.coding.classes if self.coding else ()
 
     def take(self, rows: Sequence[int] | Array) -> "Data":
         """The rows at these indices, with their groups and without any test rows."""

@@ -34,9 +34,14 @@ def read(path: Path) -> "pd.DataFrame":
         # Cells beyond the header would be lost with no more than a warning.
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
             frame: pd.DataFrame = pd.read_csv(
-            path, sep=between, dtype=str, encoding="utf-8-sig", na_values=["?"], index_col=False,
-            skipinitialspace=True,
-        )  # fmt: skip
+                path,
+                sep=between,
+                dtype=str,
+                encoding="utf-8-sig",
+                na_values=["?"],
+                index_col=False,
+                skipinitialspace=True,
+            )
     except UnicodeError as error:
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
     except pd.errors.ParserWarning as error:

@@ -90,8 +90,8 @@ def predict(
     from hpsearch.training import backend as backends
 
     backends.choose(backend)
-    from hpsearch.training import kept
+    from hpsearch.training import kept, prediction
 
     models = kept.load(model, trust)
-    predicted = kept.predict_table(models, file)
+    predicted = prediction.predict_table(models, file)
     predicted.to_csv(output or sys.stdout, index=False)

@@ -5,27 +5,22 @@ together. They are read with Keras's safe mode and skops's list of trusted types
 """
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
-from hpsearch import frames
 from hpsearch.data import Array, Coding, Data, Inputs, named
 from hpsearch.errors import HpsearchError, first_line
 from hpsearch.task import Task
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _FORMAT = 1
 _HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so
@@ -48,7 +43,7 @@ class Kept:
     weights: tuple[float, ...]
     models: tuple[Any, ...]
     transformer: Any
-    coding: Coding = field(default_factory=Coding)
+    coding: Coding | None = None
 
     def prepare(self, x: Inputs) -> Inputs:
         """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
@@ -88,7 +83,7 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
         "logits": task.from_logits,
         "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
         "columns": data.columns,
-        "coding": asdict(data.coding),
+        "coding": data.coding and asdict(data.coding),
         "weights": weights,
     }
     (partial / _INDEX).write_text(json.dumps(index, indent=1))
@@ -115,7 +110,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
         columns = tuple(map(str, index["columns"]))
-        coding = _coding(index.get("coding", {}))  # folders of earlier versions have none
+        coding = _coding(index.get("coding"))  # folders of earlier versions have none
         classifies, logits = bool(index["classifies"]), bool(index["logits"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HpsearchError(
@@ -133,7 +128,9 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
     )
 
 
-def _coding(found: Any) -> Coding:
+def _coding(found: Any) -> Coding | None:
+    if found is None:
+        return None
     texts = {str(c): tuple(map(str, v)) for c, v in found.get("categories", {}).items()}
     classes = tuple(map(str, found.get("classes", ())))
     return Coding(texts, classes, float(found.get("offset", 0)), float(found.get("scale", 1)))
@@ -146,96 +143,6 @@ def untrusted(folder: Path) -> list[str]:
     path = folder / _PREPROCESS
     found = io.get_untrusted_types(file=path) if path.exists() else []
     return sorted(set(found) - set(_HARMLESS))
-
-
-def read_table(path: Path, kept: Kept) -> Array:
-    """The rows of a CSV file, of shape (rows, *shape of an input row).
-
-    With a header, columns are found by name where the model knows names, and else taken in their
-    order. Raises HpsearchError where they do not fit.
-    """
-    import pandas as pd
-
-    if kept.coding.categories:
-        return _coded(frames.read(path), path, kept)
-    if list(kept.shapes) != ["x"]:
-        raise HpsearchError(
-            f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
-            "predict in Python: hpsearch.training.kept.load(folder)"
-        )
-    (shape,) = kept.shapes.values()
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            first = file.readline().strip()
-        separator = frames.separator(first)
-        cells = first.split(separator)
-        numbered = cells == [str(number) for number in range(len(cells))]  # as pandas writes it
-        header = 0 if numbered or any(map(_is_text, cells)) else None
-        frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
-    except (OSError, ValueError, UnicodeError) as error:
-        raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
-    if header == 0 and kept.columns and not numbered:
-        frame = _chosen(frame, path, kept)
-    if frame.shape[1] != math.prod(shape):
-        raise HpsearchError(
-            f"{path} has {frame.shape[1]} columns, and the model wants {math.prod(shape)}"
-            f"{': ' + ', '.join(kept.columns) if kept.columns else ''}"
-        )
-    try:
-        values = frame.to_numpy(dtype=np.float64)
-    except ValueError as error:
-        raise HpsearchError(f"{path} must hold numbers only: {first_line(error)}") from error
-    return values.reshape(len(values), *shape)
-
-
-def _chosen(frame: "pd.DataFrame", path: Path, kept: Kept) -> "pd.DataFrame":
-    """The model's columns, in its order."""
-    if missing := [name for name in kept.columns if name not in frame.columns]:
-        raise HpsearchError(
-            f"{path} has no column {', '.join(missing)}; the model wants {', '.join(kept.columns)}"
-        )
-    return frame[list(kept.columns)]
-
-
-def _coded(frame: "pd.DataFrame", path: Path, kept: Kept) -> Array:
-    """Text cells as numbers, as the model knows them; what is no number is missing."""
-    coded = {
-        name: frames.codes(column, kept.coding.categories[str(name)])
-        if name in kept.coding.categories
-        else frames.numbers(column)
-        for name, column in _chosen(frame, path, kept).items()
-    }
-    return np.column_stack(list(coded.values()))
-
-
-def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
-    """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
-    import pandas as pd
-
-    from hpsearch.training.scoring import predicted_classes, probabilities
-
-    predicted = kept.mean(kept.each(kept.prepare(read_table(path, kept))))
-    if kept.logits:
-        predicted = probabilities(predicted)
-    outputs, coding = predicted.shape[1], kept.coding
-    if not kept.classifies:
-        predicted = predicted * coding.scale + coding.offset
-        names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
-        return pd.DataFrame(predicted, columns=names)
-    named = coding.classes or tuple(map(str, range(max(outputs, 2))))
-    names = [f"p_{name}" for name in (named[1:] if outputs == 1 else named)]
-    frame = pd.DataFrame(predicted, columns=names)
-    classes = predicted_classes(predicted)
-    frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
-    return frame
-
-
-def _is_text(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return bool(value.strip())
-    return False
 
 
 def _save_transformer(path: Path, transformer: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ def export(
     trials = len(results.trials)
     click.echo(f"{trials} trials written to {where}", err=True)
     if chosen.look and "://" not in where:
-        click.echo(f"look at them: {chosen.look.format(where)}", err=True)
+        click.echo(f"look at them: {chosen.look.format(shlex.quote(where))}", err=True)
     if as_json:
         click.echo(json.dumps({"format": format, "where": where, "trials": trials}))
 

@@ -91,11 +91,11 @@ def test_what_a_target_is(table, described, cells, kind, classes):
 
 
 def test_a_number_is_told_in_standard_deviations_of_the_searched_rows(table, described):
-    body = [(n, "" if i == 0 else 1000 + 50 * n) for i, (n, _, _) in enumerate(rows())]
+    body = [(n, ("", "none", 1000 + 50 * n)[min(i, 2)]) for i, (n, _, _) in enumerate(rows())]
     said = described(table(("x", "y"), body), "--target", "y")
-    assert said["notes"] == ["1 rows have no 'y' and are left out"]
+    assert said["notes"] == ["left out for want of a 'y': 2 of 60 rows"]
     data = load(Path("studies/data.py"), Overrides()).task.load()
-    assert len(data.y) + len(data.y_test) == 59
+    assert len(data.y) + len(data.y_test) == 58
     assert (data.y.mean(), data.y.std()) == pytest.approx((0, 1))
     back = data.y * data.coding.scale + data.coding.offset
     assert back == pytest.approx(1000 + 50 * data.x[:, 0])
@@ -114,6 +114,15 @@ def test_folds_have_the_same_inputs_and_learn_from_their_own_rows(table, describ
         prepared = prepare(task, data, split)
         assert prepared.x.shape[1] == prepared.x_validation.shape[1] == 1 + 4
         assert prepared.x[:, 0].mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_file_from_elsewhere_is_found_too(table, described, tmp_path, monkeypatch):
+    file = table(("x", "y"), [(n, v > 0) for n, _, v in rows()]).resolve()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir("work")
+    described(file, "--target", "y")
+    assert f'Path("{file.as_posix()}")' in Path("studies/data.py").read_text()
+    assert load(Path("studies/data.py"), Overrides()).task.load().rows == 48
 
 
 def test_odd_names_are_found_again(table, described):

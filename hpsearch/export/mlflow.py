@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from hpsearch.errors import HpsearchError, first_line
 from hpsearch.export.sqlite import unflushed
 from hpsearch.export.trials import Search, Trial, curve_names, searches
 from hpsearch.report.results import Results
@@ -23,15 +25,21 @@ def write(results: Results, where: Path) -> None:
 
 
 def send(results: Results, uri: str) -> None:
-    """To a tracking server, or to whatever MLflow knows by a URI; experiments there are added to."""
+    """To a tracking server, or to whatever MLflow knows by a URI; experiments there are added to.
+
+    Raises HpsearchError where MLflow refuses.
+    """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    client = MlflowClient(tracking_uri=uri)
-    for search in searches(results):
-        known = client.get_experiment_by_name(search.name)
-        experiment = known.experiment_id if known else client.create_experiment(search.name)
-        for trial in search.trials:
-            _write(client, experiment, search, trial)
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        for search in searches(results):
+            known = client.get_experiment_by_name(search.name)
+            experiment = known.experiment_id if known else client.create_experiment(search.name)
+            for trial in search.trials:
+                _write(client, experiment, search, trial)
+    except MlflowException as error:
+        raise HpsearchError(f"MLflow does not take it at {uri}: {first_line(error)}") from error
 
 
 def _write(client: MlflowClient, experiment: str, search: Search, trial: Trial) -> None:

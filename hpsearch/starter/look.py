@@ -61,13 +61,15 @@ def look(frame: "pd.DataFrame", target: str, kind: Kind | None = None) -> Look:
         if re.search(r"\.\d+$", str(name)) and str(name).rpartition(".")[0] in frame
     ]
     known = frame.loc[frame[target].notna()]
-    if missing := len(frame) - len(known):
-        notes.append(f"{missing} rows have no {target!r} and are left out")
     if len(known) < _FEWEST_ROWS:
         raise DataError(
             f"{len(known)} rows have a {target!r}; a search needs {_FEWEST_ROWS} at least"
         )
     classes = _classes(known[target], kind)
+    if not classes:
+        known = known.loc[frames.numbers(known[target]).notna()]
+    if missing := len(frame) - len(known):
+        notes.append(f"left out for want of a {target!r}: {missing} of {len(frame)} rows")
     numbers, categories = [], {}
     for name in (str(column) for column in frame if column != target):
         column = known[name]

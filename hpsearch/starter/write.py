@@ -29,7 +29,7 @@ from spaces import mlp
 # is learned of the columns is learned on the training rows of each split alone.
 task = table.task(
     "{name}",
-    Path(__file__).resolve().parent / {path},
+    {path},
     target={target},
 {about}
 )
@@ -59,7 +59,7 @@ def study(look: Look, csv: Path, file: Path) -> str:
         csv=_harmless(csv.name),
         file=_harmless(file.as_posix()),
         name=file.stem,
-        path=_quoted(Path(os.path.relpath(csv.resolve(), file.resolve().parent)).as_posix()),
+        path=_path(csv.resolve(), file.resolve()),
         target=_quoted(look.target),
         about="\n".join(_about(look)),
         units=64 if look.rows < 1000 else 256,
@@ -79,14 +79,26 @@ def name_of(csv: Path) -> str:
     return name if name.isidentifier() else f"table_{name}"
 
 
+def _path(csv: Path, file: Path) -> str:
+    """From the study, so that both can be moved together; but from afar, where the file is."""
+    if not csv.is_relative_to(Path.cwd().resolve()):
+        return f"Path({_quoted(csv.as_posix())})"
+    near = Path(os.path.relpath(csv, file.parent)).as_posix()
+    return f"Path(__file__).resolve().parent / {_quoted(near)}"
+
+
 def _evaluator(look: Look) -> str:
     """Folds where rows are few. Each fold, or the holdout, wants a row of each class."""
     searched = round(look.rows * 0.8)
-    of_rarest = look.rarest - round(look.rarest * 0.2)
     options = "4" if searched < 5000 else "fraction=0.2"
-    if look.classes and of_rarest < 4:
+    if look.classes and not _in_each_fold(look):
         options += ", stratify=False"
     return f"KFold({options})" if searched < 5000 else f"Holdout({options})"
+
+
+def _in_each_fold(look: Look) -> bool:
+    """Whether each of four folds can have a searched row of the rarest class."""
+    return look.rarest - round(look.rarest * 0.2) >= 4
 
 
 def _batches(rows: int) -> str:
@@ -100,7 +112,7 @@ def _about(look: Look) -> Iterable[str]:
     """The lines on columns, indented as arguments."""
     if look.classes:
         yield _listed("classes=", look.classes, "    ")
-        rare = len(look.classes) == 2 and look.rarest < 0.2 * look.rows
+        rare = look.rarest < 0.2 * look.rows and len(look.classes) == 2 and _in_each_fold(look)
         if rare:
             yield "    # One class is rare, and to name the other always would be accurate."
         yield f'    metric="{"roc_auc" if rare else "accuracy"}",'

@@ -1,7 +1,6 @@
 """What commands take: their shared options, and the values these have."""
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -10,6 +9,7 @@ from typing import Any
 
 import click
 
+from hpsearch import completing
 from hpsearch.errors import NoStoreError, OldStoreError, StudyError
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
@@ -70,7 +70,7 @@ store = click.option(
     "--store",
     "store_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=lambda: Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db"),
+    default=completing.default_store,
     help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
 )
 
@@ -82,8 +82,16 @@ overrides = _together(
     click.option("--trials", type=_COUNT, help="How many trials at most."),
     click.option("--epochs", type=_COUNT, help="How many epochs a trial gets at most."),
     click.option("--seed", type=click.IntRange(0, MOST), help="The study's seed."),
-    click.option("--searcher", help="NAME[:key=value,...], as random:trials=50,epochs=20"),
-    click.option("--evaluator", help="NAME[:key=value,...], as kfold:folds=4"),
+    click.option(
+        "--searcher",
+        help="NAME[:key=value,...], as random:trials=50,epochs=20",
+        shell_complete=completing.searchers,
+    ),
+    click.option(
+        "--evaluator",
+        help="NAME[:key=value,...], as kfold:folds=4",
+        shell_complete=completing.evaluators,
+    ),
 )
 
 budget = _together(
@@ -113,7 +121,12 @@ together = click.option(
 )
 
 choice = _together(
-    click.option("--trial", type=click.IntRange(1, MOST), help="This trial, not the best."),
+    click.option(
+        "--trial",
+        type=click.IntRange(1, MOST),
+        help="This trial, not the best.",
+        shell_complete=completing.trials,
+    ),
     click.option(
         "--one-se",
         is_flag=True,

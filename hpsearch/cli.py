@@ -7,6 +7,9 @@ from typing import NoReturn
 import click
 
 from hpsearch.commands.choose import predict, refit
+from hpsearch.commands.completion import completion
+from hpsearch.commands.export import export
+from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.search import plan, run
 from hpsearch.commands.watch import watch
@@ -43,5 +46,6 @@ def app() -> None:
     """
 
 
-for command in (run, plan, watch, rank, show, studies, refit, predict):
+COMMANDS = (init, run, plan, watch, rank, show, studies, refit, predict, export, completion)
+for command in COMMANDS:
     app.add_command(command)

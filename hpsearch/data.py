@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,20 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Inputs = Array | Mapping[str, Array]
 
 
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the cells of a table became numbers; `predict` reads and writes cells by it.
+
+    categories: by a column's name the values that 0, 1, 2... stand for in x; -1 is any other.
+    classes: the names that 0, 1, 2... stand for in y. y * scale + offset: in the table's own unit.
+    """
+
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    offset: float = 0.0
+    scale: float = 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
     """The rows to search on, and the test rows that no search reads.
@@ -24,6 +38,7 @@ class Data:
     groups: numbers or names, shape (rows,); rows of one group are never split apart by
         `KFold(groups=True)`.
     columns: names of the columns of x, where it is a table; `predict` finds them in a file by these.
+    coding: how cells of a CSV file became x and y, if they did; `predict` reads files so.
     Raises DataError where lengths differ or an array holds Python objects.
     """
 
@@ -33,6 +48,7 @@ class Data:
     y_test: Array | None = None
     groups: Array | None = None
     columns: tuple[str, ...] = ()
+    coding: Coding | None = None
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "x_test", "y_test", "groups"):
@@ -56,12 +72,17 @@ class Data:
     def rows(self) -> int:
         return len(self.y)
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes' names, where they have any."""
+        return self.coding.classes if self.coding else ()
+
     def take(self, rows: Sequence[int] | Array) -> "Data":
         """The rows at these indices, with their groups and without any test rows."""
         at = np.asarray(rows)
         x = self.x[at] if isinstance(self.x, np.ndarray) else {k: v[at] for k, v in self.x.items()}
         groups = None if self.groups is None else self.groups[at]
-        return Data(x, self.y[at], groups=groups, columns=self.columns)
+        return Data(x, self.y[at], groups=groups, columns=self.columns, coding=self.coding)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -30,9 +30,9 @@ class Overrides:
         """Raises HpsearchError for an unknown name or option."""
         searcher, evaluator = study.searcher, study.evaluator
         if self.searcher is not None:
-            searcher = parse(self.searcher, "searcher", _offered(searchers), searcher)
+            searcher = parse(self.searcher, "searcher", offered(searchers), searcher)
         if self.evaluator is not None:
-            evaluator = parse(self.evaluator, "evaluator", _offered(evaluators), evaluator)
+            evaluator = parse(self.evaluator, "evaluator", offered(evaluators), evaluator)
         assert isinstance(searcher, Searcher)
         assert isinstance(evaluator, Evaluator)
         return replace(
@@ -87,7 +87,7 @@ def told(error: BaseException, file: Path) -> str:
     return f"{place}: {error if plain else first_line(error)}"
 
 
-def _offered(package: ModuleType) -> list[type]:
+def offered(package: ModuleType) -> list[type]:
     """The methods a package exports: all that are options, by their class."""
     exported = [getattr(package, name) for name in package.__all__]
     return [thing for thing in exported if isinstance(thing, type) and is_dataclass(thing)]

@@ -31,7 +31,14 @@ def loaded(code):
     return ended.stderr.strip().splitlines()[-1]
 
 
-COMMANDS = [["--help"], ["rank"], ["rank", "--json"], ["show", "1"], ["studies"]]
+COMMANDS = [
+    ["--help"],
+    ["rank"],
+    ["rank", "--json"],
+    ["show", "1"],
+    ["studies"],
+    ["completion", "bash"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -42,6 +49,16 @@ def test_reading_commands_load_no_framework(command, tmp_path):
     assert loaded(code) == "[]"
 
 
+@pytest.mark.parametrize("words", ["run ", "show ", "rank ", "run --searcher "])
+def test_completing_loads_no_framework(words, tmp_path):
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, RECORD, 0.5, 0.6)
+    asked = {"_HPSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": f"hpsearch {words}"}
+    asked |= {"COMP_CWORD": str(len(words.split(" ")))}
+    code = f"import os; os.environ.update({asked!r})\nimport hpsearch.cli as c\nc.main()"
+    assert loaded(code) == "[]"
+
+
 def test_planning_loads_no_framework():
     study = str(ROOT / "studies" / "mnist_dropout.py")
     code = f"import sys; sys.argv = ['hpsearch', 'plan', {study!r}]\nimport hpsearch.cli as c\nc.main()"
@@ -49,7 +66,7 @@ def test_planning_loads_no_framework():
 
 
 def test_importing_the_package_and_the_spaces_loads_no_framework():
-    tasks = "boston, documents, imdb, mnist, pickled, reuters, seizure, wine"
+    tasks = "boston, documents, imdb, mnist, pickled, reuters, seizure, table, wine"
     spaces = "cnn, mlp, network, optimizers, text"
     code = f"import hpsearch; from hpsearch.tasks import {tasks}; from spaces import {spaces}"
     assert loaded(code) == "[]"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hpsearch import arguments
+from hpsearch import arguments, completing
 from hpsearch.errors import OldStoreError
 from hpsearch.load import load
 from hpsearch.selection.choice import Choice
@@ -17,7 +17,7 @@ from hpsearch.store import Store
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=completing.studies)
 @arguments.overrides
 @arguments.choice
 @click.option(
@@ -90,8 +90,8 @@ def predict(
     from hpsearch.training import backend as backends
 
     backends.choose(backend)
-    from hpsearch.training import kept
+    from hpsearch.training import kept, prediction
 
     models = kept.load(model, trust)
-    predicted = kept.predict_table(models, file)
+    predicted = prediction.predict_table(models, file)
     predicted.to_csv(output or sys.stdout, index=False)

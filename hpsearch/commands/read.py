@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments
+from hpsearch import arguments, completing
 from hpsearch import store as stores
 from hpsearch.store import Store
 
 
 @click.command()
-@click.argument("task", required=False)
+@click.argument("task", required=False, shell_complete=completing.tasks)
 @click.option("--top", type=click.IntRange(min=1), default=20, help="Rows to show; JSON has all.")
 @arguments.store
 @arguments.as_json
@@ -36,7 +36,7 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("trial", type=click.IntRange(1, arguments.MOST))
+@click.argument("trial", type=click.IntRange(1, arguments.MOST), shell_complete=completing.trials)
 @arguments.store
 @arguments.as_json
 def show(trial: int, store_path: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hpsearch import arguments
+from hpsearch import arguments, completing
 from hpsearch import store as stores
 from hpsearch.budget import Budget
 from hpsearch.errors import NoStoreError, OldStoreError
@@ -17,7 +17,7 @@ from hpsearch.store import Store
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=completing.studies)
 @arguments.overrides
 @arguments.budget
 @arguments.repeats
@@ -82,7 +82,7 @@ def run(
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", shell_complete=completing.studies)
 @arguments.overrides
 @arguments.budget
 @arguments.store

@@ -1,6 +1,6 @@
 """The model card, in Markdown: what was chosen, how it was trained, and how good it is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.parameters import text_of_point
@@ -89,15 +89,20 @@ def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in verdict["classes"]:
         scores = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
-        yield f"| {row['class']} | {scores} | {row['rows']:,} |"
-    names: Sequence[Any] = [row["class"] for row in verdict["classes"]]
+        yield f"| {_cell(row['class'])} | {scores} | {row['rows']:,} |"
+    names = [_cell(row["class"]) for row in verdict["classes"]]
     if len(names) > _MOST_CLASSES:
         return
     yield ""
-    yield f"| true \\ predicted | {' | '.join(map(str, names))} |"
+    yield f"| true \\ predicted | {' | '.join(names)} |"
     yield f"|---|{'---|' * len(names)}"
     for name, counts in zip(names, verdict["confusion"], strict=True):
         yield f"| {name} | {' | '.join(map(str, counts))} |"
+
+
+def _cell(name: Any) -> str:
+    """A class's name in a table of Markdown."""
+    return " ".join(str(name).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def _residuals(verdict: Mapping[str, Any], where: str) -> Iterator[str]:

@@ -73,7 +73,7 @@ class Results:
             frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
         for name in ("parent", "best_epoch", "parameters", "peak_bytes"):
             frame[name] = frame[name].astype("Int64")
-        return pd.concat([frame.drop(columns=["search", "number", "detail"]), points], axis=1)
+        return pd.concat([frame.drop(columns=["number", "detail"]), points], axis=1)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -96,6 +96,14 @@ class Results:
         frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
         frame["ended"] = pd.to_datetime(frame["ended"].astype("float64"), unit="s", utc=True)
         return frame[["study", "kind", "message", "traceback", "device", "ended"]]
+
+    @cached_property
+    def points(self) -> dict[int, dict[str, Any]]:
+        """Each trial's point by the trial's id, in the types of its space: a column of `trials`
+        that some trials lack turns whole numbers into floats.
+        """
+        frame = self._read(_TRIALS)
+        return dict(zip(frame["trial"], frame["params"].map(json.loads), strict=True))
 
     def _read(self, query: str) -> pd.DataFrame:
         which: dict[str, Any] = {"study": self.study, "task": self.task}

@@ -101,7 +101,7 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
         "alone": list(alone),
         "alone_mean": fmean(alone),
         "alone_se": _error_of_mean(alone, errors),
-        **scoring.report(task, together, y),
+        **scoring.report(task, together, y, data.classes),
     }
 
 

@@ -170,7 +170,7 @@ def _validation(
         (member,) = members
         over_rows = None if se is None else math.hypot(se, member.of_seeds)
         value, se = member.value, over_rows if member.se is None else member.se
-    return {"value": value, "se": se, **scoring.report(task, together, y)}
+    return {"value": value, "se": se, **scoring.report(task, together, y, data.classes)}
 
 
 def _fits(

@@ -5,30 +5,25 @@ together. They are read with Keras's safe mode and skops's list of trusted types
 """
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
-from hpsearch.data import Array, Data, Inputs, named
+from hpsearch.data import Array, Coding, Data, Inputs, named
 from hpsearch.errors import HpsearchError, first_line
 from hpsearch.task import Task
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _FORMAT = 1
 _HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so
-_SEPARATORS = ",;\t|"
 _INDEX, _PREPROCESS = "model.json", "preprocess.skops"
 
 
@@ -37,7 +32,8 @@ class Kept:
     """Models that predict together, by the weighted mean of their outputs.
 
     classifies: outputs are of classes. logits: they are no probabilities yet. shapes: of a row of
-    each input; "x" where there is one. columns: of a table x, if named.
+    each input; "x" where there is one. columns: of a table x, if named. coding: of its
+    cells.
     """
 
     classifies: bool
@@ -47,6 +43,7 @@ class Kept:
     weights: tuple[float, ...]
     models: tuple[Any, ...]
     transformer: Any
+    coding: Coding | None = None
 
     def prepare(self, x: Inputs) -> Inputs:
         """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
@@ -86,6 +83,7 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
         "logits": task.from_logits,
         "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
         "columns": data.columns,
+        "coding": data.coding and asdict(data.coding),
         "weights": weights,
     }
     (partial / _INDEX).write_text(json.dumps(index, indent=1))
@@ -112,6 +110,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
         columns = tuple(map(str, index["columns"]))
+        coding = _coding(index.get("coding"))  # folders of earlier versions have none
         classifies, logits = bool(index["classifies"]), bool(index["logits"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HpsearchError(
@@ -125,7 +124,16 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         weights,
         tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1)),
         _load_transformer(folder / _PREPROCESS, trusted),
+        coding,
     )
+
+
+def _coding(found: Any) -> Coding | None:
+    if found is None:
+        return None
+    texts = {str(c): tuple(map(str, v)) for c, v in found.get("categories", {}).items()}
+    classes = tuple(map(str, found.get("classes", ())))
+    return Coding(texts, classes, float(found.get("offset", 0)), float(found.get("scale", 1)))
 
 
 def untrusted(folder: Path) -> list[str]:
@@ -135,76 +143,6 @@ def untrusted(folder: Path) -> list[str]:
     path = folder / _PREPROCESS
     found = io.get_untrusted_types(file=path) if path.exists() else []
     return sorted(set(found) - set(_HARMLESS))
-
-
-def read_table(path: Path, kept: Kept) -> Array:
-    """The rows of a CSV file, of shape (rows, *shape of an input row).
-
-    With a header, columns are found by name where the model knows names, and else taken in their
-    order. Raises HpsearchError where they do not fit.
-    """
-    import pandas as pd
-
-    if list(kept.shapes) != ["x"]:
-        raise HpsearchError(
-            f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
-            "predict in Python: hpsearch.training.kept.load(folder)"
-        )
-    (shape,) = kept.shapes.values()
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            first = file.readline().strip()
-        separator = max(_SEPARATORS, key=first.count)
-        cells = first.split(separator)
-        numbered = cells == [str(number) for number in range(len(cells))]  # as pandas writes it
-        header = 0 if numbered or any(map(_is_text, cells)) else None
-        frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
-    except (OSError, ValueError, UnicodeError) as error:
-        raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
-    if header == 0 and kept.columns and not numbered:
-        if missing := [name for name in kept.columns if name not in frame.columns]:
-            raise HpsearchError(
-                f"{path} has no column {', '.join(missing)}; the model wants "
-                f"{', '.join(kept.columns)}"
-            )
-        frame = frame[list(kept.columns)]
-    if frame.shape[1] != math.prod(shape):
-        raise HpsearchError(
-            f"{path} has {frame.shape[1]} columns, and the model wants {math.prod(shape)}"
-            f"{': ' + ', '.join(kept.columns) if kept.columns else ''}"
-        )
-    try:
-        values = frame.to_numpy(dtype=np.float64)
-    except ValueError as error:
-        raise HpsearchError(f"{path} must hold numbers only: {first_line(error)}") from error
-    return values.reshape(len(values), *shape)
-
-
-def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
-    """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
-    import pandas as pd
-
-    from hpsearch.training.scoring import predicted_classes, probabilities
-
-    predicted = kept.mean(kept.each(kept.prepare(read_table(path, kept))))
-    if kept.logits:
-        predicted = probabilities(predicted)
-    outputs = predicted.shape[1]
-    if not kept.classifies:
-        names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
-        return pd.DataFrame(predicted, columns=names)
-    names = ["p_1"] if outputs == 1 else [f"p_{i}" for i in range(outputs)]
-    frame = pd.DataFrame(predicted, columns=names)
-    frame.insert(0, "class", predicted_classes(predicted))
-    return frame
-
-
-def _is_text(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return bool(value.strip())
-    return False
 
 
 def _save_transformer(path: Path, transformer: Any) -> None:

@@ -63,13 +63,14 @@ def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     return None
 
 
-def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
+def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) -> dict[str, Any]:
     """What a metric leaves out, as plain JSON.
 
     Of a classification: accuracy, precision, recall, F1 and the number of rows by class, and the
     confusion matrix (row: true, column: predicted). Of a regression: mean absolute and root mean
     squared error, quantiles of the residuals (predicted minus true), and predicted against true: the
-    means of both for each tenth of the rows, by the true value.
+    means of both for each tenth of the rows, by the true value. known: names of the classes, if
+    they have any.
     """
     if not task.classifies:
         true = targets(task, y).reshape(len(y), -1).mean(axis=1)
@@ -99,7 +100,7 @@ def report(task: Task, predicted: Array, y: Array) -> dict[str, Any]:
         "accuracy": float((true == told).mean()),
         "classes": [
             {
-                "class": int(name),
+                "class": known[name] if known else int(name),
                 "precision": float(precision),
                 "recall": float(recall),
                 "f1": float(f1),

@@ -1,0 +1,84 @@
+"""A first study, for a CSV file of the user's own."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from hpsearch import arguments
+from hpsearch.errors import DataError, HpsearchError
+from hpsearch.files import write_whole
+
+
+@click.command()
+@click.argument("csv", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--target", help="The column to predict; else asked for.")
+@click.option(
+    "--kind",
+    type=click.Choice(["classification", "regression"]),
+    help="What the target is; else guessed from its values.",
+)
+@click.option("-o", "--output", "name", help="The study's name, or its file; else by the CSV's.")
+@click.option("--force", is_flag=True, help="Replace a study that is there.")
+@arguments.as_json
+def init(
+    csv: Path, target: str | None, kind: str | None, name: str | None, force: bool, as_json: bool
+) -> None:
+    """Write a study for a CSV file, which runs as it is: studies/NAME.py.
+
+    Columns are taken for numbers or categories by their cells; missing ones are filled, dates,
+    row numbers and free text left out. Read the study, change it, and run it.
+    """
+    from hpsearch.starter import look, write
+
+    file = _file(name or write.name_of(csv))
+    if file.exists() and not force:
+        raise HpsearchError(f"{file} is there already; name another by -o, or add --force")
+    if not csv.is_file():
+        raise DataError(f"no such file: {csv}")
+    table = look.table(csv)
+    if target is None:
+        target = _asked([str(column) for column in table], csv)
+    found = look.look(table, target, kind)  # type: ignore[arg-type]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, write.study(found, csv, file))
+    for note in found.notes:
+        click.echo(note, err=True)
+    what = f"{len(found.classes)} classes" if found.classes else "a number"
+    click.echo(
+        f"{found.rows} rows; {found.target!r}, {what}, by {len(found.numbers)} numbers and "
+        f"{len(found.categories)} categories\n"
+        f"written to {file}; run it: hpsearch run {file}",
+        err=True,
+    )
+    if as_json:
+        described = {"classes": found.classes, "numbers": found.numbers, "notes": found.notes}
+        categories = list(found.categories)
+        click.echo(json.dumps({"file": str(file), **described, "categories": categories}))
+
+
+def _file(name: str) -> Path:
+    path = Path(name)
+    if path.suffix != ".py" and len(path.parts) == 1:
+        path = Path("studies") / f"{name}.py"
+    if path.suffix != ".py" or not path.stem.isidentifier():
+        raise HpsearchError(
+            f"a study's name is letters, digits and _, got {name!r}; name another by -o"
+        )
+    return path
+
+
+def _asked(columns: list[str], csv: Path) -> str:
+    if not sys.stdin.isatty():
+        named = ", ".join(map(repr, columns))
+        raise HpsearchError(f"which column of {csv} is to be predicted? add --target: {named}")
+    for number, column in enumerate(columns, 1):
+        click.echo(f"{number:>4}  {column}", err=True)
+    number = click.prompt(
+        "Which column is to be predicted?",
+        type=click.IntRange(1, len(columns)),
+        default=len(columns),
+        err=True,
+    )
+    return columns[number - 1]

@@ -1,0 +1,25 @@
+"""Three tables as Parquet files in a folder, with the types of their columns."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from pandas.api.types import is_object_dtype
+
+from hpsearch.report.results import Results
+
+
+def write(results: Results, where: Path) -> None:
+    where.mkdir()
+    for name in ("trials", "curves", "failures"):
+        _typed(getattr(results, name)).to_parquet(where / f"{name}.parquet", engine="pyarrow")
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """A column of Parquet has one type: a parameter of strings, numbers and booleans is JSON text."""
+    frame = frame.copy()
+    for name in filter(lambda name: is_object_dtype(frame[name]), frame.columns):
+        known = frame[name].dropna()
+        if len({type(value) for value in known}) > 1:
+            frame[name] = known.map(json.dumps)
+    return frame

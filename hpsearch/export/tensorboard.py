@@ -1,0 +1,143 @@
+"""TensorBoard event files: a run for each trial, and what its HParams tab lists them by.
+
+Written by TensorBoard's own record writer and messages; its `hparams.api` would import TensorFlow.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import (
+    HParamsPluginData,
+    SessionEndInfo,
+    SessionStartInfo,
+)
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from hpsearch.export.trials import CURVES, Search, Trial, curve_names, for_path, searches
+from hpsearch.parameters import Choice, Float, Int
+from hpsearch.report.results import Results
+
+_STATUS = {
+    "complete": api_pb2.STATUS_SUCCESS,
+    "failed": api_pb2.STATUS_FAILURE,
+    "running": api_pb2.STATUS_RUNNING,
+}
+_VALUE = "value"
+
+
+def write(results: Results, where: Path) -> None:
+    found = searches(results)
+    _write(where, [(0.0, 0, _about(metadata.EXPERIMENT_TAG, experiment=_experiment(found)))])
+    texts = _texts(found)
+    for search in found:
+        for trial in search.trials:
+            run = where / for_path(search.name) / for_path(trial.name)
+            _write(run, _events(search, trial, texts))
+
+
+def _write(folder: Path, events: Any) -> None:
+    folder.mkdir(parents=True)
+    with open(folder / "events.out.tfevents.0.hpsearch", "wb") as file:
+        writer = RecordWriter(file)
+        writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        for at, step, values in events:
+            event = Event(wall_time=at, step=step, summary=Summary(value=values))
+            writer.write(event.SerializeToString())
+
+
+def _events(search: Search, trial: Trial, texts: set[str]) -> Iterator[tuple[float, int, Any]]:
+    """When, at which step, what."""
+    begin = trial.started.timestamp()
+    start = SessionStartInfo(group_name=str(trial.id), start_time_secs=begin)
+    for name, value in {"study": search.name, **trial.params}.items():
+        if name in texts:
+            start.hparams[name].string_value = str(value)
+        elif isinstance(value, bool):
+            start.hparams[name].bool_value = value
+        else:
+            start.hparams[name].number_value = value
+    yield begin, 0, _about(metadata.SESSION_START_INFO_TAG, session_start_info=start)
+    names = curve_names(search)
+    for epoch, values in enumerate(zip(*(trial.curves.get(c, ()) for c in CURVES), strict=True), 1):
+        scalars = [
+            Summary.Value(tag=names[curve], simple_value=value)
+            for curve, value in zip(CURVES, values, strict=True)
+        ]
+        yield trial.at(epoch), epoch, scalars
+    if trial.value is not None:
+        step = int(trial.row.best_epoch)
+        yield trial.at(step), step, [Summary.Value(tag=_VALUE, simple_value=trial.value)]
+    if trial.ended is not None:
+        ended = trial.ended.timestamp()
+        end = SessionEndInfo(status=_STATUS[trial.state], end_time_secs=ended)
+        yield ended, 0, _about(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+
+
+def _about(tag: str, **data: Any) -> list[Any]:
+    described = metadata.create_summary_metadata(HParamsPluginData(**data))
+    return [Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)]
+
+
+def _experiment(found: list[Search]) -> api_pb2.Experiment:
+    """One for all searches: the HParams tab takes the first it finds."""
+    parameters = _parameters(found)
+    texts = _texts(found)
+    study = api_pb2.HParamInfo(name="study", type=api_pb2.DATA_TYPE_STRING)
+    study.domain_discrete.extend([search.name for search in found])
+    tags = dict.fromkeys(tag for search in found for tag in curve_names(search).values())
+    return api_pb2.Experiment(
+        description="hpsearch",
+        time_created_secs=min((search.record.began for search in found), default=0.0),
+        hparam_infos=[study, *(_info(n, p, n in texts) for n, p in parameters.items())],
+        metric_infos=[
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in [_VALUE, *tags]
+        ],
+    )
+
+
+def _info(name: str, ranges: list[Float | Int | Choice], text: bool) -> api_pb2.HParamInfo:
+    """A parameter of one or several searches: its type, and all that it may be."""
+    options = [o for each in ranges if isinstance(each, Choice) for o in each.options]
+    bounds = [b for each in ranges if not isinstance(each, Choice) for b in (each.low, each.high)]
+    if text:
+        info = api_pb2.HParamInfo(name=name, type=api_pb2.DATA_TYPE_STRING)
+        if not bounds:
+            info.domain_discrete.extend(list(dict.fromkeys(map(str, options))))
+    elif options and all(isinstance(option, bool) for option in options) and not bounds:
+        info = api_pb2.HParamInfo(name=name, type=api_pb2.DATA_TYPE_BOOL)
+        info.domain_discrete.extend([False, True])
+    else:
+        info = api_pb2.HParamInfo(name=name, type=api_pb2.DATA_TYPE_FLOAT64)
+        if bounds:
+            both = [*bounds, *options]
+            info.domain_interval.min_value, info.domain_interval.max_value = min(both), max(both)
+        else:
+            info.domain_discrete.extend(sorted(set(options)))
+    return info
+
+
+def _parameters(found: list[Search]) -> dict[str, list[Float | Int | Choice]]:
+    parameters: dict[str, list[Float | Int | Choice]] = {}
+    for search in found:
+        for name, parameter in search.space.items():
+            parameters.setdefault(name, []).append(parameter)
+    return parameters
+
+
+def _texts(found: list[Search]) -> set[str]:
+    """Parameters whose values are shown as text: a column of the tab has one type."""
+    texts = {"study"}
+    for name, ranges in _parameters(found).items():
+        kinds = {
+            bool if isinstance(o, bool) else str if isinstance(o, str) else float
+            for each in ranges
+            for o in (each.options if isinstance(each, Choice) else (each.low,))
+        }
+        if kinds not in ({bool}, {float}):
+            texts.add(name)
+    return texts

@@ -1,0 +1,168 @@
+"""What every format for other tools is made from: searches, their trials, and the mean curves."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from hpsearch.parameters import text_of_point
+from hpsearch.report.results import Results
+from hpsearch.space import Space
+from hpsearch.store import SearchRecord, Store
+
+CURVES = ("train", "validation", "train_loss", "validation_loss")
+_NOTES = ("se", "best_epoch", "epochs", "parameters", "seconds", "peak_bytes", "device", "repeats")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial. row: of `Results.trials`. points: in the types of the space.
+
+    curves: the mean over folds of the first training, a value an epoch, by the names of CURVES; as
+    far as the shortest fold goes, as the trial's value has it. heir: the trial that continued it.
+    """
+
+    id: int
+    params: Mapping[str, Any]
+    row: Any
+    curves: Mapping[str, list[float]]
+    heir: int | None
+
+    @property
+    def state(self) -> str:
+        return str(self.row.state)
+
+    @property
+    def value(self) -> float | None:
+        return None if pd.isna(self.row.value) else float(self.row.value)
+
+    @property
+    def epochs(self) -> int:
+        return int(self.row.epochs)
+
+    @property
+    def started(self) -> datetime:
+        """In UTC. When it was asked for, where the store knows no better."""
+        return _time(self.row.asked if pd.isna(self.row.started) else self.row.started)
+
+    @property
+    def ended(self) -> datetime | None:
+        return None if pd.isna(self.row.ended) else _time(self.row.ended)
+
+    def at(self, epoch: int) -> float:
+        """When an epoch ended, roughly: seconds since 1970, as if all took the same time."""
+        start, end = self.started.timestamp(), (self.ended or self.started).timestamp()
+        return start + (end - start) * epoch / max(self.epochs, 1)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What else is known of it, as plain values."""
+        known = {name: getattr(self.row, name) for name in _NOTES}
+        known |= {"continues": self.row.parent, "continued_by": self.heir}
+        if self.state == "failed":
+            known |= {"failure": self.row.failure, "message": self.row.message}
+        plain = {n: v.item() if hasattr(v, "item") else v for n, v in known.items() if pd.notna(v)}
+        return {"trial": self.id, **{n: v for n, v in plain.items() if v != ""}}
+
+    @property
+    def name(self) -> str:
+        """Short, for lists: the id, and the point to four digits."""
+        return f"trial {self.id} {text_of_point(self.params)}"[:120]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search that has trials. name: the study's; with what tells it apart where there are more."""
+
+    name: str
+    record: SearchRecord
+    space: Space
+    trials: tuple[Trial, ...]
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        names = ("study", "task", "searcher", "evaluator", "seed", "backend", "direction", "file")
+        return {"metric": self.record.measure} | {n: getattr(self.record, n) for n in names}
+
+
+def searches(results: Results) -> list[Search]:
+    """The searches of some results that have trials, oldest first."""
+    with Store(results.store) as store:
+        records = {record.id: record for record in store.searches(results.study)}
+    frame = results.trials
+    rows: list[Any] = list(
+        frame[[n for n in frame if not str(n).startswith("params_")]].itertuples()
+    )
+    heirs = {int(row.parent): row.Index for row in rows if pd.notna(row.parent)}
+    points, curves = results.points, _mean_curves(results)
+    found: dict[int, list[Trial]] = {}
+    for row in rows:
+        mean = curves.get(row.Index, {}) if row.state == "complete" else {}
+        if row.search in records:
+            trial = Trial(row.Index, points[row.Index], row, mean, heirs.get(row.Index))
+            found.setdefault(row.search, []).append(trial)
+    names = _names([records[search] for search in found])
+    return [
+        Search(
+            names[search],
+            records[search],
+            Space.from_json(json.loads(records[search].space)),
+            tuple(trials),
+        )
+        for search, trials in sorted(found.items())
+    ]
+
+
+def for_path(text: str) -> str:
+    """A name that is one part of a path on every system.
+
+    >>> for_path("trial 3 loss=a/b opt=..")
+    'trial 3 loss=a_b opt=__'
+    """
+    safe = re.sub(r"[^\w =,.+()-]|\.(?!\d)", "_", text).strip()
+    return safe.encode()[:150].decode(errors="ignore") or "_"  # a name has at most 255 bytes
+
+
+def curve_names(search: Search) -> dict[str, str]:
+    """The names of CURVES as people know them: `accuracy/validation`."""
+    metric = search.record.measure
+    names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
+    return dict(zip(CURVES, names, strict=True))
+
+
+def _mean_curves(results: Results) -> dict[int, dict[str, list[float]]]:
+    frame = results.curves
+    frame = frame.loc[frame["repeat"] == 0]
+    folds = frame.groupby("trial")["fold"].nunique()
+    grouped = frame.groupby(["trial", "epoch"])
+    means = grouped[list(CURVES)].mean()
+    reached = grouped.size() == folds.reindex(means.index.get_level_values("trial")).to_numpy()
+    means = means.loc[reached].reset_index("epoch", drop=True)
+    found: dict[int, dict[str, list[float]]] = {}
+    for name in CURVES:
+        for trial, values in means.groupby(level="trial", sort=False)[name]:
+            found.setdefault(int(str(trial)), {})[name] = values.tolist()
+    return found
+
+
+def _names(records: list[SearchRecord]) -> dict[int, str]:
+    """Unique ones."""
+    studies = [record.study for record in records]
+    found = {}
+    for record in records:
+        name = record.study
+        if studies.count(name) > 1:
+            name = (
+                f"{name} {record.searcher} {record.evaluator} seed={record.seed} {record.backend}"
+            )
+        found[record.id] = name
+    return found
+
+
+def _time(stamp: pd.Timestamp) -> datetime:
+    made: datetime = stamp.floor("us").to_pydatetime()
+    return made

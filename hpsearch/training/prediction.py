@@ -1,0 +1,105 @@
+"""Kept models predict the rows of a CSV file."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpsearch import frames
+from hpsearch.data import Array, Coding
+from hpsearch.errors import HpsearchError, first_line
+from hpsearch.training.kept import Kept
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_table(path: Path, kept: Kept) -> Array:
+    """The rows of a CSV file, of shape (rows, *shape of an input row).
+
+    With a header, columns are found by name where the model knows names, and else taken in their
+    order. Raises HpsearchError where they do not fit.
+    """
+    import pandas as pd
+
+    if kept.coding is not None:
+        return _coded(frames.read(path), path, kept, kept.coding)
+    if list(kept.shapes) != ["x"]:
+        raise HpsearchError(
+            f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
+            "predict in Python: hpsearch.training.kept.load(folder)"
+        )
+    (shape,) = kept.shapes.values()
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            first = file.readline().strip()
+        separator = frames.separator(first)
+        cells = first.split(separator)
+        numbered = cells == [str(number) for number in range(len(cells))]  # as pandas writes it
+        header = 0 if numbered or any(map(_is_text, cells)) else None
+        frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
+    except (OSError, ValueError, UnicodeError) as error:
+        raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
+    if header == 0 and kept.columns and not numbered:
+        frame = _chosen(frame, path, kept)
+    if frame.shape[1] != math.prod(shape):
+        raise HpsearchError(
+            f"{path} has {frame.shape[1]} columns, and the model wants {math.prod(shape)}"
+            f"{': ' + ', '.join(kept.columns) if kept.columns else ''}"
+        )
+    try:
+        values = frame.to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise HpsearchError(f"{path} must hold numbers only: {first_line(error)}") from error
+    return values.reshape(len(values), *shape)
+
+
+def _chosen(frame: "pd.DataFrame", path: Path, kept: Kept) -> "pd.DataFrame":
+    """The model's columns, in its order."""
+    if missing := [name for name in kept.columns if name not in frame.columns]:
+        raise HpsearchError(
+            f"{path} has no column {', '.join(missing)}; the model wants {', '.join(kept.columns)}"
+        )
+    return frame[list(kept.columns)]
+
+
+def _coded(frame: "pd.DataFrame", path: Path, kept: Kept, coding: Coding) -> Array:
+    """Text cells as numbers, as the model knows them; what is no number is missing."""
+    coded = {
+        name: frames.codes(column, coding.categories[str(name)])
+        if name in coding.categories
+        else frames.numbers(column)
+        for name, column in _chosen(frame, path, kept).items()
+    }
+    return np.column_stack(list(coded.values()))
+
+
+def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
+    """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
+    import pandas as pd
+
+    from hpsearch.training.scoring import predicted_classes, probabilities
+
+    predicted = kept.mean(kept.each(kept.prepare(read_table(path, kept))))
+    if kept.logits:
+        predicted = probabilities(predicted)
+    outputs, coding = predicted.shape[1], kept.coding or Coding()
+    if not kept.classifies:
+        predicted = predicted * coding.scale + coding.offset
+        names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
+        return pd.DataFrame(predicted, columns=names)
+    named = coding.classes or tuple(map(str, range(max(outputs, 2))))
+    names = [f"p_{name}" for name in (named[1:] if outputs == 1 else named)]
+    frame = pd.DataFrame(predicted, columns=names)
+    classes = predicted_classes(predicted)
+    frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
+    return frame
+
+
+def _is_text(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return bool(value.strip())
+    return False

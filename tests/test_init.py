@@ -1,0 +1,267 @@
+"""hpsearch init: what it makes of tables, and that what it writes runs."""
+
+import ast
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpsearch.evaluators.splits import kfold
+from hpsearch.load import Overrides, load
+from hpsearch.starter.write import name_of
+from hpsearch.training.base import Split
+from hpsearch.training.rows import prepare
+
+ODD = ['say "hi"', "it's", "größe in cm", "back\\slash", "{x}", "a", "a", "", "x,y"]
+
+
+def rows(count=60, seed=0):
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        number, colour = rng.normal(), ("red", "blue", "green")[i % 3]
+        yield number, colour, number + (colour == "red")
+
+
+@pytest.fixture
+def table():
+    """Write a CSV file: table(header, rows, "name.csv", delimiter=";")."""
+
+    def write(header, body, name="data.csv", **how):
+        with open(name, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, **how)
+            writer.writerow(header)
+            writer.writerows(body)
+        return Path(name)
+
+    return write
+
+
+@pytest.fixture
+def described(hpsearch):
+    """Run init and give what it says of the table in JSON."""
+
+    def run(*arguments):
+        code, out, err = hpsearch("init", *arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return run
+
+
+def test_classes_numbers_categories_and_what_is_left_out(table, described):
+    body = [
+        (i + 1, n, "" if i % 7 == 0 else colour, f"2024-01-{i % 28 + 1:02}", f"text {i}", 1, "",
+         "?" if i == 3 else i % 5 / 2, "yes" if value > 0.4 else "no")
+        for i, (n, colour, value) in enumerate(rows())
+    ]  # fmt: skip
+    header = ("id", "n", "colour", "day", "note", "same", "empty", "gaps", "good")
+    said = described(table(header, body), "--target", "good")
+    assert said["classes"] == ["no", "yes"]
+    assert said["numbers"] == ["n", "gaps"]
+    assert said["categories"] == ["colour"]
+    left_out = {ast.literal_eval(note.split(" is left out: ")[0]) for note in said["notes"]}
+    assert left_out == {"id", "day", "note", "same", "empty"}
+    data = load(Path("studies/data.py"), Overrides()).task.load()
+    assert (data.x.shape, data.x_test.shape) == ((48, 3), (12, 3))
+    assert np.isnan(np.concatenate([data.x, data.x_test])[:, 1]).sum() == 1
+    assert set(np.unique(data.x[:, 2])) == {-1.0, 0.0, 1.0, 2.0}
+    assert data.coding.categories == {"colour": ("blue", "green", "red")}
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "classes"),
+    [
+        (lambda i: i % 3, "classification", ["0", "1", "2"]),
+        (lambda i: i % 2 == 0, "classification", ["False", "True"]),
+        (lambda i: i * 1.5, "regression", []),
+        (lambda i: i, "regression", []),
+        (lambda i: [2, 10][i % 2], "classification", ["2", "10"]),
+    ],
+)
+def test_what_a_target_is(table, described, cells, kind, classes):
+    file = table(("x", "y"), [(n, cells(i)) for i, (n, _, _) in enumerate(rows())])
+    assert described(file, "--target", "y")["classes"] == classes
+    other = "regression" if kind == "classification" else None
+    if other and classes != ["False", "True"]:
+        assert described(file, "--target", "y", "--force", "--kind", other)["classes"] == []
+
+
+def test_a_number_is_told_in_standard_deviations_of_the_searched_rows(table, described):
+    body = [(n, ("", "none", 1000 + 50 * n)[min(i, 2)]) for i, (n, _, _) in enumerate(rows())]
+    said = described(table(("x", "y"), body), "--target", "y")
+    assert said["notes"] == ["left out for want of a 'y': 2 of 60 rows"]
+    data = load(Path("studies/data.py"), Overrides()).task.load()
+    assert len(data.y) + len(data.y_test) == 58
+    assert (data.y.mean(), data.y.std()) == pytest.approx((0, 1))
+    back = data.y * data.coding.scale + data.coding.offset
+    assert back == pytest.approx(1000 + 50 * data.x[:, 0])
+
+
+def test_folds_have_the_same_inputs_and_learn_from_their_own_rows(table, described):
+    body = [
+        (n if i % 2 else "", "rare" if i == 0 else colour, value > 0)
+        for i, (n, colour, value) in enumerate(rows())
+    ]
+    described(table(("n", "colour", "y"), body), "--target", "y")
+    task = load(Path("studies/data.py"), Overrides()).task
+    data = task.load()
+    for split in kfold(len(data.y), 4, classes=None, groups=None, seed=0):
+        split = Split(split.train, split.validation)
+        prepared = prepare(task, data, split)
+        assert prepared.x.shape[1] == prepared.x_validation.shape[1] == 1 + 4
+        assert prepared.x[:, 0].mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_a_file_from_elsewhere_is_found_too(table, described, tmp_path, monkeypatch):
+    file = table(("x", "y"), [(n, v > 0) for n, _, v in rows()]).resolve()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir("work")
+    described(file, "--target", "y")
+    assert f'Path("{file.as_posix()}")' in Path("studies/data.py").read_text()
+    assert load(Path("studies/data.py"), Overrides()).task.load().rows == 48
+
+
+def test_odd_names_are_found_again(table, described):
+    body = [[n + i for i in range(len(ODD))] + [value > 0] for n, _, value in rows()]
+    said = described(table([*ODD, "ja/nein"], body, "Größe (1).csv"), "--target", "ja/nein")
+    assert said["file"] == "studies/größe_1.py"
+    assert len(said["numbers"]) == len(ODD)
+    assert "'a.1' is the second column of that name in the file" in said["notes"]
+    assert load(Path("studies/größe_1.py"), Overrides()).task.load().x.shape == (48, len(ODD))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_other_separators_and_decimal_commas(table, described, delimiter):
+    body = [(f"{n:.3f}".replace(".", ","), value > 0) for n, _, value in rows()]
+    assert described(table(("x", "y"), body, delimiter=delimiter), "--target", "y")["numbers"] == [
+        "x"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "told"),
+    [
+        ("a\n1\n2\n", "a", "one column 'a'"),
+        ("", "a", "cannot be read as CSV"),
+        ("a,b\n", "a", "has no rows"),
+        ("a,b\n1,2\n", "c", "there is no column 'c'; name one by --target: 'a', 'b'"),
+        ("a,b\n1,2\n", None, "add --target: 'a', 'b'"),
+        ("a,b\n" + "1,2\n" * 5, "b", "5 rows have a 'b'; a search needs 10"),
+        ("a,b\n" + "1,2\n" * 20, "b", "'b' is '2' in all rows"),
+        ("a,b\n" + "1,2\n1,3\n" * 20, "b", "no column is left"),
+        ("a,b\n" + "".join(f"{i},t{i}\n" for i in range(50)), "b", "too many for classes"),
+        ("a,b\n" + "1,2,3\n" * 20, "b", "more cells than the header"),
+        (b"a,b\n\xff\xfe,2\n", "b", "is not in UTF-8"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_learned_from_is_told_in_one_line(hpsearch, text, target, told):
+    Path("x.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    code, out, err = hpsearch("init", "x.csv", *(["--target", target] if target else []))
+    assert (code, out) == (2, "")
+    assert told in err
+    assert err.count("\n") == 1
+    assert not Path("studies").exists()
+
+
+def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
+    file = table(("x", "y"), [(n, v > 0) for n, _, v in rows()])
+    described(file, "--target", "y", "-o", "mine")
+    Path("studies/mine.py").write_text("mine")
+    code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine")
+    assert code == 2
+    assert "studies/mine.py is there already" in err
+    assert Path("studies/mine.py").read_text() == "mine"
+    described(file, "--target", "y", "-o", "mine", "--force")
+    assert "table.task(" in Path("studies/mine.py").read_text()
+    assert hpsearch("init", file, "--target", "y", "-o", "no name")[0] == 2
+    assert hpsearch("init", "no.csv", "--target", "y")[0] == 2
+
+
+def test_on_a_terminal_the_target_is_asked_for(table):
+    pty = pytest.importorskip("pty")
+    table(("x", "y"), [(n, v > 0) for n, _, v in rows()])
+    parent, child = pty.openpty()
+    program = "import sys; sys.argv = ['hpsearch', 'init', 'data.csv']; import hpsearch.cli as c; c.main()"
+    started = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=child,
+        stdout=child,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with open(parent, "w") as keyboard:
+        keyboard.write("2\n")
+        keyboard.flush()
+        _, told = started.communicate(timeout=60)
+    assert started.returncode == 0, told
+    assert 'target="y"' in Path("studies/data.py").read_text()
+
+
+def test_written_studies_are_formatted(table, described):
+    names = [*ODD, "long " * 30]
+    body = [
+        [n, colour, "ab"[i % 2], f"{i % 25} is a value of some length", *[n] * (len(names) - 4), v]
+        for i, (n, colour, v) in enumerate(rows(120))
+    ]
+    described(table([*names, "y"], body), "--target", "y")
+    body = [[n, i < 100] for i, (n, _, _) in enumerate(rows(120))]
+    described(table(["x", "y"], body, "rare.csv"), "--target", "y")
+    assert 'metric="roc_auc"' in Path("studies/rare.py").read_text()
+    ruff = [sys.executable, "-m", "ruff"]
+    for check in (["check"], ["format", "--check"]):
+        command = [*ruff, *check, "--isolated", "studies"]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("a b", "a_b"), ("2024", "table_2024"), ("...", "table"), ("class", "class"), ("ÄÖ", "äö")],
+)
+def test_names_of_studies(stem, name):
+    assert name_of(Path(f"{stem}.csv")) == name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["good", "price"])
+def test_the_written_study_runs_and_its_model_predicts_the_file(table, described, hpsearch, target):
+    body = [
+        ("" if i % 11 == 0 else n, "" if i % 13 == 0 else colour, f'{"ab"[i % 2]} "x"',
+         "yes" if value > 0.4 else "no" if target == "good" else 1000 + 50 * value)
+        if target == "good" else (n, colour, f'{"ab"[i % 2]} "x"', 1000 + 50 * value)
+        for i, (n, colour, value) in enumerate(rows(100))
+    ]  # fmt: skip
+    file = table(("größe in cm", "colour", 'a "b"', target), body, delimiter=";")
+    study = described(file, "--target", target)["file"]
+    code, _, err = hpsearch("run", study, "--inline", "--trials", 1, "--epochs", 40)
+    assert code == 0, err
+    code, _, err = hpsearch("refit", study, "-o", "model", "--seeds", 1)
+    assert code == 0, err
+    new = [(*row[:3],) for row in body] + [
+        (
+            "",
+            "never seen",
+            "",
+        )
+    ]
+    code, out, err = hpsearch(
+        "predict", "model", table(("größe in cm", "colour", 'a "b"'), new, "new.csv")
+    )
+    assert code == 0, err
+    found = list(csv.DictReader(out.splitlines()))
+    assert len(found) == 101
+    if target == "good":
+        assert list(found[0]) == ["class", "p_no", "p_yes"]
+        right = [row["class"] == line[3] for row, line in zip(found, body, strict=False)]
+        assert np.mean(right) > 0.8
+    else:
+        told = np.array([float(row["predicted"]) for row in found[:100]])
+        true = np.array([line[3] for line in body])
+        assert np.abs(told - true).mean() < 0.5 * true.std()
+    code, _, err = hpsearch("predict", "model", table(("colour",), [("red",)], "less.csv"))
+    assert code == 2
+    assert "has no column" in err

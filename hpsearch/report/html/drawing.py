@@ -1,0 +1,106 @@
+"""Figures as plotly.js takes them, and what all of them have in common.
+
+Colours are names of the style sheet's variables ("var(--c1)"), which the page looks up, so that one
+figure serves light and dark. Text is escaped: plotly.js would take some tags in it for markup.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import pandas as pd
+
+GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
+SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
+_COLOURS, _DASHES = 6, ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure. height, width: pixels; where the window is narrower than width, it scrolls.
+
+    says: what is to be seen, for who cannot.
+    """
+
+    data: Sequence[dict[str, Any]]
+    layout: dict[str, Any]
+    says: str
+    height: int = 340
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """size: of its figures, "small", "half" or "full". notes: lines below; alone where the store has
+    nothing to draw.
+    """
+
+    id: str
+    title: str
+    lead: str = ""
+    drawings: Sequence[Drawing] = ()
+    size: str = "half"
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def colour(number: int) -> str:
+    """Of the palette, which starts again after its last."""
+    return f"var(--c{number % _COLOURS + 1})"
+
+
+def dash(number: int) -> str:
+    """Tells lines of one colour apart."""
+    return _DASHES[number // _COLOURS % len(_DASHES)]
+
+
+def plain(text: object) -> str:
+    """A text that plotly.js shows as it is.
+
+    >>> plain("<b>x</b> & y")
+    '&lt;b&gt;x&lt;/b&gt; &amp; y'
+    """
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def axis(title: str = "", *, log: bool = False, **more: Any) -> dict[str, Any]:
+    """An axis; on a logarithmic one, powers of ten and, if there is room, 2 and 5 between."""
+    made: dict[str, Any] = {"title": {"text": plain(title)}} if title else {}
+    return made | ({"type": "log", "minor": {"ticks": "outside"}} if log else {}) | more
+
+
+def lean(value: Any) -> Any:
+    """The value as JSON has it: numbers to six digits, what is not finite as null.
+
+    >>> lean({"x": [1 / 3, float("nan"), 2]})
+    {'x': [0.333333, None, 2]}
+    """
+    if isinstance(value, dict):
+        return {key: lean(item) for key, item in value.items()}
+    if isinstance(value, str | bool) or value is None:
+        return value
+    if value is pd.NA:
+        return None
+    if isinstance(value, Real):
+        number = float(value)
+        if not math.isfinite(number):
+            return None
+        return int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
+    return [lean(item) for item in value]
+
+
+def span(values: Iterable[float], pad: float = 0.06) -> list[float]:
+    """The range of an axis that holds the values."""
+    low, high = min(found := list(values)), max(found)
+    room = (high - low) * pad or abs(high) * pad or 1.0
+    return [low - room, high + room]
+
+
+def points(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
+    """A trace of trials, each told by its id when pointed at."""
+    shown = "trial %{customdata}<br>%{x}<br>%{y:.4~g}<extra></extra>"
+    return {
+        "type": "scatter", "mode": "markers", "x": x, "y": y, "customdata": trials,
+        "hovertemplate": shown, "showlegend": False,
+    } | more  # fmt: skip

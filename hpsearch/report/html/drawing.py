@@ -64,10 +64,33 @@ def plain(text: object) -> str:
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def axis(title: str = "", *, log: bool = False, **more: Any) -> dict[str, Any]:
-    """An axis; on a logarithmic one, powers of ten and, if there is room, 2 and 5 between."""
+def axis(title: str = "", **more: Any) -> dict[str, Any]:
     made: dict[str, Any] = {"title": {"text": plain(title)}} if title else {}
-    return made | ({"type": "log", "minor": {"ticks": "outside"}} if log else {}) | more
+    return made | more
+
+
+def logarithmic(low: float, high: float) -> dict[str, Any]:
+    """An axis for these values, labelled at powers of ten and, if there is room, at 2 and 5 too.
+
+    >>> logarithmic(0.001, 0.01)["ticktext"], logarithmic(1e-5, 0.1)["ticktext"]
+    (['0.001', '0.002', '0.005', '0.01'], ['1e-05', '0.001', '0.1'])
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = -(-(last - first) // 4)
+    steps = (1, 2, 5) if math.log10(high / low) < 1.6 else (1,)
+    ticks = [n * 10.0**power for power in range(first, last + 1, every) for n in steps]
+    room = (high / low) ** 0.05 if high > low else 1.5
+    shown = [tick for tick in ticks if low / room <= tick * 1.001 and tick * 0.999 <= high * room]
+    return {
+        "type": "log",
+        "range": [math.log10(low / room), math.log10(high * room)],
+        "tickvals": shown,
+        "ticktext": [f"{tick:g}" if tick < 1e4 else _thousands(tick) for tick in shown],
+    }
+
+
+def _thousands(number: float) -> str:
+    return f"{number / 1e6:g}M" if number >= 1e6 else f"{number / 1e3:g}k"
 
 
 def lean(value: Any) -> Any:
@@ -86,7 +109,9 @@ def lean(value: Any) -> Any:
         number = float(value)
         if not math.isfinite(number):
             return None
-        return int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
+        return (
+            int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
+        )
     return [lean(item) for item in value]
 
 

@@ -47,7 +47,8 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        return self.searches[0].measure
+        """Its name as axes have room for: "loss", not which."""
+        return self.searches[0].measure.partition(" (")[0]
 
     @property
     def sign(self) -> int:

@@ -41,18 +41,18 @@ def section(of: Comparison) -> Section:
 
 
 def _drawing(of: Comparison, family: Family) -> Drawing:
-    shares = importances(
-        family.space, [(row.params, -of.sign * row.value) for row in family.rows]
-    )
+    shares = importances(family.space, [(row.params, -of.sign * row.value) for row in family.rows])
     shown = sorted(shares, key=lambda name: shares[name][0])
+    bars = [shares[name] for name in shown]
     data = [
         {
             "type": "bar",
             "orientation": "h",
             "y": [plain(name) for name in shown],
-            "x": [shares[name][0] for name in shown],
+            "x": [share for share, _ in bars],
             "error_x": {
-                "array": [shares[name][1] for name in shown],
+                "array": [min(error, 1 - share) for share, error in bars],
+                "arrayminus": [min(error, share) for share, error in bars],
                 "color": "var(--text)",
                 "thickness": 1.5,
             },
@@ -106,9 +106,7 @@ def _shares(trials: Sequence[optuna.trial.FrozenTrial]) -> dict[str, float]:
     return {name: value / total if total else 0.0 for name, value in found.items()}
 
 
-def _frozen(
-    space: Space, params: Mapping[str, object], loss: float
-) -> optuna.trial.FrozenTrial:
+def _frozen(space: Space, params: Mapping[str, object], loss: float) -> optuna.trial.FrozenTrial:
     distributions = {name: _distribution(space[name]) for name in params}
     return optuna.trial.create_trial(params=dict(params), distributions=distributions, value=loss)
 

@@ -84,7 +84,7 @@ def _line(lines: Sequence[Sequence[float]], name: str, n: int) -> dict[str, Any]
     return {
         "type": "scatter", "mode": "lines", "name": name,
         "x": [epoch + 1 for epoch in at], "y": [mean[epoch] for epoch in at],
-        "line": {"color": colour(0 if n else 4), "width": 2.5 if n else 1.5},
+        "line": {"color": colour(0 if n else 4), "width": 2 if n else 1.5},
         "hovertemplate": "epoch %{x}: %{y:.4~g}",
     }  # fmt: skip
 
@@ -124,9 +124,9 @@ def _range(of: Comparison, found: list[list[Curve]]) -> list[float]:
     """What all curves have in common, without the first epochs of those that began badly."""
     means = [_mean([getattr(c, kind) for c in curves])
              for curves in found for kind in ("train", "validation")]  # fmt: skip
-    settled = [value for mean in means for value in mean[len(mean) // 8 :]]
+    settled = [value for mean in means for value in mean[len(mean) // 5 :]]
     settled.sort()
-    cut = len(settled) // 50
+    cut = len(settled) // 25
     low, high = settled[0], settled[-1]
     if of.sign > 0:
         low = settled[cut]

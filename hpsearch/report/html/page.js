@@ -30,16 +30,15 @@
     return merged({
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", autosize: true,
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: "var(--text)" },
-      margin: { l: 8, r: 14, t: layout.title && layout.title.text ? 44 : 18, b: 8 },
+      margin: { l: 8, r: 14, t: layout.title && layout.title.text ? 40 : 18, b: layout.showlegend ? 62 : 8 },
       title: { font: { size: 13 }, x: 0.01, xanchor: "left", y: 0.985, yanchor: "top" },
-      legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 11 }, bgcolor: "rgba(0,0,0,0)" },
+      legend: { orientation: "h", yref: "container", y: 0.005, yanchor: "bottom", x: 0, font: { size: 11 }, bgcolor: "rgba(0,0,0,0)" },
       hoverlabel: { bgcolor: "var(--card)", bordercolor: "var(--line)", font: { color: "var(--text)" } },
       hovermode: "closest", dragmode: touch ? false : "zoom", showlegend: false, xaxis: axis, yaxis: axis,
     }, layout);
   };
 
-  const config = { displaylogo: false, responsive: true, displayModeBar: touch ? false : "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = { displaylogo: false, responsive: true, displayModeBar: false };
 
   const draw = (id) => {
     const at = document.getElementById(id);

@@ -10,6 +10,7 @@ from hpsearch.report.html.drawing import (
     Section,
     axis,
     colour,
+    logarithmic,
     points,
 )
 from hpsearch.report.html.gathered import Comparison
@@ -21,8 +22,8 @@ FIRST = 20
 def drawing(of: Comparison) -> Drawing:
     """Values and standard errors of the first trials, ties in colour."""
     rows = of.ranking[:FIRST]
-    known = [row for row in rows if row.tied]
-    others = [row for row in rows if not row.tied]
+    known = [row for row in rows if row.tied or row.rank == 1]
+    others = [row for row in rows if row not in known]
     data = [
         {
             **points([r.value for r in some], [r.rank for r in some], [r.trial for r in some]),
@@ -33,12 +34,13 @@ def drawing(of: Comparison) -> Drawing:
             "hovertemplate": "trial %{customdata}<br>%{x:.5~g}<extra></extra>",
         }
         for some, name, ink in (
-            (known, "not told from the first", colour(0)),
+            (known, "the first, and what is not told from it", colour(0)),
             (others, "told apart, or not known", GREY),
         )
         if some
     ]
     layout: dict[str, Any] = {
+        "showlegend": True,
         "xaxis": axis(f"{of.metric} ± standard error"),
         "yaxis": axis(
             autorange="reversed",
@@ -63,10 +65,13 @@ def drawing(of: Comparison) -> Drawing:
 def pareto(of: Comparison) -> Section:
     """Value against number of weights."""
     rows = [row for row in of.ranking if row.parameters > 0]
-    title = f"{of.metric.capitalize()} against size"
+    title = "Pareto front"
     if len({row.parameters for row in rows}) < 2:
-        said = "All trials have the same number of weights." if rows else "No trial is complete yet."
+        said = (
+            "All trials have the same number of weights." if rows else "No trial is complete yet."
+        )
         return Section("pareto", title, notes=[said])
+    sizes = [row.parameters for row in rows]
     best = front(rows, of.sign)
     on = {row.trial for row in best}
     rest = [row for row in rows if row.trial not in on]
@@ -91,14 +96,13 @@ def pareto(of: Comparison) -> Section:
         style = {"color": colour(2), "size": 13, "symbol": "diamond"}
         data.append(_dots([of.simplest], name="one standard error", marker=style))
     layout = {
-        "xaxis": axis("weights", log=True),
+        "xaxis": axis("weights", **logarithmic(min(sizes), max(sizes))),
         "yaxis": axis(of.metric),
         "showlegend": True,
-        "clip": "y",
     }
     lead = (
-        f"The front: no trial with as few weights has a better {of.metric}. Bars are standard "
-        "errors, where they are known."
+        f"{of.metric} against size. On the front, no trial with as few weights is better; bars are "
+        "standard errors, where they are known."
     )
     return Section("pareto", title, lead, [Drawing(data, layout, lead)], notes=[_told(best)])
 

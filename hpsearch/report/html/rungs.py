@@ -1,7 +1,6 @@
 """Rung survival: how many trials each rung had, and where they went."""
 
 from collections import Counter
-from typing import Any
 
 import pandas as pd
 

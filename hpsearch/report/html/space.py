@@ -12,6 +12,8 @@ from hpsearch.report.html.drawing import (
     Drawing,
     Section,
     axis,
+    colour,
+    logarithmic,
     plain,
     points,
     span,
@@ -48,19 +50,21 @@ def slices(of: Comparison) -> Section:
     ]
     if not drawings:
         return Section("slices", title, notes=["No trial is complete yet."])
+    several = len({row.epochs for row in of.ranking}) > 1
     lead = (
-        f"Each trial's {of.metric} against one hyperparameter, whatever the others were; darker or "
-        "brighter: trained for more epochs. The star is the first of the ranking."
+        f"Each trial's {of.metric} against one hyperparameter, whatever the others were; the "
+        f"star is the first.{' The stronger the colour, the more epochs.' if several else ''}"
     )
     return Section("slices", title, lead, drawings, size="small")
 
 
 def _slice(of: Comparison, family: Family, name: str) -> Drawing:
     parameter = family.space[name]
-    rows = [row for row in family.rows if name in row.params]
-    first = [row for row in rows if row.rank == 1]
+    having = [row for row in family.rows if name in row.params]
+    first = [row for row in having if row.rank == 1]
+    rows = [row for row in having if row.rank > 1]
     x = [_at(parameter, row, name, jitter=0.5) for row in rows]
-    epochs = [row.epochs for row in rows]
+    epochs = [row.epochs for row in having]
     several = len(set(epochs)) > 1
     dots = points(
         x,
@@ -69,33 +73,34 @@ def _slice(of: Comparison, family: Family, name: str) -> Drawing:
         marker={
             "size": 7,
             "opacity": 0.8,
-            "color": epochs if several else "var(--s2)",
+            "color": [row.epochs for row in rows] if several else colour(0),
             **({"colorscale": SCALE, "cmin": min(epochs), "cmax": max(epochs)} if several else {}),
         },
     )
     star = {"color": WINNER, "size": 15, "symbol": "star"}
     best = points(
-        [_at(parameter, row, name) for row in first],
+        [_at(parameter, row, name, jitter=0.5) for row in first],
         [row.value for row in first],
         [row.trial for row in first],
         marker=star,
     )
     where = f" in {family.name}" if len(of.families) > 1 else ""
     layout = {
-        "title": {"text": plain(f"{name}{where}")},
-        "xaxis": _ticks(parameter) | {"title": {"text": plain(name)}},
-        "yaxis": axis(of.metric, range=_most([row.value for row in of.ranking], of.sign)),
+        "title": {"text": f"<b>{plain(name)}</b>{plain(where)}"},
+        "xaxis": _ticks(parameter),
+        "yaxis": axis(range=_most([row.value for row in of.ranking], of.sign)),
     }
-    return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=280)
+    return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
 
 
 def _at(parameter: Parameter, row: Ranked, name: str, jitter: float = 0.0) -> float:
     """Where a trial stands: options side by side, spread a little so that dots show."""
     value = row.params[name]
-    if not isinstance(parameter, Choice):
-        return float(value)
-    spread = zlib.crc32(str(row.trial).encode()) / 2**32 - 0.5
-    return _option(parameter, value) + jitter * spread
+    spread = jitter * (zlib.crc32(str(row.trial).encode()) / 2**32 - 0.5)
+    if isinstance(parameter, Choice):
+        return _option(parameter, value) + spread
+    few = isinstance(parameter, Int) and not parameter.log and parameter.high - parameter.low < 12
+    return float(value) + (spread if few else 0.0)
 
 
 def _option(parameter: Choice, value: object) -> int:
@@ -109,7 +114,11 @@ def _ticks(parameter: Parameter) -> dict[str, Any]:
         at = list(range(len(options)))
         return {"tickvals": at, "ticktext": options, "range": [-0.6, len(at) - 0.4],
                 "zeroline": False}  # fmt: skip
-    return axis(log=parameter.log)
+    if parameter.log:
+        return logarithmic(parameter.low, parameter.high)
+    if isinstance(parameter, Int) and parameter.high - parameter.low < 12:
+        return {"dtick": 1 if parameter.high - parameter.low < 6 else 2}
+    return {}
 
 
 def _most(values: Sequence[float], sign: int) -> list[float]:

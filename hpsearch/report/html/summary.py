@@ -36,10 +36,11 @@ def choices(of: Comparison) -> list[dict[str, Any]]:
     first, simplest = of.winner, of.simplest
     cards = [_card(of, "Winner", first, _place(of))]
     if simplest is not None and simplest.trial != first.trial:
+        other = simplest.epochs != first.epochs
         fewer = simplest.parameters / first.parameters if first.parameters else 1.0
         note = (
             f"The simplest trial within one standard error of the winner: {fewer:.0%} of its "
-            f"weights, {simplest.epochs} epochs instead of {first.epochs}."
+            f"weights{f', {simplest.epochs} epochs instead of {first.epochs}' if other else ''}."
         )
         cards.append(_card(of, "Within one standard error", simplest, note))
     return cards

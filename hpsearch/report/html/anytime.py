@@ -23,7 +23,7 @@ def section(of: Comparison) -> Section:
     if complete.empty:
         return Section("anytime", title, notes=["No trial is complete yet."])
     lines = [_line(of, trials) for _, trials in complete.groupby("search")]
-    unit, unit_name = clock.unit(max(line.steps["seconds"].iat[-1] for line in lines))
+    unit, unit_name = clock.unit(max(float(line.steps["seconds"].max()) for line in lines))
     values = complete["value"]
     best = float(values.max() if of.sign > 0 else values.min())
     drawings = [

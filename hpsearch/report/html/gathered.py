@@ -71,11 +71,11 @@ class Comparison:
     def families(self) -> list[Family]:
         """By space, in the order of their best trials."""
         spaces = {search.id: search.space for search in self.searches}
+        owners: dict[int, int] = self.trials["search"].to_dict()  # type: ignore[assignment]
         found: dict[str, list[Ranked]] = {}
         for row in self.ranking:
-            if row.trial in self.trials.index:
-                search = int(self.trials.at[row.trial, "search"])
-                found.setdefault(spaces[search], []).append(row)
+            if row.trial in owners:
+                found.setdefault(spaces[owners[row.trial]], []).append(row)
         return [
             Family(
                 ", ".join(sorted({row.study for row in rows})),

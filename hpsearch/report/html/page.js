@@ -32,7 +32,7 @@
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: "var(--text)" },
       margin: { l: 8, r: 14, t: layout.title && layout.title.text ? 40 : 18, b: layout.showlegend ? 62 : 8 },
       title: { font: { size: 13 }, x: 0.01, xanchor: "left", y: 0.985, yanchor: "top" },
-      legend: { orientation: "h", yref: "container", y: 0.005, yanchor: "bottom", x: 0, font: { size: 11 }, bgcolor: "rgba(0,0,0,0)" },
+      legend: { orientation: "h", traceorder: "normal", yref: "container", y: 0.005, yanchor: "bottom", x: 0, font: { size: 11 }, bgcolor: "rgba(0,0,0,0)" },
       hoverlabel: { bgcolor: "var(--card)", bordercolor: "var(--line)", font: { color: "var(--text)" } },
       hovermode: "closest", dragmode: touch ? false : "zoom", showlegend: false, xaxis: axis, yaxis: axis,
     }, layout);

@@ -21,7 +21,9 @@ def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
                     "record": search,
                     "trials": len(trials),
                     "versions": json.loads(search.versions),
-                    "command": command(search, len(trials), continues=trials["parent"].any()),
+                    "command": command(
+                        search, len(trials), continues=bool(trials["parent"].notna().any())
+                    ),
                 }
             )
     return sorted(found, key=lambda each: each["record"].id)

@@ -1,6 +1,7 @@
 """Rung survival: how many trials each rung had, and where they went."""
 
 from collections import Counter
+from typing import Any
 
 import pandas as pd
 
@@ -32,21 +33,23 @@ def section(of: Comparison) -> Section:
 
 def flows(trials: pd.DataFrame) -> Counter[tuple[Rung, Rung | str]]:
     """How many trials of a search went from each rung to the next, or ended there, and how."""
-    heirs = trials["parent"].dropna().astype(int)
-    child = dict(zip(heirs, heirs.index, strict=True))
-    found: Counter[tuple[Rung, Rung | str]] = Counter()
+    parents: dict[Any, int] = {
+        trial: int(parent) for trial, parent in trials["parent"].dropna().items()
+    }
+    heirs = {parent: trial for trial, parent in parents.items()}
+    last = int(trials["asked_epochs"].max())
     rung: dict[int, Rung] = {}
-    last = trials["asked_epochs"].max()
-    for trial in trials.itertuples():
-        parent, epochs = trial.parent, int(trial.asked_epochs)
-        begins = epochs if pd.isna(parent) else rung.get(int(parent), (epochs, 0))[0]
-        rung[trial.Index] = begins, epochs
-    for trial in trials.itertuples():
-        here, heir = rung[trial.Index], child.get(trial.Index)
-        end = {"failed": "failed", "running": "running"}.get(
-            trial.state, "finished" if here[1] == last else "stopped"
-        )
-        found[here, end if heir is None else rung[heir]] += 1
+    for trial, epochs in zip(trials.index, trials["asked_epochs"].astype(int), strict=True):
+        parent = rung.get(parents.get(trial, 0))
+        rung[trial] = parent[0] if parent else epochs, epochs
+    found: Counter[tuple[Rung, Rung | str]] = Counter()
+    for trial, state in zip(trials.index, trials["state"], strict=True):
+        if trial in heirs:
+            found[rung[trial], rung[heirs[trial]]] += 1
+        elif state == "complete":
+            found[rung[trial], "finished" if rung[trial][1] == last else "stopped"] += 1
+        else:
+            found[rung[trial], state] += 1
     return found
 
 
@@ -68,7 +71,8 @@ def _drawing(trials: pd.DataFrame) -> Drawing:
     ended = {end: sum(n for (_, to), n in moves.items() if to == end) for end in ends}
     labels = [f"{n} x {_epochs(rung[1])}" for rung, n in sizes.items()]
     labels += [f"{n} {_ENDS[end][1]}" for end, n in ended.items()]
-    colours: dict[Rung | str, str] = {**inks, **{end: _ENDS[end][0] for end in ends}}
+    colours: dict[Rung | str, str] = {**inks}
+    colours |= {end: _ENDS[end][0] for end in ends}
     place = {node: n for n, node in enumerate(colours)}
     links = [
         {

@@ -46,16 +46,25 @@ def parallel(of: Comparison) -> Section:
 def slices(of: Comparison) -> Section:
     title = "Slices"
     drawings = [
-        _slice(of, family, name) for family in of.families for name in family.space if family.rows
+        _slice(of, family, name)
+        for family in of.families
+        for name, parameter in family.space.items()
+        if not _constant(parameter)
     ]
-    if not drawings:
+    if not of.ranking:
         return Section("slices", title, notes=["No trial is complete yet."])
+    always = [
+        f"{name} is always {short(parameter.decode(0.5))} in {family.name}."
+        for family in of.families
+        for name, parameter in family.space.items()
+        if _constant(parameter)
+    ]
     several = len({row.epochs for row in of.ranking}) > 1
     lead = (
         f"Each trial's {of.metric} against one hyperparameter, whatever the others were; the "
         f"star is the first.{' The stronger the colour, the more epochs.' if several else ''}"
     )
-    return Section("slices", title, lead, drawings, size="small")
+    return Section("slices", title, lead, drawings, size="small", notes=always)
 
 
 def _slice(of: Comparison, family: Family, name: str) -> Drawing:
@@ -64,7 +73,7 @@ def _slice(of: Comparison, family: Family, name: str) -> Drawing:
     first = [row for row in having if row.rank == 1]
     rows = [row for row in having if row.rank > 1]
     x = [_at(parameter, row, name, jitter=0.5) for row in rows]
-    epochs = [row.epochs for row in having]
+    epochs = [row.epochs for row in of.ranking]
     several = len(set(epochs)) > 1
     dots = points(
         x,
@@ -93,6 +102,12 @@ def _slice(of: Comparison, family: Family, name: str) -> Drawing:
     return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
 
 
+def _constant(parameter: Parameter) -> bool:
+    if isinstance(parameter, Choice):
+        return len(parameter.options) == 1
+    return parameter.low == parameter.high
+
+
 def _at(parameter: Parameter, row: Ranked, name: str, jitter: float = 0.0) -> float:
     """Where a trial stands: options side by side, spread a little so that dots show."""
     value = row.params[name]
@@ -105,7 +120,7 @@ def _at(parameter: Parameter, row: Ranked, name: str, jitter: float = 0.0) -> fl
 
 def _option(parameter: Choice, value: object) -> int:
     same = [n for n, o in enumerate(parameter.options) if o == value and type(o) is type(value)]
-    return same[0] if same else parameter.options.index(value)  # type: ignore[arg-type]
+    return same[0] if same else parameter.options.index(value)
 
 
 def _ticks(parameter: Parameter) -> dict[str, Any]:
@@ -140,7 +155,7 @@ def _parallel(of: Comparison, family: Family) -> Drawing:
         y: list[float | None] = []
         for row in some:
             height = (row.value - values[0]) / (values[1] - values[0])
-            heights = [min(max(height, 0.0), 1.0)]
+            heights: list[float | None] = [min(max(height, 0.0), 1.0)]
             heights += [_unit(family.space[name], row, name) for name in names]
             x += [*range(len(names) + 1), None]
             y += [*heights, None]

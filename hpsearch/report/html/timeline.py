@@ -79,26 +79,16 @@ def _use(device: str, times: pd.DataFrame, whole: float) -> str:
 def _drawing(
     times: pd.DataFrame, devices: list[str], pauses: list[float], unit: float, name: str
 ) -> Drawing:
-    bars: dict[str, dict[str, list[Any]]] = {}
+    bars: dict[str, list[pd.DataFrame]] = {}
     for row, device in enumerate(devices):
         own = times[times["device"] == device].sort_values("begin")
         lane = [n % _LANES for n in lanes(own)]
         height = 0.84 / (max(lane) + 1)
-        for n, trial in zip(lane, own.itertuples(), strict=True):
-            bar = bars.setdefault(
-                str(trial.state), {"base": [], "x": [], "y": [], "width": [], "customdata": []}
-            )
-            bar["base"].append(trial.begin / unit)
-            bar["x"].append((trial.end - trial.begin) / unit)
-            bar["y"].append(row - 0.42 + (n + 0.5) * height)
-            bar["width"].append(height * 0.9)
-            bar["customdata"].append(trial.Index)
+        own = own.assign(y=[row - 0.42 + (n + 0.5) * height for n in lane], width=0.9 * height)
+        for state, some in own.groupby("state"):
+            bars.setdefault(str(state), []).append(some)
     inks = {"complete": colour(0), "failed": colour(1), "running": colour(4)}
-    data = [
-        {"type": "bar", "orientation": "h", "name": state, "marker": {"color": inks[state]},
-         "hovertemplate": f"trial %{{customdata}}<br>%{{x:.3~g}} {name}<extra></extra>", **bar}
-        for state, bar in bars.items()
-    ]  # fmt: skip
+    data = [_bars(state, pd.concat(some), inks[state], unit, name) for state, some in bars.items()]
     layout = {
         "barmode": "overlay",
         "xaxis": axis(f"{name} of running", rangemode="tozero"),
@@ -116,3 +106,18 @@ def _drawing(
     }  # fmt: skip
     says = f"when each of {len(devices)} devices trained"
     return Drawing(data, layout, says, height=150 + 70 * len(devices))
+
+
+def _bars(state: str, trials: pd.DataFrame, ink: str, unit: float, name: str) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": state,
+        "base": trials["begin"] / unit,
+        "x": (trials["end"] - trials["begin"]) / unit,
+        "y": trials["y"],
+        "width": trials["width"],
+        "customdata": trials.index,
+        "marker": {"color": ink, "opacity": 0.85},
+        "hovertemplate": f"trial %{{customdata}}<br>%{{x:.3~g}} {name}<extra></extra>",
+    }

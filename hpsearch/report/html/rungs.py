@@ -71,7 +71,7 @@ def _drawing(trials: pd.DataFrame) -> Drawing:
     ended = {end: sum(n for (_, to), n in moves.items() if to == end) for end in ends}
     labels = [f"{n} x {_epochs(rung[1])}" for rung, n in sizes.items()]
     labels += [f"{n} {_ENDS[end][1]}" for end, n in ended.items()]
-    colours: dict[Rung | str, str] = {**inks}
+    colours: dict[Rung | str, str] = {rung: ink for rung, ink in inks.items()}
     colours |= {end: _ENDS[end][0] for end in ends}
     place = {node: n for n, node in enumerate(colours)}
     links = [

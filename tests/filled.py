@@ -35,9 +35,10 @@ def fill(
     folds: int = 1,
     fail: Mapping[int, Failure] | None = None,
     running: int = 0,
+    space: Space = SPACE,
     **changes: Any,
 ) -> None:
-    """Search SPACE on three devices, with made-up curves that overfit where units are many.
+    """Search a space on three devices, with made-up curves that overfit where units are many.
 
     fail: trials that fail, by number. running: how many of the last are not told.
     """
@@ -46,7 +47,7 @@ def fill(
         study=study, searcher=searcher.label, evaluator=evaluator.label, seed=0, backend="jax",
         **{
             "task": "made", "measure": "accuracy", "direction": "max", "data": "0" * 16,
-            "space": json.dumps(SPACE.to_json()), "training": "{}", "file": f"studies/{study}.py",
+            "space": json.dumps(space.to_json()), "training": "{}", "file": f"studies/{study}.py",
             "source": SOURCE, "versions": '{"python": "3.11", "keras": "3"}',
         } | changes,
     )  # fmt: skip
@@ -54,7 +55,7 @@ def fill(
     now = [_BEGAN]
     with patch("hpsearch.store.journal.time", SimpleNamespace(time=lambda: now[0])):
         journal = store.begin(record)
-        search, trial = searcher.start(SPACE, seed=0), 0
+        search, trial = searcher.start(space, seed=0), 0
         while isinstance(asked := search.ask(trial), Suggestion):
             journal.asked(trial, asked)
             device = min(free, key=lambda name: free[name])
@@ -80,7 +81,8 @@ def _outcome(
     device: str,
     started: float,
 ) -> Outcome:
-    units, rate = float(asked.params["units"]), float(asked.params["learning_rate"])
+    params = {"units": 32, "learning_rate": 0.01, "dropout": 0.2} | dict(asked.params)
+    units, rate, dropout = (float(params[n]) for n in ("units", "learning_rate", "dropout"))
     seconds = asked.epochs * (0.2 + units / 500)
     where: dict[str, Any] = {"device": device, "started": started}
     if failure:
@@ -90,8 +92,8 @@ def _outcome(
     curves = []
     for _ in range(folds):
         noise = rng.normal(scale=0.004, size=len(epochs))
-        train = 0.5 + 0.48 * pace * (1 - 0.3 * float(asked.params["dropout"]))
-        over = units / 256 * epochs / 400 * (1 - float(asked.params["dropout"]))
+        train = 0.5 + 0.48 * pace * (1 - 0.3 * dropout)
+        over = units / 256 * epochs / 400 * (1 - dropout)
         validation = 0.5 + 0.42 * pace - over + noise + rng.normal(scale=0.005)
         curves.append(
             Curve(

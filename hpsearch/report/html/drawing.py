@@ -72,8 +72,10 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def logarithmic(low: float, high: float) -> dict[str, Any]:
     """An axis for these values, labelled at powers of ten and, if there is room, at 2 and 5 too.
 
-    >>> logarithmic(0.001, 0.01)["ticktext"], logarithmic(1e-5, 0.1)["ticktext"]
-    (['0.001', '0.002', '0.005', '0.01'], ['1e-05', '0.001', '0.1'])
+    >>> logarithmic(0.001, 0.01)["ticktext"]
+    ['0.001', '0.002', '0.005', '0.01']
+    >>> logarithmic(1e-5, 0.1)["ticktext"]
+    ['1e-05', '0.0001', '0.001', '0.01', '0.1']
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = -(-(last - first) // 4)
@@ -120,6 +122,12 @@ def span(values: Iterable[float], pad: float = 0.06) -> list[float]:
     low, high = min(found := list(values)), max(found)
     room = (high - low) * pad or abs(high) * pad or 1.0
     return [low - room, high + room]
+
+
+def most(values: Sequence[float], sign: int) -> list[float]:
+    """The range without the worst twentieth, which would press all others together."""
+    ordered = sorted(values, key=lambda value: -sign * value)
+    return span([ordered[0], ordered[max(0, len(ordered) * 19 // 20 - 1)]], pad=0.08)
 
 
 def points(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:

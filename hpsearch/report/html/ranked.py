@@ -11,6 +11,7 @@ from hpsearch.report.html.drawing import (
     axis,
     colour,
     logarithmic,
+    most,
     points,
 )
 from hpsearch.report.html.gathered import Comparison
@@ -97,11 +98,11 @@ def pareto(of: Comparison) -> Section:
         data.append(_dots([of.simplest], name="one standard error", marker=style))
     layout = {
         "xaxis": axis("weights", **logarithmic(min(sizes), max(sizes))),
-        "yaxis": axis(of.metric),
+        "yaxis": axis(of.metric, range=most([row.value for row in rows], of.sign)),
         "showlegend": True,
     }
     lead = (
-        f"{of.metric} against size. On the front, no trial with as few weights is better; bars are "
+        f"The {of.metric} against size. On the front, no trial with as few weights is better; bars are "
         "standard errors, where they are known."
     )
     return Section("pareto", title, lead, [Drawing(data, layout, lead)], notes=[_told(best)])

@@ -14,9 +14,9 @@ from hpsearch.report.html.drawing import (
     axis,
     colour,
     logarithmic,
+    most,
     plain,
     points,
-    span,
 )
 from hpsearch.report.html.gathered import Comparison, Family
 from hpsearch.store import Ranked
@@ -97,7 +97,7 @@ def _slice(of: Comparison, family: Family, name: str) -> Drawing:
     layout = {
         "title": {"text": f"<b>{plain(name)}</b>{plain(where)}"},
         "xaxis": _ticks(parameter),
-        "yaxis": axis(range=_most([row.value for row in of.ranking], of.sign)),
+        "yaxis": axis(range=most([row.value for row in of.ranking], of.sign)),
     }
     return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
 
@@ -136,16 +136,10 @@ def _ticks(parameter: Parameter) -> dict[str, Any]:
     return {}
 
 
-def _most(values: Sequence[float], sign: int) -> list[float]:
-    """The range without the worst twentieth, which would press all others together."""
-    ordered = sorted(values, key=lambda value: -sign * value)
-    return span([ordered[0], ordered[max(0, len(ordered) * 19 // 20 - 1)]], pad=0.08)
-
-
 def _parallel(of: Comparison, family: Family) -> Drawing:
     rows = _drawn(family.rows)
     names = list(family.space)
-    values = _most([row.value for row in family.rows], of.sign)
+    values = most([row.value for row in family.rows], of.sign)
     data = []
     for (group, upto, ink, width, opacity), previous in zip(
         _GROUPS, (0.0, *(g[1] for g in _GROUPS)), strict=False

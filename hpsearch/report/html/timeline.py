@@ -118,6 +118,6 @@ def _bars(state: str, trials: pd.DataFrame, ink: str, unit: float, name: str) ->
         "y": trials["y"],
         "width": trials["width"],
         "customdata": trials.index,
-        "marker": {"color": ink, "opacity": 0.85},
+        "marker": {"color": ink, "line": {"color": "var(--card)", "width": 1}},
         "hovertemplate": f"trial %{{customdata}}<br>%{{x:.3~g}} {name}<extra></extra>",
     }

@@ -147,7 +147,7 @@ def test_nobody_waits_for_a_report_and_it_sees_whole_trials(tmp_path):
         "import sys; from pathlib import Path; from hpsearch import *; from tests.filled import fill\n"
         "from hpsearch.store import Store\n"
         "with Store(Path(sys.argv[1]), create=True) as store:\n"
-        "    fill(store, Random(trials=300, epochs=20), KFold(2), folds=2)\n"
+        "    fill(store, Random(trials=150, epochs=20), KFold(2), folds=2)\n"
     )
     writer = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
     seen = set()

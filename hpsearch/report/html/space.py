@@ -171,7 +171,7 @@ def _parallel(of: Comparison, family: Family) -> Drawing:
             side="top",
             showgrid=True,
             gridwidth=2,
-            range=[-0.15, len(names) + 0.6],
+            range=[-0.42, len(names) + 0.6],
             zeroline=False,
             fixedrange=True,
         ),

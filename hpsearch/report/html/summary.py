@@ -85,8 +85,10 @@ def _trials(opening: Opening) -> list[int]:
 def table(of: Comparison) -> dict[str, Any]:
     """The ranking: names of parameters, which columns tell something, and rows."""
     rows = of.ranking
+    params = list(dict.fromkeys(name for row in rows for name in row.params))
     return {
-        "params": list(dict.fromkeys(name for row in rows for name in row.params)),
+        "params": params,
+        "texts": [n for n in params if any(isinstance(row.params.get(n), str) for row in rows)],
         "repeats": any(row.repeats or row.failed_repeats for row in rows),
         "several": [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows}) > 1],
         "most": max((row.epochs for row in rows), default=0),

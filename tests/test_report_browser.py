@@ -26,7 +26,7 @@ OPTIONS = (
 
 FAULTS = """
 const drawings = [...document.querySelectorAll(".drawing")];
-const narrow = document.documentElement.scrollWidth > innerWidth ? ["the page is too wide"] : [];
+const narrow = document.documentElement.scrollWidth > arguments[0] ? ["the page is too wide"] : [];
 const empty = drawings.filter((at) => !at.querySelector(".main-svg")).map((at) => at.id);
 const cut = drawings.filter((at) => at.scrollWidth > at.clientWidth + 1).map((at) => at.id + " is cut");
 return [...narrow, ...empty, ...cut, ...(drawings.length > 10 ? [] : ["few drawings"]),
@@ -72,7 +72,7 @@ def test_everything_is_drawn_without_an_error_or_a_request(browser, page, width,
     browser.get(page)
     drawn = "return document.documentElement.dataset.drawn === arguments[0]"
     WebDriverWait(browser, 60).until(lambda b: b.execute_script(drawn, theme))
-    assert browser.execute_script(FAULTS) == []
+    assert browser.execute_script(FAULTS, width) == []
     other = "dark" if theme == "light" else "light"
     browser.execute_script("document.getElementById('theme').click()")
     WebDriverWait(browser, 60).until(lambda b: b.execute_script(drawn, other))

@@ -240,3 +240,12 @@ def test_openings_are_those_of_the_store(filled):
     of = next(c for c in gathered.gather(filled, "made").comparisons if c.openings)
     with Store(filled) as store:
         assert list(of.openings) == openings(store, "made")
+
+
+def test_a_device_is_idle_only_while_its_searches_run():
+    import pandas as pd
+
+    begin, end = [0.0, 0.0, 20.0], [10.0, 5.0, 30.0]
+    times = pd.DataFrame({"begin": begin, "end": end, "device": [*"abc"], "search": [1, 1, 2]})
+    assert timeline.use("b", times) == "b: 1 trials, busy 5 seconds, idle 5 seconds: 50% used."
+    assert timeline.use("c", times) == "c: 1 trials, busy 10 seconds, idle 0 seconds: 100% used."

@@ -26,16 +26,16 @@ def section(of: Comparison) -> Section:
     time, pauses = clock.running(times)
     times = times.assign(
         begin=time(times["begin"]), end=time(times["end"]),
-        device=known["device"], state=known["state"],
+        device=known["device"], state=known["state"], search=known["search"],
     )  # fmt: skip
-    whole = float(times["end"].max())
-    unit, name = clock.unit(whole)
+    unit, name = clock.unit(float(times["end"].max()))
     devices = sorted(times["device"].unique())
     lead = (
         "A bar a trial; those that trained side by side lie above one another. Times in which "
-        "nothing ran at all are cut out (dotted lines); a trial's repeats are not drawn."
+        "nothing ran at all are cut out (dotted lines); a trial's repeats are not drawn. A device "
+        "is idle while others work for a search that used it."
     )
-    notes = [_use(device, times[times["device"] == device], whole) for device in devices]
+    notes = [use(device, times) for device in devices]
     return Section(
         "workers", title, lead, [_drawing(times, devices, pauses, unit, name)], "full", notes
     )
@@ -64,14 +64,18 @@ def busy(times: pd.DataFrame) -> float:
     return total
 
 
-def _use(device: str, times: pd.DataFrame, whole: float) -> str:
-    worked = busy(times)
+def use(device: str, times: pd.DataFrame) -> str:
+    """How busy a device was while the searches ran that used it."""
+    own = times[times["device"] == device]
+    searches = times[times["search"].isin(own["search"])].groupby("search")
+    whole = busy(pd.DataFrame({"begin": searches["begin"].min(), "end": searches["end"].max()}))
+    worked = busy(own)
     unit, name = clock.unit(worked)
-    together = float((times["end"] - times["begin"]).sum()) / worked if worked else 0.0
+    together = float((own["end"] - own["begin"]).sum()) / worked if worked else 0.0
     side = f", {together:.1f} trials at a time" if together > 1.05 else ""
     idle = max(0.0, whole - worked)
     return (
-        f"{device}: {len(times)} trials, busy {worked / unit:.3g} {name}{side}, idle "
+        f"{device}: {len(own)} trials, busy {worked / unit:.3g} {name}{side}, idle "
         f"{idle / unit:.3g} {name}: {worked / whole if whole else 1:.0%} used."
     )
 

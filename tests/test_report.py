@@ -247,5 +247,5 @@ def test_a_device_is_idle_only_while_its_searches_run():
 
     begin, end = [0.0, 0.0, 20.0], [10.0, 5.0, 30.0]
     times = pd.DataFrame({"begin": begin, "end": end, "device": [*"abc"], "search": [1, 1, 2]})
-    assert timeline.use("b", times) == "b: 1 trials, busy 5 seconds, idle 5 seconds: 50% used."
-    assert timeline.use("c", times) == "c: 1 trials, busy 10 seconds, idle 0 seconds: 100% used."
+    assert timeline.use("b", times) == "b: 1 trial, busy 5 seconds, idle 5 seconds: 50% used."
+    assert timeline.use("c", times) == "c: 1 trial, busy 10 seconds, idle 0 seconds: 100% used."

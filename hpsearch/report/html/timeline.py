@@ -75,7 +75,7 @@ def use(device: str, times: pd.DataFrame) -> str:
     side = f", {together:.1f} trials at a time" if together > 1.05 else ""
     idle = max(0.0, whole - worked)
     return (
-        f"{device}: {len(own)} trials, busy {worked / unit:.3g} {name}{side}, idle "
+        f"{device}: {len(own)} trial{'s' if len(own) > 1 else ''}, busy {worked / unit:.3g} {name}{side}, idle "
         f"{idle / unit:.3g} {name}: {worked / whole if whole else 1:.0%} used."
     )
 

@@ -11,6 +11,7 @@ from hpsearch.commands.completion import completion
 from hpsearch.commands.export import export
 from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
+from hpsearch.commands.report import report
 from hpsearch.commands.search import plan, run
 from hpsearch.commands.watch import watch
 from hpsearch.errors import HpsearchError
@@ -46,6 +47,6 @@ def app() -> None:
     """
 
 
-COMMANDS = (init, run, plan, watch, rank, show, studies, refit, predict, export, completion)
+COMMANDS = (init, run, plan, watch, rank, show, studies, report, refit, predict, export, completion)
 for command in COMMANDS:
     app.add_command(command)

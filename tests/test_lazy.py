@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.test_store import RECORD, fill
 
 HEAVY = (
-    "jax", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "scikeras", "scipy",
+    "jax", "keras", "keras_tuner", "matplotlib", "jinja2", "optuna", "pandas", "plotly", "scikeras", "scipy",
     "sklearn", "tensorflow", "torch",
 )  # fmt: skip
 

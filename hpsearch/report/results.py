@@ -15,7 +15,7 @@ SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measur
        CASE WHEN t.trial IS NULL THEN 'running' WHEN t.value IS NULL THEN 'failed'
             ELSE 'complete' END AS state,
        coalesce(r.value, t.value) AS value, CASE WHEN r.trial IS NULL THEN t.se ELSE r.se END AS se,
-       t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, p.id AS parent,
+       t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, a.epochs AS asked_epochs, p.id AS parent,
        (SELECT count(own) FROM repeats n WHERE n.search = a.search AND n.trial = a.trial) AS repeats,
        t.parameters, t.seconds, t.peak_bytes, t.device, a.at AS asked, t.started, t.at AS ended,
        t.failure, t.message, t.detail, a.params, a.search, a.trial AS number
@@ -63,7 +63,8 @@ class Results:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """A row a trial, by its id, running and failed ones too; a column `params_x` for each
-        parameter x. value and se are over all trainings; asked, started and ended are UTC.
+        parameter x. value and se are over all trainings; asked, started and ended are UTC; epochs
+        are fewer than asked_epochs where a trial failed or stopped early; search is of the store.
         """
         frame = self._read(_TRIALS).set_index("trial")
         points = pd.DataFrame(

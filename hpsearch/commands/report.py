@@ -1,0 +1,39 @@
+"""A report to look at and to pass on."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hpsearch import arguments
+
+
+@click.command()
+@click.argument("name", metavar="STUDY|TASK")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The file; it is replaced.",
+)
+@arguments.store
+@arguments.as_json
+def report(name: str, output: Path, store_path: Path, as_json: bool) -> None:
+    """Write all there is to see of a study, or of all studies of a task, as one HTML file.
+
+    It needs no network and can be passed on; it holds the study's text. STUDY is a study's file or
+    name; where a task has the same name, the study is meant. While a search runs, the report is of
+    what has ended.
+    """
+    from hpsearch.report import html, tables
+
+    wanted = Path(name).stem if Path(name).suffix == ".py" else name
+    written = html.write(store_path, wanted, output)
+    console = tables.console(stderr=as_json)
+    size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
+    console.print(f"{output}: report of {wanted}, {size}", soft_wrap=True, markup=False)
+    if as_json:
+        click.echo(json.dumps(asdict(written) | {"file": str(output)}))

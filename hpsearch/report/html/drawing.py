@@ -1,0 +1,139 @@
+"""Figures as plotly.js takes them, and what all of them have in common.
+
+Colours are names of the style sheet's variables ("var(--c1)"), which the page looks up, so that one
+figure serves light and dark. Text is escaped: plotly.js would take some tags in it for markup.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import pandas as pd
+
+GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
+SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
+_COLOURS, _DASHES = 6, ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure. height, width: pixels; where the window is narrower than width, it scrolls.
+
+    says: what is to be seen, for who cannot.
+    """
+
+    data: Sequence[dict[str, Any]]
+    layout: dict[str, Any]
+    says: str
+    height: int = 340
+    width: int = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """size: of its figures, "small", "half" or "full". notes: lines below; alone where the store has
+    nothing to draw.
+    """
+
+    id: str
+    title: str
+    lead: str = ""
+    drawings: Sequence[Drawing] = ()
+    size: str = "half"
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def colour(number: int) -> str:
+    """Of the palette, which starts again after its last."""
+    return f"var(--c{number % _COLOURS + 1})"
+
+
+def dash(number: int) -> str:
+    """Tells lines of one colour apart."""
+    return _DASHES[number // _COLOURS % len(_DASHES)]
+
+
+def plain(text: object) -> str:
+    """A text that plotly.js shows as it is.
+
+    >>> plain("<b>x</b> & y")
+    '&lt;b&gt;x&lt;/b&gt; &amp; y'
+    """
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def axis(title: str = "", **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"title": {"text": plain(title)}} if title else {}
+    return made | more
+
+
+def logarithmic(low: float, high: float) -> dict[str, Any]:
+    """An axis for these values, labelled at powers of ten and, if there is room, at 2 and 5 too.
+
+    >>> logarithmic(0.001, 0.01)["ticktext"]
+    ['0.001', '0.002', '0.005', '0.01']
+    >>> logarithmic(1e-5, 0.1)["ticktext"]
+    ['1e-05', '0.0001', '0.001', '0.01', '0.1']
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = -(-(last - first) // 4)
+    steps = (1, 2, 5) if math.log10(high / low) < 1.6 else (1,)
+    ticks = [n * 10.0**power for power in range(first, last + 1, every) for n in steps]
+    room = (high / low) ** 0.05 if high > low else 1.5
+    shown = [tick for tick in ticks if low / room <= tick * 1.001 and tick * 0.999 <= high * room]
+    return {
+        "type": "log",
+        "range": [math.log10(low / room), math.log10(high * room)],
+        "tickvals": shown,
+        "ticktext": [f"{tick:g}" if tick < 1e4 else _thousands(tick) for tick in shown],
+    }
+
+
+def _thousands(number: float) -> str:
+    return f"{number / 1e6:g}M" if number >= 1e6 else f"{number / 1e3:g}k"
+
+
+def lean(value: Any) -> Any:
+    """The value as JSON has it: numbers to six digits, what is not finite as null.
+
+    >>> lean({"x": [1 / 3, float("nan"), 2]})
+    {'x': [0.333333, None, 2]}
+    """
+    if isinstance(value, dict):
+        return {key: lean(item) for key, item in value.items()}
+    if isinstance(value, str | bool) or value is None:
+        return value
+    if value is pd.NA:
+        return None
+    if isinstance(value, Real):
+        number = float(value)
+        if not math.isfinite(number):
+            return None
+        return (
+            int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
+        )
+    return [lean(item) for item in value]
+
+
+def span(values: Iterable[float], pad: float = 0.06) -> list[float]:
+    """The range of an axis that holds the values."""
+    low, high = min(found := list(values)), max(found)
+    room = (high - low) * pad or abs(high) * pad or 1.0
+    return [low - room, high + room]
+
+
+def most(values: Sequence[float], sign: int) -> list[float]:
+    """The range without the worst twentieth, which would press all others together."""
+    ordered = sorted(values, key=lambda value: -sign * value)
+    return span([ordered[0], ordered[max(0, len(ordered) * 19 // 20 - 1)]], pad=0.08)
+
+
+def points(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
+    """A trace of trials, each told by its id when pointed at."""
+    shown = "trial %{customdata}<br>%{x}<br>%{y:.4~g}<extra></extra>"
+    return {
+        "type": "scatter", "mode": "markers", "x": x, "y": y, "customdata": trials,
+        "hovertemplate": shown, "showlegend": False,
+    } | more  # fmt: skip

@@ -1,0 +1,122 @@
+"""The page: sections and tables put into the template, its scripts and its style."""
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from hpsearch.parameters import short
+from hpsearch.report.html import (
+    anytime,
+    importance,
+    learning,
+    ranked,
+    repeating,
+    rungs,
+    space,
+    summary,
+    timeline,
+)
+from hpsearch.report.html.drawing import Drawing, Section, lean
+from hpsearch.report.html.gathered import Comparison, Gathered, gather
+from hpsearch.report.tables import measured
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Written:
+    """trials: how many the report tells of, running and failed ones too."""
+
+    file: Path
+    name: str
+    trials: int
+    bytes: int
+
+
+def write(store: Path, name: str, file: Path) -> Written:
+    """Write the report of a study or task; the file appears whole or not at all.
+
+    Raises StoreError where there is no store, StudyError where it knows neither.
+    """
+    gathered = gather(store, name)
+    text = render(gathered).encode()
+    partial = file.with_name(f"{file.name}.partial")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_bytes(text)
+    os.replace(partial, file)
+    trials = sum(len(each.trials) for each in gathered.comparisons)
+    return Written(file, gathered.name, trials, len(text))
+
+
+def render(gathered: Gathered) -> str:
+    """The page. What the store holds is escaped, and no script runs but the page's own, by hash."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {"short": short, "measured": lambda row: measured(row.value, row.se)}
+    # A script ends where "</script" stands, which none of these has.
+    texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()
+    scripts = [Markup(text) for text in texts]
+    parts = [_part(number, each) for number, each in enumerate(gathered.comparisons)]
+    drawings = {
+        f"{part['id']}-{section.id}-{n}": {
+            "data": drawing.data,
+            "layout": {**drawing.layout, "height": drawing.height},
+        }
+        for part in parts
+        for section in (part["ranking"], *part["after"])
+        for n, drawing in enumerate(section.drawings)
+    }
+    return templates.get_template("page.html.jinja").render(
+        report=gathered,
+        written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        parts=parts,
+        totals=summary.totals(gathered),
+        searches=repeating.searches(gathered),
+        drawings=lean(drawings),
+        numbers=summary.numbers(gathered),
+        style=Markup((_HERE / "page.css").read_text()),
+        scripts=scripts,
+        hashes=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
+    )
+
+
+def _part(number: int, of: Comparison) -> dict[str, Any]:
+    """What the page tells of one comparison."""
+    figure: Sequence[Drawing] = [ranked.drawing(of)] if of.ranking else []
+    return {
+        "id": f"part{number}",
+        "of": of,
+        "summary": summary.choices(of),
+        "openings": summary.openings(of),
+        "ranking": Section("ranking", "Ranking", drawings=figure, size="full"),
+        "table": summary.table(of),
+        "after": [
+            anytime.section(of),
+            learning.section(of),
+            space.parallel(of),
+            space.slices(of),
+            importance.section(of),
+            ranked.pareto(of),
+            rungs.section(of),
+            timeline.section(of),
+        ],
+        "failures": summary.failures(of),
+    }
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

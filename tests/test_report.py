@@ -1,0 +1,251 @@
+"""The report of a study or task: what it tells is what the store holds, and it tells it safely."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from hpsearch import Asha, Choice, Hyperband, Random, Space
+from hpsearch.evaluators import Holdout, KFold
+from hpsearch.load import _offered
+from hpsearch.options import parse
+from hpsearch.report.html import gathered, repeating, rungs, timeline
+from hpsearch.report.html.ranked import front
+from hpsearch.store import Store, openings, rankings
+from hpsearch.store.openings import judge, open_test
+from hpsearch.trial import Failure
+from tests.conftest import ROOT
+from tests.filled import fill
+
+EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+NAN = Failure("nan", "loss became nan", "Traceback ...\nFloatingPointError: nan")
+SECTIONS = (
+    "ranking", "anytime", "learning", "parallel", "slices", "importance", "pareto", "rungs",
+    "workers", "failures",
+)  # fmt: skip
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """Three studies of a task, two of which compare; one tested, by a trial that others beat."""
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(
+            store, Hyperband(max_epochs=9), Holdout(rows=100), study="bands", fail={2: NAN, 5: NAN}
+        )
+        fill(store, Random(trials=14, epochs=8), KFold(4), study="folds", folds=4, running=2)
+        fill(store, Random(trials=20, epochs=8), Holdout(rows=100), study="plain")
+        opened = open_test(store, 2, "rows", {"members": [{"trial": 25}], "seeds": 1})
+        judge(store, opened, 0.81, 0.01, {})
+        again = open_test(store, 2, "rows", {"members": [{"trial": 26}], "seeds": 1})
+        judge(store, again, 0.83, 0.01, {})
+    return tmp_path / "store.db"
+
+
+class Page(HTMLParser):
+    """tags: how often each begins. ids. scripts: the JSON in them. rows: of rankings, their data."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.scripts, self.rows, self.text = {}, [], {}, [], ""
+        self._script = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        self.ids += [values["id"]] if "id" in values else []
+        self._script = values.get("id", "code") if tag == "script" else None
+        if tag == "tr":
+            self.rows.append([])
+        if tag == "td" and "data-v" in values:
+            self.rows[-1].append(values["data-v"])
+
+    def handle_endtag(self, tag):
+        self._script = None
+
+    def handle_data(self, data):
+        if self._script in ("numbers", "drawings"):
+            self.scripts[self._script] = json.loads(data)
+        elif self._script is None:
+            self.text += data
+
+
+def report(hpsearch, name, *options):
+    code, _, err = hpsearch("report", name, "-o", "out/report.html", *options)
+    assert code == 0, err
+    with open("out/report.html", encoding="utf-8") as file:
+        return Page(file.read())
+
+
+def test_its_numbers_are_those_of_the_ranking(hpsearch, filled):
+    page = report(hpsearch, "made")
+    with Store(filled) as store:
+        ranked = [row for ranking in rankings(store, "made") for row in ranking]
+    told = page.scripts["numbers"]
+    assert told["task"] == "made"
+    key = lambda row: (row["evaluator"], row["rank"])  # noqa: E731
+    wanted = json.loads(json.dumps([row._asdict() for row in ranked]))
+    assert sorted(told["ranking"], key=key) == sorted(wanted, key=key)
+    cells = sorted(
+        (int(r[1]), int(r[0]), float(r[2]), float(r[3]), int(r[4])) for r in page.rows if r
+    )
+    assert cells == sorted((r.trial, r.rank, r.value, r.se, r.epochs) for r in ranked)
+
+
+def test_every_section_is_there(hpsearch, filled):
+    page = report(hpsearch, "made")
+    for part in (0, 1):
+        assert {f"part{part}-{name}" for name in SECTIONS} <= set(page.ids)
+    assert set(page.scripts["drawings"]) <= set(page.ids)
+    assert "2 trials failed with nan: loss became nan" in page.text
+    assert "FloatingPointError" in page.text
+    assert "opened again: 2" in page.text
+    assert "python -m hpsearch run studies/bands.py --searcher hyperband:max_epochs=9" in page.text
+    assert "# <b>not bold</b>" in page.text
+
+
+def test_a_study_has_its_own_ranking_beside_the_curves_of_its_task(hpsearch, filled):
+    page = report(hpsearch, "bands.py")
+    assert {row["study"] for row in page.scripts["numbers"]["ranking"]} == {"bands"}
+    lines = page.scripts["drawings"]["part0-anytime-0"]["data"]
+    assert {line["name"] for line in lines} == {"bands", "plain"}
+
+
+def test_figures_are_what_plotly_knows(hpsearch, filled):
+    import plotly.graph_objects as go
+
+    drawings = report(hpsearch, "made").scripts["drawings"]
+    assert len(drawings) > 20
+    for figure in json.loads(re.sub(r"var\(--[\w-]+\)", "#123456", json.dumps(drawings))).values():
+        go.Figure(figure)
+
+
+def test_what_the_store_holds_stays_text(hpsearch, tmp_path):
+    space = Space(**{"a": Choice("x", EVIL), "</script><b>": Choice(1, 2)})
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(
+            store, Random(trials=20, epochs=3), Holdout(rows=100), study=EVIL, task=EVIL,
+            measure=EVIL, source=EVIL, file=EVIL, versions=json.dumps({EVIL: EVIL}), space=space,
+            fail={3: Failure("exception", EVIL, EVIL)},
+        )  # fmt: skip
+    page = report(hpsearch, EVIL)
+    assert page.tags["script"] == 5
+    assert "img" not in page.tags
+    assert "b" not in page.scripts["drawings"]
+    assert page.text.count("window.hacked") > 8
+    texts = json.dumps(page.scripts["drawings"])
+    assert "<img" not in texts
+    assert "<script" not in texts
+
+
+def test_nobody_waits_for_a_report_and_it_sees_whole_trials(tmp_path):
+    path = tmp_path / "store.db"
+    code = (
+        "import sys; from pathlib import Path; from hpsearch import *; from tests.filled import fill\n"
+        "from hpsearch.store import Store\n"
+        "with Store(Path(sys.argv[1]), create=True) as store:\n"
+        "    fill(store, Random(trials=150, epochs=20), KFold(2), folds=2)\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    seen = set()
+    while writer.poll() is None or not seen:
+        if not path.exists():
+            continue
+        with Store(path, create=False) if path.stat().st_size else Store(None) as store:
+            if not store.searches():
+                continue
+        (of,) = gathered.gather(path, "filled").comparisons
+        seen.add(len(of.ranking))
+        whole = of.trials[of.trials["state"] == "complete"]
+        assert {row.trial for row in of.ranking} <= set(whole.index)
+        assert whole[["value", "seconds", "device", "ended"]].notna().all(axis=None)
+        assert all(len(outcome[0].score.folds) == 2 for outcome in of.trainings.values())
+    assert writer.wait() == 0
+    assert len(seen) > 1
+
+
+def test_a_store_without_a_complete_trial_is_told_of(hpsearch, tmp_path):
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, Random(trials=3, epochs=2), Holdout(rows=9), fail=dict.fromkeys(range(3), NAN))
+    page = report(hpsearch, "filled")
+    assert "No trial is complete yet" in page.text
+    assert "3 trials failed with nan" in page.text
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, Random(trials=2, epochs=2), Holdout(rows=9), study="begun", running=2)
+    assert "2 running" in report(hpsearch, "begun").text
+
+
+def test_an_unknown_name_is_told_in_one_line(hpsearch, filled):
+    code, _, err = hpsearch("report", "band")
+    assert code == 2
+    assert "neither a study nor a task 'band' (did you mean 'bands'?)" in err
+    code, _, err = hpsearch("report", "bands", "--store", "none.db")
+    assert code == 2
+    assert "no store" in err
+
+
+def test_json_says_what_was_written(hpsearch, filled):
+    code, out, err = hpsearch("report", "folds", "--json", "-o", "r.html")
+    assert code == 0
+    assert json.loads(out)["file"] == "r.html"
+    assert json.loads(out)["trials"] == 14
+    assert "r.html" in err
+
+
+def test_rungs_count_where_trials_went(filled):
+    (of, *_) = gathered.gather(filled, "bands").comparisons
+    moves = rungs.flows(of.trials)
+    assert moves[(1, 1), (1, 3)] == 3
+    assert moves[(1, 3), (1, 9)] == 1
+    assert moves[(1, 1), "failed"] == 2
+    assert moves[(1, 1), "stopped"] == 4
+    assert moves[(9, 9), "finished"] == 3
+    assert sum(moves.values()) == len(of.trials)
+
+
+def test_lanes_part_what_overlaps():
+    import pandas as pd
+
+    times = pd.DataFrame({"begin": [0.0, 1.0, 2.0, 5.0], "end": [3.0, 2.0, 4.0, 6.0]})
+    assert timeline.lanes(times) == [0, 1, 1, 0]
+    assert timeline.busy(times) == 5.0
+
+
+def test_nothing_on_the_front_is_beaten(filled):
+    with Store(filled) as store:
+        (rows, *_) = rankings(store, "made")
+    best = front(rows, 1)
+    assert rows[0] in best
+    for row in best:
+        smaller = [other for other in rows if other.parameters <= row.parameters]
+        assert max(other.value for other in smaller) == row.value
+
+
+@pytest.mark.parametrize(
+    "options", [Random(5, 3), Hyperband(9, 3, iterations=2), Asha(20, 9), KFold(3), Holdout(rows=9)]
+)
+def test_the_command_to_repeat_names_the_same_options(options):
+    from hpsearch import evaluators, searchers
+
+    classes = _offered(searchers) + _offered(evaluators)
+    again = parse(repeating.option(options.label), "option", classes, options)
+    assert again == options
+    assert again.label == options.label
+
+
+def test_openings_are_those_of_the_store(filled):
+    of = next(c for c in gathered.gather(filled, "made").comparisons if c.openings)
+    with Store(filled) as store:
+        assert list(of.openings) == openings(store, "made")
+
+
+def test_a_device_is_idle_only_while_its_searches_run():
+    import pandas as pd
+
+    begin, end = [0.0, 0.0, 20.0], [10.0, 5.0, 30.0]
+    times = pd.DataFrame({"begin": begin, "end": end, "device": [*"abc"], "search": [1, 1, 2]})
+    assert timeline.use("b", times) == "b: 1 trial, busy 5 seconds, idle 5 seconds: 50% used."
+    assert timeline.use("c", times) == "c: 1 trial, busy 10 seconds, idle 0 seconds: 100% used."

@@ -1,7 +1,6 @@
 """What commands take: their shared options, and the values these have."""
 
 import math
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -14,7 +13,7 @@ from hpsearch.errors import NoStoreError, OldStoreError, StudyError
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store
+from hpsearch.store import Store, default_path
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -70,7 +69,7 @@ store = click.option(
     "--store",
     "store_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=lambda: Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db"),
+    default=default_path,
     help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
 )
 

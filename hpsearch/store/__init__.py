@@ -6,6 +6,7 @@ from hpsearch.store.openings import Opening, judge, open_test, openings
 from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import number_of, pace, studies, trial
 from hpsearch.store.records import Asked, SearchRecord, Told
+from hpsearch.store.schema import default_path
 
 __all__ = [
     "Asked",
@@ -15,6 +16,7 @@ __all__ = [
     "SearchRecord",
     "Store",
     "Told",
+    "default_path",
     "judge",
     "number_of",
     "open_test",

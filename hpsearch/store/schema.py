@@ -11,6 +11,7 @@ Times (`began`, `started`, `at`) are seconds since 1970; `device` names the work
 """
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -93,6 +94,11 @@ CREATE TABLE live (
 ) WITHOUT ROWID;
 """
 _ALL = SINCE_1, SINCE_2, SINCE_3
+
+
+def default_path() -> Path:
+    """Where the store is if nobody says: $HPSEARCH_STORE, else .hpsearch/store.db."""
+    return Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db")
 
 
 def connect(path: Path, *, create: bool) -> sqlite3.Connection:

@@ -1,0 +1,184 @@
+"""The curves of trials that are to be laid over each other, as numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from hpsearch.errors import ReportError
+from hpsearch.report import measures
+from hpsearch.task import Direction, Metric
+
+if TYPE_CHECKING:
+    from hpsearch.report.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One trial's curve: a value an epoch, the mean over folds, and over repeats if there are any.
+
+    std: the standard deviation over folds, epoch by epoch; None for a single one. smoothed begins
+    after the epochs that are left out. best: the epoch, from 1, of the best mean.
+    """
+
+    trial: int
+    label: str
+    validation: list[float]
+    training: list[float]
+    std: list[float] | None
+    smoothed: list[float]
+    best: int
+    folds: int
+    trainings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Curves of one measure. skip: epochs before the smoothed ones begin; smooth: 0 for none."""
+
+    measure: str
+    direction: Direction
+    lines: list[Line]
+    smooth: float
+    skip: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers that are drawn."""
+        return {
+            "measure": self.measure,
+            "direction": self.direction,
+            "smooth": self.smooth,
+            "skip": self.skip,
+            "trials": [
+                {
+                    "trial": line.trial,
+                    "label": line.label,
+                    "best_epoch": line.best,
+                    "best_value": line.validation[line.best - 1],
+                    "folds": line.folds,
+                    "trainings": line.trainings,
+                    "validation": line.validation,
+                    "training": line.training,
+                    "std": line.std,
+                    "smoothed": line.smoothed,
+                }
+                for line in self.lines
+            ],
+        }
+
+
+def overlaid(
+    results: "Results",
+    trials: Sequence[int],
+    *,
+    loss: bool = False,
+    smooth: float = 0.9,
+    skip: int | None = None,
+) -> Overlay:
+    """The curves of these trials, in this order.
+
+    loss: the minimised loss instead of the metric. Raises ReportError where a trial is unknown or
+    has no curve, or curves have no common axis.
+    """
+    if not 0 <= smooth < 1:
+        raise ReportError(f"smoothing needs 0 <= smooth < 1, got smooth={smooth}")
+    rows = _rows(results, trials)
+    measure, direction = _measure(rows, loss=loss)
+    metric = Metric(measure, direction)
+    labels = _labels(results, rows)
+    lines = []
+    shortest = int(rows["epochs"].min())
+    skip = min(10, shortest // 10) if skip is None else skip
+    if not 0 <= skip < shortest:
+        raise ReportError(
+            f"the shortest of these curves has {shortest} epochs; "
+            f"leave out 0 to {shortest - 1} of them, got skip={skip}"
+        )
+    for trial in rows.index:
+        lines.append(_line(results, trial, labels[trial], metric, loss, smooth, skip))
+    return Overlay(measure, direction, lines, smooth, skip)
+
+
+def _line(
+    results: "Results",
+    trial: int,
+    label: str,
+    metric: Metric,
+    loss: bool,
+    smooth: float,
+    skip: int,
+) -> Line:
+    own = results.curves.loc[results.curves["trial"] == trial]
+    validation = by_fold(own, "validation_loss" if loss else "validation")
+    training = by_fold(own, "train_loss" if loss else "train")
+    mean: list[float] = validation.mean(axis=1).tolist()
+    folds = validation.shape[1]
+    return Line(
+        trial=trial,
+        label=label,
+        validation=mean,
+        training=training.mean(axis=1).tolist(),
+        std=validation.std(axis=1).tolist() if folds > 1 else None,
+        smoothed=measures.smoothed(mean[skip:], smooth) if smooth else [],
+        best=metric.best(mean) + 1,
+        folds=folds,
+        trainings=own["repeat"].nunique(),
+    )
+
+
+def by_fold(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One trial's curve, shape (epochs, folds): the mean over its trainings, as far as all reach."""
+    wide = curves.pivot_table(index="epoch", columns=["fold", "repeat"], values=column, sort=True)
+    whole = wide.loc[wide.notna().all(axis=1)]
+    return whole.T.groupby(level="fold").mean().T
+
+
+def _rows(results: "Results", trials: Sequence[int]) -> pd.DataFrame:
+    """The trials named, each once, all of them with curves."""
+    known = results.trials
+    if not trials:
+        raise ReportError("name the trials to be compared: as many as you like, by their numbers")
+    for trial in trials:
+        if trial not in known.index:
+            raise ReportError(
+                f"there is no trial {trial} here; `hpsearch rank` lists those that are"
+            )
+        state = known.at[trial, "state"]
+        if state != "complete":
+            kind = f" ({known.at[trial, 'failure']})" if state == "failed" else ""
+            raise ReportError(f"trial {trial} has no curves, it is {state}{kind}; leave it out")
+    return known.loc[list(dict.fromkeys(trials))]
+
+
+def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
+    """The curves' common measure. A loss is only known to be the same within one task."""
+    column = "task" if loss else "metric"
+    if rows[column].nunique() > 1:
+        one, other = rows.drop_duplicates(column).index[:2]
+        what, ways = ("loss", "trials") if loss else ("metric", "trials of one metric")
+        raise ReportError(
+            f"trial {one} is of {column} {rows.at[one, column]}, trial {other} of "
+            f"{rows.at[other, column]}: no common axis for their {what}; compare {ways}"
+            f"{' of one task' if loss else ''}"
+        )
+    if loss:
+        return "loss", "min"
+    return str(rows["metric"].iloc[0]), rows["direction"].iloc[0]
+
+
+def _labels(results: "Results", rows: pd.DataFrame) -> dict[int, str]:
+    """What tells these trials apart: study, evaluator, seed and parameters, as far as they differ."""
+    points = {}
+    for trial, row in rows.iterrows():
+        about = {name: row[name] for name in ("task", "study", "evaluator", "seed")}
+        point = {
+            name: row[measures.POINT + name]
+            for name in measures.parameters(rows)
+            if pd.notna(row[measures.POINT + name])
+        }
+        points[int(str(trial))] = {**about, **point}
+    return {
+        trial: f"trial {trial}" + (f": {text}" if text else "")
+        for trial, text in measures.differing(points).items()
+    }

@@ -1,0 +1,248 @@
+"""Figures of points: what of them decides their values."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatterSciNotation, NullFormatter, ScalarFormatter
+
+from hpsearch.errors import ReportError
+from hpsearch.parameters import Choice, Float, Int, short
+from hpsearch.report import canvas, measures
+from hpsearch.report.progression import metric_name
+from hpsearch.space import Space
+
+if TYPE_CHECKING:
+    from hpsearch.report.results import Results
+
+_BEST = canvas.COLOURS[1]
+
+
+@canvas.styled
+def slices(results: "Results") -> Figure:
+    """Value against each parameter; the later asked, the lighter; the best ringed."""
+    trials, space = _points(results)
+    names = _varied(trials, space)
+    figure, axes = canvas.panels(len(names), across=3, width=3.0, height=2.5)
+    order = np.argsort(np.argsort(trials.index))
+    best = measures.best_first(trials).index[0]
+    for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
+        x = _places(trials[measures.POINT + name], space[name], jitter=True)
+        dots = ax.scatter(
+            x, trials["value"], c=order, cmap=canvas.MAP, s=18, linewidths=0.3, edgecolors="white"
+        )
+        ax.scatter(
+            x[trials.index == best], trials["value"][[best]], s=75, facecolors="none",
+            edgecolors=_BEST, linewidths=1.6,
+        )  # fmt: skip
+        _scale(ax, space[name])
+        ax.set_xlabel(name)
+        if place % 3 == 0:
+            ax.set_ylabel(_value(trials))
+        else:
+            ax.tick_params(labelleft=False)
+        ax.sharey(axes[0]) if place else None
+    bar = figure.colorbar(dots, ax=axes, label="trials, in order asked", aspect=30, pad=0.01)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    figure.suptitle(
+        f"{_where(trials)}: value by parameter; ringed: trial {best}, the best",
+        x=0.01, ha="left", fontsize=10,
+    )  # fmt: skip
+    return figure
+
+
+@canvas.styled
+def parallel(results: "Results", *, ax: Axes | None) -> Figure:
+    """Each trial a line over its parameters to its value; the better ones drawn last."""
+    trials, space = _points(results)
+    names = _varied(trials, space)
+    figure, ax = canvas.axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
+    columns = [_unit(trials[measures.POINT + name], space[name]) for name in names]
+    low, high = float(trials["value"].min()), float(trials["value"].max())
+    values = (trials["value"].to_numpy() - low) / ((high - low) or 1.0)
+    highest = (trials["direction"] == "max").any()
+    # -- ranks, not values, give the colour: a few that never learned would make all others alike
+    better = trials["value"].rank(ascending=bool(highest), method="first").to_numpy() - 1
+    norm = Normalize(0, max(1, len(trials) - 1))
+    lines = np.stack([*columns, values], axis=1)
+    for trial in np.argsort(better):
+        shade = float(norm(better[trial]))
+        ax.plot(
+            range(len(names) + 1), lines[trial], color=colormaps[canvas.MAP](shade),
+            alpha=0.25 + 0.65 * shade**2, linewidth=0.9 + 0.8 * shade,
+        )  # fmt: skip
+    top = int(np.argmax(better))
+    ax.plot(range(len(names) + 1), lines[top], color=_BEST, linewidth=2.4)
+    for place, name in enumerate(names):
+        _axis(ax, place, _ticks(space[name]), missing=bool(trials[measures.POINT + name].isna().any()))
+    ends = np.linspace(low, high, 5)
+    _axis(ax, len(names), [(i / 4, short(float(value))) for i, value in enumerate(ends)])
+    ax.set_xticks(range(len(names) + 1), [*names, metric_name(trials["metric"].iloc[0])])
+    ax.set_yticks([])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(axis="x", length=0, pad=6)
+    ax.set_title(f"{_where(trials)}: parallel coordinates\nthick: trial {trials.index[top]}, the best")
+    bar = figure.colorbar(ScalarMappable(norm, canvas.MAP), ax=ax, ticks=[0, norm.vmax], pad=0.08)
+    bar.ax.set_yticklabels(["worst", "best"])
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure
+
+
+@canvas.styled
+def importance(results: "Results", *, ax: Axes | None) -> Figure:
+    """A bar a parameter, with its error over bootstraps."""
+    trials, space = _points(results)
+    found = measures.importance(trials, space).iloc[::-1]
+    figure, ax = canvas.axes(ax, 6.4, 1.2 + 0.34 * len(found))
+    ax.barh(
+        found.index, found["importance"], xerr=found["error"], color=canvas.COLOURS[0], height=0.62,
+        error_kw={"ecolor": "black", "capsize": 3, "linewidth": 1},
+    )  # fmt: skip
+    ax.grid(visible=False, axis="y")
+    ax.set_xlim(left=0)
+    ax.set_xlabel("share of the importance for being among the best")
+    ax.set_title(
+        f"{_where(trials)}: importance of parameters\n"
+        f"PED-ANOVA over {len(trials)} trials; error: ± 1 SD over bootstraps"
+    )
+    return figure
+
+
+@canvas.styled
+def pareto(results: "Results", *, ax: Axes | None) -> Figure:
+    """Value against weights, and the front: none is better with as few."""
+    trials = measures.furthest(measures.comparable(results))
+    front = measures.front(trials)
+    figure, ax = canvas.axes(ax)
+    others = trials.drop(front.index)
+    ax.scatter(
+        others["parameters"].astype("float64"), others["value"], s=14, color="#A8A8A8",
+        linewidths=0, label="other trials",
+    )  # fmt: skip
+    x = front["parameters"].astype("float64")
+    ax.step(x, front["value"], where="post", color=canvas.COLOURS[0], linewidth=1.2)
+    ax.errorbar(
+        x, front["value"], yerr=front["se"].fillna(0.0), fmt="o", color=canvas.COLOURS[0],
+        markersize=5, elinewidth=1, capsize=2, label="front, ± 1 standard error",
+    )  # fmt: skip
+    above = (front["direction"] == "max").any()
+    for trial, row in front.iterrows():
+        ax.annotate(
+            str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if above else -5),
+            textcoords="offset points", fontsize=8, va="bottom" if above else "top",
+        )  # fmt: skip
+    if trials["parameters"].nunique() > 1:
+        _logarithmic(ax)
+    ax.set_xlabel("weights of the model")
+    ax.set_ylabel(_value(trials))
+    ax.set_title(f"{_where(trials)}: value against size\nnumbers: trials that no smaller one beats")
+    ax.legend(loc="best")
+    return figure
+
+
+def _points(results: "Results") -> tuple[pd.DataFrame, Space]:
+    """The trials that rankings have, and the space that holds them all."""
+    import json
+
+    trials = measures.furthest(measures.comparable(results))
+    spaces = {
+        record.space: record.study
+        for record in results.searches
+        if record.id in set(trials["search"])
+    }
+    if len(spaces) > 1:
+        one = next(iter(spaces.values()))
+        raise ReportError(
+            f"{', '.join(sorted(set(spaces.values())))} have spaces of their own; choose one: "
+            f"Results(..., study={one!r})"
+        )
+    return trials, Space.from_json(json.loads(next(iter(spaces))))
+
+
+def _varied(trials: pd.DataFrame, space: Space) -> list[str]:
+    """The parameters that differ between trials, in the space's order."""
+    there = set(measures.parameters(trials))
+    found = [
+        name
+        for name in space
+        if name in there and trials[measures.POINT + name].nunique(dropna=False) > 1
+    ]
+    if not found:
+        raise ReportError("all points are the same: there is no parameter to draw against")
+    return found
+
+
+def _places(
+    values: "pd.Series[Any]", parameter: Float | Int | Choice, *, jitter: bool
+) -> "np.ndarray[Any, Any]":
+    """Where values lie on an axis: options by their place, scattered a little; NaN if missing."""
+    if not isinstance(parameter, Choice):
+        return values.astype("float64").to_numpy()
+    options = list(parameter.options)
+    at = [np.nan if pd.isna(value) else float(options.index(value)) for value in values]
+    spread = np.random.default_rng(0).uniform(-0.18, 0.18, len(at)) if jitter else 0.0
+    return np.array(at) + spread
+
+
+def _unit(values: "pd.Series[Any]", parameter: Float | Int | Choice) -> "np.ndarray[Any, Any]":
+    """Values on [0, 1]; below it where the parameter does not exist."""
+    x = _places(values, parameter, jitter=False)
+    if isinstance(parameter, Choice):
+        unit = x / max(1, len(parameter.options) - 1)
+    else:
+        low, high = float(parameter.low), float(parameter.high)
+        if parameter.log:
+            x, low, high = np.log(x), np.log(low), np.log(high)
+        unit = (x - low) / ((high - low) or 1.0)
+    return np.nan_to_num(unit, nan=-0.12)
+
+
+def _ticks(parameter: Float | Int | Choice) -> list[tuple[float, str]]:
+    """Labels along a range on [0, 1]."""
+    if isinstance(parameter, Choice):
+        last = max(1, len(parameter.options) - 1)
+        return [(i / last, short(option)) for i, option in enumerate(parameter.options)]
+    at = [0.0, 0.5, 1.0]
+    low, high = float(parameter.low), float(parameter.high)
+    if parameter.log:
+        values = [low, float(np.sqrt(low * high)), high]
+    else:
+        values = [low, (low + high) / 2, high]
+    return [(u, f"{value:.3g}") for u, value in zip(at, values, strict=True)]
+
+
+def _axis(ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:
+    """One upright axis of parallel coordinates."""
+    ax.plot([place, place], [0, 1], color="#666666", linewidth=0.9, zorder=5)
+    for u, text in [*ticks, *([(-0.12, "none")] if missing else [])]:
+        ax.text(
+            place + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
+            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8},
+        )  # fmt: skip
+
+
+def _scale(ax: Axes, parameter: Float | Int | Choice) -> None:
+    if isinstance(parameter, Choice):
+        ax.set_xticks(range(len(parameter.options)), [short(option) for option in parameter.options])
+        ax.set_xlim(-0.6, len(parameter.options) - 0.4)
+    elif parameter.log:
+        _logarithmic(ax)
+
+
+def _logarithmic(ax: Axes) -> None:
+    ax.set_xscale("log")
+
+
+def _value(trials: pd.DataFrame) -> str:
+    return f"validation {metric_name(trials['metric'].iloc[0])}"
+
+
+def _where(trials: pd.DataFrame) -> str:
+    return ", ".join(dict.fromkeys(trials["study"]))

@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from hpsearch.commands.choose import predict, refit
+from hpsearch.commands.compare import compare
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.search import plan, run
 from hpsearch.errors import HpsearchError
@@ -42,5 +43,5 @@ def app() -> None:
     """
 
 
-for command in (run, plan, rank, show, studies, refit, predict):
+for command in (run, plan, rank, show, studies, compare, refit, predict):
     app.add_command(command)

@@ -8,7 +8,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from hpsearch.errors import ReportError, first_line
 from hpsearch.files import write_whole
@@ -16,8 +18,9 @@ from hpsearch.files import write_whole
 # Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
-GREY = "#767676"
-MAP = "cividis"
+GREY = "#666666"
+MAP = "cividis_r"  # the later or better, the darker
+PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
 ENDINGS = (".png", ".svg", ".pdf")
 _STYLE = {
     "axes.axisbelow": True,
@@ -89,6 +92,38 @@ def panels(count: int, *, across: int, width: float, height: float) -> tuple[Pic
     return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
 
 
+def title(ax: Axes, text: str, below: str = "") -> None:
+    """A title, and a smaller line or more under it that says what is drawn."""
+    lines = below.count("\n") + 1 if below else 0
+    ax.set_title(text, pad=5 + 10.5 * lines, fontweight="bold")
+    if below:
+        ax.annotate(
+            below, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points",
+            fontsize=8, color=GREY, va="bottom", linespacing=1.15, annotation_clip=False,
+        )  # fmt: skip
+
+
+def logarithmic(axis: Axis, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5 of each power of ten, or at the powers alone, as plain numbers."""
+    axis.axes.set_xscale("log")
+    few = low > 0 and high / low < 60
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plain(value: float) -> str:
+    """A round number as briefly as it can be read.
+
+    >>> plain(0.001), plain(200.0), plain(20000.0), plain(5e6), plain(1e-05)
+    ('0.001', '200', '20k', '5M', '1e-5')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
+    return f"{value:g}".replace("e-0", "e-")
+
+
 def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
@@ -118,4 +153,6 @@ def write(figure: Figure, path: Path) -> None:
     try:
         write_whole(path, rendered(figure, checked(path).suffix.lower()))
     except OSError as error:
-        raise ReportError(f"{path} cannot be written ({first_line(error)}); name another file") from error
+        raise ReportError(
+            f"{path} cannot be written ({first_line(error)}); name another file"
+        ) from error

@@ -33,6 +33,28 @@ def parameters(trials: pd.DataFrame) -> list[str]:
     return [name.removeprefix(POINT) for name in found]
 
 
+def point(row: "pd.Series[Any]") -> dict[str, Any]:
+    """A trial's point: of its parameters those that exist."""
+    return {
+        str(name).removeprefix(POINT): value
+        for name, value in row.items()
+        if str(name).startswith(POINT) and pd.notna(value)
+    }
+
+
+def scale(trials: pd.DataFrame) -> tuple[float, float]:
+    """The lowest and highest value worth a scale: not those far worse than the others.
+
+    Far is more than three times the distance between the quartiles beyond the worse of them.
+    """
+    values = trials["value"]
+    lower, upper = values.quantile([0.25, 0.75])
+    reach = 3 * (upper - lower)
+    if (trials["direction"] == "max").any():
+        return float(values[values >= lower - reach].min()), float(values.max())
+    return float(values.min()), float(values[values <= upper + reach].max())
+
+
 def comparable(results: "Results") -> pd.DataFrame:
     """The complete trials, refused where their values do not compare.
 
@@ -40,7 +62,9 @@ def comparable(results: "Results") -> pd.DataFrame:
     """
     done = results.trials.loc[results.trials["state"] == "complete"]
     if done.empty:
-        raise ReportError("no trial is complete yet, so there is nothing to draw; run a study first")
+        raise ReportError(
+            "no trial is complete yet, so there is nothing to draw; run a study first"
+        )
     searches = [record for record in results.searches if record.id in set(done["search"])]
     for name in ("task", "evaluator", "measure", "data"):
         found = sorted({getattr(record, name) for record in searches})

@@ -7,10 +7,9 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
 from hpsearch.errors import ReportError
 from hpsearch.parameters import Choice, Float, Int, short
@@ -32,11 +31,17 @@ def slices(results: "Results") -> Figure:
     figure, axes = canvas.panels(len(names), across=3, width=3.0, height=2.5)
     order = np.argsort(np.argsort(trials.index))
     best = measures.best_first(trials).index[0]
+    low, high = measures.scale(trials)
+    far = ~trials["value"].between(low, high).to_numpy()
+    highest, norm = _highest(trials), Normalize(0, max(1, len(trials) - 1))
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
         x = _places(trials[measures.POINT + name], space[name], jitter=True)
-        dots = ax.scatter(
-            x, trials["value"], c=order, cmap=canvas.MAP, s=18, linewidths=0.3, edgecolors="white"
-        )
+        for these, marker, size in ((~far, "o", 18), (far, "v" if highest else "^", 24)):
+            dots = ax.scatter(
+                x[these], np.clip(trials["value"][these], low, high), c=order[these],
+                cmap=canvas.MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
+                edgecolors="#777777",
+            )  # fmt: skip
         ax.scatter(
             x[trials.index == best], trials["value"][[best]], s=75, facecolors="none",
             edgecolors=_BEST, linewidths=1.6,
@@ -48,12 +53,12 @@ def slices(results: "Results") -> Figure:
         else:
             ax.tick_params(labelleft=False)
         ax.sharey(axes[0]) if place else None
-    bar = figure.colorbar(dots, ax=axes, label="trials, in order asked", aspect=30, pad=0.01)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    _bar(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // 3))
+    notes = f"ringed: trial {best}, the best"
+    notes += f"; triangles: {far.sum()} far off the scale" if far.any() else ""
     figure.suptitle(
-        f"{_where(trials)}: value by parameter; ringed: trial {best}, the best",
-        x=0.01, ha="left", fontsize=10,
-    )  # fmt: skip
+        f"{_where(trials)}: value by parameter ({notes})", x=0.01, ha="left", fontsize=9.5
+    )
     return figure
 
 
@@ -64,11 +69,11 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     names = _varied(trials, space)
     figure, ax = canvas.axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
     columns = [_unit(trials[measures.POINT + name], space[name]) for name in names]
-    low, high = float(trials["value"].min()), float(trials["value"].max())
-    values = (trials["value"].to_numpy() - low) / ((high - low) or 1.0)
-    highest = (trials["direction"] == "max").any()
+    low, high = measures.scale(trials)
+    values = (np.clip(trials["value"].to_numpy(), low, high) - low) / ((high - low) or 1.0)
+    highest = _highest(trials)
     # -- ranks, not values, give the colour: a few that never learned would make all others alike
-    better = trials["value"].rank(ascending=bool(highest), method="first").to_numpy() - 1
+    better = trials["value"].rank(ascending=highest, method="first").to_numpy() - 1
     norm = Normalize(0, max(1, len(trials) - 1))
     lines = np.stack([*columns, values], axis=1)
     for trial in np.argsort(better):
@@ -80,18 +85,23 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     top = int(np.argmax(better))
     ax.plot(range(len(names) + 1), lines[top], color=_BEST, linewidth=2.4)
     for place, name in enumerate(names):
-        _axis(ax, place, _ticks(space[name]), missing=bool(trials[measures.POINT + name].isna().any()))
-    ends = np.linspace(low, high, 5)
-    _axis(ax, len(names), [(i / 4, short(float(value))) for i, value in enumerate(ends)])
+        _axis(
+            ax, place, _ticks(space[name]), missing=bool(trials[measures.POINT + name].isna().any())
+        )
+    ends = [short(float(value)) for value in np.linspace(low, high, 5)]
+    if trials["value"].min() < low:
+        ends[0] = f"≤ {ends[0]}"
+    if trials["value"].max() > high:
+        ends[-1] = f"≥ {ends[-1]}"
+    _axis(ax, len(names), [(i / 4, text) for i, text in enumerate(ends)])
     ax.set_xticks(range(len(names) + 1), [*names, metric_name(trials["metric"].iloc[0])])
     ax.set_yticks([])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
     ax.tick_params(axis="x", length=0, pad=6)
-    ax.set_title(f"{_where(trials)}: parallel coordinates\nthick: trial {trials.index[top]}, the best")
-    bar = figure.colorbar(ScalarMappable(norm, canvas.MAP), ax=ax, ticks=[0, norm.vmax], pad=0.08)
-    bar.ax.set_yticklabels(["worst", "best"])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    thick = f"thick: trial {trials.index[top]}, the best of {len(trials)}"
+    canvas.title(ax, f"{_where(trials)}: parallel coordinates", thick)
+    _bar(figure, [ax], norm, ("worst", "best"), pad=0.08)
     return figure
 
 
@@ -108,10 +118,8 @@ def importance(results: "Results", *, ax: Axes | None) -> Figure:
     ax.grid(visible=False, axis="y")
     ax.set_xlim(left=0)
     ax.set_xlabel("share of the importance for being among the best")
-    ax.set_title(
-        f"{_where(trials)}: importance of parameters\n"
-        f"PED-ANOVA over {len(trials)} trials; error: ± 1 SD over bootstraps"
-    )
+    below = f"PED-ANOVA over {len(trials)} trials; error bars: ± 1 SD over bootstraps"
+    canvas.title(ax, f"{_where(trials)}: importance of parameters", below)
     return figure
 
 
@@ -121,28 +129,40 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
     trials = measures.furthest(measures.comparable(results))
     front = measures.front(trials)
     figure, ax = canvas.axes(ax)
-    others = trials.drop(front.index)
-    ax.scatter(
-        others["parameters"].astype("float64"), others["value"], s=14, color="#A8A8A8",
-        linewidths=0, label="other trials",
-    )  # fmt: skip
+    low, high = measures.scale(trials)
+    off = ~trials["value"].between(low, high)
+    above = _highest(trials)
+    others = trials.drop(front.index.union(trials.index[off]))
+    far = trials.loc[off].drop(front.index, errors="ignore")
+    marks = (
+        (others, "o", 14, "other trials"),
+        (far, "v" if above else "^", 22, "far off the scale"),
+    )
+    for rows, marker, size, label in marks:
+        if len(rows):
+            ax.scatter(
+                rows["parameters"].astype("float64"), rows["value"].clip(low, high), s=size,
+                marker=marker, color="#A0A0A0", linewidths=0, label=label,
+            )  # fmt: skip
     x = front["parameters"].astype("float64")
     ax.step(x, front["value"], where="post", color=canvas.COLOURS[0], linewidth=1.2)
     ax.errorbar(
         x, front["value"], yerr=front["se"].fillna(0.0), fmt="o", color=canvas.COLOURS[0],
         markersize=5, elinewidth=1, capsize=2, label="front, ± 1 standard error",
     )  # fmt: skip
-    above = (front["direction"] == "max").any()
     for trial, row in front.iterrows():
         ax.annotate(
             str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if above else -5),
             textcoords="offset points", fontsize=8, va="bottom" if above else "top",
         )  # fmt: skip
     if trials["parameters"].nunique() > 1:
-        _logarithmic(ax)
+        sizes = trials["parameters"].astype("float64")
+        canvas.logarithmic(ax.xaxis, float(sizes.min()), float(sizes.max()))
     ax.set_xlabel("weights of the model")
     ax.set_ylabel(_value(trials))
-    ax.set_title(f"{_where(trials)}: value against size\nnumbers: trials that no smaller one beats")
+    canvas.title(
+        ax, f"{_where(trials)}: value against size", "numbered: trials that none as small beats"
+    )
     ax.legend(loc="best")
     return figure
 
@@ -224,20 +244,37 @@ def _axis(ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool
     for u, text in [*ticks, *([(-0.12, "none")] if missing else [])]:
         ax.text(
             place + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8},
+            bbox=canvas.PAPER,
         )  # fmt: skip
 
 
 def _scale(ax: Axes, parameter: Float | Int | Choice) -> None:
     if isinstance(parameter, Choice):
-        ax.set_xticks(range(len(parameter.options)), [short(option) for option in parameter.options])
+        ax.set_xticks(
+            range(len(parameter.options)), [short(option) for option in parameter.options]
+        )
         ax.set_xlim(-0.6, len(parameter.options) - 0.4)
     elif parameter.log:
-        _logarithmic(ax)
+        canvas.logarithmic(ax.xaxis, float(parameter.low), float(parameter.high))
+    elif isinstance(parameter, Int):
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
-def _logarithmic(ax: Axes) -> None:
-    ax.set_xscale("log")
+def _bar(
+    figure: Figure, axes: list[Axes], norm: Normalize, ends: tuple[str, str], **options: Any
+) -> None:
+    """What the colours mean, by the words at both ends."""
+    shades = ScalarMappable(norm, canvas.MAP)
+    bar = figure.colorbar(shades, ax=axes, ticks=[norm.vmin, norm.vmax], **options)
+    bar.ax.set_yticklabels(ends)
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _highest(trials: pd.DataFrame) -> bool:
+    return bool((trials["direction"] == "max").any())
 
 
 def _value(trials: pd.DataFrame) -> str:

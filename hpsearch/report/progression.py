@@ -45,13 +45,16 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
         new = curve["record"]
         ax.plot(x[new], curve["best"][new], "o", color=colour, markersize=3.5)
     row = done.iloc[0]
-    ax.set_title(f"{row['task']}: best so far\ndots: each trial's own value")
+    one = len(curves) == 1
+    about = f"{labels[0] if one else row['task']}: best so far"
+    canvas.title(ax, about, "small dots: each trial's own value")
     ax.set_xlabel(
         "epochs trained, over all trials" if unit == "epochs" else f"{unit} since the search began"
     )
     ax.set_ylabel(f"validation {metric_name(row['metric'])}")
     _focus(ax, pd.concat([curve["value"] for curve in curves]), highest=row["direction"] == "max")
-    ax.legend(loc="best")
+    if not one:
+        ax.legend(loc="best")
     return figure
 
 
@@ -59,7 +62,9 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
 def timeline(results: "Results", *, ax: Axes | None) -> Figure:
     """A row a worker, a bar a trial; trials that train side by side lie above each other."""
     trials = results.trials
-    known = trials.loc[trials["started"].notna() & trials["ended"].notna() & (trials["device"] != "")]
+    known = trials.loc[
+        trials["started"].notna() & trials["ended"].notna() & (trials["device"] != "")
+    ]
     if known.empty:
         raise ReportError(
             "it is not known where and when these trials ran: none has ended, or they are of an "
@@ -82,7 +87,12 @@ def timeline(results: "Results", *, ax: Axes | None) -> Figure:
             )  # fmt: skip
         share = measures.busy(spans) / float(end.max())
         ax.text(
-            1.01, row, f"{share:.0%} busy", transform=ax.get_yaxis_transform(), va="center", fontsize=8
+            1.01,
+            row,
+            f"{share:.0%} busy",
+            transform=ax.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
         )
     ax.set_yticks(range(len(devices)), devices)
     ax.set_ylim(-0.6, len(devices) - 0.4)
@@ -90,7 +100,7 @@ def timeline(results: "Results", *, ax: Axes | None) -> Figure:
     ax.grid(visible=False, axis="y")
     ax.set_xlabel(f"{unit} since the first trial started")
     shown = [state for state in _STATES if (known["state"] == state).any()]
-    ax.set_title(f"What ran where: {len(known)} trials")
+    canvas.title(ax, "What ran where", f"{len(known)} trials; each bar is one")
     if len(shown) > 1:
         handles = [Patch(color=_STATES[state], label=state) for state in shown]
         ax.legend(handles=handles, loc="lower right", bbox_to_anchor=(1, 1), ncols=3)

@@ -22,7 +22,7 @@ GREY = "#666666"
 MAP = "cividis_r"  # the later or better, the darker
 PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
 ENDINGS = (".png", ".svg", ".pdf")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#999999",
     "axes.grid": True,
@@ -77,8 +77,8 @@ def sheet(width: float = 6.4, height: float = 3.6) -> Picture:
 def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
     """The axes given and their figure, or new ones."""
     if ax is None:
-        figure = sheet(width, height)
-        return figure, figure.add_subplot()
+        made = sheet(width, height)
+        return made, made.add_subplot()
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure, ax

@@ -31,6 +31,7 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
     across = 2 if len(drawn.lines) in (2, 4) else 3
     figure, axes = canvas.panels(len(drawn.lines), across=across, width=3.6, height=2.7)
     about = measures.differing(_points(results.trials.loc[[line.trial for line in drawn.lines]]))
+    rising = drawn.direction == "max"
     for ax, line in zip(axes, drawn.lines, strict=True):
         _band(ax, line, canvas.COLOURS[0])
         _plot(ax, line.training, 1, color=canvas.COLOURS[1], linestyle="--", label="training")
@@ -41,8 +42,8 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
         canvas.title(ax, f"trial {line.trial}", textwrap.fill(about[line.trial], _WIDTH))
         ax.set_xlabel("epoch")
         ax.text(
-            0.98, 0.5, f"best {short(value)}\nat epoch {line.best}", transform=ax.transAxes,
-            ha="right", va="center", fontsize=8, bbox=canvas.PAPER,
+            0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}", transform=ax.transAxes,
+            ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
         )  # fmt: skip
     for ax in axes[::across]:
         ax.set_ylabel(_measure(drawn))
@@ -131,7 +132,8 @@ def _smooth_notes(drawn: Overlay) -> str:
     old, new = f"{drawn.smooth:g}", f"{round(1 - drawn.smooth, 6):g}"
     epochs = "1 epoch is" if drawn.skip == 1 else f"{drawn.skip} epochs are"
     left_out = f"; the first {epochs} left out" if drawn.skip else ""
-    return textwrap.fill(f"{old} × what came before + {new} × the epoch{left_out}", _WIDTH)
+    weights = f"weight {old} on what came before, {new} on the epoch"
+    return textwrap.fill(weights + left_out, _WIDTH)
 
 
 def _points(rows: pd.DataFrame) -> dict[int, dict[str, Any]]:

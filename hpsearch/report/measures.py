@@ -210,7 +210,7 @@ def importance(
 def _shares(trials: "Sequence[optuna.trial.FrozenTrial]", direction: Direction) -> dict[str, float]:
     import optuna
 
-    study = optuna.create_study(direction=f"{direction}imize")
+    study = optuna.create_study(direction="maximize" if direction == "max" else "minimize")
     study.add_trials(trials)
     best = min(0.5, max(0.1, 5 / len(trials)))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best)

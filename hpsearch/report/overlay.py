@@ -163,13 +163,12 @@ def _rows(results: "Results", trials: Sequence[int]) -> pd.DataFrame:
 def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
     """The curves' common measure. A loss is only known to be the same within one task."""
     column = "task" if loss else "metric"
-    if rows[column].nunique() > 1:
-        one, other = rows.drop_duplicates(column).index[:2]
-        what, ways = ("loss", "trials") if loss else ("metric", "trials of one metric")
+    found = {str(what): trial for trial, what in rows[column].iloc[::-1].items()}
+    if len(found) > 1:
+        each = ", ".join(f"trial {trial} {what}" for what, trial in reversed(found.items()))
         raise ReportError(
-            f"trial {one} is of {column} {rows.at[one, column]}, trial {other} of "
-            f"{rows.at[other, column]}: no common axis for their {what}; compare {ways}"
-            f"{' of one task' if loss else ''}"
+            f"curves have a common axis within one {column}, and here are {each}; "
+            f"compare trials of one {column}"
         )
     if loss:
         return "loss", "min"

@@ -37,7 +37,7 @@ def slices(results: "Results") -> Figure:
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
         x = _places(trials[measures.POINT + name], space[name], jitter=True)
         for these, marker, size in ((~far, "o", 18), (far, "v" if highest else "^", 24)):
-            dots = ax.scatter(
+            ax.scatter(
                 x[these], np.clip(trials["value"][these], low, high), c=order[these],
                 cmap=canvas.MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
                 edgecolors="#777777",
@@ -270,7 +270,7 @@ def _bar(
     bar = figure.colorbar(shades, ax=axes, ticks=[norm.vmin, norm.vmax], **options)
     bar.ax.set_yticklabels(ends)
     bar.ax.tick_params(length=0)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _highest(trials: pd.DataFrame) -> bool:

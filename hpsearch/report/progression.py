@@ -38,7 +38,7 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
     for number, (curve, label) in enumerate(zip(curves, labels, strict=True)):
         x = curve[against] * (3600 / seconds)
         colour = canvas.colour(number)
-        ax.scatter(x, curve["value"], s=7, color=colour, alpha=0.3, linewidths=0)
+        ax.scatter(x, curve["value"], s=9, color=colour, alpha=0.45, linewidths=0)
         ax.step(
             x, curve["best"], where="post", color=colour, linestyle=canvas.dash(number), label=label
         )

@@ -73,7 +73,7 @@ class Study:
         found = [
             ("task", self.task.name),
             ("space", repr(self.space)),
-            ("searcher", self.searcher.label),
+            ("searcher", repr(self.searcher)),
             ("evaluator", self.evaluator.label),
             ("seed", str(self.seed)),
         ]

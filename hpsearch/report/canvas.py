@@ -55,7 +55,7 @@ class Picture(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = (int(inches * 96) for inches in self.get_size_inches())
-        return rendered(self, ".png"), {"width": width, "height": height}
+        return rendered(self, ".png", dpi=144), {"width": width, "height": height}
 
 
 def styled(draw: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -132,12 +132,12 @@ def dash(number: int) -> Any:
     return DASHES[number // len(COLOURS) % len(DASHES)]
 
 
-def rendered(figure: Figure, ending: str) -> bytes:
+def rendered(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
     held = io.BytesIO()
     # -- no date: the same numbers give the same file
     dated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with matplotlib.rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "path"}):
-        figure.savefig(held, format=ending[1:], dpi=192, metadata=dated.get(ending))
+        figure.savefig(held, format=ending[1:], dpi=dpi, metadata=dated.get(ending))
     return held.getvalue()
 
 

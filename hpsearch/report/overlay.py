@@ -153,9 +153,9 @@ def _rows(results: "Results", trials: Sequence[int]) -> pd.DataFrame:
             raise ReportError(
                 f"there is no trial {trial} here; `hpsearch rank` lists those that are"
             )
-        state = known.at[trial, "state"]
+        state, failure = str(known.at[trial, "state"]), str(known.at[trial, "failure"])
         if state != "complete":
-            kind = f" ({known.at[trial, 'failure']})" if state == "failed" else ""
+            kind = f" ({failure})" if state == "failed" else ""
             raise ReportError(f"trial {trial} has no curves, it is {state}{kind}; leave it out")
     return known.loc[list(dict.fromkeys(trials))]
 

@@ -1,10 +1,10 @@
 """Figures of points: what of them decides their values."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -20,23 +20,24 @@ from hpsearch.space import Space
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
 
-_BEST = canvas.COLOURS[1]
+BEST = canvas.COLOURS[1]
 
 
 @canvas.styled
 def slices(results: "Results") -> Figure:
     """Value against each parameter; the later asked, the lighter; the best ringed."""
-    trials, space = _points(results)
-    names = _varied(trials, space)
-    figure, axes = canvas.panels(len(names), across=3, width=3.0, height=2.5)
+    trials, space = of_one_space(results)
+    names = varied(trials, space)
+    across = 2 if len(names) in (2, 4) else 3
+    figure, axes = canvas.panels(len(names), across=across, width=3.0, height=2.5)
     order = np.argsort(np.argsort(trials.index))
     best = measures.best_first(trials).index[0]
     low, high = measures.scale(trials)
     far = ~trials["value"].between(low, high).to_numpy()
-    highest, norm = _highest(trials), Normalize(0, max(1, len(trials) - 1))
+    top, norm = highest(trials), Normalize(0, max(1, len(trials) - 1))
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
-        x = _places(trials[measures.POINT + name], space[name], jitter=True)
-        for these, marker, size in ((~far, "o", 18), (far, "v" if highest else "^", 24)):
+        x = places(trials[measures.POINT + name], space[name], jitter=True)
+        for these, marker, size in ((~far, "o", 18), (far, "v" if top else "^", 24)):
             ax.scatter(
                 x[these], np.clip(trials["value"][these], low, high), c=order[these],
                 cmap=canvas.MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
@@ -44,71 +45,28 @@ def slices(results: "Results") -> Figure:
             )  # fmt: skip
         ax.scatter(
             x[trials.index == best], trials["value"][[best]], s=75, facecolors="none",
-            edgecolors=_BEST, linewidths=1.6,
+            edgecolors=BEST, linewidths=1.6,
         )  # fmt: skip
         _scale(ax, space[name])
         ax.set_xlabel(name)
-        if place % 3 == 0:
+        if place % across == 0:
             ax.set_ylabel(_value(trials))
         else:
             ax.tick_params(labelleft=False)
         ax.sharey(axes[0]) if place else None
-    _bar(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // 3))
+    shades(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // across))
     notes = f"ringed: trial {best}, the best"
     notes += f"; triangles: {far.sum()} far off the scale" if far.any() else ""
     figure.suptitle(
-        f"{_where(trials)}: value by parameter ({notes})", x=0.01, ha="left", fontsize=9.5
+        f"{where(trials)}: value by parameter ({notes})", x=0.01, ha="left", fontsize=9.5
     )
-    return figure
-
-
-@canvas.styled
-def parallel(results: "Results", *, ax: Axes | None) -> Figure:
-    """Each trial a line over its parameters to its value; the better ones drawn last."""
-    trials, space = _points(results)
-    names = _varied(trials, space)
-    figure, ax = canvas.axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
-    columns = [_unit(trials[measures.POINT + name], space[name]) for name in names]
-    low, high = measures.scale(trials)
-    values = (np.clip(trials["value"].to_numpy(), low, high) - low) / ((high - low) or 1.0)
-    highest = _highest(trials)
-    # -- ranks, not values, give the colour: a few that never learned would make all others alike
-    better = trials["value"].rank(ascending=highest, method="first").to_numpy() - 1
-    norm = Normalize(0, max(1, len(trials) - 1))
-    lines = np.stack([*columns, values], axis=1)
-    for trial in np.argsort(better):
-        shade = float(norm(better[trial]))
-        ax.plot(
-            range(len(names) + 1), lines[trial], color=colormaps[canvas.MAP](shade),
-            alpha=0.25 + 0.65 * shade**2, linewidth=0.9 + 0.8 * shade,
-        )  # fmt: skip
-    top = int(np.argmax(better))
-    ax.plot(range(len(names) + 1), lines[top], color=_BEST, linewidth=2.4)
-    for place, name in enumerate(names):
-        _axis(
-            ax, place, _ticks(space[name]), missing=bool(trials[measures.POINT + name].isna().any())
-        )
-    ends = [short(float(value)) for value in np.linspace(low, high, 5)]
-    if trials["value"].min() < low:
-        ends[0] = f"≤ {ends[0]}"
-    if trials["value"].max() > high:
-        ends[-1] = f"≥ {ends[-1]}"
-    _axis(ax, len(names), [(i / 4, text) for i, text in enumerate(ends)])
-    ax.set_xticks(range(len(names) + 1), [*names, metric_name(trials["metric"].iloc[0])])
-    ax.set_yticks([])
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(axis="x", length=0, pad=6)
-    thick = f"thick: trial {trials.index[top]}, the best of {len(trials)}"
-    canvas.title(ax, f"{_where(trials)}: parallel coordinates", thick)
-    _bar(figure, [ax], norm, ("worst", "best"), pad=0.08)
     return figure
 
 
 @canvas.styled
 def importance(results: "Results", *, ax: Axes | None) -> Figure:
     """A bar a parameter, with its error over bootstraps."""
-    trials, space = _points(results)
+    trials, space = of_one_space(results)
     found = measures.importance(trials, space).iloc[::-1]
     figure, ax = canvas.axes(ax, 6.4, 1.2 + 0.34 * len(found))
     ax.barh(
@@ -119,7 +77,7 @@ def importance(results: "Results", *, ax: Axes | None) -> Figure:
     ax.set_xlim(left=0)
     ax.set_xlabel("share of the importance for being among the best")
     below = f"PED-ANOVA over {len(trials)} trials; error bars: ± 1 SD over bootstraps"
-    canvas.title(ax, f"{_where(trials)}: importance of parameters", below)
+    canvas.title(ax, f"{where(trials)}: importance of parameters", below)
     return figure
 
 
@@ -131,7 +89,7 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
     figure, ax = canvas.axes(ax)
     low, high = measures.scale(trials)
     off = ~trials["value"].between(low, high)
-    above = _highest(trials)
+    above = highest(trials)
     others = trials.drop(front.index.union(trials.index[off]))
     far = trials.loc[off].drop(front.index, errors="ignore")
     marks = (
@@ -161,16 +119,14 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
     ax.set_xlabel("weights of the model")
     ax.set_ylabel(_value(trials))
     canvas.title(
-        ax, f"{_where(trials)}: value against size", "numbered: trials that none as small beats"
+        ax, f"{where(trials)}: value against size", "numbered: trials that none as small beats"
     )
     ax.legend(loc="best")
     return figure
 
 
-def _points(results: "Results") -> tuple[pd.DataFrame, Space]:
+def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:
     """The trials that rankings have, and the space that holds them all."""
-    import json
-
     trials = measures.furthest(measures.comparable(results))
     spaces = {
         record.space: record.study
@@ -186,7 +142,7 @@ def _points(results: "Results") -> tuple[pd.DataFrame, Space]:
     return trials, Space.from_json(json.loads(next(iter(spaces))))
 
 
-def _varied(trials: pd.DataFrame, space: Space) -> list[str]:
+def varied(trials: pd.DataFrame, space: Space) -> list[str]:
     """The parameters that differ between trials, in the space's order."""
     there = set(measures.parameters(trials))
     found = [
@@ -199,7 +155,7 @@ def _varied(trials: pd.DataFrame, space: Space) -> list[str]:
     return found
 
 
-def _places(
+def places(
     values: "pd.Series[Any]", parameter: Float | Int | Choice, *, jitter: bool
 ) -> "np.ndarray[Any, Any]":
     """Where values lie on an axis: options by their place, scattered a little; NaN if missing."""
@@ -209,43 +165,6 @@ def _places(
     at = [np.nan if pd.isna(value) else float(options.index(value)) for value in values]
     spread = np.random.default_rng(0).uniform(-0.18, 0.18, len(at)) if jitter else 0.0
     return np.array(at) + spread
-
-
-def _unit(values: "pd.Series[Any]", parameter: Float | Int | Choice) -> "np.ndarray[Any, Any]":
-    """Values on [0, 1]; below it where the parameter does not exist."""
-    x = _places(values, parameter, jitter=False)
-    if isinstance(parameter, Choice):
-        unit = x / max(1, len(parameter.options) - 1)
-    else:
-        low, high = float(parameter.low), float(parameter.high)
-        if parameter.log:
-            x, low, high = np.log(x), np.log(low), np.log(high)
-        unit = (x - low) / ((high - low) or 1.0)
-    return np.nan_to_num(unit, nan=-0.12)
-
-
-def _ticks(parameter: Float | Int | Choice) -> list[tuple[float, str]]:
-    """Labels along a range on [0, 1]."""
-    if isinstance(parameter, Choice):
-        last = max(1, len(parameter.options) - 1)
-        return [(i / last, short(option)) for i, option in enumerate(parameter.options)]
-    at = [0.0, 0.5, 1.0]
-    low, high = float(parameter.low), float(parameter.high)
-    if parameter.log:
-        values = [low, float(np.sqrt(low * high)), high]
-    else:
-        values = [low, (low + high) / 2, high]
-    return [(u, f"{value:.3g}") for u, value in zip(at, values, strict=True)]
-
-
-def _axis(ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:
-    """One upright axis of parallel coordinates."""
-    ax.plot([place, place], [0, 1], color="#666666", linewidth=0.9, zorder=5)
-    for u, text in [*ticks, *([(-0.12, "none")] if missing else [])]:
-        ax.text(
-            place + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
-            bbox=canvas.PAPER,
-        )  # fmt: skip
 
 
 def _scale(ax: Axes, parameter: Float | Int | Choice) -> None:
@@ -262,7 +181,7 @@ def _scale(ax: Axes, parameter: Float | Int | Choice) -> None:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
-def _bar(
+def shades(
     figure: Figure, axes: list[Axes], norm: Normalize, ends: tuple[str, str], **options: Any
 ) -> None:
     """What the colours mean, by the words at both ends."""
@@ -273,7 +192,7 @@ def _bar(
     bar.outline.set_visible(False)
 
 
-def _highest(trials: pd.DataFrame) -> bool:
+def highest(trials: pd.DataFrame) -> bool:
     return bool((trials["direction"] == "max").any())
 
 
@@ -281,5 +200,5 @@ def _value(trials: pd.DataFrame) -> str:
     return f"validation {metric_name(trials['metric'].iloc[0])}"
 
 
-def _where(trials: pd.DataFrame) -> str:
+def where(trials: pd.DataFrame) -> str:
     return ", ".join(dict.fromkeys(trials["study"]))

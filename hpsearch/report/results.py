@@ -170,9 +170,9 @@ class Results:
 
     def plot_parallel(self, *, ax: "Axes | None" = None) -> "Figure":
         """Each trial a line over its parameters, to its value."""
-        from hpsearch.report import points
+        from hpsearch.report import parallel
 
-        return points.parallel(self, ax=ax)
+        return parallel.parallel(self, ax=ax)
 
     def plot_importance(self, *, ax: "Axes | None" = None) -> "Figure":
         """How much each parameter decides whether a trial is among the best, by PED-ANOVA."""

@@ -3,6 +3,7 @@
 import io
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,7 +155,8 @@ def test_what_is_not_in_the_store_is_refused(journal):
 
 def test_an_empty_store_has_empty_frames_with_all_columns(journal):
     full = Results()
-    Store(Path("empty.db"), create=True).close()
+    with Store(Path("empty.db"), create=True):
+        pass
     empty = Results("empty.db")
     assert (len(empty.trials), len(empty.curves), len(empty.failures)) == (0, 0, 0)
     fixed = [name for name in full.trials if not name.startswith("params_")]
@@ -187,14 +189,16 @@ def test_figures_of_several_panels(journal, draw):
 
 
 def test_drawing_leaves_pyplot_and_its_settings_alone(journal):
-    import sys
-
     import matplotlib
 
-    before = dict(matplotlib.rcParams)
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    figures = [] if pyplot is None else pyplot.get_fignums()
+    names = [name for name in matplotlib.rcParams if name != "backend"]  # which loads pyplot
+    before = [matplotlib.rcParams[name] for name in names]
     Results().plot_pareto()
-    assert dict(matplotlib.rcParams) == before
-    assert "matplotlib.pyplot" not in sys.modules
+    assert [matplotlib.rcParams[name] for name in names] == before
+    assert sys.modules.get("matplotlib.pyplot") is pyplot
+    assert figures == ([] if pyplot is None else pyplot.get_fignums())
 
 
 def test_the_anytime_curve_is_the_best_of_what_ended(journal):

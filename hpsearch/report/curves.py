@@ -1,5 +1,6 @@
 """Figures of learning curves: one trial a panel, or trials over each other."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from hpsearch.parameters import short
 from hpsearch.report import canvas, measures, overlay
 from hpsearch.report.overlay import Line, Overlay, overlaid
+from hpsearch.task import Metric
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -110,7 +112,7 @@ def _mark(ax: Axes, epoch: int, value: float, colour: str) -> None:
 
 
 def _best(drawn: Overlay, values: Sequence[float]) -> int:
-    return int(np.argmax(values) if drawn.direction == "max" else np.argmin(values))
+    return Metric(drawn.measure, drawn.direction).best(values)
 
 
 def _measure(drawn: Overlay) -> str:
@@ -142,7 +144,8 @@ def _points(rows: pd.DataFrame) -> dict[int, dict[str, Any]]:
 
 def _limit(axes: Sequence[Axes], values: Sequence[Sequence[float]]) -> None:
     """A scale for these values, which leave out the first epochs: those may be far off."""
-    low, high = min(map(min, values)), max(map(max, values))
+    finite = [value for line in values for value in line if math.isfinite(value)]
+    low, high = min(finite), max(finite)
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     for ax in axes:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))

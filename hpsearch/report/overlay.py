@@ -1,9 +1,11 @@
 """The curves of trials that are to be laid over each other, as numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from hpsearch.errors import ReportError
@@ -44,7 +46,7 @@ class Overlay:
     skip: int
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers that are drawn."""
+        """The numbers that are drawn; None where one is not finite."""
         return {
             "measure": self.measure,
             "direction": self.direction,
@@ -58,14 +60,18 @@ class Overlay:
                     "best_value": line.validation[line.best - 1],
                     "folds": line.folds,
                     "trainings": line.trainings,
-                    "validation": line.validation,
-                    "training": line.training,
-                    "std": line.std,
-                    "smoothed": line.smoothed,
+                    "validation": _plain(line.validation),
+                    "training": _plain(line.training),
+                    "std": None if line.std is None else _plain(line.std),
+                    "smoothed": _plain(line.smoothed),
                 }
                 for line in self.lines
             ],
         }
+
+
+def _plain(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def overlaid(
@@ -121,14 +127,14 @@ def _line(
     own = results.curves.loc[results.curves["trial"] == trial]
     validation = by_fold(own, "validation_loss" if loss else "validation")
     training = by_fold(own, "train_loss" if loss else "train")
-    mean: list[float] = validation.mean(axis=1).tolist()
+    mean = list[float](validation.mean(axis=1).tolist())
     folds = validation.shape[1]
     return Line(
         trial=trial,
         label=label,
         validation=mean,
         training=training.mean(axis=1).tolist(),
-        std=validation.std(axis=1).tolist() if folds > 1 else None,
+        std=validation.std(axis=1, ddof=1).tolist() if folds > 1 else None,
         smoothed=measures.smoothed(mean[skip:], smooth) if smooth else [],
         best=metric.best(mean) + 1,
         folds=folds,
@@ -136,11 +142,12 @@ def _line(
     )
 
 
-def by_fold(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+def by_fold(curves: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """One trial's curve, shape (epochs, folds): the mean over its trainings, as far as all reach."""
-    wide = curves.pivot_table(index="epoch", columns=["fold", "repeat"], values=column, sort=True)
-    whole = wide.loc[wide.notna().all(axis=1)]
-    return whole.T.groupby(level="fold").mean().T
+    each = curves.set_index(["epoch", "fold", "repeat"])[column].unstack(["fold", "repeat"])
+    last = int(curves.groupby(["fold", "repeat"])["epoch"].max().min())
+    whole = each.sort_index(axis=1).loc[:last].to_numpy(dtype=np.float64)
+    return np.asarray(whole.reshape(last, curves["fold"].nunique(), -1).mean(axis=2))
 
 
 def _rows(results: "Results", trials: Sequence[int]) -> pd.DataFrame:

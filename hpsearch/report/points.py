@@ -108,7 +108,7 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
         x, front["value"], yerr=front["se"].fillna(0.0), fmt="o", color=canvas.COLOURS[0],
         markersize=5, elinewidth=1, capsize=2, label="front, ± 1 standard error",
     )  # fmt: skip
-    for trial, row in front.iterrows():
+    for trial, row in _spread(front).iterrows():
         ax.annotate(
             str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if above else -5),
             textcoords="offset points", fontsize=8, va="bottom" if above else "top",
@@ -123,6 +123,17 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
     )
     ax.legend(loc="best")
     return figure
+
+
+def _spread(front: pd.DataFrame) -> pd.DataFrame:
+    """Those of a front whose numbers have room beside each other, the best ones first."""
+    logs = np.log(front["parameters"].astype("float64"))
+    room = 0.05 * (logs.max() - logs.min())
+    kept: list[int] = []
+    for place in reversed(range(len(front))):
+        if not kept or logs.iloc[kept[-1]] - logs.iloc[place] > room:
+            kept.append(place)
+    return front.iloc[kept]
 
 
 def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:

@@ -74,11 +74,19 @@ def timeline(results: "Results", *, ax: Axes | None) -> Figure:
     start, end = ((known[name] - begin).dt.total_seconds() for name in ("started", "ended"))
     unit, seconds = _unit(float(end.max()))
     devices = sorted(known["device"].unique(), reverse=True)
-    figure, ax = canvas.axes(ax, 7.2, 1.3 + 0.55 * len(devices))
-    for row, device in enumerate(devices):
-        own = known.loc[known["device"] == device].sort_values("started", kind="stable")
-        spans = [(float(start[trial]), float(end[trial])) for trial in own.index]
-        lane = measures.lanes(spans)
+    of_device = {
+        device: known.loc[known["device"] == device].sort_values("started", kind="stable")
+        for device in devices
+    }
+    spans_of = {
+        device: [(float(start[trial]), float(end[trial])) for trial in own.index]
+        for device, own in of_device.items()
+    }
+    lanes_of = {device: measures.lanes(spans) for device, spans in spans_of.items()}
+    most = max(max(lane) for lane in lanes_of.values()) + 1
+    figure, ax = canvas.axes(ax, 7.2, 1.3 + max(0.55, 0.07 * most) * len(devices))
+    for row, (device, own) in enumerate(of_device.items()):
+        spans, lane = spans_of[device], lanes_of[device]
         height = 0.8 / (max(lane) + 1)
         for (left, right), state, place in zip(spans, own["state"], lane, strict=True):
             ax.barh(

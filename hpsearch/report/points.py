@@ -127,11 +127,11 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
 
 def _spread(front: pd.DataFrame) -> pd.DataFrame:
     """Those of a front whose numbers have room beside each other, the best ones first."""
-    logs = np.log(front["parameters"].astype("float64"))
+    logs = np.log(front["parameters"].to_numpy(dtype=np.float64))
     room = 0.05 * (logs.max() - logs.min())
     kept: list[int] = []
     for place in reversed(range(len(front))):
-        if not kept or logs.iloc[kept[-1]] - logs.iloc[place] > room:
+        if not kept or logs[kept[-1]] - logs[place] > room:
             kept.append(place)
     return front.iloc[kept]
 

@@ -141,3 +141,12 @@ def test_mistakes_are_told_in_one_line(hpsearch, store, arguments, said):
 def test_a_notebook_must_name_trials(store):
     with pytest.raises(ReportError, match="name the trials"):
         Results().compare()
+
+
+def test_a_best_epoch_among_the_first_stays_in_the_picture(store):
+    """The scale leaves the first epochs out, where curves begin far off; not what is marked."""
+    journal = store.begin(record(study="third", measure="mae", direction="min"))
+    journal.asked(0, Suggestion({"units": 8}, 40))
+    journal.told(0, told(curve(0.01, *[5.0 + 0.1 * epoch for epoch in range(39)])))
+    for ax in (Results().compare(6).axes[0], Results().plot_curves(6).axes[0]):
+        assert ax.get_ylim()[0] < 0.01

@@ -209,6 +209,30 @@ def test_the_anytime_curve_is_the_best_of_what_ended(journal):
     assert ax.lines[0].get_xdata()[-1] == 12 * 6
 
 
+def test_searches_of_one_study_are_told_apart(journal):
+    with Store(Path("store.db"), create=True) as store:
+        search = record(
+            task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json()), seed=7
+        )
+        other = store.begin(search)
+        other.asked(0, Suggestion({"dropout": 0.1, "rate": 0.01}, 6))
+        other.told(0, trained(0.4))
+    (legend,) = [ax.get_legend() for ax in Results().plot_anytime().axes]
+    assert [text.get_text() for text in legend.texts] == ["s, seed 0", "s, seed 7"]
+
+
+def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
+    far = Suggestion(SPACE.sample(np.random.default_rng(3)), 6)
+    journal.asked(20, far)
+    journal.told(20, trained(90.0))
+    results = Results()
+    assert results.trials["value"].max() == 90.0
+    for figure in (results.plot_slices(), results.plot_pareto()):
+        assert figure.axes[0].get_ylim()[1] < 2
+    assert "1 far off the scale" in results.plot_slices().get_suptitle()
+    assert any(text.get_text() == "≥ 0.9" for text in results.plot_parallel().axes[0].texts)
+
+
 def test_epochs_of_a_continued_trial_count_once():
     with Store(Path("store.db"), create=True) as store:
         journal = store.begin(record())

@@ -15,12 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from hpsearch.parameters import short
 from hpsearch.report import canvas, measures, overlay
 from hpsearch.report.overlay import Line, Overlay, overlaid
+from hpsearch.report.progression import metric_name
 from hpsearch.task import Metric
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
 
-_WIDTH = 54  # of a panel's subtitle, in letters
+_LETTERS = 12.5  # of a subtitle, an inch
 
 
 @canvas.styled
@@ -41,16 +42,22 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
         value = line.validation[line.best - 1]
         _mark(ax, line.best, value, canvas.COLOURS[0])
         ax.axvline(line.best, color=canvas.GREY, linewidth=0.8, linestyle=":")
-        canvas.title(ax, f"trial {line.trial}", textwrap.fill(about[line.trial], _WIDTH))
+        canvas.title(
+            ax, f"trial {line.trial}", textwrap.fill(about[line.trial], int(3.6 * _LETTERS))
+        )
         ax.set_xlabel("epoch")
         ax.text(
-            0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}", transform=ax.transAxes,
-            ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
+            0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}",
+            transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
         )  # fmt: skip
     for ax in axes[::across]:
-        ax.set_ylabel(_measure(drawn))
-    early = overlay.early(min(len(line.validation) for line in drawn.lines))
-    _limit(axes, [line.validation[early:] + line.training[early:] for line in drawn.lines])
+        ax.set_ylabel(metric_name(drawn.measure))
+    late = [
+        own[overlay.early(len(own)) :]
+        for line in drawn.lines
+        for own in (line.validation, line.training)
+    ]
+    _limit(axes, [*late, _marked(drawn)])
     handles, labels = axes[0].get_legend_handles_labels()
     if drawn.lines[0].std is not None:
         handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
@@ -62,8 +69,12 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
 @canvas.styled
 def compared(drawn: Overlay, *, training: bool = False) -> Figure:
     """Curves over each other: raw, and beside it smoothed."""
-    across = 2 if drawn.smooth else 1
-    figure, axes = canvas.panels(across, across=2, width=4.6 if across == 2 else 6.4, height=3.7)
+    across, width = (2, 4.6) if drawn.smooth else (1, 6.4)
+    longest = max(len(line.label) for line in drawn.lines)
+    fit = int(across * width * 13 / (longest + 8))
+    columns = max(1, min(len(drawn.lines), across * 2, fit))
+    height = 3.4 + 0.17 * math.ceil(len(drawn.lines) / columns)
+    figure, axes = canvas.panels(across, across=2, width=width, height=height)
     for number, line in enumerate(drawn.lines):
         colour, dash = canvas.colour(number), canvas.dash(number)
         _band(axes[0], line, colour)
@@ -77,17 +88,16 @@ def compared(drawn: Overlay, *, training: bool = False) -> Figure:
             _mark(axes[1], best + 1 + drawn.skip, line.smoothed[best], colour)
     for ax in axes:
         ax.set_xlabel("epoch")
-    axes[0].set_ylabel(f"validation {_measure(drawn)}")
-    canvas.title(axes[0], "Each epoch", _raw_notes(drawn, training))
+    letters = int(width * _LETTERS)
+    axes[0].set_ylabel(f"validation {metric_name(drawn.measure)}")
+    canvas.title(axes[0], "Each epoch", textwrap.fill(_raw_notes(drawn, training), letters))
     seen = [line.validation[drawn.skip :] for line in drawn.lines]
     seen += [line.training[drawn.skip :] for line in drawn.lines if training]
-    _limit(axes[:1], seen)
+    _limit(axes[:1], [*seen, _marked(drawn)])
     if drawn.smooth:
-        canvas.title(axes[1], "Smoothed", _smooth_notes(drawn))
+        canvas.title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
         _limit(axes[1:], [line.smoothed for line in drawn.lines])
     handles, labels = axes[0].get_legend_handles_labels()
-    longest = max(map(len, labels))
-    columns = max(1, min(len(labels), across * 2, int(figure.get_figwidth() * 13 / (longest + 8))))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
 
@@ -115,8 +125,8 @@ def _best(drawn: Overlay, values: Sequence[float]) -> int:
     return Metric(drawn.measure, drawn.direction).best(values)
 
 
-def _measure(drawn: Overlay) -> str:
-    return "loss" if drawn.measure.startswith("loss") else drawn.measure
+def _marked(drawn: Overlay) -> list[float]:
+    return [line.validation[line.best - 1] for line in drawn.lines]
 
 
 def _raw_notes(drawn: Overlay, training: bool) -> str:
@@ -127,15 +137,14 @@ def _raw_notes(drawn: Overlay, training: bool) -> str:
         notes.append("mean over repeats")
     if training:
         notes.append("dotted: training")
-    return textwrap.fill("; ".join(notes), _WIDTH)
+    return "; ".join(notes)
 
 
 def _smooth_notes(drawn: Overlay) -> str:
     old, new = f"{drawn.smooth:g}", f"{round(1 - drawn.smooth, 6):g}"
     epochs = "1 epoch is" if drawn.skip == 1 else f"{drawn.skip} epochs are"
     left_out = f"; the first {epochs} left out" if drawn.skip else ""
-    weights = f"weight {old} on what came before, {new} on the epoch"
-    return textwrap.fill(weights + left_out, _WIDTH)
+    return f"weight {old} on what came before, {new} on the epoch{left_out}"
 
 
 def _points(rows: pd.DataFrame) -> dict[int, dict[str, Any]]:

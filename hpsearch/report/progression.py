@@ -1,5 +1,6 @@
 """Figures of a search in time: the best value so far, and what workers did when."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
@@ -10,12 +11,13 @@ from matplotlib.patches import Patch
 from hpsearch.errors import ReportError
 from hpsearch.options import did_you_mean
 from hpsearch.report import canvas, measures
+from hpsearch.store import SearchRecord
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
 
 _UNITS = (("hours", 3600.0, 3 * 3600), ("minutes", 60.0, 180), ("seconds", 1.0, 0))
-_STATES = {"complete": canvas.COLOURS[0], "failed": canvas.COLOURS[1], "running": "#B5B5B5"}
+_STATES = {"complete": canvas.COLOURS[0], "failed": canvas.COLOURS[1]}
 _AXES = ("epochs", "hours")
 
 
@@ -31,7 +33,8 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
     figure, ax = canvas.axes(ax)
     trials = results.trials.loc[results.trials["search"].isin(done["search"])]
     groups = list(trials.groupby("search"))
-    labels = _searches([group for _, group in groups])
+    records = {record.id: record for record in results.searches}
+    labels = _labels([records[int(str(search))] for search, _ in groups])
     curves = [measures.anytime(group) for _, group in groups]
     spent = max(float(curve["hours"].max()) for curve in curves)
     unit, seconds = _unit(spent * 3600) if against == "hours" else ("epochs", 3600.0)
@@ -120,16 +123,23 @@ def metric_name(measure: str) -> str:
     return "loss" if measure.startswith("loss") else measure
 
 
-def _searches(groups: list[pd.DataFrame]) -> list[str]:
+def _labels(searches: Sequence[SearchRecord]) -> list[str]:
     """What tells searches from each other; the study at least."""
-    rows = [group.iloc[0] for group in groups]
-    names = [n for n in ("searcher", "seed") if len({row[n] for row in rows}) > 1]
-    alike = {row["study"] for row in rows}
-    if len(alike) == len(rows):
-        names = []
+    if len({record.study for record in searches}) == len(searches):
+        return [record.study for record in searches]
+    differ = [
+        name
+        for name in ("searcher", "seed", "backend")
+        if len({getattr(record, name) for record in searches}) > 1
+    ]
     return [
-        ", ".join([row["study"], *(f"seed {row[n]}" if n == "seed" else row[n] for n in names)])
-        for row in rows
+        ", ".join(
+            [
+                record.study,
+                *(f"{'seed ' if n == 'seed' else ''}{getattr(record, n)}" for n in differ),
+            ]
+        )
+        for record in searches
     ]
 
 

@@ -107,7 +107,7 @@ class Score:
     @property
     def _text(self) -> str:
         error = "" if self.se is None else f" ± {self.se:.4f}"
-        epochs = min(len(curve.validation) for curve in self.folds)
+        epochs = min((len(curve.validation) for curve in self.folds), default=0)
         return f"{self.value:.4f}{error} at epoch {self.best_epoch} of {epochs}"
 
     @property

@@ -77,3 +77,7 @@ def test_a_curve_with_nan_and_a_wild_start_is_drawn():
 
 def test_kfold_is_in_the_table():
     assert "KFold(folds=3" in study(evaluator=KFold(3))._repr_html_()
+
+
+def test_a_score_without_folds_can_be_printed():
+    assert repr(Score(0.5, None, 1, ())) == "Score(0.5000 at epoch 1 of 0, 0 folds)"

@@ -23,6 +23,7 @@ from hpsearch.study import Study
 from hpsearch.task import Task
 
 if TYPE_CHECKING:
+    from hpsearch.report.results import Results
     from hpsearch.scikit.estimator import KerasSearchCV
     from hpsearch.selection.nested import NestedKFold
 
@@ -43,13 +44,18 @@ __all__ = [
     "KerasTunerHyperband",
     "NestedKFold",
     "Random",
+    "Results",
     "Space",
     "Study",
     "Task",
 ]
 
-# Loaded when asked for: they bring scikit-learn, or all that a search needs.
-_LATER = {"KerasSearchCV": "hpsearch.scikit.estimator", "NestedKFold": "hpsearch.selection.nested"}
+# Loaded when asked for: they bring scikit-learn, pandas, or all that a search needs.
+_LATER = {
+    "KerasSearchCV": "hpsearch.scikit.estimator",
+    "NestedKFold": "hpsearch.selection.nested",
+    "Results": "hpsearch.report.results",
+}
 
 
 def __getattr__(name: str) -> Any:

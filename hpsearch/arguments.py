@@ -14,7 +14,7 @@ from hpsearch.errors import NoStoreError, OldStoreError, StudyError
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store
+from hpsearch.store import Store, default_path
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -70,7 +70,7 @@ store = click.option(
     "--store",
     "store_path",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=completing.default_store,
+    default=default_path,
     help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
 )
 

@@ -7,6 +7,7 @@ from typing import NoReturn
 import click
 
 from hpsearch.commands.choose import predict, refit
+from hpsearch.commands.compare import compare
 from hpsearch.commands.completion import completion
 from hpsearch.commands.export import export
 from hpsearch.commands.init import init
@@ -47,6 +48,20 @@ def app() -> None:
     """
 
 
-COMMANDS = (init, run, plan, watch, rank, show, studies, report, refit, predict, export, completion)
+COMMANDS = (
+    init,
+    run,
+    plan,
+    watch,
+    rank,
+    show,
+    studies,
+    compare,
+    report,
+    refit,
+    predict,
+    export,
+    completion,
+)
 for command in COMMANDS:
     app.add_command(command)

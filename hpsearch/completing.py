@@ -4,7 +4,6 @@ Called anew at each press of a key: nothing is imported for it, no study is load
 be read offers nothing.
 """
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,6 @@ from hpsearch.store import SearchRecord, Store
 
 Items = list[CompletionItem]
 _MOST_TRIALS = 50
-
-
-def default_store() -> Path:
-    """Where the store is if no option says so."""
-    return Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db")
 
 
 def studies(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
@@ -81,7 +75,7 @@ def _searches(context: click.Context) -> list[SearchRecord]:
 
 
 def _store(context: click.Context) -> Path:
-    return Path(context.params.get("store_path") or default_store())
+    return Path(context.params.get("store_path") or stores.default_path())
 
 
 def _fitting(described: dict[str, str], incomplete: str) -> Items:

@@ -43,6 +43,10 @@ class DeviceError(HpsearchError, ValueError):
     """A device is not there, or not free."""
 
 
+class ReportError(HpsearchError, ValueError):
+    """What is to be drawn is not in the store, does not go together, or cannot be written."""
+
+
 class DiskFullError(HpsearchError):
     """Nothing more can be written. What was told before is kept."""
 

@@ -216,13 +216,14 @@ def typed(value: Any) -> tuple[str, Any]:
     return type(value).__name__, value
 
 
-def text_of(parameter: Float | Int | Choice) -> str:
-    """A range as people write it: `Float(0.1, 0.5)`."""
+def text_of(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
+    """A range as people write it: `Float(0.1, 0.5)`; its condition may be left out."""
+    shown = parameter.when if condition else None
     if isinstance(parameter, Choice):
-        when = f", when={parameter.when!r}" if parameter.when else ""
+        when = f", when={shown!r}" if shown else ""
         return f"Choice({', '.join(repr(o) for o in parameter.options)}{when})"
     values: dict[str, Any] = {"log": parameter.log or None, "step": parameter.step}
-    values["when"] = parameter.when
+    values["when"] = shown
     rest = "".join(f", {name}={value!r}" for name, value in values.items() if value is not None)
     return f"{type(parameter).__name__}({parameter.low}, {parameter.high}{rest})"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch import showing
 from hpsearch.errors import SpaceError
 from hpsearch.options import did_you_mean
 from hpsearch.parameters import Choice, Float, Int, Value, text_of, typed
@@ -58,6 +59,13 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     def __repr__(self) -> str:
         return f"Space({', '.join(f'{n}={text_of(p)}' for n, p in self.items())})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, text_of(parameter, condition=False), self._condition_text(name))
+            for name, parameter in self.items()
+        ]
+        return showing.table(("parameter", "range", "exists only when"), rows)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """A random point. Always draws one number a parameter, whatever the conditions."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpsearch import showing
 from hpsearch.errors import SpaceError, StudyError
 from hpsearch.evaluators import Evaluator, Holdout
 from hpsearch.options import at_least_one
@@ -55,3 +56,27 @@ class Study:
                 self.space.check(params)
             except SpaceError as error:
                 raise StudyError(f"start value {dict(params)}: {error}") from error
+
+    def __repr__(self) -> str:
+        """What the study is, without its data."""
+        named = f"{self.name!r}, " if self.name else ""
+        return f"Study({named}{', '.join(f'{what}={text}' for what, text in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        objective = self.task.objective
+        facts = dict(self._facts())
+        facts["task"] += f": {objective.name}, {objective.direction}imum is best"
+        del facts["space"]
+        return showing.table((), facts.items(), self.name) + self.space._repr_html_()
+
+    def _facts(self) -> list[tuple[str, str]]:
+        found = [
+            ("task", self.task.name),
+            ("space", repr(self.space)),
+            ("searcher", repr(self.searcher)),
+            ("evaluator", self.evaluator.label),
+            ("seed", str(self.seed)),
+        ]
+        found += [("start", f"{len(self.start)} points")] if self.start else []
+        found += [("patience", str(self.patience))] if self.patience is not None else []
+        return found

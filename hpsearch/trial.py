@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpsearch import showing
 from hpsearch.space import Params
 
 if TYPE_CHECKING:
@@ -93,6 +94,21 @@ class Score:
     se: float | None
     best_epoch: int
     folds: tuple[Curve, ...]
+
+    def __repr__(self) -> str:
+        return f"Score({self._text}, {len(self.folds)} fold{'s' if len(self.folds) != 1 else ''})"
+
+    def _repr_html_(self) -> str:
+        folds = [curve.validation for curve in self.folds]
+        each = ", ".join(f"{value:.4f}" for value in self.at_best)
+        drawn = showing.curves(folds, self.best_epoch - 1)
+        return f"<p><b>{self._text}</b><br>folds: {each}</p>{drawn}"
+
+    @property
+    def _text(self) -> str:
+        error = "" if self.se is None else f" ± {self.se:.4f}"
+        epochs = min((len(curve.validation) for curve in self.folds), default=0)
+        return f"{self.value:.4f}{error} at epoch {self.best_epoch} of {epochs}"
 
     @property
     def mean(self) -> float:

@@ -33,6 +33,7 @@ def loaded(code):
 
 COMMANDS = [
     ["--help"],
+    ["compare", "--help"],
     ["rank"],
     ["rank", "--json"],
     ["show", "1"],
@@ -79,6 +80,14 @@ def test_public_names_are_sorted_and_there():
     assert all(getattr(hpsearch, name) is not None for name in hpsearch.__all__)
     with pytest.raises(AttributeError, match="no attribute 'KerasSearch'"):
         hpsearch.KerasSearch  # noqa: B018
+
+
+def test_frames_are_read_without_a_plotting_library(tmp_path):
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, RECORD, 0.5, 0.6)
+    heavy = loaded("from hpsearch import Results; r = Results(); r.trials, r.curves, r.failures")
+    assert "'pandas'" in heavy
+    assert "matplotlib" not in heavy
 
 
 def test_what_brings_scikit_learn_is_loaded_when_asked_for():

@@ -1,5 +1,7 @@
 """The README's code runs as it stands."""
 
+import dataclasses
+import json
 import os
 import re
 import shlex
@@ -9,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch import Float, Space
+from hpsearch.store import Store
+from hpsearch.trial import Suggestion
 from tests.conftest import ROOT
+from tests.test_store import RECORD, result
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"(<!-- needs data.*?-->\n)?```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -32,6 +38,15 @@ def test_the_two_first_commands_need_nothing_before_them():
 
 @pytest.mark.slow
 def test_python_blocks_run_in_order():
+    with Store(Path(os.environ["HPSEARCH_STORE"]), create=True) as store:
+        space = Space(dropout=Float(0.0, 0.5))
+        record = dataclasses.replace(
+            RECORD, study="digits_dropout", space=json.dumps(space.to_json())
+        )
+        journal = store.begin(record)
+        for number in range(4):
+            journal.asked(number, Suggestion({"dropout": number / 10}, 2))
+            journal.told(number, result(number / 10))
     namespace = {}
     for code in PYTHON:
         exec(compile(code, "README.md", "exec"), namespace)

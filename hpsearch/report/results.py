@@ -3,11 +3,17 @@
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from hpsearch.store import Store
+from hpsearch.errors import StoreError
+from hpsearch.options import did_you_mean
+from hpsearch.store import SearchRecord, Store, default_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _TRIALS = """
 SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measure AS metric,
@@ -18,47 +24,68 @@ SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measur
        t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, a.epochs AS asked_epochs, p.id AS parent,
        (SELECT count(own) FROM repeats n WHERE n.search = a.search AND n.trial = a.trial) AS repeats,
        t.parameters, t.seconds, t.peak_bytes, t.device, a.at AS asked, t.started, t.at AS ended,
-       t.failure, t.message, t.detail, a.params, a.search, a.trial AS number
+       t.failure, t.message, t.detail, a.params, a.search
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
 LEFT JOIN repeats r ON r.search = a.search AND r.trial = a.trial AND r.repeat =
   (SELECT max(repeat) FROM repeats m WHERE m.search = a.search AND m.trial = a.trial
    AND m.value IS NOT NULL)
-WHERE a.answer = 'suggest' AND s.id NOT IN (SELECT search FROM retired)
-  AND (:study IS NULL OR s.study = :study) AND (:task IS NULL OR s.task = :task)
+WHERE a.answer = 'suggest' AND s.id IN (SELECT value FROM json_each(:searches))
 ORDER BY a.id
 """
 
 _CURVES = """
 SELECT a.id AS trial, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss
 FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
-JOIN searches s ON s.id = c.search
-WHERE s.id NOT IN (SELECT search FROM retired)
-  AND (:study IS NULL OR s.study = :study) AND (:task IS NULL OR s.task = :task)
+WHERE c.search IN (SELECT value FROM json_each(:searches))
 ORDER BY a.id, c.repeat, c.fold
 """
 
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
 _TIMES = ["asked", "started", "ended"]
+_REALS = ["value", "se", "seconds"]
+_WHOLE = ["best_epoch", "parent", "parameters", "peak_bytes"]
 
 
 class Results:
-    """What a store holds, of all studies, or of one study or task; read when first asked for.
+    """What a store holds, of all studies, or of one study, task or evaluator (by its label).
 
-    Raises StoreError where there is no store.
+    Each frame is read when it is first asked for, and then kept: a new `Results` sees what came
+    since. Searches that `--fresh` put aside are left out. store: else $HPSEARCH_STORE, else
+    .hpsearch/store.db. Raises StoreError where there is no store, or nothing of that name in it.
     """
 
     def __init__(
         self,
-        store: str | Path = ".hpsearch/store.db",
+        store: str | Path | None = None,
         *,
         study: str | None = None,
         task: str | None = None,
+        evaluator: str | None = None,
     ) -> None:
-        self.store, self.study, self.task = Path(store), study, task
-        with Store(self.store):
-            pass
+        self.store = default_path() if store is None else Path(store)
+        with Store(self.store) as opened:
+            searches = opened.searches()
+        for name, wanted in (("task", task), ("study", study), ("evaluator", evaluator)):
+            if wanted is not None:
+                searches = _only(searches, name, wanted)
+        self.searches: list[SearchRecord] = searches
+
+    def __repr__(self) -> str:
+        studies = dict.fromkeys(record.study for record in self.searches)
+        return f"Results({str(self.store)!r}): {', '.join(studies) or 'no study yet'}"
+
+    def _repr_html_(self) -> str:
+        from hpsearch.report import measures
+        from hpsearch.showing import table
+
+        trials = self.trials
+        counts = [
+            (study, task, metric, len(group), measures.states(group))
+            for (study, task, metric), group in trials.groupby(["study", "task", "metric"])
+        ]
+        return table(("study", "task", "metric", "trials", "of these"), counts)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -72,9 +99,8 @@ class Results:
         ).add_prefix("params_")
         for name in _TIMES:
             frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
-        for name in ("parent", "best_epoch", "parameters", "peak_bytes"):
-            frame[name] = frame[name].astype("Int64")
-        return pd.concat([frame.drop(columns=["number", "detail"]), points], axis=1)
+        types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
+        return pd.concat([frame.drop(columns="detail").astype(types), points], axis=1)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -106,9 +132,82 @@ class Results:
         frame = self._read(_TRIALS)
         return dict(zip(frame["trial"], frame["params"].map(json.loads), strict=True))
 
+    def plot_anytime(
+        self, *, against: Literal["epochs", "hours"] = "epochs", ax: "Axes | None" = None
+    ) -> "Figure":
+        """The best value so far, a line a search, against epochs trained or hours since it began."""
+        from hpsearch.report import progression
+
+        return progression.anytime(self, against=against, ax=ax)
+
+    def plot_timeline(self, *, ax: "Axes | None" = None) -> "Figure":
+        """What each worker trained when, and the share of the time that it did."""
+        from hpsearch.report import progression
+
+        return progression.timeline(self, ax=ax)
+
+    def plot_curves(self, *trials: int, loss: bool = False) -> "Figure":
+        """Training against validation by epoch, a panel a trial; the best four if none is named."""
+        from hpsearch.report import curves
+
+        return curves.panels(self, trials, loss=loss)
+
+    def compare(
+        self,
+        *trials: int,
+        loss: bool = False,
+        training: bool = False,
+        smooth: float = 0.9,
+        skip: int | None = None,
+    ) -> "Figure":
+        """The curves of trials over each other, raw and smoothed side by side.
+
+        loss: the minimised loss, not the metric. training: also on the training rows. smooth: the
+        weight of what came before, in the exponential average; 0: raw alone. skip: epochs that are
+        left out before smoothing; None: the first ten, or a tenth where curves are short.
+        """
+        from hpsearch.report import curves, overlay
+
+        drawn = overlay.overlaid(self, trials, loss=loss, smooth=smooth, skip=skip)
+        return curves.compared(drawn, training=training)
+
+    def plot_slices(self) -> "Figure":
+        """Value against each parameter, a panel a parameter."""
+        from hpsearch.report import points
+
+        return points.slices(self)
+
+    def plot_parallel(self, *, ax: "Axes | None" = None) -> "Figure":
+        """Each trial a line over its parameters, to its value."""
+        from hpsearch.report import parallel
+
+        return parallel.parallel(self, ax=ax)
+
+    def plot_importance(self, *, ax: "Axes | None" = None) -> "Figure":
+        """How much each parameter decides whether a trial is among the best, by PED-ANOVA."""
+        from hpsearch.report import points
+
+        return points.importance(self, ax=ax)
+
+    def plot_pareto(self, *, ax: "Axes | None" = None) -> "Figure":
+        """Value against the number of weights, and the front of those that none beats in both."""
+        from hpsearch.report import points
+
+        return points.pareto(self, ax=ax)
+
     def _read(self, query: str) -> pd.DataFrame:
-        which: dict[str, Any] = {"study": self.study, "task": self.task}
+        which: dict[str, Any] = {"searches": json.dumps([record.id for record in self.searches])}
         with Store(self.store) as store:
             rows = store.db.execute(query, which)
             names = [column[0] for column in rows.description]
             return pd.DataFrame(rows.fetchall(), columns=names)
+
+
+def _only(searches: list[SearchRecord], name: str, wanted: str) -> list[SearchRecord]:
+    known = list(dict.fromkeys(getattr(record, name) for record in searches))
+    if wanted not in known:
+        raise StoreError(
+            f"the store has no {name} {wanted!r}{did_you_mean(wanted, known)}; "
+            f"it has {', '.join(sorted(known)) or 'none'}"
+        )
+    return [record for record in searches if getattr(record, name) == wanted]

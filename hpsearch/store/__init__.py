@@ -7,6 +7,7 @@ from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import number_of, pace, studies, trial
 from hpsearch.store.records import Asked, SearchRecord, Told
 from hpsearch.store.runs import End, RunRecord, Signs, last_run
+from hpsearch.store.schema import default_path
 from hpsearch.store.watching import Ended, Running, Watch, watch
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Store",
     "Told",
     "Watch",
+    "default_path",
     "judge",
     "last_run",
     "number_of",

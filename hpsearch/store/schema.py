@@ -12,6 +12,7 @@ Times (`began`, `started`, `at`) are seconds since 1970; `device` names the work
 """
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -99,6 +100,11 @@ CREATE TABLE runs (
 );
 """
 _ALL = SINCE_1, SINCE_2, SINCE_3
+
+
+def default_path() -> Path:
+    """Where the store is if nobody says: $HPSEARCH_STORE, else .hpsearch/store.db."""
+    return Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db")
 
 
 def connect(path: Path, *, create: bool) -> sqlite3.Connection:

@@ -1,0 +1,61 @@
+"""Trials' learning curves over each other, as a picture."""
+
+import json
+from pathlib import Path
+
+import click
+
+from hpsearch import arguments
+
+
+@click.command()
+@click.argument("trials", type=click.IntRange(1, arguments.MOST), nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("compare.png"),
+    help="The picture: .png, .svg or .pdf; compare.png unless given.",
+)
+@click.option("--loss", is_flag=True, help="The loss that was minimised, not the metric.")
+@click.option("--training", is_flag=True, help="Also the curves on the training rows.")
+@click.option(
+    "--smooth",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.9,
+    help="Weight of what came before, in the smoothed curves; 0: only the raw ones.",
+)
+@click.option(
+    "--skip",
+    type=click.IntRange(min=0),
+    help="Epochs left out before smoothing: else ten, or a tenth of short curves.",
+)
+@arguments.store
+@arguments.as_json
+def compare(
+    trials: tuple[int, ...],
+    output: Path,
+    loss: bool,
+    training: bool,
+    smooth: float,
+    skip: int | None,
+    store_path: Path,
+    as_json: bool,
+) -> None:
+    """Draw trials' validation curves over each other: each epoch, and smoothed.
+
+    The legend says what differs between their points; the best epochs are marked. Over folds, a
+    band is one standard deviation; trainings by several seeds are drawn as their mean.
+    """
+    from hpsearch.report import canvas, curves, overlay
+    from hpsearch.report.results import Results
+
+    canvas.checked(output)
+    drawn = overlay.overlaid(Results(store_path), trials, loss=loss, smooth=smooth, skip=skip)
+    canvas.write(curves.compared(drawn, training=training), output)
+    for line in drawn.lines:
+        best = f"best {drawn.measure} {line.validation[line.best - 1]:.4f} at epoch {line.best}"
+        click.echo(f"{line.label}  {best}", err=as_json)
+    click.echo(f"drawn into {output}", err=as_json)
+    if as_json:
+        click.echo(json.dumps({"file": str(output), **drawn.to_json()}))

@@ -1,0 +1,158 @@
+"""Figures that look alike, show themselves in notebooks, and leave pyplot and its settings alone."""
+
+import functools
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from hpsearch.errors import ReportError, first_line
+from hpsearch.files import write_whole
+
+# Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
+DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+GREY = "#666666"
+MAP = "cividis_r"  # the later or better, the darker
+PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
+ENDINGS = (".png", ".svg", ".pdf")
+_STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#999999",
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "text.parse_math": False,  # names and options of the user's may hold a $
+    "xtick.color": "#999999",
+    "xtick.labelcolor": "black",
+    "xtick.labelsize": 8,
+    "ytick.color": "#999999",
+    "ytick.labelcolor": "black",
+    "ytick.labelsize": 8,
+}
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Picture(Figure):
+    """A figure without pyplot that a notebook shows all the same, sharp on any screen."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = (int(inches * 96) for inches in self.get_size_inches())
+        return rendered(self, ".png", dpi=144), {"width": width, "height": height}
+
+
+def styled(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Draw in our style, whatever the user's is."""
+
+    @functools.wraps(draw)
+    def within(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with matplotlib.rc_context(_STYLE):
+            return draw(*args, **kwargs)
+
+    return within
+
+
+def sheet(width: float = 6.4, height: float = 3.6) -> Picture:
+    """An empty figure of this size in inches, which keeps its parts from overlapping."""
+    return Picture(figsize=(width, height), layout="constrained")
+
+
+def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
+    """The axes given and their figure, or new ones."""
+    if ax is None:
+        made = sheet(width, height)
+        return made, made.add_subplot()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure, ax
+
+
+def panels(count: int, *, across: int, width: float, height: float) -> tuple[Picture, list[Axes]]:
+    """A figure of so many panels, `across` in a row, each of this size in inches."""
+    across = min(count, across)
+    down = -(-count // across)
+    figure = sheet(across * width, down * height)
+    return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
+
+
+def title(ax: Axes, text: str, below: str = "") -> None:
+    """A title, and a smaller line or more under it that says what is drawn."""
+    lines = below.count("\n") + 1 if below else 0
+    ax.set_title(text, pad=5 + 10.5 * lines, fontweight="bold")
+    if below:
+        ax.annotate(
+            below, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points",
+            fontsize=8, color=GREY, va="bottom", linespacing=1.15, annotation_clip=False,
+        )  # fmt: skip
+
+
+def logarithmic(axis: Axis, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5 of each power of ten, or at the powers alone, as plain numbers."""
+    axis.axes.set_xscale("log")
+    few = low > 0 and high / low < 60
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plain(value: float) -> str:
+    """A round number as briefly as it can be read.
+
+    >>> plain(0.001), plain(200.0), plain(20000.0), plain(5e6), plain(1e-05)
+    ('0.001', '200', '20k', '5M', '1e-5')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
+    return f"{value:g}".replace("e-0", "e-")
+
+
+def colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def dash(number: int) -> Any:
+    return DASHES[number // len(COLOURS) % len(DASHES)]
+
+
+def rendered(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
+    held = io.BytesIO()
+    # -- no date: the same numbers give the same file
+    dated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    with matplotlib.rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "path"}):
+        figure.savefig(held, format=ending[1:], dpi=dpi, metadata=dated.get(ending))
+    return held.getvalue()
+
+
+def checked(path: Path) -> Path:
+    """The path of a picture to be written; raises ReportError for an unknown ending."""
+    if path.suffix.lower() not in ENDINGS:
+        raise ReportError(f"a picture's file ends in {', '.join(ENDINGS)}, got {str(path)!r}")
+    return path
+
+
+def write(figure: Figure, path: Path) -> None:
+    """As PNG, SVG or PDF, by the ending, whole or not at all. Raises ReportError."""
+    try:
+        write_whole(path, rendered(figure, checked(path).suffix.lower()))
+    except OSError as error:
+        raise ReportError(
+            f"{path} cannot be written ({first_line(error)}); name another file"
+        ) from error

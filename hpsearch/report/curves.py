@@ -1,0 +1,161 @@
+"""Figures of learning curves: one trial a panel, or trials over each other."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from hpsearch.parameters import short
+from hpsearch.report import canvas, measures, overlay
+from hpsearch.report.overlay import Line, Overlay, overlaid
+from hpsearch.report.progression import metric_name
+from hpsearch.task import Metric
+
+if TYPE_CHECKING:
+    from hpsearch.report.results import Results
+
+_LETTERS = 12.5  # of a subtitle, an inch
+
+
+@canvas.styled
+def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
+    """Training against validation, a panel a trial, all on one scale."""
+    if not trials:
+        best = measures.best_first(measures.furthest(measures.comparable(results)))
+        trials = [int(trial) for trial in best.index[:4]]
+    drawn = overlaid(results, trials, loss=loss, smooth=0.0, skip=0)
+    across = 2 if len(drawn.lines) in (2, 4) else 3
+    figure, axes = canvas.panels(len(drawn.lines), across=across, width=3.6, height=2.7)
+    about = measures.differing(_points(results.trials.loc[[line.trial for line in drawn.lines]]))
+    rising = drawn.direction == "max"
+    for ax, line in zip(axes, drawn.lines, strict=True):
+        _band(ax, line, canvas.COLOURS[0])
+        _plot(ax, line.training, 1, color=canvas.COLOURS[1], linestyle="--", label="training")
+        _plot(ax, line.validation, 1, color=canvas.COLOURS[0], label="validation")
+        value = line.validation[line.best - 1]
+        _mark(ax, line.best, value, canvas.COLOURS[0])
+        ax.axvline(line.best, color=canvas.GREY, linewidth=0.8, linestyle=":")
+        canvas.title(
+            ax, f"trial {line.trial}", textwrap.fill(about[line.trial], int(3.6 * _LETTERS))
+        )
+        ax.set_xlabel("epoch")
+        ax.text(
+            0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}",
+            transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
+        )  # fmt: skip
+    for ax in axes[::across]:
+        ax.set_ylabel(metric_name(drawn.measure))
+    late = [
+        own[overlay.early(len(own)) :]
+        for line in drawn.lines
+        for own in (line.validation, line.training)
+    ]
+    _limit(axes, [*late, _marked(drawn)])
+    handles, labels = axes[0].get_legend_handles_labels()
+    if drawn.lines[0].std is not None:
+        handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
+        labels.append("± 1 SD over folds")
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@canvas.styled
+def compared(drawn: Overlay, *, training: bool = False) -> Figure:
+    """Curves over each other: raw, and beside it smoothed."""
+    across, width = (2, 4.6) if drawn.smooth else (1, 6.4)
+    longest = max(len(line.label) for line in drawn.lines)
+    fit = int(across * width * 13 / (longest + 8))
+    columns = max(1, min(len(drawn.lines), across * 2, fit))
+    height = 3.4 + 0.17 * math.ceil(len(drawn.lines) / columns)
+    figure, axes = canvas.panels(across, across=2, width=width, height=height)
+    for number, line in enumerate(drawn.lines):
+        colour, dash = canvas.colour(number), canvas.dash(number)
+        _band(axes[0], line, colour)
+        _plot(axes[0], line.validation, 1, color=colour, linestyle=dash, label=line.label)
+        _mark(axes[0], line.best, line.validation[line.best - 1], colour)
+        if training:
+            _plot(axes[0], line.training, 1, color=colour, linestyle=(0, (1, 1.2)), alpha=0.8)
+        if line.smoothed:
+            _plot(axes[1], line.smoothed, 1 + drawn.skip, color=colour, linestyle=dash)
+            best = _best(drawn, line.smoothed)
+            _mark(axes[1], best + 1 + drawn.skip, line.smoothed[best], colour)
+    for ax in axes:
+        ax.set_xlabel("epoch")
+    letters = int(width * _LETTERS)
+    axes[0].set_ylabel(f"validation {metric_name(drawn.measure)}")
+    canvas.title(axes[0], "Each epoch", textwrap.fill(_raw_notes(drawn, training), letters))
+    seen = [line.validation[drawn.skip :] for line in drawn.lines]
+    seen += [line.training[drawn.skip :] for line in drawn.lines if training]
+    _limit(axes[:1], [*seen, _marked(drawn)])
+    if drawn.smooth:
+        canvas.title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
+        _limit(axes[1:], [line.smoothed for line in drawn.lines])
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    return figure
+
+
+def _plot(ax: Axes, values: Sequence[float], first: int, **options: object) -> None:
+    marker = "o" if len(values) == 1 else None
+    ax.plot(range(first, first + len(values)), values, marker=marker, **options)  # type: ignore[arg-type]
+
+
+def _band(ax: Axes, line: Line, colour: str) -> None:
+    if line.std is not None:
+        mean, std = np.array(line.validation), np.array(line.std)
+        epochs = np.arange(1, len(mean) + 1)
+        ax.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.13, linewidth=0)
+
+
+def _mark(ax: Axes, epoch: int, value: float, colour: str) -> None:
+    ax.plot(
+        epoch, value, "o", color=colour, markersize=6, markeredgecolor="white", zorder=4,
+        clip_on=False,
+    )  # fmt: skip
+
+
+def _best(drawn: Overlay, values: Sequence[float]) -> int:
+    return Metric(drawn.measure, drawn.direction).best(values)
+
+
+def _marked(drawn: Overlay) -> list[float]:
+    return [line.validation[line.best - 1] for line in drawn.lines]
+
+
+def _raw_notes(drawn: Overlay, training: bool) -> str:
+    notes = [f"{'highest' if drawn.direction == 'max' else 'lowest'} point marked"]
+    if any(line.std is not None for line in drawn.lines):
+        notes.append("band: ± 1 SD over folds")
+    if any(line.trainings > 1 for line in drawn.lines):
+        notes.append("mean over repeats")
+    if training:
+        notes.append("dotted: training")
+    return "; ".join(notes)
+
+
+def _smooth_notes(drawn: Overlay) -> str:
+    old, new = f"{drawn.smooth:g}", f"{round(1 - drawn.smooth, 6):g}"
+    epochs = "1 epoch is" if drawn.skip == 1 else f"{drawn.skip} epochs are"
+    left_out = f"; the first {epochs} left out" if drawn.skip else ""
+    return f"weight {old} on what came before, {new} on the epoch{left_out}"
+
+
+def _points(rows: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    return {int(str(trial)): measures.point(row) for trial, row in rows.iterrows()}
+
+
+def _limit(axes: Sequence[Axes], values: Sequence[Sequence[float]]) -> None:
+    """A scale for these values, which leave out the first epochs: those may be far off."""
+    finite = [value for line in values for value in line if math.isfinite(value)]
+    low, high = min(finite), max(finite)
+    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    for ax in axes:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_ylim(low - room, high + room)

@@ -1,0 +1,194 @@
+"""The curves of trials that are to be laid over each other, as numbers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.errors import ReportError
+from hpsearch.report import measures
+from hpsearch.task import Direction, Metric
+
+if TYPE_CHECKING:
+    from hpsearch.report.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One trial's curve: a value an epoch, the mean over folds, and over repeats if there are any.
+
+    std: the standard deviation over folds, epoch by epoch; None for a single one. smoothed begins
+    after the epochs that are left out. best: the epoch, from 1, of the best mean.
+    """
+
+    trial: int
+    label: str
+    validation: list[float]
+    training: list[float]
+    std: list[float] | None
+    smoothed: list[float]
+    best: int
+    folds: int
+    trainings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Curves of one measure. skip: epochs before the smoothed ones begin; smooth: 0 for none."""
+
+    measure: str
+    direction: Direction
+    lines: list[Line]
+    smooth: float
+    skip: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers that are drawn; None where one is not finite."""
+        return {
+            "measure": self.measure,
+            "direction": self.direction,
+            "smooth": self.smooth,
+            "skip": self.skip,
+            "trials": [
+                {
+                    "trial": line.trial,
+                    "label": line.label,
+                    "best_epoch": line.best,
+                    "best_value": line.validation[line.best - 1],
+                    "folds": line.folds,
+                    "trainings": line.trainings,
+                    "validation": _plain(line.validation),
+                    "training": _plain(line.training),
+                    "std": None if line.std is None else _plain(line.std),
+                    "smoothed": _plain(line.smoothed),
+                }
+                for line in self.lines
+            ],
+        }
+
+
+def _plain(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
+
+
+def overlaid(
+    results: "Results",
+    trials: Sequence[int],
+    *,
+    loss: bool = False,
+    smooth: float = 0.9,
+    skip: int | None = None,
+) -> Overlay:
+    """The curves of these trials, in this order.
+
+    loss: the minimised loss instead of the metric. Raises ReportError where a trial is unknown or
+    has no curve, or curves have no common axis.
+    """
+    if not 0 <= smooth < 1:
+        raise ReportError(f"smoothing needs 0 <= smooth < 1, got smooth={smooth}")
+    rows = _rows(results, trials)
+    measure, direction = _measure(rows, loss=loss)
+    metric = Metric(measure, direction)
+    labels = _labels(results, rows)
+    lines = []
+    shortest = int(rows["epochs"].min())
+    skip = early(shortest) if skip is None else skip
+    if not 0 <= skip < shortest:
+        raise ReportError(
+            f"the shortest of these curves has {shortest} epochs; "
+            f"leave out 0 to {shortest - 1} of them, got skip={skip}"
+        )
+    for trial in rows.index:
+        lines.append(_line(results, trial, labels[trial], metric, loss, smooth, skip))
+    return Overlay(measure, direction, lines, smooth, skip)
+
+
+def early(epochs: int) -> int:
+    """How many of so many epochs are the first, whose values are far from all others'.
+
+    >>> early(500), early(20)
+    (10, 2)
+    """
+    return min(10, epochs // 10)
+
+
+def _line(
+    results: "Results",
+    trial: int,
+    label: str,
+    metric: Metric,
+    loss: bool,
+    smooth: float,
+    skip: int,
+) -> Line:
+    own = results.curves.loc[results.curves["trial"] == trial]
+    validation = by_fold(own, "validation_loss" if loss else "validation")
+    training = by_fold(own, "train_loss" if loss else "train")
+    mean = list[float](validation.mean(axis=1).tolist())
+    folds = validation.shape[1]
+    return Line(
+        trial=trial,
+        label=label,
+        validation=mean,
+        training=training.mean(axis=1).tolist(),
+        std=validation.std(axis=1, ddof=1).tolist() if folds > 1 else None,
+        smoothed=measures.smoothed(mean[skip:], smooth) if smooth else [],
+        best=metric.best(mean) + 1,
+        folds=folds,
+        trainings=own["repeat"].nunique(),
+    )
+
+
+def by_fold(curves: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """One trial's curve, shape (epochs, folds): the mean over its trainings, as far as all reach."""
+    each = curves.set_index(["epoch", "fold", "repeat"])[column].unstack(["fold", "repeat"])
+    last = int(curves.groupby(["fold", "repeat"])["epoch"].max().min())
+    whole = each.sort_index(axis=1).loc[:last].to_numpy(dtype=np.float64)
+    return np.asarray(whole.reshape(last, curves["fold"].nunique(), -1).mean(axis=2))
+
+
+def _rows(results: "Results", trials: Sequence[int]) -> pd.DataFrame:
+    """The trials named, each once, all of them with curves."""
+    known = results.trials
+    if not trials:
+        raise ReportError("name the trials to be compared: as many as you like, by their numbers")
+    for trial in trials:
+        if trial not in known.index:
+            raise ReportError(
+                f"there is no trial {trial} here; `hpsearch rank` lists those that are"
+            )
+        state, failure = str(known.at[trial, "state"]), str(known.at[trial, "failure"])
+        if state != "complete":
+            kind = f" ({failure})" if state == "failed" else ""
+            raise ReportError(f"trial {trial} has no curves, it is {state}{kind}; leave it out")
+    return known.loc[list(dict.fromkeys(trials))]
+
+
+def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
+    """The curves' common measure. A loss is only known to be the same within one task."""
+    column = "task" if loss else "metric"
+    found = {str(what): trial for trial, what in rows[column].iloc[::-1].items()}
+    if len(found) > 1:
+        each = ", ".join(f"trial {trial} {what}" for what, trial in reversed(found.items()))
+        raise ReportError(
+            f"curves have a common axis within one {column}, and here are {each}; "
+            f"compare trials of one {column}"
+        )
+    if loss:
+        return "loss", "min"
+    return str(rows["metric"].iloc[0]), rows["direction"].iloc[0]
+
+
+def _labels(results: "Results", rows: pd.DataFrame) -> dict[int, str]:
+    """What tells these trials apart: study, evaluator, seed and parameters, as far as they differ."""
+    points = {}
+    for trial, row in rows.iterrows():
+        about = {name: row[name] for name in ("task", "study", "evaluator", "seed")}
+        points[int(str(trial))] = about | measures.point(row)
+    return {
+        trial: f"trial {trial}" + (f": {text}" if text else "")
+        for trial, text in measures.differing(points).items()
+    }

@@ -1,0 +1,215 @@
+"""Figures of points: what of them decides their values."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from hpsearch.errors import ReportError
+from hpsearch.parameters import Choice, Float, Int, short
+from hpsearch.report import canvas, measures
+from hpsearch.report.progression import metric_name
+from hpsearch.space import Space
+
+if TYPE_CHECKING:
+    from hpsearch.report.results import Results
+
+BEST = canvas.COLOURS[1]
+
+
+@canvas.styled
+def slices(results: "Results") -> Figure:
+    """Value against each parameter; the later asked, the lighter; the best ringed."""
+    trials, space = of_one_space(results)
+    names = varied(trials, space)
+    across = 2 if len(names) in (2, 4) else 3
+    figure, axes = canvas.panels(len(names), across=across, width=3.0, height=2.5)
+    order = np.argsort(np.argsort(trials.index))
+    best = measures.best_first(trials).index[0]
+    low, high = measures.scale(trials)
+    far = ~trials["value"].between(low, high).to_numpy()
+    top, norm = highest(trials), Normalize(0, max(1, len(trials) - 1))
+    for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
+        x = places(trials[measures.POINT + name], space[name], jitter=True)
+        for these, marker, size in ((~far, "o", 18), (far, "v" if top else "^", 24)):
+            ax.scatter(
+                x[these], np.clip(trials["value"][these], low, high), c=order[these],
+                cmap=canvas.MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
+                edgecolors="#777777",
+            )  # fmt: skip
+        ax.scatter(
+            x[trials.index == best], trials["value"][[best]], s=75, facecolors="none",
+            edgecolors=BEST, linewidths=1.6,
+        )  # fmt: skip
+        _scale(ax, space[name])
+        ax.set_xlabel(name)
+        if place % across == 0:
+            ax.set_ylabel(_value(trials))
+        else:
+            ax.tick_params(labelleft=False)
+        ax.sharey(axes[0]) if place else None
+    shades(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // across))
+    notes = f"ringed: trial {best}, the best"
+    notes += f"; triangles: {far.sum()} far off the scale" if far.any() else ""
+    figure.suptitle(
+        f"{where(trials)}: value by parameter ({notes})", x=0.01, ha="left", fontsize=9.5
+    )
+    return figure
+
+
+@canvas.styled
+def importance(results: "Results", *, ax: Axes | None) -> Figure:
+    """A bar a parameter, with its error over bootstraps."""
+    trials, space = of_one_space(results)
+    found = measures.importance(trials, space).iloc[::-1]
+    figure, ax = canvas.axes(ax, 6.4, 1.2 + 0.34 * len(found))
+    ax.barh(
+        found.index, found["importance"], xerr=found["error"], color=canvas.COLOURS[0], height=0.62,
+        error_kw={"ecolor": "black", "capsize": 3, "linewidth": 1},
+    )  # fmt: skip
+    ax.grid(visible=False, axis="y")
+    ax.set_xlim(left=0)
+    ax.set_xlabel("share of the importance for being among the best")
+    below = f"PED-ANOVA over {len(trials)} trials; error bars: ± 1 SD over bootstraps"
+    canvas.title(ax, f"{where(trials)}: importance of parameters", below)
+    return figure
+
+
+@canvas.styled
+def pareto(results: "Results", *, ax: Axes | None) -> Figure:
+    """Value against weights, and the front: none is better with as few."""
+    trials = measures.furthest(measures.comparable(results))
+    front = measures.front(trials)
+    figure, ax = canvas.axes(ax)
+    low, high = measures.scale(trials)
+    off = ~trials["value"].between(low, high)
+    above = highest(trials)
+    others = trials.drop(front.index.union(trials.index[off]))
+    far = trials.loc[off].drop(front.index, errors="ignore")
+    marks = (
+        (others, "o", 14, "other trials"),
+        (far, "v" if above else "^", 22, "far off the scale"),
+    )
+    for rows, marker, size, label in marks:
+        if len(rows):
+            ax.scatter(
+                rows["parameters"].astype("float64"), rows["value"].clip(low, high), s=size,
+                marker=marker, color="#A0A0A0", linewidths=0, label=label,
+            )  # fmt: skip
+    x = front["parameters"].astype("float64")
+    ax.step(x, front["value"], where="post", color=canvas.COLOURS[0], linewidth=1.2)
+    ax.errorbar(
+        x, front["value"], yerr=front["se"].fillna(0.0), fmt="o", color=canvas.COLOURS[0],
+        markersize=5, elinewidth=1, capsize=2, label="front, ± 1 standard error",
+    )  # fmt: skip
+    for trial, row in _spread(front).iterrows():
+        ax.annotate(
+            str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if above else -5),
+            textcoords="offset points", fontsize=8, va="bottom" if above else "top",
+        )  # fmt: skip
+    if trials["parameters"].nunique() > 1:
+        sizes = trials["parameters"].astype("float64")
+        canvas.logarithmic(ax.xaxis, float(sizes.min()), float(sizes.max()))
+    ax.set_xlabel("weights of the model")
+    ax.set_ylabel(_value(trials))
+    canvas.title(
+        ax, f"{where(trials)}: value against size", "numbered: trials that none as small beats"
+    )
+    ax.legend(loc="best")
+    return figure
+
+
+def _spread(front: pd.DataFrame) -> pd.DataFrame:
+    """Those of a front whose numbers have room beside each other, the best ones first."""
+    logs = np.log(front["parameters"].to_numpy(dtype=np.float64))
+    room = 0.05 * (logs.max() - logs.min())
+    kept: list[int] = []
+    for place in reversed(range(len(front))):
+        if not kept or logs[kept[-1]] - logs[place] > room:
+            kept.append(place)
+    return front.iloc[kept]
+
+
+def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:
+    """The trials that rankings have, and the space that holds them all."""
+    trials = measures.furthest(measures.comparable(results))
+    spaces = {
+        record.space: record.study
+        for record in results.searches
+        if record.id in set(trials["search"])
+    }
+    if len(spaces) > 1:
+        one = next(iter(spaces.values()))
+        raise ReportError(
+            f"{', '.join(sorted(set(spaces.values())))} have spaces of their own; choose one: "
+            f"Results(..., study={one!r})"
+        )
+    return trials, Space.from_json(json.loads(next(iter(spaces))))
+
+
+def varied(trials: pd.DataFrame, space: Space) -> list[str]:
+    """The parameters that differ between trials, in the space's order."""
+    there = set(measures.parameters(trials))
+    found = [
+        name
+        for name in space
+        if name in there and trials[measures.POINT + name].nunique(dropna=False) > 1
+    ]
+    if not found:
+        raise ReportError("all points are the same: there is no parameter to draw against")
+    return found
+
+
+def places(
+    values: "pd.Series[Any]", parameter: Float | Int | Choice, *, jitter: bool
+) -> "np.ndarray[Any, Any]":
+    """Where values lie on an axis: options by their place, scattered a little; NaN if missing."""
+    if not isinstance(parameter, Choice):
+        return values.astype("float64").to_numpy()
+    options = list(parameter.options)
+    at = [np.nan if pd.isna(value) else float(options.index(value)) for value in values]
+    spread = np.random.default_rng(0).uniform(-0.18, 0.18, len(at)) if jitter else 0.0
+    return np.array(at) + spread
+
+
+def _scale(ax: Axes, parameter: Float | Int | Choice) -> None:
+    if isinstance(parameter, Choice):
+        ax.set_xticks(
+            range(len(parameter.options)), [short(option) for option in parameter.options]
+        )
+        ax.set_xlim(-0.6, len(parameter.options) - 0.4)
+    elif parameter.log:
+        canvas.logarithmic(ax.xaxis, float(parameter.low), float(parameter.high))
+    elif isinstance(parameter, Int):
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def shades(
+    figure: Figure, axes: list[Axes], norm: Normalize, ends: tuple[str, str], **options: Any
+) -> None:
+    """What the colours mean, by the words at both ends."""
+    shades = ScalarMappable(norm, canvas.MAP)
+    bar = figure.colorbar(shades, ax=axes, ticks=[norm.vmin, norm.vmax], **options)
+    bar.ax.set_yticklabels(ends)
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
+
+
+def highest(trials: pd.DataFrame) -> bool:
+    return bool((trials["direction"] == "max").any())
+
+
+def _value(trials: pd.DataFrame) -> str:
+    return f"validation {metric_name(trials['metric'].iloc[0])}"
+
+
+def where(trials: pd.DataFrame) -> str:
+    return ", ".join(dict.fromkeys(trials["study"]))

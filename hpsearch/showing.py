@@ -1,0 +1,60 @@
+"""Pieces of HTML in which objects show themselves in notebooks; the standard library is enough."""
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+_LEFT = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
+    """A table; every text in it is escaped.
+
+    >>> table(["a"], [["<b>"]])  # doctest: +ELLIPSIS
+    '<table><thead>...<td ...>&lt;b&gt;</td></tr></tbody></table>'
+    """
+    head = "".join(f'<th style="{_LEFT}">{escape(name)}</th>' for name in names)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    title = f'<caption style="{_LEFT}">{escape(caption)}</caption>' if caption else ""
+    first = f"<thead><tr>{head}</tr></thead>" if names else ""
+    return f"<table>{title}{first}<tbody>{body}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    return f'<td style="{_LEFT}">{escape(str(value))}</td>'
+
+
+def curves(folds: Sequence[Sequence[float]], best: int) -> str:
+    """The mean of curves over them, as inline SVG, with its point number `best` (from 0) marked.
+
+    As far as the shortest reaches. The first tenth of the points, ten at most, may lie outside.
+
+    >>> curves([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
+    3
+    """
+    width, height, room = 280, 72, 5
+    mean = [sum(values) / len(folds) for values in zip(*folds, strict=False)]
+    lines = [fold[: len(mean)] for fold in folds if len(folds) > 1]
+    late = min(10, len(mean) // 10)
+    shown = [value for line in (mean, *lines) for value in line[late:] if math.isfinite(value)]
+    low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
+
+    def at(place: int, value: float) -> tuple[float, float]:
+        x = room + (width - 2 * room) * place / max(1, len(mean) - 1)
+        y = room + (height - 2 * room) * (high - value) / ((high - low) or 1.0)
+        return x, max(-10.0, min(height + 10.0, y))
+
+    def drawn(line: Sequence[float], style: str) -> str:
+        finite = [at(place, value) for place, value in enumerate(line) if math.isfinite(value)]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in finite)
+        return f'<polyline points="{points}" fill="none" stroke="#0072B2" {style}/>'
+
+    x, y = at(best, mean[best])
+    return (
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="validation by epoch: {len(mean)} epochs, best at {best + 1}">'
+        + "".join(drawn(line, 'stroke-opacity="0.3"') for line in lines)
+        + drawn(mean, 'stroke-width="2"')
+        + f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#D55E00"/></svg>'
+    )

@@ -1,0 +1,307 @@
+"""A store as frames and figures, as far as they need no Keras."""
+
+import io
+import json
+import sqlite3
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from hpsearch import Choice, Float, Int, Results, Space
+from hpsearch.errors import NoStoreError, ReportError, StoreError
+from hpsearch.report import measures
+from hpsearch.store import Store
+from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
+from tests.test_store import record
+
+SPACE = Space(
+    dropout=Float(0.0, 0.5),
+    rate=Float(1e-4, 1e-1, log=True),
+    layers=Int(1, 3),
+    optimizer=Choice("adam", "sgd"),
+    momentum=Float(0.0, 0.9, when={"optimizer": "sgd"}),
+    big=Choice(True, False),
+)
+FIGURES = [
+    lambda r, **ax: r.plot_anytime(**ax),
+    lambda r, **ax: r.plot_anytime(against="hours", **ax),
+    lambda r, **ax: r.plot_timeline(**ax),
+    lambda r, **ax: r.plot_parallel(**ax),
+    lambda r, **ax: r.plot_importance(**ax),
+    lambda r, **ax: r.plot_pareto(**ax),
+]
+MANY = [
+    lambda r: r.plot_slices(),
+    lambda r: r.plot_curves(),
+    lambda r: r.plot_curves(2, 5, loss=True),
+    lambda r: r.compare(1, 2, 3),
+    lambda r: r.compare(1, smooth=0, training=True),
+]
+
+
+def trained(value, *, folds=1, epochs=6, parameters=100, seed=0):
+    rng = np.random.default_rng([seed, int(value * 1e6)])
+
+    def curve():
+        down = value + 1 / np.arange(1, epochs + 1)
+        noisy = tuple((down + rng.uniform(0, 0.1, epochs)).tolist())
+        return Curve(tuple(down), noisy, tuple(down / 2), tuple(down / 3), rows=5, train_rows=20)
+
+    made = tuple(curve() for _ in range(folds))
+    return Outcome(
+        Score(value, 0.01, epochs, made), None, 2.5, parameters, 2**20, "cpu 0", 1000.0 + value
+    )
+
+
+@pytest.fixture
+def journal():
+    """A study with complete, failed and running trials, one of them repeated."""
+    with Store(Path("store.db"), create=True) as store:
+        search = record(
+            task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json())
+        )
+        journal = store.begin(search)
+        rng = np.random.default_rng(0)
+        for number in range(12):
+            journal.asked(number, Suggestion(SPACE.sample(rng), 6))
+            value = 0.5 + 0.1 * (number % 5)
+            journal.told(number, trained(value, folds=2, parameters=100 + 50 * number))
+        journal.asked(12, Suggestion(SPACE.sample(rng), 6))
+        failure = Failure("nan", "loss became nan", "Traceback ...")
+        journal.told(12, Outcome(failure=failure, seconds=1.0, device="cpu 1", started=1003.0))
+        journal.asked(13, Suggestion(SPACE.sample(rng), 6))
+        yield journal
+
+
+def test_frames_hold_what_the_store_does(journal):
+    trials = Results().trials
+    assert list(trials.index) == list(range(1, 15))
+    assert trials["state"].value_counts().to_dict() == {"complete": 12, "failed": 1, "running": 1}
+    with sqlite3.connect("store.db") as db:
+        for id_, value, seconds, params in db.execute(
+            "SELECT a.id, t.value, t.seconds, a.params FROM asked a JOIN told t USING (trial)"
+        ):
+            row = trials.loc[id_]
+            assert row["value"] == value or (value is None and np.isnan(row["value"]))
+            assert row["seconds"] == seconds
+            assert measures.point(row) == json.loads(params)
+    assert trials.at[1, "parameters"] == 100
+    assert trials.at[1, "device"] == "cpu 0"
+    assert trials.at[1, "started"] == pd.Timestamp(1000.5, unit="s", tz="UTC")
+    assert trials.loc[14, ["value", "ended", "parameters"]].isna().all()
+
+
+def test_a_parameter_that_does_not_exist_is_missing(journal):
+    trials = Results().trials
+    without = trials["params_optimizer"] == "adam"
+    assert (trials["params_momentum"].isna() == without).all()
+
+
+def test_curves_have_a_row_an_epoch_of_each_fold(journal):
+    results = Results()
+    assert len(results.curves) == 12 * 2 * 6
+    told = trained(0.5, folds=2).score
+    own = results.curves.query("trial == 1 and fold == 1")
+    assert own["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert own["validation"].tolist() == list(told.folds[1].validation)
+    assert own["train_loss"].tolist() == list(told.folds[1].train_loss)
+
+
+def test_failures_have_their_traceback(journal):
+    (row,) = Results().failures.reset_index().to_dict("records")
+    assert (row["trial"], row["kind"], row["message"]) == (13, "nan", "loss became nan")
+    assert row["traceback"] == "Traceback ..."
+
+
+def test_a_repeated_trial_has_the_value_of_all_its_trainings(journal):
+    journal.repeated(0, 1, trained(0.6, folds=2, seed=1), 0.55, 0.02)
+    results = Results()
+    row = results.trials.loc[1]
+    assert (row["value"], row["se"], row["repeats"]) == (0.55, 0.02, 1)
+    assert results.curves.query("trial == 1")["repeat"].unique().tolist() == [0, 1]
+
+
+def test_trials_of_a_search_put_aside_are_left_out(journal):
+    with Store(Path("store.db"), create=True) as store:
+        store.begin(record(task="mine", seed=1), instead_of=store.searches())
+    results = Results()
+    assert results.trials.empty
+    assert results.curves.empty
+
+
+def test_studies_tasks_and_evaluators_can_be_chosen(journal):
+    with Store(Path("store.db"), create=True) as store:
+        other = store.begin(record(study="other", task="mnist", evaluator="KFold(3)"))
+        other.asked(0, Suggestion({"units": 8}, 2))
+    assert len(Results().trials) == 15
+    for which in ({"study": "other"}, {"task": "mnist"}, {"evaluator": "KFold(3)"}):
+        assert Results(**which).trials["params_units"].tolist() == [8]
+    assert "params_dropout" not in Results(task="mnist").trials
+
+
+def test_what_is_not_in_the_store_is_refused(journal):
+    with pytest.raises(StoreError, match=r"no study 'ss'.*it has s$"):
+        Results(study="ss")
+    with pytest.raises(StoreError, match="no task 'mnist'; it has mine"):
+        Results(task="mnist")
+    with pytest.raises(NoStoreError, match="no store at nowhere"):
+        Results("nowhere.db")
+
+
+def test_an_empty_store_has_empty_frames_with_all_columns(journal):
+    full = Results()
+    with Store(Path("empty.db"), create=True):
+        pass
+    empty = Results("empty.db")
+    assert (len(empty.trials), len(empty.curves), len(empty.failures)) == (0, 0, 0)
+    fixed = [name for name in full.trials if not name.startswith("params_")]
+    assert list(empty.trials) == fixed
+    assert list(empty.curves) == list(full.curves)
+    assert empty.trials.dtypes["value"] == full.trials.dtypes["value"]
+    assert "no study yet" in repr(empty)
+    with pytest.raises(ReportError, match="no trial is complete yet"):
+        empty.plot_anytime()
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_figures_show_themselves_and_can_be_put_into_others(journal, draw):
+    results = Results()
+    own = draw(results)
+    png, size = own._repr_png_()
+    assert Image.open(io.BytesIO(png)).width == pytest.approx(1.5 * size["width"], abs=2)
+    figure = Figure()
+    assert draw(results, ax=figure.add_subplot()) is figure
+    for ax in (own.axes[0], figure.axes[0]):
+        assert ax.get_title(loc="left")
+        assert ax.get_xlabel() or [tick.get_text() for tick in ax.get_xticklabels()]
+
+
+@pytest.mark.parametrize("draw", MANY)
+def test_figures_of_several_panels(journal, draw):
+    figure = draw(Results())
+    assert figure._repr_png_()[0].startswith(b"\x89PNG")
+    assert all(ax.get_xlabel() for ax in figure.axes if ax.get_label() != "<colorbar>")
+
+
+def test_drawing_leaves_pyplot_and_its_settings_alone(journal):
+    import matplotlib
+
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    figures = [] if pyplot is None else pyplot.get_fignums()
+    names = [name for name in matplotlib.rcParams if name != "backend"]  # which loads pyplot
+    before = [matplotlib.rcParams[name] for name in names]
+    Results().plot_pareto()
+    assert [matplotlib.rcParams[name] for name in names] == before
+    assert sys.modules.get("matplotlib.pyplot") is pyplot
+    assert figures == ([] if pyplot is None else pyplot.get_fignums())
+
+
+def test_the_anytime_curve_is_the_best_of_what_ended(journal):
+    (ax,) = Results().plot_anytime().axes
+    best = ax.lines[0].get_ydata()
+    values = Results().trials["value"].iloc[:13]
+    assert best.tolist() == values.cummin().ffill().tolist()
+    assert ax.lines[0].get_xdata()[-1] == 12 * 6
+
+
+def test_searches_of_one_study_are_told_apart(journal):
+    with Store(Path("store.db"), create=True) as store:
+        search = record(
+            task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json()), seed=7
+        )
+        other = store.begin(search)
+        other.asked(0, Suggestion({"dropout": 0.1, "rate": 0.01}, 6))
+        other.told(0, trained(0.4))
+    (legend,) = [ax.get_legend() for ax in Results().plot_anytime().axes]
+    assert [text.get_text() for text in legend.texts] == ["s, seed 0", "s, seed 7"]
+
+
+def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
+    far = Suggestion(SPACE.sample(np.random.default_rng(3)), 6)
+    journal.asked(20, far)
+    journal.told(20, trained(90.0))
+    results = Results()
+    assert results.trials["value"].max() == 90.0
+    for figure in (results.plot_slices(), results.plot_pareto()):
+        assert figure.axes[0].get_ylim()[1] < 2
+    assert "1 far off the scale" in results.plot_slices().get_suptitle()
+    assert any(text.get_text() == "≥ 0.9" for text in results.plot_parallel().axes[0].texts)
+
+
+def test_epochs_of_a_continued_trial_count_once():
+    with Store(Path("store.db"), create=True) as store:
+        journal = store.begin(record())
+        journal.asked(0, Suggestion({"a": 1}, 2))
+        journal.told(0, trained(0.5, epochs=2))
+        journal.asked(1, Suggestion({"a": 1}, 6, parent=0))
+        journal.told(1, trained(0.6, epochs=6))
+    trials = Results().trials
+    assert measures.anytime(trials)["epochs"].tolist() == [2, 6]
+    assert measures.furthest(trials).index.tolist() == [2]
+
+
+def test_values_that_do_not_compare_are_not_drawn_together(journal):
+    with Store(Path("store.db"), create=True) as store:
+        other = store.begin(record(study="other", task="mnist"))
+        other.asked(0, Suggestion({"units": 8}, 2))
+        other.told(0, trained(0.9))
+    with pytest.raises(
+        ReportError, match=r"within one task.*mine, mnist.*Results\(..., task='mine'\)"
+    ):
+        Results().plot_pareto()
+    assert Results(task="mine").plot_pareto().axes
+
+
+def test_importance_finds_the_parameter_that_decides():
+    rng = np.random.default_rng(0)
+    space = Space(good=Float(0.0, 1.0), idle=Float(0.0, 1.0), kind=Choice("a", "b"), same=Int(1, 1))
+    with Store(Path("store.db"), create=True) as store:
+        journal = store.begin(record(direction="min", space=json.dumps(space.to_json())))
+        for number in range(40):
+            point = space.sample(rng)
+            journal.asked(number, Suggestion(point, 6))
+            journal.told(number, trained(point["good"]))
+    found = measures.importance(Results().trials, space)
+    assert found.index[0] == "good"
+    assert set(found.index) == {"good", "idle", "kind"}
+    assert found["importance"].sum() == pytest.approx(1.0)
+    assert (found["error"] > 0).all()
+    pd.testing.assert_frame_equal(found, measures.importance(Results().trials, space))
+    with pytest.raises(ReportError, match="4 complete trials or more, got 3"):
+        measures.importance(Results().trials.head(3), space)
+
+
+def test_the_front_is_what_nothing_smaller_beats():
+    trials = pd.DataFrame(
+        {"value": [0.9, 0.8, 0.95, 0.7, 0.8], "parameters": [10, 5, 20, 30, 5], "direction": "max"},
+        index=[1, 2, 3, 4, 5],
+    )
+    assert measures.front(trials).index.tolist() == [2, 1, 3]
+
+
+def test_names_and_options_are_drawn_as_they_are():
+    """A dollar sign begins a formula in matplotlib, and < a tag in HTML."""
+    space = Space(kind=Choice("$a", "<b>$"))
+    with Store(Path("store.db"), create=True) as store:
+        search = record(study="<i>$s", space=json.dumps(space.to_json()))
+        journal = store.begin(search)
+        for number, kind in enumerate(("$a", "<b>$", "$a", "<b>$")):
+            journal.asked(number, Suggestion({"kind": kind}, 6))
+            journal.told(number, trained(0.1 * number))
+    results = Results()
+    figure = results.compare(1, 2)
+    assert "trial 1: kind=$a" in [text.get_text() for text in figure.legends[0].texts]
+    for drawn in (
+        figure,
+        results.plot_slices(),
+        results.plot_parallel(),
+        results.plot_importance(),
+    ):
+        assert drawn._repr_png_()
+    assert "<i>" not in results._repr_html_()
+    assert "&lt;i&gt;$s" in results._repr_html_()

@@ -12,6 +12,7 @@ from hpsearch.commands.export import export
 from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.search import plan, run
+from hpsearch.commands.watch import watch
 from hpsearch.errors import HpsearchError
 
 
@@ -45,5 +46,6 @@ def app() -> None:
     """
 
 
-for command in (init, run, plan, rank, show, studies, refit, predict, export, completion):
+COMMANDS = (init, run, plan, watch, rank, show, studies, refit, predict, export, completion)
+for command in COMMANDS:
     app.add_command(command)

@@ -22,7 +22,6 @@ _HOPELESS = 20  # first trials that fail the same way: the study is at fault, no
 class Listener(Protocol):
     """Who shows a running search. Ids are what people call trials by."""
 
-    def started(self, id_: int, suggestion: Suggestion) -> None: ...
     def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
     def stopping(self, running: int) -> None: ...
 
@@ -99,8 +98,6 @@ class Loop:
         return answer is Pause.DONE
 
     def _submit(self, trials: Sequence[int]) -> None:
-        for trial in trials:
-            self.listener.started(self.progress.ids[trial], self.progress.asked[trial])
         futures = self.executor.submit_all([self._job(trial) for trial in trials])
         self._running.update(zip(futures, trials, strict=True))
 

@@ -1,5 +1,6 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,13 +16,25 @@ from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
 from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
+from hpsearch.report.live import Panel
 from hpsearch.report.progress import Lines
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
 from hpsearch.selection.repeats import Repeats
 from hpsearch.stops import Stop
-from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, ranking, rankings
+from hpsearch.store import (
+    End,
+    Journal,
+    Ranked,
+    SearchRecord,
+    Signs,
+    Store,
+    owned,
+    ranking,
+    rankings,
+    watch,
+)
 from hpsearch.study import Study
 from hpsearch.training import sharing
 from hpsearch.trial import Every, Facts, Outcome
@@ -106,8 +119,14 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             opened.enter_context(owned(how.store, study.name))
         store = opened.enter_context(Store(how.store, create=True))
         journal = _find_or_begin(store, record, console, how)
-        stopped = _search(study, store, journal, executor, how, console, planned.trials)
-        return _ended(store, record, journal, stopped=stopped)
+        signs = Signs(store, journal.search, planned, how.budget, executor.capacity)
+        with signs, Panel(console, watch(store, journal.search)) as panel:
+            heard = Heard(signs, panel.refresh)
+            executor.listen(heard)
+            lines = Lines(console, study.task.objective, planned.trials)
+            signs.end = _search(study, store, journal, executor, how, lines, heard.poll)
+        _say_the_rest(console, how, signs.end, _checkpoints(how, journal))
+        return _ended(store, record, journal, stopped=signs.end == "stopped")
 
 
 def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
@@ -137,25 +156,22 @@ def _search(
     journal: Journal,
     executor: Executor,
     how: Run,
-    console: "Console",
-    planned: int,
-) -> bool:
-    """Go on with the search; whether a signal stopped it."""
+    lines: Lines,
+    each_poll: Callable[[], None],
+) -> End:
+    """Go on with the search until it ends."""
     metric = study.task.objective
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
     checkpoints = _checkpoints(how, journal)
-    heard = Heard(journal)
-    executor.listen(heard)
-    with Lines(console, metric, planned) as lines, Stop(how.budget.hours) as stop:
 
-        def seen(trial: int, id_: int, outcome: Outcome) -> None:
-            lines.seen(id_, outcome)
-            checkpoints.ended(trial, metric.loss(outcome.score.value) if outcome.score else None)
+    def seen(trial: int, id_: int, outcome: Outcome) -> None:
+        lines.seen(id_, outcome)
+        checkpoints.ended(trial, metric.loss(outcome.score.value) if outcome.score else None)
 
-        progress = replay(search, journal.events(), metric, seen)
-        if told := len(progress.asked) - len(progress.running):
-            console.print(f"continuing after {told} trials")
+    progress = replay(search, journal.events(), metric, seen)
+    lines.continuing(len(progress.asked) - len(progress.running))
+    with lines, Stop(how.budget.hours) as stop:
         done = Loop(
             search,
             journal,
@@ -166,7 +182,7 @@ def _search(
             checkpoints,
             every=how.every,
             stopped=stop,
-            each_poll=heard.write,
+            each_poll=each_poll,
             epochs=how.budget.epochs,
         ).run()
         if done and how.repeats:
@@ -183,16 +199,21 @@ def _search(
                 checkpoints.folder,
                 every=how.every,
                 stopped=stop,
-                each_poll=heard.write,
+                each_poll=each_poll,
             ).run()
-        if not done and not stop.signalled:
-            spent = (
-                f"{how.budget.hours:g} hours" if stop.overtime else f"{how.budget.epochs} epochs"
-            )
-            console.print(f"the {spent} are spent; the same command goes on with what is left")
+        return "done" if done else "stopped" if stop.signalled else "budget spent"
+
+
+def _say_the_rest(console: "Console", how: Run, end: End, checkpoints: Checkpoints) -> None:
+    if end == "budget spent":
+        budget = how.budget
+        spent = [f"{budget.hours:g} hours"] if budget.hours is not None else []
+        spent += [f"{budget.epochs} epochs"] if budget.epochs is not None else []
+        console.print(
+            f"the {' or '.join(spent)} are spent; the same command goes on with what is left"
+        )
     if size := checkpoints.size:
         console.print(f"checkpoints: {size / 1e6:.1f} MB in {checkpoints.folder}", soft_wrap=True)
-    return stop.signalled and not done
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:

@@ -43,6 +43,17 @@ study = Study(
 """
 SEARCHERS = ["Hyperband(max_epochs=9, eta=3)", "Random(trials=12, epochs=6)"]
 
+METHODS = [
+    "hyperband:max_epochs=4,eta=2",
+    "asha:max_epochs=4,eta=2,trials=12",
+    "bayes:trials=8,epochs=2",
+    "bayes:trials=8,epochs=2,sampler=cmaes",
+    "genetic:trials=6,epochs=2,population=3",
+    "kerastunerhyperband:max_epochs=4,eta=2",
+    "grid:epochs=2,points=2",
+    "random:trials=8,epochs=2",
+]
+
 
 @pytest.fixture
 def started(tmp_path):
@@ -170,6 +181,24 @@ def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
         for path in Path().glob("store.db*"):
             path.unlink()
     assert disturbed >= RUNS // 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_continues_after_a_kill(started, method):
+    write("Random(trials=1, epochs=1)")
+    options = ("--devices", "cpu", "--searcher", method)
+    whole = started(*options, store="whole.db")
+    whole.communicate(timeout=60)
+    assert whole.returncode == 0
+    process = started(*options)
+    for _ in range(3):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    again = started(*options)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert results() == results("whole.db")
 
 
 def test_one_two_and_eight_workers_find_the_same(started):

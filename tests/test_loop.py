@@ -28,9 +28,6 @@ class Killed(BaseException):
 
 
 class Silent:
-    def started(self, id_, suggestion):
-        pass
-
     def ended(self, id_, suggestion, outcome):
         pass
 

@@ -111,19 +111,15 @@ def test_folds_continue_from_their_own_checkpoints(hpsearch, write):
 
 METHODS = [
     "hyperband:max_epochs=4,eta=2",
-    "asha:max_epochs=4,eta=2,trials=12",
     "bayes:trials=5,epochs=2",
-    "bayes:trials=5,epochs=2,sampler=cmaes",
-    "genetic:trials=6,epochs=2,population=3",
     "kerastunerhyperband:max_epochs=4,eta=2",
-    "grid:epochs=2,points=2",
-    "random:trials=4,epochs=2",
     "grow_then_regularize:trials=6,epochs=2,steps=3",
 ]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_runs_by_kfold_and_continues_after_a_kill(write, method):
+def test_methods_run_by_kfold_and_continue_after_a_kill(write, method):
+    """One of each kind; all are killed, with training that takes no time, in test_chaos.py."""
     changes = [("Holdout(rows=300)", "KFold(2)")]
     if method.startswith("grow"):
         changes += [("hidden=(8,)", ""), ("dropout=", "units=Int(4, 16), dropout=")]
@@ -471,7 +467,7 @@ def test_the_digits_study_needs_nothing_and_is_good(hpsearch):
 @pytest.mark.realdata
 def test_the_mnist_study_is_good(hpsearch):
     study = ROOT / "studies" / "mnist_dropout.py"
-    code, _, err = hpsearch("run", study, "--inline", "--trials", 3, "--epochs", 3)
+    code, _, err = hpsearch("run", study, "--inline", "--trials", 2, "--epochs", 3)
     assert (code, err) == (0, "")
     rows = json.loads(hpsearch("rank", "mnist", "--json")[1])
     assert rows[0]["value"] >= 0.97

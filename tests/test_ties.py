@@ -245,7 +245,7 @@ def test_the_command_that_the_refusal_names_upgrades_a_store(hpsearch, write):
 
 
 VERSION_1 = """
-DROP TABLE repeats; DROP TABLE openings; DROP TABLE verdicts; DROP TABLE live;
+DROP TABLE repeats; DROP TABLE openings; DROP TABLE verdicts; DROP TABLE live; DROP TABLE runs;
 ALTER TABLE told DROP COLUMN device; ALTER TABLE told DROP COLUMN started;
 CREATE TABLE old (
   search INTEGER NOT NULL REFERENCES searches, trial INTEGER NOT NULL, fold INTEGER NOT NULL,

@@ -26,12 +26,14 @@ from hpsearch.store import Store
 @arguments.engine
 @arguments.together
 @click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
+@click.option("--quiet", is_flag=True, help="No line for every trial; the ranking at the end.")
 @arguments.store
 @arguments.as_json
 def run(
     study: str,
     store_path: Path,
     fresh: bool,
+    quiet: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -68,7 +70,7 @@ def run(
         **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        ended = session.run(load(file, overrides), how, console)
+        ended = session.run(load(file, overrides), how, tables.silence() if quiet else console)
     if ended.stopped:
         raise KeyboardInterrupt
     if ended.ranking:

@@ -22,6 +22,11 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
 
 
+def silence() -> Console:
+    """A console that shows nothing."""
+    return Console(quiet=True)
+
+
 def show(on: Console, parts: Iterable[Table | str]) -> None:
     """Print tables, and lines as they are: the reader's window wraps them, not we."""
     for part in parts:

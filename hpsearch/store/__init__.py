@@ -6,16 +6,25 @@ from hpsearch.store.openings import Opening, judge, open_test, openings
 from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import number_of, pace, studies, trial
 from hpsearch.store.records import Asked, SearchRecord, Told
+from hpsearch.store.runs import End, RunRecord, Signs, last_run
+from hpsearch.store.watching import Ended, Running, Watch, watch
 
 __all__ = [
     "Asked",
+    "End",
+    "Ended",
     "Journal",
     "Opening",
     "Ranked",
+    "RunRecord",
+    "Running",
     "SearchRecord",
+    "Signs",
     "Store",
     "Told",
+    "Watch",
     "judge",
+    "last_run",
     "number_of",
     "open_test",
     "openings",
@@ -25,4 +34,5 @@ __all__ = [
     "rankings",
     "studies",
     "trial",
+    "watch",
 ]

@@ -3,9 +3,9 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from hpsearch.seeds import canonical
 from hpsearch.store import rows
 from hpsearch.store.records import Asked, SearchRecord, Told
 from hpsearch.store.schema import connect, in_memory
-from hpsearch.trial import Curve, Outcome, Pause, Reached, Score, Suggestion
+from hpsearch.trial import Curve, Outcome, Pause, Score, Suggestion
 
 
 class Store:
@@ -129,15 +129,6 @@ class Journal:
             )
             self._insert_curves(trial, repeat, outcome.score)
             self._forget(trial, repeat)
-
-    def reached(self, some: Iterable[Reached]) -> None:
-        """Note how far trials are that run, for those who look on; nothing depends on it."""
-        with transaction(self._db):
-            for reached in some:
-                row = (*astuple(reached), time.time())
-                self._db.execute(
-                    "INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?, ?, ?)", (self.search, *row)
-                )
 
     def _forget(self, trial: int, repeat: int) -> None:
         self._db.execute(

@@ -6,7 +6,8 @@ failed; a search is over when it answered "done" last.
 A trial's first training is told; `repeats` holds those with fresh seeds: `own` is the value of one
 alone, `value` and `se` those of all so far. In `curves` the first training is repeat 0, and `value`
 is the fold's at the training's best epoch. An opening is written before the test is read, its
-verdict after. `live` holds how far what runs is: the one table whose rows are replaced and removed.
+verdict after. `live` holds how far what runs is, and `runs` who searches, when last
+heard, and how it ended: for those who look on. Only their rows are ever changed.
 Times (`began`, `started`, `at`) are seconds since 1970; `device` names the worker too.
 """
 
@@ -91,6 +92,11 @@ CREATE TABLE live (
   epochs REAL NOT NULL, value REAL, device TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (search, trial, repeat)
 ) WITHOUT ROWID;
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY, search INTEGER NOT NULL REFERENCES searches,
+  workers INTEGER NOT NULL, planned TEXT NOT NULL, began REAL NOT NULL,
+  heard REAL NOT NULL, ended TEXT
+);
 """
 _ALL = SINCE_1, SINCE_2, SINCE_3
 

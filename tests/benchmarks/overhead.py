@@ -49,8 +49,6 @@ class Clock:
         self.ended_at: list[float] = []
         self.pages: dict[int, int] = {}
 
-    def started(self, id_: int, suggestion: Suggestion) -> None: ...
-
     def stopping(self, running: int) -> None: ...
 
     def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None:

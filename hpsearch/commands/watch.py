@@ -1,0 +1,117 @@
+"""A search that runs elsewhere, as `run` shows it."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch import arguments
+from hpsearch.errors import StudyError
+from hpsearch.options import did_you_mean
+from hpsearch.store import Store, Watch
+
+_POLL = 0.5  # seconds between two looks
+
+
+@click.command()
+@click.argument("study", required=False)
+@arguments.store
+@arguments.as_json
+def watch(study: str | None, store_path: Path, as_json: bool) -> None:
+    """Show a search while it runs elsewhere: what is spent and left, what trains, the best.
+
+    STUDY is a study's name or file; without one, the search that was heard of last. It reads the
+    store and delays nobody. Where no terminal is, every trial that ends gives a line. It ends with
+    the run. --json gives how it stands now.
+    """
+    from hpsearch.report import live, tables
+    from hpsearch.store import watch as watching
+
+    with Store(store_path) as store:
+        watched = watching(store, _search(store, study))
+        console = tables.console(stderr=as_json)
+        watched.look()
+        if as_json:
+            click.echo(json.dumps(standing(watched)))
+            return
+        with live.Panel(console, watched) as panel:
+            while watched.run is not None and watched.run.alive(time.time()):
+                panel.draw()
+                time.sleep(_POLL)
+                for text in _lines(watched):
+                    console.print(text, markup=False, soft_wrap=True)
+        width, height = console.size
+        console.print(live.picture(watched, width, height))
+
+
+def _search(store: Store, study: str | None) -> int:
+    """The search of a study that was heard of last."""
+    from hpsearch.store import last_run
+
+    searches = store.searches()
+    name = Path(study).stem if study is not None and study.endswith(".py") else study
+    known = {record.study for record in searches}
+    if name is not None and name not in known:
+        raise StudyError(
+            f"{store.path} has no study {name!r}{did_you_mean(name, known)}; it has "
+            f"{', '.join(sorted(known)) or 'none'}"
+        )
+    found = [record for record in searches if name in (None, record.study)]
+    if not found:
+        raise StudyError(f"{store.path} has no study yet; run one")
+
+    def heard(search: int) -> float:
+        run = last_run(store, search)
+        return run.heard if run else 0.0
+
+    return max(found, key=lambda record: (heard(record.id), record.id)).id
+
+
+def _lines(watched: Watch) -> Iterator[str]:
+    """A line for each trial that ended since the last look, as `run` prints them."""
+    from hpsearch.parameters import text_of_point
+    from hpsearch.report.progress import line, result, said_best
+
+    before = watched.told
+    for number, ended in enumerate(watched.look(), before + 1):
+        of = f"/{watched.run.plan.trials}" if watched.run else ""
+        best = watched.best
+        yield line(
+            f"[{number}{of}] trial {ended.trial}",
+            result(watched.search.measure, ended.value, ended.se, ended.failure),
+            said_best(ended.trial, best.trial, best.value) if best and best.value else "",
+            f"{ended.seconds:.1f} s",
+            text_of_point(ended.params),
+        )
+
+
+def standing(watched: Watch) -> dict[str, Any]:
+    """How a search stands, as plain JSON."""
+    from hpsearch.report.live import left_seconds
+
+    search, run, now = watched.search, watched.run, time.time()
+    return {
+        "study": search.study,
+        "task": search.task,
+        "searcher": search.searcher,
+        "evaluator": search.evaluator,
+        "metric": search.measure,
+        "running_now": run is not None and run.alive(now),
+        "ended": run.ended if run else None,
+        "trials": watched.told,
+        "trials_planned": run.plan.trials if run else None,
+        "epochs": watched.epochs + watched.underway(),
+        "epochs_left": watched.left(),
+        "seconds_left": left_seconds(watched, now) if run and run.alive(now) else None,
+        "best": watched.best and asdict(watched.best),
+        "running": [asdict(each) for each in watched.running],
+        "rungs": [
+            {"begins": begins, "epochs": epochs, **asdict(filling)}
+            for (begins, epochs), filling in sorted(watched.rungs.items())
+        ],
+        "failures": dict(watched.failures),
+    }

@@ -1,0 +1,223 @@
+"""A search as it runs, on a terminal: what is spent and left, what trains, the rungs, the best."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpsearch.parameters import short, text_of_point
+from hpsearch.report.tables import measured
+from hpsearch.store import Running, Watch
+
+_SECONDS = 0.25  # between two pictures
+_NARROW = 80  # columns, below which only the most telling ones are shown
+Cell = tuple[str, str]
+
+_AROUND = 14  # lines that are not of running trials
+
+
+class Panel:
+    """A context in which the last lines of a terminal show a search; elsewhere it shows nothing."""
+
+    def __init__(self, console: Console, watch: Watch) -> None:
+        self._watch, self._drawn = watch, 0.0
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._console = console
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def refresh(self) -> None:
+        """Look at the store and draw, unless that was done just now."""
+        if not self._live.is_started or time.monotonic() - self._drawn < _SECONDS:
+            return
+        self._watch.look()
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what was looked at."""
+        if self._live.is_started:
+            width, height = self._console.size
+            self._live.update(picture(self._watch, width, height), refresh=True)
+            self._drawn = time.monotonic()
+
+
+def picture(watch: Watch, width: int, height: int) -> RenderableType:
+    """All of it, for a window of so many columns and lines."""
+    return Group(*_parts(watch, width, max(3, height - _AROUND)))
+
+
+def _parts(watch: Watch, width: int, most: int) -> Iterator[RenderableType]:
+    search = watch.search
+    what = f"{search.task}: {search.study}, {search.searcher}, {search.evaluator}, {search.backend}"
+    yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
+    yield _spent(watch, width)
+    if watch.best is not None and watch.best.value is not None:
+        best = f"best  trial {watch.best.trial}  {search.measure} "
+        best += f"{measured(watch.best.value, watch.best.se)}  {text_of_point(watch.best.params)}"
+        yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
+    if watch.running:
+        yield _running(watch, width, most)
+    yield from _rungs(watch, width)
+    if watch.failures:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in watch.failures.most_common())
+        yield Text(f"failed: {kinds}", style="red")
+
+
+def _spent(watch: Watch, width: int) -> RenderableType:
+    underway, left = watch.underway(), watch.left()
+    done = watch.epochs + underway
+    total = None if left is None else watch.epochs + left
+    grid = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
+    of = "" if total is None else f" of {total:,}"
+    trials = "" if watch.run is None else f" of {watch.run.plan.trials:,}"
+    texts = [f"{done:,.0f}{of} epochs", f"{watch.told:,}{trials} trials", *_times(watch)]
+    if width < _NARROW:
+        del texts[1]
+    text = ", ".join(texts)
+    grid.add_row(*([bar] if total else []), text)
+    return _unbroken(grid, fill=True)
+
+
+def _times(watch: Watch) -> Iterator[str]:
+    run, now = watch.run, time.time()
+    if run is None:
+        return
+    if not run.alive(now):
+        yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.heard)}"
+        return
+    yield duration(now - run.began)
+    left = left_seconds(watch, now)
+    low, high = left if left else (math.nan, math.nan)
+    if run.budget.hours is not None:
+        until = max(0.0, run.began + 3600 * run.budget.hours - now)
+        if not left or until < low:
+            yield f"--hours end it in {duration(until)}"
+            return
+    if left:
+        text = duration(low) if high < 1.25 * low else f"{duration(low)} to {duration(high)}"
+        yield f"about {text} left"
+
+
+def left_seconds(watch: Watch, now: float) -> tuple[float, float] | None:
+    """How long what is left will take, at the least and the most. None where nothing tells it yet.
+
+    By the epochs, by the trials (short ones take their time to compile, long ones to train) and by
+    the epochs of the run's last third: where these agree, they are to be trusted.
+    """
+    run, left = watch.run, watch.left()
+    if run is None or left is None:
+        return None
+    elapsed, underway = now - run.began, watch.underway()
+    done = watch.trained_by_run + underway
+    if elapsed < 2 or done <= 0:
+        return None
+    ahead = max(0.0, left - underway)
+    found = [ahead * elapsed / done]
+    ended = [at for at, _ in watch.ended if at >= run.began]
+    if ended and run.budget.epochs is None:
+        found.append((run.plan.trials - watch.told) * elapsed / len(ended))
+    third = [epochs for at, epochs in watch.ended if at >= now - elapsed / 3]
+    if len(third) >= 3:
+        found.append(ahead * elapsed / 3 / sum(third))
+    return min(found), max(found)
+
+
+def _running(watch: Watch, width: int, most: int) -> Table:
+    narrow = width < _NARROW
+    grid = Table.grid(padding=(0, 1))
+    begun = [each for each in watch.running if each.reached is not None]
+    begun.sort(key=lambda each: each.value is None)  # those first that tell something
+    shown = (begun or watch.running)[:most]
+    for each in shown:
+        of = max(1, each.epochs - each.begun)
+        bar = ProgressBar(
+            total=of, completed=(each.reached or each.begun) - each.begun, width=max(8, width // 8)
+        )
+        value = "" if each.value is None else short(each.value)
+        more = [] if narrow else [each.device, text_of_point(each.params)]
+        grid.add_row(_name(each), bar, _epochs(each), value, *more)
+    if rest := len(watch.running) - len(shown):
+        grid.add_row(f"{rest} more")
+    return _unbroken(grid, fill=not narrow)
+
+
+def _unbroken(grid: Table, *, fill: bool) -> Table:
+    """Cells in one line each. fill: the last column takes what the others leave, no more."""
+    for column in grid.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    if fill:
+        grid.expand, grid.columns[-1].ratio = True, 1
+    return grid
+
+
+def _name(each: Running) -> str:
+    return f"trial {each.trial}" + (f", repeat {each.repeat}" if each.repeat else "")
+
+
+def _epochs(each: Running) -> str:
+    reached = each.begun if each.reached is None else each.reached
+    return f"{reached:.4g}/{each.epochs}"
+
+
+def _rungs(watch: Watch, width: int) -> Iterator[RenderableType]:
+    """The brackets as they fill; only where trials continue others."""
+    planned: dict[tuple[int, int], int] = {}
+    if watch.run is not None:
+        for bracket in watch.run.plan.brackets:
+            planned |= {(bracket[0].epochs, rung.epochs): rung.trials for rung in bracket}
+    keys = sorted({*planned, *watch.rungs})
+    if all(begin == epochs for begin, epochs in keys):
+        return
+    rows = {
+        begin: [_rung(watch, (begin, epochs), planned) for b, epochs in keys if b == begin]
+        for begin in sorted({begin for begin, _ in keys})
+    }
+    bars = max(map(len, rows.values())) * 18 + 16 <= width
+    grid = Table.grid(padding=(0, 2))
+    for begin, rungs in rows.items():
+        cells = [f"{text} {bar}" if bars else text for text, bar in rungs]
+        grid.add_row(f"from {begin} epoch{'s' if begin > 1 else ''}", *cells)
+    yield _unbroken(grid, fill=False)
+
+
+def _rung(watch: Watch, key: tuple[int, int], planned: dict[tuple[int, int], int]) -> Cell:
+    """How many trials have ended there of how many, as text and as a bar."""
+    filling = watch.rungs.get(key)
+    asked, told = (filling.asked, filling.told) if filling else (0, 0)
+    size = max(planned.get(key, 0), asked)
+    eighths = round(8 * told / size) if size else 0
+    bar = "█" * (eighths // 2) + "▌" * (eighths % 2)
+    return f"{key[1]}: {told}/{size}", f"{bar:░<4}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> duration(8.4), duration(125), duration(1500), duration(7300)
+    ('8 s', '2 min 5 s', '25 min', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole // 60 % 60} min"
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

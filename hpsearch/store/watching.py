@@ -1,0 +1,184 @@
+"""A search as it stands now, for those who look on; it reads, and writes nothing."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpsearch.store.journal import Store
+from hpsearch.store.records import SearchRecord
+from hpsearch.store.runs import RunRecord, last_run
+from hpsearch.trial import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A trial that was asked and not told, or a repeat. epochs: those it shall have in the end.
+
+    begun: those it began with. reached: so far; None where nothing was heard yet.
+    """
+
+    trial: int
+    repeat: int
+    params: dict[str, Any]
+    begun: int
+    epochs: int
+    reached: float | None = None
+    value: float | None = None
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A trial that ended."""
+
+    trial: int
+    params: dict[str, Any]
+    epochs: int
+    value: float | None
+    se: float | None
+    seconds: float
+    failure: Failure | None
+
+
+@dataclass(slots=True)
+class Filling:
+    """A rung as it fills: trials asked for and ended there."""
+
+    asked: int = 0
+    told: int = 0
+
+
+@dataclass(slots=True)
+class Watch:
+    """A search from where it was last looked at.
+
+    rungs: by the epochs with which a bracket begins, and those of the rung. epochs: trained so far
+    by trials that ended. best: of one training each.
+    """
+
+    store: Store
+    search: SearchRecord
+    run: RunRecord | None = None
+    running: list[Running] = field(default_factory=list)
+    best: Ended | None = None
+    told: int = 0
+    epochs: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    rungs: dict[tuple[int, int], Filling] = field(default_factory=dict)
+    ended: list[tuple[float, int]] = field(default_factory=list)
+    _asked: dict[int, Any] = field(default_factory=dict)
+    _open: dict[int, Any] = field(default_factory=dict)
+    _begins: dict[int, int] = field(default_factory=dict)
+    _last: int = 0
+
+    def look(self) -> list[Ended]:
+        """Take in what is new; returns the trials that ended since the last look, in their order."""
+        db = self.store.db
+        which = {"search": self.search.id, "last": self._last}
+        db.execute("BEGIN")  # all that is read here is of one moment
+        try:
+            asked = db.execute(
+                "SELECT seq, trial, id, params, epochs, parent FROM asked "
+                "WHERE search = :search AND seq > :last AND answer = 'suggest' ORDER BY seq",
+                which,
+            ).fetchall()
+            told = db.execute(
+                "SELECT seq, trial, value, se, epochs, seconds, failure, message, at FROM told "
+                "WHERE search = :search AND seq > :last ORDER BY seq",
+                which,
+            ).fetchall()
+            live = db.execute("SELECT * FROM live WHERE search = :search", which).fetchall()
+            self.run = last_run(self.store, self.search.id)
+        finally:
+            db.execute("COMMIT")
+        for row in asked:
+            self._take_asked(row)
+        news = [self._take_told(row) for row in told]
+        self._last = max([self._last, *(row["seq"] for row in (*asked, *told))])
+        self._look_at_running({(row["trial"], row["repeat"]): row for row in live})
+        return news
+
+    def left(self) -> int | None:
+        """Epochs that the run still plans, of its search and its budget; None: it is not known."""
+        if self.run is None:
+            return None
+        left = self.run.plan.epochs - self.epochs
+        if self.run.budget.epochs is not None:
+            left = min(left, self.run.budget.epochs - self.trained_by_run)
+        return max(0, left)
+
+    @property
+    def trained_by_run(self) -> int:
+        """Epochs of the trials that ended in this run."""
+        return sum(epochs for at, epochs in self.ended if self.run and at >= self.run.began)
+
+    def underway(self) -> float:
+        """Epochs that running trials have trained so far."""
+        return sum(
+            max(0.0, (each.reached or each.begun) - each.begun)
+            for each in self.running
+            if not each.repeat
+        )
+
+    def _take_asked(self, row: Any) -> None:
+        trial, parent = row["trial"], row["parent"]
+        self._asked[trial] = self._open[trial] = row
+        begins = row["epochs"] if parent is None else self._begins[parent]
+        self._begins[trial] = begins
+        self.rungs.setdefault((begins, row["epochs"]), Filling()).asked += 1
+
+    def _begun(self, trial: int) -> int:
+        parent = self._asked[trial]["parent"]
+        return 0 if parent is None else int(self._asked[parent]["epochs"])
+
+    def _take_told(self, row: Any) -> Ended:
+        asked = self._open.pop(row["trial"])
+        self.rungs[self._begins[row["trial"]], asked["epochs"]].told += 1
+        # A trial that failed is known to have ended, not where: its budget is spent.
+        trained = (row["epochs"] or asked["epochs"]) - self._begun(row["trial"])
+        self.told += 1
+        self.epochs += trained
+        self.ended.append((row["at"], trained))
+        found = Ended(
+            asked["id"],
+            json.loads(asked["params"]),
+            row["epochs"],
+            row["value"],
+            row["se"],
+            row["seconds"],
+            row["failure"] and Failure(row["failure"], row["message"]),
+        )
+        if found.failure is not None:
+            self.failures[found.failure.kind] += 1
+        elif self._is_best(found):
+            self.best = found
+        return found
+
+    def _is_best(self, told: Ended) -> bool:
+        if told.value is None:
+            return False
+        if self.best is None or self.best.value is None:
+            return True
+        lower = told.value < self.best.value
+        return lower if self.search.direction == "min" else told.value > self.best.value
+
+    def _look_at_running(self, live: dict[tuple[int, int], Any]) -> None:
+        if self.run is not None:  # what an earlier run left behind is no news
+            live = {key: row for key, row in live.items() if row["at"] >= self.run.began}
+        keys = [(trial, 0) for trial in self._open]
+        keys += [key for key in sorted(live) if key[1] and key[0] in self._asked]
+        self.running = [self._running(*key, live.get(key)) for key in keys]
+
+    def _running(self, trial: int, repeat: int, live: Any) -> Running:
+        asked = self._asked[trial]
+        heard = (live["epochs"], live["value"], live["device"]) if live else (None, None, "")
+        begun = 0 if repeat else self._begun(trial)
+        return Running(
+            asked["id"], repeat, json.loads(asked["params"]), begun, asked["epochs"], *heard
+        )
+
+
+def watch(store: Store, search: int) -> Watch:
+    """A search that has not been looked at yet. Raises StopIteration where there is none."""
+    return Watch(store, next(record for record in store.searches() if record.id == search))

@@ -1,0 +1,246 @@
+"""A search seen from elsewhere while it runs: what is spent and left, what trains, the best."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hpsearch import telling
+from hpsearch.budget import Budget, Plan, Rung
+from hpsearch.heard import Heard
+from hpsearch.report.live import left_seconds, picture
+from hpsearch.store import Signs, Store, watch
+from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
+from tests.conftest import ROOT
+from tests.test_chaos import DRIVER, STUDY
+from tests.test_store import RECORD, record, result
+
+PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
+
+
+@pytest.fixture
+def store():
+    with Store(Path("store.db"), create=True) as opened:
+        yield opened
+
+
+def begun(store, plan=PLAN, budget=None, **changes):
+    """A search whose trial 0 ended, 1 failed, 2 continues 0 and trains, and 3 waits."""
+    journal = store.begin(record(**changes))
+    signs = Signs(store, journal.search, plan, budget or Budget(), workers=2)
+    for number in (0, 1):
+        journal.asked(number, Suggestion({"units": 10 * number}, 1))
+    journal.told(0, result(0.8, epochs=1))
+    journal.told(1, Outcome(failure=Failure("nan", "loss became nan"), seconds=2.0))
+    journal.asked(2, Suggestion({"units": 0}, 3, parent=0))
+    journal.asked(3, Suggestion({"units": 70}, 8))
+    signs.heard([Reached(2, 0, 2.5, 0.85, "gpu 1")])
+    return watch(store, journal.search), journal, signs
+
+
+def drawn(watched, width=120, height=40):
+    console = Console(width=width, height=height, file=io.StringIO(), color_system=None)
+    console.print(picture(watched, width, height))
+    return console.file.getvalue()
+
+
+def test_it_sees_what_ended_what_trains_and_how_rungs_fill(store):
+    watched, *_ = begun(store)
+    assert [(told.trial, told.value) for told in watched.look()] == [(1, 0.8), (2, None)]
+    assert (watched.told, watched.epochs, watched.left(), watched.underway()) == (2, 2, 11, 1.5)
+    assert [(r.trial, r.reached, r.value, r.device) for r in watched.running] == [
+        (3, 2.5, 0.85, "gpu 1"),
+        (4, None, None, ""),
+    ]
+    filled = {key: (rung.asked, rung.told) for key, rung in watched.rungs.items()}
+    assert filled == {(1, 1): (2, 2), (1, 3): (1, 0), (8, 8): (1, 0)}
+    assert (watched.best.trial, dict(watched.failures)) == (1, {"nan": 1})
+    assert watched.look() == []
+
+
+def test_it_follows_in_small_steps_as_at_once(store):
+    watched, journal, _ = begun(store)
+    watched.look()
+    journal.told(2, result(0.9, epochs=3))
+    assert [told.trial for told in watched.look()] == [3]
+    journal.told(3, result(0.7, epochs=8))
+    watched.look()
+    late = watch(store, journal.search)
+    late.look()
+    for name in ("told", "epochs", "rungs", "best", "running", "failures"):
+        assert getattr(watched, name) == getattr(late, name), name
+    assert (watched.best.value, watched.left(), watched.running) == (0.9, 1, [])
+
+
+def test_lower_is_better_where_the_search_minimises(store):
+    watched, journal, _ = begun(store, direction="min")
+    journal.told(2, result(0.5, epochs=3))
+    watched.look()
+    assert watched.best.value == 0.5
+
+
+def test_a_smaller_budget_leaves_less(store):
+    watched, *_ = begun(store, budget=Budget(epochs=6))
+    watched.look()
+    assert watched.left() == 4
+
+
+def test_what_is_left_is_told_by_epochs_and_by_trials(store):
+    watched, *_ = begun(store)
+    watched.look()
+    low, high = left_seconds(watched, watched.run.began + 7.0)
+    # 2 + 1.5 epochs took 7 s and 9.5 are left; 2 trials did, and 3 are left.
+    assert (low, high) == (pytest.approx(3 / 2 * 7), pytest.approx(9.5 / 3.5 * 7))
+    assert left_seconds(watched, watched.run.began + 1.0) is None
+
+
+@pytest.mark.parametrize("width", [40, 120])
+def test_the_picture_fits_its_window(store, width):
+    watched, *_ = begun(store)
+    watched.look()
+    text = drawn(watched, width)
+    assert max(map(len, text.splitlines())) <= width
+    for part in ("4 of 13 epochs", "trial 3", "2.5/3", "0.85", "0.8 ", "failed: 1 nan", "1: 2/3"):
+        assert part in text
+    assert ("gpu 1" in text) == (width == 120)
+
+
+def test_a_low_window_shows_the_first_of_many(store):
+    journal = store.begin(RECORD)
+    signs = Signs(store, journal.search, Plan(50, 50, 50), Budget(), workers=50)
+    for number in range(50):
+        journal.asked(number, Suggestion({"units": number}, 5))
+    signs.heard([Reached(number, 0, 1.0) for number in range(50)])
+    watched = watch(store, journal.search)
+    watched.look()
+    text = drawn(watched, height=20)
+    assert "44 more" in text
+    assert len(text.splitlines()) < 20
+
+
+def test_names_of_markup_are_names(store):
+    watched, *_ = begun(store, study="[red]s[/red]")
+    watched.look()
+    assert "[red]s[/red]" in drawn(watched)
+
+
+def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
+    watched, _, signs = begun(store)
+    store.db.execute("UPDATE runs SET heard = heard - 100")
+    watched.look()
+    assert "no word since" in drawn(watched)
+    signs.end = "done"
+    with signs:
+        pass
+    watched.look()
+    assert "ended: done" in drawn(watched)
+    assert watched.running[0].reached is None
+
+
+def test_what_a_killed_run_left_is_not_taken_for_news(store):
+    watched, journal, _ = begun(store)
+    Signs(store, journal.search, PLAN, Budget(), workers=1)
+    watched.look()
+    assert watched.running[0].reached is None
+
+
+def test_what_is_heard_in_another_thread_is_written_by_its_own(store):
+    _, journal, signs = begun(store)
+    looked = []
+    heard = Heard(signs, lambda: looked.append(True))
+    heard._thread = None  # as if the store were another thread's
+    heard(Reached(3, 0, 4.0, 0.7, "cpu"))
+    assert looked == []
+    heard._written -= 1
+    heard.poll()
+    watched = watch(store, journal.search)
+    watched.look()
+    assert (watched.running[1].reached, looked) == (4.0, [True])
+
+
+def test_a_trial_tells_the_mean_over_its_folds(monkeypatch):
+    monkeypatch.setattr(telling, "_SECONDS", 0.0)
+    seen = []
+    telling.to(seen.extend)
+    try:
+        told = telling.Told(Job({}, 4, begun=2, trial=7), folds=2)
+        told.fold(0)(4, 0.5)
+        told.fold(1)(3, 0.7)
+    finally:
+        telling.to(None)
+    assert [(r.trial, r.epochs, r.value) for r in seen] == [
+        (7, 2.0, None),
+        (7, 3.0, 0.5),
+        (7, 3.5, pytest.approx(0.6)),
+    ]
+
+
+def test_the_command_tells_how_a_search_stands(hpsearch, store):
+    begun(store)
+    begun(store, study="other", task="boston")
+    code, out, _ = hpsearch("watch", "s", "--json")
+    stands = json.loads(out)
+    assert (code, stands["trials"], stands["epochs"], stands["running_now"]) == (0, 2, 3.5, True)
+    assert stands["running"][0] == {
+        "trial": 3, "repeat": 0, "params": {"units": 0}, "begun": 1, "epochs": 3,
+        "reached": 2.5, "value": 0.85, "device": "gpu 1",
+    }  # fmt: skip
+    assert json.loads(hpsearch("watch", "--json")[1])["study"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["digit"], "did you mean 'digits'?"), (["x.py"], "it has digits")]
+)
+def test_a_study_that_is_not_there_is_one_line(hpsearch, store, arguments, said):
+    begun(store, study="digits")
+    code, out, err = hpsearch("watch", *arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="as the driver is")
+def test_who_looks_on_sees_whole_trials_and_their_order(tmp_path):
+    """Four workers; watched from another process by lines, and in this one as fast as it can."""
+    Path("study.py").write_text(STUDY.replace("SEARCHER", "Random(trials=100, epochs=10)"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, "study.py", "--devices", "cpu:4", "--store", "store.db"],
+        env=environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    path = Path("store.db")
+    while not path.exists() or not _begun(path):
+        assert run.poll() is None
+        time.sleep(0.02)
+    lines = subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "watch", "study", "--store", "store.db"],
+        env=environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    seen = []
+    with Store(path) as store:
+        watched = watch(store, 1)
+        while run.poll() is None:
+            seen += watched.look()
+            assert watched.told + len(watched.running) == len(watched._asked)
+        seen += watched.look()
+        assert len(seen) == watched.told == 100
+        assert all(told.value is not None and told.epochs == 10 for told in seen)
+    assert run.returncode == 0
+    out, _ = lines.communicate(timeout=60)
+    assert lines.returncode == 0
+    assert "ended: done" in out
+    assert "[100/100] trial" in out
+
+
+def _begun(path):
+    try:
+        with Store(path) as store:
+            return store.searches() != []
+    except Exception:
+        return False

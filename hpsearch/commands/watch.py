@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hpsearch import arguments
+from hpsearch import arguments, completing
 from hpsearch.errors import StudyError
 from hpsearch.options import did_you_mean
 from hpsearch.store import Store, Watch
@@ -18,7 +18,7 @@ _POLL = 0.5  # seconds between two looks
 
 
 @click.command()
-@click.argument("study", required=False)
+@click.argument("study", required=False, shell_complete=completing.studies)
 @arguments.store
 @arguments.as_json
 def watch(study: str | None, store_path: Path, as_json: bool) -> None:

@@ -203,6 +203,25 @@ def _upgraded(store_path: Path) -> Store:
         return Store(store_path, create=True)
 
 
+def study_or_task(name: str, store_path: Path) -> tuple[str | None, str | None]:
+    """The study or the task that a name, or a study's file, stands for; where both have it, the
+    study.
+    """
+    with Store(store_path) as store:
+        searches = store.searches()
+    studies, tasks = {s.study for s in searches}, {s.task for s in searches}
+    stem = Path(name).stem if name.endswith(".py") else name
+    if stem in studies:
+        return stem, None
+    if name in tasks:
+        return None, name
+    known = sorted(studies | tasks)
+    raise StudyError(
+        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; it has "
+        f"{', '.join(known) or 'none'}"
+    )
+
+
 def study_file(study: str, store_path: Path) -> Path:
     """The file of a study given by path, or by the name under which the store knows it."""
     path = Path(study)

@@ -10,7 +10,7 @@ import pytest
 
 from hpsearch import Asha, Choice, Hyperband, Random, Space
 from hpsearch.evaluators import Holdout, KFold
-from hpsearch.load import _offered
+from hpsearch.load import offered
 from hpsearch.options import parse
 from hpsearch.report.html import gathered, repeating, rungs, timeline
 from hpsearch.report.html.ranked import front
@@ -157,7 +157,7 @@ def test_nobody_waits_for_a_report_and_it_sees_whole_trials(tmp_path):
         with Store(path, create=False) if path.stat().st_size else Store(None) as store:
             if not store.searches():
                 continue
-        (of,) = gathered.gather(path, "filled").comparisons
+        (of,) = gathered.gather(path, study="filled").comparisons
         seen.add(len(of.ranking))
         whole = of.trials[of.trials["state"] == "complete"]
         assert {row.trial for row in of.ranking} <= set(whole.index)
@@ -181,10 +181,14 @@ def test_a_store_without_a_complete_trial_is_told_of(hpsearch, tmp_path):
 def test_an_unknown_name_is_told_in_one_line(hpsearch, filled):
     code, _, err = hpsearch("report", "band")
     assert code == 2
-    assert "neither a study nor a task 'band' (did you mean 'bands'?)" in err
+    assert "'band' is neither a study nor a task" in err
+    assert "(did you mean 'bands'?)" in err
     code, _, err = hpsearch("report", "bands", "--store", "none.db")
     assert code == 2
     assert "no store" in err
+    code, _, err = hpsearch("report", "bands", "-o", filled / "report.html")
+    assert code == 2
+    assert "cannot be written" in err
 
 
 def test_json_says_what_was_written(hpsearch, filled):
@@ -196,7 +200,7 @@ def test_json_says_what_was_written(hpsearch, filled):
 
 
 def test_rungs_count_where_trials_went(filled):
-    (of, *_) = gathered.gather(filled, "bands").comparisons
+    (of, *_) = gathered.gather(filled, study="bands").comparisons
     moves = rungs.flows(of.trials)
     assert moves[(1, 1), (1, 3)] == 3
     assert moves[(1, 3), (1, 9)] == 1
@@ -230,14 +234,14 @@ def test_nothing_on_the_front_is_beaten(filled):
 def test_the_command_to_repeat_names_the_same_options(options):
     from hpsearch import evaluators, searchers
 
-    classes = _offered(searchers) + _offered(evaluators)
+    classes = offered(searchers) + offered(evaluators)
     again = parse(repeating.option(options.label), "option", classes, options)
     assert again == options
     assert again.label == options.label
 
 
 def test_openings_are_those_of_the_store(filled):
-    of = next(c for c in gathered.gather(filled, "made").comparisons if c.openings)
+    of = next(c for c in gathered.gather(filled, task="made").comparisons if c.openings)
     with Store(filled) as store:
         assert list(of.openings) == openings(store, "made")
 

@@ -13,8 +13,6 @@ import click
 from hpsearch import arguments, completing
 from hpsearch.errors import HpsearchError
 from hpsearch.export import FORMATS
-from hpsearch.options import did_you_mean
-from hpsearch.store import Store
 
 
 @click.command()
@@ -47,7 +45,7 @@ def export(
     for its HParams and Scalars tabs. mlflow: a database, or a server. The output appears whole or
     not at all.
     """
-    study, task = _which(store_path, which)
+    study, task = arguments.study_or_task(which, store_path) if which else (None, None)
     chosen = FORMATS[format]
     write = chosen.writer()
     from hpsearch.report.results import Results
@@ -67,25 +65,6 @@ def export(
         click.echo(f"look at them: {chosen.look.format(shlex.quote(where))}", err=True)
     if as_json:
         click.echo(json.dumps({"format": format, "where": where, "trials": trials}))
-
-
-def _which(store_path: Path, name: str | None) -> tuple[str | None, str | None]:
-    """The study and the task that a name, or a study's file, stands for; None: of all."""
-    if name is None:
-        return None, None
-    with Store(store_path) as store:
-        searches = store.searches()
-    studies, tasks = {s.study for s in searches}, {s.task for s in searches}
-    stem = Path(name).stem if name.endswith(".py") else name
-    if stem in studies:
-        return stem, None
-    if name in tasks:
-        return None, name
-    known = sorted(studies | tasks)
-    raise HpsearchError(
-        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; it has "
-        f"{', '.join(known) or 'none'}"
-    )
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments
+from hpsearch import arguments, completing
 
 
 @click.command()
-@click.argument("name", metavar="STUDY|TASK")
+@click.argument("name", metavar="STUDY|TASK", shell_complete=completing.studies_and_tasks)
 @click.option(
     "-o",
     "--output",
@@ -30,10 +30,10 @@ def report(name: str, output: Path, store_path: Path, as_json: bool) -> None:
     """
     from hpsearch.report import html, tables
 
-    wanted = Path(name).stem if Path(name).suffix == ".py" else name
-    written = html.write(store_path, wanted, output)
+    study, task = arguments.study_or_task(name, store_path)
+    written = html.write(store_path, output, study=study, task=task)
     console = tables.console(stderr=as_json)
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
-    console.print(f"{output}: report of {wanted}, {size}", soft_wrap=True, markup=False)
+    console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)
     if as_json:
         click.echo(json.dumps(asdict(written) | {"file": str(output)}))

@@ -9,8 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from hpsearch import store as stores
-from hpsearch.errors import StudyError
-from hpsearch.options import did_you_mean
 from hpsearch.report.results import Results
 from hpsearch.space import Space
 from hpsearch.store import Opening, Ranked, SearchRecord, Store
@@ -96,12 +94,12 @@ class Gathered:
     comparisons: Sequence[Comparison]
 
 
-def gather(path: Path, name: str) -> Gathered:
-    """Everything a report of a study or task tells. Raises StudyError where there is neither."""
+def gather(path: Path, *, study: str | None = None, task: str | None = None) -> Gathered:
+    """Everything a report of a study, or of a task, tells; the store has to know it."""
     with Store(path) as store:
         searches = store.searches()
-        kind, chosen = _chosen(searches, name, path)
-        task = chosen[0].task
+        chosen = [s for s in searches if s.study == study or s.task == task]
+        kind, name, task = "study" if study else "task", study or task, chosen[0].task
         alike: dict[tuple[str, ...], list[SearchRecord]] = {}
         for search in searches:
             alike.setdefault(_key(search), []).append(search)
@@ -139,20 +137,7 @@ def gather(path: Path, name: str) -> Gathered:
             )
         )
     comparisons.sort(key=lambda each: -len(each.trials))
-    return Gathered(kind, name, task, comparisons)
-
-
-def _chosen(
-    searches: Sequence[SearchRecord], name: str, path: Path
-) -> tuple[str, list[SearchRecord]]:
-    for kind in ("study", "task"):
-        if found := [search for search in searches if getattr(search, kind) == name]:
-            return kind, found
-    known = {search.study for search in searches} | {search.task for search in searches}
-    raise StudyError(
-        f"{path} knows neither a study nor a task {name!r}{did_you_mean(name, known)}; "
-        "hpsearch studies lists both"
-    )
+    return Gathered(kind, str(name), task, comparisons)
 
 
 def _key(search: SearchRecord) -> tuple[str, ...]:

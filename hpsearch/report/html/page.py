@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from hpsearch.errors import HpsearchError
 from hpsearch.parameters import short
 from hpsearch.report.html import (
     anytime,
@@ -42,17 +43,20 @@ class Written:
     bytes: int
 
 
-def write(store: Path, name: str, file: Path) -> Written:
-    """Write the report of a study or task; the file appears whole or not at all.
+def write(store: Path, file: Path, *, study: str | None = None, task: str | None = None) -> Written:
+    """Write the report of a study, or of a task; the file appears whole or not at all.
 
-    Raises StoreError where there is no store, StudyError where it knows neither.
+    The store has to know it. Raises HpsearchError where the file cannot be written.
     """
-    gathered = gather(store, name)
+    gathered = gather(store, study=study, task=task)
     text = render(gathered).encode()
     partial = file.with_name(f"{file.name}.partial")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_bytes(text)
-    os.replace(partial, file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(text)
+        os.replace(partial, file)
+    except OSError as error:
+        raise HpsearchError(f"{file} cannot be written: {error}; name another by -o") from error
     trials = sum(len(each.trials) for each in gathered.comparisons)
     return Written(file, gathered.name, trials, len(text))
 

@@ -138,11 +138,15 @@ def test_readers_see_whole_trials_while_a_run_writes():
     """Whatever a reader finds ranked has all its folds."""
     seen, done = [], threading.Event()
 
+    def look(store):
+        for ranking in rankings(store):
+            seen.extend(len(trial(store, row.trial)["curves"]) for row in ranking[-2:])
+
     def read():
         with Store(Path("store.db")) as store:
             while not done.is_set():
-                for ranking in rankings(store):
-                    seen.extend(len(trial(store, row.trial)["curves"]) for row in ranking[-2:])
+                look(store)
+            look(store)
 
     with Store(Path("store.db"), create=True) as store:
         journal = fill(store, RECORD, 0.5, folds=3)

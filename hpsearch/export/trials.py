@@ -12,7 +12,7 @@ import pandas as pd
 from hpsearch.parameters import text_of_point
 from hpsearch.report.results import Results
 from hpsearch.space import Space
-from hpsearch.store import SearchRecord, Store
+from hpsearch.store import SearchRecord
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
 _NOTES = ("se", "best_epoch", "epochs", "parameters", "seconds", "peak_bytes", "device", "repeats")
@@ -91,8 +91,7 @@ class Search:
 
 def searches(results: Results) -> list[Search]:
     """The searches of some results that have trials, oldest first."""
-    with Store(results.store) as store:
-        records = {record.id: record for record in store.searches(results.study)}
+    records = {record.id: record for record in results.searches}
     frame = results.trials
     rows: list[Any] = list(
         frame[[n for n in frame if not str(n).startswith("params_")]].itertuples()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from hpsearch import cli
 from hpsearch.training import backend
@@ -13,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 
 def pytest_configure() -> None:
     backend.choose()  # before anything imports Keras
+    settings.register_profile("busy", deadline=None)  # other tests run beside
+    settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

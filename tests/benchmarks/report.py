@@ -1,6 +1,7 @@
 """How long does a report of 2,000 trials x 50 epochs take to write, and how large is it?"""
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -31,12 +32,25 @@ def main() -> None:
                 fill(store, searcher, evaluator, folds=folds)
             file = Path(folder) / "report.html"
             command = ["report", "filled", "-o", str(file), "--store", str(path)]
-            seconds = []
+            seconds, work = [], []
             for _ in range(rounds):
-                begin = time.perf_counter()
-                subprocess.run([sys.executable, "-m", "hpsearch", *command], check=True)
+                begin, worked = time.perf_counter(), processor()
+                subprocess.run(
+                    [sys.executable, "-m", "hpsearch", *command], check=True, capture_output=True
+                )
                 seconds.append(time.perf_counter() - begin)
-            print(f"{name}: {statistics.median(seconds):.1f} s, {file.stat().st_size / 1e6:.2f} MB")
+                work.append(processor() - worked)
+            print(
+                f"{name}: {statistics.median(seconds):.1f} s, {statistics.median(work):.1f} s of a "
+                f"processor, {file.stat().st_size / 1e6:.2f} MB",
+                flush=True,
+            )
+
+
+def processor() -> float:
+    """Seconds that processes begun here have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

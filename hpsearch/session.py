@@ -1,7 +1,7 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,12 @@ from hpsearch import worker
 from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import NoStoreError, OldStoreError
-from hpsearch.executors import Executor, Inline, Processes, find
+from hpsearch.executors import Executor, Inline, Processes, RayCluster, find
 from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
 from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.progress import Lines
-from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
 from hpsearch.selection.repeats import Repeats
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
 class Workers:
     """Who trains. devices, per_device (None: as many as fit), timeout (seconds a trial may take),
     recycle (trials after which a worker is replaced): as `hpsearch.executors.Processes` has them.
-    inline: this process trains instead.
+    inline: this process trains instead. ray: a Ray cluster's address does, with gpus_per_worker as
+    `hpsearch.executors.RayCluster` has it.
     """
 
     devices: str = "auto"
@@ -42,6 +42,8 @@ class Workers:
     timeout: float | None = None
     recycle: int | None = 200
     inline: bool = False
+    ray: str | None = None
+    gpus_per_worker: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Run:
 
     engine: as `hpsearch.training.engines` has it. together: trials that a worker trains side by side,
     at most; None: as many as the searcher can have in flight without harm.
+    checkpoints: the folder, or what acts as one, that they lie in; None: beside the store.
     keep: how many of the best trials keep their checkpoints. every: how often one is left within
     a trial. repeats: trainings by fresh seeds that the best `finalists` get in the end.
     """
@@ -64,6 +67,7 @@ class Run:
     workers: Workers = field(default_factory=Workers)
     budget: Budget = field(default_factory=Budget)
     every: Every = field(default_factory=Every)
+    checkpoints: Path | None = None
     keep: int = 3
     repeats: int = 0
     finalists: int = 3
@@ -97,7 +101,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     with ExitStack() as opened:
         if there := how.store.exists():  # else there is no other run, nor a folder for its lock
             opened.enter_context(owned(how.store, study.name))
-        executor = _executor(study.searcher, how, opened)
+        executor = _executor(study, how, opened)
         facts = executor.open()
         record = record_of(study, how.file, facts)
         if facts.remark:
@@ -110,12 +114,15 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         return _ended(store, record, journal, stopped=stopped)
 
 
-def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
+def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     workers = how.workers
-    training = worker.Training(how.backend, how.engine, how.together or searcher.in_flight)
+    together = how.together or study.searcher.in_flight
+    training = worker.Training(how.backend, how.engine, together)
     prepare = partial(worker.prepare, how.file.resolve(), how.overrides, training)
     if workers.inline:
         executor: Executor = Inline(prepare)
+    elif workers.ray is not None:
+        executor = _on_ray(workers, workers.ray, study, how, training)
     else:
         devices = find(workers.devices)
         if workers.per_device != 1 or len(devices) > 1:
@@ -129,6 +136,22 @@ def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
         )
     opened.callback(executor.close)
     return executor
+
+
+def _on_ray(
+    workers: Workers, address: str, study: Study, how: Run, training: worker.Training
+) -> Executor:
+    """Nodes need none of the study's files: they get its folder, and the rows without the test's."""
+    rows = replace(study.task.load(), x_test=None, y_test=None)
+    file = Path(how.file.name)  # each node's workers run in the folder
+    return RayCluster(
+        partial(worker.prepare, file, how.overrides, training, rows),
+        address,
+        workers.gpus_per_worker,
+        folder=how.file.resolve().parent,
+        timeout=workers.timeout,
+        recycle=workers.recycle,
+    )
 
 
 def _search(
@@ -204,7 +227,8 @@ def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
 def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
     name = f"{how.store.name}-{journal.search}"
-    return Checkpoints(how.store.parent / "checkpoints" / name, how.keep)
+    beside = how.store.parent.absolute() / "checkpoints"  # workers may run in other folders
+    return Checkpoints((how.checkpoints or beside) / name, how.keep)
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:

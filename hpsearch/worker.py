@@ -35,11 +35,12 @@ class Training:
 
 
 def prepare(
-    file: Path, overrides: Overrides, training: Training, shared: Path | None = None
+    file: Path, overrides: Overrides, training: Training, shared: Path | Data | None = None
 ) -> tuple[Facts, Work]:
     """Load study and data once, and try what the search will do: splits, models, one step.
 
-    shared: a folder in which large data lies for all workers; the first of them fills it.
+    shared: a folder in which large data lies for all workers; the first of them fills it. Or the
+    data itself, where the task's files may be out of reach.
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """

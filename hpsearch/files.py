@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from contextlib import suppress
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
-from hpsearch.errors import StoreError
+from hpsearch.errors import StoreError, first_line
 
 
 def place(text: str) -> Path:
@@ -28,6 +30,24 @@ def place(text: str) -> Path:
         lines = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{text} cannot be reached: {lines}") from error
     return cast(Path, folder)
+
+
+@contextmanager
+def marked(folder: Path) -> Iterator[Path]:
+    """A file in it, by which others know whether they see the same folder. Raises StoreError."""
+    mark = folder / f"seen-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_bytes(b"here")
+    except Exception as error:  # of whatever speaks to there
+        raise StoreError(f"{folder} cannot be written: {first_line(error)}") from error
+    try:
+        yield mark
+    finally:
+        with suppress(Exception):
+            mark.unlink()
+            if is_local(folder):
+                folder.rmdir()  # if nothing came of it
 
 
 def is_local(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,7 +11,8 @@ from hpsearch import worker
 from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import NoStoreError, OldStoreError
-from hpsearch.executors import Executor, Inline, Processes, RayCluster, find
+from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
+from hpsearch.files import marked
 from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
@@ -118,11 +120,14 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     workers = how.workers
     together = how.together or study.searcher.in_flight
     training = worker.Training(how.backend, how.engine, together)
-    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, training)
+    # On Ray, workers run in a copy of the study's folder.
+    file = how.file.resolve() if workers.ray is None else Path(how.file.name)
+    prepare = partial(worker.prepare, file, how.overrides, training)
     if workers.inline:
         executor: Executor = Inline(prepare)
     elif workers.ray is not None:
-        executor = _on_ray(workers, workers.ray, study, how, training)
+        mark = opened.enter_context(marked(_folder(how)))
+        executor = _on_ray(study, how, partial(prepare, mark=mark))
     else:
         devices = find(workers.devices)
         if workers.per_device != 1 or len(devices) > 1:
@@ -138,15 +143,14 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     return executor
 
 
-def _on_ray(
-    workers: Workers, address: str, study: Study, how: Run, training: worker.Training
-) -> Executor:
+def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) -> Executor:
     """Nodes need none of the study's files: they get its folder, and the rows without the test's."""
+    workers = how.workers
+    assert workers.ray is not None
     rows = replace(study.task.load(), x_test=None, y_test=None)
-    file = Path(how.file.name)  # each node's workers run in the folder
     return RayCluster(
-        partial(worker.prepare, file, how.overrides, training, rows),
-        address,
+        partial(prepare, shared=rows),
+        workers.ray,
         workers.gpus_per_worker,
         folder=how.file.resolve().parent,
         timeout=workers.timeout,
@@ -227,8 +231,12 @@ def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
 def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
     name = f"{how.store.name}-{journal.search}"
-    beside = how.store.parent.absolute() / "checkpoints"  # workers may run in other folders
-    return Checkpoints((how.checkpoints or beside) / name, how.keep)
+    return Checkpoints(_folder(how) / name, how.keep)
+
+
+def _folder(how: Run) -> Path:
+    # In full: workers may run elsewhere.
+    return how.checkpoints or how.store.parent.absolute() / "checkpoints"
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:

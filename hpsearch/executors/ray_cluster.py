@@ -38,7 +38,10 @@ class _Lost(Exception):
 
     def __init__(self, error: BaseException, *, at_fault: bool) -> None:
         self.at_fault = at_fault
-        super().__init__(f"the worker died ({first_line(error)})")
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        # Ray appends what its code raised; else the first line tells it.
+        began = getattr(error, "actor_init_failed", False)
+        super().__init__(f"the worker died ({lines[-1 if began else 0].strip()})")
 
 
 class RayCluster(Pool):
@@ -183,6 +186,8 @@ class RayCluster(Pool):
                 return True
             worker.ready = False
         except _Lost as error:
+            if not error.at_fault:  # its node went as it came
+                return False
             why = str(error)
         except Exception as error:
             why = first_line(error)

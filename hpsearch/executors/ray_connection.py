@@ -27,9 +27,7 @@ def connect(address: str, folder: Path | None) -> tuple[Any, bool]:
         )
     if address != "auto":
         _answers(address)
-    # In a job that was submitted to the cluster, the job's own folder is there already.
-    ours = folder is not None and "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ
-    options = {"runtime_env": {"working_dir": str(folder)}} if ours else {}
+    options = {"runtime_env": {"working_dir": str(folder)}} if folder is not None else {}
     error = _bounded(
         lambda: ray.init(
             address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,

@@ -3,13 +3,14 @@
 import logging
 import os
 import socket
-import threading
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DeviceError
 
-_SECONDS = 15.0  # that a cluster may take to answer
+_SECONDS = 20.0  # that a cluster may take to answer
 
 
 def connect(address: str, folder: Path | None) -> tuple[Any, bool]:
@@ -25,20 +26,11 @@ def connect(address: str, folder: Path | None) -> tuple[Any, bool]:
             f"--ray {address}: a Ray client cannot carry a search; run this on a node of the "
             "cluster, with --ray auto or HOST:PORT"
         )
-    if address != "auto":
-        _answers(address)
+    _try(address)
     options = {"runtime_env": {"working_dir": str(folder)}} if folder is not None else {}
-    error = _bounded(
-        lambda: ray.init(
-            address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True,
-            **options,
-        )
-    )  # fmt: skip
-    if isinstance(error, ConnectionError):
-        raise DeviceError(
-            f"--ray {address}: no Ray cluster runs here; start one by: ray start --head"
-        ) from error
-    if error is not None:
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
         lines = " ".join(str(error).split())
         raise DeviceError(f"--ray {address}: Ray could not connect: {lines}") from error
     return ray, True
@@ -48,7 +40,11 @@ def inventory(ray: Any) -> str:
     """What the cluster has, in words."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cores, gpus = (sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
-    return f"{len(nodes)} nodes with {cores:g} cores and {gpus:g} GPUs"
+    return f"{_count(len(nodes), 'node')} with {_count(cores, 'core')} and {_count(gpus, 'GPU')}"
+
+
+def _count(number: float, what: str) -> str:
+    return f"{number:g} {what}{'s' * (number != 1)}" if number else f"no {what}"
 
 
 def _ray() -> Any:
@@ -64,33 +60,35 @@ def _ray() -> Any:
     return ray
 
 
-def _answers(address: str) -> None:
-    """Refuse at once what Ray would wait minutes for."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise DeviceError(f"--ray {address}: neither auto nor HOST:PORT, as 10.0.0.1:6379")
-    try:
-        socket.create_connection((host, int(port)), timeout=5.0).close()
-    except (OSError, OverflowError) as error:
-        raise DeviceError(
-            f"--ray {address}: nothing answers there ({error}); give the head's address, as "
-            "`ray start --head` printed it, or --ray auto on a node of the cluster"
-        ) from error
-
-
-def _bounded(start: Any) -> BaseException | None:
-    """Call it in a thread of its own, which Ray cannot hold up nor end; what it raised, if it did."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
+def _try(address: str) -> None:
+    """Refuse what does not answer; in a child, because Ray waits for minutes, and then exits."""
+    if address != "auto":
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise DeviceError(f"--ray {address}: neither auto nor HOST:PORT, as 10.0.0.1:6379")
         try:
-            start()
-        except BaseException as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(_SECONDS)
-    if thread.is_alive():
-        return TimeoutError(f"it did not answer within {_SECONDS:g} seconds")
-    return raised[0] if raised else None
+            socket.create_connection((host, int(port)), timeout=5.0).close()
+        except (OSError, OverflowError) as error:
+            raise DeviceError(
+                f"--ray {address}: nothing answers there ({error}); give the head's address, as "
+                "`ray start --head` printed it, or --ray auto on a node of the cluster"
+            ) from error
+    code = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False)"
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", code, address],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(
+            f"--ray {address}: no Ray cluster answered within {_SECONDS:g} seconds; see `ray status`"
+        ) from None
+    if tried.returncode:
+        last = (tried.stderr.strip().splitlines() or ["it ended"])[-1]
+        raise DeviceError(
+            f"--ray {address}: no Ray cluster could be joined; start one by: ray start --head "
+            f"({last})"
+        )

@@ -54,7 +54,7 @@ study = Study(
     task=digits.task(),
     space=SPACE,
     build=mlp.model(hidden=(32,)),
-    searcher=Hyperband(max_epochs=9, eta=3),
+    searcher=Hyperband(max_epochs=4, eta=2),
     evaluator=Holdout(rows=300),
 )
 """
@@ -67,23 +67,41 @@ def nodes():
     cluster.shutdown()
 
 
-def run(*options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "hpsearch", "run", *map(str, options)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def node():
+    cluster = started({"num_cpus": 1})
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def run():
+    processes = []
+
+    def run(*options):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hpsearch", "run", *map(str, options)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.slow
-def test_nodes_come_and_go_and_the_study_ends_as_if_nothing_had(nodes, tmp_path):
+def test_nodes_come_and_go_and_the_study_ends_as_if_nothing_had(nodes, run, tmp_path):
     study = tmp_path / "code" / "study.py"
     study.parent.mkdir()
     study.write_text(STUDY)
     study.with_name("beside.py").write_text(
-        "from hpsearch import *\nSPACE = Space(dropout=Float(0.0, 0.5), batch_size=Choice(16, 32))"
+        "from hpsearch import *\nSPACE = Space(dropout=Float(0.0, 0.5), batch_size=Choice(32, 64))"
     )
     far = f"file://{tmp_path}/far"
     disturbed = run(
@@ -93,7 +111,7 @@ def test_nodes_come_and_go_and_the_study_ends_as_if_nothing_had(nodes, tmp_path)
     for line in disturbed.stdout:
         told.append(line)
         if "[5/22]" in line:
-            nodes.remove_node(nodes.list_all_nodes[-1], allow_graceful=False)
+            nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
         if "[8/22]" in line:
             nodes.add_node(num_cpus=1, object_store_memory=STORE)
     _, err = disturbed.communicate(timeout=120)
@@ -107,14 +125,14 @@ def test_nodes_come_and_go_and_the_study_ends_as_if_nothing_had(nodes, tmp_path)
 
 
 @pytest.mark.slow
-def test_ctrl_c_lets_the_workers_reach_their_checkpoints(nodes, tmp_path):
+def test_ctrl_c_lets_the_workers_reach_their_checkpoints(node, run, tmp_path):
     study = tmp_path / "study.py"
     beside = "SPACE = Space(dropout=Float(0.0, 0.5))"
     study.write_text(
         STUDY.replace("from beside import SPACE", "").replace("study =", f"{beside}\nstudy =")
-        .replace("Hyperband(max_epochs=9, eta=3)", "Random(trials=2, epochs=400)")
+        .replace("Hyperband(max_epochs=4, eta=2)", "Random(trials=2, epochs=400)")
     )  # fmt: skip
-    command = [study, "--ray", nodes.address, "--engine", "fit"]
+    command = [study, "--ray", node.address, "--engine", "fit"]
     first = run(*command)
     while _epochs_of_running_trials(tmp_path / "store.db") < 3:
         assert first.poll() is None

@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 from tests.test_store import RECORD, fill
 
 HEAVY = (
-    "jax", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "scikeras", "scipy",
-    "sklearn", "tensorflow", "torch",
+    "fsspec", "jax", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "ray", "scikeras",
+    "scipy", "sklearn", "tensorflow", "torch", "upath",
 )  # fmt: skip
 
 

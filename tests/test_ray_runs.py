@@ -110,13 +110,13 @@ def test_nodes_come_and_go_and_the_study_ends_as_if_nothing_had(nodes, run, tmp_
     told = []
     for line in disturbed.stdout:
         told.append(line)
-        if "[5/22]" in line:
+        if "[3/" in line:
             nodes.remove_node(nodes.list_all_nodes()[-1], allow_graceful=False)
-        if "[8/22]" in line:
+        if "[5/" in line:
             nodes.add_node(num_cpus=1, object_store_memory=STORE)
     _, err = disturbed.communicate(timeout=120)
     assert disturbed.returncode == 0, err
-    assert any("[8/22]" in line for line in told)
+    assert any("[5/" in line for line in told)
     assert [path.name for path in Path("far").iterdir()] == ["r.db-1"]
     assert len(list(Path("far", "r.db-1").glob("*/fold-0.npz"))) == 3
     whole = run(study, "--store", "l.db", "--devices", "cpu:1", "--engine", "fit")

@@ -38,10 +38,13 @@ class Actor:
         self._name = " ".join(place)
         return self._thread.submit(self._load).result(), self._name, context.get_node_id()
 
-    def do(self, jobs: Sequence[Job]) -> Iterator[Said]:
-        """Do some jobs, side by side if that can be; yields what is to be said, as it comes."""
+    def do(self, jobs: Sequence[Job], seconds: float) -> Iterator[Said]:
+        """Do some jobs, side by side if that can be; yields what is to be said, as it comes.
+
+        seconds: between two messages of how far they are.
+        """
         said: SimpleQueue[Said | None] = SimpleQueue()
-        self._thread.submit(self._do, jobs, said)
+        self._thread.submit(self._do, jobs, seconds, said)
         while (next_ := said.get()) is not None:
             yield next_
 
@@ -57,13 +60,13 @@ class Actor:
             return RuntimeError(f"the worker could not start:\n{traceback.format_exc()}")
         return facts
 
-    def _do(self, jobs: Sequence[Job], said: "SimpleQueue[Said | None]") -> None:
+    def _do(self, jobs: Sequence[Job], seconds: float, said: "SimpleQueue[Said | None]") -> None:
         assert self._work is not None, "start() comes first"
 
         def told(some: Sequence[Reached]) -> None:
             said.put([replace(reached, device=self._name) for reached in some])
 
-        telling.to(told)
+        telling.to(told, seconds)
         try:
             for ended in self._work(jobs):
                 said.put(ended)

@@ -7,8 +7,7 @@ again whose actor is lost: training again, from its last checkpoint, gives the s
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -18,8 +17,7 @@ from typing import Any
 from hpsearch.errors import DeviceError, HpsearchError, StudyError, first_line
 from hpsearch.executors import ray_connection
 from hpsearch.executors.base import Pool, Prepare
-from hpsearch.executors.devices import environment
-from hpsearch.executors.ray_actor import Actor
+from hpsearch.executors.ray_worker import Lost, RayWorker
 from hpsearch.executors.waiting import Line, Waiting
 from hpsearch.executors.workers import TimedOut
 from hpsearch.interrupt import Interrupted
@@ -28,20 +26,10 @@ from hpsearch.trial import Facts, Failure, Job, Outcome, Reached
 _ATTEMPTS = 4  # times that a job may end its worker
 _LOSSES = 20  # times that it may be lost in all, also with the nodes it ran on
 _LOOK = 1.0  # seconds between two looks at the nodes
+_MESSAGES = 200.0  # a second, of how far trials are, from all workers together
 _AGAIN = 30.0  # seconds until a worker that could not start is tried again
 
 log = logging.getLogger(__name__)
-
-
-class _Lost(Exception):
-    """A worker is gone. at_fault: what it did may have ended it; else its node is gone too."""
-
-    def __init__(self, error: BaseException, *, at_fault: bool) -> None:
-        self.at_fault = at_fault
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        # Ray appends what its code raised; else the first line tells it.
-        began = getattr(error, "actor_init_failed", False)
-        super().__init__(f"the worker died ({lines[-1 if began else 0].strip()})")
 
 
 class RayCluster(Pool):
@@ -69,7 +57,7 @@ class RayCluster(Pool):
         self._connected = False
         self._facts: Facts | None = None
         self._line = Line()
-        self._workers: set[_Worker] = set()
+        self._workers: set[RayWorker] = set()
         self._nodes: set[str] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -96,7 +84,7 @@ class RayCluster(Pool):
         first = self._worker()
         try:
             self._facts = first.start()
-        except _Lost as error:
+        except Lost as error:
             raise HpsearchError(f"{error} while it loaded the study; see Ray's logs") from None
         self._in_thread(self._serve, first)
         self._in_thread(self._keep)
@@ -142,13 +130,13 @@ class RayCluster(Pool):
         self._nodes = {node["NodeID"] for node in nodes}
         return sum(fitting(node["Resources"], self._gpus) for node in nodes)
 
-    def _living(self) -> "list[_Worker]":
+    def _living(self) -> list[RayWorker]:
         """Without those whose node is gone; an idle one is not heard of."""
         return [w for w in list(self._workers) if w.node is None or w.node in self._nodes]
 
-    def _worker(self) -> "_Worker":
+    def _worker(self) -> RayWorker:
         assert self._gpus is not None
-        worker = _Worker(self._ray, self._shared, self._gpus, lambda told: self._heard(told))
+        worker = RayWorker(self._ray, self._shared, self._gpus, lambda told: self._heard(told))
         self._workers.add(worker)
         return worker
 
@@ -158,7 +146,7 @@ class RayCluster(Pool):
         self._threads = [t for t in self._threads if t.is_alive()] + [thread]
         thread.start()
 
-    def _serve(self, worker: "_Worker") -> None:
+    def _serve(self, worker: RayWorker) -> None:
         try:
             if worker.ready or self._starts(worker):
                 while self._is_fit(worker) and (taken := self._take()):
@@ -169,7 +157,7 @@ class RayCluster(Pool):
             self._workers.discard(worker)
             worker.kill()
 
-    def _is_fit(self, worker: "_Worker") -> bool:
+    def _is_fit(self, worker: RayWorker) -> bool:
         return worker.ready and (self._recycle is None or worker.jobs < self._recycle)
 
     def _take(self) -> list[Waiting]:
@@ -179,13 +167,13 @@ class RayCluster(Pool):
     def _idle(self) -> int:
         return sum(worker.ready and not worker.busy for worker in self._living())
 
-    def _starts(self, worker: "_Worker") -> bool:
+    def _starts(self, worker: RayWorker) -> bool:
         """Whether another node's worker could load the study, and found what the first one did."""
         try:
             if (why := _difference(worker.start(), self._facts)) is None:
                 return True
             worker.ready = False
-        except _Lost as error:
+        except Lost as error:
             if not error.at_fault:  # its node went as it came
                 return False
             why = str(error)
@@ -197,7 +185,7 @@ class RayCluster(Pool):
         self._closing.wait(_AGAIN)
         return False
 
-    def _do(self, worker: "_Worker", taken: list[Waiting]) -> None:
+    def _do(self, worker: RayWorker, taken: list[Waiting]) -> None:
         """Do jobs, side by side if there are several. Those that must be done again wait anew: one
         at a time, so that only the one at fault fails."""
         left = dict(enumerate(taken))
@@ -206,7 +194,9 @@ class RayCluster(Pool):
         try:
             if self._stopping:
                 raise Interrupted
-            for place, outcome in worker.do([item.job for item in taken], self._timeout):
+            jobs = [item.job for item in taken]
+            seconds = max(0.25, len(self._workers) / _MESSAGES)
+            for place, outcome in worker.do(jobs, seconds, self._timeout):
                 if outcome.failure and outcome.failure.kind == "memory" and len(taken) > 1:
                     continue
                 left.pop(place).end(outcome)
@@ -217,7 +207,7 @@ class RayCluster(Pool):
         except Exception as error:
             worker.ready = False
             for item in left.values():
-                item.lose(at_fault=not isinstance(error, _Lost) or error.at_fault)
+                item.lose(at_fault=not isinstance(error, Lost) or error.at_fault)
                 if failure := self._hopeless(item, error, together=len(taken) > 1):
                     item.end(Outcome(failure=failure))
         self._again([item for item in left.values() if not item.future.done()])
@@ -239,86 +229,6 @@ class RayCluster(Pool):
                 return
         for item in items:
             item.future.set_exception(Interrupted())
-
-
-class _Worker:
-    """An actor, as this process sees it. node: None until Ray has placed it and it has loaded."""
-
-    def __init__(
-        self, ray: Any, prepare: Any, gpus: float, heard: Callable[[Reached], None]
-    ) -> None:
-        self._ray, self._heard = ray, heard
-        self.ready = self.busy = False
-        self.node: str | None = None
-        self.name = ""
-        self.jobs = 0
-        self._actor = (
-            ray.remote(Actor)
-            .options(
-                num_cpus=0 if gpus else 1,
-                num_gpus=gpus,
-                max_concurrency=2,  # to be interrupted in the middle
-                runtime_env={"env_vars": environment(gpus)},
-            )
-            .remote(prepare)
-        )
-
-    def start(self) -> Facts:
-        """Wait until it has a place, and has loaded what it needs.
-
-        Raises _Lost, or what `prepare` raised.
-        """
-        found, self.name, self.node = self._get(self._actor.start.remote())
-        if isinstance(found, BaseException):
-            raise found
-        assert isinstance(found, Facts)
-        self.ready = True
-        return found
-
-    def do(self, jobs: Sequence[Job], timeout: float | None) -> Iterator[tuple[int, Outcome]]:
-        """Yield the place and outcome of each as it ends. timeout: seconds that each may take.
-
-        Raises _Lost, TimedOut, Interrupted or HpsearchError.
-        """
-        end = None if timeout is None else time.monotonic() + timeout * len(jobs)
-        answers = self._actor.do.remote(list(jobs))
-        while True:
-            if (
-                end is not None
-                and not self._ray.wait([answers], timeout=max(0.0, end - time.monotonic()))[0]
-            ):
-                raise TimedOut
-            try:
-                answer = self._get(next(answers))
-            except StopIteration:
-                return
-            if isinstance(answer, BaseException):
-                raise answer
-            if isinstance(answer, list):  # not an end, but how far they are
-                for reached in answer:
-                    self._heard(reached)
-            else:
-                self.jobs += 1
-                yield answer
-
-    def interrupt(self) -> None:
-        with suppress(Exception):
-            self._actor.interrupt.remote()
-
-    def kill(self) -> None:
-        self.ready = False
-        with suppress(Exception):
-            self._ray.kill(self._actor)
-
-    def _get(self, reference: Any) -> Any:
-        errors = self._ray.exceptions
-        try:
-            return self._ray.get(reference)
-        except errors.ActorUnavailableError as error:  # its node is, as far as can be seen
-            raise _Lost(error, at_fault=False) from None
-        except errors.RayError as error:
-            alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
-            raise _Lost(error, at_fault=self.node in alive) from None
 
 
 def fitting(resources: Mapping[str, float], gpus: float) -> int:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -45,10 +45,10 @@ class Line:
         self._waiting: deque[Waiting] = deque()
         self._closed = False
 
-    def put(self, items: Iterable[Waiting]) -> None:
+    def put(self, items: Sequence[Waiting]) -> None:
         with self._changed:
             self._waiting.extend(items)
-            self._changed.notify_all()
+            self._changed.notify(len(items))  # each takes one at least; a thousand may wait
 
     def take(self, most: int, sharers: Callable[[], int]) -> list[Waiting]:
         """Wait for some, and take at most so many, and no more than is fair among those who wait.

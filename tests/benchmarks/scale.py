@@ -3,15 +3,20 @@
 
 Trials train nothing but have 100 epochs of curves, on one split and on four folds. The last line is
 one JSON object: bytes of a trial in the store and as it is sent, milliseconds of the parent's
-processors for a trial on Ray, its journal and a message of how far a trial is, and milliseconds to
-write that.
+processors for a trial inline, on Ray, with a thousand in flight (`crowd`), and for a message of how
+far a trial is; and milliseconds to write that.
 """
 
 import json
 import logging
+import math
 import pickle
 import tempfile
+import threading
 import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,18 +25,20 @@ import ray
 
 from hpsearch import telling
 from hpsearch.executors import Executor, Inline, RayCluster, one_by_one
+from hpsearch.executors.base import Pool
 from hpsearch.store import Store
 from hpsearch.trial import Facts, Job, Outcome, Reached
 from tests.benchmarks.overhead import outcome, prepare, search
 from tests.test_store import record
 
-EPOCHS, TRIALS, MESSAGES = 100, 2000, 20_000
+EPOCHS, TRIALS, MESSAGES, CROWD = 100, 2000, 4000, 1000
 
 
 def chatter(job: Job) -> Outcome:
-    """As many messages as can be, each as if a quarter of a second had gone by."""
+    """Many messages, each as if a quarter of a second had gone by."""
     assert telling._listener is not None
     for epoch in range(MESSAGES):
+        time.sleep(0.001)
         telling._listener([Reached(job.trial, 0, float(epoch), 0.5)])
     return outcome(job, epochs=1, folds=1)
 
@@ -76,6 +83,36 @@ def live(path: Path) -> float:
         return (time.perf_counter() - began) / 20
 
 
+class Crowd(Pool):
+    """A thousand workers, one of which ends at a time."""
+
+    def __init__(self) -> None:
+        self.capacity = CROWD
+        self._running: deque[tuple[Job, Future[Outcome]]] = deque()
+        self._more = threading.Semaphore(0)
+
+    def open(self) -> Facts:
+        threading.Thread(target=self._end, daemon=True).start()
+        return prepare()[0]
+
+    def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
+        futures: list[Future[Outcome]] = [Future() for _ in jobs]
+        self._running.extend(zip(jobs, futures, strict=True))
+        for _ in jobs:
+            self._more.release()
+        return futures
+
+    def _end(self) -> None:
+        while True:
+            self._more.acquire()
+            if len(self._running) < CROWD:
+                time.sleep(0.001)
+            job, future = self._running.popleft()
+            future.set_result(outcome(job, epochs=EPOCHS, folds=1))
+
+    def close(self) -> None: ...
+
+
 def main() -> None:
     found = {}
     with tempfile.TemporaryDirectory() as name:
@@ -90,8 +127,9 @@ def main() -> None:
         for folds in (1, 4):
             there = partial(prepare, EPOCHS, folds)
             job = Job({"dropout": 0.1, "learning_rate": 0.1}, EPOCHS)
+            curves = [tuple(math.sin(i + 100 * k) for i in range(EPOCHS)) for k in range(4 * folds)]
             found[f"sent_bytes_{folds}"] = len(
-                pickle.dumps(outcome(job, epochs=EPOCHS, folds=folds))
+                pickle.dumps((outcome(job, epochs=1, folds=1), curves))
             )
             path = folder / f"inline-{folds}.db"
             found[f"stored_bytes_{folds}"], found[f"journal_ms_{folds}"] = trials(
@@ -99,6 +137,7 @@ def main() -> None:
             )
             on_ray = RayCluster(there, gpus_per_worker=0, recycle=None)
             found[f"ray_ms_{folds}"] = trials(folder / f"ray-{folds}.db", on_ray)[1]
+        found["crowd_ms"] = trials(folder / "crowd.db", Crowd())[1]
         found["message_ms"] = messages()
         found["live_ms"] = live(folder / "live.db")
         ray.shutdown()

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from hpsearch import completing
-from hpsearch.errors import NoStoreError, OldStoreError, StudyError
+from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.files import place
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
@@ -53,6 +55,14 @@ class CheckpointEvery(click.ParamType[Every]):
         if minutes:
             return Every(seconds=60.0 * int(number))
         return Every(epochs=int(number), seconds=None)
+
+
+class Place(click.ParamType[Path]):
+    name = "folder|url"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        found = place(value) if isinstance(value, str) else value
+        return cast(Path, found.absolute())
 
 
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -172,9 +182,20 @@ workers = _together(
     click.option(
         "--recycle", type=_COUNT, default=200, help="Replace a worker after so many trials."
     ),
+    click.option("--ray", help="Train on a Ray cluster: auto, or its head's HOST:PORT."),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0, 1),
+        help="On it: 1, or a part of one, as 0.25; 0: a core each. Else 1 where there are GPUs.",
+    ),
 )
 
 checkpoints = _together(
+    click.option(
+        "--checkpoints",
+        type=Place(),
+        help="Their folder, or URL as s3://bucket/folder; else checkpoints/ beside the store.",
+    ),
     click.option(
         "--checkpoint-every",
         type=CheckpointEvery(),
@@ -188,6 +209,17 @@ checkpoints = _together(
         help="How many of the best trials keep their checkpoints.",
     ),
 )
+
+
+def refuse_idle(ray: str | None) -> None:
+    """Refuse what has no effect on a Ray cluster, or none without one. Raises DeviceError."""
+    context = click.get_current_context()
+    idle = ("gpus_per_worker",) if ray is None else ("devices", "per_device", "inline")
+    for name in idle:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = f"--{name.replace('_', '-')}"
+            state = "without" if ray is None else "with"
+            raise DeviceError(f"{option} has no effect {state} --ray; drop it, or decide for one")
 
 
 def overridden(options: Mapping[str, Any]) -> Overrides:

@@ -48,12 +48,16 @@ def run(
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
 
+    arguments.refuse_idle(options["ray"])
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check(options["engine"], chosen)
     file = arguments.study_file(study, store_path)
     workers = session.Workers(
         per_device=None if options["per_device"] == "auto" else options["per_device"],
-        **{name: options[name] for name in ("devices", "timeout", "recycle", "inline")},
+        **{
+            name: options[name]
+            for name in ("devices", "timeout", "recycle", "inline", "ray", "gpus_per_worker")
+        },
     )
     budget = Budget(options["hours"], options["total_epochs"])
     overrides = arguments.overridden(options)
@@ -67,6 +71,7 @@ def run(
         workers=workers,
         budget=budget,
         every=options["checkpoint_every"],
+        checkpoints=options["checkpoints"],
         **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():

@@ -14,7 +14,7 @@ from hpsearch.errors import NoStoreError, OldStoreError, StudyError
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store
+from hpsearch.store import Store, Url, place
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -55,6 +55,15 @@ class CheckpointEvery(click.ParamType[Every]):
         return Every(epochs=int(number), seconds=None)
 
 
+class Place(click.Path):
+    """A store's file, or its URL."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, Url) or "://" in str(value):
+            return place(value)
+        return super().convert(value, param, ctx)
+
+
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator of several options, shown in their order."""
 
@@ -69,9 +78,10 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 store = click.option(
     "--store",
     "store_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=lambda: Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db"),
-    help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
+    type=Place(dir_okay=False, path_type=Path),
+    default=lambda: os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db",
+    help="The results' file, or postgresql://USER@HOST/DATABASE: else $HPSEARCH_STORE, else "
+    ".hpsearch/store.db.",
 )
 
 as_json = click.option(
@@ -182,7 +192,7 @@ def overridden(options: Mapping[str, Any]) -> Overrides:
     return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
 
 
-def _upgraded(store_path: Path) -> Store:
+def _upgraded(store_path: Path | Url) -> Store:
     """The store for reading, upgraded first where it is of an earlier version."""
     try:
         return Store(store_path)
@@ -190,7 +200,7 @@ def _upgraded(store_path: Path) -> Store:
         return Store(store_path, create=True)
 
 
-def study_file(study: str, store_path: Path) -> Path:
+def study_file(study: str, store_path: Path | Url) -> Path:
     """The file of a study given by path, or by the name under which the store knows it."""
     path = Path(study)
     if path.exists() or path.suffix == ".py" or len(path.parts) > 1:

@@ -21,7 +21,17 @@ from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
 from hpsearch.selection.repeats import Repeats
 from hpsearch.stops import Stop
-from hpsearch.store import Journal, Ranked, SearchRecord, Store, owned, ranking, rankings
+from hpsearch.store import (
+    Journal,
+    Ranked,
+    SearchRecord,
+    Store,
+    Url,
+    exists,
+    owned,
+    ranking,
+    rankings,
+)
 from hpsearch.study import Study
 from hpsearch.training import sharing
 from hpsearch.trial import Every, Facts, Outcome
@@ -55,7 +65,7 @@ class Run:
     """
 
     file: Path
-    store: Path
+    store: Path | Url
     overrides: Overrides
     backend: str
     engine: str = "auto"
@@ -95,16 +105,18 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             untried = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     with ExitStack() as opened:
-        if there := how.store.exists():  # else there is no other run, nor a folder for its lock
-            opened.enter_context(owned(how.store, study.name))
+        say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+        mine = owned(how.store, study.name, say)
+        if there := exists(how.store):  # else there is no other run, nor where to say of this one
+            fence = opened.enter_context(mine)
         executor = _executor(study.searcher, how, opened)
         facts = executor.open()
         record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True)
         if not there:
-            opened.enter_context(owned(how.store, study.name))
-        store = opened.enter_context(Store(how.store, create=True))
+            fence = opened.enter_context(mine)
+        store = opened.enter_context(Store(how.store, create=True, fence=fence, say=say))
         journal = _find_or_begin(store, record, console, how)
         stopped = _search(study, store, journal, executor, how, console, planned.trials)
         return _ended(store, record, journal, stopped=stopped)
@@ -144,7 +156,7 @@ def _search(
     metric = study.task.objective
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
-    checkpoints = _checkpoints(how, journal)
+    checkpoints = _checkpoints(how, store, journal)
     heard = Heard(journal)
     executor.listen(heard)
     with Lines(console, metric, planned) as lines, Stop(how.budget.hours) as stop:
@@ -201,10 +213,9 @@ def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
     return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
 
 
-def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
+def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
-    name = f"{how.store.name}-{journal.search}"
-    return Checkpoints(how.store.parent / "checkpoints" / name, how.keep)
+    return Checkpoints(store.folder / "checkpoints" / f"{store.name}-{journal.search}", how.keep)
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:
@@ -215,7 +226,7 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
         refuse_changes(record, earlier)
     if how.fresh or not same:
         journal = store.begin(record, instead_of=stale)
-        _checkpoints(how, journal).clear()  # of a store that lay here before and was deleted
+        _checkpoints(how, store, journal).clear()  # of a store that lay here before and was deleted
         return journal
     if same[-1].source != record.source:
         console.print(

@@ -1,43 +1,13 @@
 """A store as pandas frames, for notebooks and for whatever draws."""
 
 import json
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from hpsearch.store import Store
-
-_TRIALS = """
-SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measure AS metric,
-       s.direction,
-       CASE WHEN t.trial IS NULL THEN 'running' WHEN t.value IS NULL THEN 'failed'
-            ELSE 'complete' END AS state,
-       coalesce(r.value, t.value) AS value, CASE WHEN r.trial IS NULL THEN t.se ELSE r.se END AS se,
-       t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, p.id AS parent,
-       (SELECT count(own) FROM repeats n WHERE n.search = a.search AND n.trial = a.trial) AS repeats,
-       t.parameters, t.seconds, t.peak_bytes, t.device, a.at AS asked, t.started, t.at AS ended,
-       t.failure, t.message, t.detail, a.params, a.search, a.trial AS number
-FROM asked a JOIN searches s ON s.id = a.search
-LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
-LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
-LEFT JOIN repeats r ON r.search = a.search AND r.trial = a.trial AND r.repeat =
-  (SELECT max(repeat) FROM repeats m WHERE m.search = a.search AND m.trial = a.trial
-   AND m.value IS NOT NULL)
-WHERE a.answer = 'suggest' AND s.id NOT IN (SELECT search FROM retired)
-  AND (:study IS NULL OR s.study = :study) AND (:task IS NULL OR s.task = :task)
-ORDER BY a.id
-"""
-
-_CURVES = """
-SELECT a.id AS trial, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss
-FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
-JOIN searches s ON s.id = c.search
-WHERE s.id NOT IN (SELECT search FROM retired)
-  AND (:study IS NULL OR s.study = :study) AND (:task IS NULL OR s.task = :task)
-ORDER BY a.id, c.repeat, c.fold
-"""
+from hpsearch.store import Rows, Store, Url, all_curves, all_trials, place
 
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
 _TIMES = ["asked", "started", "ended"]
@@ -51,12 +21,12 @@ class Results:
 
     def __init__(
         self,
-        store: str | Path = ".hpsearch/store.db",
+        store: str | Path | Url = ".hpsearch/store.db",
         *,
         study: str | None = None,
         task: str | None = None,
     ) -> None:
-        self.store, self.study, self.task = Path(store), study, task
+        self.store, self.study, self.task = place(store), study, task
         with Store(self.store):
             pass
 
@@ -65,7 +35,7 @@ class Results:
         """A row a trial, by its id, running and failed ones too; a column `params_x` for each
         parameter x. value and se are over all trainings; asked, started and ended are UTC.
         """
-        frame = self._read(_TRIALS).set_index("trial")
+        frame = self._read(all_trials).set_index("trial")
         points = pd.DataFrame(
             [json.loads(text) for text in frame.pop("params")], index=frame.index
         ).add_prefix("params_")
@@ -80,7 +50,7 @@ class Results:
         """A row an epoch of each fold of each training (repeat 0: the first): the metric on
         training and validation rows, and the minimised loss on both.
         """
-        frame = self._read(_CURVES)
+        frame = self._read(all_curves)
         lists = {name: frame[name].map(json.loads) for name in _LISTS}
         epochs = lists["validation"].map(lambda values: range(1, len(values) + 1))
         frame = frame.assign(**lists, epoch=epochs)
@@ -91,15 +61,13 @@ class Results:
     @cached_property
     def failures(self) -> pd.DataFrame:
         """A row a failed trial, by its id: study, kind, message, traceback, device, when."""
-        frame = self._read(_TRIALS).set_index("trial")
+        frame = self._read(all_trials).set_index("trial")
         frame = frame.loc[frame["state"] == "failed"]
         frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
         frame["ended"] = pd.to_datetime(frame["ended"].astype("float64"), unit="s", utc=True)
         return frame[["study", "kind", "message", "traceback", "device", "ended"]]
 
-    def _read(self, query: str) -> pd.DataFrame:
-        which: dict[str, Any] = {"study": self.study, "task": self.task}
+    def _read(self, what: Callable[..., Rows]) -> pd.DataFrame:
         with Store(self.store) as store:
-            rows = store.db.execute(query, which)
-            names = [column[0] for column in rows.description]
-            return pd.DataFrame(rows.fetchall(), columns=names)
+            rows = what(store, study=self.study, task=self.task)
+        return pd.DataFrame(list(rows), columns=list(rows.names))

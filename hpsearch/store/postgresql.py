@@ -143,7 +143,7 @@ class Postgresql:
                 connection.commit()
                 return done
 
-        return self._persist(attempt)
+        return self._persist(attempt, "written")
 
     def next_id(self, table: str) -> int:
         [(number,)] = self.query(f"SELECT nextval('{table}_id')")
@@ -181,7 +181,7 @@ class Postgresql:
             with self._reading.connect() as connection:
                 yield connection
 
-    def _persist(self, attempt: Callable[[], T]) -> T:
+    def _persist(self, attempt: Callable[[], T], verb: str = "read") -> T:
         """Try it until the database answers, at most for as long as patience lasts."""
         began, delay, tries = time.monotonic(), 0.05, 0
         while True:
@@ -189,7 +189,12 @@ class Postgresql:
                 done = attempt()
             except DBAPIError as error:
                 if not self._reached or not lost(error):
-                    raise StoreError(_told(error, self._url, reached=self._reached)) from None
+                    state = getattr(error.orig, "sqlstate", None)
+                    way = _way_out(state, reason(error), reached=self._reached)
+                    verb = verb if self._reached or state else "reached"
+                    raise StoreError(
+                        f"{self._url} cannot be {verb} ({reason(error)}); {way}"
+                    ) from None
                 tries += 1
                 if time.monotonic() - began > PATIENCE:
                     raise StoreError(
@@ -241,23 +246,21 @@ def reason(error: DBAPIError) -> str:
     return re.sub(r"\s+", " ", words[0])
 
 
-def _told(error: DBAPIError, url: Url, *, reached: bool) -> str:
-    """What is wrong with an answer, and the way out."""
-    words, state = reason(error), getattr(error.orig, "sqlstate", None)
+def _way_out(state: str | None, words: str, *, reached: bool) -> str:
     if state == "42501":
-        way = "ask its owner to GRANT SELECT, INSERT, UPDATE, DELETE, or for a new store CREATE ON SCHEMA"
-    elif state == "42P07":
-        way = "it holds tables of another program; name another database by --store"
-    elif reached:
-        way = "mend that, and the same command continues: what was told is kept"
-    elif "password" in words:
-        way = "a password comes from the URL, $PGPASSWORD or ~/.pgpass"
-    elif "does not exist" in words:
-        way = "create it (createdb), or name another by --store"
-    else:
-        way = "is the address right, and does the server run?"
-    verb = "cannot be used" if reached or state else "cannot be reached"
-    return f"{url} {verb} ({words}); {way}"
+        return (
+            "ask its owner to GRANT SELECT, INSERT, UPDATE, DELETE on the store's tables, or for "
+            "a new store CREATE on the schema"
+        )
+    if state == "42P07":
+        return "it holds tables of another program; name another database by --store"
+    if reached:
+        return "mend that, and the same command continues: what was told is kept"
+    if "password" in words:
+        return "a password comes from the URL, $PGPASSWORD or ~/.pgpass"
+    if "does not exist" in words:
+        return "create it (createdb), or name another by --store"
+    return "is the address right, and does the server run?"
 
 
 @cache

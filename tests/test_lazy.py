@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 from tests.test_store import RECORD, fill
 
 HEAVY = (
-    "jax", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "scikeras", "scipy",
-    "sklearn", "tensorflow", "torch",
+    "jax", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "psycopg", "scikeras",
+    "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch",
 )  # fmt: skip
 
 

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _PAGE = 256  # events read at a time
+_LIVE = """
+INSERT INTO live (search, trial, repeat, epochs, value, device, at)
+VALUES (:search, :trial, :repeat, :epochs, :value, :device, :at)
+ON CONFLICT (search, trial, repeat) DO UPDATE
+SET epochs = excluded.epochs, value = excluded.value, device = excluded.device, at = excluded.at
+"""
 
 
 class Store:
@@ -187,13 +193,7 @@ class Journal:
     def reached(self, some: Iterable[Reached]) -> None:
         """Note how far trials are that run, for those who look on; nothing depends on it."""
         live = [{"search": self.search, **asdict(reached), "at": time.time()} for reached in some]
-        names = list(live[0])
-        news = ", ".join(f"{name} = excluded.{name}" for name in names)
-        statement = (
-            f"INSERT INTO live ({', '.join(names)}) VALUES ({', '.join(f':{n}' for n in names)}) "
-            f"ON CONFLICT (search, trial, repeat) DO UPDATE SET {news}"
-        )
-        self._db.write(lambda: self._db.execute(statement, live))
+        self._db.write(lambda: self._db.execute(_LIVE, live))
 
     def events(self) -> Iterator[Asked | Told]:
         """Everything so far, in order."""

@@ -122,6 +122,8 @@ class Postgresql:
 
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
         assert self._within is not None, "statements that write are called within `write`"
+        if not rows:
+            return
         try:
             self._within.execute(_text(_translated(statement)), [*map(_storable, rows)])
         except IntegrityError as error:

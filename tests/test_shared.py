@@ -204,17 +204,17 @@ def test_without_rights_it_says_whom_to_ask(database, refused):
         try:
             connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
             poor = dataclasses.replace(url, user=role, password="weak")
-            with pytest.raises(StoreError, match="permission denied for schema.*CREATE"):
+            with pytest.raises(StoreError, match=r"permission denied for schema.*CREATE"):
                 Store(poor, create=True)
             with Store(url, create=True) as store:
                 store.begin(RECORD)
-            with pytest.raises(StoreError, match="permission denied for table hpsearch.*GRANT"):
+            with pytest.raises(StoreError, match=r"permission denied for table hpsearch.*GRANT"):
                 Store(poor)
             connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
             with Store(poor) as store:  # to read is enough to rank
                 assert len(store.searches()) == 1
             with (
-                pytest.raises(StoreError, match="cannot be written .permission denied"),
+                pytest.raises(StoreError, match=r"cannot be written .permission denied"),
                 Store(poor, create=True) as store,
             ):
                 store.begin(RECORD)

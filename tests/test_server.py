@@ -22,8 +22,8 @@ pytestmark = [
     pytest.mark.skipif(binaries() is None, reason="needs PostgreSQL's server (initdb)"),
 ]
 
-SEARCHERS = {"one": "Hyperband(max_epochs=9, eta=3)", "two": "Random(trials=30, epochs=4)"}
-LEASE = 6.0  # seconds; for less waiting here
+SEARCHERS = {"one": "Hyperband(max_epochs=27, eta=3)", "two": "Random(trials=40, epochs=12)"}
+LEASE = 4.0  # seconds; for less waiting here
 
 
 @pytest.fixture
@@ -32,31 +32,43 @@ def server():
         yield server
 
 
+def begin(study, store, patience=300):
+    """A run with a single worker, so that trials end in one order."""
+    brief = f"postgresql.PATIENCE, lease.SECONDS = {patience}, {LEASE}"
+    code = f"from hpsearch.store import lease, postgresql; {brief}; {DRIVER}"
+    Path(f"{study}.py").write_text(STUDY.replace("SEARCHER", SEARCHERS[study]))
+    return subprocess.Popen(
+        [sys.executable, "-c", code, f"{study}.py", "--devices", "cpu:1", "--store", store],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture
 def start():
-    """start(study, store): a run with a single worker, so that trials end in one order."""
+    """start(study, store): `begin`; what still runs at the end is killed."""
     processes = []
 
-    def start(study, store, patience=300):
-        brief = f"postgresql.PATIENCE, lease.SECONDS = {patience}, {LEASE}"
-        code = f"from hpsearch.store import lease, postgresql; {brief}; {DRIVER}"
-        options = ["--devices", "cpu:1", "--store", store]
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, f"{study}.py", *options],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
+    def start(*arguments, **options):
+        processes.append(begin(*arguments, **options))
+        return processes[-1]
 
-    for name, searcher in SEARCHERS.items():
-        Path(f"{name}.py").write_text(STUDY.replace("SEARCHER", searcher))
     yield start
     for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The journals of both studies where nothing happens, in a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("undisturbed"))
+        for process in [begin(study, "store.db") for study in SEARCHERS]:
+            ended(process)
+        return {study: journal("store.db", study) for study in SEARCHERS}
 
 
 def journal(store, study):
@@ -75,24 +87,26 @@ def ended(process):
     return out
 
 
-def until_told(url, number):
-    """Wait until so many trials are told, of whatever study."""
+def until_told(url, number, *studies):
+    """Wait until so many trials of each study are told."""
     deadline = time.monotonic() + 60
+    told = (
+        "SELECT s.study FROM searches s JOIN told t ON t.search = s.id "
+        "GROUP BY s.study HAVING count(*) >= %s"
+    )
     with psycopg.connect(url, autocommit=True) as connection:
-        while True:
+        found = set()
+        while not found.issuperset(studies):
             assert time.monotonic() < deadline
-            if connection.execute("SELECT to_regclass('told')").fetchone()[0]:
-                if connection.execute("SELECT count(*) FROM told").fetchone()[0] >= number:
-                    return
             time.sleep(0.02)
+            if connection.execute("SELECT to_regclass('told')").fetchone()[0]:
+                found = {study for (study,) in connection.execute(told, [number])}
 
 
-def test_two_studies_at_once_outlive_the_death_of_their_server(server, start):
-    for study in SEARCHERS:
-        ended(start(study, "whole.db"))
+def test_two_studies_at_once_outlive_the_death_of_their_server(server, start, undisturbed):
     runs = [start(study, server.url) for study in SEARCHERS]
-    for told in (5, 20):
-        until_told(server.url, told)
+    for told in (3, 12):
+        until_told(server.url, told, *SEARCHERS)
         server.kill()
         time.sleep(1.0)
         assert all(run.poll() is None for run in runs)
@@ -100,16 +114,15 @@ def test_two_studies_at_once_outlive_the_death_of_their_server(server, start):
     for run in runs:
         ended(run)
     for study in SEARCHERS:
-        assert journal(server.url, study) == journal("whole.db", study)
+        assert journal(server.url, study) == undisturbed[study]
     with Store(place(server.url)) as store:
         ids = store.db.query("SELECT id FROM asked WHERE id IS NOT NULL")
         assert len(ids) == len(set(ids)) > 40
 
 
-def test_a_long_outage_stops_a_study_which_then_goes_on(server, start):
-    ended(start("one", "whole.db"))
+def test_a_long_outage_stops_a_study_which_then_goes_on(server, start, undisturbed):
     run = start("one", server.url, patience=1)
-    until_told(server.url, 5)
+    until_told(server.url, 5, "one")
     server.kill()
     out, err = run.communicate(timeout=30)
     assert run.returncode == 2
@@ -118,16 +131,17 @@ def test_a_long_outage_stops_a_study_which_then_goes_on(server, start):
     assert "the same command continues" in err
     server.start()
     assert "continuing after" in ended(start("one", server.url))
-    assert journal(server.url, "one") == journal("whole.db", "one")
+    assert journal(server.url, "one") == undisturbed["one"]
     assert server.password not in out + err
 
 
-def test_a_run_that_was_killed_is_continued_on_another_machine_within_a_minute(server, start):
+def test_a_run_that_was_killed_is_continued_on_another_machine_within_a_minute(
+    server, start, undisturbed
+):
     assert lease.SECONDS + lease.RENEWED < 60
     run = start("one", server.url)
-    until_told(server.url, 3)
+    until_told(server.url, 3, "one")
     run.kill()
     out = ended(start("one", server.url))
     assert "runs study one, if it lives: waiting" in out
-    ended(start("one", "whole.db"))
-    assert journal(server.url, "one") == journal("whole.db", "one")
+    assert journal(server.url, "one") == undisturbed["one"]

@@ -1,7 +1,7 @@
 """A PostgreSQL server of one's own, on loopback, gone with its process: `python -m tests.postgres`.
 
-It prints the server's URL, and ends when it is told to, or when its standard input does. As root it
-runs as the user postgres, because the server refuses root.
+It prints the server's URL, and ends when it is told to, or when its standard input does; where no
+server is installed, at once. As root it runs as the user postgres, because the server refuses root.
 """
 
 import os
@@ -162,6 +162,8 @@ class Network:
 
 
 def main() -> None:
+    if binaries() is None:
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with Server() as server:
         print(server.url, flush=True)

@@ -1,7 +1,7 @@
 """All trials and all curves of a store as flat rows, for tables and frames."""
 
 from hpsearch.store.database import Rows
-from hpsearch.store.journal import Store
+from hpsearch.store.store import Store
 
 _TRIALS = """
 SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measure AS metric,

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from hpsearch.errors import StoreError
+from hpsearch.store.connection import engine
 from hpsearch.store.database import Say
-from hpsearch.store.postgresql import Postgresql, engine
+from hpsearch.store.postgresql import Postgresql
 from hpsearch.store.url import Url
 
 SECONDS = 45.0  # that a lease lasts; a dead owner loses it by then

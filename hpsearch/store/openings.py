@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.seeds import canonical
 from hpsearch.store.database import insert
-from hpsearch.store.journal import Store
+from hpsearch.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

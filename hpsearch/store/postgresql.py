@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, TextClause, create_engine, event, text
+from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpsearch.errors import NoStoreError, StoreError, first_line
+from hpsearch.store.connection import engine, lost, reason, way_out
 from hpsearch.store.database import DuplicateError, Rows, Say, Values, insert, run
 from hpsearch.store.schema import TABLES, VERSION, upgrade
 from hpsearch.store.sqlite import check_version
@@ -39,14 +40,6 @@ CREATE SEQUENCE openings_id;
 """
 _NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
 _MAKING = 0x68707365  # of an advisory lock: two runs that begin one store at once take turns
-
-# A connection over which nothing is heard ends within seconds, at either end.
-_CONNECT = {
-    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-    "tcp_user_timeout": 20_000, "application_name": "hpsearch",
-}  # fmt: skip
-_SESSION = "SET idle_in_transaction_session_timeout = '30s'"
-_READ_ONLY = "SET default_transaction_read_only = on"
 
 
 class Fence(Protocol):
@@ -192,7 +185,7 @@ class Postgresql:
             except DBAPIError as error:
                 if not self._reached or not lost(error):
                     state = getattr(error.orig, "sqlstate", None)
-                    way = _way_out(state, reason(error), reached=self._reached)
+                    way = way_out(state, reason(error), reached=self._reached)
                     verb = verb if self._reached or state else "reached"
                     raise StoreError(
                         f"{self._url} cannot be {verb} ({reason(error)}); {way}"
@@ -212,57 +205,6 @@ class Postgresql:
                 if tries >= 3:
                     self._say(f"{self._url} answers again")
                 return done
-
-
-def engine(url: Url, *, read_only: bool = False) -> Engine:
-    """SQLAlchemy's, for a single connection at a time. Raises StoreError without a driver."""
-    query = dict(url.query)
-    address = URL.create(
-        "postgresql+psycopg", url.user, url.password, url.host, url.port, url.database, query
-    )
-    options = {name: value for name, value in _CONNECT.items() if name not in query}
-    made = create_engine(address, connect_args=options, hide_parameters=True)
-
-    @event.listens_for(made, "connect")
-    def begin(connection: Any, _: object) -> None:
-        connection.autocommit = True
-        connection.execute(f"{_SESSION}; {_READ_ONLY}" if read_only else _SESSION)
-        connection.autocommit = False
-
-    return made
-
-
-def lost(error: DBAPIError) -> bool:
-    """Whether it may succeed when tried again: the connection is gone, or two were in each other's
-    way. Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html
-    """
-    state = getattr(error.orig, "sqlstate", None)
-    if state is None:  # nothing came from the server
-        return error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
-    return (state[:2] in ("08", "40", "57") and state != "57014") or state in ("25P03", "53300")
-
-
-def reason(error: DBAPIError) -> str:
-    """The driver's own words, on one line; never the statement or its values."""
-    words = str(error.orig).strip().splitlines()[:1] or [type(error.orig).__name__]
-    return re.sub(r"\s+", " ", words[0])
-
-
-def _way_out(state: str | None, words: str, *, reached: bool) -> str:
-    if state == "42501":
-        return (
-            "ask its owner to GRANT SELECT, INSERT, UPDATE, DELETE on the store's tables, or for "
-            "a new store CREATE on the schema"
-        )
-    if state == "42P07":
-        return "it holds tables of another program; name another database by --store"
-    if reached:
-        return "mend that, and the same command continues: what was told is kept"
-    if "password" in words:
-        return "a password comes from the URL, $PGPASSWORD or ~/.pgpass"
-    if "does not exist" in words:
-        return "create it (createdb), or name another by --store"
-    return "is the address right, and does the server run?"
 
 
 @cache

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from hpsearch.errors import StoreError
 from hpsearch.store import ties
 from hpsearch.store.database import Database
-from hpsearch.store.journal import Store
 from hpsearch.store.records import SearchRecord
+from hpsearch.store.store import Store
 
 
 class Ranked(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hpsearch.errors import StoreError
-from hpsearch.store.journal import Store
+from hpsearch.store.store import Store
 
 _COUNTS = """
 SELECT s.*,

@@ -193,6 +193,23 @@ def test_a_password_may_be_written_in_the_url_s_own_way():
     assert "ss" not in repr(url) + str(url).replace("ssl", "")
 
 
+@pytest.mark.parametrize("way", ["PGPASSWORD", "PGPASSFILE", "?password="])
+def test_a_password_need_not_be_in_the_url_s_usual_place(database, way, monkeypatch, tmp_path):
+    url = Url.parse(database)
+    if way == "PGPASSFILE":
+        (tmp_path / "pgpass").write_text(f"*:*:*:{url.user}:{url.password}\n")
+        (tmp_path / "pgpass").chmod(0o600)
+        monkeypatch.setenv(way, str(tmp_path / "pgpass"))
+    elif way == "PGPASSWORD":
+        monkeypatch.setenv(way, url.password)
+    bare = database.replace(f":{url.password}@", "@")
+    if way == "?password=":
+        bare += f"&password={url.password}"
+    with Store(place(bare), create=True) as store:
+        store.begin(RECORD)
+    assert url.password not in str(place(bare)) + repr(place(bare))
+
+
 def test_without_rights_it_says_whom_to_ask(database, refused):
     import psycopg
 

@@ -334,3 +334,18 @@ def test_the_password_is_in_no_output_no_file_and_not_in_the_store(
     assert url.password not in seen
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or url.password.encode() not in path.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_password_is_in_no_model_and_on_no_card(database, hpsearch, write, tmp_path):
+    file, password = write(), Url.parse(database).password
+    seen = ""
+    for command in (["run", file, "--inline", "--trials", 2], ["refit", file, "--seeds", 1]):
+        code, out, err = hpsearch(*command, "--store", database, "--epochs", 1)
+        assert code == 0, err
+        seen += out + err
+    assert re.search(r"checkpoints: .* in \.hpsearch/checkpoints/postgres-\w{8}-1", seen)
+    assert list(tmp_path.glob(".hpsearch/models/postgres-*/*/card.md"))
+    assert password not in seen + everything(place(database))
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or password.encode() not in path.read_bytes()

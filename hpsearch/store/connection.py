@@ -18,7 +18,7 @@ _READ_ONLY = "SET default_transaction_read_only = on"
 
 
 def engine(url: Url, *, read_only: bool = False) -> Engine:
-    """SQLAlchemy's, for a single connection at a time. Raises StoreError without a driver."""
+    """SQLAlchemy's, for one thread. Raises ImportError without a driver."""
     query = dict(url.query)
     address = URL.create(
         "postgresql+psycopg", url.user, url.password, url.host, url.port, url.database, query

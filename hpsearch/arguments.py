@@ -16,7 +16,8 @@ from hpsearch.files import place
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store, default_path
+from hpsearch.store import Store, Url, default_place
+from hpsearch.store import place as store_place
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -57,12 +58,23 @@ class CheckpointEvery(click.ParamType[Every]):
         return Every(epochs=int(number), seconds=None)
 
 
-class Place(click.ParamType[Path]):
+class Folder(click.ParamType[Path]):
+    """A folder, or a URL that acts as one."""
+
     name = "folder|url"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         found = place(value) if isinstance(value, str) else value
         return cast(Path, found.absolute())
+
+
+class StorePlace(click.Path):
+    """A store's file, or its URL."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, Url) or "://" in str(value):
+            return store_place(value)
+        return super().convert(value, param, ctx)
 
 
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -79,9 +91,10 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 store = click.option(
     "--store",
     "store_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=default_path,
-    help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
+    type=StorePlace(dir_okay=False, path_type=Path),
+    default=default_place,
+    help="The results' file, or postgresql://USER@HOST/DATABASE: else $HPSEARCH_STORE, else "
+    ".hpsearch/store.db.",
 )
 
 as_json = click.option(
@@ -193,7 +206,7 @@ workers = _together(
 checkpoints = _together(
     click.option(
         "--checkpoints",
-        type=Place(),
+        type=Folder(),
         help="Their folder, or URL as s3://bucket/folder; else checkpoints/ beside the store.",
     ),
     click.option(
@@ -227,7 +240,7 @@ def overridden(options: Mapping[str, Any]) -> Overrides:
     return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
 
 
-def _upgraded(store_path: Path) -> Store:
+def _upgraded(store_path: Path | Url) -> Store:
     """The store for reading, upgraded first where it is of an earlier version."""
     try:
         return Store(store_path)
@@ -235,7 +248,7 @@ def _upgraded(store_path: Path) -> Store:
         return Store(store_path, create=True)
 
 
-def study_or_task(name: str, store_path: Path) -> tuple[str | None, str | None]:
+def study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | None]:
     """The study or the task that a name, or a study's file, stands for; where both have it, the
     study.
     """
@@ -254,7 +267,7 @@ def study_or_task(name: str, store_path: Path) -> tuple[str | None, str | None]:
     )
 
 
-def study_file(study: str, store_path: Path) -> Path:
+def study_file(study: str, store_path: Path | Url) -> Path:
     """The file of a study given by path, or by the name under which the store knows it."""
     path = Path(study)
     if path.exists() or path.suffix == ".py" or len(path.parts) > 1:

@@ -30,6 +30,9 @@ from hpsearch.store import (
     SearchRecord,
     Signs,
     Store,
+    Url,
+    exists,
+    folder_of,
     owned,
     ranking,
     rankings,
@@ -72,7 +75,7 @@ class Run:
     """
 
     file: Path
-    store: Path
+    store: Path | Url
     overrides: Overrides
     backend: str
     engine: str = "auto"
@@ -113,16 +116,18 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             untried = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     with ExitStack() as opened:
-        if there := how.store.exists():  # else there is no other run, nor a folder for its lock
-            opened.enter_context(owned(how.store, study.name))
+        say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+        mine = owned(how.store, study.name, say)
+        if there := exists(how.store):  # else there is no other run, nor where to say of this one
+            fence = opened.enter_context(mine)
         executor = _executor(study, how, opened)
         facts = executor.open()
         record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True)
         if not there:
-            opened.enter_context(owned(how.store, study.name))
-        store = opened.enter_context(Store(how.store, create=True))
+            fence = opened.enter_context(mine)
+        store = opened.enter_context(Store(how.store, create=True, fence=fence, say=say))
         journal = _find_or_begin(store, record, console, how)
         signs = Signs(store, journal.search, planned, how.budget, executor.capacity)
         with signs, Panel(console, watch(store, journal.search)) as panel:
@@ -130,7 +135,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             executor.listen(heard)
             lines = Lines(console, study.task.objective, planned.trials)
             signs.end = _search(study, store, journal, executor, how, lines, heard.poll)
-        _say_the_rest(console, how, signs.end, _checkpoints(how, journal))
+        _say_the_rest(console, how, signs.end, _checkpoints(how, store, journal))
         return _ended(store, record, journal, stopped=signs.end == "stopped")
 
 
@@ -189,7 +194,7 @@ def _search(
     metric = study.task.objective
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
-    checkpoints = _checkpoints(how, journal)
+    checkpoints = _checkpoints(how, store, journal)
 
     def seen(trial: int, id_: int, outcome: Outcome) -> None:
         lines.seen(id_, outcome)
@@ -248,15 +253,14 @@ def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
     return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
 
 
-def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
+def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
-    name = f"{how.store.name}-{journal.search}"
-    return Checkpoints(_folder(how) / name, how.keep)
+    return Checkpoints(_folder(how) / f"{store.name}-{journal.search}", how.keep)
 
 
 def _folder(how: Run) -> Path:
     # In full: workers may run elsewhere.
-    return how.checkpoints or how.store.parent.absolute() / "checkpoints"
+    return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:
@@ -267,7 +271,7 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
         refuse_changes(record, earlier)
     if how.fresh or not same:
         journal = store.begin(record, instead_of=stale)
-        _checkpoints(how, journal).clear()  # of a store that lay here before and was deleted
+        _checkpoints(how, store, journal).clear()  # of a store that lay here before and was deleted
         return journal
     if same[-1].source != record.source:
         console.print(

@@ -11,7 +11,7 @@ from tests.test_store import RECORD, fill
 
 HEAVY = (
     "fsspec", "jax", "jinja2", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "plotly",
-    "ray", "scikeras", "scipy", "sklearn", "tensorflow", "torch", "upath",
+    "psycopg", "ray", "scikeras", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch", "upath",
 )  # fmt: skip
 
 

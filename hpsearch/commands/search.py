@@ -13,7 +13,7 @@ from hpsearch import store as stores
 from hpsearch.budget import Budget
 from hpsearch.errors import NoStoreError, OldStoreError
 from hpsearch.load import load
-from hpsearch.store import Store
+from hpsearch.store import Store, Url
 
 
 @click.command()
@@ -31,7 +31,7 @@ from hpsearch.store import Store
 @arguments.as_json
 def run(
     study: str,
-    store_path: Path,
+    store_path: Path | Url,
     fresh: bool,
     quiet: bool,
     as_json: bool,
@@ -92,7 +92,7 @@ def run(
 @arguments.budget
 @arguments.store
 @arguments.as_json
-def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
     """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
 
     Where trials of the study were timed before, also how long, and what fits into --hours.

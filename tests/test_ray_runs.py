@@ -147,6 +147,6 @@ def test_ctrl_c_lets_the_workers_reach_their_checkpoints(node, run, tmp_path):
 def _epochs_of_running_trials(store):
     try:
         with Store(store) as opened:
-            return opened.db.execute("SELECT max(epochs) FROM live").fetchone()[0] or 0
+            return opened.db.query("SELECT max(epochs) FROM live")[0][0] or 0
     except NoStoreError:
         return 0

@@ -132,7 +132,7 @@ def test_names_of_markup_are_names(store):
 
 def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     watched, _, signs = begun(store)
-    store.db.execute("UPDATE runs SET heard = heard - 100")
+    store.db.write(lambda: store.db.execute("UPDATE runs SET heard = heard - 100"))
     watched.look()
     assert "no word since" in drawn(watched)
     signs.end = "done"

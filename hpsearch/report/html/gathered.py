@@ -11,7 +11,7 @@ import pandas as pd
 from hpsearch import store as stores
 from hpsearch.report.results import Results
 from hpsearch.space import Space
-from hpsearch.store import Opening, Ranked, SearchRecord, Store
+from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 from hpsearch.trial import Outcome
 
 BEST = 8  # trials whose learning curves are drawn
@@ -94,7 +94,7 @@ class Gathered:
     comparisons: Sequence[Comparison]
 
 
-def gather(path: Path, *, study: str | None = None, task: str | None = None) -> Gathered:
+def gather(path: Path | Url, *, study: str | None = None, task: str | None = None) -> Gathered:
     """Everything a report of a study, or of a task, tells; the store has to know it."""
     with Store(path) as store:
         searches = store.searches()

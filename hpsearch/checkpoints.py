@@ -40,7 +40,7 @@ class Checkpoints:
         needed = {*running, *(trial for _, trial in self._best)}
         for trial in self._folders - needed:
             if not (trial in self._ended and continuable(trial)):
-                remove(self.folder / str(trial))
+                remove(self.folder / str(trial), wait=False)
                 self._folders.discard(trial)
 
     @property

@@ -21,6 +21,7 @@ from hpsearch.errors import (
     out_of_memory,
 )
 from hpsearch.executors import Work
+from hpsearch.files import shown
 from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive, repeated
@@ -58,7 +59,7 @@ def prepare(
     """
     if mark is not None and not mark.exists():
         raise CheckpointError(
-            f"{platform.node()} does not see the checkpoints' folder {mark.parent}; give "
+            f"{platform.node()} does not see the checkpoints' folder {shown(mark.parent)}; give "
             "--checkpoints a folder or URL that every node reaches"
         )
     backend.choose(training.backend)  # first: the study file may import Keras

@@ -34,7 +34,9 @@ def test_the_best_few_what_runs_and_what_can_go_on_are_kept(folder):
     for trial, loss in enumerate([0.5, 0.1, 0.9, 0.2, 0.7, None]):
         checkpoints.ended(trial, loss)
     checkpoints.tidy([6], lambda trial: trial == 4)
-    assert kept(checkpoints) == [1, 3, 4, 6]
+    while kept(checkpoints) != [1, 3, 4, 6]:  # what is far away is deleted in the background
+        assert set(kept(checkpoints)) >= {1, 3, 4, 6}
+        assert not isinstance(folder, Path)
     assert checkpoints.size == 4000
     assert Checkpoints(folder).size == 4000
     checkpoints.clear()

@@ -29,12 +29,14 @@ from tests.test_ray import STORE, started
         (["--gpus-per-worker", "2"], "--gpus-per-worker"),
         (["--checkpoints", "s3://bucket/folder"], "s3fs"),
         (["--checkpoints", "nowhere://x"], "nowhere"),
+        (["--checkpoints", "nowhere://me:secret@x"], "nowhere://x"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_is_refused_in_one_line(hpsearch, write, options, told):
     code, _, err = hpsearch("run", write(), *options)
     assert (code, told in err, err.count("\n")) == (2, True, 1), err
+    assert "secret" not in err
     assert not Path("checkpoints").exists()
 
 

@@ -14,7 +14,7 @@ from hpsearch import session
 from hpsearch.errors import StoreError
 from hpsearch.store import Asked, Store, Url, owned, place, rankings
 from hpsearch.store.database import run
-from hpsearch.trial import Pause, Reached, Suggestion
+from hpsearch.trial import Pause, Suggestion
 from tests import fakes
 from tests.postgres import Network, free_port
 from tests.test_store import RECORD, record, result
@@ -124,7 +124,7 @@ def test_a_dead_owner_loses_its_lease_and_writes_no_more(url, far, network, brie
             other.journal(journal.search).asked(0, Suggestion({}, 2))
             network.down = False
             with pytest.raises(StoreError, match="another run's by now"):
-                journal.reached([Reached(0, 0, 1.0)])
+                journal.told(0, result(0.5))
             with pytest.raises(StoreError, match="another run's by now"):
                 store.begin(record(seed=1))
             assert len(other.searches()) == 1
@@ -272,7 +272,8 @@ def test_two_stores_of_one_database_s_name_have_files_of_their_own(url):
             )
         with Store(url, create=True) as store:
             tables = ", ".join(table for (table,) in every)
-            drop = f"DROP TABLE {tables} CASCADE; DROP SEQUENCE searches_id, asked_id, openings_id"
+            ids = "searches_id, asked_id, openings_id, runs_id"
+            drop = f"DROP TABLE {tables} CASCADE; DROP SEQUENCE {ids}"
             store.db.write(lambda drop=drop: run(store.db, drop))
     assert names[0] != names[1]
     assert all(name.startswith("postgres-") for name in names)

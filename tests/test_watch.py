@@ -15,7 +15,7 @@ from hpsearch import telling
 from hpsearch.budget import Budget, Plan, Rung
 from hpsearch.heard import Heard
 from hpsearch.report.live import left_seconds, picture
-from hpsearch.store import Signs, Store, watch
+from hpsearch.store import Signs, Store, default_place, watch
 from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
 from tests.conftest import ROOT
 from tests.test_chaos import DRIVER, STUDY
@@ -24,9 +24,11 @@ from tests.test_store import RECORD, record, result
 PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
 
 
-@pytest.fixture
-def store():
-    with Store(Path("store.db"), create=True) as opened:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, monkeypatch):
+    if request.param == "postgresql":
+        monkeypatch.setenv("HPSEARCH_STORE", request.getfixturevalue("database"))
+    with Store(default_place(), create=True) as opened:
         yield opened
 
 

@@ -4,7 +4,7 @@
 Trials train nothing but have 100 epochs of curves, on one split and on four folds. The last line is
 one JSON object: bytes of a trial in the store and as it is sent, milliseconds of the parent's
 processors for a trial inline, on Ray, with a thousand in flight (`crowd`), and for a message of how
-far a trial is; and milliseconds to write that.
+far a trial is; and milliseconds to write that, and to replay a trial when a search goes on.
 """
 
 import json
@@ -23,12 +23,13 @@ from typing import Any
 
 import ray
 
-from hpsearch import telling
+from hpsearch import Random, telling
 from hpsearch.executors import Executor, Inline, RayCluster, one_by_one
 from hpsearch.executors.base import Pool
+from hpsearch.replay import replay
 from hpsearch.store import Store
 from hpsearch.trial import Facts, Job, Outcome, Reached
-from tests.benchmarks.overhead import outcome, prepare, search
+from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
 from tests.test_store import record
 
 EPOCHS, TRIALS, MESSAGES, CROWD = 100, 2000, 4000, 1000
@@ -55,6 +56,17 @@ def trials(path: Path, executor: Executor) -> tuple[float, float]:
     with Store(path) as store:
         store.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path.stat().st_size / TRIALS, spent
+
+
+def replayed(path: Path) -> float:
+    """Milliseconds a trial, to go on with a search."""
+    with Store(path) as store:
+        (found,) = store.searches()
+        search = Random(trials=TRIALS, epochs=1).start(SPACE, seed=0)
+        began = time.perf_counter()
+        progress = replay(search, store.journal(found.id).events(), METRIC)
+        assert len(progress.asked) == TRIALS
+        return 1000 * (time.perf_counter() - began) / TRIALS
 
 
 def messages() -> float:
@@ -135,6 +147,7 @@ def main() -> None:
             found[f"stored_bytes_{folds}"], found[f"journal_ms_{folds}"] = trials(
                 path, Inline(there)
             )
+            found[f"replay_ms_{folds}"] = replayed(path)
             on_ray = RayCluster(there, gpus_per_worker=0, recycle=None)
             found[f"ray_ms_{folds}"] = trials(folder / f"ray-{folds}.db", on_ray)[1]
         found["crowd_ms"] = trials(folder / "crowd.db", Crowd())[1]

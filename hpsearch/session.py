@@ -244,13 +244,8 @@ def _say_the_rest(console: "Console", how: Run, end: End, checkpoints: Checkpoin
             f"the {' or '.join(spent)} are spent; the same command goes on with what is left"
         )
     if size := checkpoints.size:
-<<<<<<< HEAD
-        console.print(f"checkpoints: {size / 1e6:.1f} MB in {checkpoints.folder}", soft_wrap=True)
-=======
         where = shown(checkpoints.folder)
         console.print(f"checkpoints: {size / 1e6:.1f} MB in {where}", soft_wrap=True)
-    return stop.signalled and not done
->>>>>>> ray
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:

@@ -8,6 +8,7 @@ from hpsearch import Choice, Float, Int, Space, searchers
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.searchers import (
     Asha,
+    Auto,
     Bayes,
     Genetic,
     Grid,
@@ -25,6 +26,7 @@ from tests.fakes import Halving
 
 SEARCHERS = [
     Random(trials=7, epochs=3),
+    Auto(trials=6, max_epochs=9),
     Grid(epochs=3, points=2),
     Grid(epochs=3, trials=5, points=3),
     Hyperband(max_epochs=9, eta=3),

@@ -1,4 +1,4 @@
-"""One model of all points and epochs decides what to begin and what to continue."""
+"""Early like successive halving, late like a Gaussian process: one model of points and epochs."""
 
 import logging
 import math
@@ -10,42 +10,33 @@ import numpy as np
 from hpsearch.options import at_least_one
 from hpsearch.searchers.base import Halves, Search
 from hpsearch.searchers.brackets import rungs
+from hpsearch.searchers.surrogate.decision import Decision, Evidence
 from hpsearch.searchers.surrogate.encoding import Array, Encoding
-from hpsearch.searchers.surrogate.process import Posterior, Process, Seen, normal_scores
+from hpsearch.searchers.surrogate.rules import Rules
 from hpsearch.seeds import derive
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How it decides. Not the user's to set: the ablation of README.md sets them."""
-
-    initial: int = 6
-    xi: float = 0.2
-    cost: float = 0.0  # expected improvement is divided by the epochs it takes to this power
-    near: float = 0.02
-    uniform: int = 200
-    local: int = 200
-    rounds: int = 2
-    middle: bool = True
-    rank: bool = True
-    top: bool = False  # train in one go
-    chain: bool = True
-    lowest: int = 1
-    eta: int = 3
-    fit_rows: int = 150
-    fit_evals: int = 12
-    hallucinate: str = "mean"
-
-
 RULES = Rules()
+FEW = 8  # of a rung, whose checkpoints are kept however small it is
 
 
 @dataclass(frozen=True, slots=True)
 class Auto(Halves):
+    """Trains what promises most, only as far as it must to tell whether it keeps the promise.
+
+    trials: the budget, in full trainings: `trials * max_epochs` epochs in all, which the last
+    trials begun may exceed by less than a full training each. Most points get few epochs, so that
+    many more than `trials` are tried. max_epochs: of a trial that goes all the way.
+
+    A Gaussian process over points and epochs predicts every point's loss at the last epoch, after
+    freeze-thaw optimization (Swersky et al., arXiv:1406.3896) and DyHPO (Wistuba et al., NeurIPS
+    2022). Of unfinished trials and new points, the one with the largest expected improvement
+    there is trained to the next rung. The search ends early where nothing promises any more.
+    """
+
     trials: int = 50
     max_epochs: int = 27
 
@@ -54,22 +45,22 @@ class Auto(Halves):
 
     @property
     def in_flight(self) -> int:
-        return 8
+        return 8  # measured: see README.md
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        levels = rungs(self.max_epochs, RULES.eta, RULES.lowest)
-        if RULES.top:
-            levels = [self.max_epochs]
         encoding = Encoding(space)
-        return _Search(self, seed, levels, list(first), encoding, Process(encoding.groups), RULES)
+        levels = rungs(self.max_epochs, RULES.eta) if RULES.steps else [self.max_epochs]
+        decision = Decision(RULES, encoding, self.max_epochs, derive(seed, "rows"))
+        return _Search(self, seed, levels, list(first), decision)
 
 
 @dataclass(slots=True)
 class _Chain:
-    """A point and how far it was trained. level: of its last trial; running, or told a loss."""
+    """A point, and the last of the trials that train it. level: the rung it trains to, or has."""
 
     params: Params
     unit: Array
+    features: Array
     trial: int
     level: int = 0
     running: bool = True
@@ -78,200 +69,131 @@ class _Chain:
 
 @dataclass(slots=True)
 class _Search:
+    """State is what was asked and told, and the process's hyperparameters, which only tells change.
+
+    So a pause may be left out of a replay, and the same events give the same search.
+    """
+
     options: Auto
     seed: int
     levels: list[int]
     first: list[Params]
-    encoding: Encoding
-    process: Process
-    rules: Rules
+    decision: Decision
     chains: list[_Chain] = field(default_factory=list)
     owner: dict[int, int] = field(default_factory=dict)
-    rows: list[tuple[int, int]] = field(default_factory=list)  # (chain, level) of each loss
-    losses: list[float] = field(default_factory=list)
+    ended: list[tuple[int, int, float]] = field(default_factory=list)  # chain, epochs, loss
     spent: int = 0
     fitted: int = 0
 
     def ask(self, trial: int) -> Suggestion | Pause:
         if self.spent >= self.options.trials * self.options.max_epochs:
             return Pause.DONE
-        rng = np.random.default_rng(derive(self.seed, "ask", trial))
-        found = self._choose(rng)
-        if isinstance(found, int):
-            chain = self.chains[found]
-            chain.level += 1
-            parent, chain.trial, chain.running = chain.trial, trial, True
-            self.owner[trial] = found
-            self.spent += self.levels[chain.level] - self.levels[chain.level - 1]
-            return Suggestion(chain.params, self.levels[chain.level], parent)
-        params, unit = found
-        self.owner[trial] = len(self.chains)
-        self.chains.append(_Chain(params, unit, trial))
-        self.spent += self.levels[0]
-        return Suggestion(params, self.levels[0])
+        found = self._choose(np.random.default_rng(derive(self.seed, "ask", trial)))
+        if found is None:
+            if any(chain.running for chain in self.chains):
+                return Pause.WAIT
+            log.info(
+                "nothing promises to improve on the best: %d of %d epochs are left over",
+                self.options.trials * self.options.max_epochs - self.spent,
+                self.options.trials * self.options.max_epochs,
+            )
+            return Pause.DONE
+        return self._begin(trial, found) if isinstance(found, _Chain) else self._go_on(trial, found)
 
     def tell(self, trial: int, seen: Observation) -> None:
         number = self.owner.pop(trial)
         chain = self.chains[number]
         chain.running = False
-        chain.failed = seen.loss is None or math.isnan(seen.loss)
-        self.rows.append((number, chain.level))
-        self.losses.append(math.inf if seen.loss is None or chain.failed else seen.loss)
-        if len(self.rows) >= self.rules.initial and len(self.rows) >= 1.1 * self.fitted + 1:
-            self.fitted = len(self.rows)
-            if self._informative():
-                where, y = self._observed()
-                rows = self._representative(y)
-                self.process.fit(where.take(rows), y[rows], self.rules.fit_evals)
+        chain.failed = seen.loss is None or not math.isfinite(seen.loss)
+        loss = math.inf if seen.loss is None or chain.failed else seen.loss
+        self.ended.append((number, self.levels[chain.level], loss))
+        rules = self.decision.rules
+        if len(self.ended) >= max(rules.initial, 1.1 * self.fitted + 1):
+            self.fitted = len(self.ended)
+            if (known := self._evidence()).telling:
+                self.decision.fit(known)
 
     def continuable(self, trial: int) -> bool:
-        number = self.owner.get(trial)
-        return True
+        """Whether it is in the better half of its rung, or among the first few."""
+        chain = next((c for c in self.chains if c.trial == trial), None)
+        if chain is None or chain.failed or chain.level + 1 == len(self.levels):
+            return False
+        rung = sorted(
+            (loss, number)
+            for number, epochs, loss in self.ended
+            if epochs == self.levels[chain.level]
+        )
+        place = next((p for p, (_, n) in enumerate(rung) if self.chains[n] is chain), 0)
+        return place < max(len(rung) // 2, FEW)
 
-    def _informative(self) -> bool:
-        return len(self.losses) >= 3 and len({x for x in self.losses if x < math.inf}) > 1
+    def _begin(self, trial: int, chain: _Chain) -> Suggestion:
+        chain.trial = trial
+        self.owner[trial] = len(self.chains)
+        self.chains.append(chain)
+        self.spent += self.levels[0]
+        return Suggestion(chain.params, self.levels[0])
 
-    def _choose(self, rng: np.random.Generator) -> "int | tuple[Params, Array]":
-        begun = len(self.chains)
+    def _go_on(self, trial: int, number: int) -> Suggestion:
+        chain = self.chains[number]
+        chain.level, chain.running = chain.level + 1, True
+        parent, chain.trial = chain.trial, trial
+        self.owner[trial] = number
+        self.spent += self.levels[chain.level] - self.levels[chain.level - 1]
+        return Suggestion(chain.params, self.levels[chain.level], parent)
+
+    def _choose(self, rng: np.random.Generator) -> "int | _Chain | None":
+        """The number of a chain to go on with, or a new one, or nothing."""
+        begun, rules = len(self.chains), self.decision.rules
         if begun < len(self.first):
-            return self.first[begun], self.encoding.unit(self.first[begun])
-        if begun < self.rules.initial:
-            return self._fresh(begun, rng)
-        if not self._informative():
-            return self._fresh(begun, rng)
-        return self._by_model(rng)
+            return self._chain(self.decision.encoding.unit(self.first[begun]), self.first[begun])
+        if begun == 0 and rules.middle:
+            return self._chain(self.decision.encoding.snap(np.full((1, len(self.space)), 0.5))[0])
+        if begun >= rules.initial + len(self.first):
+            known = self._evidence()
+            if known.telling:
+                found = self.decision.choose(known, rng)
+                return found if found is None or isinstance(found, int) else self._chain(found)
+        return self._blind(rng)
 
-    def _fresh(self, begun: int, rng: np.random.Generator) -> tuple[Params, Array]:
-        d = len(self.encoding.space)
-        unit = np.full(d, 0.5) if begun == 0 and self.rules.middle else rng.random(d)
-        unit = self.encoding.snap(unit[None])[0]
-        return self.encoding.space.from_unit(unit), unit
+    def _blind(self, rng: np.random.Generator) -> "int | _Chain | None":
+        """By successive halving, where losses do not tell points apart, or are yet to come."""
+        if len(self.chains) >= self.decision.rules.initial:
+            for level in reversed(range(len(self.levels) - 1)):
+                here = [n for n, c in enumerate(self.chains) if c.level >= level]
+                above = sum(self.chains[n].level > level for n in here)
+                waiting = [n for n in self._waiting() if self.chains[n].level == level]
+                if waiting and above < len(here) // self.decision.rules.eta:
+                    return waiting[0]
+        known = np.array([c.unit for c in self.chains]).reshape(-1, len(self.space))
+        unit = self.decision.candidates.fresh(known, rng)
+        if unit is not None:
+            return self._chain(unit)
+        return next(iter(self._waiting()), None)
 
-    def _observed(self) -> tuple[Seen, Array]:
-        units = np.array([chain.unit for chain in self.chains])
-        features = self.encoding.features(units)
-        numbers = np.array([number for number, _ in self.rows])
-        epochs = np.log([self.levels[level] for _, level in self.rows])
-        losses = np.array(self.losses)
-        if self.rules.rank:
-            y = normal_scores(losses)
-        else:
-            finite = losses[losses < math.inf]
-            losses = np.minimum(losses, finite.max())
-            y = -(losses - losses.mean()) / (losses.std() + 1e-12)
-        own = numbers if self.rules.chain else np.arange(len(numbers)) + 10**6
-        return Seen(features[numbers], epochs, own), y
-
-    def _representative(self, y: Array) -> Array:
-        size = self.rules.fit_rows
-        if len(y) <= size:
-            return np.arange(len(y))
-        order = np.argsort(-y, kind="stable")
-        best, rest = order[: size // 3], order[size // 3 :]
-        rng = np.random.default_rng(derive(self.seed, "fit", len(y)))
-        return np.sort(np.concatenate([best, rng.choice(rest, size - size // 3, replace=False)]))
-
-    def _by_model(self, rng: np.random.Generator) -> "int | tuple[Params, Array]":
-        seen, y = self._observed()
-        posterior = self.process.given(seen, y)
-        best = float(posterior.mean(seen).max())
-        units = np.array([chain.unit for chain in self.chains])
-        features = self.encoding.features(units)
-        running = [n for n, c in enumerate(self.chains) if c.running]
-        top = math.log(self.levels[-1])
-        if running:
-            where = Seen(
-                features[running],
-                np.log([self.levels[self.chains[n].level] for n in running]),
-                np.array(running) if self.rules.chain else -2 - np.arange(len(running)),
-            )
-            posterior = self.process.given(
-                seen.also(where), np.concatenate([y, posterior.mean(where)])
-            )
-        open_ = [
+    def _waiting(self) -> list[int]:
+        top = len(self.levels) - 1
+        return [
             n
             for n, c in enumerate(self.chains)
-            if not (c.running or c.failed or c.level + 1 == len(self.levels))
+            if c.level < top and not c.running and not c.failed
         ]
-        goal = best + self.rules.xi
-        found: int | tuple[Params, Array] | None = None
-        most = -math.inf
-        if open_:
-            where = Seen(
-                features[open_],
-                np.full(len(open_), top),
-                np.array(open_) if self.rules.chain else -5 - np.arange(len(open_)),
-            )
-            gain = log_ei(posterior, where, goal)
-            if self.rules.cost:
-                steps = [
-                    self.levels[self.chains[n].level + 1] - self.levels[self.chains[n].level]
-                    for n in open_
-                ]
-                gain = gain - self.rules.cost * np.log(steps)
-            place = int(np.argmax(gain))
-            found, most = open_[place], float(gain[place])
-        unit, gain_new = self._candidate(posterior, units, goal, rng)
-        if unit is not None and gain_new - self.rules.cost * math.log(self.levels[0]) > most:
-            found = self.encoding.space.from_unit(unit), unit
-        if found is None:
-            found = self._fresh(len(self.chains), rng)
-        return found
 
-    def _candidate(
-        self, posterior: Posterior, units: Array, goal: float, rng: np.random.Generator
-    ) -> tuple[Array | None, float]:
-        rules, d = self.rules, units.shape[1]
-        top = math.log(self.levels[-1])
-        n = len(units)
-        where = Seen(self.encoding.features(units), np.full(n, top), np.arange(n))
-        best = np.argsort(-posterior.mean(where), kind="stable")[:5]
-        pool = np.concatenate(
-            [rng.random((rules.uniform, d)), self._around(units[best], rules.local, rng)]
+    @property
+    def space(self) -> Space:
+        return self.decision.encoding.space
+
+    def _chain(self, unit: Array, params: Params | None = None) -> _Chain:
+        features = self.decision.encoding.features(unit[None])[0]
+        return _Chain(self.space.from_unit(unit) if params is None else params, unit, features, 0)
+
+    def _evidence(self) -> Evidence:
+        chains, epochs, losses = zip(*self.ended, strict=True) if self.ended else ((), (), ())
+        return Evidence(
+            np.array([c.unit for c in self.chains]),
+            np.array([c.features for c in self.chains]),
+            np.array(chains, dtype=np.int64),
+            np.array(epochs, dtype=np.float64),
+            np.array(losses, dtype=np.float64),
+            self._waiting(),
+            [(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
         )
-        chosen, most = None, -math.inf
-        for round_ in range(rules.rounds + 1):
-            pool = self.encoding.snap(pool)
-            near = np.zeros(len(pool), dtype=bool)
-            for start in range(0, n, 100):
-                apart = np.abs(pool[:, None] - units[None, start : start + 100]).max(axis=2)
-                near |= (apart < rules.near).any(axis=1)
-            pool = pool[~near]
-            if not len(pool):
-                break
-            where = Seen(
-                self.encoding.features(pool), np.full(len(pool), top), np.full(len(pool), -1)
-            )
-            gain = log_ei(posterior, where, goal)
-            order = np.argsort(-gain, kind="stable")[:4]
-            if gain[order[0]] > most:
-                chosen, most = pool[order[0]], float(gain[order[0]])
-            pool = self._around(pool[order], 80, rng, 0.5 ** (round_ + 1))
-        return chosen, most
-
-    def _around(
-        self, centers: Array, count: int, rng: np.random.Generator, scale: float = 1.0
-    ) -> Array:
-        d = centers.shape[1]
-        base = centers[rng.integers(len(centers), size=count)]
-        width = scale * 0.3 * 10.0 ** -(1.5 * rng.random((count, 1)))
-        step = rng.standard_normal((count, d)) * np.maximum(width, 0.5 / self.encoding.counts)
-        moved = rng.random((count, d)) < np.maximum(rng.random((count, 1)), 1.0 / d)
-        out = base + step * moved
-        choice = self.encoding.choices[None] & moved & (rng.random((count, d)) < 0.5)
-        out = np.where(choice, rng.random((count, d)), np.where(self.encoding.choices[None], base, out))
-        # Reflect at the ends, where clipping would pile points up.
-        out = np.abs(out)
-        return np.clip(np.where(out > 1.0, 2.0 - out, out), 0.0, 1.0)
-
-
-def log_ei(posterior: Posterior, where: Seen, goal: float) -> Array:
-    from scipy.special import log_ndtr, ndtr
-
-    mean, sd = posterior.at(where)
-    z = (mean - goal) / sd
-    density = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    inner = density + z * ndtr(z)
-    # Far below the goal the difference of two small numbers is lost; there density / z**2 is near.
-    far = -0.5 * z * z - 0.5 * math.log(2 * math.pi) - 2 * np.log(np.maximum(np.abs(z), 1.0))
-    return np.asarray(np.log(sd) + np.where(z > -6, np.log(np.maximum(inner, 1e-300)), far))

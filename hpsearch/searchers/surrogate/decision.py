@@ -74,17 +74,20 @@ class Decision:
         best = float(posterior.mean(seen).max())
         if known.running:
             posterior = self._believed(known, posterior)
-        goal = best + self.rules.xi
+        low, high = math.log(self.rules.xi_low), math.log(self.rules.xi)
+        goal = best + math.exp(low + (high - low) * rng.random())
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
-        at, chance = self._new(known, posterior, goal, rng)
+        at, chance, hope = self._new(known, posterior, best, goal, rng)
         found: int | Array | None = at
         if waiting:
             where = self._finished(known.features[waiting], np.array(waiting))
-            chances = log_improvement(*posterior.at(where), goal)
+            mean, sd = posterior.at(where)
+            chances = log_improvement(mean, sd, goal)
+            hope = max(hope, float(log_improvement(mean, sd, best).max()))
             place = int(np.argmax(chances))
             if at is None or chances[place] >= chance:
                 found, chance = waiting[place], float(chances[place])
-        return found if found is not None and chance > math.log(self.rules.stop) else None
+        return found if hope > math.log(self.rules.stop) else None
 
     def _scores(self, known: Evidence) -> Array:
         """Losses as the process sees them, shape (m,): the higher, the better."""
@@ -127,24 +130,26 @@ class Decision:
         return self.process.given(posterior.seen.also(where), y)
 
     def _new(
-        self, known: Evidence, posterior: Posterior, goal: float, rng: np.random.Generator
-    ) -> "tuple[Array | None, float]":
+        self, known: Evidence, posterior: Posterior, best_score: float, goal: float, rng: np.random.Generator
+    ) -> "tuple[Array | None, float, float]":
         """The best new point found, and the logarithm of its expected improvement."""
         rules, draw = self.rules, self.candidates
         rated = posterior.mean(self._finished(known.features, np.arange(len(known.units))))
         best = known.units[np.argsort(-rated, kind="stable")[:5]]
         pool = np.concatenate(
-            [draw.anywhere(rules.uniform, rng), draw.around(best, rules.local, rng)]
+            [draw.anywhere(rules.uniform, rng, rules.pool_shrink if len(known.losses) < 60 else 1.0), draw.around(best, rules.local, rng)]
         )
-        found, most = None, -math.inf
-        for scale in (0.5, 0.25, 0.0):
+        found, most, hope = None, -math.inf, -math.inf
+        for scale in ((0.5, 0.25, 0.0) if len(known.losses) >= rules.refine_from else (0.0,)):
             pool = draw.unknown(pool, known.units)
             if not len(pool):
                 break
             where = self._finished(self.encoding.features(pool), np.full(len(pool), NEW))
-            chances = log_improvement(*posterior.at(where), goal)
+            mean, sd = posterior.at(where)
+            chances = log_improvement(mean, sd, goal)
+            hope = max(hope, float(log_improvement(mean, sd, best_score).max()))
             order = np.argsort(-chances, kind="stable")[:4]
             if chances[order[0]] > most:
                 found, most = pool[order[0]], float(chances[order[0]])
             pool = draw.around(pool[order], rules.refined, rng, scale)
-        return found, most
+        return found, most, hope

@@ -9,6 +9,7 @@ import numpy as np
 from hpsearch.searchers.surrogate.encoding import Array
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+ELL = 0.5
 SQRT5 = math.sqrt(5.0)
 LEVEL, LEVEL_LENGTH = 4.0, 2.0  # of what all points share at an epoch: variance, length in log epochs
 
@@ -53,7 +54,7 @@ class Process:
 
     def __post_init__(self) -> None:
         d = int(self.groups.max()) + 1
-        length = math.log(0.5) + 0.5 * math.log(max(d, 2) / 2)
+        length = math.log(ELL) + 0.5 * math.log(max(d, 2) / 2)
         self.mean = np.array([length] * d + [math.log(v) for v in (4.0, 1.0, 0.02, 0.003)])
         self.sd = np.array([0.8] * d + [0.7, 0.7, 1.0, 1.5])
         self.theta = self.mean.copy()

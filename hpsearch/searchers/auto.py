@@ -175,9 +175,7 @@ class _Search:
     def _waiting(self) -> list[int]:
         top = len(self.levels) - 1
         return [
-            n
-            for n, c in enumerate(self.chains)
-            if c.level < top and not c.running and not c.failed
+            n for n, c in enumerate(self.chains) if c.level < top and not c.running and not c.failed
         ]
 
     def _allowed(self) -> list[int]:

@@ -45,9 +45,7 @@ class Candidates:
         """Those of `points`, shape (m, d), that are near none of `known`, shape (n, d)."""
         apart = np.zeros((len(points), len(known)))
         for column in range(points.shape[1]):  # axis by axis: m * n * d numbers would be many
-            np.maximum(
-                apart, np.abs(points[:, column, None] - known[None, :, column]), out=apart
-            )
+            np.maximum(apart, np.abs(points[:, column, None] - known[None, :, column]), out=apart)
         return points[~(apart < self.near).any(axis=1)]
 
     def fresh(self, known: Array, rng: np.random.Generator, inner: float = 1.0) -> Array | None:

@@ -87,7 +87,8 @@ class Decision:
             place = int(np.argmax(chances))
             if at is None or chances[place] >= chance:
                 found, chance = waiting[place], float(chances[place])
-        return found if hope > math.log(self.rules.stop) else None
+        sure = len(known.losses) >= 10 * (2 + known.units.shape[1])  # a young process errs
+        return None if sure and hope < math.log(self.rules.stop) else found
 
     def _scores(self, known: Evidence) -> Array:
         """Losses as the process sees them, shape (m,): the higher, the better."""
@@ -130,17 +131,27 @@ class Decision:
         return self.process.given(posterior.seen.also(where), y)
 
     def _new(
-        self, known: Evidence, posterior: Posterior, best_score: float, goal: float, rng: np.random.Generator
+        self,
+        known: Evidence,
+        posterior: Posterior,
+        best_score: float,
+        goal: float,
+        rng: np.random.Generator,
     ) -> "tuple[Array | None, float, float]":
         """The best new point found, and the logarithm of its expected improvement."""
         rules, draw = self.rules, self.candidates
         rated = posterior.mean(self._finished(known.features, np.arange(len(known.units))))
         best = known.units[np.argsort(-rated, kind="stable")[:5]]
         pool = np.concatenate(
-            [draw.anywhere(rules.uniform, rng, rules.pool_shrink if len(known.losses) < 60 else 1.0), draw.around(best, rules.local, rng)]
+            [
+                draw.anywhere(
+                    rules.uniform, rng, rules.pool_shrink if len(known.losses) < 60 else 1.0
+                ),
+                draw.around(best, rules.local, rng),
+            ]
         )
         found, most, hope = None, -math.inf, -math.inf
-        for scale in ((0.5, 0.25, 0.0) if len(known.losses) >= rules.refine_from else (0.0,)):
+        for scale in (0.5, 0.25, 0.0) if len(known.losses) >= rules.refine_from else (0.0,):
             pool = draw.unknown(pool, known.units)
             if not len(pool):
                 break

@@ -31,9 +31,7 @@ class Encoding:
         ranges = list(self.space.values())
         self.counts = np.array([_count(parameter) for parameter in ranges])
         self.choices = np.array([isinstance(parameter, Choice) for parameter in ranges])
-        widths = [
-            (len(p.options) if isinstance(p, Choice) else 1) + bool(p.when) for p in ranges
-        ]
+        widths = [(len(p.options) if isinstance(p, Choice) else 1) + bool(p.when) for p in ranges]
         self.groups = np.repeat(np.arange(len(ranges)), widths)
 
     def unit(self, params: Params) -> Array:

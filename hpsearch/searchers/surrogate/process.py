@@ -11,7 +11,12 @@ from hpsearch.searchers.surrogate.encoding import Array
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 ELL = 0.5
 SQRT5 = math.sqrt(5.0)
-LEVEL, LEVEL_LENGTH = 4.0, 2.0  # of what all points share at an epoch: variance, length in log epochs
+OTHERS = 4  # hyperparameters that are not a parameter's length
+JITTER = 1e-6  # variance that keeps Cholesky factors real
+LEVEL, LEVEL_LENGTH = (
+    4.0,
+    2.0,
+)  # of what all points share at an epoch: variance, length in log epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Process:
 
     def covariance(self, a: Seen, b: Seen) -> Array:
         """Without noise, shape (len(a), len(b))."""
-        d = len(self.theta) - 4
+        d = len(self.theta) - OTHERS
         length, s2, t2, _ = np.exp(self.theta[d:])
         scale = np.exp(-self.theta[:d])[self.groups]
         p, q = a.features * scale, b.features * scale
@@ -75,12 +80,12 @@ class Process:
         return k
 
     def variance(self) -> float:
-        _, s2, t2, _ = np.exp(self.theta[-4:])
+        _, s2, t2, _ = np.exp(self.theta[-OTHERS:])
         return float(s2 + t2 + LEVEL)
 
     @property
     def noise(self) -> float:
-        return float(np.exp(self.theta[-1])) + 1e-6
+        return float(np.exp(self.theta[-1])) + JITTER
 
     def given(self, seen: Seen, y: Array) -> "Posterior":
         from scipy.linalg import cholesky
@@ -90,58 +95,72 @@ class Process:
         return Posterior(self, seen, cholesky(k, lower=True, check_finite=False), y)
 
     def fit(self, seen: Seen, y: Array, evaluations: int) -> None:
-        """Improve theta's posterior density by at most so many evaluations of it."""
+        """Improve theta's posterior density by about so many evaluations of it."""
         from scipy.optimize import minimize
 
-        square = _squares(seen.features, self.groups)
-        apart = np.abs(seen.epochs[:, None] - seen.epochs[None])
-        same = (seen.chains[:, None] == seen.chains[None]).astype(float)
-        level = LEVEL * np.exp(-apart / LEVEL_LENGTH)
         found = minimize(
-            self._loss,
+            self.density,
             self.theta,
-            (square, apart, same, level, y),
+            (self.parts(seen), y),
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(self.mean - 4 * self.sd, self.mean + 4 * self.sd, strict=True)),
             options={"maxfun": evaluations},
         )
         if np.isfinite(found.fun):
-            self.theta = found.x
+            self.theta = np.asarray(found.x)
 
-    def _loss(
-        self, theta: Array, square: Array, apart: Array, same: Array, level: Array, y: Array
-    ) -> tuple[float, Array]:
-        from scipy.linalg import LinAlgError
+    def parts(self, seen: Seen) -> "Parts":
+        """What of the covariance does not depend on theta."""
+        d, n = len(self.theta) - OTHERS, len(seen)
+        squares = np.zeros((d, n * n))
+        for column, group in enumerate(self.groups):
+            x = seen.features[:, column]
+            squares[group] += ((x[:, None] - x[None]) ** 2).ravel()
+        apart = np.abs(seen.epochs[:, None] - seen.epochs[None])
+        return Parts(squares, apart, (seen.chains[:, None] == seen.chains[None]).astype(float))
+
+    def density(self, theta: Array, parts: "Parts", y: Array) -> tuple[float, Array]:
+        """The negative logarithm of theta's posterior density but for a constant, and its slope."""
         from scipy.linalg.lapack import dpotrf, dpotri
 
-        d, n = len(theta) - 4, len(y)
+        d, n = len(theta) - OTHERS, len(y)
         length, s2, t2, noise = np.exp(theta[d:])
         weight = np.exp(-2.0 * theta[:d])
-        r = SQRT5 * np.sqrt((weight @ square).reshape(n, n))
-        e = np.exp(-r)
-        decay = np.exp(-apart / length)
-        matern = s2 * (1.0 + r + r * r / 3.0) * e * decay
-        own = t2 * same * decay
-        k = matern + own + level
-        k[np.diag_indices(n)] += noise + 1e-6
+        r = SQRT5 * np.sqrt((weight @ parts.squares).reshape(n, n))
+        decay = np.exp(-parts.apart / length)
+        near = s2 * np.exp(-r) * decay
+        matern = (1.0 + r + r * r / 3.0) * near
+        own = t2 * parts.same * decay
+        k = matern + own + LEVEL * np.exp(-parts.apart / LEVEL_LENGTH)
+        k[np.diag_indices(n)] += noise + JITTER
         lower, failed = dpotrf(k, lower=1, clean=1)
-        if failed:
-            raise LinAlgError("the covariance is not positive definite")
+        if failed:  # so poor that the search turns back
+            return 1e10, np.zeros_like(theta)
         inverse, _ = dpotri(lower, lower=1)
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         alpha = inverse @ y
         z = (theta - self.mean) / self.sd
         value = 0.5 * float(y @ alpha) + float(np.log(np.diag(lower)).sum()) + 0.5 * float(z @ z)
         w = inverse - np.outer(alpha, alpha)
-        slope = s2 * (1.0 + r) * e * decay * w * (5.0 / 3.0)  # d matern / d log length, over square
-        gradient = np.empty_like(theta)
-        gradient[:d] = 0.5 * weight * (square @ slope.ravel())
-        gradient[d] = 0.5 * float(np.vdot(w, (matern + own) * apart)) / length
-        gradient[d + 1] = 0.5 * float(np.vdot(w, matern))
-        gradient[d + 2] = 0.5 * float(np.vdot(w, own))
-        gradient[d + 3] = 0.5 * float(np.trace(w)) * noise
-        return value, gradient + z / self.sd
+        slope = np.empty_like(theta)
+        slope[:d] = weight * (parts.squares @ ((5.0 / 3.0) * (1.0 + r) * near * w).ravel())
+        slope[d] = np.vdot(w, (matern + own) * parts.apart) / length
+        slope[d + 1] = np.vdot(w, matern)
+        slope[d + 2] = np.vdot(w, own)
+        slope[d + 3] = np.trace(w) * noise
+        return value, 0.5 * slope + z / self.sd
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Of n rows: squared distances by parameter, (d, n * n); distances in log epochs, (n, n);
+    1.0 where rows are of the same chain, (n, n).
+    """
+
+    squares: Array
+    apart: Array
+    same: Array
 
 
 @dataclass(slots=True)
@@ -171,16 +190,6 @@ class Posterior:
     def mean(self, where: Seen) -> Array:
         """Means alone, shape (len(where),)."""
         return np.asarray(self.process.covariance(where, self.seen) @ self._alpha)
-
-
-def _squares(features: Array, groups: Ints) -> Array:
-    """Squared distances by parameter, shape (d, n * n)."""
-    d, n = int(groups.max()) + 1, len(features)
-    out = np.zeros((d, n * n))
-    for column, group in enumerate(groups):
-        x = features[:, column]
-        out[group] += ((x[:, None] - x[None]) ** 2).ravel()
-    return out
 
 
 def normal_scores(values: Array) -> Array:

@@ -25,7 +25,7 @@ class Rules:
     quota: float = 0.0
     near: float = 0.02
     eta: int = 3
-    stop: float = 1e-4
+    stop: float = 1e-8
     rows: int = 400
     fit_rows: int = 150
     evaluations: int = 12
@@ -34,7 +34,7 @@ class Rules:
     refined: int = 60
     refine_from: int = 0
     ell: float = 0.5
-    one: bool = False
+    one: bool = True
     shrink: float = 1.0
     pool_shrink: float = 1.0
     ranks: bool = True

@@ -49,9 +49,10 @@ class Auto(Halves):
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         encoding = Encoding(space)
-        levels = rungs(self.max_epochs, RULES.eta) if RULES.steps else [self.max_epochs]
-        if RULES.one and RULES.steps:
-            levels = sorted({1, *levels})
+        # A first rung of one epoch, whatever the others are: more points come into sight early.
+        levels = sorted({1, *rungs(self.max_epochs, RULES.eta)})
+        if not RULES.steps:
+            levels = [self.max_epochs]
         decision = Decision(RULES, encoding, self.max_epochs, derive(seed, "rows"))
         return _Search(self, seed, levels, list(first), decision)
 
@@ -167,7 +168,7 @@ class _Search:
                 if waiting and above < len(here) // self.decision.rules.eta:
                     return waiting[0]
         known = np.array([c.unit for c in self.chains]).reshape(-1, len(self.space))
-        unit = self.decision.candidates.fresh(known, rng, self.decision.rules.shrink)
+        unit = self.decision.candidates.fresh(known, rng)
         if unit is not None:
             return self._chain(unit)
         return next(iter(self._waiting()), None)
@@ -177,15 +178,6 @@ class _Search:
         return [
             n for n, c in enumerate(self.chains) if c.level < top and not c.running and not c.failed
         ]
-
-    def _allowed(self) -> list[int]:
-        rules = self.decision.rules
-        reached = [sum(c.level >= level for c in self.chains) for level in range(len(self.levels))]
-
-        def may(level: int) -> bool:
-            return reached[level] >= max(rules.gate, rules.quota * (reached[level + 1] + 1))
-
-        return [n for n in self._waiting() if may(self.chains[n].level)]
 
     @property
     def space(self) -> Space:
@@ -203,6 +195,6 @@ class _Search:
             np.array(chains, dtype=np.int64),
             np.array(epochs, dtype=np.float64),
             np.array(losses, dtype=np.float64),
-            self._allowed(),
+            self._waiting(),
             [(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
         )

@@ -17,11 +17,9 @@ class Candidates:
     encoding: Encoding
     near: float
 
-    def anywhere(self, count: int, rng: np.random.Generator, inner: float = 1.0) -> Array:
-        """Random points, shape (count, d), of the inner part of each range."""
-        drawn = rng.random((count, len(self.encoding.space)))
-        numbers = 0.5 + inner * (drawn - 0.5)
-        return self.encoding.snap(np.where(self.encoding.choices, drawn, numbers))
+    def anywhere(self, count: int, rng: np.random.Generator) -> Array:
+        """Random points, shape (count, d)."""
+        return self.encoding.snap(rng.random((count, len(self.encoding.space))))
 
     def around(
         self, centers: Array, count: int, rng: np.random.Generator, scale: float = 1.0
@@ -48,10 +46,10 @@ class Candidates:
             np.maximum(apart, np.abs(points[:, column, None] - known[None, :, column]), out=apart)
         return points[~(apart < self.near).any(axis=1)]
 
-    def fresh(self, known: Array, rng: np.random.Generator, inner: float = 1.0) -> Array | None:
+    def fresh(self, known: Array, rng: np.random.Generator) -> Array | None:
         """A random point that is near no known one, shape (d,); None where none is found."""
         for count in (20, TRIES):
-            found = self.unknown(self.anywhere(count, rng, inner if count == 20 else 1.0), known)
+            found = self.unknown(self.anywhere(count, rng), known)
             if len(found):
                 return np.asarray(found[0])
         return None

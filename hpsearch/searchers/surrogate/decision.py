@@ -9,7 +9,14 @@ import numpy as np
 from hpsearch.searchers.surrogate.candidates import Candidates
 from hpsearch.searchers.surrogate.encoding import Array, Encoding
 from hpsearch.searchers.surrogate.improvement import log_improvement
-from hpsearch.searchers.surrogate.process import Ints, Posterior, Process, Seen, normal_scores
+from hpsearch.searchers.surrogate.process import (
+    Ints,
+    Posterior,
+    Process,
+    Seen,
+    normal_scores,
+    one_thread,
+)
 from hpsearch.searchers.surrogate.rules import Rules
 
 NEW = -1  # the chain of a point that is not begun yet
@@ -58,15 +65,23 @@ class Decision:
 
     def fit(self, known: Evidence) -> None:
         """Learn the process's hyperparameters from what is known."""
-        y = self._scores(known)
-        rows = self._representative(y, self.rules.fit_rows)
-        self.process.fit(self._seen(known, rows), y[rows], self.rules.evaluations)
+        with one_thread():
+            self._fit(known)
 
     def choose(self, known: Evidence, rng: np.random.Generator) -> "int | Array | None":
         """The number of a point to continue, or a new unit point, shape (d,).
 
         None where nothing promises to improve on the best.
         """
+        with one_thread():
+            return self._choose(known, rng)
+
+    def _fit(self, known: Evidence) -> None:
+        y = self._scores(known)
+        rows = self._representative(y, self.rules.fit_rows)
+        self.process.fit(self._seen(known, rows), y[rows], self.rules.evaluations)
+
+    def _choose(self, known: Evidence, rng: np.random.Generator) -> "int | Array | None":
         y = self._scores(known)
         rows = self._representative(y, self.rules.rows)
         seen = self._seen(known, rows)
@@ -74,8 +89,7 @@ class Decision:
         best = float(posterior.mean(seen).max())
         if known.running:
             posterior = self._believed(known, posterior)
-        low, high = math.log(self.rules.xi_low), math.log(self.rules.xi)
-        goal = best + math.exp(low + (high - low) * rng.random())
+        goal = best + self.rules.xi
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
         at, chance, hope = self._new(known, posterior, best, goal, rng)
         found: int | Array | None = at
@@ -87,7 +101,8 @@ class Decision:
             place = int(np.argmax(chances))
             if at is None or chances[place] >= chance:
                 found, chance = waiting[place], float(chances[place])
-        sure = len(known.losses) >= 10 * (2 + known.units.shape[1])  # a young process errs
+        # A young process errs, and where it errs it often is sure of itself.
+        sure = len(known.losses) >= self.rules.sure * (2 + known.units.shape[1])
         return None if sure and hope < math.log(self.rules.stop) else found
 
     def _scores(self, known: Evidence) -> Array:
@@ -144,14 +159,12 @@ class Decision:
         best = known.units[np.argsort(-rated, kind="stable")[:5]]
         pool = np.concatenate(
             [
-                draw.anywhere(
-                    rules.uniform, rng, rules.pool_shrink if len(known.losses) < 60 else 1.0
-                ),
+                draw.anywhere(rules.uniform, rng),
                 draw.around(best, rules.local, rng),
             ]
         )
         found, most, hope = None, -math.inf, -math.inf
-        for scale in (0.5, 0.25, 0.0) if len(known.losses) >= rules.refine_from else (0.0,):
+        for scale in (0.5, 0.25, 0.0):
             pool = draw.unknown(pool, known.units)
             if not len(pool):
                 break

@@ -1,7 +1,9 @@
 """One Gaussian process over points and epochs."""
 
 import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,6 @@ import numpy as np
 from hpsearch.searchers.surrogate.encoding import Array
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-ELL = 0.5
 SQRT5 = math.sqrt(5.0)
 OTHERS = 4  # hyperparameters that are not a parameter's length
 JITTER = 1e-6  # variance that keeps Cholesky factors real
@@ -59,7 +60,7 @@ class Process:
 
     def __post_init__(self) -> None:
         d = int(self.groups.max()) + 1
-        length = math.log(ELL) + 0.5 * math.log(max(d, 2) / 2)
+        length = math.log(0.5) + 0.5 * math.log(max(d, 2) / 2)
         self.mean = np.array([length] * d + [math.log(v) for v in (4.0, 1.0, 0.02, 0.003)])
         self.sd = np.array([0.8] * d + [0.7, 0.7, 1.0, 1.5])
         self.theta = self.mean.copy()
@@ -77,7 +78,7 @@ class Process:
         apart = np.abs(a.epochs[:, None] - b.epochs[None])
         k *= np.exp(-apart / length)
         k += LEVEL * np.exp(-apart / LEVEL_LENGTH)
-        return k
+        return np.asarray(k)
 
     def variance(self) -> float:
         _, s2, t2, _ = np.exp(self.theta[-OTHERS:])
@@ -190,6 +191,22 @@ class Posterior:
     def mean(self, where: Seen) -> Array:
         """Means alone, shape (len(where),)."""
         return np.asarray(self.process.covariance(where, self.seen) @ self._alpha)
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Matrices by one thread of the linear algebra: with more, sums end in other last bits.
+
+    A search that is continued with other cores must answer as it did.
+    """
+    return _pools().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+
+@cache
+def _pools() -> Any:
+    import scipy.linalg  # noqa: F401  # its threads too
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def normal_scores(values: Array) -> Array:

@@ -9,8 +9,9 @@ class Rules:
 
     xi: by how much a candidate must beat the best, in standard deviations of all losses' ranks.
     near: two points are the same if they differ by less along every range of length 1.
-    eta: each rung has so many times the epochs of the last. stop: expected improvement, in the same
-    units as xi, below which nothing is worth a training. rows, fit_rows: most losses the process is
+    eta: each rung has so many times the epochs of the last; the first is one epoch. stop: expected
+    improvement, in the units of xi, below which nothing is worth a training; sure: losses needed to
+    believe that, a parameter of the space and two more. rows, fit_rows: most losses the process is
     conditioned on, and fitted to. evaluations: of its density, each time it is fitted.
     uniform, local, refined: candidates anywhere, near the best points, near the best candidates.
     ranks, steps, chains: switches of what the ablation leaves out, which are losses as normal
@@ -20,23 +21,16 @@ class Rules:
     initial: int = 12
     middle: bool = True
     xi: float = 0.5
-    xi_low: float = 0.5
-    gate: int = 0
-    quota: float = 0.0
     near: float = 0.02
     eta: int = 3
     stop: float = 1e-8
+    sure: int = 10
     rows: int = 400
     fit_rows: int = 150
     evaluations: int = 12
     uniform: int = 150
     local: int = 150
     refined: int = 60
-    refine_from: int = 0
-    ell: float = 0.5
-    one: bool = True
-    shrink: float = 1.0
-    pool_shrink: float = 1.0
     ranks: bool = True
     steps: bool = True
     chains: bool = True

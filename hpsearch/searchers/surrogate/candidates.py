@@ -48,7 +48,7 @@ class Candidates:
 
     def fresh(self, known: Array, rng: np.random.Generator) -> Array | None:
         """A random point that is near no known one, shape (d,); None where none is found."""
-        for count in (20, TRIES):
+        for count in (1, TRIES):
             found = self.unknown(self.anywhere(count, rng), known)
             if len(found):
                 return np.asarray(found[0])

@@ -179,6 +179,17 @@ class _Search:
             n for n, c in enumerate(self.chains) if c.level < top and not c.running and not c.failed
         ]
 
+    def _promotable(self) -> list[int]:
+        """Waiting chains whose next rung is not crowded: one that ends may outdate all the others."""
+        share = self.decision.rules.share
+        running = [c.level for c in self.chains if c.running and c.level > 0]
+
+        def room(level: int) -> bool:
+            above = len(self.levels) - 1 - level
+            return sum(at >= level for at in running) < share * (1 + above)
+
+        return [n for n in self._waiting() if room(self.chains[n].level + 1)]
+
     @property
     def space(self) -> Space:
         return self.decision.encoding.space
@@ -195,6 +206,6 @@ class _Search:
             np.array(chains, dtype=np.int64),
             np.array(epochs, dtype=np.float64),
             np.array(losses, dtype=np.float64),
-            self._waiting(),
+            self._promotable(),
             [(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
         )

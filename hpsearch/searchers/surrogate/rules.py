@@ -9,6 +9,8 @@ class Rules:
 
     xi: by how much a candidate must beat the best, in standard deviations of all losses' ranks.
     near: two points are the same if they differ by less along every range of length 1.
+    share: how crowded rungs may be: a trial goes on to the highest rung while fewer than so many train
+    for it, to the next lower one while fewer than twice as many train for it or a higher one, ...
     eta: each rung has so many times the epochs of the last; the first is one epoch. stop: expected
     improvement, in the units of xi, below which nothing is worth a training; sure: losses needed to
     believe that, a parameter of the space and two more. rows, fit_rows: most losses the process is
@@ -22,6 +24,7 @@ class Rules:
     middle: bool = True
     xi: float = 0.5
     near: float = 0.02
+    share: float = 0.5
     eta: int = 3
     stop: float = 1e-8
     sure: int = 10

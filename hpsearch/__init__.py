@@ -10,6 +10,7 @@ from hpsearch.evaluators import Holdout, KFold
 from hpsearch.parameters import Choice, Float, Int
 from hpsearch.searchers import (
     Asha,
+    Auto,
     Bayes,
     Genetic,
     Grid,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Asha",
+    "Auto",
     "Bayes",
     "Choice",
     "Data",

@@ -97,6 +97,10 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             for parent, allowed in self._when[name].items()
         )
 
+    def conditions(self, name: str) -> Mapping[str, tuple[Value, ...]]:
+        """The values of others under which a parameter exists; none: it always does."""
+        return self._when[name]
+
     def check(self, params: Params) -> None:
         """Refuse a point that is not of this space; SpaceError names the culprit and its range."""
         for name in params:

@@ -8,7 +8,7 @@ from hpsearch import showing
 from hpsearch.errors import SpaceError, StudyError
 from hpsearch.evaluators import Evaluator, Holdout
 from hpsearch.options import at_least_one
-from hpsearch.searchers import Searcher
+from hpsearch.searchers import Auto, Searcher
 from hpsearch.space import Params, Space
 from hpsearch.task import Task
 from hpsearch.training import Build
@@ -21,6 +21,7 @@ class Study:
     build: `build(spec, **params)` returns a compiled Keras model; spec is a
         `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
     seed: everything random derives from it: points, splits, weights, the order of rows.
+    searcher: `Auto` of 50 full trainings of 27 epochs, unless given.
     start: points to be tried before any other, by every searcher that can.
     patience: epochs without a better validation metric after which a fit stops; None: never.
     name: the stem of the study's file, unless given.
@@ -29,7 +30,7 @@ class Study:
     task: Task
     space: Space
     build: Build
-    searcher: Searcher
+    searcher: Searcher = field(default_factory=Auto)
     evaluator: Evaluator = field(default_factory=Holdout)
     start: Sequence[Params] = ()
     seed: int = 0

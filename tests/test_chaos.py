@@ -46,6 +46,7 @@ SEARCHERS = ["Hyperband(max_epochs=9, eta=3)", "Random(trials=12, epochs=6)"]
 METHODS = [
     "hyperband:max_epochs=4,eta=2",
     "asha:max_epochs=4,eta=2,trials=12",
+    "auto:trials=2,max_epochs=9",
     "bayes:trials=8,epochs=2",
     "bayes:trials=8,epochs=2,sampler=cmaes",
     "genetic:trials=6,epochs=2,population=3",

@@ -8,6 +8,7 @@ from hpsearch import Choice, Float, Int, Space, searchers
 from hpsearch.errors import HpsearchError, SpaceError
 from hpsearch.searchers import (
     Asha,
+    Auto,
     Bayes,
     Genetic,
     Grid,
@@ -19,12 +20,16 @@ from hpsearch.searchers import (
 from hpsearch.searchers.base import rehearse
 from hpsearch.searchers.bayes import NEEDS
 from hpsearch.searchers.brackets import brackets
+from hpsearch.searchers.surrogate.encoding import Encoding
+from hpsearch.searchers.surrogate.process import Process, Seen
 from hpsearch.trial import Observation
 from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
 from tests.fakes import Halving
 
 SEARCHERS = [
     Random(trials=7, epochs=3),
+    Auto(trials=6, max_epochs=9),
+    Auto(trials=3, max_epochs=3),
     Grid(epochs=3, points=2),
     Grid(epochs=3, trials=5, points=3),
     Hyperband(max_epochs=9, eta=3),
@@ -295,3 +300,134 @@ def test_samplers_without_conditions_search_what_does_not_always_exist(sampler):
         search.ask(trial)
         search.tell(trial, Observation(float(trial)))
     assert all(set(t.distributions) == set(SPACE) for t in search.study.trials)
+
+
+UNIT = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+
+
+def valley(trial, suggestion):
+    """Lowest at x = 0.3, y = 0.7, and falling with epochs."""
+    x, y = suggestion.params["x"], suggestion.params["y"]
+    return (x - 0.3) ** 2 + (y - 0.7) ** 2 + 0.3 / suggestion.epochs
+
+
+def test_auto_finds_the_valley_and_trains_little_of_what_is_bad():
+    auto = Auto(trials=15, max_epochs=27)
+    asked = suggestions(drive(auto, space=UNIT, loss=valley))
+    full = [s for s in asked if s.epochs == 27]
+    assert min(valley(0, s) for s in full) < 0.3 / 27 + 0.005
+    bad = [s for s in asked if valley(0, s) - 0.3 / s.epochs > 0.2]
+    assert sum(s.epochs < 27 for s in bad) > 0.9 * len(bad) > 0
+
+
+def test_auto_continues_rung_by_rung_and_never_trains_a_point_twice():
+    asked = suggestions(drive(Auto(trials=12, max_epochs=27), space=UNIT, loss=valley, inflight=4))
+    rungs = [1, 3, 9, 27]
+    for suggestion in asked:
+        place = rungs.index(suggestion.epochs)
+        assert (suggestion.parent is None) == (place == 0)
+        if suggestion.parent is not None:
+            assert asked[suggestion.parent].epochs == rungs[place - 1]
+    parents = [s.parent for s in asked if s.parent is not None]
+    assert len(set(parents)) == len(parents)
+    new = np.array([list(s.params.values()) for s in asked if s.parent is None])
+    apart = np.abs(new[:, None] - new[None]).max(axis=2) + np.eye(len(new))
+    assert apart.min() >= 0.02
+
+
+def test_auto_begins_with_the_users_points_and_then_the_middle():
+    search = Auto().start(UNIT, seed=0, first=[{"x": 0.1, "y": 0.9}])
+    assert search.ask(0).params == {"x": 0.1, "y": 0.9}
+    middle = Auto().start(UNIT, seed=0).ask(0)
+    assert middle.params == {"x": 0.5, "y": 0.5}
+
+
+@pytest.mark.parametrize("inflight", [1, 8])
+@pytest.mark.parametrize("third", [False, True])
+def test_auto_spends_its_budget_and_no_more_than_a_training_each_beyond(inflight, third):
+    def loss(trial, suggestion):
+        return None if third and trial % 3 == 0 else valley(trial, suggestion)
+
+    asked = suggestions(
+        drive(Auto(trials=6, max_epochs=9), space=UNIT, loss=loss, inflight=inflight)
+    )
+    begun = [0 if s.parent is None else asked[s.parent].epochs for s in asked]
+    spent = sum(s.epochs - b for s, b in zip(asked, begun, strict=True))
+    assert 6 * 9 <= spent < 6 * 9 + 9
+
+
+def test_autos_larger_budget_continues_the_smaller():
+    few, many = (
+        suggestions(drive(Auto(trials=n, max_epochs=9), space=UNIT, loss=valley)) for n in (5, 8)
+    )
+    assert few == many[: len(few)]
+    assert Auto(trials=5, max_epochs=9).label == Auto(trials=8, max_epochs=9).label
+
+
+def test_auto_asks_for_different_points_while_others_train():
+    search = Auto(trials=20, max_epochs=9).start(UNIT, seed=1)
+    for trial in range(30):
+        suggestion = search.ask(trial)
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    batch = [search.ask(trial) for trial in range(30, 38)]
+    assert len({(s.params["x"], s.params["y"]) for s in batch}) == 8
+
+
+def test_auto_stops_when_every_point_was_tried(caplog):
+    space = Space(a=Choice("p", "q"), b=Int(1, 3))
+
+    def loss(trial, suggestion):
+        return float(suggestion.params["b"]) + (suggestion.params["a"] == "p")
+
+    with caplog.at_level("INFO", logger="hpsearch.searchers"):
+        asked = suggestions(drive(Auto(trials=100, max_epochs=9), space=space, loss=loss))
+    assert len({str(s.params) for s in asked}) <= 6
+    assert len(asked) <= 18
+    assert "epochs are left over" in caplog.text
+
+
+def test_auto_never_continues_what_failed():
+    def loss(trial, suggestion):
+        return None if suggestion.params["x"] > 0.5 else valley(trial, suggestion)
+
+    asked = suggestions(drive(Auto(trials=12, max_epochs=9), space=UNIT, loss=loss))
+    failed = [s for s in asked if s.params["x"] > 0.5]
+    assert {s.epochs for s in failed} == {1}
+    assert len(failed) < len(asked) / 3
+
+
+def test_autos_encoding_agrees_with_the_space():
+    encoding, rng = Encoding(SPACE), np.random.default_rng(0)
+    units = encoding.snap(rng.random((200, len(SPACE))))
+    for unit in units:
+        params = SPACE.from_unit(unit)
+        assert np.allclose(SPACE.to_unit(params), unit)
+    features = encoding.features(units)
+    assert features.shape == (200, len(encoding.groups))
+    same = [str(SPACE.from_unit(unit)) for unit in units]
+    for i in range(0, 200, 7):
+        for j in range(200):
+            assert (same[i] == same[j]) == np.allclose(features[i], features[j])
+
+
+def test_autos_process_has_the_slope_of_its_density():
+    rng, n = np.random.default_rng(0), 40
+    process = Process(np.array([0, 1, 2, 2]))
+    epochs = np.log(rng.choice([1.0, 3.0, 9.0], n))
+    seen = Seen(rng.random((n, 4)), epochs, rng.integers(0, 25, n))
+    parts, theta = process.parts(seen), process.theta + 0.3 * rng.standard_normal(7)
+    y = rng.standard_normal(n)
+    _, slope = process.density(theta, parts, y)
+    for place, step in enumerate(1e-5 * np.eye(7)):
+        up, down = (process.density(theta + sign * step, parts, y)[0] for sign in (1, -1))
+        assert slope[place] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-4)
+
+
+def test_autos_process_interpolates_and_doubts_what_is_far():
+    x = np.linspace(0.0, 0.5, 6)[:, None]
+    seen = Seen(x, np.zeros(6), np.arange(6))
+    process = Process(np.array([0]))
+    posterior = process.given(seen, np.sin(6 * x[:, 0]))
+    mean, sd = posterior.at(Seen(np.array([[0.25], [1.0]]), np.zeros(2), np.array([-1, -1])))
+    assert mean[0] == pytest.approx(np.sin(1.5), abs=0.15)
+    assert sd[1] > 2 * sd[0]

@@ -1,0 +1,1 @@
+"""A Gaussian process over points and epochs, which `Auto` asks. See ../README.md."""

@@ -1,0 +1,55 @@
+"""New points: spread over the space, around the best, and none that is nearly a known one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpsearch.searchers.surrogate.encoding import Array, Encoding
+
+TRIES = 2000  # random points after which a space counts as tried throughout
+WIDEST, DECADES = 0.3, 1.5  # of steps: their largest scale, and over how many powers of ten
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Draws unit points, snapped to values. near: how far two differ, at least, along some axis."""
+
+    encoding: Encoding
+    near: float
+
+    def anywhere(self, count: int, rng: np.random.Generator) -> Array:
+        """Random points, shape (count, d)."""
+        return self.encoding.snap(rng.random((count, len(self.encoding.space))))
+
+    def around(
+        self, centers: Array, count: int, rng: np.random.Generator, scale: float = 1.0
+    ) -> Array:
+        """Points a step from some of `centers`, shape (count, d); from few axes to all of them.
+
+        Steps have scales from 0.3 to 0.01 of a range, times `scale`; an option becomes any other.
+        """
+        d = centers.shape[1]
+        base = centers[rng.integers(len(centers), size=count)]
+        width = scale * WIDEST * 10.0 ** (-DECADES * rng.random((count, 1)))
+        step = rng.standard_normal((count, d)) * np.maximum(width, 0.5 / self.encoding.counts)
+        moved = rng.random((count, d)) < np.maximum(rng.random((count, 1)), 1.0 / d)
+        any_option = rng.random((count, d))
+        numbers = np.abs(base + step)  # reflected at the ends, where clipping would pile them up
+        numbers = np.where(numbers > 1.0, 2.0 - numbers, numbers)
+        new = np.where(self.encoding.choices, any_option, numbers)
+        return self.encoding.snap(np.where(moved, new, base))
+
+    def unknown(self, points: Array, known: Array) -> Array:
+        """Those of `points`, shape (m, d), that are near none of `known`, shape (n, d)."""
+        apart = np.zeros((len(points), len(known)))
+        for column in range(points.shape[1]):  # axis by axis: m * n * d numbers would be many
+            np.maximum(apart, np.abs(points[:, column, None] - known[None, :, column]), out=apart)
+        return points[~(apart < self.near).any(axis=1)]
+
+    def fresh(self, known: Array, rng: np.random.Generator) -> Array | None:
+        """A random point that is near no known one, shape (d,); None where none is found."""
+        for count in (1, TRIES):
+            found = self.unknown(self.anywhere(count, rng), known)
+            if len(found):
+                return np.asarray(found[0])
+        return None

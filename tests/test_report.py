@@ -12,8 +12,7 @@ from hpsearch import Asha, Choice, Hyperband, Random, Space
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.load import offered
 from hpsearch.options import parse
-from hpsearch.report.html import gathered, repeating, rungs, timeline
-from hpsearch.report.html.ranked import front
+from hpsearch.report.html import gathered, repeating, rungs
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
 from hpsearch.trial import Failure
@@ -210,24 +209,6 @@ def test_rungs_count_where_trials_went(filled):
     assert sum(moves.values()) == len(of.trials)
 
 
-def test_lanes_part_what_overlaps():
-    import pandas as pd
-
-    times = pd.DataFrame({"begin": [0.0, 1.0, 2.0, 5.0], "end": [3.0, 2.0, 4.0, 6.0]})
-    assert timeline.lanes(times) == [0, 1, 1, 0]
-    assert timeline.busy(times) == 5.0
-
-
-def test_nothing_on_the_front_is_beaten(filled):
-    with Store(filled) as store:
-        (rows, *_) = rankings(store, "made")
-    best = front(rows, 1)
-    assert rows[0] in best
-    for row in best:
-        smaller = [other for other in rows if other.parameters <= row.parameters]
-        assert max(other.value for other in smaller) == row.value
-
-
 @pytest.mark.parametrize(
     "options", [Random(5, 3), Hyperband(9, 3, iterations=2), Asha(20, 9), KFold(3), Holdout(rows=9)]
 )
@@ -244,12 +225,3 @@ def test_openings_are_those_of_the_store(filled):
     of = next(c for c in gathered.gather(filled, task="made").comparisons if c.openings)
     with Store(filled) as store:
         assert list(of.openings) == openings(store, "made")
-
-
-def test_a_device_is_idle_only_while_its_searches_run():
-    import pandas as pd
-
-    begin, end = [0.0, 0.0, 20.0], [10.0, 5.0, 30.0]
-    times = pd.DataFrame({"begin": begin, "end": end, "device": [*"abc"], "search": [1, 1, 2]})
-    assert timeline.use("b", times) == "b: 1 trial, busy 5 seconds, idle 5 seconds: 50% used."
-    assert timeline.use("c", times) == "c: 1 trial, busy 10 seconds, idle 0 seconds: 100% used."

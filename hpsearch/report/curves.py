@@ -51,7 +51,7 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
     for ax in axes[::across]:
         ax.set_ylabel(measures.metric_name(drawn.measure))
     both = [own for line in drawn.lines for own in (line.validation, line.training)]
-    _limit(axes, measures.settled(both, _marked(drawn)))
+    _limit(axes, measures.settled(both, _marked(drawn), rising=rising))
     handles, labels = axes[0].get_legend_handles_labels()
     if drawn.lines[0].std is not None:
         handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
@@ -87,10 +87,11 @@ def compared(drawn: Overlay, *, training: bool = False) -> Figure:
     canvas.title(axes[0], "Each epoch", textwrap.fill(_raw_notes(drawn, training), letters))
     seen = [line.validation for line in drawn.lines]
     seen += [line.training for line in drawn.lines if training]
-    _limit(axes[:1], measures.settled(seen, _marked(drawn), skip=drawn.skip))
+    late = [value for curve in seen for value in curve[drawn.skip :]]
+    _limit(axes[:1], measures.extent([*late, *_marked(drawn)]))
     if drawn.smooth:
         canvas.title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
-        _limit(axes[1:], measures.settled([line.smoothed for line in drawn.lines], skip=0))
+        _limit(axes[1:], measures.extent(value for line in drawn.lines for value in line.smoothed))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure

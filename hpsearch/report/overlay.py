@@ -95,7 +95,7 @@ def overlaid(
     labels = _labels(results, rows)
     lines = []
     shortest = int(rows["epochs"].min())
-    skip = measures.early(shortest) if skip is None else skip
+    skip = _early(shortest) if skip is None else skip
     if not 0 <= skip < shortest:
         raise ReportError(
             f"the shortest of these curves has {shortest} epochs; "
@@ -104,6 +104,15 @@ def overlaid(
     for trial in rows.index:
         lines.append(_line(results, trial, labels[trial], metric, loss, smooth, skip))
     return Overlay(measure, direction, lines, smooth, skip)
+
+
+def _early(epochs: int) -> int:
+    """How many of so many epochs are the first, whose values are far from all others'.
+
+    >>> _early(500), _early(20)
+    (10, 2)
+    """
+    return min(10, epochs // 10)
 
 
 def _line(

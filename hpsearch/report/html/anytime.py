@@ -40,7 +40,7 @@ def section(of: Comparison) -> Section:
     ]
     lead = (
         "What each search of the task had found, of all studies that compare. The worst fifth of all "
-        "trials is below the scale. Epochs taken over from an earlier trial count once; pauses are "
+        "trials is off the scale. Epochs taken over from an earlier trial count once; pauses are "
         "left out."
     )
     return Section("anytime", title, lead, drawings)

@@ -18,7 +18,7 @@ def section(of: Comparison) -> Section:
     found = [(row, curves) for row in of.ranking if (curves := _curves(of, row))]
     if not found:
         return Section("learning", title, notes=["No trial is complete yet."])
-    bounds = _scale([curves for _, curves in found])
+    bounds = _scale(of, [curves for _, curves in found])
     drawings = [_drawing(of, row, curves, bounds) for row, curves in found]
     lead = (
         f"The {len(found)} best trials, on one scale. Bands reach from the lowest to the highest of "
@@ -111,11 +111,12 @@ def _overfits(curves: list[Curve]) -> str:
     )
 
 
-def _scale(found: list[list[Curve]]) -> tuple[float, float]:
-    """What all curves have in common."""
-    means = [
-        measures.mean_curve([getattr(curve, kind) for curve in curves])
-        for curves in found
+def _scale(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
+    """What all curves have in common; the best epochs are on it."""
+    train, validation = (
+        [measures.mean_curve([getattr(curve, kind) for curve in curves]) for curves in found]
         for kind in ("train", "validation")
-    ]
-    return measures.padded(*measures.settled(means))
+    )
+    best = [curve[of.better.best(curve)] for curve in validation]
+    rising = of.better.direction == "max"
+    return measures.padded(*measures.settled([*train, *validation], best, rising=rising))

@@ -13,8 +13,8 @@ from hpsearch.report.measures.points import (
 )
 from hpsearch.report.measures.scales import (
     brief,
-    early,
     ends,
+    extent,
     focus,
     heights,
     padded,
@@ -45,8 +45,8 @@ __all__ = [
     "brief",
     "comparable",
     "differing",
-    "early",
     "ends",
+    "extent",
     "focus",
     "front",
     "furthest",

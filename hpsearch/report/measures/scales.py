@@ -32,26 +32,25 @@ def focus(trials: pd.DataFrame) -> tuple[float, float]:
 
 
 def settled(
-    curves: Iterable[Sequence[float]], marked: Iterable[float] = (), *, skip: int | None = None
+    curves: Iterable[Sequence[float]], marked: Iterable[float], *, rising: bool
 ) -> tuple[float, float]:
-    """The lowest and highest value of curves after their first epochs, which may be far off.
+    """The scale for curves that begin badly: without their first fifth, and the worst of the rest.
 
-    marked: values that are on the scale too. skip: how many are the first; None: by `early`.
+    marked: values that are on it in any case. rising: whether the highest value is best.
     """
-    late = [
-        value for curve in curves for value in curve[early(len(curve)) if skip is None else skip :]
-    ]
-    finite = [value for value in (*late, *marked) if math.isfinite(value)]
+    late = sorted(v for curve in curves for v in curve[len(curve) // 5 :] if math.isfinite(v))
+    cut = len(late) // 25
+    return extent([*(late[cut:] if rising else late[: len(late) - cut]), *marked])
+
+
+def extent(values: Iterable[float]) -> tuple[float, float]:
+    """The lowest and highest finite value.
+
+    >>> extent([2.0, math.nan, 1.0])
+    (1.0, 2.0)
+    """
+    finite = [value for value in values if math.isfinite(value)]
     return min(finite), max(finite)
-
-
-def early(epochs: int) -> int:
-    """How many of so many epochs are the first, whose values are far from all others'.
-
-    >>> early(500), early(20)
-    (10, 2)
-    """
-    return min(10, epochs // 10)
 
 
 def padded(low: float, high: float, part: float = 0.06) -> tuple[float, float]:

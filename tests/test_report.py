@@ -1,9 +1,11 @@
 """The report of a study or task: what it tells is what the store holds, and it tells it safely."""
 
+import dataclasses
 import json
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -111,6 +113,21 @@ def test_a_study_has_its_own_ranking_beside_the_curves_of_its_task(hpsearch, fil
     assert {row["study"] for row in page.scripts["numbers"]["ranking"]} == {"bands"}
     lines = page.scripts["drawings"]["part0-anytime-0"]["data"]
     assert {line["name"] for line in lines} == {"bands", "plain"}
+
+
+def test_repeats_are_drawn_beside_their_trials(hpsearch, tmp_path):
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, Random(trials=2, epochs=2), Holdout(rows=9))
+        journal = store.journal(1)
+        again = dataclasses.replace(journal.trainings(0)[0], started=time.time() - 1)
+        journal.repeated(0, 1, again, 0.5, 0.01)
+    page = report(hpsearch, "filled")
+    bars = page.scripts["drawings"]["part0-workers-0"]["data"]
+    assert {bar["name"]: bar["customdata"] for bar in bars} == {
+        "complete": ["1", "2"],
+        "repeat": ["1, repeat 1"],
+    }
+    assert "1 trial and 1 repeat, busy" in page.text
 
 
 def test_figures_are_what_plotly_knows(hpsearch, filled):

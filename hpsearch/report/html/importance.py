@@ -11,19 +11,19 @@ from hpsearch.report.html.gathered import Comparison
 def section(of: Comparison) -> Section:
     drawings, notes = [], []
     for family in of.families:
-        name = family.name if len(of.families) > 1 else ""
         try:
             shares = measures.importance(family.trials, family.space)
         except ReportError as error:
-            notes.append(f"{name}: {error}." if name else f"{str(error).capitalize()}.")
+            notes.append(f"{family.name}: {error}.")
         else:
-            drawings.append(_drawing(name, shares))
+            drawings.append(_drawing(family.name if len(of.families) > 1 else "", shares))
     lead = (
         "The share of each hyperparameter in whether a trial is among the best, by PED-ANOVA "
         "(Watanabe et al., IJCAI 2023); bars of error are the standard deviation over bootstraps "
         "of the trials."
     )
-    notes = notes if of.families else ["No trial is complete yet."]
+    if not of.families:
+        notes = ["No trial is complete yet."]
     return Section("importance", "Importance", lead if drawings else "", drawings, notes=notes)
 
 

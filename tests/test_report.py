@@ -128,6 +128,7 @@ def test_repeats_are_drawn_beside_their_trials(hpsearch, tmp_path):
         "repeat": ["1, repeat 1"],
     }
     assert "1 trial and 1 repeat, busy" in page.text
+    assert "6 epochs trained" in " ".join(page.text.split())
 
 
 def test_figures_are_what_plotly_knows(hpsearch, filled):

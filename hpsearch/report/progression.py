@@ -13,13 +13,11 @@ from hpsearch.report import canvas, measures
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
 
-_STATES = dict(
-    zip(
-        ("complete", "repeat", "failed"),
-        (canvas.COLOURS[0], canvas.COLOURS[5], canvas.COLOURS[1]),
-        strict=True,
-    )
-)
+_STATES = {
+    "complete": canvas.COLOURS[0],
+    "repeat": canvas.COLOURS[5],
+    "failed": canvas.COLOURS[1],
+}
 _AXES = ("epochs", "hours")
 
 

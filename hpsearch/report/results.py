@@ -43,7 +43,7 @@ ORDER BY a.id, c.repeat, c.fold
 """
 
 _REPEATS = """
-SELECT a.id AS trial, r.repeat, r.own AS value, r.seconds, r.failure, r.device, r.started, r.at AS ended
+SELECT a.id AS trial, r.repeat, r.own AS value, r.epochs, r.seconds, r.failure, r.device, r.started, r.at AS ended
 FROM repeats r JOIN asked a ON a.search = r.search AND a.trial = r.trial AND a.answer = 'suggest'
 WHERE r.search IN (SELECT value FROM json_each(:searches))
 ORDER BY a.id, r.repeat
@@ -110,7 +110,7 @@ class Results:
     @cached_property
     def repeats(self) -> pd.DataFrame:
         """A row a repeat that has ended, a trial's training anew by fresh seeds: trial, repeat (from
-        1), value (its own; NaN where it failed), seconds, failure, device, started and ended (UTC).
+        1), value (its own; NaN where it failed), epochs, seconds, failure, device, started and ended (UTC).
         """
         return _dated(self._read(_REPEATS)).astype({"value": "float64", "seconds": "float64"})
 

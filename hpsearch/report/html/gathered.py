@@ -69,7 +69,9 @@ class Comparison:
     @cached_property
     def ranked(self) -> pd.DataFrame:
         """The ranked trials, best first."""
-        return self.trials.loc[[row.trial for row in self.ranking]]
+        order = [row.trial for row in self.ranking]
+        # Of a search that was put aside since, the frames know nothing any more.
+        return self.trials.loc[[trial for trial in order if trial in self.trials.index]]
 
     @cached_property
     def families(self) -> list[Family]:

@@ -97,7 +97,7 @@ def pareto(of: Comparison) -> Section:
     ]
     if of.simplest and of.simplest.trial != of.ranking[0].trial:
         style = {"color": colour(2), "size": 13, "symbol": "diamond"}
-        simplest = of.ranked.loc[[of.simplest.trial]]
+        simplest = trials[trials.index == of.simplest.trial]
         data.append(_dots(simplest, name="one standard error", marker=style))
     sizes = trials["parameters"]
     layout = {

@@ -45,14 +45,14 @@ def slices(of: Comparison) -> Section:
     title = "Slices"
     if not of.ranking:
         return Section("slices", title, notes=["No trial is complete yet."])
-    varied = {family.name: measures.varied(family.trials, family.space) for family in of.families}
-    drawings = [_slice(of, family, name) for family in of.families for name in varied[family.name]]
-    always = [
-        f"{name} is always {short(family.trials[measures.POINT + name].iloc[0])} in {family.name}."
-        for family in of.families
-        for name in measures.parameters(family.trials)
-        if name not in varied[family.name]
-    ]
+    drawings, always = [], []
+    for family in of.families:
+        varied = measures.varied(family.trials, family.space)
+        drawings += [_slice(of, family, name) for name in varied]
+        for name in measures.parameters(family.trials):
+            if name not in varied:
+                value = short(family.trials[measures.POINT + name].iloc[0])
+                always.append(f"{name} is always {value} in {family.name}.")
     several = of.ranked["epochs"].nunique() > 1
     lead = (
         f"Each trial's {of.metric} against one hyperparameter, whatever the others were; the "

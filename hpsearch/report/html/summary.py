@@ -17,11 +17,12 @@ def totals(gathered: Gathered) -> list[tuple[str, str]]:
     trials = pd.concat([each.trials for each in gathered.comparisons])
     repeats = pd.concat([each.repeats for each in gathered.comparisons])
     state = trials["state"]
-    epochs = float(measures.new_epochs(trials)[trials["ended"].notna()].sum())
+    epochs = measures.new_epochs(trials)[trials["ended"].notna()].sum() + repeats["epochs"].sum()
     seconds = float(trials["seconds"].sum() + repeats["seconds"].sum())
     shown = [
         ("trials complete", f"{int((state == 'complete').sum()):,}"),
         ("failed", f"{int((state == 'failed').sum()):,}"),
+        ("repeats", f"{len(repeats):,}"),
         ("running", f"{int((state == 'running').sum()):,}"),
         ("epochs trained", f"{epochs:,.0f}"),
         ("of training", tables.duration(seconds)),

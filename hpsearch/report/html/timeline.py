@@ -64,7 +64,8 @@ def _drawing(found: measures.Timeline, devices: list[str]) -> Drawing:
     }  # fmt: skip
     data = [_bars(state, bars[bars["state"] == state], unit, name) for state in shown]
     says = f"when each of {len(devices)} devices trained"
-    return Drawing(data, layout, says, height=150 + 70 * len(devices))
+    high = max(70, 5 * int(bars["lane"].max() + 1))
+    return Drawing(data, layout, says, height=150 + high * len(devices))
 
 
 def _bars(state: str, bars: pd.DataFrame, unit: float, name: str) -> dict[str, Any]:

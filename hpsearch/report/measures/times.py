@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hpsearch.report.measures.trials import rising
 
 _PAUSE = 60.0  # seconds in which nothing trains
-_LANES = 12  # of a device; of more, bars would be too thin to be seen
+_LANES = 32  # of a device; of more, bars would be too thin to be seen, and some share one
 
 Clock = Callable[[ArrayLike], NDArray[np.float64]]
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from hpsearch import Asha, Choice, Hyperband, Random, Space
+from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.load import offered
 from hpsearch.options import parse
@@ -129,6 +129,21 @@ def test_repeats_are_drawn_beside_their_trials(hpsearch, tmp_path):
     }
     assert "1 trial and 1 repeat, busy" in page.text
     assert "6 epochs trained" in " ".join(page.text.split())
+
+
+def test_it_draws_the_numbers_of_the_figures(hpsearch, filled):
+    drawn = report(hpsearch, "plain").scripts["drawings"]
+    results = Results(filled, study="plain")
+    bars = drawn["part0-importance-0"]["data"][0]["x"]
+    (ax,) = results.plot_importance().axes
+    assert bars == pytest.approx([bar.get_width() for bar in ax.patches], abs=1e-5)
+    front = next(t for t in drawn["part0-pareto-0"]["data"] if t["name"] == "Pareto front")
+    (ax,) = results.plot_pareto().axes
+    assert front["y"] == pytest.approx(list(ax.lines[0].get_ydata()), abs=1e-5)
+    line = next(t for t in drawn["part0-anytime-1"]["data"] if t["name"] == "plain")
+    (ax,) = results.plot_anytime(against="hours").axes
+    assert line["x"][-1] == pytest.approx(ax.lines[0].get_xdata()[-1], abs=1e-3)
+    assert line["y"][-1] == pytest.approx(ax.lines[0].get_ydata()[-1], abs=1e-5)
 
 
 def test_figures_are_what_plotly_knows(hpsearch, filled):

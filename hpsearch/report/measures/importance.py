@@ -30,7 +30,7 @@ def importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> pd.DataF
     """
     from hpsearch.searchers.optuna_search import quiet
 
-    done = trials.loc[trials["state"] == "complete"]
+    done = trials.loc[trials["state"] == "complete"].sort_index()  # the same bootstraps for all
     if len(done) < _FEWEST:
         raise ReportError(f"importance needs {_FEWEST} complete trials or more, got {len(done)}")
     names = varied(done, space)

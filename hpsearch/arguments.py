@@ -5,16 +5,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from hpsearch import completing
-from hpsearch.errors import NoStoreError, OldStoreError, StudyError
+from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.files import place
 from hpsearch.load import Overrides
 from hpsearch.options import did_you_mean
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store, default_path
+from hpsearch.store import Store, Url, default_place
+from hpsearch.store import place as store_place
 from hpsearch.training.engines import ENGINES
 from hpsearch.trial import Every
 
@@ -55,6 +58,25 @@ class CheckpointEvery(click.ParamType[Every]):
         return Every(epochs=int(number), seconds=None)
 
 
+class Folder(click.ParamType[Path]):
+    """A folder, or a URL that acts as one."""
+
+    name = "folder|url"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        found = place(value) if isinstance(value, str) else value
+        return cast(Path, found.absolute())
+
+
+class StorePlace(click.Path):
+    """A store's file, or its URL."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, Url) or "://" in str(value):
+            return store_place(value)
+        return super().convert(value, param, ctx)
+
+
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """One decorator of several options, shown in their order."""
 
@@ -69,9 +91,10 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 store = click.option(
     "--store",
     "store_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=default_path,
-    help="The results' file: else $HPSEARCH_STORE, else .hpsearch/store.db.",
+    type=StorePlace(dir_okay=False, path_type=Path),
+    default=default_place,
+    help="The results' file, or postgresql://USER@HOST/DATABASE: else $HPSEARCH_STORE, else "
+    ".hpsearch/store.db.",
 )
 
 as_json = click.option(
@@ -172,9 +195,20 @@ workers = _together(
     click.option(
         "--recycle", type=_COUNT, default=200, help="Replace a worker after so many trials."
     ),
+    click.option("--ray", help="Train on a Ray cluster: auto, or its head's HOST:PORT."),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0, 1),
+        help="On it: 1, or a part of one, as 0.25; 0: a core each. Else 1 where there are GPUs.",
+    ),
 )
 
 checkpoints = _together(
+    click.option(
+        "--checkpoints",
+        type=Folder(),
+        help="Their folder, or URL as s3://bucket/folder; else checkpoints/ beside the store.",
+    ),
     click.option(
         "--checkpoint-every",
         type=CheckpointEvery(),
@@ -190,12 +224,23 @@ checkpoints = _together(
 )
 
 
+def refuse_idle(ray: str | None) -> None:
+    """Refuse what has no effect on a Ray cluster, or none without one. Raises DeviceError."""
+    context = click.get_current_context()
+    idle = ("gpus_per_worker",) if ray is None else ("devices", "per_device", "inline")
+    for name in idle:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            option = f"--{name.replace('_', '-')}"
+            state = "without" if ray is None else "with"
+            raise DeviceError(f"{option} has no effect {state} --ray; drop it, or decide for one")
+
+
 def overridden(options: Mapping[str, Any]) -> Overrides:
     """What `overrides` were given."""
     return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
 
 
-def _upgraded(store_path: Path) -> Store:
+def _upgraded(store_path: Path | Url) -> Store:
     """The store for reading, upgraded first where it is of an earlier version."""
     try:
         return Store(store_path)
@@ -203,7 +248,7 @@ def _upgraded(store_path: Path) -> Store:
         return Store(store_path, create=True)
 
 
-def study_or_task(name: str, store_path: Path) -> tuple[str | None, str | None]:
+def study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | None]:
     """The study or the task that a name, or a study's file, stands for; where both have it, the
     study.
     """
@@ -222,7 +267,7 @@ def study_or_task(name: str, store_path: Path) -> tuple[str | None, str | None]:
     )
 
 
-def study_file(study: str, store_path: Path) -> Path:
+def study_file(study: str, store_path: Path | Url) -> Path:
     """The file of a study given by path, or by the name under which the store knows it."""
     path = Path(study)
     if path.exists() or path.suffix == ".py" or len(path.parts) > 1:

@@ -15,7 +15,7 @@ from hpsearch import store as stores
 from hpsearch.errors import HpsearchError
 from hpsearch.load import offered
 from hpsearch.parameters import short, text_of_point
-from hpsearch.store import SearchRecord, Store
+from hpsearch.store import SearchRecord, Store, Url
 
 Items = list[CompletionItem]
 _MOST_TRIALS = 50
@@ -74,8 +74,8 @@ def _searches(context: click.Context) -> list[SearchRecord]:
     return []
 
 
-def _store(context: click.Context) -> Path:
-    return Path(context.params.get("store_path") or stores.default_path())
+def _store(context: click.Context) -> Path | Url:
+    return stores.place(context.params.get("store_path") or stores.default_place())
 
 
 def _fitting(described: dict[str, str], incomplete: str) -> Items:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ from hpsearch import worker
 from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import NoStoreError, OldStoreError
-from hpsearch.executors import Executor, Inline, Processes, find
+from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
+from hpsearch.files import marked, shown
 from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
 from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.live import Panel
 from hpsearch.report.progress import Lines
-from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
 from hpsearch.selection.repeats import Repeats
@@ -30,6 +30,9 @@ from hpsearch.store import (
     SearchRecord,
     Signs,
     Store,
+    Url,
+    exists,
+    folder_of,
     owned,
     ranking,
     rankings,
@@ -47,7 +50,8 @@ if TYPE_CHECKING:
 class Workers:
     """Who trains. devices, per_device (None: as many as fit), timeout (seconds a trial may take),
     recycle (trials after which a worker is replaced): as `hpsearch.executors.Processes` has them.
-    inline: this process trains instead.
+    inline: this process trains instead. ray: a Ray cluster's address does, with gpus_per_worker as
+    `hpsearch.executors.RayCluster` has it.
     """
 
     devices: str = "auto"
@@ -55,6 +59,8 @@ class Workers:
     timeout: float | None = None
     recycle: int | None = 200
     inline: bool = False
+    ray: str | None = None
+    gpus_per_worker: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,13 @@ class Run:
 
     engine: as `hpsearch.training.engines` has it. together: trials that a worker trains side by side,
     at most; None: as many as the searcher can have in flight without harm.
+    checkpoints: the folder, or what acts as one, that they lie in; None: beside the store.
     keep: how many of the best trials keep their checkpoints. every: how often one is left within
     a trial. repeats: trainings by fresh seeds that the best `finalists` get in the end.
     """
 
     file: Path
-    store: Path
+    store: Path | Url
     overrides: Overrides
     backend: str
     engine: str = "auto"
@@ -77,6 +84,7 @@ class Run:
     workers: Workers = field(default_factory=Workers)
     budget: Budget = field(default_factory=Budget)
     every: Every = field(default_factory=Every)
+    checkpoints: Path | None = None
     keep: int = 3
     repeats: int = 0
     finalists: int = 3
@@ -108,16 +116,18 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             untried = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(untried, store.searches(study.name))
     with ExitStack() as opened:
-        if there := how.store.exists():  # else there is no other run, nor a folder for its lock
-            opened.enter_context(owned(how.store, study.name))
-        executor = _executor(study.searcher, how, opened)
+        say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
+        mine = owned(how.store, study.name, say)
+        if there := exists(how.store):  # else there is no other run, nor where to say of this one
+            fence = opened.enter_context(mine)
+        executor = _executor(study, how, opened)
         facts = executor.open()
         record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True)
         if not there:
-            opened.enter_context(owned(how.store, study.name))
-        store = opened.enter_context(Store(how.store, create=True))
+            fence = opened.enter_context(mine)
+        store = opened.enter_context(Store(how.store, create=True, fence=fence, say=say))
         journal = _find_or_begin(store, record, console, how)
         signs = Signs(store, journal.search, planned, how.budget, executor.capacity)
         with signs, Panel(console, watch(store, journal.search)) as panel:
@@ -125,16 +135,22 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             executor.listen(heard)
             lines = Lines(console, study.task.objective, planned.trials)
             signs.end = _search(study, store, journal, executor, how, lines, heard.poll)
-        _say_the_rest(console, how, signs.end, _checkpoints(how, journal))
+        _say_the_rest(console, how, signs.end, _checkpoints(how, store, journal))
         return _ended(store, record, journal, stopped=signs.end == "stopped")
 
 
-def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
+def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     workers = how.workers
-    training = worker.Training(how.backend, how.engine, how.together or searcher.in_flight)
-    prepare = partial(worker.prepare, how.file.resolve(), how.overrides, training)
+    together = how.together or study.searcher.in_flight
+    training = worker.Training(how.backend, how.engine, together)
+    # On Ray, workers run in a copy of the study's folder.
+    file = how.file.resolve() if workers.ray is None else Path(how.file.name)
+    prepare = partial(worker.prepare, file, how.overrides, training)
     if workers.inline:
         executor: Executor = Inline(prepare)
+    elif workers.ray is not None:
+        mark = opened.enter_context(marked(_folder(how)))
+        executor = _on_ray(study, how, partial(prepare, mark=mark))
     else:
         devices = find(workers.devices)
         if workers.per_device != 1 or len(devices) > 1:
@@ -150,6 +166,21 @@ def _executor(searcher: Searcher, how: Run, opened: ExitStack) -> Executor:
     return executor
 
 
+def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) -> Executor:
+    """Nodes need none of the study's files: they get its folder, and the rows without the test's."""
+    workers = how.workers
+    assert workers.ray is not None
+    rows = replace(study.task.load(), x_test=None, y_test=None)
+    return RayCluster(
+        partial(prepare, shared=rows),
+        workers.ray,
+        workers.gpus_per_worker,
+        folder=how.file.resolve().parent,
+        timeout=workers.timeout,
+        recycle=workers.recycle,
+    )
+
+
 def _search(
     study: Study,
     store: Store,
@@ -163,7 +194,7 @@ def _search(
     metric = study.task.objective
     seed = derive(study.seed, "search")
     search = study.searcher.start(study.space, seed=seed, first=study.start)
-    checkpoints = _checkpoints(how, journal)
+    checkpoints = _checkpoints(how, store, journal)
 
     def seen(trial: int, id_: int, outcome: Outcome) -> None:
         lines.seen(id_, outcome)
@@ -213,7 +244,8 @@ def _say_the_rest(console: "Console", how: Run, end: End, checkpoints: Checkpoin
             f"the {' or '.join(spent)} are spent; the same command goes on with what is left"
         )
     if size := checkpoints.size:
-        console.print(f"checkpoints: {size / 1e6:.1f} MB in {checkpoints.folder}", soft_wrap=True)
+        where = shown(checkpoints.folder)
+        console.print(f"checkpoints: {size / 1e6:.1f} MB in {where}", soft_wrap=True)
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
@@ -222,10 +254,14 @@ def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
     return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
 
 
-def _checkpoints(how: Run, journal: Journal) -> Checkpoints:
+def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
     # By the store's name too: several stores may lie in one folder.
-    name = f"{how.store.name}-{journal.search}"
-    return Checkpoints(how.store.parent / "checkpoints" / name, how.keep)
+    return Checkpoints(_folder(how) / f"{store.name}-{journal.search}", how.keep)
+
+
+def _folder(how: Run) -> Path:
+    # In full: workers may run elsewhere.
+    return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:
@@ -236,7 +272,7 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
         refuse_changes(record, earlier)
     if how.fresh or not same:
         journal = store.begin(record, instead_of=stale)
-        _checkpoints(how, journal).clear()  # of a store that lay here before and was deleted
+        _checkpoints(how, store, journal).clear()  # of a store that lay here before and was deleted
         return journal
     if same[-1].source != record.source:
         console.print(

@@ -8,17 +8,16 @@ from hpsearch.trial import Job, Reached
 
 Listener = Callable[[Sequence[Reached]], None]
 
-_SECONDS = 0.25  # between two messages of one process
-
 _listener: Listener | None = None
 _untold: dict[tuple[int, int], Reached] = {}
 _told = 0.0
+_seconds = 0.25
 
 
-def to(listener: Listener | None) -> None:
-    """From now on this one is told, a few times a second; None: nobody."""
-    global _listener
-    _listener = listener
+def to(listener: Listener | None, seconds: float = 0.25) -> None:
+    """From now on this one is told, so many seconds apart; None: nobody."""
+    global _listener, _seconds
+    _listener, _seconds = listener, seconds
     _untold.clear()
 
 
@@ -46,7 +45,7 @@ def _tell(reached: Reached) -> None:
     if _listener is None:
         return
     _untold[reached.trial, reached.repeat] = reached
-    if time.monotonic() - _told >= _SECONDS:
+    if time.monotonic() - _told >= _seconds:
         _listener(list(_untold.values()))
         _untold.clear()
         _told = time.monotonic()

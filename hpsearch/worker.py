@@ -12,8 +12,16 @@ from pathlib import Path
 
 from hpsearch import telling
 from hpsearch.data import Data
-from hpsearch.errors import DiskFullError, HpsearchError, StudyError, first_line, out_of_memory
+from hpsearch.errors import (
+    CheckpointError,
+    DiskFullError,
+    HpsearchError,
+    StudyError,
+    first_line,
+    out_of_memory,
+)
 from hpsearch.executors import Work
+from hpsearch.files import shown
 from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, told
 from hpsearch.seeds import derive, repeated
@@ -35,14 +43,25 @@ class Training:
 
 
 def prepare(
-    file: Path, overrides: Overrides, training: Training, shared: Path | None = None
+    file: Path,
+    overrides: Overrides,
+    training: Training,
+    shared: Path | Data | None = None,
+    mark: Path | None = None,
 ) -> tuple[Facts, Work]:
     """Load study and data once, and try what the search will do: splits, models, one step.
 
-    shared: a folder in which large data lies for all workers; the first of them fills it.
+    shared: a folder in which large data lies for all workers; the first of them fills it. Or the
+    data itself, where the task's files may be out of reach. mark: a file in the checkpoints' folder,
+    that every worker must see.
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
+    if mark is not None and not mark.exists():
+        raise CheckpointError(
+            f"{platform.node()} does not see the checkpoints' folder {shown(mark.parent)}; give "
+            "--checkpoints a folder or URL that every node reaches"
+        )
     backend.choose(training.backend)  # first: the study file may import Keras
     study = load(file, overrides)
     try:

@@ -1,5 +1,6 @@
 import os
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from hpsearch import cli
+from hpsearch.store import Url
 from hpsearch.training import backend
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +34,30 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HPSEARCH_STORE", str(tmp_path / "store.db"))
     monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of an empty database: a schema of its own in the one that the tests are given."""
+    url = os.environ.get("HPSEARCH_TEST_POSTGRESQL")
+    if not url:
+        pytest.skip("needs a PostgreSQL server's URL in $HPSEARCH_TEST_POSTGRESQL")
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        yield f"{url}?options=-csearch_path%3D{name}"
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest) -> Path | Url:
+    """Where there is no store yet, of either kind."""
+    if request.param == "sqlite":
+        return Path("store.db")
+    return Url.parse(request.getfixturevalue("database"))
 
 
 @pytest.fixture

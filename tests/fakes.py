@@ -7,12 +7,13 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from hpsearch import Space, interrupt
+from hpsearch import Space, interrupt, telling
 from hpsearch.errors import DataError
 from hpsearch.executors import Work, one_by_one
 from hpsearch.options import describe
@@ -113,6 +114,16 @@ def prepare_broken() -> tuple[Facts, Work]:
     return FACTS, {}["no such key"]
 
 
+def prepare_reading(array: "np.ndarray[Any, Any]") -> tuple[Facts, Work]:
+    """Work that says of the array it was given whether it may write into it, and its sum."""
+    return FACTS, one_by_one(partial(_read, array))
+
+
+def _read(array: "np.ndarray[Any, Any]", job: Job) -> Outcome:
+    report = json.dumps({"writable": array.flags.writeable, "sum": float(array.sum())})
+    return Outcome(failure=Failure("report", report))
+
+
 def _die_or_work(job: Job) -> Outcome:
     marker = str(job.params["once"])
     if marker == "always" or not Path(marker).exists():
@@ -144,6 +155,7 @@ def _act(job: Job) -> Outcome:
             while not interrupt.requested():
                 time.sleep(0.01)
             raise interrupt.Interrupted
+        telling.Told(job, folds=1)
         time.sleep(float(job.params.get("seconds", 0.0)))
     finally:
         here.rename(here.with_suffix(".gone"))
@@ -158,13 +170,15 @@ def _act(job: Job) -> Outcome:
 
 
 def _place() -> dict[str, Any]:
-    names = ("XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE", "OMP_NUM_THREADS")
+    names = (
+        "XLA_PYTHON_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_PREALLOCATE", "OMP_NUM_THREADS", "NPROC",
+    )  # fmt: skip
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return {"cores": cores, **{name: os.environ.get(name) for name in names}}
 
 
 def prepare_chain(
-    file: Path, overrides: Any, backend: str | None, shared: Path | None = None
+    file: Path, overrides: Any, backend: str | None, shared: Any = None, mark: Path | None = None
 ) -> tuple[Facts, Work]:
     """Stands in for `hpsearch.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
     return FACTS, one_by_one(_chain)

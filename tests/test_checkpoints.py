@@ -7,6 +7,8 @@ import pytest
 
 from hpsearch import Asha, Hyperband, KerasTunerHyperband, Random
 from hpsearch.checkpoints import Checkpoints
+from hpsearch.errors import StoreError
+from hpsearch.files import marked, place
 from hpsearch.trial import Observation, Pause
 from tests.contracts.searcher import SPACE
 
@@ -21,17 +23,37 @@ def kept(checkpoints):
     return sorted(int(path.name) for path in checkpoints.folder.iterdir())
 
 
-def test_the_best_few_what_runs_and_what_can_go_on_are_kept(tmp_path):
-    checkpoints = Checkpoints(tmp_path / "c", keep=2)
+@pytest.fixture(params=["disk", "url"])
+def folder(request, tmp_path):
+    return (tmp_path if request.param == "disk" else place(f"memory://{tmp_path}")) / "c"
+
+
+def test_the_best_few_what_runs_and_what_can_go_on_are_kept(folder):
+    checkpoints = Checkpoints(folder, keep=2)
     leave(checkpoints, *range(8))
     for trial, loss in enumerate([0.5, 0.1, 0.9, 0.2, 0.7, None]):
         checkpoints.ended(trial, loss)
     checkpoints.tidy([6], lambda trial: trial == 4)
-    assert kept(checkpoints) == [1, 3, 4, 6]
+    while kept(checkpoints) != [1, 3, 4, 6]:  # what is far away is deleted in the background
+        assert set(kept(checkpoints)) >= {1, 3, 4, 6}
+        assert not isinstance(folder, Path)
     assert checkpoints.size == 4000
+    assert Checkpoints(folder).size == 4000
     checkpoints.clear()
     assert not checkpoints.folder.exists()
     assert checkpoints.size == 0
+
+
+def test_a_mark_is_seen_while_it_is_needed_and_leaves_nothing(folder):
+    with marked(folder) as mark:
+        assert mark.exists()
+    assert not mark.exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file cannot be written"), marked(tmp_path / "file"):
+        pass
 
 
 def test_what_is_no_trials_folder_is_left_alone(tmp_path):

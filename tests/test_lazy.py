@@ -10,8 +10,8 @@ from tests.conftest import ROOT
 from tests.test_store import RECORD, fill
 
 HEAVY = (
-    "jax", "keras", "keras_tuner", "matplotlib", "jinja2", "optuna", "pandas", "plotly", "scikeras", "scipy",
-    "sklearn", "tensorflow", "torch",
+    "fsspec", "jax", "jinja2", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "plotly",
+    "psycopg", "ray", "scikeras", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch", "upath",
 )  # fmt: skip
 
 

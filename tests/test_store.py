@@ -5,12 +5,28 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.errors import NoStoreError, StoreError
-from hpsearch.store import Asked, SearchRecord, Store, owned, rankings, studies, trial
-from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
+from hpsearch.budget import Budget, Plan
+from hpsearch.errors import NoStoreError, OldStoreError, StoreError
+from hpsearch.report.results import Results
+from hpsearch.store import (
+    Asked,
+    SearchRecord,
+    Signs,
+    Store,
+    exists,
+    judge,
+    open_test,
+    openings,
+    owned,
+    rankings,
+    studies,
+    trial,
+)
+from hpsearch.store.database import run
+from hpsearch.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
 
 RECORD = SearchRecord(
     study="s", searcher="Random()", evaluator="Holdout()", seed=0, backend="jax", task="digits",
@@ -73,30 +89,60 @@ answers = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(answers, outcomes), max_size=6))
-def test_what_is_journaled_comes_back_as_it_was(tmp_path_factory, pairs):
-    path = tmp_path_factory.mktemp("store") / "store.db"
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(pairs=st.lists(st.tuples(answers, outcomes), max_size=6))
+def test_what_is_journaled_comes_back_as_it_was(place, pairs):
     wanted = []
-    with Store(path, create=True) as store:
+    with Store(place, create=True) as store:
         journal = store.begin(RECORD)
         for number, (answer, outcome) in enumerate(pairs):
             journal.asked(number, answer)
             wanted.append((number, answer))
             if isinstance(answer, Suggestion):
                 journal.told(number, outcome)
-                wanted.append((number, outcome))
-    with Store(path) as store:
+                wanted.append((number, held(outcome, place)))
+    with Store(place) as store:
         found = [
             (e.trial, e.answer if isinstance(e, Asked) else e.outcome)
-            for e in store.journal(1).events()
+            for e in store.journal(journal.search).events()
         ]
     pauses = [i for i, (_, a) in enumerate(wanted) if isinstance(a, Pause)]
     repeated = {i for i in pauses if i and wanted[i - 1][1] == wanted[i][1]}
     assert found == [w for i, w in enumerate(wanted) if i not in repeated]
 
 
-def test_a_pause_is_journaled_once_until_something_happens():
-    with Store(Path("store.db"), create=True) as store:
+def held(outcome, place):
+    """An outcome as the store can hold it: PostgreSQL's texts have no NUL."""
+    if outcome.failure is None or isinstance(place, Path):
+        return outcome
+    texts = dataclasses.astuple(outcome.failure)
+    failure = Failure(*(text.replace("\0", "\N{SYMBOL FOR NULL}") for text in texts))
+    return dataclasses.replace(outcome, failure=failure)
+
+
+def test_a_long_journal_comes_back_in_order(place):
+    """Longer than what is read at a time."""
+    with Store(place, create=True) as store:
+        journal = store.begin(RECORD)
+        for number in range(300):
+            journal.asked(number, Suggestion({"a": number}, 1))
+            if number % 2:
+                journal.told(number - 1, result(number / 1000, folds=2))
+        events = list(store.journal(journal.search).events())
+    kinds = [(type(e).__name__, e.trial) for e in events]
+    expected = []
+    for number in range(300):
+        expected.append(("Asked", number))
+        if number % 2:
+            expected.append(("Told", number - 1))
+    assert kinds == expected
+    told = [e.outcome.score for e in events if not isinstance(e, Asked)]
+    assert all(len(score.folds) == 2 for score in told)
+    assert [score.value for score in told] == [n / 1000 for n in range(1, 300, 2)]
+
+
+def test_a_pause_is_journaled_once_until_something_happens(place):
+    with Store(place, create=True) as store:
         journal = store.begin(RECORD)
         journal.asked(0, Suggestion({}, 1))
         for _ in range(3):
@@ -109,32 +155,32 @@ def test_a_pause_is_journaled_once_until_something_happens():
     assert kinds == [Suggestion({}, 1), Pause.WAIT, "told", Pause.WAIT]
 
 
-def test_trials_are_called_by_ids_of_their_own_across_searches():
-    with Store(Path("store.db"), create=True) as store:
+def test_trials_are_called_by_ids_of_their_own_across_searches(place):
+    with Store(place, create=True) as store:
         one, two = store.begin(RECORD), store.begin(record(study="t"))
         ids = [j.asked(n, Suggestion({}, 1)) for n, j in ((0, one), (0, two), (1, one), (1, two))]
     assert ids == [1, 2, 3, 4]
 
 
-def test_a_trial_is_told_once():
-    with Store(Path("store.db"), create=True) as store:
+def test_a_trial_is_told_once(place):
+    with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5)
         with pytest.raises(StoreError, match="another run writes"):
             journal.told(0, result(0.6))
         assert [r.value for r in rankings(store)[0]] == [0.5]
 
 
-def test_two_writers_of_one_search_are_noticed():
-    with Store(Path("store.db"), create=True) as store, Store(Path("store.db")) as _:
+def test_two_writers_of_one_search_are_noticed(place):
+    with Store(place, create=True) as store, Store(place) as _:
         journal = store.begin(RECORD)
-        with Store(Path("store.db"), create=True) as other:
+        with Store(place, create=True) as other:
             rival = other.journal(journal.search)
             journal.asked(0, Suggestion({}, 1))
             with pytest.raises(StoreError, match="another run writes"):
                 rival.asked(0, Suggestion({}, 1))
 
 
-def test_readers_see_whole_trials_while_a_run_writes():
+def test_readers_see_whole_trials_while_a_run_writes(place):
     """Whatever a reader finds ranked has all its folds."""
     seen, done = [], threading.Event()
 
@@ -143,12 +189,12 @@ def test_readers_see_whole_trials_while_a_run_writes():
             seen.extend(len(trial(store, row.trial)["curves"]) for row in ranking[-2:])
 
     def read():
-        with Store(Path("store.db")) as store:
+        with Store(place) as store:
             while not done.is_set():
                 look(store)
             look(store)
 
-    with Store(Path("store.db"), create=True) as store:
+    with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5, folds=3)
         reader = threading.Thread(target=read)
         reader.start()
@@ -160,15 +206,15 @@ def test_readers_see_whole_trials_while_a_run_writes():
     assert set(seen) == {3}
 
 
-def test_reading_writes_nothing():
-    with Store(Path("store.db"), create=True) as store:
+def test_reading_writes_nothing(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.5)
-    with Store(Path("store.db")) as store, pytest.raises(StoreError, match="cannot be written"):
+    with Store(place) as store, pytest.raises(StoreError, match="cannot be written"):
         store.begin(RECORD)
 
 
-def test_best_comes_first_in_either_direction():
-    with Store(Path("store.db"), create=True) as store:
+def test_best_comes_first_in_either_direction(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.5, 0.9, 0.7)
         fill(store, record(task="boston", measure="mae", direction="min"), 2.5, 1.0, 9.0)
         values = {r[0].task: [row.value for row in r] for r in rankings(store)}
@@ -176,15 +222,15 @@ def test_best_comes_first_in_either_direction():
 
 
 @pytest.mark.parametrize("difference", ["data", "measure", "evaluator", "task"])
-def test_only_what_compares_is_ranked_together(difference):
-    with Store(Path("store.db"), create=True) as store:
+def test_only_what_compares_is_ranked_together(difference, place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.5)
         fill(store, record(study="t", **{difference: "other"}), 0.6)
         assert [len(r) for r in rankings(store)] == [1, 1]
 
 
-def test_studies_searchers_and_seeds_are_ranked_together():
-    with Store(Path("store.db"), create=True) as store:
+def test_studies_searchers_and_seeds_are_ranked_together(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.5)
         fill(store, record(study="t"), 0.7)
         fill(store, record(searcher="Grid()", seed=3, backend="tensorflow"), 0.6)
@@ -196,8 +242,8 @@ def test_studies_searchers_and_seeds_are_ranked_together():
     ]
 
 
-def test_ties_are_within_one_standard_error_of_the_first():
-    with Store(Path("store.db"), create=True) as store:
+def test_ties_are_within_one_standard_error_of_the_first(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.90, 0.895, 0.88, se=0.01)
         fill(store, record(task="other"), 0.9, 0.9)
         other, digits = sorted(rankings(store), key=lambda r: -ord(r[0].task[0]))
@@ -205,8 +251,8 @@ def test_ties_are_within_one_standard_error_of_the_first():
     assert [r.tied for r in other] == [None, None]
 
 
-def test_a_continued_trial_is_ranked_once_where_it_went_furthest():
-    with Store(Path("store.db"), create=True) as store:
+def test_a_continued_trial_is_ranked_once_where_it_went_furthest(place):
+    with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5, 0.6)
         journal.asked(2, Suggestion({"a": 1}, 4, parent=1))
         assert len(rankings(store)[0]) == 2  # the child still runs
@@ -216,8 +262,8 @@ def test_a_continued_trial_is_ranked_once_where_it_went_furthest():
         assert [(r.value, r.epochs) for r in rankings(store)[0]] == [(0.8, 4), (0.5, 2)]
 
 
-def test_failures_are_not_ranked_but_counted():
-    with Store(Path("store.db"), create=True) as store:
+def test_failures_are_not_ranked_but_counted(place):
+    with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 1))
         journal.told(1, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
@@ -230,8 +276,8 @@ def test_failures_are_not_ranked_but_counted():
         assert trial(store, 3)["state"] == "running"
 
 
-def test_a_retired_search_leaves_the_rankings_but_not_the_store():
-    with Store(Path("store.db"), create=True) as store:
+def test_a_retired_search_leaves_the_rankings_but_not_the_store(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.9)
         (old,) = store.searches()
         store.begin(RECORD, instead_of=[old])
@@ -241,8 +287,8 @@ def test_a_retired_search_leaves_the_rankings_but_not_the_store():
         assert trial(store, 1)["retired"] is True
 
 
-def test_unknown_tasks_and_trials_are_named():
-    with Store(Path("store.db"), create=True) as store:
+def test_unknown_tasks_and_trials_are_named(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.9)
         with pytest.raises(StoreError, match="no task 'mnist'; it has digits"):
             rankings(store, "mnist")
@@ -250,10 +296,12 @@ def test_unknown_tasks_and_trials_are_named():
             trial(store, 7)
 
 
-def test_a_missing_store_is_not_made_by_reading():
-    with pytest.raises(StoreError, match=r"no store at .*; run a study first"):
-        Store(Path("none.db"))
-    assert not Path("none.db").exists()
+def test_a_missing_store_is_not_made_by_reading(place):
+    for _ in range(2):
+        assert not exists(place)
+        with pytest.raises(NoStoreError, match=r"no store (at|in) .*; run a study first"):
+            Store(place)
+    assert not list(Path().iterdir())
 
 
 def test_a_store_whose_maker_was_killed_is_made_again():
@@ -266,23 +314,103 @@ def test_a_store_whose_maker_was_killed_is_made_again():
         assert len(rankings(store)) == 1
 
 
-def test_directions_are_never_mixed():
-    with Store(Path("store.db"), create=True) as store:
+def test_directions_are_never_mixed(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, 0.5)
         fill(store, record(study="t", direction="min"), 0.6)
         assert [len(r) for r in rankings(store)] == [1, 1]
 
 
-def test_a_study_is_owned_by_one_run_at_a_time():
-    store = Path("store.db").resolve()
-    with owned(store, "s"), owned(store, "t"):
+def test_a_study_is_owned_by_one_run_at_a_time(place, monkeypatch):
+    monkeypatch.setattr("hpsearch.store.lease.RENEWED", 0.1)
+    with owned(place, "s"), owned(place, "t"):
         with (
-            pytest.raises(StoreError, match=rf"process {os.getpid()}; wait for it"),
-            owned(store, "s"),
+            pytest.raises(StoreError, match=rf"process {os.getpid()}.*; wait for it"),
+            owned(place, "s"),
         ):
             pass
-    with owned(store, "s"):
+    with owned(place, "s"):
         pass
+
+
+def test_the_same_model_tested_twice_at_once_is_one_opening(place):
+    with Store(place, create=True) as store:
+        search = fill(store, RECORD, 0.5).search
+    start = threading.Barrier(4)
+
+    def test(found):
+        with Store(place, create=True) as store:
+            start.wait()
+            opening = open_test(store, search, "test", {"a": 1})
+            found.append(judge(store, opening, len(found) + 0.5, None, {}).value)
+
+    found = []
+    threads = [threading.Thread(target=test, args=(found,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with Store(place) as store:
+        (opening,) = openings(store)
+    assert found == [opening.value] * 4
+
+
+def test_runs_that_write_at_once_share_no_trial_s_number(place):
+    """Each from a connection of its own; what each told is whole."""
+    with Store(place, create=True) as store:
+        journals = [store.begin(record(study=f"s{i}")).search for i in range(4)]
+    ids, failed = {}, []
+
+    def write(search):
+        try:
+            with Store(place, create=True) as store:
+                journal = store.journal(search)
+                ids[search] = [journal.asked(n, Suggestion({"a": n}, 1)) for n in range(20)]
+                for number in range(20):
+                    journal.told(number, result(number / 100, folds=2))
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=write, args=(search,)) for search in journals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert len({id_ for some in ids.values() for id_ in some}) == 80
+    with Store(place) as store:
+        assert len(rankings(store)[0]) == 80
+        assert [len(list(store.journal(s).events())) for s in journals] == [40] * 4
+
+
+def test_frames_hold_what_was_told(place):
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, 0.5, 0.6, folds=2)
+        journal.asked(2, Suggestion({"a": 7}, 4, parent=1))
+        journal.asked(3, Suggestion({"b": "x"}, 4))
+        journal.told(3, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
+        fill(store, record(study="t", task="other"), 0.1)
+    found = Results(place, task="digits")
+    assert list(found.trials["state"]) == ["complete", "complete", "running", "failed"]
+    assert list(found.trials["params_a"][:3]) == [0, 1, 7]
+    assert found.trials["parent"][3] == 2
+    assert len(found.curves) == 2 * 2 * 2
+    assert list(found.curves["validation"][:4]) == [0.5] * 4
+    assert list(found.failures["kind"]) == ["nan"]
+    assert len(Results(place).trials) == 5
+
+
+def test_how_far_trials_are_is_known_until_they_end(place):
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, 0.5)
+        journal.asked(1, Suggestion({}, 4))
+        signs = Signs(store, journal.search, Plan(2, 8, 8), Budget(), workers=1)
+        signs.heard([Reached(1, 0, 1.0, 0.4, "gpu 0"), Reached(0, 1, 0.5)])
+        signs.heard([Reached(1, 0, 2.0, None, "gpu 0")])
+        live = "SELECT trial, repeat, epochs, value, device FROM live ORDER BY trial"
+        assert store.db.query(live) == [(0, 1, 0.5, None, ""), (1, 0, 2.0, None, "gpu 0")]
+        journal.told(1, result(0.6))
+        assert [row[0] for row in store.db.query(live)] == [0]
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -298,8 +426,39 @@ def test_files_of_others_are_left_alone(create):
         assert Path(name).read_bytes() == before
 
 
-def test_a_newer_store_is_refused():
-    with Store(Path("store.db"), create=True) as store:
-        store.db.execute("PRAGMA user_version = 99")
+def set_version(place, version):
+    with Store(place, create=True) as store:
+        if isinstance(place, Path):
+            store.db.execute(f"PRAGMA user_version = {version}")
+        else:
+            store.db.write(lambda: store.db.execute(f"UPDATE hpsearch SET version = {version}"))
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_newer_store_is_refused(place, create):
+    set_version(place, 99)
     with pytest.raises(StoreError, match="version 99, newer than"):
-        Store(Path("store.db"))
+        Store(place, create=create)
+
+
+def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place):
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, 0.5)
+        before = list(journal.events())
+        store.db.write(lambda: run(store.db, VERSION_2))
+    set_version(place, 2)
+    with pytest.raises(OldStoreError, match="of version 2, older than the 3"):
+        Store(place)
+    assert exists(place)
+    with Store(place, create=True) as store:
+        assert list(store.journal(journal.search).events()) == before
+        fill(store, record(study="t"), 0.6)
+    with Store(place) as store:
+        assert [row.value for row in rankings(store)[0]] == [0.6, 0.5]
+
+
+VERSION_2 = """
+DROP TABLE live; DROP TABLE runs;
+ALTER TABLE told DROP COLUMN device; ALTER TABLE told DROP COLUMN started;
+ALTER TABLE repeats DROP COLUMN device; ALTER TABLE repeats DROP COLUMN started;
+"""

@@ -96,16 +96,22 @@ def fill(store, search, *outcomes):
     return journal
 
 
-def ranked(*outcomes, **changes):
-    with Store(Path("store.db"), create=True) as store:
-        fill(store, record(**changes), *outcomes)
-        return rankings(store)[-1]
+@pytest.fixture
+def ranked(place):
+    """The ranking of a search of these outcomes."""
+
+    def ranked(*outcomes, **changes):
+        with Store(place, create=True) as store:
+            fill(store, record(**changes), *outcomes)
+            return rankings(store)[-1]
+
+    return ranked
 
 
 FIRST = [0.90, 0.92, 0.94, 0.96]
 
 
-def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean():
+def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean(ranked):
     always_worse = [v - 0.01 - d for v, d in zip(FIRST, (0.0, 0.001, 0.0, 0.001), strict=True)]
     mixed = [0.95, 0.87, 0.97, 0.91]
     rows = ranked(outcome(FIRST, se=0.02), outcome(always_worse), outcome(mixed))
@@ -113,8 +119,8 @@ def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean():
     assert rows[1].more_repeats is None  # nobody trains that often
 
 
-def test_other_splits_are_not_paired():
-    with Store(Path("store.db"), create=True) as store:
+def test_other_splits_are_not_paired(place):
+    with Store(place, create=True) as store:
         fill(store, RECORD, outcome(FIRST, se=0.02))
         worse = [v - 0.01 for v in FIRST]
         fill(store, record(seed=1), outcome(worse))
@@ -124,13 +130,13 @@ def test_other_splits_are_not_paired():
 
 
 @pytest.mark.parametrize(("share", "tied"), [({}, False), ({"train_rows": 0}, True)])
-def test_folds_of_unknown_training_rows_are_not_paired(share, tied):
+def test_folds_of_unknown_training_rows_are_not_paired(share, tied, ranked):
     worse = [v - 0.01 for v in FIRST]
     rows = ranked(outcome(FIRST, se=0.02, **share), outcome(worse, **share))
     assert rows[1].tied is tied
 
 
-def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs():
+def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs(ranked):
     rows = ranked(
         outcome([0.95], se=0.01, parameters=900),
         outcome([0.945], se=0.01, parameters=300, epochs=9),
@@ -140,13 +146,13 @@ def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs():
     assert [row.trial for row in rows if row.one_se] == [3]
 
 
-def test_without_an_error_there_is_no_one_error_choice():
+def test_without_an_error_there_is_no_one_error_choice(ranked):
     assert not any(row.one_se for row in ranked(outcome([0.9], se=None), outcome([0.8], se=None)))
 
 
 @pytest.mark.parametrize(("direction", "first"), [("max", 2), ("min", 1)])
-def test_repeats_count_in_the_ranking(direction, first):
-    with Store(Path("store.db"), create=True) as store:
+def test_repeats_count_in_the_ranking(direction, first, place):
+    with Store(place, create=True) as store:
         journal = fill(store, record(direction=direction), outcome([0.95]), outcome([0.94]))
         journal.repeated(0, 1, outcome([0.91]), 0.93, 0.005)
         row, other = rankings(store)[0]
@@ -158,31 +164,38 @@ def test_repeats_count_in_the_ranking(direction, first):
     assert shown["value"] == 0.95
 
 
-def repeated(first, second, *seeds, se=0.01):
+@pytest.fixture
+def repeated(place):
     """The ranking of two trials on one split, with repeats of values (first's, second's)."""
-    with Store(Path("store.db"), create=True) as store:
-        journal = fill(store, RECORD, outcome([first], se=se), outcome([second], se=se))
-        for repeat, values in enumerate(seeds, 1):
-            for trial_, own in enumerate(values):
-                journal.repeated(trial_, repeat, outcome([own]), (first, second)[trial_], se)
-        return rankings(store)[0]
+
+    def repeated(first, second, *seeds, se=0.01):
+        with Store(place, create=True) as store:
+            journal = fill(store, RECORD, outcome([first], se=se), outcome([second], se=se))
+            for repeat, values in enumerate(seeds, 1):
+                for trial_, own in enumerate(values):
+                    journal.repeated(trial_, repeat, outcome([own]), (first, second)[trial_], se)
+            return rankings(store)[0]
+
+    return repeated
 
 
-def test_seeds_on_one_split_can_tie_trials_but_not_tell_them_apart_within_its_error():
+@pytest.mark.parametrize(
+    ("se", "tied"),
+    [(0.01, True), (0.001, False), (None, None)],  # None: nothing of other rows
+)
+def test_seeds_on_one_split_tell_nothing_apart_within_its_error(repeated, se, tied):
     always_worse = (0.951, 0.946), (0.949, 0.944)
-    assert repeated(0.95, 0.945, *always_worse, se=0.01)[1].tied is True
-    Path("store.db").unlink()
-    assert repeated(0.95, 0.945, *always_worse, se=0.001)[1].tied is False
-    Path("store.db").unlink()
-    assert repeated(0.95, 0.945, *always_worse, se=None)[1].tied is None  # nothing of other rows
-    Path("store.db").unlink()
+    assert repeated(0.95, 0.945, *always_worse, se=se)[1].tied is tied
+
+
+def test_seeds_on_one_split_can_tie_trials(repeated):
     row = repeated(0.95, 0.945, (0.948, 0.95), (0.952, 0.94), se=0.001)[1]
     assert row.tied is True
     assert row.more_repeats > 1
 
 
-def test_who_failed_when_repeated_ranks_behind():
-    with Store(Path("store.db"), create=True) as store:
+def test_who_failed_when_repeated_ranks_behind(place):
+    with Store(place, create=True) as store:
         journal = fill(store, RECORD, outcome([0.95]), outcome([0.90]))
         journal.repeated(0, 1, outcome([0.97]), 0.96, 0.01)
         failed = Outcome(failure=Failure("nan", "loss became nan"))
@@ -214,9 +227,9 @@ def test_trainings_on_one_split_add_the_error_of_the_seeds():
     assert Holdout().combined(scores, Metric("mae", "min")) == (pytest.approx(0.92), None)
 
 
-def test_an_opening_is_recorded_before_its_verdict_and_told_apart_after():
+def test_an_opening_is_recorded_before_its_verdict_and_told_apart_after(place):
     model = {"members": [{"trial": 1, "params": {"a": 0.5}, "epochs": 3}], "seeds": 2}
-    with Store(Path("store.db"), create=True) as store:
+    with Store(place, create=True) as store:
         search = fill(store, RECORD, outcome([0.9])).search
         first = open_test(store, search, "test", model)
         assert (first.nth, first.value) == (1, None)

@@ -15,7 +15,7 @@ from hpsearch import telling
 from hpsearch.budget import Budget, Plan, Rung
 from hpsearch.heard import Heard
 from hpsearch.report.live import left_seconds, picture
-from hpsearch.store import Signs, Store, watch
+from hpsearch.store import Signs, Store, default_place, watch
 from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
 from tests.conftest import ROOT
 from tests.test_chaos import DRIVER, STUDY
@@ -24,9 +24,11 @@ from tests.test_store import RECORD, record, result
 PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
 
 
-@pytest.fixture
-def store():
-    with Store(Path("store.db"), create=True) as opened:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request, monkeypatch):
+    if request.param == "postgresql":
+        monkeypatch.setenv("HPSEARCH_STORE", request.getfixturevalue("database"))
+    with Store(default_place(), create=True) as opened:
         yield opened
 
 
@@ -132,7 +134,7 @@ def test_names_of_markup_are_names(store):
 
 def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     watched, _, signs = begun(store)
-    store.db.execute("UPDATE runs SET heard = heard - 100")
+    store.db.write(lambda: store.db.execute("UPDATE runs SET heard = heard - 100"))
     watched.look()
     assert "no word since" in drawn(watched)
     signs.end = "done"
@@ -164,10 +166,10 @@ def test_what_is_heard_in_another_thread_is_written_by_its_own(store):
     assert (watched.running[1].reached, looked) == (4.0, [True])
 
 
-def test_a_trial_tells_the_mean_over_its_folds(monkeypatch):
-    monkeypatch.setattr(telling, "_SECONDS", 0.0)
+def test_a_trial_tells_the_mean_over_its_folds():
+
     seen = []
-    telling.to(seen.extend)
+    telling.to(seen.extend, seconds=0.0)
     try:
         told = telling.Told(Job({}, 4, begun=2, trial=7), folds=2)
         told.fold(0)(4, 0.5)

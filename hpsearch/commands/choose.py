@@ -13,7 +13,7 @@ from hpsearch import arguments, completing
 from hpsearch.errors import OldStoreError
 from hpsearch.load import load
 from hpsearch.selection.choice import Choice
-from hpsearch.store import Store
+from hpsearch.store import Store, Url
 
 
 @click.command()
@@ -29,7 +29,7 @@ from hpsearch.store import Store
 @arguments.engine
 @arguments.store
 @arguments.as_json
-def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+def refit(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
     """Train the best point on all rows but the test's, keep it, and open the test.
 
     It is trained for the best epoch of its mean curve over folds. The test is opened once: that is
@@ -49,7 +49,7 @@ def refit(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
         pass
     with Store(store_path, create=True) as store:
         loaded = load(file, arguments.overridden(options))
-        models = store_path.parent / "models" / store_path.stem  # several stores may lie here
+        models = store.folder / "models" / Path(store.name).stem  # several stores may lie here
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             done = refits.refit(
                 loaded,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments
+from hpsearch.store import Url
 
 
 @click.command()
@@ -39,7 +40,7 @@ def compare(
     training: bool,
     smooth: float,
     skip: int | None,
-    store_path: Path,
+    store_path: Path | Url,
     as_json: bool,
 ) -> None:
     """Draw trials' validation curves over each other: each epoch, and smoothed.

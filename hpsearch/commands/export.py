@@ -13,6 +13,7 @@ import click
 from hpsearch import arguments, completing
 from hpsearch.errors import HpsearchError
 from hpsearch.export import FORMATS
+from hpsearch.store import Url
 
 
 @click.command()
@@ -36,7 +37,7 @@ def export(
     which: str | None,
     output: str | None,
     force: bool,
-    store_path: Path,
+    store_path: Path | Url,
     as_json: bool,
 ) -> None:
     """Write the trials of a study, of a task, or of all for other tools.

@@ -7,7 +7,7 @@ import click
 
 from hpsearch import arguments, completing
 from hpsearch import store as stores
-from hpsearch.store import Store
+from hpsearch.store import Store, Url
 
 
 @click.command()
@@ -15,7 +15,7 @@ from hpsearch.store import Store
 @click.option("--top", type=click.IntRange(min=1), default=20, help="Rows to show; JSON has all.")
 @arguments.store
 @arguments.as_json
-def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
+def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> None:
     """Rank the trials of a task, over all studies and searchers; of every task if none is named.
 
     Only trials on the same data, with the same metric and evaluator, are ranked together.
@@ -39,7 +39,7 @@ def rank(task: str | None, top: int, store_path: Path, as_json: bool) -> None:
 @click.argument("trial", type=click.IntRange(1, arguments.MOST), shell_complete=completing.trials)
 @arguments.store
 @arguments.as_json
-def show(trial: int, store_path: Path, as_json: bool) -> None:
+def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
     """Show one trial: its point, its value, and its learning curves or its traceback."""
     from hpsearch.report import tables
 
@@ -53,7 +53,7 @@ def show(trial: int, store_path: Path, as_json: bool) -> None:
 @click.command()
 @arguments.store
 @arguments.as_json
-def studies(store_path: Path, as_json: bool) -> None:
+def studies(store_path: Path | Url, as_json: bool) -> None:
     """List the searches in the store."""
     from hpsearch.report import tables
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments, completing
+from hpsearch.store import Url
 
 
 @click.command()
@@ -21,7 +22,7 @@ from hpsearch import arguments, completing
 )
 @arguments.store
 @arguments.as_json
-def report(name: str, output: Path, store_path: Path, as_json: bool) -> None:
+def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> None:
     """Write all there is to see of a study, or of all studies of a task, as one HTML file.
 
     It needs no network and can be passed on; it holds the study's text. STUDY is a study's file or

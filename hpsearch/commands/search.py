@@ -13,7 +13,7 @@ from hpsearch import store as stores
 from hpsearch.budget import Budget
 from hpsearch.errors import NoStoreError, OldStoreError
 from hpsearch.load import load
-from hpsearch.store import Store
+from hpsearch.store import Store, Url
 
 
 @click.command()
@@ -31,7 +31,7 @@ from hpsearch.store import Store
 @arguments.as_json
 def run(
     study: str,
-    store_path: Path,
+    store_path: Path | Url,
     fresh: bool,
     quiet: bool,
     as_json: bool,
@@ -48,12 +48,16 @@ def run(
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
 
+    arguments.refuse_idle(options["ray"])
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check(options["engine"], chosen)
     file = arguments.study_file(study, store_path)
     workers = session.Workers(
         per_device=None if options["per_device"] == "auto" else options["per_device"],
-        **{name: options[name] for name in ("devices", "timeout", "recycle", "inline")},
+        **{
+            name: options[name]
+            for name in ("devices", "timeout", "recycle", "inline", "ray", "gpus_per_worker")
+        },
     )
     budget = Budget(options["hours"], options["total_epochs"])
     overrides = arguments.overridden(options)
@@ -67,6 +71,7 @@ def run(
         workers=workers,
         budget=budget,
         every=options["checkpoint_every"],
+        checkpoints=options["checkpoints"],
         **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
@@ -87,7 +92,7 @@ def run(
 @arguments.budget
 @arguments.store
 @arguments.as_json
-def plan(study: str, store_path: Path, as_json: bool, **options: Any) -> None:
+def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
     """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
 
     Where trials of the study were timed before, also how long, and what fits into --hours.

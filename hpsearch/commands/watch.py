@@ -12,7 +12,7 @@ import click
 from hpsearch import arguments, completing
 from hpsearch.errors import StudyError
 from hpsearch.options import did_you_mean
-from hpsearch.store import Store, Watch
+from hpsearch.store import Store, Url, Watch
 
 _POLL = 0.5  # seconds between two looks
 
@@ -21,7 +21,7 @@ _POLL = 0.5  # seconds between two looks
 @click.argument("study", required=False, shell_complete=completing.studies)
 @arguments.store
 @arguments.as_json
-def watch(study: str | None, store_path: Path, as_json: bool) -> None:
+def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
     """Show a search while it runs elsewhere: what is spent and left, what trains, the best.
 
     STUDY is a study's name or file; without one, the search that was heard of last. It reads the
@@ -57,12 +57,12 @@ def _search(store: Store, study: str | None) -> int:
     known = {record.study for record in searches}
     if name is not None and name not in known:
         raise StudyError(
-            f"{store.path} has no study {name!r}{did_you_mean(name, known)}; it has "
+            f"the store has no study {name!r}{did_you_mean(name, known)}; it has "
             f"{', '.join(sorted(known)) or 'none'}"
         )
     found = [record for record in searches if name in (None, record.study)]
     if not found:
-        raise StudyError(f"{store.path} has no study yet; run one")
+        raise StudyError("the store has no study yet; run one")
 
     def heard(search: int) -> float:
         run = last_run(store, search)

@@ -4,5 +4,16 @@ from hpsearch.executors.base import Executor, Prepare, Work, one_by_one
 from hpsearch.executors.devices import Device, find
 from hpsearch.executors.inline import Inline
 from hpsearch.executors.processes import Processes
+from hpsearch.executors.ray_cluster import RayCluster
 
-__all__ = ["Device", "Executor", "Inline", "Prepare", "Processes", "Work", "find", "one_by_one"]
+__all__ = [
+    "Device",
+    "Executor",
+    "Inline",
+    "Prepare",
+    "Processes",
+    "RayCluster",
+    "Work",
+    "find",
+    "one_by_one",
+]

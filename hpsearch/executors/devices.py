@@ -117,8 +117,17 @@ def alone(slot: Slot) -> Slot:
     return replace(slot, environment=environment)
 
 
+def environment(gpus: float) -> dict[str, str]:
+    """The same for a worker whose place another chooses: a share of a GPU, or one core."""
+    device = Device("gpu" if gpus else "cpu")
+    found = dict(_environment(device, 1 / (gpus or 1), 1, share=True))
+    if gpus:  # who places it says which
+        del found["CUDA_VISIBLE_DEVICES"]
+    return found
+
+
 def _environment(
-    device: Device, per_device: int, threads: int, *, share: bool
+    device: Device, per_device: float, threads: int, *, share: bool
 ) -> tuple[tuple[str, str], ...]:
     """What must be in a process before a framework is imported."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

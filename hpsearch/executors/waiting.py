@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -12,17 +12,26 @@ from hpsearch.trial import Job, Outcome
 
 @dataclass(eq=False, slots=True)
 class Waiting:
-    """A job and its future. single: it must not be done together with others."""
+    """A job and its future. single: it must not be done together with others.
+
+    losses: how often its worker was lost; faults: how often it may have been the job's own doing.
+    """
 
     job: Job
     future: "Future[Outcome]" = field(default_factory=Future)
     single: bool = False
     device: str = ""
     started: float | None = None
+    losses: int = 0
+    faults: int = 0
 
     def taken(self, device: str) -> None:
         """By a worker there; for the first time, if it is done again."""
         self.device, self.started = device, self.started or time.time()
+
+    def lose(self, *, at_fault: bool) -> None:
+        self.losses += 1
+        self.faults += at_fault
 
     def end(self, outcome: Outcome) -> None:
         self.future.set_result(replace(outcome, device=self.device, started=self.started))
@@ -36,10 +45,10 @@ class Line:
         self._waiting: deque[Waiting] = deque()
         self._closed = False
 
-    def put(self, items: Iterable[Waiting]) -> None:
+    def put(self, items: Sequence[Waiting]) -> None:
         with self._changed:
             self._waiting.extend(items)
-            self._changed.notify_all()
+            self._changed.notify(len(items))  # each takes one at least; a thousand may wait
 
     def take(self, most: int, sharers: Callable[[], int]) -> list[Waiting]:
         """Wait for some, and take at most so many, and no more than is fair among those who wait.
@@ -56,6 +65,13 @@ class Line:
                 if not self._waiting or self._waiting[0].single:
                     break
                 taken.append(self._waiting.popleft())
+            return taken
+
+    def drained(self) -> list[Waiting]:
+        """Take all."""
+        with self._changed:
+            taken = list(self._waiting)
+            self._waiting.clear()
             return taken
 
     def close(self) -> None:

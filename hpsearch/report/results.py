@@ -1,6 +1,7 @@
 """A store as pandas frames, for notebooks and for whatever draws."""
 
 import json
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,45 +10,22 @@ import pandas as pd
 
 from hpsearch.errors import StoreError
 from hpsearch.options import did_you_mean
-from hpsearch.store import SearchRecord, Store, default_path
+from hpsearch.store import (
+    Rows,
+    SearchRecord,
+    Store,
+    Url,
+    all_curves,
+    all_repeats,
+    all_trials,
+    default_place,
+    place,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TRIALS = """
-SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measure AS metric,
-       s.direction,
-       CASE WHEN t.trial IS NULL THEN 'running' WHEN t.value IS NULL THEN 'failed'
-            ELSE 'complete' END AS state,
-       coalesce(r.value, t.value) AS value, CASE WHEN r.trial IS NULL THEN t.se ELSE r.se END AS se,
-       t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, a.epochs AS asked_epochs, p.id AS parent,
-       (SELECT count(own) FROM repeats n WHERE n.search = a.search AND n.trial = a.trial) AS repeats,
-       t.parameters, t.seconds, t.peak_bytes, t.device, a.at AS asked, t.started, t.at AS ended,
-       t.failure, t.message, t.detail, a.params, a.search
-FROM asked a JOIN searches s ON s.id = a.search
-LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
-LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
-LEFT JOIN repeats r ON r.search = a.search AND r.trial = a.trial AND r.repeat =
-  (SELECT max(repeat) FROM repeats m WHERE m.search = a.search AND m.trial = a.trial
-   AND m.value IS NOT NULL)
-WHERE a.answer = 'suggest' AND s.id IN (SELECT value FROM json_each(:searches))
-ORDER BY a.id
-"""
-
-_CURVES = """
-SELECT a.id AS trial, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss
-FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
-WHERE c.search IN (SELECT value FROM json_each(:searches))
-ORDER BY a.id, c.repeat, c.fold
-"""
-
-_REPEATS = """
-SELECT a.id AS trial, r.repeat, r.own AS value, r.epochs, r.seconds, r.failure, r.device, r.started, r.at AS ended
-FROM repeats r JOIN asked a ON a.search = r.search AND a.trial = r.trial AND a.answer = 'suggest'
-WHERE r.search IN (SELECT value FROM json_each(:searches))
-ORDER BY a.id, r.repeat
-"""
 
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
 _TIMES = ["asked", "started", "ended"]
@@ -65,13 +43,13 @@ class Results:
 
     def __init__(
         self,
-        store: str | Path | None = None,
+        store: str | Path | Url | None = None,
         *,
         study: str | None = None,
         task: str | None = None,
         evaluator: str | None = None,
     ) -> None:
-        self.store = default_path() if store is None else Path(store)
+        self.store = default_place() if store is None else place(store)
         with Store(self.store) as opened:
             searches = opened.searches()
         for name, wanted in (("task", task), ("study", study), ("evaluator", evaluator)):
@@ -100,7 +78,7 @@ class Results:
         parameter x. value and se are over all trainings; asked, started and ended are UTC; epochs
         are fewer than asked_epochs where a trial failed or stopped early; search is of the store.
         """
-        frame = self._read(_TRIALS).set_index("trial")
+        frame = self._read(all_trials).set_index("trial")
         points = pd.DataFrame(
             [json.loads(text) for text in frame.pop("params")], index=frame.index
         ).add_prefix("params_")
@@ -112,14 +90,14 @@ class Results:
         """A row a repeat that has ended, a trial's training anew by fresh seeds: trial, repeat (from
         1), value (its own; NaN where it failed), epochs, seconds, failure, device, started and ended (UTC).
         """
-        return _dated(self._read(_REPEATS)).astype({"value": "float64", "seconds": "float64"})
+        return _dated(self._read(all_repeats)).astype({"value": "float64", "seconds": "float64"})
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         """A row an epoch of each fold of each training (repeat 0: the first): the metric on
         training and validation rows, and the minimised loss on both.
         """
-        frame = self._read(_CURVES)
+        frame = self._read(all_curves)
         lists = {name: frame[name].map(json.loads) for name in _LISTS}
         epochs = lists["validation"].map(lambda values: range(1, len(values) + 1))
         frame = frame.assign(**lists, epoch=epochs)
@@ -130,7 +108,7 @@ class Results:
     @cached_property
     def failures(self) -> pd.DataFrame:
         """A row a failed trial, by its id: study, kind, message, traceback, device, when."""
-        frame = self._read(_TRIALS).set_index("trial")
+        frame = self._read(all_trials).set_index("trial")
         frame = frame.loc[frame["state"] == "failed"]
         frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
         return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
@@ -140,7 +118,7 @@ class Results:
         """Each trial's point by the trial's id, in the types of its space: a column of `trials`
         that some trials lack turns whole numbers into floats.
         """
-        frame = self._read(_TRIALS)
+        frame = self._read(all_trials)
         return dict(zip(frame["trial"], frame["params"].map(json.loads), strict=True))
 
     def plot_anytime(
@@ -208,12 +186,10 @@ class Results:
 
         return points.pareto(self, ax=ax)
 
-    def _read(self, query: str) -> pd.DataFrame:
-        which: dict[str, Any] = {"searches": json.dumps([record.id for record in self.searches])}
+    def _read(self, what: Callable[[Store, Sequence[int]], Rows]) -> pd.DataFrame:
         with Store(self.store) as store:
-            rows = store.db.execute(query, which)
-            names = [column[0] for column in rows.description]
-            return pd.DataFrame(rows.fetchall(), columns=names)
+            rows = what(store, [record.id for record in self.searches])
+        return pd.DataFrame(list(rows), columns=list(rows.names))
 
 
 def _dated(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """The best few trials trained anew with fresh seeds, so that the winner's luck is paid back."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from hpsearch.evaluators import Evaluator
 from hpsearch.executors import Executor
+from hpsearch.files import remove
 from hpsearch.interrupt import Interrupted
 from hpsearch.replay import Progress
 from hpsearch.store import Journal
@@ -102,7 +102,7 @@ class Repeats:
         value, se = self.evaluator.combined(scores, self.metric)
         self.journal.repeated(trial, repeat, outcome, value, se)
         self.listener.repeated(self.progress.ids[trial], repeat, outcome, value)
-        shutil.rmtree(self._checkpoint(trial, repeat), ignore_errors=True)
+        remove(self._checkpoint(trial, repeat))
 
     def _checkpoint(self, trial: int, repeat: int) -> Path:
         return self.folder / f"{trial}-repeat-{repeat}"

@@ -1,13 +1,16 @@
 """The results store: a journal, and the ranking read from it. See README.md."""
 
-from hpsearch.store.journal import Journal, Store
+from hpsearch.store.database import Rows
+from hpsearch.store.flat import all_curves, all_repeats, all_trials
+from hpsearch.store.journal import Journal
 from hpsearch.store.lock import owned
 from hpsearch.store.openings import Opening, judge, open_test, openings
 from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import number_of, pace, studies, trial
 from hpsearch.store.records import Asked, SearchRecord, Told
 from hpsearch.store.runs import End, RunRecord, Signs, last_run
-from hpsearch.store.schema import default_path
+from hpsearch.store.store import Store, exists
+from hpsearch.store.url import Url, default_place, folder_of, place
 from hpsearch.store.watching import Ended, Running, Watch, watch
 
 __all__ = [
@@ -17,14 +20,21 @@ __all__ = [
     "Journal",
     "Opening",
     "Ranked",
+    "Rows",
     "RunRecord",
     "Running",
     "SearchRecord",
     "Signs",
     "Store",
     "Told",
+    "Url",
     "Watch",
-    "default_path",
+    "all_curves",
+    "all_repeats",
+    "all_trials",
+    "default_place",
+    "exists",
+    "folder_of",
     "judge",
     "last_run",
     "number_of",
@@ -32,6 +42,7 @@ __all__ = [
     "openings",
     "owned",
     "pace",
+    "place",
     "ranking",
     "rankings",
     "studies",

@@ -4,17 +4,37 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpsearch.errors import StoreError
+from hpsearch.store.database import Say
+from hpsearch.store.url import Url
+
+if TYPE_CHECKING:
+    from hpsearch.store.postgresql import Fence
 
 
 @contextmanager
-def owned(store: Path, study: str) -> Iterator[None]:
-    """Own a study of a store, by a lock of the operating system that a dead owner does not hold.
+def owned(store: Path | Url, study: str, say: Say = lambda line: None) -> "Iterator[Fence | None]":
+    """Own a study of a store: a file's by a lock of the operating system, a database's by a lease.
 
-    Raises StoreError, which names the process that owns it. Where the system has no such locks,
-    a second run is noticed by the journal: two cannot append the same event.
+    A dead owner does not hold the lock, and the lease only for a minute. Yields what the store
+    checks in every transaction, if it is a lease. Raises StoreError, which names the process that
+    owns the study. Where the system has no such locks, a second run is noticed by the journal: two
+    cannot append the same event.
     """
+    if isinstance(store, Url):
+        from hpsearch.store.lease import leased
+
+        with leased(store, study, say) as lease:
+            yield lease
+    else:
+        with _locked(store, study):
+            yield None
+
+
+@contextmanager
+def _locked(store: Path, study: str) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # Windows

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.seeds import canonical
-from hpsearch.store.journal import Store, insert, transaction
+from hpsearch.store.database import insert
+from hpsearch.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +36,18 @@ def open_test(store: Store, search: int, test: str, model: Mapping[str, Any]) ->
 
     The same model again is the same opening: what was seen once is not seen anew.
     """
-    with transaction(store.db):
-        number = next(
-            (o.id for o in openings(store) if (o.test, o.model) == (test, dict(model))), None
-        )
-        if number is None:
-            number = insert(
-                store.db,
-                "openings",
-                search=search,
-                test=test,
-                model=canonical(model),
-                at=time.time(),
-            )
+
+    def write() -> int:
+        store.db.lock("openings")
+        for opening in openings(store):
+            if (opening.test, opening.model) == (test, dict(model)):
+                return opening.id
+        row = {"search": search, "test": test, "model": canonical(model), "at": time.time()}
+        number = store.db.next_id("openings")
+        insert(store.db, "openings", {"id": number, **row})
+        return number
+
+    number = store.db.write(write)
     return next(opening for opening in openings(store) if opening.id == number)
 
 
@@ -58,24 +58,21 @@ def judge(
 
     Of two runs that test the same model at once, the first one's counts.
     """
-    with transaction(store.db):
-        known = store.db.execute("SELECT 1 FROM verdicts WHERE opening = ?", (opening.id,))
-        if known.fetchone() is None:
-            insert(
-                store.db,
-                "verdicts",
-                opening=opening.id,
-                value=value,
-                se=se,
-                report=json.dumps(report),
-                at=time.time(),
-            )
+
+    def write() -> None:
+        store.db.lock("verdicts")
+        if store.db.query("SELECT 1 FROM verdicts WHERE opening = :id", id=opening.id):
+            return
+        row = {"value": value, "se": se, "report": json.dumps(report), "at": time.time()}
+        insert(store.db, "verdicts", {"opening": opening.id, **row})
+
+    store.db.write(write)
     return next(o for o in openings(store) if o.id == opening.id)
 
 
 def openings(store: Store, task: str | None = None) -> list[Opening]:
     """Every opening, of a task if one is named, in their order."""
-    rows = store.db.execute(
+    rows = store.db.query(
         "SELECT o.id, s.task, s.study, s.measure, o.test, o.model, o.at, v.value, v.se, v.report "
         "FROM openings o JOIN searches s ON s.id = o.search "
         "LEFT JOIN verdicts v ON v.opening = o.id ORDER BY o.id"

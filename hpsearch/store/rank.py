@@ -1,14 +1,14 @@
 """The ranking of a task, over all studies and searchers whose values may be compared."""
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.errors import StoreError
 from hpsearch.store import ties
-from hpsearch.store.journal import Store
+from hpsearch.store.database import Database
 from hpsearch.store.records import SearchRecord
+from hpsearch.store.store import Store
 
 
 class Ranked(NamedTuple):
@@ -92,17 +92,15 @@ def ranking(store: Store, searches: Collection[int]) -> list[Ranked]:
     return _ranked(store.db, found) if found else []
 
 
-def _ranked(db: sqlite3.Connection, searches: Sequence[SearchRecord]) -> list[Ranked]:
+def _ranked(db: Database, searches: Sequence[SearchRecord]) -> list[Ranked]:
     # Sorted and built here, not in SQL: ten thousand trials take a third of the time.
     sign = -1 if searches[0].direction == "max" else 1
-    cursor = db.cursor()
-    cursor.row_factory = None  # plain tuples
-    rows: list[_Row] = [row for search in searches for row in _rows(cursor, search)]
+    rows: list[_Row] = [row for search in searches for row in _rows(db, search)]
     if not rows:
         return []
     rows.sort(key=lambda row: (row.failed > 0, sign * row.value, row.point, row.id))
     points = json.loads(f"[{','.join(row.point for row in rows)}]")
-    compared = _Ties(cursor, rows[0])
+    compared = _Ties(db, rows[0])
     simplest = _one_se(rows)
     return [
         Ranked(
@@ -144,14 +142,13 @@ class _Row(NamedTuple):
     failed: int = 0
 
 
-def _rows(cursor: sqlite3.Cursor, search: SearchRecord) -> Iterator[_Row]:
+def _rows(db: Database, search: SearchRecord) -> Iterator[_Row]:
     """The complete trials of a search that none continued, each with all its trainings' value."""
-    which = {"search": search.id}
-    continued = {parent for (parent,) in cursor.execute(_CONTINUED, which)}
+    continued = {parent for (parent,) in db.query(_CONTINUED, search=search.id)}
     repeated: dict[int, list[Any]] = {}
-    for trial, *of_all in cursor.execute(_REPEATED, which):
+    for trial, *of_all in db.query(_REPEATED, search=search.id):
         repeated.setdefault(trial, []).append(of_all)
-    for columns in cursor.execute(_COMPLETE, which).fetchall():
+    for columns in db.query(_COMPLETE, search=search.id):
         if columns[-1] in continued:
             continue
         row = _Row._make((*columns, search, 0, 0))
@@ -182,10 +179,10 @@ def _one_se(rows: Sequence[_Row]) -> _Row | None:
 class _Ties:
     """Compares trials with the first of their ranking."""
 
-    def __init__(self, cursor: sqlite3.Cursor, first: _Row) -> None:
-        self._cursor, self._first = cursor, first
+    def __init__(self, db: Database, first: _Row) -> None:
+        self._db, self._first = db, first
         self._values: dict[int, dict[int, dict[tuple[int, int], float]]] = {}
-        sizes = cursor.execute(_SPLITS, {"search": first.search.id, "trial": first.trial})
+        sizes = db.query(_SPLITS, search=first.search.id, trial=first.trial)
         shares = [rows / train if train else 0.0 for rows, train in sizes]
         # Of a store that did not yet hold what was trained on, pairs tell nothing: no share of 0.
         self._share = sum(shares) / len(shares) if shares and all(shares) else None
@@ -220,6 +217,6 @@ class _Ties:
     def _read(self, search: SearchRecord) -> dict[int, dict[tuple[int, int], float]]:
         if search.id not in self._values:
             found = self._values.setdefault(search.id, {})
-            for trial, repeat, fold, value in self._cursor.execute(_VALUES, {"search": search.id}):
+            for trial, repeat, fold, value in self._db.query(_VALUES, search=search.id):
                 found.setdefault(trial, {})[repeat, fold] = value
         return self._values[search.id]

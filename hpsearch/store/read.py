@@ -1,12 +1,12 @@
 """What the reading commands show of searches and single trials, as plain records."""
 
 import json
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from hpsearch.errors import StoreError
-from hpsearch.store.journal import Store
+from hpsearch.store.store import Store
 
 _COUNTS = """
 SELECT s.*,
@@ -25,7 +25,7 @@ SELECT a.id, a.trial AS number, a.params, a.epochs AS asked_epochs, p.id AS pare
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
 LEFT JOIN retired r ON r.search = s.id
-WHERE a.id = ?
+WHERE a.id = :id
 """
 
 
@@ -41,16 +41,17 @@ def studies(store: Store) -> list[dict[str, Any]]:
             "began": row["began"],
             "file": row["file"],
         }
-        for row in store.db.execute(_COUNTS)
+        for row in store.db.query(_COUNTS).records()
     ]
 
 
 def trial(store: Store, id_: int) -> dict[str, Any]:
     """Everything of one trial. Raises StoreError where there is none of that id."""
-    row = store.db.execute(_TRIAL, (id_,)).fetchone()
-    if row is None:
-        last = store.db.execute("SELECT max(id) FROM asked").fetchone()[0]
+    found = store.db.query(_TRIAL, id=id_).records()
+    if not found:
+        [(last,)] = store.db.query("SELECT max(id) FROM asked")
         raise StoreError(f"the store has no trial {id_}; its trials are 1 to {last or 0}")
+    [row] = found
     trainings = store.journal(row["search"]).trainings(row["number"])
     outcome = trainings[0] if trainings else None
     score, failure = (outcome.score, outcome.failure) if outcome else (None, None)
@@ -84,11 +85,11 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
 
 def number_of(store: Store, id_: int) -> tuple[int, int]:
     """The search of the trial that people call by this id, and its number there."""
-    row = store.db.execute("SELECT search, trial FROM asked WHERE id = ?", (id_,)).fetchone()
-    return row["search"], row["trial"]
+    [(search, number)] = store.db.query("SELECT search, trial FROM asked WHERE id = :id", id=id_)
+    return search, number
 
 
-def _what(row: sqlite3.Row) -> dict[str, Any]:
+def _what(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a search is, as both records call it."""
     names = ("study", "task", "searcher", "evaluator", "seed", "backend")
     return {"metric": row["measure"]} | {name: row[name] for name in names}
@@ -96,12 +97,12 @@ def _what(row: sqlite3.Row) -> dict[str, Any]:
 
 def pace(store: Store, study: str) -> tuple[int, float] | None:
     """How many complete trials of a study were timed, and the seconds an epoch of them took."""
-    trials, seconds, epochs = store.db.execute(
+    [(trials, seconds, epochs)] = store.db.query(
         "SELECT count(*), sum(t.seconds), sum(t.epochs - coalesce(p.epochs, 0)) "
         "FROM told t JOIN searches s ON s.id = t.search "
         "JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest' "
         "LEFT JOIN told p ON p.search = a.search AND p.trial = a.parent "
         "WHERE s.study = :study AND t.value IS NOT NULL",
-        {"study": study},
-    ).fetchone()
-    return (trials, seconds / epochs) if epochs else None
+        study=study,
+    )
+    return (trials, seconds / float(epochs)) if epochs else None

@@ -1,8 +1,7 @@
 """Outcomes and curves as rows of the store's tables, and back."""
 
 import json
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.trial import Curve, Failure, Outcome, Score
@@ -30,7 +29,7 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome(
-    row: sqlite3.Row, value: float | None, se: float | None, folds: tuple[Curve, ...]
+    row: Mapping[str, Any], value: float | None, se: float | None, folds: tuple[Curve, ...]
 ) -> Outcome:
     """An outcome of these columns."""
     score = failure = None
@@ -50,7 +49,7 @@ def curve_columns(score: Score) -> Iterator[dict[str, Any]]:
         yield {"fold": fold, "value": value, **row}
 
 
-def curve(row: sqlite3.Row) -> Curve:
+def curve(row: Mapping[str, Any]) -> Curve:
     """A curve of the columns CURVE_COLUMNS."""
     found: dict[str, Any] = {name: row[name] for name in _CURVE}
     return Curve(**found | {name: tuple(json.loads(found[name])) for name in _LISTS})

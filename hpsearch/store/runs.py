@@ -7,13 +7,21 @@ import json
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from hpsearch.budget import Budget, Plan, Rung
 from hpsearch.errors import StoreError
-from hpsearch.store.journal import Store, insert, transaction
+from hpsearch.store.database import insert
+from hpsearch.store.store import Store
 from hpsearch.trial import Reached
+
+_LIVE = """
+INSERT INTO live (search, trial, repeat, epochs, value, device, at)
+VALUES (:search, :trial, :repeat, :epochs, :value, :device, :at)
+ON CONFLICT (search, trial, repeat) DO UPDATE
+SET epochs = excluded.epochs, value = excluded.value, device = excluded.device, at = excluded.at
+"""
 
 GONE = 60.0  # seconds after which a run that says nothing is taken to be dead
 
@@ -43,49 +51,57 @@ class Signs:
     def __init__(self, store: Store, search: int, plan: Plan, budget: Budget, workers: int) -> None:
         self._db, self._search = store.db, search
         self.end: End = "broken off"
-        planned = json.dumps({"plan": asdict(plan), "budget": asdict(budget)})
         now = time.time()
-        with transaction(self._db):
-            self._run = insert(
-                self._db,
-                "runs",
-                search=search,
-                workers=workers,
-                planned=planned,
-                began=now,
-                heard=now,
-            )
+        row = {
+            "search": search,
+            "workers": workers,
+            "planned": json.dumps({"plan": asdict(plan), "budget": asdict(budget)}),
+            "began": now,
+            "heard": now,
+        }
+
+        def begin() -> int:
+            new = self._db.next_id("runs")
+            insert(self._db, "runs", {"id": new, **row})
+            return new
+
+        self._run = self._db.write(begin)
 
     def heard(self, some: Iterable[Reached]) -> None:
         """That it lives, and how far trials are."""
         now = time.time()
-        with transaction(self._db):
-            self._db.execute("UPDATE runs SET heard = ? WHERE id = ?", (now, self._run))
-            for reached in some:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (self._search, *astuple(reached), now),
-                )
+        live = [{"search": self._search, **asdict(reached), "at": now} for reached in some]
+
+        def write() -> None:
+            self._heard(now, None)
+            self._db.execute(_LIVE, live)
+
+        self._db.write(write)
+
+    def _heard(self, at: float, ended: End | None) -> None:
+        row = {"run": self._run, "at": at, "ended": ended}
+        self._db.execute("UPDATE runs SET heard = :at, ended = :ended WHERE id = :run", [row])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(StoreError), transaction(self._db):  # a full disk has been told already
-            self._db.execute(
-                "UPDATE runs SET heard = ?, ended = ? WHERE id = ?",
-                (time.time(), self.end, self._run),
-            )
-            self._db.execute("DELETE FROM live WHERE search = ?", (self._search,))
+        def end() -> None:
+            self._heard(time.time(), self.end)
+            self._db.execute("DELETE FROM live WHERE search = :search", [{"search": self._search}])
+
+        with suppress(StoreError):  # a full disk has been told already
+            self._db.write(end)
 
 
 def last_run(store: Store, search: int) -> RunRecord | None:
     """The last run of a search; None of one that no run of this version went on with."""
-    row = store.db.execute(
-        "SELECT * FROM runs WHERE search = ? ORDER BY id DESC LIMIT 1", (search,)
-    ).fetchone()
-    if row is None:
+    found = store.db.query(
+        "SELECT * FROM runs WHERE search = :search ORDER BY id DESC LIMIT 1", search=search
+    ).records()
+    if not found:
         return None
+    (row,) = found
     planned: dict[str, Any] = json.loads(row["planned"])
     brackets = tuple(
         tuple(Rung(**rung) for rung in bracket) for bracket in planned["plan"].pop("brackets")

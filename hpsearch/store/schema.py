@@ -1,4 +1,4 @@
-"""The store's tables, and opening a file that holds them.
+"""The store's tables, and their versions.
 
 State is derived, never stored: a trial asked and not told is running; told without a value, it
 failed; a search is over when it answered "done" last.
@@ -9,18 +9,15 @@ is the fold's at the training's best epoch. An opening is written before the tes
 verdict after. `live` holds how far what runs is, and `runs` who searches, when last
 heard, and how it ended: for those who look on. Only their rows are ever changed.
 Times (`began`, `started`, `at`) are seconds since 1970; `device` names the worker too.
+
+The text is SQLite's; `postgresql.py` has what is called otherwise there.
 """
 
 import json
-import os
-import sqlite3
-from pathlib import Path
-from urllib.parse import quote
 
-from hpsearch.errors import NoStoreError, OldStoreError, StoreError
+from hpsearch.store.database import Database, insert, run
 
 VERSION = 3
-_APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
 
 SINCE_1 = """
 CREATE TABLE searches (
@@ -99,118 +96,27 @@ CREATE TABLE runs (
   heard REAL NOT NULL, ended TEXT
 );
 """
-_ALL = SINCE_1, SINCE_2, SINCE_3
+TABLES = SINCE_1 + SINCE_2 + SINCE_3
 
 
-def default_path() -> Path:
-    """Where the store is if nobody says: $HPSEARCH_STORE, else .hpsearch/store.db."""
-    return Path(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db")
-
-
-def connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Open a store; a file that is missing or empty becomes one if `create`.
-
-    Raises StoreError where there is none, or the file is not a store of this program.
-    """
-    if not create and not path.is_file():
-        raise NoStoreError(_missing(path))
-    try:
-        if create:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        # Readers too need WAL's side files; that they write nothing is the pragma's doing.
-        db = sqlite3.connect(path, isolation_level=None, timeout=30.0)
-        try:
-            _check_owner(db, path, create=create)
-        except sqlite3.OperationalError:
-            if create:
-                raise
-            # A folder that may not be written to: nobody writes there, so the file is whole.
-            db.close()
-            frozen = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-            db = sqlite3.connect(frozen, isolation_level=None, uri=True)
-            _check_owner(db, path, create=create)
-        db.row_factory = sqlite3.Row
-        if create:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
-        else:
-            db.execute("PRAGMA query_only = ON")
-    except (sqlite3.DatabaseError, OSError) as error:
-        raise StoreError(f"{path} cannot be opened as a store: {error}") from error
-    return db
-
-
-def _run(db: sqlite3.Connection, statements: str) -> None:
-    """One by one: `executescript` would commit the transaction it is called in."""
-    for statement in filter(str.strip, statements.split(";")):
-        db.execute(statement)
-
-
-def _upgrade(db: sqlite3.Connection, version: int) -> None:
-    """From an earlier version to this one."""
+def upgrade(db: Database, version: int) -> None:
+    """The tables of an earlier version become this one's."""
     if version < 2:
         _upgrade_1(db)
-    _run(db, SINCE_3)
-    db.execute(f"PRAGMA user_version = {VERSION}")
+    if version < 3:
+        run(db, SINCE_3)
 
 
-def _upgrade_1(db: sqlite3.Connection) -> None:
+def _upgrade_1(db: Database) -> None:
     """From version 1, which knew neither repeats nor openings, and not what folds trained on."""
     db.execute("ALTER TABLE curves RENAME TO curves_1")
-    _run(db, SINCE_2)
-    best = dict(
-        ((search, trial), epoch)
-        for search, trial, epoch in db.execute("SELECT search, trial, best_epoch FROM told")
-    )
-    for row in db.execute("SELECT * FROM curves_1").fetchall():
-        search, trial, fold, *lists, rows, parameters, seconds = row
-        value = json.loads(lists[1])[best[search, trial] - 1]
-        db.execute(
-            f"INSERT INTO curves VALUES ({', '.join('?' * 13)})",
-            (search, trial, 0, fold, *lists, value, rows, 0, parameters, seconds),
-        )
+    run(db, SINCE_2)
+    best = {
+        (search, trial): epoch
+        for search, trial, epoch in db.query("SELECT search, trial, best_epoch FROM told")
+    }
+    for row in db.query("SELECT * FROM curves_1").records():
+        epoch = best[row["search"], row["trial"]]
+        value = json.loads(row["validation"])[epoch - 1]
+        insert(db, "curves", row | {"repeat": 0, "value": value, "train_rows": 0})
     db.execute("DROP TABLE curves_1")
-
-
-def in_memory() -> sqlite3.Connection:
-    """An empty store that is gone with its connection."""
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    db.row_factory = sqlite3.Row
-    _run(db, "".join(_ALL))
-    return db
-
-
-def _missing(path: Path) -> str:
-    return f"there is no store at {path}; run a study first, or name it by --store"
-
-
-def _check_owner(db: sqlite3.Connection, path: Path, *, create: bool) -> None:
-    if create:
-        db.execute("BEGIN IMMEDIATE")  # two runs that begin one store at once take turns
-    owner = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    empty = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if create and empty and owner == 0 and version == 0:
-        _run(db, "".join(_ALL))
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {VERSION}")
-    elif empty and owner == 0 and version == 0:
-        raise NoStoreError(_missing(path))  # its maker was killed before the first commit
-    elif owner != _APPLICATION:
-        raise StoreError(
-            f"{path} was made by another program and is left alone; name another file by --store"
-        )
-    elif version > VERSION:
-        raise StoreError(
-            f"{path} is of version {version}, newer than the {VERSION} this program knows; "
-            "upgrade hpsearch, or name another file by --store"
-        )
-    elif version < VERSION and create:
-        _upgrade(db, version)
-    elif version < VERSION:
-        raise OldStoreError(
-            f"{path} is of version {version}, older than the {VERSION} this program reads; run any "
-            "study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
-        )
-    if create:
-        db.execute("COMMIT")

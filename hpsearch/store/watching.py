@@ -5,10 +5,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpsearch.store.journal import Store
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.runs import RunRecord, last_run
+from hpsearch.store.store import Store
 from hpsearch.trial import Failure
+
+_ASKED = """
+SELECT seq, trial, id, params, epochs, parent FROM asked
+WHERE search = :search AND seq > :last AND answer = 'suggest' ORDER BY seq
+"""
+_TOLD = """
+SELECT seq, trial, value, se, epochs, seconds, failure, message, at FROM told
+WHERE search = :search AND seq > :last ORDER BY seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +79,22 @@ class Watch:
     _asked: dict[int, Any] = field(default_factory=dict)
     _open: dict[int, Any] = field(default_factory=dict)
     _begins: dict[int, int] = field(default_factory=dict)
-    _last: int = 0
+    _last_asked: int = 0
+    _last_told: int = 0
 
     def look(self) -> list[Ended]:
         """Take in what is new; returns the trials that ended since the last look, in their order."""
-        db = self.store.db
-        which = {"search": self.search.id, "last": self._last}
-        db.execute("BEGIN")  # all that is read here is of one moment
-        try:
-            asked = db.execute(
-                "SELECT seq, trial, id, params, epochs, parent FROM asked "
-                "WHERE search = :search AND seq > :last AND answer = 'suggest' ORDER BY seq",
-                which,
-            ).fetchall()
-            told = db.execute(
-                "SELECT seq, trial, value, se, epochs, seconds, failure, message, at FROM told "
-                "WHERE search = :search AND seq > :last ORDER BY seq",
-                which,
-            ).fetchall()
-            live = db.execute("SELECT * FROM live WHERE search = :search", which).fetchall()
-            self.run = last_run(self.store, self.search.id)
-        finally:
-            db.execute("COMMIT")
+        db, search = self.store.db, self.search.id
+        self.run = last_run(self.store, search)
+        live = db.query("SELECT * FROM live WHERE search = :search", search=search).records()
+        # In this order, what was told is sure to have been asked: they are not of one moment.
+        told = db.query(_TOLD, search=search, last=self._last_told).records()
+        asked = db.query(_ASKED, search=search, last=self._last_asked).records()
         for row in asked:
             self._take_asked(row)
+            self._last_asked = row["seq"]
         news = [self._take_told(row) for row in told]
-        self._last = max([self._last, *(row["seq"] for row in (*asked, *told))])
+        self._last_told = told[-1]["seq"] if told else self._last_told
         self._look_at_running({(row["trial"], row["repeat"]): row for row in live})
         return news
 

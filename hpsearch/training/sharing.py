@@ -21,10 +21,13 @@ from hpsearch.task import Task
 _LARGE = 32 * 2**20  # bytes; less is loaded by each worker, and needs no disk
 
 
-def load(task: Task, folder: Path | None) -> Data:
-    """The task's data, from the folder if it was shared there, else into it if it is large."""
+def load(task: Task, folder: Path | Data | None) -> Data:
+    """The task's data, from the folder if it was shared there, else into it if it is large; or as
+    another has loaded it."""
     if folder is None:
         return task.load()
+    if isinstance(folder, Data):
+        return folder
     index, refused = folder / "index.json", folder / "refused"
     if index.exists():
         return _mapped(folder, json.loads(index.read_text()))

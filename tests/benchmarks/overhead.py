@@ -1,17 +1,20 @@
-"""What a trial costs beside its training: `python -m tests.benchmarks.overhead`.
+"""What a trial costs beside its training: `python -m tests.benchmarks.overhead [--store URL]`.
 
 Trials that train nothing: inline, through warm workers, and with large curves; then the ranking over
 all of these, in this process, and the memory this process holds. The last line is one JSON object:
 milliseconds a trial (`inline`, `workers`, `write`), milliseconds (`rank`), and the ratio of the
-memory at the last trial to that at a tenth of them (`memory`).
+memory at the last trial to that at a tenth of them (`memory`). The store is a file, or a database
+that keeps three tasks of this script's.
 """
 
+import argparse
 import itertools
 import json
 import statistics
 import sys
 import tempfile
 import time
+import uuid
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from hpsearch.checkpoints import Checkpoints
 from hpsearch.executors import Executor, Inline, Processes, find, one_by_one
 from hpsearch.loop import Loop
 from hpsearch.replay import replay
-from hpsearch.store import Store, rankings
+from hpsearch.store import Store, Url, place, rankings
 from hpsearch.task import Metric
 from hpsearch.trial import Curve, Facts, Job, Outcome, Score, Suggestion
 from tests.test_store import record
@@ -65,15 +68,15 @@ class Clock:
         return statistics.median(1000 * (b - a) / block for a, b in itertools.pairwise(ends))
 
 
-def search(path: Path, executor: Executor, trials: int) -> Clock:
+def search(where: Path | Url, task: str, executor: Executor, trials: int) -> Clock:
     clock = Clock()
-    with Store(path, create=True) as store:
-        journal = store.begin(record())
+    with Store(where, create=True) as store:
+        journal = store.begin(record(task=task))
         running = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(running, journal.events(), METRIC)
         try:
             executor.open()
-            checkpoints = Checkpoints(path.parent / "checkpoints")
+            checkpoints = Checkpoints(Path(tempfile.gettempdir()) / task)
             Loop(running, journal, progress, executor, METRIC, clock, checkpoints).run()
         finally:
             executor.close()
@@ -81,22 +84,25 @@ def search(path: Path, executor: Executor, trials: int) -> Clock:
 
 
 def main() -> None:
-    found = {}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--store", help="postgresql://...; else a file")
+    url = parser.parse_args().store
+    found, mark = {}, uuid.uuid4().hex[:8]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        found["inline"] = search(folder / "inline.db", Inline(prepare), 2000).median_ms()
+        where = place(url or Path(name) / "store.db")
+        found["inline"] = search(where, f"inline-{mark}", Inline(prepare), 2000).median_ms()
         pool = Processes(prepare, find("cpu:2"))
-        found["workers"] = search(folder / "workers.db", pool, 2000).median_ms()
+        found["workers"] = search(where, f"workers-{mark}", pool, 2000).median_ms()
         large = partial(prepare, EPOCHS, FOLDS)
-        clock = search(folder / "large.db", Inline(large), TRIALS)
+        clock = search(where, f"large-{mark}", Inline(large), TRIALS)
         found["write"] = clock.median_ms()
         early, late = sorted(clock.pages)
         found["memory"] = clock.pages[late] / max(1, clock.pages[early])
-        with Store(folder / "large.db") as store:
+        with Store(where) as store:
             times = []
             for _ in range(11):
                 start = time.perf_counter()
-                assert len(rankings(store, "digits")[0]) == TRIALS
+                assert len(rankings(store, f"large-{mark}")[0]) == TRIALS
                 times.append(1000 * (time.perf_counter() - start))
         found["rank"] = statistics.median(times)
     print(f"2,000 trials inline: {found['inline']:.2f} ms a trial; bar 2")

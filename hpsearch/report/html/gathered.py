@@ -12,7 +12,7 @@ from hpsearch import store as stores
 from hpsearch.report import measures
 from hpsearch.report.results import Results
 from hpsearch.space import Space
-from hpsearch.store import Opening, Ranked, SearchRecord, Store
+from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 from hpsearch.task import Metric
 from hpsearch.trial import Outcome
 
@@ -97,7 +97,7 @@ class Gathered:
     comparisons: Sequence[Comparison]
 
 
-def gather(path: Path, *, study: str | None = None, task: str | None = None) -> Gathered:
+def gather(path: Path | Url, *, study: str | None = None, task: str | None = None) -> Gathered:
     """Everything a report of a study, or of a task, tells; the store has to know it."""
     with Store(path) as store:
         searches = store.searches()

@@ -29,6 +29,7 @@ from hpsearch.report.html import (
 from hpsearch.report.html.drawing import Drawing, Section, lean
 from hpsearch.report.html.gathered import Comparison, Gathered, gather
 from hpsearch.report.tables import measured
+from hpsearch.store import Url
 
 _HERE = Path(__file__).parent
 
@@ -43,7 +44,9 @@ class Written:
     bytes: int
 
 
-def write(store: Path, file: Path, *, study: str | None = None, task: str | None = None) -> Written:
+def write(
+    store: Path | Url, file: Path, *, study: str | None = None, task: str | None = None
+) -> Written:
     """Write the report of a study, or of a task; the file appears whole or not at all.
 
     The store has to know it. Raises ReportError where the file cannot be written.

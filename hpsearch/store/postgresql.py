@@ -1,0 +1,229 @@
+"""A store in a PostgreSQL database that several machines share, by SQLAlchemy.
+
+Imported only where a store is a URL: SQLAlchemy takes half as long to load as all of `rank`.
+"""
+
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from hpsearch.errors import NoStoreError, StoreError, first_line
+from hpsearch.store.connection import engine, lost, reason, way_out
+from hpsearch.store.database import DuplicateError, Rows, Say, Values, insert, run
+from hpsearch.store.schema import TABLES, VERSION, upgrade
+from hpsearch.store.sqlite import check_version
+from hpsearch.store.url import Url, folder_of
+
+T = TypeVar("T")
+PATIENCE = 300.0  # seconds for which a database that was reached once may not answer
+_LONGEST = 5.0  # seconds between two tries
+
+# Ids are drawn from sequences, so that runs that write at once do not wait for each other.
+OWN_TABLES = """
+CREATE TABLE hpsearch (id TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE TABLE leases (
+  study TEXT PRIMARY KEY, owner TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL,
+  expires REAL NOT NULL
+);
+CREATE SEQUENCE searches_id;
+CREATE SEQUENCE asked_id;
+CREATE SEQUENCE openings_id;
+CREATE SEQUENCE runs_id;
+"""
+_NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
+_MAKING = 0x68707365  # of an advisory lock: two runs that begin one store at once take turns
+
+
+class Fence(Protocol):
+    """Who must still own a study when a transaction is committed."""
+
+    def check(self, connection: Connection) -> None:
+        """Raises StoreError where it is no longer owned; else it stays so until the commit."""
+
+
+class Postgresql:
+    """An open database.
+
+    What fails because the connection is lost is tried again for `PATIENCE` seconds. Whether a
+    commit whose answer was lost took place is asked of the server (`pg_xact_status`), so that
+    nothing is written twice. Raises StoreError where there is no store, or none of this program; an
+    empty database becomes one if `create`.
+    """
+
+    def __init__(
+        self, url: Url, *, create: bool = False, fence: Fence | None = None, say: Say | None = None
+    ) -> None:
+        self._url, self._fence, self._say = url, fence, say or (lambda line: None)
+        self._engine = engine(url, read_only=not create)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._within: Connection | None = None  # of the transaction there is
+        self._reached = False
+        self.folder, self.name = folder_of(url), ""
+        try:
+            self._open(create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, *, create: bool) -> None:
+        found = self._found()
+        self._reached = True
+        if found is None and not create:
+            raise NoStoreError(
+                f"there is no store in {self._url}; run a study first, or name it by --store"
+            )
+        if found is not None:
+            check_version(self._url, found[1], create=create)
+        if found is None or found[1] < VERSION:
+            self._fence, fence = None, self._fence  # there may be no leases yet
+            self.write(self._make)
+            self._fence, found = fence, self._found()
+        assert found is not None
+        database = re.sub(r"\W", "_", self._url.database or "postgresql")
+        self.name = f"{database}-{found[0]}"
+
+    def _found(self) -> tuple[str, int] | None:
+        """The store's own name and version; None where there is none."""
+        [(there,)] = self.query("SELECT to_regclass('hpsearch') IS NOT NULL")
+        return self.query("SELECT id, version FROM hpsearch")[0] if there else None
+
+    def _make(self) -> None:
+        self.query("SELECT pg_advisory_xact_lock(:key)", key=_MAKING)
+        found = self._found()
+        if found is None:
+            run(self, TABLES + OWN_TABLES)
+            insert(self, "hpsearch", {"id": uuid.uuid4().hex[:8], "version": VERSION})
+        elif found[1] < VERSION:
+            upgrade(self, found[1])
+            self.execute("UPDATE hpsearch SET version = :version", [{"version": VERSION}])
+
+    def query(self, statement: str, **values: Any) -> Rows:
+        def attempt() -> Rows:
+            with self._connection() as connection:
+                found = connection.execute(_text(statement), values)
+                return Rows(found.keys(), map(tuple, found))
+
+        return attempt() if self._within else self._persist(attempt)
+
+    def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
+        assert self._within is not None, "statements that write are called within `write`"
+        if not rows:
+            return
+        try:
+            self._within.execute(_text(_translated(statement)), [*map(_storable, rows)])
+        except IntegrityError as error:
+            raise DuplicateError(first_line(error)) from None
+
+    def write(self, work: Callable[[], T]) -> T:
+        unanswered: list[tuple[str, T]] = []  # the transaction whose end was not told
+
+        def attempt() -> T:
+            if unanswered and self._committed(unanswered[0][0]):
+                return unanswered[0][1]
+            unanswered.clear()
+            with self._engine.connect() as connection, self._transaction(connection):
+                [(number,)] = self.query("SELECT CAST(pg_current_xact_id() AS TEXT)")
+                if self._fence:
+                    self._fence.check(connection)
+                done = work()
+                unanswered.append((number, done))
+                connection.commit()
+                return done
+
+        return self._persist(attempt, "written")
+
+    def next_id(self, table: str) -> int:
+        [(number,)] = self.query(f"SELECT nextval('{table}_id')")
+        return int(number)
+
+    def lock(self, table: str) -> None:
+        assert self._within is not None
+        self._within.execute(_text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _committed(self, transaction: str) -> bool:
+        status = "in progress"  # as long as the server has not seen that nobody listens any more
+        while status == "in progress":
+            [(status,)] = self.query(
+                "SELECT pg_xact_status(CAST(:number AS xid8))", number=transaction
+            )
+            time.sleep(0.0 if status != "in progress" else 0.2)
+        return bool(status == "committed")
+
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[None]:
+        self._within = connection
+        try:
+            yield
+        finally:
+            self._within = None
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        if self._within is not None:
+            yield self._within
+        else:
+            with self._reading.connect() as connection:
+                yield connection
+
+    def _persist(self, attempt: Callable[[], T], verb: str = "read") -> T:
+        """Try it until the database answers, at most for as long as patience lasts."""
+        began, delay, tries = time.monotonic(), 0.05, 0
+        while True:
+            try:
+                done = attempt()
+            except DBAPIError as error:
+                if not self._reached or not lost(error):
+                    state = getattr(error.orig, "sqlstate", None)
+                    way = way_out(state, reason(error), reached=self._reached)
+                    verb = verb if self._reached or state else "reached"
+                    raise StoreError(
+                        f"{self._url} cannot be {verb} ({reason(error)}); {way}"
+                    ) from None
+                tries += 1
+                if time.monotonic() - began > PATIENCE:
+                    raise StoreError(
+                        f"{self._url} has not answered for {PATIENCE:g} seconds "
+                        f"({reason(error)}); the same command continues when it does: what was "
+                        "told is kept"
+                    ) from None
+                if tries == 3:  # a second or so is no news
+                    self._say(f"{self._url} does not answer ({reason(error)}); trying again")
+                time.sleep(delay * random.uniform(0.5, 1.0))  # not all runs at once
+                delay = min(_LONGEST, 2 * delay)
+            else:
+                if tries >= 3:
+                    self._say(f"{self._url} answers again")
+                return done
+
+
+@cache
+def _text(statement: str) -> TextClause:
+    return text(statement)
+
+
+@cache
+def _translated(statement: str) -> str:
+    """A statement that makes tables, in PostgreSQL's names."""
+    if statement.lstrip().startswith(("CREATE", "ALTER")):
+        for old, new in _NAMES.items():
+            statement = re.sub(old, new, statement)
+    return statement
+
+
+def _storable(values: Values) -> dict[str, Any]:
+    """PostgreSQL's texts hold anything but NUL, for which its picture stands."""
+    return {
+        name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
+        for name, value in values.items()
+    }

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
 _TIMES = ["asked", "started", "ended"]
 _REALS = ["value", "se", "seconds"]

@@ -44,8 +44,8 @@ def test_python_blocks_run_in_order():
             RECORD, study="digits_dropout", space=json.dumps(space.to_json())
         )
         journal = store.begin(record)
-        for number in range(4):
-            journal.asked(number, Suggestion({"dropout": number / 10}, 2))
+        for number in range(10):
+            journal.asked(number, Suggestion({"dropout": number / 20}, 2))
             journal.told(number, result(number / 10))
     namespace = {}
     for code in PYTHON:

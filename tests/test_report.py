@@ -1,19 +1,20 @@
 """The report of a study or task: what it tells is what the store holds, and it tells it safely."""
 
+import dataclasses
 import json
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 
 import pytest
 
-from hpsearch import Asha, Choice, Hyperband, Random, Space
+from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.load import offered
 from hpsearch.options import parse
-from hpsearch.report.html import gathered, repeating, rungs, timeline
-from hpsearch.report.html.ranked import front
+from hpsearch.report.html import gathered, repeating, rungs
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
 from hpsearch.trial import Failure
@@ -114,6 +115,37 @@ def test_a_study_has_its_own_ranking_beside_the_curves_of_its_task(hpsearch, fil
     assert {line["name"] for line in lines} == {"bands", "plain"}
 
 
+def test_repeats_are_drawn_beside_their_trials(hpsearch, tmp_path):
+    with Store(tmp_path / "store.db", create=True) as store:
+        fill(store, Random(trials=2, epochs=2), Holdout(rows=9))
+        journal = store.journal(1)
+        again = dataclasses.replace(journal.trainings(0)[0], started=time.time() - 1)
+        journal.repeated(0, 1, again, 0.5, 0.01)
+    page = report(hpsearch, "filled")
+    bars = page.scripts["drawings"]["part0-workers-0"]["data"]
+    assert {bar["name"]: bar["customdata"] for bar in bars} == {
+        "complete": ["1", "2"],
+        "repeat": ["1, repeat 1"],
+    }
+    assert "1 trial and 1 repeat, busy" in page.text
+    assert "6 epochs trained" in " ".join(page.text.split())
+
+
+def test_it_draws_the_numbers_of_the_figures(hpsearch, filled):
+    drawn = report(hpsearch, "plain").scripts["drawings"]
+    results = Results(filled, study="plain")
+    bars = drawn["part0-importance-0"]["data"][0]["x"]
+    (ax,) = results.plot_importance().axes
+    assert bars == pytest.approx([bar.get_width() for bar in ax.patches], abs=1e-5)
+    front = next(t for t in drawn["part0-pareto-0"]["data"] if t["name"] == "Pareto front")
+    (ax,) = results.plot_pareto().axes
+    assert front["y"] == pytest.approx(list(ax.lines[0].get_ydata()), abs=1e-5)
+    line = next(t for t in drawn["part0-anytime-1"]["data"] if t["name"] == "plain")
+    (ax,) = results.plot_anytime(against="hours").axes
+    assert line["x"][-1] == pytest.approx(ax.lines[0].get_xdata()[-1], abs=1e-3)
+    assert line["y"][-1] == pytest.approx(ax.lines[0].get_ydata()[-1], abs=1e-5)
+
+
 def test_figures_are_what_plotly_knows(hpsearch, filled):
     import plotly.graph_objects as go
 
@@ -210,24 +242,6 @@ def test_rungs_count_where_trials_went(filled):
     assert sum(moves.values()) == len(of.trials)
 
 
-def test_lanes_part_what_overlaps():
-    import pandas as pd
-
-    times = pd.DataFrame({"begin": [0.0, 1.0, 2.0, 5.0], "end": [3.0, 2.0, 4.0, 6.0]})
-    assert timeline.lanes(times) == [0, 1, 1, 0]
-    assert timeline.busy(times) == 5.0
-
-
-def test_nothing_on_the_front_is_beaten(filled):
-    with Store(filled) as store:
-        (rows, *_) = rankings(store, "made")
-    best = front(rows, 1)
-    assert rows[0] in best
-    for row in best:
-        smaller = [other for other in rows if other.parameters <= row.parameters]
-        assert max(other.value for other in smaller) == row.value
-
-
 @pytest.mark.parametrize(
     "options", [Random(5, 3), Hyperband(9, 3, iterations=2), Asha(20, 9), KFold(3), Holdout(rows=9)]
 )
@@ -244,12 +258,3 @@ def test_openings_are_those_of_the_store(filled):
     of = next(c for c in gathered.gather(filled, task="made").comparisons if c.openings)
     with Store(filled) as store:
         assert list(of.openings) == openings(store, "made")
-
-
-def test_a_device_is_idle_only_while_its_searches_run():
-    import pandas as pd
-
-    begin, end = [0.0, 0.0, 20.0], [10.0, 5.0, 30.0]
-    times = pd.DataFrame({"begin": begin, "end": end, "device": [*"abc"], "search": [1, 1, 2]})
-    assert timeline.use("b", times) == "b: 1 trial, busy 5 seconds, idle 5 seconds: 50% used."
-    assert timeline.use("c", times) == "c: 1 trial, busy 10 seconds, idle 0 seconds: 100% used."

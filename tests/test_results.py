@@ -14,7 +14,6 @@ from PIL import Image
 
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.errors import NoStoreError, ReportError, StoreError
-from hpsearch.report import measures
 from hpsearch.store import Store
 from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import record
@@ -89,7 +88,10 @@ def test_frames_hold_what_the_store_does(journal):
             row = trials.loc[id_]
             assert row["value"] == value or (value is None and np.isnan(row["value"]))
             assert row["seconds"] == seconds
-            assert measures.point(row) == json.loads(params)
+            point = row[row.index.str.startswith("params_")].dropna()
+            assert point.rename(lambda name: name.removeprefix("params_")).to_dict() == json.loads(
+                params
+            )
     assert trials.at[1, "parameters"] == 100
     assert trials.at[1, "device"] == "cpu 0"
     assert trials.at[1, "started"] == pd.Timestamp(1000.5, unit="s", tz="UTC")
@@ -126,6 +128,21 @@ def test_a_repeated_trial_has_the_value_of_all_its_trainings(journal):
     assert results.curves.query("trial == 1")["repeat"].unique().tolist() == [0, 1]
 
 
+def test_repeats_have_a_row_each(journal):
+    journal.repeated(0, 1, trained(0.6, seed=1), 0.55, 0.02)
+    failed = Outcome(failure=Failure("nan", "loss became nan"), seconds=1.0, device="cpu 1")
+    journal.repeated(0, 2, failed, None, None)
+    repeats = Results().repeats
+    assert repeats[["trial", "repeat", "device"]].values.tolist() == [
+        [1, 1, "cpu 0"],
+        [1, 2, "cpu 1"],
+    ]
+    assert repeats["value"].tolist() == [0.6, pytest.approx(np.nan, nan_ok=True)]
+    assert repeats["failure"].fillna("").tolist() == ["", "nan"]
+    assert repeats.at[0, "started"] == pd.Timestamp(1000.6, unit="s", tz="UTC")
+    assert Results(study="s").repeats["ended"].notna().all()
+
+
 def test_trials_of_a_search_put_aside_are_left_out(journal):
     with Store(Path("store.db"), create=True) as store:
         store.begin(record(task="mine", seed=1), instead_of=store.searches())
@@ -158,7 +175,9 @@ def test_an_empty_store_has_empty_frames_with_all_columns(journal):
     with Store(Path("empty.db"), create=True):
         pass
     empty = Results("empty.db")
-    assert (len(empty.trials), len(empty.curves), len(empty.failures)) == (0, 0, 0)
+    frames = empty.trials, empty.repeats, empty.curves, empty.failures
+    assert [len(frame) for frame in frames] == [0, 0, 0, 0]
+    assert list(empty.repeats.dtypes) == list(full.repeats.dtypes)
     fixed = [name for name in full.trials if not name.startswith("params_")]
     assert list(empty.trials) == fixed
     assert list(empty.curves) == list(full.curves)
@@ -233,18 +252,6 @@ def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
     assert any(text.get_text() == "≥ 0.9" for text in results.plot_parallel().axes[0].texts)
 
 
-def test_epochs_of_a_continued_trial_count_once():
-    with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record())
-        journal.asked(0, Suggestion({"a": 1}, 2))
-        journal.told(0, trained(0.5, epochs=2))
-        journal.asked(1, Suggestion({"a": 1}, 6, parent=0))
-        journal.told(1, trained(0.6, epochs=6))
-    trials = Results().trials
-    assert measures.anytime(trials)["epochs"].tolist() == [2, 6]
-    assert measures.furthest(trials).index.tolist() == [2]
-
-
 def test_values_that_do_not_compare_are_not_drawn_together(journal):
     with Store(Path("store.db"), create=True) as store:
         other = store.begin(record(study="other", task="mnist"))
@@ -257,40 +264,13 @@ def test_values_that_do_not_compare_are_not_drawn_together(journal):
     assert Results(task="mine").plot_pareto().axes
 
 
-def test_importance_finds_the_parameter_that_decides():
-    rng = np.random.default_rng(0)
-    space = Space(good=Float(0.0, 1.0), idle=Float(0.0, 1.0), kind=Choice("a", "b"), same=Int(1, 1))
-    with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record(direction="min", space=json.dumps(space.to_json())))
-        for number in range(40):
-            point = space.sample(rng)
-            journal.asked(number, Suggestion(point, 6))
-            journal.told(number, trained(point["good"]))
-    found = measures.importance(Results().trials, space)
-    assert found.index[0] == "good"
-    assert set(found.index) == {"good", "idle", "kind"}
-    assert found["importance"].sum() == pytest.approx(1.0)
-    assert (found["error"] > 0).all()
-    pd.testing.assert_frame_equal(found, measures.importance(Results().trials, space))
-    with pytest.raises(ReportError, match="4 complete trials or more, got 3"):
-        measures.importance(Results().trials.head(3), space)
-
-
-def test_the_front_is_what_nothing_smaller_beats():
-    trials = pd.DataFrame(
-        {"value": [0.9, 0.8, 0.95, 0.7, 0.8], "parameters": [10, 5, 20, 30, 5], "direction": "max"},
-        index=[1, 2, 3, 4, 5],
-    )
-    assert measures.front(trials).index.tolist() == [2, 1, 3]
-
-
 def test_names_and_options_are_drawn_as_they_are():
     """A dollar sign begins a formula in matplotlib, and < a tag in HTML."""
     space = Space(kind=Choice("$a", "<b>$"))
     with Store(Path("store.db"), create=True) as store:
         search = record(study="<i>$s", space=json.dumps(space.to_json()))
         journal = store.begin(search)
-        for number, kind in enumerate(("$a", "<b>$", "$a", "<b>$")):
+        for number, kind in enumerate(("$a", "<b>$") * 5):
             journal.asked(number, Suggestion({"kind": kind}, 6))
             journal.told(number, trained(0.1 * number))
     results = Results()

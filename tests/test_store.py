@@ -389,12 +389,14 @@ def test_frames_hold_what_was_told(place):
         journal.asked(2, Suggestion({"a": 7}, 4, parent=1))
         journal.asked(3, Suggestion({"b": "x"}, 4))
         journal.told(3, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
+        journal.repeated(1, 1, result(0.7), 0.65, 0.1)
         fill(store, record(study="t", task="other"), 0.1)
     found = Results(place, task="digits")
     assert list(found.trials["state"]) == ["complete", "complete", "running", "failed"]
     assert list(found.trials["params_a"][:3]) == [0, 1, 7]
     assert found.trials["parent"][3] == 2
-    assert len(found.curves) == 2 * 2 * 2
+    assert found.repeats[["trial", "repeat", "value", "epochs"]].values.tolist() == [[2, 1, 0.7, 2]]
+    assert len(found.curves) == 2 * 2 * 2 + 2
     assert list(found.curves["validation"][:4]) == [0.5] * 4
     assert list(found.failures["kind"]) == ["nan"]
     assert len(Results(place).trials) == 5

@@ -10,10 +10,11 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from hpsearch.errors import ReportError, first_line
 from hpsearch.files import write_whole
+from hpsearch.report import measures
 
 # Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
@@ -104,24 +105,11 @@ def title(ax: Axes, text: str, below: str = "") -> None:
 
 
 def logarithmic(axis: Axis, low: float, high: float) -> None:
-    """Ticks at 1, 2, 5 of each power of ten, or at the powers alone, as plain numbers."""
+    """A logarithmic x-axis with few labels, as plain numbers."""
     axis.axes.set_xscale("log")
-    few = low > 0 and high / low < 60
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=8))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    found = measures.ticks(low, high)
+    axis.set_ticks(list(found), list(found.values()))
     axis.set_minor_formatter(NullFormatter())
-
-
-def plain(value: float) -> str:
-    """A round number as briefly as it can be read.
-
-    >>> plain(0.001), plain(200.0), plain(20000.0), plain(5e6), plain(1e-05)
-    ('0.001', '200', '20k', '5M', '1e-5')
-    """
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if letter == 'k' else size):g}{letter}"
-    return f"{value:g}".replace("e-0", "e-")
 
 
 def colour(number: int) -> str:

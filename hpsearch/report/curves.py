@@ -3,19 +3,17 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.parameters import short
-from hpsearch.report import canvas, measures, overlay
+from hpsearch.report import canvas, measures
 from hpsearch.report.overlay import Line, Overlay, overlaid
-from hpsearch.report.progression import metric_name
 from hpsearch.task import Metric
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
     drawn = overlaid(results, trials, loss=loss, smooth=0.0, skip=0)
     across = 2 if len(drawn.lines) in (2, 4) else 3
     figure, axes = canvas.panels(len(drawn.lines), across=across, width=3.6, height=2.7)
-    about = measures.differing(_points(results.trials.loc[[line.trial for line in drawn.lines]]))
+    about = measures.differing({line.trial: results.points[line.trial] for line in drawn.lines})
     rising = drawn.direction == "max"
     for ax, line in zip(axes, drawn.lines, strict=True):
         _band(ax, line, canvas.COLOURS[0])
@@ -51,13 +49,9 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
             transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
         )  # fmt: skip
     for ax in axes[::across]:
-        ax.set_ylabel(metric_name(drawn.measure))
-    late = [
-        own[overlay.early(len(own)) :]
-        for line in drawn.lines
-        for own in (line.validation, line.training)
-    ]
-    _limit(axes, [*late, _marked(drawn)])
+        ax.set_ylabel(measures.metric_name(drawn.measure))
+    both = [own for line in drawn.lines for own in (line.validation, line.training)]
+    _limit(axes, measures.settled(both, _marked(drawn), rising=rising))
     handles, labels = axes[0].get_legend_handles_labels()
     if drawn.lines[0].std is not None:
         handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
@@ -89,14 +83,15 @@ def compared(drawn: Overlay, *, training: bool = False) -> Figure:
     for ax in axes:
         ax.set_xlabel("epoch")
     letters = int(width * _LETTERS)
-    axes[0].set_ylabel(f"validation {metric_name(drawn.measure)}")
+    axes[0].set_ylabel(f"validation {measures.metric_name(drawn.measure)}")
     canvas.title(axes[0], "Each epoch", textwrap.fill(_raw_notes(drawn, training), letters))
-    seen = [line.validation[drawn.skip :] for line in drawn.lines]
-    seen += [line.training[drawn.skip :] for line in drawn.lines if training]
-    _limit(axes[:1], [*seen, _marked(drawn)])
+    seen = [line.validation for line in drawn.lines]
+    seen += [line.training for line in drawn.lines if training]
+    late = [value for curve in seen for value in curve[drawn.skip :]]
+    _limit(axes[:1], measures.extent([*late, *_marked(drawn)]))
     if drawn.smooth:
         canvas.title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
-        _limit(axes[1:], [line.smoothed for line in drawn.lines])
+        _limit(axes[1:], measures.extent(value for line in drawn.lines for value in line.smoothed))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
@@ -147,15 +142,7 @@ def _smooth_notes(drawn: Overlay) -> str:
     return f"weight {old} on what came before, {new} on the epoch{left_out}"
 
 
-def _points(rows: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    return {int(str(trial)): measures.point(row) for trial, row in rows.iterrows()}
-
-
-def _limit(axes: Sequence[Axes], values: Sequence[Sequence[float]]) -> None:
-    """A scale for these values, which leave out the first epochs: those may be far off."""
-    finite = [value for line in values for value in line if math.isfinite(value)]
-    low, high = min(finite), max(finite)
-    room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+def _limit(axes: Sequence[Axes], scale: tuple[float, float]) -> None:
     for ax in axes:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_ylim(low - room, high + room)
+        ax.set_ylim(measures.padded(*scale))

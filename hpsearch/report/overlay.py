@@ -95,7 +95,7 @@ def overlaid(
     labels = _labels(results, rows)
     lines = []
     shortest = int(rows["epochs"].min())
-    skip = early(shortest) if skip is None else skip
+    skip = _early(shortest) if skip is None else skip
     if not 0 <= skip < shortest:
         raise ReportError(
             f"the shortest of these curves has {shortest} epochs; "
@@ -106,10 +106,10 @@ def overlaid(
     return Overlay(measure, direction, lines, smooth, skip)
 
 
-def early(epochs: int) -> int:
+def _early(epochs: int) -> int:
     """How many of so many epochs are the first, whose values are far from all others'.
 
-    >>> early(500), early(20)
+    >>> _early(500), _early(20)
     (10, 2)
     """
     return min(10, epochs // 10)
@@ -187,7 +187,7 @@ def _labels(results: "Results", rows: pd.DataFrame) -> dict[int, str]:
     points = {}
     for trial, row in rows.iterrows():
         about = {name: row[name] for name in ("task", "study", "evaluator", "seed")}
-        points[int(str(trial))] = about | measures.point(row)
+        points[int(str(trial))] = about | results.points[int(str(trial))]
     return {
         trial: f"trial {trial}" + (f": {text}" if text else "")
         for trial, text in measures.differing(points).items()

@@ -9,9 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from hpsearch.parameters import Choice, Float, Int, short
 from hpsearch.report import canvas, measures, points
-from hpsearch.report.progression import metric_name
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -25,14 +23,11 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     trials, space = points.of_one_space(results)
     names = points.varied(trials, space)
     figure, ax = canvas.axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
-    columns = [_unit(trials[measures.POINT + name], space[name]) for name in names]
-    low, high = measures.scale(trials)
-    values = (np.clip(trials["value"].to_numpy(), low, high) - low) / ((high - low) or 1.0)
-    highest = points.highest(trials)
+    columns = [_heights(trials[measures.POINT + name], space[name]) for name in names]
     # -- ranks, not values, give the colour: a few that never learned would make all others alike
-    better = trials["value"].rank(ascending=highest, method="first").to_numpy() - 1
+    better = trials["value"].rank(ascending=measures.rising(trials), method="first").to_numpy() - 1
     norm = Normalize(0, max(1, len(trials) - 1))
-    lines = np.stack([*columns, values], axis=1)
+    lines = np.stack([*columns, measures.heights(trials)], axis=1)
     for trial in np.argsort(better):
         shade = float(norm(better[trial]))
         ax.plot(
@@ -42,16 +37,10 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     top = int(np.argmax(better))
     ax.plot(range(len(names) + 1), lines[top], color=points.BEST, linewidth=2.4)
     for place, name in enumerate(names):
-        _axis(
-            ax, place, _ticks(space[name]), missing=bool(trials[measures.POINT + name].isna().any())
-        )
-    ends = [short(float(value)) for value in np.linspace(low, high, 5)]
-    if trials["value"].min() < low:
-        ends[0] = f"≤ {ends[0]}"
-    if trials["value"].max() > high:
-        ends[-1] = f"≥ {ends[-1]}"
-    _axis(ax, len(names), [(i / 4, text) for i, text in enumerate(ends)])
-    ax.set_xticks(range(len(names) + 1), [*names, metric_name(trials["metric"].iloc[0])])
+        missing = bool(trials[measures.POINT + name].isna().any())
+        _axis(ax, place, measures.labelled(space[name]), missing=missing)
+    _axis(ax, len(names), measures.ends(trials))
+    ax.set_xticks(range(len(names) + 1), [*names, measures.metric_name(trials["metric"].iloc[0])])
     ax.set_yticks([])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
@@ -62,31 +51,11 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     return figure
 
 
-def _unit(values: "pd.Series[Any]", parameter: Float | Int | Choice) -> "np.ndarray[Any, Any]":
-    """Values on [0, 1]; below it where the parameter does not exist."""
-    x = points.places(values, parameter, jitter=False)
-    if isinstance(parameter, Choice):
-        unit = x / max(1, len(parameter.options) - 1)
-    else:
-        low, high = float(parameter.low), float(parameter.high)
-        if parameter.log:
-            x, low, high = np.log(x), np.log(low), np.log(high)
-        unit = (x - low) / ((high - low) or 1.0)
-    return np.nan_to_num(unit, nan=_NONE)
-
-
-def _ticks(parameter: Float | Int | Choice) -> list[tuple[float, str]]:
-    """Labels along a range on [0, 1]."""
-    if isinstance(parameter, Choice):
-        last = max(1, len(parameter.options) - 1)
-        return [(i / last, short(option)) for i, option in enumerate(parameter.options)]
-    at = [0.0, 0.5, 1.0]
-    low, high = float(parameter.low), float(parameter.high)
-    if parameter.log:
-        values = [low, float(np.sqrt(low * high)), high]
-    else:
-        values = [low, (low + high) / 2, high]
-    return [(u, f"{value:.3g}") for u, value in zip(at, values, strict=True)]
+def _heights(
+    values: "pd.Series[Any]", parameter: measures.Parameter
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Values on [0, 1], options spread a little; below where the parameter does not exist."""
+    return np.asarray(np.nan_to_num(measures.units(parameter, values), nan=_NONE))
 
 
 def _axis(ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:

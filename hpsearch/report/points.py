@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.errors import ReportError
-from hpsearch.parameters import Choice, Float, Int, short
+from hpsearch.parameters import Choice, Int, short
 from hpsearch.report import canvas, measures
-from hpsearch.report.progression import metric_name
 from hpsearch.space import Space
 
 if TYPE_CHECKING:
@@ -34,9 +33,9 @@ def slices(results: "Results") -> Figure:
     best = measures.best_first(trials).index[0]
     low, high = measures.scale(trials)
     far = ~trials["value"].between(low, high).to_numpy()
-    top, norm = highest(trials), Normalize(0, max(1, len(trials) - 1))
+    top, norm = measures.rising(trials), Normalize(0, max(1, len(trials) - 1))
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
-        x = places(trials[measures.POINT + name], space[name], jitter=True)
+        x = measures.scattered(space[name], trials[measures.POINT + name])
         for these, marker, size in ((~far, "o", 18), (far, "v" if top else "^", 24)):
             ax.scatter(
                 x[these], np.clip(trials["value"][these], low, high), c=order[these],
@@ -89,7 +88,7 @@ def pareto(results: "Results", *, ax: Axes | None) -> Figure:
     figure, ax = canvas.axes(ax)
     low, high = measures.scale(trials)
     off = ~trials["value"].between(low, high)
-    above = highest(trials)
+    above = measures.rising(trials)
     others = trials.drop(front.index.union(trials.index[off]))
     far = trials.loc[off].drop(front.index, errors="ignore")
     marks = (
@@ -154,31 +153,13 @@ def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:
 
 
 def varied(trials: pd.DataFrame, space: Space) -> list[str]:
-    """The parameters that differ between trials, in the space's order."""
-    there = set(measures.parameters(trials))
-    found = [
-        name
-        for name in space
-        if name in there and trials[measures.POINT + name].nunique(dropna=False) > 1
-    ]
-    if not found:
-        raise ReportError("all points are the same: there is no parameter to draw against")
-    return found
+    """The parameters to draw against."""
+    if found := measures.varied(trials, space):
+        return found
+    raise ReportError("all points are the same: there is no parameter to draw against")
 
 
-def places(
-    values: "pd.Series[Any]", parameter: Float | Int | Choice, *, jitter: bool
-) -> "np.ndarray[Any, Any]":
-    """Where values lie on an axis: options by their place, scattered a little; NaN if missing."""
-    if not isinstance(parameter, Choice):
-        return values.astype("float64").to_numpy()
-    options = list(parameter.options)
-    at = [np.nan if pd.isna(value) else float(options.index(value)) for value in values]
-    spread = np.random.default_rng(0).uniform(-0.18, 0.18, len(at)) if jitter else 0.0
-    return np.array(at) + spread
-
-
-def _scale(ax: Axes, parameter: Float | Int | Choice) -> None:
+def _scale(ax: Axes, parameter: measures.Parameter) -> None:
     if isinstance(parameter, Choice):
         ax.set_xticks(
             range(len(parameter.options)), [short(option) for option in parameter.options]
@@ -203,12 +184,8 @@ def shades(
     bar.outline.set_visible(False)
 
 
-def highest(trials: pd.DataFrame) -> bool:
-    return bool((trials["direction"] == "max").any())
-
-
 def _value(trials: pd.DataFrame) -> str:
-    return f"validation {metric_name(trials['metric'].iloc[0])}"
+    return f"validation {measures.metric_name(trials['metric'].iloc[0])}"
 
 
 def where(trials: pd.DataFrame) -> str:

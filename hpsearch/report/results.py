@@ -16,6 +16,7 @@ from hpsearch.store import (
     Store,
     Url,
     all_curves,
+    all_repeats,
     all_trials,
     default_place,
     place,
@@ -24,7 +25,6 @@ from hpsearch.store import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
 
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
 _TIMES = ["asked", "started", "ended"]
@@ -81,10 +81,15 @@ class Results:
         points = pd.DataFrame(
             [json.loads(text) for text in frame.pop("params")], index=frame.index
         ).add_prefix("params_")
-        for name in _TIMES:
-            frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
         types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
-        return pd.concat([frame.drop(columns="detail").astype(types), points], axis=1)
+        return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
+
+    @cached_property
+    def repeats(self) -> pd.DataFrame:
+        """A row a repeat that has ended, a trial's training anew by fresh seeds: trial, repeat (from
+        1), value (its own; NaN where it failed), epochs, seconds, failure, device, started and ended (UTC).
+        """
+        return _dated(self._read(all_repeats)).astype({"value": "float64", "seconds": "float64"})
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -105,8 +110,7 @@ class Results:
         frame = self._read(all_trials).set_index("trial")
         frame = frame.loc[frame["state"] == "failed"]
         frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
-        frame["ended"] = pd.to_datetime(frame["ended"].astype("float64"), unit="s", utc=True)
-        return frame[["study", "kind", "message", "traceback", "device", "ended"]]
+        return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
 
     @cached_property
     def points(self) -> dict[int, dict[str, Any]]:
@@ -119,13 +123,15 @@ class Results:
     def plot_anytime(
         self, *, against: Literal["epochs", "hours"] = "epochs", ax: "Axes | None" = None
     ) -> "Figure":
-        """The best value so far, a line a search, against epochs trained or hours since it began."""
+        """The best value so far, a line a search, against epochs trained or hours of
+        running: pauses, in which nothing trained, are left out.
+        """
         from hpsearch.report import progression
 
         return progression.anytime(self, against=against, ax=ax)
 
     def plot_timeline(self, *, ax: "Axes | None" = None) -> "Figure":
-        """What each worker trained when, and the share of the time that it did."""
+        """What each device trained when, repeats too, and the share of the time that it did."""
         from hpsearch.report import progression
 
         return progression.timeline(self, ax=ax)
@@ -183,6 +189,16 @@ class Results:
         with Store(self.store) as store:
             rows = what(store, [record.id for record in self.searches])
         return pd.DataFrame(list(rows), columns=list(rows.names))
+
+
+def _dated(frame: pd.DataFrame) -> pd.DataFrame:
+    """Its columns of times, seconds since 1970, as UTC."""
+    found = {
+        name: pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
+        for name in _TIMES
+        if name in frame
+    }
+    return frame.assign(**found)
 
 
 def _only(searches: list[SearchRecord], name: str, wanted: str) -> list[SearchRecord]:

@@ -42,6 +42,22 @@ def measured(value: float, se: float | None) -> str:
     return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
 
 
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    >>> duration(8.4), duration(125), duration(1500), duration(7300)
+    ('8 s', '2 min 5 s', '25 min', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole // 60 % 60} min"
+
+
 def plan(
     study: Study, takes: Plan, budget: Budget, pace: tuple[int, float] | None
 ) -> Iterator[Table | str]:

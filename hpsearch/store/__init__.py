@@ -1,7 +1,7 @@
 """The results store: a journal, and the ranking read from it. See README.md."""
 
 from hpsearch.store.database import Rows
-from hpsearch.store.flat import all_curves, all_trials
+from hpsearch.store.flat import all_curves, all_repeats, all_trials
 from hpsearch.store.journal import Journal
 from hpsearch.store.lock import owned
 from hpsearch.store.openings import Opening, judge, open_test, openings
@@ -30,6 +30,7 @@ __all__ = [
     "Url",
     "Watch",
     "all_curves",
+    "all_repeats",
     "all_trials",
     "default_place",
     "exists",

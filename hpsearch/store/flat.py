@@ -32,10 +32,23 @@ WHERE c.search IN ({searches})
 ORDER BY a.id, c.repeat, c.fold
 """
 
+_REPEATS = """
+SELECT a.id AS trial, r.repeat, r.own AS value, r.epochs, r.seconds, r.failure, r.device, r.started,
+       r.at AS ended
+FROM repeats r JOIN asked a ON a.search = r.search AND a.trial = r.trial AND a.answer = 'suggest'
+WHERE r.search IN ({searches})
+ORDER BY a.id, r.repeat
+"""
+
 
 def all_trials(store: Store, searches: Sequence[int]) -> Rows:
     """A row a trial of these searches, running and failed ones too; by id."""
     return store.db.query(_TRIALS.format(searches=_listed(searches)))
+
+
+def all_repeats(store: Store, searches: Sequence[int]) -> Rows:
+    """A row a repeat of these trials that has ended; value: its own."""
+    return store.db.query(_REPEATS.format(searches=_listed(searches)))
 
 
 def all_curves(store: Store, searches: Sequence[int]) -> Rows:

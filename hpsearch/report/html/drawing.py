@@ -5,12 +5,14 @@ figure serves light and dark. Text is escaped: plotly.js would take some tags in
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 import pandas as pd
+
+from hpsearch.report import measures
 
 GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
 SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
@@ -70,29 +72,15 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 
 
 def logarithmic(low: float, high: float) -> dict[str, Any]:
-    """An axis for these values, labelled at powers of ten and, if there is room, at 2 and 5 too.
-
-    >>> logarithmic(0.001, 0.01)["ticktext"]
-    ['0.001', '0.002', '0.005', '0.01']
-    >>> logarithmic(1e-5, 0.1)["ticktext"]
-    ['1e-05', '0.0001', '0.001', '0.01', '0.1']
-    """
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    every = -(-(last - first) // 4)
-    steps = (1, 2, 5) if math.log10(high / low) < 1.6 else (1,)
-    ticks = [n * 10.0**power for power in range(first, last + 1, every) for n in steps]
+    """An axis for these values."""
     room = (high / low) ** 0.05 if high > low else 1.5
-    shown = [tick for tick in ticks if low / room <= tick * 1.001 and tick * 0.999 <= high * room]
+    found = measures.ticks(low, high)
     return {
         "type": "log",
         "range": [math.log10(low / room), math.log10(high * room)],
-        "tickvals": shown,
-        "ticktext": [f"{tick:g}" if tick < 1e4 else _thousands(tick) for tick in shown],
+        "tickvals": list(found),
+        "ticktext": list(found.values()),
     }
-
-
-def _thousands(number: float) -> str:
-    return f"{number / 1e6:g}M" if number >= 1e6 else f"{number / 1e3:g}k"
 
 
 def lean(value: Any) -> Any:
@@ -115,19 +103,6 @@ def lean(value: Any) -> Any:
             int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
         )
     return [lean(item) for item in value]
-
-
-def span(values: Iterable[float], pad: float = 0.06) -> list[float]:
-    """The range of an axis that holds the values."""
-    low, high = min(found := list(values)), max(found)
-    room = (high - low) * pad or abs(high) * pad or 1.0
-    return [low - room, high + room]
-
-
-def most(values: Sequence[float], sign: int) -> list[float]:
-    """The range without the worst twentieth, which would press all others together."""
-    ordered = sorted(values, key=lambda value: -sign * value)
-    return span([ordered[0], ordered[max(0, len(ordered) * 19 // 20 - 1)]], pad=0.08)
 
 
 def points(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:

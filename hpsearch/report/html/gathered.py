@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 
 from hpsearch import store as stores
+from hpsearch.report import measures
 from hpsearch.report.results import Results
 from hpsearch.space import Space
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
+from hpsearch.task import Metric
 from hpsearch.trial import Outcome
 
 BEST = 8  # trials whose learning curves are drawn
@@ -19,26 +21,28 @@ BEST = 8  # trials whose learning curves are drawn
 
 @dataclass(frozen=True)
 class Family:
-    """The ranked trials of one space, best first."""
+    """The ranked trials of one space, best first, as `Results` has them."""
 
     name: str
     space: Space
-    rows: Sequence[Ranked]
+    trials: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Trials whose values may be compared: of one task, metric, data and evaluator.
 
-    trials: a row each, running and failed ones too. peers: the same of all studies of the store
-    that may be compared with them. trainings: of the best trials, by id. openings: of this task's
-    sealed test, by this metric.
+    trials, repeats, failures: as `Results` has them, running trials too. peers: the trials of all
+    studies of the store that may be compared with these; rivals: their searches. trainings: of the
+    best trials, by id. openings: of this task's sealed test, by this metric.
     """
 
     searches: Sequence[SearchRecord]
+    rivals: Sequence[SearchRecord]
     ranking: Sequence[Ranked]
     trials: pd.DataFrame
     peers: pd.DataFrame
+    repeats: pd.DataFrame
     failures: pd.DataFrame
     trainings: Mapping[int, Sequence[Outcome]]
     openings: Sequence[Opening]
@@ -46,12 +50,13 @@ class Comparison:
     @property
     def metric(self) -> str:
         """Its name as axes have room for: "loss", not which."""
-        return self.searches[0].measure.partition(" (")[0]
+        return measures.metric_name(self.searches[0].measure)
 
     @property
-    def sign(self) -> int:
-        """1 where more is better, else -1."""
-        return 1 if self.searches[0].direction == "max" else -1
+    def better(self) -> Metric:
+        """What tells which values are better."""
+        first = self.searches[0]
+        return Metric(first.measure, "max" if first.direction == "max" else "min")
 
     @property
     def winner(self) -> Ranked | None:
@@ -61,26 +66,24 @@ class Comparison:
     def simplest(self) -> Ranked | None:
         return next((row for row in self.ranking if row.one_se), None)
 
-    def best(self, values: "pd.Series[float]") -> "pd.Series[float]":
-        """The best so far."""
-        return values.cummax() if self.sign > 0 else values.cummin()
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        """The ranked trials, best first."""
+        order = [row.trial for row in self.ranking]
+        # Of a search that was put aside since, the frames know nothing any more.
+        return self.trials.loc[[trial for trial in order if trial in self.trials.index]]
 
     @cached_property
     def families(self) -> list[Family]:
         """By space, in the order of their best trials."""
         spaces = {search.id: search.space for search in self.searches}
-        owners: dict[int, int] = self.trials["search"].to_dict()  # type: ignore[assignment]
-        found: dict[str, list[Ranked]] = {}
-        for row in self.ranking:
-            if row.trial in owners:
-                found.setdefault(spaces[owners[row.trial]], []).append(row)
         return [
             Family(
-                ", ".join(sorted({row.study for row in rows})),
-                Space.from_json(json.loads(text)),
-                rows,
+                ", ".join(sorted(trials["study"].unique())),
+                Space.from_json(json.loads(str(space))),
+                trials,
             )
-            for text, rows in found.items()
+            for space, trials in self.ranked.groupby(self.ranked["search"].map(spaces), sort=False)
         ]
 
 
@@ -119,19 +122,20 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
             for row in ranking[:BEST]
         }
     results = Results(path, task=task)
-    trials, failures = results.trials, results.failures
+    trials, repeats, failures = results.trials, results.repeats, results.failures
     comparisons = []
     for key, ranking in rankings.items():
-        of_these = trials["search"].isin([search.id for search in mine[key]])
-        failed = failures.index.isin(trials.index[of_these])
+        own = trials[trials["search"].isin([search.id for search in mine[key]])]
         studies = {search.study for search in mine[key]}
         comparisons.append(
             Comparison(
                 mine[key],
+                alike[key],
                 ranking,
-                trials[of_these],
+                own,
                 trials[trials["search"].isin([search.id for search in alike[key]])],
-                failures[failed],
+                repeats[repeats["trial"].isin(own.index)],
+                failures[failures.index.isin(own.index)],
                 {row.trial: trainings[row.trial] for row in ranking[:BEST]},
                 [o for o in openings if o.study in studies and o.measure == mine[key][0].measure],
             )

@@ -1,10 +1,9 @@
 """Learning curves of the best trials: training against validation."""
 
-import itertools
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from hpsearch.report import measures
 from hpsearch.report.html.drawing import MUTED, WINNER, Drawing, Section, axis, colour
 from hpsearch.report.html.gathered import Comparison
 from hpsearch.searchers.grow import overfitting
@@ -19,7 +18,7 @@ def section(of: Comparison) -> Section:
     found = [(row, curves) for row in of.ranking if (curves := _curves(of, row))]
     if not found:
         return Section("learning", title, notes=["No trial is complete yet."])
-    bounds = _range(of, [curves for _, curves in found])
+    bounds = _scale(of, [curves for _, curves in found])
     drawings = [_drawing(of, row, curves, bounds) for row, curves in found]
     lead = (
         f"The {len(found)} best trials, on one scale. Bands reach from the lowest to the highest of "
@@ -35,10 +34,12 @@ def _curves(of: Comparison, row: Ranked) -> list[Curve]:
     return [fold for each in trainings if each.score for fold in each.score.folds]
 
 
-def _drawing(of: Comparison, row: Ranked, curves: list[Curve], bounds: list[float]) -> Drawing:
-    validation = _mean([curve.validation for curve in curves])
-    best = validation.index(max(validation, key=lambda value: of.sign * value)) + 1
-    why = _overfits(of, curves)
+def _drawing(
+    of: Comparison, row: Ranked, curves: list[Curve], bounds: tuple[float, float]
+) -> Drawing:
+    validation = measures.mean_curve([curve.validation for curve in curves])
+    best = of.better.best(validation) + 1
+    why = _overfits(curves)
     data: list[dict[str, Any]] = []
     for n, (kind, part) in enumerate(
         (("training", [c.train for c in curves]), ("validation", [c.validation for c in curves]))
@@ -70,16 +71,8 @@ def _drawing(of: Comparison, row: Ranked, curves: list[Curve], bounds: list[floa
     return Drawing(data, layout, says, height=290)
 
 
-def _mean(lines: Sequence[Sequence[float]]) -> list[float]:
-    """By epoch, of those that came so far."""
-    return [
-        statistics.fmean(value for value in values if value is not None)
-        for values in itertools.zip_longest(*lines)
-    ]
-
-
 def _line(lines: Sequence[Sequence[float]], name: str, n: int) -> dict[str, Any]:
-    mean = _mean(lines)
+    mean = measures.mean_curve(lines)
     at = _thinned(len(mean))
     return {
         "type": "scatter", "mode": "lines", "name": name,
@@ -92,17 +85,15 @@ def _line(lines: Sequence[Sequence[float]], name: str, n: int) -> dict[str, Any]
 def _band(lines: Sequence[Sequence[float]], n: int) -> list[dict[str, Any]]:
     if len(lines) == 1:
         return []
-    found = [
-        (epoch + 1, [line[epoch] for line in lines if epoch < len(line)])
-        for epoch in _thinned(max(map(len, lines)))
-    ]
-    x = [epoch for epoch, _ in found]
+    every = list(zip(*lines, strict=False))
+    found = [every[epoch] for epoch in _thinned(len(every))]
+    x = [epoch + 1 for epoch in _thinned(len(every))]
     edge: dict[str, Any] = {
         "type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip",
         "showlegend": False,
     }  # fmt: skip
     fill = {"fill": "tonexty", "fillcolor": f"var(--{'c1' if n else 'c5'}-soft)"}
-    low, high = [min(values) for _, values in found], [max(values) for _, values in found]
+    low, high = list(map(min, found)), list(map(max, found))
     return [edge | {"y": low}, edge | {"y": high} | fill]
 
 
@@ -110,27 +101,22 @@ def _thinned(epochs: int) -> range:
     return range(0, epochs, -(-epochs // _EPOCHS))
 
 
-def _overfits(of: Comparison, curves: list[Curve]) -> str:
+def _overfits(curves: list[Curve]) -> str:
     return overfitting(
         Observation(
             0.0,
-            validation_loss=tuple(_mean([curve.validation_loss for curve in curves])),
-            train_loss=tuple(_mean([curve.train_loss for curve in curves])),
+            validation_loss=tuple(measures.mean_curve([curve.validation_loss for curve in curves])),
+            train_loss=tuple(measures.mean_curve([curve.train_loss for curve in curves])),
         )
     )
 
 
-def _range(of: Comparison, found: list[list[Curve]]) -> list[float]:
-    """What all curves have in common, without the first epochs of those that began badly."""
-    means = [_mean([getattr(c, kind) for c in curves])
-             for curves in found for kind in ("train", "validation")]  # fmt: skip
-    settled = [value for mean in means for value in mean[len(mean) // 5 :]]
-    settled.sort()
-    cut = len(settled) // 25
-    low, high = settled[0], settled[-1]
-    if of.sign > 0:
-        low = settled[cut]
-    else:
-        high = settled[-1 - cut]
-    room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    return [low - room, high + room]
+def _scale(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
+    """What all curves have in common; the best epochs are on it."""
+    train, validation = (
+        [measures.mean_curve([getattr(curve, kind) for curve in curves]) for curves in found]
+        for kind in ("train", "validation")
+    )
+    best = [curve[of.better.best(curve)] for curve in validation]
+    rising = of.better.direction == "max"
+    return measures.padded(*measures.settled([*train, *validation], best, rising=rising))

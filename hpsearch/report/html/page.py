@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import ReportError, first_line
+from hpsearch.files import write_whole
 from hpsearch.parameters import short
 from hpsearch.report.html import (
     anytime,
@@ -49,17 +49,17 @@ def write(
 ) -> Written:
     """Write the report of a study, or of a task; the file appears whole or not at all.
 
-    The store has to know it. Raises HpsearchError where the file cannot be written.
+    The store has to know it. Raises ReportError where the file cannot be written.
     """
     gathered = gather(store, study=study, task=task)
     text = render(gathered).encode()
-    partial = file.with_name(f"{file.name}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(text)
-        os.replace(partial, file)
+        write_whole(file, text)
     except OSError as error:
-        raise HpsearchError(f"{file} cannot be written: {error}; name another by -o") from error
+        raise ReportError(
+            f"{file} cannot be written ({first_line(error)}); name another by -o"
+        ) from error
     trials = sum(len(each.trials) for each in gathered.comparisons)
     return Written(file, gathered.name, trials, len(text))
 

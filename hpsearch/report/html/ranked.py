@@ -1,8 +1,10 @@
 """The first of the ranking with their errors, and accuracy against size."""
 
-from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
+from hpsearch.report import measures
 from hpsearch.report.html.drawing import (
     GREY,
     WINNER,
@@ -11,11 +13,9 @@ from hpsearch.report.html.drawing import (
     axis,
     colour,
     logarithmic,
-    most,
     points,
 )
 from hpsearch.report.html.gathered import Comparison
-from hpsearch.store import Ranked
 
 FIRST = 20
 
@@ -65,63 +65,60 @@ def drawing(of: Comparison) -> Drawing:
 
 def pareto(of: Comparison) -> Section:
     """Value against number of weights."""
-    rows = [row for row in of.ranking if row.parameters > 0]
+    trials = of.ranked[of.ranked["parameters"] > 0]
     title = "Pareto front"
-    if len({row.parameters for row in rows}) < 2:
+    if trials["parameters"].nunique() < 2:
         said = (
-            "All trials have the same number of weights." if rows else "No trial is complete yet."
+            "No trial is complete yet."
+            if trials.empty
+            else "All trials have the same number of weights."
         )
         return Section("pareto", title, notes=[said])
-    sizes = [row.parameters for row in rows]
-    best = front(rows, of.sign)
-    on = {row.trial for row in best}
-    rest = [row for row in rows if row.trial not in on]
-    errors = [row.se for row in best]
+    front = measures.front(trials)
     data = [
-        _dots(rest, name="other trials", marker={"color": GREY, "size": 7, "opacity": 0.55}),
         _dots(
-            best,
+            trials.drop(front.index),
+            name="other trials",
+            marker={"color": GREY, "size": 7, "opacity": 0.55},
+        ),
+        _dots(
+            front,
             name="Pareto front",
             mode="lines+markers",
             line={"shape": "hv", "color": colour(0), "width": 2},
             marker={"color": colour(0), "size": 9},
-            error_y={"array": errors, "color": colour(0), "thickness": 1.5, "width": 3},
+            error_y={"array": front["se"], "color": colour(0), "thickness": 1.5, "width": 3},
         ),
         _dots(
-            [of.ranking[0]],
+            of.ranked.head(1),
             name="the first",
             marker={"color": WINNER, "size": 15, "symbol": "star"},
         ),
     ]
     if of.simplest and of.simplest.trial != of.ranking[0].trial:
         style = {"color": colour(2), "size": 13, "symbol": "diamond"}
-        data.append(_dots([of.simplest], name="one standard error", marker=style))
+        simplest = trials[trials.index == of.simplest.trial]
+        data.append(_dots(simplest, name="one standard error", marker=style))
+    sizes = trials["parameters"]
     layout = {
-        "xaxis": axis("weights", **logarithmic(min(sizes), max(sizes))),
-        "yaxis": axis(of.metric, range=most([row.value for row in rows], of.sign)),
+        "xaxis": axis("weights", **logarithmic(int(sizes.min()), int(sizes.max()))),
+        "yaxis": axis(of.metric, range=measures.padded(*measures.scale(trials))),
         "showlegend": True,
     }
     lead = (
         f"The {of.metric} against size. On the front, no trial with as few weights is better; bars are "
         "standard errors, where they are known."
     )
-    return Section("pareto", title, lead, [Drawing(data, layout, lead)], notes=[_told(best)])
+    return Section("pareto", title, lead, [Drawing(data, layout, lead)], notes=[_told(front)])
 
 
-def front(rows: Sequence[Ranked], sign: int) -> list[Ranked]:
-    """Those that no other beats with as few parameters, the smallest first."""
-    found: list[Ranked] = []
-    for row in sorted(rows, key=lambda row: (row.parameters, -sign * row.value)):
-        if not found or sign * row.value > sign * found[-1].value:
-            found.append(row)
-    return found
+def _dots(trials: pd.DataFrame, **more: Any) -> dict[str, Any]:
+    shown = {"showlegend": True, **more}
+    return points(trials["parameters"], trials["value"], trials.index, **shown)
 
 
-def _dots(rows: Sequence[Ranked], **more: Any) -> dict[str, Any]:
-    x, y = [row.parameters for row in rows], [row.value for row in rows]
-    return points(x, y, [row.trial for row in rows], **{"showlegend": True, **more})
-
-
-def _told(best: Sequence[Ranked]) -> str:
-    told = ", ".join(f"trial {row.trial} ({row.parameters:,})" for row in best[:12])
-    return f"On the front, by weights: {told}{' ...' if len(best) > 12 else ''}."
+def _told(front: pd.DataFrame) -> str:
+    told = ", ".join(
+        f"trial {trial} ({size:,})" for trial, size in front["parameters"][:12].items()
+    )
+    return f"On the front, by weights: {told}{' ...' if len(front) > 12 else ''}."

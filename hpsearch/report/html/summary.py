@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import tables
+from hpsearch.report import measures, tables
 from hpsearch.report.html.gathered import Comparison, Gathered
 from hpsearch.store import Opening, Ranked
 
@@ -15,16 +15,17 @@ _TOLD = 30  # trials named of those that failed alike
 def totals(gathered: Gathered) -> list[tuple[str, str]]:
     """Counts for the head of the page: what, how many."""
     trials = pd.concat([each.trials for each in gathered.comparisons])
-    own = trials["epochs"] - trials["parent"].map(trials["epochs"]).astype("float64").fillna(0)
+    repeats = pd.concat([each.repeats for each in gathered.comparisons])
     state = trials["state"]
-    epochs = float(own[trials["ended"].notna()].clip(lower=0).sum())
-    hours = float(trials["seconds"].sum()) / 3600
+    epochs = measures.new_epochs(trials)[trials["ended"].notna()].sum() + repeats["epochs"].sum()
+    seconds = float(trials["seconds"].sum() + repeats["seconds"].sum())
     shown = [
         ("trials complete", f"{int((state == 'complete').sum()):,}"),
         ("failed", f"{int((state == 'failed').sum()):,}"),
+        ("repeats", f"{len(repeats):,}"),
         ("running", f"{int((state == 'running').sum()):,}"),
         ("epochs trained", f"{epochs:,.0f}"),
-        ("of training", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"),
+        ("of training", tables.duration(seconds)),
     ]
     return [(what, count) for what, count in shown if count != "0" or what == "trials complete"]
 

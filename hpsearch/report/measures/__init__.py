@@ -1,0 +1,75 @@
+"""What figures and reports draw, as numbers: no plotting library is needed here. See README.md."""
+
+from hpsearch.report.measures.importance import importance
+from hpsearch.report.measures.learning import mean_curve, smoothed
+from hpsearch.report.measures.points import (
+    Parameter,
+    differing,
+    labelled,
+    scattered,
+    unit,
+    units,
+    varied,
+)
+from hpsearch.report.measures.scales import (
+    brief,
+    ends,
+    extent,
+    focus,
+    heights,
+    padded,
+    scale,
+    settled,
+    ticks,
+)
+from hpsearch.report.measures.times import Timeline, anytime, new_epochs, timeline, unit_of, use
+from hpsearch.report.measures.trials import (
+    POINT,
+    best_first,
+    comparable,
+    front,
+    furthest,
+    metric_name,
+    parameters,
+    rising,
+    search_names,
+    states,
+)
+
+__all__ = [
+    "POINT",
+    "Parameter",
+    "Timeline",
+    "anytime",
+    "best_first",
+    "brief",
+    "comparable",
+    "differing",
+    "ends",
+    "extent",
+    "focus",
+    "front",
+    "furthest",
+    "heights",
+    "importance",
+    "labelled",
+    "mean_curve",
+    "metric_name",
+    "new_epochs",
+    "padded",
+    "parameters",
+    "rising",
+    "scale",
+    "scattered",
+    "search_names",
+    "settled",
+    "smoothed",
+    "states",
+    "ticks",
+    "timeline",
+    "unit",
+    "unit_of",
+    "units",
+    "use",
+    "varied",
+]

@@ -1,0 +1,30 @@
+"""Learning curves: their mean over folds and trainings, and smoothed."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+
+def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """The mean epoch by epoch, as far as all of them reach: beyond, it would jump.
+
+    >>> mean_curve([[1.0, 2.0, 9.0], [3.0, 4.0]])
+    [2.0, 3.0]
+    """
+    return [statistics.fmean(values) for values in zip(*curves, strict=False)]
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """The exponential average: weight of what came before, the rest of the new value.
+
+    As in Chollet, Deep Learning with Python, section 3.6: it begins with the first value itself.
+    What is not finite is passed over.
+
+    >>> smoothed([1.0, 2.0, 2.0], 0.5), smoothed([1.0, math.nan, 2.0], 0.5)
+    ([1.0, 1.5, 1.75], [1.0, 1.0, 1.5])
+    """
+    found: list[float] = []
+    for value in values:
+        before = found[-1] if found and math.isfinite(found[-1]) else value
+        found.append(before * weight + value * (1 - weight) if math.isfinite(value) else before)
+    return found

@@ -1,0 +1,109 @@
+"""Where points lie: the places of parameters' values on axes, and what tells points apart."""
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hpsearch.parameters import Choice, Float, Int, short, typed
+from hpsearch.report.measures.trials import POINT, parameters
+from hpsearch.space import Space
+
+Parameter = Float | Int | Choice
+
+
+def varied(trials: pd.DataFrame, space: Space) -> list[str]:
+    """The parameters that differ between trials, in the space's order."""
+    there = set(parameters(trials))
+    return [n for n in space if n in there and trials[POINT + n].nunique(dropna=False) > 1]
+
+
+def place(parameter: Parameter, value: Any) -> float:
+    """Where a value lies on its axis: an option by its number; NaN where there is none.
+
+    >>> place(Choice(True, 1), 1), place(Int(1, 9), 3), place(Float(0.0, 1.0), None)
+    (1.0, 3.0, nan)
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return math.nan
+    return float(option(parameter, value) if isinstance(parameter, Choice) else value)
+
+
+def option(parameter: Choice, value: Any) -> int:
+    """The number of an option. A frame's column may have made a float of a whole number."""
+    keys = [typed(option) for option in parameter.options]
+    return keys.index(typed(value)) if typed(value) in keys else parameter.options.index(value)
+
+
+def unit(parameter: Parameter, value: Any) -> float:
+    """Where a value lies on its axis, from 0 to 1; NaN where there is none.
+
+    >>> unit(Choice("a", "b", "c"), "b"), unit(Float(0.01, 1.0, log=True), 0.1)
+    (0.5, 0.5)
+    """
+    at = place(parameter, value)
+    if isinstance(parameter, Choice):
+        low, high = 0.0, len(parameter.options) - 1.0
+    else:
+        low, high = float(parameter.low), float(parameter.high)
+        if parameter.log:
+            at, low, high = math.log(at), math.log(low), math.log(high)
+    return (at - low) / (high - low) if high > low else 0.5 + 0.0 * at
+
+
+def labelled(parameter: Parameter) -> list[tuple[float, str]]:
+    """Where an axis from 0 to 1 is labelled, and how: each option, or the ends and the middle.
+
+    >>> labelled(Float(0.01, 1.0, log=True))
+    [(0.0, '0.01'), (0.5, '0.1'), (1.0, '1')]
+    """
+    if isinstance(parameter, Choice):
+        return [(unit(parameter, each), short(each)) for each in parameter.options]
+    low, high = float(parameter.low), float(parameter.high)
+    middle = math.sqrt(low * high) if parameter.log else (low + high) / 2
+    return [(0.0, f"{low:.3g}"), (0.5, f"{middle:.3g}"), (1.0, f"{high:.3g}")]
+
+
+def scattered(
+    parameter: Parameter, values: "pd.Series[Any]"
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The places of trials' values; where many share one, they are spread a little, by their ids."""
+    at = np.array([place(parameter, value) for value in values])
+    few = isinstance(parameter, Choice) or (
+        isinstance(parameter, Int) and not parameter.log and parameter.high - parameter.low < 12
+    )
+    return at + 0.4 * _spread(values.index) if few else at
+
+
+def units(
+    parameter: Parameter, values: "pd.Series[Any]"
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The same from 0 to 1: as `unit` has them, options spread a little."""
+    at = np.array([unit(parameter, value) for value in values])
+    return at + 0.06 * _spread(values.index) if isinstance(parameter, Choice) else at
+
+
+def _spread(trials: "pd.Index[Any]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """A number from -0.5 to 0.5 for each trial, always the same."""
+    return np.array([zlib.crc32(str(trial).encode()) / 2**32 - 0.5 for trial in trials])
+
+
+def differing(points: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
+    """What tells trials' points from each other, in one line each; maybe empty.
+
+    >>> differing({1: {"units": 8, "l2": 0.1}, 2: {"units": 9, "l2": 0.1}, 3: {"units": 9}})
+    {1: 'units=8 l2=0.1', 2: 'units=9 l2=0.1', 3: 'units=9'}
+    """
+    names = dict.fromkeys(name for point in points.values() for name in point)
+    unlike = [
+        name
+        for name in names
+        if len({typed(point[name]) if name in point else None for point in points.values()}) > 1
+    ]
+    return {
+        trial: " ".join(f"{name}={short(point[name])}" for name in unlike if name in point)
+        for trial, point in points.items()
+    }

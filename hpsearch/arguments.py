@@ -101,8 +101,7 @@ as_json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout; the rest on stderr."
 )
 
-overrides = _together(
-    click.option("--trials", type=_COUNT, help="How many trials at most."),
+which_search = _together(
     click.option("--epochs", type=_COUNT, help="How many epochs a trial gets at most."),
     click.option("--seed", type=click.IntRange(0, MOST), help="The study's seed."),
     click.option(
@@ -115,6 +114,10 @@ overrides = _together(
         help="NAME[:key=value,...], as kfold:folds=4",
         shell_complete=completing.evaluators,
     ),
+)
+
+overrides = _together(
+    click.option("--trials", type=_COUNT, help="How many trials at most."), which_search
 )
 
 budget = _together(
@@ -236,8 +239,8 @@ def refuse_idle(ray: str | None) -> None:
 
 
 def overridden(options: Mapping[str, Any]) -> Overrides:
-    """What `overrides` were given."""
-    return Overrides(**{field.name: options[field.name] for field in fields(Overrides)})
+    """What `overrides`, or `which_search`, were given."""
+    return Overrides(**{field.name: options.get(field.name) for field in fields(Overrides)})
 
 
 def _upgraded(store_path: Path | Url) -> Store:

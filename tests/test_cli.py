@@ -11,6 +11,7 @@ import pytest
 
 from hpsearch import cli
 from hpsearch.store import Store
+from hpsearch.trial import Suggestion
 from tests.test_store import RECORD, fill, record
 
 
@@ -64,10 +65,19 @@ def test_show_has_the_curves(hpsearch, store):
 
 def test_studies_lists_the_searches(hpsearch, store):
     found = json.loads(hpsearch("studies", "--json")[1])
-    assert [(s["study"], s["task"], s["trials"], s["best"]) for s in found] == [
-        ("s", "digits", 3, 0.9),
-        ("s", "boston", 1, 2.5),
+    assert [(s["study"], s["task"], s["trials"], s["best"], s["best_trial"]) for s in found] == [
+        ("s", "digits", 3, 0.9, 2),
+        ("s", "boston", 1, 2.5, 4),
     ]
+    assert "accuracy 0.9 (trial 2)" in hpsearch("studies")[1]
+
+
+def test_a_trial_that_no_run_trains_says_how_it_goes_on(hpsearch, store):
+    with Store(Path("store.db"), create=True) as opened:
+        opened.journal(1).asked(3, Suggestion({"a": 3}, 2))
+    assert "state  stopped: the same command continues it" in hpsearch("show", 5)[1]
+    assert json.loads(hpsearch("show", 5, "--json")[1])["state"] == "stopped"
+    assert "1 stopped" in hpsearch("studies")[1]
 
 
 def test_plan_in_json(hpsearch, write):

@@ -388,6 +388,36 @@ def test_a_folder_of_something_else_is_left_alone(hpsearch, study):
     assert card["folder"] == "new"
 
 
+def test_a_searcher_that_is_named_chooses_of_its_search_alone(hpsearch, study):
+    file = study()
+    other = ("--searcher", "random:trials=2,epochs=3")
+    assert hpsearch("run", file, "--inline", *other)[0] == 0
+    card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    assert card["trials"] == 6
+    assert len(card["searches"]) == 2
+    for of_one in (("--searcher", "random:epochs=3"), ("--epochs", "3")):
+        card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1", *of_one)
+        assert (card["trials"], len(card["searches"])) == (2, 1)
+        assert card["members"][0]["trial"] in (5, 6)
+    code, _, err = hpsearch("refit", file, "--epochs", "4")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has no search by Random(epochs=4); it has Random(epochs=3), Random(epochs=6)" in err
+    assert "No such option" in hpsearch("refit", file, "--trials", "4")[2]
+
+
+def test_another_model_is_replaced_only_by_force(hpsearch, study):
+    file = study()
+    how = ("--sealed", "--seeds", "1", "--output", "new")
+    first, _ = refitted(hpsearch, file, *how)
+    assert refitted(hpsearch, file, *how)[0] == first
+    worst = ("--trial", json.loads(hpsearch("rank", "--json")[1])[-1]["trial"])
+    code, _, err = hpsearch("refit", file, *how, *worst)
+    assert (code, "new holds another model" in err, err.count("\n")) == (2, True, 1)
+    assert json.loads(Path("new/card.json").read_text())["members"] == first["members"]
+    forced, _ = refitted(hpsearch, file, *how, *worst, "--force")
+    assert forced["members"][0]["trial"] == worst[1]
+
+
 def test_an_edited_study_is_another_model(hpsearch, study):
     file = study()
     first, _ = refitted(hpsearch, file)

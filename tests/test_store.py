@@ -269,11 +269,29 @@ def test_failures_are_not_ranked_but_counted(place):
         journal.told(1, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
         journal.asked(2, Suggestion({}, 1))
         (row,) = studies(store)
-        assert (row["trials"], row["failed"], row["running"], row["best"]) == (2, 1, 1, 0.5)
+        assert (row["trials"], row["failed"], row["stopped"], row["best"]) == (2, 1, 1, 0.5)
         assert len(rankings(store)[0]) == 1
         assert journal.failures() == ["nan: loss became nan"]
         assert trial(store, 2)["detail"] == "Traceback"
-        assert trial(store, 3)["state"] == "running"
+        assert trial(store, 3)["state"] == "stopped"
+
+
+def test_what_no_run_trains_is_stopped(place):
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, 0.5)
+        journal.asked(1, Suggestion({}, 1))
+
+        def stands():
+            (row,) = studies(store)
+            return trial(store, 2)["state"], row["running"], row["stopped"]
+
+        with Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1) as signs:
+            assert stands() == ("running", 1, 0)
+            store.db.write(lambda: store.db.execute("UPDATE runs SET heard = heard - 100"))
+            assert stands() == ("stopped", 0, 1)
+            signs.heard([])
+            assert stands() == ("running", 1, 0)
+        assert stands() == ("stopped", 0, 1)
 
 
 def test_a_retired_search_leaves_the_rankings_but_not_the_store(place):

@@ -12,7 +12,7 @@ from scipy import stats
 
 from hpsearch import Holdout, KFold
 from hpsearch.errors import OldStoreError
-from hpsearch.store import Store, judge, open_test, openings, rankings, ties, trial
+from hpsearch.store import Store, judge, open_test, openings, rankings, studies, ties, trial
 from hpsearch.task import Metric
 from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import RECORD, record
@@ -156,12 +156,13 @@ def test_repeats_count_in_the_ranking(direction, first, place):
         journal = fill(store, record(direction=direction), outcome([0.95]), outcome([0.94]))
         journal.repeated(0, 1, outcome([0.91]), 0.93, 0.005)
         row, other = rankings(store)[0]
-        shown = trial(store, 1)
+        shown, (listed,) = trial(store, 1), studies(store)
     assert row.trial == first
     repeated = row if row.trial == 1 else other
     assert (repeated.value, repeated.se, repeated.repeats, repeated.seconds) == (0.93, 0.005, 1, 2)
-    assert [repeat["value"] for repeat in shown["repeats"]] == [0.91]
-    assert shown["value"] == 0.95
+    assert [(each["repeat"], each["value"]) for each in shown["repeats"]] == [(0, 0.95), (1, 0.91)]
+    assert (shown["value"], shown["se"], shown["seconds"]) == (0.93, 0.005, 2)
+    assert (listed["best_trial"], listed["best"]) == (row.trial, row.value)
 
 
 @pytest.fixture

@@ -142,7 +142,9 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
         pass
     watched.look()
     assert "ended: done" in drawn(watched)
-    assert watched.running[0].reached is None
+    assert (watched.running, [each.trial for each in watched.waiting]) == ([], [3, 4])
+    assert watched.waiting[0].reached is None
+    assert "the same command continues 2: trial 3, trial 4" in drawn(watched)
 
 
 def test_what_a_killed_run_left_is_not_taken_for_news(store):
@@ -194,6 +196,9 @@ def test_the_command_tells_how_a_search_stands(hpsearch, store):
         "reached": 2.5, "value": 0.85, "device": "gpu 1",
     }  # fmt: skip
     assert json.loads(hpsearch("watch", "--json")[1])["study"] == "other"
+    store.db.write(lambda: store.db.execute("UPDATE runs SET ended = 'stopped'"))
+    stands = json.loads(hpsearch("watch", "s", "--json")[1])
+    assert (stands["running"], [each["trial"] for each in stands["waiting"]]) == ([], [3, 4])
 
 
 @pytest.mark.parametrize(

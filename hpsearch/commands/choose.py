@@ -18,7 +18,7 @@ from hpsearch.store import Store, Url
 
 @click.command()
 @click.argument("study", shell_complete=completing.studies)
-@arguments.overrides
+@arguments.which_search
 @arguments.choice
 @click.option(
     "-o",
@@ -26,11 +26,15 @@ from hpsearch.store import Store, Url
     type=click.Path(file_okay=False, path_type=Path),
     help="The models' folder; else one in models/ beside the store.",
 )
+@click.option("--force", is_flag=True, help="Replace another model in that folder.")
 @arguments.engine
 @arguments.store
 @arguments.as_json
-def refit(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
+def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **options: Any) -> None:
     """Train the best point on all rows but the test's, keep it, and open the test.
+
+    All searches of the study by its evaluator and seed are pooled; with --searcher or --epochs, the
+    best of that search alone is taken.
 
     It is trained for the best epoch of its mean curve over folds. The test is opened once: that is
     recorded in the store, and whatever opens it again is told apart. The folder holds the models,
@@ -58,6 +62,8 @@ def refit(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> 
                 choice,
                 models,
                 options["output"],
+                pooled=options["searcher"] is None and options["epochs"] is None,
+                force=force,
                 engine=options["engine"],
                 backend=chosen,
             )

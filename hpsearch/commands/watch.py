@@ -109,6 +109,7 @@ def standing(watched: Watch) -> dict[str, Any]:
         "seconds_left": left_seconds(watched, now) if run and run.alive(now) else None,
         "best": watched.best and asdict(watched.best),
         "running": [asdict(each) for each in watched.running],
+        "waiting": [asdict(each) for each in watched.waiting],
         "rungs": [
             {"begins": begins, "epochs": epochs, **asdict(filling)}
             for (begins, epochs), filling in sorted(watched.rungs.items())

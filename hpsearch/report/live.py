@@ -19,6 +19,7 @@ _SECONDS = 0.25  # between two pictures
 _NARROW = 80  # columns, below which only the most telling ones are shown
 Cell = tuple[str, str]
 
+_MOST_WAITING = 5  # that are named
 _AROUND = 14  # lines that are not of running trials
 
 
@@ -69,6 +70,10 @@ def _parts(watch: Watch, width: int, most: int) -> Iterator[RenderableType]:
         yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
     if watch.running:
         yield _running(watch, width, most)
+    if watch.waiting:
+        names = ", ".join(_name(each) for each in watch.waiting[:_MOST_WAITING])
+        rest = "" if len(watch.waiting) <= _MOST_WAITING else " ..."
+        yield Text(f"the same command continues {len(watch.waiting)}: {names}{rest}")
     yield from _rungs(watch, width)
     if watch.failures:
         kinds = ", ".join(f"{count} {kind}" for kind, count in watch.failures.most_common())

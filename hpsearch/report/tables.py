@@ -153,12 +153,15 @@ def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_column(name, overflow="fold")
     for row in rows:
         counts = {"": row["trials"], " failed": row["failed"], " running": row["running"]}
+        counts[" stopped"] = row["stopped"]
         table.add_row(
             row["study"],
             row["task"],
             f"{row['searcher']}, {row['evaluator']}, seed {row['seed']}, {row['backend']}",
             ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
-            "" if row["best"] is None else f"{row['metric']} {short(row['best'])}",
+            ""
+            if row["best"] is None
+            else f"{row['metric']} {short(row['best'])} (trial {row['best_trial']})",
         )
     return table
 
@@ -175,6 +178,9 @@ def failures(messages: Iterable[str]) -> Iterator[str]:
 
 def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     """One trial: what it was, how it ended, and its mean curve."""
+    details = dict(details)
+    if details["state"] == "stopped" and not details["retired"]:
+        details["state"] = "stopped: the same command continues it"
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):
         if details[name] is not None:
             yield f"{name.replace('_', ' '):>12}  {short(details[name])}"
@@ -183,7 +189,7 @@ def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
             yield f"{name:>12}  {short(details[name])}"
     if details["repeats"]:
         values = (r["failure"] or short(r["value"]) for r in details["repeats"])
-        yield f"{'repeats':>12}  {', '.join(values)}"
+        yield f"{'trainings':>12}  {', '.join(values)}"
     yield f"{'point':>12}  {json.dumps(details['params'])}"
     if details["failure"]:
         yield f"{'failure':>12}  {details['failure']}: {details['message']}\n{details['detail']}"

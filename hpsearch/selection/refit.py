@@ -14,7 +14,7 @@ import numpy as np
 
 from hpsearch import store as stores
 from hpsearch.data import Array, Data
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, StudyError
 from hpsearch.files import write_whole
 from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
@@ -55,14 +55,17 @@ def refit(
     models: Path,
     folder: Path | None = None,
     *,
+    pooled: bool = True,
+    force: bool = False,
     engine: str = "auto",
     backend: str | None = None,
 ) -> Refitted:
     """Choose, train on all non-test rows, keep the models in the folder, and open the test once.
 
-    folder: None: one in `models`, named by the study and the trials. A model that was tested before
-    keeps the verdict there is. Raises HpsearchError before the test is opened wherever something
-    cannot work.
+    folder: None: one in `models`, named by the study and the trials; another model there is replaced
+    by `force` only. pooled: choose of all searches by the study's evaluator and seed, not of its
+    searcher's alone. A model that was tested before keeps the verdict there is. Raises HpsearchError
+    before the test is opened wherever something cannot work.
     """
     from hpsearch.training import final, kept
 
@@ -72,7 +75,7 @@ def refit(
     how: dict[str, Any] = {"engine": engine, "backend": running}
     task, data = study.task, study.task.load()
     test = None if choice.sealed else predictions.check_test(task, data)
-    record, searches = _searches(study, file, store, data, running)
+    record, searches = _searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
     members = candidates(store, searches, choice, task.objective, rows)
@@ -81,6 +84,10 @@ def refit(
     model = _model(members, weights, data.rows, choice, running, record.source)
     folder = folder or models / f"{study.name}-{_name(model)}"
     if not _is_there(folder, model, data):
+        if kept.holds(folder) and not force:
+            raise HpsearchError(
+                f"{folder} holds another model; name a new folder by --output, or add --force"
+            )
         fits, shares = _fits(study, data, members, weights, choice)
         kept.save(
             folder, task, data, zip(shares, final.train(task, data, fits, **how), strict=True)
@@ -120,11 +127,11 @@ def refit(
 
 
 def _searches(
-    study: Study, file: Path, store: Store, data: Data, backend: str
+    study: Study, file: Path, store: Store, data: Data, backend: str, pooled: bool
 ) -> tuple[SearchRecord, list[SearchRecord]]:
-    """The study as it is now, and its searches whose trials compare.
+    """The study as it is now, and its searches whose trials compare; not pooled: of its searcher.
 
-    Raises StudyError where the study is not what it was.
+    Raises StudyError where the study is not what it was, or has no such search.
     """
     record = record_of(study, file, Facts(data.fingerprint, "", backend, {}))
     of_study = store.searches(study.name)
@@ -136,7 +143,15 @@ def _searches(
             f"study {study.name} has no search by {record.evaluator} with seed {record.seed}; "
             + (f"it has {known}: name it by --evaluator and --seed" if known else "run it first")
         )
-    return record, same
+    if pooled:
+        return record, same
+    if named := [s for s in same if s.searcher == record.searcher]:
+        return record, named
+    known = ", ".join(sorted({s.searcher for s in same}))
+    raise StudyError(
+        f"study {study.name} has no search by {record.searcher}; it has {known}: name one as it was "
+        "run, or leave --searcher and --epochs out, to choose of all"
+    )
 
 
 def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:

@@ -125,6 +125,15 @@ class Journal:
         )
         return {repeat for (repeat,) in found}
 
+    def value(self, trial: int) -> tuple[float | None, float | None]:
+        """Value and standard error of a repeated trial over all of its trainings."""
+        found = self._db.query(
+            "SELECT value, se FROM repeats WHERE search = :s AND trial = :t ORDER BY at",
+            s=self.search,
+            t=trial,
+        )
+        return found[-1][0], found[-1][1]
+
     def trainings(self, trial: int) -> list[Outcome]:
         """A told trial's first training, then its repeats; each with its own value."""
         which = {"s": self.search, "t": trial}

@@ -92,13 +92,18 @@ def ranking(store: Store, searches: Collection[int]) -> list[Ranked]:
     return _ranked(store.db, found) if found else []
 
 
+def best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
+    """The id and the value of the first of a search's own ranking; None where that is empty."""
+    first = min(_rows(store.db, search), key=_place, default=None)
+    return first and (first.id, first.value)
+
+
 def _ranked(db: Database, searches: Sequence[SearchRecord]) -> list[Ranked]:
     # Sorted and built here, not in SQL: ten thousand trials take a third of the time.
-    sign = -1 if searches[0].direction == "max" else 1
     rows: list[_Row] = [row for search in searches for row in _rows(db, search)]
     if not rows:
         return []
-    rows.sort(key=lambda row: (row.failed > 0, sign * row.value, row.point, row.id))
+    rows.sort(key=_place)
     points = json.loads(f"[{','.join(row.point for row in rows)}]")
     compared = _Ties(db, rows[0])
     simplest = _one_se(rows)
@@ -140,6 +145,11 @@ class _Row(NamedTuple):
     search: SearchRecord
     repeats: int = 0
     failed: int = 0
+
+
+def _place(row: _Row) -> tuple[bool, float, str, int]:
+    value = -row.value if row.search.direction == "max" else row.value
+    return row.failed > 0, value, row.point, row.id
 
 
 def _rows(db: Database, search: SearchRecord) -> Iterator[_Row]:

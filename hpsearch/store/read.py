@@ -1,26 +1,29 @@
 """What the reading commands show of searches and single trials, as plain records."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from statistics import fmean
 from typing import Any
 
 from hpsearch.errors import StoreError
+from hpsearch.store.rank import best
+from hpsearch.store.runs import last_run
 from hpsearch.store.store import Store
+from hpsearch.task import Metric
 
 _COUNTS = """
 SELECT s.*,
   (SELECT count(*) FROM asked a WHERE a.search = s.id AND a.answer = 'suggest') AS trials,
   (SELECT count(*) FROM told t WHERE t.search = s.id) AS told,
-  (SELECT count(*) FROM told t WHERE t.search = s.id AND t.failure IS NOT NULL) AS failed,
-  (SELECT CASE s.direction WHEN 'max' THEN max(value) ELSE min(value) END
-     FROM told t WHERE t.search = s.id) AS best
+  (SELECT count(*) FROM told t WHERE t.search = s.id AND t.failure IS NOT NULL) AS failed
 FROM searches s WHERE s.id NOT IN (SELECT search FROM retired) ORDER BY s.id
 """
 
 _TRIAL = """
 SELECT a.id, a.trial AS number, a.params, a.epochs AS asked_epochs, p.id AS parent,
-       s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.seed, s.backend,
+       s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.direction, s.seed, s.backend,
        r.successor
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
@@ -30,55 +33,86 @@ WHERE a.id = :id
 
 
 def studies(store: Store) -> list[dict[str, Any]]:
-    """Every search that is not retired: what it is, how far it is, and its best value."""
-    return [
-        {
-            **_what(row),
-            "trials": row["told"],
-            "failed": row["failed"],
-            "running": row["trials"] - row["told"],
-            "best": row["best"],
-            "began": row["began"],
-            "file": row["file"],
-        }
-        for row in store.db.query(_COUNTS).records()
-    ]
+    """Every search that is not retired: what it is, how far it is, and its best trial and value, as
+    they are ranked. stopped: trials that were asked for, while no run is there to train them.
+    """
+    counted = {row["id"]: row for row in store.db.query(_COUNTS).records()}
+    found = []
+    for record in store.searches():
+        if (row := counted.get(record.id)) is None:  # begun just now
+            continue
+        begun, alive = row["trials"] - row["told"], _alive(store, record.id)
+        trial, value = best(store, record) or (None, None)
+        found.append(
+            {
+                **_what(row),
+                "trials": row["told"],
+                "failed": row["failed"],
+                "running": begun if alive else 0,
+                "stopped": 0 if alive else begun,
+                "best": value,
+                "best_trial": trial,
+                "began": row["began"],
+                "file": row["file"],
+            }
+        )
+    return found
 
 
 def trial(store: Store, id_: int) -> dict[str, Any]:
-    """Everything of one trial. Raises StoreError where there is none of that id."""
+    """Everything of one trial; its value, error, best epoch and seconds over all of its trainings.
+
+    repeats: these one by one, the first of them too; empty where it was trained once. Raises
+    StoreError where there is none of that id.
+    """
     found = store.db.query(_TRIAL, id=id_).records()
     if not found:
         [(last,)] = store.db.query("SELECT max(id) FROM asked")
         raise StoreError(f"the store has no trial {id_}; its trials are 1 to {last or 0}")
     [row] = found
-    trainings = store.journal(row["search"]).trainings(row["number"])
+    journal = store.journal(row["search"])
+    trainings = journal.trainings(row["number"])
     outcome = trainings[0] if trainings else None
     score, failure = (outcome.score, outcome.failure) if outcome else (None, None)
+    if outcome is None:
+        state = "running" if _alive(store, row["search"]) else "stopped"
+    else:
+        state = "failed" if failure else "complete"
+    value, se, best_epoch = (score.value, score.se, score.best_epoch) if score else (None,) * 3
+    if len(trainings) > 1:
+        value, se = journal.value(row["number"])
+        curves = [c.validation for t in trainings if t.score for c in t.score.folds]
+        mean = [fmean(values) for values in zip(*curves, strict=False)]
+        best_epoch = Metric(row["measure"], row["direction"]).best(mean) + 1
     return {
         "trial": row["id"],
         **_what(row),
-        "state": "running" if outcome is None else "failed" if failure else "complete",
+        "state": state,
         "retired": row["successor"] is not None,
         "params": json.loads(row["params"]),
         "parent": row["parent"],
         "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
-        "value": score.value if score else None,
-        "se": score.se if score else None,
-        "best_epoch": score.best_epoch if score else None,
+        "value": value,
+        "se": se,
+        "best_epoch": best_epoch,
         "parameters": outcome.parameters if outcome else None,
-        "seconds": outcome.seconds if outcome else None,
+        "seconds": sum(training.seconds for training in trainings) if outcome else None,
         "failure": failure.kind if failure else None,
         "message": failure.message if failure else None,
         "detail": failure.detail if failure else None,
         "repeats": [
             {
+                "repeat": number,
                 "value": repeat.score and repeat.score.value,
                 "best_epoch": repeat.score and repeat.score.best_epoch,
                 "failure": repeat.failure and repeat.failure.kind,
             }
-            for repeat in trainings[1:]
-        ],
+            for number, repeat in zip(
+                [0, *sorted(journal.repeats(row["number"]))], trainings, strict=True
+            )
+        ]
+        if len(trainings) > 1
+        else [],
         "curves": [asdict(curve) for curve in score.folds] if score else [],
     }
 
@@ -87,6 +121,12 @@ def number_of(store: Store, id_: int) -> tuple[int, int]:
     """The search of the trial that people call by this id, and its number there."""
     [(search, number)] = store.db.query("SELECT search, trial FROM asked WHERE id = :id", id=id_)
     return search, number
+
+
+def _alive(store: Store, search: int) -> bool:
+    """Whether somebody searches."""
+    run = last_run(store, search)
+    return run is not None and run.alive(time.time())
 
 
 def _what(row: Mapping[str, Any]) -> dict[str, Any]:

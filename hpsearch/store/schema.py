@@ -1,7 +1,7 @@
 """The store's tables, and their versions.
 
-State is derived, never stored: a trial asked and not told is running; told without a value, it
-failed; a search is over when it answered "done" last.
+State is derived, never stored: a trial asked and not told is running, or stopped where no run is
+alive; told without a value, it failed; a search is over when it answered "done" last.
 
 A trial's first training is told; `repeats` holds those with fresh seeds: `own` is the value of one
 alone, `value` and `se` those of all so far. In `curves` the first training is repeat 0, and `value`

@@ -1,6 +1,7 @@
 """A search as it stands now, for those who look on; it reads, and writes nothing."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,7 @@ class Filling:
 class Watch:
     """A search from where it was last looked at.
 
+    running: while a run is alive; else these trials are waiting for one.
     rungs: by the epochs with which a bracket begins, and those of the rung. epochs: trained so far
     by trials that ended. best: of one training each.
     """
@@ -70,6 +72,7 @@ class Watch:
     search: SearchRecord
     run: RunRecord | None = None
     running: list[Running] = field(default_factory=list)
+    waiting: list[Running] = field(default_factory=list)
     best: Ended | None = None
     told: int = 0
     epochs: int = 0
@@ -167,7 +170,9 @@ class Watch:
             live = {key: row for key, row in live.items() if row["at"] >= self.run.began}
         keys = [(trial, 0) for trial in self._open]
         keys += [key for key in sorted(live) if key[1] and key[0] in self._asked]
-        self.running = [self._running(*key, live.get(key)) for key in keys]
+        found = [self._running(*key, live.get(key)) for key in keys]
+        alive = self.run is not None and self.run.alive(time.time())
+        self.running, self.waiting = (found, []) if alive else ([], found)
 
     def _running(self, trial: int, repeat: int, live: Any) -> Running:
         asked = self._asked[trial]

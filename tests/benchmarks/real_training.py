@@ -1,8 +1,8 @@
 """Does `Auto` find more where networks are trained? `python -m tests.benchmarks.real_training`.
 
-Searches of two studies by four methods at equal epochs, eight trials in flight, several seeds of each;
-prints the median over seeds of the best validation value at each quarter of the budget. What is done
-lies in a store under .hpsearch/, and the same command goes on from there. `--seeds 3`: fewer of them;
+Searches of two studies by four methods at equal epochs, each with as many trials in flight as it asks
+for, several seeds of each; prints the median over seeds of the best loss at each quarter of the budget.
+What is done lies in a store under .hpsearch/, and the same command goes on from there. `--seeds 3`: fewer of them;
 `--print`: what there is, without training.
 """
 
@@ -41,7 +41,6 @@ def how_to_run(task: str, method: str, seed: int) -> Run:
         STORE,
         Overrides(searcher=searcher, seed=seed),
         "jax",
-        together=8,
         workers=Workers(inline=True),
         budget=Budget(epochs=epochs * trials),
     )

@@ -16,26 +16,31 @@ def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
     for of in gathered.comparisons:
         for search in of.searches:
             trials = of.trials[of.trials["search"] == search.id]
+            repeats = of.repeats.loc[of.repeats["trial"].isin(trials.index), "repeat"]
             found.append(
                 {
                     "record": search,
                     "trials": len(trials),
                     "versions": json.loads(search.versions),
                     "command": command(
-                        search, len(trials), continues=bool(trials["parent"].notna().any())
+                        search,
+                        len(trials),
+                        int(repeats.max()) if len(repeats) else 0,
+                        continues=bool(trials["parent"].notna().any()),
                     ),
                 }
             )
     return sorted(found, key=lambda each: each["record"].id)
 
 
-def command(search: SearchRecord, trials: int, *, continues: bool) -> str:
+def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
     """The command that does the search again, whatever the study's file says of its options."""
     words = ["python", "-m", "hpsearch", "run", search.file]
     words += ["--searcher", option(search.searcher), "--evaluator", option(search.evaluator)]
     if not continues:
         words += ["--trials", str(trials)]
     words += ["--seed", str(search.seed), "--backend", search.backend]
+    words += ["--repeats", str(repeats)] if repeats else []
     return shlex.join(words)
 
 

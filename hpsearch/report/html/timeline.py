@@ -23,9 +23,9 @@ def section(of: Comparison) -> Section:
         return Section("workers", title, notes=[said])
     use = measures.use(found.bars)
     lead = (
-        "A bar a training; those side by side lie above one another. Times in which nothing ran at "
-        "all are cut out (dotted lines). A device is idle while others work for a search that used "
-        "it."
+        "A bar a training; those side by side lie above one another. More than a minute in which "
+        "nothing ran at all is cut out (dotted lines). A device is idle while others work for a "
+        "search that used it, and in shorter pauses."
     )
     notes = [_said(str(device), row) for device, row in use.iterrows()]
     return Section("workers", title, lead, [_drawing(found, list(use.index))], "full", notes)

@@ -17,6 +17,11 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
     yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {card['evaluator']}."
+    if unit := card.get("unit"):
+        yield (
+            f"Values are in the unit of {unit['target']!r}; in rankings they are in standard "
+            f"deviations of it (1 = {unit['one']:.4g})."
+        )
     yield f"Chosen of {card['trials']} complete trials: {card['choice']}."
     yield ""
     for member in card["members"]:

@@ -19,7 +19,7 @@ from hpsearch.files import write_whole
 from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
 from hpsearch.seeds import canonical, derive
-from hpsearch.selection import predictions
+from hpsearch.selection import predictions, units
 from hpsearch.selection.choice import Choice, Member, candidates
 from hpsearch.selection.ensemble import greedy
 from hpsearch.selection.predictions import Validated
@@ -67,7 +67,7 @@ def refit(
     searcher's alone. A model that was tested before keeps the verdict there is. Raises HpsearchError
     before the test is opened wherever something cannot work.
     """
-    from hpsearch.training import final, kept
+    from hpsearch.training import final, kept, scoring
 
     if folder is not None:
         kept.check_folder(folder)
@@ -121,6 +121,7 @@ def refit(
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
+    card = units.own(card, data.coding, scoring.power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", markdown(card))
     return Refitted(folder, card, anew)

@@ -138,7 +138,8 @@ def _coding(found: Any) -> Coding | None:
         return None
     texts = {str(c): tuple(map(str, v)) for c, v in found.get("categories", {}).items()}
     classes = tuple(map(str, found.get("classes", ())))
-    return Coding(texts, classes, float(found.get("offset", 0)), float(found.get("scale", 1)))
+    offset, scale = float(found.get("offset", 0)), float(found.get("scale", 1))
+    return Coding(texts, classes, offset, scale, str(found.get("target", "")))
 
 
 def untrusted(folder: Path) -> list[str]:

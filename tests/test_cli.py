@@ -83,7 +83,10 @@ def test_a_trial_that_no_run_trains_says_how_it_goes_on(hpsearch, store):
 def test_plan_in_json(hpsearch, write):
     code, out, err = hpsearch("plan", write(), "--json", "--evaluator", "kfold:folds=4")
     assert code == 0
-    assert json.loads(out) == {"trials": 3, "epochs": 6, "epochs_from_scratch": 6}
+    assert json.loads(out) == {
+        "trials": 3, "epochs": 6, "epochs_from_scratch": 6,
+        "brackets": [[{"trials": 3, "epochs": 2}]], "seconds": None, "fits": None,
+    }  # fmt: skip
     assert "3 trials, 6 epochs, each of 4 models" in err
 
 
@@ -91,7 +94,9 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     method = ("--searcher", "hyperband:max_epochs=81,eta=3")
     code, out, err = hpsearch("plan", write(), *method, "--json")
     assert code == 0
-    assert json.loads(out) == {"trials": 206, "epochs": 1581, "epochs_from_scratch": 1902}
+    told = json.loads(out)
+    assert (told["trials"], told["epochs"], told["epochs_from_scratch"]) == (206, 1581, 1902)
+    assert told["brackets"][4] == [{"trials": 5, "epochs": 81}]
     lines = [" ".join(line.split()) for line in err.splitlines()]
     assert "1 81 x 1, 27 x 3, 9 x 9, 3 x 27, 1 x 81" in lines
     assert "5 5 x 81" in lines
@@ -108,8 +113,11 @@ def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     with Store(Path("store.db"), create=True) as store:
         fill(store, record(study="small", file=str(file)), 0.5)
     out = hpsearch("plan", file, *hours)[1]
-    assert "measured over 1 trial: 0.75 s an epoch, so 0.042 hours for one worker" in out
+    assert "measured over 1 trial: 0.75 s an epoch, so 2 min 30 s for one worker" in out
     assert "--hours 0.001 is enough for 2% of it by one worker, and for all of it by 42" in out
+    assert "all of it fits into --hours 1" in hpsearch("plan", file, "--hours", 1)[1]
+    told = json.loads(hpsearch("plan", file, *hours, "--json")[1])
+    assert (told["seconds"], told["fits"]) == (150.0, 3.6 / 150)
 
 
 @pytest.mark.parametrize(

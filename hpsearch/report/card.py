@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.parameters import text_of_point
-from hpsearch.report.tables import measured
+from hpsearch.report.tables import label, measured
 
 _MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
 
@@ -16,7 +16,7 @@ def markdown(card: Mapping[str, Any]) -> str:
 def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
-    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {card['evaluator']}."
+    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {label(card['evaluator'])}."
     if unit := card.get("unit"):
         yield (
             f"Values are in the unit of {unit['target']!r}; in rankings they are in standard "

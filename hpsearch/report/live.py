@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.parameters import short, text_of_point
-from hpsearch.report.tables import measured
+from hpsearch.report.tables import duration, label, measured
 from hpsearch.store import Running, Watch
 
 _SECONDS = 0.25  # between two pictures
@@ -61,7 +61,8 @@ def picture(watch: Watch, width: int, height: int) -> RenderableType:
 
 def _parts(watch: Watch, width: int, most: int) -> Iterator[RenderableType]:
     search = watch.search
-    what = f"{search.task}: {search.study}, {search.searcher}, {search.evaluator}, {search.backend}"
+    what = f"{search.task}: {search.study}, {label(search.searcher)}, {label(search.evaluator)}, "
+    what += search.backend
     yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
     yield _spent(watch, width)
     if watch.best is not None and watch.best.value is not None:
@@ -206,22 +207,6 @@ def _rung(watch: Watch, key: tuple[int, int], planned: dict[tuple[int, int], int
     eighths = round(8 * told / size) if size else 0
     bar = "█" * (eighths // 2) + "▌" * (eighths % 2)
     return f"{key[1]}: {told}/{size}", f"{bar:░<4}"
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    >>> duration(8.4), duration(125), duration(1500), duration(7300)
-    ('8 s', '2 min 5 s', '25 min', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole // 60 % 60} min"
 
 
 def _clock(at: float) -> str:

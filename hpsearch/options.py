@@ -47,15 +47,10 @@ def shortened(label: str, classes: tuple[type, ...]) -> str:
     """
     try:
         call = ast.parse(label, mode="eval").body
-        assert isinstance(call, ast.Call)
-        assert isinstance(call.func, ast.Name)
-        assert not call.args
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return label
         values = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-    except (
-        SyntaxError,
-        ValueError,
-        AssertionError,
-    ):  # a label that somebody's class has its own way
+    except (SyntaxError, ValueError):  # of a class whose labels are its own
         return label
     name = call.func.id
     cls = next((each for each in classes if each.__name__ == name), None)

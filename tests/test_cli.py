@@ -36,7 +36,7 @@ def test_rank_in_json_has_the_promised_keys_best_first(hpsearch, store):
     assert code == 0
     assert {
         "rank", "trial", "study", "searcher", "value", "se", "epochs", "parameters", "seconds",
-        "params", "tied",
+        "params", "tied", "metric",
     } <= set(rows[0])  # fmt: skip
     assert [(r["rank"], r["value"]) for r in rows] == [(1, 0.9), (2, 0.7), (3, 0.5)]
     assert "0.9000 ± 0.0100" in err

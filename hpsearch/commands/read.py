@@ -32,7 +32,7 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
     if not found:
         console.print("no trial is complete yet")
     if as_json:
-        click.echo(json.dumps([row._asdict() for ranking in found for row in ranking]))
+        click.echo(json.dumps([row.to_json() for ranking in found for row in ranking]))
 
 
 @click.command()

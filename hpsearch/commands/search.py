@@ -83,7 +83,7 @@ def run(
         tables.show(console, tables.ranking(ended.ranking, top=10))
     tables.show(console, tables.failures(ended.failures))
     if as_json:
-        click.echo(json.dumps([row._asdict() for row in ended.ranking]))
+        click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
 
 

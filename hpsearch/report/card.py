@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.parameters import text_of_point
-from hpsearch.report.tables import label, measured
+from hpsearch.report.tables import measured
+from hpsearch.report.words import label
 
 _MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.parameters import short, text_of_point
-from hpsearch.report.tables import duration, label, measured
+from hpsearch.report.tables import measured
+from hpsearch.report.words import duration, label
 from hpsearch.store import Running, Watch
 
 _SECONDS = 0.25  # between two pictures

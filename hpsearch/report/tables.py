@@ -10,12 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hpsearch import evaluators
-from hpsearch import searchers as methods
 from hpsearch.budget import Budget, Plan
-from hpsearch.load import offered
-from hpsearch.options import shortened
 from hpsearch.parameters import short, text_of_point
+from hpsearch.report.words import duration, label
 from hpsearch.store import Opening, Ranked
 from hpsearch.study import Study
 
@@ -44,33 +41,6 @@ def measured(value: float, se: float | None) -> str:
     ('0.9167 ± 0.0123', '2.5')
     """
     return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
-
-
-def label(text: str) -> str:
-    """A searcher's or evaluator's label as people read it.
-
-    >>> label("KFold(folds=3, groups=False, repeats=1, shared_batches=False)")
-    'KFold(folds=3)'
-    """
-    return shortened(text, (*offered(evaluators), *offered(methods)))
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    >>> duration(0.34), duration(8.4), duration(125), duration(1500), duration(7300)
-    ('0.34 s', '8 s', '2 min 5 s', '25 min', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if seconds < 1:
-        return f"{seconds:.2g} s"
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole // 60 % 60} min"
 
 
 def plan(

@@ -88,9 +88,12 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
     values: dict[str, Any] = {}
     for place, item in enumerate(filter(None, (part.strip() for part in rest.split(",")))):
         key, equals, value = item.partition("=")
-        if not equals and place < len(fields) and list(values) == fields[:place]:
+        given = not equals and key not in fields  # a value alone, in its place
+        if given and place < len(fields) and list(values) == fields[:place]:
             key, equals, value = fields[place], "=", item
-        if key not in fields or not equals:
+        if key in fields and not equals:
+            raise HpsearchError(f"{kind} {name}: {key} needs a value; say {name}:{key}=N")
+        if key not in fields:
             raise HpsearchError(
                 f"{kind} {name} takes key=value with keys {', '.join(fields)}; got {item!r}"
                 f"{did_you_mean(key, fields)}"

@@ -63,6 +63,12 @@ def test_show_has_the_curves(hpsearch, store):
     assert details["params"] == {"a": 1}
 
 
+@pytest.mark.parametrize("command", [("show",), ("compare", "1"), ("refit", "s.py", "--trial")])
+def test_what_is_no_trial_number_is_told(hpsearch, store, command):
+    code, _, err = hpsearch(*command, "x")
+    assert (code, err.count("\n"), "'x' is no trial number" in err) == (2, 1, True)
+
+
 def test_studies_lists_the_searches(hpsearch, store):
     found = json.loads(hpsearch("studies", "--json")[1])
     assert [(s["study"], s["task"], s["trials"], s["best"], s["best_trial"]) for s in found] == [
@@ -193,6 +199,7 @@ BAD_FILES = {
     "unknown option": ([], ("--searcher", "random:trial=1"), r"got 'trial=1' \(did you mean"),
     "key after value": ([], ("--searcher", "random:epochs=2,3"), r"takes key=value .* got '3'"),
     "too many values": ([], ("--searcher", "random:2,3,4"), r"takes key=value .* got '4'"),
+    "no value": ([], ("--searcher", "random:trials"), r"trials needs a value; say random:trials=N"),
     "bad option": ([], ("--evaluator", "kfold:folds=1"), r"KFold needs folds >= 2, got folds=1"),
     "eta": ([], ("--searcher", "hyperband:eta=1"), r"eta >= 2, got eta=1; each rung keeps one"),
     "too few epochs": (
@@ -301,6 +308,8 @@ def test_unknown_backends_are_refused(hpsearch, write):
     [
         (("--devices", 7), r"--devices 7: there is no GPU 7; this machine has 0 \(Pretend 80\), 1"),
         (("--devices", "1"), r"GPU 1 \(Pretend 40\) has 1\.0 of 40\.0 GiB free; leave it out"),
+        (("--devices", "foo"), r"'foo' is neither auto, cpu, cpu:N nor GPU numbers"),
+        (("--devices", "0,"), r"'' is neither auto, cpu, cpu:N nor GPU numbers"),
         (("--devices", "cpu:0"), r"--devices cpu:0: cpu takes a number of workers"),
         (("--per-device", 0), r"'--per-device': 0 is not in the range x>=1"),
         (("--per-device", "many"), r"'--per-device': 'many' is not a valid integer"),

@@ -174,6 +174,8 @@ def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine")
     assert code == 2
     assert "studies/mine.py is there already" in err
+    code, _, err = hpsearch("init", file, "--target", "z", "-o", "mine")
+    assert "there is no column 'z'" in err
     assert Path("studies/mine.py").read_text() == "mine"
     described(file, "--target", "y", "-o", "mine", "--force")
     assert "table.task(" in Path("studies/mine.py").read_text()
@@ -284,4 +286,6 @@ def test_the_written_study_runs_and_its_model_predicts_the_file(table, described
         assert np.abs(told - true).mean() < 0.5 * true.std()
     code, _, err = hpsearch("predict", "model", table(("colour",), [("red",)], "less.csv"))
     assert code == 2
-    assert "has no column" in err
+    assert "less.csv lacks the columns " in err
+    code, _, err = hpsearch("predict", "nomodel", "new.csv")
+    assert (code, err.count("\n"), "there is no model folder nomodel" in err) == (2, 1, True)

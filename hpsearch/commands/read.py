@@ -36,7 +36,7 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
 
 
 @click.command()
-@click.argument("trial", type=click.IntRange(1, arguments.MOST), shell_complete=completing.trials)
+@click.argument("trial", type=arguments.TrialNumber(), shell_complete=completing.trials)
 @arguments.store
 @arguments.as_json
 def show(trial: int, store_path: Path | Url, as_json: bool) -> None:

@@ -110,6 +110,8 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
 
     Raises HpsearchError where it is none, or holds what is not safe to load.
     """
+    if not folder.exists():
+        raise HpsearchError(f"there is no model folder {folder}; `hpsearch refit` writes one")
     try:
         index = json.loads((folder / _INDEX).read_text())
         weights = tuple(float(weight) for weight in index["weights"])

@@ -93,16 +93,11 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
 
 def check_folder(folder: Path) -> None:
     """Raise HpsearchError where the folder is there and holds something else than models."""
-    if folder.exists() and not holds(folder) and any(folder.iterdir()):
+    if folder.exists() and not (folder / _INDEX).exists() and any(folder.iterdir()):
         raise HpsearchError(
             f"{folder} is there and no model folder, and writing would replace it; name a new one by "
             "--output"
         )
-
-
-def holds(folder: Path) -> bool:
-    """Whether there is a model in the folder."""
-    return (folder / _INDEX).exists()
 
 
 def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:

@@ -37,6 +37,19 @@ class Amount(click.FloatRange):
         return number
 
 
+class TrialNumber(click.IntRange):
+    """The id by which people call a trial."""
+
+    def __init__(self) -> None:
+        super().__init__(1, MOST)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is no trial number; `rank` lists them", param, ctx)
+
+
 class PerDevice(click.ParamType[int | str]):
     name = "integer|auto"
 
@@ -149,7 +162,7 @@ together = click.option(
 choice = _together(
     click.option(
         "--trial",
-        type=click.IntRange(1, MOST),
+        type=TrialNumber(),
         help="This trial, not the best.",
         shell_complete=completing.trials,
     ),

@@ -18,6 +18,21 @@ class Budget:
             raise ValueError(f"Budget needs hours > 0, got hours={self.hours!r}")
         at_least_one(self, epochs=self.epochs)
 
+    def fits(self, epochs: int, seconds: float | None) -> float | None:
+        """The share, at most 1, of a search of so many epochs and seconds that is paid for.
+
+        None: no end is set, or not known what it means.
+
+        >>> Budget(hours=1.0, epochs=50).fits(100, 14400.0), Budget(hours=1.0).fits(100, None)
+        (0.25, None)
+        """
+        shares = [1.0]
+        if self.epochs is not None:
+            shares.append(self.epochs / epochs)
+        if self.hours is not None and seconds:
+            shares.append(3600 * self.hours / seconds)
+        return min(shares) if len(shares) > 1 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:

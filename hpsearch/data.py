@@ -21,12 +21,21 @@ class Coding:
 
     categories: by a column's name the values that 0, 1, 2... stand for in x; -1 is any other.
     classes: the names that 0, 1, 2... stand for in y. y * scale + offset: in the table's own unit.
+    target: the column that became y.
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     offset: float = 0.0
     scale: float = 1.0
+    target: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What a number is told in, where that is not the table's own unit."""
+        if (self.scale, self.offset) == (1.0, 0.0):
+            return ""
+        return f"in standard deviations of {self.target!r} (1 = {self.scale:.4g})"
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,38 @@ def describe(options: Any, *, without: Collection[str] = ()) -> str:
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     shown = [f"{k}={v!r}" for k, v in values.items() if k not in without and v is not None]
     return f"{type(options).__name__}({', '.join(shown)})"
+
+
+@cache
+def shortened(label: str, classes: tuple[type, ...]) -> str:
+    """A label as people read it: without defaults, floats to four digits.
+
+    >>> @dataclasses.dataclass
+    ... class Holdout:
+    ...     fraction: float = 0.2
+    ...     shuffle: bool = True
+    >>> shortened("Holdout(fraction=0.08333333333333333, shuffle=True)", (Holdout,))
+    'Holdout(fraction=0.08333)'
+    >>> shortened("of their own", ())
+    'of their own'
+    """
+    try:
+        call = ast.parse(label, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return label
+        values = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
+    except (SyntaxError, ValueError):  # of a class whose labels are its own
+        return label
+    name = call.func.id
+    cls = next((each for each in classes if each.__name__ == name), None)
+    fields = dataclasses.fields(cls) if cls and dataclasses.is_dataclass(cls) else ()
+    defaults = {field.name: field.default for field in fields}
+    shown = [
+        f"{key}={f'{value:.4g}' if isinstance(value, float) else repr(value)}"
+        for key, value in values.items()
+        if key not in defaults or defaults[key] != value
+    ]
+    return f"{name}({', '.join(shown)})"
 
 
 def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
@@ -55,9 +88,12 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
     values: dict[str, Any] = {}
     for place, item in enumerate(filter(None, (part.strip() for part in rest.split(",")))):
         key, equals, value = item.partition("=")
-        if not equals and place < len(fields) and list(values) == fields[:place]:
+        given = not equals and key not in fields  # a value alone, in its place
+        if given and place < len(fields) and list(values) == fields[:place]:
             key, equals, value = fields[place], "=", item
-        if key not in fields or not equals:
+        if key in fields and not equals:
+            raise HpsearchError(f"{kind} {name}: {key} needs a value; say {name}:{key}=N")
+        if key not in fields:
             raise HpsearchError(
                 f"{kind} {name} takes key=value with keys {', '.join(fields)}; got {item!r}"
                 f"{did_you_mean(key, fields)}"

@@ -229,12 +229,12 @@ def text_of(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
 
 
 def text_of_point(params: Mapping[str, Any]) -> str:
-    """A point in one line, numbers to four digits.
+    """A point in one line, numbers to four digits; by the alphabet, as stores keep points.
 
-    >>> text_of_point({"dropout": 0.123456, "optimizer": "adam"})
+    >>> text_of_point({"optimizer": "adam", "dropout": 0.123456})
     'dropout=0.1235 optimizer=adam'
     """
-    return " ".join(f"{name}={short(value)}" for name, value in params.items())
+    return " ".join(f"{name}={short(value)}" for name, value in sorted(params.items()))
 
 
 def short(value: Any) -> str:

@@ -124,7 +124,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         facts = executor.open()
         record = record_of(study, how.file, facts)
         if facts.remark:
-            console.print(facts.remark, soft_wrap=True)
+            console.print(facts.remark, soft_wrap=True, markup=False)
         if not there:
             fence = opened.enter_context(mine)
         store = opened.enter_context(Store(how.store, create=True, fence=fence, say=say))

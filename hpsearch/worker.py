@@ -86,9 +86,15 @@ def ready(study: Study, data: Data, training: Training, source: str = "") -> tup
         running,
         _versions(running),
         1 if remark else max(1, min(training.together, trainer.together // len(splits))),
-        remark or "",
+        "\n".join(filter(None, [remark, _unit(study, data)])),
     )
     return facts, _Works(study, trainer, data, splits, running)
+
+
+def _unit(study: Study, data: Data) -> str:
+    """What the metric's values are in, where they are not in the target's own unit."""
+    unit = "" if study.task.classifies or data.coding is None else data.coding.unit
+    return f"{study.task.measure} is {unit}" if unit else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def test_rank_in_json_has_the_promised_keys_best_first(hpsearch, store):
     assert code == 0
     assert {
         "rank", "trial", "study", "searcher", "value", "se", "epochs", "parameters", "seconds",
-        "params", "tied",
+        "params", "tied", "metric",
     } <= set(rows[0])  # fmt: skip
     assert [(r["rank"], r["value"]) for r in rows] == [(1, 0.9), (2, 0.7), (3, 0.5)]
     assert "0.9000 ± 0.0100" in err
@@ -63,6 +63,12 @@ def test_show_has_the_curves(hpsearch, store):
     assert details["params"] == {"a": 1}
 
 
+@pytest.mark.parametrize("command", [("show",), ("compare", "1"), ("refit", "s.py", "--trial")])
+def test_what_is_no_trial_number_is_told(hpsearch, store, command):
+    code, _, err = hpsearch(*command, "x")
+    assert (code, err.count("\n"), "'x' is no trial number" in err) == (2, 1, True)
+
+
 def test_studies_lists_the_searches(hpsearch, store):
     found = json.loads(hpsearch("studies", "--json")[1])
     assert [(s["study"], s["task"], s["trials"], s["best"], s["best_trial"]) for s in found] == [
@@ -83,7 +89,10 @@ def test_a_trial_that_no_run_trains_says_how_it_goes_on(hpsearch, store):
 def test_plan_in_json(hpsearch, write):
     code, out, err = hpsearch("plan", write(), "--json", "--evaluator", "kfold:folds=4")
     assert code == 0
-    assert json.loads(out) == {"trials": 3, "epochs": 6, "epochs_from_scratch": 6}
+    assert json.loads(out) == {
+        "trials": 3, "epochs": 6, "epochs_from_scratch": 6,
+        "brackets": [[{"trials": 3, "epochs": 2}]], "seconds": None, "fits": None,
+    }  # fmt: skip
     assert "3 trials, 6 epochs, each of 4 models" in err
 
 
@@ -91,7 +100,9 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     method = ("--searcher", "hyperband:max_epochs=81,eta=3")
     code, out, err = hpsearch("plan", write(), *method, "--json")
     assert code == 0
-    assert json.loads(out) == {"trials": 206, "epochs": 1581, "epochs_from_scratch": 1902}
+    told = json.loads(out)
+    assert (told["trials"], told["epochs"], told["epochs_from_scratch"]) == (206, 1581, 1902)
+    assert told["brackets"][4] == [{"trials": 5, "epochs": 81}]
     lines = [" ".join(line.split()) for line in err.splitlines()]
     assert "1 81 x 1, 27 x 3, 9 x 9, 3 x 27, 1 x 81" in lines
     assert "5 5 x 81" in lines
@@ -108,8 +119,11 @@ def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     with Store(Path("store.db"), create=True) as store:
         fill(store, record(study="small", file=str(file)), 0.5)
     out = hpsearch("plan", file, *hours)[1]
-    assert "measured over 1 trial: 0.75 s an epoch, so 0.042 hours for one worker" in out
+    assert "measured over 1 trial: 0.75 s an epoch, so 2 min 30 s for one worker" in out
     assert "--hours 0.001 is enough for 2% of it by one worker, and for all of it by 42" in out
+    assert "all of it fits into --hours 1" in hpsearch("plan", file, "--hours", 1)[1]
+    told = json.loads(hpsearch("plan", file, *hours, "--json")[1])
+    assert (told["seconds"], told["fits"]) == (150.0, 3.6 / 150)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +199,7 @@ BAD_FILES = {
     "unknown option": ([], ("--searcher", "random:trial=1"), r"got 'trial=1' \(did you mean"),
     "key after value": ([], ("--searcher", "random:epochs=2,3"), r"takes key=value .* got '3'"),
     "too many values": ([], ("--searcher", "random:2,3,4"), r"takes key=value .* got '4'"),
+    "no value": ([], ("--searcher", "random:trials"), r"trials needs a value; say random:trials=N"),
     "bad option": ([], ("--evaluator", "kfold:folds=1"), r"KFold needs folds >= 2, got folds=1"),
     "eta": ([], ("--searcher", "hyperband:eta=1"), r"eta >= 2, got eta=1; each rung keeps one"),
     "too few epochs": (
@@ -293,6 +308,8 @@ def test_unknown_backends_are_refused(hpsearch, write):
     [
         (("--devices", 7), r"--devices 7: there is no GPU 7; this machine has 0 \(Pretend 80\), 1"),
         (("--devices", "1"), r"GPU 1 \(Pretend 40\) has 1\.0 of 40\.0 GiB free; leave it out"),
+        (("--devices", "foo"), r"'foo' is neither auto, cpu, cpu:N nor GPU numbers"),
+        (("--devices", "0,"), r"'' is neither auto, cpu, cpu:N nor GPU numbers"),
         (("--devices", "cpu:0"), r"--devices cpu:0: cpu takes a number of workers"),
         (("--per-device", 0), r"'--per-device': 0 is not in the range x>=1"),
         (("--per-device", "many"), r"'--per-device': 'many' is not a valid integer"),

@@ -58,7 +58,7 @@ def test_json_has_the_drawn_numbers(hpsearch, store):
     drawn = json.loads(out)
     assert code == 0
     assert "drawn into x.svg" in err
-    assert {"measure", "direction", "smooth", "skip", "file", "trials"} == set(drawn)
+    assert {"metric", "direction", "smooth", "skip", "file", "trials"} == set(drawn)
     assert [t["trial"] for t in drawn["trials"]] == [2, 1]
     first = drawn["trials"][1]
     assert first["validation"] == [4.0, 2.0, 3.0]
@@ -78,7 +78,7 @@ def test_a_picture_has_no_date_and_so_is_the_same_again(hpsearch, store):
 
 def test_the_loss_and_one_trial_alone(hpsearch, store):
     drawn = json.loads(hpsearch("compare", 1, "--loss", "--training", "--smooth", 0, "--json")[1])
-    assert (drawn["measure"], drawn["direction"]) == ("loss", "min")
+    assert (drawn["metric"], drawn["direction"]) == ("loss", "min")
     assert drawn["trials"][0]["validation"] == [40.0, 20.0, 30.0]
     assert drawn["trials"][0]["smoothed"] == []
 

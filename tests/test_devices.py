@@ -64,11 +64,11 @@ def test_a_gpu_that_somebody_else_fills_is_left_out_of_auto(gpus):
     ("devices", "message"),
     [
         ("7", r"there is no GPU 7; this machine has 0 \(Pretend 80\), 1 \(Pretend 40\)"),
-        ("0,,1", r"there is no GPU \(empty\)"),
+        ("0,,1", r"'' is neither auto"),
         ("0,0", r"GPU 0 occurs twice; use --per-device"),
         ("cpu:0", r"cpu takes a number of workers, as cpu:2"),
         ("cpu:two", r"cpu takes a number of workers"),
-        ("gpu", r"there is no GPU gpu"),
+        ("gpu", r"'gpu' is neither auto"),
         ("1", r"GPU 1 \(Pretend 40\) has 2\.0 of 40\.0 GiB free; leave it out"),
     ],
 )

@@ -84,7 +84,7 @@ def test_says_what_it_decided_and_why(caplog):
         "layers=3 units=73 overfits: from epoch 6 to 12 the training loss fell from 0.1667 to "
         "0.08333, while the validation loss rose from 0.1667 to 0.7",
         "layers=3 units=73 is kept; searched now: dropout, l2, optimizer",
-        "best: layers=1 units=8 dropout=0 l2=1e-06 optimizer=adam, with early stopping after "
+        "best: dropout=0 l2=1e-06 layers=1 optimizer=adam units=8, with early stopping after "
         "epoch 12 of 12",
     ]
 

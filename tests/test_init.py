@@ -174,6 +174,8 @@ def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine")
     assert code == 2
     assert "studies/mine.py is there already" in err
+    code, _, err = hpsearch("init", file, "--target", "z", "-o", "mine")
+    assert "there is no column 'z'" in err
     assert Path("studies/mine.py").read_text() == "mine"
     described(file, "--target", "y", "-o", "mine", "--force")
     assert "table.task(" in Path("studies/mine.py").read_text()
@@ -226,6 +228,24 @@ def test_names_of_studies(stem, name):
     assert name_of(Path(f"{stem}.csv")) == name
 
 
+def check_unit(card, ranked, told):
+    """A card is in the target's own unit, a ranking in its standard deviations."""
+    if card["unit"] is None:
+        assert "classes" in card["test"]
+        return
+    (member,), one, test = card["members"], card["unit"]["one"], card["test"]
+    assert 30 < one < 100
+    assert member["value"] == pytest.approx(ranked["value"] * one)
+    assert card["validation"]["value"] == pytest.approx(card["validation"]["mae"])
+    assert test["value"] == pytest.approx(test["mae"])
+    assert test["against_true"][0]["true"] < 1000 < test["against_true"][-1]["true"]
+    assert card["optimism"] == pytest.approx(card["validation"]["value"] - test["value"])
+    true, predicted = np.loadtxt("model/test.csv", delimiter=",", skiprows=1).T
+    assert np.abs(true - predicted).mean() == pytest.approx(test["value"], rel=1e-4)
+    assert true.mean() == pytest.approx(1000, abs=100)
+    assert "Values are in the unit of 'price'; in rankings" in told
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["good", "price"])
 def test_the_written_study_runs_and_its_model_predicts_the_file(table, described, hpsearch, target):
@@ -237,10 +257,12 @@ def test_the_written_study_runs_and_its_model_predicts_the_file(table, described
     ]  # fmt: skip
     file = table(("größe in cm", "colour", 'a "b"', target), body, delimiter=";")
     study = described(file, "--target", target)["file"]
-    code, _, err = hpsearch("run", study, "--inline", "--trials", 1, "--epochs", 40)
+    code, told, err = hpsearch("run", study, "--inline", "--trials", 1, "--epochs", 40)
     assert code == 0, err
-    code, _, err = hpsearch("refit", study, "-o", "model", "--seeds", 1)
+    assert ("mae is in standard deviations of 'price' (1 = " in told) == (target == "price")
+    code, out, err = hpsearch("refit", study, "-o", "model", "--seeds", 1, "--json")
     assert code == 0, err
+    check_unit(json.loads(out), json.loads(hpsearch("rank", "--json")[1])[0], err)
     new = [(*row[:3],) for row in body] + [
         (
             "",
@@ -264,4 +286,6 @@ def test_the_written_study_runs_and_its_model_predicts_the_file(table, described
         assert np.abs(told - true).mean() < 0.5 * true.std()
     code, _, err = hpsearch("predict", "model", table(("colour",), [("red",)], "less.csv"))
     assert code == 2
-    assert "has no column" in err
+    assert "less.csv lacks the columns " in err
+    code, _, err = hpsearch("predict", "nomodel", "new.csv")
+    assert (code, err.count("\n"), "there is no model folder nomodel" in err) == (2, 1, True)

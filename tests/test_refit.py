@@ -300,7 +300,7 @@ def test_a_changed_study_is_refused(hpsearch, study, write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b\n1,2\n", "no column c"),
+        ("a,b\n1,2\n", "lacks the column c; it has a, b, and the model wants a, b, c"),
         ("1,2\n3,4\n", "has 2 columns, and the model wants 3: a, b, c"),
         ("a,b,c\n1,2,x\n", "must hold numbers only"),
         ("a,b,c\n1,2,\n", "x holds NaN or infinity in 1 of 1 rows"),

@@ -14,7 +14,7 @@ from rich.console import Console
 from hpsearch import telling
 from hpsearch.budget import Budget, Plan, Rung
 from hpsearch.heard import Heard
-from hpsearch.report.live import left_seconds, picture
+from hpsearch.report.live import left_seconds, picture, summary
 from hpsearch.store import Signs, Store, default_place, watch
 from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
 from tests.conftest import ROOT
@@ -111,6 +111,24 @@ def test_the_picture_fits_its_window(store, width):
     for part in ("4 of 13 epochs", "trial 3", "2.5/3", "0.85", "0.8 ", "failed: 1 nan", "1: 2/3"):
         assert part in text
     assert ("gpu 1" in text) == (width == 120)
+
+
+def test_off_a_terminal_there_are_no_bars_and_no_trailing_blanks(hpsearch, store):
+    watched, _, signs = begun(store)
+    watched.look()
+    for text in (summary(watched), _ended(hpsearch, signs)):
+        assert "4 of 13 epochs" in text or "2 of 13 epochs" in text
+        assert "1: 2/3" in text
+        assert not set("━╺╸█▌░") & set(text)
+        assert all(line == line.rstrip() for line in text.splitlines())
+    assert "trial 3 2.5/3 0.85 gpu 1 units=0" in summary(watched)
+
+
+def _ended(hpsearch, signs):
+    signs.end = "stopped"
+    with signs:
+        pass
+    return hpsearch("watch")[1]
 
 
 def test_a_low_window_shows_the_first_of_many(store):

@@ -10,7 +10,7 @@ from hpsearch.store import Url
 
 
 @click.command()
-@click.argument("trials", type=click.IntRange(1, arguments.MOST), nargs=-1, required=True)
+@click.argument("trials", type=arguments.TrialNumber(), nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sized
 from pathlib import Path
 
 import click
@@ -33,22 +34,22 @@ def init(
     from hpsearch.starter import look, write
 
     file = _file(name or write.name_of(csv))
-    if file.exists() and not force:
-        raise HpsearchError(f"{file} is there already; name another by -o, or add --force")
     if not csv.is_file():
         raise DataError(f"no such file: {csv}")
     table = look.table(csv)
     if target is None:
         target = _asked([str(column) for column in table], csv)
     found = look.look(table, target, kind)  # type: ignore[arg-type]
+    if file.exists() and not force:
+        raise HpsearchError(f"{file} is there already; name another by -o, or add --force")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, write.study(found, csv, file))
     for note in found.notes:
         click.echo(note, err=True)
     what = f"{len(found.classes)} classes" if found.classes else "a number"
     click.echo(
-        f"{found.rows} rows; {found.target!r}, {what}, by {len(found.numbers)} numbers and "
-        f"{len(found.categories)} categories\n"
+        f"{found.rows} rows; {found.target!r}, {what}, by {_counted(found.numbers, 'number')} and "
+        f"{_counted(found.categories, 'category', 'categories')}\n"
         f"written to {file}; run it: hpsearch run {file}",
         err=True,
     )
@@ -56,6 +57,10 @@ def init(
         described = {"classes": found.classes, "numbers": found.numbers, "notes": found.notes}
         categories = list(found.categories)
         click.echo(json.dumps({"file": str(file), **described, "categories": categories}))
+
+
+def _counted(things: Sized, one: str, many: str | None = None) -> str:
+    return f"{len(things)} {one if len(things) == 1 else many or one + 's'}"
 
 
 def _file(name: str) -> Path:

@@ -32,11 +32,11 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
     if not found:
         console.print("no trial is complete yet")
     if as_json:
-        click.echo(json.dumps([row._asdict() for ranking in found for row in ranking]))
+        click.echo(json.dumps([row.to_json() for ranking in found for row in ranking]))
 
 
 @click.command()
-@click.argument("trial", type=click.IntRange(1, arguments.MOST), shell_complete=completing.trials)
+@click.argument("trial", type=arguments.TrialNumber(), shell_complete=completing.trials)
 @arguments.store
 @arguments.as_json
 def show(trial: int, store_path: Path | Url, as_json: bool) -> None:

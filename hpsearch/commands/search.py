@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import nullcontext, redirect_stdout, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def run(
         tables.show(console, tables.ranking(ended.ranking, top=10))
     tables.show(console, tables.failures(ended.failures))
     if as_json:
-        click.echo(json.dumps([row._asdict() for row in ended.ranking]))
+        click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
 
 
@@ -95,7 +96,8 @@ def run(
 def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
     """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
 
-    Where trials of the study were timed before, also how long, and what fits into --hours.
+    Where trials of the study were timed before, also how long, and what fits into --hours: in JSON
+    the seconds for one worker, and the share that fits into --hours and --total-epochs.
     """
     from hpsearch.report import tables
     from hpsearch.searchers.base import rehearse
@@ -108,4 +110,7 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     budget = Budget(options["hours"], options["total_epochs"])
     tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes, budget, pace))
     if as_json:
-        click.echo(json.dumps(takes.totals))
+        seconds = None if pace is None else takes.epochs * pace[1]
+        brackets = [[asdict(rung) for rung in bracket] for bracket in takes.brackets]
+        more = {"seconds": seconds, "fits": budget.fits(takes.epochs, seconds)}
+        click.echo(json.dumps({**takes.totals, "brackets": brackets, **more}))

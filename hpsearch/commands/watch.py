@@ -45,7 +45,10 @@ def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
                 for text in _lines(watched):
                     console.print(text, markup=False, soft_wrap=True)
         width, height = console.size
-        console.print(live.picture(watched, width, height))
+        if console.is_terminal:
+            console.print(live.picture(watched, width, height))
+        else:
+            click.echo(live.summary(watched))
 
 
 def _search(store: Store, study: str | None) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import Literal
 from hpsearch.errors import DeviceError
 
 _GIB = 2**30
+_NAME = re.compile(r"\d+$|gpu-|mig-")  # of a GPU, in lower case
 _LEAST_FREE = 0.1  # of a GPU's memory; with less, somebody else has it
 
 
@@ -66,11 +68,15 @@ def find(wanted: str = "auto") -> list[Device]:
         return free or [Device("host", cores=tuple(sorted(_own_cores())))]
     found: list[Device] = []
     for name in (part.strip() for part in wanted.split(",")):
-        gpu = _named(visible, name) if name else None
+        if not _NAME.match(name.lower()):
+            raise DeviceError(
+                f"--devices {wanted}: {name!r} is neither auto, cpu, cpu:N nor GPU numbers"
+            )
+        gpu = _named(visible, name)
         if gpu is None:
             there = ", ".join(f"{i} ({gpu.name})" for i, gpu in enumerate(visible))
             raise DeviceError(
-                f"--devices {wanted}: there is no GPU {name or '(empty)'}; this machine has "
+                f"--devices {wanted}: there is no GPU {name}; this machine has "
                 f"{there or 'none that nvidia-smi shows; use cpu'}"
             )
         if _taken(gpu):

@@ -5,6 +5,7 @@ from typing import Any
 
 from hpsearch.parameters import text_of_point
 from hpsearch.report.tables import measured
+from hpsearch.report.words import label
 
 _MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
 
@@ -16,7 +17,12 @@ def markdown(card: Mapping[str, Any]) -> str:
 def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
-    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {card['evaluator']}."
+    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {label(card['evaluator'])}."
+    if unit := card.get("unit"):
+        yield (
+            f"Values are in the unit of {unit['target']!r}; in rankings they are in standard "
+            f"deviations of it (1 = {unit['one']:.4g})."
+        )
     yield f"Chosen of {card['trials']} complete trials: {card['choice']}."
     yield ""
     for member in card["members"]:

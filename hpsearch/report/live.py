@@ -1,5 +1,6 @@
 """A search as it runs, on a terminal: what is spent and left, what trains, the rungs, the best."""
 
+import io
 import math
 import time
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.parameters import short, text_of_point
-from hpsearch.report.tables import duration, measured
+from hpsearch.report.tables import measured
+from hpsearch.report.words import duration, label
 from hpsearch.store import Running, Watch
 
 _SECONDS = 0.25  # between two pictures
@@ -20,6 +22,7 @@ _NARROW = 80  # columns, below which only the most telling ones are shown
 Cell = tuple[str, str]
 
 _MOST_WAITING = 5  # that are named
+_WIDE, _MOST_LINES = 1000, 20  # of what no window limits
 _AROUND = 14  # lines that are not of running trials
 
 
@@ -59,28 +62,36 @@ def picture(watch: Watch, width: int, height: int) -> RenderableType:
     return Group(*_parts(watch, width, max(3, height - _AROUND)))
 
 
-def _parts(watch: Watch, width: int, most: int) -> Iterator[RenderableType]:
+def summary(watch: Watch) -> str:
+    """All of it as lines without bars, for a file or a pipe."""
+    parts = Group(*_parts(watch, _WIDE, _MOST_LINES, bars=False))
+    lines = Console(width=_WIDE, file=io.StringIO(), color_system=None).render_lines(parts)
+    return "\n".join("".join(piece.text for piece in line).rstrip() for line in lines)
+
+
+def _parts(watch: Watch, width: int, most: int, *, bars: bool = True) -> Iterator[RenderableType]:
     search = watch.search
-    what = f"{search.task}: {search.study}, {search.searcher}, {search.evaluator}, {search.backend}"
+    what = f"{search.task}: {search.study}, {label(search.searcher)}, {label(search.evaluator)}, "
+    what += search.backend
     yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
-    yield _spent(watch, width)
+    yield _spent(watch, width, bars)
     if watch.best is not None and watch.best.value is not None:
         best = f"best  trial {watch.best.trial}  {search.measure} "
         best += f"{measured(watch.best.value, watch.best.se)}  {text_of_point(watch.best.params)}"
         yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
     if watch.running:
-        yield _running(watch, width, most)
+        yield _running(watch, width, most, bars)
     if watch.waiting:
         names = ", ".join(_name(each) for each in watch.waiting[:_MOST_WAITING])
         rest = "" if len(watch.waiting) <= _MOST_WAITING else " ..."
         yield Text(f"the same command continues {len(watch.waiting)}: {names}{rest}")
-    yield from _rungs(watch, width)
+    yield from _rungs(watch, width, bars)
     if watch.failures:
         kinds = ", ".join(f"{count} {kind}" for kind, count in watch.failures.most_common())
         yield Text(f"failed: {kinds}", style="red")
 
 
-def _spent(watch: Watch, width: int) -> RenderableType:
+def _spent(watch: Watch, width: int, bars: bool) -> RenderableType:
     underway, left = watch.underway(), watch.left()
     done = watch.epochs + underway
     total = None if left is None else watch.epochs + left
@@ -92,7 +103,7 @@ def _spent(watch: Watch, width: int) -> RenderableType:
     if width < _NARROW:
         del texts[1]
     text = ", ".join(texts)
-    grid.add_row(*([bar] if total else []), text)
+    grid.add_row(*([bar] if total and bars else []), text)
     return _unbroken(grid, fill=True)
 
 
@@ -140,7 +151,7 @@ def left_seconds(watch: Watch, now: float) -> tuple[float, float] | None:
     return min(found), max(found)
 
 
-def _running(watch: Watch, width: int, most: int) -> Table:
+def _running(watch: Watch, width: int, most: int, bars: bool) -> Table:
     narrow = width < _NARROW
     grid = Table.grid(padding=(0, 1))
     begun = [each for each in watch.running if each.reached is not None]
@@ -153,7 +164,7 @@ def _running(watch: Watch, width: int, most: int) -> Table:
         )
         value = "" if each.value is None else short(each.value)
         more = [] if narrow else [each.device, text_of_point(each.params)]
-        grid.add_row(_name(each), bar, _epochs(each), value, *more)
+        grid.add_row(_name(each), *([bar] if bars else []), _epochs(each), value, *more)
     if rest := len(watch.running) - len(shown):
         grid.add_row(f"{rest} more")
     return _unbroken(grid, fill=not narrow)
@@ -177,7 +188,7 @@ def _epochs(each: Running) -> str:
     return f"{reached:.4g}/{each.epochs}"
 
 
-def _rungs(watch: Watch, width: int) -> Iterator[RenderableType]:
+def _rungs(watch: Watch, width: int, bars: bool) -> Iterator[RenderableType]:
     """The brackets as they fill; only where trials continue others."""
     planned: dict[tuple[int, int], int] = {}
     if watch.run is not None:
@@ -190,7 +201,7 @@ def _rungs(watch: Watch, width: int) -> Iterator[RenderableType]:
         begin: [_rung(watch, (begin, epochs), planned) for b, epochs in keys if b == begin]
         for begin in sorted({begin for begin, _ in keys})
     }
-    bars = max(map(len, rows.values())) * 18 + 16 <= width
+    bars = bars and max(map(len, rows.values())) * 18 + 16 <= width
     grid = Table.grid(padding=(0, 2))
     for begin, rungs in rows.items():
         cells = [f"{text} {bar}" if bars else text for text, bar in rungs]

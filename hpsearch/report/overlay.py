@@ -48,7 +48,7 @@ class Overlay:
     def to_json(self) -> dict[str, Any]:
         """The numbers that are drawn; None where one is not finite."""
         return {
-            "measure": self.measure,
+            "metric": self.measure,
             "direction": self.direction,
             "smooth": self.smooth,
             "skip": self.skip,

@@ -72,7 +72,7 @@ class Lines(logging.Handler):
                     score.se if score else None,
                     failure,
                 ),
-                f"over all its trainings {value:.4f}",
+                f"all its trainings together {value:.4f}",
                 f"{outcome.seconds:.1f} s",
             )
         )

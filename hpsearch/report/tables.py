@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hpsearch.budget import Budget, Plan
 from hpsearch.parameters import short, text_of_point
+from hpsearch.report.words import duration, label
 from hpsearch.store import Opening, Ranked
 from hpsearch.study import Study
 
@@ -42,22 +43,6 @@ def measured(value: float, se: float | None) -> str:
     return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
 
 
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    >>> duration(8.4), duration(125), duration(1500), duration(7300)
-    ('8 s', '2 min 5 s', '25 min', '2 h 1 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    return f"{whole // 3600} h {whole // 60 % 60} min"
-
-
 def plan(
     study: Study, takes: Plan, budget: Budget, pace: tuple[int, float] | None
 ) -> Iterator[Table | str]:
@@ -65,7 +50,7 @@ def plan(
 
     pace: how many trials were timed, and seconds an epoch of them took.
     """
-    yield f"{study.name}: {study.searcher.label}, {study.evaluator.label}"
+    yield f"{study.name}: {label(study.searcher.label)}, {label(study.evaluator.label)}"
     table = _table()
     table.add_column("bracket", justify="right")
     table.add_column("trials x epochs, rung by rung", overflow="fold")
@@ -91,15 +76,20 @@ def _cost(epochs: int, budget: Budget, pace: tuple[int, float] | None) -> Iterat
             yield "what fits into --hours is not known before some trials of the study were timed"
         return
     trials, each = pace
-    hours = epochs * each / 3600
+    seconds = epochs * each
     yield (
         f"measured over {trials} trial{'s' if trials > 1 else ''}: {each:.3g} s an epoch, so "
-        f"{hours:.2g} hours for one worker"
+        f"{duration(seconds)} for one worker"
     )
-    if budget.hours is not None and budget.hours < hours:
+    if budget.hours is None:
+        return
+    share = 3600 * budget.hours / seconds
+    if share >= 1:
+        yield f"all of it fits into --hours {budget.hours:g}"
+    else:
         yield (
-            f"--hours {budget.hours:g} is enough for {budget.hours / hours:.0%} of it by one "
-            f"worker, and for all of it by {math.ceil(hours / budget.hours)} alike"
+            f"--hours {budget.hours:g} is enough for {share:.0%} of it by one worker, and for all "
+            f"of it by {math.ceil(1 / share)} alike"
         )
 
 
@@ -110,8 +100,8 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
     """
     first = rows[0]
     names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows[:top]}) > 1]
-    common = [getattr(first, n) for n in ("study", "searcher") if n not in names]
-    yield f"{first.task}: {first.measure} by {', '.join([first.evaluator, *common])}"
+    common = [label(getattr(first, n)) for n in ("study", "searcher") if n not in names]
+    yield f"{first.task}: {first.measure} by {', '.join([label(first.evaluator), *common])}"
     table = _table()
     repeated = any(row.repeats + row.failed_repeats for row in rows[:top])
     counts = ("repeats", "epochs") if repeated else ("epochs",)
@@ -129,7 +119,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             str(row.epochs),
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
-            *(getattr(row, name) for name in names),
+            *(label(getattr(row, name)) for name in names),
             text_of_point(row.params),
         )
     yield table
@@ -157,7 +147,8 @@ def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             row["study"],
             row["task"],
-            f"{row['searcher']}, {row['evaluator']}, seed {row['seed']}, {row['backend']}",
+            f"{label(row['searcher'])}, {label(row['evaluator'])}, seed {row['seed']}, "
+            f"{row['backend']}",
             ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
             ""
             if row["best"] is None
@@ -178,7 +169,7 @@ def failures(messages: Iterable[str]) -> Iterator[str]:
 
 def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     """One trial: what it was, how it ended, and its mean curve."""
-    details = dict(details)
+    details = {**details, **{n: label(details[n]) for n in ("searcher", "evaluator")}}
     if details["state"] == "stopped" and not details["retired"]:
         details["state"] = "stopped: the same command continues it"
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):

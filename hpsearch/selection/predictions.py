@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data, Inputs
+from hpsearch.data import Array, Coding, Data, Inputs
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.selection.choice import Member
@@ -93,7 +93,11 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
     together = models.mean(each)
     value, se = scoring.score(task, together, y)
     alone, errors = zip(*(scoring.score(task, predicted, y) for predicted in each), strict=True)
-    _write(folder / "test.csv", true=y.reshape(len(y), -1), predicted=together)
+    coding = data.coding or Coding()
+    in_table = {"true": y.reshape(len(y), -1), "predicted": together}
+    if not task.classifies:
+        in_table = {n: block * coding.scale + coding.offset for n, block in in_table.items()}
+    _write(folder / "test.csv", **in_table)
     return {
         "value": value,
         "se": se,

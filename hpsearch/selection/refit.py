@@ -19,7 +19,7 @@ from hpsearch.files import write_whole
 from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
 from hpsearch.seeds import canonical, derive
-from hpsearch.selection import predictions
+from hpsearch.selection import predictions, units
 from hpsearch.selection.choice import Choice, Member, candidates
 from hpsearch.selection.ensemble import greedy
 from hpsearch.selection.predictions import Validated
@@ -62,12 +62,12 @@ def refit(
 ) -> Refitted:
     """Choose, train on all non-test rows, keep the models in the folder, and open the test once.
 
-    folder: None: one in `models`, named by the study and the trials; another model there is replaced
-    by `force` only. pooled: choose of all searches by the study's evaluator and seed, not of its
+    folder: None: one in `models`, named by the study and the trials; in one that is given, another
+    model is replaced by `force` only. pooled: choose of all searches by the study's evaluator and seed, not of its
     searcher's alone. A model that was tested before keeps the verdict there is. Raises HpsearchError
     before the test is opened wherever something cannot work.
     """
-    from hpsearch.training import final, kept
+    from hpsearch.training import final, kept, scoring
 
     if folder is not None:
         kept.check_folder(folder)
@@ -82,9 +82,10 @@ def refit(
     seen = predictions.validated(study, data, splits, members, **how)
     weights = _weights(task, data, seen) if choice.ensemble else {0: Fraction(1)}
     model = _model(members, weights, data.rows, choice, running, record.source)
-    folder = folder or models / f"{study.name}-{_name(model)}"
+    named, folder = folder is not None, folder or models / f"{study.name}-{_name(model)}"
     if not _is_there(folder, model, data):
-        if kept.holds(folder) and not force:
+        # Without a card, it was broken off; a name of our own tells models apart.
+        if named and (folder / _CARD).exists() and not force:
             raise HpsearchError(
                 f"{folder} holds another model; name a new folder by --output, or add --force"
             )
@@ -121,6 +122,7 @@ def refit(
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
+    card = units.own(card, data.coding, scoring.power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", markdown(card))
     return Refitted(folder, card, anew)

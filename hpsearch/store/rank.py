@@ -42,6 +42,10 @@ class Ranked(NamedTuple):
     more_repeats: int | None
     one_se: bool
 
+    def to_json(self) -> dict[str, Any]:
+        """By the names that documents have: the measure is the metric there."""
+        return {"metric" if k == "measure" else k: v for k, v in self._asdict().items()}
+
 
 _COMPLETE = """
 SELECT t.value, a.params, a.id, t.se, t.epochs, t.parameters, t.seconds, t.trial

@@ -101,7 +101,7 @@ def _load(
         # Another unit, not another problem: networks learn numbers around zero. Told by the
         # searched rows alone.
         offset, scale = float(kept[searched].mean()), float(kept[searched].std()) or 1.0
-        coding, kept = Coding(categories, (), offset, scale), (kept - offset) / scale
+        coding, kept = Coding(categories, (), offset, scale, target), (kept - offset) / scale
     return Data(
         x[searched], kept[searched], x[tested], kept[tested], columns=columns, coding=coding
     )

@@ -93,16 +93,11 @@ def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Tra
 
 def check_folder(folder: Path) -> None:
     """Raise HpsearchError where the folder is there and holds something else than models."""
-    if folder.exists() and not holds(folder) and any(folder.iterdir()):
+    if folder.exists() and not (folder / _INDEX).exists() and any(folder.iterdir()):
         raise HpsearchError(
             f"{folder} is there and no model folder, and writing would replace it; name a new one by "
             "--output"
         )
-
-
-def holds(folder: Path) -> bool:
-    """Whether there is a model in the folder."""
-    return (folder / _INDEX).exists()
 
 
 def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
@@ -110,6 +105,8 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
 
     Raises HpsearchError where it is none, or holds what is not safe to load.
     """
+    if not folder.exists():
+        raise HpsearchError(f"there is no model folder {folder}; `hpsearch refit` writes one")
     try:
         index = json.loads((folder / _INDEX).read_text())
         weights = tuple(float(weight) for weight in index["weights"])
@@ -138,7 +135,8 @@ def _coding(found: Any) -> Coding | None:
         return None
     texts = {str(c): tuple(map(str, v)) for c, v in found.get("categories", {}).items()}
     classes = tuple(map(str, found.get("classes", ())))
-    return Coding(texts, classes, float(found.get("offset", 0)), float(found.get("scale", 1)))
+    offset, scale = float(found.get("offset", 0)), float(found.get("scale", 1))
+    return Coding(texts, classes, offset, scale, str(found.get("target", "")))
 
 
 def untrusted(folder: Path) -> list[str]:

@@ -58,8 +58,10 @@ def read_table(path: Path, kept: Kept) -> Array:
 def _chosen(frame: "pd.DataFrame", path: Path, kept: Kept) -> "pd.DataFrame":
     """The model's columns, in its order."""
     if missing := [name for name in kept.columns if name not in frame.columns]:
+        what = f"column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         raise HpsearchError(
-            f"{path} has no column {', '.join(missing)}; the model wants {', '.join(kept.columns)}"
+            f"{path} lacks the {what}; it has {', '.join(map(str, frame.columns))}, and the model "
+            f"wants {', '.join(kept.columns)}"
         )
     return frame[list(kept.columns)]
 

@@ -63,6 +63,13 @@ def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     return None
 
 
+def power(metric: str) -> int | None:
+    """The power of the target's unit that a metric is in; None where that is not known."""
+    if metric in _ABSOLUTE + _ROOT:
+        return 1
+    return 2 if metric in _SQUARED else None
+
+
 def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) -> dict[str, Any]:
     """What a metric leaves out, as plain JSON.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures, tables
+from hpsearch.report import measures, tables, words
 from hpsearch.report.html.gathered import Comparison, Gathered
 from hpsearch.store import Opening, Ranked
 
@@ -25,7 +25,7 @@ def totals(gathered: Gathered) -> list[tuple[str, str]]:
         ("repeats", f"{len(repeats):,}"),
         ("running", f"{int((state == 'running').sum()):,}"),
         ("epochs trained", f"{epochs:,.0f}"),
-        ("of training", tables.duration(seconds)),
+        ("of training", words.duration(seconds)),
     ]
     return [(what, count) for what, count in shown if count != "0" or what == "trials complete"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures, tables
+from hpsearch.report import measures, words
 from hpsearch.report.html.drawing import MUTED, Drawing, Section, axis, colour, plain
 from hpsearch.report.html.gathered import Comparison
 
@@ -37,7 +37,7 @@ def _said(device: str, use: "pd.Series[Any]") -> str:
     many = f"{count} trial{'' if count == 1 else 's'}"
     many += f" and {again} repeat{'' if again == 1 else 's'}" if again else ""
     side = f", {use['together']:.1f} at a time" if use["together"] > 1.05 else ""
-    busy, idle = tables.duration(use["busy"]), tables.duration(use["idle"])
+    busy, idle = words.duration(use["busy"]), words.duration(use["idle"])
     return f"{device}: {many}, busy {busy}{side}, idle {idle}: {use['share']:.0%} used."
 
 

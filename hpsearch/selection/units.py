@@ -1,0 +1,46 @@
+"""A model card in the target's own unit, where training has it in another."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpsearch.data import Coding
+
+_VALUES = ("value", "se", "alone_mean", "alone_se")
+
+
+def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> dict[str, Any]:
+    """The card with its values and residuals in the target's own unit, and what the unit is.
+
+    power: that of the unit in which the metric is; None: in none that is known, as it is left.
+    """
+    if coding is None or (coding.scale, coding.offset) == (1.0, 0.0):
+        return {**card, "unit": None}
+    factor = coding.scale**power if power else 1.0
+
+    def scaled(scores: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(scores)
+        for name in _VALUES:
+            if found.get(name) is not None:
+                found[name] *= factor
+        if "alone" in found:
+            found["alone"] = [value * factor for value in found["alone"]]
+        if "residuals" in found:
+            for name in ("mae", "rmse"):
+                found[name] *= coding.scale
+            found["residuals"] = {q: v * coding.scale for q, v in found["residuals"].items()}
+            found["against_true"] = [
+                {name: value * coding.scale + coding.offset for name, value in tenth.items()}
+                for tenth in found["against_true"]
+            ]
+        return found
+
+    made = {
+        **card,
+        "unit": {"target": coding.target, "one": coding.scale},
+        "members": [scaled(member) for member in card["members"]],
+        "validation": scaled(card["validation"]),
+        "test": card["test"] and scaled(card["test"]),
+    }
+    if "optimism" in card:
+        made["optimism"] = card["optimism"] * factor
+    return made

@@ -72,7 +72,7 @@ def test_runs_ranks_and_continues(hpsearch, write):
     code, out, err = hpsearch("run", file, "--inline")
     assert (code, err) == (0, "")
     assert "[3/3] trial 3  accuracy" in out
-    assert "digits: accuracy by Holdout(rows=300, shuffle=True), small, Random(epochs=2)" in out
+    assert "digits: accuracy by Holdout(rows=300), small, Random(epochs=2)" in out
     first = journal("store.db")
     code, out, _ = hpsearch("run", file, "--inline")
     assert code == 0

@@ -88,7 +88,7 @@ def test_its_numbers_are_those_of_the_ranking(hpsearch, filled):
     told = page.scripts["numbers"]
     assert told["task"] == "made"
     key = lambda row: (row["evaluator"], row["rank"])  # noqa: E731
-    wanted = json.loads(json.dumps([row._asdict() for row in ranked]))
+    wanted = json.loads(json.dumps([row.to_json() for row in ranked]))
     assert sorted(told["ranking"], key=key) == sorted(wanted, key=key)
     cells = sorted(
         (int(r[1]), int(r[0]), float(r[2]), float(r[3]), int(r[4])) for r in page.rows if r

@@ -29,6 +29,7 @@ from hpsearch.report.html import (
 from hpsearch.report.html.drawing import Drawing, Section, lean
 from hpsearch.report.html.gathered import Comparison, Gathered, gather
 from hpsearch.report.tables import measured
+from hpsearch.report.words import label
 from hpsearch.store import Url
 
 _HERE = Path(__file__).parent
@@ -73,7 +74,11 @@ def render(gathered: Gathered) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"short": short, "measured": lambda row: measured(row.value, row.se)}
+    templates.filters |= {
+        "short": short,
+        "label": label,
+        "measured": lambda row: measured(row.value, row.se),
+    }
     # A script ends where "</script" stands, which none of these has.
     texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()
     scripts = [Markup(text) for text in texts]

@@ -121,5 +121,5 @@ def numbers(gathered: Gathered) -> Mapping[str, Any]:
     return {
         gathered.kind: gathered.name,
         "task": gathered.task,
-        "ranking": [row._asdict() for rows in rankings for row in rows],
+        "ranking": [row.to_json() for rows in rankings for row in rows],
     }

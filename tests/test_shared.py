@@ -149,6 +149,7 @@ def test_a_lease_that_ran_out_is_still_its_owner_s_while_nobody_wants_it(far, ne
         time.sleep(1.3)
         network.down = False
         store.begin(RECORD)
+        assert [search.study for search in store.searches()] == [RECORD.study]
 
 
 @pytest.fixture

@@ -5,24 +5,23 @@ repeated, because training again gives the same result.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from hpsearch.errors import HpsearchError, StudyError
-from hpsearch.executors.base import Pool, Prepare
+from hpsearch.executors.base import Prepare
 from hpsearch.executors.devices import Device, Slot, alone, find, slots
 from hpsearch.executors.memory import Room, fitting, machine_memory, memory_of
-from hpsearch.executors.waiting import Line, Waiting
+from hpsearch.executors.waiting import Lined, Waiting
 from hpsearch.executors.workers import TimedOut, Worker, WorkerDied
 from hpsearch.interrupt import Interrupted
-from hpsearch.trial import Facts, Failure, Job, Outcome, Reached
+from hpsearch.trial import Facts, Failure, Job, Outcome
 
 _ATTEMPTS = 4
 _FIRST = 2  # jobs that show what one takes
 
 
-class Processes(Pool):
+class Processes(Lined):
     """A worker in each slot, started one after the other; each takes the jobs that waited longest,
     as many as it can do together.
 
@@ -41,20 +40,19 @@ class Processes(Pool):
         timeout: float | None = None,
         recycle: int | None = 200,
     ) -> None:
+        super().__init__()
         self._prepare, self._timeout, self._recycle = prepare, timeout, recycle
         self._devices = list(devices) or find("auto")
         self._growing = per_device is None
         self._slots = slots(self._devices, per_device or 1, share=not self._growing)
         self._workers: list[Worker] = []
         self._threads: list[threading.Thread] = []
-        self._line = Line()
         self._working: set[Worker] = set()
         self._rooms = {memory_of(device): Room() for device in self._devices}
         self._facts: Facts | None = None
         self._closed = self._stopping = False
         self._lock = threading.Lock()
         self._peak, self._seen = 0, 0
-        self._heard: Callable[[Reached], None] = lambda reached: None
 
     @property
     def capacity(self) -> int:
@@ -70,14 +68,6 @@ class Processes(Pool):
         for slot in self._slots[1:]:
             self._add(slot)
         return self._facts
-
-    def submit_all(self, jobs: Sequence[Job]) -> list["Future[Outcome]"]:
-        waiting = [Waiting(job) for job in jobs]
-        self._line.put(waiting)
-        return [item.future for item in waiting]
-
-    def listen(self, heard: Callable[[Reached], None]) -> None:
-        self._heard = heard
 
     def interrupt(self) -> None:
         with self._lock:

@@ -8,7 +8,6 @@ again whose actor is lost: training again, from its last checkpoint, gives the s
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 
 from hpsearch.errors import DeviceError, HpsearchError, StudyError, first_line
 from hpsearch.executors import ray_connection
-from hpsearch.executors.base import Pool, Prepare
+from hpsearch.executors.base import Prepare
 from hpsearch.executors.ray_worker import Lost, RayWorker
-from hpsearch.executors.waiting import Line, Waiting
+from hpsearch.executors.waiting import Lined, Waiting
 from hpsearch.executors.workers import TimedOut
 from hpsearch.interrupt import Interrupted
-from hpsearch.trial import Facts, Failure, Job, Outcome, Reached
+from hpsearch.trial import Facts, Failure, Outcome
 
 _ATTEMPTS = 4  # times that a job may end its worker
 _LOSSES = 20  # times that it may be lost in all, also with the nodes it ran on
@@ -32,7 +31,7 @@ _AGAIN = 30.0  # seconds until a worker that could not start is tried again
 log = logging.getLogger(__name__)
 
 
-class RayCluster(Pool):
+class RayCluster(Lined):
     """A worker for each share of a GPU, or for each core, that the cluster's nodes have.
 
     address: "auto", or HOST:PORT of the head. gpus_per_worker: 1, or a part of one; 0: a core
@@ -51,12 +50,12 @@ class RayCluster(Pool):
         timeout: float | None = None,
         recycle: int | None = 200,
     ) -> None:
+        super().__init__()
         self._prepare, self._address, self._folder = prepare, address, folder
         self._gpus, self._timeout, self._recycle = gpus_per_worker, timeout, recycle
         self._ray: Any = None
         self._connected = False
         self._facts: Facts | None = None
-        self._line = Line()
         self._workers: set[RayWorker] = set()
         self._nodes: set[str] = set()
         self._lock = threading.Lock()
@@ -64,7 +63,6 @@ class RayCluster(Pool):
         self._stopping = False
         self._threads: list[threading.Thread] = []
         self._warned: set[str] = set()
-        self._heard: Callable[[Reached], None] = lambda reached: None
 
     @property
     def capacity(self) -> int:
@@ -89,14 +87,6 @@ class RayCluster(Pool):
         self._in_thread(self._serve, first)
         self._in_thread(self._keep)
         return self._facts
-
-    def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
-        waiting = [Waiting(job) for job in jobs]
-        self._line.put(waiting)
-        return [item.future for item in waiting]
-
-    def listen(self, heard: Callable[[Reached], None]) -> None:
-        self._heard = heard
 
     def interrupt(self) -> None:
         with self._lock:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from hpsearch.trial import Job, Outcome
+from hpsearch.executors.base import Pool
+from hpsearch.trial import Job, Outcome, Reached
 
 
 @dataclass(eq=False, slots=True)
@@ -78,3 +79,19 @@ class Line:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+class Lined(Pool):
+    """An executor whose workers take jobs from one line; who listens may come after they began."""
+
+    def __init__(self) -> None:
+        self._line = Line()
+        self._heard: Callable[[Reached], None] = lambda reached: None
+
+    def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
+        waiting = [Waiting(job) for job in jobs]
+        self._line.put(waiting)
+        return [item.future for item in waiting]
+
+    def listen(self, heard: Callable[[Reached], None]) -> None:
+        self._heard = heard

@@ -44,17 +44,11 @@ class Lines(logging.Handler):
 
     def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None:
         self.seen(id_, outcome)
-        score, failure = outcome.score, outcome.failure
         self._print(
             line(
                 f"[{self._told}/{self._planned}] trial {id_}",
-                result(
-                    self._metric.name,
-                    score.value if score else None,
-                    score.se if score else None,
-                    failure,
-                ),
-                self._best_said(id_) if score else "",
+                self._result(outcome),
+                self._best_said(id_) if outcome.score else "",
                 f"{outcome.seconds:.1f} s",
                 text_of_point(suggestion.params),
             )
@@ -62,16 +56,10 @@ class Lines(logging.Handler):
 
     def repeated(self, id_: int, repeat: int, outcome: Outcome, value: float) -> None:
         """A trial was trained anew with fresh seeds; value: of all its trainings."""
-        score, failure = outcome.score, outcome.failure
         self._print(
             line(
                 f"trial {id_}, repeat {repeat}",
-                result(
-                    self._metric.name,
-                    score.value if score else None,
-                    score.se if score else None,
-                    failure,
-                ),
+                self._result(outcome),
                 f"all its trainings together {value:.4f}",
                 f"{outcome.seconds:.1f} s",
             )
@@ -92,6 +80,10 @@ class Lines(logging.Handler):
             value = outcome.score.value
             if self._best is None or self._metric.best([self._best[0], value]) == 1:
                 self._best = value, id_
+
+    def _result(self, outcome: Outcome) -> str:
+        value, se = (outcome.score.value, outcome.score.se) if outcome.score else (None, None)
+        return result(self._metric.name, value, se, outcome.failure)
 
     def _best_said(self, id_: int) -> str:
         assert self._best is not None

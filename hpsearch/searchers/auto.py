@@ -20,6 +20,7 @@ from hpsearch.trial import Observation, Pause, Suggestion
 log = logging.getLogger(__name__)
 
 RULES = Rules()
+LAST = 3  # points in the opening's last rung
 FEW = 8  # of a rung, whose checkpoints are kept however small it is
 
 
@@ -48,13 +49,10 @@ class Auto(Halves):
         return 1  # eight at a time find much less: see README.md
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        encoding = Encoding(space)
-        # A first rung of one epoch, whatever the others are: more points come into sight early.
-        levels = sorted({1, *rungs(self.max_epochs, RULES.eta)})
-        if not RULES.steps:
-            levels = [self.max_epochs]
-        decision = Decision(RULES, encoding, self.max_epochs, derive(seed, "rows"))
-        return _Search(self, seed, levels, list(first), decision)
+        decision = Decision(RULES, Encoding(space), self.max_epochs, derive(seed, "rows"))
+        search = _Search(self, seed, rungs(self.max_epochs, RULES.eta), decision)
+        search.open(first)
+        return search
 
 
 @dataclass(slots=True)
@@ -80,18 +78,34 @@ class _Search:
     options: Auto
     seed: int
     levels: list[int]
-    first: list[Params]
     decision: Decision
+    opening: list[_Chain] = field(default_factory=list)
     chains: list[_Chain] = field(default_factory=list)
     owner: dict[int, int] = field(default_factory=dict)
     ended: list[tuple[int, int, float]] = field(default_factory=list)  # chain, epochs, loss
     spent: int = 0
     fitted: int = 0
 
+    def open(self, first: Sequence[Params]) -> None:
+        """Prepare the first points: the user's own, and others spread over the space."""
+        rules, encoding = self.decision.rules, self.decision.encoding
+        size = min(max(rules.eta ** (len(self.levels) - 1), rules.least), rules.most)
+        known = [encoding.unit(params) for params in first]
+        self.opening = [
+            self._chain(unit, dict(params)) for unit, params in zip(known, first, strict=True)
+        ]
+        for unit in self.decision.candidates.spread(size, derive(self.seed, "opening")):
+            rows = np.array(known).reshape(-1, len(self.space))
+            if len(self.decision.candidates.unknown(unit[None], rows)):
+                known.append(unit)
+                self.opening.append(self._chain(unit))
+
     def ask(self, trial: int) -> Suggestion | Pause:
         if self.spent >= self.options.trials * self.options.max_epochs:
             return Pause.DONE
         found = self._choose(np.random.default_rng(derive(self.seed, "ask", trial)))
+        if isinstance(found, Pause):
+            return found
         if found is None:
             if any(chain.running for chain in self.chains):
                 return Pause.WAIT
@@ -110,24 +124,13 @@ class _Search:
         chain.failed = seen.loss is None or not math.isfinite(seen.loss)
         loss = math.inf if seen.loss is None or chain.failed else seen.loss
         self.ended.append((number, self.levels[chain.level], loss))
-        rules = self.decision.rules
-        if len(self.ended) >= max(rules.initial, 1.1 * self.fitted + 1):
+        if len(self.ended) >= max(self.decision.rules.least, 1.1 * self.fitted + 1):
             self.fitted = len(self.ended)
             if (known := self._evidence()).telling:
                 self.decision.fit(known)
 
     def continuable(self, trial: int) -> bool:
-        """Whether it is in the better half of its rung, or among the first few."""
-        chain = next((c for c in self.chains if c.trial == trial), None)
-        if chain is None or chain.failed or chain.level + 1 == len(self.levels):
-            return False
-        rung = sorted(
-            (loss, number)
-            for number, epochs, loss in self.ended
-            if epochs == self.levels[chain.level]
-        )
-        place = next((p for p, (_, n) in enumerate(rung) if self.chains[n] is chain), 0)
-        return place < max(len(rung) // 2, FEW)
+        return any(self.chains[number].trial == trial for number in self._waiting())
 
     def _begin(self, trial: int, chain: _Chain) -> Suggestion:
         chain.trial = trial
@@ -144,51 +147,74 @@ class _Search:
         self.spent += self.levels[chain.level] - self.levels[chain.level - 1]
         return Suggestion(chain.params, self.levels[chain.level], parent)
 
-    def _choose(self, rng: np.random.Generator) -> "int | _Chain | None":
-        """The number of a chain to go on with, or a new one, or nothing."""
-        begun, rules = len(self.chains), self.decision.rules
-        if begun < len(self.first):
-            return self._chain(self.decision.encoding.unit(self.first[begun]), self.first[begun])
-        if begun == 0 and rules.middle:
-            return self._chain(self.decision.encoding.snap(np.full((1, len(self.space)), 0.5))[0])
-        if begun >= rules.initial + len(self.first):
-            known = self._evidence()
-            if known.telling:
-                found = self.decision.choose(known, rng)
-                return found if found is None or isinstance(found, int) else self._chain(found)
-        return self._blind(rng)
+    def _choose(self, rng: np.random.Generator) -> "int | _Chain | Pause | None":
+        """The number of a chain to go on with, or a new one, or a pause, or nothing."""
+        if len(self.chains) < len(self.opening):
+            return self.opening[len(self.chains)]
+        known = self._evidence()
+        if not known.telling:
+            return self._blind(known, rng)
+        due = self._opened(known.waiting)
+        if due is None:
+            due = self._neglected(known.waiting, self.decision.rules.share)
+        if due is not None:
+            return due
+        found = self.decision.choose(known, rng)
+        return found if found is None or isinstance(found, int) else self._chain(found)
 
-    def _blind(self, rng: np.random.Generator) -> "int | _Chain | None":
-        """By successive halving, where losses do not tell points apart, or are yet to come."""
-        if len(self.chains) >= self.decision.rules.initial:
-            for level in reversed(range(len(self.levels) - 1)):
-                here = [n for n, c in enumerate(self.chains) if c.level >= level]
-                above = sum(self.chains[n].level > level for n in here)
-                waiting = [n for n in self._waiting() if self.chains[n].level == level]
-                if waiting and above < len(here) // self.decision.rules.eta:
-                    return waiting[0]
-        known = np.array([c.unit for c in self.chains]).reshape(-1, len(self.space))
-        unit = self.decision.candidates.fresh(known, rng)
-        if unit is not None:
-            return self._chain(unit)
-        return next(iter(self._waiting()), None)
+    def _opened(self, waiting: Sequence[int]) -> int | Pause | None:
+        """Whose turn it is in the first points' successive halving; WAIT while what trains decides.
+
+        None where it is over.
+        """
+        numbers = range(len(self.opening))
+        for level in range(1, len(self.levels)):
+            due = len(numbers) // self.decision.rules.eta**level
+            if due < LAST:
+                break
+            if sum(self.chains[n].level >= level for n in numbers) < due:
+                here = [n for n in numbers if self.chains[n].level == level - 1]
+                if any(self.chains[n].running for n in here):
+                    return Pause.WAIT
+                if found := [n for n in waiting if n in here]:
+                    return found[0]
+        return None
+
+    def _neglected(self, waiting: Sequence[int], share: float) -> int | None:
+        """The best that waits for a rung which got less than `share` of an equal part of all epochs.
+
+        More epochs may tell apart what few do not, and only what goes on can show it.
+        """
+        steps = np.diff(self.levels, prepend=0)
+        levels = np.array([chain.level for chain in self.chains])
+        epochs = [step * np.sum(levels >= level) for level, step in enumerate(steps)]
+        for level in reversed(range(1, len(steps))):
+            found = [n for n in waiting if self.chains[n].level == level - 1]
+            if found and epochs[level] * len(steps) < share * sum(epochs):
+                return found[0]
+        return None
+
+    def _blind(self, known: Evidence, rng: np.random.Generator) -> "int | _Chain | None":
+        """Successive halving and random points, where losses are all alike."""
+        due = self._neglected(known.waiting, 1.0)
+        if due is not None:
+            return due
+        unit = self.decision.candidates.fresh(known.units, rng)
+        return next(iter(known.waiting), None) if unit is None else self._chain(unit)
 
     def _waiting(self) -> list[int]:
-        top = len(self.levels) - 1
-        return [
-            n for n, c in enumerate(self.chains) if c.level < top and not c.running and not c.failed
-        ]
+        """The chains that may go on: in every rung the better half, and a few at least; best first.
 
-    def _promotable(self) -> list[int]:
-        """Waiting chains whose next rung is not crowded: one that ends may outdate all the others."""
-        share = self.decision.rules.share
-        running = [c.level for c in self.chains if c.running and c.level > 0]
-
-        def room(level: int) -> bool:
-            above = len(self.levels) - 1 - level
-            return sum(at >= level for at in running) < share * (1 + above)
-
-        return [n for n in self._waiting() if room(self.chains[n].level + 1)]
+        Of the others checkpoints may be gone.
+        """
+        found = []
+        for level, epochs in enumerate(self.levels[:-1]):
+            rung = sorted((loss, n) for n, at, loss in self.ended if at == epochs)
+            for _, n in rung[: max(len(rung) // 2, FEW)]:
+                chain = self.chains[n]
+                if chain.level == level and not chain.running and not chain.failed:
+                    found.append(n)
+        return found
 
     @property
     def space(self) -> Space:
@@ -206,6 +232,7 @@ class _Search:
             np.array(chains, dtype=np.int64),
             np.array(epochs, dtype=np.float64),
             np.array(losses, dtype=np.float64),
-            self._promotable(),
+            self._waiting(),
             [(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
+            self.spent / self.options.max_epochs,
         )

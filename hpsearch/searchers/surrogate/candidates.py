@@ -8,6 +8,7 @@ from hpsearch.searchers.surrogate.encoding import Array, Encoding
 
 TRIES = 2000  # random points after which a space counts as tried throughout
 WIDEST, DECADES = 0.3, 1.5  # of steps: their largest scale, and over how many powers of ten
+STOPPED = 0.5  # of the points stepped to, those that stop at the end of a range; others turn back
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,11 @@ class Candidates:
         step = rng.standard_normal((count, d)) * np.maximum(width, 0.5 / self.encoding.counts)
         moved = rng.random((count, d)) < np.maximum(rng.random((count, 1)), 1.0 / d)
         any_option = rng.random((count, d))
-        numbers = np.abs(base + step)  # reflected at the ends, where clipping would pile them up
-        numbers = np.where(numbers > 1.0, 2.0 - numbers, numbers)
+        there = base + step
+        turned = np.abs(there)
+        turned = np.where(turned > 1.0, 2.0 - turned, turned)
+        # The best often lies at an end, where turning back alone never arrives.
+        numbers = np.where(rng.random((count, 1)) < STOPPED, there, turned)
         new = np.where(self.encoding.choices, any_option, numbers)
         return self.encoding.snap(np.where(moved, new, base))
 
@@ -45,6 +49,17 @@ class Candidates:
         for column in range(points.shape[1]):  # axis by axis: m * n * d numbers would be many
             np.maximum(apart, np.abs(points[:, column, None] - known[None, :, column]), out=apart)
         return points[~(apart < self.near).any(axis=1)]
+
+    def spread(self, count: int, seed: int) -> Array:
+        """Points that cover the space evenly, shape (count, d): the middle, then Sobol's sequence.
+
+        Shuffled as Owen (Journal of Complexity 14, 1998) does, by `seed`.
+        """
+        from scipy.stats import qmc
+
+        d = len(self.encoding.space)
+        sequence = qmc.Sobol(d, seed=seed).random_base2(max(count - 1, 1).bit_length())
+        return self.encoding.snap(np.concatenate([np.full((1, d), 0.5), sequence])[:count])
 
     def fresh(self, known: Array, rng: np.random.Generator) -> Array | None:
         """A random point that is near no known one, shape (d,); None where none is found."""

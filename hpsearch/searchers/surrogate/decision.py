@@ -29,6 +29,7 @@ class Evidence:
     units: unit points, (n, d). features: theirs, (n, f). chains, epochs, losses: of every trial
     that ended, its point's number, its total epochs, its loss (infinite: failed), each (m,).
     waiting: points that may continue. running: points in training, and to how many epochs.
+    spent: epochs of all trials, in full trainings.
     """
 
     units: Array
@@ -38,6 +39,7 @@ class Evidence:
     losses: Array
     waiting: Sequence[int]
     running: Sequence[tuple[int, int]]
+    spent: float
 
     @property
     def telling(self) -> bool:
@@ -82,14 +84,20 @@ class Decision:
         self.process.fit(self._seen(known, rows), y[rows], self.rules.evaluations)
 
     def _choose(self, known: Evidence, rng: np.random.Generator) -> "int | Array | None":
+        rules = self.rules
+        if rng.random() < rules.explore:
+            anywhere = self.candidates.fresh(known.units, rng)
+            if anywhere is not None:
+                return anywhere
         y = self._scores(known)
-        rows = self._representative(y, self.rules.rows)
+        rows = self._representative(y, rules.rows)
         seen = self._seen(known, rows)
-        posterior = self.process.given(seen, y[rows])
-        best = float(posterior.mean(seen).max())
+        posterior = self.process.drawn(rng).given(seen, y[rows])
+        best = self._best(seen, posterior)
         if known.running:
             posterior = self._believed(known, posterior)
-        goal = best + self.rules.xi
+        faded = 1.0 if rng.random() < rules.bold else min(1.0, rules.fade / known.spent) ** 2
+        goal = best + rules.xi * faded
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
         at, chance, hope = self._new(known, posterior, best, goal, rng)
         found: int | Array | None = at
@@ -102,16 +110,17 @@ class Decision:
             if at is None or chances[place] >= chance:
                 found, chance = waiting[place], float(chances[place])
         # A young process errs, and where it errs it often is sure of itself.
-        sure = len(known.losses) >= self.rules.sure * (2 + known.units.shape[1])
-        return None if sure and hope < math.log(self.rules.stop) else found
+        sure = len(known.losses) >= rules.sure * (2 + known.units.shape[1])
+        return None if sure and hope < math.log(rules.stop) else found
+
+    def _best(self, seen: Seen, posterior: Posterior) -> float:
+        """The best mean of what was trained to the last epoch, or of anything before there is any."""
+        finished = seen.epochs == seen.epochs.max()
+        return float(posterior.mean(seen.take(finished)).max())
 
     def _scores(self, known: Evidence) -> Array:
         """Losses as the process sees them, shape (m,): the higher, the better."""
-        if self.rules.ranks:
-            return normal_scores(known.losses)
-        finite = known.losses[np.isfinite(known.losses)]
-        clipped = np.minimum(known.losses, finite.max())
-        return np.asarray((clipped.mean() - clipped) / clipped.std())
+        return normal_scores(known.losses)
 
     def _representative(self, y: Array, size: int) -> Ints:
         """Rows of at most `size` scores: the better half of them the best, others at random.
@@ -128,22 +137,19 @@ class Decision:
 
     def _seen(self, known: Evidence, rows: Ints) -> Seen:
         chains = known.chains[rows]
-        own = chains if self.rules.chains else -2 - rows
-        return Seen(known.features[chains], np.log(known.epochs[rows]), own)
+        return Seen(known.features[chains], np.log(known.epochs[rows]), chains)
 
     def _finished(self, features: Array, chains: Ints) -> Seen:
         """Where points would be at the last epoch."""
-        own = chains if self.rules.chains else np.full(len(chains), NEW)
-        return Seen(features, np.full(len(chains), math.log(self.max_epochs)), own)
+        return Seen(features, np.full(len(chains), math.log(self.max_epochs)), chains)
 
     def _believed(self, known: Evidence, posterior: Posterior) -> Posterior:
         """As if what trains now had ended as expected (kriging believer, Ginsbourger et al. 2010)."""
         chains = np.array([chain for chain, _ in known.running])
         epochs = np.log([epochs for _, epochs in known.running])
-        own = chains if self.rules.chains else np.full(len(chains), NEW)
-        where = Seen(known.features[chains], epochs, own)
+        where = Seen(known.features[chains], epochs, chains)
         y = np.concatenate([posterior.y, posterior.mean(where)])
-        return self.process.given(posterior.seen.also(where), y)
+        return posterior.process.given(posterior.seen.also(where), y)
 
     def _new(
         self,

@@ -13,6 +13,8 @@ from hpsearch.searchers.surrogate.encoding import Array
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SQRT5 = math.sqrt(5.0)
 OTHERS = 4  # hyperparameters that are not a parameter's length
+WIDE = 4.0  # standard deviations of its prior that a hyperparameter may go
+STEP = 1e-3  # of a hyperparameter, to see how the density's slope changes
 JITTER = 1e-6  # variance that keeps Cholesky factors real
 LEVEL, LEVEL_LENGTH = (
     4.0,
@@ -50,13 +52,14 @@ class Process:
     """Covariance: (s2 Matern52(x, x') + t2 [same chain]) exp(-|log e - log e'| / l) + level + noise.
 
     theta: logarithms of a length a parameter, then of l, s2, t2 and the noise's variance. Their
-    priors are normal, with `mean` and `sd`.
+    priors are normal, with `mean` and `sd`. root: of the covariance of theta's posterior.
     """
 
     groups: Ints
     theta: Array = field(init=False)
     mean: Array = field(init=False)
     sd: Array = field(init=False)
+    root: Array = field(init=False)
 
     def __post_init__(self) -> None:
         d = int(self.groups.max()) + 1
@@ -64,6 +67,14 @@ class Process:
         self.mean = np.array([length] * d + [math.log(v) for v in (4.0, 1.0, 0.02, 0.003)])
         self.sd = np.array([0.8] * d + [0.7, 0.7, 1.0, 1.5])
         self.theta = self.mean.copy()
+        self.root = np.diag(self.sd)
+
+    def drawn(self, rng: np.random.Generator) -> "Process":
+        """One whose theta is drawn from the posterior: what one theta is sure of, another doubts."""
+        other = Process(self.groups)
+        theta = self.theta + self.root @ rng.standard_normal(len(self.theta))
+        other.theta = np.clip(theta, self.mean - WIDE * self.sd, self.mean + WIDE * self.sd)
+        return other
 
     def covariance(self, a: Seen, b: Seen) -> Array:
         """Without noise, shape (len(a), len(b))."""
@@ -99,17 +110,28 @@ class Process:
         """Improve theta's posterior density by about so many evaluations of it."""
         from scipy.optimize import minimize
 
+        parts, wide = self.parts(seen), WIDE * self.sd
         found = minimize(
             self.density,
             self.theta,
-            (self.parts(seen), y),
+            (parts, y),
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip(self.mean - 4 * self.sd, self.mean + 4 * self.sd, strict=True)),
+            bounds=list(zip(self.mean - wide, self.mean + wide, strict=True)),
             options={"maxfun": evaluations},
         )
         if np.isfinite(found.fun):
             self.theta = np.asarray(found.x)
+            self.root = self._root(parts, y)
+
+    def _root(self, parts: "Parts", y: Array) -> Array:
+        """As if the posterior were normal, with its curvature at theta (Laplace's approximation)."""
+        steps = STEP * np.eye(len(self.theta))
+        up, down = ([self.density(self.theta + s * e, parts, y)[1] for e in steps] for s in (1, -1))
+        curvature = (np.array(up) - np.array(down)) / (2 * STEP)
+        values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+        # No wider than its widest prior, also where the fit stopped before the top.
+        return np.asarray(vectors / np.sqrt(np.maximum(values, self.sd.max() ** -2.0)))
 
     def parts(self, seen: Seen) -> "Parts":
         """What of the covariance does not depend on theta."""

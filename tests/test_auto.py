@@ -1,0 +1,219 @@
+"""`Auto` beyond the contract: what it opens with, continues, learns and stops at."""
+
+import numpy as np
+import pytest
+
+from hpsearch import Choice, Float, Int, Space
+from hpsearch.searchers import Auto
+from hpsearch.searchers.surrogate.candidates import Candidates
+from hpsearch.searchers.surrogate.encoding import Encoding
+from hpsearch.searchers.surrogate.process import Process, Seen
+from hpsearch.trial import Observation, Pause, Suggestion
+from tests.contracts.searcher import SPACE, drive, suggestions
+
+UNIT = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
+
+
+def valley(trial, suggestion):
+    """Lowest at x = 0.3, y = 0.7, and falling with epochs."""
+    x, y = suggestion.params["x"], suggestion.params["y"]
+    return (x - 0.3) ** 2 + (y - 0.7) ** 2 + 0.3 / suggestion.epochs
+
+
+def test_auto_finds_the_valley_and_trains_little_of_what_is_bad():
+    auto = Auto(trials=15, max_epochs=27)
+    asked = suggestions(drive(auto, space=UNIT, loss=valley))
+    full = [s for s in asked if s.epochs == 27]
+    assert min(valley(0, s) for s in full) < 0.3 / 27 + 0.005
+    bad = [s for s in asked if valley(0, s) - 0.3 / s.epochs > 0.2]
+    assert sum(s.epochs < 27 for s in bad) > 0.9 * len(bad) > 0
+
+
+def test_auto_continues_rung_by_rung_and_never_trains_a_point_twice():
+    asked = suggestions(drive(Auto(trials=12, max_epochs=27), space=UNIT, loss=valley, inflight=4))
+    rungs = [1, 3, 9, 27]
+    for suggestion in asked:
+        place = rungs.index(suggestion.epochs)
+        assert (suggestion.parent is None) == (place == 0)
+        if suggestion.parent is not None:
+            assert asked[suggestion.parent].epochs == rungs[place - 1]
+    parents = [s.parent for s in asked if s.parent is not None]
+    assert len(set(parents)) == len(parents)
+    new = np.array([list(s.params.values()) for s in asked if s.parent is None])
+    apart = np.abs(new[:, None] - new[None]).max(axis=2) + np.eye(len(new))
+    assert apart.min() >= 0.02
+
+
+def test_auto_begins_with_the_users_points_and_then_the_middle():
+    search = Auto().start(UNIT, seed=0, first=[{"x": 0.1, "y": 0.9}])
+    assert search.ask(0).params == {"x": 0.1, "y": 0.9}
+    middle = Auto().start(UNIT, seed=0).ask(0)
+    assert middle.params == {"x": 0.5, "y": 0.5}
+
+
+@pytest.mark.parametrize("inflight", [1, 8])
+@pytest.mark.parametrize("third", [False, True])
+def test_auto_spends_its_budget_and_no_more_than_a_training_each_beyond(inflight, third):
+    def loss(trial, suggestion):
+        return None if third and trial % 3 == 0 else valley(trial, suggestion)
+
+    asked = suggestions(
+        drive(Auto(trials=6, max_epochs=9), space=UNIT, loss=loss, inflight=inflight)
+    )
+    begun = [0 if s.parent is None else asked[s.parent].epochs for s in asked]
+    spent = sum(s.epochs - b for s, b in zip(asked, begun, strict=True))
+    assert 6 * 9 <= spent < 6 * 9 + 9
+
+
+def test_autos_larger_budget_continues_the_smaller():
+    few, many = (
+        suggestions(drive(Auto(trials=n, max_epochs=9), space=UNIT, loss=valley)) for n in (5, 8)
+    )
+    assert few == many[: len(few)]
+    assert Auto(trials=5, max_epochs=9).label == Auto(trials=8, max_epochs=9).label
+
+
+def test_auto_asks_for_different_points_while_others_train():
+    search = Auto(trials=20, max_epochs=9).start(UNIT, seed=1)
+    for trial in range(30):
+        suggestion = search.ask(trial)
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    batch = [search.ask(trial) for trial in range(30, 38)]
+    assert len({(s.params["x"], s.params["y"]) for s in batch}) == 8
+
+
+def test_auto_stops_when_every_point_was_tried(caplog):
+    space = Space(a=Choice("p", "q"), b=Int(1, 3))
+
+    def loss(trial, suggestion):
+        return float(suggestion.params["b"]) + (suggestion.params["a"] == "p")
+
+    with caplog.at_level("INFO", logger="hpsearch.searchers"):
+        asked = suggestions(drive(Auto(trials=100, max_epochs=9), space=space, loss=loss))
+    assert len({str(s.params) for s in asked}) <= 6
+    assert len(asked) <= 18
+    assert "epochs are left over" in caplog.text
+
+
+def test_auto_never_continues_what_failed():
+    def loss(trial, suggestion):
+        return None if suggestion.params["x"] > 0.5 else valley(trial, suggestion)
+
+    asked = suggestions(drive(Auto(trials=12, max_epochs=9), space=UNIT, loss=loss))
+    failed = [s for s in asked if s.params["x"] > 0.5]
+    assert {s.epochs for s in failed} == {1}
+    assert len(failed) < len(asked) / 3
+
+
+@pytest.mark.parametrize("inflight", [1, 8])
+def test_auto_opens_by_successive_halving_of_points_that_cover_the_space(inflight):
+    asked = suggestions(drive(Auto(trials=5), space=UNIT, loss=valley, inflight=inflight))
+    new, second, third = asked[:27], asked[27:36], asked[36:39]
+    assert all(s.epochs == 1 and s.parent is None for s in new)
+    for name in UNIT:
+        eighths = np.bincount([int(8 * s.params[name]) for s in new], minlength=8)
+        assert min(eighths) >= 2
+    order = sorted(range(27), key=lambda trial: valley(trial, new[trial]))
+    assert sorted(s.parent for s in second) == sorted(order[:9])
+    best = sorted(range(27, 36), key=lambda trial: valley(trial, asked[trial]))
+    assert sorted(s.parent for s in third) == sorted(best[:3])
+    assert {s.epochs for s in second} == {3}
+    assert {s.epochs for s in third} == {9}
+
+
+@pytest.mark.parametrize(("epochs", "points"), [(1, 12), (3, 12), (27, 27), (243, 27)])
+def test_autos_opening_is_small_whatever_the_epochs(epochs, points):
+    asked = suggestions(drive(Auto(trials=13, max_epochs=epochs), space=UNIT, loss=valley))
+    new = [s.parent is None for s in asked]
+    assert new.index(False) == points if epochs > 1 else len(asked) == 13
+
+
+def test_auto_halves_while_losses_are_all_alike():
+    """Losses that differ only late must be reached, or nothing would ever be learnt."""
+
+    def late(trial, suggestion):
+        return 1.0 if suggestion.epochs < 27 else valley(trial, suggestion)
+
+    asked = suggestions(drive(Auto(trials=20), space=UNIT, loss=late, inflight=4))
+    assert min(late(0, s) for s in asked) < 0.3 / 27 + 0.1
+    assert sum(s.epochs == 27 for s in asked) >= 4
+
+
+@pytest.mark.parametrize("inflight", [1, 8])
+def test_auto_continues_only_what_it_said_it_might(inflight):
+    """Or the checkpoint might be gone, and the trial would be trained again."""
+    search = Auto(trials=12).start(UNIT, seed=3)
+    asked, running = {}, []
+    while True:
+        kept = {trial for trial in asked if trial not in running and search.continuable(trial)}
+        answer = search.ask(len(asked)) if len(running) < inflight else Pause.WAIT
+        if isinstance(answer, Suggestion):
+            assert answer.parent is None or answer.parent in kept
+            running.append(len(asked))
+            asked[len(asked)] = answer
+        elif not running:
+            break
+        else:
+            trial = running.pop(0)
+            search.tell(trial, Observation(valley(trial, asked[trial])))
+    assert sum(s.parent is not None for s in asked.values()) > 20
+
+
+def test_autos_steps_turn_back_at_the_ends_of_ranges_or_stop_there():
+    draw = Candidates(Encoding(UNIT), near=0.02)
+    points = draw.around(np.array([[0.01, 0.5]]), 400, np.random.default_rng(0))
+    assert points.min() >= 0
+    assert points.max() <= 1
+    x = points[:, 0]
+    assert np.sum(x == 0) > 20
+    assert np.sum((x > 0) & (x < 0.01)) > 20
+
+
+def test_autos_encoding_agrees_with_the_space():
+    encoding, rng = Encoding(SPACE), np.random.default_rng(0)
+    units = encoding.snap(rng.random((200, len(SPACE))))
+    for unit in units:
+        params = SPACE.from_unit(unit)
+        assert np.allclose(SPACE.to_unit(params), unit)
+    features = encoding.features(units)
+    assert features.shape == (200, len(encoding.groups))
+    same = [str(SPACE.from_unit(unit)) for unit in units]
+    for i in range(0, 200, 7):
+        for j in range(200):
+            assert (same[i] == same[j]) == np.allclose(features[i], features[j])
+
+
+def test_autos_process_has_the_slope_of_its_density():
+    rng, n = np.random.default_rng(0), 40
+    process = Process(np.array([0, 1, 2, 2]))
+    epochs = np.log(rng.choice([1.0, 3.0, 9.0], n))
+    seen = Seen(rng.random((n, 4)), epochs, rng.integers(0, 25, n))
+    parts, theta = process.parts(seen), process.theta + 0.3 * rng.standard_normal(7)
+    y = rng.standard_normal(n)
+    _, slope = process.density(theta, parts, y)
+    for place, step in enumerate(1e-5 * np.eye(7)):
+        up, down = (process.density(theta + sign * step, parts, y)[0] for sign in (1, -1))
+        assert slope[place] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-4)
+
+
+def test_autos_process_interpolates_and_doubts_what_is_far():
+    x = np.linspace(0.0, 0.5, 6)[:, None]
+    seen = Seen(x, np.zeros(6), np.arange(6))
+    process = Process(np.array([0]))
+    posterior = process.given(seen, np.sin(6 * x[:, 0]))
+    mean, sd = posterior.at(Seen(np.array([[0.25], [1.0]]), np.zeros(2), np.array([-1, -1])))
+    assert mean[0] == pytest.approx(np.sin(1.5), abs=0.15)
+    assert sd[1] > 2 * sd[0]
+
+
+def test_autos_drawn_processes_differ_less_the_more_is_known():
+    rng = np.random.default_rng(0)
+
+    def lengths(n):
+        x, process = rng.random((n, 1)), Process(np.array([0]))
+        process.fit(Seen(x, np.zeros(n), np.arange(n)), np.sin(6 * x[:, 0]), 50)
+        drawn = np.array([process.drawn(rng).theta[0] for _ in range(200)])
+        assert np.median(drawn) == pytest.approx(process.theta[0], abs=0.1)
+        return drawn.std()
+
+    assert 0 < lengths(60) < 0.7 * lengths(5)

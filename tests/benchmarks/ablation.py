@@ -1,0 +1,130 @@
+"""What does each part of `Auto` bring? `python -m tests.benchmarks.ablation FOLDER`.
+
+Mean normalised regret on a surrogate of learning curves, for `Auto` as it is and with one thing changed at
+a time. FOLDER holds `evaluate.py`, which drives a search by ask and tell, and its data; it needs onnxruntime.
+`--until 50`: to so many full trainings. `--seeds 3 --first 400`: which seeds. `--only xi`: changes so named.
+"""
+
+import os
+
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # before NumPy is loaded
+
+import argparse
+import importlib
+import json
+import math
+import multiprocessing
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.searchers import Auto, auto
+from hpsearch.searchers.surrogate import candidates, decision, process
+
+
+def rules(**changes: float) -> Callable[[], None]:
+    return lambda: setattr(auto, "RULES", replace(auto.RULES, **changes))  # type: ignore[arg-type]
+
+
+def patch(place: Any, name: str, value: Any) -> Callable[[], None]:
+    return lambda: setattr(place, name, value)
+
+
+def at_random(self: candidates.Candidates, count: int, seed: int) -> Any:
+    return self.anywhere(count, np.random.default_rng(seed))
+
+
+def standardized(losses: Any) -> Any:
+    clipped = np.minimum(losses, losses[np.isfinite(losses)].max())
+    return (clipped.mean() - clipped) / clipped.std()
+
+
+def without_own_terms() -> None:
+    begin = process.Process.__post_init__
+
+    def begun(self: process.Process) -> None:
+        begin(self)
+        self.theta[-2] = self.mean[-2] = math.log(1e-6)
+        self.sd[-2] = 1e-3
+
+    process.Process.__post_init__ = begun  # type: ignore[method-assign]
+
+
+CHANGES: dict[str, Callable[[], None]] = {
+    "as it is": lambda: None,
+    "full trainings only": patch(auto, "rungs", lambda max_epochs, eta: [max_epochs]),
+    "losses standardized, not their ranks": patch(decision, "normal_scores", standardized),
+    "no term of a point's own": without_own_terms,
+    "first points at random": patch(candidates.Candidates, "spread", at_random),
+    "asked after the first points, without halving them": patch(auto, "LAST", 99),
+    "the most probable hyperparameters alone": patch(
+        process.Process, "drawn", lambda self, _: self
+    ),
+    "xi stays 0.5": rules(fade=math.inf),
+    "xi is 0.05 from the start": rules(xi=0.05, bold=0.0),
+    "xi falls in all asks": rules(bold=0.0),
+    "no random points": rules(explore=0.0),
+    "no rung's least share": rules(share=0.0),
+    "no steps that stop at an end": patch(candidates, "STOPPED", 0.0),
+    "rungs that double": rules(eta=2),
+}
+
+
+def regrets(
+    task: tuple[str, int], change: str, folder: str, until: int, flight: int
+) -> list[float]:
+    """Of one search, after each number of trainings that `evaluate.py` lists."""
+    sys.path.insert(0, folder)
+    evaluate = importlib.import_module("evaluate")
+    CHANGES[change]()
+    evaluate.POINTS = [point for point in evaluate.POINTS if point <= until]
+    instance, seed = task
+    log = evaluate.run(lambda: Auto(trials=10 * until, max_epochs=51), instance, seed, flight, 0.0)
+    known = json.loads(Path(folder, "data", "reference.json").read_text())["inner"][instance]
+    best, median = known["y_best"], known["y_median"]
+    lasts = [[value for used, value in log if used <= 51 * point][-1] for point in evaluate.POINTS]
+    return [(best - value) / (best - median) for value in lasts]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("--until", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=400)
+    parser.add_argument("--inflight", type=int, default=1)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    sys.path.insert(0, given.folder)
+    evaluate = importlib.import_module("evaluate")
+    seeds = range(given.first, given.first + given.seeds)
+    tasks = [(instance, seed) for seed in seeds for instance in evaluate.DEV]
+    points = [point for point in evaluate.POINTS if point <= given.until]
+    print(f"{len(tasks)} searches each, {given.inflight} in flight; regret after {points}")
+    for change in CHANGES:
+        if given.only not in change:
+            continue
+        search = partial(
+            regrets,
+            change=change,
+            folder=given.folder,
+            until=given.until,
+            flight=given.inflight,
+        )
+        # A process a search: what is patched dies with it.
+        with multiprocessing.Pool(maxtasksperchild=1) as pool:
+            found = np.array(pool.map(search, tasks, chunksize=1))
+        by_seed = found.reshape(given.seeds, -1, len(points))
+        spread = by_seed.std(axis=0, ddof=1) if given.seeds > 1 else 0 * by_seed[0]
+        errors = np.sqrt((spread**2).mean(axis=0) / len(tasks))
+        cells = [f"{m:.3f} ({e:.3f})" for m, e in zip(found.mean(axis=0), errors, strict=True)]
+        print(f"{change:52} {'  '.join(cells)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -80,11 +80,11 @@ class Processes(Lined):
         self._closed = True
         self._line.close()
         for worker in self._workers:
-            worker.kill()
+            worker.close()
         for thread in self._threads:  # one may just have started another worker
             thread.join(2.0)
         for worker in self._workers:
-            worker.kill()
+            worker.close()
 
     def _add(self, slot: Slot) -> None:
         self._serve_in_thread(self._worker(slot))

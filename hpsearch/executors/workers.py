@@ -48,6 +48,7 @@ class Worker:
         self.heard: Callable[[Reached], None] = lambda reached: None
         self.busy = False  # its owner says so, under its lock
         self.jobs = 0
+        self._closed = False
 
     @property
     def alive(self) -> bool:
@@ -72,6 +73,8 @@ class Worker:
             process.start()
         self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
+        if self._closed:  # while it was being started, when there was nothing to kill
+            self.kill()
         answer = self._receive(None)
         if isinstance(answer, BaseException):
             self._process.join()
@@ -107,6 +110,11 @@ class Worker:
         if self.pid is not None and _INTERRUPT is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, _INTERRUPT)
+
+    def close(self) -> None:
+        """End it at once, also if it is just being started."""
+        self._closed = True
+        self.kill()
 
     def kill(self) -> None:
         """End it, and what it started, at once."""

@@ -32,9 +32,10 @@ class Auto(Halves):
     trials begun may exceed by less than a full training each. Most points get few epochs, so that
     many more than `trials` are tried. max_epochs: of a trial that goes all the way.
 
-    A Gaussian process over points and epochs predicts every point's loss at the last epoch, after
-    freeze-thaw optimization (Swersky et al., arXiv:1406.3896) and DyHPO (Wistuba et al., NeurIPS
-    2022). Of unfinished trials and new points, the one with the largest expected improvement
+    It opens with successive halving (Jamieson and Talwalkar, AISTATS 2016) of points that cover the
+    space. Then a Gaussian process over points and epochs predicts every point's loss at the last
+    epoch, after freeze-thaw optimization (Swersky et al., arXiv:1406.3896) and DyHPO (Wistuba et
+    al., NeurIPS 2022). Of unfinished trials and new points, the one with the largest expected improvement
     there is trained to the next rung. The search ends early where nothing promises any more.
     """
 
@@ -46,7 +47,7 @@ class Auto(Halves):
 
     @property
     def in_flight(self) -> int:
-        return 1  # eight at a time find much less: see README.md
+        return 1  # eight at a time find less for their epochs: see README.md
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         decision = Decision(RULES, Encoding(space), self.max_epochs, derive(seed, "rows"))

@@ -272,15 +272,17 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
         refuse_changes(record, earlier)
     if how.fresh or not same:
         journal = store.begin(record, instead_of=stale)
+    else:
+        if same[-1].source != record.source:
+            console.print(
+                f"{record.file} was edited since this search began: its earlier trials are of the "
+                "older text; --fresh starts over",
+                soft_wrap=True,
+            )
+        journal = store.journal(same[-1].id)
+    if not len(journal):  # also where a run was killed before it came to this line
         _checkpoints(how, store, journal).clear()  # of a store that lay here before and was deleted
-        return journal
-    if same[-1].source != record.source:
-        console.print(
-            f"{record.file} was edited since this search began: its earlier trials are of the "
-            "older text; --fresh starts over",
-            soft_wrap=True,
-        )
-    return store.journal(same[-1].id)
+    return journal
 
 
 def _ended(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> Ended:

@@ -58,12 +58,14 @@ METHODS = [
 
 @pytest.fixture
 def started(tmp_path):
-    """started(*options): a run with three workers, known by a mark in its environment."""
+    """started(*options): a run with three workers, known by a mark in its environment; before: code
+    to run first.
+    """
     mark, processes = uuid.uuid4().hex, []
 
-    def start(*options, store="store.db"):
+    def start(*options, store="store.db", before=""):
         process = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, "study.py", "--devices", "cpu:3", "--store", store,
+            [sys.executable, "-c", before + DRIVER, "study.py", "--devices", "cpu:3", "--store", store,
              *map(str, options)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "HPSEARCH_MARK": mark},
             stdout=subprocess.PIPE,
@@ -106,7 +108,9 @@ def results(store="store.db"):
         (search,) = opened.searches()
         events = list(opened.journal(search.id).events())
     asked = {e.trial: e.answer for e in events if isinstance(e, Asked) and e.id}
-    told = {e.trial: e.outcome.score for e in events if not isinstance(e, Asked)}
+    ended = {e.trial: e.outcome for e in events if not isinstance(e, Asked)}
+    assert [outcome.failure for outcome in ended.values() if outcome.failure] == []
+    told = {trial: outcome.score for trial, outcome in ended.items()}
     assert set(asked) == set(told)
     assert len(events) == len(told) + sum(isinstance(e, Asked) for e in events)
     return sorted(
@@ -143,6 +147,12 @@ def without_python_s_own(err):
         err,
         flags=re.S,
     )
+
+
+def wait_for_checkpoints(count):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < count:
+        time.sleep(0.02)
 
 
 def no_orphans(mark):
@@ -184,6 +194,20 @@ def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
     assert disturbed >= RUNS // 3
 
 
+def test_a_kill_just_after_a_search_has_begun_leaves_no_other_s_checkpoints_to_it(started):
+    write(SEARCHERS[1])
+    started(store="whole.db").communicate(timeout=60)
+    other = Path("checkpoints/store.db-1/0/fold-0.npz")  # of a store that lay here and was deleted
+    other.parent.mkdir(parents=True)
+    other.write_text("[0.5, 0.5, 0.5]")
+    died = "import os; from hpsearch.checkpoints import Checkpoints as C; C.clear = lambda self: os._exit(9);"
+    process = started(before=died)
+    process.communicate(timeout=60)
+    assert process.returncode == 9
+    started().communicate(timeout=60)
+    assert results() == results("whole.db")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_continues_after_a_kill(started, method):
     write("Random(trials=1, epochs=1)")
@@ -216,7 +240,7 @@ def test_one_two_and_eight_workers_find_the_same(started):
 def test_a_signal_lets_what_runs_reach_its_checkpoint(started, number):
     write("Random(trials=6, epochs=400)")
     process = started()
-    time.sleep(3.0)
+    wait_for_checkpoints(3)
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130
@@ -240,7 +264,7 @@ def test_hours_end_a_run_and_it_is_no_failure(started):
 def test_a_second_signal_stops_at_once(started):
     write("Random(trials=6, epochs=4000)")
     process = started()
-    time.sleep(2.0)
+    wait_for_checkpoints(3)
     for family_member in [p for p in family(started.mark) if p != process.pid]:
         os.kill(family_member, signal.SIGSTOP)  # they reach no checkpoint any more
     process.send_signal(signal.SIGINT)

@@ -424,7 +424,7 @@ def test_trials_side_by_side_that_are_killed_and_continued_end_as_they_would(wri
 
 def test_trials_side_by_side_are_stopped_at_a_checkpoint_of_each(write):
     one = ('Choice("adam", "sgd")', 'Choice("adam")')
-    file = write("small", ("epochs=2", "epochs=4000"), ("trials=3", "trials=4"), one)
+    file = write("small", ("epochs=2", "epochs=1500"), ("trials=3", "trials=4"), one)
     process = start(file, "--checkpoint-every", 1, engine="gang", start_new_session=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < 4:

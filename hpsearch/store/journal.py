@@ -30,6 +30,10 @@ class Journal:
         self._last: str | None
         self._seq, self._last = last[0] if last else (0, None)
 
+    def __len__(self) -> int:
+        """How many events there are."""
+        return self._seq
+
     def asked(self, trial: int, answer: Suggestion | Pause) -> int | None:
         """Append an answer; returns the id by which people call the trial, if it is one.
 

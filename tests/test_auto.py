@@ -1,10 +1,12 @@
 """`Auto` beyond the contract: what it opens with, continues, learns and stops at."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hpsearch import Choice, Float, Int, Space
-from hpsearch.searchers import Auto
+from hpsearch.searchers import Auto, auto
 from hpsearch.searchers.surrogate.candidates import Candidates
 from hpsearch.searchers.surrogate.encoding import Encoding
 from hpsearch.searchers.surrogate.process import Process, Seen
@@ -157,6 +159,30 @@ def test_auto_continues_only_what_it_said_it_might(inflight):
             trial = running.pop(0)
             search.tell(trial, Observation(valley(trial, asked[trial])))
     assert sum(s.parent is not None for s in asked.values()) > 20
+
+
+@pytest.mark.parametrize("inflight", [1, 8])
+def test_auto_begins_again_elsewhere_and_by_nothing_it_knew(inflight, monkeypatch):
+    monkeypatch.setattr(auto, "RULES", replace(auto.RULES, restart=10.0))
+
+    def opened_again(loss):
+        """The points until 10 full trainings are spent, and those begun next."""
+        events = drive(Auto(trials=16, max_epochs=9), space=UNIT, loss=loss, inflight=inflight)
+        asked = suggestions(events)
+        begun = [0 if s.parent is None else asked[s.parent].epochs for s in asked]
+        spent = np.cumsum([s.epochs - b for s, b in zip(asked, begun, strict=True)])
+        assert spent[-1] >= 16 * 9
+        place = int(np.searchsorted(spent, 10 * 9)) + 1
+        assert all(s.parent is None or s.parent >= place for s in asked[place:])
+        assert all(s.parent is None and s.epochs == 1 for s in asked[place : place + 11])
+        points = np.array([list(s.params.values()) for s in asked])
+        return points[:place], points[place : place + 11]
+
+    before, again = opened_again(valley)
+    assert np.abs(before[:, None] - again[None]).max(axis=2).min() >= 0.02
+    _, other = opened_again(lambda trial, suggestion: 1.0 - valley(trial, suggestion))
+    # The same points but for those too near to what was tried.
+    assert np.sum(np.abs(other[:, None] - again[None]).max(axis=2) == 0) > 5
 
 
 def test_autos_steps_turn_back_at_the_ends_of_ranges_or_stop_there():

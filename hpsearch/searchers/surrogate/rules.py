@@ -11,6 +11,7 @@ class Rules:
     `fade` full trainings it falls with their square, but in a part of all asks, `bold`, never.
     explore: of all asks, those for a random point. share: a rung gets at least this part of what it
     would if all rungs got equally many epochs.
+    restart: full trainings after which the search begins again, and forgets: it may be stuck.
     near: two points are the same if they differ by less along every range of length 1.
     stop: expected improvement, in the units of xi, below which nothing is worth a training; sure:
     losses needed to believe that, a parameter of the space and two more.
@@ -27,6 +28,7 @@ class Rules:
     bold: float = 0.2
     explore: float = 0.1
     share: float = 0.5
+    restart: float = 50.0
     near: float = 0.02
     stop: float = 1e-8
     sure: int = 10

@@ -32,7 +32,8 @@ class Auto(Halves):
     space. Then a Gaussian process over points and epochs predicts every point's loss at the last
     epoch, after freeze-thaw optimization (Swersky et al., arXiv:1406.3896) and DyHPO (Wistuba et
     al., NeurIPS 2022). Of unfinished trials and new points, the one with the largest expected improvement
-    there is trained to the next rung. The search ends early where nothing promises any more.
+    there is trained to the next rung. After every 50 full trainings it begins again, because one search
+    in four is stuck by then. It ends early where nothing promises any more.
     """
 
     trials: int = 50

@@ -70,6 +70,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "xi falls in all asks": rules(bold=0.0),
     "no random points": rules(explore=0.0),
     "no rung's least share": rules(share=0.0),
+    "never begun again": rules(restart=math.inf),
     "no steps that stop at an end": patch(candidates, "STOPPED", 0.0),
     "rungs that double": rules(eta=2),
 }

@@ -185,6 +185,18 @@ def test_auto_begins_again_elsewhere_and_by_nothing_it_knew(inflight, monkeypatc
     assert np.sum(np.abs(other[:, None] - again[None]).max(axis=2) == 0) > 5
 
 
+def test_auto_does_not_begin_again_where_every_point_was_tried(monkeypatch):
+    monkeypatch.setattr(auto, "RULES", replace(auto.RULES, restart=2.0))
+    space = Space(a=Choice("p", "q"), b=Int(1, 3))
+
+    def loss(trial, suggestion):
+        return suggestion.params["b"] + (suggestion.params["a"] == "p") + 1.0 / suggestion.epochs
+
+    asked = suggestions(drive(Auto(trials=12, max_epochs=9), space=space, loss=loss))
+    assert sum(s.parent is None for s in asked) == len({str(s.params) for s in asked}) == 6
+    assert sum(s.epochs == 9 for s in asked) >= 2
+
+
 def test_autos_steps_turn_back_at_the_ends_of_ranges_or_stop_there():
     draw = Candidates(Encoding(UNIT), near=0.02)
     points = draw.around(np.array([[0.01, 0.5]]), 400, np.random.default_rng(0))

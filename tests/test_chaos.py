@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
 ]
 
-RUNS = 60
+RUNS = 40
 DRIVER = (
     "import sys; from tests import fakes; from hpsearch import session;"
     "session.worker.prepare = fakes.prepare_chain;"

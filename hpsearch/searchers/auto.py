@@ -67,7 +67,9 @@ class _Search:
         if left <= 0:
             return Pause.DONE
         if not self.rounds or self.rounds[-1].spent >= RULES.restart * full:
-            self.rounds.append(self._round())
+            new = self._round()
+            if new.opening or not self.rounds:  # else every point was tried
+                self.rounds.append(new)
         answer = self.rounds[-1].ask(trial)
         if isinstance(answer, Suggestion):
             self.owner[trial] = self.rounds[-1]

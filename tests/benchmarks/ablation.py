@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.searchers import Auto, auto
-from hpsearch.searchers.surrogate import candidates, decision, process
+from hpsearch.searchers.surrogate import candidates, decision, process, round
 
 
 def rules(**changes: float) -> Callable[[], None]:
@@ -61,7 +61,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "losses standardized, not their ranks": patch(decision, "normal_scores", standardized),
     "no term of a point's own": without_own_terms,
     "first points at random": patch(candidates.Candidates, "spread", at_random),
-    "asked after the first points, without halving them": patch(auto, "LAST", 99),
+    "asked after the first points, without halving them": patch(round, "LAST", 99),
     "the most probable hyperparameters alone": patch(
         process.Process, "drawn", lambda self, _: self
     ),

@@ -1,4 +1,5 @@
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -124,3 +125,10 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     return pretend
+
+
+def wait_for_checkpoints(count: int) -> None:
+    """Wait, a minute at most, until so many lie in the folder in which runs leave them."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < count:
+        time.sleep(0.02)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.store import Asked, Store
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for_checkpoints
 
 pytestmark = [
     pytest.mark.slow,
@@ -147,12 +147,6 @@ def without_python_s_own(err):
         err,
         flags=re.S,
     )
-
-
-def wait_for_checkpoints(count):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < count:
-        time.sleep(0.02)
 
 
 def no_orphans(mark):

@@ -15,7 +15,7 @@ from hpsearch import KFold
 from hpsearch.store import Asked, Store
 from hpsearch.tasks import digits
 from spaces import mlp
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for_checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -426,9 +426,7 @@ def test_trials_side_by_side_are_stopped_at_a_checkpoint_of_each(write):
     one = ('Choice("adam", "sgd")', 'Choice("adam")')
     file = write("small", ("epochs=2", "epochs=1500"), ("trials=3", "trials=4"), one)
     process = start(file, "--checkpoint-every", 1, engine="gang", start_new_session=True)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < 4:
-        time.sleep(0.02)
+    wait_for_checkpoints(4)
     os.killpg(process.pid, signal.SIGINT)
     code, _, err = finish(process)
     assert code == 130, err

@@ -157,8 +157,6 @@ class Processes(Lined):
         if worker.alive or self._closed:
             return
         facts = worker.start()
-        if self._closed:  # in the meantime
-            worker.kill()
         if facts != self._facts:
             worker.kill()
             raise StudyError(

@@ -61,8 +61,10 @@ class Round:
             self.opening.append(self._chain(known[-1], dict(params)))
         spread = self.decision.candidates.spread(SPARE * size, derive(self.seed, "opening"))
         for unit in spread:
+            if not size:
+                break
             rows = np.array(known).reshape(-1, len(self.space))
-            if size and len(self.decision.candidates.unknown(unit[None], rows)):
+            if len(self.decision.candidates.unknown(unit[None], rows)):
                 known.append(unit)
                 self.opening.append(self._chain(unit))
                 size -= 1

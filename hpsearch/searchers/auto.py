@@ -32,7 +32,7 @@ class Auto(Halves):
     space. Then a Gaussian process over points and epochs predicts every point's loss at the last
     epoch, after freeze-thaw optimization (Swersky et al., arXiv:1406.3896) and DyHPO (Wistuba et
     al., NeurIPS 2022). Of unfinished trials and new points, the one with the largest expected improvement
-    there is trained to the next rung. After every 50 full trainings it begins again, because one search
+    there is trained to the next rung that tells. After every 50 full trainings it begins again, because one search
     in four is stuck by then. It ends early where nothing promises any more.
     """
 
@@ -88,10 +88,10 @@ class _Search:
         return bool(self.rounds) and self.rounds[-1].continuable(trial)
 
     def _round(self) -> Round:
-        number, full = len(self.rounds), self.options.max_epochs
+        number, levels = len(self.rounds), rungs(self.options.max_epochs, RULES.eta)
         seed = derive(self.seed, "round", number) if number else self.seed
-        decision = Decision(RULES, Encoding(self.space), full, derive(seed, "rows"))
-        new = Round(seed, rungs(full, RULES.eta), decision)
+        decision = Decision(RULES, Encoding(self.space), levels, derive(seed, "rows"))
+        new = Round(seed, decision)
         tried = [unit for past in self.rounds for unit in past.units]
         new.open(() if number else self.first, tried)
         return new

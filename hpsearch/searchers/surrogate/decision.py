@@ -21,6 +21,8 @@ from hpsearch.searchers.surrogate.rules import Rules
 
 NEW = -1  # the chain of a point that is not begun yet
 
+Point = int | Array  # the number of one that was begun, or a new unit point, shape (d,)
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -50,11 +52,14 @@ class Evidence:
 
 @dataclass(slots=True)
 class Decision:
-    """Chooses by expected improvement at the last epoch, and fits the process now and then."""
+    """Chooses by expected improvement at the last epoch, and fits the process now and then.
+
+    levels: epochs of the rungs, the last of which is a full training.
+    """
 
     rules: Rules
     encoding: Encoding
-    max_epochs: int
+    levels: Sequence[int]
     seed: int
     process: Process = field(init=False)
 
@@ -70,11 +75,8 @@ class Decision:
         with one_thread():
             self._fit(known)
 
-    def choose(self, known: Evidence, rng: np.random.Generator) -> "int | Array | None":
-        """The number of a point to continue, or a new unit point, shape (d,).
-
-        None where nothing promises to improve on the best.
-        """
+    def choose(self, known: Evidence, rng: np.random.Generator) -> tuple[Point, int] | None:
+        """What to continue or begin, and to which rung; None where nothing promises to improve."""
         with one_thread():
             return self._choose(known, rng)
 
@@ -83,12 +85,12 @@ class Decision:
         rows = self._representative(y, self.rules.fit_rows)
         self.process.fit(self._seen(known, rows), y[rows], self.rules.evaluations)
 
-    def _choose(self, known: Evidence, rng: np.random.Generator) -> "int | Array | None":
+    def _choose(self, known: Evidence, rng: np.random.Generator) -> tuple[Point, int] | None:
         rules = self.rules
         if rng.random() < rules.explore:
             anywhere = self.candidates.fresh(known.units, rng)
             if anywhere is not None:
-                return anywhere
+                return anywhere, 0
         y = self._scores(known)
         rows = self._representative(y, rules.rows)
         seen = self._seen(known, rows)
@@ -100,7 +102,7 @@ class Decision:
         goal = best + rules.xi * faded
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
         at, chance, hope = self._new(known, posterior, best, goal, rng)
-        found: int | Array | None = at
+        found: Point | None = at
         if waiting:
             where = self._finished(known.features[waiting], np.array(waiting))
             mean, sd = posterior.at(where)
@@ -111,7 +113,26 @@ class Decision:
                 found, chance = waiting[place], float(chances[place])
         # A young process errs, and where it errs it often is sure of itself.
         sure = len(known.losses) >= rules.sure * (2 + known.units.shape[1])
-        return None if sure and hope < math.log(rules.stop) else found
+        if found is None or (sure and hope < math.log(rules.stop)):
+            return None
+        return found, self._rung(known, posterior, found)
+
+    def _rung(self, known: Evidence, posterior: Posterior, point: Point) -> int:
+        """The first rung that explains enough of what is not known of the point at the last epoch.
+
+        Below it epochs are few but for nothing: the point would seem as good as before they were spent.
+        """
+        if isinstance(point, int):
+            features, chain = known.features[point], point
+            first = self.levels.index(known.epochs[known.chains == point].max()) + 1
+        else:
+            features, chain, first = self.encoding.features(point[None])[0], NEW, 0
+        epochs = np.log(np.array(self.levels[first:]))
+        size = len(epochs)
+        c = posterior.covariance(Seen(np.tile(features, (size, 1)), epochs, np.full(size, chain)))
+        explained = c[:-1, -1] ** 2 / ((np.diag(c)[:-1] + posterior.process.noise) * c[-1, -1])
+        telling = np.flatnonzero(explained >= self.rules.telling)
+        return first + int(telling[0] if len(telling) else size - 1)
 
     def _best(self, seen: Seen, posterior: Posterior) -> float:
         """The best mean of what was trained to the last epoch, or of anything before there is any."""
@@ -141,7 +162,7 @@ class Decision:
 
     def _finished(self, features: Array, chains: Ints) -> Seen:
         """Where points would be at the last epoch."""
-        return Seen(features, np.full(len(chains), math.log(self.max_epochs)), chains)
+        return Seen(features, np.full(len(chains), math.log(self.levels[-1])), chains)
 
     def _believed(self, known: Evidence, posterior: Posterior) -> Posterior:
         """As if what trains now had ended as expected (kriging believer, Ginsbourger et al. 2010)."""

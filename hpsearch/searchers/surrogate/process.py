@@ -210,6 +210,14 @@ class Posterior:
         variance = self.process.variance() - np.einsum("ij,ij->j", v, v)
         return k.T @ self._alpha, np.sqrt(np.maximum(variance, 1e-10))
 
+    def covariance(self, where: Seen) -> Array:
+        """Without noise, shape (len(where), len(where))."""
+        from scipy.linalg import solve_triangular
+
+        k = self.process.covariance(self.seen, where)
+        v = solve_triangular(self.lower, k, lower=True, check_finite=False)
+        return np.asarray(self.process.covariance(where, where) - v.T @ v)
+
     def mean(self, where: Seen) -> Array:
         """Means alone, shape (len(where),)."""
         return np.asarray(self.process.covariance(where, self.seen) @ self._alpha)

@@ -34,12 +34,10 @@ class Chain:
 class Round:
     """State is what was asked and told, and the process's hyperparameters, which only tells change.
 
-    So a pause may be left out of a replay, and the same events give the same search. levels: epochs of
-    its rungs, the last of which is a full training.
+    So a pause may be left out of a replay, and the same events give the same search.
     """
 
     seed: int
-    levels: list[int]
     decision: Decision
     opening: list[Chain] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
@@ -76,7 +74,10 @@ class Round:
             return found
         if found is None:
             return Pause.WAIT if any(chain.running for chain in self.chains) else Pause.DONE
-        return self._begin(trial, found) if isinstance(found, Chain) else self._go_on(trial, found)
+        chain, level = found
+        if isinstance(chain, Chain):
+            return self._begin(trial, chain, level)
+        return self._go_on(trial, chain, level)
 
     def tell(self, trial: int, seen: Observation) -> None:
         number = self.owner.pop(trial)
@@ -93,25 +94,25 @@ class Round:
     def continuable(self, trial: int) -> bool:
         return any(self.chains[number].trial == trial for number in self._waiting())
 
-    def _begin(self, trial: int, chain: Chain) -> Suggestion:
-        chain.trial = trial
+    def _begin(self, trial: int, chain: Chain, level: int) -> Suggestion:
+        chain.trial, chain.level = trial, level
         self.owner[trial] = len(self.chains)
         self.chains.append(chain)
-        self.spent += self.levels[0]
-        return Suggestion(chain.params, self.levels[0])
+        self.spent += self.levels[level]
+        return Suggestion(chain.params, self.levels[level])
 
-    def _go_on(self, trial: int, number: int) -> Suggestion:
+    def _go_on(self, trial: int, number: int, level: int) -> Suggestion:
         chain = self.chains[number]
-        chain.level, chain.running = chain.level + 1, True
+        self.spent += self.levels[level] - self.levels[chain.level]
+        chain.level, chain.running = level, True
         parent, chain.trial = chain.trial, trial
         self.owner[trial] = number
-        self.spent += self.levels[chain.level] - self.levels[chain.level - 1]
         return Suggestion(chain.params, self.levels[chain.level], parent)
 
-    def _choose(self, rng: np.random.Generator) -> "int | Chain | Pause | None":
-        """The number of a chain to go on with, or a new one, or a pause, or nothing."""
+    def _choose(self, rng: np.random.Generator) -> "tuple[int | Chain, int] | Pause | None":
+        """The number of a chain to go on with, or a new one, and to which rung; or a pause, or nothing."""
         if len(self.chains) < len(self.opening):
-            return self.opening[len(self.chains)]
+            return self.opening[len(self.chains)], 0
         known = self._evidence()
         if not known.telling:
             return self._blind(known, rng)
@@ -119,9 +120,12 @@ class Round:
         if due is None:
             due = self._neglected(known.waiting, self.decision.rules.share)
         if due is not None:
-            return due
+            return due if isinstance(due, Pause) else (due, self.chains[due].level + 1)
         found = self.decision.choose(known, rng)
-        return found if found is None or isinstance(found, int) else self._chain(found)
+        if found is None:
+            return None
+        point, level = found
+        return point if isinstance(point, int) else self._chain(point), level
 
     def _opened(self, waiting: Sequence[int]) -> int | Pause | None:
         """Whose turn it is in the first points' successive halving; WAIT while what trains decides.
@@ -155,13 +159,15 @@ class Round:
                 return found[0]
         return None
 
-    def _blind(self, known: Evidence, rng: np.random.Generator) -> "int | Chain | None":
+    def _blind(self, known: Evidence, rng: np.random.Generator) -> "tuple[int | Chain, int] | None":
         """Successive halving and random points, where losses are all alike."""
         due = self._neglected(known.waiting, 1.0)
-        if due is not None:
-            return due
-        unit = self.decision.candidates.fresh(known.units, rng)
-        return next(iter(known.waiting), None) if unit is None else self._chain(unit)
+        if due is None:
+            unit = self.decision.candidates.fresh(known.units, rng)
+            if unit is not None:
+                return self._chain(unit), 0
+            due = next(iter(known.waiting), None)
+        return None if due is None else (due, self.chains[due].level + 1)
 
     def _waiting(self) -> list[int]:
         """The chains that may go on: in every rung the better half, and a few at least; best first.
@@ -176,6 +182,10 @@ class Round:
                 if chain.level == level and not chain.running and not chain.failed:
                     found.append(n)
         return found
+
+    @property
+    def levels(self) -> Sequence[int]:
+        return self.decision.levels
 
     @property
     def units(self) -> list[Array]:

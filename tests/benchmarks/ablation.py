@@ -69,7 +69,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "xi is 0.05 from the start": rules(xi=0.05, bold=0.0),
     "xi falls in all asks": rules(bold=0.0),
     "no random points": rules(explore=0.0),
-    "always to the next rung": rules(telling=0.0),
+    "always to the next rung": rules(explained=0.0),
     "no rung's least share": rules(share=0.0),
     "never begun again": rules(restart=math.inf),
     "no steps that stop at an end": patch(candidates, "STOPPED", 0.0),

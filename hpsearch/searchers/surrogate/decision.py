@@ -10,6 +10,7 @@ from hpsearch.searchers.surrogate.candidates import Candidates
 from hpsearch.searchers.surrogate.encoding import Array, Encoding
 from hpsearch.searchers.surrogate.improvement import log_improvement
 from hpsearch.searchers.surrogate.process import (
+    TINY,
     Ints,
     Posterior,
     Process,
@@ -120,7 +121,7 @@ class Decision:
     def _rung(self, known: Evidence, posterior: Posterior, point: Point) -> int:
         """The first rung that explains enough of what is not known of the point at the last epoch.
 
-        Below it epochs are few but for nothing: the point would seem as good as before they were spent.
+        A lower one would hardly change what is believed, and others like it would promise as much as before.
         """
         if isinstance(point, int):
             features, chain = known.features[point], point
@@ -130,9 +131,9 @@ class Decision:
         epochs = np.log(np.array(self.levels[first:]))
         size = len(epochs)
         c = posterior.covariance(Seen(np.tile(features, (size, 1)), epochs, np.full(size, chain)))
-        explained = c[:-1, -1] ** 2 / ((np.diag(c)[:-1] + posterior.process.noise) * c[-1, -1])
-        telling = np.flatnonzero(explained >= self.rules.telling)
-        return first + int(telling[0] if len(telling) else size - 1)
+        seen, last = np.diag(c)[:-1] + posterior.process.noise, max(float(c[-1, -1]), TINY)
+        enough = np.flatnonzero(c[:-1, -1] ** 2 / (seen * last) >= self.rules.explained)
+        return first + int(enough[0] if len(enough) else size - 1)
 
     def _best(self, seen: Seen, posterior: Posterior) -> float:
         """The best mean of what was trained to the last epoch, or of anything before there is any."""

@@ -16,6 +16,7 @@ OTHERS = 4  # hyperparameters that are not a parameter's length
 WIDE = 4.0  # standard deviations of its prior that a hyperparameter may go
 STEP = 1e-3  # of a hyperparameter, to see how the density's slope changes
 JITTER = 1e-6  # variance that keeps Cholesky factors real
+TINY = 1e-10  # variance, where rounding leaves less than none
 LEVEL, LEVEL_LENGTH = (
     4.0,
     2.0,
@@ -208,7 +209,7 @@ class Posterior:
         k = self.process.covariance(self.seen, where)
         v = solve_triangular(self.lower, k, lower=True, check_finite=False)
         variance = self.process.variance() - np.einsum("ij,ij->j", v, v)
-        return k.T @ self._alpha, np.sqrt(np.maximum(variance, 1e-10))
+        return k.T @ self._alpha, np.sqrt(np.maximum(variance, TINY))
 
     def covariance(self, where: Seen) -> Array:
         """Without noise, shape (len(where), len(where))."""

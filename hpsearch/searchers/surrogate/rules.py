@@ -9,7 +9,7 @@ class Rules:
     so many times the epochs of the last.
     xi: by how much a candidate must beat the best, in standard deviations of all losses' ranks; after
     `fade` full trainings it falls with their square, but in a part of all asks, `bold`, never.
-    explore: of all asks, those for a random point. telling: a point is trained to the first rung that
+    explore: of all asks, those for a random point. explained: a point is trained to the first rung that
     explains this part of the variance of its last epoch at least. share: a rung gets at least this part of what it
     would if all rungs got equally many epochs.
     restart: full trainings after which the search begins again, and forgets: it may be stuck.
@@ -28,7 +28,7 @@ class Rules:
     fade: float = 15.0
     bold: float = 0.2
     explore: float = 0.1
-    telling: float = 0.06
+    explained: float = 0.06
     share: float = 0.5
     restart: float = 50.0
     near: float = 0.02

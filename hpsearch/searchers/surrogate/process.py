@@ -204,20 +204,21 @@ class Posterior:
 
     def at(self, where: Seen) -> tuple[Array, Array]:
         """Mean and standard deviation without noise, each of shape (len(where),)."""
-        from scipy.linalg import solve_triangular
-
-        k = self.process.covariance(self.seen, where)
-        v = solve_triangular(self.lower, k, lower=True, check_finite=False)
+        k, v = self._against(where)
         variance = self.process.variance() - np.einsum("ij,ij->j", v, v)
         return k.T @ self._alpha, np.sqrt(np.maximum(variance, TINY))
 
     def covariance(self, where: Seen) -> Array:
         """Without noise, shape (len(where), len(where))."""
+        _, v = self._against(where)
+        return np.asarray(self.process.covariance(where, where) - v.T @ v)
+
+    def _against(self, where: Seen) -> tuple[Array, Array]:
+        """The covariance with what was seen, (len(seen), len(where)), and that divided by `lower`."""
         from scipy.linalg import solve_triangular
 
         k = self.process.covariance(self.seen, where)
-        v = solve_triangular(self.lower, k, lower=True, check_finite=False)
-        return np.asarray(self.process.covariance(where, where) - v.T @ v)
+        return k, solve_triangular(self.lower, k, lower=True, check_finite=False)
 
     def mean(self, where: Seen) -> Array:
         """Means alone, shape (len(where),)."""

@@ -107,7 +107,7 @@ class Round:
         chain.level, chain.running = level, True
         parent, chain.trial = chain.trial, trial
         self.owner[trial] = number
-        return Suggestion(chain.params, self.levels[chain.level], parent)
+        return Suggestion(chain.params, self.levels[level], parent)
 
     def _choose(self, rng: np.random.Generator) -> "tuple[int | Chain, int] | Pause | None":
         """The number of a chain to go on with, or a new one, and to which rung; or a pause, or nothing."""
@@ -120,7 +120,7 @@ class Round:
         if due is None:
             due = self._neglected(known.waiting, self.decision.rules.share)
         if due is not None:
-            return due if isinstance(due, Pause) else (due, self.chains[due].level + 1)
+            return due if isinstance(due, Pause) else self._next(due)
         found = self.decision.choose(known, rng)
         if found is None:
             return None
@@ -167,7 +167,11 @@ class Round:
             if unit is not None:
                 return self._chain(unit), 0
             due = next(iter(known.waiting), None)
-        return None if due is None else (due, self.chains[due].level + 1)
+        return None if due is None else self._next(due)
+
+    def _next(self, number: int) -> tuple[int, int]:
+        """A chain and the rung after its last."""
+        return number, self.chains[number].level + 1
 
     def _waiting(self) -> list[int]:
         """The chains that may go on: in every rung the better half, and a few at least; best first.

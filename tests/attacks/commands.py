@@ -1,0 +1,223 @@
+"""Run a command in a throw-away folder, and judge how it ended."""
+
+import hashlib
+import os
+import re
+import resource
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+LIMIT = 90.0  # seconds; what takes longer hangs
+NOBODY = 65534
+
+# Commands get only these variables of ours, so that a case means the same on every machine.
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended.
+
+    code: its exit code, negative for a signal; None: it was killed at the time limit.
+    changed: files that had other content, or were gone, afterwards. made: files that were new.
+    """
+
+    command: str
+    code: int | None
+    out: str
+    err: str
+    changed: tuple[str, ...]
+    made: tuple[str, ...]
+    seconds: float
+
+
+def run(
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    env: Mapping[str, str | None] | None = None,
+    stdin: bytes | None = None,
+    limit: float = LIMIT,
+    module: str = "hpsearch",
+    unprivileged: bool = False,
+    gigabytes: float = 16.0,
+    stdout: int = subprocess.PIPE,
+) -> Ended:
+    """Run `python -m hpsearch ARGUMENTS` in the folder; what lies in it is compared before and after.
+
+    env: variables to add, None: to take away. unprivileged: not as root, for whom no file is
+    read-only. gigabytes: of address space, at most.
+    """
+    before = snapshot(folder)
+    variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    variables |= {"PYTHONPATH": str(ROOT), "HOME": str(folder.parent), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    variables |= {name: value for name, value in (env or {}).items() if value is not None}
+    for name in [name for name, value in (env or {}).items() if value is None]:
+        variables.pop(name, None)
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        user=NOBODY if unprivileged and os.geteuid() == 0 else None,
+    )
+    most = int(gigabytes * 2**30)
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
+    code: int | None
+    try:
+        out, err = process.communicate(stdin, timeout=limit)
+        code = process.returncode
+    except subprocess.TimeoutExpired:
+        out, err, code = b"", b"", None
+    finally:
+        end_group(process)
+    seconds = time.monotonic() - start
+    after = snapshot(folder)
+    shown = " ".join(f"{k}={shlex.quote(v or '')}" for k, v in (env or {}).items())
+    return Ended(
+        f"{shown} hpsearch {' '.join(shlex.quote(short(a)) for a in arguments)}".strip(),
+        code,
+        (out or b"").decode(errors="replace"),
+        err.decode(errors="replace"),
+        tuple(sorted(path for path in before if after.get(path) != before[path])),
+        tuple(sorted(set(after) - set(before))),
+        seconds,
+    )
+
+
+def end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process and all it started, and reap it."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def short(text: str, length: int = 200) -> str:
+    """A text, or its beginning and its length."""
+    return text if len(text) <= length else f"{text[:length]}...({len(text)} characters)"
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """What lies in a folder: by path the kind, and of regular files the content's digest."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        for name in folders + files:
+            path = os.path.join(parent, name)
+            kind = os.lstat(path).st_mode
+            if stat.S_ISREG(kind):
+                with open(path, "rb") as file:
+                    what = hashlib.file_digest(file, "sha256").hexdigest()
+            elif stat.S_ISLNK(kind):
+                what = f"link to {os.readlink(path)}"
+            else:
+                what = f"kind {stat.S_IFMT(kind):o}"
+            found[os.path.relpath(path, folder)] = what
+    return found
+
+
+def judge(
+    ended: Ended,
+    expect: str,
+    *,
+    writes: Sequence[str] = (),
+    check: Callable[[Ended], str] | None = None,
+) -> tuple[str, str]:
+    """The verdict on a command, and what was seen.
+
+    expect: "clear" (refused in one line, exit code 2, nothing written), "works" (exit code 0),
+        "either", or "fails" (exit code 1: every trial failed, each recorded as such).
+    writes: patterns of the files that it may make or change.
+    check: for what works: why it did not, or nothing.
+    """
+    seen = f"{ended.command}\n  -> {_shown(ended)}"
+
+    def beyond(paths: Sequence[str]) -> list[str]:
+        return [path for path in paths if not any(fnmatch(path, pattern) for pattern in writes)]
+
+    if ended.code is None:
+        return "hang", seen
+    if "Traceback (most recent call last)" in ended.err or ended.code < 0:
+        return "traceback", seen
+    if ended.code not in (0, 1, 2, 130):
+        return "traceback", seen
+    if destroyed := beyond(ended.changed):
+        return "destroyed", f"{seen}\n  -> changed: {', '.join(destroyed)}"
+    if ended.code == 2:
+        if expect in ("works", "fails"):
+            return "wrongly refused", seen
+        if rule := unclear(ended.err):
+            return "unclear", f"{rule}: {seen}"
+        if left := beyond(ended.made):
+            return "unclear", f"left {', '.join(left)}: {seen}"
+        return "clear", seen
+    if expect == "clear":
+        return "wrongly accepted", seen
+    if ended.code != (1 if expect == "fails" else 0):
+        return "unclear", seen
+    wrong = check(ended) if check else ""
+    return ("wrongly accepted", f"{wrong}: {seen}") if wrong else ("works", seen)
+
+
+def unclear(err: str) -> str:
+    """Why what a refused command printed is not one clear line, or nothing."""
+    lines = [line for line in err.splitlines() if line.strip()]
+    if len(lines) != 1:
+        return f"{len(lines)} lines"
+    if not lines[0].startswith("hpsearch: error: "):
+        return "no error line"
+    if len(lines[0]) > 2000:
+        return f"a line of {len(lines[0])} characters"
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lines[0]):
+        return "control characters"
+    if re.search(r"\b0x[0-9a-f]{8,}", lines[0]):
+        return "an address in memory"
+    return ""
+
+
+def _shown(ended: Ended) -> str:
+    end = "killed after" if ended.code is None else f"exit {ended.code} after"
+    lines = ended.err.strip().splitlines()
+    last = lines[-1] if lines else ended.out.strip()[-200:]
+    return f"{end} {ended.seconds:.1f} s; {short(last, 400)}"
+
+
+@contextmanager
+def throw_away() -> Iterator[Path]:
+    """An empty folder that anybody may write to, removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="attack-") as name:
+        os.chmod(name, 0o755)
+        folder = Path(name) / "here"
+        folder.mkdir(mode=0o777)
+        os.chmod(folder, 0o777)
+        try:
+            yield folder
+        finally:
+            _writable(Path(name))
+
+
+def _writable(folder: Path) -> None:
+    for parent, folders, _ in os.walk(folder):
+        for name in folders:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o700)

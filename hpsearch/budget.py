@@ -49,18 +49,30 @@ class Plan:
     brackets: the trials by their rungs; those that begin with the same epochs make one bracket, and
     those that continue them are its higher rungs. A method that continues nothing has one rung.
     An epoch here is one pass of one trial; k-fold evaluators train each of them once a fold.
+    complete: whether the search was counted to its end; else it takes at least this much.
     """
 
     trials: int
     epochs: int
     epochs_from_scratch: int
     brackets: tuple[tuple[Rung, ...], ...] = ()
+    complete: bool = True
 
     @property
-    def totals(self) -> dict[str, int]:
+    def trials_text(self) -> str:
+        """How many trials, as people read it; a plus where there are more.
+
+        >>> Plan(1200, 2400, 2400, complete=False).trials_text
+        '1,200+'
+        """
+        return f"{self.trials:,}{'' if self.complete else '+'}"
+
+    @property
+    def totals(self) -> dict[str, int | bool]:
         """The counts without the brackets, as plain JSON."""
         return {
             "trials": self.trials,
             "epochs": self.epochs,
             "epochs_from_scratch": self.epochs_from_scratch,
+            "complete": self.complete,
         }

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from hpsearch.errors import SpaceError
 
 Value = float | int | str | bool
+GRID_LIMIT = 100_000  # values of one range, and combinations of all
 When = Mapping[str, Any] | None
 
 
@@ -86,13 +87,14 @@ class Float:
 
     def grid(self, points: int | None) -> list[Value]:
         if self.step is not None:
-            return _spread([self._at(i) for i in range(self._steps)], points)
+            return [self._at(index) for index in _spread(self, range(self._steps), points)]
         if self.low == self.high:
             return [float(self.low)]
         if points is None:
             raise SpaceError(
                 f"a grid over {text_of(self)} needs a number of points: Grid(points=5), or a step"
             )
+        _check_grid(self, points)
         return [self.decode(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
 
 
@@ -140,7 +142,7 @@ class Int:
 
     def grid(self, points: int | None) -> list[Value]:
         if points is None or not self.log:
-            return _spread(self._values, points)
+            return list(_spread(self, self._values, points))
         ends = Float(self.low, self.high, log=True).grid(points)
         return list(dict.fromkeys(round(float(value)) for value in ends))
 
@@ -203,9 +205,20 @@ def _clip(value: float, low: float, high: float) -> float:
     return float(min(max(value, low), high))
 
 
-def _spread(values: Sequence[Any], points: int | None) -> list[Value]:
+def _check_grid(parameter: Float | Int, count: int) -> None:
+    if count > GRID_LIMIT:
+        raise SpaceError(
+            f"a grid over {text_of(parameter)} would have {count:,} values; give "
+            f"Grid(points=...) of at most {GRID_LIMIT:,}, or use Random"
+        )
+
+
+def _spread(parameter: Float | Int, values: range, points: int | None) -> Sequence[int]:
+    """At most so many of the values of a discrete range, its ends among them."""
     if points is None or points >= len(values):
-        return list(values)
+        _check_grid(parameter, len(values))
+        return values
+    _check_grid(parameter, points)
     if points == 1:
         return [values[len(values) // 2]]
     return [values[round(i * (len(values) - 1) / (points - 1))] for i in range(points)]

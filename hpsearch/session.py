@@ -133,7 +133,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         with signs, Panel(console, watch(store, journal.search)) as panel:
             heard = Heard(signs, panel.refresh)
             executor.listen(heard)
-            lines = Lines(console, study.task.objective, planned.trials)
+            lines = Lines(console, study.task.objective, planned.trials_text)
             signs.end = _search(study, store, journal, executor, how, lines, heard.poll)
         _say_the_rest(console, how, signs.end, _checkpoints(how, store, journal))
         return _ended(store, record, journal, stopped=signs.end == "stopped")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch import cli
+from hpsearch.searchers.base import rehearse
 from hpsearch.store import Store
 from hpsearch.trial import Suggestion
 from tests.test_store import RECORD, fill, record
@@ -90,7 +91,7 @@ def test_plan_in_json(hpsearch, write):
     code, out, err = hpsearch("plan", write(), "--json", "--evaluator", "kfold:folds=4")
     assert code == 0
     assert json.loads(out) == {
-        "trials": 3, "epochs": 6, "epochs_from_scratch": 6,
+        "trials": 3, "epochs": 6, "epochs_from_scratch": 6, "complete": True,
         "brackets": [[{"trials": 3, "epochs": 2}]], "seconds": None, "fits": None,
     }  # fmt: skip
     assert "3 trials, 6 epochs, each of 4 models" in err
@@ -108,6 +109,28 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     assert "5 5 x 81" in lines
     assert "survivors continue, which saves 321 of 1902 epochs (17%)" in lines
     assert "5 x 20" in hpsearch("plan", write(), "--searcher", "bayes:trials=5")[1]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "random:trials=1000000000000000,epochs=20",
+        "hyperband:max_epochs=1000000000,eta=2",
+        "asha:trials=1000000000,max_epochs=20",
+        "auto:trials=100000",
+    ],
+)
+def test_plan_counts_a_search_without_end_in_part(hpsearch, write, monkeypatch, method):
+    monkeypatch.setitem(rehearse.__kwdefaults__, "seconds", 0.02)
+    code, out, err = hpsearch("plan", write(), "--searcher", method, "--hours", 8, "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert (told["complete"], told["fits"]) == (False, None)
+    assert told["trials"] > 0
+    assert "and more: counting was given up before the search ended" in err
+    random = ("--searcher", "random:trials=1000000000")
+    told = hpsearch("plan", "small.py", *random, "--total-epochs", 10)[1]
+    assert "--total-epochs 10 ends it after less than" in told
 
 
 def test_plan_says_what_fits_into_the_budget(hpsearch, write):

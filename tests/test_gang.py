@@ -19,6 +19,7 @@ from hpsearch.trial import Every
 from spaces import mlp
 from tests.conftest import ROOT
 from tests.contracts.trainer import OPTIMIZERS, arrays, same
+from tests.rounding import loss_difference, rounding_bound, sum_tolerance
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,28 +62,23 @@ def member(number, *, build=None, epochs=10, splits=FOLDS, **changes):
     return Fit(build, params, splits[number % len(splits)], number, epochs, **changes)
 
 
-def difference(curves, others):
-    """The largest of the losses; scores may differ by a row that lies on the border."""
-    for index in curves:
-        for name in ("train", "validation"):
-            mine, theirs = getattr(curves[index], name), getattr(others[index], name)
-            assert np.mean(np.abs(np.subtract(mine, theirs))) < 0.005
-    return max(
-        np.abs(np.subtract(getattr(curves[i], name), getattr(others[i], name))).max()
-        for i in curves
-        for name in ("train_loss", "validation_loss")
-    )
+def train_by_fit(fits, task=TASK, data=DATA, places=None):
+    """What `fit` makes of some of them, by place, and how far rounding may take others from it."""
+    places = range(len(fits)) if places is None else places
+    trained = dict(by_fit(task).train([fits[place] for place in places], data))
+    curves = {place: trained[index] for index, place in enumerate(places)}
+    return curves, rounding_bound(by_fit(task), fits[places[0]], data, curves[places[0]])
 
 
 def check_equal(fits, task=TASK, data=DATA):
     """That a gang of all of them, and of one, follows `fit`; which takes long, and trains some."""
-    some = [0, len(fits) // 2, len(fits) - 1]
-    alone = dict(by_fit(task).train([fits[n] for n in some], data))
-    expected = {n: alone[place] for place, n in enumerate(some)}
+    some = [0, len(fits) - 1]
+    expected, bound = train_by_fit(fits, task, data, some)
     together = dict(gang(task).train(fits, data))
     assert sorted(together) == list(range(len(fits)))
-    assert difference({n: together[n] for n in some}, expected) < 1e-4
-    assert difference(dict(gang(task).train(fits[:1], data)), {0: expected[0]}) < 1e-4
+    assert loss_difference({n: together[n] for n in some}, expected) < bound
+    alone = dict(gang(task).train(fits[:1], data))
+    assert loss_difference(alone, {0: expected[0]}) < bound
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -159,8 +155,8 @@ def test_widths_and_depths_share_a_program_and_start_as_they_would():
         for n, widths in enumerate(hidden)
     ]
     before = set(PROGRAMS._compiled)
-    expected = dict(by_fit().train(fits, DATA))
-    assert difference(dict(gang().train(fits, DATA)), expected) < 1e-4
+    expected, bound = train_by_fit(fits)
+    assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
     assert len(set(PROGRAMS._compiled) - before) == 1
     parameters = [curve.parameters for curve in dict(gang().train(fits, DATA)).values()]
     assert sorted(parameters) == sorted(curve.parameters for curve in expected.values())
@@ -170,7 +166,8 @@ def test_widths_and_depths_share_a_program_and_start_as_they_would():
 def test_widths_share_a_program_whatever_zero_becomes(activation):
     build = {w: mlp.model(hidden=(w, w), activation=activation) for w in (6, 9)}
     fits = [member(n, build=build[(6, 9)[n % 2]]) for n in range(4)]
-    assert difference(dict(gang().train(fits, DATA)), dict(by_fit().train(fits, DATA))) < 1e-4
+    expected, bound = train_by_fit(fits)
+    assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
 
 
 def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
@@ -186,12 +183,12 @@ def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
     ]
     wide = member(30, build=mlp.model(hidden=(16,)), params=narrow[0].params, splits=split)
     ganged = dict(gang().train([*narrow, wide], DATA))
-    alone = dict(by_fit().train(narrow, DATA))
+    alone, bound = train_by_fit(narrow)
     for name in ("train_loss", "validation_loss"):
         ends = [[getattr(curves[n], name)[-1] for n in range(30)] for curves in (ganged, alone)]
         assert len(set(ends[0])) == 30
         assert ks_2samp(*ends, method="asymp").pvalue > 0.5
-        assert ends[0] == pytest.approx(ends[1], abs=1e-4)
+        assert ends[0] == pytest.approx(ends[1], abs=bound)
 
 
 def with_a_dropout_of_nothing(spec, l2, learning_rate, units):
@@ -211,7 +208,8 @@ def with_a_dropout_of_nothing(spec, l2, learning_rate, units):
 def test_widths_share_a_program_beside_a_dropout_of_nothing():
     build = with_a_dropout_of_nothing
     fits = [member(n, build=build, params={"units": 9 + 4 * (n % 2)}) for n in range(4)]
-    assert difference(dict(gang().train(fits, DATA)), dict(by_fit().train(fits, DATA))) < 1e-4
+    expected, bound = train_by_fit(fits)
+    assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
 
 
 def batch_norm_and_dropout(spec, l2, learning_rate):
@@ -284,7 +282,8 @@ def test_what_a_gang_began_fit_continues_on_any_backend(tmp_path, other):
     )
     assert ended.returncode == 0, ended.stderr
     for n, losses in enumerate(json.loads(ended.stdout.splitlines()[-1])):
-        assert losses == pytest.approx(never[n].validation_loss, abs=1e-4)
+        bound = rounding_bound(by_fit(), fits[n], DATA, never[n])
+        assert losses == pytest.approx(never[n].validation_loss, abs=bound)
 
 
 def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
@@ -339,7 +338,7 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
         together.Gang, "_line_up", lambda s, m, t: (original(s, m, t), sizes.append(len(m)))[0]
     )
     fits = [member(n, epochs=12 if n < 2 else 3) for n in range(8)]
-    expected = dict(by_fit().train(fits, DATA))
+    expected, bound = train_by_fit(fits)
     trainer = gang()
     dict(trainer.train(fits, DATA))  # compiles
     monkeypatch.setattr("hpsearch.training.program.Program.seconds_to_compile", 0.0, raising=False)
@@ -348,7 +347,7 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
     for program in PROGRAMS._compiled.values():
         program.result().seconds_to_compile = 0.0
     sizes.clear()
-    assert difference(dict(trainer.train(fits, DATA)), expected) < 1e-4
+    assert loss_difference(dict(trainer.train(fits, DATA)), expected) < bound
     assert sizes[-1] == 2
 
 
@@ -375,11 +374,11 @@ def test_metrics_are_those_of_fit(metric):
     task = Task("t", Data(x, y), loss=loss, metric=metric)
     splits = KFold(4, stratify=False).splits(task, task.load(), seed=0)
     fits = [member(n, splits=splits, epochs=4, patience=3) for n in range(4)]
-    expected = dict(by_fit(task).train(fits, task.load()))
+    expected, bound = train_by_fit(fits, task, task.load())
     curves = dict(gang(task).train(fits, task.load()))
     for n in range(4):
-        assert curves[n].validation == pytest.approx(expected[n].validation, abs=1e-4)
-        assert curves[n].train == pytest.approx(expected[n].train, abs=1e-4)
+        assert curves[n].validation == pytest.approx(expected[n].validation, abs=bound)
+        assert curves[n].train == pytest.approx(expected[n].train, abs=bound)
 
 
 def test_each_fold_is_preprocessed_by_its_own_rows():
@@ -405,8 +404,8 @@ def test_label_smoothing_is_a_number_too():
     task = Task("t", Data(DATA.x, np.eye(10)[DATA.y]), loss="mse", metric="accuracy")
     before = set(PROGRAMS._compiled)
     fits = [member(n, build=smoothed, params={"smoothing": 0.1 * (n + 1)}) for n in range(3)]
-    expected = dict(by_fit(task).train(fits, task.load()))
-    assert difference(dict(gang(task).train(fits, task.load())), expected) < 1e-4
+    expected, bound = train_by_fit(fits, task, task.load())
+    assert loss_difference(dict(gang(task).train(fits, task.load())), expected) < bound
     assert len(set(PROGRAMS._compiled) - before) == 1
 
 
@@ -457,8 +456,8 @@ def test_what_cannot_train_side_by_side_is_trained_by_fit_or_refused(build, why,
 def test_a_layer_of_ones_own_trains_side_by_side_where_no_batch_is_filled_up():
     split = dataclasses.replace(FOLDS[0], train=FOLDS[0].train[:192])
     fits = [member(n, build=own_layer, splits=[split]) for n in range(2)]
-    expected = dict(by_fit().train(fits, DATA))
-    assert difference(dict(gang().train(fits, DATA)), expected) < 1e-4
+    expected, bound = train_by_fit(fits)
+    assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
 
 
 def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
@@ -477,7 +476,9 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(Program, "__call__", spied)
-    assert difference(dict(gang().train(fits, DATA)), expected) < 1e-5
+    # Weights are the same bit for bit; losses, none above 3, are sums that were added otherwise.
+    again = dict(gang().train(fits, DATA))
+    assert loss_difference(again, expected) < 3 * sum_tolerance(len(DATA.y))
     assert set(sizes) == {4}
     assert "side by side" in caplog.text
 

@@ -16,6 +16,7 @@ from hpsearch.store import Asked, Store
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, wait_for_checkpoints
+from tests.rounding import sum_tolerance
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +102,9 @@ def test_folds_continue_from_their_own_checkpoints(hpsearch, write):
     curves = json.loads(hpsearch("show", 5, "--json")[1])["curves"]
     score = KFold(2).evaluate(mlp.model(hidden=(8,)), survivor["params"], digits.task(), epochs=4)
     for fold, curve in enumerate(score.folds):
-        assert curves[fold]["validation_loss"] == pytest.approx(curve.validation_loss, abs=1e-6)
+        assert curves[fold]["validation_loss"] == pytest.approx(
+            curve.validation_loss, rel=sum_tolerance(curve.rows)
+        )
     assert sorted(p.name for p in Path("checkpoints/store.db-1/4").iterdir()) == [
         "fold-0.npz",
         "fold-1.npz",
@@ -419,7 +422,7 @@ def test_trials_side_by_side_that_are_killed_and_continued_end_as_they_would(wri
     curves, expected = found("store.db"), found("whole.db")
     assert sorted(curves) == sorted(expected)
     for trial, values in curves.items():
-        assert values == pytest.approx(expected[trial], abs=1e-6)  # but for their last bits
+        assert values == pytest.approx(expected[trial], rel=sum_tolerance(1797 // 3))
 
 
 def test_trials_side_by_side_are_stopped_at_a_checkpoint_of_each(write):

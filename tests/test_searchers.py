@@ -100,6 +100,11 @@ def test_grid_over_a_continuous_range_needs_points():
 
 def test_grid_refuses_a_flood():
     space = Space({f"p{i}": Int(1, 100) for i in range(5)})
+    for huge in (Int(1, 10**12), Int(1, 10**12, log=True), Float(0, 1), Float(0, 1, step=2**-30)):
+        with pytest.raises(SpaceError, match="would have 100,000,000 values; give Grid"):
+            Grid(points=10**8).start(Space(x=huge), seed=0)
+    with pytest.raises(SpaceError, match="would have 1,000,000,000,000 values"):
+        Grid().start(Space(x=Int(1, 10**12)), seed=0)
     with pytest.raises(SpaceError, match="more than 100,000 combinations"):
         Grid(1).start(space, seed=0)
 

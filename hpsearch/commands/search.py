@@ -97,7 +97,8 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     """Say what a run will take, before it is spent: brackets, rungs, trials and epochs.
 
     Where trials of the study were timed before, also how long, and what fits into --hours: in JSON
-    the seconds for one worker, and the share that fits into --hours and --total-epochs.
+    the seconds for one worker, and the share that fits into --hours and --total-epochs. A search
+    that is too long to count is counted in part ("complete" is false then).
     """
     from hpsearch.report import tables
     from hpsearch.searchers.base import rehearse
@@ -112,5 +113,6 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     if as_json:
         seconds = None if pace is None else takes.epochs * pace[1]
         brackets = [[asdict(rung) for rung in bracket] for bracket in takes.brackets]
-        more = {"seconds": seconds, "fits": budget.fits(takes.epochs, seconds)}
+        fits = budget.fits(takes.epochs, seconds) if takes.complete else None
+        more = {"seconds": seconds, "fits": fits}
         click.echo(json.dumps({**takes.totals, "brackets": brackets, **more}))

@@ -81,7 +81,7 @@ def _lines(watched: Watch) -> Iterator[str]:
 
     before = watched.told
     for number, ended in enumerate(watched.look(), before + 1):
-        of = f"/{watched.run.plan.trials}" if watched.run else ""
+        of = f"/{watched.run.plan.trials_text}" if watched.run else ""
         best = watched.best
         yield line(
             f"[{number}{of}] trial {ended.trial}",

@@ -98,7 +98,7 @@ def _spent(watch: Watch, width: int, bars: bool) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
     of = "" if total is None else f" of {total:,}"
-    trials = "" if watch.run is None else f" of {watch.run.plan.trials:,}"
+    trials = "" if watch.run is None else f" of {watch.run.plan.trials_text}"
     texts = [f"{done:,.0f}{of} epochs", f"{watch.told:,}{trials} trials", *_times(watch)]
     if width < _NARROW:
         del texts[1]

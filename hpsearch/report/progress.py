@@ -19,7 +19,7 @@ class Lines(logging.Handler):
     A context: inside it the searchers' decisions are heard.
     """
 
-    def __init__(self, console: Console, metric: Metric, planned: int) -> None:
+    def __init__(self, console: Console, metric: Metric, planned: str) -> None:
         super().__init__(logging.INFO)
         self._console, self._metric, self._planned = console, metric, planned
         self._told = 0

@@ -60,17 +60,23 @@ def plan(
     fits, saved = study.evaluator.fits, takes.epochs_from_scratch - takes.epochs
     text = f"{takes.trials} trials, {takes.epochs} epochs"
     yield f"{text}, each of {fits} models" if fits > 1 else text
+    if not takes.complete:
+        yield "and more: counting was given up before the search ended"
     if saved:
         yield (
             f"survivors continue, which saves {saved} of {takes.epochs_from_scratch} epochs "
             f"({saved / takes.epochs_from_scratch:.0%})"
         )
-    yield from _cost(takes.epochs, budget, pace)
+    yield from _cost(takes, budget, pace)
 
 
-def _cost(epochs: int, budget: Budget, pace: tuple[int, float] | None) -> Iterator[str]:
+def _cost(takes: Plan, budget: Budget, pace: tuple[int, float] | None) -> Iterator[str]:
+    epochs = takes.epochs
     if budget.epochs is not None and budget.epochs < epochs:
-        yield f"--total-epochs {budget.epochs} ends it after {budget.epochs / epochs:.0%} of them"
+        most = "" if takes.complete else "less than "
+        yield (
+            f"--total-epochs {budget.epochs} ends it after {most}{budget.epochs / epochs:.0%} of them"
+        )
     if pace is None:
         if budget.hours is not None:
             yield "what fits into --hours is not known before some trials of the study were timed"
@@ -79,9 +85,12 @@ def _cost(epochs: int, budget: Budget, pace: tuple[int, float] | None) -> Iterat
     seconds = epochs * each
     yield (
         f"measured over {trials} trial{'s' if trials > 1 else ''}: {each:.3g} s an epoch, so "
-        f"{duration(seconds)} for one worker"
+        f"{'' if takes.complete else 'more than '}{duration(seconds)} for one worker"
     )
     if budget.hours is None:
+        return
+    if not takes.complete:
+        yield f"--hours {budget.hours:g} is enough for {3600 * budget.hours / each:,.0f} epochs"
         return
     share = 3600 * budget.hours / seconds
     if share >= 1:

@@ -1,5 +1,6 @@
 """What every search method offers: frozen options that start a search with ask and tell."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -118,17 +119,26 @@ def _replaced(options: Any, **values: int | None) -> Any:
 
 
 def rehearse(
-    searcher: Searcher, space: Space, *, seed: int = 0, first: Sequence[Params] = ()
+    searcher: Searcher,
+    space: Space,
+    *,
+    seed: int = 0,
+    first: Sequence[Params] = (),
+    seconds: float = 5.0,
 ) -> Plan:
     """Count trials and epochs by a search in which every trial ends with the same loss.
 
     `plan` prints it. No method is asked how much it will take: what it does is what counts.
+    seconds: after which counting stops and the plan is not complete, because a search may be asked
+    for more trials than anybody could wait for.
     """
+    deadline = time.monotonic() + seconds
     search = searcher.start(space, seed=seed, first=first)
     asked: list[Suggestion] = []
     begun: list[int] = []  # the epochs of the first rung of each trial's bracket
     rungs: Counter[tuple[int, int]] = Counter()
     trained = 0
+    complete = True
     while isinstance(answer := search.ask(len(asked)), Suggestion):
         parent = answer.parent
         before = 0 if parent is None else asked[parent].epochs
@@ -139,9 +149,14 @@ def rehearse(
         loss = 0.0 if searcher.continues else None
         search.tell(len(asked), Observation(loss, curve=(0.0,) * (answer.epochs - before)))
         asked.append(answer)
-    assert answer is Pause.DONE, "a search must not wait when nothing runs"
+        if time.monotonic() > deadline:
+            complete = False
+            break
+    else:
+        assert answer is Pause.DONE, "a search must not wait when nothing runs"
     brackets = tuple(
         tuple(Rung(rungs[start, epochs], epochs) for s, epochs in sorted(rungs) if s == start)
         for start in sorted(set(begun))
     )
-    return Plan(len(asked), trained, sum(s.epochs for s in asked), brackets)
+    from_scratch = sum(suggestion.epochs for suggestion in asked)
+    return Plan(len(asked), trained, from_scratch, brackets, complete)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from hpsearch.errors import SpaceError
 from hpsearch.options import at_least_one
+from hpsearch.parameters import GRID_LIMIT
 from hpsearch.searchers.base import InFull, NoSurvivors, Search
 from hpsearch.space import Params, Space
 from hpsearch.trial import Observation, Pause, Suggestion
-
-_LIMIT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,11 @@ class Grid(InFull):
         at_least_one(self, epochs=self.epochs, points=self.points, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        combinations: list[Params] = list(itertools.islice(space.grid(self.points), _LIMIT + 1))
-        if len(combinations) > _LIMIT:
+        most = GRID_LIMIT
+        combinations: list[Params] = list(itertools.islice(space.grid(self.points), most + 1))
+        if len(combinations) > most:
             raise SpaceError(
-                f"this grid has more than {_LIMIT:,} combinations; use fewer points, or Random"
+                f"this grid has more than {most:,} combinations; use fewer points, or Random"
             )
         own = [dict(params) for params in first]
         others = [combinations[place] for place in _spread(len(combinations))]

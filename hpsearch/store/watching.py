@@ -105,10 +105,12 @@ class Watch:
         """Epochs that the run still plans, of its search and its budget; None: it is not known."""
         if self.run is None:
             return None
-        left = self.run.plan.epochs - self.epochs
+        known = []
+        if self.run.plan.complete:
+            known.append(self.run.plan.epochs - self.epochs)
         if self.run.budget.epochs is not None:
-            left = min(left, self.run.budget.epochs - self.trained_by_run)
-        return max(0, left)
+            known.append(self.run.budget.epochs - self.trained_by_run)
+        return max(0, min(known)) if known else None
 
     @property
     def trained_by_run(self) -> int:

@@ -15,18 +15,45 @@ from hpsearch.training import backend
 ROOT = Path(__file__).parent.parent
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="run every test, not a sample")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # else this process was told by the one that began it
+        named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+        config.option.sampled = not (named or config.option.whole)
     backend.choose()  # before anything imports Keras
     settings.register_profile("busy", deadline=None)  # other tests run beside
     settings.load_profile("busy")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # quick ones first
+    if config.option.sampled:
+        kept = sample_tests(items)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
     if not os.environ.get("HPSEARCH_DATA"):
         skip = pytest.mark.skip(reason="needs the real data sets in $HPSEARCH_DATA")
         for item in items:
             if item.get_closest_marker("realdata"):
                 item.add_marker(skip)
+
+
+def sample_tests(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """All quick tests; of the slow ones the first variant each, and none that is thorough."""
+    kept, variants = [], set()
+    for item in items:
+        if item.get_closest_marker("thorough"):
+            continue
+        if item.get_closest_marker("slow"):
+            function = item.nodeid.partition("[")[0]
+            if function in variants:
+                continue
+            variants.add(function)
+        kept.append(item)
+    return kept
 
 
 @pytest.fixture(autouse=True)

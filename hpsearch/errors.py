@@ -35,6 +35,10 @@ class OldStoreError(StoreError):
     """A store is of an earlier version, which only who writes to it upgrades."""
 
 
+class StoreLostError(StoreError):
+    """A store is no longer this run's: its file was deleted, or another run owns the study."""
+
+
 class CheckpointError(HpsearchError):
     """A checkpoint does not fit the model that is to be continued from it."""
 

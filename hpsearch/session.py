@@ -131,7 +131,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         journal = _find_or_begin(store, record, console, how)
         signs = Signs(store, journal.search, planned, how.budget, executor.capacity)
         with signs, Panel(console, watch(store, journal.search)) as panel:
-            heard = Heard(signs, panel.refresh)
+            heard = Heard(signs, panel.refresh, say)
             executor.listen(heard)
             lines = Lines(console, study.task.objective, planned.trials_text)
             signs.end = _search(study, store, journal, executor, how, lines, heard.poll)

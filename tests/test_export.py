@@ -99,7 +99,7 @@ def test_csv_has_all_tables(hpsearch, points):
         *["complete"] * 2,
         "failed",
         "complete",
-        "running",
+        "stopped",
         "complete",
     ]
     assert trials.loc[1, "params_rate"] == points[0]["rate"]
@@ -133,7 +133,7 @@ def test_optuna_has_points_curves_and_states(hpsearch, points):
     assert study.user_attrs["searcher"] == "Halving()"
     trials = study.trials
     assert [t.state.name for t in trials] == [
-        "PRUNED", "PRUNED", "FAIL", "PRUNED", "RUNNING", "COMPLETE",
+        "PRUNED", "PRUNED", "FAIL", "PRUNED", "WAITING", "COMPLETE",
     ]  # fmt: skip
     assert study.best_trial.user_attrs["trial"] == 6
     assert study.best_value == 0.875
@@ -219,7 +219,7 @@ def test_mlflow_has_runs_params_and_metrics(hpsearch, points):
     assert sorted(runs) == [1, 2, 3, 4, 5, 6]
     assert runs[6].data.params == {name: str(value) for name, value in points[1].items()}
     assert runs[6].data.metrics["value"] == 0.875
-    assert [runs[i].info.status for i in (3, 5, 6)] == ["FAILED", "RUNNING", "FINISHED"]
+    assert [runs[i].info.status for i in (3, 5, 6)] == ["FAILED", "KILLED", "FINISHED"]
     history = client.get_metric_history(runs[6].info.run_id, "accuracy/validation")
     assert {m.step: m.value for m in history} == dict(enumerate(means(6), 1))
 

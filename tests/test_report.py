@@ -207,7 +207,7 @@ def test_a_store_without_a_complete_trial_is_told_of(hpsearch, tmp_path):
     assert "3 trials failed with nan" in page.text
     with Store(tmp_path / "store.db", create=True) as store:
         fill(store, Random(trials=2, epochs=2), Holdout(rows=9), study="begun", running=2)
-    assert "2 running" in report(hpsearch, "begun").text
+    assert "2 not finished" in report(hpsearch, "begun").text
 
 
 def test_an_unknown_name_is_told_in_one_line(hpsearch, filled):

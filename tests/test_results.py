@@ -80,7 +80,7 @@ def journal():
 def test_frames_hold_what_the_store_does(journal):
     trials = Results().trials
     assert list(trials.index) == list(range(1, 15))
-    assert trials["state"].value_counts().to_dict() == {"complete": 12, "failed": 1, "running": 1}
+    assert trials["state"].value_counts().to_dict() == {"complete": 12, "failed": 1, "stopped": 1}
     with sqlite3.connect("store.db") as db:
         for id_, value, seconds, params in db.execute(
             "SELECT a.id, t.value, t.seconds, a.params FROM asked a JOIN told t USING (trial)"

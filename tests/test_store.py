@@ -2,6 +2,7 @@ import dataclasses
 import os
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from hpsearch.store import (
     rankings,
     studies,
     trial,
+    watch,
 )
 from hpsearch.store.database import run
 from hpsearch.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
@@ -285,13 +287,39 @@ def test_what_no_run_trains_is_stopped(place):
             (row,) = studies(store)
             return trial(store, 2)["state"], row["running"], row["stopped"]
 
-        with Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1) as signs:
+        with owned(place, "s"):
+            signs = Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
             assert stands() == ("running", 1, 0)
-            store.db.write(lambda: store.db.execute("UPDATE runs SET heard = heard - 100"))
+            assert Results(place).trials.at[2, "state"] == "running"
+        assert stands() == ("stopped", 0, 1)  # as after a kill: it said nothing of its end
+        assert Results(place).trials.at[2, "state"] == "stopped"
+        with owned(place, "s"):
+            assert stands() == ("running", 1, 0)
+            with signs:
+                pass
             assert stands() == ("stopped", 0, 1)
-            signs.heard([])
-            assert stands() == ("running", 1, 0)
-        assert stands() == ("stopped", 0, 1)
+
+
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_no_clock_says_whether_a_run_lives(hours, place, monkeypatch):
+    with Store(place, create=True) as store, monkeypatch.context() as patch:
+        journal = fill(store, RECORD, 0.5)
+        journal.asked(1, Suggestion({}, 1))
+        now = time.time()
+        patch.setattr("hpsearch.store.runs.time.time", lambda: now + 3600 * hours)
+        with owned(place, "s"):
+            signs = Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
+            signs.heard([Reached(1, 0, 0.5), Reached(0, 1, 0.5)])
+            patch.undo()
+            assert trial(store, 2)["state"] == "running"
+        assert trial(store, 2)["state"] == "stopped"
+        with owned(place, "s"):  # the next run knows nothing of what that one trained
+            Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
+            watched = watch(store, journal.search)
+            watched.look()
+            assert [(each.trial, each.repeat, each.reached) for each in watched.running] == [
+                (2, 0, None)
+            ]
 
 
 def test_a_retired_search_leaves_the_rankings_but_not_the_store(place):
@@ -410,7 +438,7 @@ def test_frames_hold_what_was_told(place):
         journal.repeated(1, 1, result(0.7), 0.65, 0.1)
         fill(store, record(study="t", task="other"), 0.1)
     found = Results(place, task="digits")
-    assert list(found.trials["state"]) == ["complete", "complete", "running", "failed"]
+    assert list(found.trials["state"]) == ["complete", "complete", "stopped", "failed"]
     assert list(found.trials["params_a"][:3]) == [0, 1, 7]
     assert found.trials["parent"][3] == 2
     assert found.repeats[["trial", "repeat", "value", "epochs"]].values.tolist() == [[2, 1, 0.7, 2]]
@@ -446,12 +474,11 @@ def test_files_of_others_are_left_alone(create):
         assert Path(name).read_bytes() == before
 
 
-def set_version(place, version):
+def set_version(place, version, changes=""):
+    """Make a store of another version; changes: statements that make its tables so."""
+    name = "PRAGMA user_version" if isinstance(place, Path) else "UPDATE hpsearch SET version"
     with Store(place, create=True) as store:
-        if isinstance(place, Path):
-            store.db.execute(f"PRAGMA user_version = {version}")
-        else:
-            store.db.write(lambda: store.db.execute(f"UPDATE hpsearch SET version = {version}"))
+        store.db.write(lambda: run(store.db, f"{changes}; {name} = {version}"))
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -465,9 +492,8 @@ def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place
     with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5)
         before = list(journal.events())
-        store.db.write(lambda: run(store.db, VERSION_2))
-    set_version(place, 2)
-    with pytest.raises(OldStoreError, match="of version 2, older than the 3"):
+    set_version(place, 2, VERSION_2)
+    with pytest.raises(OldStoreError, match="of version 2, older than the 4"):
         Store(place)
     assert exists(place)
     with Store(place, create=True) as store:
@@ -481,4 +507,5 @@ VERSION_2 = """
 DROP TABLE live; DROP TABLE runs;
 ALTER TABLE told DROP COLUMN device; ALTER TABLE told DROP COLUMN started;
 ALTER TABLE repeats DROP COLUMN device; ALTER TABLE repeats DROP COLUMN started;
+ALTER TABLE repeats DROP COLUMN seq;
 """

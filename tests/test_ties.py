@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import sqlite3
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,20 @@ from scipy import stats
 
 from hpsearch import Holdout, KFold
 from hpsearch.errors import OldStoreError
-from hpsearch.store import Store, judge, open_test, openings, rankings, studies, ties, trial
+from hpsearch.report.results import Results
+from hpsearch.store import (
+    Journal,
+    Store,
+    judge,
+    open_test,
+    openings,
+    rankings,
+    studies,
+    ties,
+    trial,
+    watch,
+)
+from hpsearch.store.database import run
 from hpsearch.task import Metric
 from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import RECORD, record
@@ -165,6 +179,59 @@ def test_repeats_count_in_the_ranking(direction, first, place):
     assert (listed["best_trial"], listed["best"]) == (row.trial, row.value)
 
 
+@pytest.mark.parametrize("back", [0.0, 3600.0])
+def test_repeats_that_end_out_of_order_give_one_value_to_all_who_read(back, place, monkeypatch):
+    """Also where the clock is set back between the two."""
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, outcome([0.95]), outcome([0.94]))
+        journal.repeated(0, 2, outcome([0.91]), 0.93, 0.02)
+        now = time.time() - back
+        with monkeypatch.context() as patch:
+            patch.setattr("hpsearch.store.journal.time.time", lambda: now)
+            journal.repeated(0, 1, outcome([0.99]), 0.95, 0.03)
+        row = next(row for row in rankings(store)[0] if row.trial == 1)
+        shown, (listed,) = trial(store, 1), studies(store)
+        watched = watch(store, journal.search)
+        watched.look()
+    framed = Results(place).trials.loc[1]
+    values = [(each["value"], each["se"]) for each in (row._asdict(), shown, framed)]
+    assert values == [(0.95, 0.03)] * 3
+    assert (row.repeats, framed["repeats"], len(shown["repeats"])) == (2, 2, 3)
+    assert listed["best"] == watched.best.value == 0.95
+
+
+def test_what_ends_while_a_trial_is_shown_is_seen_whole_or_not_at_all(place, monkeypatch):
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, outcome([0.95]))
+        journal.repeated(0, 1, outcome([0.91]), 0.93, 0.02)
+        read = Journal.trainings
+
+        def ends_meanwhile(self, number):
+            found = read(self, number)
+            journal.repeated(0, len(journal.repeats(0)) + 1, outcome([0.99]), 0.95, 0.03)
+            return found
+
+        with Store(place) as reader, monkeypatch.context() as patch:
+            patch.setattr(Journal, "trainings", ends_meanwhile)
+            shown = trial(reader, 1)
+        assert ([each["repeat"] for each in shown["repeats"]], shown["value"]) == ([0, 1], 0.93)
+        assert len(trial(store, 1)["repeats"]) == 3
+
+
+def test_repeats_of_a_store_of_version_3_are_in_the_order_of_their_times(place):
+    with Store(place, create=True) as store:
+        journal = fill(store, RECORD, outcome([0.95]), outcome([0.9]))
+        for number, repeat in enumerate((2, 1, 3)):
+            journal.repeated(0, repeat, outcome([0.91]), 0.9 + number / 100, 0.02)
+        before = rankings(store)
+        version = "PRAGMA user_version = 3" if isinstance(place, Path) else (
+            "UPDATE hpsearch SET version = 3")  # fmt: skip
+        store.db.write(lambda: run(store.db, f"ALTER TABLE repeats DROP COLUMN seq; {version}"))
+    with Store(place, create=True) as store:
+        assert store.db.query("SELECT repeat FROM repeats ORDER BY seq") == [(2,), (1,), (3,)]
+        assert rankings(store) == before
+
+
 @pytest.fixture
 def repeated(place):
     """The ranking of two trials on one split, with repeats of values (first's, second's)."""
@@ -284,7 +351,7 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
     with sqlite3.connect(path) as db:
         db.executescript(VERSION_1)
     db.close()
-    with pytest.raises(OldStoreError, match=r"of version 1, older than the 3 .* upgrades it"):
+    with pytest.raises(OldStoreError, match=r"of version 1, older than the 4 .* upgrades it"):
         Store(path)
     with Store(path, create=True) as store:
         after = list(store.journal(journal.search).events())

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,14 +12,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hpsearch import telling
+from hpsearch import Float, Random, Space, telling
 from hpsearch.budget import Budget, Plan, Rung
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.errors import StoreError, StoreLostError
+from hpsearch.executors import Inline, one_by_one
 from hpsearch.heard import Heard
+from hpsearch.loop import Loop
+from hpsearch.replay import Progress
 from hpsearch.report.live import left_seconds, picture, summary
-from hpsearch.store import Signs, Store, default_place, watch
+from hpsearch.store import Signs, Store, default_place, owned, rankings, watch
+from hpsearch.task import Metric
 from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
+from tests import fakes
 from tests.conftest import ROOT
 from tests.test_chaos import DRIVER, STUDY
+from tests.test_loop import Silent
 from tests.test_store import RECORD, record, result
 
 PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
@@ -28,7 +37,8 @@ PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
 def store(request, monkeypatch):
     if request.param == "postgresql":
         monkeypatch.setenv("HPSEARCH_STORE", request.getfixturevalue("database"))
-    with Store(default_place(), create=True) as opened:
+    place = default_place()
+    with owned(place, "s"), owned(place, "other"), Store(place, create=True) as opened:
         yield opened
 
 
@@ -152,7 +162,8 @@ def test_names_of_markup_are_names(store):
 
 def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     watched, _, signs = begun(store)
-    store.db.write(lambda: store.db.execute("UPDATE runs SET heard = heard - 100"))
+    other = 'UPDATE runs SET planned = replace(planned, \'"owner": "\', \'"owner": "0\')'
+    store.db.write(lambda: store.db.execute(other))  # who owns the study now is another process
     watched.look()
     assert "no word since" in drawn(watched)
     signs.end = "done"
@@ -165,6 +176,26 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     assert "the same command continues 2: trial 3, trial 4" in drawn(watched)
 
 
+def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):
+    watched, journal, signs = begun(store)
+    signs.heard([Reached(0, 1, 0.5), Reached(0, 2, 0.5)])
+    journal.repeated(0, 1, result(0.7, epochs=1), 0.75, 0.1)
+    signs.heard([Reached(0, 1, 1.0)])  # on its way while the repeat ended
+    watched.look()
+    assert [each.repeat for each in watched.running if each.trial == 1] == [2]
+
+
+def test_the_best_is_by_all_trainings_where_some_were_repeated(store):
+    watched, journal, _ = begun(store)
+    journal.told(2, result(0.9, epochs=3))
+    journal.told(3, result(0.85, epochs=8))
+    watched.look()
+    assert watched.best.trial == 3
+    journal.repeated(2, 1, result(0.5, epochs=3), 0.7, 0.1)
+    watched.look()
+    assert (watched.best.trial, watched.best.value) == (4, 0.85)
+
+
 def test_what_a_killed_run_left_is_not_taken_for_news(store):
     watched, journal, _ = begun(store)
     Signs(store, journal.search, PLAN, Budget(), workers=1)
@@ -175,7 +206,7 @@ def test_what_a_killed_run_left_is_not_taken_for_news(store):
 def test_what_is_heard_in_another_thread_is_written_by_its_own(store):
     _, journal, signs = begun(store)
     looked = []
-    heard = Heard(signs, lambda: looked.append(True))
+    heard = Heard(signs, lambda: looked.append(True), print)
     heard._thread = None  # as if the store were another thread's
     heard(Reached(3, 0, 4.0, 0.7, "cpu"))
     assert looked == []
@@ -184,6 +215,71 @@ def test_what_is_heard_in_another_thread_is_written_by_its_own(store):
     watched = watch(store, journal.search)
     watched.look()
     assert (watched.running[1].reached, looked) == (4.0, [True])
+
+
+class Broken:
+    """Stands for `Signs` on a store that cannot be written just now."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def heard(self, some):
+        raise self.error
+
+
+def telling_work(job):
+    telling.Told(job, folds=1).fold(0)(1, 0.5)
+    return result(0.5)
+
+
+@pytest.mark.parametrize("error", [StoreError("disk full"), sqlite3.OperationalError("locked")])
+def test_progress_that_cannot_be_written_fails_neither_trial_nor_run(error, monkeypatch):
+    monkeypatch.setattr("hpsearch.heard._SECONDS", 0.0)
+    monkeypatch.setattr("hpsearch.telling._told", 0.0)
+    said, states = [], []
+    with Store(Path("store.db"), create=True) as store:
+        journal = store.begin(RECORD)
+        heard = Heard(Broken(error), lambda: states.append("drawn"), said.append)
+        executor = Inline(lambda: (fakes.FACTS, one_by_one(telling_work)))
+        executor.open()
+        executor.listen(heard)
+        loop_of(journal, executor, heard).run()
+        executor.close()
+        assert [row.value for row in rankings(store)[0]] == [0.5] * 3
+        assert journal.failures() == []
+    assert len(said) == 1
+    assert str(error) in said[0]
+
+
+def test_a_picture_that_cannot_be_drawn_fails_no_run():
+    def draw():
+        raise ValueError("no such cell")
+
+    said = []
+    heard = Heard(None, draw, said.append)
+    for _ in range(3):
+        heard.poll()
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_store_that_is_lost_ends_the_run_but_fails_no_trial(inline, monkeypatch):
+    monkeypatch.setattr("hpsearch.heard._SECONDS", 0.0)
+    lost = StoreLostError("deleted")
+    heard = Heard(Broken(lost), lambda: None, print)
+    if not inline:
+        heard._thread = None
+    heard(Reached(0, 0, 1.0))  # a trial says so in the middle of its training
+    with pytest.raises(StoreLostError):
+        heard.poll()
+
+
+def loop_of(journal, executor, heard):
+    search = Random(trials=3, epochs=2).start(Space(a=Float(0.0, 1.0)), seed=0)
+    return Loop(
+        search, journal, Progress(), executor, Metric("accuracy", "max"), Silent(),
+        Checkpoints(Path("checkpoints")), each_poll=heard.poll,
+    )  # fmt: skip
 
 
 def test_a_trial_tells_the_mean_over_its_folds():

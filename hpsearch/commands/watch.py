@@ -12,7 +12,7 @@ import click
 from hpsearch import arguments, completing
 from hpsearch.errors import StudyError
 from hpsearch.options import did_you_mean
-from hpsearch.store import Store, Url, Watch
+from hpsearch.store import SearchRecord, Store, Url, Watch
 
 _POLL = 0.5  # seconds between two looks
 
@@ -39,7 +39,7 @@ def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
             click.echo(json.dumps(standing(watched)))
             return
         with live.Panel(console, watched) as panel:
-            while watched.run is not None and watched.run.alive(time.time()):
+            while watched.run is not None and watched.run.alive:
                 panel.draw()
                 time.sleep(_POLL)
                 for text in _lines(watched):
@@ -67,11 +67,11 @@ def _search(store: Store, study: str | None) -> int:
     if not found:
         raise StudyError("the store has no study yet; run one")
 
-    def heard(search: int) -> float:
-        run = last_run(store, search)
-        return run.heard if run else 0.0
+    def last_heard(record: SearchRecord) -> tuple[bool, int, int]:
+        run = last_run(store, record.id)  # runs are numbered in their order, whatever clocks say
+        return (run.alive, run.id, record.id) if run else (False, 0, record.id)
 
-    return max(found, key=lambda record: (heard(record.id), record.id)).id
+    return max(found, key=last_heard).id
 
 
 def _lines(watched: Watch) -> Iterator[str]:
@@ -103,13 +103,13 @@ def standing(watched: Watch) -> dict[str, Any]:
         "searcher": search.searcher,
         "evaluator": search.evaluator,
         "metric": search.measure,
-        "running_now": run is not None and run.alive(now),
+        "running_now": run is not None and run.alive,
         "ended": run.ended if run else None,
         "trials": watched.told,
         "trials_planned": run.plan.trials if run else None,
         "epochs": watched.epochs + watched.underway(),
         "epochs_left": watched.left(),
-        "seconds_left": left_seconds(watched, now) if run and run.alive(now) else None,
+        "seconds_left": left_seconds(watched, now) if run and run.alive else None,
         "best": watched.best and asdict(watched.best),
         "running": [asdict(each) for each in watched.running],
         "waiting": [asdict(each) for each in watched.waiting],

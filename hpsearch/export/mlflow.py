@@ -14,7 +14,7 @@ from hpsearch.export.sqlite import unflushed
 from hpsearch.export.trials import Search, Trial, curve_names, searches
 from hpsearch.report.results import Results
 
-_STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING"}
+_STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING", "stopped": "KILLED"}
 _AT_ONCE = 1000  # metrics in one call, as servers allow
 
 
@@ -53,8 +53,8 @@ def _write(client: MlflowClient, experiment: str, search: Search, trial: Trial) 
     metrics = list(_metrics(search, trial))
     for first in range(0, len(metrics), _AT_ONCE):
         client.log_batch(run, metrics=metrics[first : first + _AT_ONCE])
-    if trial.ended is not None:
-        ended = _milliseconds(trial.ended.timestamp())
+    if trial.state != "running":
+        ended = _milliseconds((trial.ended or trial.started).timestamp())
         client.set_terminated(run, _STATUS[trial.state], ended)
 
 

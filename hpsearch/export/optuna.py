@@ -85,9 +85,16 @@ def _trial(trial: Trial, search: Search, ranges: Mapping[str, BaseDistribution])
     return made
 
 
+_STATES = {
+    "failed": TrialState.FAIL,
+    "running": TrialState.RUNNING,
+    "stopped": TrialState.WAITING,  # asked for, and no run is alive that trains it
+}
+
+
 def _state(trial: Trial, search: Search) -> TrialState:
-    if trial.state != "complete":
-        return TrialState.FAIL if trial.state == "failed" else TrialState.RUNNING
+    if trial.state in _STATES:
+        return _STATES[trial.state]
     continues = any(other.heir is not None for other in search.trials)
     furthest = max(other.epochs for other in search.trials)
     ended = trial.heir is not None or (continues and trial.epochs < furthest)

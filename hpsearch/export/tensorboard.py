@@ -26,6 +26,7 @@ _STATUS = {
     "complete": api_pb2.STATUS_SUCCESS,
     "failed": api_pb2.STATUS_FAILURE,
     "running": api_pb2.STATUS_RUNNING,
+    "stopped": api_pb2.STATUS_UNKNOWN,
 }
 _VALUE = "value"
 

@@ -111,7 +111,7 @@ def _times(watch: Watch) -> Iterator[str]:
     run, now = watch.run, time.time()
     if run is None:
         return
-    if not run.alive(now):
+    if not run.alive:
         yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.heard)}"
         return
     yield duration(now - run.began)
@@ -142,10 +142,10 @@ def left_seconds(watch: Watch, now: float) -> tuple[float, float] | None:
         return None
     ahead = max(0.0, left - underway)
     found = [ahead * elapsed / done]
-    ended = [at for at, _ in watch.ended if at >= run.began]
+    ended = watch.ended_in_run
     if ended and run.budget.epochs is None:
         found.append((run.plan.trials - watch.told) * elapsed / len(ended))
-    third = [epochs for at, epochs in watch.ended if at >= now - elapsed / 3]
+    third = [epochs for at, epochs in ended if at >= now - elapsed / 3]
     if len(third) >= 3:
         found.append(ahead * elapsed / 3 / sum(third))
     return min(found), max(found)

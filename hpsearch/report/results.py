@@ -1,11 +1,13 @@
 """A store as pandas frames, for notebooks and for whatever draws."""
 
-import json
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from hpsearch.errors import StoreError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
+CurveRow = tuple[int, int, int, list[list[float]]]
+"""Trial, repeat, fold, and its curves in the order of _LISTS."""
 _TIMES = ["asked", "started", "ended"]
 _REALS = ["value", "se", "seconds"]
 _WHOLE = ["best_epoch", "parent", "parameters", "peak_bytes"]
@@ -73,14 +77,13 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """A row a trial, by its id, running and failed ones too; a column `params_x` for each
+        """A row a trial, by its id; state: complete, failed, running, or stopped where no run is
+        there to go on with it. A column `params_x` for each
         parameter x. value and se are over all trainings; asked, started and ended are UTC; epochs
         are fewer than asked_epochs where a trial failed or stopped early; search is of the store.
         """
         frame = self._read(all_trials).set_index("trial")
-        points = pd.DataFrame(
-            [json.loads(text) for text in frame.pop("params")], index=frame.index
-        ).add_prefix("params_")
+        points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
         types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
         return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
 
@@ -96,13 +99,20 @@ class Results:
         """A row an epoch of each fold of each training (repeat 0: the first): the metric on
         training and validation rows, and the minimised loss on both.
         """
-        frame = self._read(all_curves)
-        lists = {name: frame[name].map(json.loads) for name in _LISTS}
-        epochs = lists["validation"].map(lambda values: range(1, len(values) + 1))
-        frame = frame.assign(**lists, epoch=epochs)
-        frame = frame.explode(["epoch", *_LISTS], ignore_index=True)
-        frame = frame.astype({"epoch": "int64"} | dict.fromkeys(_LISTS, "float64"))
-        return frame[["trial", "repeat", "fold", "epoch", *_LISTS]]
+        return _curve_frame(chain.from_iterable(self._curve_pages()))
+
+    def curve_frames(self) -> "Iterator[pd.DataFrame]":
+        """The rows of `curves`, some trials at a time, for who need not have them all at once."""
+        empty = True
+        for page in self._curve_pages():
+            yield _curve_frame(page)
+            empty = False
+        if empty:
+            yield _curve_frame(())
+
+    def _curve_pages(self) -> "Iterator[Iterable[CurveRow]]":
+        with Store(self.store) as store:
+            yield from all_curves(store, [record.id for record in self.searches])
 
     @cached_property
     def failures(self) -> pd.DataFrame:
@@ -118,7 +128,7 @@ class Results:
         that some trials lack turns whole numbers into floats.
         """
         frame = self._read(all_trials)
-        return dict(zip(frame["trial"], frame["params"].map(json.loads), strict=True))
+        return dict(zip(frame["trial"], frame["params"], strict=True))
 
     def plot_anytime(
         self, *, against: Literal["epochs", "hours"] = "epochs", ax: "Axes | None" = None
@@ -189,6 +199,22 @@ class Results:
         with Store(self.store) as store:
             rows = what(store, [record.id for record in self.searches])
         return pd.DataFrame(list(rows), columns=list(rows.names))
+
+
+def _curve_frame(rows: Iterable[CurveRow]) -> pd.DataFrame:
+    """A row an epoch. It is built in numbers' own size: as Python's, they need four times that."""
+    places = {name: array("q") for name in ("trial", "repeat", "fold", "epoch")}
+    values = {name: array("d") for name in _LISTS}
+    for trial, repeat, fold, curves in rows:
+        epochs = len(curves[0])
+        for name, number in (("trial", trial), ("repeat", repeat), ("fold", fold)):
+            places[name].extend(array("q", [number]) * epochs)
+        places["epoch"].extend(range(1, epochs + 1))
+        for name, curve in zip(_LISTS, curves, strict=True):
+            values[name].extend(curve)
+    columns = {name: np.frombuffer(found, "int64") for name, found in places.items()}
+    columns |= {name: np.frombuffer(found, "float64") for name, found in values.items()}
+    return pd.DataFrame(columns, copy=False)
 
 
 def _dated(frame: pd.DataFrame) -> pd.DataFrame:

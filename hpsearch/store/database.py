@@ -44,11 +44,19 @@ class Database(Protocol):
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
         """Run it once for each row of values. Raises DuplicateError."""
 
+    def read(self, work: Callable[[], T]) -> T:
+        """Return what `work` makes of queries that all see the store as it is at one moment.
+
+        It may be begun anew where the connection is lost. Raises StoreError where what it finds
+        makes no sense.
+        """
+
     def write(self, work: Callable[[], T]) -> T:
         """Do all of `work`, or nothing, and return what it returns.
 
         It may be begun anew where the connection is lost, so it changes nothing but the database.
-        Raises StoreError where it cannot be written.
+        Raises StoreError where it cannot be written, and StoreLostError where the store is no longer
+        this run's.
         """
 
     def next_id(self, table: str) -> int:
@@ -56,6 +64,9 @@ class Database(Protocol):
 
     def lock(self, table: str) -> None:
         """Nobody else writes to this table until the end of `write`."""
+
+    def owner(self, study: str) -> str | None:
+        """Who runs a study now, as `lock.this_process` calls it; "": nobody; None: not known."""
 
     def close(self) -> None: ...
 

@@ -1,36 +1,39 @@
 """All trials and all curves of a store as flat rows, for tables and frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from hpsearch.store.database import Rows
+from hpsearch.store.rows import numbers, point
+from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
+from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
 
-_TRIALS = """
+_TRIALS = f"""
 SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measure AS metric,
        s.direction,
-       CASE WHEN t.trial IS NULL THEN 'running' WHEN t.value IS NULL THEN 'failed'
-            ELSE 'complete' END AS state,
-       coalesce(r.value, t.value) AS value, CASE WHEN r.trial IS NULL THEN t.se ELSE r.se END AS se,
+       CASE WHEN t.value IS NOT NULL THEN 'complete' WHEN t.trial IS NOT NULL THEN 'failed'
+            WHEN s.id IN ({{running}}) THEN 'running' ELSE 'stopped' END AS state,
+       {VALUE} AS value, {ERROR} AS se,
        t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, a.epochs AS asked_epochs, p.id AS parent,
-       (SELECT count(own) FROM repeats n WHERE n.search = a.search AND n.trial = a.trial) AS repeats,
+       coalesce(r.repeats, 0) AS repeats,
        t.parameters, t.seconds, t.peak_bytes, t.device, a.at AS asked, t.started, t.at AS ended,
        t.failure, t.message, t.detail, a.params, a.search
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
-LEFT JOIN repeats r ON r.search = a.search AND r.trial = a.trial AND r.repeat =
-  (SELECT max(repeat) FROM repeats m WHERE m.search = a.search AND m.trial = a.trial
-   AND m.value IS NOT NULL)
-WHERE a.answer = 'suggest' AND s.id IN ({searches})
+{JOIN_REPEATED}
+WHERE a.answer = 'suggest' AND s.id IN ({{searches}})
 ORDER BY a.id
 """
 
 _CURVES = """
-SELECT a.id AS trial, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss
-FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
-WHERE c.search IN ({searches})
+SELECT a.id, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss
+FROM asked a JOIN curves c ON c.search = a.search AND c.trial = a.trial
+WHERE a.answer = 'suggest' AND a.search IN ({searches}) AND a.id BETWEEN :first AND :last
 ORDER BY a.id, c.repeat, c.fold
 """
+_PAGE = 128  # trials whose curves are read at a time: those of all may need much memory
 
 _REPEATS = """
 SELECT a.id AS trial, r.repeat, r.own AS value, r.epochs, r.seconds, r.failure, r.device, r.started,
@@ -42,8 +45,18 @@ ORDER BY a.id, r.repeat
 
 
 def all_trials(store: Store, searches: Sequence[int]) -> Rows:
-    """A row a trial of these searches, running and failed ones too; by id."""
-    return store.db.query(_TRIALS.format(searches=_listed(searches)))
+    """A row a trial of these searches, those that did not end and failed ones too; by id.
+
+    Points are mappings. What did not end is running where a run of its search is alive, else stopped.
+    """
+
+    def read() -> Rows:
+        running = [search for search in searches if is_running(store, search)]
+        found = store.db.query(_TRIALS.format(searches=_listed(searches), running=_listed(running)))
+        at = found.names.index("params")
+        return Rows(found.names, ((*row[:at], point(row[at]), *row[at + 1 :]) for row in found))
+
+    return store.db.read(read)
 
 
 def all_repeats(store: Store, searches: Sequence[int]) -> Rows:
@@ -51,9 +64,29 @@ def all_repeats(store: Store, searches: Sequence[int]) -> Rows:
     return store.db.query(_REPEATS.format(searches=_listed(searches)))
 
 
-def all_curves(store: Store, searches: Sequence[int]) -> Rows:
-    """A row a fold of each training of these trials; curves are JSON lists."""
-    return store.db.query(_CURVES.format(searches=_listed(searches)))
+def all_curves(
+    store: Store, searches: Sequence[int]
+) -> Iterator[list[tuple[int, int, int, list[list[float]]]]]:
+    """A row a fold of each training of these trials: trial, repeat, fold, and the four curves; some
+    rows at a time.
+    """
+    ids = "SELECT id FROM asked WHERE answer = 'suggest' AND search IN ({searches}) ORDER BY id"
+    trials = [id_ for (id_,) in store.db.query(ids.format(searches=_listed(searches)))]
+    statement = _CURVES.format(searches=_listed(searches))
+
+    def page(some: Sequence[int]) -> list[tuple[int, int, int, list[list[float]]]]:
+        found = store.db.query(statement, first=some[0], last=some[-1])
+        return [(trial, repeat, fold, _curves(texts)) for trial, repeat, fold, *texts in found]
+
+    for begin in range(0, len(trials), _PAGE):
+        yield store.db.read(partial(page, trials[begin : begin + _PAGE]))
+
+
+def _curves(texts: Sequence[str]) -> list[list[float]]:
+    found = [numbers(text) for text in texts]
+    if len({len(curve) for curve in found}) != 1:
+        raise ValueError("curves of one training have different lengths")
+    return found
 
 
 def _listed(searches: Sequence[int]) -> str:

@@ -1,8 +1,8 @@
 """The journal: everything asked and told, appended before anything acts on it."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from hpsearch.errors import StoreError
@@ -86,10 +86,16 @@ class Journal:
         """Append how a training with fresh seeds ended, and the value of all trainings so far."""
 
         def append() -> None:
+            [(before,)] = self._db.query(
+                "SELECT coalesce(max(seq), 0) FROM repeats WHERE search = :s AND trial = :t",
+                s=self.search,
+                t=trial,
+            )
             row = {
                 "search": self.search,
                 "trial": trial,
                 "repeat": repeat,
+                "seq": before + 1,
                 "own": outcome.score and outcome.score.value,
                 "value": value,
                 "se": se,
@@ -104,19 +110,22 @@ class Journal:
     def events(self) -> Iterator[Asked | Told]:
         """Everything so far, in order."""
         for begin in range(1, self._seq + 1, _PAGE):  # numbers are without gaps
-            which = {"s": self.search, "a": begin, "z": begin + _PAGE - 1}
-            between = "search = :s AND seq BETWEEN :a AND :z"
-            asked = self._db.query(f"SELECT * FROM asked WHERE {between}", **which).records()
-            told = self._db.query(f"SELECT * FROM told WHERE {between}", **which).records()
-            curves = self._curves(
-                f"repeat = 0 AND trial IN (SELECT trial FROM told WHERE {between})", **which
-            )
-            events: dict[int, Asked | Told] = {row["seq"]: _asked(row) for row in asked}
-            for row in told:
-                folds = curves.get((row["trial"], 0), ())
-                outcome = rows.outcome(row, row["value"], row["se"], folds)
-                events[row["seq"]] = Told(row["trial"], outcome)
-            yield from (events[seq] for seq in sorted(events))
+            yield from self._db.read(partial(self._page, begin))
+
+    def _page(self, begin: int) -> list[Asked | Told]:
+        which = {"s": self.search, "a": begin, "z": begin + _PAGE - 1}
+        between = "search = :s AND seq BETWEEN :a AND :z"
+        asked = self._db.query(f"SELECT * FROM asked WHERE {between}", **which).records()
+        told = self._db.query(f"SELECT * FROM told WHERE {between}", **which).records()
+        curves = self._curves(
+            f"repeat = 0 AND trial IN (SELECT trial FROM told WHERE {between})", **which
+        )
+        events: dict[int, Asked | Told] = {row["seq"]: _asked(row) for row in asked}
+        for row in told:
+            folds = curves.get((row["trial"], 0), ())
+            outcome = rows.outcome(row, row["value"], row["se"], folds)
+            events[row["seq"]] = Told(row["trial"], outcome)
+        return [events[seq] for seq in sorted(events)]
 
     def outcome(self, trial: int) -> Outcome | None:
         """How a trial ended; None while it runs."""
@@ -129,17 +138,11 @@ class Journal:
         )
         return {repeat for (repeat,) in found}
 
-    def value(self, trial: int) -> tuple[float | None, float | None]:
-        """Value and standard error of a repeated trial over all of its trainings."""
-        found = self._db.query(
-            "SELECT value, se FROM repeats WHERE search = :s AND trial = :t ORDER BY at",
-            s=self.search,
-            t=trial,
-        )
-        return found[-1][0], found[-1][1]
-
     def trainings(self, trial: int) -> list[Outcome]:
         """A told trial's first training, then its repeats; each with its own value."""
+        return self._db.read(lambda: self._trainings(trial))
+
+    def _trainings(self, trial: int) -> list[Outcome]:
         which = {"s": self.search, "t": trial}
         first = self._db.query("SELECT * FROM told WHERE search = :s AND trial = :t", **which)
         if not first:
@@ -216,5 +219,5 @@ class Journal:
 def _asked(row: Mapping[str, Any]) -> Asked:
     if row["answer"] != "suggest":
         return Asked(row["trial"], Pause(row["answer"]))
-    suggestion = Suggestion(json.loads(row["params"]), row["epochs"], row["parent"])
+    suggestion = Suggestion(rows.point(row["params"]), row["epochs"], row["parent"])
     return Asked(row["trial"], suggestion, row["id"])

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from hpsearch.errors import StoreError
+from hpsearch.errors import StoreError, StoreLostError
 from hpsearch.store.connection import engine
 from hpsearch.store.database import Say
 from hpsearch.store.postgresql import Postgresql
@@ -51,7 +51,7 @@ class Lease:
 
     def check(self, connection: Connection) -> None:
         if connection.execute(_HOLD, self._which).first() is None:
-            raise StoreError(
+            raise StoreLostError(
                 f"study {self._study} is another run's by now, as this one was not heard of for "
                 f"{SECONDS:g} seconds; this one stops, and what it told is kept"
             )

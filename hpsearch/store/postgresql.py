@@ -15,9 +15,10 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hpsearch.errors import NoStoreError, StoreError, first_line
+from hpsearch.errors import HpsearchError, NoStoreError, StoreError, first_line
 from hpsearch.store.connection import engine, lost, reason, way_out
 from hpsearch.store.database import DuplicateError, Rows, Say, Values, insert, run
+from hpsearch.store.integrity import DAMAGES
 from hpsearch.store.schema import TABLES, VERSION, upgrade
 from hpsearch.store.sqlite import check_version
 from hpsearch.store.url import Url, folder_of
@@ -37,6 +38,10 @@ CREATE SEQUENCE searches_id;
 CREATE SEQUENCE asked_id;
 CREATE SEQUENCE openings_id;
 CREATE SEQUENCE runs_id;
+"""
+_HOLDER = """
+SELECT host, pid FROM leases
+WHERE study = :study AND expires > extract(epoch FROM clock_timestamp())
 """
 _NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
 _MAKING = 0x68707365  # of an advisory lock: two runs that begin one store at once take turns
@@ -140,6 +145,24 @@ class Postgresql:
 
         return self._persist(attempt, "written")
 
+    def read(self, work: Callable[[], T]) -> T:
+        if self._within is not None:
+            return work()
+
+        def attempt() -> T:
+            connected = self._engine.connect().execution_options(isolation_level="REPEATABLE READ")
+            with connected as connection, self._transaction(connection):
+                return work()
+
+        try:
+            return self._persist(attempt)
+        except HpsearchError:
+            raise
+        except DAMAGES as error:
+            raise StoreError(
+                f"{self._url} cannot be read as a store: {first_line(error)}"
+            ) from error
+
     def next_id(self, table: str) -> int:
         [(number,)] = self.query(f"SELECT nextval('{table}_id')")
         return int(number)
@@ -147,6 +170,10 @@ class Postgresql:
     def lock(self, table: str) -> None:
         assert self._within is not None
         self._within.execute(_text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
+
+    def owner(self, study: str) -> str | None:
+        found = self.query(_HOLDER, study=study)
+        return f"{found[0][1]}@{found[0][0]}" if found else ""
 
     def close(self) -> None:
         self._engine.dispose()

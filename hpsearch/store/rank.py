@@ -9,6 +9,7 @@ from hpsearch.store import ties
 from hpsearch.store.database import Database
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.store import Store
+from hpsearch.store.trials import ERROR, JOIN_REPEATED, SECONDS, VALUE
 
 
 class Ranked(NamedTuple):
@@ -47,14 +48,13 @@ class Ranked(NamedTuple):
         return {"metric" if k == "measure" else k: v for k, v in self._asdict().items()}
 
 
-_COMPLETE = """
-SELECT t.value, a.params, a.id, t.se, t.epochs, t.parameters, t.seconds, t.trial
+# A complete trial that a complete one continued is represented by that.
+_COMPLETE = f"""
+SELECT {VALUE}, a.params, a.id, {ERROR}, t.epochs, t.parameters, {SECONDS}, t.trial,
+       coalesce(r.repeats, 0), coalesce(r.failed, 0)
 FROM told t JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest'
+{JOIN_REPEATED}
 WHERE t.search = :search AND t.value IS NOT NULL
-"""
-
-_REPEATED = """
-SELECT trial, own, value, se, seconds FROM repeats WHERE search = :search ORDER BY at
 """
 
 _VALUES = "SELECT trial, repeat, fold, value FROM curves WHERE search = :search"
@@ -76,6 +76,10 @@ def rankings(store: Store, task: str | None = None) -> list[list[Ranked]]:
     continued is represented by the one that went furthest. Raises StoreError for a task the store
     does not know.
     """
+    return store.db.read(lambda: _rankings(store, task))
+
+
+def _rankings(store: Store, task: str | None) -> list[list[Ranked]]:
     searches = store.searches()
     if task is not None and task not in (known := {record.task for record in searches}):
         raise StoreError(
@@ -93,7 +97,7 @@ def rankings(store: Store, task: str | None = None) -> list[list[Ranked]]:
 def ranking(store: Store, searches: Collection[int]) -> list[Ranked]:
     """The ranking of these searches alone, whose values may be compared; maybe empty."""
     found = [record for record in store.searches() if record.id in searches]
-    return _ranked(store.db, found) if found else []
+    return store.db.read(lambda: _ranked(store.db, found)) if found else []
 
 
 def best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
@@ -109,6 +113,8 @@ def _ranked(db: Database, searches: Sequence[SearchRecord]) -> list[Ranked]:
         return []
     rows.sort(key=_place)
     points = json.loads(f"[{','.join(row.point for row in rows)}]")
+    if set(map(type, points)) != {dict}:
+        raise ValueError("a point is no JSON object")
     compared = _Ties(db, rows[0])
     simplest = _one_se(rows)
     return [
@@ -146,9 +152,9 @@ class _Row(NamedTuple):
     parameters: int
     seconds: float
     trial: int
+    repeats: int
+    failed: int
     search: SearchRecord
-    repeats: int = 0
-    failed: int = 0
 
 
 def _place(row: _Row) -> tuple[bool, float, str, int]:
@@ -159,24 +165,10 @@ def _place(row: _Row) -> tuple[bool, float, str, int]:
 def _rows(db: Database, search: SearchRecord) -> Iterator[_Row]:
     """The complete trials of a search that none continued, each with all its trainings' value."""
     continued = {parent for (parent,) in db.query(_CONTINUED, search=search.id)}
-    repeated: dict[int, list[Any]] = {}
-    for trial, *of_all in db.query(_REPEATED, search=search.id):
-        repeated.setdefault(trial, []).append(of_all)
     for columns in db.query(_COMPLETE, search=search.id):
-        if columns[-1] in continued:
-            continue
-        row = _Row._make((*columns, search, 0, 0))
-        if repeats := repeated.get(row.trial):
-            owns, values, errors, seconds = zip(*repeats, strict=True)
-            failed = owns.count(None)
-            row = row._replace(
-                value=values[-1],
-                se=errors[-1],
-                seconds=row.seconds + sum(seconds),
-                repeats=len(owns) - failed,
-                failed=failed,
-            )
-        yield row
+        row = _Row._make((*columns, search))
+        if row.trial not in continued:
+            yield row
 
 
 def _one_se(rows: Sequence[_Row]) -> _Row | None:

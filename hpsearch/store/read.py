@@ -1,7 +1,5 @@
 """What the reading commands show of searches and single trials, as plain records."""
 
-import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from statistics import fmean
@@ -9,8 +7,10 @@ from typing import Any
 
 from hpsearch.errors import StoreError
 from hpsearch.store.rank import best
-from hpsearch.store.runs import last_run
+from hpsearch.store.rows import point
+from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
+from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
 from hpsearch.task import Metric
 
 _COUNTS = """
@@ -21,13 +21,16 @@ SELECT s.*,
 FROM searches s WHERE s.id NOT IN (SELECT search FROM retired) ORDER BY s.id
 """
 
-_TRIAL = """
+_TRIAL = f"""
 SELECT a.id, a.trial AS number, a.params, a.epochs AS asked_epochs, p.id AS parent,
+       {VALUE} AS value, {ERROR} AS se,
        s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.direction, s.seed, s.backend,
-       r.successor
+       gone.successor
 FROM asked a JOIN searches s ON s.id = a.search
+LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
+{JOIN_REPEATED}
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
-LEFT JOIN retired r ON r.search = s.id
+LEFT JOIN retired gone ON gone.search = s.id
 WHERE a.id = :id
 """
 
@@ -36,12 +39,16 @@ def studies(store: Store) -> list[dict[str, Any]]:
     """Every search that is not retired: what it is, how far it is, and its best trial and value, as
     they are ranked. stopped: trials that were asked for, while no run is there to train them.
     """
+    return store.db.read(lambda: _studies(store))
+
+
+def _studies(store: Store) -> list[dict[str, Any]]:
     counted = {row["id"]: row for row in store.db.query(_COUNTS).records()}
     found = []
     for record in store.searches():
         if (row := counted.get(record.id)) is None:  # begun just now
             continue
-        begun, alive = row["trials"] - row["told"], _alive(store, record.id)
+        begun, alive = row["trials"] - row["told"], is_running(store, record.id)
         trial, value = best(store, record) or (None, None)
         found.append(
             {
@@ -65,6 +72,10 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
     repeats: these one by one, the first of them too; empty where it was trained once. Raises
     StoreError where there is none of that id.
     """
+    return store.db.read(lambda: _trial(store, id_))
+
+
+def _trial(store: Store, id_: int) -> dict[str, Any]:
     found = store.db.query(_TRIAL, id=id_).records()
     if not found:
         [(last,)] = store.db.query("SELECT max(id) FROM asked")
@@ -75,12 +86,12 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
     outcome = trainings[0] if trainings else None
     score, failure = (outcome.score, outcome.failure) if outcome else (None, None)
     if outcome is None:
-        state = "running" if _alive(store, row["search"]) else "stopped"
+        state = "running" if is_running(store, row["search"]) else "stopped"
     else:
         state = "failed" if failure else "complete"
     value, se, best_epoch = (score.value, score.se, score.best_epoch) if score else (None,) * 3
-    if len(trainings) > 1:
-        value, se = journal.value(row["number"])
+    if len(trainings) > 1 and score:
+        value, se = row["value"], row["se"]
         curves = [c.validation for t in trainings if t.score for c in t.score.folds]
         mean = [fmean(values) for values in zip(*curves, strict=False)]
         best_epoch = Metric(row["measure"], row["direction"]).best(mean) + 1
@@ -89,7 +100,7 @@ def trial(store: Store, id_: int) -> dict[str, Any]:
         **_what(row),
         "state": state,
         "retired": row["successor"] is not None,
-        "params": json.loads(row["params"]),
+        "params": point(row["params"]),
         "parent": row["parent"],
         "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
         "value": value,
@@ -121,12 +132,6 @@ def number_of(store: Store, id_: int) -> tuple[int, int]:
     """The search of the trial that people call by this id, and its number there."""
     [(search, number)] = store.db.query("SELECT search, trial FROM asked WHERE id = :id", id=id_)
     return search, number
-
-
-def _alive(store: Store, search: int) -> bool:
-    """Whether somebody searches."""
-    run = last_run(store, search)
-    return run is not None and run.alive(time.time())
 
 
 def _what(row: Mapping[str, Any]) -> dict[str, Any]:

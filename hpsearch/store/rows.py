@@ -6,8 +6,8 @@ from typing import Any
 
 from hpsearch.trial import Curve, Failure, Outcome, Score
 
-_LISTS = ("train", "validation", "train_loss", "validation_loss")
-_CURVE = (*_LISTS, "rows", "train_rows", "parameters", "seconds")
+LISTS = ("train", "validation", "train_loss", "validation_loss")
+_CURVE = (*LISTS, "rows", "train_rows", "parameters", "seconds")
 CURVE_COLUMNS = ", ".join(_CURVE)
 
 
@@ -45,11 +45,27 @@ def curve_columns(score: Score) -> Iterator[dict[str, Any]]:
     """A row a fold."""
     for fold, (curve, value) in enumerate(zip(score.folds, score.at_best, strict=True)):
         row = {name: getattr(curve, name) for name in _CURVE}
-        row |= {name: json.dumps(row[name]) for name in _LISTS}
+        row |= {name: json.dumps(row[name]) for name in LISTS}
         yield {"fold": fold, "value": value, **row}
+
+
+def point(text: str) -> dict[str, Any]:
+    """A trial's point of its JSON. Raises ValueError where that is none."""
+    found = json.loads(text)
+    if type(found) is not dict:
+        raise ValueError(f"no point: {text[:40]}")
+    return found
+
+
+def numbers(text: str) -> list[float]:
+    """One curve of its JSON. Raises ValueError where that is none."""
+    found = json.loads(text)
+    if type(found) is not list or not set(map(type, found)) <= {float, int}:
+        raise ValueError(f"no curve: {text[:40]}")
+    return found
 
 
 def curve(row: Mapping[str, Any]) -> Curve:
     """A curve of the columns CURVE_COLUMNS."""
     found: dict[str, Any] = {name: row[name] for name in _CURVE}
-    return Curve(**found | {name: tuple(json.loads(found[name])) for name in _LISTS})
+    return Curve(**found | {name: tuple(numbers(found[name])) for name in LISTS})

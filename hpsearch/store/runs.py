@@ -5,7 +5,7 @@ Nothing depends on it: a journal is whole without.
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from hpsearch.budget import Budget, Plan, Rung
 from hpsearch.errors import StoreError
 from hpsearch.store.database import insert
+from hpsearch.store.lock import this_process
 from hpsearch.store.store import Store
 from hpsearch.trial import Reached
 
@@ -23,7 +24,8 @@ ON CONFLICT (search, trial, repeat) DO UPDATE
 SET epochs = excluded.epochs, value = excluded.value, device = excluded.device, at = excluded.at
 """
 
-GONE = 60.0  # seconds after which a run that says nothing is taken to be dead
+# Seconds after which a run that says nothing is taken to be dead, where its lock cannot be seen.
+GONE = 60.0
 
 End = Literal["done", "stopped", "budget spent", "broken off"]
 """How a run ended; stopped: by a signal."""
@@ -31,7 +33,11 @@ End = Literal["done", "stopped", "budget spent", "broken off"]
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run of a search. began, heard: seconds since 1970. ended: None where it has not."""
+    """A run of a search. began, heard: seconds since 1970. ended: None where it has not.
+
+    told_before: the place in the journal from which on it tells. alive: whether it ran when the
+    store was read.
+    """
 
     id: int
     workers: int
@@ -40,9 +46,8 @@ class RunRecord:
     began: float
     heard: float
     ended: End | None
-
-    def alive(self, now: float) -> bool:
-        return self.ended is None and now - self.heard < GONE
+    told_before: int
+    alive: bool
 
 
 class Signs:
@@ -52,15 +57,23 @@ class Signs:
         self._db, self._search = store.db, search
         self.end: End = "broken off"
         now = time.time()
+        planned = {
+            "plan": asdict(plan),
+            "budget": asdict(budget),
+            "owner": this_process(),
+            "told_before": len(store.journal(search)),
+        }
         row = {
             "search": search,
             "workers": workers,
-            "planned": json.dumps({"plan": asdict(plan), "budget": asdict(budget)}),
+            "planned": json.dumps(planned),
             "began": now,
             "heard": now,
         }
 
         def begin() -> int:
+            # A search has one run at a time: what an earlier one left behind runs no more.
+            self._db.execute("DELETE FROM live WHERE search = :search", [{"search": search}])
             new = self._db.next_id("runs")
             insert(self._db, "runs", {"id": new, **row})
             return new
@@ -97,7 +110,9 @@ class Signs:
 def last_run(store: Store, search: int) -> RunRecord | None:
     """The last run of a search; None of one that no run of this version went on with."""
     found = store.db.query(
-        "SELECT * FROM runs WHERE search = :search ORDER BY id DESC LIMIT 1", search=search
+        "SELECT r.*, s.study FROM runs r JOIN searches s ON s.id = r.search "
+        "WHERE r.search = :search ORDER BY r.id DESC LIMIT 1",
+        search=search,
     ).records()
     if not found:
         return None
@@ -114,4 +129,24 @@ def last_run(store: Store, search: int) -> RunRecord | None:
         row["began"],
         row["heard"],
         row["ended"],
+        planned.get("told_before", 0),
+        row["ended"] is None and _lives(store, row, planned.get("owner")),
     )
+
+
+def is_running(store: Store, search: int) -> bool:
+    """Whether a run of a search is alive."""
+    run = last_run(store, search)
+    return run is not None and run.alive
+
+
+def _lives(store: Store, row: Mapping[str, Any], process: str | None) -> bool:
+    """Whether the process of a run that said nothing of its end still owns the study.
+
+    Clocks are asked only where the lock cannot be seen. They may jump: a run that was heard of in
+    the future is as dead as one of long ago.
+    """
+    owner = store.db.owner(row["study"])
+    if owner is not None and process is not None:
+        return owner == process
+    return owner != "" and abs(time.time() - row["heard"]) < GONE

@@ -4,7 +4,8 @@ State is derived, never stored: a trial asked and not told is running, or stoppe
 alive; told without a value, it failed; a search is over when it answered "done" last.
 
 A trial's first training is told; `repeats` holds those with fresh seeds: `own` is the value of one
-alone, `value` and `se` those of all so far. In `curves` the first training is repeat 0, and `value`
+alone, `value` and `se` those of all so far, and `seq` counts a trial's repeats in the order in which
+they were recorded: repeat 2 may end before repeat 1. In `curves` the first training is repeat 0, and `value`
 is the fold's at the training's best epoch. An opening is written before the test is read, its
 verdict after. `live` holds how far what runs is, and `runs` who searches, when last
 heard, and how it ended: for those who look on. Only their rows are ever changed.
@@ -17,7 +18,7 @@ import json
 
 from hpsearch.store.database import Database, insert, run
 
-VERSION = 3
+VERSION = 4
 
 SINCE_1 = """
 CREATE TABLE searches (
@@ -96,7 +97,8 @@ CREATE TABLE runs (
   heard REAL NOT NULL, ended TEXT
 );
 """
-TABLES = SINCE_1 + SINCE_2 + SINCE_3
+SINCE_4 = "ALTER TABLE repeats ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;"
+TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4
 
 
 def upgrade(db: Database, version: int) -> None:
@@ -105,6 +107,8 @@ def upgrade(db: Database, version: int) -> None:
         _upgrade_1(db)
     if version < 3:
         run(db, SINCE_3)
+    if version < 4:
+        _upgrade_3(db)
 
 
 def _upgrade_1(db: Database) -> None:
@@ -120,3 +124,12 @@ def _upgrade_1(db: Database) -> None:
         value = json.loads(row["validation"])[epoch - 1]
         insert(db, "curves", row | {"repeat": 0, "value": value, "train_rows": 0})
     db.execute("DROP TABLE curves_1")
+
+
+def _upgrade_3(db: Database) -> None:
+    """From version 3, in which only their times tell in which order repeats were recorded."""
+    run(db, SINCE_4)
+    earlier = "SELECT count(*) FROM repeats e WHERE e.search = repeats.search"
+    earlier += " AND e.trial = repeats.trial AND (e.at < repeats.at"
+    earlier += " OR (e.at = repeats.at AND e.repeat <= repeats.repeat))"
+    db.execute(f"UPDATE repeats SET seq = ({earlier})")

@@ -1,18 +1,38 @@
 """A store in a file of one machine, by the standard library."""
 
 import sqlite3
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from hpsearch.errors import NoStoreError, OldStoreError, StoreError
+from hpsearch.errors import (
+    HpsearchError,
+    NoStoreError,
+    OldStoreError,
+    StoreError,
+    StoreLostError,
+)
+from hpsearch.store import lock
 from hpsearch.store.database import DuplicateError, Rows, Values, run
+from hpsearch.store.file import (
+    Identity,
+    copy_to_read,
+    identity,
+    place_to_rescue,
+    refuse_hard_links,
+    rescue,
+    wal_of,
+)
+from hpsearch.store.integrity import DAMAGES, LARGEST_CELL, check_file
 from hpsearch.store.schema import TABLES, VERSION, upgrade
 from hpsearch.store.url import folder_of
 
 T = TypeVar("T")
 _APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
+_WAIT = 30.0  # seconds for another writer to end
 
 
 class Sqlite:
@@ -24,44 +44,83 @@ class Sqlite:
 
     def __init__(self, path: Path | None, *, create: bool = False) -> None:
         self.folder, self.name = (folder_of(path), path.name) if path else (Path(), "memory")
+        self._path, self._files = path, dict[Path, Identity | None]()
+        self._rescue: Path | None = None
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._db: sqlite3.Connection | None = None
         if path is None:
-            self._db = sqlite3.connect(":memory:", isolation_level=None)
+            self._connect(":memory:")
             run(self, TABLES)
-        else:
+            return
+        try:
             self._open(path, create=create)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, (sqlite3.Error, OSError)):
+                raise StoreError(
+                    f"{path} cannot be opened as a store: {_reason(error)}; name another by --store"
+                ) from error
+            raise
 
     def _open(self, path: Path, *, create: bool) -> None:
         if not create and not path.is_file():
             raise NoStoreError(_missing(path))
+        refuse_hard_links(path)
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connect(str(path))
+            self._check_owner(path, create=True)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self.query("SELECT count(*) FROM sqlite_master")  # now NAME-wal is there
+            self._files = {file: identity(file) for file in (path.absolute(), wal_of(path))}
+        else:
+            self._open_to_read(path)
+            self._connection.execute("PRAGMA query_only = ON")
+
+    def _open_to_read(self, path: Path) -> None:
+        # Readers too need WAL's side files; that they write nothing is the pragma's doing.
+        self._connect(str(path))
         try:
-            if create:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            # Readers too need WAL's side files; that they write nothing is the pragma's doing.
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30.0)
-            try:
-                self._check_owner(path, create=create)
-            except sqlite3.OperationalError:
-                if create:
-                    raise
-                # A folder that may not be written to: nobody writes there, so the file is whole.
-                self.close()
-                frozen = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-                self._db = sqlite3.connect(frozen, isolation_level=None, uri=True)
-                self._check_owner(path, create=create)
-            if create:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = NORMAL")
-            else:
-                self._db.execute("PRAGMA query_only = ON")
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise StoreError(f"{path} cannot be opened as a store: {error}") from error
+            self._check_owner(path, create=False)
+            return
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            ):
+                raise
+        # A folder in which this user may not write. Without NAME-wal the file is whole, else a copy
+        # of both is read.
+        self.close()
+        wal = wal_of(path)
+        if wal.exists() and wal.stat().st_size:
+            self._copy = copy_to_read(path)
+            self._connect(str(Path(self._copy.name) / path.resolve().name))
+        else:
+            self._connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+        self._check_owner(path, create=False)
+
+    def _connect(self, where: str, *, uri: bool = False) -> None:
+        self._db = sqlite3.connect(where, isolation_level=None, timeout=_WAIT, uri=uri)
+        # A file may come from anybody: its own functions and views get no power, and no cell is
+        # larger than what is sensible.
+        self._db.execute("PRAGMA trusted_schema = OFF")
+        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_CELL)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        assert self._db is not None, "the store is closed"
+        return self._db
 
     def _check_owner(self, path: Path, *, create: bool) -> None:
         if create:
-            self._db.execute("BEGIN IMMEDIATE")  # two runs that begin one store at once take turns
-        [(owner,)] = self.query("PRAGMA application_id")
-        [(version,)] = self.query("PRAGMA user_version")
-        [(tables,)] = self.query("SELECT count(*) FROM sqlite_master")
+            self._connection.execute(
+                "BEGIN IMMEDIATE"
+            )  # two that begin one store at once take turns
+        [(owner,)] = self._connection.execute("PRAGMA application_id")
+        [(version,)] = self._connection.execute("PRAGMA user_version")
+        [(tables,)] = self._connection.execute("SELECT count(*) FROM sqlite_master")
         fresh = tables == owner == version == 0
         if fresh and not create:
             raise NoStoreError(_missing(path))  # its maker was killed before the first commit
@@ -76,37 +135,82 @@ class Sqlite:
                 run(self, TABLES)
             else:
                 upgrade(self, version)
-            self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
-            self._db.execute("COMMIT")
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        if not fresh:
+            check_file(self._connection, path)
+        if create:
+            self._connection.execute("COMMIT")
 
     def query(self, statement: str, **values: Any) -> Rows:
-        found = self._db.execute(statement, values)
-        return Rows([column[0] for column in found.description], found)
+        try:
+            found = self._connection.execute(statement, values)
+            return Rows([column[0] for column in found.description], found)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path} cannot be read as a store: {_reason(error)}") from error
 
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
         try:
             for values in rows:
-                self._db.execute(statement, values)
+                self._connection.execute(statement, values)
         except sqlite3.IntegrityError as error:
             raise DuplicateError(str(error)) from error
 
+    def read(self, work: Callable[[], T]) -> T:
+        if self._connection.in_transaction:
+            return work()
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                return work()
+            finally:
+                with suppress(sqlite3.Error):  # what was read is read
+                    self._connection.execute("COMMIT")
+        except HpsearchError:
+            raise
+        except (sqlite3.Error, *DAMAGES) as error:
+            raise StoreError(
+                f"{self._path} cannot be read as a store: {_reason(error)}; take a backup of it"
+            ) from error
+
     def write(self, work: Callable[[], T]) -> T:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE")
             try:
                 done = work()
             except BaseException:
-                if self._db.in_transaction:  # a full disk has ended it already
-                    self._db.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk has ended it already
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
             raise StoreError(
-                f"the store cannot be written ({error}); mend that, and the same command "
+                f"the store cannot be written ({_reason(error)}); mend that, and the same command "
                 "continues: what was told is kept"
             ) from error
+        # After it was written: what is rescued then has this too.
+        self._rescue_if_deleted()
         return done
+
+    def _rescue_if_deleted(self) -> None:
+        """Raise StoreLostError where the path no longer leads to the file that is written to."""
+        try:
+            if all(identity(file) == opened for file, opened in self._files.items()):
+                return
+        except OSError:  # whatever hides it, it is not known to be gone
+            return
+        assert self._path is not None
+        try:
+            self._rescue = rescue(self._connection, self._rescue or place_to_rescue(self._path))
+        except (sqlite3.Error, OSError) as error:
+            raise StoreLostError(
+                f"{self._path} was deleted or replaced while it was written to, and what it held "
+                f"cannot be saved: {_reason(error)}"
+            ) from error
+        raise StoreLostError(
+            f"{self._path} was deleted or replaced while it was written to; all that it held is in "
+            f"{self._rescue}: move that to {self._path}, and the same command continues"
+        )
 
     def next_id(self, table: str) -> int:
         [(number,)] = self.query(f"SELECT coalesce(max(id), 0) + 1 FROM {table}")
@@ -115,8 +219,15 @@ class Sqlite:
     def lock(self, table: str) -> None:
         """Whoever writes is alone anyway."""
 
+    def owner(self, study: str) -> str | None:
+        return None if self._path is None else lock.owner(self._path, study)
+
     def close(self) -> None:
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+        self._db = self._copy = None
 
 
 def check_version(place: object, version: int, *, create: bool) -> None:
@@ -131,6 +242,11 @@ def check_version(place: object, version: int, *, create: bool) -> None:
             f"{place} is of version {version}, older than the {VERSION} this program reads; run any "
             "study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
         )
+
+
+def _reason(error: BaseException) -> str:
+    """In one line, however much of a damaged file it repeats."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _missing(path: Path) -> str:

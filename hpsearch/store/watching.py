@@ -1,12 +1,12 @@
 """A search as it stands now, for those who look on; it reads, and writes nothing."""
 
-import json
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpsearch.store.rank import ranking
 from hpsearch.store.records import SearchRecord
+from hpsearch.store.rows import point
 from hpsearch.store.runs import RunRecord, last_run
 from hpsearch.store.store import Store
 from hpsearch.trial import Failure
@@ -65,7 +65,8 @@ class Watch:
 
     running: while a run is alive; else these trials are waiting for one.
     rungs: by the epochs with which a bracket begins, and those of the rung. epochs: trained so far
-    by trials that ended. best: of one training each.
+    by trials that ended. best: by one training each, and over all where some were repeated. ended:
+    when each trial did, its place in the journal, and the epochs it trained.
     """
 
     store: Store
@@ -78,19 +79,22 @@ class Watch:
     epochs: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     rungs: dict[tuple[int, int], Filling] = field(default_factory=dict)
-    ended: list[tuple[float, int]] = field(default_factory=list)
+    ended: list[tuple[float, int, int]] = field(default_factory=list)
     _asked: dict[int, Any] = field(default_factory=dict)
     _open: dict[int, Any] = field(default_factory=dict)
     _begins: dict[int, int] = field(default_factory=dict)
+    _repeated: set[tuple[int, int]] = field(default_factory=set)
     _last_asked: int = 0
     _last_told: int = 0
 
     def look(self) -> list[Ended]:
         """Take in what is new; returns the trials that ended since the last look, in their order."""
+        return self.store.db.read(self._look)
+
+    def _look(self) -> list[Ended]:
         db, search = self.store.db, self.search.id
         self.run = last_run(self.store, search)
         live = db.query("SELECT * FROM live WHERE search = :search", search=search).records()
-        # In this order, what was told is sure to have been asked: they are not of one moment.
         told = db.query(_TOLD, search=search, last=self._last_told).records()
         asked = db.query(_ASKED, search=search, last=self._last_asked).records()
         for row in asked:
@@ -98,8 +102,29 @@ class Watch:
             self._last_asked = row["seq"]
         news = [self._take_told(row) for row in told]
         self._last_told = told[-1]["seq"] if told else self._last_told
+        repeats = db.query(
+            "SELECT trial, repeat FROM repeats WHERE search = :search", search=search
+        )
+        if (repeated := set(map(tuple, repeats))) and (told or repeated != self._repeated):
+            self._repeated = repeated
+            self.best = self._best_over_all_trainings()
         self._look_at_running({(row["trial"], row["repeat"]): row for row in live})
         return news
+
+    def _best_over_all_trainings(self) -> Ended | None:
+        """As it is ranked."""
+        first = next(iter(ranking(self.store, [self.search.id])), None)
+        if first is None:
+            return None
+        return Ended(
+            first.trial,
+            dict(first.params),
+            first.epochs,
+            first.value,
+            first.se,
+            first.seconds,
+            None,
+        )
 
     def left(self) -> int | None:
         """Epochs that the run still plans, of its search and its budget; None: it is not known."""
@@ -115,7 +140,13 @@ class Watch:
     @property
     def trained_by_run(self) -> int:
         """Epochs of the trials that ended in this run."""
-        return sum(epochs for at, epochs in self.ended if self.run and at >= self.run.began)
+        return sum(epochs for _, epochs in self.ended_in_run)
+
+    @property
+    def ended_in_run(self) -> list[tuple[float, int]]:
+        """When each trial of this run ended, and the epochs it trained."""
+        before = self.run.told_before if self.run else 0
+        return [(at, epochs) for at, seq, epochs in self.ended if self.run and seq > before]
 
     def underway(self) -> float:
         """Epochs that running trials have trained so far."""
@@ -143,10 +174,10 @@ class Watch:
         trained = (row["epochs"] or asked["epochs"]) - self._begun(row["trial"])
         self.told += 1
         self.epochs += trained
-        self.ended.append((row["at"], trained))
+        self.ended.append((row["at"], row["seq"], trained))
         found = Ended(
             asked["id"],
-            json.loads(asked["params"]),
+            point(asked["params"]),
             row["epochs"],
             row["value"],
             row["se"],
@@ -155,7 +186,7 @@ class Watch:
         )
         if found.failure is not None:
             self.failures[found.failure.kind] += 1
-        elif self._is_best(found):
+        elif not self._repeated and self._is_best(found):
             self.best = found
         return found
 
@@ -168,21 +199,20 @@ class Watch:
         return lower if self.search.direction == "min" else told.value > self.best.value
 
     def _look_at_running(self, live: dict[tuple[int, int], Any]) -> None:
-        if self.run is not None:  # what an earlier run left behind is no news
-            live = {key: row for key, row in live.items() if row["at"] >= self.run.began}
         keys = [(trial, 0) for trial in self._open]
-        keys += [key for key in sorted(live) if key[1] and key[0] in self._asked]
+        # Progress may be written after a repeat has ended, and then is of nothing that runs.
+        keys += [
+            k for k in sorted(live) if k[1] and k[0] in self._asked and k not in self._repeated
+        ]
         found = [self._running(*key, live.get(key)) for key in keys]
-        alive = self.run is not None and self.run.alive(time.time())
+        alive = self.run is not None and self.run.alive
         self.running, self.waiting = (found, []) if alive else ([], found)
 
     def _running(self, trial: int, repeat: int, live: Any) -> Running:
         asked = self._asked[trial]
         heard = (live["epochs"], live["value"], live["device"]) if live else (None, None, "")
         begun = 0 if repeat else self._begun(trial)
-        return Running(
-            asked["id"], repeat, json.loads(asked["params"]), begun, asked["epochs"], *heard
-        )
+        return Running(asked["id"], repeat, point(asked["params"]), begun, asked["epochs"], *heard)
 
 
 def watch(store: Store, search: int) -> Watch:

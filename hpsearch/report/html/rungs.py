@@ -49,7 +49,8 @@ def flows(trials: pd.DataFrame) -> Counter[tuple[Rung, Rung | str]]:
         elif state == "complete":
             found[rung[trial], "finished" if rung[trial][1] == last else "stopped"] += 1
         else:
-            found[rung[trial], state] += 1
+            # A run that ended before the trial did; "stopped" is what a rung stops.
+            found[rung[trial], "unfinished" if state == "stopped" else state] += 1
     return found
 
 
@@ -58,6 +59,7 @@ _ENDS = {
     "stopped": ("grey", "stopped"),
     "failed": ("c2", "failed"),
     "running": ("c5", "running"),
+    "unfinished": ("c5", "not finished: no run is alive"),
 }
 
 

@@ -24,6 +24,7 @@ def totals(gathered: Gathered) -> list[tuple[str, str]]:
         ("failed", f"{int((state == 'failed').sum()):,}"),
         ("repeats", f"{len(repeats):,}"),
         ("running", f"{int((state == 'running').sum()):,}"),
+        ("not finished", f"{int((state == 'stopped').sum()):,}"),
         ("epochs trained", f"{epochs:,.0f}"),
         ("of training", words.duration(seconds)),
     ]

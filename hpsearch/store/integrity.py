@@ -1,0 +1,81 @@
+"""Whether a file of SQLite is a store as this program makes them, and whole.
+
+A file may come from anybody, and disks fail: what is read from it is checked first.
+"""
+
+import sqlite3
+from functools import cache
+from pathlib import Path
+
+from hpsearch.errors import StoreError
+from hpsearch.store.schema import TABLES
+
+LARGEST_CELL = 2**25  # bytes; the curves of a fold of 100,000 epochs have a tenth of it
+
+# What reading a damaged cell raises: it holds no JSON, another JSON, or too deep a one.
+DAMAGES = (ValueError, TypeError, LookupError, RecursionError, ArithmeticError)
+
+_TYPES = {"INTEGER": "('integer')", "REAL": "('real', 'integer')", "TEXT": "('text')"}
+_UNCHECKED = {"curves"}  # the largest by far; its cells are checked as they are read
+
+
+def check_file(db: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreError where tables are missing or are none, pages are damaged, or a cell is of
+    another type than its column.
+    """
+    objects = dict(db.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))
+    for name, columns in _columns().items():
+        # Views and virtual tables are programs, which may never end.
+        if not objects.get(name, "").startswith("table CREATE TABLE"):
+            raise _damaged(path, f"it has no table {name}")
+        found = {row[1] for row in db.execute(f"PRAGMA table_xinfo({name})")}
+        if missing := [column for column, *_ in columns if column not in found]:
+            raise _damaged(path, f"its table {name} has no column {missing[0]}")
+    if any(kind.startswith("trigger") for kind in objects.values()):
+        raise _damaged(path, "it has triggers, which no version of this program makes")
+    [(first,)] = db.execute("PRAGMA quick_check(1)")
+    if first != "ok":
+        raise _damaged(path, " ".join(str(first).split())[:200])
+    for name, columns in _columns().items():
+        if name not in _UNCHECKED:
+            _check_types(db, path, name, columns)
+
+
+def _check_types(
+    db: sqlite3.Connection, path: Path, table: str, columns: list[tuple[str, str, bool]]
+) -> None:
+    wrong = " OR ".join(
+        f"(typeof({column}) NOT IN {_TYPES[kind]}"
+        + ("" if required else f" AND {column} IS NOT NULL")
+        + ")"
+        for column, kind, required in columns
+    )
+    [(count,)] = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {wrong} LIMIT 1)")
+    if count:
+        raise _damaged(path, f"a cell of its table {table} is not of the column's type")
+
+
+@cache
+def _columns() -> dict[str, list[tuple[str, str, bool]]]:
+    """By table: name, type, and whether it is always there, of each column."""
+    made = sqlite3.connect(":memory:")
+    try:
+        made.executescript(TABLES)
+        tables = [
+            name for (name,) in made.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        return {
+            table: [
+                (name, kind, bool(required or key))
+                for _, name, kind, required, _, key in made.execute(f"PRAGMA table_info({table})")
+            ]
+            for table in tables
+        }
+    finally:
+        made.close()
+
+
+def _damaged(path: Path, what: str) -> StoreError:
+    return StoreError(
+        f"{path} is damaged: {what}; take a backup of it, or name another store by --store"
+    )

@@ -1,0 +1,286 @@
+"""A store's file that is deleted, linked, damaged, or lies where nobody may write."""
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hpsearch.errors import HpsearchError, StoreError, StoreLostError
+from hpsearch.report.results import Results
+from hpsearch.store import Store, owned, rankings, studies, trial
+from hpsearch.trial import Suggestion
+from tests.conftest import ROOT
+from tests.test_store import RECORD, fill, record, result
+
+PATH = Path("store.db")
+
+
+def delete(path):
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def replace(path):
+    delete(path)
+    with Store(path, create=True) as other:
+        fill(other, record(study="another's"), 0.1)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        delete,
+        replace,
+        lambda path: path.with_name(f"{path.name}-wal").unlink(),
+        lambda path: path.rename("moved.db"),
+        lambda path: shutil.rmtree(path.parent),
+    ],
+)
+def test_a_store_that_is_deleted_while_it_is_written_to_is_rescued(lose):
+    path = Path("folder", "store.db")
+    with Store(path, create=True) as store:
+        journal = fill(store, RECORD, 0.5, 0.6)
+        journal.asked(2, Suggestion({"a": 2}, 2))
+        lose(path)
+        with pytest.raises(StoreLostError, match=r"deleted or replaced .*store\.rescued\.db"):
+            journal.told(2, result(0.7))
+        before = list(journal.events())
+    rescued = Path("folder", "store.rescued.db")
+    with Store(rescued, create=True) as store:
+        assert list(store.journal(1).events())[: len(before)] == before
+        assert [row.value for row in rankings(store)[0]] == [0.7, 0.6, 0.5]  # the last one too
+        fill(store, record(study="t"), 0.8)
+    if lose is replace:
+        with Store(path) as store:
+            assert [row["study"] for row in studies(store)] == ["another's"]
+
+
+def test_a_rescued_store_overwrites_no_other():
+    for _ in range(2):
+        with Store(PATH, create=True) as store:
+            journal = fill(store, RECORD, 0.5)
+            delete(PATH)
+            for number in (1, 2):  # the last write is in it, however many there are
+                with pytest.raises(StoreLostError):
+                    journal.asked(number, Suggestion({}, 1))
+                journal = store.journal(journal.search)
+    for name in ("store.rescued.db", "store.rescued-2.db"):
+        with Store(Path(name)) as store:
+            assert studies(store)[0]["stopped"] == 2
+
+
+def test_a_run_whose_folder_changes_has_lost_nothing(tmp_path, monkeypatch):
+    with Store(PATH, create=True) as store:
+        journal = store.begin(RECORD)
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir("elsewhere")
+        assert journal.asked(0, Suggestion({}, 1)) == 1
+
+
+def test_a_store_has_one_owner_by_whatever_name():
+    with Store(PATH, create=True) as store:
+        fill(store, RECORD, 0.5)
+    Path("deep").mkdir()
+    Path("deep", "link.db").symlink_to(PATH.absolute())
+    os.link(PATH, "hard.db")
+    for name in ("deep/link.db", "hard.db"):
+        with (
+            owned(PATH, "s"),
+            pytest.raises(StoreError, match=f"run by process {os.getpid()};"),
+            owned(Path(name), "s"),
+        ):
+            pass
+
+
+def test_two_that_begin_a_store_at_once_take_turns():
+    with (
+        owned(Path("new", "store.db"), "s"),
+        pytest.raises(StoreError, match="is being run"),
+        owned(Path("new", "store.db"), "s"),
+    ):
+        pass
+
+
+def test_a_store_of_two_names_is_refused_and_read_by_its_symbolic_link(hpsearch):
+    with Store(PATH, create=True) as store:
+        fill(store, RECORD, 0.5)
+    os.link(PATH, "hard.db")
+    for create in (True, False):
+        with pytest.raises(StoreError, match=r"one file of 2 names.*symbolic links"):
+            Store(Path("hard.db"), create=create)
+    assert hpsearch("rank", "--store", "hard.db")[0] == 2
+    Path("hard.db").unlink()
+    Path("link.db").symlink_to(PATH)
+    with Store(Path("link.db"), create=True) as store:
+        fill(store, record(study="t"), 0.6)
+    with Store(PATH) as store:
+        assert len(rankings(store)[0]) == 2
+
+
+READ = """
+import os
+import sys
+from pathlib import Path
+from hpsearch.errors import StoreError
+from hpsearch.store import Store, rankings
+if os.getuid() == 0:  # who may write everywhere
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    with Store(Path(sys.argv[1])) as store:
+        print(*(row.value for row in rankings(store)[0]))
+except StoreError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def public():
+    """A folder that anybody may look into."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="becomes another user")
+@pytest.mark.parametrize("ended", ["killed", "closed"])
+def test_trials_in_the_wal_of_a_folder_that_may_only_be_read_are_read(public, ended):
+    with Store(public / "made.db", create=True) as store:
+        fill(store, RECORD, 0.5)
+    with Store(public / "made.db", create=True) as store:
+        fill(store, record(study="t"), 0.6)  # into the WAL
+        for name in ("", "-wal") if ended == "killed" else ():
+            shutil.copyfile(public / f"made.db{name}", public / f"store.db{name}")
+    if ended == "closed":
+        shutil.copyfile(public / "made.db", public / "store.db")
+    public.chmod(0o555)
+    before = sorted((path.name, path.stat().st_size) for path in public.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-c", READ, public / "store.db"],
+        env={"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("0.6 0.5\n", "")
+    assert sorted((path.name, path.stat().st_size) for path in public.iterdir()) == before
+
+
+def test_a_busy_database_is_not_taken_for_one_that_nobody_writes_to(monkeypatch):
+    monkeypatch.setattr("hpsearch.store.sqlite._WAIT", 0.05)
+    with Store(PATH, create=True) as store:
+        fill(store, RECORD, 0.5)
+    with closing(sqlite3.connect(PATH, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="database is locked"):
+            Store(PATH)
+
+
+@pytest.mark.parametrize("place", ["file/store.db", "x" * 300 + ".db", "f/" * 3 + "x" * 300])
+def test_where_no_store_can_be_is_one_line(place, hpsearch):
+    Path("file").write_text("no folder")
+    with pytest.raises(StoreError) as caught, owned(Path(place), "s"):
+        pass
+    assert "\n" not in str(caught.value)
+    for create in (True, False):
+        with pytest.raises(StoreError):
+            Store(Path(place), create=create)
+    code, out, err = hpsearch("rank", "--store", place)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+
+
+def test_a_refused_store_leaves_no_connection_open():
+    sqlite3.connect(PATH).close()
+    with closing(sqlite3.connect(PATH)) as other:
+        other.execute("CREATE TABLE t (a)")
+    for create in (True, False):
+        with pytest.raises(StoreError, match="another program"):
+            Store(PATH, create=create)
+    if sys.platform == "linux":
+        opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+                  if os.path.islink(f"/proc/self/fd/{fd}")]  # fmt: skip
+        assert not [name for name in opened if name.startswith(str(PATH.absolute()))]
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+DAMAGES = {
+    "a table is missing": "DROP TABLE curves",
+    "a column is missing": "ALTER TABLE told DROP COLUMN device",
+    "an endless view": "ALTER TABLE told RENAME TO told_; CREATE VIEW told AS WITH RECURSIVE n(i) "
+    "AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS search, i AS seq, i AS trial, 0.5 AS "
+    "value, 0.1 AS se, 1 AS best_epoch, 1 AS epochs, 1 AS parameters, 1.0 AS seconds, 1 AS "
+    "peak_bytes, '' AS failure, '' AS message, '' AS detail, 1.0 AS at, '' AS device, 1.0 AS "
+    "started FROM n",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON told BEGIN DELETE FROM told; END",
+    "deep JSON in a point": f"UPDATE asked SET params = '{DEEP}'",
+    "deep JSON in a curve": f"UPDATE curves SET validation = '{DEEP}'",
+    "40 MB of JSON": "UPDATE asked SET params = '{\"a\": \"' || hex(zeroblob(20000000)) || '\"}'",
+    "no JSON": "UPDATE asked SET params = '{'; UPDATE curves SET validation = 'x'",
+    "another JSON": "UPDATE asked SET params = '7'; UPDATE curves SET validation = '{}'",
+    "a text for a value": "UPDATE told SET value = 'high'",
+    "a blob for a text": "UPDATE searches SET task = x'ff00'",
+    "no UTF-8": "UPDATE asked SET params = CAST(x'7b22ff227d' AS TEXT)",
+    "an epoch that no curve has": "UPDATE told SET best_epoch = 1000000",
+}
+
+
+def looks():
+    with Store(PATH) as store:
+        rankings(store)
+        studies(store)
+        trial(store, 1)
+        list(store.journal(1).events())
+    results = Results(PATH)
+    _ = results.trials, results.curves, results.points, results.repeats, results.failures
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
+    with Store(PATH, create=True) as store:
+        journal = fill(store, RECORD, 0.5, 0.6, folds=2)
+        journal.repeated(0, 1, result(0.7, folds=2), 0.6, 0.1)
+    with closing(sqlite3.connect(PATH)) as db:
+        db.executescript(DAMAGES[damage])
+        db.commit()
+    before = PATH.read_bytes()
+    if damage != "an epoch that no curve has":
+        with pytest.raises(StoreError) as caught:
+            looks()
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 400
+    for command in (["rank"], ["show", 1], ["studies"], ["watch", "--json"]):
+        code, _, err = hpsearch(*command)
+        assert code in (0, 2)
+        assert (code == 0) or len(err.splitlines()) == 1, err
+    assert PATH.read_bytes() == before
+
+
+def test_a_store_with_flipped_bits_or_cut_is_read_or_refused_in_one_line():
+    with Store(PATH, create=True) as store:
+        journal = fill(store, RECORD, *(n / 100 for n in range(40)), folds=2)
+        journal.repeated(0, 1, result(0.7, folds=2), 0.6, 0.1)
+    whole, dice = PATH.read_bytes(), random.Random(0)
+    said = []
+    for round_ in range(150):
+        spoilt = bytearray(whole)
+        if round_ % 5 == 0:
+            del spoilt[dice.randrange(100, len(spoilt)) :]
+        else:
+            spoilt[dice.randrange(len(spoilt))] ^= 1 << dice.randrange(8)
+        delete(PATH)
+        PATH.write_bytes(spoilt)
+        try:
+            looks()
+        except HpsearchError as error:
+            said.append(str(error))
+    assert len(said) >= 30  # those that are cut, and more
+    assert not [text for text in said if "\n" in text or len(text) > 400]

@@ -6,6 +6,7 @@ Every name here is cheap to import: no deep-learning framework is loaded before 
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.data import Data
+from hpsearch.errors import FatalError, TrialFailed
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.parameters import Choice, Float, Int
 from hpsearch.searchers import (
@@ -34,6 +35,7 @@ __all__ = [
     "Bayes",
     "Choice",
     "Data",
+    "FatalError",
     "Float",
     "Genetic",
     "Grid",
@@ -50,6 +52,7 @@ __all__ = [
     "Space",
     "Study",
     "Task",
+    "TrialFailed",
 ]
 
 # Loaded when asked for: they bring scikit-learn, pandas, or all that a search needs.

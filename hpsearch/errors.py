@@ -1,5 +1,6 @@
 """What can go wrong by the user's hand: one line that gives the rule, the value and the way out."""
 
+_LONGEST = 500  # characters of a message that is shown in one line
 _MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
@@ -40,7 +41,7 @@ class StoreLostError(StoreError):
 
 
 class CheckpointError(HpsearchError):
-    """A checkpoint does not fit the model that is to be continued from it."""
+    """The place of the checkpoints is not one that every worker sees."""
 
 
 class DeviceError(HpsearchError, ValueError):
@@ -55,21 +56,46 @@ class DiskFullError(HpsearchError):
     """Nothing more can be written. What was told before is kept."""
 
 
+class FatalError(HpsearchError):
+    """For `build` and other code of a study to raise: the whole run ends, with this message."""
+
+
+class TrialFailed(Exception):
+    """For `build` and other code of a study to raise: this trial failed, and the search goes on.
+
+    As after any other exception, but recorded as "failed" without a traceback, and however many
+    trials fail so, the study is not taken to be at fault.
+    """
+
+
 def first_line(error: BaseException) -> str:
     """An unforeseen error in one line: its type and the first line of its message.
 
     >>> first_line(KeyError("units"))
     "KeyError: 'units'"
     """
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    message = message_of(error)
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
+    """The first line of its message, shortened where it is very long."""
+    line = (_whole_message(error).strip().splitlines() or [""])[0]
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def _whole_message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # __str__ may be anybody's
+        return "(its message cannot be shown)"
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; each framework has an error of its own, and wraps those of others."""
     seen: BaseException | None = error
     while seen is not None:
-        text = f"{type(seen).__name__}: {seen}".lower()
+        text = f"{type(seen).__name__}: {_whole_message(seen)}".lower()
         if isinstance(seen, MemoryError) or any(sign in text for sign in _MEMORY):
             return True
         seen = seen.__cause__ or seen.__context__

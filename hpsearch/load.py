@@ -76,15 +76,19 @@ def load(file: Path, overrides: Overrides) -> Study:
 
 def told(error: BaseException, file: Path) -> str:
     """An error that a study's own code raised, in one line, with its place in the study's file."""
+    # A refused option explains itself; of a TypeError or an ImportError the name helps.
+    plain = isinstance(error, HpsearchError) or type(error) is ValueError
+    return f"{place_in(file, error)}: {error if plain else first_line(error)}"
+
+
+def place_in(file: Path, error: BaseException) -> str:
+    """The file, with the last line of it that an error passed through."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
         if Path(frame.filename).resolve() == file.resolve()
     ]
-    place = f"{file}:{lines[-1]}" if lines else str(file)
-    # A refused option explains itself; of a TypeError or an ImportError the name helps.
-    plain = isinstance(error, HpsearchError) or type(error) is ValueError
-    return f"{place}: {error if plain else first_line(error)}"
+    return f"{file}:{lines[-1]}" if lines else str(file)
 
 
 def offered(package: ModuleType) -> list[type]:

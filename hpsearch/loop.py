@@ -135,9 +135,13 @@ class Loop:
             return
         self._failures.append(outcome.failure)
         first = self._failures[0]
-        alike = first is not None and all(
-            f is not None and (f.kind, f.message) == (first.kind, first.message)
-            for f in self._failures
+        alike = (
+            first is not None
+            and first.kind != "failed"
+            and all(
+                f is not None and (f.kind, f.message) == (first.kind, first.message)
+                for f in self._failures
+            )
         )
         if alike and len(self._failures) == _HOPELESS and not self.journal.complete():
             assert first is not None

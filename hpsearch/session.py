@@ -161,6 +161,7 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
             workers.per_device,
             timeout=workers.timeout,
             recycle=workers.recycle,
+            untried=partial(prepare, try_points=False),
         )
     opened.callback(executor.close)
     return executor

@@ -1,34 +1,54 @@
 """What does the work of a trial, in a worker process or in this one."""
 
+import functools
 import hashlib
 import importlib.metadata
+import os
 import platform
-import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hpsearch import telling
 from hpsearch.data import Data
 from hpsearch.errors import (
+    BuildError,
     CheckpointError,
     DiskFullError,
+    FatalError,
     HpsearchError,
     StudyError,
+    TrialFailed,
     first_line,
+    message_of,
     out_of_memory,
 )
 from hpsearch.executors import Work
 from hpsearch.files import shown
 from hpsearch.interrupt import Interrupted
-from hpsearch.load import Overrides, load, told
+from hpsearch.load import Overrides, load, place_in, told
 from hpsearch.seeds import derive, repeated
 from hpsearch.study import Study
 from hpsearch.training import Split, Trainer, backend, engines, sharing
-from hpsearch.training.base import check_space
+from hpsearch.training.base import Build, check_space
+from hpsearch.training.peak import peak_bytes
 from hpsearch.trial import Facts, Failure, Job, Outcome, Score
+
+_TRACEBACK = 10_000  # characters that are kept of the beginning, and of the end, of a traceback
+_POINTS = 8  # of a space that are tried before a study is refused, because they all fail
+
+
+class AllPointsFail(StudyError):
+    """The study's code raises the same at every point that was tried; first: at the first one."""
+
+    def __init__(self, points: int, first: BaseException) -> None:
+        self.first = first
+        super().__init__(f"all {points} points that were tried fail with {first_line(first)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +68,13 @@ def prepare(
     training: Training,
     shared: Path | Data | None = None,
     mark: Path | None = None,
+    try_points: bool = True,
 ) -> tuple[Facts, Work]:
     """Load study and data once, and try what the search will do: splits, models, one step.
 
     shared: a folder in which large data lies for all workers; the first of them fills it. Or the
     data itself, where the task's files may be out of reach. mark: a file in the checkpoints' folder,
-    that every worker must see.
+    that every worker must see. try_points: whether to try models at all.
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
@@ -66,29 +87,80 @@ def prepare(
     study = load(file, overrides)
     try:
         data = sharing.load(study.task, shared)
-        return ready(study, data, training, hashlib.sha256(file.read_bytes()).hexdigest())
+        source = hashlib.sha256(file.read_bytes()).hexdigest()
+        telling.loaded()
+        return ready(study, data, training, source, try_points=try_points)
+    except AllPointsFail as error:
+        raise StudyError(f"{place_in(file, error.first)}: {error}") from error
     except HpsearchError:
         raise
     except (Exception, SystemExit) as error:
         raise StudyError(told(error, file)) from error
 
 
-def ready(study: Study, data: Data, training: Training, source: str = "") -> tuple[Facts, Work]:
+def ready(
+    study: Study, data: Data, training: Training, source: str = "", *, try_points: bool = True
+) -> tuple[Facts, Work]:
     """The same for a study that is loaded, on these rows; raises whatever its code raises."""
     running = backend.choose(training.backend)
     trainer = engines.trainer(study.task, training.engine, running)
     splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
     check_space(study.build, study.space)
-    remark = trainer.probe(study.build, study.space.probes(), splits[0], data)
+    remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
     facts = Facts(
         data.fingerprint,
         source,
         running,
         _versions(running),
         1 if remark else max(1, min(training.together, trainer.together // len(splits))),
-        "\n".join(filter(None, [remark, _unit(study, data)])),
+        "\n".join(filter(None, [remark, note, _unit(study, data)])),
     )
     return facts, _Works(study, trainer, data, splits, running)
+
+
+def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tuple[str | None, str]:
+    """Try what trials do, at a few points; returns what the trainer remarks, and who will fail.
+
+    A point at which the study's code raises is a trial that will fail, and no reason to refuse the
+    study, unless more of the space fails alike. Mistakes that hpsearch itself finds are refused.
+    """
+    points, build = study.space.probes(), _Build(study.build)
+    try:
+        return trainer.probe(build, points, split, data), ""
+    except (Exception, SystemExit) as error:
+        _refuse_mistakes(error)
+    rng = np.random.default_rng(0)
+    points += [study.space.sample(rng) for _ in range(_POINTS - len(points))]
+    errors: list[BaseException] = []
+    for point in points:
+        try:
+            remark = trainer.probe(build, [point], split, data)
+            break
+        except (Exception, SystemExit) as error:
+            _refuse_mistakes(error)
+            errors.append(_cause(error))
+    else:
+        remark = None
+        if len(set(map(first_line, errors))) == 1 and not isinstance(errors[0], TrialFailed):
+            raise AllPointsFail(len(points), errors[0]) from errors[0]
+    unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
+    if not unexpected:
+        return remark, ""
+    return (
+        remark,
+        f"build fails at some points, whose trials will fail: {first_line(unexpected[0])}",
+    )
+
+
+def _refuse_mistakes(error: BaseException) -> None:
+    """Raise it again where it is no exception of the study's own code at one point."""
+    if isinstance(error, FatalError) or isinstance(_cause(error), HpsearchError):
+        raise error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the study's code raised, where hpsearch says more of it by a BuildError."""
+    return error.__cause__ or error if isinstance(error, BuildError) else error
 
 
 def _unit(study: Study, data: Data) -> str:
@@ -109,27 +181,37 @@ class _Works:
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         """Train some trials, together if the trainer can; yield them as they end."""
-        waiting = set(range(len(jobs)))
-        try:
-            for place, outcome in self._together(jobs):
-                waiting.discard(place)
-                yield place, outcome
-        except (Interrupted, DiskFullError):
-            raise
-        except (Exception, SystemExit) as error:  # a build that calls exit() fails its trial only
-            if len(jobs) > 1:  # one of them is at fault, and which one shows when each is alone
-                for place in sorted(waiting):
-                    yield from ((place, outcome) for _, outcome in self([jobs[place]]))
-                return
-            kind = "memory" if out_of_memory(error) else "exception"
-            yield 0, self._outcome(Failure(kind, first_line(error), traceback.format_exc()), 0.0)
+        waiting, size = list(range(len(jobs))), len(jobs)
+        while waiting:
+            places, begun = waiting[:size], time.perf_counter()
+            builds = {place: _Build(self.study.build) for place in places}
+            try:
+                for index, outcome in self._together([jobs[p] for p in places], [*builds.values()]):
+                    waiting.remove(places[index])
+                    yield places[index], outcome
+            except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
+                raise
+            except BaseException as error:  # a build that calls exit() fails its trial only
+                at_fault = [place for place in places if builds[place].failed]
+                if len(places) == 1:
+                    at_fault = places
+                seconds = (time.perf_counter() - begun) / len(places)
+                for place in at_fault:
+                    waiting.remove(place)
+                    yield place, self._outcome(_failure(error), seconds)
+                if not at_fault:
+                    size = 1  # one of them is at fault, and which one shows when each is alone
+                # Those whose build is not known to work go first: each is called twice at most.
+                waiting.sort(key=lambda place: place in builds and builds[place].worked)
 
-    def _together(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
+    def _together(
+        self, jobs: Sequence[Job], builds: Sequence[Build]
+    ) -> Iterator[tuple[int, Outcome]]:
         study = self.study
         trials = [
             study.evaluator.plan_fits(
                 self.splits,
-                study.build,
+                build,
                 job.params,
                 epochs=job.epochs,
                 seed=repeated(study.seed, job.repeat),
@@ -139,61 +221,53 @@ class _Works:
                 save=job.save,
                 every=job.every,
                 seen=telling.Told(job, len(self.splits)).fold,
+                study=f"{study.name} {self.data.fingerprint}",
             )
-            for job in jobs
+            for job, build in zip(jobs, builds, strict=True)
         ]
         ended = study.evaluator.run(self.trainer, trials, self.data, study.task.objective)
         for place, score, seconds in ended:
             yield place, self._outcome(score, seconds)
 
     def _outcome(self, score: Score | Failure, seconds: float) -> Outcome:
-        peak = _peak_bytes(self.running)
+        peak = peak_bytes(self.running)
         if isinstance(score, Failure):
             return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
         parameters = score.folds[0].parameters
         return Outcome(score, None, seconds, parameters, peak)
 
 
-def _peak_bytes(running: str) -> int:
-    """The most memory this process ever held, in bytes: of its GPU, if it trains on one.
+class _Build:
+    """A trial's `build`, which remembers how its last call ended."""
 
-    0 where that is not told.
-    """
-    on_gpu = _peak_on_gpu(running)
-    if on_gpu:
-        return on_gpu
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - _mapped_files()
+    def __init__(self, build: Build) -> None:
+        functools.update_wrapper(self, build)  # its parameters are looked at
+        self._build, self.failed, self.worked = build, False, False
 
-
-def _mapped_files() -> int:
-    """Bytes of files in memory, as shared data is: they are nobody's own."""
-    with suppress(OSError, ValueError, StopIteration):
-        with open("/proc/self/status") as file:
-            line = next(line for line in file if line.startswith("RssFile"))
-        return int(line.split()[1]) * 1024
-    return 0
+    def __call__(self, spec: Any, **params: Any) -> Any:
+        self.failed, process = True, os.getpid()
+        try:
+            model = self._build(spec, **params)
+        finally:
+            if os.getpid() != process:  # a fork came back from it, and would train here too
+                os._exit(1)
+        self.failed, self.worked = False, True
+        return model
 
 
-def _peak_on_gpu(running: str) -> int:
-    with suppress(Exception):  # a figure for tables and packing is not worth a trial
-        if running == "jax":
-            import jax
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, TrialFailed):
+        return Failure("failed", message_of(error) or type(error).__name__)
+    kind = "memory" if out_of_memory(error) else "exception"
+    return Failure(kind, first_line(error), _traceback(error))
 
-            return int((jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
-        if running == "torch":
-            import torch
 
-            return int(torch.cuda.max_memory_allocated()) if torch.cuda.is_available() else 0
-        import tensorflow
-
-        if tensorflow.config.list_physical_devices("GPU"):
-            return int(tensorflow.config.experimental.get_memory_info("GPU:0")["peak"])
-    return 0
+def _traceback(error: BaseException) -> str:
+    """Its traceback; of a very long one, how it begins and ends."""
+    text = "".join(traceback.format_exception(error))
+    if len(text) <= 2 * _TRACEBACK:
+        return text
+    return f"{text[:_TRACEBACK]}\n...\n{text[-_TRACEBACK:]}"
 
 
 def _versions(running: str) -> dict[str, str]:

@@ -88,7 +88,9 @@ def outcome(job: Job) -> Outcome:
     """What a job would give if its value were its dropout; a dropout above 0.45 fails."""
     value = float(job.params["dropout"])
     if value > 0.45:
-        return Outcome(failure=Failure("exception", "too much dropout", "Traceback ..."))
+        return Outcome(
+            failure=Failure("exception", "too much dropout", "Traceback ..."), seconds=0.1
+        )
     curve = tuple(value + 1 / (epoch + 1) for epoch in range(job.epochs))
     fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
     return Outcome(Score(curve[-1], None, job.epochs, (fold,)), seconds=0.1, parameters=7)
@@ -104,6 +106,36 @@ def prepare() -> tuple[Facts, Work]:
 def prepare_dying() -> tuple[Facts, Work]:
     """Work that kills its process once for each name of a file in `params["once"]`, or always."""
     return FACTS, one_by_one(_die_or_work)
+
+
+def prepare_dying_first(folder: str, deaths: int) -> tuple[Facts, Work]:
+    """Work whose process is killed while it loads, so many times."""
+    there = len(list(Path(folder).iterdir()))
+    if there < deaths:
+        Path(folder, str(there)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return prepare()
+
+
+def prepare_hanging_when_loaded() -> tuple[Facts, Work]:
+    telling.loaded()
+    time.sleep(600)
+    return prepare()
+
+
+def prepare_forking() -> tuple[Facts, Work]:
+    """Work that leaves a child behind, and then dies or not as `params["act"]` says."""
+    return FACTS, one_by_one(_fork)
+
+
+def _fork(job: Job) -> Outcome:
+    if not (child := os.fork()):
+        time.sleep(600)
+        os._exit(0)
+    Path(str(job.params["to"]), str(child)).touch()
+    if job.params["act"] == "die":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return outcome(job)
 
 
 def prepare_refused() -> tuple[Facts, Work]:
@@ -178,7 +210,12 @@ def _place() -> dict[str, Any]:
 
 
 def prepare_chain(
-    file: Path, overrides: Any, backend: str | None, shared: Any = None, mark: Path | None = None
+    file: Path,
+    overrides: Any,
+    backend: str | None,
+    shared: Any = None,
+    mark: Path | None = None,
+    try_points: bool = True,
 ) -> tuple[Facts, Work]:
     """Stands in for `hpsearch.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
     return FACTS, one_by_one(_chain)

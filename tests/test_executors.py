@@ -3,10 +3,12 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
 from hpsearch import executors
+from hpsearch.errors import HpsearchError
 from hpsearch.executors import Inline, Processes, RayCluster
 from hpsearch.trial import Job
 from tests import fakes
@@ -43,6 +45,64 @@ def test_a_job_that_kills_every_worker_fails_and_the_next_is_done(tmp_path):
         assert lost.result(60).failure.kind == "killed"
         assert "SIGKILL" in lost.result().failure.message
         assert done.result(60) == fakes.outcome(harmless)
+
+
+def test_a_first_worker_killed_while_it_loads_is_started_again(tmp_path):
+    executor = Processes(partial(fakes.prepare_dying_first, str(tmp_path), 3))
+    assert executor.open() == fakes.FACTS
+    executor.close()
+
+
+@pytest.mark.slow
+def test_a_study_that_always_kills_its_first_worker_ends_in_one_line(tmp_path):
+    executor = Processes(partial(fakes.prepare_dying_first, str(tmp_path), 99))
+    with pytest.raises(
+        HpsearchError, match=r"SIGKILL\) while it loaded the study, 4 times in a row"
+    ):
+        executor.open()
+    executor.close()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("how", ["dies", "hangs"])
+def test_where_trying_models_ends_the_first_worker_it_goes_on_without(tmp_path, how):
+    dying = partial(fakes.prepare_dying_first, str(tmp_path), 99)
+    trying = dying if how == "dies" else fakes.prepare_hanging_when_loaded
+    job = Job({"dropout": 0.2}, epochs=2)
+    executor = Processes(trying, timeout=1.0, untried=fakes.prepare)
+    assert executor.open() == fakes.FACTS
+    assert executor.submit(job).result(60) == fakes.outcome(job)
+    executor.close()
+
+
+@pytest.mark.slow
+def test_a_failed_job_has_taken_the_time_that_it_took(tmp_path):
+    for name in ("hang", "gone"):
+        (tmp_path / name).mkdir()
+    hanging = Job({"act": "hang", "to": str(tmp_path / "hang")}, epochs=1)
+    executor = Processes(fakes.prepare_staged, timeout=0.3)
+    executor.open()
+    assert executor.submit(hanging).result(60).seconds >= 0.3
+    executor.close()
+    executor = Processes(fakes.prepare_dying)
+    executor.open()
+    assert executor.submit(Job({"once": "always"}, epochs=1)).result(60).seconds > 0.1
+    executor.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ["die", "work"])
+def test_what_a_job_forks_neither_blocks_the_run_nor_outlives_it(tmp_path, act):
+    executor = Processes(fakes.prepare_forking)
+    executor.open()
+    outcome = executor.submit(Job({"dropout": 0.1, "act": act, "to": str(tmp_path)}, 2)).result(60)
+    assert (outcome.failure.kind if outcome.failure else None) == (
+        (act == "die" and "killed") or None
+    )
+    executor.close()
+    children = [int(path.name) for path in tmp_path.iterdir()]
+    assert len(children) == (4 if act == "die" else 1)
+    assert not [child for child in children if _alive(child)]
 
 
 def test_an_unforeseen_error_at_the_start_keeps_its_traceback():

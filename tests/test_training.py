@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Holdout, KFold, Space, Task
-from hpsearch.errors import BuildError, CheckpointError, DataError, HpsearchError, SpaceError
+from hpsearch.errors import BuildError, DataError, HpsearchError, SpaceError
 from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
@@ -357,17 +357,6 @@ def test_nan_in_the_data_is_refused_before_training():
     task = Task("t", Data(x, X[:, 0]), loss="mse")
     with pytest.raises(DataError, match="x holds NaN"):
         Holdout().evaluate(mlp.model((4,)), {}, task, epochs=1)
-
-
-def test_checkpoints_of_other_models_or_epochs_are_refused(tmp_path):
-    path = tmp_path / "c.npz"
-    trainer = fit_trainer(TASK)
-    list(trainer.train([fit(epochs=1, checkpoint_out=path)], DATA))
-    other = fit(build=mlp.model(hidden=(17,)), start_epoch=1, checkpoint_in=path)
-    with pytest.raises(CheckpointError, match="of another model"):
-        list(trainer.train([other], DATA))
-    with pytest.raises(CheckpointError, match="is of epoch 1, not of 2"):
-        list(trainer.train([fit(start_epoch=2, checkpoint_in=path)], DATA))
 
 
 @pytest.mark.parametrize("damage", [bytes.fromhex("504b0304"), None], ids=["torn", "lost"])

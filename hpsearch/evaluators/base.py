@@ -99,6 +99,7 @@ class Evaluator(ABC):
         save: Path | None = None,
         every: Every = Every(),
         seen: Callable[[int], Callable[[int, float], None]] | None = None,
+        study: str = "",
     ) -> list[Fit]:
         """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial.
 
@@ -118,6 +119,7 @@ class Evaluator(ABC):
                 checkpoint_out=save / f"fold-{fold}.npz" if save else None,
                 every=every,
                 seen=seen(fold) if seen else None,
+                study=study,
             )
             for fold, split in enumerate(splits)
         ]

@@ -28,7 +28,8 @@ class Processes(Lined):
     per_device: workers on each device; None: as many as fit, by the memory of the first jobs.
     timeout: seconds a job may take; it fails then. recycle: jobs after which a worker is
     replaced, because frameworks keep a little memory of every model; so is one that holds more
-    than its share of the machine's.
+    than its share of the machine's. untried: the same as `prepare` without building models; taken
+    instead where these end or hang the first workers, so that they are trials that fail.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Processes(Lined):
         *,
         timeout: float | None = None,
         recycle: int | None = 200,
+        untried: Prepare | None = None,
     ) -> None:
         super().__init__()
         self._prepare, self._timeout, self._recycle = prepare, timeout, recycle
+        self._untried = untried
         self._devices = list(devices) or find("auto")
         self._growing = per_device is None
         self._slots = slots(self._devices, per_device or 1, share=not self._growing)
@@ -60,14 +63,25 @@ class Processes(Lined):
 
     def open(self) -> Facts:
         first = self._worker(self._slots[0])
-        try:
-            self._facts = first.start()
-        except WorkerDied as error:
-            raise HpsearchError(f"{error} while it loaded the study; see what it printed") from None
+        self._facts = self._start_first(first)
         self._serve_in_thread(first)
         for slot in self._slots[1:]:
             self._add(slot)
         return self._facts
+
+    def _start_first(self, worker: Worker) -> Facts:
+        """Start it; if it dies, again, as often as for a job. Raises what `prepare` does."""
+        error: Exception = WorkerDied(0)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return worker.start(self._timeout)
+            except (WorkerDied, TimedOut) as died:
+                error = died
+            if self._untried is not None and (attempt > 0 or isinstance(error, TimedOut)):
+                self._prepare = worker.prepare = self._untried
+        raise HpsearchError(
+            f"{error} while it loaded the study, {_ATTEMPTS} times in a row; see what it printed"
+        )
 
     def interrupt(self) -> None:
         with self._lock:

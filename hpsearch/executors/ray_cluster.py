@@ -79,14 +79,25 @@ class RayCluster(Lined):
                 f"it has {ray_connection.inventory(self._ray)}; --gpus-per-worker 0 trains on cores"
             )
         self._shared = self._ray.put(self._prepare)
-        first = self._worker()
-        try:
-            self._facts = first.start()
-        except Lost as error:
-            raise HpsearchError(f"{error} while it loaded the study; see Ray's logs") from None
+        first, self._facts = self._start_first()
         self._in_thread(self._serve, first)
         self._in_thread(self._keep)
         return self._facts
+
+    def _start_first(self) -> tuple[RayWorker, Facts]:
+        """A worker, and what it found; where one dies, another is tried, as often as for a job."""
+        error: Exception = RuntimeError("no worker could be started")
+        for _ in range(_ATTEMPTS):
+            worker = self._worker()
+            try:
+                return worker, worker.start()
+            except Lost as lost:
+                error = lost
+                self._workers.discard(worker)
+                worker.kill()
+        raise HpsearchError(
+            f"{error} while it loaded the study, {_ATTEMPTS} times in a row; see Ray's logs"
+        )
 
     def interrupt(self) -> None:
         with self._lock:

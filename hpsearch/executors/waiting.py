@@ -15,6 +15,7 @@ from hpsearch.trial import Job, Outcome, Reached
 class Waiting:
     """A job and its future. single: it must not be done together with others.
 
+    started: when a worker first took it, in seconds since 1970; clock: by the monotonic clock.
     losses: how often its worker was lost; faults: how often it may have been the job's own doing.
     """
 
@@ -23,18 +24,23 @@ class Waiting:
     single: bool = False
     device: str = ""
     started: float | None = None
+    clock: float = 0.0
     losses: int = 0
     faults: int = 0
 
     def taken(self, device: str) -> None:
         """By a worker there; for the first time, if it is done again."""
-        self.device, self.started = device, self.started or time.time()
+        self.device = device
+        if self.started is None:
+            self.started, self.clock = time.time(), time.monotonic()
 
     def lose(self, *, at_fault: bool) -> None:
         self.losses += 1
         self.faults += at_fault
 
     def end(self, outcome: Outcome) -> None:
+        if not outcome.seconds and self.started is not None:  # its worker could not tell
+            outcome = replace(outcome, seconds=time.monotonic() - self.clock)
         self.future.set_result(replace(outcome, device=self.device, started=self.started))
 
 

@@ -23,6 +23,7 @@ from hpsearch.executors.devices import Slot
 from hpsearch.trial import Facts, Job, Outcome, Reached
 
 _environment = threading.Lock()  # it is the process's: one worker is started at a time
+_LOOK = 1.0  # seconds between two looks at whether a silent worker lives
 _INTERRUPT = getattr(signal, "SIGUSR1", None)
 
 
@@ -35,14 +36,17 @@ class WorkerDied(Exception):
 
 
 class TimedOut(Exception):
-    """A job took longer than it may."""
+    """A job, or the start of a worker, took longer than it may."""
+
+    def __str__(self) -> str:
+        return "the worker took longer than it may"
 
 
 class Worker:
     """A process in its place. `prepare` is called in it, and must be picklable."""
 
     def __init__(self, prepare: Prepare, slot: Slot) -> None:
-        self._prepare, self.slot = prepare, slot
+        self.prepare, self.slot = prepare, slot
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self.heard: Callable[[Reached], None] = lambda reached: None
@@ -58,16 +62,16 @@ class Worker:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
-    def start(self) -> Facts:
-        """Start it, and wait until it has loaded what it needs.
+    def start(self, timeout: float | None = None) -> Facts:
+        """Start it, and wait until it has loaded what it needs and tried a few models.
 
-        Raises WorkerDied, or what `prepare` raised.
+        timeout: seconds that it may try them. Raises WorkerDied, TimedOut, or what `prepare` raised.
         """
         # Spawned, not forked: a fork of a process with threads, or with a GPU, may hang.
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         process = context.Process(
-            target=_main, args=(theirs, self._prepare, self.slot.cores), name="hpsearch-worker"
+            target=_main, args=(theirs, self.prepare, self.slot.cores), name="hpsearch-worker"
         )
         with _environment, _set(dict(self.slot.environment)), _ctrl_c_ignored():
             process.start()
@@ -76,6 +80,8 @@ class Worker:
         if self._closed:  # while it was being started, when there was nothing to kill
             self.kill()
         answer = self._receive(None)
+        if answer is None:  # loaded
+            answer = self._receive(None if timeout is None else time.monotonic() + timeout)
         if isinstance(answer, BaseException):
             self._process.join()
             raise answer
@@ -144,14 +150,33 @@ class Worker:
         assert self._pipe is not None
         assert self._process is not None
         try:
-            if end is not None and not self._pipe.poll(max(0.0, end - time.monotonic())):
-                self.kill()
-                raise TimedOut
+            while not self._pipe.poll(self._patience(end)):
+                if end is not None and time.monotonic() >= end:
+                    self.kill()
+                    raise TimedOut
+                # What it forked may hold the pipe open, so that its end is not heard.
+                if self._has_ended() and not self._pipe.poll(0):
+                    raise EOFError
             return self._pipe.recv()
         except (EOFError, OSError):
             self._kill_group()
             self._process.join()
             raise WorkerDied(self._process.exitcode or 0) from None
+
+    def _patience(self, end: float | None) -> float:
+        """Seconds until the next look at whether it lives, or its time is up."""
+        return _LOOK if end is None else min(_LOOK, max(0.0, end - time.monotonic()))
+
+    def _has_ended(self) -> bool:
+        """Whether it has, without waiting for it: its number stays its own."""
+        assert self.pid is not None
+        if not hasattr(os, "waitid"):
+            return not self.alive
+        try:
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.pid, options) is not None
+        except ChildProcessError:
+            return True
 
 
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
@@ -163,12 +188,15 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     if hasattr(os, "sched_setaffinity"):
         # Every framework obeys it; NPROC only says into how many parts XLA cuts its work.
         os.sched_setaffinity(0, cores)
+    if hasattr(os, "register_at_fork"):  # what a build forks is none of ours, and must not speak
+        os.register_at_fork(after_in_child=pipe.close)
+    telling.when_loaded(lambda: pipe.send(None))
     try:
         facts, work = prepare()
     except HpsearchError as error:
         pipe.send(error)
         return
-    except Exception:
+    except (Exception, SystemExit):
         pipe.send(RuntimeError(f"the worker could not start:\n{traceback.format_exc()}"))
         return
     pipe.send(facts)

@@ -56,10 +56,11 @@ class Fit:
     patience: epochs without a better validation metric after which it stops; None: never.
     order: seeds the order of rows in each epoch; fits of one `order` and split share their
     minibatches. None: seed does.
-    checkpoint_in: the file to continue from, exactly when start_epoch > 0; where it is lost, the
-    fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often; a
+    checkpoint_in: the file to continue from, exactly when start_epoch > 0; where it is lost, damaged
+    or of another fit, the fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often; a
     fit that finds it continues from there.
     seen: is told after every epoch how many there are, and the validation metric.
+    study: which study it is of, and which data: checkpoints of another are not continued.
     """
 
     build: Build
@@ -74,6 +75,7 @@ class Fit:
     checkpoint_out: Path | None = None
     every: Every = Every()
     seen: Callable[[int, float], None] | None = None
+    study: str = ""
 
 
 class Trainer(Protocol):

@@ -4,14 +4,22 @@ One `.npz` of plain arrays holds every variable: weights, moving statistics, the
 random generator, and the optimizer's. Keras's own weight files leave out the generators, and skip
 the optimizer's state when the model to be restored was not trained yet. Order, not names, tells
 variables apart, so that a fit begun on one backend is continued on another.
+
+Beside them lie the curves so far, which fit it is (`identity`), and a checksum of all of it. What
+is not a whole checkpoint of this very fit is no checkpoint: its epochs are trained again.
 """
 
 import contextlib
 import errno
+import functools
+import hashlib
 import io
 import json
 import logging
+import math
 import os
+import shutil
+import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,95 +28,95 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.errors import CheckpointError, DiskFullError
+from hpsearch.errors import DiskFullError
 from hpsearch.files import is_local
-from hpsearch.training.history import History
+from hpsearch.seeds import canonical
+from hpsearch.training.base import Fit, Split
+from hpsearch.training.history import CURVES, History
 
 Curves = dict[str, list[float]]
+_Array = np.ndarray[Any, Any]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ROOM = 64 * 2**20  # bytes that a file may take beside its variables: headers, curves
 
 log = logging.getLogger(__name__)
 
 
-def save(path: Path, values: Iterable[Any], curves: Curves) -> None:
-    """Write a model's `values` and its curves so far; the file appears whole or not at all.
+class _Unusable(Exception):
+    """A file is not a whole checkpoint of the fit. The text says why."""
 
-    Raises DiskFullError. It is not flushed to the disk itself: a file that a power cut tore is
-    found out by its checksums, and its epochs are trained again.
+
+def save(history: History, values: Iterable[Any]) -> None:
+    """Write the values of a model's variables to the fit's own checkpoint, whole or not at all.
+
+    Raises DiskFullError. Where it cannot be written for another reason, the log says so and training
+    goes on: a checkpoint only saves epochs. It is not flushed to the disk itself: a file that a
+    power cut tore is found out by its checksum, and its epochs are trained again.
     """
-    arrays: dict[str, Any] = {f"variable_{i}": _plain(v) for i, v in enumerate(values)}
-    arrays["history"] = np.frombuffer(json.dumps(curves).encode(), dtype=np.uint8)
-    if not is_local(path):  # what reads it finds by its checksums whether it is whole
-        whole = io.BytesIO()
-        np.savez(whole, **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(whole.getvalue())
-        return
-    partial = path.with_suffix(".partial")
+    path = history.fit.checkpoint_out
+    assert path is not None
+    arrays: dict[str, _Array] = {f"variable_{i}": _plain(v) for i, v in enumerate(values)}
+    arrays["history"] = _text(json.dumps(history.curves))
+    arrays["fit"] = _text(identity(history.fit))
+    arrays["checksum"] = _text(_checksum(arrays))
+    unwritable = OSError if is_local(path) else Exception  # far away, it may be any
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if is_local(path):
+            _write(path, arrays)
+        else:
+            whole = io.BytesIO()
+            np.savez(whole, **arrays)  # type: ignore[arg-type]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(whole.getvalue())
+    except unwritable as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
             raise DiskFullError(
                 f"the disk is full: {path} cannot be written; make room, and the same command "
                 "continues"
             ) from error
-        raise
+        log.warning("checkpoint %s cannot be written (%s); training goes on", path, error)
+    history.saved()
 
 
-def load(path: Path, model: Any) -> Curves | None:
-    """Restore what `save` wrote into a freshly built model; returns the curves so far.
+def load(path: Path, fit: Fit, model: Any) -> Curves | None:
+    """Restore what `save` wrote of this fit into a freshly built model; returns the curves so far.
 
-    None, and the model as it was, where there is no whole file: training is the same from the
-    start, only longer. Raises CheckpointError where it is of another model.
+    None, and the model as it was, where there is no whole checkpoint of it: training is the same
+    from the start, only longer.
     """
-    saved = variables(model)
+    wanted = variables(model)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            loaded = [arrays[f"variable_{i}"] for i in range(len(arrays.files) - 1)]
-            history = json.loads(arrays["history"].tobytes())
+        values, curves = _read(path, fit, [tuple(v.shape) for v in wanted])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        log.warning("checkpoint %s cannot be read (%s); its epochs are trained again", path, error)
+    except Exception as error:  # damage may raise whatever zip files, headers and JSON can
+        log.warning("checkpoint %s cannot be used (%s); its epochs are trained again", path, error)
         return None
-    shapes, expected = [v.shape for v in loaded], [tuple(v.shape) for v in saved]
-    if shapes != expected:
-        raise CheckpointError(
-            f"checkpoint {path} is of another model than build makes now "
-            f"(shapes {shapes}, expected {expected}); start over with --fresh"
-        )
-    for variable, value in zip(saved, loaded, strict=True):
+    for variable, value in zip(wanted, values, strict=True):
         variable.assign(value)
-    return dict(history)
+    return curves
 
 
 def restore(history: History, model: Any) -> None:
-    """Begin where this fit was interrupted, else where its parent ended, else at the start.
-
-    Raises CheckpointError where its parent ended elsewhere than the fit is to start.
-    """
+    """Begin where this fit was interrupted, else where its parent ended, else at the start."""
     fit = history.fit
     for path in (fit.checkpoint_out, fit.checkpoint_in):
-        try:
-            found = load(path, model) if path is not None else None
-        except CheckpointError:
-            if path == fit.checkpoint_in:
-                raise
-            found = None  # begun before the study file was edited
-        if found is None:
-            continue
-        history.begin(found)
-        if path == fit.checkpoint_in and history.epochs != fit.start_epoch and not history.stopped:
-            raise CheckpointError(
-                f"checkpoint {path} is of epoch {history.epochs}, not of {fit.start_epoch}; "
-                "start over with --fresh"
-            )
-        return
+        curves = load(path, fit, model) if path is not None else None
+        if curves is not None:
+            history.begin(curves)
+            return
+
+
+def identity(fit: Fit) -> str:
+    """All that tells a fit from others, whose checkpoints must not be mistaken for its own.
+
+    Not how long it trains: a promoted trial is the same fit, continued.
+    """
+    seeds = {"seed": fit.seed, "order": fit.order}
+    return canonical(
+        {"study": fit.study, "params": fit.params, "rows": _rows_digest(fit.split), **seeds}
+    )
 
 
 def values(model: Any) -> list[Any]:
@@ -125,6 +133,109 @@ def variables(model: Any) -> list[Any]:
     return [v for v in model.variables if id(v) not in metrics] + list(model.optimizer.variables)
 
 
-def _plain(array: Any) -> "np.ndarray[Any, Any]":
+def _write(path: Path, arrays: dict[str, _Array]) -> None:
+    """Write to a file beside it, and rename that; what else stands in the places is removed."""
+    folder, partial = path.parent, path.with_suffix(".partial")
+    if not folder.is_dir():
+        folder.unlink(missing_ok=True)
+        folder.mkdir(parents=True)
+    try:
+        _remove(partial)
+        with open(partial, "xb") as file:  # new: through a link it would go elsewhere
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        if path.is_dir():
+            _remove(path)
+        os.replace(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Array], Curves]:
+    """The variables of these shapes, and the curves. Raises whatever a damaged file may raise."""
+    status = path.stat()
+    if is_local(path) and not stat.S_ISREG(status.st_mode):
+        raise _Unusable("it is not a file")  # opening a pipe would wait for ever
+    if status.st_size > _ROOM + 16 * sum(math.prod(shape) for shape in shapes):
+        raise _Unusable(f"{status.st_size:,} bytes are more than its model can have")
+    arrays = _unpack(path.read_bytes())
+    if bytes(arrays.pop("checksum", _text(""))).decode() != _checksum(arrays):
+        raise _Unusable("its checksum does not match, or it is of an earlier version")
+    if bytes(arrays.pop("fit")).decode() != identity(fit):
+        raise _Unusable("it is of another fit")
+    curves = _checked_curves(json.loads(bytes(arrays.pop("history"))), fit.epochs)
+    values = [arrays[f"variable_{i}"] for i in range(len(arrays))]
+    if (found := [value.shape for value in values]) != shapes:
+        raise _Unusable(f"it is of another model: shapes {found}, expected {shapes}")
+    return values, curves
+
+
+def _unpack(data: bytes) -> dict[str, _Array]:
+    """The arrays of an `.npz` that `save` may have written.
+
+    NumPy's own reader believes what headers say: how large arrays are, and that they are compressed.
+    """
+    arrays: dict[str, _Array] = {}
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        entries = file.infolist()
+        if sum(entry.file_size for entry in entries) > len(data):
+            raise _Unusable("its contents are larger than the file")
+        for entry in entries:
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise _Unusable(f"{entry.filename} is compressed")
+            content = io.BytesIO(file.read(entry))
+            if np.lib.format.read_magic(content) != (1, 0):
+                raise _Unusable(f"{entry.filename} is of an unknown version")
+            shape, by_columns, type_ = np.lib.format.read_array_header_1_0(content)
+            if by_columns or type_.kind not in "biuf":
+                raise _Unusable(f"{entry.filename} is of an unknown layout")
+            flat = np.frombuffer(content.read(), type_)
+            arrays[entry.filename.removesuffix(".npy")] = flat.reshape(shape)
+    return arrays
+
+
+def _checked_curves(found: Any, most: int) -> Curves:
+    """Curves as `History` has them, of at most so many epochs; raises where they are none."""
+    columns = [found[name] for name in CURVES]
+    epochs = {len(column) for column in columns}
+    if len(found) != len(CURVES) or len(epochs) != 1 or max(epochs) > most:
+        raise _Unusable(f"its curves are not of {most} epochs at most")
+    if not all(type(v) is float and math.isfinite(v) for column in columns for v in column):
+        raise _Unusable("its curves are not finite numbers")
+    return dict(zip(CURVES, columns, strict=True))
+
+
+def _checksum(arrays: dict[str, _Array]) -> str:
+    """Of all that is used of a file: names, types, shapes and values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=64)  # the splits of a search stay the same
+def _rows_digest(split: Split) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for rows in (split.train, split.validation):
+        digest.update(f"{len(rows)} ".encode())
+        digest.update(np.asarray(rows, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _text(text: str) -> _Array:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _plain(array: Any) -> _Array:
     # bfloat16 and its kin are unknown to NumPy's files; float32 holds them exactly.
-    return np.asarray(array if array.dtype.kind in "biuf" else array.astype(np.float32))
+    plain = array if array.dtype.kind in "biuf" else array.astype(np.float32)
+    return np.asarray(plain, order="C")

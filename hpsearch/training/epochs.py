@@ -86,8 +86,7 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
             return  # it saves what it has
         stop = interrupt.requested()
         if out is not None and (stop or history.due):
-            checkpoint.save(out, checkpoint.values(self.model), history.curves)
-            history.saved()
+            checkpoint.save(history, checkpoint.values(self.model))
         if stop:
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
 

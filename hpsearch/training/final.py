@@ -83,6 +83,6 @@ def _restored(task: Task, data: Data, fit: Fit, rows: Rows) -> Any:
     compiled = [] if task.metric == "loss" else metrics.to_compile(task)
     model = build_model(fit.build, model_spec(task, rows, data.y, compiled), fit.params, fit.seed)
     assert fit.checkpoint_out is not None
-    if checkpoint.load(fit.checkpoint_out, model) is None:
+    if checkpoint.load(fit.checkpoint_out, fit, model) is None:
         raise HpsearchError(f"the checkpoint {fit.checkpoint_out} vanished while it was needed")
     return model

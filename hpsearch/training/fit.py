@@ -86,7 +86,7 @@ class FitTrainer:
             )
         out = fit.checkpoint_out
         if out is not None and history.failure is None and (wanting or not out.exists()):
-            checkpoint.save(out, checkpoint.values(model), history.curves)
+            checkpoint.save(history, checkpoint.values(model))
         return history.curve(
             parameters=int(model.count_params()), seconds=time.perf_counter() - start
         )

@@ -32,7 +32,7 @@ class Member:
 
     @classmethod
     def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "Member":
-        """Raises what `build` does, and CheckpointError."""
+        """Raises what `build` does."""
         start = time.perf_counter()
         with valueless():
             model = build_model(fit.build, spec, fit.params, fit.seed)
@@ -73,8 +73,6 @@ class Member:
 
     def save(self, state: Parts) -> None:
         """Leave a checkpoint of its program's state, from which any trainer can continue."""
-        path = self.fit.checkpoint_out
-        assert path is not None
         values = {
             id(variable): value
             for variables, arrays in zip(
@@ -83,8 +81,7 @@ class Member:
             for variable, value in zip(variables, arrays, strict=True)
         }
         wanted = [values[id(variable)] for variable in checkpoint.variables(self.model)]
-        checkpoint.save(path, wanted, self.history.curves)
-        self.history.saved()
+        checkpoint.save(self.history, wanted)
 
     def curve(self) -> Curve:
         return self.history.curve(parameters=int(self.model.count_params()), seconds=self.seconds)

@@ -30,7 +30,7 @@ import numpy as np
 
 from hpsearch import Choice, Data, Float, Holdout, KFold, Random, Space, Study, Task
 from hpsearch.evaluators import Evaluator
-from hpsearch.worker import _peak_bytes
+from hpsearch.training.peak import peak_bytes
 from spaces import mlp
 
 ROUNDS = 3
@@ -225,7 +225,7 @@ def measure(name: str, engine: str) -> dict[str, float]:
         seconds = (time.perf_counter() - start) / len(configs)
     else:
         seconds = searched(name, engine)
-    peak = _peak_bytes(os.environ["KERAS_BACKEND"]) / 2**20
+    peak = peak_bytes(os.environ["KERAS_BACKEND"]) / 2**20
     assert keras.backend.backend() == os.environ["KERAS_BACKEND"]
     return {"seconds": seconds, "megabytes": peak}
 

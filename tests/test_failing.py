@@ -124,7 +124,7 @@ def test_a_study_whose_points_all_fail_alike_is_refused(run, case):
     assert len(err) < 2000
 
 
-@pytest.mark.parametrize("body", ["exit(3)", "raise Odd", "raise Unprintable", "os._exit(3)"])
+@pytest.mark.parametrize("body", ["raise Odd", "os._exit(3)"])
 def test_whatever_ends_a_build_fails_its_trial_alone(run, hpsearch, body):
     code, _, _ = run(f"if units > 60: {body}", "--devices", "cpu", "--trials", 6)
     assert code == 0
@@ -147,8 +147,13 @@ def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
             raise ValueError(f"{units} is odd")
         return mlp.model(hidden=(8,))(spec)
 
-    study = Study("odd", digits.task(), Space(units=Int(2, 100)), build,
-                  searcher=Random(trials=1, epochs=1), evaluator=Holdout(rows=300))  # fmt: skip
+    study = Study(
+        task=digits.task(),
+        space=Space(units=Int(2, 100)),
+        build=build,
+        searcher=Random(trials=1, epochs=1),
+        evaluator=Holdout(rows=300),
+    )
     _, work = worker.ready(study, study.task.load(), worker.Training(together=20))
     together = []
     original = type(study.evaluator).run

@@ -1,11 +1,14 @@
 """Training side by side must be training: what `fit` gives, a gang gives, only sooner."""
 
 import dataclasses
+import gc
 import json
 import logging
 import os
 import subprocess
 import sys
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -481,6 +484,69 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
     assert loss_difference(again, expected) < 3 * sum_tolerance(len(DATA.y))
     assert set(sizes) == {4}
     assert "side by side" in caplog.text
+
+
+def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(monkeypatch):
+    """Also a member that ended before that is not trained again, and none is lost."""
+    gang()  # chooses the backend
+    from hpsearch.training import gang as module
+
+    class FakeGang:
+        def __init__(self, members):
+            self.members = members
+
+        def train(self):
+            attempts.append(len(self.members))
+            yield self.members[0]
+            if len(self.members) > 3:
+                raise MemoryError
+            yield from self.members[1:]
+
+    attempts = []
+    trainer = module.GangTrainer
+    monkeypatch.setattr(trainer, "_begun", lambda self, template, some, data: FakeGang(some))
+    monkeypatch.setattr(trainer, "_again", lambda self, template, some, data: list(some))
+    members = [SimpleNamespace(index=n) for n in range(20)]
+    template = SimpleNamespace(key="structure")
+    trained = gang()._train(template, members, 7, DATA)
+    assert sorted(member.index for member in trained) == list(range(20))
+    assert attempts == [7, *[3] * 6, 1]
+
+
+def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatch):
+    backend.choose()
+    from hpsearch.training import template
+
+    def a_member(structure):
+        fit = SimpleNamespace(params={})
+        return SimpleNamespace(
+            model=Model(), numbers=structure, batch=32, chain=None, fit=fit, structure=structure
+        )
+
+    class Model:
+        alive = weakref.WeakSet()
+
+        def __init__(self):
+            Model.alive.add(self)
+
+    monkeypatch.setattr(template, "structure", lambda model, numbers, params: numbers)
+    templates = template.Templates(most=3)
+    (first,) = templates.arrange([a_member("of the first")])
+    for number in range(20):
+        templates.arrange([a_member(str(number))])
+        (again,) = templates.arrange([a_member("of the first")])
+        assert again[0] is first[0]  # the one used last is not forgotten
+        assert len(templates) <= 3
+    gc.collect()
+    assert len(Model.alive) <= 4  # those of three templates, and of the last member
+
+    families = template.Templates(most=3)
+    monkeypatch.setattr(template.chain, "family", lambda model, own, numbers: numbers)
+    for number in range(20):
+        member = a_member(str(number))
+        member.chain = object()
+        families.arrange([member])
+    assert len(families) == len(families._structures) == 3
 
 
 def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):

@@ -27,7 +27,7 @@ from hpsearch.training.program import Program, whole_table
 from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
 from hpsearch.training.table import Table
-from hpsearch.training.template import Template
+from hpsearch.training.template import MOST_TEMPLATES, Recent, Template
 from hpsearch.training.together import Gang
 from hpsearch.trial import Curve
 
@@ -52,7 +52,7 @@ class GangTrainer:
     chunk: int | None = None
     _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
     _tables: dict[Any, Table] = field(default_factory=dict)
-    _sizes: dict[Any, int] = field(default_factory=dict)
+    _sizes: Recent[int] = field(default_factory=lambda: Recent(MOST_TEMPLATES))
     _told: set[str] = field(default_factory=set)
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
@@ -96,14 +96,22 @@ class GangTrainer:
         first: Gang | None = None,
     ) -> Iterator[Member]:
         """Yield members of one template as they end. size: of a gang; first: one that has begun."""
-        for some in _dealt(members, size):
+        gangs = list(_dealt(members, size))
+        while gangs:
+            some = gangs.pop(0)
+            ended: set[int] = set()
             try:
                 if first is None or first.members != some:
                     first = self._begun(template, some, data)
-                yield from first.train()
+                for member in first.train():
+                    ended.add(member.index)
+                    yield member
             except Exception as error:
+                # Those that follow are cut anew too: each of them would run out of memory again.
                 size = self._fewer(template, some, error)
-                yield from self._train(template, self._again(template, some, data), size, data)
+                left = [member for member in some if member.index not in ended]
+                again = [*self._again(template, left, data), *(m for gang in gangs for m in gang)]
+                gangs, first = list(_dealt(again, size)), None
 
     def _fewer(self, template: Template, members: Sequence[Member], error: Exception) -> int:
         """How many to train side by side, after memory ran out; raises any other error."""
@@ -114,13 +122,12 @@ class GangTrainer:
         return fewer
 
     def _again(self, template: Template, members: Sequence[Member], data: Data) -> list[Member]:
-        """Those that have not ended, as they were before, or at their last checkpoint."""
+        """The same fits as they were before, or at their last checkpoint."""
         again = []
         for member in members:
-            if not member.history.ended:
-                spec = self._spec(member.fit.split, data)
-                again.append(Member.build(member.index, member.fit, spec, self.task.objective))
-                template.place(again[-1])
+            spec = self._spec(member.fit.split, data)
+            again.append(Member.build(member.index, member.fit, spec, self.task.objective))
+            template.place(again[-1])
         return again
 
     def _size(self, template: Template, members: Sequence[Member]) -> int:

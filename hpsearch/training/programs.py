@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from hpsearch.task import Task
 from hpsearch.training.member import Member
 from hpsearch.training.program import Program
 from hpsearch.training.shape import shape_of
 from hpsearch.training.table import Table
-from hpsearch.training.template import Template, Templates
+from hpsearch.training.template import Recent, Template, Templates
 
 _MOST_PROGRAMS = 48
 
@@ -21,7 +20,7 @@ class Programs:
 
     def __init__(self) -> None:
         self.templates = Templates()
-        self._compiled: dict[Any, Future[Program]] = {}
+        self._compiled: Recent[Future[Program]] = Recent(_MOST_PROGRAMS)
 
     def get(
         self,
@@ -33,7 +32,7 @@ class Programs:
     ) -> Future[Program]:
         """The program for these members; compiler: who compiles it, later; None: at once."""
         shape = replace(shape_of(task, members, table), narrow=template.wide is not None)
-        key = task.objective, template.key, shape
+        key = task.objective, template, shape  # the template itself: what its key names must live
         program = self._compiled.pop(key, None)
         if program is None or program.cancelled() or (program.done() and program.exception()):
             make = partial(Program, template.model, template.numbers, task, shape, table)
@@ -42,9 +41,7 @@ class Programs:
             else:
                 program = Future()
                 program.set_result(make())
-        while len(self._compiled) >= _MOST_PROGRAMS:
-            del self._compiled[next(iter(self._compiled))]
-        self._compiled[key] = program  # the last one used is the last to go
+        self._compiled[key] = program
         return program
 
 

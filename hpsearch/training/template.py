@@ -3,7 +3,7 @@
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hpsearch.training import chain
 from hpsearch.training.building import valueless
@@ -17,15 +17,23 @@ from hpsearch.training.placing import Narrow
 _SECONDS_TO_COMPILE = 1.5
 _PRODUCTS_A_SECOND = 7e10
 
+MOST_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
+
+_Value = TypeVar("_Value")
+
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """A model that lends its structure to programs. wide: as a chain, where narrower ones fit in."""
+    """A model that lends its structure to programs.
+
+    wide: the model as a chain, where narrower ones fit in; family: of which chains, then.
+    """
 
     key: Hashable
     model: Any
     numbers: Numbers
     wide: Chain | None = None
+    family: Hashable = None
 
     def place(self, member: Member) -> None:
         """Tell a member how it lies in this structure, where it is not its own."""
@@ -46,13 +54,30 @@ class Template:
         return len(self.wide.blocks) if self.wide else 0
 
 
-class Templates:
-    """Chooses templates, and remembers them, so that later members find a program compiled."""
+class Recent(dict[Hashable, _Value]):
+    """A dictionary of at most so many entries: the ones set longest ago go first."""
 
-    def __init__(self) -> None:
-        self._own: dict[Hashable, Template] = {}
-        self._wide: dict[Hashable, list[Template]] = {}
-        self._structures: dict[Hashable, set[str]] = {}
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    def __setitem__(self, key: Hashable, value: _Value) -> None:
+        self.pop(key, None)
+        super().__setitem__(key, value)
+        while len(self) > self.most:
+            del self[next(iter(self))]
+
+
+class Templates:
+    """Chooses templates, and remembers the last ones, so that later members find a program compiled."""
+
+    def __init__(self, most: int = MOST_TEMPLATES) -> None:
+        self._templates: Recent[Template] = Recent(most)
+        # Two structures of each family of chains: whether there are several is all that is asked.
+        self._structures: Recent[frozenset[Hashable]] = Recent(most)
+
+    def __len__(self) -> int:
+        return len(self._templates)
 
     def arrange(self, members: Iterable[Member]) -> list[tuple[Template, list[Member]]]:
         """Deal members to templates; those of one template have one batch size too."""
@@ -66,7 +91,8 @@ class Templates:
             name: Hashable = key
             if first.chain is not None:
                 name = chain.family(first.model, first.chain, first.numbers), first.batch
-                self._structures.setdefault(name, set()).add(str(key))
+                known = self._structures.get(name, frozenset())
+                self._structures[name] = known if len(known) > 1 else known | {key}
             families.setdefault(name, {})[key] = group
         arranged = []
         for name, groups in families.items():
@@ -80,9 +106,15 @@ class Templates:
         return arranged
 
     def _of_its_own(self, key: Hashable, group: Sequence[Member]) -> Template:
-        if key not in self._own:
-            self._own[key] = Template(key, group[0].model, group[0].numbers)
-        return self._own[key]
+        template = self._templates.get(key)
+        if template is None:
+            template = Template(key, group[0].model, group[0].numbers)
+        return self._keep(template)
+
+    def _keep(self, template: Template) -> Template:
+        """Remember a template as the one used last."""
+        self._templates[template.key] = template
+        return template
 
     def _arrange_chains(
         self, family: Hashable, groups: list[list[Member]]
@@ -118,7 +150,11 @@ class Templates:
 
     def _known(self, family: Hashable, groups: list[list[Member]]) -> Template | None:
         width, depth = _size_of_all(groups)
-        known = [t for t in self._wide.get(family, ()) if t.serves(width, depth)]
+        known = [
+            template
+            for template in self._templates.values()
+            if template.serves(width, depth) and template.family == family
+        ]
         return min(known, key=lambda t: (t.width, t.depth), default=None)
 
     def _wide_enough(self, family: Hashable, groups: list[list[Member]]) -> Template:
@@ -131,9 +167,8 @@ class Templates:
             wide = chain.parse(model)
             assert wide is not None
             key = family, width, len(wide.blocks)
-            template = Template(key, model, Numbers(model), wide)
-            self._wide.setdefault(family, []).append(template)
-        return template
+            template = Template(key, model, Numbers(model), wide, family)
+        return self._keep(template)
 
 
 def _chain(member: Member) -> Chain:

@@ -524,10 +524,10 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
         )
 
     class Model:
-        alive = weakref.WeakSet()
-
         def __init__(self):
-            Model.alive.add(self)
+            alive.add(self)
+
+    alive = weakref.WeakSet()
 
     monkeypatch.setattr(template, "structure", lambda model, numbers, params: numbers)
     templates = template.Templates(most=3)
@@ -538,7 +538,7 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
         assert again[0] is first[0]  # the one used last is not forgotten
         assert len(templates) <= 3
     gc.collect()
-    assert len(Model.alive) <= 4  # those of three templates, and of the last member
+    assert len(alive) <= 4  # those of three templates, and of the last member
 
     families = template.Templates(most=3)
     monkeypatch.setattr(template.chain, "family", lambda model, own, numbers: numbers)

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
@@ -19,7 +20,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 90.0  # seconds; what takes longer hangs
-NOBODY = 65534
+
+# Root may write everywhere; without these two capabilities it is refused as others are.
+_SETPRIV = shutil.which("setpriv")
+NOT_ROOT: list[str] | None = (
+    []
+    if os.geteuid() != 0
+    else [_SETPRIV, "--bounding-set=-dac_override,-dac_read_search"]
+    if _SETPRIV
+    else None
+)
 
 # Commands get only these variables of ours, so that a case means the same on every machine.
 _KEPT = ("PATH", "LD_LIBRARY_PATH", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR")
@@ -54,7 +64,8 @@ def run(
     gigabytes: float = 16.0,
     stdout: int = subprocess.PIPE,
 ) -> Ended:
-    """Run `python -m hpsearch ARGUMENTS` in the folder; what lies in it is compared before and after.
+    """Run `python -m hpsearch ARGUMENTS` in the folder; what lies in it, but Python's own caches, is
+    compared before and after.
 
     env: variables to add, None: to take away. unprivileged: not as root, for whom no file is
     read-only. gigabytes: of address space, at most.
@@ -67,14 +78,13 @@ def run(
         variables.pop(name, None)
     start = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [*((unprivileged and NOT_ROOT) or ()), sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=variables,
         stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        user=NOBODY if unprivileged and os.geteuid() == 0 else None,
     )
     most = int(gigabytes * 2**30)
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
@@ -121,6 +131,7 @@ def snapshot(folder: Path) -> dict[str, str]:
     """What lies in a folder: by path the kind, and of regular files the content's digest."""
     found = {}
     for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
         for name in folders + files:
             path = os.path.join(parent, name)
             kind = os.lstat(path).st_mode

@@ -1,0 +1,256 @@
+"""The Python interface: every argument of every public class and method, replaced by junk.
+
+What is refused is refused by a rule of ours in one line; what is accepted can be used (`uses.py`).
+"""
+
+import importlib
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import hpsearch
+from hpsearch import (
+    Asha,
+    Auto,
+    Bayes,
+    Choice,
+    Data,
+    Float,
+    Genetic,
+    Grid,
+    GrowThenRegularize,
+    Holdout,
+    Hyperband,
+    Int,
+    KerasTunerHyperband,
+    KFold,
+    NestedKFold,
+    Random,
+    Results,
+    Space,
+    Study,
+    Task,
+)
+from hpsearch.training import backend
+from tests.attacks import uses
+from tests.attacks.figures import Figures, draw
+from tests.attacks.guard import judge_call
+
+_circle: list[Any] = []
+_circle.append(_circle)
+
+JUNK: dict[str, Any] = {
+    "None": None,
+    "True": True,
+    "-1": -1,
+    "0": 0,
+    "1.5": 1.5,
+    "2.0": 2.0,
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "2**70": 2**70,
+    "10**400": 10**400,
+    "1e-320": 1e-320,
+    "1j": 1j,
+    "''": "",
+    "'abc'": "abc",
+    "a NUL": "a\0b",
+    "a newline": "a\nb",
+    "a path": "../../x",
+    "a lone surrogate": "a\ud800",
+    "300 letters": "x" * 300,
+    "bytes": b"x",
+    "[]": [],
+    "[5]": [5],
+    "['a', None]": ["a", None],
+    "a list in itself": _circle,
+    "{}": {},
+    "{1: 2}": {1: 2},
+    "{'a': 1}": {"a": 1},
+    "object()": object(),
+    "a function": lambda *_: 1,
+    "a class": Random,
+    "an exception": ValueError("x"),
+    "np.int64(3)": np.int64(3),
+    "np.float64(nan)": np.float64("nan"),
+    "an array": np.arange(3),
+    "an array of objects": np.array([{}, None], dtype=object),
+    "a 0-d array": np.array(1),
+    "a set": {1, 2},
+    "range(3)": range(3),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that works, whose arguments are replaced one at a time; and how its result is used."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    use: Callable[[Any], object] = repr
+
+
+def _classes() -> Iterator[Call]:
+    """Every class of `hpsearch.__all__` whose construction checks something."""
+    space = uses.space()
+    yield Call(
+        "Float",
+        Float,
+        {"low": 1.0, "high": 2.0, "log": False, "step": None, "when": None},
+        uses.range_,
+    )
+    yield Call("Float of steps", Float, {"low": 1.0, "high": 2.0, "step": 0.5}, uses.range_)
+    yield Call("Float log", Float, {"low": 1.0, "high": 2.0, "log": True}, uses.range_)
+    yield Call(
+        "Int", Int, {"low": 1, "high": 9, "log": False, "step": None, "when": None}, uses.range_
+    )
+    yield Call("Int of steps", Int, {"low": 1, "high": 9, "step": 2}, uses.range_)
+    yield Call("Int log", Int, {"low": 1, "high": 9, "log": True}, uses.range_)
+    yield Call(
+        "Choice",
+        lambda option, when: Choice(option, "b", when=when),
+        {"option": "a", "when": None},
+        uses.range_,
+    )
+    yield Call(
+        "Space", lambda piece: Space(piece), {"piece": {"x": Float(0, 1)}}, uses.all_of_space
+    )
+    yield Call("Space of a parameter", lambda x: Space(x=x), {"x": Float(0, 1)}, uses.all_of_space)
+    yield Call(
+        "Space of a name", lambda name: Space({name: Float(0, 1)}), {"name": "x"}, uses.all_of_space
+    )
+    yield Call(
+        "Space with a condition", _conditional, {"parent": "b", "value": "u"}, uses.all_of_space
+    )
+    for searcher in (
+        Asha,
+        Auto,
+        Bayes,
+        Genetic,
+        Grid,
+        GrowThenRegularize,
+        Hyperband,
+        KerasTunerHyperband,
+        Random,
+    ):
+        yield Call(searcher.__name__, searcher, _defaults(searcher), partial(uses.searcher, space))
+    for evaluator in (Holdout, KFold):
+        yield Call(evaluator.__name__, evaluator, _defaults(evaluator), uses.evaluator)
+    yield Call("NestedKFold", NestedKFold, _defaults(NestedKFold), uses.nested)
+    data = uses.data()
+    arrays = {
+        "x": data.x,
+        "y": data.y,
+        "x_test": data.x,
+        "y_test": data.y,
+        "groups": data.y,
+        "columns": (),
+        "coding": None,
+    }
+    yield Call("Data", Data, arrays, uses.all_of_data)
+    yield Call("Data of a dict", lambda x: Data({"a": x}, data.y), {"x": data.x}, uses.all_of_data)
+    yield Call(
+        "Data of a name", lambda name: Data({name: data.x}, data.y), {"name": "a"}, uses.all_of_data
+    )
+    yield Call("Task", Task, uses.task_arguments(data), uses.all_of_task)
+    yield Call(
+        "Task of a function",
+        lambda found: Task("t", lambda: found, "mse", "mae"),
+        {"found": data},
+        uses.all_of_task,
+    )
+    yield Call("Study", Study, uses.study_arguments(), uses.study)
+    yield Call(
+        "Study's start",
+        lambda start: Study(**{**uses.study_arguments(), "start": [start]}),
+        {"start": {"a": 0.5, "b": "u"}},
+        uses.study,
+    )
+    results = {"store": "store.db", "study": None, "task": None, "evaluator": None}
+    yield Call("Results", Results, results, uses.results)
+
+
+def _methods() -> Iterator[Call]:
+    """Methods that users call."""
+    space, data, rng = uses.space(), uses.data(), np.random.default_rng(0)
+    task, point = uses.task(data), {"a": 0.5, "b": "u"}
+    yield Call("Space.sample", space.sample, {"rng": rng})
+    yield Call("Space.from_unit", space.from_unit, {"u": [0.5, 0.5]}, space.check)
+    yield Call("Space.to_unit", space.to_unit, {"params": point})
+    yield Call("Space.check", space.check, {"params": point})
+    yield Call(
+        "Space.check of a value", lambda value: space.check({"a": value, "b": "u"}), {"value": 0.5}
+    )
+    yield Call("Space.grid", space.grid, {"points": 2}, uses.first_points)
+    yield Call("Space.from_json", Space.from_json, {"text": space.to_json()}, uses.all_of_space)
+    yield Call(
+        "Space.from_json of a range",
+        lambda range_: Space.from_json({"a": range_}),
+        {"range_": space.to_json()["a"]},
+        uses.all_of_space,
+    )
+    yield Call("Space.changes_since", space.changes_since, {"older": space})
+    yield Call("Data.take", data.take, {"rows": [0, 1]}, uses.all_of_data)
+    for one in (Random(3, 2), Hyperband(9), Auto(2), Grid(points=2), Bayes(3, 2)):
+        name = type(one).__name__
+        yield Call(
+            f"{name}.resized",
+            one.resized,
+            {"trials": 2, "epochs": 9},
+            partial(uses.searcher, space),
+        )
+        yield Call(
+            f"{name}.start", one.start, {"space": space, "seed": 0, "first": ()}, uses.running
+        )
+        yield Call(
+            f"{name}.start at",
+            lambda point, one=one: one.start(space, seed=0, first=[point]),
+            {"point": point},
+            uses.running,
+        )
+    for each in (Holdout(), KFold(3)):
+        split = {"task": task, "data": data, "seed": 0}
+        yield Call(f"{type(each).__name__}.splits", each.splits, split, partial(uses.splits, data))
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """The arguments of a class with what stands in them unless given."""
+    return {name: uses.default(p) for name, p in inspect.signature(cls).parameters.items()}
+
+
+def _conditional(parent: Any, value: Any) -> Space:
+    return Space(b=Choice("u", "v"), a=Float(0, 1, when={parent: value}))
+
+
+def cases() -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
+    found = []
+    for call in (*_classes(), *_methods()):
+        for argument in call.arguments:
+            for name, value in JUNK.items():
+                changed = partial(call.function, **{**call.arguments, argument: value})
+                found.append((f"{call.name}({argument}={name})", changed, call.use))
+    return found
+
+
+def attack_calls(sample: int | None, seed: int) -> Figures:
+    figures, shown = Figures("calls"), time.monotonic()
+    left = set(hpsearch.__all__) - {call.name for call in _classes()} - {"KerasSearchCV"}
+    assert not left, f"public, and not attacked: {left}"
+    backend.choose()
+    for module in ("keras", "keras_tuner", "optuna", "pandas", "sklearn"):
+        importlib.import_module(module)  # now, because under limits they may break half-way
+    chosen = draw(cases(), sample, seed)
+    for name, call, use in chosen:
+        verdict, detail = judge_call(call, use)
+        figures.add(verdict, name, detail)
+        if time.monotonic() > shown + 10:
+            shown = time.monotonic()
+            print(f"calls: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
+    return figures

@@ -1,0 +1,9 @@
+"""The command line, with training replaced by a chain of hashes: no framework is loaded."""
+
+from hpsearch import session
+from hpsearch.cli import main
+from tests import fakes
+
+if __name__ == "__main__":
+    session.worker.prepare = fakes.prepare_chain
+    main()

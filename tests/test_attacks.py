@@ -1,0 +1,47 @@
+"""A share of the attacks: a few cases of each, drawn by one seed, and those that once failed."""
+
+import pytest
+
+from tests.attacks.__main__ import known_attacks
+from tests.attacks.figures import Figures, table
+
+# How many cases of each; what is not named here is drawn by its own tests.
+SHARES = {
+    "bad_inputs.calls": 400,
+    "bad_inputs.environment": 3,
+    "bad_inputs.options": 12,
+    "bad_inputs.outputs": 6,
+    "bad_inputs.places": 5,
+    "bad_inputs.studies": 8,
+    "bad_inputs.tables": 4,
+    "hostile_data.files": 25,
+    "terminals.terminals": 3,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHARES)
+def test_a_share_of_an_attack_ends_in_one_line_or_works(name):
+    figures = known_attacks()[name](SHARES[name], 17)
+    assert not figures.failures, "\n".join(
+        f"{f.verdict}: {f.case}\n{f.detail}" for f in figures.failures
+    )
+    assert figures.tried >= SHARES[name]
+
+
+def test_the_table_counts_each_way_to_end_and_all_of_them():
+    one, two = Figures("one"), Figures("two")
+    one.add("clear", "a")
+    one.add("traceback", "b", "how to see it")
+    two.add("clear", "c")
+    assert table([one, two]).splitlines()[2:] == [
+        "| one | 2 | 1 | 0 | 0 | 0 | 0 | 1 | 0 | 0 |",
+        "| two | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 0 |",
+        "| all | 3 | 2 | 0 | 0 | 0 | 0 | 1 | 0 | 0 |",
+    ]
+    assert [(f.case, f.verdict) for f in one.failures] == [("b", "traceback")]
+
+
+def test_a_verdict_that_no_table_shows_is_refused():
+    with pytest.raises(ValueError, match="no verdict"):
+        Figures("one").add("fine", "a")

@@ -3,11 +3,9 @@
 import importlib.util
 import os
 import sys
-from pathlib import Path
 
 from hpsearch.errors import HpsearchError
-
-_PROGRAMS = 10_000  # files of some 30 kB
+from hpsearch.training import compile_cache
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
@@ -43,31 +41,7 @@ def choose(backend: str | None = None) -> str:
         return running
     wanted = name(backend)
     os.environ["KERAS_BACKEND"] = wanted
-    _keep_compiled_programs()
+    if wanted == "jax":
+        compile_cache.use()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes drown the trials' lines
     return wanted
-
-
-def _keep_compiled_programs() -> None:
-    """Let JAX keep its compiled programs: folds, and the next run, need not compile again.
-
-    They are machine code, so they lie in the user's own cache folder, never beside a store that
-    somebody else may have sent. JAX's own settings, where made, go first.
-    """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "hpsearch" / "jax"
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        _trim(folder)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-
-def _trim(folder: Path) -> None:
-    """Delete the oldest programs beyond `_PROGRAMS`: nothing else would, and a night adds many."""
-    try:
-        files = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
-    except OSError:  # no folder yet, or another run trims it
-        return
-    for file in files[:-_PROGRAMS]:
-        file.unlink(missing_ok=True)

@@ -1,0 +1,127 @@
+"""Where JAX keeps compiled programs, so that folds, and the next run, need not compile them again.
+
+They are machine code that is run as it lies there. So the folder is the user's own, and nobody else
+may write to it; never does it lie beside a store, which somebody else may have sent.
+"""
+
+import importlib
+import logging
+import os
+import stat
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+_MOST_PROGRAMS = 10_000  # files of some 30 kB
+_SECONDS_TO_CHECK = 0.5
+_CHECK_ALL_AGAIN = 24 * 3600.0  # seconds
+_MARK = "checked"  # a file that says how far they were looked at
+
+
+def use() -> None:
+    """Let JAX keep its programs in the user's cache folder. JAX's own settings, where made, go first."""
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    if {"JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"} & set(os.environ):
+        return
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hpsearch"
+    folder = home / "jax"
+    if why := _make_private(home) or _make_private(folder):
+        log.warning("compiled programs are not kept, so that every run compiles anew: %s", why)
+        os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # workers need not say it again
+        return
+    tidy(folder)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+
+
+def _make_private(folder: Path) -> str | None:
+    """Make a folder that only the user may read or write; why not, where it cannot be trusted."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+        if not hasattr(os, "getuid"):
+            return None  # Windows: a user's folders are the user's own
+        if found.st_uid != os.getuid():
+            return f"{folder} belongs to another user; remove it, or set XDG_CACHE_HOME"
+        if stat.S_IMODE(found.st_mode) & 0o022:
+            mode = stat.S_IMODE(found.st_mode)
+            return f"others may write to {folder} (mode {mode:04o}); remove it with all it holds"
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as error:
+        return f"{folder} cannot be used ({error.strerror or error}); set XDG_CACHE_HOME"
+    return None
+
+
+def tidy(folder: Path, seconds: float = _SECONDS_TO_CHECK) -> None:
+    """Delete the oldest programs, of too many, and those that were not written to their end.
+
+    JAX warns of a torn one whenever it meets it, and never writes it anew. Those that came since the
+    last time are looked at, for so many seconds at most, and once a day all.
+    """
+    entries = _by_age(folder)
+    for _, file in entries[:-_MOST_PROGRAMS]:
+        _delete(file)
+    looked_at, began = _read_mark(folder / _MARK)
+    last = looked_at
+    decompress, end = _decompressor(), time.monotonic() + seconds
+    for written, file in entries[-_MOST_PROGRAMS:]:
+        if written < looked_at:  # of the same moment there may be others
+            continue
+        if time.monotonic() > end:
+            break
+        with suppress(OSError):  # another run deletes it
+            content = file.read_bytes()
+            try:
+                decompress(content)
+            except Exception:  # each library has an error of its own
+                _delete(file)
+        last = written
+    with suppress(OSError):
+        (folder / _MARK).write_text(f"{last} {began}")
+
+
+def _delete(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
+
+
+def _by_age(folder: Path) -> list[tuple[float, Path]]:
+    """JAX's files and when they were written, the oldest first."""
+
+    def found() -> Iterator[tuple[float, Path]]:
+        for file in folder.iterdir():
+            with suppress(OSError):
+                if file.name != _MARK:
+                    yield file.stat().st_mtime, file
+
+    try:
+        return sorted(found())
+    except OSError:
+        return []
+
+
+def _read_mark(mark: Path) -> tuple[float, float]:
+    """When the last program was written that was looked at, and when the first was looked at."""
+    try:
+        last, began = map(float, mark.read_text().split())
+    except (OSError, ValueError):
+        return 0.0, time.time()
+    if not 0 <= time.time() - began < _CHECK_ALL_AGAIN:
+        return 0.0, time.time()
+    return last, began
+
+
+def _decompressor() -> Callable[[bytes], object]:
+    """What JAX decompresses its programs by: the first of these that is installed."""
+    with suppress(ImportError):
+        found: Callable[[bytes], object] = importlib.import_module("compression.zstd").decompress
+        return found
+    with suppress(ImportError):
+        zstandard = importlib.import_module("zstandard")
+        return lambda content: zstandard.ZstdDecompressor().decompress(content)
+    return zlib.decompress

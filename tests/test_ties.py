@@ -14,6 +14,7 @@ from scipy import stats
 from hpsearch import Holdout, KFold
 from hpsearch.errors import OldStoreError
 from hpsearch.report.results import Results
+from hpsearch.selection.choice import Choice, _chosen
 from hpsearch.store import (
     Journal,
     Store,
@@ -123,12 +124,12 @@ def ranked(place):
 
 
 FIRST = [0.90, 0.92, 0.94, 0.96]
+WORSE = [v - 0.01 - d for v, d in zip(FIRST, (0.0, 0.001, 0.0, 0.001), strict=True)]
 
 
 def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean(ranked):
-    always_worse = [v - 0.01 - d for v, d in zip(FIRST, (0.0, 0.001, 0.0, 0.001), strict=True)]
     mixed = [0.95, 0.87, 0.97, 0.91]
-    rows = ranked(outcome(FIRST, se=0.02), outcome(always_worse), outcome(mixed))
+    rows = ranked(outcome(FIRST, se=0.02), outcome(WORSE), outcome(mixed))
     assert [(row.trial, row.tied) for row in rows] == [(1, True), (3, True), (2, False)]
     assert rows[1].more_repeats is None  # nobody trains that often
 
@@ -136,17 +137,15 @@ def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean(ranked):
 def test_other_splits_are_not_paired(place):
     with Store(place, create=True) as store:
         fill(store, RECORD, outcome(FIRST, se=0.02))
-        worse = [v - 0.01 for v in FIRST]
-        fill(store, record(seed=1), outcome(worse))
-        fill(store, record(searcher="Grid()"), outcome(worse))
+        fill(store, record(seed=1), outcome(WORSE))
+        fill(store, record(searcher="Grid()"), outcome(WORSE))
         rows = rankings(store)[0]
     assert [(row.trial, row.tied) for row in rows] == [(1, True), (2, True), (3, False)]
 
 
 @pytest.mark.parametrize(("share", "tied"), [({}, False), ({"train_rows": 0}, True)])
 def test_folds_of_unknown_training_rows_are_not_paired(share, tied, ranked):
-    worse = [v - 0.01 for v in FIRST]
-    rows = ranked(outcome(FIRST, se=0.02, **share), outcome(worse, **share))
+    rows = ranked(outcome(FIRST, se=0.02, **share), outcome(WORSE, **share))
     assert rows[1].tied is tied
 
 
@@ -158,6 +157,50 @@ def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs(ran
         outcome([0.93], se=0.01, parameters=1),
     )
     assert [row.trial for row in rows if row.one_se] == [3]
+
+
+def test_what_failed_when_repeated_is_no_one_error_choice(place):
+    with Store(place, create=True) as store:
+        best, simple = outcome([0.95], parameters=900), outcome([0.945], parameters=3)
+        journal = fill(store, RECORD, best, simple, outcome([0.944], parameters=30))
+        failed = Outcome(failure=Failure("nan", "loss became nan"))
+        journal.repeated(1, 1, failed, 0.945, 0.01)
+        rows = rankings(store)[0]
+        assert [row.trial for row in rows if row.one_se] == [3]
+        assert [row.trial for row in _chosen(rows, Choice(ensemble=3))] == [1, 3]
+        for number in (0, 2):  # where all did, it is still the simplest
+            journal.repeated(number, 1, failed, (0.95, 0, 0.944)[number], 0.01)
+        assert [row.trial for row in rankings(store)[0] if row.one_se] == [2]
+
+
+@pytest.mark.parametrize(("folds", "tied"), [(5, True), (6, False)])
+def test_folds_that_all_differ_alike_are_judged_by_their_signs(folds, tied, ranked):
+    """Their standard error of 0 would make any difference certain."""
+    first, other = [1.0 - 0.01 * n for n in range(folds)], [0.99 - 0.01 * n for n in range(folds)]
+    rows = ranked(outcome(first, se=0.0), outcome(other, se=0.0))
+    assert [row.tied for row in rows] == [True, tied]
+    assert rows[1].more_repeats is None
+
+
+def test_an_error_of_zero_tells_no_trials_apart(ranked):
+    rows = ranked(outcome([1.0], se=0.0), outcome([1.0], se=0.0), outcome([0.99], se=0.0))
+    assert [row.tied for row in rows] == [True, True, None]
+
+
+def test_seeds_that_all_differ_alike_need_as_many_as_the_sign_test():
+    assert ties.tied([[0.01] * 3], 0.25)
+    assert ties.more_repeats([[0.01] * 3], 0.25) == 3
+    assert not ties.tied([[0.01] * 6], 0.25)
+    assert ties.more_repeats([[0.0] * 3], 0.25) is None
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_accuracy_of_all_or_no_rows_has_an_error(value):
+    errors = [Holdout().standard_error([value], ACCURACY, rows) for rows in (1, 20, 200)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] == pytest.approx(1 / 200, rel=0.02)
+    almost = abs(value - 1 / 200)
+    assert Holdout().standard_error([almost], ACCURACY, 200) >= errors[-1]
 
 
 def test_without_an_error_there_is_no_one_error_choice(ranked):
@@ -252,7 +295,7 @@ def repeated(place):
     [(0.01, True), (0.001, False), (None, None)],  # None: nothing of other rows
 )
 def test_seeds_on_one_split_tell_nothing_apart_within_its_error(repeated, se, tied):
-    always_worse = (0.951, 0.946), (0.949, 0.944)
+    always_worse = (0.951, 0.9461), (0.949, 0.9439)
     assert repeated(0.95, 0.945, *always_worse, se=se)[1].tied is tied
 
 

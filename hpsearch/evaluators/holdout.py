@@ -67,4 +67,8 @@ class Holdout(Evaluator):
         """Binomial for an accuracy; other metrics of a single split do not tell theirs."""
         if not metric.name.endswith("accuracy"):
             return None
-        return math.sqrt(values[0] * (1 - values[0]) / rows)
+        # Where every row agrees, the formula gives 0, which would be certainty from a few rows: the
+        # share is taken as if one more row had disagreed (pseudo-observations: Agresti and Coull,
+        # The American Statistician 52, 1998).
+        share = min(max(values[0], 1 / (rows + 1)), rows / (rows + 1))
+        return math.sqrt(share * (1 - share) / rows)

@@ -95,7 +95,8 @@ def candidates(
 
 def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
     if choice.ensemble is not None:
-        return rows[: choice.ensemble]
+        safe = [row for row in rows if row.failed_repeats == 0]
+        return (safe or rows)[: choice.ensemble]
     if choice.trial is not None:
         found = [row for row in rows if row.trial == choice.trial]
         if not found:

@@ -173,12 +173,14 @@ def _rows(db: Database, search: SearchRecord) -> Iterator[_Row]:
 
 def _one_se(rows: Sequence[_Row]) -> _Row | None:
     """The simplest trial within one standard error of the first (Breiman et al., Classification and
-    Regression Trees, 1984, section 3.4.3), where that error is known.
+    Regression Trees, 1984, section 3.4.3), where that error is known. It is none that failed when
+    it was repeated, unless all did.
     """
     first = rows[0]
     if first.se is None:
         return None
-    within = [row for row in rows if abs(row.value - first.value) <= first.se]
+    safe = [row for row in rows if row.failed == 0 or first.failed > 0]
+    within = [row for row in safe if abs(row.value - first.value) <= first.se]
     return min(within, key=lambda row: (row.parameters, row.epochs))
 
 
@@ -195,8 +197,9 @@ class _Ties:
 
     def of(self, row: _Row) -> tuple[bool | None, int | None]:
         """Whether it is tied with the first, and how many repeats would tell them apart."""
-        error = self._first.se
-        near = None if error is None else abs(row.value - self._first.value) <= error
+        error, apart = self._first.se, abs(row.value - self._first.value)
+        # An error of 0 comes of folds that all have one value, and tells of no other rows.
+        near = None if error is None or (error == 0 and apart > 0) else apart <= error
         if row is self._first:
             return near, None
         differences = self._differences(row)

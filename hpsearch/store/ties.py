@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 _LEVEL = 0.05  # two-sided
+_SIGNS = 1 + math.ceil(-math.log2(_LEVEL))  # differences of one sign have a chance of 2 / 2**n: 6
 _MOST = 100  # trainings; who needs more will not train them
 
 Differences = Sequence[Sequence[float]]
@@ -23,7 +24,7 @@ def standard_error(differences: Sequence[float], share: float) -> float:
     0.0913
     """
     n = len(differences)
-    return statistics.stdev(differences) * math.sqrt(1 / n + share)
+    return math.sqrt(_variance(differences) * (1 / n + share))
 
 
 def tied(differences: Differences, share: float) -> bool:
@@ -34,11 +35,37 @@ def tied(differences: Differences, share: float) -> bool:
 
     >>> tied([[0.1], [0.2], [0.3]], 0.5), tied([[0.19], [0.2], [0.21]], 0.5)
     (True, False)
+
+    Differences that are all the same are judged by their signs.
+
+    >>> tied([[0.1]] * 5, 0.25), tied([[0.1]] * 6, 0.2)
+    (True, False)
     >>> tied([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]], 0.5), tied([[0.19, 0.2, 0.21]], 0.5)
     (True, False)
     """
     values, share = _sample(differences, share)
+    if _are_alike(values):
+        return not any(values) or len(values) < _SIGNS
     return abs(statistics.fmean(values)) <= _limit(len(values)) * standard_error(values, share)
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Of a sample. `statistics.variance` works in fractions, for a ranking ten times as long."""
+    mean = statistics.fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _are_alike(values: Sequence[float]) -> bool:
+    """Whether differences are the same but for rounding.
+
+    Their deviation of 0 is no variance of 0: few rows, of which as many went one way in every
+    split, show none. A t test on it would be certain of any difference, so that the sign test
+    stands in for it, which needs no variance (Demsar, JMLR 7, 2006, section 3.1.4).
+
+    >>> _are_alike([0.96 - 0.95, 0.94 - 0.93]), _are_alike([0.01, 0.02])
+    (True, False)
+    """
+    return max(values) - min(values) <= 1e-9 * max(1.0, *map(abs, values))
 
 
 def more_repeats(differences: Differences, share: float) -> int | None:
@@ -54,11 +81,14 @@ def more_repeats(differences: Differences, share: float) -> int | None:
     4
     """
     values, share = _sample(differences, share)
+    if _are_alike(values):  # of what they vary by, nothing is known; on one split, signs may do
+        signs = _SIGNS - len(values) if len(differences) == 1 and any(values) else 0
+        return signs if signs > 0 else None
     mean, repeats = abs(statistics.fmean(values)), len(differences[0])
-    total = statistics.variance(values)
+    total = _variance(values)
     lasting, passing, splits = 0.0, total, len(differences)
     if splits > 1 and repeats > 1:
-        passing = statistics.fmean(statistics.variance(seeds) for seeds in differences)
+        passing = statistics.fmean(_variance(seeds) for seeds in differences)
         lasting = max(0.0, total - passing / repeats)
     if splits > 1:
         room = (mean / _limit(splits)) ** 2 / (1 / splits + share) - lasting  # for the seeds' part

@@ -597,13 +597,14 @@ def test_checkpoints_come_after_so_many_epochs_whatever_the_chunk(tmp_path, monk
 def test_first_weights_are_the_same_though_drawn_in_other_sizes():
     backend.choose()
     from hpsearch.training.base import ModelSpec
-    from hpsearch.training.building import build_model, first_value, valueless
+    from hpsearch.training.building import build_model
+    from hpsearch.training.deferred import deferred_initialization, first_value
 
     spec = ModelSpec((64,), 10, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
     for build in (layers("LSTM"), layers("Conv2D"), batch_norm_and_dropout):
         params = {"l2": 0.1, "learning_rate": 0.1}
         whole = build_model(build, spec, params, seed=3)
-        with valueless():
+        with deferred_initialization():
             empty = build_model(build, spec, params, seed=3)
         for expected, variable in zip(whole.variables, empty.variables, strict=True):
             value = first_value(variable)

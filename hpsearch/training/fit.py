@@ -14,7 +14,8 @@ from hpsearch.space import Params
 from hpsearch.task import Task
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
-from hpsearch.training.building import build_model, parts, valueless
+from hpsearch.training.building import build_model, parts
+from hpsearch.training.deferred import deferred_initialization, placeholders
 from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle
 from hpsearch.training.history import History
 from hpsearch.training.rows import Rows, model_spec, prepare, validation_batch
@@ -47,7 +48,7 @@ class FitTrainer:
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
-            with valueless():
+            with deferred_initialization():
                 model = build_model(build, self._spec(rows, data), params, seed=0)
                 if index == 0:
                     self._try_a_step(model, rows)
@@ -128,10 +129,11 @@ def _step(model: Any, x: Any, y: Any) -> Any:
         return model.train_on_batch(x, y, return_dict=True)
     import jax  # it can follow a step without taking it
 
-    model._symbolic_build(data_batch=(x, y))
-    all_parts = *parts(model), model.metrics_variables
-    state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in all_parts]
-    return jax.eval_shape(model.train_step, state, (x, y))[0]
+    with placeholders():
+        model._symbolic_build(data_batch=(x, y))
+        all_parts = *parts(model), model.metrics_variables
+        state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in all_parts]
+        return jax.eval_shape(model.train_step, state, (x, y))[0]
 
 
 def _forget_programs() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 from hpsearch.task import Metric
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
-from hpsearch.training.building import build_model, first_value, parts, valueless
+from hpsearch.training.building import build_model, parts
 from hpsearch.training.chain import Chain, parse
+from hpsearch.training.deferred import deferred_initialization, first_value
 from hpsearch.training.history import History
 from hpsearch.training.numbers import Numbers
 from hpsearch.training.placing import Narrow, Parts, Same
@@ -34,7 +35,7 @@ class Member:
     def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "Member":
         """Raises what `build` does."""
         start = time.perf_counter()
-        with valueless():
+        with deferred_initialization():
             model = build_model(fit.build, spec, fit.params, fit.seed)
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)

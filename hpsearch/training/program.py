@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hpsearch.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.building import parts
+from hpsearch.training.deferred import placeholders
 from hpsearch.training.numbers import Numbers
 from hpsearch.training.shape import Limits, Shape
 from hpsearch.training.steps import State, Steps
@@ -148,4 +149,5 @@ def _compile_metrics(model: Any, task: Task, table: Table) -> None:
         auto_scale_loss=False,
     )
     two = jax.tree.map(lambda array: array[:2], (table.x, table.y))
-    model._symbolic_build(data_batch=two)
+    with placeholders():
+        model._symbolic_build(data_batch=two)

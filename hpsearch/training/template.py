@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hpsearch.training import chain
-from hpsearch.training.building import valueless
 from hpsearch.training.chain import Chain
+from hpsearch.training.deferred import deferred_initialization
 from hpsearch.training.member import Member
 from hpsearch.training.numbers import Numbers, structure
 from hpsearch.training.placing import Narrow
@@ -162,7 +162,7 @@ class Templates:
         if template is None:
             width, _ = _size_of_all(groups)
             lender = max((group[0] for group in groups), key=lambda m: len(_chain(m).blocks))
-            with valueless():
+            with deferred_initialization():
                 model = chain.widened(lender.model, _chain(lender), width)
             wide = chain.parse(model)
             assert wide is not None

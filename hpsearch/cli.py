@@ -15,27 +15,72 @@ from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.report import report
 from hpsearch.commands.search import plan, run
 from hpsearch.commands.watch import watch
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, first_line
+from hpsearch.files import shown
+from hpsearch.streams import never_fail
+
+_LONGEST = 2000  # characters of a message
 
 
 def main() -> NoReturn:
-    """Run a command; 0: done, 1: every trial failed, 2: the user's mistake, 130: Ctrl-C."""
+    """Run a command; 0: done, 1: every trial failed, 2: the user's mistake, 3: one of hpsearch's
+    own, 130: Ctrl-C.
+
+    What it prints may get lost, for want of a reader; that fails no command.
+    """
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    streams = never_fail()
+    code = _run(arguments, debug=debug)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    if lost := [stream.error for stream in streams if stream.error is not None]:
+        _say_error(f"not all that was to be printed could be: {lost[0].strerror}")
+        code = code or 2
+    sys.exit(code)
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    """A command's exit code; whatever ends it is said in one line."""
     try:
-        sys.exit(app.main(arguments, "hpsearch", standalone_mode=False) or 0)
+        return int(app.main(arguments, "hpsearch", standalone_mode=False) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        sys.exit(0)
-    except (HpsearchError, click.ClickException) as error:
-        if debug:
-            traceback.print_exc()
-        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"hpsearch: error: {message}", err=True)
-        sys.exit(2)
+        return 0
     except (KeyboardInterrupt, click.Abort):
         click.echo("\nstopped; the same command continues", err=True)
-        sys.exit(130)
+        return 130
+    except SystemExit as error:  # how click ends what completes words in a shell
+        return error.code if isinstance(error.code, int) else 0
+    except BaseException as error:  # a study's code may raise anything
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, HpsearchError | click.ClickException | OSError):
+            _say_error(_message(error))
+            return 2
+        *_, last = traceback.extract_tb(error.__traceback__)
+        _say_error(
+            f"{first_line(error)} ({last.filename}:{last.lineno}); hpsearch should have foreseen "
+            "it: --debug shows the traceback"
+        )
+        return 3
+
+
+def _message(error: BaseException) -> str:
+    """An error in words. That of the system: which file, and why."""
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    if isinstance(error, OSError) and not isinstance(error, HpsearchError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}; see that it can be used"
+    return str(error)
+
+
+def _say_error(message: str) -> None:
+    """In one line, whatever is in it, and without the passwords of URLs."""
+    shortened = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown(shortened))
+    click.echo(f"hpsearch: error: {line}", err=True)
 
 
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,7 +89,7 @@ def app() -> None:
     """Hyperparameter search and model selection for Keras models.
 
     Exit codes: 0 done; 1 every trial failed; 2 a mistake of yours, told in one line (--debug adds
-    the traceback); 130 stopped by Ctrl-C.
+    the traceback); 3 a mistake of hpsearch's own; 130 stopped by Ctrl-C.
     """
 
 

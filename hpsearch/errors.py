@@ -52,6 +52,14 @@ class ReportError(HpsearchError, ValueError):
     """What is to be drawn is not in the store, does not go together, or cannot be written."""
 
 
+class OutputError(HpsearchError, ValueError):
+    """An output would go over what is not its own, or cannot be written."""
+
+
+class UntrustedError(HpsearchError):
+    """A file names types that could run any code when it is loaded."""
+
+
 class DiskFullError(HpsearchError):
     """Nothing more can be written. What was told before is kept."""
 

@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,8 +41,17 @@ def shown(text: object) -> str:
 
     >>> shown("sftp://me:secret@host/folder cannot be reached")
     'sftp://host/folder cannot be reached'
+    >>> shown("http://me:a/b@c@host:80/?token=abc&x=1")
+    'http://host:80/?token=***&x=1'
     """
-    return re.sub(r"://[^/\s]*@", "://", str(text))
+    # A password with a / in it is not well-formed, and still nobody's business.
+    without_names = re.sub(r"://(?:[^/\s]*:\S*@|[^/\s]*@)", "://", str(text))
+    return re.sub(
+        r"([?&][^=&\s]*(?:password|pwd|token|secret|key)[^=&\s]*=)[^&\s]+",
+        r"\1***",
+        without_names,
+        flags=re.IGNORECASE,
+    )
 
 
 @contextmanager
@@ -86,8 +96,30 @@ def _remove_far(folder: Path) -> None:
         folder.rmdir(recursive=True)  # type: ignore[call-arg]
 
 
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder that nobody else has, for what will be renamed to `path`."""
+    return path.with_name(f".hpsearch-{uuid.uuid4().hex[:16]}.partial")
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Raises OSError where it cannot be written."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(partial, path)
+    partial = temporary_beside(path)
+    try:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_regular(path: Path, most: int, *, cut: bool = False) -> bytes:
+    """A regular file's bytes. Raises OSError for anything else, as a pipe, which could be waited for
+    forever, and ValueError for more bytes than `most`; with `cut`, these are enough.
+    """
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is no regular file")
+        found = file.read(most if cut else most + 1)
+    if len(found) > most:
+        raise ValueError(f"it has more than {most / 1e6:g} MB")
+    return found

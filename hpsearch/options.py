@@ -45,14 +45,10 @@ def shortened(label: str, classes: tuple[type, ...]) -> str:
     >>> shortened("of their own", ())
     'of their own'
     """
-    try:
-        call = ast.parse(label, mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-            return label
-        values = {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
-    except (SyntaxError, ValueError):  # of a class whose labels are its own
+    call = _read_call(label)
+    if call is None:
         return label
-    name = call.func.id
+    name, values = call
     cls = next((each for each in classes if each.__name__ == name), None)
     fields = dataclasses.fields(cls) if cls and dataclasses.is_dataclass(cls) else ()
     defaults = {field.name: field.default for field in fields}
@@ -62,6 +58,57 @@ def shortened(label: str, classes: tuple[type, ...]) -> str:
         if key not in defaults or defaults[key] != value
     ]
     return f"{name}({', '.join(shown)})"
+
+
+def _read_call(label: str) -> tuple[str, dict[str, Any]] | None:
+    """The class and the values of a label that `describe` wrote; None for another."""
+    try:
+        call = ast.parse(label, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return None
+        return call.func.id, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError):  # of a class whose labels are its own
+        return None
+
+
+def option_text(
+    label: str, classes: Iterable[type], *, not_in_labels: Collection[str] = ()
+) -> str | None:
+    """A label as the command line takes it, so that `parse` gives the same options; None for a
+    label of a class that is not among these, which the command line cannot name.
+
+    Labels leave out what is None, and what was added with a default since; the text says it, as a
+    study may say otherwise by now.
+    not_in_labels: what is left out whatever it is.
+
+    >>> @dataclasses.dataclass
+    ... class Grow:
+    ...     epochs: int
+    ...     grow: tuple[str, ...] | None = None
+    ...     weak: str | None = None
+    >>> option_text("Grow(epochs=3, grow=('units', 'layers'))", [Grow])
+    "grow:epochs=3,grow=('units','layers'),weak=None"
+    """
+    call = _read_call(label)
+    cls = next((each for each in classes if call and each.__name__ == call[0]), None)
+    if call is None or cls is None:
+        return None
+    absent = {
+        field.name: field.default
+        for field in dataclasses.fields(cls)
+        if field.default is not dataclasses.MISSING and field.name not in {*call[1], *not_in_labels}
+    }
+    values = {**call[1], **absent}
+    items = (f"{name}={_literal_text(value)}" for name, value in values.items())
+    return f"{cls.__name__.lower()}:{','.join(items)}".removesuffix(":")
+
+
+def _literal_text(value: Any) -> str:
+    """A value as Python writes it, without spaces between the items of a tuple."""
+    if isinstance(value, tuple):
+        items = [_literal_text(item) for item in value]
+        return f"({','.join(items)}{',' if len(items) == 1 else ''})"
+    return repr(value)
 
 
 def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
@@ -86,7 +133,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         )
     fields = [field.name for field in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
-    for place, item in enumerate(filter(None, (part.strip() for part in rest.split(",")))):
+    for place, item in enumerate(filter(None, map(str.strip, _split(rest)))):
         key, equals, value = item.partition("=")
         given = not equals and key not in fields  # a value alone, in its place
         if given and place < len(fields) and list(values) == fields[:place]:
@@ -154,6 +201,30 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas, but for commas in brackets or quotes.
+
+    >>> _split("a=(1,2),b='x,y',c")
+    ['a=(1,2)', "b='x,y'", 'c']
+    """
+    parts, depth, quote, before = [""], 0, "", "="
+    for sign in text:
+        if quote:
+            # An escaped quote does not end the string.
+            quote = "" if sign == quote and before != "\\" else quote
+            before = "" if before == sign == "\\" else sign
+        else:
+            # A quote within a word is one of its letters.
+            quote = sign if sign in "'\"" and before in "=,([{ " else ""
+            depth += (sign in "([{") - (sign in ")]}")
+            before = sign
+        if sign == "," and depth <= 0 and not quote:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
 
 
 def _literal(text: str) -> Any:

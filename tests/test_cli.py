@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from hpsearch import cli
+from hpsearch.errors import StoreError
 from hpsearch.searchers.base import rehearse
 from hpsearch.store import Store
 from hpsearch.trial import Suggestion
+from tests.conftest import ROOT
 from tests.test_store import RECORD, fill, record
 
 
@@ -347,3 +349,92 @@ def test_workers_that_cannot_be_had_are_told_in_one_line(hpsearch, write, gpus, 
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert re.search(message, err)
     assert not Path("store.db").exists()
+
+
+def in_shell(script):
+    """Run a script of bash in which `hpsearch` is this one: its exit code, stdout and stderr."""
+    program = f"{sys.executable} -c 'from hpsearch.cli import main; main()'"
+    ended = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; hpsearch() {{ {program} "$@"; }}; {script}'],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+LOUD = ("rank", "show 2", "studies", "rank --json", "completion bash", "--help", "watch --json",
+        "compare 2", "report digits", "run --help")  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOUD)
+def test_a_full_device_is_told_in_one_line(store, tmp_path, command):
+    code, out, err = in_shell(f"hpsearch {command} > /dev/full")
+    assert (code, out) == (2, "")
+    assert err.endswith("not all that was to be printed could be: No space left on device\n")
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+
+
+def test_a_reader_who_has_enough_fails_nothing(store, tmp_path):
+    for command in ("rank", "show 2", "report digits -o here.html", "--help"):
+        in_shell(f"(hpsearch {command}; echo $? > code) 2> err | true")
+        assert (Path("code").read_text(), Path("err").read_text()) == ("0\n", ""), command
+    assert Path("here.html").exists()
+
+
+def test_a_reader_who_has_enough_of_errors_fails_nothing(store, tmp_path):
+    in_shell("(hpsearch show 99; echo $? > code) 2>&1 | true")
+    assert Path("code").read_text() == "2\n"
+
+
+def test_closed_streams_fail_nothing(store, tmp_path):
+    for command in ("rank", "rank --json", "studies", "show 1"):
+        code, _, err = in_shell(f"hpsearch {command} >&-")
+        assert (code, bool(err)) == (0, command == "rank --json")  # which says the rest there
+        assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["--inline", ""])
+def test_a_search_goes_on_when_nobody_reads_its_lines(write, tmp_path, how):
+    write("small", ("mlp.model(hidden=(8,))", "lambda spec, **p: print('x' * 20_000) or build(spec, **p)"),
+          ("\nstudy", "build = mlp.model(hidden=(8,))\nstudy"))  # fmt: skip
+    script = f"(hpsearch run small.py {how}; echo $? > code) 2>&1 | head -1"
+    in_shell(script)
+    assert Path("code").read_text() == "0\n"
+    with Store(Path("store.db")) as opened:
+        assert opened.journal(1).complete() == 3
+
+
+class Speechless(BaseException):
+    def __str__(self):
+        raise ValueError("nothing to say")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (Speechless(), 3, "Speechless"),
+        (KeyError("x"), 3, "KeyError: 'x' ("),
+        (GeneratorExit(), 3, "GeneratorExit"),
+        (SystemExit(0), 0, ""),
+        (PermissionError(13, "Permission denied", "a\nb"), 2, "a\\nb: Permission denied"),
+        (StoreError("http://me:hunter2@there\nis not"), 2, "error: http://there\\nis not\n"),
+        (StoreError("x" * 10**7), 2, "xxx..."),
+        (KeyboardInterrupt(), 130, "the same command continues"),
+    ],
+)
+def test_however_a_command_ends_it_is_said_in_one_line(
+    hpsearch, store, monkeypatch, error, code, said
+):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("hpsearch.store.studies", fail)
+    found, out, err = hpsearch("studies")
+    assert (found, out) == (code, "")
+    assert said in err
+    assert err.strip().count("\n") == 0
+    assert len(err) < 3000

@@ -258,6 +258,58 @@ def test_optuna_dashboard_and_tensorboard_list_all_trials(hpsearch, points):
         assert len(_read(f"{at}/scalars/tags")) == 5  # failed and running ones have none
 
 
+URLS = (
+    "http://me:hunter2@127.0.0.1:{port}",
+    "https://me:hunt/hunter2@127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}/?token=hunter2",
+    "postgresql://me:hunter2@127.0.0.1:{port}/runs",
+    "mysql+pymysql://me:hunter2@127.0.0.1:{port}/runs",
+    "nothing://me:hunter2@127.0.0.1:{port}",
+)
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never answers"])
+def test_a_server_that_is_not_there_is_told_at_once(hpsearch, points, url, silent, monkeypatch):
+    from hpsearch.export import mlflow
+
+    monkeypatch.setattr(mlflow, "_ANSWERS_WITHIN", 0.5)
+    monkeypatch.setattr(mlflow, "MlflowClient", _not_to_be_called)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        if silent and url.startswith("http"):
+            listening.listen()
+        code, out, err = hpsearch(
+            "export", "mlflow", "-o", url.format(port=listening.getsockname()[1]), "--json"
+        )
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert "hunter2" not in err
+
+
+def _not_to_be_called(**options):
+    from mlflow.exceptions import MlflowException
+
+    # As it would say itself of a scheme that it does not know.
+    raise MlflowException(f"not at {options['tracking_uri']}")
+
+
+def test_no_password_is_told_where_the_export_went(hpsearch, points, monkeypatch):
+    from hpsearch.export import mlflow
+
+    monkeypatch.setattr(mlflow, "send", lambda results, uri: None)
+    monkeypatch.setattr(mlflow, "check_reachable", lambda uri: None)
+    code, out, err = hpsearch("export", "mlflow", "-o", "http://me:hunter2@there/x", "--json")
+    assert (code, json.loads(out)["where"]) == (0, "http://there/x")
+    assert "hunter2" not in err
+
+
+def test_mlflow_does_not_write_into_a_store_by_its_url(hpsearch, points):
+    before = Path("store.db").read_bytes()
+    code, _, err = hpsearch("export", "mlflow", "-o", "sqlite:///store.db")
+    assert (code, "is a store of searches" in err) == (2, True)
+    assert Path("store.db").read_bytes() == before
+
+
 @contextmanager
 def _server(program, *arguments):
     """A server in a process that ends with the block, whatever happens."""
@@ -307,18 +359,17 @@ def test_a_study_or_a_task_is_exported_alone(hpsearch, points):
 
 
 def test_nothing_is_replaced_unasked_or_left_half_written(hpsearch, points, monkeypatch):
-    Path("mine").mkdir()
-    Path("mine/keep.txt").touch()
+    assert hpsearch("export", "csv", "-o", "mine")[0] == 0
     code, _, err = hpsearch("export", "csv", "-o", "mine")
     assert (code, err) == (
         2, "hpsearch: error: mine is there already; name another by -o, or add --force\n",
     )  # fmt: skip
-    assert Path("mine/keep.txt").exists()
+    before = Path("mine/trials.csv").read_bytes()
     monkeypatch.setattr("hpsearch.export.csv.write", _half)
     assert hpsearch("export", "csv", "-o", "mine", "--force")[0] == 2
-    assert Path("mine/keep.txt").exists()
-    assert not Path("mine.partial").exists()
+    assert Path("mine/trials.csv").read_bytes() == before
     assert hpsearch("export", "csv", "-o", "no/such")[0] == 2
+    assert {path.name for path in Path().iterdir()} == {"mine", "store.db"}
 
 
 def _half(results, where):

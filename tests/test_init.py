@@ -174,7 +174,7 @@ def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine")
     assert code == 2
     assert "studies/mine.py is there already" in err
-    code, _, err = hpsearch("init", file, "--target", "z", "-o", "mine")
+    code, _, err = hpsearch("init", file, "--target", "z", "-o", "mine", "--force")
     assert "there is no column 'z'" in err
     assert Path("studies/mine.py").read_text() == "mine"
     described(file, "--target", "y", "-o", "mine", "--force")

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -155,8 +157,8 @@ def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monke
     file = study()
     with monkeypatch.context() as patch:
         patch.setattr(predictions, "tested", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            hpsearch("refit", file)
+        code, _, err = hpsearch("refit", file)
+        assert (code, err.count("\n"), "ZeroDivisionError" in err) == (3, 1, True)
     with Store(Path("store.db")) as store:
         (opening,) = openings(store)
     assert opening.value is None
@@ -339,6 +341,83 @@ def test_predict_loads_no_code(hpsearch, study):
     assert "is no model folder" in hpsearch("predict", folder, "new.csv")[2]
 
 
+def test_refit_trusts_no_folder_that_was_changed(hpsearch, study):
+    from skops import io
+
+    file = study()
+    card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    folder = Path(card["folder"])
+    Path("strike.py").write_text(
+        "from pathlib import Path\nPath('struck.txt').touch()\ndef __getattr__(name): raise AttributeError(name)\n"
+        "class Strike:\n    def transform(self, x): return x\n"
+    )
+    from importlib import import_module
+
+    io.dump(import_module("strike").Strike(), folder / "preprocess.skops")
+    Path("struck.txt").unlink()
+    del sys.modules["strike"]  # as in a process of its own
+    code, _, err = hpsearch("refit", file, "--sealed", "--seeds", "1")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert "holds other preprocessing than the study's; it was changed since" in err
+    assert not Path("struck.txt").exists()
+    shutil.rmtree(folder)
+    again, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    assert again["trust"] == card["trust"] == []
+
+
+def test_a_kept_model_that_was_tampered_with_is_refused_in_one_line(hpsearch, study, capfd):
+    file = study()
+    card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    folder = Path(card["folder"])
+    Path("new.csv").write_text("a,b,c\n1,2,3\n")
+    index = json.loads((folder / "model.json").read_text())
+    coding = {"categories": {}, "classes": ["a", "b", "c"]}
+    tampered = [
+        *({**index, "weights": weights} for weights in ([], [2.0], [float("nan")], ["x"], [0.5])),
+        {name: value for name, value in index.items() if name != "inputs"},
+        *({**index, "inputs": shapes} for shapes in ({}, {"x": [4]}, {"x": [-3]}, {"x": 3})),
+        *({**index, "columns": columns} for columns in (["a"], ["a", "b", "c", "d"], 7)),
+        {**index, "columns": ["a", "b"], "inputs": {"x": [2]}},
+        *({**index, "coding": each} for each in (coding, {"classes": ["a"]}, 1, {"categories": {"z": []}})),
+        {**index, "coding": {"scale": 0}, "classifies": False},
+        [], "", 10**400,
+    ]  # fmt: skip
+    texts = [json.dumps(each) if each != 10**400 else "1" * 5000 for each in tampered]
+    for text in [*texts, "[" * 100_000, '"' + "x" * 11_000_000 + '"', "\0", ""]:
+        (folder / "model.json").write_text(text)
+        code, out, err = hpsearch("predict", folder, "new.csv")
+        assert (code, out, err.count("\n")) == (2, "", 1), (text[:300], out, err)
+    (folder / "model.json").write_text(json.dumps(index))
+    assert hpsearch("predict", folder, "new.csv")[0] == 0
+    for name in ("model.json", "model-1.keras", "preprocess.skops", "card.json"):
+        (folder / name).rename("aside")
+        os.mkfifo(folder / name)
+        code, out, err = hpsearch("predict", folder, "new.csv")
+        if name == "card.json":
+            assert code == 0
+        else:
+            assert (code, out, err.count("\n")) == (2, "", 1), err
+        Path("aside").replace(folder / name)
+
+
+def test_predictions_go_where_they_may(hpsearch, study):
+    file = study()
+    card, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")
+    Path("new.csv").write_text("a,b,c\n1,2,3\n")
+    for place in ("new.csv", "store.db", file, f"{card['folder']}/model.json", card["folder"]):
+        code, out, err = hpsearch("predict", card["folder"], "new.csv", "-o", place)
+        assert (code, out, err.count("\n")) == (2, "", 1), (place, err)
+    assert Path("new.csv").read_text() == "a,b,c\n1,2,3\n"
+    for _ in range(2):
+        assert hpsearch("predict", card["folder"], "new.csv", "-o", "out.csv")[0] == 0
+    _, out, _ = hpsearch("predict", card["folder"], "new.csv", "-o", "/dev/stdout")
+    assert out == Path("out.csv").read_text()
+    for full in (("-o", "/dev/full"),):
+        code, out, err = hpsearch("predict", card["folder"], "new.csv", *full)
+        assert (code, err.count("\n"), "No space left" in err) == (2, 1, True)
+    assert hpsearch("predict", card["folder"], "no.csv")[0] == 2
+
+
 def test_what_cannot_be_loaded_again_does_not_open_the_test(hpsearch, study):
     lambdas = (
         "build=mlp.model()",
@@ -381,7 +460,7 @@ def test_a_folder_of_something_else_is_left_alone(hpsearch, study):
     Path("thesis").mkdir()
     Path("thesis/thesis.txt").write_text("years of work")
     code, _, err = hpsearch("refit", file, "--output", "thesis")
-    assert (code, "is there and no model folder" in err) == (2, True)
+    assert (code, "is there and not a folder of kept models alone" in err) == (2, True)
     assert Path("thesis/thesis.txt").exists()
     assert hpsearch("refit", file, "--output", ".")[0] == 2
     card, _ = refitted(hpsearch, file, "--output", "new")

@@ -104,7 +104,7 @@ def test_every_section_is_there(hpsearch, filled):
     assert "2 trials failed with nan: loss became nan" in page.text
     assert "FloatingPointError" in page.text
     assert "opened again: 2" in page.text
-    assert "python -m hpsearch run studies/bands.py --searcher hyperband:max_epochs=9" in page.text
+    assert "hpsearch run studies/bands.py --searcher hyperband:max_epochs=9" in page.text
     assert "# <b>not bold</b>" in page.text
 
 

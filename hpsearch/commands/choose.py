@@ -1,6 +1,7 @@
 """A model of the best point, and what it predicts."""
 
 import json
+import re
 import sys
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import fields
@@ -11,7 +12,9 @@ import click
 
 from hpsearch import arguments, completing
 from hpsearch.errors import OldStoreError
+from hpsearch.files import read_regular
 from hpsearch.load import load
+from hpsearch.outputs import Kind, choose_place, write_output
 from hpsearch.selection.choice import Choice
 from hpsearch.store import Store, Url
 
@@ -95,9 +98,22 @@ def predict(
     """
     from hpsearch.training import backend as backends
 
+    place = None if output is None else choose_place(output, PREDICTIONS, sources=(file,))
     backends.choose(backend)
     from hpsearch.training import kept, prediction
 
     models = kept.load(model, trust)
     predicted = prediction.predict_table(models, file)
-    predicted.to_csv(output or sys.stdout, index=False)
+    if place is None:
+        predicted.to_csv(sys.stdout, index=False)
+    else:
+        write_output(place, predicted.to_csv(index=False), PREDICTIONS)
+
+
+def _is_predicted(file: Path) -> bool:
+    """Whether a file's header is one of predictions."""
+    header = read_regular(file, 100, cut=True)
+    return re.match(rb'class,"?p_|predicted(_0)?[,\r\n]', header) is not None
+
+
+PREDICTIONS = Kind("a table of predictions", _is_predicted, streams=True)

@@ -1,18 +1,15 @@
 """What the store holds, in the formats of other tools."""
 
 import json
-import os
 import shlex
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from hpsearch import arguments, completing
-from hpsearch.errors import HpsearchError
 from hpsearch.export import FORMATS
+from hpsearch.files import shown
+from hpsearch.outputs import choose_place, whole_output
 from hpsearch.store import Url
 
 
@@ -29,7 +26,7 @@ from hpsearch.store import Url
     "--output",
     help="The file or folder to write, else hpsearch-FORMAT here; for mlflow also a server's URI.",
 )
-@click.option("--force", is_flag=True, help="Replace what is there.")
+@click.option("--force", is_flag=True, help="Replace an earlier export that is there.")
 @arguments.store
 @arguments.as_json
 def export(
@@ -51,14 +48,18 @@ def export(
     write = chosen.writer()
     from hpsearch.report.results import Results
 
-    results = Results(store_path, study=study, task=task)
-    where = output or chosen.where
+    where = chosen.where if output is None else output
     if format == "mlflow" and "://" in where:
         from hpsearch.export import mlflow
 
+        mlflow.check_reachable(where)
+        results = Results(store_path, study=study, task=task)
         mlflow.send(results, where)
+        where = shown(where)
     else:
-        with _whole(Path(where), force=force) as partial:
+        place = choose_place(Path(where), chosen.kind, replace=force)
+        results = Results(store_path, study=study, task=task)
+        with whole_output(place, chosen.kind, replace=force) as partial:
             write(results, partial)
     trials = len(results.trials)
     click.echo(f"{trials} trials written to {where}", err=True)
@@ -66,30 +67,3 @@ def export(
         click.echo(f"look at them: {chosen.look.format(shlex.quote(where))}", err=True)
     if as_json:
         click.echo(json.dumps({"format": format, "where": where, "trials": trials}))
-
-
-@contextmanager
-def _whole(where: Path, *, force: bool) -> Iterator[Path]:
-    """A path beside `where`, which becomes it in the end."""
-    if where.exists() and not force:
-        raise HpsearchError(f"{where} is there already; name another by -o, or add --force")
-    if not where.parent.is_dir():
-        raise HpsearchError(f"there is no folder {where.parent} to write {where.name} to; make it")
-    partial = where.with_name(f"{where.name}.partial")
-    _remove(partial)
-    try:
-        yield partial
-        if where.is_dir() or partial.is_dir():
-            _remove(where)
-        os.replace(partial, where)
-    except OSError as error:
-        raise HpsearchError(f"{where} cannot be written: {error}; name another by -o") from error
-    finally:
-        _remove(partial)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

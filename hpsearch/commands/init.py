@@ -9,7 +9,10 @@ import click
 
 from hpsearch import arguments
 from hpsearch.errors import DataError, HpsearchError
-from hpsearch.files import write_whole
+from hpsearch.outputs import Kind, choose_place, write_output
+
+# Whatever ends in .py: who says --force has a study there, written by hand or not.
+STUDY = Kind("a study", lambda file: file.suffix == ".py", makes_folders=True)
 
 
 @click.command()
@@ -33,17 +36,15 @@ def init(
     """
     from hpsearch.starter import look, write
 
-    file = _file(name or write.name_of(csv))
+    file = _file(write.name_of(csv) if name is None else name)
+    place = choose_place(file, STUDY, replace=force, sources=(csv,))
     if not csv.is_file():
         raise DataError(f"no such file: {csv}")
     table = look.table(csv)
     if target is None:
         target = _asked([str(column) for column in table], csv)
     found = look.look(table, target, kind)  # type: ignore[arg-type]
-    if file.exists() and not force:
-        raise HpsearchError(f"{file} is there already; name another by -o, or add --force")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, write.study(found, csv, file))
+    write_output(place, write.study(found, csv, file), STUDY)
     for note in found.notes:
         click.echo(note, err=True)
     what = f"{len(found.classes)} classes" if found.classes else "a number"

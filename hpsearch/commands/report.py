@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments, completing
+from hpsearch.outputs import is_stream
 from hpsearch.store import Url
 
 
@@ -18,7 +19,7 @@ from hpsearch.store import Url
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("report.html"),
     show_default=True,
-    help="The file; it is replaced.",
+    help="The file; an earlier report there is replaced.",
 )
 @arguments.store
 @arguments.as_json
@@ -33,7 +34,7 @@ def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> No
 
     study, task = arguments.study_or_task(name, store_path)
     written = html.write(store_path, output, study=study, task=task)
-    console = tables.console(stderr=as_json)
+    console = tables.console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
     console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)
     if as_json:

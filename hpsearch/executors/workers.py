@@ -20,6 +20,7 @@ from hpsearch import interrupt, telling
 from hpsearch.errors import HpsearchError
 from hpsearch.executors.base import Prepare
 from hpsearch.executors.devices import Slot
+from hpsearch.streams import never_fail
 from hpsearch.trial import Facts, Job, Outcome, Reached
 
 _environment = threading.Lock()  # it is the process's: one worker is started at a time
@@ -182,6 +183,7 @@ class Worker:
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     _end_with_parent()
     os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
+    never_fail()  # also where nobody reads what a study prints
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if _INTERRUPT is not None:
         signal.signal(_INTERRUPT, interrupt.request)

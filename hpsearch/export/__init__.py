@@ -1,5 +1,6 @@
 """A store's trials in the formats of other tools; one file a format. See README.md."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import HpsearchError
+from hpsearch.files import read_regular
+from hpsearch.outputs import Kind, files_in
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -17,13 +20,14 @@ Writer = Callable[["Results", Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """module: has the `write`. where: what is written if nothing else is named. look: the command
-    that shows it, with {} for the path. needs: packages beside those of the toolkit, by their
-    import names. extra: brings these.
+    """module: has the `write`. where: what is written if nothing else is named. kind: what that is.
+    look: the command that shows it, with {} for the path. needs: packages beside those of the
+    toolkit, by their import names. extra: brings these.
     """
 
     module: str
     where: str
+    kind: Kind
     look: str = ""
     needs: tuple[str, ...] = ()
     extra: str = ""
@@ -42,13 +46,43 @@ class Format:
         return writer
 
 
+def _folder_of(pattern: str, noun: str) -> Kind:
+    """A folder of files whose paths match."""
+
+    def is_earlier(folder: Path) -> bool:
+        found = files_in(folder)
+        return bool(found) and all(re.fullmatch(pattern, path) for path in found or ())
+
+    return Kind(noun, is_earlier, is_folder=True)
+
+
+def _is_exported_database(file: Path) -> bool:
+    header = read_regular(file, 72, cut=True)
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == EXPORT_MARK
+
+
+EXPORT_MARK = b"hpex"  # the application id that our databases for other tools get
+_DATABASE = Kind("a database that hpsearch exported", _is_exported_database)
+
 FORMATS: Mapping[str, Format] = {
-    "csv": Format("csv", "hpsearch-csv"),
-    "parquet": Format("parquet", "hpsearch-parquet", "", ("pyarrow",), "parquet"),
-    "optuna": Format("optuna", "hpsearch-optuna.db", "optuna-dashboard sqlite:///{}"),
+    "csv": Format(
+        "csv",
+        "hpsearch-csv",
+        _folder_of(r"(trials|curves|failures)\.csv", "an export as CSV"),
+    ),
+    "parquet": Format(
+        "parquet",
+        "hpsearch-parquet",
+        _folder_of(r"(trials|curves|failures)\.parquet", "an export as Parquet"),
+        "",
+        ("pyarrow",),
+        "parquet",
+    ),
+    "optuna": Format("optuna", "hpsearch-optuna.db", _DATABASE, "optuna-dashboard sqlite:///{}"),
     "tensorboard": Format(
         "tensorboard",
         "hpsearch-tensorboard",
+        _folder_of(r"(.*/)?events\.out\.tfevents\.0\.hpsearch", "an export for TensorBoard"),
         "tensorboard --logdir {}",
         ("tensorboard",),
         "tensorboard",
@@ -56,6 +90,7 @@ FORMATS: Mapping[str, Format] = {
     "mlflow": Format(
         "mlflow",
         "hpsearch-mlflow.db",
+        _DATABASE,
         "mlflow ui --backend-store-uri sqlite:///{}",
         ("mlflow", "sqlalchemy", "alembic"),
         "mlflow",

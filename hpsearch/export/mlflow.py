@@ -1,17 +1,25 @@
 """MLflow: an experiment for each search, a run for each trial."""
 
 import logging
+import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import requests
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.errors import HpsearchError, first_line
-from hpsearch.export.sqlite import unflushed
+from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, curve_names, searches
+from hpsearch.files import read_regular, shown
+from hpsearch.outputs import Kind, choose_place
 from hpsearch.report.results import Results
 
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING", "stopped": "KILLED"}
@@ -20,15 +28,16 @@ _AT_ONCE = 1000  # metrics in one call, as servers allow
 
 def write(results: Results, where: Path) -> None:
     """To a SQLite file."""
-    with unflushed():
-        send(results, f"sqlite:///{where}")
+    with database(where) as url:
+        send(results, url)
 
 
 def send(results: Results, uri: str) -> None:
     """To a tracking server, or to whatever MLflow knows by a URI; experiments there are added to.
 
-    Raises HpsearchError where MLflow refuses.
+    Raises HpsearchError where nobody answers, or MLflow refuses.
     """
+    check_reachable(uri)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -39,7 +48,58 @@ def send(results: Results, uri: str) -> None:
             for trial in search.trials:
                 _write(client, experiment, search, trial)
     except MlflowException as error:
-        raise HpsearchError(f"MLflow does not take it at {uri}: {first_line(error)}") from error
+        raise HpsearchError(
+            shown(f"MLflow does not take it at {uri}: {first_line(error)}")
+        ) from error
+
+
+def check_reachable(uri: str) -> None:
+    """Ask whether anybody answers at a URI, which MLflow itself would try for minutes.
+
+    Then no single request is tried for long either, unless the environment says otherwise. Raises
+    HpsearchError.
+    """
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    if uri.startswith("sqlite:"):
+        choose_place(Path(uri.partition("///")[2].partition("?")[0]), _MLFLOW_FILE)
+        return
+    try:
+        parts = urlsplit(uri)
+        if parts.scheme in ("http", "https"):
+            with requests.get(uri, timeout=_ANSWERS_WITHIN, stream=True):
+                pass  # by way of proxies, if there are any; whatever it answers, it answers
+        elif parts.hostname:
+            port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+            if port is not None:
+                socket.create_connection((parts.hostname, port), timeout=_ANSWERS_WITHIN).close()
+                create_engine(uri, hide_parameters=True).connect().close()
+    except (SQLAlchemyError, ImportError) as error:
+        raise HpsearchError(shown(f"MLflow cannot use {uri}: {first_line(error)}")) from error
+    except (OSError, ValueError) as error:  # those of requests are OSErrors
+        raise HpsearchError(
+            f"nobody answers at {shown(uri)} ({_why(error)}); does the server run, and is the "
+            "address right?"
+        ) from error
+
+
+_ANSWERS_WITHIN = 5.0  # seconds
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+_PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433}
+
+
+def _is_database(file: Path) -> bool:
+    return read_regular(file, 16, cut=True) == b"SQLite format 3\0"
+
+
+_MLFLOW_FILE = Kind("a database of MLflow", _is_database)
+
+
+def _why(error: BaseException) -> str:
+    """The innermost reason, in the system's words where it has any; it names no address."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _write(client: MlflowClient, experiment: str, search: Search, trial: Trial) -> None:

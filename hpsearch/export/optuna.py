@@ -19,7 +19,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from hpsearch.export.sqlite import unflushed
+from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, searches
 from hpsearch.parameters import Choice, Float, Int
 from hpsearch.report.results import Results
@@ -27,8 +27,8 @@ from hpsearch.report.results import Results
 
 def write(results: Results, where: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with unflushed():
-        storage = optuna.storages.RDBStorage(f"sqlite:///{where}")
+    with database(where) as url:
+        storage = optuna.storages.RDBStorage(url)
         try:
             for search in searches(results):
                 _write(search, storage)

@@ -1,19 +1,34 @@
-"""Faster writing of SQLite files that are thrown away unless they become whole."""
+"""SQLite files of other tools: written fast, because they are thrown away unless they become whole."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from hpsearch.errors import HpsearchError, first_line
+from hpsearch.export import EXPORT_MARK
 
 
 @contextmanager
-def unflushed() -> Iterator[None]:
-    """Nothing waits for the disk: what a crash would tear is no export yet."""
+def database(path: Path) -> Iterator[str]:
+    """The URL of a new SQLite file, which nothing flushes to the disk while it is written.
+
+    It is signed as an export in the end. Raises HpsearchError where it cannot be written.
+    """
+    if "?" in str(path.absolute()):
+        raise HpsearchError(f"{path.parent} has a ? in its name, which SQLite's URLs do not take")
     event.listen(Engine, "connect", _relax)
     try:
-        yield
+        yield f"sqlite:///{path}"
+        with closing(sqlite3.connect(path)) as opened:
+            opened.execute(f"PRAGMA application_id = {int.from_bytes(EXPORT_MARK)}")
+    except (SQLAlchemyError, sqlite3.Error) as error:  # a full disk
+        raise HpsearchError(f"the database cannot be written: {first_line(error)}") from error
     finally:
         event.remove(Engine, "connect", _relax)
 

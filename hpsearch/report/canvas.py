@@ -12,8 +12,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from hpsearch.errors import ReportError, first_line
-from hpsearch.files import write_whole
+from hpsearch.errors import ReportError
+from hpsearch.files import read_regular
+from hpsearch.outputs import Kind, choose_place, write_output
 from hpsearch.report import measures
 
 # Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
@@ -130,17 +131,24 @@ def rendered(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
 
 
 def checked(path: Path) -> Path:
-    """The path of a picture to be written; raises ReportError for an unknown ending."""
+    """Where a picture may be written: the path, or what links lead to from it.
+
+    Raises ReportError for an unknown ending, and OutputError for a file that is no such picture.
+    """
     if path.suffix.lower() not in ENDINGS:
         raise ReportError(f"a picture's file ends in {', '.join(ENDINGS)}, got {str(path)!r}")
-    return path
+    return choose_place(path, PICTURE)
 
 
 def write(figure: Figure, path: Path) -> None:
-    """As PNG, SVG or PDF, by the ending, whole or not at all. Raises ReportError."""
-    try:
-        write_whole(path, rendered(figure, checked(path).suffix.lower()))
-    except OSError as error:
-        raise ReportError(
-            f"{path} cannot be written ({first_line(error)}); name another file"
-        ) from error
+    """As PNG, SVG or PDF, by the ending, whole or not at all. Raises ReportError or OutputError."""
+    place = checked(path)
+    write_output(place, rendered(figure, path.suffix.lower()), PICTURE)
+
+
+def _is_drawn(file: Path) -> bool:
+    """Whether matplotlib drew it, which signs its files."""
+    return b"atplotlib" in read_regular(file, 50_000_000)
+
+
+PICTURE = Kind("a picture that matplotlib drew", _is_drawn)

@@ -1,5 +1,6 @@
 """The model card, in Markdown: what was chosen, how it was trained, and how good it is."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,7 +43,8 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     if card["edited"]:
         yield "The study file was edited after its search began; the model is of the text as it is now."
     if card["trust"]:
-        yield f"To predict by it: {' '.join(f'--trust {name}' for name in card['trust'])}"
+        trusted = " ".join(f"--trust {shlex.quote(name)}" for name in card["trust"])
+        yield f"To predict by it: hpsearch predict MODEL NEW.csv {trusted}"
     yield ""
     yield from _scores(card)
     verdict = card["test"] or card["validation"]

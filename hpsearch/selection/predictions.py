@@ -1,5 +1,6 @@
 """What models predict for rows they were not trained on, and how good that is."""
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from hpsearch.data import Array, Coding, Data, Inputs
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import error_of_seeds
+from hpsearch.files import write_whole
 from hpsearch.selection.choice import Member
 from hpsearch.study import Study
 from hpsearch.task import Task
@@ -113,7 +115,9 @@ def _write(path: Path, **blocks: Array) -> None:
     """Blocks of columns as a CSV file."""
     names = [f"{name}_{i}" for name, block in blocks.items() for i in range(block.shape[1])]
     table = np.column_stack(list(blocks.values()))
-    np.savetxt(path, table, "%.6g", ",", header=",".join(names), comments="")
+    text = io.StringIO()
+    np.savetxt(text, table, "%.6g", ",", header=",".join(names), comments="")
+    write_whole(path, text.getvalue())  # not through a link of that name, to wherever it leads
 
 
 def _error_of_mean(alone: Sequence[float], errors: Sequence[float | None]) -> float | None:

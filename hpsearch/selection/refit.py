@@ -14,8 +14,9 @@ import numpy as np
 
 from hpsearch import store as stores
 from hpsearch.data import Array, Data
-from hpsearch.errors import HpsearchError, StudyError
-from hpsearch.files import write_whole
+from hpsearch.errors import HpsearchError, StudyError, UntrustedError
+from hpsearch.files import read_regular, write_whole
+from hpsearch.outputs import choose_place, is_kept_model
 from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
 from hpsearch.seeds import canonical, derive
@@ -31,6 +32,7 @@ from hpsearch.training.base import Fit
 from hpsearch.trial import Facts
 
 _CARD = "card.json"
+_LARGEST_CARD = 10_000_000  # bytes
 
 Weights = Mapping[int, Fraction]
 """Of members, by their places; they add up to 1."""
@@ -68,9 +70,10 @@ def refit(
     before the test is opened wherever something cannot work.
     """
     from hpsearch.training import final, kept, scoring
+    from hpsearch.training.rows import prepare
 
-    if folder is not None:
-        kept.check_folder(folder)
+    if folder is not None and not is_kept_model(folder):
+        choose_place(folder, kept.MODELS)  # before hours are spent
     running = backends.choose(backend)
     how: dict[str, Any] = {"engine": engine, "backend": running}
     task, data = study.task, study.task.load()
@@ -83,18 +86,27 @@ def refit(
     weights = _weights(task, data, seen) if choice.ensemble else {0: Fraction(1)}
     model = _model(members, weights, data.rows, choice, running, record.source)
     named, folder = folder is not None, folder or models / f"{study.name}-{_name(model)}"
-    if not _is_there(folder, model, data):
+    if _is_there(folder, model, data):
+        # Trust what the study's own preprocessing is, not what the folder says it is.
+        fitted = prepare(task, data, final.all_rows(data.rows)).transformer
+        trust = kept.types_to_trust(fitted)
+    else:
         # Without a card, it was broken off; a name of our own tells models apart.
         if named and (folder / _CARD).exists() and not force:
             raise HpsearchError(
                 f"{folder} holds another model; name a new folder by --output, or add --force"
             )
+        place = choose_place(folder, kept.MODELS)
         fits, shares = _fits(study, data, members, weights, choice)
-        kept.save(
-            folder, task, data, zip(shares, final.train(task, data, fits, **how), strict=True)
-        )
-    trust = kept.untrusted(folder)
-    loaded = kept.load(folder, trust)  # what cannot be loaded must not open the test
+        trained = final.train(task, data, fits, **how)
+        trust = kept.save(place, task, data, zip(shares, trained, strict=True))
+    try:
+        loaded = kept.load(folder, trust)  # what cannot be loaded must not open the test
+    except UntrustedError as error:
+        raise HpsearchError(
+            f"{folder} holds other preprocessing than the study's; it was changed since it was "
+            "written: delete the folder, and the same command trains anew"
+        ) from error
     card = {
         "task": task.name,
         "study": study.name,
@@ -107,7 +119,7 @@ def refit(
         "rows": data.rows,
         **model,
         "edited": any(search.source != record.source for search in searches),
-        "trust": trust,
+        "trust": list(trust),
         "versions": json.loads(searches[-1].versions),
         "validation": _validation(task, data, members, weights, seen),
         "test": None,
@@ -257,7 +269,7 @@ def _name(model: Mapping[str, Any]) -> str:
 def _is_there(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
     """Whether the folder holds this very model, trained on this data."""
     try:
-        there = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        there = json.loads(read_regular(folder / _CARD, _LARGEST_CARD))
         return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

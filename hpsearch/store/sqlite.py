@@ -15,6 +15,7 @@ from hpsearch.errors import (
     StoreError,
     StoreLostError,
 )
+from hpsearch.outputs import STORE_MARK
 from hpsearch.store import lock
 from hpsearch.store.database import DuplicateError, Rows, Values, run
 from hpsearch.store.file import (
@@ -31,7 +32,7 @@ from hpsearch.store.schema import TABLES, VERSION, upgrade
 from hpsearch.store.url import folder_of
 
 T = TypeVar("T")
-_APPLICATION = 0x68707365  # "hpse": SQLite's own place to tell whose file this is
+_APPLICATION = int.from_bytes(STORE_MARK)  # SQLite's own place to tell whose file this is
 _WAIT = 30.0  # seconds for another writer to end
 
 

@@ -5,8 +5,9 @@ together. They are read with Keras's safe mode and skops's list of trusted types
 """
 
 import json
-import os
-import shutil
+import math
+import re
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +17,19 @@ import keras
 import numpy as np
 
 from hpsearch.data import Array, Coding, Data, Inputs, named
-from hpsearch.errors import HpsearchError, first_line
+from hpsearch.errors import HpsearchError, UntrustedError, first_line
+from hpsearch.files import read_regular
+from hpsearch.outputs import MODEL_INDEX, Kind, files_in, is_kept_model, whole_output
 from hpsearch.task import Task
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared
 
 _FORMAT = 1
-_HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so
-_INDEX, _PREPROCESS = "model.json", "preprocess.skops"
+_HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so: scikit-learn's estimators
+_PREPROCESS = "preprocess.skops"
+_FILES = re.compile(r"model-\d+\.keras|preprocess\.skops|(model|card)\.json|card\.md|test\.csv")
+_LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,44 +65,48 @@ class Kept:
         return np.asarray(sum(weight * each for weight, each in pairs))
 
 
-def save(folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Trained]]) -> None:
+def _is_earlier(folder: Path) -> bool:
+    """Whether a folder holds kept models, or what a kept one was left with, and nothing else."""
+    found = files_in(folder)
+    return is_kept_model(folder) and all(map(_FILES.fullmatch, found or ["?"]))
+
+
+MODELS = Kind("a folder of kept models alone", _is_earlier, is_folder=True, makes_folders=True)
+
+
+def save(
+    folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Trained]]
+) -> tuple[str, ...]:
     """Write a folder of models, each with its weight; it appears whole or not at all.
 
-    Raises HpsearchError where the preprocessing cannot be saved without pickle.
+    Returns the types in the preprocessing that whoever loads it must trust by name. Raises
+    HpsearchError where the preprocessing cannot be saved without pickle, or the folder is not free.
     """
-    check_folder(folder)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    weights: list[float] = []
-    for number, (weight, trained) in enumerate(models, 1):
-        weights.append(weight)
-        with without_tensorflow():
-            trained.model.save(partial / f"model-{number}.keras")
-        if number == 1 and trained.transformer is not None:
-            _save_transformer(partial / _PREPROCESS, trained.transformer)
-    index = {
-        "format": _FORMAT,
-        "task": task.name,
-        "classifies": task.classifies,
-        "logits": task.from_logits,
-        "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
-        "columns": data.columns,
-        "coding": data.coding and asdict(data.coding),
-        "weights": weights,
-    }
-    (partial / _INDEX).write_text(json.dumps(index, indent=1))
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
-
-
-def check_folder(folder: Path) -> None:
-    """Raise HpsearchError where the folder is there and holds something else than models."""
-    if folder.exists() and not (folder / _INDEX).exists() and any(folder.iterdir()):
-        raise HpsearchError(
-            f"{folder} is there and no model folder, and writing would replace it; name a new one by "
-            "--output"
-        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    trust: tuple[str, ...] = ()
+    with whole_output(folder, MODELS) as partial:
+        partial.mkdir()
+        weights: list[float] = []
+        for number, (weight, trained) in enumerate(models, 1):
+            weights.append(weight)
+            with without_tensorflow():
+                trained.model.save(partial / f"model-{number}.keras")
+            if number == 1 and trained.transformer is not None:
+                saved = _dumped(trained.transformer)
+                trust = _unknown_types(saved)
+                (partial / _PREPROCESS).write_bytes(saved)
+        index = {
+            "format": _FORMAT,
+            "task": task.name,
+            "classifies": task.classifies,
+            "logits": task.from_logits,
+            "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
+            "columns": data.columns,
+            "coding": data.coding and asdict(data.coding),
+            "weights": weights,
+        }
+        (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
+    return trust
 
 
 def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
@@ -108,26 +117,42 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
     if not folder.exists():
         raise HpsearchError(f"there is no model folder {folder}; `hpsearch refit` writes one")
     try:
-        index = json.loads((folder / _INDEX).read_text())
+        index = json.loads(read_regular(folder / MODEL_INDEX, _LARGEST_INDEX))
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
         columns = tuple(map(str, index["columns"]))
         coding = _coding(index.get("coding"))  # folders of earlier versions have none
         classifies, logits = bool(index["classifies"]), bool(index["logits"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_index(weights, shapes, columns, coding)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HpsearchError(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` wrote"
         ) from error
-    return Kept(
-        classifies,
-        logits,
-        shapes,
-        columns,
-        weights,
-        tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1)),
-        _load_transformer(folder / _PREPROCESS, trusted),
-        coding,
-    )
+    models = tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1))
+    transformer = _load_transformer(folder / _PREPROCESS, trusted)
+    return Kept(classifies, logits, shapes, columns, weights, models, transformer, coding)
+
+
+def _check_index(
+    weights: tuple[float, ...],
+    shapes: dict[str, tuple[int, ...]],
+    columns: tuple[str, ...],
+    coding: Coding | None,
+) -> None:
+    """Raise ValueError where parts of an index contradict each other."""
+    if not weights or not all(0 < weight <= 1 for weight in weights):
+        raise ValueError("weights must be above 0, and at least one")
+    if abs(math.fsum(weights) - 1) > 1e-6:
+        raise ValueError("weights must add up to 1")
+    if not shapes or any(size < 1 for shape in shapes.values() for size in shape):
+        raise ValueError("inputs must have shapes of sizes above 0")
+    if columns and (len(shapes) != 1 or (len(columns),) != next(iter(shapes.values()))):
+        raise ValueError("columns must name each input")
+    if coding is not None:
+        if missing := set(coding.categories) - set(columns):
+            raise ValueError(f"categories of no column: {', '.join(sorted(missing))}")
+        if not (math.isfinite(coding.offset) and 0 < coding.scale < math.inf):
+            raise ValueError("the target's scale must be above 0, and finite")
 
 
 def _coding(found: Any) -> Coding | None:
@@ -139,25 +164,28 @@ def _coding(found: Any) -> Coding | None:
     return Coding(texts, classes, offset, scale, str(found.get("target", "")))
 
 
-def untrusted(folder: Path) -> list[str]:
-    """The types in a folder's preprocessing that whoever loads it must trust by name."""
+def types_to_trust(transformer: Any) -> tuple[str, ...]:
+    """The types in fitted preprocessing that whoever loads it must trust by name."""
+    return () if transformer is None else _unknown_types(_dumped(transformer))
+
+
+def _unknown_types(saved: bytes) -> tuple[str, ...]:
     from skops import io
 
-    path = folder / _PREPROCESS
-    found = io.get_untrusted_types(file=path) if path.exists() else []
-    return sorted(set(found) - set(_HARMLESS))
+    return tuple(sorted(set(io.get_untrusted_types(data=saved)) - set(_HARMLESS)))
 
 
-def _save_transformer(path: Path, transformer: Any) -> None:
+def _dumped(transformer: Any) -> bytes:
     from skops import io
 
     try:
-        io.dump(transformer, path)
+        saved: bytes = io.dumps(transformer)
     except Exception as error:  # whatever a transformer of the user's own raises
         raise HpsearchError(
             f"preprocess={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
             "scikit-learn's own transformers, or functions of a module"
         ) from error
+    return saved
 
 
 def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
@@ -166,18 +194,21 @@ def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
     from skops import io
 
     try:
-        unknown = sorted(set(io.get_untrusted_types(file=path)) - {*_HARMLESS, *trusted})
+        saved = read_regular(path, _LARGEST_PREPROCESS)  # once: what is loaded is what was checked
+        unknown = [name for name in _unknown_types(saved) if name not in set(trusted)]
         if not unknown:
-            return io.load(path, trusted=[*_HARMLESS, *trusted])
+            return io.loads(saved, trusted=[*_HARMLESS, *trusted])
     except Exception as error:  # a damaged or foreign file
         raise HpsearchError(f"{path} cannot be read: {first_line(error)}") from error
-    raise HpsearchError(
+    raise UntrustedError(
         f"{path} holds the types {', '.join(unknown)}, which could run any code when loaded; if you "
-        f"know where it comes from: {' '.join(f'--trust {name}' for name in unknown)}"
+        f"know where it comes from: {' '.join(f'--trust {shlex.quote(n)}' for n in unknown)}"
     )
 
 
 def _load_model(path: Path) -> Any:
+    if not path.is_file():
+        raise HpsearchError(f"{path} is no file; name a folder that `hpsearch refit` wrote")
     try:
         with without_tensorflow():
             return keras.models.load_model(path, compile=False, safe_mode=True)

@@ -83,7 +83,7 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
 
     from hpsearch.training.scoring import predicted_classes, probabilities
 
-    predicted = kept.mean(kept.each(kept.prepare(read_table(path, kept))))
+    predicted = _predicted(kept, read_table(path, kept))
     if kept.logits:
         predicted = probabilities(predicted)
     outputs, coding = predicted.shape[1], kept.coding or Coding()
@@ -92,11 +92,29 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
         names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
         return pd.DataFrame(predicted, columns=names)
     named = coding.classes or tuple(map(str, range(max(outputs, 2))))
+    if len(named) != max(outputs, 2):
+        raise HpsearchError(
+            f"the model tells {max(outputs, 2)} classes apart, and its folder names {len(named)}; "
+            "it was changed since `hpsearch refit` wrote it"
+        )
     names = [f"p_{name}" for name in (named[1:] if outputs == 1 else named)]
     frame = pd.DataFrame(predicted, columns=names)
     classes = predicted_classes(predicted)
     frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
     return frame
+
+
+def _predicted(kept: Kept, x: Array) -> Array:
+    """What the models predict together, of shape (rows, outputs)."""
+    try:
+        return kept.mean(kept.each(kept.prepare(x)))
+    except HpsearchError:
+        raise
+    except Exception as error:  # of scikit-learn, Keras or numpy
+        raise HpsearchError(
+            f"the model cannot take the rows as its folder describes them ({first_line(error)}); it "
+            "was changed since `hpsearch refit` wrote it"
+        ) from error
 
 
 def _is_text(value: str) -> bool:

@@ -12,8 +12,8 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from hpsearch.errors import ReportError, first_line
-from hpsearch.files import write_whole
+from hpsearch.files import read_regular
+from hpsearch.outputs import Kind, choose_place, write_output
 from hpsearch.parameters import short
 from hpsearch.report.html import (
     anytime,
@@ -33,6 +33,14 @@ from hpsearch.report.words import label
 from hpsearch.store import Url
 
 _HERE = Path(__file__).parent
+_SIGN = b"default-src 'none'; script-src 'sha256-"  # near the beginning of every report
+
+
+def _is_report(file: Path) -> bool:
+    return _SIGN in read_regular(file, 1000, cut=True)
+
+
+REPORT = Kind("a report of hpsearch", _is_report, streams=True, makes_folders=True)
 
 
 @dataclass(frozen=True)
@@ -50,17 +58,13 @@ def write(
 ) -> Written:
     """Write the report of a study, or of a task; the file appears whole or not at all.
 
-    The store has to know it. Raises ReportError where the file cannot be written.
+    The store has to know it. Raises OutputError where the file cannot be written, or is there and
+    no report.
     """
+    place = choose_place(file, REPORT)
     gathered = gather(store, study=study, task=task)
     text = render(gathered).encode()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, text)
-    except OSError as error:
-        raise ReportError(
-            f"{file} cannot be written ({first_line(error)}); name another by -o"
-        ) from error
+    write_output(place, text, REPORT)
     trials = sum(len(each.trials) for each in gathered.comparisons)
     return Written(file, gathered.name, trials, len(text))
 

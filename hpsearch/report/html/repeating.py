@@ -1,11 +1,13 @@
 """How it can be repeated: the study's text, seeds, versions, and the command."""
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from hpsearch import evaluators, searchers
+from hpsearch.load import offered
+from hpsearch.options import option_text
 from hpsearch.report.html.gathered import Gathered
 from hpsearch.store import SearchRecord
 
@@ -34,9 +36,15 @@ def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
 
 
 def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
-    """The command that does the search again, whatever the study's file says of its options."""
-    words = ["python", "-m", "hpsearch", "run", search.file]
-    words += ["--searcher", option(search.searcher), "--evaluator", option(search.evaluator)]
+    """The command that does the search again, whatever the study's file says of its options.
+
+    A searcher or an evaluator of the user's own is the file's affair.
+    """
+    file = search.file if not search.file.startswith("-") else f"./{search.file}"
+    words = ["hpsearch", "run", file]
+    for name, label in (("searcher", search.searcher), ("evaluator", search.evaluator)):
+        text = option(label)
+        words += [f"--{name}", text] if text is not None else []
     if not continues:
         words += ["--trials", str(trials)]
     words += ["--seed", str(search.seed), "--backend", search.backend]
@@ -44,12 +52,11 @@ def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool)
     return shlex.join(words)
 
 
-def option(label: str) -> str:
+def option(label: str) -> str | None:
     """A label as the command line takes it.
 
     >>> option("Hyperband(max_epochs=27, eta=3)")
-    'hyperband:max_epochs=27,eta=3'
+    'hyperband:max_epochs=27,eta=3,min_epochs=1'
     """
-    name, _, rest = label.partition("(")
-    values = re.sub(r",\s+", ",", rest.removesuffix(")"))
-    return name.lower() + (f":{values}" if values else "")
+    methods = (*offered(searchers), *offered(evaluators))
+    return option_text(label, methods, not_in_labels=("trials", "iterations"))

@@ -1,0 +1,231 @@
+"""Where an output may go, and how it gets there: whole, and never over what is somebody else's.
+
+Every command that writes asks `choose_place` first, before it computes anything.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpsearch.errors import OutputError
+from hpsearch.files import read_regular, remove, temporary_beside, write_whole
+
+STORE_MARK = b"hpse"  # the application id in the header of a store's SQLite file
+MODEL_INDEX = "model.json"  # what makes a folder one of kept models
+_SIDE_FILES = ("-wal", "-shm", "-journal")  # of a SQLite file
+_WAL_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+_LARGEST_INDEX = 10_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a command writes.
+
+    Args:
+        noun: what messages call it, with its article.
+        is_earlier: whether a file (or folder) that is there is an earlier output of this kind; only
+            such a one, or an empty one, is ever replaced.
+        is_folder: whether it is a folder.
+        streams: whether it may be written into a pipe or a device, as /dev/stdout.
+        makes_folders: whether the folders that it is to lie in are made.
+    """
+
+    noun: str
+    is_earlier: Callable[[Path], bool]
+    is_folder: bool = False
+    streams: bool = False
+    makes_folders: bool = False
+
+
+def choose_place(
+    path: Path, kind: Kind, *, replace: bool = True, sources: Sequence[Path] = ()
+) -> Path:
+    """Where an output that is asked for at `path` may be written: the path without symbolic links.
+
+    replace: whether an earlier output may be replaced. sources: files that are read for it. Raises
+    OutputError where it would go over anything else, or cannot be written there.
+    """
+    option = "a folder" if kind.is_folder else "a file"
+    try:
+        place = _resolved(path, kind)
+        reason = _why_not(place, kind, replace=replace, sources=sources)
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OutputError(f"{path} cannot be written: {reason}; name {option} by -o") from error
+    if reason:
+        way_out = "name another by -o" + (", or add --force" if reason == _THERE else "")
+        raise OutputError(f"{path} {reason}; {way_out}")
+    return place
+
+
+_THERE = "is there already"
+
+
+def _resolved(path: Path, kind: Kind) -> Path:
+    """The path that links lead to; a pipe or a device, and what /dev/stdout is, stay as they are."""
+    return path.absolute() if kind.streams and is_stream(path) else path.resolve()
+
+
+def is_stream(path: Path) -> bool:
+    """Whether bytes are written into it, instead of a file put in its place."""
+    try:
+        mode = path.stat().st_mode  # raises for a name that is too long
+    except FileNotFoundError:
+        return False
+    folder = path.absolute().parent
+    named_descriptor = folder.parts[:2] in (("/", "dev"), ("/", "proc")) and not stat.S_ISDIR(mode)
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or (named_descriptor and stat.S_ISREG(mode))
+
+
+def _why_not(place: Path, kind: Kind, *, replace: bool, sources: Sequence[Path]) -> str | None:
+    """Why nothing may be written there, if so."""
+    if kind.streams and is_stream(place):
+        return None
+    for folder in (place, *place.parents):
+        if is_kept_model(folder) and not (folder == place and kind.is_folder):
+            where = "is" if folder == place else f"lies in {folder},"
+            return f"{where} a folder of kept models, which is left as it is"
+    if reason := _of_a_store(place):
+        return reason
+    try:
+        mode = place.stat().st_mode
+    except FileNotFoundError:
+        there = kind.makes_folders or place.parent.is_dir()
+        return None if there else f"cannot be written: there is no folder {place.parent}"
+    if any(source.exists() and place.samefile(source) for source in sources):
+        return "is what is read"
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        return "is neither a file nor a folder"
+    if stat.S_ISDIR(mode) != kind.is_folder:
+        return "is a file, and a folder is written" if kind.is_folder else "is a folder"
+    if kind.is_folder and Path.cwd().is_relative_to(place):
+        return "is the current folder, or holds it"
+    if _is_empty(place):
+        return None
+    if not kind.is_earlier(place):
+        return f"is there and not {kind.noun}, so it is left as it is"
+    return None if replace else _THERE
+
+
+def _of_a_store(place: Path) -> str | None:
+    """What of a store the place is, if it is; it may be a side file that is not there just now."""
+    if is_store(place):
+        return "is a store of searches"
+    for ending in _SIDE_FILES:
+        if place.name.endswith(ending):
+            base = place.with_name(place.name.removesuffix(ending))
+            if is_store(base) or _begins(place, 4) in _WAL_MARKS:
+                return f"belongs to the store {base}"
+    if place.parent.name == "locks":
+        for other in place.parent.parent.glob("*"):
+            if place.name.startswith(f"{other.name}.") and is_store(other):
+                return f"is a lock of the store {other}"
+    return None
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is a store of searches, by its header."""
+    header = _begins(path, 72)
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == STORE_MARK
+
+
+def is_kept_model(folder: Path) -> bool:
+    """Whether a folder holds models that `refit` kept."""
+    try:
+        index = json.loads(read_regular(folder / MODEL_INDEX, _LARGEST_INDEX))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(index, dict) and {"weights", "inputs"} <= index.keys()
+
+
+def files_in(folder: Path) -> list[str] | None:
+    """The regular files in a folder and below, as paths from it; None where there is anything else,
+    as a link.
+    """
+    found = []
+    for path in folder.rglob("*"):
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode):
+            found.append(path.relative_to(folder).as_posix())
+        elif not stat.S_ISDIR(mode):
+            return None
+    return found
+
+
+def _is_standard_output(path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:  # it may be closed
+        return False
+
+
+def _is_empty(path: Path) -> bool:
+    return next(path.iterdir(), None) is None if path.is_dir() else path.stat().st_size == 0
+
+
+def _begins(path: Path, count: int) -> bytes:
+    """The first bytes of a regular file; none where it is no such."""
+    try:
+        return read_regular(path, count, cut=True)
+    except (OSError, ValueError):
+        return b""
+
+
+def write_output(place: Path, content: str | bytes, kind: Kind) -> None:
+    """Write a file that `choose_place` allowed; into a pipe or a device, as far as it takes it.
+
+    Raises OutputError.
+    """
+    try:
+        if kind.streams and is_stream(place):
+            data = content.encode() if isinstance(content, str) else content
+            # What lies behind /dev/stdout may hold more, and go on after this.
+            own = _is_standard_output(place)
+            with open(1 if own else place, "ab", closefd=not own) as stream:
+                stream.write(data)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(place, content)
+    except BrokenPipeError:
+        pass  # whoever read it has enough
+    except OSError as error:
+        raise OutputError(
+            f"{place} cannot be written: {error.strerror or error}; name another by -o"
+        ) from error
+
+
+@contextmanager
+def whole_output(place: Path, kind: Kind, *, replace: bool = True) -> Iterator[Path]:
+    """A path, free to be written to, that becomes `place` when the block ends well.
+
+    Whatever was there is there until the new is whole. A kill between the two renames leaves both,
+    hidden beside the place. Raises OutputError.
+    """
+    partial = temporary_beside(place)
+    try:
+        yield partial
+        choose_place(place, kind, replace=replace)  # it may have been put there meanwhile
+        if not partial.is_dir() or not place.exists():
+            os.replace(partial, place)
+            return
+        old = temporary_beside(place)
+        os.rename(place, old)
+        try:
+            os.rename(partial, place)
+        except OSError:
+            os.rename(old, place)
+            raise
+        remove(old)
+    except OSError as error:
+        raise OutputError(
+            f"{place} cannot be written: {error.strerror or error}; name another by -o"
+        ) from error
+    finally:
+        if partial.is_dir():
+            remove(partial)
+        else:
+            partial.unlink(missing_ok=True)

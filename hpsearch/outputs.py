@@ -122,8 +122,8 @@ def _of_a_store(place: Path) -> str | None:
                 return f"belongs to the store {base}"
     if place.parent.name == "locks":
         for other in place.parent.parent.glob("*"):
-            if place.name.startswith(f"{other.name}.") and is_store(other):
-                return f"is a lock of the store {other}"
+            if is_store(other):
+                return f"lies with the locks of the store {other}"
     return None
 
 

@@ -36,7 +36,7 @@ PRECIOUS = (
     "store.db",
     "store.db-wal",
     "store.db-shm",
-    "locks/store.db.s",
+    "locks/1-2-3",
     "study.py",
     "data.csv",
     "notes.html",
@@ -68,13 +68,14 @@ def precious():
     Path("picture.png").write_bytes(b"\x89PNG of my cat")
     for folder in ("folder", "locks", "model"):
         Path(folder).mkdir()
-    Path("locks/store.db.s").write_text("1")
+    Path("locks/1-2-3").write_text("1")
     Path("folder/trials.csv").symlink_to("../data.csv")
     Path("folder/thesis.txt").write_text("years of work")
     index = {"weights": [1.0], "inputs": {"x": [1]}, "columns": ["x"]}
     Path("model/model.json").write_text(json.dumps({**index, "classifies": False, "logits": False}))
     Path("link.html").symlink_to("store.db")
-    os.link("store.db", "hard.html")
+    shutil.copy("store.db", "other.db")
+    os.link("other.db", "hard.html")
     os.mkfifo("pipe")
     with socket.socket(socket.AF_UNIX) as there, sqlite3.connect("store.db") as reader:
         there.bind("socket")
@@ -239,10 +240,10 @@ def test_what_comes_meanwhile_is_not_replaced():
 def test_stores_and_kept_models_are_known_by_what_they_hold(precious):
     assert is_store(Path("hard.html"))
     assert is_kept_model(Path("model"))
-    with sqlite3.connect("other.db") as other:
+    with sqlite3.connect("foreign.db") as other:
         other.execute("CREATE TABLE t (a)")
     other.close()
-    assert not is_store(Path("other.db"))
+    assert not is_store(Path("foreign.db"))
     assert not is_store(Path("pipe"))
     shutil.copytree("model", "tampered")
     Path("tampered/model.json").write_text("[" * 100_000)

@@ -6,6 +6,7 @@ Statements keep to the SQL that SQLite and PostgreSQL have in common, with named
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+from zlib import crc32
 
 from hpsearch.errors import HpsearchError
 
@@ -71,12 +72,42 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
+LASTING = ("searches", "retired", "asked", "told", "curves", "repeats", "openings", "verdicts")
+"""Tables whose rows stay as they were inserted, so that each has a digest of its values."""
+
+LISTS = ("train", "validation", "train_loss", "validation_loss")
+"""Columns of `curves` that are long; their digest is a column of its own, `lists`."""
+
+
 def insert(db: Database, table: str, *rows: Values) -> None:
-    """Insert rows, all of the same columns. Raises DuplicateError."""
+    """Insert rows, all of the same columns, each with its digest. Raises DuplicateError."""
     if rows:
+        if table in LASTING:
+            rows = tuple({**row, "digest": _digest_row(row)} for row in rows)
         names = list(rows[0])
         columns, values = ", ".join(names), ", ".join(f":{name}" for name in names)
         db.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)
+
+
+def _digest_row(row: Values) -> int:
+    return digest_of(row[name] for name in sorted(row) if name not in LISTS)
+
+
+def digest_of(values: Iterable[Any]) -> int:
+    """Of a row's values in the order of the columns' names, by which damage to it is noticed.
+
+    The same for what is inserted and what is read: neither None nor NaN counts, and 1.0 is 1,
+    because databases make the one of the other.
+    """
+    plain: list[Any] = []
+    for value in values:
+        if value is None or value != value:
+            continue
+        if isinstance(value, float) and not value.is_integer():
+            plain.append(float(value))  # NumPy's has another repr
+        else:
+            plain.append(int(value) if isinstance(value, int | float) else value)
+    return crc32(repr(plain).encode(errors="surrogatepass"))
 
 
 def run(db: Database, statements: str) -> None:

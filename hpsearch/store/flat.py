@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hpsearch.store.database import Rows
-from hpsearch.store.rows import numbers, point
+from hpsearch.store.rows import curves, point
 from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
@@ -28,7 +28,7 @@ ORDER BY a.id
 """
 
 _CURVES = """
-SELECT a.id, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss
+SELECT a.id, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss, c.lists
 FROM asked a JOIN curves c ON c.search = a.search AND c.trial = a.trial
 WHERE a.answer = 'suggest' AND a.search IN ({searches}) AND a.id BETWEEN :first AND :last
 ORDER BY a.id, c.repeat, c.fold
@@ -76,17 +76,19 @@ def all_curves(
 
     def page(some: Sequence[int]) -> list[tuple[int, int, int, list[list[float]]]]:
         found = store.db.query(statement, first=some[0], last=some[-1])
-        return [(trial, repeat, fold, _curves(texts)) for trial, repeat, fold, *texts in found]
+        return [
+            (trial, repeat, fold, _aligned(curves(texts, digest)))
+            for trial, repeat, fold, *texts, digest in found
+        ]
 
     for begin in range(0, len(trials), _PAGE):
         yield store.db.read(partial(page, trials[begin : begin + _PAGE]))
 
 
-def _curves(texts: Sequence[str]) -> list[list[float]]:
-    found = [numbers(text) for text in texts]
-    if len({len(curve) for curve in found}) != 1:
+def _aligned(lists: list[list[float]]) -> list[list[float]]:
+    if len(set(map(len, lists))) != 1:
         raise ValueError("curves of one training have different lengths")
-    return found
+    return lists
 
 
 def _listed(searches: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from hpsearch.errors import StoreError
+from hpsearch.store.database import LASTING, LISTS, digest_of
 from hpsearch.store.schema import TABLES
 
 LARGEST_CELL = 2**25  # bytes; the curves of a fold of 100,000 epochs have a tenth of it
@@ -16,7 +17,6 @@ LARGEST_CELL = 2**25  # bytes; the curves of a fold of 100,000 epochs have a ten
 DAMAGES = (ValueError, TypeError, LookupError, RecursionError, ArithmeticError)
 
 _TYPES = {"INTEGER": "('integer')", "REAL": "('real', 'integer')", "TEXT": "('text')"}
-_UNCHECKED = {"curves"}  # the largest by far; its cells are checked as they are read
 
 
 def check_file(db: sqlite3.Connection, path: Path) -> None:
@@ -37,8 +37,9 @@ def check_file(db: sqlite3.Connection, path: Path) -> None:
     if first != "ok":
         raise _damaged(path, " ".join(str(first).split())[:200])
     for name, columns in _columns().items():
-        if name not in _UNCHECKED:
-            _check_types(db, path, name, columns)
+        _check_types(db, path, name, columns)
+        if name in LASTING:
+            _check_digests(db, path, name, columns)
 
 
 def _check_types(
@@ -55,9 +56,24 @@ def _check_types(
         raise _damaged(path, f"a cell of its table {table} is not of the column's type")
 
 
+def _check_digests(
+    db: sqlite3.Connection, path: Path, table: str, columns: list[tuple[str, str, bool]]
+) -> None:
+    names = sorted(column for column, *_ in columns if column != "digest")
+    for digest, *values in db.execute(
+        f"SELECT digest, {', '.join(names)} FROM {table} WHERE digest IS NOT NULL"
+    ):
+        if digest_of(values) != digest:
+            raise _damaged(path, f"a row of its table {table} is not what was written")
+
+
 @cache
 def _columns() -> dict[str, list[tuple[str, str, bool]]]:
-    """By table: name, type, and whether it is always there, of each column."""
+    """By table: name, type, and whether it is always there, of each column.
+
+    Without the curves themselves, by far the most that a store holds: they are checked as they
+    are read.
+    """
     made = sqlite3.connect(":memory:")
     try:
         made.executescript(TABLES)
@@ -68,6 +84,7 @@ def _columns() -> dict[str, list[tuple[str, str, bool]]]:
             table: [
                 (name, kind, bool(required or key))
                 for _, name, kind, required, _, key in made.execute(f"PRAGMA table_info({table})")
+                if name not in LISTS
             ]
             for table in tables
         }

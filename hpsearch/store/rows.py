@@ -1,14 +1,14 @@
 """Outcomes and curves as rows of the store's tables, and back."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hpsearch.store.database import LISTS, digest_of
 from hpsearch.trial import Curve, Failure, Outcome, Score
 
-LISTS = ("train", "validation", "train_loss", "validation_loss")
-_CURVE = (*LISTS, "rows", "train_rows", "parameters", "seconds")
-CURVE_COLUMNS = ", ".join(_CURVE)
+_NUMBERS = ("rows", "train_rows", "parameters", "seconds")
+CURVE_COLUMNS = ", ".join((*LISTS, *_NUMBERS, "lists"))
 
 
 def outcome_columns(outcome: Outcome) -> dict[str, Any]:
@@ -44,9 +44,9 @@ def outcome(
 def curve_columns(score: Score) -> Iterator[dict[str, Any]]:
     """A row a fold."""
     for fold, (curve, value) in enumerate(zip(score.folds, score.at_best, strict=True)):
-        row = {name: getattr(curve, name) for name in _CURVE}
-        row |= {name: json.dumps(row[name]) for name in LISTS}
-        yield {"fold": fold, "value": value, **row}
+        row: dict[str, Any] = {name: getattr(curve, name) for name in _NUMBERS}
+        row |= {name: json.dumps(getattr(curve, name)) for name in LISTS}
+        yield {"fold": fold, "value": value, "lists": digest_of(row[name] for name in LISTS), **row}
 
 
 def point(text: str) -> dict[str, Any]:
@@ -57,8 +57,17 @@ def point(text: str) -> dict[str, Any]:
     return found
 
 
-def numbers(text: str) -> list[float]:
-    """One curve of its JSON. Raises ValueError where that is none."""
+def curves(texts: Sequence[str], digest: int | None) -> list[list[float]]:
+    """The four curves of a fold, of their JSON in the order of LISTS.
+
+    digest: the column `lists`. Raises ValueError where they are not what was written, or none.
+    """
+    if digest is not None and digest != digest_of(texts):
+        raise ValueError("curves are not what was written")
+    return [_numbers(text) for text in texts]
+
+
+def _numbers(text: str) -> list[float]:
     found = json.loads(text)
     if type(found) is not list or not set(map(type, found)) <= {float, int}:
         raise ValueError(f"no curve: {text[:40]}")
@@ -67,5 +76,6 @@ def numbers(text: str) -> list[float]:
 
 def curve(row: Mapping[str, Any]) -> Curve:
     """A curve of the columns CURVE_COLUMNS."""
-    found: dict[str, Any] = {name: row[name] for name in _CURVE}
-    return Curve(**found | {name: tuple(numbers(found[name])) for name in LISTS})
+    found: dict[str, Any] = {name: row[name] for name in _NUMBERS}
+    lists = curves([row[name] for name in LISTS], row["lists"])
+    return Curve(**found | dict(zip(LISTS, map(tuple, lists), strict=True)))

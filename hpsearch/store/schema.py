@@ -8,7 +8,8 @@ alone, `value` and `se` those of all so far, and `seq` counts a trial's repeats 
 they were recorded: repeat 2 may end before repeat 1. In `curves` the first training is repeat 0, and `value`
 is the fold's at the training's best epoch. An opening is written before the test is read, its
 verdict after. `live` holds how far what runs is, and `runs` who searches, when last
-heard, and how it ended: for those who look on. Only their rows are ever changed.
+heard, and how it ended: for those who look on. Only their rows are ever changed. All others have a
+`digest` of their values, and `curves` one of its four `lists`; rows of earlier versions have none.
 Times (`began`, `started`, `at`) are seconds since 1970; `device` names the worker too.
 
 The text is SQLite's; `postgresql.py` has what is called otherwise there.
@@ -16,7 +17,7 @@ The text is SQLite's; `postgresql.py` has what is called otherwise there.
 
 import json
 
-from hpsearch.store.database import Database, insert, run
+from hpsearch.store.database import LASTING, Database, insert, run
 
 VERSION = 4
 
@@ -98,23 +99,27 @@ CREATE TABLE runs (
 );
 """
 SINCE_4 = "ALTER TABLE repeats ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;"
+SINCE_4 += "ALTER TABLE curves ADD COLUMN lists INTEGER;"
+SINCE_4 += "".join(f"ALTER TABLE {table} ADD COLUMN digest INTEGER;" for table in LASTING)
 TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4
 
 
 def upgrade(db: Database, version: int) -> None:
     """The tables of an earlier version become this one's."""
     if version < 2:
-        _upgrade_1(db)
+        db.execute("ALTER TABLE curves RENAME TO curves_1")
+        run(db, SINCE_2)
     if version < 3:
         run(db, SINCE_3)
     if version < 4:
-        _upgrade_3(db)
+        run(db, SINCE_4)
+        _number_repeats(db)
+    if version < 2:
+        _take_curves_1(db)
 
 
-def _upgrade_1(db: Database) -> None:
+def _take_curves_1(db: Database) -> None:
     """From version 1, which knew neither repeats nor openings, and not what folds trained on."""
-    db.execute("ALTER TABLE curves RENAME TO curves_1")
-    run(db, SINCE_2)
     best = {
         (search, trial): epoch
         for search, trial, epoch in db.query("SELECT search, trial, best_epoch FROM told")
@@ -126,9 +131,8 @@ def _upgrade_1(db: Database) -> None:
     db.execute("DROP TABLE curves_1")
 
 
-def _upgrade_3(db: Database) -> None:
+def _number_repeats(db: Database) -> None:
     """From version 3, in which only their times tell in which order repeats were recorded."""
-    run(db, SINCE_4)
     earlier = "SELECT count(*) FROM repeats e WHERE e.search = repeats.search"
     earlier += " AND e.trial = repeats.trial AND (e.at < repeats.at"
     earlier += " OR (e.at = repeats.at AND e.repeat <= repeats.repeat))"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hpsearch.store.postgresql import Fence
 
 
+_RECORD = ", ".join(field.name for field in fields(SearchRecord))
+
+
 class Store:
     """An open store; without a place, one in memory. `create` is for the one who runs a study;
     reading never writes. fence: of `owned`, if it gave one. say: hears of a database's outages.
@@ -49,7 +52,7 @@ class Store:
     def searches(self, study: str | None = None) -> list[SearchRecord]:
         """The searches that are not retired, oldest first."""
         found = self.db.query(
-            "SELECT * FROM searches WHERE id NOT IN (SELECT search FROM retired) "
+            f"SELECT {_RECORD} FROM searches WHERE id NOT IN (SELECT search FROM retired) "
             "AND (CAST(:study AS TEXT) IS NULL OR study = :study) ORDER BY id",
             study=study,
         )

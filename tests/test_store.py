@@ -27,7 +27,7 @@ from hpsearch.store import (
     trial,
     watch,
 )
-from hpsearch.store.database import run
+from hpsearch.store.database import LASTING, run
 from hpsearch.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
 
 RECORD = SearchRecord(
@@ -503,9 +503,13 @@ def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place
         assert [row.value for row in rankings(store)[0]] == [0.6, 0.5]
 
 
-VERSION_2 = """
+VERSION_3 = """
+ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
+""" + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in LASTING)
+
+VERSION_2 = f"""
+{VERSION_3}
 DROP TABLE live; DROP TABLE runs;
 ALTER TABLE told DROP COLUMN device; ALTER TABLE told DROP COLUMN started;
 ALTER TABLE repeats DROP COLUMN device; ALTER TABLE repeats DROP COLUMN started;
-ALTER TABLE repeats DROP COLUMN seq;
 """

@@ -30,7 +30,7 @@ from hpsearch.store import (
 from hpsearch.store.database import run
 from hpsearch.task import Metric
 from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
-from tests.test_store import RECORD, record
+from tests.test_store import RECORD, VERSION_3, record
 
 ACCURACY = Metric("accuracy", "max")
 
@@ -269,7 +269,7 @@ def test_repeats_of_a_store_of_version_3_are_in_the_order_of_their_times(place):
         before = rankings(store)
         version = "PRAGMA user_version = 3" if isinstance(place, Path) else (
             "UPDATE hpsearch SET version = 3")  # fmt: skip
-        store.db.write(lambda: run(store.db, f"ALTER TABLE repeats DROP COLUMN seq; {version}"))
+        store.db.write(lambda: run(store.db, f"{VERSION_3} {version}"))
     with Store(place, create=True) as store:
         assert store.db.query("SELECT repeat FROM repeats ORDER BY seq") == [(2,), (1,), (3,)]
         assert rankings(store) == before
@@ -368,7 +368,8 @@ def test_the_command_that_the_refusal_names_upgrades_a_store(hpsearch, write):
     assert len(json.loads(hpsearch("rank", "--json")[1])) == 2
 
 
-VERSION_1 = """
+VERSION_1 = f"""
+{VERSION_3}
 DROP TABLE repeats; DROP TABLE openings; DROP TABLE verdicts; DROP TABLE live; DROP TABLE runs;
 ALTER TABLE told DROP COLUMN device; ALTER TABLE told DROP COLUMN started;
 CREATE TABLE old (

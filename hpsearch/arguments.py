@@ -1,6 +1,7 @@
 """What commands take: their shared options, and the values these have."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -14,7 +15,7 @@ from hpsearch import completing
 from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.files import place
 from hpsearch.load import Overrides
-from hpsearch.options import did_you_mean
+from hpsearch.options import MOST_COUNTED, MOST_STORED, brief, did_you_mean
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
 from hpsearch.store import place as store_place
@@ -23,8 +24,7 @@ from hpsearch.trial import Every
 
 Command = Callable[..., Any]
 
-MOST = 2**63 - 1  # what the store can hold
-_COUNT = click.IntRange(min=1)
+_COUNT = click.IntRange(1, MOST_COUNTED)
 
 
 class Amount(click.FloatRange):
@@ -41,7 +41,7 @@ class TrialNumber(click.IntRange):
     """The id by which people call a trial."""
 
     def __init__(self) -> None:
-        super().__init__(1, MOST)
+        super().__init__(1, MOST_STORED)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         try:
@@ -63,12 +63,11 @@ class CheckpointEvery(click.ParamType[Every]):
     def convert(self, value: Any, param: Any, ctx: Any) -> Every:
         if isinstance(value, Every):
             return value
-        number, minutes = value.removesuffix("m"), value.endswith("m")
-        if not number.isdigit() or int(number) < 1:
-            self.fail(f"{value!r} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
-        if minutes:
-            return Every(seconds=60.0 * int(number))
-        return Every(epochs=int(number), seconds=None)
+        found = re.fullmatch(r"([1-9][0-9]{0,8})(m?)", value)
+        if found is None:
+            self.fail(f"{brief(value)} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
+        number, minutes = int(found[1]), bool(found[2])
+        return Every(seconds=60.0 * number) if minutes else Every(epochs=number, seconds=None)
 
 
 class Folder(click.ParamType[Path]):
@@ -116,7 +115,7 @@ as_json = click.option(
 
 which_search = _together(
     click.option("--epochs", type=_COUNT, help="How many epochs a trial gets at most."),
-    click.option("--seed", type=click.IntRange(0, MOST), help="The study's seed."),
+    click.option("--seed", type=click.IntRange(0, MOST_STORED), help="The study's seed."),
     click.option(
         "--searcher",
         help="NAME[:key=value,...], as random:trials=50,epochs=20",

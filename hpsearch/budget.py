@@ -1,9 +1,8 @@
 """What a search takes, counted before it is spent."""
 
-import math
 from dataclasses import dataclass
 
-from hpsearch.options import at_least_one
+from hpsearch.options import at_least_one, brief, why_no_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +13,8 @@ class Budget:
     epochs: int | None = None
 
     def __post_init__(self) -> None:
-        if self.hours is not None and not 0 < self.hours < math.inf:
-            raise ValueError(f"Budget needs hours > 0, got hours={self.hours!r}")
+        if self.hours is not None and (why_no_number(self.hours) or self.hours <= 0):
+            raise ValueError(f"Budget needs hours > 0, got hours={brief(self.hours)}")
         at_least_one(self, epochs=self.epochs)
 
     def fits(self, epochs: int, seconds: float | None) -> float | None:

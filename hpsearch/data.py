@@ -1,15 +1,15 @@
 """The rows to learn from, and those to test on."""
 
-import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, first_line
+from hpsearch.options import brief, why_no_name
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Inputs = Array | Mapping[str, Array]
@@ -37,6 +37,22 @@ class Coding:
             return ""
         return f"in standard deviations of {self.target!r} (1 = {self.scale:.4g})"
 
+    def to_json(self) -> dict[str, Any]:
+        """The coding as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Coding":
+        """The inverse of `to_json`; what earlier versions did not write has its default."""
+        categories = found.get("categories", {})
+        return cls(
+            {str(column): tuple(map(str, values)) for column, values in categories.items()},
+            tuple(map(str, found.get("classes", ()))),
+            float(found.get("offset", 0)),
+            float(found.get("scale", 1)),
+            str(found.get("target", "")),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Data:
@@ -48,7 +64,10 @@ class Data:
         `KFold(groups=True)`.
     columns: names of the columns of x, where it is a table; `predict` finds them in a file by these.
     coding: how cells of a CSV file became x and y, if they did; `predict` reads files so.
-    Raises DataError where lengths differ or an array holds Python objects.
+
+    Arrays hold booleans, integers, or floats of at most 64 bits. A frame's columns of several kinds
+    become float64 where that changes no value, and bytes get the processor's order: nothing else
+    is converted. Raises DataError for anything else, and where lengths differ.
     """
 
     x: Inputs
@@ -60,21 +79,41 @@ class Data:
     coding: Coding | None = None
 
     def __post_init__(self) -> None:
-        for name in ("x", "y", "x_test", "y_test", "groups"):
+        for name in ("x", "y", "x_test", "y_test"):
             value = getattr(self, name)
             if value is not None:
-                made = _numbered(value) if name == "groups" else _arrays(name, value)
-                object.__setattr__(self, name, made)
+                object.__setattr__(self, name, _checked(name, value))
+            elif name in ("x", "y"):
+                raise DataError(f"Data needs {name}, got None")
+        if self.groups is not None:
+            object.__setattr__(self, "groups", _numbered(self.groups))
+        for name in ("y", "y_test"):
+            if isinstance(getattr(self, name), dict):
+                raise DataError(f"{name} must be one array, got a dict; a task has one target")
         _same_rows({"x": self.x, "y": self.y, "groups": self.groups})
         _same_rows({"x_test": self.x_test, "y_test": self.y_test})
         if self.rows == 0:
             raise DataError("the data has no rows")
+        _same_shape("x", self.x, self.x_test)
+        _same_shape("y", self.y, self.y_test)
+        self._check_columns()
+        if not isinstance(self.coding, Coding | None):
+            raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
+
+    def _check_columns(self) -> None:
+        if isinstance(self.columns, str):
+            raise DataError(f"columns needs a list of names, got the text {brief(self.columns)}")
         object.__setattr__(self, "columns", tuple(self.columns))
         shape = self.x.shape if isinstance(self.x, np.ndarray) else ()
         if self.columns and (len(self.columns),) != shape[1:]:
             raise DataError(
                 f"columns needs a name for each column of x, got {len(self.columns)} names and x of "
                 f"shape {shape}"
+            )
+        strange = [name for name in self.columns if not isinstance(name, str)]
+        if strange or len(set(self.columns)) < len(self.columns):
+            raise DataError(
+                f"columns needs texts that differ, got {brief(strange[0] if strange else self.columns)}"
             )
 
     @property
@@ -87,8 +126,15 @@ class Data:
         return self.coding.classes if self.coding else ()
 
     def take(self, rows: Sequence[int] | Array) -> "Data":
-        """The rows at these indices, with their groups and without any test rows."""
+        """The rows at these indices, with their groups and without any test rows.
+
+        Raises DataError for what is no index of a row.
+        """
         at = np.asarray(rows)
+        if at.ndim != 1 or at.dtype.kind not in "iu" or ((at < 0) | (at >= self.rows)).any():
+            raise DataError(
+                f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
+            )
         x = self.x[at] if isinstance(self.x, np.ndarray) else {k: v[at] for k, v in self.x.items()}
         groups = None if self.groups is None else self.groups[at]
         return Data(x, self.y[at], groups=groups, columns=self.columns, coding=self.coding)
@@ -132,22 +178,74 @@ def _digest(parts: Mapping[str, Array]) -> str:
 
 
 def _numbered(groups: Any) -> Array:
-    return np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    """Groups as numbers from 0, in the order of their sorted names."""
+    try:
+        array = np.asarray(groups)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array.reshape(-1)
+        if array.ndim == 1 and not (array.dtype.kind == "f" and np.isnan(array).any()):
+            return np.unique(array, return_inverse=True)[1].reshape(-1)
+    except (TypeError, ValueError) as error:  # ragged, or names beside numbers
+        raise DataError(f"groups cannot be told apart: {first_line(error)}") from error
+    raise DataError(
+        f"groups must be one number or name a row, and none of them NaN, got {brief(groups)}"
+    )
 
 
-def _arrays(name: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _arrays(f"{name}[{key!r}]", part) for key, part in value.items()}
-    array = np.asarray(value)
+def _checked(name: str, value: Any) -> Any:
+    """An input or target as an array of numbers; a dict of inputs as a dict of them."""
+    if not isinstance(value, Mapping):
+        return _numbers(name, value)
+    if not value:
+        raise DataError(f"{name} must have at least one input, got an empty dict")
+    for key in value:
+        if why := why_no_name(key):
+            raise DataError(f"inputs of {name} need {why}, got {brief(key)}")
+    return {key: _numbers(f"{name}[{key!r}]", part) for key, part in value.items()}
+
+
+def _numbers(name: str, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DataError(f"{name} has masked values, which would be read; use x.filled(np.nan)")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # rows of unequal length
+        raise DataError(f"{name} is no array: {first_line(error)}") from error
     if array.dtype == object:  # a frame with columns of several kinds
-        with contextlib.suppress(TypeError, ValueError):
-            array = array.astype(np.float64)
-    if array.ndim == 0 or array.dtype.kind not in "biufc":
+        array = _unboxed(array)
+    kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
+    if array.ndim == 0 or kind not in "biuf" or bits > 64:
         raise DataError(
             f"{name} must be an array of numbers with a row a sample, got dtype {array.dtype} and "
-            f"shape {array.shape}; encode text and categories as numbers"
+            f"shape {array.shape}; {_way_out(kind, bits)}"
         )
-    return array
+    if 0 in array.shape[1:]:
+        raise DataError(f"{name} has no columns: its shape is {array.shape}")
+    # The same values in the order that the processor has, which is all that frameworks take.
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _way_out(kind: str, bits: int) -> str:
+    if kind == "c":
+        return "split complex numbers into real and imaginary parts"
+    if kind == "f" and bits > 64:
+        return "no network computes so precisely: use astype(np.float64)"
+    if kind in "mM":
+        return "turn times into numbers, as days since a date"
+    return "encode text and categories as numbers"
+
+
+def _unboxed(array: Array) -> Array:
+    """Python objects as float64, where each is a number that float64 holds; else as they were."""
+    for value in array.flat:
+        if isinstance(value, str | bytes | complex | np.complexfloating):
+            return array
+    try:
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return array
+    changed = ~((numbers == array) | np.isnan(numbers))
+    return array if changed.any() else numbers
 
 
 def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
@@ -161,4 +259,17 @@ def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
         raise DataError(
             f"every array needs the same number of rows, got "
             f"{', '.join(f'{name}: {rows}' for name, rows in lengths.items())}"
+        )
+
+
+def _same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
+    """Refuse test rows of another shape than those that are searched on."""
+    if test is None:
+        return
+    here = {part: array.shape[1:] for part, array in named(searched).items()}
+    there = {part: array.shape[1:] for part, array in named(test).items()}
+    if here != there:
+        raise DataError(
+            f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "
+            f"{brief(here)}"
         )

@@ -95,8 +95,20 @@ def message_of(error: BaseException) -> str:
 def _whole_message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # __str__ may be anybody's
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # __str__ may be anybody's
         return "(its message cannot be shown)"
+
+
+def one_line(error: BaseException) -> str:
+    """All of an error's message in one line, shortened where it is very long.
+
+    >>> one_line(ValueError("units\nmust be >= 1"))
+    'units must be >= 1'
+    """
+    line = " ".join(_whole_message(error)[: 4 * _LONGEST].split())
+    return line if len(line) <= 2 * _LONGEST else f"{line[: 2 * _LONGEST]}..."
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from hpsearch import evaluators, searchers
-from hpsearch.errors import HpsearchError, StudyError, first_line
+from hpsearch.errors import HpsearchError, StudyError, first_line, one_line
 from hpsearch.evaluators import Evaluator
 from hpsearch.options import parse
 from hpsearch.searchers import Searcher
@@ -66,7 +66,9 @@ def load(file: Path, overrides: Overrides) -> Study:
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
         raise StudyError(f"{error.filename or file}{line}: {error.msg}") from error
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the file raises: it must not pass for our own end
         raise StudyError(told(error, file)) from error
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
@@ -78,7 +80,7 @@ def told(error: BaseException, file: Path) -> str:
     """An error that a study's own code raised, in one line, with its place in the study's file."""
     # A refused option explains itself; of a TypeError or an ImportError the name helps.
     plain = isinstance(error, HpsearchError) or type(error) is ValueError
-    return f"{place_in(file, error)}: {error if plain else first_line(error)}"
+    return f"{place_in(file, error)}: {one_line(error) if plain else first_line(error)}"
 
 
 def place_in(file: Path, error: BaseException) -> str:

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
+import numpy as np
+
 from hpsearch.errors import SpaceError
+from hpsearch.options import brief, why_no_name, why_no_number
 
 Value = float | int | str | bool
 GRID_LIMIT = 100_000  # values of one range, and combinations of all
 When = Mapping[str, Any] | None
+
+_EXACT = 2**53  # whole numbers up to here are floats too, from which points are made
+_KINDS = (bool, int, float, str)
 
 
 class Parameter(Protocol):
@@ -86,6 +92,7 @@ class Float:
         return self.step is None or math.isclose(self.decode(self.encode(value)), value)
 
     def grid(self, points: int | None) -> list[Value]:
+        _check_points(points)
         if self.step is not None:
             return [self._at(index) for index in _spread(self, range(self._steps), points)]
         if self.low == self.high:
@@ -109,10 +116,6 @@ class Int:
     when: When = None
 
     def __post_init__(self) -> None:
-        for name in ("low", "high", "step"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | None):
-                raise SpaceError(f"{text_of(self)}: {name} must be a whole number, got {value!r}")
         _check_range(self)
         if (self.high - self.low) % (self.step or 1):
             raise SpaceError(
@@ -141,6 +144,7 @@ class Int:
         return isinstance(value, int) and not isinstance(value, bool) and value in self._values
 
     def grid(self, points: int | None) -> list[Value]:
+        _check_points(points)
         if points is None or not self.log:
             return list(_spread(self, self._values, points))
         ends = Float(self.low, self.high, log=True).grid(points)
@@ -155,17 +159,17 @@ class Choice:
     when: When = None
 
     def __init__(self, *options: Value, when: When = None) -> None:
-        object.__setattr__(self, "options", tuple(options))
+        object.__setattr__(self, "options", tuple(map(plain, options)))
         object.__setattr__(self, "when", when)
         if not options:
             raise SpaceError("a Choice needs at least one option: Choice('adam', 'sgd')")
-        for option in options:
-            finite = not isinstance(option, float) or math.isfinite(option)
-            if not isinstance(option, float | int | str | bool) or not finite:
+        for option in self.options:
+            if why := _why_no_option(option):
                 raise SpaceError(
-                    f"Choice takes strings, finite numbers and booleans, got {option!r}; name it by a "
-                    "string and look it up in build"
+                    f"Choice takes {why}, got {brief(option)}; name it by a string and "
+                    "look it up in build"
                 )
+        _check_condition(self)
         if len({typed(option) for option in options}) < len(options):
             raise SpaceError(f"Choice{options}: an option occurs twice")
 
@@ -177,24 +181,74 @@ class Choice:
         return (index + 0.5) / len(self.options)
 
     def contains(self, value: Any) -> bool:
-        return typed(value) in {typed(option) for option in self.options}
+        return type(value) in _KINDS and typed(value) in {typed(option) for option in self.options}
 
     def grid(self, points: int | None) -> list[Value]:
         return list(self.options)
 
 
 def _check_range(parameter: Float | Int) -> None:
+    kind = type(parameter).__name__
+    for name in ("low", "high", "step"):
+        value = plain(getattr(parameter, name))
+        object.__setattr__(parameter, name, value)
+        if name == "step" and value is None:
+            continue
+        if kind == "Int" and (isinstance(value, bool) or not isinstance(value, int)):
+            raise SpaceError(f"Int: {name} must be a whole number, got {brief(value)}")
+        if kind == "Int" and abs(value) > _EXACT:
+            raise SpaceError(f"Int: {name} must lie within 2**53 of 0, got {brief(value)}")
+        if why := why_no_number(value):
+            raise SpaceError(f"{kind}: {name} must be {why}, got {brief(value)}")
+    if not isinstance(parameter.log, bool):
+        raise SpaceError(f"{kind}: log is True or False, got {brief(parameter.log)}")
+    _check_condition(parameter)
     text, low, high, step = text_of(parameter), parameter.low, parameter.high, parameter.step
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in (low, high)):
-        raise SpaceError(f"{text}: low and high must be finite numbers")
     if low > high:
         raise SpaceError(f"{text}: low must not be above high; swap them")
     if parameter.log and low <= 0:
         raise SpaceError(f"{text}: a log range needs low > 0; raise low, or drop log=True")
-    if step is not None and (not math.isfinite(step) or step <= 0):
+    if math.isinf(float(high) - float(low)) or (parameter.log and math.isinf(high / low)):
+        raise SpaceError(f"{text}: the range is wider than floats reach; narrow it")
+    if step is not None and step <= 0:
         raise SpaceError(f"{text}: step must be above 0; drop it for a continuous range")
     if step is not None and parameter.log:
         raise SpaceError(f"{text}: log and step do not go together; drop one, or use Choice")
+    if step is not None and (high - low) / step > _EXACT:
+        raise SpaceError(f"{text}: more than 2**53 steps; drop step for a continuous range")
+
+
+def _check_condition(parameter: "Float | Int | Choice") -> None:
+    when = parameter.when
+    if when is not None and not isinstance(when, Mapping):
+        raise SpaceError(f"when= is a dict, as {{'optimizer': 'sgd'}}, got {brief(when)}")
+    for parent in when or {}:
+        if why := why_no_name(parent):
+            raise SpaceError(f"when= names a parameter by {why}, got {brief(parent)}")
+
+
+def _check_points(points: int | None) -> None:
+    if points is not None and (
+        isinstance(points, bool) or not isinstance(points, int) or points < 1
+    ):
+        raise SpaceError(
+            f"a grid needs a whole number of points of at least 1, got {brief(points)}"
+        )
+
+
+def _why_no_option(option: Any) -> str:
+    if isinstance(option, str):
+        surrogate = any("\ud800" <= letter <= "\udfff" for letter in option)
+        return "strings without surrogates" if surrogate else ""
+    if isinstance(option, int):
+        return "whole numbers of 64 bits" if abs(option) >= 2**63 else ""
+    finite = type(option) is float and math.isfinite(option)
+    return "" if finite else "strings, finite numbers and booleans"
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy's as Python's own; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _index(u: float, count: int) -> int:

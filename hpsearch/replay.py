@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpsearch import kinds
 from hpsearch.errors import StudyError
 from hpsearch.evaluators.base import mean_curve
 from hpsearch.options import identify
@@ -98,6 +99,8 @@ def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
         "preprocess": identify(task.preprocess),
         "patience": study.patience,
     }
+    if kind := kinds.recorded(task.loss, task.kind):
+        training["kind"] = kind
     return SearchRecord(
         study=study.name,
         searcher=study.searcher.label,
@@ -126,7 +129,8 @@ def changes(now: SearchRecord, before: SearchRecord) -> list[str]:
     training_now, training_before = json.loads(now.training), json.loads(before.training)
     pairs = {"task": (before.task, now.task), "metric": (before.measure, now.measure)}
     pairs["direction"] = (before.direction, now.direction)
-    pairs |= {name: (training_before.get(name), training_now[name]) for name in training_now}
+    names = [*training_now, *(name for name in training_before if name not in training_now)]
+    pairs |= {name: (training_before.get(name), training_now.get(name)) for name in names}
     lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
     if now.data and now.data != before.data:
         lines.append("the data changed")

@@ -8,11 +8,13 @@ import numpy as np
 
 from hpsearch import showing
 from hpsearch.errors import SpaceError
-from hpsearch.options import did_you_mean
-from hpsearch.parameters import Choice, Float, Int, Value, text_of, typed
+from hpsearch.options import brief, did_you_mean, why_no_name
+from hpsearch.parameters import Choice, Float, Int, Value, plain, text_of, typed
 from hpsearch.seeds import canonical
 
 Params = Mapping[str, Value]
+
+_MOST_CONDITIONS = 10_000  # values under which one parameter exists
 
 
 class Space(Mapping[str, "Float | Int | Choice"]):
@@ -36,14 +38,20 @@ class Space(Mapping[str, "Float | Int | Choice"]):
     ) -> None:
         self._parameters: dict[str, Float | Int | Choice] = {}
         for piece in (*pieces, more):
+            if not isinstance(piece, Mapping):
+                raise SpaceError(
+                    f"a space is made of named ranges, and of dicts of these, got {brief(piece)}"
+                )
             if twice := [name for name in piece if name in self._parameters]:
                 raise SpaceError(f"{twice[0]} is given twice; keep one of the two")
             self._parameters.update(piece)
         for name, parameter in self._parameters.items():
+            if why := why_no_name(name):
+                raise SpaceError(f"a parameter needs {why} for a name, got {brief(name)}")
             if not isinstance(parameter, Float | Int | Choice):
                 raise SpaceError(
-                    f"{name}: a space holds Float, Int and Choice, got {parameter!r}; "
-                    f"a constant is Choice({parameter!r})"
+                    f"{name}: a space holds Float, Int and Choice, got {brief(parameter)}; "
+                    f"a constant is Choice({brief(parameter)})"
                 )
         self._when = {name: self._conditions(name) for name in self._parameters}
         self.parents_first = self._parents_first()
@@ -103,10 +111,12 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     def check(self, params: Params) -> None:
         """Refuse a point that is not of this space; SpaceError names the culprit and its range."""
+        if not isinstance(params, Mapping):
+            raise SpaceError(f"a point is a dict of values by name, got {brief(params)}")
         for name in params:
             if name not in self:
                 raise SpaceError(
-                    f"unknown parameter {name!r}{did_you_mean(name, self)}; "
+                    f"unknown parameter {brief(name)}{did_you_mean(str(name), self)}; "
                     f"the space has {', '.join(self) or 'none'}"
                 )
         for name, parameter in self.items():
@@ -119,7 +129,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             elif name not in params:
                 raise SpaceError(f"{name} is missing; it is {text_of(parameter)}")
             elif not parameter.contains(params[name]):
-                raise SpaceError(f"{name}={params[name]!r} is not in {text_of(parameter)}")
+                raise SpaceError(f"{name}={brief(params[name])} is not in {text_of(parameter)}")
 
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
         """Every combination of the parameters' grid values; only what exists is varied."""
@@ -198,13 +208,18 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             single = isinstance(allowed, str) or not isinstance(
                 allowed, tuple | list | set | frozenset | range
             )
-            values = (allowed,) if single else tuple(allowed)
+            if not single and len(allowed) > _MOST_CONDITIONS:
+                raise SpaceError(
+                    f"{name} exists when {parent} is one of {len(allowed):,} values; name at most "
+                    f"{_MOST_CONDITIONS:,}"
+                )
+            values = (plain(allowed),) if single else tuple(map(plain, allowed))
             if isinstance(self[parent], Float):
                 raise SpaceError(f"{name} depends on {parent}, a Float; make {parent} a Choice")
             strange = [value for value in values if not self[parent].contains(value)]
             if strange or not values:
                 raise SpaceError(
-                    f"{name} exists when {parent} is {allowed!r}, but {parent} is "
+                    f"{name} exists when {parent} is {brief(allowed)}, but {parent} is "
                     f"{text_of(self[parent])}; drop what cannot occur"
                 )
             found[parent] = values

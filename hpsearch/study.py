@@ -7,7 +7,7 @@ from typing import Any
 from hpsearch import showing
 from hpsearch.errors import SpaceError, StudyError
 from hpsearch.evaluators import Evaluator, Holdout
-from hpsearch.options import at_least_one
+from hpsearch.options import at_least_one, brief, check_seed, why_no_name
 from hpsearch.searchers import Auto, Searcher
 from hpsearch.space import Params, Space
 from hpsearch.task import Task
@@ -43,20 +43,24 @@ class Study:
             "space": Space,
             "searcher": Searcher,
             "evaluator": Evaluator,
-            "seed": int,
         }
         for name, kind in kinds.items():
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, type):
-                raise StudyError(f"Study needs {name}= a {kind.__name__}, got {value!r}")
+                raise StudyError(f"Study needs {name}= a {kind.__name__}, got {brief(value)}")
         if not callable(self.build):
-            raise StudyError(f"Study needs build= a function, got {self.build!r}")
+            raise StudyError(f"Study needs build= a function, got {brief(self.build)}")
+        if self.name != "" and (why := why_no_name(self.name, of_files=True)):
+            raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
+        check_seed(self, self.seed)
         at_least_one(self, patience=self.patience)
+        if not isinstance(self.start, list | tuple):
+            raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")
         for params in self.start:
             try:
                 self.space.check(params)
             except SpaceError as error:
-                raise StudyError(f"start value {dict(params)}: {error}") from error
+                raise StudyError(f"start value {brief(params)}: {error}") from error
 
     def __repr__(self) -> str:
         """What the study is, without its data."""

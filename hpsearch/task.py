@@ -1,17 +1,15 @@
 """What is learned: the data, the loss, the metric and its direction, and how rows are prepared."""
 
-import inspect
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
-import numpy as np
-
+from hpsearch import kinds
 from hpsearch.data import Array, Data
 from hpsearch.errors import DataError
-from hpsearch.options import did_you_mean, identify
+from hpsearch.kinds import Kind
+from hpsearch.options import at_least_one, brief, did_you_mean, identify, why_no_name
 
 Direction = Literal["min", "max"]
 
@@ -38,11 +36,6 @@ _LOWER_IS_BETTER = (
     "rmse",
     "root_mean_squared_error",
 )
-_CLASSIFICATION = {
-    "sparse_categorical_crossentropy",
-    "categorical_crossentropy",
-    "binary_crossentropy",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +70,18 @@ class Task:
 
     name: how rankings call it.
     data: the Data, or a function without arguments that loads it when it is first needed.
-    loss: a Keras loss by name or object.
+    loss: a Keras loss by name or object, or a function of your own.
     metric: what trials are ranked by: accuracy, mae, mse, rmse, roc_auc, loss, or the name of any
         other Keras metric together with its `direction`, "min" or "max".
     preprocess: a scikit-learn transformer (or a dict of them, one an input), fitted on the
         training rows of each split alone.
     outputs: units of the model's last layer; found from y where it is not given.
+    kind: "binary", "multiclass", "multilabel" or "regression": from it follow outputs, activation,
+        whether folds are stratified, and which metrics there are (`hpsearch.kinds` has the table).
+        None where the loss tells it, as cross-entropies (focal ones too) and errors do. Needed with a
+        function of your own, a hinge, KL divergence, and for classes that are learned by mse.
+
+    Raises DataError where these contradict each other; `load` does so for targets.
     """
 
     name: str
@@ -92,23 +91,58 @@ class Task:
     direction: Direction | None = None
     preprocess: Any = None
     outputs: int | None = None
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
+        if why := why_no_name(self.name, of_files=True):
+            raise DataError(f"Task needs name= {why}, got {brief(self.name)}")
+        if not isinstance(self.data, Data) and not callable(self.data):
+            raise DataError(
+                f"Task needs data= a Data, or a function that loads one, got {brief(self.data)}"
+            )
+        if not isinstance(self.loss, str) and not callable(self.loss):
+            raise DataError(
+                f"Task needs loss= a Keras loss by name or object, or a function, got "
+                f"{brief(self.loss)}"
+            )
+        at_least_one(self, outputs=self.outputs)
+        self._check_metric()
+        self._check_preprocess()
+        kinds.possible(self.loss, self.metric, self.kind)
+
+    def _check_metric(self) -> None:
         if self.direction not in (None, "min", "max"):
-            raise DataError(f"direction is 'min' or 'max', got {self.direction!r}")
+            raise DataError(f"direction is 'min' or 'max', got {brief(self.direction)}")
+        if not isinstance(self.metric, str):
+            raise DataError(f"Task needs metric= a name, got {brief(self.metric)}")
         known = _HIGHER_IS_BETTER + _LOWER_IS_BETTER
         if self.direction is None and self.metric not in known:
             raise DataError(
-                f"unknown metric {self.metric!r}{did_you_mean(self.metric, known)}; for any other "
+                f"unknown metric {brief(self.metric)}{did_you_mean(self.metric, known)}; for any other "
                 "Keras metric say which way is better: Task(..., direction='min' or 'max')"
             )
+
+    def _check_preprocess(self) -> None:
+        given = self.preprocess
+        for each in given.values() if isinstance(given, Mapping) else [given]:
+            if each is not None and (
+                isinstance(each, type) or not callable(getattr(each, "transform", None))
+            ):
+                raise DataError(
+                    "Task needs preprocess= a scikit-learn transformer, as StandardScaler(), or a "
+                    f"dict of them, got {brief(each)}"
+                )
 
     def load(self) -> Data:
         data = self.data if isinstance(self.data, Data) else self.data()
         if not isinstance(data, Data):
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
-        self._check_targets(data.y)
+        self.check_targets(data.y)
         return data
+
+    def check_targets(self, y: Array) -> None:
+        """Raise DataError where targets are not of the task's kind."""
+        kinds.check_targets(self.kind_of(y), self.loss, self.metric, y, self.outputs)
 
     @property
     def objective(self) -> Metric:
@@ -123,66 +157,42 @@ class Task:
         settings = self.loss if isinstance(self.loss, str) else identify(self.loss)
         return f"loss ({settings})"
 
+    def kind_of(self, y: Array) -> Kind:
+        """The task's kind: as it says, as its loss tells, or as these targets decide."""
+        return kinds.of_targets(self._kinds, y)
+
+    def with_kind_of(self, y: Array) -> Self:
+        """The same task, whose kind and outputs fewer of these rows do not change."""
+        return replace(self, kind=self.kind_of(y), outputs=self.output_units(y))
+
     def classes(self, data: Data) -> Array | None:
         """The class of each row, shape (rows,), or None where the task is no classification."""
-        if loss_name(self.loss) not in _CLASSIFICATION:
-            return None
-        y = data.y
-        if y.ndim == 2 and y.shape[1] > 1:
-            return np.asarray(y.argmax(axis=1))
-        return y.reshape(-1)
+        return kinds.classes(self.kind_of(data.y), data.y)
 
     @property
     def classifies(self) -> bool:
-        """Whether classes are what is predicted, by the loss or by the metric."""
-        by_metric = self.metric in _HIGHER_IS_BETTER and self.metric != "r2_score"
-        return loss_name(self.loss) in _CLASSIFICATION or by_metric
+        """Whether classes are what is predicted."""
+        return self._kinds != ("regression",)
 
     def output_units(self, y: Array) -> int:
         """Units of the last layer that suit y and the loss."""
-        if self.outputs is not None:
-            return self.outputs
-        if loss_name(self.loss) == "sparse_categorical_crossentropy":
-            return int(y.max()) + 1
-        return int(y.shape[1]) if y.ndim > 1 else 1
+        return self.outputs or kinds.output_units(self.kind_of(y), y)
 
     @property
     def activation(self) -> str:
-        """The activation of the last layer that suits the loss: none where it takes logits."""
-        name = loss_name(self.loss)
-        if self.from_logits:
-            return "linear"
-        if name == "binary_crossentropy":
-            return "sigmoid"
-        return "softmax" if name in _CLASSIFICATION else "linear"
+        """The activation of the last layer that suits the task: none where the loss takes logits."""
+        return "linear" if self.from_logits else self.link
+
+    @property
+    def link(self) -> str:
+        """What makes probabilities of logits, "sigmoid" or "softmax"; "linear" for numbers."""
+        return kinds.link(self._kinds, self.loss)
 
     @property
     def from_logits(self) -> bool:
         """Whether the loss takes logits, which are no probabilities."""
-        settings = {} if inspect.isroutine(self.loss) else getattr(self.loss, "__dict__", {})
-        return bool(
-            settings.get("from_logits") or settings.get("_fn_kwargs", {}).get("from_logits")
-        )
+        return kinds.takes_logits(self.loss)
 
-    def _check_targets(self, y: Array) -> None:
-        name, rule = loss_name(self.loss), ""
-        known = y[np.isfinite(y)]  # NaN is refused later, unless preprocessing fills it
-        if name == "sparse_categorical_crossentropy":
-            if (known < 0).any() or (known != np.floor(known)).any():
-                rule = "classes numbered 0, 1, 2, ..."
-        elif name in _CLASSIFICATION and ((known < 0) | (known > 1)).any():
-            rule = "targets from 0 to 1"
-        if rule:
-            raise DataError(
-                f"{name} needs {rule}, got y from {known.min()} to {known.max()}; number the classes anew, "
-                "as sklearn.preprocessing.LabelEncoder does"
-            )
-
-
-def loss_name(loss: Any) -> str:
-    """The snake-case name of a loss given by name, function or object."""
-    if isinstance(loss, str):
-        name = loss
-    else:
-        name = str(getattr(loss, "__name__", type(loss).__name__))
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    @property
+    def _kinds(self) -> tuple[Kind, ...]:
+        return kinds.possible(self.loss, self.metric, self.kind)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch import showing
+from hpsearch.options import at_least_one, brief, why_no_number
 from hpsearch.space import Params
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ class Every:
 
     epochs: int | None = None
     seconds: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        at_least_one(self, epochs=self.epochs)
+        if self.seconds is not None and (why_no_number(self.seconds) or self.seconds <= 0):
+            raise ValueError(f"Every needs seconds > 0, got seconds={brief(self.seconds)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def prepare(
         raise StudyError(f"{place_in(file, error.first)}: {error}") from error
     except HpsearchError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever the study's code raises
         raise StudyError(told(error, file)) from error
 
 

@@ -6,7 +6,7 @@ build=cnn.model(), space=Space(blocks=Int(2, 3), filters=Choice(16, 32), dropout
 from typing import Any
 
 from hpsearch.training import Build, ModelSpec
-from spaces import network
+from spaces import checks, network
 
 PARAMS = ("blocks", "filters", "kernel", "convolutions", "dropout", "units")
 
@@ -26,20 +26,21 @@ def model() -> Build:
         network.check("cnn.model", spec, params, PARAMS)
         layers = keras.layers
         x = inputs = keras.Input(spec.input_shape)
-        for block in range(int(params.get("blocks", 2))):
-            for _ in range(int(params.get("convolutions", 1))):
-                filters = int(params.get("filters", 32)) * 2**block
-                kernel = int(params.get("kernel", 3))
+        filters, kernel = checks.whole(params, "filters", 32), checks.whole(params, "kernel", 3)
+        convolutions = checks.whole(params, "convolutions", 1)
+        for block in range(checks.whole(params, "blocks", 2)):
+            for _ in range(convolutions):
                 # The normalisation that follows takes any bias away.
-                x = layers.Conv2D(filters, kernel, padding="same", use_bias=False)(x)
+                sized = filters * 2**block
+                x = layers.Conv2D(sized, kernel, padding="same", use_bias=False)(x)
                 x = layers.BatchNormalization(momentum=0.9)(x)  # soon true, on small data too
                 x = layers.Activation("relu")(x)
             if min(x.shape[1:3]) >= 2:
                 x = layers.MaxPooling2D()(x)
-        rate = float(params.get("dropout", 0.0))
+        rate = checks.number(params, "dropout", below=1.0)
         x = layers.Flatten()(x)
         x = layers.Dropout(rate)(x) if rate else x
-        x = layers.Dense(int(params.get("units", 128)), activation="relu")(x)
+        x = layers.Dense(checks.whole(params, "units", 128), activation="relu")(x)
         return network.compiled(inputs, x, spec, params)
 
     return build

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from hpsearch import Float, Int
 from hpsearch.errors import BuildError
+from hpsearch.options import brief
 from hpsearch.training import Build, ModelSpec
-from spaces import network
+from spaces import checks, network
 
 
 def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
@@ -62,7 +63,11 @@ def model(
     Raises BuildError for any other.
     """
     if dropout_on not in ("all", "first"):
-        raise ValueError(f"dropout_on is 'all' or 'first', got {dropout_on!r}")
+        raise ValueError(f"dropout_on is 'all' or 'first', got {brief(dropout_on)}")
+    if hidden is not None and not isinstance(hidden, tuple | list):
+        raise ValueError(f"hidden is a tuple of widths, as (64, 64), got {brief(hidden)}")
+    for width in hidden or ():
+        checks.whole({"hidden": width}, "hidden")
 
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
@@ -88,23 +93,29 @@ def model(
 
 def _sizes(hidden: tuple[int, ...] | None, params: dict[str, Any]) -> list[int]:
     if hidden is not None:
-        return list(hidden)
-    layers = int(params.get("layers", 1))
+        return [int(width) for width in hidden]
+    layers = checks.whole(params, "layers", 1)
     if "units_1" in params:
-        return [int(params[f"units_{i}"]) for i in range(1, layers + 1)]
+        return [checks.whole(params, f"units_{i}") for i in range(1, layers + 1)]
     if "units" not in params:
         raise BuildError(
             "mlp.model() needs widths: hidden=(64, 64), or units, or units_1, units_2... "
             "(mlp.widths) in the space"
         )
-    share = float(params.get("funnel", 1.0))
-    return [max(1, math.ceil(int(params["units"]) * share**i)) for i in range(layers)]
+    units = checks.whole(params, "units")
+    share = checks.number(params, "funnel", 1.0, above=0.0)
+    return [math.ceil(units * share**i) for i in range(layers)]
 
 
 def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
-    common = float(params.get("dropout", 0.0))
+    common = checks.number(params, "dropout", below=1.0)
     return [
-        float(params.get(f"dropout_{i + 1}", common if i == 0 or dropout_on == "all" else 0.0))
+        checks.number(
+            params,
+            f"dropout_{i + 1}",
+            common if i == 0 or dropout_on == "all" else 0.0,
+            below=1.0,
+        )
         for i in range(layers)
     ]
 
@@ -113,7 +124,7 @@ def _penalty(params: dict[str, Any]) -> Any:
     """Only the one that there is: a factor of zero would be a program of its own."""
     from keras import regularizers
 
-    l1, l2 = float(params.get("l1", 0.0)), float(params.get("l2", 0.0))
+    l1, l2 = checks.number(params, "l1"), checks.number(params, "l2")
     if l1 and l2:
         return regularizers.L1L2(l1, l2)
     if l1:

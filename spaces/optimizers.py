@@ -8,6 +8,7 @@ from typing import Any
 from hpsearch import Choice, Float
 from hpsearch.errors import BuildError
 from hpsearch.options import did_you_mean
+from spaces import checks
 
 NAMES = ("sgd", "momentum", "rmsprop", "adam", "adamw", "adadelta")
 PARAMS = ("optimizer", "learning_rate", "momentum", "weight_decay")
@@ -32,8 +33,14 @@ def make(
 
     That is Keras's own, but for Adadelta, which takes the learning rate 1.0 of its paper
     (Zeiler 2012): with the 0.001 of Keras 3 it hardly moves, and LEARNING_RATE does not reach it. `momentum` is SGD with Nesterov's
-    momentum, 0.9 where not given. Raises BuildError for an unknown name.
+    momentum, 0.9 where not given. Raises BuildError for an unknown name, and for what is no rate.
     """
+    given = {"learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
+    given = {name: value for name, value in given.items() if value is not None}
+    if learning_rate is not None:
+        checks.number(given, "learning_rate", above=0.0)
+    checks.number(given, "momentum", below=1.0)
+    checks.number(given, "weight_decay")
     import keras
 
     kinds = {

@@ -10,7 +10,7 @@ from typing import Any
 from hpsearch.errors import BuildError
 from hpsearch.options import did_you_mean
 from hpsearch.training import Build, ModelSpec
-from spaces import network
+from spaces import checks, network
 
 KINDS = ("bag", "conv", "lstm")
 PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout")
@@ -27,6 +27,7 @@ def model(words: int, kind: str | None = None) -> Build:
     the LSTM; and those of `spaces.network`. Raises BuildError for any other, and for what has no
     effect on its kind.
     """
+    checks.whole({"words": words}, "words")
 
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
@@ -34,18 +35,19 @@ def model(words: int, kind: str | None = None) -> Build:
         network.check("text.model", spec, params, PARAMS)
         chosen = _kind(kind, params)
         layers = keras.layers
-        units, rate = int(params.get("units", 32)), float(params.get("dropout", 0.0))
+        units = checks.whole(params, "units", 32)
+        rate = checks.number(params, "dropout", below=1.0)
         inputs = keras.Input(spec.input_shape, dtype="int32")
-        x = layers.Embedding(words, int(params.get("embedding", 32)))(inputs)
+        x = layers.Embedding(words, checks.whole(params, "embedding", 32))(inputs)
         x = layers.Dropout(rate)(x) if rate else x
         if chosen == "lstm":
-            recurrent = float(params.get("recurrent_dropout", 0.0))
+            recurrent = checks.number(params, "recurrent_dropout", below=1.0)
             x = layers.LSTM(units, recurrent_dropout=recurrent)(x)
         elif chosen == "bag":
             x = layers.GlobalAveragePooling1D()(x)
             x = layers.Dense(units, activation="relu")(x)
         else:
-            x = layers.Conv1D(units, int(params.get("kernel", 5)), activation="relu")(x)
+            x = layers.Conv1D(units, checks.whole(params, "kernel", 5), activation="relu")(x)
             x = layers.GlobalMaxPooling1D()(x)
         x = layers.Dropout(rate)(x) if rate else x
         return network.compiled(inputs, x, spec, params)

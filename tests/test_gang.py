@@ -404,7 +404,8 @@ def smoothed(spec, l2, learning_rate, smoothing):
 def test_label_smoothing_is_a_number_too():
     from hpsearch.training.programs import PROGRAMS
 
-    task = Task("t", Data(DATA.x, np.eye(10)[DATA.y]), loss="mse", metric="accuracy")
+    data = Data(DATA.x, np.eye(10)[DATA.y])
+    task = Task("t", data, loss="mse", metric="accuracy", kind="multiclass")
     before = set(PROGRAMS._compiled)
     fits = [member(n, build=smoothed, params={"smoothing": 0.1 * (n + 1)}) for n in range(3)]
     expected, bound = train_by_fit(fits, task, task.load())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Task
+from hpsearch.data import Coding
 from hpsearch.errors import DataError
 from hpsearch.training import sharing
 
@@ -33,6 +34,16 @@ def test_what_is_shared_is_what_was_loaded(tmp_path, x):
         arrays = shared.x.values() if isinstance(x, dict) else [shared.x]
         assert all(isinstance(a.base, np.memmap | memoryview) or a.base is not None for a in arrays)
         assert (shared.groups == data.groups).all()
+
+
+def test_a_shared_table_keeps_its_columns_and_its_coding(tmp_path):
+    coding = Coding({"c": ("x", "y")}, (), 3.5, 2.0, "price")
+    names = tuple(f"c{i}" for i in range(LARGE.shape[1]))
+    data = Data(LARGE, Y, columns=names, coding=coding)
+    for _ in range(2):  # the one who writes it, and one who finds it
+        shared = sharing.load(task(data), tmp_path)
+        assert (shared.columns, shared.coding) == (names, coding)
+    assert shared.coding.unit == "in standard deviations of 'price' (1 = 2)"
 
 
 def test_it_is_loaded_once(tmp_path):

@@ -30,7 +30,7 @@ def test_a_test_is_one_in_whatever_shape_models_take_it():
     rows, classes = np.zeros((4, 6)), np.array([0, 1, 2, 1])
 
     def seen(x, y):
-        return Data(np.zeros((1, 6)), np.zeros(1), x_test=x, y_test=y).test_fingerprint
+        return Data(x[:1], y[:1], x_test=x, y_test=y).test_fingerprint
 
     one = seen(rows, classes)
     assert seen(rows.reshape(4, 3, 2), classes.astype(np.uint8)) == one
@@ -41,10 +41,11 @@ def test_a_test_is_one_in_whatever_shape_models_take_it():
 
 
 def test_direction_is_known_for_the_usual_metrics():
-    assert task(metric="accuracy").objective == Metric("accuracy", "max")
-    assert task(metric="roc_auc").objective.loss(0.9) == -0.9
+    classes = {"loss": "binary_crossentropy"}
+    assert task(metric="accuracy", **classes).objective == Metric("accuracy", "max")
+    assert task(metric="roc_auc", **classes).objective.loss(0.9) == -0.9
     assert task(metric="rmse").objective.loss(0.9) == 0.9
-    assert task(metric="f1_score", direction="max").objective.direction == "max"
+    assert task(metric="cosine_similarity", direction="max").objective.direction == "max"
 
 
 def test_nan_is_no_loss_and_never_the_best():

@@ -158,7 +158,8 @@ def test_the_metric_loss_is_the_loss_whatever_the_shape_of_y(loss, column):
         "function": lambda true, predicted: keras.ops.mean((true - predicted) ** 2, axis=-1),
     }
     y = (X.sum(axis=1) > 2).astype("float32")
-    task = Task("t", Data(X, y[:, None] if column else y), loss=kinds.get(loss, loss))
+    kind = "regression" if loss == "function" else None
+    task = Task("t", Data(X, y[:, None] if column else y), loss=kinds.get(loss, loss), kind=kind)
     fold = Holdout(rows=30, stratify=False).evaluate(mlp.model((4,)), {}, task, epochs=2).folds[0]
     assert fold.validation == pytest.approx(fold.validation_loss, rel=1e-5)
 
@@ -339,10 +340,14 @@ def test_models_that_cannot_be_searched_are_refused(build, params, task, message
 
 
 def test_targets_that_do_not_fit_the_model_are_refused():
-    task = Task("t", Data(X, np.zeros((80, 3))), loss="mse", outputs=2)
+    task = Task("t", Data(X, np.zeros((80, 3))), loss="mse")
+
+    def build(spec):
+        return mlp.model((4,))(dataclasses.replace(spec, outputs=2))
+
     (split,) = Holdout().splits(task, task.load(), seed=0)
     with pytest.raises(BuildError, match="cannot be trained on this task's rows"):
-        fit_trainer(task).probe(mlp.model((4,)), [{}], split, task.load())
+        fit_trainer(task).probe(build, [{}], split, task.load())
 
 
 def test_unknown_keras_metrics_are_refused():

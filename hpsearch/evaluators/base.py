@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hpsearch.data import Data
 from hpsearch.errors import HpsearchError
-from hpsearch.options import describe
+from hpsearch.options import at_least_one, check_seed, describe
 from hpsearch.seeds import canonical, derive
 from hpsearch.space import Params
 from hpsearch.task import Metric, Task
@@ -170,9 +170,8 @@ class Evaluator(ABC):
         """
         from hpsearch.training import backend, engines
 
-        for name, value in (("epochs", epochs), ("patience", patience)):
-            if value is not None and value < 1:
-                raise ValueError(f"evaluate needs {name} >= 1, got {name}={value}")
+        at_least_one(self, epochs=epochs, patience=patience)
+        check_seed(self, seed)
         check_names(build, params)
         trainer = engines.trainer(task, engine, backend.choose())
         data = task.load()

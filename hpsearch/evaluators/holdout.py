@@ -8,7 +8,7 @@ from hpsearch.data import Data
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import holdout
-from hpsearch.options import at_least_one, yes_or_no
+from hpsearch.options import at_least_one, brief, why_no_number, yes_or_no
 from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 
@@ -32,11 +32,12 @@ class Holdout(Evaluator):
     def __post_init__(self) -> None:
         if self.fraction is not None and self.rows is not None:
             raise ValueError(
-                f"Holdout takes fraction or rows, not both; got fraction={self.fraction} and "
-                f"rows={self.rows}"
+                f"Holdout takes fraction or rows, not both; got fraction={brief(self.fraction)} and "
+                f"rows={brief(self.rows)}"
             )
-        if self.fraction is not None and not 0 < self.fraction < 1:
-            raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={self.fraction}")
+        number = self.fraction is None or not why_no_number(self.fraction)
+        if self.fraction is not None and not (number and 0 < self.fraction < 1):
+            raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={brief(self.fraction)}")
         at_least_one(self, rows=self.rows)
         yes_or_no(
             self, stratify=self.stratify, shuffle=self.shuffle, shared_batches=self.shared_batches

@@ -13,6 +13,8 @@ from hpsearch.options import at_least_one, yes_or_no
 from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 
+_MOST_FITS = 10_000  # of one trial
+
 
 @dataclass(frozen=True, slots=True)
 class KFold(Evaluator):
@@ -37,6 +39,10 @@ class KFold(Evaluator):
         )
         if self.folds < 2:
             raise ValueError(f"KFold needs folds >= 2, got folds={self.folds}; or use Holdout")
+        if self.fits > _MOST_FITS:
+            raise ValueError(
+                f"KFold needs folds * repeats <= {_MOST_FITS:,}, got {self.folds} * {self.repeats}"
+            )
 
     @property
     def fits(self) -> int:

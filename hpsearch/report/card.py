@@ -99,7 +99,7 @@ def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
         scores = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
         yield f"| {_cell(row['class'])} | {scores} | {row['rows']:,} |"
     names = [_cell(row["class"]) for row in verdict["classes"]]
-    if len(names) > _MOST_CLASSES:
+    if len(names) > _MOST_CLASSES or "confusion" not in verdict:
         return
     yield ""
     yield f"| true \\ predicted | {' | '.join(names)} |"

@@ -15,8 +15,9 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from hpsearch.data import Array, Data
 from hpsearch.evaluators import Evaluator
+from hpsearch.kinds import Kind
 from hpsearch.scikit.given import evaluator_of
-from hpsearch.scikit.labels import encode, for_loss
+from hpsearch.scikit.labels import encode, for_loss, kind_beside
 from hpsearch.scikit.network import Network
 from hpsearch.scikit.table import cv_results
 from hpsearch.seeds import derive
@@ -124,11 +125,14 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             targets = column_or_1d(targets, warn=True)
             self.classes_, numbers, loss = encode(targets, self.loss)
             made, shown = for_loss(numbers, len(self.classes_), loss), _firsts(numbers)
+            two = len(self.classes_) == 2 and made.ndim == 1
+            kind = kind_beside(loss, "binary" if two else "multiclass")
         else:
             made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
+            kind = kind_beside(loss, "regression")
         evaluator = evaluator_of(self.cv, x, numbers, groups, classes=self._classes)
         self._shown = x[shown], targets[shown]
-        self._search(Data(x, made, groups=groups), loss, evaluator)
+        self._search(Data(x, made, groups=groups), loss, kind, evaluator)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -186,9 +190,9 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         x = validate_data(self, X, reset=False, **self._rules())
         return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
 
-    def _search(self, data: Data, loss: Any, evaluator: Evaluator) -> None:
+    def _search(self, data: Data, loss: Any, kind: Kind | None, evaluator: Evaluator) -> None:
         metric = self.metric or ("accuracy" if self._classes else "mse")
-        task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess)
+        task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess, kind=kind)
         task.load()  # checks the targets
         study = Study(
             task=task,

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.task import Task, loss_name
+from hpsearch import kinds
+from hpsearch.data import Array
+from hpsearch.errors import DataError
+from hpsearch.kinds import Kind
 
 
 def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
@@ -29,12 +31,27 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
         )
     if loss is None:
         loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
-    if Task("", Data(np.zeros(1), np.zeros(1)), loss).activation == "linear":
+    told = kind_beside(loss, "multiclass")
+    of_numbers = told is None and kinds.possible(loss, "loss", told) == ("regression",)
+    if of_numbers or kinds.takes_logits(loss):
         raise ValueError(
             "a classifier needs a cross-entropy of probabilities (not from_logits=True), got "
             f"loss={loss!r}; leave loss=None"
         )
     return classes, encoder.transform(labels), loss
+
+
+def kind_beside(loss: Any, kind: Kind) -> Kind | None:
+    """The kind that a task needs to be told beside its loss: none where the loss tells it.
+
+    >>> kind_beside("mse", "regression"), kind_beside("hinge", "binary")
+    (None, 'binary')
+    """
+    try:
+        kinds.possible(loss, "loss", None)
+    except DataError:
+        return kind
+    return None
 
 
 def for_loss(numbers: Array, classes: int, loss: Any) -> Array:
@@ -43,6 +60,6 @@ def for_loss(numbers: Array, classes: int, loss: Any) -> Array:
     >>> for_loss(np.array([1, 0]), 2, "categorical_crossentropy").tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
-    if loss_name(loss) != "categorical_crossentropy":
+    if not kinds.takes_one_hot(loss):
         return numbers
     return np.eye(classes, dtype=np.float32)[numbers]

@@ -1,5 +1,7 @@
 """Successive halving's arithmetic, in whole numbers."""
 
+from hpsearch.options import MOST_COUNTED, brief
+
 
 def rungs(max_epochs: int, eta: int, min_epochs: int = 1) -> list[int]:
     """The total epochs of each rung, from the fewest that are at least min_epochs to max_epochs.
@@ -39,7 +41,11 @@ def check_halving(method: str, max_epochs: int, eta: int, min_epochs: int) -> No
     """Refuse options that make no rungs; ValueError gives the rule."""
     for name, value in (("max_epochs", max_epochs), ("eta", eta), ("min_epochs", min_epochs)):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"{method} needs a whole {name}, got {name}={value!r}")
+            raise ValueError(f"{method} needs a whole {name}, got {name}={brief(value)}")
+        if value > MOST_COUNTED:
+            raise ValueError(
+                f"{method} needs {name} <= {MOST_COUNTED:,}, got {name}={brief(value)}"
+            )
     if eta < 2:
         raise ValueError(f"{method} needs eta >= 2, got eta={eta}; each rung keeps one of eta")
     if not 1 <= min_epochs <= max_epochs:

@@ -18,7 +18,7 @@ class Genetic(InFull):
     population: int = 20
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs)
+        at_least_one(self, trials=self.trials, epochs=self.epochs, population=self.population)
         if self.population < 2:
             raise ValueError(f"Genetic needs population >= 2, got population={self.population}")
 

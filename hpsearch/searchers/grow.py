@@ -22,6 +22,7 @@ from hpsearch.trial import Observation, Pause, Suggestion
 
 log = logging.getLogger(__name__)
 
+_MOST_STEPS = 1000
 _WEAKENS = re.compile(r"drop|decay|noise|regular|penalty|(^|_)l[12]($|_)", re.IGNORECASE)
 _ENLARGES = re.compile(
     r"layer|depth|block|unit|width|neuron|hidden|filter|funnel|embed|(^|_)dim", re.IGNORECASE
@@ -54,6 +55,10 @@ class GrowThenRegularize(InFull):
 
     def __post_init__(self) -> None:
         at_least_one(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
+        if self.steps > _MOST_STEPS:
+            raise ValueError(
+                f"GrowThenRegularize needs steps <= {_MOST_STEPS:,}, got steps={self.steps}"
+            )
 
     @property
     def in_flight(self) -> int:

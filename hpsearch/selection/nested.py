@@ -106,7 +106,7 @@ class NestedKFold:
         """
         loaded = study.task.load()
         # Classes that one fold lacks exist nevertheless, so that every model has the same outputs.
-        task = replace(study.task, outputs=study.task.output_units(loaded.y))
+        task = study.task.with_kind_of(loaded.y)
         data = replace(loaded, x_test=None, y_test=None)
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         outer = self._outer()

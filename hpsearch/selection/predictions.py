@@ -76,6 +76,15 @@ def check_test(task: Task, data: Data) -> str:
     assert y is not None
     if not np.isfinite(y).all():
         raise DataError("y_test holds NaN or infinity; drop those rows, or say --sealed")
+    if (
+        y.ndim == 1
+        and task.output_units(data.y) <= y.max()
+        and task.kind_of(data.y) == "multiclass"
+    ):
+        raise DataError(
+            f"y_test has the class {y.max():g}, which none of the searched rows has; say "
+            f"Task(..., outputs={y.max() + 1:g}) and search again, or say --sealed"
+        )
     if task.metric == "roc_auc" and len(np.unique(y)) < 2:
         raise DataError("y_test has a single class, which has no ROC AUC; say --sealed")
     return fingerprint

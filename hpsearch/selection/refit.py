@@ -76,7 +76,8 @@ def refit(
         choose_place(folder, kept.MODELS)  # before hours are spent
     running = backends.choose(backend)
     how: dict[str, Any] = {"engine": engine, "backend": running}
-    task, data = study.task, study.task.load()
+    data = study.task.load()
+    task = study.task.with_kind_of(data.y)
     test = None if choice.sealed else predictions.check_test(task, data)
     record, searches = _searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive(study.seed, "splits"))

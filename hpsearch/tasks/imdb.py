@@ -19,13 +19,17 @@ _VALIDATE_FIRST = 10_000
 
 
 def task(words: int = 10_000, loss: str = "binary_crossentropy") -> Task:
-    """Pleased or not, by which of the most frequent words occur? Ranked by accuracy."""
+    """Pleased or not, by which of the most frequent words occur? Ranked by accuracy.
+
+    loss: any that takes a probability, mse too.
+    """
     return source.task(
         "imdb",
         partial(load, words),
         partial(_made_up, words, None),
         loss=loss,
         metric="accuracy",
+        kind="binary",
     )
 
 

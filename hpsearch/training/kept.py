@@ -9,7 +9,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,8 @@ _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
 class Kept:
     """Models that predict together, by the weighted mean of their outputs.
 
-    classifies: outputs are of classes. logits: they are no probabilities yet. shapes: of a row of
-    each input; "x" where there is one. columns: of a table x, if named. coding: of its
+    classifies: outputs are of classes; labels: of which a row may have several. logits: they are no
+    probabilities yet, and `link` makes them. shapes: of a row of each input; "x" where there is one. columns: of a table x, if named. coding: of its
     cells.
     """
 
@@ -49,6 +49,8 @@ class Kept:
     models: tuple[Any, ...]
     transformer: Any
     coding: Coding | None = None
+    labels: bool = False
+    link: str = ""
 
     def prepare(self, x: Inputs) -> Inputs:
         """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
@@ -98,11 +100,13 @@ def save(
         index = {
             "format": _FORMAT,
             "task": task.name,
+            "kind": task.kind_of(data.y),
             "classifies": task.classifies,
+            "link": task.link,
             "logits": task.from_logits,
             "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
             "columns": data.columns,
-            "coding": data.coding and asdict(data.coding),
+            "coding": data.coding and data.coding.to_json(),
             "weights": weights,
         }
         (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
@@ -121,8 +125,10 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
         columns = tuple(map(str, index["columns"]))
-        coding = _coding(index.get("coding"))  # folders of earlier versions have none
+        # Folders of earlier versions have no coding, no kind and no link.
+        coding = Coding.from_json(index["coding"]) if index.get("coding") else None
         classifies, logits = bool(index["classifies"]), bool(index["logits"])
+        labels, link = index.get("kind") == "multilabel", str(index.get("link", ""))
         _check_index(weights, shapes, columns, coding)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HpsearchError(
@@ -130,7 +136,18 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         ) from error
     models = tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1))
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
-    return Kept(classifies, logits, shapes, columns, weights, models, transformer, coding)
+    return Kept(
+        classifies,
+        logits,
+        shapes,
+        columns,
+        weights,
+        models,
+        transformer,
+        coding,
+        labels,
+        link,
+    )
 
 
 def _check_index(
@@ -153,15 +170,6 @@ def _check_index(
             raise ValueError(f"categories of no column: {', '.join(sorted(missing))}")
         if not (math.isfinite(coding.offset) and 0 < coding.scale < math.inf):
             raise ValueError("the target's scale must be above 0, and finite")
-
-
-def _coding(found: Any) -> Coding | None:
-    if found is None:
-        return None
-    texts = {str(c): tuple(map(str, v)) for c, v in found.get("categories", {}).items()}
-    classes = tuple(map(str, found.get("classes", ())))
-    offset, scale = float(found.get("offset", 0)), float(found.get("scale", 1))
-    return Coding(texts, classes, offset, scale, str(found.get("target", "")))
 
 
 def types_to_trust(transformer: Any) -> tuple[str, ...]:

@@ -78,14 +78,18 @@ def _coded(frame: "pd.DataFrame", path: Path, kept: Kept, coding: Coding) -> Arr
 
 
 def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
-    """Predictions for the rows of a CSV file: `class` and a probability each, or the values."""
+    """Predictions for the rows of a CSV file: `class` and a probability each, or the values.
+
+    Of several labels a row: 1 or 0 and a probability each.
+    """
     import pandas as pd
 
     from hpsearch.training.scoring import predicted_classes, probabilities
 
     predicted = _predicted(kept, read_table(path, kept))
     if kept.logits:
-        predicted = probabilities(predicted)
+        link = kept.link or ("sigmoid" if predicted.shape[1] == 1 else "softmax")
+        predicted = probabilities(predicted, link)
     outputs, coding = predicted.shape[1], kept.coding or Coding()
     if not kept.classifies:
         predicted = predicted * coding.scale + coding.offset
@@ -99,6 +103,9 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
         )
     names = [f"p_{name}" for name in (named[1:] if outputs == 1 else named)]
     frame = pd.DataFrame(predicted, columns=names)
+    if kept.labels:
+        found = pd.DataFrame((predicted > 0.5).astype(np.int64), columns=list(named))
+        return pd.concat([found, frame], axis=1)
     classes = predicted_classes(predicted)
     frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
     return frame

@@ -50,8 +50,10 @@ def score(
 def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     """The metric of each row, of shape (rows,), where it is a mean of these; else None."""
     y = targets(task, y)
-    if metric in _ACCURACY or (metric == "binary_accuracy" and predicted.shape[1] == 1):
+    if metric in _ACCURACY:
         return (predicted_classes(predicted) == _true_classes(y)).astype(np.float64)
+    if metric == "binary_accuracy":
+        return ((predicted > 0.5) == (y.reshape(len(y), -1) > 0.5)).mean(axis=1)
     if metric == "loss":
         loss = keras.losses.get(task.loss)
         pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
@@ -74,7 +76,8 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
     """What a metric leaves out, as plain JSON.
 
     Of a classification: accuracy, precision, recall, F1 and the number of rows by class, and the
-    confusion matrix (row: true, column: predicted). Of a regression: mean absolute and root mean
+    confusion matrix (row: true, column: predicted), which several labels a row have not; their
+    accuracy is over all labels. Of a regression: mean absolute and root mean
     squared error, quantiles of the residuals (predicted minus true), and predicted against true: the
     means of both for each tenth of the rows, by the true value. known: names of the classes, if
     they have any.
@@ -96,15 +99,26 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
                 for rows in tenths
             ],
         }
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
     if task.from_logits:
-        predicted = probabilities(predicted)
-    true, told = _true_classes(y), predicted_classes(predicted)
-    names = np.unique(np.concatenate([true, told]))
-    columns = precision_recall_fscore_support(true, told, labels=names, zero_division=0)
+        predicted = probabilities(predicted, task.link)
+    if task.kind_of(y) == "multilabel":
+        true, found = y > 0.5, predicted > 0.5
+        names = np.arange(y.shape[1])
+        return _by_class(true, found, names, known)
+    from sklearn.metrics import confusion_matrix
+
+    true, found = _true_classes(y), predicted_classes(predicted)
+    names = np.unique(np.concatenate([true, found]))
+    confusion = confusion_matrix(true, found, labels=names).tolist()
+    return {**_by_class(true, found, names, known), "confusion": confusion}
+
+
+def _by_class(true: Array, found: Array, names: Array, known: Sequence[str]) -> dict[str, Any]:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    columns = precision_recall_fscore_support(true, found, labels=names, zero_division=0)
     return {
-        "accuracy": float((true == told).mean()),
+        "accuracy": float((true == found).mean()),
         "classes": [
             {
                 "class": known[name] if known else int(name),
@@ -115,15 +129,14 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
             }
             for name, precision, recall, f1, rows in zip(names, *columns, strict=True)
         ],
-        "confusion": confusion_matrix(true, told, labels=names).tolist(),
     }
 
 
-def probabilities(logits: Array) -> Array:
-    """Of the same shape, (rows, outputs)."""
+def probabilities(logits: Array, link: str) -> Array:
+    """Of the same shape, (rows, outputs). link: "sigmoid" or "softmax"."""
     from scipy.special import expit, softmax
 
-    return np.asarray(expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1))
+    return np.asarray(expit(logits) if link == "sigmoid" else softmax(logits, axis=1))
 
 
 def predicted_classes(predicted: Array) -> Array:

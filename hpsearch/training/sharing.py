@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data
+from hpsearch.data import Array, Coding, Data
 from hpsearch.errors import DataError
 from hpsearch.task import Task
 
@@ -30,7 +31,7 @@ def load(task: Task, folder: Path | Data | None) -> Data:
         return folder
     index, refused = folder / "index.json", folder / "refused"
     if index.exists():
-        return _mapped(folder, json.loads(index.read_text()))
+        return _mapped(folder, json.loads(index.read_text(encoding="utf-8")))
     data = task.load()
     parts = _parts(data)
     if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
@@ -38,14 +39,19 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     try:
         for number, array in enumerate(parts.values()):
             np.save(folder / f"{number}.npy", np.ascontiguousarray(array), allow_pickle=False)
-        (folder / "writing").write_text(json.dumps(list(parts)))
+        found = {
+            "arrays": list(parts),
+            "columns": data.columns,
+            "coding": data.coding and data.coding.to_json(),
+        }
+        (folder / "writing").write_text(json.dumps(found), encoding="utf-8")
         os.replace(folder / "writing", index)
     except OSError:  # no room for it: each loads its own, and nobody tries again
         for path in folder.iterdir():
             path.unlink()
         refused.touch()
         return data
-    return _mapped(folder, list(parts))
+    return _mapped(folder, found)
 
 
 @contextmanager
@@ -68,16 +74,22 @@ def _prefixed(inputs: Mapping[str, Array]) -> dict[str, Array]:
     return {f"x {name}": array for name, array in inputs.items()}
 
 
-def _mapped(folder: Path, names: list[str]) -> Data:
+def _mapped(folder: Path, index: Mapping[str, Any]) -> Data:
     try:
         parts = {
             name: np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False)
-            for number, name in enumerate(names)
+            for number, name in enumerate(index["arrays"])
         }
     except (OSError, ValueError) as error:
         raise DataError(f"the data shared in {folder} cannot be read: {error}") from error
     inputs = {name[2:]: array for name, array in parts.items() if name.startswith("x ")}
-    return Data(inputs or parts["x"], parts["y"], groups=parts.get("groups"))
+    return Data(
+        inputs or parts["x"],
+        parts["y"],
+        groups=parts.get("groups"),
+        columns=index["columns"],
+        coding=index["coding"] and Coding.from_json(index["coding"]),
+    )
 
 
 def _sweep() -> None:

@@ -1,0 +1,285 @@
+"""Of which kind a task is: the one fact from which outputs, activation, folds and metrics follow.
+
+| kind | y | last layer |
+|---|---|---|
+| binary | (rows,) or (rows, 1), from 0 to 1 | 1 unit, sigmoid |
+| multiclass | (rows,): 0, 1, 2...; or (rows, classes), one-hot | a unit a class, softmax |
+| multilabel | (rows, labels), each from 0 to 1 | a unit a label, sigmoid |
+| regression | (rows,) or (rows, outputs), any numbers | a unit an output, linear |
+
+Most losses tell it, some together with the shape of y; any other must be told `Task(kind=...)`.
+"""
+
+import inspect
+import re
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from hpsearch.data import Array
+from hpsearch.errors import DataError
+from hpsearch.options import brief, did_you_mean
+
+Kind = Literal["binary", "multiclass", "multilabel", "regression"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_SHORT = {"bce": "binary_crossentropy", "kld": "kl_divergence", "kldivergence": "kl_divergence"}
+
+# Losses that tell the kind, and those of single probabilities, where the shape of y tells it.
+_SPARSE = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy")
+_ONE_HOT = ("categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge")
+_BY_COLUMNS = ("binary_crossentropy", "binary_focal_crossentropy")
+# Differences of numbers: of a regression, unless a kind says that the numbers are probabilities.
+_OF_NUMBERS = (
+    *("mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "log_cosh", "poisson"),
+    *("mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error"),
+)
+# What each of Keras's losses can be of. The last ones are distances and overlaps, which tell nothing.
+_LOSSES: dict[str, tuple[Kind, ...]] = {
+    **dict.fromkeys((*_SPARSE, *_ONE_HOT), ("multiclass",)),
+    **dict.fromkeys(_BY_COLUMNS, ("binary", "multiclass", "multilabel")),
+    **dict.fromkeys(_OF_NUMBERS, KINDS),
+    **dict.fromkeys(("hinge", "squared_hinge"), ("binary", "multilabel")),
+    "kl_divergence": ("multiclass", "multilabel", "regression"),
+    **dict.fromkeys(("cosine_similarity", "circle", "dice", "tversky"), KINDS),
+}
+# What earlier versions knew to be of classes. All else was to them a regression.
+_LONG_KNOWN = (
+    *("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"),
+)
+
+# Metrics of classes, and the kinds that have them. All others compare numbers.
+_ANY_CLASSES: tuple[Kind, ...] = ("binary", "multiclass", "multilabel")
+_OF_CLASSES: dict[str, tuple[Kind, ...]] = {
+    "accuracy": ("binary", "multiclass"),
+    **dict.fromkeys(("binary_accuracy", "roc_auc", "auc", "precision", "recall"), _ANY_CLASSES),
+    **dict.fromkeys(("categorical_accuracy", "top_k_categorical_accuracy"), ("multiclass",)),
+    **dict.fromkeys(
+        ("sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy"), ("multiclass",)
+    ),
+}
+_AT_HALF = ("accuracy", "binary_accuracy", "precision", "recall", "auc")  # outputs above 0.5 count
+
+
+def loss_name(loss: Any) -> str:
+    """The snake-case name of a loss given by name, function or object."""
+    if isinstance(loss, str):
+        name = loss
+    else:
+        name = str(getattr(loss, "__name__", type(loss).__name__))
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return _SHORT.get(name, name)
+
+
+def takes_logits(loss: Any) -> bool:
+    """Whether a loss takes logits, which are no probabilities."""
+    settings = {} if inspect.isroutine(loss) else getattr(loss, "__dict__", {})
+    return bool(settings.get("from_logits") or settings.get("_fn_kwargs", {}).get("from_logits"))
+
+
+def takes_one_hot(loss: Any) -> bool:
+    """Whether a loss wants the classes of several as rows of 0 and 1."""
+    return loss_name(loss) in (*_ONE_HOT, "kl_divergence")
+
+
+def possible(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
+    """The kinds that a task can be of by its loss, its metric, and what it says of itself.
+
+    There are several only where y decides. Raises DataError where the loss does not tell, and for
+    what contradicts itself.
+    """
+    name = loss_name(loss)
+    known = _LOSSES.get(name)
+    if name == "ctc":
+        raise DataError("loss 'ctc' is for sequences, which are not supported as targets yet")
+    if kind is not None:
+        if kind not in KINDS:
+            raise DataError(f"kind is one of {', '.join(KINDS)}, got {brief(kind)}")
+        if known is not None and kind not in known:
+            raise DataError(
+                f"kind={kind!r} does not go with loss {name!r}, which is for {' or '.join(known)}; "
+                "change one of the two"
+            )
+        found: tuple[Kind, ...] = (kind,)
+    elif name in _OF_NUMBERS and metric not in _OF_CLASSES:
+        found = ("regression",)
+    elif known is not None and (len(known) == 1 or name in _BY_COLUMNS):
+        found = known
+    else:
+        why = f"metric {metric!r} is of classes, and " if name in _OF_NUMBERS else ""
+        near = did_you_mean(name, _LOSSES) if known is None else ""
+        raise DataError(
+            f"{why}loss {name!r}{near} does not tell what is learned; say it by "
+            f"Task(..., kind=...): {', '.join(known or KINDS)}"
+        )
+    of = _OF_CLASSES.get(metric)
+    if metric in ("f1_score", "fbeta_score"):
+        raise DataError(
+            f"metric {metric!r} gives a number a class, and trials are ranked by one; supported are "
+            "accuracy, roc_auc and loss"
+        )
+    if of is not None and not set(of) & set(found):
+        raise DataError(
+            f"metric {metric!r} is for a {' or '.join(of)} task, and this one is {found[0]}; use "
+            + ("mae, mse, rmse or loss" if found == ("regression",) else "binary_accuracy or loss")
+        )
+    return found
+
+
+def of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
+    """Which of the possible kinds the targets are of.
+
+    Where each row is of exactly one class, they are `multiclass`, not `multilabel`.
+    """
+    if len(kinds) == 1:
+        return kinds[0]
+    if _is_column(y):
+        return "binary"
+    one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
+    return "multiclass" if one_hot else "multilabel"
+
+
+def link(kinds: tuple[Kind, ...], loss: Any) -> str:
+    """The function that makes predictions of scores: probabilities, or the scores themselves."""
+    if kinds == ("regression",):
+        return "linear"
+    # A loss of single probabilities judges each class for itself.
+    alone = kinds != ("multiclass",) or loss_name(loss) in _BY_COLUMNS
+    return "sigmoid" if alone else "softmax"
+
+
+def output_units(kind: Kind, y: Array) -> int:
+    """Units of the last layer that suit the targets."""
+    if kind == "multiclass" and _is_column(y):
+        return int(y.max()) + 1
+    return int(y.shape[1]) if y.ndim > 1 else 1
+
+
+def classes(kind: Kind, y: Array) -> Array | None:
+    """The class of each row, shape (rows,), to stratify by; None where there are none.
+
+    Of several labels it is the first.
+    """
+    if kind == "regression":
+        return None
+    return y.reshape(-1) if _is_column(y) else np.asarray(y.argmax(axis=1))
+
+
+def recorded(loss: Any, kind: Kind | None) -> str | None:
+    """What stores must know of the kind beside the loss, so that no search changes its kind.
+
+    None where it is what earlier versions took it for, so that their searches go on.
+    """
+    short = isinstance(loss, str) and loss.lower() in _SHORT
+    name = loss_name(loss)
+    if name in _LONG_KNOWN and not short:
+        return None
+    if name in (*_SPARSE, *_ONE_HOT, *_BY_COLUMNS):
+        return "classes"
+    return None if kind == "regression" else kind
+
+
+def check_targets(kind: Kind, loss: Any, metric: str, y: Array, outputs: int | None = None) -> None:
+    """Refuse targets that are not of the kind, or not as the loss and the metric take them.
+
+    outputs: units of the last layer where the task says so.
+    """
+    name = loss_name(loss)
+    _check_shape(kind, name, y)
+    _check_values(kind, y)
+    _check_metric(kind, loss, metric, y)
+    units = output_units(kind, y)
+    if outputs is None and kind == "multiclass" and units < 2:
+        raise DataError("a multiclass task needs 2 classes or more, and y has one; say outputs=")
+    wrong = outputs is not None and outputs != units
+    if wrong and (kind == "multiclass" and _is_column(y)):
+        wrong = outputs is not None and outputs < max(units, 2)  # others have no row here
+    if wrong and name in _LOSSES:  # a loss of the user's own may take what it likes
+        raise DataError(
+            f"outputs={outputs} does not go with y of shape {y.shape}, which is of {units}; leave "
+            "outputs out"
+        )
+
+
+def _check_shape(kind: Kind, name: str, y: Array) -> None:
+    column = _is_column(y)
+    if y.ndim > 2 or (name in _SPARSE and not column):
+        supported = "(rows,)" if name in _SPARSE else "(rows,) and (rows, outputs)"
+        raise DataError(
+            f"y has the shape {y.shape}, and sequences are not supported as targets yet, only "
+            f"{supported}"
+        )
+    if kind == "binary" and not column:
+        raise DataError(
+            f"a binary task needs y of shape (rows,), got {y.shape}; say kind='multilabel', or "
+            "'multiclass'"
+        )
+    if kind == "multilabel" and column:
+        raise DataError(
+            f"a multilabel task needs y of shape (rows, labels), got {y.shape}; say kind='binary'"
+        )
+    if kind == "multiclass" and column and name in _LOSSES and name not in _SPARSE:
+        raise DataError(
+            f"{name} needs y of shape (rows, classes), got {y.shape}; one-hot it by "
+            "keras.utils.to_categorical(y), or use sparse_categorical_crossentropy"
+        )
+
+
+def _check_values(kind: Kind, y: Array) -> None:
+    known = y[np.isfinite(y)]  # NaN is refused later, unless preprocessing fills it
+    if kind == "regression" or not len(known):
+        return
+    rule = ""
+    if kind == "multiclass" and _is_column(y):
+        if (known < 0).any() or (known != np.floor(known)).any():
+            rule = "classes numbered 0, 1, 2, ..."
+        elif known.max() >= max(1000, 10 * len(np.unique(known))):
+            rule = "classes numbered 0, 1, 2, ... without large gaps"
+    elif ((known < 0) | (known > 1)).any():
+        rule = "targets from 0 to 1"
+    if rule:
+        raise DataError(
+            f"a {kind} task needs {rule}, got y from {known.min()} to {known.max()}; number the "
+            "classes anew, as sklearn.preprocessing.LabelEncoder does"
+        )
+    if kind == "multiclass" and not _is_column(y):
+        sums = y.sum(axis=1, dtype=np.float64)
+        if (np.abs(sums - 1) > 0.01).any():  # and none that is NaN
+            raise DataError(
+                f"a multiclass task needs one class a row, so that each row of y adds up to 1, got "
+                f"{sums[np.abs(sums - 1) > 0.01][0]:g}; of several labels a row, use "
+                "binary_crossentropy"
+            )
+
+
+def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
+    """Refuse a metric that would compare what does not compare, or crash in the middle of a fit."""
+    if kind == "regression" or metric == "loss":
+        return
+    column, sparse = _is_column(y), metric == "accuracy" or metric.startswith("sparse_")
+    numbered = kind == "multiclass" and column
+    if kind not in _OF_CLASSES.get(metric, KINDS):
+        raise DataError(
+            f"metric {metric!r} is not for a {kind} task; use binary_accuracy, roc_auc or loss"
+        )
+    if numbered and not sparse and metric != "roc_auc":
+        raise DataError(
+            f"metric {metric!r} is not supported on classes numbered 0, 1, 2, ... yet; supported "
+            "are accuracy, roc_auc and loss"
+        )
+    if not numbered and metric.startswith("sparse_"):
+        raise DataError(f"metric {metric!r} needs classes numbered 0, 1, 2, ...; use accuracy")
+    argmax = kind == "multiclass" and metric == "accuracy"
+    if takes_logits(loss) and metric in _AT_HALF and not argmax:
+        raise DataError(
+            f"metric {metric!r} takes outputs for probabilities, and the loss takes logits; drop "
+            "from_logits=True, or use roc_auc or loss"
+        )
+    soft = not numbered and not ((y == 0) | (y == 1) | ~np.isfinite(y)).all()
+    if soft and metric in _OF_CLASSES and (kind != "multiclass" or metric == "roc_auc"):
+        raise DataError(f"metric {metric!r} needs y of 0 and 1, and y has other values; use loss")
+
+
+def _is_column(y: Array) -> bool:
+    return y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)

@@ -1,6 +1,8 @@
 """The known tasks: their stand-ins, reading as Keras reads, and the real files where they are."""
 
+import os
 import pkgutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -184,7 +186,7 @@ def test_both_kinds_of_files_give_the_same_documents(folder, monkeypatch):
 
 
 def test_a_pickled_file_that_is_not_keras_own_stays_closed(folder):
-    np.savez(folder / "reuters.npz", x=lists([[Bomb()]]), y=np.zeros(1))
+    np.savez(folder / "reuters.npz", x=lists([[Bomb()]]), y=np.zeros(1, int))
     with pytest.raises(DataError, match=r"opened only in the file that Keras publishes") as error:
         reuters.load()
     assert "\n" not in str(error.value)
@@ -192,7 +194,7 @@ def test_a_pickled_file_that_is_not_keras_own_stays_closed(folder):
 
 
 def test_even_a_published_file_holds_nothing_but_numbers(folder, monkeypatch):
-    np.savez(folder / "reuters.npz", x=lists([[Bomb()]]), y=np.zeros(1))
+    np.savez(folder / "reuters.npz", x=lists([[Bomb()]]), y=np.zeros(1, int))
     publish(folder / "reuters.npz", monkeypatch)
     with pytest.raises(DataError, match=r"asks for .*open"):
         reuters.load()
@@ -213,9 +215,82 @@ def test_offsets_must_fit_the_values(folder, offsets):
 
 
 def test_a_file_without_documents_is_another_file(folder):
-    np.savez(folder / "reuters.npz", z=np.zeros(3), y=np.zeros(3))
+    np.savez(folder / "reuters.npz", z=np.zeros(3), y=np.zeros(3, int))
     with pytest.raises(DataError, match=r"no array .*x_values.*; it is another file"):
         reuters.load()
+
+
+LABELS = np.arange(4) % 3
+HOSTILE = {
+    "texts": {"x_values": np.array(["a"] * 9), "x_offsets": [0, 9], "y": [0]},
+    "floats": {"x_values": np.arange(9.0), "x_offsets": [0, 9], "y": [0]},
+    "negative words": {"x_values": np.arange(9) - 5, "x_offsets": [0, 9], "y": [0]},
+    "words beyond 32 bits": {"x_values": np.arange(9) + 2**40, "x_offsets": [0, 9], "y": [0]},
+    "a table of words": {"x_values": np.ones((3, 3), int), "x_offsets": [0, 9], "y": [0]},
+    "offsets beyond": {"x_values": np.arange(9), "x_offsets": [0, 2**62], "y": [0]},
+    "unsigned offsets": {"x_values": np.arange(9), "x_offsets": np.array([0, 9, 3, 9], np.uint8),
+                         "y": LABELS[:3]},
+    "fewer labels": {"x_values": np.arange(9), "x_offsets": [0, 4, 9], "y": [0]},
+    "a label alone": {"x_values": np.arange(9), "x_offsets": [0, 9], "y": 0},
+    "labels of no class": {"x_values": np.arange(9), "x_offsets": [0, 9], "y": [46]},
+    "complex labels": {"x_values": np.arange(9), "x_offsets": [0, 9], "y": [1j]},
+    "pickled labels": {"x_values": np.arange(9), "x_offsets": [0, 9], "y": lists([0])},
+    "no documents": {"x_values": np.arange(0), "x_offsets": [0], "y": np.arange(0)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_arrays_that_are_not_the_newswires_are_refused_in_one_line(folder, case):
+    np.savez(folder / "reuters.npz", **HOSTILE[case])
+    with pytest.raises(DataError, match=r"reuters\.npz (has|is damaged)") as error:
+        reuters.load(20)
+    assert "\n" not in str(error.value)
+
+
+FILES = {
+    "a folder": lambda path: path.mkdir(),
+    "a pipe": lambda path: os.mkfifo(path),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a link to nothing": lambda path: path.symlink_to("nothing"),
+    "nothing": lambda path: path.touch(),
+    "text": lambda path: path.write_text("x,y\n1,2\n"),
+    "one array": lambda path: path.write_bytes(b"\x93NUMPY\x01\x00" + b"\xff" * 99),
+    "an array that says it is huge": lambda path: _archive(path, "x", _header((10**13,))),
+    "an array of negative length": lambda path: _archive(path, "x", _header((-1,))),
+    "a header too deep": lambda path: _archive(path, "x", _header("(" * 3000)),
+    "another version": lambda path: _archive(path, "x", b"\x93NUMPY\x09\x00\x01\x00 "),
+    "arrays of other shapes": lambda path: _archive(path, "x", _header((1,)) + b"\0" * 8),
+}
+
+
+def _header(shape):
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def _archive(path, name, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.npy", content)
+        archive.writestr("y.npy", content)
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("load", [boston.load, wine.load], ids=["npz", "csv"])
+def test_whatever_lies_in_a_files_place_is_refused_in_one_line(folder, kind, load):
+    name = "boston_housing.npz" if load is boston.load else "winequality-white.csv"
+    FILES[kind](folder / name)
+    with pytest.raises(DataError, match=name) as error:
+        load()
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 800
+
+
+def test_an_archive_that_unpacks_to_more_than_the_data_has_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(source, "_LARGEST", 2**20)
+    np.savez_compressed(folder / "boston_housing.npz", x=np.zeros((2**15, 13)), y=np.zeros(2**15))
+    assert (folder / "boston_housing.npz").stat().st_size < 2**15
+    with pytest.raises(DataError, match="is damaged"):
+        boston.load()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,10 @@ def task(loss: str = "mse") -> Task:
 
 def load() -> Data:
     """x: (404, 13) float64; y: (404,) in $1000, 5 to 50; and 102 test rows."""
-    arrays = source.read_arrays(source.find("boston_housing.npz"), "x", "y")
+    path = source.find("boston_housing.npz")
+    arrays = source.read_arrays(path, x=("n", len(COLUMNS)), y=("n",))
+    for array in arrays.values():
+        source.numbers(path, array, 0, 1000)
     order = documents.shuffled(len(arrays["x"]), np.random.RandomState(113))
     return _data(arrays["x"][order], arrays["y"][order], COLUMNS)
 

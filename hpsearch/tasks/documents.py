@@ -14,6 +14,7 @@ from hpsearch.errors import DataError
 from hpsearch.tasks import pickled, source
 
 _BEGIN, _UNKNOWN, _OFFSET = 1, 2, 3
+_MOST_WORDS = 10**7  # that a language has
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +93,29 @@ class Documents:
         return padded
 
 
-def read(path: Path, key: str) -> Documents:
+def read(path: Path, key: str, *, rows: int) -> Documents:
     """The documents `key` of a file: values and offsets, or Keras's own pickled lists.
 
-    Raises DataError where it is damaged or another file.
+    Raises DataError where it is damaged or another file, and where there are not so many rows.
     """
     with source.opened(path) as arrays:
-        if key in arrays.files:
-            return _joined(pickled.read(path, key))
-        values, offsets = arrays[f"{key}_values"], arrays[f"{key}_offsets"]
-    if offsets[0] != 0 or offsets[-1] != len(values) or (np.diff(offsets) < 0).any():
-        raise DataError(f"{path} has offsets {key} that do not fit its values; fetch it again")
-    return Documents(values.astype(np.int32), offsets.astype(np.int64))
+        written = key in arrays  # by Keras: all else is by us
+    if written:
+        found = _joined(pickled.read(path, key))
+    else:
+        shapes = {f"{key}_values": ("words",), f"{key}_offsets": ("ends",)}
+        values, offsets = source.read_arrays(path, **shapes).values()
+        source.numbers(path, values, 0, _MOST_WORDS, whole=True)
+        source.numbers(path, offsets, 0, len(values), whole=True)
+        steps = np.diff(offsets.astype(np.int64))
+        if offsets[0] != 0 or offsets[-1] != len(values) or (steps < 0).any():
+            raise DataError(f"{path} has offsets {key} that do not fit its values; fetch it again")
+        found = Documents(values.astype(np.int32), offsets.astype(np.int64))
+    if len(found) != rows:
+        raise DataError(
+            f"{path} has {len(found):,} documents {key} and {rows:,} labels for them; fetch it again"
+        )
+    return found
 
 
 def shuffled(rows: int, generator: np.random.RandomState) -> Array:

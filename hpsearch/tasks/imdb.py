@@ -50,15 +50,16 @@ def load(words: int = 10_000, length: int | None = None) -> Data:
     length: x is (25000, length) int32 instead, numbers of words below `words`, 0 in front.
     """
     path = source.find("imdb.npz")
-    y = source.read_arrays(path, "y_train", "y_test")
+    y = source.read_arrays(path, y_train=("n",), y_test=("t",))
     generator = np.random.RandomState(113)  # one for both parts, as in Keras
     parts = []
     for part in ("train", "test"):
-        rows = documents.read(path, f"x_{part}")
+        labels = source.numbers(path, y[f"y_{part}"], 0, 1, whole=True)
+        rows = documents.read(path, f"x_{part}", rows=len(labels))
         order = documents.shuffled(len(rows), generator)
         if part == "train":
             order = np.roll(order, -_VALIDATE_FIRST)
-        parts.append((rows.take(order), y[f"y_{part}"][order]))
+        parts.append((rows.take(order), labels[order]))
     return _data(words, length, *parts)
 
 

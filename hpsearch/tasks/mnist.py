@@ -32,7 +32,12 @@ def load() -> Data:
 
 def load_images() -> Data:
     """As `load`, with x: (60000, 28, 28, 1)."""
-    arrays = source.read_arrays(source.find("mnist.npz"), "x_train", "y_train", "x_test", "y_test")
+    path = source.find("mnist.npz")
+    arrays = source.read_arrays(
+        path, x_train=("n", 28, 28), y_train=("n",), x_test=("t", 28, 28), y_test=("t",)
+    )
+    for name, array in arrays.items():
+        source.numbers(path, array, 0, 9 if name.startswith("y") else 255, whole=True)
     return Data(
         x=_scaled(arrays["x_train"]),
         y=arrays["y_train"],

@@ -30,7 +30,7 @@ def read(path: Path, key: str) -> list[Array]:
 
     Raises DataError where the file is not, byte for byte, the one that Keras publishes.
     """
-    content = path.read_bytes()
+    content = source.read_bytes(path)
     digest, known = hashlib.sha256(content).hexdigest(), source.published_hash(path.name)
     if digest != known:
         raise DataError(
@@ -39,14 +39,7 @@ def read(path: Path, key: str) -> list[Array]:
         )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         member = io.BytesIO(archive.read(f"{key}.npy"))
-    # What comes before the pickle; both versions tell their length first.
-    version = np.lib.format.read_magic(member)
-    header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    header(member)
+    source.read_header(member)  # what comes before the pickle
     return [np.asarray(row, np.int32) for row in _OnlyArrays(member).load()]
 
 

@@ -39,7 +39,10 @@ def task(by_recording: bool = False, metric: str = "roc_auc") -> Task:
 
 def load(by_recording: bool = False) -> Data:
     """x: (10350, 178) float32; y: (10350,) in 0, 1; groups: the recordings; and 1,150 test rows."""
-    arrays = source.read_arrays(source.find("epileptic_seizure.npz"), "x", "y", "record")
+    path = source.find("epileptic_seizure.npz")
+    arrays = source.read_arrays(path, x=("n", 178), y=("n",), record=("n",))
+    source.numbers(path, arrays["x"], -(2**15), 2**15)
+    source.numbers(path, arrays["y"], 1, 5, whole=True)
     return _data(arrays["x"], arrays["y"] == 1, arrays["record"], by_recording)
 
 

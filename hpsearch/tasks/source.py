@@ -1,21 +1,28 @@
-"""Where the files of the known data sets are found, and how they are read."""
+"""Where the files of the known data sets are found, and how they are read.
+
+Whatever lies there is read as data: nothing is unpickled, and no more memory is taken than the
+published files need, whatever a file says of itself.
+"""
 
 import contextlib
+import io
+import math
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hpsearch.data import Array, Data
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, message
 from hpsearch.task import Task
 
 STAND_IN = "stand-in"
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_LARGEST = 2**28  # bytes of an array, or of a file that is read whole: five times the largest
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/"
 
 # Where each file is published, and its SHA-256; those of Keras's files as in keras.datasets.
@@ -63,8 +70,10 @@ def find(name: str) -> Path:
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     cached = keras_home / "datasets" / name
     for path in ([Path(given) / name] if given else []) + [cached]:
-        if path.is_file():
+        if os.path.isfile(path):
             return path
+        if os.path.lexists(path):
+            raise DataError(f"{path} is no regular file, or leads to none; replace it")
     try:
         return _download(name, cached)
     except Exception as error:  # whatever the network or its absence raises
@@ -81,26 +90,110 @@ def published_hash(name: str) -> str:
     return _PUBLISHED[name][1]
 
 
-def read_arrays(path: Path, *names: str) -> dict[str, Array]:
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """The arrays of an `.npz` file, each read when it is asked for."""
+
+    archive: zipfile.ZipFile
+
+    def __contains__(self, name: str) -> bool:
+        return f"{name}.npy" in self.archive.namelist()
+
+    def __getitem__(self, name: str) -> Array:
+        """Raises KeyError where it is not there, and ValueError for what is no array of ours."""
+        if name not in self:
+            raise KeyError(name)
+        info = self.archive.getinfo(f"{name}.npy")
+        with self.archive.open(info) as member:
+            shape, dtype = read_header(member)
+        if dtype.hasobject:
+            raise ValueError(f"the array {name} holds pickled objects")
+        size = math.prod(shape) * dtype.itemsize
+        # By the header, NumPy would reserve the memory before it reads anything.
+        if min(shape, default=1) < 0 or not size < info.file_size <= _LARGEST:
+            raise ValueError(f"the array {name} has {info.file_size:,} bytes, and says {size:,}")
+        content = io.BytesIO(self.archive.read(info))
+        return np.asarray(np.lib.format.read_array(content, allow_pickle=False))
+
+
+def read_arrays(path: Path, *names: str, **shapes: tuple[str | int, ...]) -> dict[str, Array]:
     """The named arrays of an `.npz` file, never unpickling.
 
-    Raises DataError where it is damaged, or is not the file it should be.
+    names: in whatever shape they are. shapes: those that must be: `x=("n", 13), y=("n",)` says that
+    x has 13 columns, and as many rows as y. Raises DataError where the file is damaged, or is not
+    the one it should be.
     """
     with opened(path) as arrays:
-        return {name: arrays[name] for name in names}
+        found = {name: arrays[name] for name in (*names, *shapes)}
+    lengths: dict[str, int] = {}
+    for name, shape in shapes.items():
+        actual = found[name].shape
+        fits = len(actual) == len(shape) and all(
+            length == (want if isinstance(want, int) else lengths.setdefault(want, length))
+            for want, length in zip(shape, actual, strict=True)
+        )
+        if not fits or 0 in actual:
+            raise DataError(
+                f"{path} has the array {name} of shape {actual}, where "
+                f"({', '.join(map(str, shape))}) is wanted; it is another file: replace it"
+            )
+    return found
+
+
+def numbers(path: Path, array: Array, least: float, most: float, *, whole: bool = False) -> Array:
+    """The array; DataError where it holds anything but numbers from `least` to `most`."""
+    known = array.dtype.kind in ("biu" if whole else "biuf")
+    if not known or not (array.min() >= least and array.max() <= most):
+        ends = f" from {array.min()} to {array.max()}" if known else ""
+        raise DataError(
+            f"{path} has values of type {array.dtype}{ends} where {'whole ' if whole else ''}numbers "
+            f"from {least:g} to {most:g} are wanted; it is another file: replace it"
+        )
+    return array
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file; DataError where it cannot be read, or is too large to be ours."""
+    with _blaming(path):
+        if os.path.getsize(path) > _LARGEST:
+            raise DataError(
+                f"{path} has more than {_LARGEST:,} bytes; it is another file: replace it"
+            )
+        return path.read_bytes()
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """An `.npz` file as `numpy.load` gives it; what is wrong with it is raised as DataError."""
+def opened(path: Path) -> Iterator[Arrays]:
+    """The arrays of an `.npz` file; what is wrong with it is raised as DataError."""
+    with _blaming(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        yield Arrays(archive)
+
+
+def read_header(member: Any) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+    """Shape and type of an `.npy` file that is read up to its values."""
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+    return shape, dtype
+
+
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
+        yield
     except KeyError as error:
-        raise DataError(f"{path} has no array {error}; it is another file: replace it") from error
+        raise DataError(
+            f"{path} has no array {_reason(error)}; it is another file: replace it"
+        ) from error
     except DataError:
         raise
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except PermissionError as error:
+        raise DataError(
+            f"{path} cannot be read ({_reason(error)}); change its permissions"
+        ) from error
+    except Exception as error:  # of zip, zlib, NumPy: a damaged file finds the strangest
         raise DataError(
             f"{path} is damaged ({_reason(error)}); delete it and fetch it again"
         ) from error
@@ -125,4 +218,4 @@ def _download(name: str, to: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return " ".join(message(error).split())[:200] or type(error).__name__

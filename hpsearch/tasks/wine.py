@@ -46,7 +46,7 @@ def load() -> Data:
     """
     path = source.find("winequality-white.csv")
     try:
-        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        header, *lines = source.read_bytes(path).decode().splitlines() or [""]
         if header != _HEADER:
             raise DataError(f"{path} begins with {header[:60]!r}; it is another file: replace it")
         table = np.array([[float(cell) for cell in line.split(";")] for line in lines])

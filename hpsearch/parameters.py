@@ -170,8 +170,8 @@ class Choice:
                     "look it up in build"
                 )
         _check_condition(self)
-        if len({typed(option) for option in options}) < len(options):
-            raise SpaceError(f"Choice{options}: an option occurs twice")
+        if len({typed(option) for option in self.options}) < len(options):
+            raise SpaceError(f"{brief(self)}: an option occurs twice")
 
     def decode(self, u: float) -> Value:
         return self.options[_index(u, len(self.options))]

@@ -123,6 +123,22 @@ def test_log_ranges_are_uniform_in_the_logarithm():
     assert 0.40 < np.mean([p["units"] < 32 for p in points]) < 0.60
 
 
+def test_numbers_of_numpys_are_taken_as_pythons():
+    written = Space(a=Choice(0.5, 2), b=Int(1, 8), c=Float(0.5, 1.5))
+    numpys = Space(
+        a=Choice(np.float32(0.5), np.int64(2)),
+        b=Int(np.int64(1), np.uint8(8)),
+        c=Float(np.float32(0.5), np.float64(1.5)),
+    )
+    assert numpys.fingerprint == written.fingerprint
+    assert repr(numpys) == repr(written)
+
+
+def test_a_grid_of_few_points_over_very_many_values_is_quick():
+    assert Float(0, 1, step=2**-30).grid(3) == [0.0, 0.5, 1.0]
+    assert Int(0, 2**53).grid(3) == [0, 2**52, 2**53]
+
+
 def test_steps_read_as_they_are_written():
     assert Float(0.1, 0.5, step=0.1).grid(None) == [0.1, 0.2, 0.3, 0.4, 0.5]
 
@@ -169,6 +185,38 @@ def test_true_is_not_one():
             lambda: Space(a=Int(0, 1, when={"b": 0}), b=Int(0, 1, when={"a": 0})),
             r"conditions of a, b go in a circle",
         ),
+        (lambda: Float(0, 10**400), r"high must be a number that a float holds"),
+        (lambda: Float("0", 1), r"low must be a number, got '0'"),
+        (lambda: Float(False, True), r"low must be a number, got False"),
+        (lambda: Float(-1.7e308, 1.7e308), r"wider than floats reach"),
+        (lambda: Float(5e-324, 1e308, log=True), r"wider than floats reach"),
+        (lambda: Float(0, 1, step=float("nan")), r"step must be a finite number"),
+        (lambda: Float(0, 1, step="0.1"), r"step must be a number"),
+        (lambda: Float(0, 1, step=5e-324), r"more than 2\*\*53 steps"),
+        (lambda: Float(1, 2, log="yes"), r"log is True or False"),
+        (lambda: Int(1, 2**80), r"high must lie within 2\*\*53 of 0"),
+        (lambda: Int(1, 10**5000), r"high must lie within .*, got <int>"),
+        (lambda: Int(1, 4, step=0), r"step must be above 0"),
+        (lambda: Choice(1, when=5), r"when= is a dict"),
+        (lambda: Choice(1, when={5: 1}), r"when= names a parameter by"),
+        (lambda: Choice("\ud800"), r"strings without surrogates"),
+        (lambda: Choice(2**63), r"whole numbers of 64 bits"),
+        (lambda: Choice(1j), r"strings, finite numbers and booleans"),
+        (lambda: Choice([1, 2]), r"strings, finite numbers and booleans"),
+        (lambda: Choice(0.1, np.float64(0.1)), r"occurs twice"),
+        (lambda: Space(5), r"made of named ranges"),
+        (lambda: Space({5: Int(0, 1)}), r"printable characters for a name, got 5"),
+        (lambda: Space({"": Int(0, 1)}), r"printable characters"),
+        (lambda: Space({"a\nb": Int(0, 1)}), r"printable characters"),
+        (lambda: Space({"\udcff": Int(0, 1)}), r"printable characters"),
+        (lambda: Space(a=Int(0, 1, when={"b": [[1]]}), b=Int(0, 1)), r"drop what cannot occur"),
+        (lambda: Space(a=Int(0, 1, when={"b": range(10**12)}), b=Int(0, 9)), r"name at most"),
+        (lambda: Space(a=Int(0, 9)).check("a"), r"a point is a dict"),
+        (lambda: Space(a=Int(0, 9)).check({"a": [1]}), r"a=\[1\] is not in"),
+        (lambda: list(Space(a=Int(0, 9)).grid(-1)), r"from 1 to 100,000 points, got -1"),
+        (lambda: list(Space(a=Int(0, 9)).grid(True)), r"a whole number of points"),
+        (lambda: list(Space(a=Int(0, 10**12)).grid()), r"would have 1,000,000,000,001 values"),
+        (lambda: list(Space(a=Float(0, 1, step=2**-30)).grid()), r"say how many"),
     ],
 )
 def test_refuses_what_makes_no_sense(make, message):

@@ -90,6 +90,59 @@ def test_data_is_refused_in_one_line(arrays, message):
         Data(**arrays)
 
 
+OBJECTS = np.array([["1", "2"]] * 20, dtype=object)
+MASKED = np.ma.masked_array(X, X > 0.5)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": X * 1j, "y": Y}, "split complex numbers"),
+        ({"x": X.astype(np.longdouble), "y": Y}, "no network computes so precisely"),
+        ({"x": X.astype("M8[s]"), "y": Y}, "turn times into numbers"),
+        ({"x": OBJECTS, "y": Y}, "encode text"),
+        ({"x": np.array([[2**53 + 1]] * 20, dtype=object), "y": Y}, "got dtype object"),
+        ({"x": X[:, :0], "y": Y}, r"x has no columns: its shape is \(20, 0\)"),
+        ({"x": {}, "y": Y}, "at least one input"),
+        ({"x": {3: X}, "y": Y}, "printable characters, got 3"),
+        ({"x": {"\ud800": X}, "y": Y}, "printable characters"),
+        ({"x": X, "y": {"a": Y}}, "y must be one array"),
+        ({"x": X, "y": Y[:, None][:, :0]}, "y has no columns"),
+        ({"x": MASKED, "y": Y}, "masked values"),
+        ({"x": [[1.0], [1.0, 2.0]], "y": [0.0, 1.0]}, "x is no array"),
+        ({"x": None, "y": Y}, "Data needs x"),
+        ({"x": X, "y": Y, "groups": X}, "one number or name a row"),
+        ({"x": X, "y": Y, "groups": [float("nan")] * 20}, "none of them NaN"),
+        ({"x": X, "y": Y, "groups": np.array([1, "a"] * 10, dtype=object)}, "told apart"),
+        ({"x": X, "y": Y, "columns": "abc"}, "a list of names, got the text"),
+        ({"x": X, "y": Y, "columns": ("a", "a", "b")}, "texts that differ"),
+        ({"x": X, "y": Y, "columns": (1, 2, 3)}, "texts that differ, got 1"),
+        ({"x": X, "y": Y, "coding": {}}, "must be a Coding"),
+        ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "x_test needs rows of the same shape"),
+        ({"x": X, "y": Y, "x_test": X, "y_test": X}, "y_test needs rows of the same shape"),
+    ],
+)
+def test_arrays_that_no_network_takes_as_they_are_are_refused(arrays, message):
+    with pytest.raises(DataError, match=message) as error:
+        Data(**arrays)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">i8", ">u2", ">f8"])
+def test_the_order_of_bytes_is_none_of_the_datas(dtype):
+    x = (X * 1000).astype(dtype)
+    data, native = Data(x, Y.astype(dtype)), x.astype(np.dtype(dtype).newbyteorder("="))
+    assert data.x.dtype.isnative
+    assert (data.x == x).all()
+    assert data.fingerprint == Data(native, Y.astype(native.dtype)).fingerprint
+
+
+@pytest.mark.parametrize("rows", [[20], [-1], [0.5], [[0]], ["a"], 3, None, [True]])
+def test_rows_that_are_not_there_are_refused(rows):
+    with pytest.raises(DataError, match="row numbers from 0 to 19"):
+        Data(X, Y).take(rows)
+
+
 def test_a_data_function_must_return_data():
     with pytest.raises(DataError, match="must return Data"):
         task(data=lambda: (X, Y)).load()

@@ -99,7 +99,7 @@ def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
         "preprocess": identify(task.preprocess),
         "patience": study.patience,
     }
-    if kind := kinds.recorded(task.loss, task.kind):
+    if kind := kinds.recorded(task.loss, task.kind):  # absent: as earlier versions took it
         training["kind"] = kind
     return SearchRecord(
         study=study.name,

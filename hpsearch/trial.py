@@ -147,8 +147,8 @@ class Every:
 
     def __post_init__(self) -> None:
         at_least_one(self, epochs=self.epochs)
-        if self.seconds is not None and (why_no_number(self.seconds) or self.seconds <= 0):
-            raise ValueError(f"Every needs seconds > 0, got seconds={brief(self.seconds)}")
+        if self.seconds is not None and (why_no_number(self.seconds) or self.seconds < 0):
+            raise ValueError(f"Every needs seconds >= 0, got seconds={brief(self.seconds)}")
 
 
 @dataclass(frozen=True, slots=True)

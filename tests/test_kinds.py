@@ -1,11 +1,15 @@
 """A task's kind: derived or asked for, and what follows from it."""
 
+import json
+
 import numpy as np
 import pytest
 
-from hpsearch import Data, Holdout, KFold, Task
+from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.errors import DataError
 from hpsearch.kinds import recorded
+from hpsearch.replay import changes, record_of
+from hpsearch.trial import Facts
 
 ROWS = np.random.default_rng(0).random((12, 3))
 NUMBERS = ROWS.sum(axis=1)
@@ -155,6 +159,26 @@ def test_only_what_earlier_versions_took_for_another_kind_makes_another_search()
     assert recorded("bce", None) == recorded("categorical_focal_crossentropy", "multiclass")
 
 
+def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):
+    def known(**options):
+        study = Study(
+            task=Task("t", Data(ROWS, THREE), **{"loss": own_loss, **options}),
+            space=Space(a=Int(0, 1)),
+            build=lambda spec, a: None,
+            name="s",
+        )
+        file = tmp_path / "s.py"
+        file.touch()
+        return record_of(study, file, Facts("", "", "none", {}))
+
+    numbers, classes = known(kind="regression"), known(kind="multiclass")
+    assert "kind" not in json.loads(numbers.training)  # as stores of earlier versions have it
+    assert changes(classes, numbers) == ["kind was None, now multiclass"]
+    assert changes(numbers, classes) == ["kind was multiclass, now None"]
+    sparse = {"loss": "sparse_categorical_crossentropy"}
+    assert changes(known(**sparse, kind="multiclass"), known(**sparse)) == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -175,3 +199,71 @@ def test_options_of_a_task_are_checked_where_it_is_made(options, message):
     given = {"name": "t", "data": Data(ROWS, NUMBERS), "loss": "mse", **options}
     with pytest.raises(ValueError, match=message):
         Task(**given)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["auto", "fit"])
+@pytest.mark.parametrize(
+    ("loss", "y", "kind", "metric"),
+    [
+        ("binary_crossentropy", BINARY, None, "auc"),
+        ("binary_focal_crossentropy", BINARY, None, "precision"),
+        ("hinge", BINARY, "binary", "accuracy"),
+        ("mse", ONE_HOT, "multiclass", "accuracy"),
+        ("categorical_focal_crossentropy", ONE_HOT, None, "recall"),
+        ("kl_divergence", ONE_HOT, "multiclass", "roc_auc"),
+        ("sparse_categorical_crossentropy", THREE, None, "roc_auc"),
+        ("binary_crossentropy", LABELS, None, "binary_accuracy"),
+        ("binary_crossentropy", LABELS, None, "roc_auc"),
+        ("poisson", NUMBERS, None, "mae"),
+    ],
+)
+def test_what_is_taken_is_trained(loss, y, kind, metric, engine):
+    def build(spec):
+        import keras
+
+        seen.append((spec.outputs, spec.activation))
+        inputs = keras.Input(spec.input_shape)
+        model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(inputs))
+        model.compile("sgd", loss=spec.loss, metrics=spec.metrics)
+        return model
+
+    seen = []
+    direction = None if metric == "mae" else "max"
+    found = task(loss, y, kind=kind, metric=metric, direction=direction)
+    score = Holdout(rows=6).evaluate(build, {}, found, epochs=1, engine=engine)
+    assert np.isfinite(score.value)
+    assert set(seen) == {(found.output_units(y), found.activation)}
+
+
+@pytest.mark.slow
+def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_path):
+    from hpsearch.training import backend
+
+    backend.choose()
+    import keras
+
+    from hpsearch.training import kept, scoring
+    from hpsearch.training.final import Trained, all_rows
+    from hpsearch.training.prediction import predict_table
+    from hpsearch.training.rows import prepare
+
+    logits = keras.losses.BinaryCrossentropy(from_logits=True)
+    found = task(logits, LABELS)
+    probable = np.where(LABELS == 1, 2.0, -2.0)
+    probable[0] = -2.0  # two labels of one row are overlooked
+    report = scoring.report(found, probable, LABELS)
+    assert report["accuracy"] == pytest.approx(34 / 36)
+    assert [row["recall"] for row in report["classes"]] == [0.75, 0.875, 1.0]
+    assert [row["rows"] for row in report["classes"]] == [4, 8, 4]
+    assert "confusion" not in report
+
+    inputs = keras.Input((3,))
+    same = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+    data = found.load()
+    trained = Trained(same, prepare(found, data, all_rows(data.rows)))
+    kept.save(tmp_path / "m", found, data, [(1.0, trained)])
+    np.savetxt(tmp_path / "rows.csv", [[2.0, -2.0, 3.0]], delimiter=",")
+    frame = predict_table(kept.load(tmp_path / "m"), tmp_path / "rows.csv")
+    assert frame.loc[0, ["0", "1", "2"]].tolist() == [1, 0, 1]
+    assert frame.loc[0, "p_1"] == pytest.approx(1 / (1 + np.exp(2.0)))

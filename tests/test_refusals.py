@@ -59,7 +59,7 @@ def study(**options):
         (lambda: Budget(hours=True), "hours > 0"),
         (lambda: Budget(hours=float("nan")), "hours > 0"),
         (lambda: Every(epochs=0), "epochs >= 1"),
-        (lambda: Every(seconds=float("inf")), "seconds > 0"),
+        (lambda: Every(seconds=float("inf")), "seconds >= 0"),
         (lambda: Holdout().evaluate(lambda spec: None, {}, TASK, epochs=0), "epochs >= 1"),
         (lambda: Holdout().evaluate(lambda spec: None, {}, TASK, epochs=1, seed=-1), "whole seed"),
     ],

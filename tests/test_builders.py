@@ -1,0 +1,57 @@
+"""Builders refuse hyperparameters that they would have to change, and train none that differs."""
+
+import pytest
+
+from hpsearch.errors import BuildError
+from hpsearch.training.base import ModelSpec
+from spaces import cnn, mlp, optimizers, text
+
+ROWS = ModelSpec((4,), 1, "sigmoid", "binary_crossentropy", ["accuracy"])
+IMAGES = ModelSpec((8, 8, 1), 10, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
+WORDS = ModelSpec((12,), 1, "sigmoid", "binary_crossentropy", ["accuracy"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("builder", "spec", "params", "message"),
+    [
+        (mlp.model(), ROWS, {"units": -4}, "units must be a whole number of at least 1, got -4"),
+        (mlp.model(), ROWS, {"units": 0}, "units must be a whole number"),
+        (mlp.model(), ROWS, {"units": 7.5}, "units must be a whole number of at least 1, got 7.5"),
+        (mlp.model(), ROWS, {"units": True}, "units must be a whole number"),
+        (mlp.model(), ROWS, {"units": "8"}, "units must be a whole number"),
+        (mlp.model(), ROWS, {"layers": 2, "units_1": 8, "units_2": 0}, "units_2 must be a whole"),
+        (mlp.model(), ROWS, {"layers": 0, "units": 8}, "layers must be a whole number"),
+        (mlp.model(), ROWS, {"units": 8, "layers": 2, "funnel": -0.5}, "funnel must be a number"),
+        (mlp.model((4,)), ROWS, {"dropout": 1.0}, "dropout must be .* below 1, got 1.0"),
+        (mlp.model((4,)), ROWS, {"l2": -0.1}, "l2 must be a number, 0 or more"),
+        (mlp.model((4,)), ROWS, {"learning_rate": 0.0}, "learning_rate must be a number, above 0"),
+        (mlp.model((4,)), ROWS, {"weight_decay": -1.0}, "weight_decay must be"),
+        (cnn.model(), IMAGES, {"filters": 0}, "filters must be a whole number"),
+        (cnn.model(), IMAGES, {"blocks": -1}, "blocks must be a whole number"),
+        (cnn.model(), IMAGES, {"kernel": 2.5}, "kernel must be a whole number"),
+        (text.model(20, "lstm"), WORDS, {"units": 0}, "units must be a whole number"),
+        (text.model(20, "lstm"), WORDS, {"embedding": -1}, "embedding must be a whole number"),
+    ],
+)
+def test_what_would_have_to_be_changed_is_refused(builder, spec, params, message):
+    with pytest.raises(BuildError, match=message):
+        builder(spec, **params)
+
+
+@pytest.mark.parametrize("hidden", [(0,), (-4,), 64, "64", (2.5,)])
+def test_fixed_widths_are_checked_where_they_are_written(hidden):
+    with pytest.raises(ValueError, match="hidden"):
+        mlp.model(hidden)
+
+
+@pytest.mark.parametrize("words", [0, -1, 2.5])
+def test_so_is_the_number_of_words(words):
+    with pytest.raises(BuildError, match="words must be a whole number"):
+        text.model(words)
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, float("nan"), "0.1"])
+def test_a_learning_rate_is_above_zero(rate):
+    with pytest.raises(BuildError, match="learning_rate must be a number, above 0"):
+        optimizers.make(learning_rate=rate)

@@ -92,7 +92,6 @@ class Float:
         return self.step is None or math.isclose(self.decode(self.encode(value)), value)
 
     def grid(self, points: int | None) -> list[Value]:
-        _check_points(points)
         if self.step is not None:
             return [self._at(index) for index in _spread(self, range(self._steps), points)]
         if self.low == self.high:
@@ -144,7 +143,6 @@ class Int:
         return isinstance(value, int) and not isinstance(value, bool) and value in self._values
 
     def grid(self, points: int | None) -> list[Value]:
-        _check_points(points)
         if points is None or not self.log:
             return list(_spread(self, self._values, points))
         ends = Float(self.low, self.high, log=True).grid(points)
@@ -227,20 +225,11 @@ def _check_condition(parameter: "Float | Int | Choice") -> None:
             raise SpaceError(f"when= names a parameter by {why}, got {brief(parent)}")
 
 
-def _check_points(points: int | None) -> None:
-    if points is not None and (
-        isinstance(points, bool) or not isinstance(points, int) or points < 1
-    ):
-        raise SpaceError(
-            f"a grid needs a whole number of points of at least 1, got {brief(points)}"
-        )
-
-
 def _why_no_option(option: Any) -> str:
-    if isinstance(option, str):
+    if type(option) is str:
         surrogate = any("\ud800" <= letter <= "\udfff" for letter in option)
         return "strings without surrogates" if surrogate else ""
-    if isinstance(option, int):
+    if type(option) in (bool, int):
         return "whole numbers of 64 bits" if abs(option) >= 2**63 else ""
     finite = type(option) is float and math.isfinite(option)
     return "" if finite else "strings, finite numbers and booleans"

@@ -133,7 +133,9 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
         """Every combination of the parameters' grid values; only what exists is varied."""
-        yield from self._grid({}, list(self.parents_first), points)
+        if points is not None and (not isinstance(points, int) or points < 1 or points is True):
+            raise SpaceError(f"a grid needs a whole number of points >= 1, got {brief(points)}")
+        return self._grid({}, list(self.parents_first), points)
 
     def probes(self) -> list[dict[str, Value]]:
         """A few points in which every parameter exists once and every option occurs once."""

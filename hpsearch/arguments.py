@@ -15,7 +15,7 @@ from hpsearch import completing
 from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.files import place
 from hpsearch.load import Overrides
-from hpsearch.options import MOST_COUNTED, MOST_STORED, brief, did_you_mean
+from hpsearch.options import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief, did_you_mean
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
 from hpsearch.store import place as store_place
@@ -24,7 +24,8 @@ from hpsearch.trial import Every
 
 Command = Callable[..., Any]
 
-_COUNT = click.IntRange(1, MOST_COUNTED)
+_COUNT, _MANY = click.IntRange(min=1), click.IntRange(1, MOST_COUNTED)
+_EPOCHS = click.IntRange(1, MOST_EPOCHS)
 
 
 class Amount(click.FloatRange):
@@ -63,7 +64,7 @@ class CheckpointEvery(click.ParamType[Every]):
     def convert(self, value: Any, param: Any, ctx: Any) -> Every:
         if isinstance(value, Every):
             return value
-        found = re.fullmatch(r"([1-9][0-9]{0,8})(m?)", value)
+        found = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", value)
         if found is None:
             self.fail(f"{brief(value)} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
         number, minutes = int(found[1]), bool(found[2])
@@ -114,7 +115,7 @@ as_json = click.option(
 )
 
 which_search = _together(
-    click.option("--epochs", type=_COUNT, help="How many epochs a trial gets at most."),
+    click.option("--epochs", type=_EPOCHS, help="How many epochs a trial gets at most."),
     click.option("--seed", type=click.IntRange(0, MOST_STORED), help="The study's seed."),
     click.option(
         "--searcher",
@@ -129,14 +130,14 @@ which_search = _together(
 )
 
 overrides = _together(
-    click.option("--trials", type=_COUNT, help="How many trials at most."), which_search
+    click.option("--trials", type=_MANY, help="How many trials at most."), which_search
 )
 
 budget = _together(
     click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop then."),
     click.option(
         "--total-epochs",
-        type=_COUNT,
+        type=_MANY,
         help="Epochs this run may train, over all trials but --repeats.",
     ),
 )

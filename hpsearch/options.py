@@ -16,7 +16,10 @@ import numpy as np
 from hpsearch.errors import HpsearchError
 
 MOST_COUNTED = 10**9
-"""Of whatever is counted: trials, epochs, folds. No search comes near it, and all of it is exact."""
+"""Of whatever is counted: trials, folds, weights of a layer. No search comes near it."""
+
+MOST_EPOCHS = 10**6
+"""Of a trial, whose curves have a value an epoch."""
 
 MOST_STORED = 2**63 - 1
 """What the store can hold."""
@@ -163,12 +166,13 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         raise HpsearchError(f"--{kind} {text}: {error}") from error
 
 
-def at_least_one(options: Any, **counts: int | None) -> None:
-    """Refuse a count that is no whole number from 1 to MOST_COUNTED; None passes."""
+def at_least_one(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
+    """Refuse a count that is no whole number from 1 to what is sensible; None passes."""
     for name, value in counts.items():
+        most = most_epochs if name in ("epochs", "max_epochs", "min_epochs") else MOST_COUNTED
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and (not whole or not 1 <= value <= MOST_COUNTED):
-            bound = f"<= {MOST_COUNTED:,}" if whole and value > 0 else ">= 1"
+        if value is not None and (not whole or not 1 <= value <= most):
+            bound = f"<= {most:,}" if whole and value > 0 else ">= 1"
             raise ValueError(
                 f"{type(options).__name__} needs {name} {bound}, got {name}={brief(value)}"
             )

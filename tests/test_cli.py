@@ -116,8 +116,8 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
 @pytest.mark.parametrize(
     "method",
     [
-        "random:trials=1000000000000000,epochs=20",
-        "hyperband:max_epochs=1000000000,eta=2",
+        "random:trials=1000000000,epochs=20",
+        "hyperband:max_epochs=1000000,eta=2",
         "asha:trials=1000000000,max_epochs=20",
         "auto:trials=100000",
     ],

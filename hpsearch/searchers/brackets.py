@@ -1,6 +1,6 @@
 """Successive halving's arithmetic, in whole numbers."""
 
-from hpsearch.options import MOST_COUNTED, brief
+from hpsearch.options import MOST_EPOCHS, brief
 
 
 def rungs(max_epochs: int, eta: int, min_epochs: int = 1) -> list[int]:
@@ -42,10 +42,8 @@ def check_halving(method: str, max_epochs: int, eta: int, min_epochs: int) -> No
     for name, value in (("max_epochs", max_epochs), ("eta", eta), ("min_epochs", min_epochs)):
         if isinstance(value, bool) or not isinstance(value, int):
             raise ValueError(f"{method} needs a whole {name}, got {name}={brief(value)}")
-        if value > MOST_COUNTED:
-            raise ValueError(
-                f"{method} needs {name} <= {MOST_COUNTED:,}, got {name}={brief(value)}"
-            )
+        if value > MOST_EPOCHS:
+            raise ValueError(f"{method} needs {name} <= {MOST_EPOCHS:,}, got {name}={brief(value)}")
     if eta < 2:
         raise ValueError(f"{method} needs eta >= 2, got eta={eta}; each rung keeps one of eta")
     if not 1 <= min_epochs <= max_epochs:

@@ -104,7 +104,7 @@ def _whole_message(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """All of an error's message in one line, shortened where it is very long.
 
-    >>> one_line(ValueError("units\nmust be >= 1"))
+    >>> one_line(ValueError("units\\nmust be >= 1"))
     'units must be >= 1'
     """
     line = " ".join(_whole_message(error)[: 4 * _LONGEST].split())

@@ -92,7 +92,7 @@ def prepare(
         return ready(study, data, training, source, try_points=try_points)
     except AllPointsFail as error:
         raise StudyError(f"{place_in(file, error.first)}: {error}") from error
-    except HpsearchError:
+    except (HpsearchError, KeyboardInterrupt):
         raise
     except BaseException as error:  # whatever the study's code raises
         raise StudyError(told(error, file)) from error

@@ -9,7 +9,7 @@ from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
 from hpsearch.arguments import CheckpointEvery
 from hpsearch.budget import Budget
-from hpsearch.errors import StudyError, first_line, one_line, out_of_memory, traceback_of
+from hpsearch.errors import StudyError, first_line, one_line, out_of_memory
 from hpsearch.load import Overrides, load
 from hpsearch.parameters import Int
 from hpsearch.trial import Every
@@ -87,16 +87,14 @@ class Silent(Exception):
 
 
 def test_an_error_that_cannot_be_told_is_told_nevertheless():
-    assert first_line(Silent()) == "Silent: (its message cannot be told: SystemExit)"
+    assert first_line(Silent()) == "Silent: (its message cannot be shown)"
     assert not out_of_memory(Silent())
-    assert "Silent" in traceback_of(Silent())
 
 
 def test_a_message_of_megabytes_is_cut():
     error = ValueError("x" * 10**7 + "\nmore")
-    assert len(first_line(error)) < 1100
-    assert len(one_line(error)) <= 1000
-    assert len(traceback_of(error)) < 20_000
+    assert len(first_line(error)) < 600
+    assert len(one_line(error)) <= 1003
 
 
 RAISED = {

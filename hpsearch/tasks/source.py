@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data import Array, Data
-from hpsearch.errors import DataError, message
+from hpsearch.errors import DataError, one_line
 from hpsearch.task import Task
 
 STAND_IN = "stand-in"
@@ -218,4 +218,4 @@ def _download(name: str, to: Path) -> Path:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(message(error).split())[:200] or type(error).__name__
+    return one_line(error)[:200] or type(error).__name__

@@ -15,7 +15,8 @@ from hpsearch import completing
 from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.files import place
 from hpsearch.load import Overrides
-from hpsearch.options import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief, did_you_mean
+from hpsearch.options import did_you_mean
+from hpsearch.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
 from hpsearch.store import place as store_place

@@ -1,7 +1,7 @@
 """The rows to learn from, and those to test on."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.errors import DataError, first_line
-from hpsearch.options import brief, why_no_name
+from hpsearch.rules import brief, why_no_name
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Inputs = Array | Mapping[str, Array]
@@ -101,8 +101,8 @@ class Data:
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
 
     def _check_columns(self) -> None:
-        if isinstance(self.columns, str):
-            raise DataError(f"columns needs a list of names, got the text {brief(self.columns)}")
+        if isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
+            raise DataError(f"columns needs a list of names, got {brief(self.columns)}")
         object.__setattr__(self, "columns", tuple(self.columns))
         shape = self.x.shape if isinstance(self.x, np.ndarray) else ()
         if self.columns and (len(self.columns),) != shape[1:]:
@@ -130,7 +130,10 @@ class Data:
 
         Raises DataError for what is no index of a row.
         """
-        at = np.asarray(rows)
+        try:
+            at = np.asarray(rows)
+        except (TypeError, ValueError):  # ragged
+            at = np.zeros(())
         if at.ndim != 1 or at.dtype.kind not in "iu" or ((at < 0) | (at >= self.rows)).any():
             raise DataError(
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"

@@ -18,7 +18,8 @@ import numpy as np
 
 from hpsearch.data import Array
 from hpsearch.errors import DataError
-from hpsearch.options import brief, did_you_mean
+from hpsearch.options import did_you_mean
+from hpsearch.rules import brief
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 

@@ -5,7 +5,6 @@ import dataclasses
 import difflib
 import hashlib
 import inspect
-import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
@@ -14,17 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.errors import HpsearchError
-
-MOST_COUNTED = 10**9
-"""Of whatever is counted: trials, folds, weights of a layer. No search comes near it."""
-
-MOST_EPOCHS = 10**6
-"""Of a trial, whose curves have a value an epoch."""
-
-MOST_STORED = 2**63 - 1
-"""What the store can hold."""
-
-_LONGEST_NAME = 200  # bytes: with what is added to it, it must do as the name of a file
+from hpsearch.rules import MOST_COUNTED, MOST_EPOCHS, brief
 
 
 def describe(options: Any, *, without: Collection[str] = ()) -> str:
@@ -167,72 +156,32 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
 
 
 def at_least_one(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
-    """Refuse a count that is no whole number from 1 to what is sensible; None passes."""
+    """Refuse a count that is no whole number from 1 to what is sensible.
+
+    None passes where it is the option's default.
+    """
     for name, value in counts.items():
         most = most_epochs if name in ("epochs", "max_epochs", "min_epochs") else MOST_COUNTED
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and (not whole or not 1 <= value <= most):
-            bound = f"<= {most:,}" if whole and value > 0 else ">= 1"
+        number = 0 if isinstance(value, bool) or not isinstance(value, int) else value
+        if not 1 <= number <= most and not _left_out(options, name, value):
+            bound = f"<= {most:,}" if number > 0 else ">= 1"
             raise ValueError(
                 f"{type(options).__name__} needs {name} {bound}, got {name}={brief(value)}"
             )
 
 
-def check_seed(options: Any, seed: Any) -> None:
-    """Refuse a seed that is no whole number of 63 bits."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_STORED:
-        raise ValueError(
-            f"{type(options).__name__} needs a whole seed from 0 to 2**63 - 1, got seed={brief(seed)}"
-        )
-
-
-def why_no_number(value: Any) -> str:
-    """What a real, finite number would have to be; empty where the value is one."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "a number"
-    try:
-        return "" if math.isfinite(value) else "a finite number"
-    except OverflowError:  # a whole number beyond all floats
-        return "a number that a float holds"
-
-
 def yes_or_no(options: Any, **switches: bool | None) -> None:
-    """Refuse a switch that is neither True nor False; None passes."""
+    """Refuse a switch that is neither True nor False; None passes where it is the default."""
     for name, value in switches.items():
-        if value is not None and not isinstance(value, bool):
+        if not isinstance(value, bool) and not _left_out(options, name, value):
             raise ValueError(
                 f"{type(options).__name__} needs {name}=True or False, got {brief(value)}"
             )
 
 
-def why_no_name(value: Any, *, of_files: bool = False) -> str:
-    """What a name would have to be; empty where the value can be one.
-
-    of_files: files and folders are named after it.
-
-    >>> why_no_name("a\\nb"), why_no_name("a/b"), why_no_name("a/b", of_files=True)
-    ('a text of printable characters', '', 'a text without / and \\\\')
-    """
-    if not isinstance(value, str) or not value or not value.isprintable():
-        return "a text of printable characters"
-    if len(value.encode()) > _LONGEST_NAME:
-        return f"a text of at most {_LONGEST_NAME} bytes"
-    if of_files and ("/" in value or "\\" in value):
-        return "a text without / and \\"
-    return "another name" if of_files and value in (".", "..") else ""
-
-
-def brief(value: Any) -> str:
-    """The repr of whatever a user gave, in one line of at most 200 characters.
-
-    >>> brief([1] * 1000)[-4:], brief(10**5000)
-    ('1...', '<int>')
-    """
-    try:
-        text = " ".join(repr(value).split()).encode("utf-8", "backslashreplace").decode()
-    except Exception:  # of a class of the user's own, or a number too long to be written
-        return f"<{type(value).__name__}>"
-    return text if len(text) <= 200 else f"{text[:197]}..."
+def _left_out(options: Any, name: str, value: Any) -> bool:
+    fields = getattr(type(options), "__dataclass_fields__", {})
+    return value is None and (name not in fields or fields[name].default is None)
 
 
 def identify(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hpsearch.errors import SpaceError
-from hpsearch.options import brief, why_no_name, why_no_number
+from hpsearch.rules import brief, why_no_name, why_no_number
 
 Value = float | int | str | bool
 GRID_LIMIT = 100_000  # values of one range, and combinations of all

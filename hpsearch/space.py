@@ -8,8 +8,9 @@ import numpy as np
 
 from hpsearch import showing
 from hpsearch.errors import SpaceError
-from hpsearch.options import brief, did_you_mean, why_no_name
+from hpsearch.options import did_you_mean
 from hpsearch.parameters import Choice, Float, Int, Value, plain, text_of, typed
+from hpsearch.rules import brief, why_no_name
 from hpsearch.seeds import canonical
 
 Params = Mapping[str, Value]
@@ -81,9 +82,12 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     def from_unit(self, u: "Sequence[float] | np.ndarray[Any, Any]") -> dict[str, Value]:
         """The point at u, of shape (len(space),) in [0, 1], in the order of the space's names."""
-        values = np.asarray(u, dtype=float)
+        try:
+            values = np.asarray(u, dtype=float)
+        except (TypeError, ValueError, OverflowError):
+            values = np.zeros(())
         if values.shape != (len(self),) or not np.all((values >= 0) & (values <= 1)):
-            raise SpaceError(f"a unit point here is {len(self)} numbers in [0, 1], got {u!r}")
+            raise SpaceError(f"a unit point here is {len(self)} numbers in [0, 1], got {brief(u)}")
         at = dict(zip(self, values.tolist(), strict=True))
         point: dict[str, Value] = {}
         for name in self.parents_first:
@@ -171,16 +175,18 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     @classmethod
     def from_json(cls, text: Mapping[str, Mapping[str, Any]]) -> "Space":
-        """The inverse of `to_json`."""
-        parameters: dict[str, Float | Int | Choice] = {}
-        for name, fields in text.items():
-            values = dict(fields)
-            kind, when = values.pop("type"), values.pop("when")
-            if kind == "choice":
-                parameters[name] = Choice(*values["options"], when=when)
-            else:
-                numeric: type[Float] | type[Int] = Float if kind == "float" else Int
-                parameters[name] = numeric(**values, when=when)
+        """The inverse of `to_json`; SpaceError for what it did not write."""
+        kinds = {"choice": Choice, "float": Float, "int": Int}
+        parameters: dict[str, Any] = {}
+        try:
+            for name, fields in text.items():
+                values = dict(fields)
+                kind = kinds[values.pop("type")]
+                parameters[name] = kind(*values.pop("options", ()), **values)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, SpaceError):
+                raise
+            raise SpaceError(f"this describes no space: {brief(text)}") from error
         return cls(parameters)
 
     @property

@@ -7,7 +7,8 @@ from typing import Any
 from hpsearch import showing
 from hpsearch.errors import SpaceError, StudyError
 from hpsearch.evaluators import Evaluator, Holdout
-from hpsearch.options import at_least_one, brief, check_seed, why_no_name
+from hpsearch.options import at_least_one
+from hpsearch.rules import brief, check_seed, why_no_name
 from hpsearch.searchers import Auto, Searcher
 from hpsearch.space import Params, Space
 from hpsearch.task import Task
@@ -50,7 +51,8 @@ class Study:
                 raise StudyError(f"Study needs {name}= a {kind.__name__}, got {brief(value)}")
         if not callable(self.build):
             raise StudyError(f"Study needs build= a function, got {brief(self.build)}")
-        if self.name != "" and (why := why_no_name(self.name, of_files=True)):
+        why = why_no_name(self.name, of_files=True)
+        if why and not (isinstance(self.name, str) and self.name == ""):  # load gives it one
             raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
         check_seed(self, self.seed)
         at_least_one(self, patience=self.patience)

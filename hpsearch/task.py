@@ -9,7 +9,8 @@ from hpsearch import kinds
 from hpsearch.data import Array, Data
 from hpsearch.errors import DataError
 from hpsearch.kinds import Kind
-from hpsearch.options import at_least_one, brief, did_you_mean, identify, why_no_name
+from hpsearch.options import at_least_one, did_you_mean, identify
+from hpsearch.rules import brief, why_no_name
 
 Direction = Literal["min", "max"]
 
@@ -111,7 +112,9 @@ class Task:
         kinds.possible(self.loss, self.metric, self.kind)
 
     def _check_metric(self) -> None:
-        if self.direction not in (None, "min", "max"):
+        if self.direction is not None and (
+            not isinstance(self.direction, str) or self.direction not in ("min", "max")
+        ):
             raise DataError(f"direction is 'min' or 'max', got {brief(self.direction)}")
         if not isinstance(self.metric, str):
             raise DataError(f"Task needs metric= a name, got {brief(self.metric)}")

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch import showing
-from hpsearch.options import at_least_one, brief, why_no_number
+from hpsearch.options import at_least_one
+from hpsearch.rules import brief, why_no_number
 from hpsearch.space import Params
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hpsearch import Float, Int
 from hpsearch.errors import BuildError
-from hpsearch.options import brief
+from hpsearch.rules import brief
 from hpsearch.training import Build, ModelSpec
 from spaces import checks, network
 

@@ -114,7 +114,8 @@ MASKED = np.ma.masked_array(X, X > 0.5)
         ({"x": X, "y": Y, "groups": X}, "one number or name a row"),
         ({"x": X, "y": Y, "groups": [float("nan")] * 20}, "none of them NaN"),
         ({"x": X, "y": Y, "groups": np.array([1, "a"] * 10, dtype=object)}, "told apart"),
-        ({"x": X, "y": Y, "columns": "abc"}, "a list of names, got the text"),
+        ({"x": X, "y": Y, "columns": "abc"}, "a list of names, got 'abc'"),
+        ({"x": X, "y": Y, "columns": 3}, "a list of names, got 3"),
         ({"x": X, "y": Y, "columns": ("a", "a", "b")}, "texts that differ"),
         ({"x": X, "y": Y, "columns": (1, 2, 3)}, "texts that differ, got 1"),
         ({"x": X, "y": Y, "coding": {}}, "must be a Coding"),
@@ -137,7 +138,7 @@ def test_the_order_of_bytes_is_none_of_the_datas(dtype):
     assert data.fingerprint == Data(native, Y.astype(native.dtype)).fingerprint
 
 
-@pytest.mark.parametrize("rows", [[20], [-1], [0.5], [[0]], ["a"], 3, None, [True]])
+@pytest.mark.parametrize("rows", [[20], [-1], [0.5], [[0]], ["a"], 3, None, [True], [0, [1]]])
 def test_rows_that_are_not_there_are_refused(rows):
     with pytest.raises(DataError, match="row numbers from 0 to 19"):
         Data(X, Y).take(rows)

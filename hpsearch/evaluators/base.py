@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hpsearch.data import Data
 from hpsearch.errors import HpsearchError
-from hpsearch.options import at_least_one, check_seed, describe
+from hpsearch.options import at_least_one, describe
+from hpsearch.rules import check_seed
 from hpsearch.seeds import canonical, derive
 from hpsearch.space import Params
 from hpsearch.task import Metric, Task

@@ -8,7 +8,8 @@ from hpsearch.data import Data
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import holdout
-from hpsearch.options import at_least_one, brief, why_no_number, yes_or_no
+from hpsearch.options import at_least_one, yes_or_no
+from hpsearch.rules import brief, why_no_number
 from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 

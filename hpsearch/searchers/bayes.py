@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpsearch.errors import HpsearchError
 from hpsearch.options import at_least_one
+from hpsearch.rules import brief
 from hpsearch.searchers.base import ANY, InFull, Search
 from hpsearch.searchers.optuna_search import quiet, start, tpe
 from hpsearch.space import Params, Space
@@ -38,8 +39,8 @@ class Bayes(InFull):
 
     def __post_init__(self) -> None:
         at_least_one(self, trials=self.trials, epochs=self.epochs)
-        if self.sampler not in NEEDS:
-            raise ValueError(f"Bayes has samplers {', '.join(NEEDS)}, got {self.sampler!r}")
+        if not isinstance(self.sampler, str) or self.sampler not in NEEDS:
+            raise ValueError(f"Bayes has samplers {', '.join(NEEDS)}, got {brief(self.sampler)}")
 
     @property
     def in_flight(self) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hpsearch.errors import SpaceError
 from hpsearch.options import at_least_one, did_you_mean
 from hpsearch.parameters import Choice, text_of_point
+from hpsearch.rules import brief
 from hpsearch.searchers import optuna_search
 from hpsearch.searchers.base import InFull, NoSurvivors, Search
 from hpsearch.seeds import derive
@@ -55,6 +56,13 @@ class GrowThenRegularize(InFull):
 
     def __post_init__(self) -> None:
         at_least_one(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
+        for option in ("grow", "regularize"):
+            names = getattr(self, option)
+            listed = isinstance(names, tuple | list) and all(isinstance(n, str) for n in names)
+            if names is not None and not listed:
+                raise ValueError(
+                    f"GrowThenRegularize needs {option}= a tuple of names, got {brief(names)}"
+                )
         if self.steps > _MOST_STEPS:
             raise ValueError(
                 f"GrowThenRegularize needs steps <= {_MOST_STEPS:,}, got steps={self.steps}"

@@ -6,7 +6,6 @@ Everything is real but the training, whose epochs are links in a chain of hashes
 import json
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.store import Asked, Store
+from tests.attacks.processes import family, no_orphans, own_errors
+from tests.attacks.searches import CHAIN_STUDY, CHAINED, journal
 from tests.conftest import ROOT, wait_for_checkpoints
 
 pytestmark = [
@@ -25,22 +25,6 @@ pytestmark = [
 ]
 
 RUNS = 40
-DRIVER = (
-    "import sys; from tests import fakes; from hpsearch import session;"
-    "session.worker.prepare = fakes.prepare_chain;"
-    "sys.argv[1:1] = ['run'];"
-    "from hpsearch.cli import main\nif __name__ == '__main__': main()"
-)
-STUDY = """
-from hpsearch import *
-
-study = Study(
-    task=Task("chain", lambda: None, loss="mse", metric="mae"),
-    space=Space(a=Float(0.0, 1.0), b=Choice("x", "y")),
-    build=lambda spec, **params: None,
-    searcher=SEARCHER,
-)
-"""
 SEARCHERS = ["Hyperband(max_epochs=9, eta=3)", "Random(trials=12, epochs=6)"]
 
 METHODS = [
@@ -65,8 +49,8 @@ def started(tmp_path):
 
     def start(*options, store="store.db", before=""):
         process = subprocess.Popen(
-            [sys.executable, "-c", before + DRIVER, "study.py", "--devices", "cpu:3", "--store", store,
-             *map(str, options)],
+            [sys.executable, "-c", before + CHAINED[1], "study.py", "--devices", "cpu:3",
+             "--store", store, *map(str, options)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "HPSEARCH_MARK": mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,40 +67,13 @@ def started(tmp_path):
         process.communicate()
 
 
-def family(mark):
-    """The processes of a run that live, by the mark that they all inherit."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            alive = path.joinpath("stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-            command = path.joinpath("cmdline").read_bytes()
-            if alive and mark.encode() in path.joinpath("environ").read_bytes():
-                # Python's own helper has nothing to lose, and ends when the last worker does.
-                found += [] if b"resource_tracker" in command else [int(path.name)]
-        except OSError:
-            continue
-    return found
-
-
 def write(searcher):
-    Path("study.py").write_text(STUDY.replace("SEARCHER", searcher))
+    Path("study.py").write_text(CHAIN_STUDY.replace("SEARCHER", searcher))
 
 
 def results(store="store.db"):
-    """What was found, whatever its order: point, epochs and curve of every trial, told once."""
-    with Store(Path(store)) as opened:
-        (search,) = opened.searches()
-        events = list(opened.journal(search.id).events())
-    asked = {e.trial: e.answer for e in events if isinstance(e, Asked) and e.id}
-    ended = {e.trial: e.outcome for e in events if not isinstance(e, Asked)}
-    assert [outcome.failure for outcome in ended.values() if outcome.failure] == []
-    told = {trial: outcome.score for trial, outcome in ended.items()}
-    assert set(asked) == set(told)
-    assert len(events) == len(told) + sum(isinstance(e, Asked) for e in events)
-    return sorted(
-        json.dumps([dict(asked[t].params), asked[t].epochs, score.value, score.folds[0].validation])
-        for t, score in told.items()
-    )
+    """What was found, whatever its order."""
+    return journal(Path(store))
 
 
 def disturb(started, process, instant, dice):
@@ -136,24 +93,6 @@ def disturb(started, process, instant, dice):
             os.kill(target, signal.SIGCONT)
     except ProcessLookupError:
         pass
-
-
-def without_python_s_own(err):
-    """A worker that is being born when its parent is killed finds nobody to tell it what to run:
-    multiprocessing says so before any code of ours is loaded."""
-    return re.sub(
-        r"Traceback(?:(?!Traceback).)*in spawn_main(?:(?!Traceback).)*EOFError: .*",
-        "",
-        err,
-        flags=re.S,
-    )
-
-
-def no_orphans(mark):
-    deadline = time.monotonic() + 2
-    while family(mark) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not family(mark)
 
 
 def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
@@ -179,7 +118,7 @@ def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
             assert no_orphans(started.mark), f"run {number}, attempt {attempt}"
             if process.returncode == 0:
                 break
-            assert "Traceback" not in without_python_s_own(err), err
+            assert "Traceback" not in own_errors(err), err
             disturbed += 1
         assert results() == wanted[searcher], f"run {number}"
         assert not list(Path().rglob("*.partial")) or process.returncode == 0

@@ -26,7 +26,7 @@ from tests.attacks import damage, kills
 from tests.attacks.commands import throw_away
 from tests.attacks.figures import Figures
 
-LIMIT = 20.0  # seconds that reading a checkpoint may take
+LIMIT = 10.0  # seconds that reading a checkpoint may take
 EACH = 140  # cases of each damage of bytes
 IN_PLACE = 5  # of each thing that stands in the file's place
 FORGED = 8  # of each way to make a well-formed file that holds something else

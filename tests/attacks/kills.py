@@ -4,32 +4,21 @@ A search is run once undisturbed. Then it is run in another store, killed at a r
 again, killed again, and so on; once it ends, its journal has to be that of the undisturbed search.
 """
 
-import json
-import os
 import random
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hpsearch.errors import NoStoreError
-from hpsearch.store import Asked, Store
-from tests.attacks import processes
-from tests.attacks.commands import ROOT, throw_away
+from tests.attacks.commands import throw_away
 from tests.attacks.figures import Figures
+from tests.attacks.searches import LIMIT, End, Search
 
-LIMIT = 300.0  # seconds without an end: it hangs. Whoever is killed shares the machine with others
-KILLS = 14  # of one search, if it lasts so long
+KILLS = 18  # of one search, if it lasts so long
 AT_ONCE = 2  # searches that are killed side by side
-WORKERS_IN_A_ROW = 2  # workers of one run that are killed; a trial whose worker dies five times fails
 
 STUDY = """
 import numpy as np
@@ -51,6 +40,7 @@ study = Study(
     evaluator=KFold(3),
 )
 """
+ALWAYS = ("--devices", "cpu", "--checkpoint-every", "1")
 TWO = ("--per-device", "2")
 REPEATS = ("--repeats", "1", "--finalists", "2")
 KERASTUNER = ("--searcher", "kerastunerhyperband:max_epochs=4,eta=2", "--evaluator", "kfold:2")
@@ -73,155 +63,24 @@ AUTO = (
     (*KERASTUNER, *TWO),
     TENSORFLOW,
 )
-BLOWS = {  # by how often they come
-    "kill the parent": 4,
-    "kill a worker": 4,
-    "kill all": 3,
-    "Ctrl-C": 2,
-    "SIGTERM": 2,
-    "Ctrl-C twice": 1,
-}
+
+Between = Callable[[Path, random.Random], None]
 
 
-@dataclass
-class Search:
-    """A search in a folder of its own, and the kills that it got."""
-
-    folder: Path
-    options: Sequence[str]
-    env: dict[str, str]
-    store: str = "store.db"
-    log: list[str] = field(default_factory=list)
-
-    def start(self) -> "Running":
-        return Running(self)
-
-
-class Running:
-    """One run of a search, known by a mark that its processes inherit."""
-
-    def __init__(self, search: Search) -> None:
-        self.search, self.mark = search, uuid.uuid4().hex
-        self.out = open(search.folder / "out", "w+b")
-        self.err = open(search.folder / "err", "w+b")
-        self.workers_killed = 0
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hpsearch", "run", "study.py", "--store", search.store,
-             "--devices", "cpu", "--checkpoint-every", "1", *search.options],
-            cwd=search.folder,
-            env={**search.env, "HPSEARCH_MARK": self.mark},
-            stdout=self.out,
-            stderr=self.err,
-            start_new_session=True,
-        )  # fmt: skip
-
-    @property
-    def lines(self) -> int:
-        """How many lines it printed: one for every trial that ended."""
-        return (self.search.folder / "out").read_bytes().count(b"\n")
-
-    def wait(self, dice: random.Random, loads: float) -> bool:
-        """Wait for a random instant, while it loads or later; whether it still runs then."""
-        if self.workers_killed == 0 and dice.random() < 0.3:
-            return not self._ends_within(dice.uniform(0.0, loads))
-        goal, deadline = self.lines + dice.choice((1, 1, 2, 3)), time.monotonic() + LIMIT
-        while self.lines < goal and time.monotonic() < deadline:
-            if self._ends_within(0.02):
-                return False
-        return not self._ends_within(dice.uniform(0.0, 0.5))
-
-    def strike(self, dice: random.Random) -> str:
-        """Send what is drawn to whom it is drawn for; returns what it was."""
-        [blow] = dice.choices(list(BLOWS), list(BLOWS.values()))
-        worker = processes.a_worker(self.mark, self.process.pid, dice)
-        if blow == "kill a worker" and (worker is None or self.workers_killed >= WORKERS_IN_A_ROW):
-            blow = "kill the parent"
-        if blow == "kill a worker" and worker is not None:
-            self.workers_killed += 1
-            processes.send(worker, signal.SIGKILL)
-        elif blow == "kill the parent":
-            processes.send(self.process.pid, signal.SIGKILL)
-        elif blow == "kill all":
-            processes.kill_family(self.mark)
-        elif blow == "SIGTERM":
-            processes.send(self.process.pid, signal.SIGTERM)
-        else:  # as a terminal does it: everybody in the foreground gets it
-            for _ in range(1 + (blow == "Ctrl-C twice")):
-                try:
-                    os.killpg(self.process.pid, signal.SIGINT)
-                except ProcessLookupError:
-                    pass
-                self._ends_within(0.3)
-        return blow
-
-    def end(self) -> tuple[int | None, str]:
-        """Wait until it ends; its exit code, None where it hangs, and what it had to say."""
-        code: int | None = None
-        if self._ends_within(LIMIT):
-            code = self.process.returncode
-        left = not processes.no_orphans(self.mark, 20.0) if code is not None else False
-        processes.kill_family(self.mark)
-        self.process.wait()
-        self.out.close()
-        self.err.close()
-        err = (self.search.folder / "err").read_text(errors="replace")
-        return code, err + ("\nPROCESSES WERE LEFT BEHIND" if left else "")
-
-    def _ends_within(self, seconds: float) -> bool:
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-
-def journal(path: Path, *, ordered: bool) -> list[str]:
-    """Every event with its point, curves and values, each to the last bit, and all repeats.
-
-    ordered: as they came, by the trials' numbers; else whatever their order: with two workers,
-    which trial ends first, and so what is asked next, is a matter of chance.
-    """
-    with Store(path) as store:
-        (search,) = store.searches()
-        opened = store.journal(search.id)
-        events = list(opened.events())
-        asked = {e.trial: e.answer for e in events if isinstance(e, Asked) and e.id is not None}
-        trainings = {trial: opened.trainings(trial) for trial in asked}
-    if ordered:
-        found = [f"{'asked' if isinstance(e, Asked) else 'told'} {e.trial}" for e in events]
-    else:
-        found = []
-    trials = []
-    for trial, answer in asked.items():
-        record: list[Any] = [answer.params, answer.epochs, answer.parent is None]
-        for outcome in trainings[trial]:
-            score, failure = outcome.score, outcome.failure
-            record.append(failure and [failure.kind, failure.message])
-            record.append(score and [score.value, score.se, score.best_epoch])
-            for fold in score.folds if score else ():
-                record.append(
-                    [fold.train, fold.validation, fold.train_loss, fold.validation_loss, fold.rows]
-                )
-        trials.append(json.dumps(record, sort_keys=True))
-    return found + (trials if ordered else sorted(trials))
-
-
-def wrong_end(blow: str, code: int | None, err: str) -> tuple[str, str] | None:
+def wrong_end(blow: str, end: End) -> tuple[str, str] | None:
     """What is wrong with how a run ended after a blow: the verdict and why; None: nothing is."""
-    if code is None:
+    if end.code is None:
         return "hang", f"still there after {LIMIT:g} s"
     # Until its main function begins, a signal is answered by Python itself.
-    before_main = re.search(r"\bin main\n", err) is None and "hpsearch: " not in err
-    if before_main and blow in ("Ctrl-C", "Ctrl-C twice", "SIGTERM") and code in (1, -2, -15):
+    before_main = re.search(r"\bin main\n", end.err) is None and "hpsearch: " not in end.err
+    if before_main and blow in ("Ctrl-C", "Ctrl-C twice", "SIGTERM") and end.code in (1, -2, -15):
         return None
-    if "Traceback" in processes.own_errors(err):
-        return "traceback", err[-3000:]
+    if "Traceback" in end.err:
+        return "traceback", end.err[-3000:]
     wanted = {"kill the parent": -9, "kill all": -9, "kill a worker": 0, "nothing": 0}
-    if code not in (0, wanted.get(blow, 130)):
-        return "unclear", f"exit code {code}: {err[-1000:]}"
-    if "PROCESSES WERE LEFT BEHIND" in err:
-        return "unclear", "a worker outlives its run by 20 s"
-    return None
+    if end.code not in (0, wanted.get(blow, 130)):
+        return "unclear", f"exit code {end.code}: {end.err[-1000:]}"
+    return ("unclear", "a worker outlives its run by 20 s") if end.orphans else None
 
 
 def kill_until_it_ends(
@@ -230,44 +89,48 @@ def kill_until_it_ends(
     loads: float,
     wanted: Sequence[str],
     dice: random.Random,
-    between: Callable[[Path, random.Random], None],
+    between: Between,
 ) -> list[tuple[str, str]]:
     """Run a search, killing it again and again; a verdict and a reason for every kill."""
     ends: list[tuple[str, str]] = []
-    code: int | None
-    struck, ordered, code = 0, "--per-device" not in search.options, None
+    struck, code = 0, None
     while code != 0:
         run, blow = search.start(), "nothing"
-        while struck < kills and run.wait(dice, loads):
+        while struck < kills and run.wait_for_an_instant(dice, loads):
             blow = run.strike(dice)
             struck += 1
             search.log.append(f"after {run.lines} lines: {blow}")
             ends.append(("equal", ""))
             if blow != "kill a worker":
                 break
-        code, err = run.end()
-        if wrong := wrong_end(blow, code, err):
+        end = run.end()
+        code = end.code
+        if wrong := wrong_end(blow, end):
             ends[-1:] = [wrong]
-            if wrong[0] == "hang" or blow in ("nothing", "kill a worker"):
+            if end.code is None or blow in ("nothing", "kill a worker"):
                 return ends  # the next run would not end otherwise
         if code != 0:
             between(search.folder, dice)
     try:
-        found = journal(search.folder / search.store, ordered=ordered)
+        found = search.journal(ordered=has_one_worker(search.options))
     except NoStoreError as error:
         found = [str(error)]
     if found != list(wanted):
         different = [line for line in found if line not in wanted]
-        ends = [end if end[0] != "equal" else ("wrong value", "") for end in ends]
+        ends = [end for end in ends if end[0] != "equal"]
         ends.append(("wrong value", f"{len(different)} lines differ: {different[:2]}"[:2000]))
     return ends
+
+
+def has_one_worker(options: Sequence[str]) -> bool:
+    return "--per-device" not in options
 
 
 def attack(
     searches: Sequence[Sequence[str]],
     sample: int | None,
     seed: int,
-    between: Callable[[Path, random.Random], None] = lambda folder, dice: None,
+    between: Between = lambda folder, dice: None,
 ) -> Figures:
     """Kill these searches KILLS times each, or all of them `sample` times.
 
@@ -281,43 +144,34 @@ def attack(
     figures, lock = Figures("kills"), threading.Lock()
     whole: dict[Sequence[str], tuple[list[str], float]] = {}
     with throw_away() as folder:
-        env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+        # Compiled programs are shared among them, and may be cut short by a kill too.
+        env = {"XDG_CACHE_HOME": str(folder / "cache")}
 
-        def run_undisturbed(options: Sequence[str]) -> None:
-            if options not in whole:
-                search = _search(folder / f"whole-{len(whole)}", options, env)
-                run = search.start()
-                while run.lines == 0 and run.process.poll() is None:
-                    time.sleep(0.02)
-                loads = time.monotonic() - began
-                code, err = run.end()
-                assert code == 0, err
-                ordered = "--per-device" not in options
-                whole[options] = journal(search.folder / search.store, ordered=ordered), loads
+        def run_undisturbed(options: Sequence[str]) -> tuple[list[str], float]:
+            search = Search(folder / f"whole-{len(whole)}", STUDY, (*ALWAYS, *options), env=env)
+            began, run = time.monotonic(), search.start()
+            run.wait_for_lines(1)
+            loads, end = time.monotonic() - began, run.end()
+            assert end.code == 0, end
+            return search.journal(ordered=has_one_worker(options)), loads
 
-        def one(number: int) -> None:
+        def kill(number: int) -> None:
             options, kills = chosen[number]
-            search = _search(folder / f"killed-{number}", options, env)
+            search = Search(folder / f"killed-{number}", STUDY, (*ALWAYS, *options), env=env)
             wanted, loads = whole[options]
             dice = random.Random(f"{seed} {number}")
             ends = kill_until_it_ends(search, kills, loads, wanted, dice, between)
             with lock:
                 for verdict, reason in ends:
-                    how = f"run {' '.join(options)}"
-                    figures.add(verdict, f"{number}: {how}", f"{reason}\n  {search.log}")
+                    case = f"{number}: run {' '.join(options)}"
+                    figures.add(verdict, case, f"{reason}\n  {search.log}")
 
         for options, _ in chosen:
-            began = time.monotonic()
-            run_undisturbed(options)
+            if options not in whole:
+                whole[options] = run_undisturbed(options)
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(one, range(len(chosen))))
+            list(pool.map(kill, range(len(chosen))))
     return figures
-
-
-def _search(folder: Path, options: Sequence[str], env: dict[str, str]) -> Search:
-    folder.mkdir()
-    (folder / "study.py").write_text(STUDY)
-    return Search(folder, options, env)
 
 
 def kill_fit(sample: int | None, seed: int) -> Figures:

@@ -106,7 +106,8 @@ def full_from_the_start(folder: Path, leave: int) -> Verdict:
     """No store yet, and no room for one."""
     wanted = undisturbed(chained(folder / "whole"))
     with small_disk(folder / "disk", 20_000) as disk:
-        search = chained(folder / "case", store=str(disk / "store.db"))
+        there = ("--checkpoints", str(folder / "checkpoints"))
+        search = chained(folder / "case", *there, store=str(disk / "store.db"))
         filler = fill(disk, leave)
         end = search.start().end()
         if wrong := refused(end):
@@ -118,7 +119,8 @@ def full_from_the_start(folder: Path, leave: int) -> Verdict:
 def full_after_some_trials(folder: Path, leave: int) -> Verdict:
     wanted = undisturbed(chained(folder / "whole"))
     with small_disk(folder / "disk", 20_000) as disk:
-        search = chained(folder / "case", store=str(disk / "store.db"),)  # fmt: skip
+        there = ("--checkpoints", str(folder / "checkpoints"))
+        search = chained(folder / "case", *there, store=str(disk / "store.db"))
         run = search.start()
         run.wait_for_lines(3)
         filler = fill(disk, leave)
@@ -289,7 +291,7 @@ def refused_or_done(running: Running) -> bool:
 
 def second_run(folder: Path, kind: str) -> Verdict:
     """By another name of the store, a second run of the study is refused."""
-    search = chained(folder / "case")
+    search = chained(folder / "case", searcher="Random(trials=9000, epochs=50)")
     running = search.start()
     running.wait_for_lines(2)
     store, other = search.folder / "store.db", search.folder / "other.db"

@@ -112,7 +112,7 @@ def kill_until_it_ends(
         if code != 0:
             between(search.folder, dice)
     try:
-        found = search.journal(ordered=has_one_worker(search.options))
+        found = search.journal(ordered=in_order(search.options))
     except NoStoreError as error:
         found = [str(error)]
     if found != list(wanted):
@@ -122,8 +122,9 @@ def kill_until_it_ends(
     return ends
 
 
-def has_one_worker(options: Sequence[str]) -> bool:
-    return "--per-device" not in options
+def in_order(options: Sequence[str]) -> bool:
+    """Whether trials end in one order only: side by side, and on two workers, they need not."""
+    return "fit" in options and "--per-device" not in options
 
 
 def attack(
@@ -153,7 +154,7 @@ def attack(
             run.wait_for_lines(1)
             loads, end = time.monotonic() - began, run.end()
             assert end.code == 0, end
-            return search.journal(ordered=has_one_worker(options)), loads
+            return search.journal(ordered=in_order(options)), loads
 
         def kill(number: int) -> None:
             options, kills = chosen[number]

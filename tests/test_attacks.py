@@ -14,8 +14,13 @@ SHARES = {
     "bad_inputs.places": 5,
     "bad_inputs.studies": 8,
     "bad_inputs.tables": 4,
+    "checkpoint_damage.files": 60,
+    "faults.faults": 2,
     "hostile_data.files": 25,
+    "kills.fit": 3,
+    "store_damage.stores": 40,
     "terminals.terminals": 3,
+    "worker_faults.fit": 4,
 }
 
 

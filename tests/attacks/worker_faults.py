@@ -65,7 +65,7 @@ study = Study(
     space=Space(at=Int(0, LAST)),
     build=build,
     searcher=Grid(epochs=2, points=LAST + 1),
-    evaluator=KFold(2),
+    evaluator=Holdout(),
 )
 """
 
@@ -108,7 +108,7 @@ def attack(engine: str, sample: int | None) -> Figures:
 
     with throw_away() as folder:
         good = Search(folder / "good", study([""] * len(codes)), options)
-        end = good.start().end()
+        end = good.start().end(limit=1800.0)
         assert end.code == 0, end
         bad = Search(folder / "bad", study(codes), options)
         end = bad.start().end(limit=1800.0)

@@ -9,6 +9,7 @@ from hpsearch.checkpoints import Checkpoints
 from hpsearch.errors import StudyError
 from hpsearch.executors import Executor
 from hpsearch.interrupt import Interrupted
+from hpsearch.pacing import Pace
 from hpsearch.replay import Progress, observe
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
@@ -32,6 +33,8 @@ class Loop:
 
     stopped: whether to ask for no more, and let what runs stop at its next checkpoint.
     epochs: how many this run may train over all trials; None: as many as the search wants.
+    pace: whether a trial would end before the deadline; others are not begun.
+    overdue: whether what was asked to stop, and did not yet, is to be given up.
     """
 
     search: Search
@@ -45,6 +48,9 @@ class Loop:
     stopped: Callable[[], bool] = lambda: False
     each_poll: Callable[[], None] = lambda: None
     epochs: int | None = None
+    pace: Pace = field(default_factory=Pace)
+    overdue: Callable[[], bool] = lambda: False
+    _waiting: list[int] = field(default_factory=list)
     _running: dict["Future[Outcome]", int] = field(default_factory=dict)
     _interrupted: list[int] = field(default_factory=list)
     _spent: int = 0
@@ -57,8 +63,8 @@ class Loop:
         same way.
         """
         for trial in self.progress.running:
-            self._spent += self.progress.asked[trial].epochs - self.progress.begun(trial)
-        self._submit(self.progress.running)  # asked before, and never told
+            self._spent += self._to_train(trial)
+        self._waiting = list(self.progress.running)  # asked before, and never told
         done = asked_to_stop = False
         while True:
             if self.stopped() and not asked_to_stop:
@@ -67,8 +73,11 @@ class Loop:
                 self.executor.interrupt()
             if not asked_to_stop:
                 done = self._ask()
+            if asked_to_stop and self.overdue():
+                self.executor.close()
+                return False
             if not self._running:
-                done = done and not self._interrupted
+                done = done and not self._interrupted and not self._waiting
                 if done:  # a larger search may yet continue some; then it trains them again
                     self.checkpoints.tidy([], lambda trial: False)
                 return done
@@ -78,26 +87,41 @@ class Loop:
                 self._tell(future)
 
     def _ask(self) -> bool:
-        """Fill the executor; whether the search wants nothing any more."""
+        """Fill the executor with what ends in time; whether the search wants nothing any more."""
         asked: list[int] = []
         answer: Suggestion | Pause = Pause.WAIT
         while len(self._running) + len(asked) < self.executor.capacity and not self.stopped():
-            if self.epochs is not None and self._spent >= self.epochs:
+            if not self._waiting:
+                if self.epochs is not None and self._spent >= self.epochs:
+                    answer = Pause.WAIT
+                    break
+                trial = len(self.progress.asked)
+                answer = self.search.ask(trial)
+                id_ = self.journal.asked(trial, answer)
+                if isinstance(answer, Pause):
+                    break
+                assert id_ is not None
+                self.progress.asked[trial], self.progress.ids[trial] = answer, id_
+                self._spent += self._to_train(trial)
+                self._waiting.append(trial)
+            if not self._fits(self._waiting[0], asked):
                 answer = Pause.WAIT
                 break
-            trial = len(self.progress.asked)
-            answer = self.search.ask(trial)
-            id_ = self.journal.asked(trial, answer)
-            if isinstance(answer, Pause):
-                break
-            assert id_ is not None
-            self.progress.asked[trial], self.progress.ids[trial] = answer, id_
-            self._spent += answer.epochs - self.progress.begun(trial)
-            asked.append(trial)
+            asked.append(self._waiting.pop(0))
         self._submit(asked)  # at once: what is submitted together can be trained together
         return answer is Pause.DONE
 
+    def _fits(self, trial: int, asked: Sequence[int]) -> bool:
+        """Whether a trial would end before the deadline, beside what runs and what begins with it."""
+        running = [self._to_train(other) for other in (*self._running.values(), *asked)]
+        return self.pace.allows(running, self._to_train(trial))
+
+    def _to_train(self, trial: int) -> int:
+        """The epochs that a trial trains, beyond its parent's."""
+        return self.progress.asked[trial].epochs - self.progress.begun(trial)
+
     def _submit(self, trials: Sequence[int]) -> None:
+        self.pace.begin()
         futures = self.executor.submit_all([self._job(trial) for trial in trials])
         self._running.update(zip(futures, trials, strict=True))
 
@@ -124,8 +148,10 @@ class Loop:
         self.listener.ended(self.progress.ids[trial], self.progress.asked[trial], outcome)
         seen = observe(outcome, self.progress.begun(trial), self.metric)
         self.search.tell(trial, seen)
+        if outcome.score is not None:
+            self.pace.end(self._to_train(trial), outcome.seconds)
         self.checkpoints.ended(trial, seen.loss)
-        unfinished = [*self._running.values(), *self._interrupted]
+        unfinished = [*self._running.values(), *self._interrupted, *self._waiting]
         parents = [self.progress.asked[t].parent for t in unfinished]
         self.checkpoints.tidy([*unfinished, *parents], self.search.continuable)
         self._give_up_if_hopeless(outcome)

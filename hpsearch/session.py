@@ -1,5 +1,7 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
+import math
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -10,12 +12,13 @@ from typing import TYPE_CHECKING
 from hpsearch import worker
 from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import NoStoreError, OldStoreError
+from hpsearch.errors import HpsearchError, NoStoreError, OldStoreError
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
 from hpsearch.files import marked, shown
 from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
+from hpsearch.pacing import Pace
 from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.live import Panel
 from hpsearch.report.progress import Lines
@@ -110,6 +113,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     work or is not what it was, and KeyboardInterrupt when stopped at once; what was told by then
     is in the store.
     """
+    stop = Stop(how.budget.hours)  # from now on: loading and trying the study is part of it
     planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError, OldStoreError), Store(how.store) as store:
@@ -121,7 +125,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         if there := exists(how.store):  # else there is no other run, nor where to say of this one
             fence = opened.enter_context(mine)
         executor = _executor(study, how, opened)
-        facts = executor.open()
+        facts = _open_in_time(executor, stop, how)
         record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True, markup=False)
@@ -134,7 +138,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             heard = Heard(signs, panel.refresh, say)
             executor.listen(heard)
             lines = Lines(console, study.task.objective, planned.trials_text)
-            signs.end = _search(study, store, journal, executor, how, lines, heard.poll)
+            signs.end = _search(study, store, journal, executor, how, lines, heard.poll, stop)
         _say_the_rest(console, how, signs.end, _checkpoints(how, store, journal))
         return _ended(store, record, journal, stopped=signs.end == "stopped")
 
@@ -167,6 +171,26 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     return executor
 
 
+def _open_in_time(executor: Executor, stop: Stop, how: Run) -> Facts:
+    """Open it; raises HpsearchError where the hours are over before it has loaded the study."""
+    if math.isinf(stop.seconds_to_end):
+        return executor.open()
+    timer = threading.Timer(max(0.0, stop.seconds_to_end), executor.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        return executor.open()
+    except HpsearchError as error:
+        if not stop.overdue:
+            raise
+        raise HpsearchError(
+            f"--hours {how.budget.hours:g}: to load the study and try its models took longer; give "
+            "it more"
+        ) from error
+    finally:
+        timer.cancel()
+
+
 def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) -> Executor:
     """Nodes need none of the study's files: they get its folder, and the rows without the test's."""
     workers = how.workers
@@ -190,6 +214,7 @@ def _search(
     how: Run,
     lines: Lines,
     each_poll: Callable[[], None],
+    stop: Stop,
 ) -> End:
     """Go on with the search until it ends."""
     metric = study.task.objective
@@ -203,7 +228,7 @@ def _search(
 
     progress = replay(search, journal.events(), metric, seen)
     lines.continuing(len(progress.asked) - len(progress.running))
-    with lines, Stop(how.budget.hours) as stop:
+    with lines, stop:
         done = Loop(
             search,
             journal,
@@ -216,6 +241,8 @@ def _search(
             stopped=stop,
             each_poll=each_poll,
             epochs=how.budget.epochs,
+            pace=Pace(lambda: stop.seconds_left),
+            overdue=lambda: stop.overdue,
         ).run()
         if done and how.repeats:
             done = Repeats(
@@ -232,6 +259,7 @@ def _search(
                 every=how.every,
                 stopped=stop,
                 each_poll=each_poll,
+                overdue=lambda: stop.overdue,
             ).run()
         return "done" if done else "stopped" if stop.signalled else "budget spent"
 

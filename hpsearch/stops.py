@@ -10,25 +10,34 @@ from typing import Any, Self
 
 from hpsearch import interrupt
 
+_GRACE, _GRACE_SHARE = (
+    5.0,
+    0.02,
+)  # a run takes no longer than so many seconds, or such a share, more
+_TO_EXIT = 2.0  # seconds of these, for the ranking and the exit
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 class Stop:
     """A context. Inside it a first signal asks to stop soon, a second one stops at once.
 
-    hours: after which to stop soon, from entering on. Calling it tells whether to stop.
+    Calling it tells whether to stop.
+
+    Args:
+        hours: after which to stop soon, from now on.
     """
 
     def __init__(self, hours: float | None = None) -> None:
-        self._hours, self._deadline = hours, math.inf
+        self._deadline = self._end = math.inf
+        if hours is not None:
+            self._deadline = time.monotonic() + 3600 * hours
+            self._end = self._deadline + max(_GRACE, _GRACE_SHARE * 3600 * hours) - _TO_EXIT
         self.signalled = False
         self._before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
 
     def __enter__(self) -> Self:
         interrupt.withdraw()
-        if self._hours is not None:
-            self._deadline = time.monotonic() + 3600 * self._hours
-            interrupt.request_at(self._deadline)  # for what trains in this process
+        interrupt.request_at(self._deadline)  # for what trains in this process
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         return self
@@ -44,6 +53,21 @@ class Stop:
     @property
     def overtime(self) -> bool:
         return time.monotonic() >= self._deadline
+
+    @property
+    def seconds_left(self) -> float:
+        """Until it is time to stop; infinite where nothing limits it."""
+        return self._deadline - time.monotonic()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether what still runs must be given up: it had a while to reach its next checkpoint."""
+        return self.seconds_to_end <= 0
+
+    @property
+    def seconds_to_end(self) -> float:
+        """Until what still runs must be given up."""
+        return self._end - time.monotonic()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self():  # it stops already: now at once

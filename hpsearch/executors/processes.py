@@ -77,6 +77,8 @@ class Processes(Lined):
                 return worker.start(self._timeout)
             except (WorkerDied, TimedOut) as died:
                 error = died
+            if self._closed:
+                break
             if self._untried is not None and (attempt > 0 or isinstance(error, TimedOut)):
                 self._prepare = worker.prepare = self._untried
         raise HpsearchError(

@@ -32,7 +32,7 @@ class Repeats:
     repeated too: whoever is first in the end has paid back. Values are of all trainings together.
 
     best: the numbers of the search's complete trials, best first by what is known. folder: where
-    checkpoints are left on the way.
+    checkpoints are left on the way. overdue: whether what was asked to stop is to be given up.
     """
 
     repeats: int
@@ -48,6 +48,7 @@ class Repeats:
     every: Every = Every()
     stopped: Callable[[], bool] = lambda: False
     each_poll: Callable[[], None] = lambda: None
+    overdue: Callable[[], bool] = lambda: False
     _running: dict["Future[Outcome]", tuple[int, int]] = field(default_factory=dict)
 
     def run(self) -> bool:
@@ -58,6 +59,9 @@ class Repeats:
                 asked_to_stop = True
                 self.listener.stopping(len(self._running))
                 self.executor.interrupt()
+            if asked_to_stop and self.overdue():
+                self.executor.close()
+                return False
             if not asked_to_stop and not self._running:
                 self._submit()
             if not self._running:

@@ -1,0 +1,160 @@
+"""What is begun before a deadline, by a clock that does not run by itself."""
+
+import math
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from hpsearch import Random
+from hpsearch.checkpoints import Checkpoints
+from hpsearch.loop import Loop
+from hpsearch.pacing import Pace
+from hpsearch.replay import replay
+from hpsearch.store import Asked, Store
+from hpsearch.trial import Outcome
+from tests import fakes
+from tests.test_loop import METRIC, SPACE, Silent
+from tests.test_store import record
+
+
+class Clock:
+    def __init__(self, deadline):
+        self.now, self.deadline = 0.0, deadline
+
+    def __call__(self):
+        return self.now
+
+    def left(self):
+        return self.deadline - self.now
+
+
+def paced(deadline, *ended):
+    """A pace after trials of (epochs, seconds) that ran one after the other."""
+    clock = Clock(deadline)
+    pace = Pace(clock.left, clock)
+    pace.begin()
+    for epochs, seconds in ended:
+        clock.now += seconds
+        pace.end(epochs, seconds)
+    return pace
+
+
+def test_without_a_deadline_all_is_begun():
+    assert Pace().allows([10] * 1000, 10**6)
+    assert paced(math.inf, (10, 1e9)).allows([10] * 1000, 10)
+
+
+def test_before_the_first_has_ended_time_decides_how_many_are_begun():
+    assert paced(36).allows([], 10)
+    assert not paced(36).allows([10], 10)
+    assert paced(3600).allows([10] * 100, 10)
+
+
+def test_a_measured_pace_decides_what_fits():
+    pace = paced(40, (10, 10))  # 30 seconds are left
+    assert pace.allows([], 10)
+    assert pace.allows([10, 10], 10)
+    assert not pace.allows([10, 10, 10], 10)
+    assert pace.allows([], 30)
+    assert not pace.allows([], 31)
+    assert not pace.allows([10, 10], 20)
+    assert not pace.allows([1, 1, 1], 1)  # a short one is compiled too
+    assert not paced(15, (10, 10)).allows([], 10)
+
+
+def test_side_by_side_a_trial_may_cost_less_than_it_takes():
+    clock = Clock(100)
+    pace = Pace(clock.left, clock)
+    pace.begin()
+    clock.now = 40
+    for _ in range(4):  # of four workers
+        pace.end(10, 40.0)
+    assert pace.allows([10] * 5, 10)
+    assert not pace.allows([10] * 6, 10)
+    clock.now = 61  # each costs the run 10 seconds, but takes 40
+    assert not pace.allows([], 10)
+
+
+class Machine:
+    """An executor that does the jobs in its line one after the other, `seconds` each."""
+
+    capacity = 8
+
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds, self.line, self.most = clock, seconds, [], 0
+        self.interrupted = self.closed = False
+
+    def submit_all(self, jobs):
+        added = [(job, Future()) for job in jobs]
+        self.line += added
+        self.most = max(self.most, len(self.line))
+        return [future for _, future in added]
+
+    def step(self):
+        """Let time pass; the loop calls it whenever it has polled."""
+        if self.interrupted:
+            self.clock.now += 1.0
+        elif self.line:
+            job, future = self.line.pop(0)
+            self.clock.now += self.seconds
+            future.set_result(Outcome(fakes.outcome(job).score, seconds=self.seconds))
+
+    def interrupt(self):
+        self.interrupted = True  # and what runs does not heed it
+
+    def close(self):
+        self.closed = True
+
+
+class Deaf(Machine):
+    """One whose jobs neither end nor stop."""
+
+    def step(self):
+        self.clock.now += 1.0
+
+
+@pytest.fixture
+def go():
+    """Run a search; returns the machine, whether the search is done, and how many are complete."""
+
+    def go(deadline, seconds, trials=200, kind=Machine):
+        clock = Clock(deadline)
+        machine = kind(clock, seconds)
+        with Store(Path("store.db"), create=True) as store:
+            known = store.searches()
+            journal = store.journal(known[0].id) if known else store.begin(record())
+            search = Random(trials=trials, epochs=5).start(SPACE, seed=0)
+            loop = Loop(
+                search, journal, replay(search, journal.events(), METRIC), machine, METRIC,
+                Silent(), Checkpoints(Path("checkpoints")),
+                stopped=lambda: clock.left() <= 0, each_poll=machine.step,
+                pace=Pace(clock.left, clock), overdue=lambda: clock.left() <= -5,
+            )  # fmt: skip
+            done = loop.run()
+            events = list(journal.events())
+        return machine, done, sum(not isinstance(event, Asked) for event in events)
+
+    return go
+
+
+def test_as_many_are_complete_as_fit_and_nothing_is_stopped(go):
+    machine, done, told = go(deadline=36, seconds=5)
+    assert (done, told) == (False, 7)
+    assert machine.clock.now == 35
+    assert not machine.interrupted
+    machine, done, told = go(
+        deadline=1000, seconds=5, trials=9
+    )  # it goes on with the one held back
+    assert (done, told) == (True, 9)
+
+
+def test_a_long_deadline_fills_the_machine_at_once(go):
+    machine, done, told = go(deadline=3600, seconds=5, trials=30)
+    assert (done, told, machine.most) == (True, 30, 8)
+
+
+def test_what_does_not_heed_the_wish_to_stop_is_given_up(go):
+    machine, done, told = go(deadline=20, seconds=1, kind=Deaf)
+    assert (done, told) == (False, 0)
+    assert (machine.interrupted, machine.closed, machine.clock.now) == (True, True, 25)

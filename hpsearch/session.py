@@ -1,7 +1,5 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
-import math
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 from hpsearch import worker
 from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import HpsearchError, NoStoreError, OldStoreError
+from hpsearch.errors import NoStoreError, OldStoreError
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
 from hpsearch.files import marked, shown
 from hpsearch.heard import Heard
@@ -25,7 +23,7 @@ from hpsearch.report.progress import Lines
 from hpsearch.searchers.base import rehearse
 from hpsearch.seeds import derive
 from hpsearch.selection.repeats import Repeats
-from hpsearch.stops import Stop
+from hpsearch.stops import Stop, open_in_time
 from hpsearch.store import (
     End,
     Journal,
@@ -125,7 +123,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         if there := exists(how.store):  # else there is no other run, nor where to say of this one
             fence = opened.enter_context(mine)
         executor = _executor(study, how, opened)
-        facts = _open_in_time(executor, stop, how)
+        facts = open_in_time(executor, stop)
         record = record_of(study, how.file, facts)
         if facts.remark:
             console.print(facts.remark, soft_wrap=True, markup=False)
@@ -145,8 +143,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
 
 def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     workers = how.workers
-    together = how.together or study.searcher.in_flight
-    training = worker.Training(how.backend, how.engine, together)
+    training = worker.Training(how.backend, how.engine, how.together or study.searcher.in_flight)
     # On Ray, workers run in a copy of the study's folder.
     file = how.file.resolve() if workers.ray is None else Path(how.file.name)
     prepare = partial(worker.prepare, file, how.overrides, training)
@@ -169,26 +166,6 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
         )
     opened.callback(executor.close)
     return executor
-
-
-def _open_in_time(executor: Executor, stop: Stop, how: Run) -> Facts:
-    """Open it; raises HpsearchError where the hours are over before it has loaded the study."""
-    if math.isinf(stop.seconds_to_end):
-        return executor.open()
-    timer = threading.Timer(max(0.0, stop.seconds_to_end), executor.close)
-    timer.daemon = True
-    timer.start()
-    try:
-        return executor.open()
-    except HpsearchError as error:
-        if not stop.overdue:
-            raise
-        raise HpsearchError(
-            f"--hours {how.budget.hours:g}: to load the study and try its models took longer; give "
-            "it more"
-        ) from error
-    finally:
-        timer.cancel()
 
 
 def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) -> Executor:
@@ -218,8 +195,7 @@ def _search(
 ) -> End:
     """Go on with the search until it ends."""
     metric = study.task.objective
-    seed = derive(study.seed, "search")
-    search = study.searcher.start(study.space, seed=seed, first=study.start)
+    search = study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start)
     checkpoints = _checkpoints(how, store, journal)
 
     def seen(trial: int, id_: int, outcome: Outcome) -> None:
@@ -241,8 +217,8 @@ def _search(
             stopped=stop,
             each_poll=each_poll,
             epochs=how.budget.epochs,
-            pace=Pace(lambda: stop.seconds_left),
-            overdue=lambda: stop.overdue,
+            pace=Pace(stop.seconds_left),
+            overdue=stop.overdue,
         ).run()
         if done and how.repeats:
             done = Repeats(
@@ -259,7 +235,7 @@ def _search(
                 every=how.every,
                 stopped=stop,
                 each_poll=each_poll,
-                overdue=lambda: stop.overdue,
+                overdue=stop.overdue,
             ).run()
         return "done" if done else "stopped" if stop.signalled else "budget spent"
 
@@ -273,8 +249,9 @@ def _say_the_rest(console: "Console", how: Run, end: End, checkpoints: Checkpoin
             f"the {' or '.join(spent)} are spent; the same command goes on with what is left"
         )
     if size := checkpoints.size:
-        where = shown(checkpoints.folder)
-        console.print(f"checkpoints: {size / 1e6:.1f} MB in {where}", soft_wrap=True)
+        console.print(
+            f"checkpoints: {size / 1e6:.1f} MB in {shown(checkpoints.folder)}", soft_wrap=True
+        )
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
@@ -289,8 +266,7 @@ def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
 
 
 def _folder(how: Run) -> Path:
-    # In full: workers may run elsewhere.
-    return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"
+    return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"  # as workers see it
 
 
 def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:

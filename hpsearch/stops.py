@@ -9,12 +9,15 @@ from types import FrameType
 from typing import Any, Self
 
 from hpsearch import interrupt
+from hpsearch.errors import HpsearchError
+from hpsearch.executors import Executor
+from hpsearch.trial import Facts
 
 _GRACE, _GRACE_SHARE = (
     5.0,
     0.02,
 )  # a run takes no longer than so many seconds, or such a share, more
-_TO_EXIT = 2.0  # seconds of these, for the ranking and the exit
+_TO_EXIT = 3.0  # seconds of these, for the ranking and the exit
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -28,7 +31,7 @@ class Stop:
     """
 
     def __init__(self, hours: float | None = None) -> None:
-        self._deadline = self._end = math.inf
+        self.hours, self._deadline, self._end = hours, math.inf, math.inf
         if hours is not None:
             self._deadline = time.monotonic() + 3600 * hours
             self._end = self._deadline + max(_GRACE, _GRACE_SHARE * 3600 * hours) - _TO_EXIT
@@ -54,17 +57,14 @@ class Stop:
     def overtime(self) -> bool:
         return time.monotonic() >= self._deadline
 
-    @property
     def seconds_left(self) -> float:
         """Until it is time to stop; infinite where nothing limits it."""
         return self._deadline - time.monotonic()
 
-    @property
     def overdue(self) -> bool:
         """Whether what still runs must be given up: it had a while to reach its next checkpoint."""
-        return self.seconds_to_end <= 0
+        return self.seconds_to_end() <= 0
 
-    @property
     def seconds_to_end(self) -> float:
         """Until what still runs must be given up."""
         return self._end - time.monotonic()
@@ -75,3 +75,22 @@ class Stop:
             raise KeyboardInterrupt
         self.signalled = True
         interrupt.request()
+
+
+def open_in_time(executor: Executor, stop: Stop) -> Facts:
+    """Open it; raises HpsearchError where the hours are over before it has loaded the study."""
+    if stop.hours is None:
+        return executor.open()
+    timer = threading.Timer(max(0.0, stop.seconds_to_end()), executor.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        return executor.open()
+    except HpsearchError as error:
+        if not stop.overdue():
+            raise
+        raise HpsearchError(
+            f"--hours {stop.hours:g}: to load the study and try its models took longer; give it more"
+        ) from error
+    finally:
+        timer.cancel()

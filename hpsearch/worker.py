@@ -5,8 +5,10 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import sys
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +43,9 @@ from hpsearch.trial import Facts, Failure, Job, Outcome, Score
 
 _TRACEBACK = 10_000  # characters that are kept of the beginning, and of the end, of a traceback
 _POINTS = 8  # of a space that are tried before a study is refused, because they all fail
+
+
+_LIBRARIES = "keras|jax|jaxlib|tensorflow|torch|numpy|scipy|sklearn|absl|ml_dtypes|optree|h5py"
 
 
 class AllPointsFail(StudyError):
@@ -83,6 +88,7 @@ def prepare(
             f"{platform.node()} does not see the checkpoints' folder {shown(mark.parent)}; give "
             "--checkpoints a folder or URL that every node reaches"
         )
+    _leave_libraries_their_warnings()
     backend.choose(training.backend)  # first: the study file may import Keras
     study = load(file, overrides)
     try:
@@ -96,6 +102,14 @@ def prepare(
         raise
     except BaseException as error:  # whatever the study's code raises
         raise StudyError(told(error, file)) from error
+
+
+def _leave_libraries_their_warnings() -> None:
+    """Where the user turned all warnings into errors (PYTHONWARNINGS=error), show those that the
+    frameworks raise of each other instead: Keras could train nothing.
+    """
+    if any(option.startswith("error") for option in sys.warnoptions):
+        warnings.filterwarnings("default", module=rf"({_LIBRARIES})(\.|$)")
 
 
 def ready(

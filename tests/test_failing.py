@@ -1,8 +1,13 @@
 """Builds that raise: which of them fail a trial, refuse a study, or end a run."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
+
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -169,3 +174,24 @@ def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
     assert all(outcome.seconds > 0 for outcome in outcomes.values())
     assert together[-1] == 10
     assert all(calls.count(units) <= 2 for units in calls)
+
+
+def test_warnings_as_errors_are_of_the_study_not_of_keras(write):
+    file = write("bad", ("{body}", "pass"), text=BUILD)
+    command = [
+        sys.executable,
+        "-m",
+        "hpsearch",
+        "run",
+        file,
+        "--trials",
+        "1",
+        "--store",
+        "store.db",
+    ]
+    environment = os.environ | {"PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    file = write("bad", ("{body}", "__import__('warnings').warn('mine')"), text=BUILD)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert "all 8 points that were tried fail with UserWarning: mine" in ended.stderr

@@ -1,13 +1,16 @@
 """What is begun before a deadline, by a clock that does not run by itself."""
 
 import math
+import time
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from hpsearch import Random
+from hpsearch import Random, stops
 from hpsearch.checkpoints import Checkpoints
+from hpsearch.errors import HpsearchError
+from hpsearch.executors import Inline, Processes
 from hpsearch.loop import Loop
 from hpsearch.pacing import Pace
 from hpsearch.replay import replay
@@ -158,3 +161,26 @@ def test_what_does_not_heed_the_wish_to_stop_is_given_up(go):
     machine, done, told = go(deadline=20, seconds=1, kind=Deaf)
     assert (done, told) == (False, 0)
     assert (machine.interrupted, machine.closed, machine.clock.now) == (True, True, 25)
+
+
+def hang():
+    time.sleep(600)
+    raise AssertionError
+
+
+def test_a_study_that_loads_longer_than_the_hours_ends_in_one_line(monkeypatch):
+    monkeypatch.setattr(stops, "_GRACE", stops._TO_EXIT)
+    executor = Processes(hang)
+    with pytest.raises(HpsearchError, match=r"--hours 0\.0003: to load the study and try"):
+        stops.open_in_time(executor, stops.Stop(0.0003))
+    assert not executor._workers[0].alive
+    assert stops.open_in_time(Inline(fakes.prepare), stops.Stop(1.0)) == fakes.FACTS
+
+
+def test_hours_end_with_a_while_to_reach_a_checkpoint():
+    short, long = stops.Stop(0.01), stops.Stop(10.0)
+    assert short.seconds_to_end() - short.seconds_left() == pytest.approx(2.0, abs=0.1)
+    assert long.seconds_to_end() - long.seconds_left() == pytest.approx(717.0, abs=0.1)
+    assert stops.Stop().seconds_left() == math.inf
+    assert not stops.Stop().overdue()
+    assert not short()

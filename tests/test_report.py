@@ -20,6 +20,7 @@ from hpsearch.store.openings import judge, open_test
 from hpsearch.trial import Failure
 from tests.conftest import ROOT
 from tests.filled import fill
+from tests.test_store import RECORD
 
 EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 NAN = Failure("nan", "loss became nan", "Traceback ...\nFloatingPointError: nan")
@@ -208,6 +209,21 @@ def test_a_store_without_a_complete_trial_is_told_of(hpsearch, tmp_path):
     with Store(tmp_path / "store.db", create=True) as store:
         fill(store, Random(trials=2, epochs=2), Holdout(rows=9), study="begun", running=2)
     assert "2 not finished" in report(hpsearch, "begun").text
+
+
+def test_a_search_without_a_trial_is_reported_and_read(hpsearch, tmp_path):
+    """As a run leaves it that was killed before its first trial."""
+    with Store(tmp_path / "store.db", create=True) as store:
+        store.begin(RECORD)
+    for name in ("s", "digits"):
+        assert "No trial is complete yet" in report(hpsearch, name).text
+    code, _, err = hpsearch("show", 1)
+    assert (code, err) == (
+        2,
+        "hpsearch: error: the store has no trial 1; it has none yet; run a study first\n",
+    )
+    for command in (["rank"], ["studies"], ["watch"], ["watch", "--json"], ["export", "csv"]):
+        assert hpsearch(*command)[0] == 0
 
 
 def test_an_unknown_name_is_told_in_one_line(hpsearch, filled):

@@ -79,7 +79,8 @@ def _trial(store: Store, id_: int) -> dict[str, Any]:
     found = store.db.query(_TRIAL, id=id_).records()
     if not found:
         [(last,)] = store.db.query("SELECT max(id) FROM asked")
-        raise StoreError(f"the store has no trial {id_}; its trials are 1 to {last or 0}")
+        there = f"its trials are 1 to {last}" if last else "it has none yet; run a study first"
+        raise StoreError(f"the store has no trial {id_}; {there}")
     [row] = found
     journal = store.journal(row["search"])
     trainings = journal.trainings(row["number"])

@@ -62,6 +62,8 @@ def timeline(trials: pd.DataFrame, repeats: pd.DataFrame) -> Timeline | None:
 
     Both as `Results` has them.
     """
+    if trials.empty and repeats.empty:
+        return None
     first = trials.reset_index().assign(repeat=0)
     again = repeats.assign(
         state=repeats["value"].notna().map({True: "repeat", False: "failed"}),

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hpsearch.report.results import Results
 from hpsearch.store import Store, owned, rankings, studies, trial
 from hpsearch.trial import Suggestion
 from tests.conftest import ROOT
+from tests.test_chaos import DRIVER, STUDY
 from tests.test_store import RECORD, fill, record, result
 
 PATH = Path("store.db")
@@ -288,3 +290,45 @@ def test_a_store_with_flipped_bits_or_cut_is_read_as_it_was_or_refused_in_one_li
             said.append(str(error))
     assert len(said) >= 30  # those that are cut, and more
     assert not [text for text in said if "\n" in text or len(text) > 400]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="as the driver is")
+def test_a_run_whose_store_is_deleted_says_so_and_what_is_rescued_goes_on(tmp_path):
+    Path("study.py").write_text(STUDY.replace("SEARCHER", "Random(trials=300, epochs=10)"))
+    command = [
+        sys.executable,
+        "-c",
+        DRIVER,
+        "study.py",
+        "--devices",
+        "cpu:2",
+        "--store",
+        "store.db",
+    ]
+    how = {"env": {**os.environ, "PYTHONPATH": str(ROOT)}, "text": True, "stderr": subprocess.PIPE}
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, **how)
+    deadline = time.monotonic() + 60
+    while not PATH.exists() or told_in(PATH) < 5:
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    delete(PATH)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "deleted or replaced" in err.splitlines()[-1]
+    before = told_in(Path("store.rescued.db"))
+    assert before >= 5
+    Path("store.rescued.db").rename(PATH)
+    again = subprocess.Popen([*command, "--total-epochs", "20"], stdout=subprocess.DEVNULL, **how)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert told_in(PATH) > before
+
+
+def told_in(path):
+    try:
+        with Store(path) as store:
+            return sum(row["trials"] for row in studies(store))
+    except StoreError:  # it is being made
+        return 0

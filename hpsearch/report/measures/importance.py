@@ -1,5 +1,6 @@
 """Which parameters decide whether a trial is among the best: PED-ANOVA, by Optuna."""
 
+import gc
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +41,16 @@ def importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> pd.DataF
     samples = max(5, min(_BOOTSTRAPS, _COPIES // len(done)))
     with quiet():
         points = done[[POINT + name for name in names]].to_dict("records")
+        ranges = {name: _distribution(space[name]) for name in names}
         made = [
-            _frozen(point, value, space, names)
+            _frozen(point, value, space, ranges)
             for point, value in zip(points, done["value"], strict=True)
         ]
         direction = done["direction"].iloc[0]
         whole = _shares(made, direction)
         picks = (draws.integers(len(made), size=len(made)) for _ in range(samples))
         again = [_shares([made[i] for i in pick], direction) for pick in picks]
+    gc.collect()  # Optuna's studies are cycles of some ten thousand trials
     frame = pd.DataFrame({"importance": whole}).reindex(names).fillna(0.0)
     frame["error"] = pd.DataFrame(again).reindex(columns=names).fillna(0.0).std()
     return frame.rename_axis("parameter").sort_values("importance", ascending=False, kind="stable")
@@ -65,28 +68,36 @@ def _shares(trials: "Sequence[optuna.trial.FrozenTrial]", direction: Direction) 
 
 
 def _frozen(
-    point: Mapping[Hashable, Any], value: float, space: Space, names: Sequence[str]
+    point: Mapping[Hashable, Any],
+    value: float,
+    space: Space,
+    ranges: "Mapping[str, optuna.distributions.BaseDistribution]",
 ) -> "optuna.trial.FrozenTrial":
     import optuna
 
-    there = [name for name in names if pd.notna(point[POINT + name])]
-    coded = {name: _coded(space[name], point[POINT + name]) for name in there}
+    there = {name: point[POINT + name] for name in ranges if pd.notna(point[POINT + name])}
     return optuna.create_trial(
         value=float(value),
-        params={name: value for name, (value, _) in coded.items()},
-        distributions={name: distribution for name, (_, distribution) in coded.items()},
+        params={name: _coded(space[name], value) for name, value in there.items()},
+        distributions={name: ranges[name] for name in there},
     )
 
 
-def _coded(parameter: Parameter, value: Any) -> "tuple[Any, optuna.distributions.BaseDistribution]":
-    """A value and its range as Optuna has them; options by place, because True == 1 to it."""
+def _coded(parameter: Parameter, value: Any) -> Any:
+    """A value as Optuna has it; an option by its place, because True == 1 to it."""
+    if isinstance(parameter, Choice):
+        return option(parameter, value)
+    return int(value) if isinstance(parameter, Int) else float(value)
+
+
+def _distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
     from optuna import distributions
 
     if isinstance(parameter, Choice):
-        every = distributions.CategoricalDistribution(range(len(parameter.options)))
-        return option(parameter, value), every
+        return distributions.CategoricalDistribution(range(len(parameter.options)))
     low, high = parameter.low, parameter.high
     if isinstance(parameter, Int):
-        step = parameter.step or 1
-        return int(value), distributions.IntDistribution(int(low), int(high), parameter.log, step)
-    return float(value), distributions.FloatDistribution(low, high, parameter.log, parameter.step)
+        return distributions.IntDistribution(
+            int(low), int(high), parameter.log, parameter.step or 1
+        )
+    return distributions.FloatDistribution(low, high, parameter.log, parameter.step)

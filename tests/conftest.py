@@ -19,10 +19,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="run every test, not a sample")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # else this process was told by the one that began it
-        named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-        config.option.sampled = not (named or config.option.whole)
+def is_sampled(config: pytest.Config) -> bool:
+    """Whether to run a sample only: tests that are named on the command line all run."""
+    if hasattr(config, "workerinput"):  # one of the processes of `-n 2`
+        return bool(config.workerinput["sampled"])
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return not (named or config.option.whole)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["sampled"] = is_sampled(node.config)
+
+
+def pytest_configure() -> None:
     backend.choose()  # before anything imports Keras
     settings.register_profile("busy", deadline=None)  # other tests run beside
     settings.load_profile("busy")
@@ -30,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # quick ones first
-    if config.option.sampled:
+    if is_sampled(config):
         kept = sample_tests(items)
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept

@@ -9,6 +9,7 @@ from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.errors import DataError
 from hpsearch.kinds import recorded
 from hpsearch.replay import changes, record_of
+from hpsearch.selection.predictions import check_test
 from hpsearch.trial import Facts
 
 ROWS = np.random.default_rng(0).random((12, 3))
@@ -199,6 +200,24 @@ def test_options_of_a_task_are_checked_where_it_is_made(options, message):
     given = {"name": "t", "data": Data(ROWS, NUMBERS), "loss": "mse", **options}
     with pytest.raises(ValueError, match=message):
         Task(**given)
+
+
+def test_fewer_rows_do_not_change_the_kind():
+    found = task("binary_crossentropy", LABELS)
+    few = np.array([[0, 1, 0], [1, 0, 0]])  # of one label each, by chance
+    assert found.kind_of(few) == "multiclass"
+    settled = found.with_kind_of(LABELS)
+    assert (settled.kind_of(few), settled.output_units(few)) == ("multilabel", 3)
+    classes = task("sparse_categorical_crossentropy", THREE).with_kind_of(THREE)
+    assert classes.output_units(THREE * 0) == 3
+
+
+def test_a_class_that_only_the_test_has_is_found_before_the_test_is_opened():
+    x = {"x": ROWS, "y": THREE, "x_test": ROWS}
+    found = task("sparse_categorical_crossentropy", THREE)
+    assert check_test(found, Data(**x, y_test=THREE))
+    with pytest.raises(DataError, match="y_test has the class 3, which none of the searched rows"):
+        check_test(found, Data(**x, y_test=THREE + 1))
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
 from hpsearch.arguments import CheckpointEvery
 from hpsearch.budget import Budget
-from hpsearch.errors import StudyError, first_line, one_line, out_of_memory
+from hpsearch.errors import StoreError, StudyError, first_line, one_line, out_of_memory
 from hpsearch.load import Overrides, load
 from hpsearch.parameters import Int
+from hpsearch.store import place
 from hpsearch.trial import Every
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")
@@ -74,6 +75,13 @@ def study(**options):
 def test_options_are_refused_where_they_are_made(make, message):
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         make()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("store", [7, True, b"x", [], "a\nb", "a\0b"])
+def test_what_is_no_path_names_no_store(store):
+    with pytest.raises(StoreError, match="named by a path or a URL, got") as error:
+        place(store)
     assert "\n" not in str(error.value)
 
 

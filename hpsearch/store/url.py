@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hpsearch.errors import StoreError
+from hpsearch.rules import brief
 
 _KINDS = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -68,13 +69,15 @@ class Url:
 
 
 def place(text: str | Path | Url) -> Path | Url:
-    """A store's file, or its URL. Raises StoreError for a URL of an unknown kind.
+    """A store's file, or its URL. Raises StoreError for a URL of an unknown kind, and for no path.
 
     >>> place("postgresql://db.lab/trials")
     Url(host='db.lab', port=None, database='trials', user=None)
     """
     if isinstance(text, Url):
         return text
+    if not isinstance(text, str | Path) or any(letter < " " for letter in str(text)):
+        raise StoreError(f"a store is named by a path or a URL, got {brief(text)}")
     return Url.parse(text) if isinstance(text, str) and "://" in text else Path(text)
 
 

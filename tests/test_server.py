@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from hpsearch.store import Asked, Store, lease, place
+from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
 from tests.postgres import Server, binaries
-from tests.test_chaos import DRIVER, STUDY
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,8 +35,8 @@ def server():
 def begin(study, store, patience=300):
     """A run with a single worker, so that trials end in one order."""
     brief = f"postgresql.PATIENCE, lease.SECONDS = {patience}, {LEASE}"
-    code = f"from hpsearch.store import lease, postgresql; {brief}; {DRIVER}"
-    Path(f"{study}.py").write_text(STUDY.replace("SEARCHER", SEARCHERS[study]))
+    code = f"from hpsearch.store import lease, postgresql; {brief}; {CHAINED[1]}"
+    Path(f"{study}.py").write_text(CHAIN_STUDY.replace("SEARCHER", SEARCHERS[study]))
     return subprocess.Popen(
         [sys.executable, "-c", code, f"{study}.py", "--devices", "cpu:1", "--store", store],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

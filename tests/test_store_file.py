@@ -17,8 +17,8 @@ from hpsearch.errors import HpsearchError, StoreError, StoreLostError
 from hpsearch.report.results import Results
 from hpsearch.store import Store, owned, rankings, studies, trial
 from hpsearch.trial import Suggestion
+from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
-from tests.test_chaos import DRIVER, STUDY
 from tests.test_store import RECORD, fill, record, result
 
 PATH = Path("store.db")
@@ -295,11 +295,11 @@ def test_a_store_with_flipped_bits_or_cut_is_read_as_it_was_or_refused_in_one_li
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="as the driver is")
 def test_a_run_whose_store_is_deleted_says_so_and_what_is_rescued_goes_on(tmp_path):
-    Path("study.py").write_text(STUDY.replace("SEARCHER", "Random(trials=300, epochs=10)"))
+    Path("study.py").write_text(CHAIN_STUDY.replace("SEARCHER", "Random(trials=300, epochs=10)"))
     command = [
         sys.executable,
         "-c",
-        DRIVER,
+        CHAINED[1],
         "study.py",
         "--devices",
         "cpu:2",

@@ -25,8 +25,8 @@ from hpsearch.store import Signs, Store, default_place, owned, rankings, watch
 from hpsearch.task import Metric
 from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
 from tests import fakes
+from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
-from tests.test_chaos import DRIVER, STUDY
 from tests.test_loop import Silent
 from tests.test_store import RECORD, record, result
 
@@ -329,10 +329,10 @@ def test_a_study_that_is_not_there_is_one_line(hpsearch, store, arguments, said)
 @pytest.mark.skipif(sys.platform != "linux", reason="as the driver is")
 def test_who_looks_on_sees_whole_trials_and_their_order(tmp_path):
     """Four workers; watched from another process by lines, and in this one as fast as it can."""
-    Path("study.py").write_text(STUDY.replace("SEARCHER", "Random(trials=100, epochs=10)"))
+    Path("study.py").write_text(CHAIN_STUDY.replace("SEARCHER", "Random(trials=100, epochs=10)"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, "study.py", "--devices", "cpu:4", "--store", "store.db"],
+        [sys.executable, "-c", CHAINED[1], "study.py", "--devices", "cpu:4", "--store", "store.db"],
         env=environment, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     path = Path("store.db")

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
-from tests.test_chaos import DRIVER, STUDY
 
 ROUNDS = 5
 RANK = """
@@ -43,9 +43,11 @@ def run(folder: Path, *, watched: bool) -> float:
             stderr=subprocess.DEVNULL,
         )
 
-    (folder / "study.py").write_text(STUDY.replace("SEARCHER", "Random(trials=100, epochs=10)"))
+    (folder / "study.py").write_text(
+        CHAIN_STUDY.replace("SEARCHER", "Random(trials=100, epochs=10)")
+    )
     began = time.monotonic()
-    search = start("-c", DRIVER, "study.py", "--devices", "cpu:4", "--store", "store.db")
+    search = start("-c", CHAINED[1], "study.py", "--devices", "cpu:4", "--store", "store.db")
     others = []
     if watched:
         while not (folder / "store.db").exists():

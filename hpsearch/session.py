@@ -126,7 +126,7 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
         facts = open_in_time(executor, stop)
         record = record_of(study, how.file, facts)
         if facts.remark:
-            console.print(facts.remark, soft_wrap=True, markup=False)
+            say(facts.remark)
         if not there:
             fence = opened.enter_context(mine)
         store = opened.enter_context(Store(how.store, create=True, fence=fence, say=say))
@@ -245,13 +245,11 @@ def _say_the_rest(console: "Console", how: Run, end: End, checkpoints: Checkpoin
         budget = how.budget
         spent = [f"{budget.hours:g} hours"] if budget.hours is not None else []
         spent += [f"{budget.epochs} epochs"] if budget.epochs is not None else []
-        console.print(
-            f"the {' or '.join(spent)} are spent; the same command goes on with what is left"
-        )
+        told = " or ".join(spent)
+        console.print(f"the {told} are spent; the same command goes on with what is left")
     if size := checkpoints.size:
-        console.print(
-            f"checkpoints: {size / 1e6:.1f} MB in {shown(checkpoints.folder)}", soft_wrap=True
-        )
+        text = f"checkpoints: {size / 1e6:.1f} MB in {shown(checkpoints.folder)}"
+        console.print(text, soft_wrap=True)
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:

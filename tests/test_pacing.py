@@ -179,8 +179,12 @@ def test_a_study_that_loads_longer_than_the_hours_ends_in_one_line(monkeypatch):
 
 def test_hours_end_with_a_while_to_reach_a_checkpoint():
     short, long = stops.Stop(0.01), stops.Stop(10.0)
-    assert short.seconds_to_end() - short.seconds_left() == pytest.approx(2.0, abs=0.1)
-    assert long.seconds_to_end() - long.seconds_left() == pytest.approx(717.0, abs=0.1)
+    assert short.seconds_to_end() - short.seconds_left() == pytest.approx(
+        5.0 - stops._TO_EXIT, abs=0.1
+    )
+    assert long.seconds_to_end() - long.seconds_left() == pytest.approx(
+        720.0 - stops._TO_EXIT, abs=0.1
+    )
     assert stops.Stop().seconds_left() == math.inf
     assert not stops.Stop().overdue()
     assert not short()

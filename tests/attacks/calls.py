@@ -87,6 +87,9 @@ JUNK: dict[str, Any] = {
 }
 
 
+NAMED = ("Study", "Task")  # what has a name of its own, not as a dictionary's key
+
+
 @dataclass(frozen=True)
 class Call:
     """A call that works, whose arguments are replaced one at a time; and how its result is used."""
@@ -217,11 +220,25 @@ def _conditional(parent: Any, value: Any) -> Space:
     return Space(b=Choice("u", "v"), a=Float(0, 1, when={parent: value}))
 
 
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def cases() -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
     found = []
     for call in (*_classes(), *_methods()):
         for argument in call.arguments:
             for name, value in JUNK.items():
+                if (
+                    argument in ("name", "parent")
+                    and call.name not in NAMED
+                    and not _hashable(value)
+                ):
+                    continue  # no dictionary has such a key
                 changed = partial(call.function, **{**call.arguments, argument: value})
                 found.append((f"{call.name}({argument}={name})", changed, call.use))
     return found

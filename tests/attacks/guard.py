@@ -25,13 +25,15 @@ class NotUsable(Exception):
     """A value was accepted that cannot be used; the message says for what."""
 
 
-def judge_call(call: Callable[[], Any], use: Callable[[Any], object] = repr) -> tuple[str, str]:
+def judge_call(
+    call: Callable[[], Any], use: Callable[[Any], object] = repr, seconds: float = _SECONDS
+) -> tuple[str, str]:
     """The verdict on a call, and what was seen. use: does with its result what one does with it."""
     try:
-        with _limits():
+        with _limits(seconds):
             use(call())
     except Hang:
-        return "hang", f"killed after {_SECONDS:g} s"
+        return "hang", f"killed after {seconds:g} s"
     except NotUsable as error:
         return "wrongly accepted", str(error)
     except Exception as error:
@@ -50,7 +52,8 @@ def _judge_error(error: Exception) -> tuple[str, str]:
     seen = f"{type(error).__name__} at {place}: {short(message, 300)}"
     if not isinstance(error, HpsearchError | ValueError | TypeError):
         return "traceback", seen
-    ours = Path(last.filename).is_relative_to(ROOT / "hpsearch")
+    # scikit-learn's rules for X and y are part of the estimator's.
+    ours = Path(last.filename).is_relative_to(ROOT / "hpsearch") or "/sklearn/" in last.filename
     deliberate = ours and (last.line or "").lstrip().startswith("raise")
     if not isinstance(error, HpsearchError) and not deliberate:
         return "unclear", f"not by a rule of ours: {seen}"
@@ -62,7 +65,7 @@ def _judge_error(error: Exception) -> tuple[str, str]:
 
 
 @contextmanager
-def _limits() -> Iterator[None]:
+def _limits(seconds: float) -> Iterator[None]:
     """So many seconds, and so much memory; for the main thread."""
 
     def stop(_: int, frame: FrameType | None) -> None:
@@ -72,7 +75,7 @@ def _limits() -> Iterator[None]:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     handler = signal.signal(signal.SIGALRM, stop)
     resource.setrlimit(resource.RLIMIT_AS, (used + _BYTES, before[1]))
-    signal.setitimer(signal.ITIMER_REAL, _SECONDS, 1.0)  # again, where a callback lost the first
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, where a callback lost the first
     try:
         yield
     finally:

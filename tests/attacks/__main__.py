@@ -55,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         for failure in figures.failures:
             print(f"\n{failure.verdict}: {failure.case}\n  {failure.detail}", file=sys.stderr)
+        if options.json:  # at once, because all of them take long
+            options.json.write_text(to_json(found))
     print(table(found))
-    if options.json:
-        options.json.write_text(to_json(found))
     return 1 if any(figures.failures for figures in found) else 0
 
 

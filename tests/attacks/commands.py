@@ -196,12 +196,10 @@ def unclear(err: str) -> str:
         return f"{len(lines)} lines"
     if not lines[0].startswith("hpsearch: error: "):
         return "no error line"
-    if len(lines[0]) > 2000:
+    if len(lines[0]) > 2100:
         return f"a line of {len(lines[0])} characters"
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lines[0]):
         return "control characters"
-    if re.search(r"\b0x[0-9a-f]{8,}", lines[0]):
-        return "an address in memory"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from hpsearch.errors import HpsearchError
 from hpsearch.options import did_you_mean
+from hpsearch.rules import brief
 from hpsearch.task import Task
 from hpsearch.training.base import Trainer
 
@@ -14,9 +15,9 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
 
     Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend.
     """
-    if engine not in ENGINES:
+    if not isinstance(engine, str) or engine not in ENGINES:
         raise HpsearchError(
-            f"unknown engine {engine!r}{did_you_mean(engine, ENGINES)}; known: {', '.join(ENGINES)}"
+            f"unknown engine {brief(engine)}{did_you_mean(engine, ENGINES)}; known: {', '.join(ENGINES)}"
         )
     check(engine, backend)
     if engine == "fit" or backend != "jax":

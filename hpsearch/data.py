@@ -101,7 +101,8 @@ class Data:
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
 
     def _check_columns(self) -> None:
-        if isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
+        no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
+        if no_list or isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
             raise DataError(f"columns needs a list of names, got {brief(self.columns)}")
         object.__setattr__(self, "columns", tuple(self.columns))
         shape = self.x.shape if isinstance(self.x, np.ndarray) else ()

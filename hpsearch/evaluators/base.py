@@ -3,13 +3,13 @@
 import math
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hpsearch.data import Data
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import BuildError, HpsearchError
 from hpsearch.options import at_least_one, describe
-from hpsearch.rules import check_seed
+from hpsearch.rules import brief, check_seed
 from hpsearch.seeds import canonical, derive
 from hpsearch.space import Params
 from hpsearch.task import Metric, Task
@@ -173,6 +173,16 @@ class Evaluator(ABC):
 
         at_least_one(self, epochs=epochs, patience=patience)
         check_seed(self, seed)
+        if not callable(build):
+            raise BuildError(f"evaluate needs build= a function, got {brief(build)}")
+        if not isinstance(params, Mapping):
+            raise BuildError(
+                f"evaluate needs params= a dict of values by name, got {brief(params)}"
+            )
+        if not isinstance(task, Task) or epochs is None:
+            raise BuildError(
+                f"evaluate needs task= a Task and epochs= a number, got {brief(task)} and {epochs}"
+            )
         check_names(build, params)
         trainer = engines.trainer(task, engine, backend.choose())
         data = task.load()

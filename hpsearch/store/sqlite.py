@@ -33,6 +33,8 @@ from hpsearch.store.url import folder_of
 
 T = TypeVar("T")
 _APPLICATION = int.from_bytes(STORE_MARK)  # SQLite's own place to tell whose file this is
+# A message that repeats damaged text may be no text itself.
+_ERRORS = (sqlite3.Error, UnicodeError)
 _WAIT = 30.0  # seconds for another writer to end
 
 
@@ -57,7 +59,7 @@ class Sqlite:
             self._open(path, create=create)
         except BaseException as error:
             self.close()
-            if isinstance(error, (sqlite3.Error, OSError)):
+            if isinstance(error, (*_ERRORS, OSError)):
                 raise StoreError(
                     f"{path} cannot be opened as a store: {_reason(error)}; name another by --store"
                 ) from error
@@ -147,7 +149,7 @@ class Sqlite:
         try:
             found = self._connection.execute(statement, values)
             return Rows([column[0] for column in found.description], found)
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise StoreError(f"{self._path} cannot be read as a store: {_reason(error)}") from error
 
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
@@ -169,7 +171,7 @@ class Sqlite:
                     self._connection.execute("COMMIT")
         except HpsearchError:
             raise
-        except (sqlite3.Error, *DAMAGES) as error:
+        except (*_ERRORS, *DAMAGES) as error:
             raise StoreError(
                 f"{self._path} cannot be read as a store: {_reason(error)}; take a backup of it"
             ) from error
@@ -184,7 +186,7 @@ class Sqlite:
                     self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except _ERRORS as error:
             raise StoreError(
                 f"the store cannot be written ({_reason(error)}); mend that, and the same command "
                 "continues: what was told is kept"
@@ -203,7 +205,7 @@ class Sqlite:
         assert self._path is not None
         try:
             self._rescue = rescue(self._connection, self._rescue or place_to_rescue(self._path))
-        except (sqlite3.Error, OSError) as error:
+        except (*_ERRORS, OSError) as error:
             raise StoreLostError(
                 f"{self._path} was deleted or replaced while it was written to, and what it held "
                 f"cannot be saved: {_reason(error)}"

@@ -13,8 +13,6 @@ from hpsearch.errors import BuildError
 from hpsearch.space import Params
 from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec
 
-_GLOBAL_GENERATOR = keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR
-
 
 def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
     """The compiled model at a point; BuildError where `build` returns none."""
@@ -56,8 +54,12 @@ def seed_backend(seed: int) -> None:
 @contextlib.contextmanager
 def without_tensorflow() -> Iterator[None]:
     """Describing, saving or loading a model, Keras looks for TensorFlow, and takes seconds to import it."""
-    lazy = keras.src.utils.module_utils.tensorflow
-    wanted = lazy._available is None and "tensorflow" not in sys.modules
+    try:
+        lazy = keras.src.utils.module_utils.tensorflow
+        wanted = lazy._available is None and "tensorflow" not in sys.modules
+    except AttributeError:  # another Keras; it is only slower
+        yield
+        return
     if wanted:
         lazy._available = False
     try:
@@ -78,9 +80,18 @@ def _seeded(seed: int) -> Iterator[None]:
     random.seed(seed)
     np.random.seed(seed)
     seed_backend(seed)
-    keras.src.backend.common.global_state.set_global_attribute(_GLOBAL_GENERATOR, None)
+    _forget_global_generator()
     try:
         yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
+
+
+def _forget_global_generator() -> None:
+    """Keras makes its own generator anew, by the seed of now, when it is wanted."""
+    try:
+        name = keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR
+        keras.src.backend.common.global_state.set_global_attribute(name, None)
+    except AttributeError:  # another Keras: its documented way forgets more
+        keras.utils.clear_session(free_memory=False)

@@ -14,6 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from hpsearch.training import keras_internals
+
 _Array = np.ndarray[Any, Any]
 
 _SIZES = [2**power for power in (12, 15, 18, 21, 24)]
@@ -33,7 +35,8 @@ def deferred_initialization() -> Iterator[None]:
     the same whenever they are called are put off, all others run at once; and all do on other
     backends than JAX.
     """
-    if keras.backend.backend() != "jax" or keras.config.is_nnx_enabled():
+    known = keras.backend.backend() == "jax" and keras_internals.missing() is None
+    if not known or keras.config.is_nnx_enabled():
         yield
         return
     original, here = keras.Variable._initialize_with_initializer, threading.get_ident()

@@ -13,7 +13,8 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
     """fit: `model.fit`, one fit after the other. gang: side by side, or not at all. auto: side by
     side what can be, and where that is faster.
 
-    Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend.
+    Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend, or
+    does not know this version of Keras.
     """
     if not isinstance(engine, str) or engine not in ENGINES:
         raise HpsearchError(
@@ -27,6 +28,14 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
     from hpsearch.training import machine
 
     machine.use_all_cores()
+    from hpsearch.training import keras_internals
+
+    if engine == "gang":
+        keras_internals.check()
+    elif (why := keras_internals.why_not_side_by_side()) is not None:
+        from hpsearch.training.fit import FitTrainer
+
+        return FitTrainer(task, f"models are trained one after the other, by fit: {why}")
     from hpsearch.training.gang import GangTrainer
 
     return GangTrainer(task, strict=engine == "gang")

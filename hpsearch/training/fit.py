@@ -24,9 +24,13 @@ from hpsearch.trial import Curve
 
 @dataclass(frozen=True)
 class FitTrainer:
-    """`model.fit` with an order of rows and a random state that continue where a fit stopped."""
+    """`model.fit` with an order of rows and a random state that continue where a fit stopped.
+
+    remark: why it trains and not another trainer, where that is to be said.
+    """
 
     task: Task
+    remark: str | None = None
 
     @property
     def together(self) -> int:
@@ -42,8 +46,11 @@ class FitTrainer:
         finally:
             _forget_programs()
 
-    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> None:
-        """Build a model at each point and take one step on two rows with the first."""
+    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
+        """Build a model at each point and take one step on two rows with the first.
+
+        Returns the trainer's remark.
+        """
         rows = prepare(self.task, data, split)
         for index, params in enumerate(points):
             check_names(build, params)
@@ -52,6 +59,7 @@ class FitTrainer:
                 model = build_model(build, self._spec(rows, data), params, seed=0)
                 if index == 0:
                     self._try_a_step(model, rows)
+        return self.remark
 
     def seconds_an_epoch(self, fit: Fit, data: Data) -> float:
         """What the steps of an epoch would take, by a part of them; nothing is trained by it."""

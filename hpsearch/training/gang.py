@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from hpsearch.data import Data
-from hpsearch.errors import BuildError, out_of_memory
+from hpsearch.errors import BuildError, first_line, out_of_memory
 from hpsearch.space import Params
 from hpsearch.task import Task
 from hpsearch.training import metrics
@@ -77,12 +77,16 @@ class GangTrainer:
                 some = next(_dealt(members, self._size(template, members) or 1))
                 self._program(template, some, _splits(some), data, compiler)
             for template, members in groups:
-                size, first = self._fastest(template, members, data)
-                if not size:
-                    alone += [member.index for member in members]
-                    continue
-                for member in self._train(template, members, size, data, first):
-                    yield member.index, member.curve()
+                left = {member.index for member in members}
+                try:
+                    size, first = self._fastest(template, members, data)
+                    trained = self._train(template, members, size, data, first) if size else ()
+                    for member in trained:
+                        left.remove(member.index)
+                        yield member.index, member.curve()
+                except _NotCompiled as error:
+                    self._remark(self._refused(str(error)))
+                alone += sorted(left)
         if alone:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
                 yield alone[place], curve
@@ -207,7 +211,12 @@ class GangTrainer:
 
         def compiled(some: Sequence[Member]) -> tuple[Program, Table]:
             compiling, table = self._program(template, some, splits, data)
-            program = compiling.result()
+            try:
+                program = compiling.result()
+            except Exception as error:
+                if out_of_memory(error):
+                    raise
+                raise _NotCompiled(f"its step is not compiled ({first_line(error)})") from error
             if program.bytes > free_bytes() and len(some) > 1:
                 raise MemoryError(f"{program.bytes:,} bytes are wanted")
             return program, table
@@ -235,6 +244,10 @@ class GangTrainer:
                 del self._tables[next(iter(self._tables))]
             self._tables[key] = tables.make(self.task, data, splits, where)
         return self._tables[key]
+
+
+class _NotCompiled(Exception):
+    """Keras or JAX refused the program of a gang: a step that `fit` may take all the same."""
 
 
 def _splits(members: Sequence[Member]) -> tuple[Split, ...]:

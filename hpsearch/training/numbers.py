@@ -196,9 +196,35 @@ def _places(model: Any) -> Iterator[Place]:
     yield from of(None, model.optimizer, "weight_decay", "weight_decay")
     if isinstance(model.optimizer, _MOMENTUM):
         yield from of(None, model.optimizer, "momentum", "momentum")
-    if type(model.loss) in _SMOOTHED and model.loss._fn_kwargs.get("label_smoothing"):
-        options, name = model.loss._fn_kwargs, "label_smoothing"
-        yield Place(None, name, partial(options.get, name), partial(options.__setitem__, name))
+    if type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs):
+        yield _place_of_smoothing(model.loss)
+
+
+def _smooths_last_axis(options: dict[str, Any]) -> bool:
+    return bool(options.get("label_smoothing")) and options.get("axis", -1) == -1
+
+
+def _place_of_smoothing(loss: Any) -> Place:
+    """How far a loss smooths labels. Keras takes no traced number for it, so we smooth them then."""
+    options, function = loss._fn_kwargs, loss.fn
+
+    def put(value: Any) -> None:
+        traced = isinstance(value, Number)
+        options["label_smoothing"] = 0.0 if traced else value
+        loss.fn = _with_smoothed_labels(function, value.value) if traced else function
+
+    return Place(None, "label_smoothing", partial(options.get, "label_smoothing"), put)
+
+
+def _with_smoothed_labels(loss: Callable[..., Any], smoothing: Any) -> Callable[..., Any]:
+    """The loss of labels that are moved towards all classes alike; as Keras documents it."""
+
+    def smoothed(y_true: Any, y_pred: Any, **options: Any) -> Any:
+        y_true = keras.ops.cast(y_true, y_pred.dtype)
+        classes = 2 if loss is keras.losses.binary_crossentropy else y_pred.shape[-1]
+        return loss(y_true * (1.0 - smoothing) + smoothing / classes, y_pred, **options)
+
+    return smoothed
 
 
 def anonymous(config: Any) -> Any:

@@ -40,7 +40,10 @@ class Programs:
                 program = compiler.submit(make)
             else:
                 program = Future()
-                program.set_result(make())
+                try:
+                    program.set_result(make())
+                except Exception as error:
+                    program.set_exception(error)
         self._compiled[key] = program
         return program
 

@@ -1,0 +1,177 @@
+"""What training relies on of Keras beyond its documented interface, and whether this Keras has it.
+
+Each entry of `RELIED_ON` is looked up once a process, before anything is trained side by side. Where
+one is missing, `model.fit` still trains: weights are then not put off, and nothing is replaced.
+Not among them, because `building` goes on without:
+`keras.src.utils.module_utils.tensorflow` and its `_available`: to import TensorFlow takes seconds.
+`keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR`, and `set_global_attribute` of
+`keras.src.backend.common.global_state`: Keras's own generator is made anew, else by `clear_session`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from hpsearch.errors import HpsearchError
+
+TESTED = "3.11.3 to 3.16.0"
+
+
+@dataclass(frozen=True)
+class Internal:
+    """Something of Keras that its documentation does not promise.
+
+    name: as a user would look for it. used_for: what breaks without it. find: returns it, or raises
+    AttributeError. arguments: that it must take, where it is called or replaced.
+    """
+
+    name: str
+    used_for: str
+    find: Callable[[], Any]
+    arguments: tuple[str, ...] = ()
+
+
+def _of_model(name: str) -> Any:
+    return getattr(keras.Model, name)
+
+
+def _in_code_of(function: Any, name: str) -> None:
+    """An attribute of variables is looked for in their code: to make one would compile something."""
+    if name not in function.__code__.co_names:
+        raise AttributeError(name)
+
+
+def _of_dense_layer(name: str) -> Any:
+    return getattr(keras.layers.Dense(1), name)
+
+
+def _of_smoothed_loss(name: str) -> Any:
+    return getattr(keras.losses.CategoricalCrossentropy(label_smoothing=0.5), name)
+
+
+_FORWARD = (
+    *("trainable_variables", "non_trainable_variables", "metrics_variables", "x", "y"),
+    *("sample_weight", "training", "optimizer_variables"),
+)
+_DRAWS = ("uniform", "normal", "truncated_normal")
+
+RELIED_ON = (
+    # -- `deferred.deferred_initialization` and the drawing of first weights
+    Internal(
+        "Variable._initialize_with_initializer",
+        "replaced, so that a model is built without computing its first weights",
+        lambda: keras.Variable._initialize_with_initializer,
+        ("initializer",),
+    ),
+    Internal(
+        "Variable._value",
+        "all that reads or sets a variable's value goes by it, and so meets one that was put off",
+        lambda: _in_code_of(keras.Variable.value.fget, "_value"),
+    ),
+    Internal(
+        "Variable._layout",
+        "tells a variable that is spread over devices, which is not put off",
+        lambda: _in_code_of(keras.Variable.__init__, "_layout"),
+    ),
+    *(
+        Internal(
+            f"keras.src.backend.random.{name}",
+            "replaced, so that first weights are drawn by few compiled programs",
+            lambda name=name: getattr(keras.src.backend.random, name),  # type: ignore[misc]
+            ("shape",),
+        )
+        for name in _DRAWS
+    ),
+    # -- `steps`: Keras's own step, traced
+    Internal(
+        "Model.compute_loss_and_updates",
+        "the forward pass of a step",
+        lambda: _of_model("compute_loss_and_updates"),
+        _FORWARD,
+    ),
+    Internal(
+        "Model._symbolic_build",
+        "makes the model's metrics before a step is traced",
+        lambda: _of_model("_symbolic_build"),
+        ("data_batch",),
+    ),
+    Internal(
+        "Model._flatten_layers",
+        "all layers, also those within layers",
+        lambda: _of_model("_flatten_layers"),
+        ("include_self",),
+    ),
+    Internal(
+        "Optimizer.stateless_apply",
+        "the optimizer's part of a step",
+        lambda: keras.optimizers.Optimizer.stateless_apply,
+        ("optimizer_variables", "grads", "trainable_variables"),
+    ),
+    Internal(
+        "SeedGenerator.next",
+        "the random numbers of dropout in a wider network",
+        lambda: keras.random.SeedGenerator.next,
+    ),
+    # -- `numbers` and `chain`: what of a model is structure
+    Internal(
+        "Model._compile_loss._user_loss_weights",
+        "tells a loss that is weighted",
+        lambda: keras.src.trainers.compile_utils.CompileLoss("mse")._user_loss_weights,
+    ),
+    Internal(
+        "Layer._trainable_variables",
+        "the weights whose penalties are numbers",
+        lambda: _of_dense_layer("_trainable_variables"),
+    ),
+    Internal(
+        "Layer._inbound_nodes",
+        "tells a layer that is used twice",
+        lambda: _of_dense_layer("_inbound_nodes"),
+    ),
+    Internal(
+        "Loss._fn_kwargs",
+        "how far a loss smooths labels",
+        lambda: _of_smoothed_loss("_fn_kwargs")["label_smoothing"],
+    ),
+    Internal(
+        "Loss.fn",
+        "replaced, so that one program serves all smoothings of labels",
+        lambda: _of_smoothed_loss("fn"),
+        ("y_true", "y_pred", "label_smoothing"),
+    ),
+)
+
+
+@functools.cache
+def missing() -> str | None:
+    """What of `RELIED_ON` this Keras lacks; None where it has all."""
+    for internal in RELIED_ON:
+        try:
+            found = internal.find()
+            known = inspect.signature(found).parameters if internal.arguments else {}
+        except Exception:  # whatever Keras has made of it
+            return internal.name
+        for argument in internal.arguments:
+            if argument not in known:
+                return f"argument {argument} of {internal.name}"
+    return None
+
+
+def why_not_side_by_side() -> str | None:
+    """Why this Keras cannot train side by side, and the way out; None where it can."""
+    if (lacking := missing()) is None:
+        return None
+    return (
+        f"Keras {keras.__version__} has no {lacking}, which training side by side relies on; "
+        f"versions {TESTED} have it"
+    )
+
+
+def check() -> None:
+    """Refuse, by HpsearchError, a Keras that cannot train side by side."""
+    if (why := why_not_side_by_side()) is not None:
+        raise HpsearchError(f"--engine gang: {why}; install one of these, or use --engine fit")

@@ -92,9 +92,18 @@ def message_of(error: BaseException) -> str:
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
+def plain_text(text: str) -> str:
+    r"""A text that every database and terminal takes: half characters and NUL are spelled out.
+
+    >>> plain_text("width \ud800")
+    'width \\ud800'
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
 def _whole_message(error: BaseException) -> str:
     try:
-        return str(error)
+        return plain_text(str(error))
     except KeyboardInterrupt:
         raise
     except BaseException:  # __str__ may be anybody's

@@ -264,6 +264,15 @@ def test_a_continued_trial_is_ranked_once_where_it_went_furthest(place):
         assert [(r.value, r.epochs) for r in rankings(store)[0]] == [(0.8, 4), (0.5, 2)]
 
 
+def test_a_failure_whose_message_no_file_can_hold_is_spelled_out(place):
+    with Store(place, create=True) as store:
+        journal = store.begin(RECORD)
+        journal.asked(0, Suggestion({}, 1))
+        journal.told(0, Outcome(failure=Failure("exception", "no \ud800", "a NUL: \0")))
+        failure = journal.outcome(0).failure
+        assert (failure.message, failure.detail) == ("no \\ud800", "a NUL: \\x00")
+
+
 def test_failures_are_not_ranked_but_counted(place):
     with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hpsearch.errors import plain_text
 from hpsearch.store.database import LISTS, digest_of
 from hpsearch.trial import Curve, Failure, Outcome, Score
 
@@ -23,8 +24,8 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
         "device": outcome.device,
         "started": outcome.started,
         "failure": failure and failure.kind,
-        "message": failure and failure.message,
-        "detail": failure and failure.detail,
+        "message": failure and plain_text(failure.message),
+        "detail": failure and plain_text(failure.detail),
     }
 
 

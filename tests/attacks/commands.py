@@ -213,7 +213,7 @@ def _shown(ended: Ended) -> str:
 @contextmanager
 def throw_away() -> Iterator[Path]:
     """An empty folder that anybody may write to, removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="attack-") as name:
+    with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as name:
         os.chmod(name, 0o755)
         folder = Path(name) / "here"
         folder.mkdir(mode=0o777)

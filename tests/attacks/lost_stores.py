@@ -4,12 +4,14 @@ The run notices it at its next write, and saves what it told in another file, wh
 """
 
 import os
+import re
 import shutil
 import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from hpsearch.store import Store, studies
 from tests.attacks.faults import Case, Verdict, chained, refused, try_each
 from tests.attacks.searches import CHAINED, Running, Search
 
@@ -82,12 +84,12 @@ def loses_its_store(folder: Path, name: str) -> Verdict:
     if mine is not None and store.read_bytes() != mine:
         return "destroyed", "what replaced the store was written to"
     printed = sum(line.startswith("[") for line in end.out.splitlines())
-    for place in (*folder.rglob("*.db"), *Path("/tmp").glob("*.rescued*.db")):
-        if place.is_file() and str(place) in end.err + str(folder / "stores" / "elsewhere.db"):
-            found = Search(folder / "found", "", store=str(place)).journal()
-            told = sum(len(json_line) > 60 for json_line in found)
-            return ("equal", "") if told >= printed else ("wrong value", f"{told} of {printed}")
-    return "destroyed", f"no file has the {printed} trials: {end.err[-500:]}"
+    named = re.search(r"/\S*rescued\S*\.db", end.err)
+    if named is None or not Path(named[0]).is_file():
+        return "destroyed", f"no file has the {printed} trials: {end.err[-500:]}"
+    with Store(Path(named[0])) as saved:
+        told = sum(row["trials"] for row in studies(saved))
+    return ("equal", "") if told >= printed else ("wrong value", f"{told} of {printed} trials")
 
 
 def refused_or_done(running: Running) -> bool:

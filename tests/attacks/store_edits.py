@@ -75,7 +75,7 @@ def edits() -> dict[str, Harm]:
         "unknown direction": sql("UPDATE searches SET direction = 'up'"),
         "unknown metric": sql("UPDATE searches SET measure = 'beauty'"),
         "control characters": sql("UPDATE searches SET study = char(27) || '[2J' || study"),
-        "a retired circle": sql("INSERT INTO retired SELECT id, id FROM searches"),
+        "a retired circle": sql("INSERT INTO retired (search, successor) SELECT id, id FROM searches"),
     }  # fmt: skip
     return found
 

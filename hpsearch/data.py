@@ -20,8 +20,9 @@ class Coding:
     """How the cells of a table became numbers; `predict` reads and writes cells by it.
 
     categories: by a column's name the values that 0, 1, 2... stand for in x; -1 is any other.
-    classes: the names that 0, 1, 2... stand for in y. y * scale + offset: in the table's own unit.
-    target: the column that became y.
+    classes: the names that 0, 1, 2... stand for in y. target: the column that became y.
+    y * scale + offset: in the table's own unit; with a `logarithm` other than 0, this is the
+    `symmetric_log` of what the table has, by that unit.
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -29,13 +30,39 @@ class Coding:
     offset: float = 0.0
     scale: float = 1.0
     target: str = ""
+    logarithm: float = 0.0
 
     @property
     def unit(self) -> str:
         """What a number is told in, where that is not the table's own unit."""
-        if (self.scale, self.offset) == (1.0, 0.0):
+        if self.is_own_unit:
             return ""
-        return f"in standard deviations of {self.target!r} (1 = {self.scale:.4g})"
+        what = repr(self.target)
+        if self.logarithm:
+            what = f"log(1 + |{what}| / {self.logarithm:.4g})"
+        return f"in standard deviations of {what} (1 = {self.scale:.4g})"
+
+    @property
+    def is_own_unit(self) -> bool:
+        """Whether y is in the table's own unit."""
+        return (self.scale, self.offset, self.logarithm) == (1.0, 0.0, 0.0)
+
+    def in_own_unit(self, y: Array) -> Array:
+        """Targets or predictions in the table's own unit."""
+        scaled = np.asarray(y * self.scale + self.offset)
+        if not self.logarithm:
+            return scaled
+        with np.errstate(over="ignore"):
+            return np.asarray(np.sign(scaled) * np.expm1(np.abs(scaled)) * self.logarithm)
+
+
+def symmetric_log(values: Array, unit: float) -> Array:
+    """log(1 + |value| / unit), with the value's sign: for what is skewed, whatever its scale.
+
+    >>> symmetric_log(np.array([-9.0, 0.0, 9.0]), 1.0).round(3)
+    array([-2.303,  0.   ,  2.303])
+    """
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values) / (unit or 1.0)))
 
     def to_json(self) -> dict[str, Any]:
         """The coding as plain JSON."""
@@ -51,6 +78,7 @@ class Coding:
             float(found.get("offset", 0)),
             float(found.get("scale", 1)),
             str(found.get("target", "")),
+            float(found.get("logarithm", 0)),
         )
 
 

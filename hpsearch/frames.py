@@ -1,9 +1,14 @@
 """CSV files as pandas frames, read alike wherever the product reads one."""
 
+import csv
 import re
+import sys
 import warnings
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hpsearch.errors import DataError, first_line
 
@@ -11,6 +16,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = ",;\t|"
+_MANY_COLUMNS = 2000  # of which pandas takes a millisecond for each
+_MISSING = {
+    "",
+    "?",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "None",
+    "n/a",
+    "nan",
+    "null",
+}  # fmt: skip -- pandas's, and a question mark
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
 
@@ -29,19 +57,13 @@ def read(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            between = separator(file.readline())
-        # Cells beyond the header would be lost with no more than a warning.
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            frame: pd.DataFrame = pd.read_csv(
-                path,
-                sep=between,
-                dtype=str,
-                encoding="utf-8-sig",
-                na_values=["?"],
-                index_col=False,
-                skipinitialspace=True,
-            )
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            between = separator(first)
+        if first.count(between) >= _MANY_COLUMNS:
+            frame = _read_wide(path, between)
+        else:
+            frame = _read_long(path, between)
     except UnicodeError as error:
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
     except pd.errors.ParserWarning as error:
@@ -49,15 +71,67 @@ def read(path: Path) -> "pd.DataFrame":
             f"{path} has rows with more cells than the header; name every column, and put cells that "
             "hold a separator in quotes"
         ) from error
-    except (OSError, ValueError) as error:  # pandas raises kinds of ValueError
+    except (OSError, ValueError, csv.Error) as error:  # pandas raises kinds of ValueError
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if frame.empty:
         raise DataError(f"{path} has no rows; a table has a header and a row a sample")
-    frame.columns = frame.columns.astype(str).str.strip()
-    frame = frame.apply(lambda column: column.str.strip())
     if between != ",":
         frame = frame.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
     return frame
+
+
+def _read_long(path: Path, between: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    # Cells beyond the header would be lost with no more than a warning.
+    with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+        frame: pd.DataFrame = pd.read_csv(
+            path,
+            sep=between,
+            dtype=str,
+            encoding="utf-8-sig",
+            na_values=["?"],
+            index_col=False,
+            skipinitialspace=True,
+        )
+    frame.columns = frame.columns.astype(str).str.strip()
+    stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
+    return stripped
+
+
+def _read_wide(path: Path, between: str) -> "pd.DataFrame":
+    """The same for a file with very many columns, as one block of text."""
+    import pandas as pd
+
+    csv.field_size_limit(sys.maxsize)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=between, skipinitialspace=True)
+        names = _numbered_again(next(reader))
+        rows = [row for row in reader if row]
+    if any(len(row) > len(names) for row in rows):
+        raise pd.errors.ParserWarning
+    cells = np.full((len(rows), len(names)), np.nan, dtype=object)
+    for number, row in enumerate(rows):
+        # Missing is what is written so; a cell that is empty but for spaces is text, as pandas has it.
+        cells[number, : len(row)] = [np.nan if c in _MISSING else c.strip() for c in row]
+    return pd.DataFrame(cells, columns=[name.strip() for name in names], dtype=object)
+
+
+def _numbered_again(names: list[str]) -> list[str]:
+    """Names as pandas makes them: unnamed ones and later ones of the same name get a number."""
+    known = set(names)
+    seen: Counter[str] = Counter()
+    found = []
+    for place, given in enumerate(names):
+        name = given or f"Unnamed: {place}"
+        while seen[name]:
+            seen[name] += 1
+            if (other := f"{name}.{seen[name] - 1}") not in known:
+                name = other
+                known.add(other)
+        seen[name] += 1
+        found.append(name)
+    return found
 
 
 def numbers(column: "pd.Series") -> "pd.Series":
@@ -66,6 +140,14 @@ def numbers(column: "pd.Series") -> "pd.Series":
 
     found = pd.to_numeric(column, errors="coerce").astype("float64")
     return found.where(found.abs() != float("inf"))
+
+
+def number_table(frame: "pd.DataFrame") -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """All cells as `numbers` has them, of shape (rows, columns)."""
+    import pandas as pd
+
+    cells = pd.Series(frame.to_numpy(dtype=object).reshape(-1), dtype=object)
+    return numbers(cells).to_numpy().reshape(frame.shape)
 
 
 def codes(column: "pd.Series", values: tuple[str, ...]) -> "pd.Series":

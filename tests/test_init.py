@@ -289,3 +289,153 @@ def test_the_written_study_runs_and_its_model_predicts_the_file(table, described
     assert "less.csv lacks the columns " in err
     code, _, err = hpsearch("predict", "nomodel", "new.csv")
     assert (code, err.count("\n"), "there is no model folder nomodel" in err) == (2, 1, True)
+
+
+def test_loss_and_metric_agree_and_the_searcher_is_the_default(table, described):
+    from hpsearch.study import Study
+
+    described(table(("x", "y"), [(n, 1000 + v) for n, _, v in rows()]), "--target", "y")
+    study = load(Path("studies/data.py"), Overrides())
+    assert (study.task.loss, study.task.metric) == ("mae", "mae")
+    assert "transform" not in Path("studies/data.py").read_text()
+    default = Study(
+        task=study.task, space=study.space, build=study.build, evaluator=study.evaluator
+    )
+    assert type(study.searcher) is type(default.searcher)
+
+
+@pytest.mark.parametrize(
+    ("values", "skewed"),
+    [
+        (lambda rng: rng.lognormal(10, 1, 400), True),
+        (lambda rng: rng.lognormal(-9, 1, 400), True),
+        (lambda rng: rng.negative_binomial(1, 0.05, 400), True),
+        (lambda rng: rng.standard_t(2, 400) ** 3, True),
+        (lambda rng: rng.normal(1000, 50, 400), False),
+        (lambda rng: rng.uniform(0, 1, 400), False),
+        (lambda rng: rng.poisson(20, 400), False),
+    ],
+)
+def test_a_skewed_number_is_learned_by_its_logarithm_and_told_in_its_own_unit(
+    table, described, values, skewed
+):
+    y = values(np.random.default_rng(0))
+    x = np.random.default_rng(1).normal(size=len(y))
+    said = described(table(("x", "y"), zip(x, y, strict=True)), "--target", "y")
+    assert ("'y' is skewed, and learned by its logarithm" in said["notes"]) == skewed
+    assert ('transform="log"' in Path("studies/data.py").read_text()) == skewed
+    data = load(Path("studies/data.py"), Overrides()).task.load()
+    assert (data.y.mean(), data.y.std()) == pytest.approx((0, 1))
+    own = np.concatenate([data.coding.in_own_unit(data.y), data.coding.in_own_unit(data.y_test)])
+    assert np.sort(own) == pytest.approx(np.sort(y), rel=1e-6)
+    if skewed:
+        assert "in standard deviations of log(1 + |'y'| / " in data.coding.unit
+
+
+DATES = {
+    "2024-02-{:02}": lambda i: (i + 1,),
+    "{:02}.{:02}.2024": lambda i: (i % 28 + 1, i // 28 + 1),
+    "{:02}/{:02}/2024": lambda i: (i // 28 + 1, i % 28 + 1),
+    "2024-01-05 {}:{:02}": lambda i: (8 + i // 10, i % 10),
+}
+
+
+@pytest.mark.parametrize("pattern", DATES)
+@pytest.mark.parametrize("newest", [False, True], ids=["oldest first", "newest first"])
+def test_rows_in_the_order_of_a_date_are_split_by_it(table, described, pattern, newest):
+    count = 28 if "02-" in pattern else 100
+    body = [
+        (n, pattern.format(*DATES[pattern](i)), i * 1.5) for i, (n, _, _) in enumerate(rows(count))
+    ]
+    said = described(table(("x", "when", "y"), body[::-1] if newest else body), "--target", "y")
+    (ordered, left_out) = said["notes"]
+    assert ordered.startswith(
+        f"rows are in the order of 'when', {'newest' if newest else 'oldest'} first: "
+    )
+    assert left_out.startswith("'when' is left out")
+    study = load(Path("studies/data.py"), Overrides())
+    data = study.task.load()
+    y, y_test = data.coding.in_own_unit(data.y), data.coding.in_own_unit(data.y_test)
+    assert (np.diff(np.concatenate([y, y_test])) > 0).all()
+    assert len(y_test) == round(0.2 * count)
+    (split,) = study.evaluator.splits(study.task, data, seed=0)
+    assert split.train.max() < split.validation.min()
+
+
+def test_rows_in_no_order_are_drawn_and_a_year_is_a_time(table, described):
+    shuffled = np.random.default_rng(0).permutation(60)
+    body = [
+        (n, f"2024-{i // 28 + 1:02}-{i % 28 + 1:02}", v > 0)
+        for (n, _, v), i in zip(rows(), shuffled, strict=True)
+    ]
+    described(table(("x", "when", "y"), body), "--target", "y")
+    assert "ordered" not in Path("studies/data.py").read_text()
+    body = [(n, 1960 + i // 3, i % 3) for i, (n, _, _) in enumerate(rows())]
+    described(table(("x", "year", "y"), body), "--target", "y", "--force")
+    study = load(Path("studies/data.py"), Overrides())
+    assert 'ordered="oldest first"' in Path("studies/data.py").read_text()
+    assert study.task.output_units(study.task.load().y) == 3
+
+
+@pytest.mark.parametrize("between", [",", ";"])
+def test_wide_files_are_read_as_others_are(table, between, monkeypatch):
+    from hpsearch import frames
+
+    names = [*ODD, "a.1", " b ", "NA", "", "x,y"]
+    body = [
+        ["1", " 2 ", "NA", "", "?", " ?", "x ", 'say "hi"', "1,5", "-1.#IND", "null", "None", "nan", "0"],
+        [],
+        ["1"],
+        ["a\nb", *["2,5"] * 13],
+    ]  # fmt: skip
+    file = table(names, body, delimiter=between)
+    long = frames.read(file)
+    monkeypatch.setattr(frames, "_MANY_COLUMNS", 1)
+    wide = frames.read(file)
+    assert list(wide) == list(long)
+    assert wide.astype(object).where(wide.notna(), None).to_numpy().tolist() == (
+        long.astype(object).where(long.notna(), None).to_numpy().tolist()
+    )
+    assert frames.number_table(wide) == pytest.approx(
+        np.column_stack([frames.numbers(long[name]) for name in long]), nan_ok=True
+    )
+
+
+def test_studies_is_no_folder(table, hpsearch):
+    file = table(("x", "y"), [(n, v > 0) for n, _, v in rows()])
+    Path("studies").write_text("mine")
+    code, out, err = hpsearch("init", file, "--target", "y")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "studies/data.py cannot be written: Not a directory" in err
+    for name in ("x" * 300, "a\nb", "a" * 200 + "/" + "b" * 200, "", "x.txt", "\0"):
+        code, out, err = hpsearch("init", file, "--target", "y", "-o", name)
+        assert (code, out, err.count("\n")) == (2, "", 1), (name, err)
+    assert Path("studies").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_a_skewed_target_in_the_order_of_time_is_predicted_in_its_own_unit(
+    table, described, hpsearch
+):
+    body = [
+        (n, f"{2000 + i // 12}-{i % 12 + 1:02}-01", 300 * np.exp(2 * n))
+        for i, (n, _, _) in enumerate(rows(150))
+    ]
+    file = table(("x", "when", "price"), body)
+    study = described(file, "--target", "price")["file"]
+    code, _, err = hpsearch("run", study, "--inline", "--searcher", "random:trials=1,epochs=40")
+    assert code == 0, err
+    assert "mae is in standard deviations of log(1 + |'price'| / " in err
+    code, out, err = hpsearch("refit", study, "-o", "model", "--seeds", 1, "--json")
+    assert code == 0, err
+    assert "residuals are in the unit of 'price'" in err
+    card = json.loads(out)
+    true, predicted = np.loadtxt("model/test.csv", delimiter=",", skiprows=1).T
+    assert true == pytest.approx([line[2] for line in body[-30:]], rel=1e-4)
+    assert card["test"]["mae"] == pytest.approx(np.abs(true - predicted).mean(), rel=1e-3)
+    code, out, err = hpsearch("predict", "model", file)
+    assert code == 0, err
+    told = np.array([float(row["predicted"]) for row in csv.DictReader(out.splitlines())])
+    assert told[-30:] == pytest.approx(predicted, rel=1e-3)
+    y = np.array([line[2] for line in body])
+    assert np.abs(told - y).mean() < 0.6 * np.abs(np.median(y) - y).mean()

@@ -1,6 +1,7 @@
 """A first study, for a CSV file of the user's own."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sized
 from pathlib import Path
@@ -51,7 +52,7 @@ def init(
     click.echo(
         f"{found.rows} rows; {found.target!r}, {what}, by {_counted(found.numbers, 'number')} and "
         f"{_counted(found.categories, 'category', 'categories')}\n"
-        f"written to {file}; run it: hpsearch run {file}",
+        f"written to {file}; run it: hpsearch run {shlex.quote(str(file))}",
         err=True,
     )
     if as_json:

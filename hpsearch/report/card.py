@@ -19,7 +19,10 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
     yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {label(card['evaluator'])}."
-    if unit := card.get("unit"):
+    unit = card.get("unit")
+    if unit and "values" in unit:
+        yield f"Values are {unit['values']}; residuals are in the unit of {unit['target']!r}."
+    elif unit:
         yield (
             f"Values are in the unit of {unit['target']!r}; in rankings they are in standard "
             f"deviations of it (1 = {unit['one']:.4g})."

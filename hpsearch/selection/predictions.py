@@ -107,7 +107,7 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
     coding = data.coding or Coding()
     in_table = {"true": y.reshape(len(y), -1), "predicted": together}
     if not task.classifies:
-        in_table = {n: block * coding.scale + coding.offset for n, block in in_table.items()}
+        in_table = {name: coding.in_own_unit(block) for name, block in in_table.items()}
     _write(folder / "test.csv", **in_table)
     return {
         "value": value,
@@ -116,8 +116,17 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
         "alone": list(alone),
         "alone_mean": fmean(alone),
         "alone_se": _error_of_mean(alone, errors),
-        **scoring.report(task, together, y, data.classes),
+        **report(task, data, together, y),
     }
+
+
+def report(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
+    """`scoring.report`; residuals of a logarithm are those of what it was taken of."""
+    from hpsearch.training import scoring
+
+    if data.coding is not None and data.coding.logarithm:
+        predicted, y = data.coding.in_own_unit(predicted), data.coding.in_own_unit(y)
+    return scoring.report(task, predicted, y, data.classes)
 
 
 def _write(path: Path, **blocks: Array) -> None:

@@ -200,7 +200,7 @@ def _validation(
         (member,) = members
         over_rows = None if se is None else math.hypot(se, member.of_seeds)
         value, se = member.value, over_rows if member.se is None else member.se
-    return {"value": value, "se": se, **scoring.report(task, together, y, data.classes)}
+    return {"value": value, "se": se, **predictions.report(task, data, together, y)}
 
 
 def _fits(

@@ -13,8 +13,10 @@ def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> di
 
     power: that of the unit in which the metric is; None: in none that is known, as it is left.
     """
-    if coding is None or (coding.scale, coding.offset) == (1.0, 0.0):
+    if coding is None or coding.is_own_unit:
         return {**card, "unit": None}
+    if coding.logarithm:  # residuals are in the target's own unit already; values cannot be
+        return {**card, "unit": {"target": coding.target, "values": coding.unit}}
     factor = coding.scale**power if power else 1.0
 
     def scaled(scores: Mapping[str, Any]) -> dict[str, Any]:

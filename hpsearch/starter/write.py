@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,11 +22,11 @@ Search, see what was found, keep the best, and use it:
 
 from pathlib import Path
 
-from hpsearch import Choice, Float, {evaluator_name}, Random, Space, Study
+from hpsearch import Auto, Choice, Float, {evaluator_name}, Space, Study
 from hpsearch.tasks import table
 from spaces import mlp
 
-# What is told by what. A fifth of the rows is the test, which no search reads. Whatever
+# What is told by what. {test} is the test, which no search reads. Whatever
 # is learned of the columns is learned on the training rows of each split alone.
 task = table.task(
     "{name}",
@@ -46,7 +47,7 @@ study = Study(
     task=task,
     space=space,
     build=mlp.model(),  # or your own: def build(spec, **params), which returns a Keras model
-    searcher=Random(trials=20, epochs=30),
+    searcher=Auto(trials=20, max_epochs=30),  # as many epochs as 20 full trainings have
     evaluator={evaluator},
 )
 '''
@@ -57,7 +58,8 @@ def study(look: Look, csv: Path, file: Path) -> str:
     evaluator = _evaluator(look)
     return _STUDY.format(
         csv=_harmless(csv.name),
-        file=_harmless(file.as_posix()),
+        file=_harmless(shlex.quote(file.as_posix())),
+        test="The latest fifth of the rows" if look.ordered else "A fifth of the rows",
         name=file.stem,
         path=_path(csv.resolve(), file.resolve()),
         target=_quoted(look.target),
@@ -89,6 +91,8 @@ def _path(csv: Path, file: Path) -> str:
 
 def _evaluator(look: Look) -> str:
     """Folds where rows are few. Each fold, or the holdout, wants a row of each class."""
+    if look.ordered:
+        return "Holdout(fraction=0.2, shuffle=False)"  # the latest rows
     searched = round(look.rows * 0.8)
     options = "4" if searched < 5000 else "fraction=0.2"
     if look.classes and not _in_each_fold(look):
@@ -113,13 +117,21 @@ def _about(look: Look) -> Iterable[str]:
     if look.classes:
         yield _listed("classes=", look.classes, "    ")
         rare = look.rarest < 0.2 * look.rows and len(look.classes) == 2 and _in_each_fold(look)
+        rare = rare and not look.ordered  # the latest rows may have one class alone
         if rare:
             yield "    # One class is rare, and to name the other always would be accurate."
         yield f'    metric="{"roc_auc" if rare else "accuracy"}",'
     else:
+        if look.skewed:
+            yield "    # It is skewed, so it is learned by its logarithm."
+            yield '    transform="log",'
         yield "    # The mean absolute error, in standard deviations of the target; `predict` gives"
         yield "    # predictions in the target's own unit."
+        yield '    loss="mae",'
         yield '    metric="mae",'
+    if look.ordered:
+        yield "    # Rows follow time: what is later tests what was learned of the earlier."
+        yield f'    ordered="{look.ordered}",'
     if look.numbers:
         yield "    # Filled by the median where a cell is missing, then standardised."
         yield _listed("numbers=", look.numbers, "    ")

@@ -5,14 +5,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from hpsearch import frames
-from hpsearch.data import Array, Coding, Data
+from hpsearch.data import Array, Coding, Data, symmetric_log
 from hpsearch.errors import DataError
 from hpsearch.task import Task
+
+Ordered = Literal["oldest first", "newest first"]
 
 
 def task(
@@ -24,6 +26,9 @@ def task(
     categories: Mapping[str, Sequence[str]] | None = None,
     classes: Sequence[str] = (),
     metric: str | None = None,
+    loss: str | None = None,
+    transform: Literal["log"] | None = None,
+    ordered: Ordered | None = None,
     test: float = 0.2,
 ) -> Task:
     """What one column of a CSV file is, told by others.
@@ -32,24 +37,47 @@ def task(
     missing, then standardised. categories: by column its values, each of which becomes an input of
     0 or 1; all are 0 for any other value. classes: the target's values, if it is classes; a number
     is predicted else, in standard deviations from the mean (`predict` turns it back).
-    metric: accuracy, or mae for a number, if not given; roc_auc for two classes. test: the share of
-    rows, of each class alike, that no search reads. Rows without a target are left out.
+    metric: accuracy, or mae for a number, if not given; roc_auc for two classes. loss: what training
+    minimises; of a number the metric, if it is a loss, and else mse.
+    transform: "log" takes a number by log(1 + |number| / the median), with its sign, as is good for
+    what is skewed; `predict` turns that back too, and mae then judges medians as before.
+    ordered: rows follow time, so the test is of the latest of them, and the rows to search on are
+    the oldest first; validate by Holdout(shuffle=False). Else the test is drawn at random.
+    test: the share of rows, of each class alike, that no search reads. Rows without a target are
+    left out.
     """
     coded = {column: tuple(values) for column, values in (categories or {}).items()}
+    if transform not in (None, "log"):
+        raise DataError(f"transform is 'log', or nothing, got {transform!r}")
+    if transform and classes:
+        raise DataError("transform='log' is for a target that is a number; drop it, or the classes")
+    if ordered not in (None, "oldest first", "newest first"):
+        raise DataError(f"ordered is 'oldest first' or 'newest first', got {ordered!r}")
+    if not 0 < test < 1:
+        raise DataError(f"test is a share of the rows, above 0 and below 1, got {test!r}")
+    metric = metric or ("accuracy" if classes else "mae")
 
     def load() -> Data:
-        return _load(path, target, tuple(numbers), coded, tuple(classes), test)
+        return _load(path, target, tuple(numbers), coded, tuple(classes), transform, ordered, test)
 
-    loss = "mse"
+    natural = metric if metric in _LOSSES else "mse"
     if classes:
-        loss = "binary_crossentropy" if metric == "roc_auc" else "sparse_categorical_crossentropy"
+        natural = (
+            "binary_crossentropy" if metric == "roc_auc" else "sparse_categorical_crossentropy"
+        )
+    loss = loss or natural
     return Task(
         name,
         load,
         loss=loss,
-        metric=metric or ("accuracy" if classes else "mae"),
+        metric=metric,
         preprocess=_preprocess(len(numbers), list(coded.values())),
+        # Not by the rows to search on, in which the last class may be missing.
+        outputs=len(classes) if loss == "sparse_categorical_crossentropy" else None,
     )
+
+
+_LOSSES = ("mae", "mse", "mape", "msle")
 
 
 def _preprocess(numbers: int, categories: list[tuple[str, ...]]) -> Any:
@@ -75,6 +103,8 @@ def _load(
     numbers: tuple[str, ...],
     categories: Mapping[str, tuple[str, ...]],
     classes: tuple[str, ...],
+    transform: str | None,
+    ordered: Ordered | None,
     test: float,
 ) -> Data:
     frame = frames.read(path)
@@ -85,14 +115,15 @@ def _load(
         )
     y = frames.codes(frame[target], classes) if classes else frames.numbers(frame[target])
     known = (y >= 0 if classes else y.notna()).to_numpy()
-    x = np.column_stack(
-        [
-            *(frames.numbers(frame[name]) for name in numbers),
-            *(frames.codes(frame[name], values) for name, values in categories.items()),
-        ]
-    )[known]
+    coded = [frames.codes(frame[name], values) for name, values in categories.items()]
+    x = np.column_stack([frames.number_table(frame[list(numbers)]), *coded])[known]
     kept = y.to_numpy()[known]
-    tested = _test(kept if classes else np.zeros(len(kept)), test)
+    if ordered == "newest first":
+        x, kept = x[::-1], kept[::-1]
+    if ordered:
+        tested = np.arange(len(kept) - round(test * len(kept)), len(kept))
+    else:
+        tested = _test(kept if classes else np.zeros(len(kept)), test)
     searched = np.setdiff1d(np.arange(len(kept)), tested)
     coding = Coding(categories, classes)
     if classes:
@@ -100,8 +131,13 @@ def _load(
     else:
         # Another unit, not another problem: networks learn numbers around zero. Told by the
         # searched rows alone.
+        logarithm = 0.0
+        if transform:
+            logarithm = float(np.median(np.abs(kept[searched]))) or 1.0
+            kept = symmetric_log(kept, logarithm)
         offset, scale = float(kept[searched].mean()), float(kept[searched].std()) or 1.0
-        coding, kept = Coding(categories, (), offset, scale, target), (kept - offset) / scale
+        kept = (kept - offset) / scale
+        coding = Coding(categories, (), offset, scale, target, logarithm)
     return Data(
         x[searched], kept[searched], x[tested], kept[tested], columns=columns, coding=coding
     )

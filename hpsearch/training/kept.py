@@ -170,6 +170,8 @@ def _check_index(
             raise ValueError(f"categories of no column: {', '.join(sorted(missing))}")
         if not (math.isfinite(coding.offset) and 0 < coding.scale < math.inf):
             raise ValueError("the target's scale must be above 0, and finite")
+        if not 0 <= coding.logarithm < math.inf:
+            raise ValueError("the target's logarithm must be 0 or above, and finite")
 
 
 def types_to_trust(transformer: Any) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
         predicted = probabilities(predicted, link)
     outputs, coding = predicted.shape[1], kept.coding or Coding()
     if not kept.classifies:
-        predicted = predicted * coding.scale + coding.offset
+        predicted = coding.in_own_unit(predicted)
         names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
         return pd.DataFrame(predicted, columns=names)
     named = coding.classes or tuple(map(str, range(max(outputs, 2))))

@@ -22,7 +22,7 @@ class Coding:
     categories: by a column's name the values that 0, 1, 2... stand for in x; -1 is any other.
     classes: the names that 0, 1, 2... stand for in y. target: the column that became y.
     y * scale + offset: in the table's own unit; with a `logarithm` other than 0, this is the
-    `symmetric_log` of what the table has, by that unit.
+    symmetric logarithm (`tasks.table`) of what the table has, by that unit.
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -54,15 +54,6 @@ class Coding:
             return scaled
         with np.errstate(over="ignore"):
             return np.asarray(np.sign(scaled) * np.expm1(np.abs(scaled)) * self.logarithm)
-
-
-def symmetric_log(values: Array, unit: float) -> Array:
-    """log(1 + |value| / unit), with the value's sign: for what is skewed, whatever its scale.
-
-    >>> symmetric_log(np.array([-9.0, 0.0, 9.0]), 1.0).round(3)
-    array([-2.303,  0.   ,  2.303])
-    """
-    return np.asarray(np.sign(values) * np.log1p(np.abs(values) / (unit or 1.0)))
 
     def to_json(self) -> dict[str, Any]:
         """The coding as plain JSON."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hpsearch import frames
-from hpsearch.data import Array, symmetric_log
+from hpsearch.data import Array
 from hpsearch.errors import DataError
-from hpsearch.tasks.table import Ordered
+from hpsearch.tasks.table import Ordered, symmetric_log
 
 if TYPE_CHECKING:
     import pandas as pd

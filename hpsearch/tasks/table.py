@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hpsearch import frames
-from hpsearch.data import Array, Coding, Data, symmetric_log
+from hpsearch.data import Array, Coding, Data
 from hpsearch.errors import DataError
 from hpsearch.task import Task
 
@@ -141,6 +141,15 @@ def _load(
     return Data(
         x[searched], kept[searched], x[tested], kept[tested], columns=columns, coding=coding
     )
+
+
+def symmetric_log(values: Array, unit: float) -> Array:
+    """log(1 + |value| / unit), with the value's sign: for what is skewed, whatever its scale.
+
+    >>> symmetric_log(np.array([-9.0, 0.0, 9.0]), 1.0).round(3)
+    array([-2.303,  0.   ,  2.303])
+    """
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values) / (unit or 1.0)))
 
 
 def _test(classes: Array, share: float) -> Array:

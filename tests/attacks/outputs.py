@@ -64,6 +64,8 @@ def cases() -> Iterator[Case]:
         for theirs in PLAIN:  # a file may be replaced where that was asked for
             yield Case(f"{name} onto {theirs}", [*command, theirs], "either", writes=(theirs,))
         for what, make in things.NOT_TO_BE_REPLACED.items():
+            if name == "report" and make is things.fifo:
+                continue  # it waits for a reader, as whoever writes into one
             yield Case(
                 f"{name} onto {what}",
                 [*command, f"out{suffix}"],

@@ -50,7 +50,7 @@ def never_fail() -> list[Unfailing]:
         text = io.TextIOWrapper(
             io.BufferedWriter(raw),
             encoding=stream.encoding,
-            errors=stream.errors,
+            errors="replace",  # what the terminal's encoding lacks, as ± in ASCII
             line_buffering=name == "stderr" or stream.isatty(),
         )
         stream.flush()

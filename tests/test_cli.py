@@ -396,6 +396,13 @@ def test_closed_streams_fail_nothing(store, tmp_path):
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("settings", ["PYTHONIOENCODING=ascii:strict", "LINES=² COLUMNS=²"])
+def test_terminals_that_lack_letters_or_sizes_fail_nothing(store, tmp_path, settings):
+    code, out, err = in_shell(f"{settings} hpsearch rank")
+    assert (code, err) == (0, "")
+    assert "rank" in out or "digits" in out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["--inline", ""])
 def test_a_search_goes_on_when_nobody_reads_its_lines(write, tmp_path, how):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ from hpsearch.study import Study
 
 def console(*, stderr: bool = False) -> Console:
     """A console that does not cut lines where nobody's window limits them."""
+    for name in ("COLUMNS", "LINES"):
+        if not os.environ.get(name, "0").isascii():  # Rich takes ² for a digit
+            del os.environ[name]
     made = Console(stderr=stderr, highlight=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=160)
 

@@ -232,7 +232,7 @@ DAMAGES = {
     "a blob for a text": "UPDATE searches SET task = x'ff00'",
     "no UTF-8": "UPDATE asked SET params = CAST(x'7b22ff227d' AS TEXT)",
     "a schema that is no text": "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = "
-    "CAST(x'435245415445205441424c4520c228' AS TEXT) WHERE name = 'told'",
+    "CAST(x'435245415445205441424c4520746f6c6420c2207828' AS TEXT) WHERE name = 'told'",
     "an epoch that no curve has": "UPDATE told SET best_epoch = 1000000",
     "another value": "UPDATE told SET value = 0.7 WHERE trial = 1",
     "another value of a fold": "UPDATE curves SET value = 0.7 WHERE trial = 1 AND fold = 0",

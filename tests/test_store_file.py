@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch.budget import Budget, Plan
 from hpsearch.errors import HpsearchError, StoreError, StoreLostError
 from hpsearch.report.results import Results
-from hpsearch.store import Store, owned, rankings, studies, trial
+from hpsearch.store import Signs, Store, owned, rankings, studies, trial
 from hpsearch.trial import Suggestion
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
@@ -231,6 +232,7 @@ DAMAGES = {
     "a text for a value": "UPDATE told SET value = 'high'",
     "a blob for a text": "UPDATE searches SET task = x'ff00'",
     "no UTF-8": "UPDATE asked SET params = CAST(x'7b22ff227d' AS TEXT)",
+    "a plan that is none": "UPDATE runs SET planned = '-1'",
     "a schema that is no text": "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = "
     "CAST(x'435245415445205441424c4520746f6c6420c2207828' AS TEXT) WHERE name = 'told'",
     "an epoch that no curve has": "UPDATE told SET best_epoch = 1000000",
@@ -257,6 +259,7 @@ def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
     with Store(PATH, create=True) as store:
         journal = fill(store, RECORD, 0.5, 0.6, folds=2)
         journal.repeated(0, 1, result(0.7, folds=2), 0.6, 0.1)
+        Signs(store, journal.search, Plan(2, 4, 4), Budget(), workers=1)
     with closing(sqlite3.connect(PATH)) as db:
         db.executescript(DAMAGES[damage])
         db.commit()

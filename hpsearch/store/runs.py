@@ -109,6 +109,10 @@ class Signs:
 
 def last_run(store: Store, search: int) -> RunRecord | None:
     """The last run of a search; None of one that no run of this version went on with."""
+    return store.db.read(lambda: _last_run(store, search))
+
+
+def _last_run(store: Store, search: int) -> RunRecord | None:
     found = store.db.query(
         "SELECT r.*, s.study FROM runs r JOIN searches s ON s.id = r.search "
         "WHERE r.search = :search ORDER BY r.id DESC LIMIT 1",

@@ -19,6 +19,7 @@ from hpsearch.store import (
     Store,
     exists,
     judge,
+    last_run,
     open_test,
     openings,
     owned,
@@ -522,3 +523,14 @@ DROP TABLE live; DROP TABLE runs;
 ALTER TABLE told DROP COLUMN device; ALTER TABLE told DROP COLUMN started;
 ALTER TABLE repeats DROP COLUMN device; ALTER TABLE repeats DROP COLUMN started;
 """
+
+
+def test_a_plan_that_a_disk_damaged_is_one_line(tmp_path):
+    with Store(tmp_path / "s.db", create=True) as store:
+        search = fill(store, RECORD, 0.5).search
+        Signs(store, search, Plan(2, 2, 2), Budget(), workers=1)
+    with sqlite3.connect(tmp_path / "s.db") as db:
+        db.execute("UPDATE runs SET planned = 'Inf'")
+    db.close()
+    with Store(tmp_path / "s.db") as store, pytest.raises(StoreError, match="cannot be read"):
+        last_run(store, search)

@@ -7,6 +7,7 @@ undetectable.
 """
 
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -159,11 +160,16 @@ def judge(
     if answer.code == 2:
         rule = unclear(answer.err)
         return ("unclear", f"{rule}: {seen}") if rule else ("clear", "")
-    if answer.out == intact.out:
+    if _without_times(answer.out) == _without_times(intact.out):
         return "works", ""
     if likely and likely():
         return "undetectable", ""
     return "wrong value", f"{command}: {_first_difference(answer.out, intact.out)}"
+
+
+def _without_times(out: str) -> str:
+    """What a command printed, but for the seconds of what `run` has just trained."""
+    return re.sub(r'("seconds": |"(?:began|started|at)": )[-+.e0-9]+', r"\1", out)
 
 
 def _first_difference(found: str, wanted: str) -> str:

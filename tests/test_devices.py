@@ -1,7 +1,10 @@
 """Devices by name, what their workers are told, and who shares them; no GPU is needed."""
 
+import importlib.util
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +14,7 @@ from hpsearch.executors import Processes, find
 from hpsearch.executors.devices import slots
 from hpsearch.trial import Job
 from tests import fakes
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -127,7 +131,7 @@ def test_the_parents_environment_stays_as_it_was(pool, job):
     executor = pool("cpu:2")
     (found,) = reports([executor.submit(job())])
     assert found["device"] == "-1"
-    assert found["OMP_NUM_THREADS"] == str(len(found["cores"]))
+    assert found["OMP_NUM_THREADS"] == found["NPROC"]
     executor.close()
     assert dict(os.environ) == before
 
@@ -192,3 +196,66 @@ def test_asked_to_stop_jobs_end_at_their_checkpoint_and_others_do_not_begin(pool
     for future in (running, waiting):
         with pytest.raises(Interrupted):
             future.result(60)
+
+
+def test_no_library_is_told_another_number_of_threads_by_more_workers(monkeypatch):
+    """Sums that are cut otherwise end in other last bits, and a ranking would depend on it."""
+    monkeypatch.setattr("hpsearch.executors.devices._own_cores", lambda: set(range(4)))
+    told = {
+        slot.environment for number in (1, 2, 8) for slot in slots(find(f"cpu:{number}"), 1)
+    } | {slot.environment for slot in slots(find("cpu"), 3)}
+    assert len(told) == 1
+    (environment,) = told
+    libraries = ("OMP", "OPENBLAS", "MKL")
+    assert {dict(environment)[f"{name}_NUM_THREADS"] for name in libraries} == {"4"}
+
+
+TRAIN_AS_A_WORKER = """
+import json, os, sys
+os.sched_setaffinity(0, json.loads(sys.argv[1]))
+from hpsearch import Data, Holdout, Task
+from hpsearch.tasks import digits
+from hpsearch.training import backend, engines
+from hpsearch.training.base import Fit
+from sklearn.decomposition import PCA
+def build(spec):
+    import keras
+    model = keras.Sequential([
+        keras.Input(spec.input_shape), keras.layers.Reshape((8, 7, 1)),
+        keras.layers.Conv2D(16, 3, activation="relu"), keras.layers.Flatten(),
+        keras.layers.Dense(256, activation="relu"), keras.layers.Dropout(0.3),
+        keras.layers.Dense(spec.outputs, spec.activation)])
+    model.compile("adam", loss=spec.loss, metrics=spec.metrics)
+    return model
+data = digits.task().load()
+task = Task("digits", data, loss="sparse_categorical_crossentropy", metric="accuracy", preprocess=PCA(56, svd_solver="full"))
+split = Holdout(rows=300).splits(task, data, seed=0)[0]
+trainer = engines.trainer(task, "fit", backend.choose())
+((_, curve),) = trainer.train([Fit(build, {"batch_size": 256}, split, 1, 3)], data)
+print([value.hex() for value in (*curve.train_loss, *curve.validation_loss)])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(find("cpu")[0].cores) < 2, reason="needs two cores to share out")
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_a_worker_trains_the_same_bits_however_many_there_are(backend):
+    """In place of a search by 1, 2 and 8 workers: what differs between them is cores and threads."""
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"needs {backend}")
+    places = {slots(find(f"cpu:{number}"), 1)[0] for number in (1, 2, 8)}
+    cores = {slot.cores: slot for slot in places}
+    assert len(cores) > 1
+    told = set()
+    for slot in cores.values():
+        environment = {**os.environ, **dict(slot.environment), "KERAS_BACKEND": backend}
+        ended = subprocess.run(
+            [sys.executable, "-c", TRAIN_AS_A_WORKER, json.dumps(slot.cores)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == 0, ended.stderr
+        told.add(ended.stdout.splitlines()[-1])
+    assert len(told) == 1

@@ -194,6 +194,73 @@ def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
         assert ends[0] == pytest.approx(ends[1], abs=bound)
 
 
+def augmented(spec, l2, learning_rate):
+    import keras
+    from keras import layers
+
+    model = keras.Sequential(
+        [
+            keras.Input(spec.input_shape),
+            layers.Reshape((8, 8, 1)),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(0.1),
+            layers.RandomZoom(0.2),
+            layers.RandomTranslation(0.1, 0.1),
+            layers.RandomContrast(0.2),
+            layers.Flatten(),
+            layers.Dense(spec.outputs, spec.activation),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(learning_rate), loss=spec.loss, metrics=spec.metrics)
+    return model
+
+
+def test_augmented_images_are_trained_as_compiled_steps_that_follow_keras(monkeypatch):
+    """Against Keras's own, which takes the steps operation by operation."""
+    from hpsearch.training import building
+
+    split = dataclasses.replace(FOLDS[0], train=FOLDS[0].train[:40])  # the last batch is not full
+    fits = [member(n, build=augmented, splits=[split], epochs=2) for n in range(3)]
+    together = dict(gang().train(fits, DATA))
+    compiled = dict(by_fit().train(fits[:1], DATA))
+    monkeypatch.setattr(building, "_IMAGE_LAYERS", ())
+    own = dict(by_fit().train(fits[:1], DATA))
+    assert loss_difference(compiled, own) < 1e-5
+    assert loss_difference({0: together[0]}, own) < 1e-5
+
+
+def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
+    backend.choose()
+    import keras
+
+    from hpsearch.training import building
+    from hpsearch.training.base import ModelSpec
+    from hpsearch.training.numbers import obstacle
+
+    def build(spec, **options):
+        layers = [keras.Input((8, 8, 1)), keras.layers.RandomZoom(0.1), keras.layers.Flatten()]
+        model = keras.Sequential([*layers, keras.layers.Dense(1)])
+        model.compile("adam", "mse", **options)
+        return model
+
+    spec = ModelSpec((8, 8, 1), 1, "linear", "mse")
+    made = [
+        building.build_model(build, spec, options, seed=0)
+        for options in ({}, {"jit_compile": False}, {"run_eagerly": True})
+    ]
+    told = [obstacle(model) for model in made]
+    assert told == [
+        None,
+        "it was compiled with jit_compile=False",
+        "it was compiled with run_eagerly=True",
+    ]
+    assert not keras.layers.RandomZoom(0.1).supports_jit  # others' models are as Keras has them
+    monkeypatch.setattr(building, "_IMAGE_LAYERS", ())
+    why = obstacle(building.build_model(build, spec, {}, seed=0))
+    assert "a layer RandomZoom (its supports_jit is False)" in why
+    assert "--backend tensorflow" in why
+
+
 def with_a_dropout_of_nothing(spec, l2, learning_rate, units):
     import keras
 

@@ -105,7 +105,7 @@ def slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> 
             own = _part(device.cores, place // len(devices), per_device)
         else:
             own = _part(cores, place, count)
-        environment = _environment(device, per_device, len(own), share=share)
+        environment = _environment(device, per_device, share=share)
         made.append(Slot(device, environment, own, _name(devices, place)))
     return made
 
@@ -119,7 +119,7 @@ def _name(devices: Sequence[Device], place: int) -> str:
 
 def alone(slot: Slot) -> Slot:
     """The same place with all of its device's memory."""
-    environment = _environment(slot.device, 1, len(slot.cores), share=True)
+    environment = _environment(slot.device, 1, share=True)
     return replace(slot, environment=environment)
 
 
@@ -133,14 +133,21 @@ def environment(gpus: float) -> dict[str, str]:
 
 
 def _environment(
-    device: Device, per_device: float, threads: int, *, share: bool
+    device: Device, per_device: float, threads: int | None = None, *, share: bool
 ) -> tuple[tuple[str, str], ...]:
-    """What must be in a process before a framework is imported."""
+    """What must be in a process before a framework is imported.
+
+    threads: what NumPy's and PyTorch's libraries cut their work by, where it is not this machine's
+    number of cores.
+    """
+    # All libraries cut their work by the threads they think they have, and sums cut otherwise end in
+    # other last bits: a result must not depend on how many workers there are. So each is told the
+    # same number, and kept to its share of the cores by affinity.
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    found = {name: str(threads) for name in names}
-    # XLA and TensorFlow cut their work by the threads they think they have, and sums cut
-    # otherwise end in other last bits: a result must not depend on how many workers there are.
+    found = {name: str(threads or len(_own_cores())) for name in names}
     found |= {name: str(len(_own_cores())) for name in ("NPROC", "TF_NUM_INTRAOP_THREADS")}
+    found |= {"MKL_DYNAMIC": "FALSE", "OMP_DYNAMIC": "FALSE"}  # or they take fewer at times
+    found["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that share a core must not spin on it
     if device.kind == "cpu":
         found |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     elif device.kind == "gpu":

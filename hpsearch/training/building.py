@@ -14,10 +14,22 @@ from hpsearch.space import Params
 from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec
 
 
+def _ignore_refusal(layer: Any, value: bool) -> None:
+    layer.__dict__["supports_jit"] = True
+
+
+_IMAGE_LAYERS = (
+    keras.layers.RandomRotation,
+    keras.layers.RandomTranslation,
+    keras.layers.RandomZoom,
+)
+_ALWAYS = property(lambda layer: True, _ignore_refusal)
+
+
 def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
     """The compiled model at a point; BuildError where `build` returns none."""
     arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
-    with _seeded(seed):
+    with _seeded(seed), _images_compiled_by_jax():
         model = build(spec, **arguments)
         if not isinstance(model, keras.Model):
             raise BuildError(f"build must return a compiled keras.Model, got {model!r}")
@@ -32,6 +44,23 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
                 "keras.Input(spec.input_shape)"
             )
     return model
+
+
+@contextlib.contextmanager
+def _images_compiled_by_jax() -> Iterator[None]:
+    """Layers that turn images, made inside, may be part of a compiled step on JAX.
+
+    Keras says of them that they may not, on whatever backend, because TensorFlow's XLA cannot. On JAX a
+    model that has one would then be trained operation by operation, many times slower.
+    """
+    kinds = _IMAGE_LAYERS if keras.backend.backend() == "jax" else ()
+    for kind in kinds:
+        kind.supports_jit = _ALWAYS
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            del kind.supports_jit
 
 
 def parts(model: Any) -> tuple[Any, Any, Any]:

@@ -116,6 +116,11 @@ RELIED_ON = (
         "the random numbers of dropout in a wider network",
         lambda: keras.random.SeedGenerator.next,
     ),
+    Internal(
+        "Layer.supports_jit",
+        "whether a layer may be part of a compiled step; replaced for those that turn images",
+        lambda: _of_dense_layer("supports_jit"),
+    ),
     # -- `numbers` and `chain`: what of a model is structure
     Internal(
         "Model._compile_loss._user_loss_weights",

@@ -130,7 +130,7 @@ def obstacle(model: Any) -> str | None:
         if getattr(kind, step) is not getattr(keras.Model, step):
             return f"{kind.__name__} has a {step} of its own"
     if model.run_eagerly or not model.jit_compile:
-        return "it was compiled with run_eagerly=True or jit_compile=False"
+        return _why_not_compiled(model)
     if isinstance(model.loss, dict | list | tuple) or len(model.outputs or [1]) > 1:
         return "it has several outputs"
     if model._compile_loss._user_loss_weights is not None:
@@ -145,6 +145,20 @@ def obstacle(model: Any) -> str | None:
     if _reduction(model.loss) is None:
         return "its loss is not reduced to a mean or a sum"
     return None
+
+
+def _why_not_compiled(model: Any) -> str:
+    """Who wanted the model's steps to be taken operation by operation: the user, or a layer."""
+    if model.run_eagerly:
+        return "it was compiled with run_eagerly=True"
+    refusing = [layer for layer in model._flatten_layers() if not layer.supports_jit]
+    if not refusing:
+        return "it was compiled with jit_compile=False"
+    return (
+        f"Keras does not compile a layer {type(refusing[0]).__name__} (its supports_jit is False), so that "
+        "each step is taken operation by operation, which is slow on JAX; do what the layer does in "
+        "the data or in preprocess, or use --backend tensorflow"
+    )
 
 
 def row_mixer(model: Any) -> str | None:

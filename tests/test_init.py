@@ -241,7 +241,8 @@ def check_unit(card, ranked, told):
     assert test["against_true"][0]["true"] < 1000 < test["against_true"][-1]["true"]
     assert card["optimism"] == pytest.approx(card["validation"]["value"] - test["value"])
     true, predicted = np.loadtxt("model/test.csv", delimiter=",", skiprows=1).T
-    assert np.abs(true - predicted).mean() == pytest.approx(test["value"], rel=1e-4)
+    # Both are written to six digits, some 1000 to a hundredth.
+    assert np.abs(true - predicted).mean() == pytest.approx(test["value"], abs=0.01)
     assert true.mean() == pytest.approx(1000, abs=100)
     assert "Values are in the unit of 'price'; in rankings" in told
 

@@ -294,14 +294,6 @@ def uncompiled(spec):
     return keras.Sequential([keras.Input(spec.input_shape), keras.layers.Dense(1)])
 
 
-def unbuilt(spec):
-    import keras
-
-    model = keras.Sequential([keras.layers.Dense(spec.outputs)])
-    model.compile("adam", spec.loss, metrics=spec.metrics)
-    return model
-
-
 def without_metric(spec):
     model = uncompiled(spec)
     model.compile("adam", "mse")
@@ -322,7 +314,6 @@ def penalised(spec):
     [
         (lambda spec: 3, {}, TASK, r"must return a compiled keras\.Model, got 3"),
         (uncompiled, {}, TASK, r"not compiled; end it with"),
-        (unbuilt, {}, TASK, r"without an input shape; begin it with"),
         (without_metric, {}, TASK, r"not the task's metric 'accuracy'; compile it with"),
         (uncompiled, {"units": 3}, TASK, r"does not know the parameter 'units'"),
         (mlp.model((4,)), {"droput": 0.1}, TASK, r"'droput' \(did you mean 'dropout'\?\)"),

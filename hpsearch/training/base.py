@@ -26,7 +26,8 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 class ModelSpec:
     """What `build` needs to know of the task.
 
-    input_shape: of one row, as prepared; a dict where the task has several inputs.
+    input_shape: of one row, as prepared; a dict where the task has several inputs. dtype: of the
+    rows, likewise.
     outputs, activation: of the last layer. loss, metrics: to pass to `model.compile`.
     """
 
@@ -35,6 +36,7 @@ class ModelSpec:
     activation: str
     loss: Any
     metrics: list[Any] = field(default_factory=list)
+    dtype: Any = "float32"
 
 
 Build = Callable[..., Any]

@@ -38,6 +38,8 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
                 "build returned a model that is not compiled; end it with "
                 "model.compile(optimizer, loss=spec.loss, metrics=spec.metrics)"
             )
+        if not all(layer.built for layer in model._flatten_layers()):
+            _infer_shapes(model, spec)
         if not model.built:
             raise BuildError(
                 "build returned a model without an input shape; begin it with "
@@ -61,6 +63,25 @@ def _images_compiled_by_jax() -> Iterator[None]:
     finally:
         for kind in kinds:
             del kind.supports_jit
+
+
+def _infer_shapes(model: Any, spec: ModelSpec) -> None:
+    """Make the variables of a model that knows its input by being called; as `fit` does it.
+
+    Here, because the model is seeded, counted and restored before it is fitted.
+    """
+
+    def rows(shape: Any, dtype: str) -> Any:
+        is_float = np.dtype(dtype).kind == "f"
+        return keras.KerasTensor((2, *shape), keras.config.floatx() if is_float else dtype)
+
+    shapes, dtypes = spec.input_shape, spec.dtype
+    if isinstance(shapes, dict):
+        named = dtypes if isinstance(dtypes, dict) else dict.fromkeys(shapes, dtypes)
+        x = {name: rows(shape, named[name]) for name, shape in shapes.items()}
+    else:
+        x = rows(shapes, dtypes)
+    keras.src.backend.compute_output_spec(model, x, training=False)
 
 
 def parts(model: Any) -> tuple[Any, Any, Any]:

@@ -18,9 +18,9 @@ from hpsearch.training.numbers import (
     Numbers,
     anonymous,
     described_compilation,
-    describes_itself,
     unique,
 )
+from hpsearch.training.overrides import description
 
 # Each unit is for itself; and twice is as good as once.
 _IDEMPOTENT = ("linear", "relu")
@@ -59,7 +59,7 @@ class Chain:
 
 def parse(model: Any) -> Chain | None:
     """The chain that a model is, if it is one."""
-    if not describes_itself(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
+    if description(model) is None or len(model.inputs) != 1 or len(model.outputs) != 1:
         return None
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     if any(len(layer._inbound_nodes) != 1 for layer in layers):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from hpsearch import interrupt
+from hpsearch.errors import BuildError
 from hpsearch.seeds import derive
 from hpsearch.task import Metric
 from hpsearch.training import checkpoint, metrics
@@ -59,6 +60,12 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
+        for name in ("loss", "val_loss"):
+            if name not in logs:
+                raise BuildError(
+                    f"the model reports {', '.join(logs) or 'nothing'} but no {name!r}; let its "
+                    "train_step and test_step return the loss"
+                )
         losses = float(logs["loss"]), float(logs["val_loss"])
         self.history.add([*self._values(logs), *losses])
         self.model.stop_training = self.history.ended

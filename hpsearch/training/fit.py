@@ -1,15 +1,19 @@
 """Training by `model.fit`, one fit at a time, on any Keras backend."""
 
+import contextlib
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from hpsearch import interrupt
-from hpsearch.data import Data, named
-from hpsearch.errors import BuildError, first_line
+from hpsearch.data import Data
+from hpsearch.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.space import Params
 from hpsearch.task import Task
 from hpsearch.training import checkpoint, metrics
@@ -18,6 +22,7 @@ from hpsearch.training.building import build_model, parts
 from hpsearch.training.deferred import deferred_initialization, placeholders
 from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle
 from hpsearch.training.history import History
+from hpsearch.training.overrides import first_override
 from hpsearch.training.rows import Rows, model_spec, prepare, validation_batch
 from hpsearch.trial import Curve
 
@@ -47,8 +52,10 @@ class FitTrainer:
             _forget_programs()
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
-        """Build a model at each point and take one step on two rows with the first.
+        """Build a model at each point and try to train the first.
 
+        By a step that JAX only follows; where anything of Keras is overridden, by an epoch of one
+        batch as trials are trained, checkpoint included: what it does in a step tells too little.
         Returns the trainer's remark.
         """
         rows = prepare(self.task, data, split)
@@ -57,8 +64,15 @@ class FitTrainer:
             batch_size(params)
             with deferred_initialization():
                 model = build_model(build, self._spec(rows, data), params, seed=0)
-                if index == 0:
-                    self._try_a_step(model, rows)
+            if index > 0:
+                continue
+            with _blaming_the_model():
+                if first_override(model, keras.Model) is None:
+                    logs = _step(model, *_first_rows(rows, 2))
+                else:
+                    fit = Fit(build, params, split, seed=0, epochs=1)
+                    logs = self._try_an_epoch(fit, rows, data)
+            metrics.check(logs, self.task.metric, model)
         return self.remark
 
     def seconds_an_epoch(self, fit: Fit, data: Data) -> float:
@@ -72,8 +86,10 @@ class FitTrainer:
         return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
 
     def _train(self, fit: Fit, data: Data) -> Curve:
+        return self._train_on(fit, prepare(self.task, data, fit.split), data)
+
+    def _train_on(self, fit: Fit, rows: Rows, data: Data, *callbacks: Any) -> Curve:
         start = time.perf_counter()
-        rows = prepare(self.task, data, fit.split)
         model = build_model(fit.build, self._spec(rows, data), fit.params, fit.seed)
         history = History(fit, self.task.objective)
         checkpoint.restore(history, model)
@@ -90,6 +106,7 @@ class FitTrainer:
                     Shuffle(batches),
                     Recorder(history, self.task.objective, rows),
                     Checkpoints(history),
+                    *callbacks,
                 ],
                 verbose=0,
             )
@@ -100,20 +117,43 @@ class FitTrainer:
             parameters=int(model.count_params()), seconds=time.perf_counter() - start
         )
 
+    def _try_an_epoch(self, fit: Fit, rows: Rows, data: Data) -> Any:
+        """What is logged of an epoch of one batch; its checkpoint is continued from as well."""
+        n, held_out = batch_size(fit.params), validation_batch(len(rows.y_validation))
+        x, y = _first_rows(rows, n)
+        x_validation, y_validation = _first_rows(
+            Rows(rows.x_validation, rows.y_validation, rows.x, rows.y), held_out
+        )
+        few = Rows(x, y, x_validation, y_validation)
+        split = Split(fit.split.train[:n], fit.split.validation[:held_out])
+        logged = keras.callbacks.History()
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+            fit = replace(fit, split=split, checkpoint_out=Path(folder, "try.npz"))
+            self._train_on(fit, few, data, logged)
+            self._train_on(replace(fit, epochs=2), few, data)
+        return {name: values[-1] for name, values in logged.history.items()}
+
     def _spec(self, rows: Rows, data: Data) -> ModelSpec:
         return model_spec(self.task, rows, data.y, metrics.to_compile(self.task))
 
-    def _try_a_step(self, model: Any, rows: Rows) -> None:
-        x = {name: array[:2] for name, array in named(rows.x).items()}
-        x_or_dict = x if isinstance(rows.x, dict) else x["x"]
-        try:
-            logs = _step(model, x_or_dict, rows.y[:2])
-        except Exception as error:
-            raise BuildError(
-                f"the model that build made cannot be trained on this task's rows: "
-                f"{first_line(error)}"
-            ) from error
-        metrics.check(logs, self.task.metric, model)
+
+@contextlib.contextmanager
+def _blaming_the_model() -> Iterator[None]:
+    try:
+        yield
+    except (HpsearchError, TrialFailed, interrupt.Interrupted):
+        raise
+    except Exception as error:
+        raise BuildError(
+            f"the model that build made cannot be trained on this task's rows: {first_line(error)}"
+        ) from error
+
+
+def _first_rows(rows: Rows, n: int) -> tuple[Any, Any]:
+    """The first training rows and their targets."""
+    if isinstance(rows.x, np.ndarray):
+        return rows.x[:n], rows.y[:n]
+    return {name: array[:n] for name, array in rows.x.items()}, rows.y[:n]
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]

@@ -22,7 +22,7 @@ from hpsearch.training.building import parts
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.machine import cache_bytes, free_bytes
 from hpsearch.training.member import Member, next_size
-from hpsearch.training.numbers import obstacle, row_mixer
+from hpsearch.training.numbers import obstacle, other_metric, row_mixer
 from hpsearch.training.program import Program, whole_table
 from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
@@ -256,7 +256,7 @@ def _splits(members: Sequence[Member]) -> tuple[Split, ...]:
 
 def _why_not(member: Member) -> str | None:
     """Why no gang can train it, if none can: for itself, or because batches must be filled up."""
-    if why := obstacle(member.model):
+    if why := obstacle(member.model) or other_metric(member.model, member.history.metric.name):
         return why
     held_out = len(member.fit.split.validation)
     filled = member.rows % member.batch or held_out % validation_batch(held_out)

@@ -13,14 +13,23 @@ from typing import Any
 import keras
 
 from hpsearch.seeds import canonical
-from hpsearch.space import Params
+from hpsearch.training.base import Fit
 from hpsearch.training.building import without_tensorflow
+from hpsearch.training.overrides import description, first_override, is_of_keras, serial
 
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
 _MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
-_MIXING = (keras.layers.Lambda,)
-_STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
+_MIXING = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
+# Losses of Keras that compare row by row, and operations beside layers that do.
+_ROWWISE_LOSSES = {
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"),
+    *("mean_squared_logarithmic_error", "huber", "log_cosh", "poisson", "kl_divergence"),
+    *("hinge", "squared_hinge", "categorical_hinge", "cosine_similarity"),
+    *("binary_crossentropy", "binary_focal_crossentropy", "sparse_categorical_crossentropy"),
+    *("categorical_crossentropy", "categorical_focal_crossentropy"),
+}
+_ROWWISE_OPERATIONS = {"Add", "Subtract", "Multiply", "TrueDivide", "Negative", "Relu", "Tanh"}
 
 
 class Number:
@@ -106,15 +115,16 @@ class Numbers:
                 place.set(value)
 
 
-def structure(model: Any, numbers: Numbers, params: Params) -> str:
+def structure(model: Any, numbers: Numbers, fit: Fit) -> str:
     """Equal for two models exactly where one program serves both.
 
-    params: tell apart models that do not describe themselves, as subclasses of `keras.Model`.
+    Where a model's description does not tell all of it, the point that it was built at must.
     """
     with numbers.blank(), without_tensorflow():
-        itself = [type(model).__qualname__, canonical(params)]
+        itself = [type(model).__qualname__, canonical(fit.params), serial(fit.build)]
+        network = description(model)
         described = {
-            "model": anonymous(model.get_config()) if describes_itself(model) else itself,
+            "model": itself if network is None else anonymous(network),
             "trainable": [v.trainable for v in model.variables],
             "shapes": [[str(v.dtype), *v.shape] for v in model.variables],
             "compiled": described_compilation(model),
@@ -125,10 +135,13 @@ def structure(model: Any, numbers: Numbers, params: Params) -> str:
 
 def obstacle(model: Any) -> str | None:
     """Why no gang can train this model, if none can."""
-    kind = type(model)
-    for step in _STEPS:
-        if getattr(kind, step) is not getattr(keras.Model, step):
-            return f"{kind.__name__} has a {step} of its own"
+    if why := first_override(model, keras.Model):
+        return why
+    if why := first_override(model.optimizer, keras.optimizers.Optimizer):
+        return f"its optimizer {why}"
+    if isinstance(model.loss, keras.losses.Loss):
+        if why := first_override(model.loss, keras.losses.Loss, "call"):
+            return f"its loss {why}"
     if model.run_eagerly or not model.jit_compile:
         return _why_not_compiled(model)
     if isinstance(model.loss, dict | list | tuple) or len(model.outputs or [1]) > 1:
@@ -161,29 +174,62 @@ def _why_not_compiled(model: Any) -> str:
     )
 
 
+def other_metric(model: Any, name: str) -> str | None:
+    """A metric by the name of the task's that need not be the task's, if the model has one."""
+    compiled = model._compile_metrics
+    if compiled is None:
+        return None
+    for metric in keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics]):
+        own = getattr(metric, "name", None) or getattr(metric, "__name__", None)
+        if own == name and not (
+            name == "rmse" and type(metric) is keras.metrics.RootMeanSquaredError
+        ):
+            return f"it was compiled with a metric {name!r} of its own, not with spec.metrics"
+    return None
+
+
 def row_mixer(model: Any) -> str | None:
-    """A layer through which rows of a batch may act on each other, if there is one.
+    """What lets rows of a batch act on each other, if anything may.
 
     Rows that fill up a batch would then act on the real ones. BatchNormalization is none: it can
     be told which rows are real.
     """
+    for layer in model._flatten_layers():
+        for operation in getattr(layer, "_operations", ()):
+            name = type(operation).__name__
+            if not isinstance(operation, keras.layers.Layer) and name not in _ROWWISE_OPERATIONS:
+                return f"{name} is an operation outside of layers"
     for layer in model._flatten_layers(include_self=False):
-        if not type(layer).__module__.startswith("keras.src.") or isinstance(layer, _MIXING):
+        if not is_of_keras(layer) or isinstance(layer, _MIXING):
             return f"{type(layer).__name__} is not one of Keras's own layers"
         if getattr(layer, "activity_regularizer", None) is not None:
             return f"a layer {type(layer).__name__} has an activity_regularizer"
         if isinstance(layer, keras.layers.BatchNormalization) and not _channels_last(layer):
             return "a BatchNormalization normalizes over another axis than the last"
-    return None
+        axes = getattr(layer, "axis", None)
+        if 0 in (axes if isinstance(axes, list | tuple) else [axes]):
+            return f"a layer {type(layer).__name__} works along the rows (axis=0)"
+    if any(getattr(output, "_keras_mask", None) is not None for output in model.outputs):
+        return "its predictions are masked"
+    return None if _is_rowwise(model.loss) else "its loss need not compare row by row"
+
+
+def _is_rowwise(loss: Any) -> bool:
+    loss = keras.losses.get(loss)
+    compare = getattr(loss, "fn", None) or loss
+    options = getattr(loss, "_fn_kwargs", {})
+    return (
+        (not isinstance(loss, keras.losses.Loss) or is_of_keras(loss, keras.losses.Loss))
+        and str(getattr(compare, "__module__", "")).startswith("keras.src.")
+        and getattr(compare, "__name__", "") in _ROWWISE_LOSSES
+        and options.get("axis") in (None, -1)
+        and options.get("ignore_class") is None
+    )
 
 
 def loss_is_mean(model: Any) -> bool:
     """Whether the loss of a batch is the mean over its rows; else it is their sum."""
     return _reduction(model.loss) != "sum"
-
-
-def describes_itself(model: Any) -> bool:
-    return isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
 
 
 def _places(model: Any) -> Iterator[Place]:
@@ -200,7 +246,7 @@ def _places(model: Any) -> Iterator[Place]:
 
     trained = {id(variable) for variable in model.trainable_variables}
     for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.Dropout):
+        if isinstance(layer, keras.layers.Dropout) and is_of_keras(layer):
             yield from of(layer, layer, "rate", "rate")
         for variable in layer._trainable_variables:
             if id(variable) in trained and type(variable.regularizer) in PENALTIES:

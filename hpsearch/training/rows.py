@@ -81,8 +81,10 @@ def transformed(fitted: Any, x: Inputs) -> Inputs:
 def model_spec(task: Task, rows: Rows, y: Array, metrics: list[Any]) -> ModelSpec:
     """The spec of a task; y is the whole of the searched rows, so that no class is overlooked."""
     shapes = {name: tuple(array.shape[1:]) for name, array in named(rows.x).items()}
+    dtypes = {name: str(array.dtype) for name, array in named(rows.x).items()}
     return ModelSpec(
         input_shape=shapes if isinstance(rows.x, dict) else shapes["x"],
+        dtype=dtypes if isinstance(rows.x, dict) else dtypes["x"],
         outputs=task.output_units(y),
         activation=task.activation,
         loss=task.loss,

@@ -19,6 +19,7 @@ from hpsearch.task import Metric
 from hpsearch.training import metrics
 from hpsearch.training.dropping import dropout
 from hpsearch.training.numbers import Numbers, loss_is_mean
+from hpsearch.training.overrides import is_of_keras
 from hpsearch.training.shape import Limits, Shape
 
 State = tuple[list[Any], list[Any], list[Any]]
@@ -214,7 +215,7 @@ class Steps:
         calls = {
             layer: functools.partial(self._normalize, layer.call)
             for layer in layers
-            if isinstance(layer, keras.layers.BatchNormalization)
+            if isinstance(layer, keras.layers.BatchNormalization) and is_of_keras(layer)
         }
         if self.shape.narrow:
             calls |= {

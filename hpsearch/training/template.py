@@ -83,7 +83,7 @@ class Templates:
         """Deal members to templates; those of one template have one batch size too."""
         alike: dict[Hashable, list[Member]] = {}
         for member in members:
-            described = structure(member.model, member.numbers, member.fit.params)
+            described = structure(member.model, member.numbers, member.fit)
             alike.setdefault((described, member.batch), []).append(member)
         families: dict[Hashable, dict[Hashable, list[Member]]] = {}
         for key, group in alike.items():

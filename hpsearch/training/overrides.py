@@ -1,0 +1,100 @@
+"""What a model, or a part of it, does in a way of its own instead of Keras's.
+
+Nothing here lists what may be overridden: whatever name Keras's base class knows counts, but for a
+few that training never asks for.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import keras
+
+# What describes a class, or makes and describes an object, and is not used in training.
+_HARMLESS = {
+    *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__"),
+    *("__firstlineno__", "__static_attributes__", "__orig_bases__", "__parameters__"),
+    *("__init__", "__repr__", "__str__", "build", "quantize", "summary"),
+    *("get_config", "from_config", "get_build_config", "build_from_config"),
+}
+_FUNCTIONS = {"train_function", "test_function", "predict_function"}  # attributes of a model
+
+_serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_next_serial = itertools.count()
+
+
+def first_override(thing: Any, base: type, *harmless: str) -> str | None:
+    """What a thing has instead of what Keras's `base` has, as "Own has a train_step of its own"."""
+    for name in _overrides(thing, base):
+        if name not in harmless:
+            article = "an" if name[0] in "aeiou" else "a"
+            return f"{type(thing).__name__} has {article} {name} of its own"
+    return None
+
+
+def is_of_keras(thing: Any, base: type = keras.layers.Layer) -> bool:
+    """Whether it is of one of Keras's own classes, with none of its methods replaced."""
+    kind = type(thing)
+    return kind.__module__.startswith("keras.src.") and not any(_overrides(thing, base))
+
+
+def description(model: Any) -> Any:
+    """Keras's description of a network, if it tells all that it computes.
+
+    None where anything in it is not Keras's own: what that does, its description need not tell.
+    """
+    network = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
+    loss = model.loss
+    if (
+        not network
+        or not is_of_keras(model, keras.Model)
+        or not all(map(is_of_keras, model._flatten_layers(include_self=False)))
+        or (isinstance(loss, keras.losses.Loss) and not is_of_keras(loss, keras.losses.Loss))
+    ):
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            config = model.get_config()
+            compiled = keras.saving.serialize_keras_object(model.optimizer)
+    except Exception:  # an activation, say, that is a function of which Keras finds no source
+        return None
+    return None if _has_own_functions([config, compiled]) else config
+
+
+def serial(build: Any) -> int:
+    """A number for a function; no two have one, even where one is gone before the other comes."""
+    try:
+        return _serials.setdefault(build, next(_next_serial))
+    except TypeError:  # a thing of which nobody can know whether it is still there
+        return next(_next_serial)
+
+
+def _has_own_functions(config: Any) -> bool:
+    """Whether a description has names of functions or classes that are not Keras's own."""
+    if isinstance(config, dict):
+        module, name = config.get("module"), config.get("registered_name")
+        if config.get("class_name") in ("function", "__lambda__"):
+            return True
+        if (isinstance(module, str) and not module.startswith("keras")) or (
+            isinstance(name, str) and ">" in name
+        ):
+            return True
+        return any(map(_has_own_functions, config.values()))
+    return isinstance(config, list | tuple) and any(map(_has_own_functions, config))
+
+
+def _overrides(thing: Any, base: type) -> Iterator[str]:
+    known = set(dir(base)) - _HARMLESS
+    for kind in type(thing).__mro__:
+        if kind not in base.__mro__ and not kind.__module__.startswith("keras.src."):
+            yield from (name for name in vars(kind) if name in known)
+    for name, value in vars(thing).items():
+        if name in known | _FUNCTIONS and callable(value) and not _made_by_keras(value):
+            yield name
+
+
+def _made_by_keras(value: Any) -> bool:
+    module = getattr(value, "__module__", None) or type(value).__module__
+    return str(module).startswith("keras.src.")

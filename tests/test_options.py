@@ -44,9 +44,9 @@ def values(hint):
 
 
 @st.composite
-def methods(draw, of=st.sampled_from(METHODS)):
-    """Any searcher or evaluator, with any options that it takes."""
-    cls = draw(of)
+def methods(draw, cls=None):
+    """A searcher or an evaluator, of this class or of any, with any options that it takes."""
+    cls = cls or draw(st.sampled_from(METHODS))
     hints = typing.get_type_hints(cls)
     chosen = {field.name: draw(values(hints[field.name])) for field in dataclasses.fields(cls)}
     for name in [None, *chosen]:  # some exclude each other
@@ -64,7 +64,7 @@ def test_a_label_becomes_text_and_options_again(options, data):
     again = parse(words[0], "option", METHODS)
     assert again.label == options.label
     # Whatever a study says by now: what labels tell is as it was.
-    current = data.draw(methods(st.just(type(options))))
+    current = data.draw(methods(type(options)))
     assert parse(text, "option", METHODS, current).label == options.label
 
 

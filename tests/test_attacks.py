@@ -9,7 +9,6 @@ from tests.attacks.figures import Figures, table
 SHARES = {
     "bad_inputs.calls": 400,
     "bad_inputs.environment": 3,
-    "bad_inputs.options": 12,
     "bad_inputs.outputs": 6,
     "bad_inputs.places": 5,
     "bad_inputs.studies": 8,

@@ -35,7 +35,7 @@ study = Study(
 TABLE = "width,colour,kind\n" + "".join(
     f"{i % 7 + i / 10},{'red' if i % 3 else 'blue'},{'ab'[i % 2]}\n" for i in range(60)
 )
-STORE_FILES = ("store.db-wal", "store.db-shm", "store.db.lock")
+STORE_FILES = ("store.db-wal", "store.db-shm", "store.db.lock", "locks", "locks/*")
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,8 @@ def cases() -> Iterator[Case]:
 
 def _case(name: str, parameter: click.Parameter, value: str) -> Case:
     call = list(CALLS[name])
+    if parameter.name in ("devices", "per_device"):
+        call.remove("--inline")  # which needs neither
     if isinstance(parameter, click.Argument):
         first = [each for each in _params(name) if isinstance(each, click.Argument)]
         place = 1 + first.index(parameter)

@@ -188,7 +188,7 @@ choice = _together(
 repeats = _together(
     click.option(
         "--repeats",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 1000),
         default=0,
         help="Train the best trials so many times more in the end, with fresh seeds.",
     ),

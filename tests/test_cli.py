@@ -396,6 +396,12 @@ def test_closed_streams_fail_nothing(store, tmp_path):
         assert "Traceback" not in err
 
 
+def test_repeats_have_an_end(hpsearch):
+    code, _, err = hpsearch("run", "x.py", "--repeats", 10**6)
+    assert code == 2
+    assert "0<=x<=1000" in err
+
+
 @pytest.mark.parametrize("settings", ["PYTHONIOENCODING=ascii:strict", "LINES=² COLUMNS=²"])
 def test_terminals_that_lack_letters_or_sizes_fail_nothing(store, tmp_path, settings):
     code, out, err = in_shell(f"{settings} hpsearch rank")

@@ -115,6 +115,7 @@ def attack(name: str, cases: Sequence[Case], sample: int | None, seed: int) -> F
     figures = Figures(name)
     chosen = draw(cases, sample, seed, lambda case: case.once_failed)
     shown = time.monotonic()
+    _furnished()  # once, before two threads want it
     with ThreadPoolExecutor(2) as pool:
         for case, (verdict, detail) in zip(chosen, pool.map(attempt, chosen), strict=True):
             if verdict:

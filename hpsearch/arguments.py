@@ -1,94 +1,36 @@
 """What commands take: their shared options, and the values these have."""
 
-import math
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from hpsearch import completing
 from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
-from hpsearch.files import place
 from hpsearch.load import Overrides
+from hpsearch.option_types import (
+    COUNT,
+    Amount,
+    CheckpointEvery,
+    Folder,
+    PerDevice,
+    StorePlace,
+    TrialNumber,
+)
 from hpsearch.options import did_you_mean
-from hpsearch.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief
+from hpsearch.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
-from hpsearch.store import place as store_place
 from hpsearch.training.engines import ENGINES
-from hpsearch.trial import Every
 
 Command = Callable[..., Any]
 
-_COUNT, _MANY = click.IntRange(min=1), click.IntRange(1, MOST_COUNTED)
+_MANY = click.IntRange(1, MOST_COUNTED)
 _EPOCHS = click.IntRange(1, MOST_EPOCHS)
-
-
-class Amount(click.FloatRange):
-    """A number above 0, and not without end."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):
-            self.fail("nan is no number", param, ctx)
-        return number
-
-
-class TrialNumber(click.IntRange):
-    """The id by which people call a trial."""
-
-    def __init__(self) -> None:
-        super().__init__(1, MOST_STORED)
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter:
-            self.fail(f"{value!r} is no trial number; `rank` lists them", param, ctx)
-
-
-class PerDevice(click.ParamType[int | str]):
-    name = "integer|auto"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
-        return "auto" if value == "auto" else _COUNT.convert(value, param, ctx)
-
-
-class CheckpointEvery(click.ParamType[Every]):
-    name = "epochs|minutes"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Every:
-        if isinstance(value, Every):
-            return value
-        found = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", value)
-        if found is None:
-            self.fail(f"{brief(value)} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
-        number, minutes = int(found[1]), bool(found[2])
-        return Every(seconds=60.0 * number) if minutes else Every(epochs=number, seconds=None)
-
-
-class Folder(click.ParamType[Path]):
-    """A folder, or a URL that acts as one."""
-
-    name = "folder|url"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        found = place(value) if isinstance(value, str) else value
-        return cast(Path, found.absolute())
-
-
-class StorePlace(click.Path):
-    """A store's file, or its URL."""
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if isinstance(value, Url) or "://" in str(value):
-            return store_place(value)
-        return super().convert(value, param, ctx)
 
 
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -156,7 +98,7 @@ engine = _together(
 
 together = click.option(
     "--together",
-    type=_COUNT,
+    type=COUNT,
     help="Trials that a worker trains side by side, at most; else what suits the searcher.",
 )
 
@@ -173,9 +115,9 @@ choice = _together(
         help="The simplest trial within one standard error of the best, not the best.",
     ),
     click.option(
-        "--ensemble", type=_COUNT, help="An ensemble, chosen greedily of so many of the best."
+        "--ensemble", type=COUNT, help="An ensemble, chosen greedily of so many of the best."
     ),
-    click.option("--seeds", type=_COUNT, default=3, help="Models of each, by seeds of their own."),
+    click.option("--seeds", type=COUNT, default=3, help="Models of each, by seeds of their own."),
     click.option(
         "--scale",
         type=click.Choice(SCALES),
@@ -192,7 +134,7 @@ repeats = _together(
         default=0,
         help="Train the best trials so many times more in the end, with fresh seeds.",
     ),
-    click.option("--finalists", type=_COUNT, default=3, help="How many of them."),
+    click.option("--finalists", type=COUNT, default=3, help="How many of them."),
 )
 
 workers = _together(
@@ -210,7 +152,7 @@ workers = _together(
         help="Seconds a trial may take; it fails then.",
     ),
     click.option(
-        "--recycle", type=_COUNT, default=200, help="Replace a worker after so many trials."
+        "--recycle", type=COUNT, default=200, help="Replace a worker after so many trials."
     ),
     click.option("--ray", help="Train on a Ray cluster: auto, or its head's HOST:PORT."),
     click.option(
@@ -241,15 +183,22 @@ checkpoints = _together(
 )
 
 
-def refuse_idle(ray: str | None) -> None:
-    """Refuse what has no effect on a Ray cluster, or none without one. Raises DeviceError."""
+def refuse_idle(ray: str | None, *, inline: bool) -> None:
+    """Refuse what has no effect where trials train: on Ray, without it, or in this process.
+
+    Raises DeviceError.
+    """
+    idle: dict[str, tuple[str, ...]] = {"without --ray": ("gpus_per_worker",)}
+    if ray is not None:
+        idle = {"with --ray": ("devices", "per_device", "inline")}
+    if inline:
+        idle["with --inline"] = ("devices", "per_device", "timeout", "recycle")
     context = click.get_current_context()
-    idle = ("gpus_per_worker",) if ray is None else ("devices", "per_device", "inline")
-    for name in idle:
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            option = f"--{name.replace('_', '-')}"
-            state = "without" if ray is None else "with"
-            raise DeviceError(f"{option} has no effect {state} --ray; drop it, or decide for one")
+    for state, names in idle.items():
+        for name in names:
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+                option = f"--{name.replace('_', '-')}"
+                raise DeviceError(f"{option} has no effect {state}; drop it, or decide for one")
 
 
 def overridden(options: Mapping[str, Any]) -> Overrides:

@@ -451,3 +451,15 @@ def test_however_a_command_ends_it_is_said_in_one_line(
     assert said in err
     assert err.strip().count("\n") == 0
     assert len(err) < 3000
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--devices", "cpu:2"), ("--per-device", "2"), ("--timeout", "5"), ("--recycle", "3")],
+    ids=lambda option: option[0],
+)
+def test_what_has_no_effect_in_this_process_is_refused(hpsearch, write, option):
+    code, _, err = hpsearch("run", write(), "--inline", *option)
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"{option[0]} has no effect with --inline" in err
+    assert not Path("store.db").exists()

@@ -7,10 +7,10 @@ import pytest
 
 from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
-from hpsearch.arguments import CheckpointEvery
 from hpsearch.budget import Budget
 from hpsearch.errors import StoreError, StudyError, first_line, one_line, out_of_memory
 from hpsearch.load import Overrides, load
+from hpsearch.option_types import CheckpointEvery
 from hpsearch.parameters import Int
 from hpsearch.store import place
 from hpsearch.trial import Every

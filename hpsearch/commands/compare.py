@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments
+from hpsearch.option_types import TrialNumber
 from hpsearch.store import Url
 
 
 @click.command()
-@click.argument("trials", type=arguments.TrialNumber(), nargs=-1, required=True)
+@click.argument("trials", type=TrialNumber(), nargs=-1, required=True)
 @click.option(
     "-o",
     "--output",

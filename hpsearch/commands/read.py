@@ -7,6 +7,7 @@ import click
 
 from hpsearch import arguments, completing
 from hpsearch import store as stores
+from hpsearch.option_types import TrialNumber
 from hpsearch.store import Store, Url
 
 
@@ -36,7 +37,7 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
 
 
 @click.command()
-@click.argument("trial", type=arguments.TrialNumber(), shell_complete=completing.trials)
+@click.argument("trial", type=TrialNumber(), shell_complete=completing.trials)
 @arguments.store
 @arguments.as_json
 def show(trial: int, store_path: Path | Url, as_json: bool) -> None:

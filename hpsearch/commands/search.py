@@ -49,7 +49,7 @@ def run(
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
 
-    arguments.refuse_idle(options["ray"])
+    arguments.refuse_idle(options["ray"], inline=options["inline"])
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check(options["engine"], chosen)
     file = arguments.study_file(study, store_path)

@@ -30,7 +30,7 @@ EACH = 110  # cases of each damage of bytes
 WAL = 60  # of damages of what SQLite has written last
 QUICK = ("rank --json", "show 2 --json", "studies --json", "watch study --json")
 SLOW = (
-    "run ../study.py --inline --devices cpu --json",
+    "run ../study.py --inline --json",
     "report study -o report.html --json",
     "export csv -o csv --json",
     "rank",
@@ -52,7 +52,7 @@ study = Study(
 def make_store(folder: Path, server: CommandServer) -> None:
     """A store with a search that can go on, and others with failures, folds and an opened test."""
     (folder / "study.py").write_text(STUDY)
-    first = server.run(folder, "run", "study.py", "--inline", "--devices", "cpu",
+    first = server.run(folder, "run", "study.py", "--inline",
                        "--total-epochs", "20", "--store", "store.db")  # fmt: skip
     assert first.code == 0, first
     with Store(folder / "store.db", create=True) as store:

@@ -23,8 +23,12 @@ def is_sampled(config: pytest.Config) -> bool:
     """Whether to run a sample only: tests that are named on the command line all run."""
     if hasattr(config, "workerinput"):  # one of the processes of `-n 2`
         return bool(config.workerinput["sampled"])
-    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
     return not (named or config.option.whole)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return "of the slow tests a sample: --whole runs all" if is_sampled(config) else ""
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
@@ -42,7 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)  # quick ones first
     if is_sampled(config):
         kept = sample_tests(items)
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        ids = {item.nodeid for item in kept}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in ids])
         items[:] = kept
     if not os.environ.get("HPSEARCH_DATA"):
         skip = pytest.mark.skip(reason="needs the real data sets in $HPSEARCH_DATA")

@@ -107,6 +107,7 @@ def standing(watched: Watch) -> dict[str, Any]:
         "ended": run.ended if run else None,
         "trials": watched.told,
         "trials_planned": run.plan.trials if run else None,
+        "plan_complete": run.plan.complete if run else None,
         "epochs": watched.epochs + watched.underway(),
         "epochs_left": watched.left(),
         "seconds_left": left_seconds(watched, now) if run and run.alive else None,

@@ -11,7 +11,7 @@ from hpsearch.errors import StoreError
 from hpsearch.store.database import LASTING, LISTS, digest_of
 from hpsearch.store.schema import TABLES
 
-LARGEST_CELL = 2**25  # bytes; the curves of a fold of 100,000 epochs have a tenth of it
+LARGEST_ROW = 2**27  # bytes; the four curves of a fold of a million epochs have 80 MB
 
 # What reading a damaged cell raises: it holds no JSON, another JSON, or too deep a one.
 DAMAGES = (ValueError, TypeError, LookupError, RecursionError, ArithmeticError)

@@ -27,7 +27,7 @@ from hpsearch.store.file import (
     rescue,
     wal_of,
 )
-from hpsearch.store.integrity import DAMAGES, LARGEST_CELL, check_file
+from hpsearch.store.integrity import DAMAGES, LARGEST_ROW, check_file
 from hpsearch.store.schema import TABLES, VERSION, upgrade
 from hpsearch.store.url import folder_of
 
@@ -106,10 +106,10 @@ class Sqlite:
 
     def _connect(self, where: str, *, uri: bool = False) -> None:
         self._db = sqlite3.connect(where, isolation_level=None, timeout=_WAIT, uri=uri)
-        # A file may come from anybody: its own functions and views get no power, and no cell is
+        # A file may come from anybody: its own functions and views get no power, and no row is
         # larger than what is sensible.
         self._db.execute("PRAGMA trusted_schema = OFF")
-        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_CELL)
+        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_ROW)
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -117,10 +117,8 @@ class Sqlite:
         return self._db
 
     def _check_owner(self, path: Path, *, create: bool) -> None:
-        if create:
-            self._connection.execute(
-                "BEGIN IMMEDIATE"
-            )  # two that begin one store at once take turns
+        if create:  # two that begin one store at once take turns
+            self._connection.execute("BEGIN IMMEDIATE")
         [(owner,)] = self._connection.execute("PRAGMA application_id")
         [(version,)] = self._connection.execute("PRAGMA user_version")
         [(tables,)] = self._connection.execute("SELECT count(*) FROM sqlite_master")
@@ -133,17 +131,17 @@ class Sqlite:
             )
         if not fresh:
             check_version(path, version, create=create)
-        if create:
-            if fresh:
-                run(self, TABLES)
-            else:
-                upgrade(self, version)
-            self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._connection.execute(f"PRAGMA user_version = {VERSION}")
-        if not fresh:
+        if fresh:
+            run(self, TABLES)
+        elif version < VERSION:
+            upgrade(self, version)
             check_file(self._connection, path)
         if create:
+            self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
             self._connection.execute("COMMIT")
+        if version == VERSION:  # a large file takes its time, and other runs go on writing
+            check_file(self._connection, path)
 
     def query(self, statement: str, **values: Any) -> Rows:
         try:

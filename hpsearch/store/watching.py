@@ -97,17 +97,21 @@ class Watch:
         live = db.query("SELECT * FROM live WHERE search = :search", search=search).records()
         told = db.query(_TOLD, search=search, last=self._last_told).records()
         asked = db.query(_ASKED, search=search, last=self._last_asked).records()
+        repeats = db.query(
+            "SELECT trial, repeat FROM repeats WHERE search = :search", search=search
+        )
+        repeated = {(trial, repeat) for trial, repeat in repeats}
+        ranked_anew = bool(repeated) and (bool(told) or repeated != self._repeated)
+        best = self._best_over_all_trainings() if ranked_anew else None
+        # All is read. Before this nothing is changed, because the reading may be begun anew.
+        self._repeated = repeated
         for row in asked:
             self._take_asked(row)
             self._last_asked = row["seq"]
         news = [self._take_told(row) for row in told]
         self._last_told = told[-1]["seq"] if told else self._last_told
-        repeats = db.query(
-            "SELECT trial, repeat FROM repeats WHERE search = :search", search=search
-        )
-        if (repeated := set(map(tuple, repeats))) and (told or repeated != self._repeated):
-            self._repeated = repeated
-            self.best = self._best_over_all_trainings()
+        if ranked_anew:
+            self.best = best
         self._look_at_running({(row["trial"], row["repeat"]): row for row in live})
         return news
 

@@ -13,6 +13,7 @@ import pytest
 from hpsearch.evaluators.splits import kfold
 from hpsearch.load import Overrides, load
 from hpsearch.starter.write import name_of
+from hpsearch.tasks import table as tables
 from hpsearch.training.base import Split
 from hpsearch.training.rows import prepare
 
@@ -303,6 +304,15 @@ def test_loss_and_metric_agree_and_the_searcher_is_the_default(table, described)
         task=study.task, space=study.space, build=study.build, evaluator=study.evaluator
     )
     assert type(study.searcher) is type(default.searcher)
+
+
+def test_studies_of_earlier_versions_are_the_same_search(table):
+    path = table(("x", "y"), [(n, v) for n, _, v in rows()])
+    number = tables.task("t", path, target="y", numbers=("x",))
+    assert (number.loss, number.metric, number.outputs) == ("mse", "mae", None)
+    classes = {"target": "y", "numbers": ("x",), "classes": ("a", "b", "c")}
+    assert tables.task("t", path, **classes).outputs is None
+    assert tables.task("t", path, **classes, ordered="oldest first").outputs == 3
 
 
 @pytest.mark.parametrize(

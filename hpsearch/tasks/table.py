@@ -38,7 +38,7 @@ def task(
     0 or 1; all are 0 for any other value. classes: the target's values, if it is classes; a number
     is predicted else, in standard deviations from the mean (`predict` turns it back).
     metric: accuracy, or mae for a number, if not given; roc_auc for two classes. loss: what training
-    minimises; of a number the metric, if it is a loss, and else mse.
+    minimises; mse for a number, if not given (studies that `init` writes say "mae").
     transform: "log" takes a number by log(1 + |number| / the median), with its sign, as is good for
     what is skewed; `predict` turns that back too, and mae then judges medians as before.
     ordered: rows follow time, so the test is of the latest of them, and the rows to search on are
@@ -60,24 +60,24 @@ def task(
     def load() -> Data:
         return _load(path, target, tuple(numbers), coded, tuple(classes), transform, ordered, test)
 
-    natural = metric if metric in _LOSSES else "mse"
+    # Searches of studies that name no loss go on by these.
+    default_loss = "mse"
     if classes:
-        natural = (
+        default_loss = (
             "binary_crossentropy" if metric == "roc_auc" else "sparse_categorical_crossentropy"
         )
-    loss = loss or natural
+    loss = loss or default_loss
+    # The latest rows, which are the test, may be all that have the last class; a random test leaves
+    # rows of each. Earlier versions stored no outputs, so they are said only where they must be.
+    needs_outputs = ordered is not None and loss == "sparse_categorical_crossentropy"
     return Task(
         name,
         load,
         loss=loss,
         metric=metric,
         preprocess=_preprocess(len(numbers), list(coded.values())),
-        # Not by the rows to search on, in which the last class may be missing.
-        outputs=len(classes) if loss == "sparse_categorical_crossentropy" else None,
+        outputs=len(classes) if needs_outputs else None,
     )
-
-
-_LOSSES = ("mae", "mse", "mape", "msle")
 
 
 def _preprocess(numbers: int, categories: list[tuple[str, ...]]) -> Any:

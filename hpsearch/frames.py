@@ -106,7 +106,7 @@ def _read_wide(path: Path, between: str) -> "pd.DataFrame":
     csv.field_size_limit(sys.maxsize)
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=between, skipinitialspace=True)
-        names = _numbered_again(next(reader))
+        names = _number_repeated_names(next(reader))
         rows = [row for row in reader if row]
     if any(len(row) > len(names) for row in rows):
         raise pd.errors.ParserWarning
@@ -117,7 +117,7 @@ def _read_wide(path: Path, between: str) -> "pd.DataFrame":
     return pd.DataFrame(cells, columns=[name.strip() for name in names], dtype=object)
 
 
-def _numbered_again(names: list[str]) -> list[str]:
+def _number_repeated_names(names: list[str]) -> list[str]:
     """Names as pandas makes them: unnamed ones and later ones of the same name get a number."""
     known = set(names)
     seen: Counter[str] = Counter()

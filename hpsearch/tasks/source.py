@@ -154,7 +154,7 @@ def numbers(path: Path, array: Array, least: float, most: float, *, whole: bool 
 
 def read_bytes(path: Path) -> bytes:
     """All of a file; DataError where it cannot be read, or is too large to be ours."""
-    with _blaming(path):
+    with _explain_read_errors(path):
         if os.path.getsize(path) > _LARGEST:
             raise DataError(
                 f"{path} has more than {_LARGEST:,} bytes; it is another file: replace it"
@@ -165,7 +165,7 @@ def read_bytes(path: Path) -> bytes:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Arrays]:
     """The arrays of an `.npz` file; what is wrong with it is raised as DataError."""
-    with _blaming(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+    with _explain_read_errors(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         yield Arrays(archive)
 
 
@@ -180,7 +180,7 @@ def read_header(member: Any) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
 
 
 @contextlib.contextmanager
-def _blaming(path: Path) -> Iterator[None]:
+def _explain_read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyError as error:

@@ -66,7 +66,7 @@ class FitTrainer:
                 model = build_model(build, self._spec(rows, data), params, seed=0)
             if index > 0:
                 continue
-            with _blaming_the_model():
+            with _name_failing_model():
                 if first_override(model, keras.Model) is None:
                     logs = _step(model, *_first_rows(rows, 2))
                 else:
@@ -138,7 +138,7 @@ class FitTrainer:
 
 
 @contextlib.contextmanager
-def _blaming_the_model() -> Iterator[None]:
+def _name_failing_model() -> Iterator[None]:
     try:
         yield
     except (HpsearchError, TrialFailed, interrupt.Interrupted):

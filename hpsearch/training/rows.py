@@ -36,7 +36,7 @@ def prepare(task: Task, data: Data, split: Split) -> Rows:
     x, x_validation = _take(data.x, split.train), _take(data.x, split.validation)
     fitted = None
     if task.preprocess is not None:
-        with _blaming(task.preprocess):
+        with _name_failing_transformer(task.preprocess):
             fitted = _fitted(task.preprocess, x, data.y[split.train])
             x, x_validation = transformed(fitted, x), transformed(fitted, x_validation)
     y = targets(task, data.y)
@@ -133,7 +133,7 @@ def _fitted(transformer: Any, x: Inputs, y: Array) -> Any:
 
 
 @contextmanager
-def _blaming(transformer: Any) -> Iterator[None]:
+def _name_failing_transformer(transformer: Any) -> Iterator[None]:
     """Say whose fault it is when preprocessing fails."""
     try:
         yield

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -85,8 +87,8 @@ class Data:
     coding: how cells of a CSV file became x and y, if they did; `predict` reads files so.
 
     Arrays hold booleans, integers, or floats of at most 64 bits. A frame's columns of several kinds
-    become float64 where that changes no value, and bytes get the processor's order: nothing else
-    is converted. Raises DataError for anything else, and where lengths differ.
+    become float64 where that changes no value but a Decimal, and bytes get the processor's order:
+    nothing else is converted. Raises DataError for anything else, and where lengths differ.
     """
 
     x: Inputs
@@ -105,7 +107,7 @@ class Data:
             elif name in ("x", "y"):
                 raise DataError(f"Data needs {name}, got None")
         if self.groups is not None:
-            object.__setattr__(self, "groups", _numbered(self.groups))
+            object.__setattr__(self, "groups", _number_groups(self.groups))
         for name in ("y", "y_test"):
             if isinstance(getattr(self, name), dict):
                 raise DataError(f"{name} must be one array, got a dict; a task has one target")
@@ -200,7 +202,7 @@ def _digest(parts: Mapping[str, Array]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _numbered(groups: Any) -> Array:
+def _number_groups(groups: Any) -> Array:
     """Groups as numbers from 0, in the order of their sorted names."""
     try:
         array = np.asarray(groups)
@@ -267,8 +269,8 @@ def _unboxed(array: Array) -> Array:
         numbers = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         return array
-    changed = ~((numbers == array) | np.isnan(numbers))
-    return array if changed.any() else numbers
+    changed = array[~((numbers == array) | np.isnan(numbers))]  # as Decimal("0.1"), rounded
+    return numbers if all(isinstance(each, Decimal | Fraction) for each in changed) else array
 
 
 def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:

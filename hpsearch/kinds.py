@@ -6,6 +6,7 @@
 | multiclass | (rows,): 0, 1, 2...; or (rows, classes), one-hot | a unit a class, softmax |
 | multilabel | (rows, labels), each from 0 to 1 | a unit a label, sigmoid |
 | regression | (rows,) or (rows, outputs), any numbers | a unit an output, linear |
+| regression | (rows, ...) of any shape, as images | the model's own affair |
 
 Most losses tell it, some together with the shape of y; any other must be told `Task(kind=...)`.
 """
@@ -135,7 +136,7 @@ def of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
     """
     if len(kinds) == 1:
         return kinds[0]
-    if _is_column(y):
+    if is_column(y):
         return "binary"
     one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
     return "multiclass" if one_hot else "multilabel"
@@ -152,7 +153,7 @@ def link(kinds: tuple[Kind, ...], loss: Any) -> str:
 
 def output_units(kind: Kind, y: Array) -> int:
     """Units of the last layer that suit the targets."""
-    if kind == "multiclass" and _is_column(y):
+    if kind == "multiclass" and is_column(y):
         return int(y.max()) + 1
     return int(y.shape[1]) if y.ndim > 1 else 1
 
@@ -164,7 +165,7 @@ def classes(kind: Kind, y: Array) -> Array | None:
     """
     if kind == "regression":
         return None
-    return y.reshape(-1) if _is_column(y) else np.asarray(y.argmax(axis=1))
+    return y.reshape(-1) if is_column(y) else np.asarray(y.argmax(axis=1))
 
 
 def recorded(loss: Any, kind: Kind | None) -> str | None:
@@ -188,13 +189,13 @@ def check_targets(kind: Kind, loss: Any, metric: str, y: Array, outputs: int | N
     """
     name = loss_name(loss)
     _check_shape(kind, name, y)
-    _check_values(kind, y)
+    _check_values(kind, y, outputs)
     _check_metric(kind, loss, metric, y)
     units = output_units(kind, y)
     if outputs is None and kind == "multiclass" and units < 2:
         raise DataError("a multiclass task needs 2 classes or more, and y has one; say outputs=")
-    wrong = outputs is not None and outputs != units
-    if wrong and (kind == "multiclass" and _is_column(y)):
+    wrong = outputs is not None and outputs != units and y.ndim <= 2
+    if wrong and (kind == "multiclass" and is_column(y)):
         wrong = outputs is not None and outputs < max(units, 2)  # others have no row here
     if wrong and name in _LOSSES:  # a loss of the user's own may take what it likes
         raise DataError(
@@ -204,8 +205,8 @@ def check_targets(kind: Kind, loss: Any, metric: str, y: Array, outputs: int | N
 
 
 def _check_shape(kind: Kind, name: str, y: Array) -> None:
-    column = _is_column(y)
-    if y.ndim > 2 or (name in _SPARSE and not column):
+    column = is_column(y)
+    if (y.ndim > 2 and kind != "regression") or (name in _SPARSE and not column):
         supported = "(rows,)" if name in _SPARSE else "(rows,) and (rows, outputs)"
         raise DataError(
             f"y has the shape {y.shape}, and sequences are not supported as targets yet, only "
@@ -227,16 +228,17 @@ def _check_shape(kind: Kind, name: str, y: Array) -> None:
         )
 
 
-def _check_values(kind: Kind, y: Array) -> None:
+def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
     known = y[np.isfinite(y)]  # NaN is refused later, unless preprocessing fills it
     if kind == "regression" or not len(known):
         return
     rule = ""
-    if kind == "multiclass" and _is_column(y):
+    if kind == "multiclass" and is_column(y):
         if (known < 0).any() or (known != np.floor(known)).any():
             rule = "classes numbered 0, 1, 2, ..."
-        elif known.max() >= max(1000, 10 * len(np.unique(known))):
-            rule = "classes numbered 0, 1, 2, ... without large gaps"
+        # With outputs= the user knows of classes that have no row, as words of a vocabulary.
+        elif outputs is None and known.max() >= max(1000, 10 * len(np.unique(known))):
+            rule = "classes numbered 0, 1, 2, ... without large gaps, or outputs="
     elif ((known < 0) | (known > 1)).any():
         rule = "targets from 0 to 1"
     if rule:
@@ -244,7 +246,7 @@ def _check_values(kind: Kind, y: Array) -> None:
             f"a {kind} task needs {rule}, got y from {known.min()} to {known.max()}; number the "
             "classes anew, as sklearn.preprocessing.LabelEncoder does"
         )
-    if kind == "multiclass" and not _is_column(y):
+    if kind == "multiclass" and not is_column(y):
         sums = y.sum(axis=1, dtype=np.float64)
         if (np.abs(sums - 1) > 0.01).any():  # and none that is NaN
             raise DataError(
@@ -256,9 +258,13 @@ def _check_values(kind: Kind, y: Array) -> None:
 
 def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
     """Refuse a metric that would compare what does not compare, or crash in the middle of a fit."""
+    if kind == "regression" and y.ndim > 2 and metric == "r2_score":
+        raise DataError(
+            f"metric 'r2_score' needs y of shape (rows,) or (rows, outputs), got {y.shape}; use mse"
+        )
     if kind == "regression" or metric == "loss":
         return
-    column, sparse = _is_column(y), metric == "accuracy" or metric.startswith("sparse_")
+    column, sparse = is_column(y), metric == "accuracy" or metric.startswith("sparse_")
     numbered = kind == "multiclass" and column
     if kind not in _OF_CLASSES.get(metric, KINDS):
         raise DataError(
@@ -282,5 +288,6 @@ def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
         raise DataError(f"metric {metric!r} needs y of 0 and 1, and y has other values; use loss")
 
 
-def _is_column(y: Array) -> bool:
+def is_column(y: Array) -> bool:
+    """Whether each row has a single number."""
     return y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-import numpy as np
-
 from hpsearch.errors import SpaceError
-from hpsearch.rules import brief, why_no_name, why_no_number
+from hpsearch.rules import brief, plain, why_no_name, why_no_number
 
 Value = float | int | str | bool
 GRID_LIMIT = 100_000  # values of one range, and combinations of all
@@ -233,11 +231,6 @@ def _why_no_option(option: Any) -> str:
         return "whole numbers of 64 bits" if abs(option) >= 2**63 else ""
     finite = type(option) is float and math.isfinite(option)
     return "" if finite else "strings, finite numbers and booleans"
-
-
-def plain(value: Any) -> Any:
-    """A number of NumPy's as Python's own; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _index(u: float, count: int) -> int:

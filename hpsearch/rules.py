@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 MOST_COUNTED = 10**9
 """Of whatever is counted: trials, folds, weights of a layer. No search comes near it."""
 
@@ -48,6 +50,23 @@ def why_no_name(value: Any, *, of_files: bool = False) -> str:
     if of_files and ("/" in value or "\\" in value):
         return "a text without / and \\"
     return "another name" if of_files and value in (".", "..") else ""
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy's, or a member of an enum of texts or numbers, as Python's own value;
+    anything else as it is.
+
+    >>> from http import HTTPStatus
+    >>> plain(np.float32(0.5)), plain(HTTPStatus.OK), plain(True)
+    (0.5, 200, True)
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, str):
+        return str.__str__(value)  # str() would call the subclass's own
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else value
 
 
 def brief(value: Any) -> str:

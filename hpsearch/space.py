@@ -9,8 +9,8 @@ import numpy as np
 from hpsearch import showing
 from hpsearch.errors import SpaceError
 from hpsearch.options import did_you_mean
-from hpsearch.parameters import Choice, Float, Int, Value, plain, text_of, typed
-from hpsearch.rules import brief, why_no_name
+from hpsearch.parameters import Choice, Float, Int, Value, text_of, typed
+from hpsearch.rules import brief, plain, why_no_name
 from hpsearch.seeds import canonical
 
 Params = Mapping[str, Value]

@@ -1,6 +1,6 @@
 """What a study file defines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ from hpsearch import showing
 from hpsearch.errors import SpaceError, StudyError
 from hpsearch.evaluators import Evaluator, Holdout
 from hpsearch.options import at_least_one
-from hpsearch.rules import brief, check_seed, why_no_name
+from hpsearch.rules import brief, check_seed, plain, why_no_name
 from hpsearch.searchers import Auto, Searcher
 from hpsearch.space import Params, Space
 from hpsearch.task import Task
@@ -58,6 +58,7 @@ class Study:
         at_least_one(self, patience=self.patience)
         if not isinstance(self.start, list | tuple):
             raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")
+        object.__setattr__(self, "start", tuple(map(_plain_point, self.start)))
         for params in self.start:
             try:
                 self.space.check(params)
@@ -87,3 +88,10 @@ class Study:
         found += [("start", f"{len(self.start)} points")] if self.start else []
         found += [("patience", str(self.patience))] if self.patience is not None else []
         return found
+
+
+def _plain_point(params: Any) -> Any:
+    """A point with Python's own values, so that those of NumPy's and of enums match the space's."""
+    if not isinstance(params, Mapping):
+        return params
+    return {name: plain(value) for name, value in params.items()}

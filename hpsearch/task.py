@@ -95,7 +95,7 @@ class Task:
     kind: Kind | None = None
 
     def __post_init__(self) -> None:
-        if why := why_no_name(self.name, of_files=True):
+        if why := why_no_name(self.name):
             raise DataError(f"Task needs name= {why}, got {brief(self.name)}")
         if not isinstance(self.data, Data) and not callable(self.data):
             raise DataError(

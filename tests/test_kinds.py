@@ -127,7 +127,6 @@ SEQUENCES = np.tile(THREE[:, None], (1, 4))
         ("sparse_categorical_crossentropy", SEQUENCES[..., None], "accuracy"),
         ("categorical_crossentropy", np.eye(3)[SEQUENCES], "accuracy"),
         ("binary_crossentropy", np.eye(3)[SEQUENCES], "loss"),
-        ("mse", np.zeros((12, 4, 2)), "mae"),
     ],
 )
 def test_sequences_as_targets_are_refused(loss, y, metric):
@@ -135,6 +134,28 @@ def test_sequences_as_targets_are_refused(loss, y, metric):
         DataError, match=r"sequences are not supported as targets yet, only \(rows,"
     ):
         task(loss, y, metric=metric).load()
+
+
+@pytest.mark.parametrize("loss", ["mse", "mean_absolute_error", "huber"])
+@pytest.mark.parametrize("metric", ["mae", "mse", "rmse", "loss"])
+def test_images_as_targets_are_of_a_regression(loss, metric):
+    images = np.zeros((12, 4, 5, 1))
+    found = task(loss, images, metric=metric)
+    assert found.kind_of(found.load().y) == "regression"
+    assert (found.activation, found.output_units(images)) == ("linear", 4)
+    task(loss, images, metric=metric, outputs=20).load()  # `build` may read it as it likes
+    with pytest.raises(DataError, match=r"needs y of shape \(rows,\) or \(rows, outputs\), got"):
+        task(loss, images, metric="r2_score").load()
+
+
+def test_classes_may_have_gaps_where_outputs_says_how_many_there_are():
+    few_of_many = THREE * 9_000
+    with pytest.raises(DataError, match="without large gaps, or outputs="):
+        task("sparse_categorical_crossentropy", few_of_many).load()
+    found = task("sparse_categorical_crossentropy", few_of_many, outputs=20_000)
+    assert found.output_units(found.load().y) == 20_000
+    with pytest.raises(DataError, match="outputs=18000 does not go with"):
+        task("sparse_categorical_crossentropy", few_of_many, outputs=18_000).load()
 
 
 @pytest.mark.parametrize("metric", ["precision", "recall", "auc", "mae", "categorical_accuracy"])
@@ -186,7 +207,7 @@ def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):
         ({"loss": None}, "Task needs loss= a Keras loss"),
         ({"loss": {"a": "mse"}}, "Task needs loss="),
         ({"name": 7}, "Task needs name="),
-        ({"name": "a/b"}, "without /"),
+        ({"name": "a\nb"}, "printable"),
         ({"name": ""}, "printable"),
         ({"data": [1.0]}, "Task needs data="),
         ({"metric": len}, "metric= a name"),
@@ -216,8 +237,13 @@ def test_a_class_that_only_the_test_has_is_found_before_the_test_is_opened():
     x = {"x": ROWS, "y": THREE, "x_test": ROWS}
     found = task("sparse_categorical_crossentropy", THREE)
     assert check_test(found, Data(**x, y_test=THREE))
-    with pytest.raises(DataError, match="y_test has the class 3, which none of the searched rows"):
-        check_test(found, Data(**x, y_test=THREE + 1))
+    for y, y_test in ((THREE, THREE + 1), (THREE[:, None], THREE[:, None] + 1)):
+        with pytest.raises(DataError, match="y_test has the class 3, which none of the searched"):
+            check_test(found, Data(**{**x, "y": y}, y_test=y_test))
+
+
+def test_a_task_has_the_name_that_its_collection_gave_it():
+    assert Task("uci/wine", Data(ROWS, NUMBERS), "mse").name == "uci/wine"
 
 
 @pytest.mark.slow

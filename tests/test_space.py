@@ -1,12 +1,13 @@
 import json
 import math
+from enum import IntEnum, StrEnum
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hpsearch import Choice, Float, Int, Space
+from hpsearch import Choice, Data, Float, Int, Space, Study, Task
 from hpsearch.errors import SpaceError
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
@@ -132,6 +133,47 @@ def test_numbers_of_numpys_are_taken_as_pythons():
     )
     assert numpys.fingerprint == written.fingerprint
     assert repr(numpys) == repr(written)
+
+
+class Layer(StrEnum):
+    DENSE = "dense"
+    GATED = "gated"
+
+
+class Name(StrEnum):
+    ADAM = "adam"
+
+    def __str__(self) -> str:
+        return "Adam, by its author"
+
+
+class Width(IntEnum):
+    NARROW = 8
+    WIDE = 64
+
+
+def test_members_of_enums_are_taken_as_their_values():
+    of_enums = Space(
+        layer=Choice(*Layer),
+        name=Choice(Name.ADAM),
+        width=Choice(*Width, when={"layer": Layer.DENSE}),
+        units=Int(Width.NARROW, Width.WIDE),
+    )
+    written = Space(
+        layer=Choice("dense", "gated"),
+        name=Choice("adam"),
+        width=Choice(8, 64, when={"layer": "dense"}),
+        units=Int(8, 64),
+    )
+    assert of_enums.fingerprint == written.fingerprint
+    point = of_enums.from_unit([0.0] * 4)
+    given = {"layer": Layer.DENSE, "name": Name.ADAM, "width": Width.NARROW, "units": np.int64(8)}
+    data = Data(np.zeros((9, 2)), np.arange(9.0))
+    study = Study(task=Task("t", data, "mse"), space=written, build=dict, start=[given])
+    assert study.start == (point,)
+    assert {name: type(value) for name, value in point.items()} == {
+        "layer": str, "name": str, "width": int, "units": int,
+    }  # fmt: skip
 
 
 def test_a_grid_of_few_points_over_very_many_values_is_quick():

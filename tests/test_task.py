@@ -1,6 +1,9 @@
 import zipfile
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -91,6 +94,18 @@ def test_data_is_refused_in_one_line(arrays, message):
 
 
 OBJECTS = np.array([["1", "2"]] * 20, dtype=object)
+
+
+def test_decimals_of_a_database_are_rounded_and_whole_numbers_never_are():
+    money = pd.DataFrame({"price": [Decimal("0.10"), Decimal("NaN")], "count": [1, 2**53]})
+    data = Data(money, np.array([Decimal("2.30"), Fraction(1, 3)], dtype=object))
+    assert data.x.dtype == data.y.dtype == np.float64
+    np.testing.assert_array_equal(data.x, [[0.1, 1], [np.nan, 2**53]])
+    np.testing.assert_array_equal(data.y, [2.3, 1 / 3])
+    with pytest.raises(DataError, match="got dtype object"):
+        Data(money.assign(count=[1, 2**53 + 1]), [0, 1])
+
+
 MASKED = np.ma.masked_array(X, X > 0.5)
 
 

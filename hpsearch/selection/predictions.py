@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpsearch import kinds
 from hpsearch.data import Array, Coding, Data, Inputs
 from hpsearch.errors import DataError
 from hpsearch.evaluators.base import error_of_seeds
@@ -76,11 +77,8 @@ def check_test(task: Task, data: Data) -> str:
     assert y is not None
     if not np.isfinite(y).all():
         raise DataError("y_test holds NaN or infinity; drop those rows, or say --sealed")
-    if (
-        y.ndim == 1
-        and task.output_units(data.y) <= y.max()
-        and task.kind_of(data.y) == "multiclass"
-    ):
+    numbered = task.kind_of(data.y) == "multiclass" and kinds.is_column(y)
+    if numbered and task.output_units(data.y) <= y.max():
         raise DataError(
             f"y_test has the class {y.max():g}, which none of the searched rows has; say "
             f"Task(..., outputs={y.max() + 1:g}) and search again, or say --sealed"

@@ -52,7 +52,10 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         click.echo("\nstopped; the same command continues", err=True)
         return 130
     except SystemExit as error:  # how click ends what completes words in a shell
-        return error.code if isinstance(error.code, int) else 0
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        _say_error(str(error.code))
+        return 2
     except BaseException as error:  # a study's code may raise anything
         if debug:
             traceback.print_exc()

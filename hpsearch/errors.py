@@ -120,6 +120,15 @@ def one_line(error: BaseException) -> str:
     return line if len(line) <= 2 * _LONGEST else f"{line[: 2 * _LONGEST]}..."
 
 
+def short_reason(error: BaseException) -> str:
+    """An error's message in one line of at most 200 characters; its type where it has none.
+
+    >>> short_reason(ValueError("bad\\nheader")), short_reason(EOFError())
+    ('bad header', 'EOFError')
+    """
+    return one_line(error)[:200] or type(error).__name__
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; each framework has an error of its own, and wraps those of others."""
     seen: BaseException | None = error

@@ -5,6 +5,7 @@ Every command that writes asks `choose_place` first, before it computes anything
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,11 @@ MODEL_INDEX = "model.json"  # what makes a folder one of kept models
 _SIDE_FILES = ("-wal", "-shm", "-journal")  # of a SQLite file
 _WAL_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _LARGEST_INDEX = 10_000_000  # bytes
+_OPEN_DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(\w|-)+(/task/\d+)?/fd/\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class OutputKind:
     """What a command writes.
 
     Args:
@@ -42,7 +44,7 @@ class Kind:
 
 
 def choose_place(
-    path: Path, kind: Kind, *, replace: bool = True, sources: Sequence[Path] = ()
+    path: Path, kind: OutputKind, *, replace: bool = True, sources: Sequence[Path] = ()
 ) -> Path:
     """Where an output that is asked for at `path` may be written: the path without symbolic links.
 
@@ -63,9 +65,10 @@ def choose_place(
 
 
 _THERE = "is there already"
+_A_STORE = "is a store of searches"
 
 
-def _resolved(path: Path, kind: Kind) -> Path:
+def _resolved(path: Path, kind: OutputKind) -> Path:
     """The path that links lead to; a pipe or a device, and what /dev/stdout is, stay as they are."""
     return path.absolute() if kind.streams and is_stream(path) else path.resolve()
 
@@ -76,15 +79,17 @@ def is_stream(path: Path) -> bool:
         mode = path.stat().st_mode  # raises for a name that is too long
     except FileNotFoundError:
         return False
-    folder = path.absolute().parent
-    named_descriptor = folder.parts[:2] in (("/", "dev"), ("/", "proc")) and not stat.S_ISDIR(mode)
-    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or (named_descriptor and stat.S_ISREG(mode))
+    # Other files below /dev are files like any other, as those in /dev/shm.
+    is_open = _OPEN_DESCRIPTOR.fullmatch(str(path.absolute())) is not None
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or (is_open and stat.S_ISREG(mode))
 
 
-def _why_not(place: Path, kind: Kind, *, replace: bool, sources: Sequence[Path]) -> str | None:
+def _why_not(
+    place: Path, kind: OutputKind, *, replace: bool, sources: Sequence[Path]
+) -> str | None:
     """Why nothing may be written there, if so."""
     if kind.streams and is_stream(place):
-        return None
+        return _A_STORE if place.is_file() and is_store(place) else None
     for folder in (place, *place.parents):
         if is_kept_model(folder) and not (folder == place and kind.is_folder):
             where = "is" if folder == place else f"lies in {folder},"
@@ -114,7 +119,7 @@ def _why_not(place: Path, kind: Kind, *, replace: bool, sources: Sequence[Path])
 def _of_a_store(place: Path) -> str | None:
     """What of a store the place is, if it is; it may be a side file that is not there just now."""
     if is_store(place):
-        return "is a store of searches"
+        return _A_STORE
     for ending in _SIDE_FILES:
         if place.name.endswith(ending):
             base = place.with_name(place.name.removesuffix(ending))
@@ -129,8 +134,13 @@ def _of_a_store(place: Path) -> str | None:
 
 def is_store(path: Path) -> bool:
     """Whether a file is a store of searches, by its header."""
+    return sqlite_mark(path) == STORE_MARK
+
+
+def sqlite_mark(path: Path) -> bytes | None:
+    """The application id in the header of a SQLite file, four bytes; None for any other file."""
     header = _begins(path, 72)
-    return header.startswith(b"SQLite format 3\0") and header[68:72] == STORE_MARK
+    return header[68:72] if header.startswith(b"SQLite format 3\0") else None
 
 
 def is_kept_model(folder: Path) -> bool:
@@ -175,7 +185,7 @@ def _begins(path: Path, count: int) -> bytes:
         return b""
 
 
-def write_output(place: Path, content: str | bytes, kind: Kind) -> None:
+def write_output(place: Path, content: str | bytes, kind: OutputKind) -> None:
     """Write a file that `choose_place` allowed; into a pipe or a device, as far as it takes it.
 
     Raises OutputError.
@@ -199,7 +209,7 @@ def write_output(place: Path, content: str | bytes, kind: Kind) -> None:
 
 
 @contextmanager
-def whole_output(place: Path, kind: Kind, *, replace: bool = True) -> Iterator[Path]:
+def whole_output(place: Path, kind: OutputKind, *, replace: bool = True) -> Iterator[Path]:
     """A path, free to be written to, that becomes `place` when the block ends well.
 
     Whatever was there is there until the new is whole. A kill between the two renames leaves both,

@@ -4,14 +4,16 @@ A search goes on all night when the reader of its lines has gone (`run | head -1
 closed, or the disk of its log is full for a while.
 """
 
+import codecs
 import errno
 import io
 import os
+import select
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 
-class Unfailing(io.FileIO):
+class TolerantStream(io.FileIO):
     """A stream of this process to which writing never fails.
 
     Without a reader, all is lost from then on, silently: that is what readers of pipes expect.
@@ -23,8 +25,15 @@ class Unfailing(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
+        # All of it: under `python -u` there is no buffer in front that would write the rest.
+        rest = memoryview(data).cast("B")
         try:
-            return super().write(data)
+            while rest:
+                written = super().write(rest)
+                if written is None:  # a full pipe or terminal that does not block
+                    select.select([], [self], [])
+                rest = rest[written or 0 :]
+            return len(data)
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.EIO):  # EIO: of a terminal that was closed
                 # Also for what libraries and child processes write there.
@@ -36,24 +45,45 @@ class Unfailing(io.FileIO):
             return len(data)
 
 
-def never_fail() -> list[Unfailing]:
-    """Make this process's standard output and error unfailing, as far as they are its own.
+def never_fail() -> list[TolerantStream]:
+    """Make this process's standard output and error tolerant, as far as they are its own.
 
     Returns them, in this order; not those that are closed, or that a test or a notebook replaced.
+    None on Windows, whose consoles take text by a way of their own.
     """
+    if os.name == "nt":
+        return []
     made = []
     for name in ("stdout", "stderr"):
-        stream: TextIO | None = getattr(sys, name)
-        if stream is None or stream is not getattr(sys, f"__{name}__"):
+        stream = getattr(sys, name)
+        if stream is not getattr(sys, f"__{name}__") or not isinstance(stream, io.TextIOWrapper):
             continue
-        raw = Unfailing(stream.fileno())
+        raw = TolerantStream(stream.fileno())
+        # Under `python -u` nothing is buffered, so that logs of containers are up to date.
+        buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
         text = io.TextIOWrapper(
-            io.BufferedWriter(raw),
+            buffer,
             encoding=stream.encoding,
-            errors="replace",  # what the terminal's encoding lacks, as ± in ASCII
-            line_buffering=name == "stderr" or stream.isatty(),
+            errors=_TOLERANT_ERRORS.get(stream.errors or "strict", stream.errors),
+            line_buffering=name == "stderr" or stream.line_buffering,
+            write_through=stream.write_through,
         )
         stream.flush()
         setattr(sys, name, text)
         made.append(raw)
     return made
+
+
+def _escape_or_replace(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write back the bytes of names that are no text, and ? for what the encoding lacks."""
+    assert isinstance(error, UnicodeEncodeError)
+    end = error.start + 1  # one by one: both may stand side by side
+    one = UnicodeEncodeError(error.encoding, error.object, error.start, end, error.reason)
+    try:
+        return codecs.lookup_error("surrogateescape")(one)
+    except UnicodeEncodeError:
+        return codecs.replace_errors(one)
+
+
+codecs.register_error("hpsearch.surrogateescape", _escape_or_replace)
+_TOLERANT_ERRORS = {"strict": "replace", "surrogateescape": "hpsearch.surrogateescape"}

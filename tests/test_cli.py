@@ -433,6 +433,8 @@ class Speechless(BaseException):
         (KeyError("x"), 3, "KeyError: 'x' ("),
         (GeneratorExit(), 3, "GeneratorExit"),
         (SystemExit(0), 0, ""),
+        (SystemExit(None), 0, ""),
+        (SystemExit("no\nlicence"), 2, "error: no\\nlicence\n"),
         (PermissionError(13, "Permission denied", "a\nb"), 2, "a\\nb: Permission denied"),
         (StoreError("http://me:hunter2@there\nis not"), 2, "error: http://there\\nis not\n"),
         (StoreError("x" * 10**7), 2, "xxx..."),

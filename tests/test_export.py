@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 from hpsearch import Choice, Float, Int, Space
 from hpsearch.export import FORMATS
@@ -273,6 +274,7 @@ URLS = (
 def test_a_server_that_is_not_there_is_told_at_once(hpsearch, points, url, silent, monkeypatch):
     from hpsearch.export import mlflow
 
+    monkeypatch.setattr(mlflow, "_CONNECTS_WITHIN", 0.5)
     monkeypatch.setattr(mlflow, "_ANSWERS_WITHIN", 0.5)
     monkeypatch.setattr(mlflow, "MlflowClient", _not_to_be_called)
     with socket.socket() as listening:
@@ -291,6 +293,36 @@ def _not_to_be_called(**options):
 
     # As it would say itself of a scheme that it does not know.
     raise MlflowException(f"not at {options['tracking_uri']}")
+
+
+def test_a_server_whose_certificate_nobody_signed_answers(monkeypatch):
+    from hpsearch.export import mlflow
+
+    def get(uri, *, timeout, stream):
+        assert timeout == (5.0, 30.0)
+        raise requests.exceptions.SSLError("certificate verify failed: self-signed certificate")
+
+    monkeypatch.setattr(requests, "get", get)
+    mlflow.check_reachable("https://here:5000")
+
+
+def test_no_connection_stays_open_after_a_database_answered(monkeypatch):
+    from sqlalchemy import create_engine, event
+
+    from hpsearch.export import mlflow
+
+    seen = []
+
+    def create(uri, **options):
+        engine = create_engine("sqlite:///there.db", **options)
+        event.listen(engine, "connect", lambda *_: seen.append("open"))
+        event.listen(engine, "close", lambda *_: seen.append("closed"))
+        return engine
+
+    monkeypatch.setattr(mlflow, "create_engine", create)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        mlflow.check_reachable(f"postgresql://127.0.0.1:{listening.getsockname()[1]}/runs")
+    assert seen == ["open", "closed"]
 
 
 def test_no_password_is_told_where_the_export_went(hpsearch, points, monkeypatch):

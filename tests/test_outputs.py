@@ -6,19 +6,23 @@ import shutil
 import socket
 import sqlite3
 import stat
+import tempfile
 import threading
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from hpsearch import Int, Space
 from hpsearch.errors import OutputError
-from hpsearch.outputs import Kind, choose_place, is_kept_model, is_store, whole_output
+from hpsearch.outputs import OutputKind, choose_place, is_kept_model, is_store, whole_output
+from hpsearch.report import canvas
 from hpsearch.store import Store
 from tests.test_store import fill, record
 
-ANYTHING = Kind("anything", lambda path: True)
-FOLDER = Kind("a folder of ours", lambda folder: (folder / "ours").exists(), is_folder=True)
+ANYTHING = OutputKind("anything", lambda path: True)
+FOLDER = OutputKind("a folder of ours", lambda folder: (folder / "ours").exists(), is_folder=True)
 
 # Commands that write, each without the place to write to.
 WRITERS = {
@@ -119,8 +123,38 @@ def test_predictions_go_over_nothing_either(precious):
         if place != "pipe":
             with pytest.raises(OutputError):
                 choose_place(Path(place), PREDICTIONS, sources=[Path("data.csv")])
-    Path("out.csv").write_text("class,p_0,p_1\n")
-    assert choose_place(Path("out.csv"), PREDICTIONS).name == "out.csv"
+
+
+LABELS = [f"label {i}, with a comma" for i in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "ours"),
+    [
+        (["class", "p_0", "p_1"], True),
+        (["class", "p_1, it says"], True),
+        (["predicted"], True),
+        (["predicted_0", "predicted_1"], True),
+        (["a", "b", "p_a", "p_b"], True),
+        ([*LABELS, *(f"p_{name}" for name in LABELS)], True),
+        ([], False),
+        (["class"], False),
+        (["class", "p_0", "mine"], False),
+        (["predicted", "mine"], False),
+        (["a", "b", "p_a", "b"], False),
+        (["a", "b", "p_a"], False),
+        (["x" * 200_000], False),
+    ],
+)
+def test_earlier_predictions_are_known_by_their_header(columns, ours):
+    from hpsearch.commands.choose import PREDICTIONS
+
+    pd.DataFrame([[1] * len(columns)], columns=columns).to_csv("out.csv", index=False)
+    if ours:
+        assert choose_place(Path("out.csv"), PREDICTIONS).name == "out.csv"
+    else:
+        with pytest.raises(OutputError, match="not a table of predictions"):
+            choose_place(Path("out.csv"), PREDICTIONS)
 
 
 def test_every_command_that_writes_is_tried_here():
@@ -190,6 +224,45 @@ def test_devices_and_pipes_are_written_into(hpsearch, precious):
     assert stat.S_ISFIFO(Path("pipe").stat().st_mode)
     code, out, err = hpsearch("report", "digits", "-o", "/dev/full")
     assert (code, err.count("\n"), "No space left" in err) == (2, 1, True)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no folder below /dev")
+def test_files_below_dev_are_files_like_any_other(hpsearch, precious):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        store, written = Path(folder, "store.db"), Path(folder, "r.html")
+        shutil.copy("store.db", store)
+        before = store.read_bytes()
+        code, _, err = hpsearch("report", "digits", "-o", store)
+        assert (code, "is a store of searches" in err) == (2, True)
+        assert store.read_bytes() == before
+        for _ in range(2):
+            assert hpsearch("report", "digits", "-o", written)[0] == 0
+        assert written.read_bytes().count(b"<!doctype html>") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="descriptors have no names")
+def test_an_open_file_is_written_into_unless_it_is_a_store(hpsearch, precious):
+    with open("log.txt", "wb") as log, open("other.db", "rb") as other:
+        log.write(b"before\n")
+        log.flush()
+        assert hpsearch("report", "digits", "-o", f"/dev/fd/{log.fileno()}")[0] == 0
+        assert Path("log.txt").read_bytes().startswith(b"before\n<!doctype html>")
+        before = Path("other.db").read_bytes()
+        code, _, err = hpsearch("report", "digits", "-o", f"/dev/fd/{other.fileno()}")
+        assert (code, "is a store of searches" in err) == (2, True)
+        assert Path("other.db").read_bytes() == before
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg", ".pdf"])
+def test_a_users_own_figure_is_not_replaced(ending):
+    own, ours = Path(f"fig1{ending}"), Path(f"compare{ending}")
+    Figure().savefig(own)
+    before = own.read_bytes()
+    with pytest.raises(OutputError, match="not a picture that hpsearch drew"):
+        canvas.write(canvas.sheet(), own)
+    assert own.read_bytes() == before
+    for _ in range(2):
+        canvas.write(canvas.sheet(), ours)
 
 
 def test_a_folder_is_there_until_the_new_one_is_whole(monkeypatch):

@@ -1,7 +1,8 @@
 """A model of the best point, and what it predicts."""
 
+import csv
+import io
 import json
-import re
 import sys
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import fields
@@ -14,7 +15,7 @@ from hpsearch import arguments, completing
 from hpsearch.errors import OldStoreError
 from hpsearch.files import read_regular
 from hpsearch.load import load
-from hpsearch.outputs import Kind, choose_place, write_output
+from hpsearch.outputs import OutputKind, choose_place, write_output
 from hpsearch.selection.choice import Choice
 from hpsearch.store import Store, Url
 
@@ -111,9 +112,21 @@ def predict(
 
 
 def _is_predicted(file: Path) -> bool:
-    """Whether a file's header is one of predictions."""
-    header = read_regular(file, 100, cut=True)
-    return re.match(rb'class,"?p_|predicted(_0)?[,\r\n]', header) is not None
+    """Whether a file's header is one of predictions: of numbers, of classes, or of labels."""
+    text = read_regular(file, _LONGEST_HEADER, cut=True).decode(errors="replace")
+    try:
+        names = next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:  # a field is too long
+        return False
+    if names in (["predicted"], [f"predicted_{i}" for i in range(len(names))]):
+        return bool(names)
+    if names[:1] == ["class"] and len(names) > 1:
+        return all(name.startswith("p_") for name in names[1:])
+    labels = names[: len(names) // 2]
+    return bool(labels) and names[len(labels) :] == [f"p_{label}" for label in labels]
 
 
-PREDICTIONS = Kind("a table of predictions", _is_predicted, streams=True)
+_LONGEST_HEADER = 1_000_000  # bytes
+
+
+PREDICTIONS = OutputKind("a table of predictions", _is_predicted, streams=True)

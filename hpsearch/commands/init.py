@@ -10,10 +10,10 @@ import click
 
 from hpsearch import arguments
 from hpsearch.errors import DataError, HpsearchError
-from hpsearch.outputs import Kind, choose_place, write_output
+from hpsearch.outputs import OutputKind, choose_place, write_output
 
 # Whatever ends in .py: who says --force has a study there, written by hand or not.
-STUDY = Kind("a study", lambda file: file.suffix == ".py", makes_folders=True)
+STUDY = OutputKind("a study", lambda file: file.suffix == ".py", makes_folders=True)
 
 
 @click.command()

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.errors import HpsearchError
-from hpsearch.files import read_regular
-from hpsearch.outputs import Kind, files_in
+from hpsearch.outputs import OutputKind, files_in, sqlite_mark
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -27,7 +26,7 @@ class Format:
 
     module: str
     where: str
-    kind: Kind
+    kind: OutputKind
     look: str = ""
     needs: tuple[str, ...] = ()
     extra: str = ""
@@ -46,23 +45,22 @@ class Format:
         return writer
 
 
-def _folder_of(pattern: str, noun: str) -> Kind:
+def _folder_of(pattern: str, noun: str) -> OutputKind:
     """A folder of files whose paths match."""
 
     def is_earlier(folder: Path) -> bool:
         found = files_in(folder)
         return bool(found) and all(re.fullmatch(pattern, path) for path in found or ())
 
-    return Kind(noun, is_earlier, is_folder=True)
+    return OutputKind(noun, is_earlier, is_folder=True)
 
 
 def _is_exported_database(file: Path) -> bool:
-    header = read_regular(file, 72, cut=True)
-    return header.startswith(b"SQLite format 3\0") and header[68:72] == EXPORT_MARK
+    return sqlite_mark(file) == EXPORT_MARK
 
 
 EXPORT_MARK = b"hpex"  # the application id that our databases for other tools get
-_DATABASE = Kind("a database that hpsearch exported", _is_exported_database)
+_DATABASE = OutputKind("a database that hpsearch exported", _is_exported_database)
 
 FORMATS: Mapping[str, Format] = {
     "csv": Format(

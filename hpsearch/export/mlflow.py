@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpsearch.errors import HpsearchError, first_line
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, curve_names, searches
-from hpsearch.files import read_regular, shown
-from hpsearch.outputs import Kind, choose_place
+from hpsearch.files import shown
+from hpsearch.outputs import OutputKind, choose_place, sqlite_mark
 from hpsearch.report.results import Results
 
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING", "stopped": "KILLED"}
@@ -67,13 +68,20 @@ def check_reachable(uri: str) -> None:
     try:
         parts = urlsplit(uri)
         if parts.scheme in ("http", "https"):
-            with requests.get(uri, timeout=_ANSWERS_WITHIN, stream=True):
-                pass  # by way of proxies, if there are any; whatever it answers, it answers
+            # By way of proxies, if there are any. Whatever it answers, somebody does: also with a
+            # certificate that nobody signed, of which MLflow has settings of its own.
+            timeouts = (_CONNECTS_WITHIN, _ANSWERS_WITHIN)
+            with suppress(requests.exceptions.SSLError):
+                requests.get(uri, timeout=timeouts, stream=True).close()
         elif parts.hostname:
             port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
             if port is not None:
-                socket.create_connection((parts.hostname, port), timeout=_ANSWERS_WITHIN).close()
-                create_engine(uri, hide_parameters=True).connect().close()
+                socket.create_connection((parts.hostname, port), timeout=_CONNECTS_WITHIN).close()
+                engine = create_engine(uri, hide_parameters=True)
+                try:
+                    engine.connect().close()
+                finally:
+                    engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         raise HpsearchError(shown(f"MLflow cannot use {uri}: {first_line(error)}")) from error
     except (OSError, ValueError) as error:  # those of requests are OSErrors
@@ -83,16 +91,13 @@ def check_reachable(uri: str) -> None:
         ) from error
 
 
-_ANSWERS_WITHIN = 5.0  # seconds
+_CONNECTS_WITHIN = 5.0  # seconds
+_ANSWERS_WITHIN = 30.0  # a server that starts, or is busy, takes its time
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 _PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433}
 
 
-def _is_database(file: Path) -> bool:
-    return read_regular(file, 16, cut=True) == b"SQLite format 3\0"
-
-
-_MLFLOW_FILE = Kind("a database of MLflow", _is_database)
+_MLFLOW_FILE = OutputKind("a database of MLflow", lambda file: sqlite_mark(file) is not None)
 
 
 def _why(error: BaseException) -> str:

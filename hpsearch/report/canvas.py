@@ -14,7 +14,7 @@ from matplotlib.ticker import NullFormatter
 
 from hpsearch.errors import ReportError
 from hpsearch.files import read_regular
-from hpsearch.outputs import Kind, choose_place, write_output
+from hpsearch.outputs import OutputKind, choose_place, write_output
 from hpsearch.report import measures
 
 # Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
@@ -24,6 +24,7 @@ GREY = "#666666"
 MAP = "cividis_r"  # the later or better, the darker
 PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
 ENDINGS = (".png", ".svg", ".pdf")
+_MARK = "drawn by hpsearch"  # the keyword of our pictures
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#999999",
@@ -124,9 +125,10 @@ def dash(number: int) -> Any:
 def rendered(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
     held = io.BytesIO()
     # -- no date: the same numbers give the same file
-    dated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    dates: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    metadata = {"Keywords": _MARK, **dates.get(ending, {})}
     with matplotlib.rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "path"}):
-        figure.savefig(held, format=ending[1:], dpi=dpi, metadata=dated.get(ending))
+        figure.savefig(held, format=ending[1:], dpi=dpi, metadata=metadata)
     return held.getvalue()
 
 
@@ -147,8 +149,10 @@ def write(figure: Figure, path: Path) -> None:
 
 
 def _is_drawn(file: Path) -> bool:
-    """Whether matplotlib drew it, which signs its files."""
-    return b"atplotlib" in read_regular(file, 50_000_000)
+    """Whether we drew it, by the keyword in a PNG, SVG or PDF; a user's own figure has none."""
+    content = read_regular(file, 50_000_000)
+    keywords = (f"tEXtKeywords\0{_MARK}", f"<rdf:li>{_MARK}</rdf:li>", f"/Keywords ({_MARK})")
+    return any(keyword.encode() in content for keyword in keywords)
 
 
-PICTURE = Kind("a picture that matplotlib drew", _is_drawn)
+PICTURE = OutputKind("a picture that hpsearch drew", _is_drawn)

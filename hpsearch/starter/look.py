@@ -18,7 +18,7 @@ from hpsearch.tasks.table import Ordered, symmetric_log
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["classification", "regression"]
+TargetKind = Literal["classification", "regression"]
 
 _FEWEST_ROWS = 10
 _MOST_CLASSES = 30
@@ -81,7 +81,7 @@ def table(path: Path) -> "pd.DataFrame":
     return frame
 
 
-def look(frame: "pd.DataFrame", target: str, kind: Kind | None = None) -> Look:
+def look(frame: "pd.DataFrame", target: str, kind: TargetKind | None = None) -> Look:
     """Look at each column. kind: what the target is, else guessed.
 
     Raises DataError where there is no such target, or nothing to learn it from.
@@ -202,7 +202,7 @@ def columns(frame: "pd.DataFrame") -> str:
     return ", ".join(repr(str(name)) for name in frame)
 
 
-def _classes(column: "pd.Series", kind: Kind | None) -> tuple[str, ...]:
+def _classes(column: "pd.Series", kind: TargetKind | None) -> tuple[str, ...]:
     """The target's classes; none where it is a number. Raises DataError where it is neither."""
     values = frames.numbers(column)
     distinct = column.nunique()

@@ -14,6 +14,7 @@ from hpsearch.errors import (
     OldStoreError,
     StoreError,
     StoreLostError,
+    short_reason,
 )
 from hpsearch.outputs import STORE_MARK
 from hpsearch.store import lock
@@ -61,7 +62,7 @@ class Sqlite:
             self.close()
             if isinstance(error, (*_ERRORS, OSError)):
                 raise StoreError(
-                    f"{path} cannot be opened as a store: {_reason(error)}; name another by --store"
+                    f"{path} cannot be opened as a store: {short_reason(error)}; name another by --store"
                 ) from error
             raise
 
@@ -148,7 +149,9 @@ class Sqlite:
             found = self._connection.execute(statement, values)
             return Rows([column[0] for column in found.description], found)
         except _ERRORS as error:
-            raise StoreError(f"{self._path} cannot be read as a store: {_reason(error)}") from error
+            raise StoreError(
+                f"{self._path} cannot be read as a store: {short_reason(error)}"
+            ) from error
 
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
         try:
@@ -171,7 +174,7 @@ class Sqlite:
             raise
         except (*_ERRORS, *DAMAGES) as error:
             raise StoreError(
-                f"{self._path} cannot be read as a store: {_reason(error)}; take a backup of it"
+                f"{self._path} cannot be read as a store: {short_reason(error)}; take a backup of it"
             ) from error
 
     def write(self, work: Callable[[], T]) -> T:
@@ -186,7 +189,7 @@ class Sqlite:
             self._connection.execute("COMMIT")
         except _ERRORS as error:
             raise StoreError(
-                f"the store cannot be written ({_reason(error)}); mend that, and the same command "
+                f"the store cannot be written ({short_reason(error)}); mend that, and the same command "
                 "continues: what was told is kept"
             ) from error
         # After it was written: what is rescued then has this too.
@@ -206,7 +209,7 @@ class Sqlite:
         except (*_ERRORS, OSError) as error:
             raise StoreLostError(
                 f"{self._path} was deleted or replaced while it was written to, and what it held "
-                f"cannot be saved: {_reason(error)}"
+                f"cannot be saved: {short_reason(error)}"
             ) from error
         raise StoreLostError(
             f"{self._path} was deleted or replaced while it was written to; all that it held is in "
@@ -243,11 +246,6 @@ def check_version(place: object, version: int, *, create: bool) -> None:
             f"{place} is of version {version}, older than the {VERSION} this program reads; run any "
             "study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
         )
-
-
-def _reason(error: BaseException) -> str:
-    """In one line, however much of a damaged file it repeats."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _missing(path: Path) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.data import Array, Data
-from hpsearch.errors import DataError, one_line
+from hpsearch.errors import DataError, short_reason
 from hpsearch.task import Task
 
 STAND_IN = "stand-in"
@@ -80,7 +80,7 @@ def find(name: str) -> Path:
         place = f"{given} ($HPSEARCH_DATA)" if given else "$HPSEARCH_DATA, which is not set"
         raise DataError(
             f"{name} is neither in {place}, nor in {cached.parent}, and cannot be downloaded "
-            f"({_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to try "
+            f"({short_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to try "
             "the study on small data that needs no file"
         ) from error
 
@@ -185,17 +185,17 @@ def _explain_read_errors(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise DataError(
-            f"{path} has no array {_reason(error)}; it is another file: replace it"
+            f"{path} has no array {short_reason(error)}; it is another file: replace it"
         ) from error
     except DataError:
         raise
     except PermissionError as error:
         raise DataError(
-            f"{path} cannot be read ({_reason(error)}); change its permissions"
+            f"{path} cannot be read ({short_reason(error)}); change its permissions"
         ) from error
     except Exception as error:  # of zip, zlib, NumPy: a damaged file finds the strangest
         raise DataError(
-            f"{path} is damaged ({_reason(error)}); delete it and fetch it again"
+            f"{path} is damaged ({short_reason(error)}); delete it and fetch it again"
         ) from error
 
 
@@ -215,7 +215,3 @@ def _download(name: str, to: Path) -> Path:
     )
     os.replace(partial, to)
     return to
-
-
-def _reason(error: Exception) -> str:
-    return one_line(error)[:200] or type(error).__name__

@@ -19,7 +19,7 @@ import numpy as np
 from hpsearch.data import Array, Coding, Data, Inputs, named
 from hpsearch.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.files import read_regular
-from hpsearch.outputs import MODEL_INDEX, Kind, files_in, is_kept_model, whole_output
+from hpsearch.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.task import Task
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.final import Trained, predict
@@ -73,7 +73,9 @@ def _is_earlier(folder: Path) -> bool:
     return is_kept_model(folder) and all(map(_FILES.fullmatch, found or ["?"]))
 
 
-MODELS = Kind("a folder of kept models alone", _is_earlier, is_folder=True, makes_folders=True)
+MODELS = OutputKind(
+    "a folder of kept models alone", _is_earlier, is_folder=True, makes_folders=True
+)
 
 
 def save(

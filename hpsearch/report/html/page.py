@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from hpsearch.files import read_regular
-from hpsearch.outputs import Kind, choose_place, write_output
+from hpsearch.outputs import OutputKind, choose_place, write_output
 from hpsearch.parameters import short
 from hpsearch.report.html import (
     anytime,
@@ -40,7 +40,7 @@ def _is_report(file: Path) -> bool:
     return _SIGN in read_regular(file, 1000, cut=True)
 
 
-REPORT = Kind("a report of hpsearch", _is_report, streams=True, makes_folders=True)
+REPORT = OutputKind("a report of hpsearch", _is_report, streams=True, makes_folders=True)
 
 
 @dataclass(frozen=True)

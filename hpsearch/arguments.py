@@ -54,77 +54,99 @@ store = click.option(
 )
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on stdout; the rest on stderr."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document on stdout, and the rest on stderr.",
 )
 
 which_search = _together(
-    click.option("--epochs", type=_EPOCHS, help="How many epochs a trial gets at most."),
-    click.option("--seed", type=click.IntRange(0, MOST_STORED), help="The study's seed."),
+    click.option(
+        "--epochs",
+        type=_EPOCHS,
+        help="The maximum number of epochs of a trial, instead of the study's.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, MOST_STORED),
+        help="The seed of the search, instead of the study's.",
+    ),
     click.option(
         "--searcher",
-        help="NAME[:key=value,...], as random:trials=50,epochs=20",
+        help="The searcher, instead of the study's: NAME[:key=value,...], as "
+        "random:trials=50,epochs=20.",
         shell_complete=completing.searchers,
     ),
     click.option(
         "--evaluator",
-        help="NAME[:key=value,...], as kfold:folds=4",
+        help="The evaluator, instead of the study's: NAME[:key=value,...], as kfold:folds=4.",
         shell_complete=completing.evaluators,
     ),
 )
 
 overrides = _together(
-    click.option("--trials", type=_MANY, help="How many trials at most."), which_search
+    click.option("--trials", type=_MANY, help="Train at most this many trials."), which_search
 )
 
 budget = _together(
-    click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop then."),
+    click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop after this many hours."),
     click.option(
         "--total-epochs",
         type=_MANY,
-        help="Epochs this run may train, over all trials but --repeats.",
+        help="Stop after this many epochs over all trials; those of --repeats do not count.",
     ),
 )
 
 engine = _together(
-    click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax."),
+    click.option(
+        "--backend",
+        help="Keras's backend: jax, tensorflow or torch; else $KERAS_BACKEND, else jax.",
+    ),
     click.option(
         "--engine",
         type=click.Choice(ENGINES),
         default="auto",
-        help="gang: trials and folds side by side as one compiled program, on jax; fit: one after "
-        "the other.",
+        help="How to train. gang: trials and folds side by side as one compiled program, on jax; fit: "
+        "one after the other; auto: side by side where that is possible.",
     ),
 )
 
 together = click.option(
     "--together",
     type=COUNT,
-    help="Trials that a worker trains side by side, at most; else what suits the searcher.",
+    help="Train at most this many trials side by side in a worker; else what suits the searcher.",
 )
 
 choice = _together(
     click.option(
         "--trial",
         type=TrialNumber(),
-        help="This trial, not the best.",
+        help="Use the trial of this number instead of the best.",
         shell_complete=completing.trials,
     ),
     click.option(
         "--one-se",
         is_flag=True,
-        help="The simplest trial within one standard error of the best, not the best.",
+        help="Use the simplest trial within one standard error of the best, instead of the best.",
     ),
     click.option(
-        "--ensemble", type=COUNT, help="An ensemble, chosen greedily of so many of the best."
+        "--ensemble",
+        type=COUNT,
+        help="Choose an ensemble greedily from this many of the best trials.",
     ),
-    click.option("--seeds", type=COUNT, default=3, help="Models of each, by seeds of their own."),
+    click.option(
+        "--seeds",
+        type=COUNT,
+        default=3,
+        help="Train this many models of each chosen trial, each by another seed.",
+    ),
     click.option(
         "--scale",
         type=click.Choice(SCALES),
         default="epochs",
-        help="What stays as it was at the best epoch, now that there are more rows.",
+        help="What to train on all rows for: as many epochs, or as many steps, as up to the best epoch.",
     ),
-    click.option("--sealed", is_flag=True, help="Leave the test closed."),
+    click.option("--sealed", is_flag=True, help="Do not open the test rows."),
 )
 
 repeats = _together(
@@ -132,33 +154,43 @@ repeats = _together(
         "--repeats",
         type=click.IntRange(0, 1000),
         default=0,
-        help="Train the best trials so many times more in the end, with fresh seeds.",
+        help="Train the best trials this many times more at the end, with fresh seeds.",
     ),
-    click.option("--finalists", type=COUNT, default=3, help="How many of them."),
+    click.option(
+        "--finalists",
+        type=COUNT,
+        default=3,
+        help="How many of the best trials --repeats trains again.",
+    ),
 )
 
 workers = _together(
-    click.option("--devices", default="auto", help="auto, cpu, cpu:2 or 0,1: GPU numbers."),
+    click.option(
+        "--devices",
+        default="auto",
+        help="Where to train: auto, cpu, cpu:2 for two workers, or GPU numbers, as 0,1.",
+    ),
     click.option(
         "--per-device",
         type=PerDevice(),
         default=1,
-        help="Workers on each device; auto: as many as fit.",
+        help="How many workers share each device; auto: as many as fit.",
     ),
     click.option("--inline", is_flag=True, help="Train in this process, for a debugger."),
     click.option(
         "--timeout",
         type=Amount(0, 1e6, min_open=True),
-        help="Seconds a trial may take; it fails then.",
+        help="Fail a trial that takes longer than this many seconds.",
     ),
     click.option(
-        "--recycle", type=COUNT, default=200, help="Replace a worker after so many trials."
+        "--recycle", type=COUNT, default=200, help="Replace each worker after this many trials."
     ),
     click.option("--ray", help="Train on a Ray cluster: auto, or its head's HOST:PORT."),
     click.option(
         "--gpus-per-worker",
         type=click.FloatRange(0, 1),
-        help="On it: 1, or a part of one, as 0.25; 0: a core each. Else 1 where there are GPUs.",
+        help="GPUs of each worker on --ray: 1, or a part, as 0.25; 0: a core each. Else 1 where there "
+        "are GPUs.",
     ),
 )
 
@@ -166,19 +198,20 @@ checkpoints = _together(
     click.option(
         "--checkpoints",
         type=Folder(),
-        help="Their folder, or URL as s3://bucket/folder; else checkpoints/ beside the store.",
+        help="Save checkpoints in this folder, or at this URL, as s3://bucket/folder; else in "
+        "checkpoints/ beside the store.",
     ),
     click.option(
         "--checkpoint-every",
         type=CheckpointEvery(),
         default="5m",
-        help="Within a trial: after so many epochs, as 10, or minutes, as 5m.",
+        help="Save a checkpoint within a trial after this many epochs, as 10, or minutes, as 5m.",
     ),
     click.option(
         "--keep",
         type=click.IntRange(min=0),
         default=3,
-        help="How many of the best trials keep their checkpoints.",
+        help="Keep the checkpoints of this many of the best trials.",
     ),
 )
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from hpsearch import cli
@@ -31,6 +32,18 @@ def test_every_command_has_help(hpsearch, command):
     assert code == 0
     assert f"hpsearch {command}" in out
     assert len(cli.app.commands[command].help.splitlines()) >= 1
+
+
+@pytest.mark.parametrize("command", sorted(cli.app.commands))
+def test_the_help_of_every_option_stands_alone(command):
+    for option in cli.app.commands[command].params:
+        if isinstance(option, click.Option):
+            words = re.findall(r"\w+", option.help)
+            assert len(words) >= 4, (option.name, option.help)
+            assert option.help.endswith("."), (option.name, option.help)
+            assert re.match("[A-Z]", option.help), (option.name, option.help)
+            pronouns = re.search(r"(?i)\b(then|them|that folder|so many|on it)\b", option.help)
+            assert not pronouns, (option.name, option.help)
 
 
 def test_rank_in_json_has_the_promised_keys_best_first(hpsearch, store):

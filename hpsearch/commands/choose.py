@@ -28,9 +28,9 @@ from hpsearch.store import Store, Url
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The models' folder; else one in models/ beside the store.",
+    help="The folder to keep the models in; else one in models/ beside the store.",
 )
-@click.option("--force", is_flag=True, help="Replace another model in that folder.")
+@click.option("--force", is_flag=True, help="Replace another model that is in the output's folder.")
 @arguments.engine
 @arguments.store
 @arguments.as_json
@@ -84,12 +84,19 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Else standard output."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The CSV file to write; else standard output.",
 )
 @click.option(
-    "--trust", multiple=True, help="A type that the preprocessing may load, besides those known."
+    "--trust",
+    multiple=True,
+    help="Load this type too in the model's preprocessing; may be repeated.",
 )
-@click.option("--backend", help="jax, tensorflow or torch; else $KERAS_BACKEND, else jax.")
+@click.option(
+    "--backend", help="Keras's backend: jax, tensorflow or torch; else $KERAS_BACKEND, else jax."
+)
 def predict(
     model: Path, file: Path, output: Path | None, trust: tuple[str, ...], backend: str | None
 ) -> None:

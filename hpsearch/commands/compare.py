@@ -17,20 +17,20 @@ from hpsearch.store import Url
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("compare.png"),
-    help="The picture: .png, .svg or .pdf; compare.png unless given.",
+    help="The picture to write, a .png, .svg or .pdf; else compare.png.",
 )
-@click.option("--loss", is_flag=True, help="The loss that was minimised, not the metric.")
-@click.option("--training", is_flag=True, help="Also the curves on the training rows.")
+@click.option("--loss", is_flag=True, help="Draw the loss that was minimised, not the metric.")
+@click.option("--training", is_flag=True, help="Draw the curves on the training rows too.")
 @click.option(
     "--smooth",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.9,
-    help="Weight of what came before, in the smoothed curves; 0: only the raw ones.",
+    help="The weight of earlier epochs in smoothed curves; 0: draw only the raw ones.",
 )
 @click.option(
     "--skip",
     type=click.IntRange(min=0),
-    help="Epochs left out before smoothing: else ten, or a tenth of short curves.",
+    help="Leave out this many epochs before smoothing; else ten, or a tenth of short curves.",
 )
 @arguments.store
 @arguments.as_json

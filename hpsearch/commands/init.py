@@ -18,13 +18,15 @@ STUDY = OutputKind("a study", lambda file: file.suffix == ".py", makes_folders=T
 
 @click.command()
 @click.argument("csv", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--target", help="The column to predict; else asked for.")
+@click.option("--target", help="The column to predict; else you are asked for it.")
 @click.option(
     "--kind",
     type=click.Choice(["classification", "regression"]),
-    help="What the target is; else guessed from its values.",
+    help="Of which kind the target is; else guessed from its values.",
 )
-@click.option("-o", "--output", "name", help="The study's name, or its file; else by the CSV's.")
+@click.option(
+    "-o", "--output", "name", help="The study's name or file; else named after the CSV file."
+)
 @click.option("--force", is_flag=True, help="Replace a study that is there.")
 @arguments.as_json
 def init(

@@ -13,7 +13,9 @@ from hpsearch.store import Store, Url
 
 @click.command()
 @click.argument("task", required=False, shell_complete=completing.tasks)
-@click.option("--top", type=click.IntRange(min=1), default=20, help="Rows to show; JSON has all.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=20, help="Show this many rows; JSON has all."
+)
 @arguments.store
 @arguments.as_json
 def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> None:

@@ -19,7 +19,7 @@ from hpsearch.store import Url
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("report.html"),
     show_default=True,
-    help="The file; an earlier report there is replaced.",
+    help="The file to write; an earlier report there is replaced.",
 )
 @arguments.store
 @arguments.as_json

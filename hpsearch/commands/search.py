@@ -26,8 +26,12 @@ from hpsearch.store import Store, Url
 @arguments.checkpoints
 @arguments.engine
 @arguments.together
-@click.option("--fresh", is_flag=True, help="Start over; what was found stays in the store.")
-@click.option("--quiet", is_flag=True, help="No line for every trial; the ranking at the end.")
+@click.option(
+    "--fresh", is_flag=True, help="Start the search over; what it found stays in the store."
+)
+@click.option(
+    "--quiet", is_flag=True, help="Print no line for every trial, only the ranking at the end."
+)
 @arguments.store
 @arguments.as_json
 def run(

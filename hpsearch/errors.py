@@ -67,6 +67,10 @@ class DiskFullError(HpsearchError):
 class FatalError(HpsearchError):
     """For `build` and other code of a study to raise: the whole run ends, with this message."""
 
+    def __reduce__(self) -> tuple[type["FatalError"], tuple[str]]:
+        # A worker sends it to a process that may not know the study's subclass, nor its arguments.
+        return FatalError, (str(self),)
+
 
 class TrialFailed(Exception):
     """For `build` and other code of a study to raise: this trial failed, and the search goes on.

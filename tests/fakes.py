@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from hpsearch import Space, interrupt, telling
-from hpsearch.errors import DataError
+from hpsearch.errors import DataError, FatalError
 from hpsearch.executors import Work, one_by_one
 from hpsearch.options import describe
 from hpsearch.searchers import Search
@@ -121,6 +121,26 @@ def prepare_hanging_when_loaded() -> tuple[Facts, Work]:
     telling.loaded()
     time.sleep(600)
     return prepare()
+
+
+def prepare_remarking() -> tuple[Facts, Work]:
+    """Facts that tell of this process what no other one would."""
+    remark = f"build fails at some points: {os.getpid()}"
+    return replace(FACTS, remark=remark, together=1 + os.getpid()), one_by_one(outcome)
+
+
+class LicenseLost(FatalError):
+    def __init__(self, server: str, port: int) -> None:
+        super().__init__(f"no license at {server}:{port}")
+
+
+def prepare_refusing_jobs() -> tuple[Facts, Work]:
+    """Work that ends the run by an error of the study's own class."""
+    return FACTS, one_by_one(_lose_license)
+
+
+def _lose_license(job: Job) -> Outcome:
+    raise LicenseLost("somewhere", 80)
 
 
 def prepare_forking() -> tuple[Facts, Work]:

@@ -19,7 +19,6 @@ def cache(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(compile_cache, "_decompressor", lambda: zlib.decompress)
     return tmp_path / "cache" / "hpsearch" / "jax"
 
 
@@ -105,7 +104,7 @@ def test_each_program_is_looked_at_once_and_all_of_them_again_after_a_day(cache,
         (cache / f"{number}-cache").write_bytes(WHOLE)
         os.utime(cache / f"{number}-cache", (number, number))
     looked = []
-    monkeypatch.setattr(compile_cache, "_decompressor", lambda: looked.append)
+    monkeypatch.setattr(compile_cache, "_is_torn", lambda content, _: looked.append(content))
     compile_cache.tidy(cache)
     compile_cache.tidy(cache)
     assert len(looked) == 4  # the last one again: another may be of the same moment
@@ -134,6 +133,31 @@ def test_the_oldest_of_too_many_go(cache, monkeypatch):
     assert names(cache) == ["2-cache", "3-cache"]
 
 
+def test_what_only_another_environment_can_read_is_left_alone(cache, monkeypatch):
+    cache.mkdir(parents=True)
+    (cache / "0-cache").write_bytes(b"\x28\xb5\x2f\xfd and what zstd makes of a program")
+    monkeypatch.setattr(compile_cache, "_zstd_decompressor", lambda: None)
+    compile_cache.tidy(cache)
+    assert names(cache) == ["0-cache"]
+    monkeypatch.setattr(compile_cache, "_zstd_decompressor", lambda: zlib.decompress)  # it refuses
+    (cache / "checked").unlink()
+    compile_cache.tidy(cache)
+    assert names(cache) == []
+
+
+def test_only_programs_are_deleted_and_what_is_noted_of_them(cache, monkeypatch):
+    cache.mkdir(parents=True)
+    monkeypatch.setattr(compile_cache, "_MOST_PROGRAMS", 2)
+    for number, content in enumerate([WHOLE, WHOLE, WHOLE[:20]]):
+        (cache / f"{number}-cache").write_bytes(content)
+        (cache / f"{number}-atime").write_bytes(bytes(8))
+        os.utime(cache / f"{number}-cache", (number, number))
+    (cache / ".lockfile").touch()
+    compile_cache.tidy(cache)
+    left = {file.name for file in cache.iterdir()}
+    assert left == {".lockfile", "1-cache", "1-atime", "checked"}
+
+
 def names(cache: Path) -> list[str]:
     return sorted(file.name for file in cache.iterdir() if file.name.endswith("-cache"))
 
@@ -145,6 +169,7 @@ def test_what_jax_cannot_read_is_what_we_delete():
     from jax._src import compilation_cache
 
     written = compilation_cache.compress_executable(b"machine code")
-    assert compile_cache._decompressor()(written) == b"machine code"
-    with pytest.raises(Exception):  # noqa: B017, PT011 - each library has its own
-        compile_cache._decompressor()(written[:-3])
+    decompress = compile_cache._zstd_decompressor()
+    assert written.startswith(compile_cache._ZSTD_BEGINS) == (decompress is not None)
+    assert not compile_cache._is_torn(written, decompress)
+    assert compile_cache._is_torn(written[:-3], decompress)

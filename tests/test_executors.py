@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from hpsearch import executors
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import FatalError, HpsearchError
 from hpsearch.executors import Inline, Processes, RayCluster
 from hpsearch.trial import Job
 from tests import fakes
@@ -72,6 +72,23 @@ def test_where_trying_models_ends_the_first_worker_it_goes_on_without(tmp_path, 
     executor = Processes(trying, timeout=1.0, untried=fakes.prepare)
     assert executor.open() == fakes.FACTS
     assert executor.submit(job).result(60) == fakes.outcome(job)
+    executor.close()
+
+
+def test_workers_that_remark_different_things_have_loaded_the_same_study():
+    executor = Processes(fakes.prepare_remarking, per_device=2, recycle=1)
+    executor.open()
+    jobs = [Job({"dropout": 0.1 * n}, epochs=2) for n in range(4)]
+    ended = [future.result(60) for future in executor.submit_all(jobs)]
+    assert ended == [fakes.outcome(job) for job in jobs]
+    executor.close()
+
+
+def test_a_fatal_error_of_the_study_s_own_class_ends_the_run_by_its_message():
+    executor = Processes(fakes.prepare_refusing_jobs)
+    executor.open()
+    with pytest.raises(FatalError, match="no license at somewhere:80"):
+        executor.submit(Job({}, epochs=1)).result(60)
     executor.close()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Protocol
 
 from hpsearch.trial import Facts, Job, Outcome, Reached
@@ -52,6 +53,15 @@ class Pool:
     def submit(self: "Executor", job: Job) -> "Future[Outcome]":
         (future,) = self.submit_all([job])
         return future
+
+
+def found_the_same(facts: Facts, first: Facts | None) -> bool:
+    """Whether two workers loaded the same study and data.
+
+    How many trials one trains at a time, and what it remarks, may depend on its memory and machine.
+    """
+    assert first is not None
+    return replace(facts, together=first.together, remark=first.remark) == first
 
 
 def one_by_one(do: Callable[[Job], Outcome]) -> Work:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from hpsearch.errors import HpsearchError, StudyError
-from hpsearch.executors.base import Prepare
+from hpsearch.executors.base import Prepare, found_the_same
 from hpsearch.executors.devices import Device, Slot, alone, find, slots
 from hpsearch.executors.memory import Room, fitting, machine_memory, memory_of
 from hpsearch.executors.waiting import Lined, Waiting
@@ -173,7 +173,7 @@ class Processes(Lined):
         if worker.alive or self._closed:
             return
         facts = worker.start()
-        if facts != self._facts:
+        if not found_the_same(facts, self._facts):
             worker.kill()
             raise StudyError(
                 "a worker was replaced, and the study or its data has changed since the run "

@@ -9,13 +9,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hpsearch.errors import DeviceError, HpsearchError, StudyError, first_line
 from hpsearch.executors import ray_connection
-from hpsearch.executors.base import Prepare
+from hpsearch.executors.base import Prepare, found_the_same
 from hpsearch.executors.ray_worker import Lost, RayWorker
 from hpsearch.executors.waiting import Lined, Waiting
 from hpsearch.executors.workers import TimedOut
@@ -250,5 +249,5 @@ def _difference(facts: Facts, first: Facts | None) -> str | None:
     assert first is not None
     if facts.versions != first.versions:
         return f"it has {facts.versions}, others have {first.versions}; install the same"
-    same = replace(facts, together=first.together, remark=first.remark) == first
+    same = found_the_same(facts, first)
     return None if same else str(StudyError("its study or data is another one than the first's"))

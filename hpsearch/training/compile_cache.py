@@ -20,10 +20,15 @@ _MOST_PROGRAMS = 10_000  # files of some 30 kB
 _SECONDS_TO_CHECK = 0.5
 _CHECK_ALL_AGAIN = 24 * 3600.0  # seconds
 _MARK = "checked"  # a file that says how far they were looked at
+_PROGRAM, _LAST_USE = "-cache", "-atime"  # what JAX's names end in; others are no programs
+_ZSTD_BEGINS = b"\x28\xb5\x2f\xfd"
 
 
 def use() -> None:
-    """Let JAX keep its programs in the user's cache folder. JAX's own settings, where made, go first."""
+    """Let JAX keep its programs in the user's cache folder.
+
+    JAX's own settings, where made, go first.
+    """
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     if {"JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"} & set(os.environ):
@@ -60,43 +65,55 @@ def _make_private(folder: Path) -> str | None:
 def tidy(folder: Path, seconds: float = _SECONDS_TO_CHECK) -> None:
     """Delete the oldest programs, of too many, and those that were not written to their end.
 
-    JAX warns of a torn one whenever it meets it, and never writes it anew. Those that came since the
-    last time are looked at, for so many seconds at most, and once a day all.
+    JAX warns of a torn one whenever it meets it, and never writes it anew. Those that came since
+    the last time are looked at, for so many seconds at most, and once a day all. Environments that
+    compress by different libraries share the folder: what this one cannot read is left alone.
     """
     entries = _by_age(folder)
     for _, file in entries[:-_MOST_PROGRAMS]:
         _delete(file)
     looked_at, began = _read_mark(folder / _MARK)
     last = looked_at
-    decompress, end = _decompressor(), time.monotonic() + seconds
+    decompress_zstd, end = _zstd_decompressor(), time.monotonic() + seconds
     for written, file in entries[-_MOST_PROGRAMS:]:
         if written < looked_at:  # of the same moment there may be others
             continue
         if time.monotonic() > end:
             break
         with suppress(OSError):  # another run deletes it
-            content = file.read_bytes()
-            try:
-                decompress(content)
-            except Exception:  # each library has an error of its own
+            if _is_torn(file.read_bytes(), decompress_zstd):
                 _delete(file)
         last = written
     with suppress(OSError):
         (folder / _MARK).write_text(f"{last} {began}")
 
 
-def _delete(file: Path) -> None:
-    with suppress(OSError):
-        file.unlink(missing_ok=True)
+def _is_torn(content: bytes, decompress_zstd: Callable[[bytes], object] | None) -> bool:
+    decompress = decompress_zstd if content.startswith(_ZSTD_BEGINS) else zlib.decompress
+    if decompress is None:
+        return False
+    try:
+        decompress(content)
+    except Exception:  # each library has an error of its own
+        return True
+    return False
+
+
+def _delete(program: Path) -> None:
+    """And when it was last used, which JAX notes beside it where the folder's size is bounded."""
+    last_use = program.with_name(program.name.removesuffix(_PROGRAM) + _LAST_USE)
+    for file in (program, last_use):
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _by_age(folder: Path) -> list[tuple[float, Path]]:
-    """JAX's files and when they were written, the oldest first."""
+    """JAX's programs and when they were written, the oldest first."""
 
     def found() -> Iterator[tuple[float, Path]]:
         for file in folder.iterdir():
             with suppress(OSError):
-                if file.name != _MARK:
+                if file.name.endswith(_PROGRAM):
                     yield file.stat().st_mtime, file
 
     try:
@@ -116,12 +133,12 @@ def _read_mark(mark: Path) -> tuple[float, float]:
     return last, began
 
 
-def _decompressor() -> Callable[[bytes], object]:
-    """What JAX decompresses its programs by: the first of these that is installed."""
+def _zstd_decompressor() -> Callable[[bytes], object] | None:
+    """What JAX decompresses zstd by: the first of these that is installed."""
     with suppress(ImportError):
         found: Callable[[bytes], object] = importlib.import_module("compression.zstd").decompress
         return found
     with suppress(ImportError):
         zstandard = importlib.import_module("zstandard")
         return lambda content: zstandard.ZstdDecompressor().decompress(content)
-    return zlib.decompress
+    return None

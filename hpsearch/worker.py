@@ -1,9 +1,7 @@
 """What does the work of a trial, in a worker process or in this one."""
 
-import functools
 import hashlib
 import importlib.metadata
-import os
 import platform
 import sys
 import time
@@ -12,7 +10,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +34,7 @@ from hpsearch.load import Overrides, load, place_in, told
 from hpsearch.seeds import derive, repeated
 from hpsearch.study import Study
 from hpsearch.training import Split, Trainer, backend, engines, sharing
-from hpsearch.training.base import Build, check_space
+from hpsearch.training.base import Build, WatchedBuild, check_space
 from hpsearch.training.peak import peak_bytes
 from hpsearch.trial import Facts, Failure, Job, Outcome, Score
 
@@ -138,7 +135,7 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
     A point at which the study's code raises is a trial that will fail, and no reason to refuse the
     study, unless more of the space fails alike. Mistakes that hpsearch itself finds are refused.
     """
-    points, build = study.space.probes(), _Build(study.build)
+    points, build = study.space.probes(), WatchedBuild(study.build)
     try:
         return trainer.probe(build, points, split, data), ""
     except (Exception, SystemExit) as error:
@@ -198,7 +195,7 @@ class _Works:
         waiting, size = list(range(len(jobs))), len(jobs)
         while waiting:
             places, begun = waiting[:size], time.perf_counter()
-            builds = {place: _Build(self.study.build) for place in places}
+            builds = {place: WatchedBuild(self.study.build) for place in places}
             try:
                 for index, outcome in self._together([jobs[p] for p in places], [*builds.values()]):
                     waiting.remove(places[index])
@@ -249,24 +246,6 @@ class _Works:
             return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
         parameters = score.folds[0].parameters
         return Outcome(score, None, seconds, parameters, peak)
-
-
-class _Build:
-    """A trial's `build`, which remembers how its last call ended."""
-
-    def __init__(self, build: Build) -> None:
-        functools.update_wrapper(self, build)  # its parameters are looked at
-        self._build, self.failed, self.worked = build, False, False
-
-    def __call__(self, spec: Any, **params: Any) -> Any:
-        self.failed, process = True, os.getpid()
-        try:
-            model = self._build(spec, **params)
-        finally:
-            if os.getpid() != process:  # a fork came back from it, and would train here too
-                os._exit(1)
-        self.failed, self.worked = False, True
-        return model
 
 
 def _failure(error: BaseException) -> Failure:

@@ -235,7 +235,7 @@ def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
 
     from hpsearch.training import building
     from hpsearch.training.base import ModelSpec
-    from hpsearch.training.numbers import obstacle
+    from hpsearch.training.batchable import why_not_batchable
 
     def build(spec, **options):
         layers = [keras.Input((8, 8, 1)), keras.layers.RandomZoom(0.1), keras.layers.Flatten()]
@@ -248,7 +248,7 @@ def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
         building.build_model(build, spec, options, seed=0)
         for options in ({}, {"jit_compile": False}, {"run_eagerly": True})
     ]
-    told = [obstacle(model) for model in made]
+    told = [why_not_batchable(model) for model in made]
     assert told == [
         None,
         "it was compiled with jit_compile=False",
@@ -256,7 +256,7 @@ def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
     ]
     assert not keras.layers.RandomZoom(0.1).supports_jit  # others' models are as Keras has them
     monkeypatch.setattr(building, "_IMAGE_LAYERS", ())
-    why = obstacle(building.build_model(build, spec, {}, seed=0))
+    why = why_not_batchable(building.build_model(build, spec, {}, seed=0))
     assert "a layer RandomZoom (its supports_jit is False)" in why
     assert "--backend tensorflow" in why
 

@@ -244,6 +244,48 @@ def test_programs_are_not_shared_by_models_that_differ_in_what_is_not_keras_s(ki
 
 
 @on_jax
+def test_a_trial_that_goes_on_finds_the_program_of_its_model():
+    """A worker wraps the study's build anew for each job; of what is Keras's own nothing is asked."""
+    from hpsearch.training.base import WatchedBuild
+    from hpsearch.training.gang import GangTrainer
+    from hpsearch.training.member import Member
+    from hpsearch.training.numbers import structure
+
+    def described(build):
+        spec = GangTrainer(TASK)._spec(WHOLE, SMALL)
+        fit = Fit(WatchedBuild(build), {"factor": 0.5}, WHOLE, 1, 2)
+        made = Member.build(0, fit, spec, TASK.objective)
+        return structure(made.model, made.numbers, fit)
+
+    build, other = (functools.partial(own_numbers, "layer") for _ in range(2))
+    assert described(build) == described(build)
+    assert described(build) != described(other)
+
+
+@on_jax
+def test_what_fit_trains_without_a_loss_is_left_to_it():
+    def build(spec):
+        import keras
+
+        class Penalized(keras.layers.Layer):
+            def call(self, x):
+                self.add_loss(keras.ops.mean(x**2))
+                return x
+
+        inputs = keras.Input(spec.input_shape)
+        x = Penalized()(keras.layers.Dense(9)(inputs))
+        model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
+        model.compile("adam", metrics=spec.metrics)
+        return model
+
+    fits = [Fit(build, {}, WHOLE, 3, 2)]
+    assert "without a loss" in trainer("auto").probe(build, [{}], WHOLE, SMALL)
+    curves = dict(trainer("auto").train(fits, SMALL))
+    assert curves[0].train_loss == dict(trainer("fit").train(fits, SMALL))[0].train_loss
+    assert curves[0].train_loss[1] < curves[0].train_loss[0]
+
+
+@on_jax
 def test_what_is_keras_s_own_still_trains_side_by_side():
     fits = [Fit(network, {}, split, 1, 2) for split in (WHOLE, UNEVEN)]
     assert len(dict(trainer("gang").train(fits, SMALL))) == 2

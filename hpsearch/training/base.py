@@ -1,6 +1,8 @@
 """What a trainer is given and gives back. No framework is imported here."""
 
+import functools
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +43,28 @@ class ModelSpec:
 
 Build = Callable[..., Any]
 """`build(spec: ModelSpec, **params) -> compiled keras.Model`"""
+
+
+class WatchedBuild:
+    """A `build` that remembers how its last call ended.
+
+    Args:
+        original: what the study has; equal for all that watch it.
+    """
+
+    def __init__(self, original: Build) -> None:
+        functools.update_wrapper(self, original)  # its parameters are looked at
+        self.original, self.failed, self.worked = original, False, False
+
+    def __call__(self, spec: ModelSpec, **params: Any) -> Any:
+        self.failed, process = True, os.getpid()
+        try:
+            model = self.original(spec, **params)
+        finally:
+            if os.getpid() != process:  # a fork came back from it, and would train here too
+                os._exit(1)
+        self.failed, self.worked = False, True
+        return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,11 +18,11 @@ from hpsearch.task import Task
 from hpsearch.training import metrics
 from hpsearch.training import table as tables
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
+from hpsearch.training.batchable import other_metric, row_mixer, why_not_batchable
 from hpsearch.training.building import parts
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.machine import cache_bytes, free_bytes
 from hpsearch.training.member import Member, next_size
-from hpsearch.training.numbers import obstacle, other_metric, row_mixer
 from hpsearch.training.program import Program, whole_table
 from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
@@ -74,8 +74,9 @@ class GangTrainer:
         with _compiling() as compiler:
             groups = PROGRAMS.templates.arrange(waiting)
             for template, members in groups:  # the first trains while others are compiled
-                some = next(_dealt(members, self._size(template, members) or 1))
-                self._program(template, some, _splits(some), data, compiler)
+                if size := self._size(template, members):
+                    some = next(_dealt(members, size))
+                    self._program(template, some, _splits(some), data, compiler)
             for template, members in groups:
                 left = {member.index for member in members}
                 try:
@@ -86,6 +87,7 @@ class GangTrainer:
                         yield member.index, member.curve()
                 except _NotCompiled as error:
                     self._remark(self._refused(str(error)))
+                    self._sizes[template.key] = 0  # nor would it be for the trials to come
                 alone += sorted(left)
         if alone:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
@@ -135,7 +137,7 @@ class GangTrainer:
         return again
 
     def _size(self, template: Template, members: Sequence[Member]) -> int:
-        """Members of a gang, as far as it is known."""
+        """Members of a gang, as far as it is known; 0: they are trained by `fit`."""
         most = self._sizes.get(template.key, _fitting(template))
         return min(self.most, len(members), most)
 
@@ -256,7 +258,8 @@ def _splits(members: Sequence[Member]) -> tuple[Split, ...]:
 
 def _why_not(member: Member) -> str | None:
     """Why no gang can train it, if none can: for itself, or because batches must be filled up."""
-    if why := obstacle(member.model) or other_metric(member.model, member.history.metric.name):
+    why = why_not_batchable(member.model)
+    if why or (why := other_metric(member.model, member.history.metric.name)):
         return why
     held_out = len(member.fit.split.validation)
     filled = member.rows % member.batch or held_out % validation_batch(held_out)

@@ -1,7 +1,8 @@
 """What training relies on of Keras beyond its documented interface, and whether this Keras has it.
 
 Each entry of `RELIED_ON` is looked up once a process, before anything is trained side by side. Where
-one is missing, `model.fit` still trains: weights are then not put off, and nothing is replaced.
+one is missing, `model.fit` still trains: weights are then not put off, and nothing is replaced. Of
+all of them it needs two itself, `_flatten_layers` and `compute_output_spec`.
 Not among them, because `building` goes on without:
 `keras.src.utils.module_utils.tensorflow` and its `_available`: to import TensorFlow takes seconds.
 `keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR`, and `set_global_attribute` of
@@ -121,7 +122,35 @@ RELIED_ON = (
         "whether a layer may be part of a compiled step; replaced for those that turn images",
         lambda: _of_dense_layer("supports_jit"),
     ),
-    # -- `numbers` and `chain`: what of a model is structure
+    # -- `building`
+    Internal(
+        "keras.src.backend.compute_output_spec",
+        "makes the variables of a model that knows its input by being called",
+        lambda: keras.src.backend.compute_output_spec,
+        ("fn",),
+    ),
+    # -- `batchable`, `numbers` and `chain`: what may train side by side, what of it is structure
+    Internal(
+        "Model._compile_metrics",
+        "tells a metric of the user's own by the name of the task's",
+        lambda: _in_code_of(keras.Model.metrics.fget, "_compile_metrics"),
+    ),
+    *(
+        Internal(
+            f"Model._compile_metrics.{name}",
+            "the metrics as the user gave them",
+            lambda name=name: getattr(  # type: ignore[misc]
+                keras.src.trainers.compile_utils.CompileMetrics([], []), name
+            ),
+        )
+        for name in ("_user_metrics", "_user_weighted_metrics")
+    ),
+    Internal(
+        "keras.src.backend.get_keras_mask",
+        "tells predictions that are masked",
+        lambda: keras.src.backend.get_keras_mask,
+        ("x",),
+    ),
     Internal(
         "Model._compile_loss._user_loss_weights",
         "tells a loss that is weighted",

@@ -4,6 +4,7 @@ Nothing here lists what may be overridden: whatever name Keras's base class know
 few that training never asks for.
 """
 
+import functools
 import itertools
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
+
+from hpsearch.training.base import Build, WatchedBuild
+from hpsearch.training.building import without_tensorflow
 
 # What describes a class, or makes and describes an object, and is not used in training.
 _HARMLESS = {
@@ -21,8 +25,8 @@ _HARMLESS = {
 }
 _FUNCTIONS = {"train_function", "test_function", "predict_function"}  # attributes of a model
 
-_serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-_next_serial = itertools.count()
+_build_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_next_number = itertools.count()
 
 
 def first_override(thing: Any, base: type, *harmless: str) -> str | None:
@@ -55,7 +59,7 @@ def description(model: Any) -> Any:
     ):
         return None
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with without_tensorflow(), warnings.catch_warnings(action="ignore"):
             config = model.get_config()
             compiled = keras.saving.serialize_keras_object(model.optimizer)
     except Exception:  # an activation, say, that is a function of which Keras finds no source
@@ -63,12 +67,14 @@ def description(model: Any) -> Any:
     return None if _has_own_functions([config, compiled]) else config
 
 
-def serial(build: Any) -> int:
-    """A number for a function; no two have one, even where one is gone before the other comes."""
+def build_number(build: Build) -> int:
+    """A number for a study's `build`, whoever watches it; no two builds ever have the same one."""
+    if isinstance(build, WatchedBuild):
+        build = build.original
     try:
-        return _serials.setdefault(build, next(_next_serial))
+        return _build_numbers.setdefault(build, next(_next_number))
     except TypeError:  # a thing of which nobody can know whether it is still there
-        return next(_next_serial)
+        return next(_next_number)
 
 
 def _has_own_functions(config: Any) -> bool:
@@ -86,13 +92,20 @@ def _has_own_functions(config: Any) -> bool:
 
 
 def _overrides(thing: Any, base: type) -> Iterator[str]:
-    known = set(dir(base)) - _HARMLESS
+    of_class, of_object = _names_of(base)
     for kind in type(thing).__mro__:
         if kind not in base.__mro__ and not kind.__module__.startswith("keras.src."):
-            yield from (name for name in vars(kind) if name in known)
+            yield from (name for name in vars(kind) if name in of_class)
     for name, value in vars(thing).items():
-        if name in known | _FUNCTIONS and callable(value) and not _made_by_keras(value):
+        if name in of_object and callable(value) and not _made_by_keras(value):
             yield name
+
+
+@functools.cache
+def _names_of(base: type) -> tuple[set[str], set[str]]:
+    """The names that count in a class derived from one of Keras's, and in an object of it."""
+    names = set(dir(base)) - _HARMLESS
+    return names, names | _FUNCTIONS
 
 
 def _made_by_keras(value: Any) -> bool:

@@ -1,0 +1,122 @@
+"""Whether models may train side by side, and where not, why: told to the user as it stands.
+
+What is asked here must be answered for sure: whatever may train otherwise than by `fit` is left to it.
+"""
+
+from typing import Any
+
+import keras
+
+from hpsearch.training.numbers import loss_reduction
+from hpsearch.training.overrides import first_override, is_of_keras
+
+_MIXING = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
+# Losses of Keras that compare row by row, and operations beside layers that do.
+_ROWWISE_LOSSES = {
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"),
+    *("mean_squared_logarithmic_error", "huber", "log_cosh", "poisson", "kl_divergence"),
+    *("hinge", "squared_hinge", "categorical_hinge", "cosine_similarity"),
+    *("binary_crossentropy", "binary_focal_crossentropy", "sparse_categorical_crossentropy"),
+    *("categorical_crossentropy", "categorical_focal_crossentropy"),
+}
+_ROWWISE_OPERATIONS = {"Add", "Subtract", "Multiply", "TrueDivide", "Negative", "Relu", "Tanh"}
+
+
+def why_not_batchable(model: Any) -> str | None:
+    """Why no gang can train this model, if none can."""
+    if why := first_override(model, keras.Model):
+        return why
+    if why := first_override(model.optimizer, keras.optimizers.Optimizer):
+        return f"its optimizer {why}"
+    if isinstance(model.loss, keras.losses.Loss):
+        if why := first_override(model.loss, keras.losses.Loss, "call"):
+            return f"its loss {why}"
+    if model.run_eagerly or not model.jit_compile:
+        return _why_not_compiled(model)
+    if isinstance(model.loss, dict | list | tuple) or len(model.outputs or [1]) > 1:
+        return "it has several outputs"
+    if model.loss is None:  # all that it minimizes is from add_loss
+        return "it was compiled without a loss"
+    if model._compile_loss._user_loss_weights is not None:
+        return "its loss is weighted (loss_weights)"
+    if model.optimizer.use_ema:
+        return "its optimizer averages the weights (use_ema=True)"
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        return "its optimizer scales the loss"
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False) is True:
+            return f"a layer {type(layer).__name__} keeps its state from batch to batch"
+    if loss_reduction(model.loss) is None:
+        return "its loss is not reduced to a mean or a sum"
+    return None
+
+
+def _why_not_compiled(model: Any) -> str:
+    """Who wanted the model's steps to be taken operation by operation: the user, or a layer."""
+    if model.run_eagerly:
+        return "it was compiled with run_eagerly=True"
+    refusing = [layer for layer in model._flatten_layers() if not layer.supports_jit]
+    if not refusing:
+        return "it was compiled with jit_compile=False"
+    return (
+        f"Keras does not compile a layer {type(refusing[0]).__name__} (its supports_jit is False), so that "
+        "each step is taken operation by operation, which is slow on JAX; do what the layer does in "
+        "the data or in preprocess, or use --backend tensorflow"
+    )
+
+
+def other_metric(model: Any, name: str) -> str | None:
+    """A metric by the name of the task's that need not be the task's, if the model has one."""
+    compiled = model._compile_metrics
+    if compiled is None:
+        return None
+    for metric in keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics]):
+        own = getattr(metric, "name", None) or getattr(metric, "__name__", None)
+        if own == name and not (
+            name == "rmse" and type(metric) is keras.metrics.RootMeanSquaredError
+        ):
+            return f"it was compiled with a metric {name!r} of its own, not with spec.metrics"
+    return None
+
+
+def row_mixer(model: Any) -> str | None:
+    """What lets rows of a batch act on each other, if anything may.
+
+    Rows that fill up a batch would then act on the real ones. BatchNormalization is none: it can
+    be told which rows are real.
+    """
+    for layer in model._flatten_layers():
+        for operation in layer.operations if isinstance(layer, keras.Function) else ():
+            name = type(operation).__name__
+            if not isinstance(operation, keras.layers.Layer) and name not in _ROWWISE_OPERATIONS:
+                return f"{name} is an operation outside of layers"
+    for layer in model._flatten_layers(include_self=False):
+        if not is_of_keras(layer) or isinstance(layer, _MIXING):
+            return f"{type(layer).__name__} is not one of Keras's own layers"
+        if getattr(layer, "activity_regularizer", None) is not None:
+            return f"a layer {type(layer).__name__} has an activity_regularizer"
+        if isinstance(layer, keras.layers.BatchNormalization) and not _channels_last(layer):
+            return "a BatchNormalization normalizes over another axis than the last"
+        axes = getattr(layer, "axis", None)
+        if 0 in (axes if isinstance(axes, list | tuple) else [axes]):
+            return f"a layer {type(layer).__name__} works along the rows (axis=0)"
+    if any(keras.src.backend.get_keras_mask(output) is not None for output in model.outputs):
+        return "its predictions are masked"
+    return None if _is_rowwise(model.loss) else "its loss need not compare row by row"
+
+
+def _is_rowwise(loss: Any) -> bool:
+    loss = keras.losses.get(loss)
+    compare = getattr(loss, "fn", None) or loss
+    options = getattr(loss, "_fn_kwargs", {})
+    return (
+        (not isinstance(loss, keras.losses.Loss) or is_of_keras(loss, keras.losses.Loss))
+        and str(getattr(compare, "__module__", "")).startswith("keras.src.")
+        and getattr(compare, "__name__", "") in _ROWWISE_LOSSES
+        and options.get("axis") in (None, -1)
+        and options.get("ignore_class") is None
+    )
+
+
+def _channels_last(layer: Any) -> bool:
+    return bool(layer.axis in (-1, layer.input_spec.ndim - 1))

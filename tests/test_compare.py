@@ -120,7 +120,7 @@ def test_the_drawn_lines_are_the_numbers(store):
     [
         ((1, 99), "there is no trial 99 here"),
         ((3,), "trial 3 has no curves, it is failed (nan); leave it out"),
-        ((4,), "trial 4 has no curves, it is running; leave it out"),
+        ((4,), "trial 4 has no curves, it is stopped; leave it out"),
         ((1, 5), "within one metric, and here are trial 1 mae, trial 5 accuracy"),
         ((1, 5, "--loss"), "within one task, and here are trial 1 digits, trial 5 mnist"),
         ((1, "-o", "x.bmp"), "a picture's file ends in .png, .svg, .pdf, got 'x.bmp'"),

@@ -229,6 +229,18 @@ def test_augmented_images_are_trained_as_compiled_steps_that_follow_keras(monkey
     assert loss_difference({0: together[0]}, own) < 1e-5
 
 
+def test_a_kept_model_that_augments_images_predicts_by_a_compiled_program(tmp_path):
+    from hpsearch.training import kept
+    from hpsearch.training.base import ModelSpec
+
+    model = augmented(ModelSpec((64,), 3, "softmax", "mse"), 0.0, 0.1)
+    model.save(tmp_path / "model-1.keras")
+    loaded = kept._load_model(tmp_path / "model-1.keras")
+    x = np.ones((2, 64), "float32")
+    assert np.allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+    assert loaded.jit_compile
+
+
 def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
     backend.choose()
     import keras

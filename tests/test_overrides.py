@@ -328,9 +328,12 @@ def subclassed(how, spec):
     return model
 
 
+# Which Keras warns of where it is "built", and trains it all the same.
+calls_default_build = pytest.mark.filterwarnings("ignore:`build\\(\\)` was called on layer")
 HOW = ["called", "built", "builds", "not called", "steps", "sequential"]
 
 
+@calls_default_build
 @pytest.mark.parametrize("how", HOW)
 def test_subclassed_models_are_tried_trained_and_continued_bit_for_bit(how, tmp_path):
     build = functools.partial(subclassed, how)
@@ -354,6 +357,20 @@ def test_subclassed_models_are_tried_trained_and_continued_bit_for_bit(how, tmp_
     ]
     assert weights[0]
     assert same(*weights)
+
+
+@on_jax
+@calls_default_build
+@pytest.mark.parametrize("how", HOW)
+def test_only_own_steps_are_tried_for_a_whole_epoch(how, monkeypatch):
+    backend.choose()
+    from hpsearch.training.fit import FitTrainer
+
+    tried = []
+    train = FitTrainer._train_on
+    monkeypatch.setattr(FitTrainer, "_train_on", lambda *given: tried.append(how) or train(*given))
+    trainer("fit").probe(functools.partial(subclassed, how), [{}], UNEVEN, SMALL)
+    assert len(tried) == (2 if how == "steps" else 0)
 
 
 def test_a_subclassed_model_is_searched_by_folds():

@@ -29,7 +29,7 @@ _ALWAYS = property(lambda layer: True, _ignore_refusal)
 def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
     """The compiled model at a point; BuildError where `build` returns none."""
     arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
-    with _seeded(seed), _images_compiled_by_jax():
+    with _seeded(seed), images_compiled_by_jax():
         model = build(spec, **arguments)
         if not isinstance(model, keras.Model):
             raise BuildError(f"build must return a compiled keras.Model, got {model!r}")
@@ -49,11 +49,11 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
 
 
 @contextlib.contextmanager
-def _images_compiled_by_jax() -> Iterator[None]:
+def images_compiled_by_jax() -> Iterator[None]:
     """Layers that turn images, made inside, may be part of a compiled step on JAX.
 
-    Keras says of them that they may not, on whatever backend, because TensorFlow's XLA cannot. On JAX a
-    model that has one would then be trained operation by operation, many times slower.
+    Keras says of them that they may not, on whatever backend, because TensorFlow's XLA cannot. On
+    JAX a model that has one would then train and predict operation by operation, many times slower.
     """
     kinds = _IMAGE_LAYERS if keras.backend.backend() == "jax" else ()
     for kind in kinds:
@@ -103,7 +103,7 @@ def seed_backend(seed: int) -> None:
 
 @contextlib.contextmanager
 def without_tensorflow() -> Iterator[None]:
-    """Describing, saving or loading a model, Keras looks for TensorFlow, and takes seconds to import it."""
+    """Keep Keras from importing TensorFlow, which takes seconds, to describe, save or load a model."""
     try:
         lazy = keras.src.utils.module_utils.tensorflow
         wanted = lazy._available is None and "tensorflow" not in sys.modules

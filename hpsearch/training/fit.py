@@ -54,8 +54,8 @@ class FitTrainer:
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
         """Build a model at each point and try to train the first.
 
-        By a step that JAX only follows; where anything of Keras is overridden, by an epoch of one
-        batch as trials are trained, checkpoint included: what it does in a step tells too little.
+        By a step that JAX only follows, where that meets all that training would; else by an epoch
+        of one batch as trials are trained, checkpoint included.
         Returns the trainer's remark.
         """
         rows = prepare(self.task, data, split)
@@ -67,7 +67,7 @@ class FitTrainer:
             if index > 0:
                 continue
             with _name_failing_model():
-                if first_override(model, keras.Model) is None:
+                if _is_shown_by_a_step(model):
                     logs = _step(model, *_first_rows(rows, 2))
                 else:
                     fit = Fit(build, params, split, seed=0, epochs=1)
@@ -168,6 +168,18 @@ class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.seconds.append(time.perf_counter() - self.begun)
+
+
+def _is_shown_by_a_step(model: Any) -> bool:
+    """Whether what cannot be trained fails in a step already.
+
+    Not where the model has steps or a `fit` of its own. A `call` of its own is followed by JAX as
+    it will be compiled; where it is not compiled, it may do what cannot be followed.
+    """
+    own: tuple[str, ...] = ()
+    if keras.backend.backend() == "jax" and model.jit_compile and not model.run_eagerly:
+        own = ("call", "compute_output_shape", "compute_output_spec")
+    return first_override(model, keras.Model, *own) is None
 
 
 def _step(model: Any, x: Any, y: Any) -> Any:

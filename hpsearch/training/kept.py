@@ -21,7 +21,7 @@ from hpsearch.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.files import read_regular
 from hpsearch.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.task import Task
-from hpsearch.training.building import without_tensorflow
+from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared
 
@@ -37,8 +37,8 @@ class Kept:
     """Models that predict together, by the weighted mean of their outputs.
 
     classifies: outputs are of classes; labels: of which a row may have several. logits: they are no
-    probabilities yet, and `link` makes them. shapes: of a row of each input; "x" where there is one. columns: of a table x, if named. coding: of its
-    cells.
+    probabilities yet, and `link` makes them. shapes: of a row of each input; "x" where there is
+    one. columns: of a table x, if named. coding: of its cells.
     """
 
     classifies: bool
@@ -222,7 +222,7 @@ def _load_model(path: Path) -> Any:
     if not path.is_file():
         raise HpsearchError(f"{path} is no file; name a folder that `hpsearch refit` wrote")
     try:
-        with without_tensorflow():
+        with without_tensorflow(), images_compiled_by_jax():
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file, a Lambda layer, a layer that is not Keras's
         raise HpsearchError(

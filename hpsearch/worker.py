@@ -227,7 +227,6 @@ class _Works:
                 epochs=job.epochs,
                 seed=repeated(study.seed, job.repeat),
                 patience=study.patience,
-                start_epoch=job.begun,
                 resume=job.resume,
                 save=job.save,
                 every=job.every,

@@ -273,7 +273,7 @@ def test_swapped_checkpoints_of_folds_change_no_value(tmp_path, engine):
     first.write_bytes(second.read_bytes())
     second.write_bytes(kept)
     for places in (
-        {"start_epoch": 2, "resume": tmp_path / "0"},  # as a survivor's parent left them
+        {"resume": tmp_path / "0"},  # as a survivor's parent left them
         {"save": tmp_path / "0"},  # as an interrupted trial left them
     ):
         again = dict(trainer.train(fits(3, **places), DATA))
@@ -288,10 +288,10 @@ def test_a_checkpoint_of_an_earlier_build_or_epoch_is_trained_again_or_gone_on_f
     backend.choose()
     trainer, path = engines.trainer(TASK, "fit", "jax"), tmp_path / "c.npz"
     list(trainer.train([fit(epochs=1, checkpoint_out=path)], DATA))
-    (curve,) = dict(trainer.train([fit(start_epoch=2, checkpoint_in=path)], DATA)).values()
+    (curve,) = dict(trainer.train([fit(checkpoint_in=path)], DATA)).values()
     assert curve.validation_loss == dict(trainer.train([fit()], DATA))[0].validation_loss
     edited = mlp.model(hidden=(17,))
-    other = fit(build=edited, start_epoch=1, checkpoint_in=path)
+    other = fit(build=edited, checkpoint_in=path)
     (curve,) = dict(trainer.train([other], DATA)).values()
     anew = dict(trainer.train([fit(build=edited)], DATA))[0]
     assert curve.validation_loss == anew.validation_loss

@@ -323,7 +323,7 @@ def test_continuing_a_gang_equals_never_stopping_bit_for_bit(tmp_path, case):
         for f, p in zip(fits, paths["b"], strict=True)
     ]
     rest = [
-        dataclasses.replace(f, start_epoch=4, checkpoint_in=p, checkpoint_out=q)
+        dataclasses.replace(f, checkpoint_in=p, checkpoint_out=q)
         for f, p, q in zip(fits, paths["b"], paths["c"], strict=True)
     ]
     never = dict(gang().train(whole, DATA))
@@ -338,7 +338,7 @@ CONTINUE = """
 import sys
 from pathlib import Path
 from tests.test_gang import *
-rest = [dataclasses.replace(member(n, build=build), start_epoch=4, checkpoint_in=Path(sys.argv[1], f"{n}.npz"))
+rest = [dataclasses.replace(member(n, build=build), checkpoint_in=Path(sys.argv[1], f"{n}.npz"))
         for n, build in enumerate([mlp.model(hidden=(12,)), mlp.model(hidden=(7, 9))])]
 curves = dict(by_fit().train(rest, DATA))
 print(json.dumps([curves[n].validation_loss for n in range(2)]))
@@ -374,7 +374,7 @@ def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
     before = set(PROGRAMS._compiled)
     build = mlp.model(hidden=(11,))
     for rung in range(3):
-        begun = {"start_epoch": 2 * rung, "checkpoint_in": tmp_path / f"{rung}.npz"} if rung else {}
+        begun = {"checkpoint_in": tmp_path / f"{rung}.npz"} if rung else {}
         fits = [
             member(n, build=build, epochs=2 * rung + 2, params={"dropout": 0.1 + rung / 10})
             for n in range(3)

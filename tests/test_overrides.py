@@ -343,7 +343,6 @@ def test_subclassed_models_are_tried_trained_and_continued_bit_for_bit(how, tmp_
     half = dataclasses.replace(whole, epochs=1, checkpoint_out=tmp_path / "half.npz")
     rest = dataclasses.replace(
         whole,
-        start_epoch=1,
         checkpoint_in=tmp_path / "half.npz",
         checkpoint_out=tmp_path / "rest.npz",
     )

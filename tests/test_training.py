@@ -362,7 +362,7 @@ def test_a_fit_whose_checkpoint_is_damaged_or_lost_is_trained_from_its_start(tmp
     trainer = fit_trainer(TASK)
     if damage is not None:
         path.write_bytes(damage)
-    anew = dict(trainer.train([fit(start_epoch=1, checkpoint_in=path)], DATA))[0]
+    anew = dict(trainer.train([fit(checkpoint_in=path)], DATA))[0]
     assert anew.validation_loss == dict(trainer.train([fit()], DATA))[0].validation_loss
 
 

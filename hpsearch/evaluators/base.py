@@ -95,7 +95,6 @@ class Evaluator(ABC):
         epochs: int,
         seed: int,
         patience: int | None = None,
-        start_epoch: int = 0,
         resume: Path | None = None,
         save: Path | None = None,
         every: Every = Every(),
@@ -113,7 +112,6 @@ class Evaluator(ABC):
                 split=split,
                 seed=derive(seed, "fit", canonical(params), fold),
                 epochs=epochs,
-                start_epoch=start_epoch,
                 patience=patience,
                 order=derive(seed, "order", fold) if self.shared_batches else None,
                 checkpoint_in=resume / f"fold-{fold}.npz" if resume else None,
@@ -167,7 +165,8 @@ class Evaluator(ABC):
     ) -> Score:
         """Score one point, without a study or a store: the notebook's one call.
 
-        engine: auto, gang or fit; see `hpsearch.training.engines`. Raises TrainingFailed where a fit diverges, and whatever `build` raises.
+        engine: auto, gang or fit; see `hpsearch.training.engines`. Raises TrainingFailed where a
+        fit diverges, and whatever `build` raises.
         """
         from hpsearch.training import backend, engines
 

@@ -77,14 +77,14 @@ class Split:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """One model to train on one split from epoch `start_epoch` until it has `epochs` in total.
+    """One model to train on one split until it has `epochs` in total.
 
     patience: epochs without a better validation metric after which it stops; None: never.
     order: seeds the order of rows in each epoch; fits of one `order` and split share their
     minibatches. None: seed does.
-    checkpoint_in: the file to continue from, exactly when start_epoch > 0; where it is lost, damaged
-    or of another fit, the fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often; a
-    fit that finds it continues from there.
+    checkpoint_in: the file to continue from, if any; where it is lost, damaged or of another fit,
+    the fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often;
+    a fit that finds it continues from there.
     seen: is told after every epoch how many there are, and the validation metric.
     study: which study it is of, and which data: checkpoints of another are not continued.
     """
@@ -94,7 +94,6 @@ class Fit:
     split: Split
     seed: int
     epochs: int
-    start_epoch: int = 0
     patience: int | None = None
     order: int | None = None
     checkpoint_in: Path | None = None

@@ -13,12 +13,13 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
     """fit: `model.fit`, one fit after the other. gang: side by side, or not at all. auto: side by
     side what can be, and where that is faster.
 
-    Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend, or
-    does not know this version of Keras.
+    Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend,
+    or does not know this version of Keras.
     """
     if not isinstance(engine, str) or engine not in ENGINES:
         raise HpsearchError(
-            f"unknown engine {brief(engine)}{did_you_mean(engine, ENGINES)}; known: {', '.join(ENGINES)}"
+            f"unknown engine {brief(engine)}{did_you_mean(engine, ENGINES)}; known: "
+            f"{', '.join(ENGINES)}"
         )
     check(engine, backend)
     if engine == "fit" or backend != "jax":

@@ -121,9 +121,7 @@ class TrainerContract:
         paths = [tmp_path / f"{name}.npz" for name in ("whole", "half", "continued")]
         whole = dataclasses.replace(whole, checkpoint_out=paths[0])
         half = dataclasses.replace(whole, epochs=2, checkpoint_out=paths[1])
-        rest = dataclasses.replace(
-            whole, start_epoch=2, checkpoint_in=paths[1], checkpoint_out=paths[2]
-        )
+        rest = dataclasses.replace(whole, checkpoint_in=paths[1], checkpoint_out=paths[2])
         curves = [dict(trainer.train([one], DATA))[0] for one in (whole, half, rest)]
         never_stopped, stopped, continued = curves
         for name in ("train", "validation", "train_loss", "validation_loss"):

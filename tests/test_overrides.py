@@ -244,6 +244,108 @@ def test_programs_are_not_shared_by_models_that_differ_in_what_is_not_keras_s(ki
 
 
 @on_jax
+@pytest.mark.parametrize("kind", ["Optimizer", "SGD"])
+def test_an_optimizer_s_own_step_is_taken_side_by_side(kind):
+    def build(spec, momentum):
+        import keras
+
+        class Own(getattr(keras.optimizers, kind)):
+            def update_step(self, gradient, variable, learning_rate):
+                own = self.momentum if kind == "SGD" else momentum  # no traced number, but its own
+                factor = 2.0 if own > 0.5 else 0.5
+                self.assign_sub(variable, factor * learning_rate * keras.ops.sign(gradient))
+
+        options = {"momentum": momentum} if kind == "SGD" else {"name": "own"}
+        return network(spec, optimizer=Own(learning_rate=0.01, **options))
+
+    fits = [Fit(build, {"momentum": 0.4 * n}, WHOLE, n, 2) for n in range(1, 3)]
+    curves = dict(trainer("gang").train(fits, SMALL))
+    expected = dict(trainer("fit").train(fits, SMALL))
+    assert expected[0].train_loss != pytest.approx(expected[1].train_loss, abs=0.01)
+    for n in range(2):
+        assert curves[n].train_loss == pytest.approx(expected[n].train_loss, abs=1e-4)
+
+
+@on_jax
+def test_operations_that_let_rows_alone_do():
+    """What acts on each element gives a row the same whatever other rows there are."""
+    import inspect
+
+    import keras
+    from keras.src import ops
+
+    from hpsearch.training.batchable import _ROWWISE_OPERATIONS
+
+    options = {
+        "Clip": {"x_min": 0.2, "x_max": 0.4},
+        "Cast": {"dtype": "int32"},
+        "Threshold": {"threshold": 0.3, "default_value": 0.1},
+    }
+    rows = np.linspace(0.1, 0.9, 12, dtype="float32").reshape(4, 3)
+    tried = 0
+    for name in _ROWWISE_OPERATIONS:
+        modules = [ops.numpy, ops.nn, ops.math, ops.core]
+        kinds = [getattr(module, name) for module in modules if hasattr(module, name)]
+        if not kinds:  # an older Keras
+            continue
+        kind, tried = kinds[0], tried + 1
+        operation = kind(**options.get(name, {}))
+        arguments = inspect.signature(operation.call).parameters
+        x = rows > 0.5 if name.startswith("Logical") else rows
+        whole, few = (operation(*[part] * len(arguments)) for part in (x, x[:2]))
+        assert keras.ops.shape(whole) == (4, 3), name
+        assert np.allclose(whole[:2], few, rtol=1e-5, atol=1e-6, equal_nan=True), name
+    assert tried > 60
+
+
+@on_jax
+def test_the_way_out_is_told_where_the_last_batch_is_filled_up():
+    message = "a batch_size that divides the training rows"
+    few = Split(np.arange(120), np.arange(128, 192))
+    for split, told in ((few, True), (WHOLE, False)):
+        remark = trainer("auto").probe(scalar_loss, [{}], split, SMALL)
+        assert (message in (remark or "")) == told
+
+
+@on_jax
+def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
+    import threading
+
+    import keras
+
+    from hpsearch.training.gang import GangTrainer
+    from hpsearch.training.numbers import Numbers
+
+    shared = keras.regularizers.L2(0.25)
+
+    def made():
+        model = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(2, kernel_regularizer=shared)]
+        )
+        model.compile("adam", "mse")
+        return Numbers(model)
+
+    first, replaced, looked = made(), threading.Event(), threading.Event()
+
+    def compile_it():
+        with first.replaced([0.5]):
+            replaced.set()
+            looked.wait(0.3)
+
+    compiler = threading.Thread(target=compile_it)
+    compiler.start()
+    assert replaced.wait(5)
+    values = made().values
+    looked.set()
+    compiler.join()
+    assert values == [pytest.approx(0.25)]
+    smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.25, reduction="sum")
+    spec = GangTrainer(dataclasses.replace(TASK, loss=smoothed))._spec(WHOLE, SMALL)
+    assert spec.loss is not smoothed
+    assert spec.loss.get_config() == smoothed.get_config()
+
+
+@on_jax
 def test_a_trial_that_goes_on_finds_the_program_of_its_model():
     """A worker wraps the study's build anew for each job; of what is Keras's own nothing is asked."""
     from hpsearch.training.base import WatchedBuild

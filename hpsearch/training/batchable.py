@@ -1,6 +1,7 @@
 """Whether models may train side by side, and where not, why: told to the user as it stands.
 
-What is asked here must be answered for sure: whatever may train otherwise than by `fit` is left to it.
+What is asked here must be answered for sure: whatever may train otherwise than by `fit` is left
+to it.
 """
 
 from typing import Any
@@ -19,14 +20,26 @@ _ROWWISE_LOSSES = {
     *("binary_crossentropy", "binary_focal_crossentropy", "sparse_categorical_crossentropy"),
     *("categorical_crossentropy", "categorical_focal_crossentropy"),
 }
-_ROWWISE_OPERATIONS = {"Add", "Subtract", "Multiply", "TrueDivide", "Negative", "Relu", "Tanh"}
+# Operations of `keras.ops` that act on each element alone, or on two that correspond.
+_ROWWISE_OPERATIONS = {
+    *("Add", "Subtract", "Multiply", "Divide", "DivideNoNan", "TrueDivide", "FloorDivide", "Mod"),
+    *("Maximum", "Minimum", "Power", "Logaddexp", "Arctan2", "Negative", "Absolute", "Abs", "Sign"),
+    *("Square", "Sqrt", "Rsqrt", "Reciprocal", "Exp", "Exp2", "Expm1", "Log", "Log1p", "Log2"),
+    *("Log10", "Sin", "Cos", "Tan", "Sinh", "Cosh", "Tanh", "Arcsin", "Arccos", "Arctan", "Erf"),
+    *("Arcsinh", "Arccosh", "Arctanh", "Floor", "Ceil", "Round", "Trunc", "Clip", "Cast", "Where"),
+    *("Isnan", "Isfinite", "Isinf", "NanToNum", "Equal", "NotEqual", "Greater", "GreaterEqual"),
+    *("Less", "LessEqual", "LogicalAnd", "LogicalOr", "LogicalNot", "LogicalXor", "ZerosLike"),
+    *("OnesLike", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Silu", "Softplus"),
+    *("Softsign", "Squareplus", "SparsePlus", "Sigmoid", "LogSigmoid", "HardSigmoid", "HardSilu"),
+    *("SparseSigmoid", "HardTanh", "TanhShrink", "SoftShrink", "HardShrink", "Threshold"),
+}
 
 
 def why_not_batchable(model: Any) -> str | None:
     """Why no gang can train this model, if none can."""
     if why := first_override(model, keras.Model):
         return why
-    if why := first_override(model.optimizer, keras.optimizers.Optimizer):
+    if why := first_override(model.optimizer, keras.optimizers.Optimizer, "update_step"):
         return f"its optimizer {why}"
     if isinstance(model.loss, keras.losses.Loss):
         if why := first_override(model.loss, keras.losses.Loss, "call"):
@@ -59,9 +72,9 @@ def _why_not_compiled(model: Any) -> str:
     if not refusing:
         return "it was compiled with jit_compile=False"
     return (
-        f"Keras does not compile a layer {type(refusing[0]).__name__} (its supports_jit is False), so that "
-        "each step is taken operation by operation, which is slow on JAX; do what the layer does in "
-        "the data or in preprocess, or use --backend tensorflow"
+        f"Keras does not compile a layer {type(refusing[0]).__name__} (its supports_jit is False), "
+        "so that each step is taken operation by operation, which is slow on JAX; do what the layer "
+        "does in the data or in preprocess, or use --backend tensorflow"
     )
 
 
@@ -87,9 +100,8 @@ def row_mixer(model: Any) -> str | None:
     """
     for layer in model._flatten_layers():
         for operation in layer.operations if isinstance(layer, keras.Function) else ():
-            name = type(operation).__name__
-            if not isinstance(operation, keras.layers.Layer) and name not in _ROWWISE_OPERATIONS:
-                return f"{name} is an operation outside of layers"
+            if not isinstance(operation, keras.layers.Layer) and not _is_elementwise(operation):
+                return f"{type(operation).__name__} is an operation outside of layers"
     for layer in model._flatten_layers(include_self=False):
         if not is_of_keras(layer) or isinstance(layer, _MIXING):
             return f"{type(layer).__name__} is not one of Keras's own layers"
@@ -103,6 +115,11 @@ def row_mixer(model: Any) -> str | None:
     if any(keras.src.backend.get_keras_mask(output) is not None for output in model.outputs):
         return "its predictions are masked"
     return None if _is_rowwise(model.loss) else "its loss need not compare row by row"
+
+
+def _is_elementwise(operation: Any) -> bool:
+    kind = type(operation)
+    return kind.__module__.startswith("keras.src.ops.") and kind.__name__ in _ROWWISE_OPERATIONS
 
 
 def _is_rowwise(loss: Any) -> bool:

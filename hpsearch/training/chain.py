@@ -1,4 +1,4 @@
-"""Networks of dense layers one after the other, whose widths and depth need no program of their own.
+"""Networks of dense layers one after the other: widths and depth need no program of their own.
 
 In a wider network, the units that a narrow one has not got have weights of zero, which stay so; in
 a deeper one, the layers that it has not got pass on what they get.
@@ -7,6 +7,7 @@ a deeper one, the layers that it has not got pass on what they get.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -20,7 +21,7 @@ from hpsearch.training.numbers import (
     described_compilation,
     unique,
 )
-from hpsearch.training.overrides import description
+from hpsearch.training.overrides import is_described_fully
 
 # Each unit is for itself; and twice is as good as once.
 _IDEMPOTENT = ("linear", "relu")
@@ -42,9 +43,14 @@ class Chain:
     blocks: list[list[Any]]
     output: list[Any]
 
-    @property
+    @cached_property
     def width(self) -> int:
         return max(int(block[0].units) for block in self.blocks)
+
+    @cached_property
+    def ends(self) -> int:
+        """Units at the two ends: of what comes in, and of what goes out."""
+        return int(self.blocks[0][0].kernel.shape[0]) + int(self.output[0].units)
 
     def labels(self) -> dict[int, Label]:
         """A label for each layer, by its id; equal in two chains for layers that correspond."""
@@ -59,7 +65,7 @@ class Chain:
 
 def parse(model: Any) -> Chain | None:
     """The chain that a model is, if it is one."""
-    if description(model) is None or len(model.inputs) != 1 or len(model.outputs) != 1:
+    if not is_described_fully(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
         return None
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     if any(len(layer._inbound_nodes) != 1 for layer in layers):

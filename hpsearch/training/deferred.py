@@ -74,9 +74,10 @@ def placeholders() -> Iterator[None]:
 
 def first_value(variable: Any) -> _Array:
     """A variable's value as an array; one that was not read yet stays so, and takes no memory."""
-    if type(variable) is not _Unread:
+    initializer = variable.__dict__.get("_deferred")  # once: another thread may give it a value
+    if type(variable) is not _Unread or initializer is None:
         return np.asarray(variable._value)
-    initializer, shape, dtype = variable._deferred, variable._shape, variable._dtype
+    shape, dtype = variable._shape, variable._dtype
     constant = _CONSTANTS.get(type(initializer))
     if constant is not None:
         return np.full(shape, constant, dtype)
@@ -103,9 +104,10 @@ class _Unread(keras.Variable):  # type: ignore[misc]
 
     @_value.setter
     def _value(self, value: Any) -> None:
-        del self._deferred
+        # In this order: whatever another thread reads in between, it finds one or the other.
+        self.__dict__["_value"] = value
         self.__class__ = keras.Variable
-        self._value = value
+        self.__dict__.pop("_deferred", None)
 
 
 def _is_repeatable(initializer: Any) -> bool:

@@ -23,6 +23,7 @@ from hpsearch.training.building import parts
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.machine import cache_bytes, free_bytes
 from hpsearch.training.member import Member, next_size
+from hpsearch.training.numbers import own_loss
 from hpsearch.training.program import Program, whole_table
 from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
@@ -206,7 +207,8 @@ class GangTrainer:
         if key not in self._specs:
             rows = prepare(self.task, data, split)
             self._specs[key] = model_spec(self.task, rows, data.y, [])
-        return replace(self._specs[key], metrics=metrics.to_compile(self.task))
+        spec = self._specs[key]
+        return replace(spec, loss=own_loss(spec.loss), metrics=metrics.to_compile(self.task))
 
     def _begun(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
         splits = _splits(members)
@@ -262,8 +264,11 @@ def _why_not(member: Member) -> str | None:
     if why or (why := other_metric(member.model, member.history.metric.name)):
         return why
     held_out = len(member.fit.split.validation)
-    filled = member.rows % member.batch or held_out % validation_batch(held_out)
-    return row_mixer(member.model) if filled else None
+    filled = held_out % validation_batch(held_out)
+    if not (filled or member.rows % member.batch) or (why := row_mixer(member.model)) is None:
+        return None
+    way_out = "" if filled else "; a batch_size that divides the training rows leaves it full"
+    return f"{why}, and the last batch is filled up{way_out}"
 
 
 def _fitting(template: Template) -> int:

@@ -1,12 +1,13 @@
 """What training relies on of Keras beyond its documented interface, and whether this Keras has it.
 
-Each entry of `RELIED_ON` is looked up once a process, before anything is trained side by side. Where
-one is missing, `model.fit` still trains: weights are then not put off, and nothing is replaced. Of
-all of them it needs two itself, `_flatten_layers` and `compute_output_spec`.
+Each entry of `RELIED_ON` is looked up once a process, before anything is trained side by side.
+Where one is missing, `model.fit` still trains: weights are then not put off, and nothing is
+replaced. It needs two of them itself, `_flatten_layers` and `compute_output_spec`.
 Not among them, because `building` goes on without:
 `keras.src.utils.module_utils.tensorflow` and its `_available`: to import TensorFlow takes seconds.
 `keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR`, and `set_global_attribute` of
-`keras.src.backend.common.global_state`: Keras's own generator is made anew, else by `clear_session`.
+`keras.src.backend.common.global_state`: Keras's own generator is made anew, else by
+`clear_session`.
 """
 
 import functools
@@ -41,7 +42,7 @@ def _of_model(name: str) -> Any:
 
 
 def _in_code_of(function: Any, name: str) -> None:
-    """An attribute of variables is looked for in their code: to make one would compile something."""
+    """Look for an attribute in the code that uses it: to make a variable would compile something."""
     if name not in function.__code__.co_names:
         raise AttributeError(name)
 

@@ -5,6 +5,7 @@ Two models of one structure train by one compiled program, each with its own num
 
 import contextlib
 import json
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,9 @@ from hpsearch.training.overrides import build_number, description, is_of_keras
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
 _MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
+
+# Models may share a loss or a regularizer, and one is compiled while others are built.
+_replacing = threading.RLock()
 
 
 class Number:
@@ -67,7 +71,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a number is kept in a model. layer: whose it is; None: the optimizer's or the loss's."""
+    """Where a number is kept in a model.
+
+    layer: whose it is; None: the optimizer's or the loss's.
+    """
 
     layer: Any
     name: str
@@ -82,8 +89,9 @@ class Numbers:
     """
 
     def __init__(self, model: Any) -> None:
-        self.places = list(_places(model))
-        self.values = [float(place.get()) for place in self.places]
+        with _replacing:
+            self.places = list(_places(model))
+            self.values = [float(place.get()) for place in self.places]
 
     def replaced(self, by: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
         """The model has traced values for the time being."""
@@ -95,14 +103,15 @@ class Numbers:
 
     @contextlib.contextmanager
     def _instead(self, values: Sequence[Any]) -> Iterator[None]:
-        before = [place.get() for place in self.places]
-        for place, value in zip(self.places, values, strict=True):
-            place.set(value)
-        try:
-            yield
-        finally:
-            for place, value in zip(self.places, before, strict=True):
+        with _replacing:
+            before = [place.get() for place in self.places]
+            for place, value in zip(self.places, values, strict=True):
                 place.set(value)
+            try:
+                yield
+            finally:
+                for place, value in zip(self.places, before, strict=True):
+                    place.set(value)
 
 
 def structure(model: Any, numbers: Numbers, fit: Fit) -> str:
@@ -121,6 +130,16 @@ def structure(model: Any, numbers: Numbers, fit: Fit) -> str:
             "numbers": [place.name for place in numbers.places],
         }
     return json.dumps(described, sort_keys=True, default=unique)
+
+
+def own_loss(loss: Any) -> Any:
+    """A loss for one model, where a program replaces numbers in it; any other as it is.
+
+    Else `fit` would train by a task's loss while a program that replaces its numbers is compiled.
+    """
+    if type(loss) not in _SMOOTHED:
+        return loss
+    return type(loss).from_config({**loss.get_config(), "dtype": loss.dtype})
 
 
 def loss_reduction(loss: Any) -> str | None:
@@ -155,8 +174,11 @@ def _places(model: Any) -> Iterator[Place]:
                 for factor in ("l1", "l2"):
                     name = f"{factor} of {variable.name}"
                     yield from of(layer, variable.regularizer, factor, name)
-    yield from of(None, model.optimizer, "weight_decay", "weight_decay")
-    if isinstance(model.optimizer, _MOMENTUM):
+    # One of the user's own may ask anything of them.
+    optimizer_is_of_keras = is_of_keras(model.optimizer, keras.optimizers.Optimizer)
+    if optimizer_is_of_keras:
+        yield from of(None, model.optimizer, "weight_decay", "weight_decay")
+    if optimizer_is_of_keras and isinstance(model.optimizer, _MOMENTUM):
         yield from of(None, model.optimizer, "momentum", "momentum")
     if type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs):
         yield _place_of_smoothing(model.loss)
@@ -167,7 +189,10 @@ def _smooths_last_axis(options: dict[str, Any]) -> bool:
 
 
 def _place_of_smoothing(loss: Any) -> Place:
-    """How far a loss smooths labels. Keras takes no traced number for it, so we smooth them then."""
+    """How far a loss smooths labels.
+
+    Keras takes no traced number for it, so that labels are then smoothed here.
+    """
     options, function = loss._fn_kwargs, loss.fn
 
     def put(value: Any) -> None:

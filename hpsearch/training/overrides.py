@@ -27,6 +27,8 @@ _FUNCTIONS = {"train_function", "test_function", "predict_function"}  # attribut
 
 _build_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _next_number = itertools.count()
+# Of the models that were asked about, whether Keras describes all of them: to ask it takes long.
+_described_fully: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def first_override(thing: Any, base: type, *harmless: str) -> str | None:
@@ -44,11 +46,24 @@ def is_of_keras(thing: Any, base: type = keras.layers.Layer) -> bool:
     return kind.__module__.startswith("keras.src.") and not any(_overrides(thing, base))
 
 
+def is_described_fully(model: Any) -> bool:
+    """Whether Keras's description of a network tells all that it computes."""
+    if model not in _described_fully:
+        description(model)
+    return _described_fully[model]
+
+
 def description(model: Any) -> Any:
     """Keras's description of a network, if it tells all that it computes.
 
     None where anything in it is not Keras's own: what that does, its description need not tell.
     """
+    described = _description(model)
+    _described_fully[model] = described is not None
+    return described
+
+
+def _description(model: Any) -> Any:
     network = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
     loss = model.loss
     if (

@@ -1,4 +1,4 @@
-"""Whose structure a program has, and which members it serves: of one structure, or of narrower ones."""
+"""Whose structure a program has, and which members it serves: of this one, or of narrower ones."""
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
@@ -69,7 +69,7 @@ class Recent(dict[Hashable, _Value]):
 
 
 class Templates:
-    """Chooses templates, and remembers the last ones, so that later members find a program compiled."""
+    """Chooses templates, and remembers the last: later members find their program compiled."""
 
     def __init__(self, most: int = MOST_TEMPLATES) -> None:
         self._templates: Recent[Template] = Recent(most)
@@ -142,7 +142,7 @@ class Templates:
         width, depth = (template.width, template.depth) if template else _size_of_all(groups)
         products = sum(
             3.0 * member.rows * member.history.left * (depth - 1) * width**2
-            + 3.0 * member.rows * member.history.left * width * _ends(member)
+            + 3.0 * member.rows * member.history.left * width * _chain(member).ends
             for group in groups
             for member in group
         )
@@ -186,9 +186,3 @@ def _size_of_all(groups: Iterable[Sequence[Member]]) -> tuple[int, int]:
     width, depth = max(w for w, _ in sizes), max(d for _, d in sizes)
     step = max(8, 1 << max(0, math.ceil(math.log2(width)) - 2))  # of a quarter of the next power
     return -(-width // step) * step, depth
-
-
-def _ends(member: Member) -> int:
-    """Units at the two ends of a chain."""
-    own = _chain(member)
-    return int(own.blocks[0][0].kernel.shape[0]) + int(own.output[0].units)

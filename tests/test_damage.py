@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hpsearch import KFold
-from hpsearch.errors import DiskFullError
+from hpsearch.errors import DiskFullError, HpsearchError
 from hpsearch.training import backend
 from spaces import mlp
 from tests.contracts.trainer import DATA, SPLIT, TASK, fit
@@ -111,6 +111,17 @@ def test_whatever_is_damaged_it_is_the_right_values_or_none(module, one):
         tried += 1
     assert tried > 800
     assert found_out > 0.8 * tried  # what is left lies in parts of the file that say nothing
+
+
+def test_the_checksum_is_of_all_bytes_whatever_the_layout(module):
+    def old(array):
+        digest = module.hashlib.blake2b(digest_size=16)
+        digest.update(f"a {array.dtype.str} {array.shape} ".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    plain = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for array in (plain, plain.T, plain[:0], plain[0, 0], np.asfortranarray(plain), plain > 3):
+        assert module._checksum({"a": array}) == old(np.asarray(array))
 
 
 def write(one, module, **changes):
@@ -235,6 +246,15 @@ def test_where_none_can_be_written_training_goes_on_but_for_a_full_disk(
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DiskFullError, match="the disk is full"):
         module.save(History(one, TASK.objective), [])
+
+
+def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_path):
+    backend.choose()
+    from hpsearch.training import final, rows
+
+    lost = fit(checkpoint_out=tmp_path / "c.npz")
+    with pytest.raises(HpsearchError, match="c.npz could not be written or read; see the log"):
+        final._restored(TASK, DATA, lost, rows.prepare(TASK, DATA, SPLIT))
 
 
 OTHERS = {

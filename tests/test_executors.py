@@ -9,7 +9,8 @@ import pytest
 
 from hpsearch import executors
 from hpsearch.errors import FatalError, HpsearchError
-from hpsearch.executors import Inline, Processes, RayCluster
+from hpsearch.executors import Inline, Processes, RayCluster, ray_cluster
+from hpsearch.executors.ray_worker import Lost
 from hpsearch.trial import Job
 from tests import fakes
 from tests.conftest import ROOT
@@ -90,6 +91,47 @@ def test_a_fatal_error_of_the_study_s_own_class_ends_the_run_by_its_message():
     with pytest.raises(FatalError, match="no license at somewhere:80"):
         executor.submit(Job({}, epochs=1)).result(60)
     executor.close()
+
+
+class ClosedRay:
+    """Ray, which is shut down while a worker starts."""
+
+    def __init__(self, raised, cluster=None):
+        self.raised, self.cluster, self.started = raised, cluster, 0
+
+    def cluster_resources(self):
+        return {"CPU": 2.0}
+
+    def nodes(self):
+        return [{"Alive": True, "NodeID": "n", "Resources": {"CPU": 2.0}}]
+
+    def put(self, thing):
+        return thing
+
+    def worker(self, *_):
+        return self
+
+    def start(self):
+        self.started += 1
+        self.cluster.close()
+        raise self.raised
+
+    def kill(self):
+        pass
+
+    def shutdown(self):
+        pass
+
+
+@pytest.mark.parametrize("raised", [ConnectionError("no Ray"), Lost(OSError(), at_fault=True)])
+def test_a_cluster_that_is_closed_while_it_loads_ends_in_one_line(monkeypatch, raised):
+    ray = ClosedRay(raised)
+    monkeypatch.setattr(ray_cluster.ray_connection, "connect", lambda *_: (ray, True))
+    monkeypatch.setattr(ray_cluster, "RayWorker", ray.worker)
+    ray.cluster = RayCluster(fakes.prepare)
+    with pytest.raises(HpsearchError, match="closed while they loaded"):
+        ray.cluster.open()
+    assert ray.started == 1
 
 
 @pytest.mark.slow

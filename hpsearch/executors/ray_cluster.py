@@ -69,6 +69,16 @@ class RayCluster(Lined):
         return max(1, ready) * (self._facts.together if self._facts else 1)
 
     def open(self) -> Facts:
+        try:
+            return self._open()
+        except HpsearchError:
+            raise
+        except Exception as error:  # after `close`, whatever Ray raises once it was shut down
+            if not self._closing.is_set():
+                raise
+            raise _closed() from error
+
+    def _open(self) -> Facts:
         self._ray, self._connected = ray_connection.connect(self._address, self._folder)
         if self._gpus is None:
             self._gpus = 1.0 if self._ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
@@ -88,6 +98,9 @@ class RayCluster(Lined):
         error: Exception = RuntimeError("no worker could be started")
         for _ in range(_ATTEMPTS):
             worker = self._worker()
+            if self._closing.is_set():  # after it was noted: else `close` might not know of it
+                worker.kill()
+                raise _closed()
             try:
                 return worker, worker.start()
             except Lost as lost:
@@ -229,6 +242,10 @@ class RayCluster(Lined):
                 return
         for item in items:
             item.future.set_exception(Interrupted())
+
+
+def _closed() -> HpsearchError:
+    return HpsearchError("the workers were closed while they loaded the study")
 
 
 def fitting(resources: Mapping[str, float], gpus: float) -> int:

@@ -50,9 +50,9 @@ class _Unusable(Exception):
 def save(history: History, values: Iterable[Any]) -> None:
     """Write the values of a model's variables to the fit's own checkpoint, whole or not at all.
 
-    Raises DiskFullError. Where it cannot be written for another reason, the log says so and training
-    goes on: a checkpoint only saves epochs. It is not flushed to the disk itself: a file that a
-    power cut tore is found out by its checksum, and its epochs are trained again.
+    Raises DiskFullError. Where it cannot be written for another reason, the log says so and
+    training goes on: a checkpoint only saves epochs. It is not flushed to the disk itself: a file
+    that a power cut tore is found out by its checksum, and its epochs are trained again.
     """
     path = history.fit.checkpoint_out
     assert path is not None
@@ -181,7 +181,7 @@ def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Ar
 def _unpack(data: bytes) -> dict[str, _Array]:
     """The arrays of an `.npz` that `save` may have written.
 
-    NumPy's own reader believes what headers say: how large arrays are, and that they are compressed.
+    NumPy's own reader believes what headers say: how large arrays are, that they are compressed.
     """
     arrays: dict[str, _Array] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as file:
@@ -191,13 +191,14 @@ def _unpack(data: bytes) -> dict[str, _Array]:
         for entry in entries:
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise _Unusable(f"{entry.filename} is compressed")
-            content = io.BytesIO(file.read(entry))
-            if np.lib.format.read_magic(content) != (1, 0):
+            content = file.read(entry)
+            header = io.BytesIO(content)  # of the same bytes, not a copy
+            if np.lib.format.read_magic(header) != (1, 0):
                 raise _Unusable(f"{entry.filename} is of an unknown version")
-            shape, by_columns, type_ = np.lib.format.read_array_header_1_0(content)
+            shape, by_columns, type_ = np.lib.format.read_array_header_1_0(header)
             if by_columns or type_.kind not in "biuf":
                 raise _Unusable(f"{entry.filename} is of an unknown layout")
-            flat = np.frombuffer(content.read(), type_)
+            flat = np.frombuffer(content, type_, offset=header.tell())
             arrays[entry.filename.removesuffix(".npy")] = flat.reshape(shape)
     return arrays
 
@@ -218,7 +219,7 @@ def _checksum(arrays: dict[str, _Array]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view(np.uint8))  # its own memory: it may be gigabytes
     return digest.hexdigest()
 
 

@@ -39,7 +39,7 @@ class Trained:
 
 
 def all_rows(rows: int) -> Split:
-    """To train on all and validate on nothing: training wants a validation row, and gets the first."""
+    """To train on all and validate on nothing; training wants a row for it, and gets the first."""
     return Split(np.arange(rows), np.arange(1))
 
 
@@ -84,5 +84,7 @@ def _restored(task: Task, data: Data, fit: Fit, rows: Rows) -> Any:
     model = build_model(fit.build, model_spec(task, rows, data.y, compiled), fit.params, fit.seed)
     assert fit.checkpoint_out is not None
     if checkpoint.load(fit.checkpoint_out, fit, model) is None:
-        raise HpsearchError(f"the checkpoint {fit.checkpoint_out} vanished while it was needed")
+        raise HpsearchError(
+            f"the checkpoint {fit.checkpoint_out} could not be written or read; see the log"
+        )
     return model

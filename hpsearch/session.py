@@ -115,8 +115,8 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
     planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError, OldStoreError), Store(how.store) as store:
-            untried = record_of(study, how.file, Facts("", "", how.backend, {}))
-            refuse_changes(untried, store.searches(study.name))
+            record = record_of(study, how.file, Facts("", "", how.backend, {}))
+            refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
         say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
         mine = owned(how.store, study.name, say)
@@ -162,7 +162,7 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
             workers.per_device,
             timeout=workers.timeout,
             recycle=workers.recycle,
-            untried=partial(prepare, try_points=False),
+            prepare_without_models=partial(prepare, try_points=False),
         )
     opened.callback(executor.close)
     return executor

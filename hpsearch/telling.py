@@ -9,7 +9,7 @@ from hpsearch.trial import Job, Reached
 Listener = Callable[[Sequence[Reached]], None]
 
 _listener: Listener | None = None
-_when_loaded: Callable[[], None] | None = None
+_on_loaded: Callable[[], None] | None = None
 _untold: dict[tuple[int, int], Reached] = {}
 _told = 0.0
 _seconds = 0.25
@@ -22,16 +22,16 @@ def to(listener: Listener | None, seconds: float = 0.25) -> None:
     _untold.clear()
 
 
-def when_loaded(call: Callable[[], None] | None) -> None:
+def on_loaded(call: Callable[[], None] | None) -> None:
     """Call this once study and data are loaded, before a model is built."""
-    global _when_loaded
-    _when_loaded = call
+    global _on_loaded
+    _on_loaded = call
 
 
-def loaded() -> None:
+def report_loaded() -> None:
     """Say that study and data are loaded: what follows should not take long."""
-    if _when_loaded is not None:
-        _when_loaded()
+    if _on_loaded is not None:
+        _on_loaded()
 
 
 class Told:

@@ -53,10 +53,9 @@ class Observation:
 class Failure:
     """Why a trial or a fit failed: its kind, one line, the traceback.
 
-    kind: "exception" (in build or training), "failed" (the study's code raised TrialFailed), "nan" (it
-    diverged), "memory" (too little of it, also
-    alone on its device), "killed" (its worker, again and again), "timeout", "lost" (by no worker
-    to be had).
+    kind: "exception" (in build or training), "failed" (the study's code raised TrialFailed), "nan"
+    (it diverged), "memory" (too little of it, also alone on its device), "killed" (its worker,
+    again and again), "timeout", "lost" (by no worker to be had).
     """
 
     kind: str

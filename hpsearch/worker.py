@@ -75,8 +75,8 @@ def prepare(
     """Load study and data once, and try what the search will do: splits, models, one step.
 
     shared: a folder in which large data lies for all workers; the first of them fills it. Or the
-    data itself, where the task's files may be out of reach. mark: a file in the checkpoints' folder,
-    that every worker must see. try_points: whether to try models at all.
+    data itself, where the task's files may be out of reach. mark: a file in the checkpoints'
+    folder, that every worker must see. try_points: whether to try models at all.
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
@@ -91,7 +91,7 @@ def prepare(
     try:
         data = sharing.load(study.task, shared)
         source = hashlib.sha256(file.read_bytes()).hexdigest()
-        telling.loaded()
+        telling.report_loaded()
         return ready(study, data, training, source, try_points=try_points)
     except AllPointsFail as error:
         raise StudyError(f"{place_in(file, error.first)}: {error}") from error

@@ -1,4 +1,4 @@
-"""Hyperparameters as the numbers that builders want, refused where they would have to be changed."""
+"""Hyperparameters as the numbers that builders want; what would have to be changed is refused."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,8 @@ def whole(params: Mapping[str, Any], name: str, default: int | None = None, leas
     value = params.get(name, default)
     if why_no_number(value) or value != int(value) or not least <= value <= MOST_COUNTED:
         raise BuildError(
-            f"{name} must be a whole number of at least {least}, got {brief(value)}; use Int or Choice"
+            f"{name} must be a whole number of at least {least}, got {brief(value)}; "
+            "use Int or Choice"
         )
     return int(value)
 
@@ -27,18 +28,14 @@ def number(
     default: float = 0.0,
     *,
     above: float | None = None,
-    most: float | None = None,
     below: float | None = None,
 ) -> float:
-    """A rate, a factor...: from 0, or `above` it, to `most`, or `below` it; BuildError elsewhere."""
+    """A rate, a factor...: from 0, or `above` a bound, and `below` one; BuildError elsewhere."""
     value = params.get(name, default)
     if why_no_number(value) or not (
-        (value >= 0 if above is None else value > above)
-        and (most is None or value <= most)
-        and (below is None or value < below)
+        (value >= 0 if above is None else value > above) and (below is None or value < below)
     ):
         ends = [f"above {above:g}" if above is not None else "0 or more"]
-        ends += [f"at most {most:g}"] if most is not None else []
         ends += [f"below {below:g}"] if below is not None else []
         raise BuildError(f"{name} must be a number, {' and '.join(ends)}, got {brief(value)}")
     return float(value)

@@ -5,6 +5,7 @@ build=mlp.model(), space=Space(mlp.widths(3)) the widths are searched
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from hpsearch import Float, Int
@@ -15,7 +16,7 @@ from spaces import checks, network
 
 
 def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
-    """1 to `layers` hidden layers, each of a width of its own that exists only if the layer does."""
+    """1 to `layers` hidden layers; each has a width of its own, which exists if the layer does."""
     each = {
         f"units_{i}": Int(low, high, log=True, when=_at_least(i, layers))
         for i in range(1, layers + 1)
@@ -48,7 +49,7 @@ def _at_least(layer: int, layers: int) -> dict[str, range]:
 
 
 def model(
-    hidden: tuple[int, ...] | None = None,
+    hidden: Sequence[int] | None = None,
     *,
     dropout_on: Literal["all", "first"] = "all",
     activation: str = "relu",
@@ -64,7 +65,7 @@ def model(
     """
     if dropout_on not in ("all", "first"):
         raise ValueError(f"dropout_on is 'all' or 'first', got {brief(dropout_on)}")
-    if hidden is not None and not isinstance(hidden, tuple | list):
+    if hidden is not None and (not isinstance(hidden, Sequence) or isinstance(hidden, str | bytes)):
         raise ValueError(f"hidden is a tuple of widths, as (64, 64), got {brief(hidden)}")
     for width in hidden or ():
         checks.whole({"hidden": width}, "hidden")
@@ -91,7 +92,7 @@ def model(
     return build
 
 
-def _sizes(hidden: tuple[int, ...] | None, params: dict[str, Any]) -> list[int]:
+def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
     if hidden is not None:
         return [int(width) for width in hidden]
     layers = checks.whole(params, "layers", 1)
@@ -104,7 +105,8 @@ def _sizes(hidden: tuple[int, ...] | None, params: dict[str, Any]) -> list[int]:
         )
     units = checks.whole(params, "units")
     share = checks.number(params, "funnel", 1.0, above=0.0)
-    return [math.ceil(units * share**i) for i in range(layers)]
+    # A tiny share's power rounds to 0, and a layer has a unit at least.
+    return [max(1, math.ceil(units * share**i)) for i in range(layers)]
 
 
 def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
@@ -132,7 +134,7 @@ def _penalty(params: dict[str, Any]) -> Any:
     return regularizers.L2(l2) if l2 else None
 
 
-def _known(hidden: tuple[int, ...] | None, layers: int) -> list[str]:
+def _known(hidden: Sequence[int] | None, layers: int) -> list[str]:
     names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), "l1", "l2"]
     names += ["activation", "initializer"]
     if hidden is None:

@@ -20,12 +20,12 @@ _ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
 def model(words: int, kind: str | None = None) -> Build:
     """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
 
-    kind: "bag", whatever the words' order: the mean of their vectors; "conv": filters, of which each
-    passes on its largest value; "lstm"; None: the parameter `kind` says so.
+    kind: "bag", whatever the words' order: the mean of their vectors; "conv": filters, of which
+    each passes on its largest value; "lstm"; None: the parameter `kind` says so.
     Its parameters: kind; embedding (32), the length of a word's vector; units (32), of the LSTM, of
-    filters, or of the dense layer behind a bag; kernel (5), the words that a filter sees; dropout (0), of the embedding and before the output; recurrent_dropout (0) of
-    the LSTM; and those of `spaces.network`. Raises BuildError for any other, and for what has no
-    effect on its kind.
+    filters, or of the dense layer behind a bag; kernel (5), the words that a filter sees; dropout
+    (0), of the embedding and before the output; recurrent_dropout (0) of the LSTM; and those of
+    `spaces.network`. Raises BuildError for any other, and for what has no effect on its kind.
     """
     checks.whole({"words": words}, "words")
 

@@ -118,7 +118,7 @@ def prepare_dying_first(folder: str, deaths: int) -> tuple[Facts, Work]:
 
 
 def prepare_hanging_when_loaded() -> tuple[Facts, Work]:
-    telling.loaded()
+    telling.report_loaded()
     time.sleep(600)
     return prepare()
 

@@ -45,6 +45,17 @@ def test_fixed_widths_are_checked_where_they_are_written(hidden):
         mlp.model(hidden)
 
 
+def test_any_sequence_of_widths_will_do():
+    assert mlp._sizes(range(16, 65, 16), {}) == [16, 32, 48, 64]
+    mlp.model(hidden=range(16, 65, 16))
+    with pytest.raises(ValueError, match="hidden"):
+        mlp.model(hidden=range(0, 65, 16))
+
+
+def test_a_funnel_never_narrows_to_nothing():
+    assert mlp._sizes(None, {"layers": 3, "units": 8, "funnel": 1e-200}) == [8, 1, 1]
+
+
 @pytest.mark.parametrize("words", [0, -1, 2.5])
 def test_so_is_the_number_of_words(words):
     with pytest.raises(BuildError, match="words must be a whole number"):

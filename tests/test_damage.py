@@ -253,7 +253,7 @@ def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_pa
     from hpsearch.training import final, rows
 
     lost = fit(checkpoint_out=tmp_path / "c.npz")
-    with pytest.raises(HpsearchError, match="c.npz could not be written or read; see the log"):
+    with pytest.raises(HpsearchError, match=r"c\.npz could not be written or read; see the log"):
         final._restored(TASK, DATA, lost, rows.prepare(TASK, DATA, SPLIT))
 
 

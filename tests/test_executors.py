@@ -70,7 +70,7 @@ def test_where_trying_models_ends_the_first_worker_it_goes_on_without(tmp_path, 
     dying = partial(fakes.prepare_dying_first, str(tmp_path), 99)
     trying = dying if how == "dies" else fakes.prepare_hanging_when_loaded
     job = Job({"dropout": 0.2}, epochs=2)
-    executor = Processes(trying, timeout=1.0, untried=fakes.prepare)
+    executor = Processes(trying, timeout=1.0, prepare_without_models=fakes.prepare)
     assert executor.open() == fakes.FACTS
     assert executor.submit(job).result(60) == fakes.outcome(job)
     executor.close()

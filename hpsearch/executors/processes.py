@@ -28,8 +28,9 @@ class Processes(Lined):
     per_device: workers on each device; None: as many as fit, by the memory of the first jobs.
     timeout: seconds a job may take; it fails then. recycle: jobs after which a worker is
     replaced, because frameworks keep a little memory of every model; so is one that holds more
-    than its share of the machine's. untried: the same as `prepare` without building models; taken
-    instead where these end or hang the first workers, so that they are trials that fail.
+    than its share of the machine's. prepare_without_models: the same as `prepare` without building
+    models; taken instead where these end or hang the first workers, so that they are trials that
+    fail.
     """
 
     def __init__(
@@ -40,11 +41,11 @@ class Processes(Lined):
         *,
         timeout: float | None = None,
         recycle: int | None = 200,
-        untried: Prepare | None = None,
+        prepare_without_models: Prepare | None = None,
     ) -> None:
         super().__init__()
         self._prepare, self._timeout, self._recycle = prepare, timeout, recycle
-        self._untried = untried
+        self._prepare_without_models = prepare_without_models
         self._devices = list(devices) or find("auto")
         self._growing = per_device is None
         self._slots = slots(self._devices, per_device or 1, share=not self._growing)
@@ -79,8 +80,9 @@ class Processes(Lined):
                 error = died
             if self._closed:
                 break
-            if self._untried is not None and (attempt > 0 or isinstance(error, TimedOut)):
-                self._prepare = worker.prepare = self._untried
+            without = self._prepare_without_models
+            if without is not None and (attempt > 0 or isinstance(error, TimedOut)):
+                self._prepare = worker.prepare = without
         raise HpsearchError(
             f"{error} while it loaded the study, {_ATTEMPTS} times in a row; see what it printed"
         )

@@ -66,7 +66,7 @@ class Worker:
     def start(self, timeout: float | None = None) -> Facts:
         """Start it, and wait until it has loaded what it needs and tried a few models.
 
-        timeout: seconds that it may try them. Raises WorkerDied, TimedOut, or what `prepare` raised.
+        timeout: seconds that it may try them. Raises WorkerDied, TimedOut, or what `prepare` did.
         """
         # Spawned, not forked: a fork of a process with threads, or with a GPU, may hang.
         context = multiprocessing.get_context("spawn")
@@ -192,7 +192,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         os.sched_setaffinity(0, cores)
     if hasattr(os, "register_at_fork"):  # what a build forks is none of ours, and must not speak
         os.register_at_fork(after_in_child=pipe.close)
-    telling.when_loaded(lambda: pipe.send(None))
+    telling.on_loaded(lambda: pipe.send(None))
     try:
         facts, work = prepare()
     except HpsearchError as error:

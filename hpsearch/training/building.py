@@ -103,7 +103,7 @@ def seed_backend(seed: int) -> None:
 
 @contextlib.contextmanager
 def without_tensorflow() -> Iterator[None]:
-    """Keep Keras from importing TensorFlow, which takes seconds, to describe, save or load a model."""
+    """Keep Keras from importing TensorFlow to describe, save or load a model: it takes seconds."""
     try:
         lazy = keras.src.utils.module_utils.tensorflow
         wanted = lazy._available is None and "tensorflow" not in sys.modules
@@ -121,7 +121,7 @@ def without_tensorflow() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed what Keras draws its layers' seeds from; Python's and NumPy's generators stay as they were.
+    """Seed what Keras draws its layers' seeds from; Python's and NumPy's generators stay as is.
 
     `keras.utils.set_random_seed` is not used: it imports TensorFlow whatever the backend is. As it
     does, Keras's own generator begins anew: what it drew for earlier models must not matter.

@@ -134,7 +134,8 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         _check_index(weights, shapes, columns, coding)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HpsearchError(
-            f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` wrote"
+            f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
+            "wrote"
         ) from error
     models = tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1))
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
@@ -213,8 +214,8 @@ def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
     except Exception as error:  # a damaged or foreign file
         raise HpsearchError(f"{path} cannot be read: {first_line(error)}") from error
     raise UntrustedError(
-        f"{path} holds the types {', '.join(unknown)}, which could run any code when loaded; if you "
-        f"know where it comes from: {' '.join(f'--trust {shlex.quote(n)}' for n in unknown)}"
+        f"{path} holds the types {', '.join(unknown)}, which could run any code when loaded; if "
+        f"you know where it comes from: {' '.join(f'--trust {shlex.quote(n)}' for n in unknown)}"
     )
 
 

@@ -54,9 +54,9 @@ def check(logs: Mapping[str, Any], name: str, model: Any) -> None:
 
 
 def roc_auc(predicted: Any, y: Array) -> float:
-    """The area under the ROC curve of predictions, exact, over all rows; NaN where y has one class only.
+    """The area under the ROC curve of predictions, exact, over all rows.
 
-    Keras's AUC sorts predictions into bins, and misranks models whose predictions crowd at 0 or 1.
+    NaN where y has one class only. Keras's AUC sorts predictions into bins, and misranks models whose predictions crowd at 0 or 1.
     More than two classes: the mean of each against the rest.
     """
     from sklearn.metrics import roc_auc_score

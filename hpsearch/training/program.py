@@ -61,8 +61,9 @@ class Program:
     ) -> tuple[State, Any, Any]:
         """Train on; returns the state, values of shape (chunk, members, 4) and predictions.
 
-        traits: the members' numbers and extents, of shape (members, n) each. order: row numbers of shape (chunk, steps, members, batch), without members where they
-        share them, -1 for no row. steps: of each epoch; None: all. `state` is used up.
+        traits: the members' numbers and extents, of shape (members, n) each. order: row numbers of
+        shape (chunk, steps, members, batch), without members where they share them, -1 for no row.
+        steps: of each epoch; None: all. `state` is used up.
         The values are those of `history.CURVES`; of shape (steps, members, batch, outputs) are the
         predictions, after the last epoch, where `shape.predicts`.
         """

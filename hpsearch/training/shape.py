@@ -22,9 +22,9 @@ class Shape:
     filled: whether some training batches hold rows of no weight; uneven: whether some members have
     fewer steps than others; validation_filled: as filled.
     one_order: all members train on the same rows in each step. one_validation: all validate on the
-    same rows. table: as `Table.shape`. predicts: steps of training rows before those
-    of validation, where predictions come back and the metric is computed from them; else 0. narrow: whether members' weights
-    may be of less extent than the program's.
+    same rows. table: as `Table.shape`. predicts: steps of training rows before those of validation,
+    where predictions come back and the metric is computed from them; else 0. narrow: whether
+    members' weights may be of less extent than the program's.
     """
 
     members: int

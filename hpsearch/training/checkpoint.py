@@ -219,7 +219,7 @@ def _checksum(arrays: dict[str, _Array]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.reshape(-1).view(np.uint8))  # its own memory: it may be gigabytes
+        digest.update(array.reshape(-1).view(np.uint8).data)  # its own memory: it may be gigabytes
     return digest.hexdigest()
 
 

@@ -10,7 +10,7 @@ from hpsearch.errors import BuildError
 from hpsearch.load import Overrides, load
 from hpsearch.tasks import imdb, mnist
 from hpsearch.training import backend
-from hpsearch.training.base import ModelSpec, Split
+from hpsearch.training.base import Fit, ModelSpec, Split
 from spaces import cnn, mlp, text
 from tests.conftest import ROOT
 from tests.rounding import rounding_bound
@@ -128,7 +128,6 @@ SPLIT = Split(np.arange(400), np.arange(400, 480))
 
 @pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax")
 def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
-    from hpsearch.training.base import Fit
     from hpsearch.training.fit import FitTrainer
     from hpsearch.training.gang import GangTrainer
 
@@ -155,8 +154,9 @@ def test_the_loss_is_part_of_what_tells_programs_apart():
     from hpsearch.training.numbers import Numbers, structure
 
     def described(**params):
-        model = built(mlp.model((4,)), WORDS, **params)
-        return structure(model, Numbers(model), params={})
+        build, rows = mlp.model((4,)), np.arange(4)
+        model = built(build, WORDS, **params)
+        return structure(model, Numbers(model), Fit(build, params, Split(rows, rows), 0, 1))
 
     assert described(l1=0.1) == described(l1=0.2)
     assert described(l1=0.1) != described(l2=0.1)

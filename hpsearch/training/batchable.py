@@ -73,8 +73,8 @@ def _why_not_compiled(model: Any) -> str:
         return "it was compiled with jit_compile=False"
     return (
         f"Keras does not compile a layer {type(refusing[0]).__name__} (its supports_jit is False), "
-        "so that each step is taken operation by operation, which is slow on JAX; do what the layer "
-        "does in the data or in preprocess, or use --backend tensorflow"
+        "so that each step is taken operation by operation, which is slow on JAX; do what the "
+        "layer does in the data or in preprocess, or use --backend tensorflow"
     )
 
 

@@ -42,7 +42,7 @@ def _of_model(name: str) -> Any:
 
 
 def _in_code_of(function: Any, name: str) -> None:
-    """Look for an attribute in the code that uses it: to make a variable would compile something."""
+    """Look for an attribute in the code that uses it: making a variable would compile."""
     if name not in function.__code__.co_names:
         raise AttributeError(name)
 

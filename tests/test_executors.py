@@ -154,7 +154,7 @@ def test_a_failed_job_has_taken_the_time_that_it_took(tmp_path):
 def test_what_a_job_forks_neither_blocks_the_run_nor_outlives_it(tmp_path, act):
     executor = Processes(fakes.prepare_forking)
     executor.open()
-    outcome = executor.submit(Job({"dropout": 0.1, "act": act, "to": str(tmp_path)}, 2)).result(60)
+    outcome = executor.submit(Job({"dropout": 0.1, "act": act, "to": str(tmp_path)}, 2)).result(300)
     assert (outcome.failure.kind if outcome.failure else None) == (
         (act == "die" and "killed") or None
     )

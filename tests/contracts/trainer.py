@@ -45,6 +45,11 @@ def arrays(path: Path) -> dict[str, Any]:
         return {name: file[name] for name in file.files}
 
 
+def variables(path: Path) -> dict[str, Any]:
+    """Weights and the rest of the state, without curves: these are sums that may be added otherwise."""
+    return {n: array for n, array in arrays(path).items() if n.startswith("variable_")}
+
+
 def same(wanted: dict[str, Any], got: dict[str, Any]) -> bool:
     return {n: a.tobytes() for n, a in wanted.items()} == {n: a.tobytes() for n, a in got.items()}
 

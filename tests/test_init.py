@@ -434,9 +434,9 @@ def test_a_skewed_target_in_the_order_of_time_is_predicted_in_its_own_unit(
     ]
     file = table(("x", "when", "price"), body)
     study = described(file, "--target", "price")["file"]
-    code, _, err = hpsearch("run", study, "--inline", "--searcher", "random:trials=1,epochs=40")
+    code, out, err = hpsearch("run", study, "--inline", "--searcher", "random:trials=1,epochs=40")
     assert code == 0, err
-    assert "mae is in standard deviations of log(1 + |'price'| / " in err
+    assert "mae is in standard deviations of log(1 + |'price'| / " in out
     code, out, err = hpsearch("refit", study, "-o", "model", "--seeds", 1, "--json")
     assert code == 0, err
     assert "residuals are in the unit of 'price'" in err

@@ -108,7 +108,8 @@ def test_workers_cut_their_work_alike_however_many_they_are():
 def test_each_device_has_its_number_and_one_job_at_a_time(gpus, pool, job):
     gpus(80, 80, 80, 80)
     executor = pool("0,1,2,3")
-    found = reports([executor.submit(job(seconds=0.05)) for _ in range(40)])
+    # As much as the first worker cannot have done alone when the last one has started.
+    found = reports([executor.submit(job(seconds=0.5)) for _ in range(40)])
     assert {r["device"] for r in found} == {"0", "1", "2", "3"}
     assert {r["crowd"] for r in found} == {0}
     assert {r["XLA_PYTHON_CLIENT_MEM_FRACTION"] for r in found} == {"0.900"}
@@ -119,7 +120,7 @@ def test_each_device_has_its_number_and_one_job_at_a_time(gpus, pool, job):
 def test_workers_share_a_device_and_its_memory(gpus, pool, job):
     gpus(80)
     executor = pool("0", 3)
-    found = reports([executor.submit(job(seconds=0.3)) for _ in range(12)])
+    found = reports([executor.submit(job(seconds=0.5)) for _ in range(24)])
     assert len({r["pid"] for r in found}) == 3
     assert {r["XLA_PYTHON_CLIENT_MEM_FRACTION"] for r in found} == {"0.300"}
     assert max(r["crowd"] for r in found) <= 2

@@ -171,15 +171,22 @@ def test_what_cannot_be_learned_from_is_told_in_one_line(hpsearch, text, target,
 def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     file = table(("x", "y"), [(n, v > 0) for n, _, v in rows()])
     described(file, "--target", "y", "-o", "mine")
-    Path("studies/mine.py").write_text("mine")
+    mine = Path("studies/mine.py")
+    changed = mine.read_text() + "# changed"
+    mine.write_text(changed)
     code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine")
     assert code == 2
     assert "studies/mine.py is there already" in err
     code, _, err = hpsearch("init", file, "--target", "z", "-o", "mine", "--force")
     assert "there is no column 'z'" in err
-    assert Path("studies/mine.py").read_text() == "mine"
+    assert mine.read_text() == changed
     described(file, "--target", "y", "-o", "mine", "--force")
-    assert "table.task(" in Path("studies/mine.py").read_text()
+    assert "# changed" not in mine.read_text()
+    mine.write_text("study = Study()")
+    code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine", "--force")
+    assert code == 2
+    assert "not a study that `init` wrote, so it is left as it is" in err
+    assert mine.read_text() == "study = Study()"
     assert hpsearch("init", file, "--target", "y", "-o", "no name")[0] == 2
     assert hpsearch("init", "no.csv", "--target", "y")[0] == 2
 

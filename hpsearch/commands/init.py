@@ -10,10 +10,16 @@ import click
 
 from hpsearch import arguments
 from hpsearch.errors import DataError, HpsearchError
+from hpsearch.files import read_regular
 from hpsearch.outputs import OutputKind, choose_place, write_output
 
-# Whatever ends in .py: who says --force has a study there, written by hand or not.
-STUDY = OutputKind("a study", lambda file: file.suffix == ".py", makes_folders=True)
+
+def _is_written_by_init(file: Path) -> bool:
+    """Whether a file is a study that `init` wrote, which may have been changed since."""
+    return b"written by `hpsearch init`" in read_regular(file, 1000, cut=True)
+
+
+STUDY = OutputKind("a study that `init` wrote", _is_written_by_init, makes_folders=True)
 
 
 @click.command()
@@ -27,7 +33,7 @@ STUDY = OutputKind("a study", lambda file: file.suffix == ".py", makes_folders=T
 @click.option(
     "-o", "--output", "name", help="The study's name or file; else named after the CSV file."
 )
-@click.option("--force", is_flag=True, help="Replace a study that is there.")
+@click.option("--force", is_flag=True, help="Replace a study that `init` wrote before.")
 @arguments.as_json
 def init(
     csv: Path, target: str | None, kind: str | None, name: str | None, force: bool, as_json: bool

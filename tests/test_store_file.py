@@ -201,6 +201,15 @@ def test_where_no_store_can_be_is_one_line(place, hpsearch):
     assert (code, out, len(err.splitlines())) == (2, "", 1)
 
 
+def test_a_store_is_no_pipe_or_folder():
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    for place in ("pipe", "folder"):
+        with pytest.raises(StoreError, match=f"{place} is no file; name another by --store"):
+            Store(Path(place), create=True)
+    assert sorted(path.name for path in Path().iterdir()) == ["folder", "pipe"]
+
+
 def test_a_refused_store_leaves_no_connection_open():
     sqlite3.connect(PATH).close()
     with closing(sqlite3.connect(PATH)) as other:

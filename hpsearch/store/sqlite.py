@@ -69,6 +69,8 @@ class Sqlite:
     def _open(self, path: Path, *, create: bool) -> None:
         if not create and not path.is_file():
             raise NoStoreError(_missing(path))
+        if path.exists() and not path.is_file():  # SQLite would open a device, and write beside it
+            raise StoreError(f"{path} is no file; name another by --store")
         refuse_hard_links(path)
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)

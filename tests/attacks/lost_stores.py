@@ -26,7 +26,8 @@ def delete_all(store: Path) -> None:
 
 
 def delete_folder(store: Path) -> None:
-    shutil.rmtree(store.parent)
+    while store.parent.exists():  # the run may leave a checkpoint there meanwhile
+        shutil.rmtree(store.parent, ignore_errors=True)
 
 
 def move(store: Path) -> None:

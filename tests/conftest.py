@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -167,6 +169,18 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     return pretend
+
+
+def check_on_tensorflow(file: str) -> None:
+    """That the tests of a file pass in a process of their own, on TensorFlow."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout
 
 
 def wait_for_checkpoints(count: int) -> None:

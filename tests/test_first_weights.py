@@ -1,9 +1,5 @@
 """A model begins with the weights that `build` gave it, however it is trained."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -11,7 +7,7 @@ from hpsearch import Task
 from hpsearch.training import backend
 from hpsearch.training.base import Fit
 from tests.builds import BUILDS, network
-from tests.conftest import ROOT
+from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import DATA, SPLIT
 
 pytestmark = pytest.mark.slow
@@ -126,11 +122,4 @@ def test_a_variable_has_its_value_in_every_thread_and_in_what_jax_traces():
 
 @on_jax
 def test_they_do_on_tensorflow_too():
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stdout
+    check_on_tensorflow(__file__)

@@ -3,9 +3,6 @@
 import dataclasses
 import functools
 import logging
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.errors import BuildError
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
-from tests.conftest import ROOT
+from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import DATA, arrays, same
 
 pytestmark = pytest.mark.slow
@@ -538,11 +535,4 @@ def test_a_model_that_is_never_called_in_build_gets_rows_of_the_task_s_type():
 
 @on_jax
 def test_subclassed_models_are_trained_on_tensorflow_too():
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stdout
+    check_on_tensorflow(__file__)

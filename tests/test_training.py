@@ -14,7 +14,7 @@ from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
 from spaces import mlp, optimizers
-from tests.conftest import ROOT
+from tests.conftest import ROOT, check_on_tensorflow
 from tests.contracts.trainer import DATA, SPLIT, TASK, TrainerContract, fit
 
 pytestmark = pytest.mark.slow
@@ -45,14 +45,7 @@ class TestTrainers(TrainerContract):
 
 
 def test_the_contract_holds_on_tensorflow_too():
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "tests/test_training.py::TestTrainers"],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stdout
+    check_on_tensorflow(f"{__file__}::TestTrainers")
 
 
 def test_jax_trains_without_tensorflow():

@@ -20,8 +20,8 @@ _TYPES = {"INTEGER": "('integer')", "REAL": "('real', 'integer')", "TEXT": "('te
 
 
 def check_file(db: sqlite3.Connection, path: Path) -> None:
-    """Raise StoreError where tables are missing or are none, pages are damaged, or a cell is of
-    another type than its column.
+    """Raise StoreError where tables are missing or are none, pages are damaged, a cell is of
+    another type than its column, or a row has another digest than it was written with.
     """
     objects = dict(db.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))
     for name, columns in _columns().items():

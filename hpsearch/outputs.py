@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,8 +99,12 @@ def _why_not(
     try:
         mode = place.stat().st_mode
     except FileNotFoundError:
-        there = kind.makes_folders or place.parent.is_dir()
-        return None if there else f"cannot be written: there is no folder {place.parent}"
+        if place.parent.is_dir():
+            return None
+        if not kind.makes_folders:
+            return f"cannot be written: there is no folder {place.parent}"
+        _check_names(place)
+        return None
     if any(source.exists() and place.samefile(source) for source in sources):
         return "is what is read"
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
@@ -114,6 +118,17 @@ def _why_not(
     if not kind.is_earlier(place):
         return f"is there and not {kind.noun}, so it is left as it is"
     return None if replace else _THERE
+
+
+def _check_names(place: Path) -> None:
+    """Raise OSError where a name of this path is longer than its file system takes.
+
+    A missing folder hides the length of the names below it; those folders would be made, and then stay.
+    """
+    there = next(folder for folder in place.parents if folder.is_dir())
+    for name in place.relative_to(there).parts:
+        with suppress(FileNotFoundError):
+            (there / name).lstat()
 
 
 def _of_a_store(place: Path) -> str | None:

@@ -429,6 +429,11 @@ def test_studies_is_no_folder(table, hpsearch):
         code, out, err = hpsearch("init", file, "--target", "y", "-o", name)
         assert (code, out, err.count("\n")) == (2, "", 1), (name, err)
     assert Path("studies").read_text() == "mine"
+    Path("studies").unlink()
+    code, out, err = hpsearch("init", file, "--target", "y", "-o", "x" * 300)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert "File name too long" in err
+    assert not Path("studies").exists()
 
 
 @pytest.mark.slow

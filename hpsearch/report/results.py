@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,17 +82,14 @@ class Results:
         parameter x. value and se are over all trainings; asked, started and ended are UTC; epochs
         are fewer than asked_epochs where a trial failed or stopped early; search is of the store.
         """
-        frame = self._read(all_trials).set_index("trial")
-        points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
-        types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
-        return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
+        return self._read(trial_frame)
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
         """A row a repeat that has ended, a trial's training anew by fresh seeds: trial, repeat (from
         1), value (its own; NaN where it failed), epochs, seconds, failure, device, started and ended (UTC).
         """
-        return _dated(self._read(all_repeats)).astype({"value": "float64", "seconds": "float64"})
+        return self._read(repeat_frame)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -117,17 +114,14 @@ class Results:
     @cached_property
     def failures(self) -> pd.DataFrame:
         """A row a failed trial, by its id: study, kind, message, traceback, device, when."""
-        frame = self._read(all_trials).set_index("trial")
-        frame = frame.loc[frame["state"] == "failed"]
-        frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
-        return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
+        return self._read(failure_frame)
 
     @cached_property
     def points(self) -> dict[int, dict[str, Any]]:
         """Each trial's point by the trial's id, in the types of its space: a column of `trials`
         that some trials lack turns whole numbers into floats.
         """
-        frame = self._read(all_trials)
+        frame = self._read(partial(_frame, all_trials))
         return dict(zip(frame["trial"], frame["params"], strict=True))
 
     def plot_anytime(
@@ -195,10 +189,38 @@ class Results:
 
         return points.pareto(self, ax=ax)
 
-    def _read(self, what: Callable[[Store, Sequence[int]], Rows]) -> pd.DataFrame:
+    def _read(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
         with Store(self.store) as store:
-            rows = what(store, [record.id for record in self.searches])
-        return pd.DataFrame(list(rows), columns=list(rows.names))
+            return frame(store, [record.id for record in self.searches])
+
+
+def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
+    """The trials of these searches, by id, as `Results.trials` has them."""
+    frame = _frame(all_trials, store, searches).set_index("trial")
+    points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
+    types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
+    return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
+
+
+def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
+    """The repeats of these searches, as `Results.repeats` has them."""
+    frame = _frame(all_repeats, store, searches)
+    return _dated(frame).astype({"value": "float64", "seconds": "float64"})
+
+
+def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
+    """The failed trials of these searches, by id, as `Results.failures` has them."""
+    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = frame.loc[frame["state"] == "failed"]
+    frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
+    return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
+
+
+def _frame(
+    read: Callable[[Store, Sequence[int]], Rows], store: Store, searches: Sequence[int]
+) -> pd.DataFrame:
+    rows = read(store, searches)
+    return pd.DataFrame(list(rows), columns=list(rows.names))
 
 
 def _curve_frame(rows: Iterable[CurveRow]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpsearch import store as stores
 from hpsearch.report import measures
-from hpsearch.report.results import Results
+from hpsearch.report.results import failure_frame, repeat_frame, trial_frame
 from hpsearch.space import Space
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 from hpsearch.task import Metric
@@ -121,8 +121,10 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
             for ranking in rankings.values()
             for row in ranking[:BEST]
         }
-    results = Results(path, task=task)
-    trials, repeats, failures = results.trials, results.repeats, results.failures
+        of_task = [search.id for search in searches if search.task == task]
+        trials = trial_frame(store, of_task)
+        repeats = repeat_frame(store, of_task)
+        failures = failure_frame(store, of_task)
     comparisons = []
     for key, ranking in rankings.items():
         own = trials[trials["search"].isin([search.id for search in mine[key]])]

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,14 +64,14 @@ def write(
     """
     place = choose_place(file, REPORT)
     gathered = gather(store, study=study, task=task)
-    text = render(gathered).encode()
-    write_output(place, text, REPORT)
+    page = render(gathered)
+    write_output(place, page, REPORT)
     trials = sum(len(each.trials) for each in gathered.comparisons)
-    return Written(file, gathered.name, trials, len(text))
+    return Written(file, gathered.name, trials, len(page))
 
 
-def render(gathered: Gathered) -> str:
-    """The page. What the store holds is escaped, and no script runs but the page's own, by hash."""
+def render(gathered: Gathered) -> bytes:
+    """The page, in UTF-8. What the store holds is escaped, and no script runs but the page's own, by hash."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -96,18 +97,22 @@ def render(gathered: Gathered) -> str:
         for section in (part["ranking"], *part["after"])
         for n, drawing in enumerate(section.drawings)
     }
-    return templates.get_template("page.html.jinja").render(
+    pieces = templates.get_template("page.html.jinja").generate(
         report=gathered,
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         parts=parts,
         totals=summary.totals(gathered),
         searches=repeating.searches(gathered),
         drawings=lean(drawings),
-        numbers=summary.numbers(gathered),
+        ranking=[row for each in gathered.comparisons for row in each.ranking],
         style=Markup((_HERE / "page.css").read_text()),
         scripts=scripts,
         hashes=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
     )
+    page = io.BytesIO()  # a table of ten thousand rows is a million pieces: never all at once
+    for piece in pieces:
+        page.write(piece.encode())
+    return page.getvalue()
 
 
 def _part(number: int, of: Comparison) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What the page tells in words and tables: the choice, its tests, the ranking, failures."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -114,13 +113,3 @@ def failures(of: Comparison) -> list[dict[str, Any]]:
         for (kind, line), group in found.groupby(["kind", "line"], sort=False)
     ]
     return sorted(groups, key=lambda group: -int(str(group["count"])))
-
-
-def numbers(gathered: Gathered) -> Mapping[str, Any]:
-    """The report's numbers as they stand in the store, for programs: what `rank --json` gives."""
-    rankings: Sequence[Sequence[Ranked]] = [each.ranking for each in gathered.comparisons]
-    return {
-        gathered.kind: gathered.name,
-        "task": gathered.task,
-        "ranking": [row.to_json() for rows in rankings for row in rows],
-    }

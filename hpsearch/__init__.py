@@ -5,10 +5,12 @@ Every name here is cheap to import: no deep-learning framework is loaded before 
 
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.data import Data
-from hpsearch.errors import FatalError, TrialFailed
+from hpsearch.core.data import Data
+from hpsearch.core.errors import FatalError, TrialFailed
+from hpsearch.core.parameters import Choice, Float, Int
+from hpsearch.core.space import Space
+from hpsearch.core.task import Task
 from hpsearch.evaluators import Holdout, KFold
-from hpsearch.parameters import Choice, Float, Int
 from hpsearch.searchers import (
     Asha,
     Auto,
@@ -20,9 +22,7 @@ from hpsearch.searchers import (
     KerasTunerHyperband,
     Random,
 )
-from hpsearch.space import Space
 from hpsearch.study import Study
-from hpsearch.task import Task
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results

@@ -10,7 +10,9 @@ import click
 from click.core import ParameterSource
 
 from hpsearch import completing
-from hpsearch.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
 from hpsearch.load import Overrides
 from hpsearch.option_types import (
     COUNT,
@@ -21,8 +23,6 @@ from hpsearch.option_types import (
     StorePlace,
     TrialNumber,
 )
-from hpsearch.options import did_you_mean
-from hpsearch.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
 from hpsearch.training.engines import ENGINES

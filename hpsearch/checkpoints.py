@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpsearch.files import remove
+from hpsearch.core.files import remove
 
 
 @dataclass(slots=True)

@@ -15,9 +15,9 @@ from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.report import report
 from hpsearch.commands.search import plan, run
 from hpsearch.commands.watch import watch
-from hpsearch.errors import HpsearchError, first_line
-from hpsearch.files import shown
-from hpsearch.streams import never_fail
+from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.core.files import shown
+from hpsearch.core.streams import never_fail
 
 _LONGEST = 2000  # characters of a message
 

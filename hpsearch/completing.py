@@ -12,9 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from hpsearch import store as stores
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.parameters import short, text_of_point
 from hpsearch.load import offered
-from hpsearch.parameters import short, text_of_point
 from hpsearch.store import SearchRecord, Store, Url
 
 Items = list[CompletionItem]

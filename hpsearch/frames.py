@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.errors import DataError, first_line
+from hpsearch.core.errors import DataError, first_line
 
 if TYPE_CHECKING:
     import pandas as pd

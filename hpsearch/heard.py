@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from hpsearch.errors import StoreLostError, first_line
+from hpsearch.core.errors import StoreLostError, first_line
+from hpsearch.core.trial import Reached
 from hpsearch.store import Signs
-from hpsearch.trial import Reached
 
 _SECONDS = 0.5  # between two writes
 _QUIET = 5.0  # after which a run says that it lives, though nothing is new

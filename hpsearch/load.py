@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from hpsearch import evaluators, searchers
-from hpsearch.errors import HpsearchError, StudyError, first_line, one_line
+from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
+from hpsearch.core.option_text import parse
 from hpsearch.evaluators import Evaluator
-from hpsearch.options import parse
 from hpsearch.searchers import Searcher
 from hpsearch.study import Study
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import StudyError
+from hpsearch.core.errors import StudyError
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Every, Failure, Job, Outcome, Pause, Suggestion
 from hpsearch.executors import Executor
-from hpsearch.interrupt import Interrupted
 from hpsearch.pacing import Pace
 from hpsearch.replay import Progress, observe
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
-from hpsearch.task import Metric
-from hpsearch.trial import Every, Failure, Job, Outcome, Pause, Suggestion
 
 _POLL = 0.1  # seconds after which a wish to stop is seen
 _HOPELESS = 20  # first trials that fail the same way: the study is at fault, not its points

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import click
 
-from hpsearch.files import place
-from hpsearch.rules import MOST_STORED, brief
+from hpsearch.core.files import place
+from hpsearch.core.rules import MOST_STORED, brief
+from hpsearch.core.trial import Every
 from hpsearch.store import Url
 from hpsearch.store import place as store_place
-from hpsearch.trial import Every
 
 COUNT = click.IntRange(min=1)
 

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpsearch import kinds
-from hpsearch.errors import StudyError
+from hpsearch.core import task_kinds
+from hpsearch.core.errors import StudyError
+from hpsearch.core.option_text import identify
+from hpsearch.core.space import Space
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
 from hpsearch.evaluators.base import mean_curve
-from hpsearch.options import identify
 from hpsearch.searchers import Search
-from hpsearch.space import Space
 from hpsearch.store import Asked, SearchRecord, Told
 from hpsearch.study import Study
-from hpsearch.task import Metric
-from hpsearch.trial import Facts, Observation, Outcome, Pause, Suggestion
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
         "preprocess": identify(task.preprocess),
         "patience": study.patience,
     }
-    if kind := kinds.recorded(task.loss, task.kind):  # absent: as earlier versions took it
+    if kind := task_kinds.recorded(task.loss, task.kind):  # absent: as earlier versions took it
         training["kind"] = kind
     return SearchRecord(
         study=study.name,

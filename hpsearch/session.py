@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch import worker
-from hpsearch.budget import Budget
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import NoStoreError, OldStoreError
+from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.files import marked, shown
+from hpsearch.core.plan import Budget
+from hpsearch.core.seeds import derive
+from hpsearch.core.trial import Every, Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
-from hpsearch.files import marked, shown
 from hpsearch.heard import Heard
 from hpsearch.load import Overrides
 from hpsearch.loop import Loop
@@ -21,7 +23,6 @@ from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.live import Panel
 from hpsearch.report.progress import Lines
 from hpsearch.searchers.base import rehearse
-from hpsearch.seeds import derive
 from hpsearch.selection.repeats import Repeats
 from hpsearch.stops import Stop, open_in_time
 from hpsearch.store import (
@@ -41,7 +42,6 @@ from hpsearch.store import (
 )
 from hpsearch.study import Study
 from hpsearch.training import sharing
-from hpsearch.trial import Every, Facts, Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console

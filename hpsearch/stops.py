@@ -8,10 +8,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-from hpsearch import interrupt
-from hpsearch.errors import HpsearchError
+from hpsearch.core import interrupt
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.trial import Facts
 from hpsearch.executors import Executor
-from hpsearch.trial import Facts
 
 _GRACE, _GRACE_SHARE = (
     5.0,

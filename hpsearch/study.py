@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpsearch import showing
-from hpsearch.errors import SpaceError, StudyError
+from hpsearch.core import html_repr
+from hpsearch.core.errors import SpaceError, StudyError
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.rules import brief, check_seed, plain, why_no_name
+from hpsearch.core.space import Params, Space
+from hpsearch.core.task import Task
 from hpsearch.evaluators import Evaluator, Holdout
-from hpsearch.options import at_least_one
-from hpsearch.rules import brief, check_seed, plain, why_no_name
 from hpsearch.searchers import Auto, Searcher
-from hpsearch.space import Params, Space
-from hpsearch.task import Task
 from hpsearch.training import Build
 
 
@@ -75,7 +75,7 @@ class Study:
         facts = dict(self._facts())
         facts["task"] += f": {objective.name}, {objective.direction}imum is best"
         del facts["space"]
-        return showing.table((), facts.items(), self.name) + self.space._repr_html_()
+        return html_repr.table((), facts.items(), self.name) + self.space._repr_html_()
 
     def _facts(self) -> list[tuple[str, str]]:
         found = [

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch import telling
-from hpsearch.data import Data
-from hpsearch.errors import (
+from hpsearch.core import progress
+from hpsearch.core.data import Data
+from hpsearch.core.errors import (
     BuildError,
     CheckpointError,
     DiskFullError,
@@ -27,16 +27,16 @@ from hpsearch.errors import (
     message_of,
     out_of_memory,
 )
+from hpsearch.core.files import shown
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.seeds import derive, repeated
+from hpsearch.core.trial import Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
-from hpsearch.files import shown
-from hpsearch.interrupt import Interrupted
 from hpsearch.load import Overrides, load, place_in, told
-from hpsearch.seeds import derive, repeated
 from hpsearch.study import Study
 from hpsearch.training import Split, Trainer, backend, engines, sharing
 from hpsearch.training.base import Build, WatchedBuild, check_space
 from hpsearch.training.peak import peak_bytes
-from hpsearch.trial import Facts, Failure, Job, Outcome, Score
 
 _TRACEBACK = 10_000  # characters that are kept of the beginning, and of the end, of a traceback
 _POINTS = 8  # of a space that are tried before a study is refused, because they all fail
@@ -91,7 +91,7 @@ def prepare(
     try:
         data = sharing.load(study.task, shared)
         source = hashlib.sha256(file.read_bytes()).hexdigest()
-        telling.report_loaded()
+        progress.report_loaded()
         return ready(study, data, training, source, try_points=try_points)
     except AllPointsFail as error:
         raise StudyError(f"{place_in(file, error.first)}: {error}") from error
@@ -230,7 +230,7 @@ class _Works:
                 resume=job.resume,
                 save=job.save,
                 every=job.every,
-                seen=telling.Told(job, len(self.splits)).fold,
+                seen=progress.Told(job, len(self.splits)).fold,
                 study=f"{study.name} {self.data.fingerprint}",
             )
             for job, build in zip(jobs, builds, strict=True)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.errors import BuildError
-from hpsearch.rules import MOST_COUNTED, brief, why_no_number
+from hpsearch.core.errors import BuildError
+from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
 def whole(params: Mapping[str, Any], name: str, default: int | None = None, least: int = 1) -> int:

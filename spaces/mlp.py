@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from hpsearch import Float, Int
-from hpsearch.errors import BuildError
-from hpsearch.rules import brief
+from hpsearch.core.errors import BuildError
+from hpsearch.core.rules import brief
 from hpsearch.training import Build, ModelSpec
 from spaces import checks, network
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from hpsearch.errors import BuildError
+from hpsearch.core.errors import BuildError
 from hpsearch.training import ModelSpec
 from hpsearch.training.base import unknown_name
 from spaces import optimizers

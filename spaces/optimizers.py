@@ -6,8 +6,8 @@ Space(optimizer=Choice(*optimizers.NAMES), learning_rate=optimizers.LEARNING_RAT
 from typing import Any
 
 from hpsearch import Choice, Float
-from hpsearch.errors import BuildError
-from hpsearch.options import did_you_mean
+from hpsearch.core.errors import BuildError
+from hpsearch.core.option_text import did_you_mean
 from spaces import checks
 
 NAMES = ("sgd", "momentum", "rmsprop", "adam", "adamw", "adadelta")

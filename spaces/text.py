@@ -7,8 +7,8 @@ Rows that say which words occur, 0 or 1 each, are a table like any other: `space
 
 from typing import Any
 
-from hpsearch.errors import BuildError
-from hpsearch.options import did_you_mean
+from hpsearch.core.errors import BuildError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.training import Build, ModelSpec
 from spaces import checks, network
 

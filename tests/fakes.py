@@ -13,12 +13,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from hpsearch import Space, interrupt, telling
-from hpsearch.errors import DataError, FatalError
-from hpsearch.executors import Work, one_by_one
-from hpsearch.options import describe
-from hpsearch.searchers import Search
-from hpsearch.trial import (
+from hpsearch import Space
+from hpsearch.core import interrupt, progress
+from hpsearch.core.errors import DataError, FatalError
+from hpsearch.core.option_text import describe
+from hpsearch.core.trial import (
     Curve,
     Facts,
     Failure,
@@ -29,6 +28,8 @@ from hpsearch.trial import (
     Score,
     Suggestion,
 )
+from hpsearch.executors import Work, one_by_one
+from hpsearch.searchers import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def prepare_dying_first(folder: str, deaths: int) -> tuple[Facts, Work]:
 
 
 def prepare_hanging_when_loaded() -> tuple[Facts, Work]:
-    telling.report_loaded()
+    progress.report_loaded()
     time.sleep(600)
     return prepare()
 
@@ -207,7 +208,7 @@ def _act(job: Job) -> Outcome:
             while not interrupt.requested():
                 time.sleep(0.01)
             raise interrupt.Interrupted
-        telling.Told(job, folds=1)
+        progress.Told(job, folds=1)
         time.sleep(float(job.params.get("seconds", 0.0)))
     finally:
         here.rename(here.with_suffix(".gone"))

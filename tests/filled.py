@@ -9,10 +9,10 @@ from unittest.mock import patch
 import numpy as np
 
 from hpsearch import Choice, Float, Int, Space
+from hpsearch.core.trial import Curve, Failure, Observation, Outcome, Score, Suggestion
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.searchers import Searcher
 from hpsearch.store import SearchRecord, Store
-from hpsearch.trial import Curve, Failure, Observation, Outcome, Score, Suggestion
 
 SPACE = Space(
     units=Int(8, 256, log=True),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Data
+from hpsearch.core.data import Data
+from hpsearch.core.trial import Curve
 from hpsearch.training.base import Fit, Trainer
-from hpsearch.trial import Curve
 
 # Two samples of the same rounding; measured, they are within a factor of two of each other.
 _ALLOWED = 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.errors import BuildError
+from hpsearch.core.errors import BuildError
 from hpsearch.training.base import ModelSpec
 from spaces import cnn, mlp, optimizers, text
 

@@ -7,9 +7,9 @@ import pytest
 
 from hpsearch import Asha, Hyperband, KerasTunerHyperband, Random
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import StoreError
-from hpsearch.files import marked, place
-from hpsearch.trial import Observation, Pause
+from hpsearch.core.errors import StoreError
+from hpsearch.core.files import marked, place
+from hpsearch.core.trial import Observation, Pause
 from tests.contracts.searcher import SPACE
 
 

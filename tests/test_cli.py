@@ -11,10 +11,10 @@ import click
 import pytest
 
 from hpsearch import cli
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
+from hpsearch.core.trial import Suggestion
 from hpsearch.searchers.base import rehearse
 from hpsearch.store import Store
-from hpsearch.trial import Suggestion
 from tests.conftest import ROOT
 from tests.test_store import RECORD, fill, record
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from hpsearch import Results
-from hpsearch.errors import ReportError
+from hpsearch.core.errors import ReportError
+from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.report import overlay
 from hpsearch.store import Store
-from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import record
 
 

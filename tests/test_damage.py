@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hpsearch import KFold
-from hpsearch.errors import DiskFullError, HpsearchError
+from hpsearch.core.errors import DiskFullError, HpsearchError
 from hpsearch.training import backend
 from spaces import mlp
 from tests.contracts.trainer import DATA, SPLIT, TASK, fit

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from hpsearch.errors import DeviceError
+from hpsearch.core.errors import DeviceError
+from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find
 from hpsearch.executors.devices import slots
-from hpsearch.trial import Job
 from tests import fakes
 from tests.conftest import ROOT
 
@@ -188,7 +188,7 @@ def test_workers_are_replaced_after_so_many_jobs(pool, job):
 
 @pytest.mark.slow
 def test_asked_to_stop_jobs_end_at_their_checkpoint_and_others_do_not_begin(pool, job):
-    from hpsearch.interrupt import Interrupted
+    from hpsearch.core.interrupt import Interrupted
 
     executor = pool("cpu:1")
     running, waiting = executor.submit(job("patient")), executor.submit(job())

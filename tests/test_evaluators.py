@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Holdout, KFold, Task, evaluators
-from hpsearch.errors import DataError
-from hpsearch.trial import Curve
+from hpsearch.core.errors import DataError
+from hpsearch.core.trial import Curve
 from tests.contracts.evaluator import DATA, TASK, EvaluatorContract
 
 EVALUATORS = [

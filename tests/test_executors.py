@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 
 from hpsearch import executors
-from hpsearch.errors import FatalError, HpsearchError
+from hpsearch.core.errors import FatalError, HpsearchError
+from hpsearch.core.trial import Job
 from hpsearch.executors import Inline, Processes, RayCluster, ray_cluster
 from hpsearch.executors.ray_worker import Lost
-from hpsearch.trial import Job
 from tests import fakes
 from tests.conftest import ROOT
 from tests.contracts.executor import ExecutorContract, opened

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Holdout, KFold, Task
-from hpsearch.errors import BuildError, HpsearchError
+from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.trial import Every
 from hpsearch.tasks import digits
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit
-from hpsearch.trial import Every
 from spaces import mlp
 from tests.conftest import ROOT
 from tests.contracts.trainer import OPTIMIZERS, arrays, same, variables

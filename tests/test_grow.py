@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from hpsearch import Choice, Float, GrowThenRegularize, Int, Space
-from hpsearch.errors import SpaceError
+from hpsearch.core.errors import SpaceError
+from hpsearch.core.trial import Observation, Pause
 from hpsearch.searchers.grow import overfitting
-from hpsearch.trial import Observation, Pause
 
 SPACE = Space(
     layers=Int(1, 3),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from hpsearch import Data, Holdout, Task
-from hpsearch.errors import BuildError, HpsearchError
+from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.tasks import digits
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit

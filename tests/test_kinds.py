@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
-from hpsearch.errors import DataError
-from hpsearch.kinds import recorded
+from hpsearch.core.errors import DataError
+from hpsearch.core.task_kinds import recorded
+from hpsearch.core.trial import Facts
 from hpsearch.replay import changes, record_of
 from hpsearch.selection.predictions import check_test
-from hpsearch.trial import Facts
 
 ROWS = np.random.default_rng(0).random((12, 3))
 NUMBERS = ROWS.sum(axis=1)

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space, interrupt
+from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import StudyError
+from hpsearch.core import interrupt
+from hpsearch.core.errors import StudyError
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, one_by_one
-from hpsearch.interrupt import Interrupted
 from hpsearch.loop import Loop
 from hpsearch.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
-from hpsearch.task import Metric
-from hpsearch.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 from tests import fakes
 from tests.fakes import Halving
 from tests.test_store import record

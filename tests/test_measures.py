@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from hpsearch import Choice, Float, Int, Results, Space
-from hpsearch.errors import ReportError
+from hpsearch.core.errors import ReportError
+from hpsearch.core.trial import Suggestion
 from hpsearch.report import measures
 from hpsearch.store import Store
-from hpsearch.trial import Suggestion
 from tests.test_store import record, result
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from hpsearch import Choice, Data, Float, Holdout, KFold, NestedKFold, Random, Space, Study, Task
-from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.task import Metric
 from hpsearch.selection import nested
 from hpsearch.selection.nested import NestedFold, NestedScore
 from hpsearch.selection.search import best, search
-from hpsearch.task import Metric
 
 ROWS = 120
 RNG = np.random.default_rng(0)

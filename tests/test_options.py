@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
+from hpsearch.core.option_text import option_text, parse
 from hpsearch.load import offered
-from hpsearch.options import option_text, parse
 from hpsearch.report.html import repeating
 
 METHODS = (*offered(searchers), *offered(evaluators))

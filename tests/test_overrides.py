@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Holdout, KFold, Task
-from hpsearch.errors import BuildError
+from hpsearch.core.errors import BuildError
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
 from tests.conftest import check_on_tensorflow

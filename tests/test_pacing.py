@@ -9,13 +9,13 @@ import pytest
 
 from hpsearch import Random, stops
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.trial import Outcome
 from hpsearch.executors import Inline, Processes
 from hpsearch.loop import Loop
 from hpsearch.pacing import Pace
 from hpsearch.replay import replay
 from hpsearch.store import Asked, Store
-from hpsearch.trial import Outcome
 from tests import fakes
 from tests.test_loop import METRIC, SPACE, Silent
 from tests.test_store import record

@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from hpsearch.errors import DeviceError
+from hpsearch.core.errors import DeviceError
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.trial import Job
 from hpsearch.executors import RayCluster
-from hpsearch.interrupt import Interrupted
-from hpsearch.trial import Job
 from tests import fakes
 from tests.conftest import ROOT
 from tests.contracts.executor import ExecutorContract, opened
@@ -138,7 +138,7 @@ def test_arrays_are_read_where_they_lie_without_a_copy(make):
 def test_workers_end_with_the_process_that_wanted_them(cluster, tmp_path):
     code = (
         "import sys, time; from tests import fakes; from hpsearch.executors import RayCluster;"
-        "from hpsearch.trial import Job;"
+        "from hpsearch.core.trial import Job;"
         "e = RayCluster(fakes.prepare_staged, sys.argv[1], 0); e.open();"
         "e.submit(Job({'act': 'hang', 'to': sys.argv[2]}, epochs=1)); time.sleep(600)"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.errors import NoStoreError
+from hpsearch.core.errors import NoStoreError
 from hpsearch.store import Store
 from tests.conftest import ROOT
 from tests.test_chaos import results

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hpsearch import Float, Space
+from hpsearch.core.trial import Suggestion
 from hpsearch.store import Store
-from hpsearch.trial import Suggestion
 from tests.conftest import ROOT
 from tests.test_store import RECORD, result
 

@@ -7,13 +7,13 @@ import pytest
 
 from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
-from hpsearch.budget import Budget
-from hpsearch.errors import StoreError, StudyError, first_line, one_line, out_of_memory
+from hpsearch.core.errors import StoreError, StudyError, first_line, one_line, out_of_memory
+from hpsearch.core.parameters import Int
+from hpsearch.core.plan import Budget
+from hpsearch.core.trial import Every
 from hpsearch.load import Overrides, load
 from hpsearch.option_types import CheckpointEvery
-from hpsearch.parameters import Int
 from hpsearch.store import place
-from hpsearch.trial import Every
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")
 
@@ -131,7 +131,7 @@ RAISED = {
     "one that cannot be told": "class E(Exception):\n    def __str__(self): return 1\nraise E",
     "GeneratorExit": "raise GeneratorExit('no')",
     "megabytes": "raise ValueError('x' * 10**7)",
-    "lines": "import hpsearch.errors\nraise hpsearch.errors.DataError('a\\nb\\n' * 5)",
+    "lines": "import hpsearch.core.errors\nraise hpsearch.core.errors.DataError('a\\nb\\n' * 5)",
 }
 
 

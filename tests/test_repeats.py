@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from hpsearch import Holdout
-from hpsearch.interrupt import Interrupted
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.replay import Progress
 from hpsearch.selection.repeats import Repeats
 from hpsearch.store import Store, ranking
-from hpsearch.task import Metric
-from hpsearch.trial import Failure, Outcome, Suggestion
 from tests.test_store import RECORD
 from tests.test_ties import outcome
 

@@ -11,13 +11,13 @@ from html.parser import HTMLParser
 import pytest
 
 from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
+from hpsearch.core.option_text import parse
+from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.load import offered
-from hpsearch.options import parse
 from hpsearch.report.html import gathered, repeating, rungs
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
-from hpsearch.trial import Failure
 from tests.conftest import ROOT
 from tests.filled import fill
 from tests.test_store import RECORD

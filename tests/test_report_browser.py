@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from hpsearch import Hyperband, Random
+from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.store import Store
-from hpsearch.trial import Failure
 from tests.filled import fill
 from tests.test_report import EVIL
 

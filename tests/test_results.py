@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from hpsearch import Choice, Float, Int, Results, Space
-from hpsearch.errors import NoStoreError, ReportError, StoreError
+from hpsearch.core.errors import NoStoreError, ReportError, StoreError
+from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.store import Store
-from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import record
 
 SPACE = Space(

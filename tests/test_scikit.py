@@ -15,13 +15,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
-from hpsearch.errors import DataError, StudyError
+from hpsearch.core.errors import DataError, StudyError
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Curve, Failure, Outcome
 from hpsearch.scikit.given import evaluator_of, given
 from hpsearch.scikit.labels import encode
 from hpsearch.scikit.table import cv_results
 from hpsearch.selection.search import Searched
-from hpsearch.task import Metric
-from hpsearch.trial import Curve, Failure, Outcome
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)

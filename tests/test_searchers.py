@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from hpsearch import Choice, Float, Int, Space, searchers
-from hpsearch.errors import HpsearchError, SpaceError
+from hpsearch.core.errors import HpsearchError, SpaceError
+from hpsearch.core.trial import Observation
 from hpsearch.searchers import (
     Asha,
     Auto,
@@ -20,7 +21,6 @@ from hpsearch.searchers import (
 from hpsearch.searchers.base import rehearse
 from hpsearch.searchers.bayes import NEEDS
 from hpsearch.searchers.brackets import brackets
-from hpsearch.trial import Observation
 from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
 from tests.fakes import Halving
 

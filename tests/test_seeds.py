@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch.seeds import canonical, derive
+from hpsearch.core.seeds import canonical, derive
 
 
 @given(st.dictionaries(st.text(), st.one_of(st.integers(), st.booleans(), st.text())))

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch import session
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
+from hpsearch.core.trial import Pause, Suggestion
 from hpsearch.store import Asked, Store, Url, owned, place, rankings
 from hpsearch.store.database import run
-from hpsearch.trial import Pause, Suggestion
 from tests import fakes
 from tests.postgres import Network, free_port
 from tests.test_store import RECORD, record, result

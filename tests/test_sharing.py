@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Task
-from hpsearch.data import Coding
-from hpsearch.errors import DataError
+from hpsearch.core.data import Coding
+from hpsearch.core.errors import DataError
 from hpsearch.training import sharing
 
 LARGE = np.arange(5_000_000, dtype=np.float64).reshape(-1, 50)

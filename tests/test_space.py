@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hpsearch import Choice, Data, Float, Int, Space, Study, Task
-from hpsearch.errors import SpaceError
+from hpsearch.core.errors import SpaceError
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 

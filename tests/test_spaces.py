@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Choice, Holdout, Space
-from hpsearch.errors import BuildError
+from hpsearch.core.errors import BuildError
 from hpsearch.load import Overrides, load
 from hpsearch.tasks import imdb, mnist
 from hpsearch.training import backend

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpsearch.budget import Budget, Plan
-from hpsearch.errors import NoStoreError, OldStoreError, StoreError, plain_text
+from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError, plain_text
+from hpsearch.core.plan import Budget, Plan
+from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
 from hpsearch.report.results import Results
 from hpsearch.store import (
     Asked,
@@ -29,7 +30,6 @@ from hpsearch.store import (
     watch,
 )
 from hpsearch.store.database import LASTING, run
-from hpsearch.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
 
 RECORD = SearchRecord(
     study="s", searcher="Random()", evaluator="Holdout()", seed=0, backend="jax", task="digits",

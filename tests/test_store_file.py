@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch.budget import Budget, Plan
-from hpsearch.errors import HpsearchError, StoreError, StoreLostError
+from hpsearch.core.errors import HpsearchError, StoreError, StoreLostError
+from hpsearch.core.plan import Budget, Plan
+from hpsearch.core.trial import Suggestion
 from hpsearch.report.results import Results
 from hpsearch.store import Signs, Store, owned, rankings, studies, trial
-from hpsearch.trial import Suggestion
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
 from tests.test_store import RECORD, fill, record, result
@@ -131,7 +131,7 @@ READ = """
 import os
 import sys
 from pathlib import Path
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
 from hpsearch.store import Store, rankings
 if os.getuid() == 0:  # who may write everywhere
     os.setgroups([])

@@ -9,9 +9,9 @@ from contextlib import suppress
 
 import pytest
 
-from hpsearch.streams import TolerantStream, never_fail
+from hpsearch.core.streams import TolerantStream, never_fail
 
-PRINT = "import sys; from hpsearch.streams import never_fail; never_fail(); "
+PRINT = "import sys; from hpsearch.core.streams import never_fail; never_fail(); "
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from hpsearch import Data, Task
-from hpsearch.errors import DataError
-from hpsearch.options import identify
-from hpsearch.task import Metric
+from hpsearch.core.errors import DataError
+from hpsearch.core.option_text import identify
+from hpsearch.core.task import Metric
 from hpsearch.tasks import digits, mnist, source
 from hpsearch.training.base import Split
 from hpsearch.training.rows import model_spec, prepare

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpsearch import tasks
-from hpsearch.errors import DataError
+from hpsearch.core.errors import DataError
 from hpsearch.tasks import (
     boston,
     digits,

@@ -12,7 +12,9 @@ import pytest
 from scipy import stats
 
 from hpsearch import Holdout, KFold
-from hpsearch.errors import OldStoreError
+from hpsearch.core.errors import OldStoreError
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.report.results import Results
 from hpsearch.selection.choice import Choice, _chosen
 from hpsearch.store import (
@@ -28,8 +30,6 @@ from hpsearch.store import (
     watch,
 )
 from hpsearch.store.database import run
-from hpsearch.task import Metric
-from hpsearch.trial import Curve, Failure, Outcome, Score, Suggestion
 from tests.test_store import RECORD, VERSION_3, record
 
 ACCURACY = Metric("accuracy", "max")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Holdout, KFold, Space, Task
-from hpsearch.errors import BuildError, DataError, HpsearchError, SpaceError
+from hpsearch.core.errors import BuildError, DataError, HpsearchError, SpaceError
 from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend

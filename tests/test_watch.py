@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hpsearch import Float, Random, Space, telling
-from hpsearch.budget import Budget, Plan, Rung
+from hpsearch import Float, Random, Space
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import StoreError, StoreLostError
+from hpsearch.core import progress
+from hpsearch.core.errors import StoreError, StoreLostError
+from hpsearch.core.plan import Budget, Plan, Rung
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Failure, Job, Outcome, Reached, Suggestion
 from hpsearch.executors import Inline, one_by_one
 from hpsearch.heard import Heard
 from hpsearch.loop import Loop
 from hpsearch.replay import Progress
 from hpsearch.report.live import left_seconds, picture, summary
 from hpsearch.store import Signs, Store, default_place, owned, rankings, watch
-from hpsearch.task import Metric
-from hpsearch.trial import Failure, Job, Outcome, Reached, Suggestion
 from tests import fakes
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
@@ -228,14 +229,14 @@ class Broken:
 
 
 def telling_work(job):
-    telling.Told(job, folds=1).fold(0)(1, 0.5)
+    progress.Told(job, folds=1).fold(0)(1, 0.5)
     return result(0.5)
 
 
 @pytest.mark.parametrize("error", [StoreError("disk full"), sqlite3.OperationalError("locked")])
 def test_progress_that_cannot_be_written_fails_neither_trial_nor_run(error, monkeypatch):
     monkeypatch.setattr("hpsearch.heard._SECONDS", 0.0)
-    monkeypatch.setattr("hpsearch.telling._told", 0.0)
+    monkeypatch.setattr("hpsearch.core.progress._told", 0.0)
     said, states = [], []
     with Store(Path("store.db"), create=True) as store:
         journal = store.begin(RECORD)
@@ -285,13 +286,13 @@ def loop_of(journal, executor, heard):
 def test_a_trial_tells_the_mean_over_its_folds():
 
     seen = []
-    telling.to(seen.extend, seconds=0.0)
+    progress.to(seen.extend, seconds=0.0)
     try:
-        told = telling.Told(Job({}, 4, begun=2, trial=7), folds=2)
+        told = progress.Told(Job({}, 4, begun=2, trial=7), folds=2)
         told.fold(0)(4, 0.5)
         told.fold(1)(3, 0.7)
     finally:
-        telling.to(None)
+        progress.to(None)
     assert [(r.trial, r.epochs, r.value) for r in seen] == [
         (7, 2.0, None),
         (7, 3.0, 0.5),

@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from hpsearch import arguments, completing
-from hpsearch.errors import OldStoreError
-from hpsearch.files import read_regular
+from hpsearch.core.errors import OldStoreError
+from hpsearch.core.files import read_regular
+from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.load import load
-from hpsearch.outputs import OutputKind, choose_place, write_output
 from hpsearch.selection.choice import Choice
 from hpsearch.store import Store, Url
 

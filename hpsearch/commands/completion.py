@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
 
 
 @click.command()

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments, completing
+from hpsearch.core.files import shown
+from hpsearch.core.outputs import choose_place, whole_output
 from hpsearch.export import FORMATS
-from hpsearch.files import shown
-from hpsearch.outputs import choose_place, whole_output
 from hpsearch.store import Url
 
 

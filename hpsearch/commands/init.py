@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments
-from hpsearch.errors import DataError, HpsearchError
-from hpsearch.files import read_regular
-from hpsearch.outputs import OutputKind, choose_place, write_output
+from hpsearch.core.errors import DataError, HpsearchError
+from hpsearch.core.files import read_regular
+from hpsearch.core.outputs import OutputKind, choose_place, write_output
 
 
 def _is_written_by_init(file: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hpsearch import arguments, completing
-from hpsearch.outputs import is_stream
+from hpsearch.core.outputs import is_stream
 from hpsearch.store import Url
 
 

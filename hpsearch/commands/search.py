@@ -11,8 +11,8 @@ import click
 
 from hpsearch import arguments, completing
 from hpsearch import store as stores
-from hpsearch.budget import Budget
-from hpsearch.errors import NoStoreError, OldStoreError
+from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.plan import Budget
 from hpsearch.load import load
 from hpsearch.store import Store, Url
 

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from hpsearch import arguments, completing
-from hpsearch.errors import StudyError
-from hpsearch.options import did_you_mean
+from hpsearch.core.errors import StudyError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.store import SearchRecord, Store, Url, Watch
 
 _POLL = 0.5  # seconds between two looks
@@ -76,7 +76,7 @@ def _search(store: Store, study: str | None) -> int:
 
 def _lines(watched: Watch) -> Iterator[str]:
     """A line for each trial that ended since the last look, as `run` prints them."""
-    from hpsearch.parameters import text_of_point
+    from hpsearch.core.parameters import text_of_point
     from hpsearch.report.progress import line, result, said_best
 
     before = watched.told

@@ -6,15 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hpsearch.data import Data
-from hpsearch.errors import BuildError, HpsearchError
-from hpsearch.options import at_least_one, describe
-from hpsearch.rules import brief, check_seed
-from hpsearch.seeds import canonical, derive
-from hpsearch.space import Params
-from hpsearch.task import Metric, Task
+from hpsearch.core.data import Data
+from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.option_text import at_least_one, describe
+from hpsearch.core.rules import brief, check_seed
+from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.space import Params
+from hpsearch.core.task import Metric, Task
+from hpsearch.core.trial import Curve, Every, Failure, Score
 from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
-from hpsearch.trial import Curve, Every, Failure, Score
 
 
 class TrainingFailed(HpsearchError):

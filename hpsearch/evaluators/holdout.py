@@ -4,13 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpsearch.data import Data
-from hpsearch.errors import DataError
+from hpsearch.core.data import Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.option_text import at_least_one, yes_or_no
+from hpsearch.core.rules import brief, why_no_number
+from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import holdout
-from hpsearch.options import at_least_one, yes_or_no
-from hpsearch.rules import brief, why_no_number
-from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 
 

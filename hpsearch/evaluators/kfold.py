@@ -5,12 +5,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpsearch.data import Data
-from hpsearch.errors import DataError
+from hpsearch.core.data import Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.option_text import at_least_one, yes_or_no
+from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import kfold
-from hpsearch.options import at_least_one, yes_or_no
-from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 
 _MOST_FITS = 10_000  # of one trial

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array
-from hpsearch.errors import DataError
+from hpsearch.core.data import Array
+from hpsearch.core.errors import DataError
 from hpsearch.training.base import Split
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol
 
-from hpsearch.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.trial import Facts, Job, Outcome, Reached
 
 Work = Callable[[Sequence[Job]], Iterator[tuple[int, Outcome]]]
 """Does jobs, side by side if it can, and yields each one's place and outcome as it ends. A job that

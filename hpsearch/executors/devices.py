@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hpsearch.errors import DeviceError
+from hpsearch.core.errors import DeviceError
 
 _GIB = 2**30
 _NAME = re.compile(r"\d+$|gpu-|mig-")  # of a GPU, in lower case

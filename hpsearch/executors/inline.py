@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from hpsearch import interrupt, telling
-from hpsearch.errors import HpsearchError
+from hpsearch.core import interrupt, progress
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.trial import Facts, Job, Outcome, Reached
 from hpsearch.executors.base import Pool, Prepare, Work
-from hpsearch.trial import Facts, Job, Outcome, Reached
 
 _HERE = "this process"
 
@@ -52,14 +52,14 @@ class Inline(Pool):
             for reached in some:
                 heard(replace(reached, device=_HERE))
 
-        telling.to(told)
+        progress.to(told)
 
     def interrupt(self) -> None:
         interrupt.request()
 
     def close(self) -> None:
         self._work = None
-        telling.to(None)
+        progress.to(None)
 
 
 @contextmanager

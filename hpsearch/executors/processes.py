@@ -8,14 +8,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.trial import Facts, Failure, Job, Outcome
 from hpsearch.executors.base import Prepare, found_the_same
 from hpsearch.executors.devices import Device, Slot, alone, find, slots
 from hpsearch.executors.memory import Room, fitting, machine_memory, memory_of
 from hpsearch.executors.waiting import Lined, Waiting
 from hpsearch.executors.workers import TimedOut, Worker, WorkerDied
-from hpsearch.interrupt import Interrupted
-from hpsearch.trial import Facts, Failure, Job, Outcome
 
 _ATTEMPTS = 4
 _FIRST = 2  # jobs that show what one takes

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
 
-from hpsearch import interrupt, telling
-from hpsearch.errors import HpsearchError
+from hpsearch.core import interrupt, progress
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.trial import Facts, Job, Outcome, Reached
 from hpsearch.executors.base import Prepare, Work
-from hpsearch.trial import Facts, Job, Outcome, Reached
 
 Said = list[Reached] | tuple[int, Outcome] | BaseException
 """How far jobs are; or one's place and outcome; or why no more will come."""
@@ -66,7 +66,7 @@ class Actor:
         def told(some: Sequence[Reached]) -> None:
             said.put([replace(reached, device=self._name) for reached in some])
 
-        telling.to(told, seconds)
+        progress.to(told, seconds)
         try:
             for ended in self._work(jobs):
                 said.put(ended)
@@ -75,5 +75,5 @@ class Actor:
         except BaseException:  # nobody else would hear of it
             said.put(RuntimeError(traceback.format_exc()))
         finally:
-            telling.to(None)
+            progress.to(None)
             said.put(None)

@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DeviceError, HpsearchError, StudyError, first_line
+from hpsearch.core.errors import DeviceError, HpsearchError, StudyError, first_line
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.trial import Facts, Failure, Outcome
 from hpsearch.executors import ray_connection
 from hpsearch.executors.base import Prepare, found_the_same
 from hpsearch.executors.ray_worker import Lost, RayWorker
 from hpsearch.executors.waiting import Lined, Waiting
 from hpsearch.executors.workers import TimedOut
-from hpsearch.interrupt import Interrupted
-from hpsearch.trial import Facts, Failure, Outcome
 
 _ATTEMPTS = 4  # times that a job may end its worker
 _LOSSES = 20  # times that it may be lost in all, also with the nodes it ran on

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hpsearch.errors import DeviceError
-from hpsearch.files import shown
+from hpsearch.core.errors import DeviceError
+from hpsearch.core.files import shown
 
 _SECONDS = 20.0  # that a cluster may take to answer
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from hpsearch.core.trial import Facts, Job, Outcome, Reached
 from hpsearch.executors.devices import environment
 from hpsearch.executors.ray_actor import Actor
 from hpsearch.executors.workers import TimedOut
-from hpsearch.trial import Facts, Job, Outcome, Reached
 
 
 class Lost(Exception):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
+from hpsearch.core.trial import Job, Outcome, Reached
 from hpsearch.executors.base import Pool
-from hpsearch.trial import Job, Outcome, Reached
 
 
 @dataclass(eq=False, slots=True)

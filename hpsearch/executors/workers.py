@@ -16,12 +16,12 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from hpsearch import interrupt, telling
-from hpsearch.errors import HpsearchError
+from hpsearch.core import interrupt, progress
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.streams import never_fail
+from hpsearch.core.trial import Facts, Job, Outcome, Reached
 from hpsearch.executors.base import Prepare
 from hpsearch.executors.devices import Slot
-from hpsearch.streams import never_fail
-from hpsearch.trial import Facts, Job, Outcome, Reached
 
 _environment = threading.Lock()  # it is the process's: one worker is started at a time
 _LOOK = 1.0  # seconds between two looks at whether a silent worker lives
@@ -192,7 +192,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         os.sched_setaffinity(0, cores)
     if hasattr(os, "register_at_fork"):  # what a build forks is none of ours, and must not speak
         os.register_at_fork(after_in_child=pipe.close)
-    telling.on_loaded(lambda: pipe.send(None))
+    progress.on_loaded(lambda: pipe.send(None))
     try:
         facts, work = prepare()
     except HpsearchError as error:
@@ -202,7 +202,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         pipe.send(RuntimeError(f"the worker could not start:\n{traceback.format_exc()}"))
         return
     pipe.send(facts)
-    telling.to(lambda reached: pipe.send(list(reached)))
+    progress.to(lambda reached: pipe.send(list(reached)))
     with suppress(EOFError):
         while True:
             jobs = pipe.recv()

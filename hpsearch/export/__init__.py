@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.errors import HpsearchError
-from hpsearch.outputs import OutputKind, files_in, sqlite_mark
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.outputs import OutputKind, files_in, sqlite_mark
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results

@@ -16,11 +16,11 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch.errors import HpsearchError, first_line
+from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.core.files import shown
+from hpsearch.core.outputs import OutputKind, choose_place, sqlite_mark
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, curve_names, searches
-from hpsearch.files import shown
-from hpsearch.outputs import OutputKind, choose_place, sqlite_mark
 from hpsearch.report.results import Results
 
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING", "stopped": "KILLED"}

@@ -19,9 +19,9 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, searches
-from hpsearch.parameters import Choice, Float, Int
 from hpsearch.report.results import Results
 
 

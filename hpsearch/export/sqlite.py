@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch.errors import HpsearchError, first_line
+from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.export import EXPORT_MARK
 
 

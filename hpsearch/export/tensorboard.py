@@ -18,8 +18,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 )
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.trials import CURVES, Search, Trial, curve_names, for_path, searches
-from hpsearch.parameters import Choice, Float, Int
 from hpsearch.report.results import Results
 
 _STATUS = {

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.parameters import text_of_point
+from hpsearch.core.parameters import text_of_point
+from hpsearch.core.space import Space
 from hpsearch.report.results import Results
-from hpsearch.space import Space
 from hpsearch.store import SearchRecord
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")

@@ -12,9 +12,9 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from hpsearch.errors import ReportError
-from hpsearch.files import read_regular
-from hpsearch.outputs import OutputKind, choose_place, write_output
+from hpsearch.core.errors import ReportError
+from hpsearch.core.files import read_regular
+from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.report import measures
 
 # Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpsearch.parameters import text_of_point
+from hpsearch.core.parameters import text_of_point
 from hpsearch.report.tables import measured
 from hpsearch.report.words import label
 

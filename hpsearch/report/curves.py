@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hpsearch.parameters import short
+from hpsearch.core.parameters import short
+from hpsearch.core.task import Metric
 from hpsearch.report import canvas, measures
 from hpsearch.report.overlay import Line, Overlay, overlaid
-from hpsearch.task import Metric
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.parameters import short, text_of_point
+from hpsearch.core.parameters import short, text_of_point
 from hpsearch.report.tables import measured
 from hpsearch.report.words import duration, label
 from hpsearch.store import Running, Watch

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.errors import ReportError
+from hpsearch.core.errors import ReportError
+from hpsearch.core.task import Direction, Metric
 from hpsearch.report import measures
-from hpsearch.task import Direction, Metric
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results

@@ -11,10 +11,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hpsearch.errors import ReportError
-from hpsearch.parameters import Choice, Int, short
+from hpsearch.core.errors import ReportError
+from hpsearch.core.parameters import Choice, Int, short
+from hpsearch.core.space import Space
 from hpsearch.report import canvas, measures
-from hpsearch.space import Space
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results

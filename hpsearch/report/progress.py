@@ -5,10 +5,10 @@ from typing import Self
 
 from rich.console import Console
 
-from hpsearch.parameters import text_of_point
+from hpsearch.core.parameters import text_of_point
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.report.tables import measured
-from hpsearch.task import Metric
-from hpsearch.trial import Failure, Outcome, Suggestion
 
 _LOG = logging.getLogger("hpsearch.searchers")
 

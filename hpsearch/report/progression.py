@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hpsearch.errors import ReportError
-from hpsearch.options import did_you_mean
+from hpsearch.core.errors import ReportError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.report import canvas, measures
 
 if TYPE_CHECKING:

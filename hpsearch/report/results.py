@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from hpsearch.errors import StoreError
-from hpsearch.options import did_you_mean
+from hpsearch.core.errors import StoreError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.store import (
     Rows,
     SearchRecord,
@@ -65,8 +65,8 @@ class Results:
         return f"Results({str(self.store)!r}): {', '.join(studies) or 'no study yet'}"
 
     def _repr_html_(self) -> str:
+        from hpsearch.core.html_repr import table
         from hpsearch.report import measures
-        from hpsearch.showing import table
 
         trials = self.trials
         counts = [

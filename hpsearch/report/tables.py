@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hpsearch.budget import Budget, Plan
-from hpsearch.parameters import short, text_of_point
+from hpsearch.core.parameters import short, text_of_point
+from hpsearch.core.plan import Budget, Plan
 from hpsearch.report.words import duration, label
 from hpsearch.store import Opening, Ranked
 from hpsearch.study import Study

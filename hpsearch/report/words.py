@@ -1,8 +1,8 @@
 """Times and methods in words, as people say them."""
 
 from hpsearch import evaluators, searchers
+from hpsearch.core.option_text import shortened
 from hpsearch.load import offered
-from hpsearch.options import shortened
 
 
 def label(text: str) -> str:

@@ -13,17 +13,17 @@ from sklearn.utils import ClassifierTags, RegressorTags, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from hpsearch.data import Array, Data
+from hpsearch.core.data import Array, Data
+from hpsearch.core.seeds import derive
+from hpsearch.core.task import Direction, Task
+from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
-from hpsearch.kinds import Kind
 from hpsearch.scikit.given import evaluator_of
 from hpsearch.scikit.labels import encode, for_loss, kind_beside
 from hpsearch.scikit.network import Network
 from hpsearch.scikit.table import cv_results
-from hpsearch.seeds import derive
 from hpsearch.selection.search import best, search
 from hpsearch.study import Study
-from hpsearch.task import Direction, Task
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.errors import DataError
+from hpsearch.core.data import Array, Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators import Evaluator, KFold
-from hpsearch.task import Metric, Task
 from hpsearch.training.base import Split
 
 

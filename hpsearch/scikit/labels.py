@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch import kinds
-from hpsearch.data import Array
-from hpsearch.errors import DataError
-from hpsearch.kinds import Kind
+from hpsearch.core import task_kinds
+from hpsearch.core.data import Array
+from hpsearch.core.errors import DataError
+from hpsearch.core.task_kinds import Kind
 
 
 def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
@@ -32,8 +32,8 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     if loss is None:
         loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
     told = kind_beside(loss, "multiclass")
-    of_numbers = told is None and kinds.possible(loss, "loss", told) == ("regression",)
-    if of_numbers or kinds.takes_logits(loss):
+    of_numbers = told is None and task_kinds.possible(loss, "loss", told) == ("regression",)
+    if of_numbers or task_kinds.takes_logits(loss):
         raise ValueError(
             "a classifier needs a cross-entropy of probabilities (not from_logits=True), got "
             f"loss={loss!r}; leave loss=None"
@@ -48,7 +48,7 @@ def kind_beside(loss: Any, kind: Kind) -> Kind | None:
     (None, 'binary')
     """
     try:
-        kinds.possible(loss, "loss", None)
+        task_kinds.possible(loss, "loss", None)
     except DataError:
         return kind
     return None
@@ -60,6 +60,6 @@ def for_loss(numbers: Array, classes: int, loss: Any) -> Array:
     >>> for_loss(np.array([1, 0]), 2, "categorical_crossentropy").tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
-    if not kinds.takes_one_hot(loss):
+    if not task_kinds.takes_one_hot(loss):
         return numbers
     return np.eye(classes, dtype=np.float32)[numbers]

@@ -4,7 +4,7 @@ import pickle
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.data import Array, Inputs
+from hpsearch.core.data import Array, Inputs
 from hpsearch.training import backend
 from hpsearch.training.rows import prepared
 

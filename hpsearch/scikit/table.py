@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.core.task import Metric
 from hpsearch.selection.search import Searched
-from hpsearch.task import Metric
 
 
 def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import ClassifierTags, RegressorTags
 
-from hpsearch.data import Array
+from hpsearch.core.data import Array
+from hpsearch.core.space import Params
+from hpsearch.core.task import Task
 from hpsearch.scikit.network import Network
-from hpsearch.space import Params
-from hpsearch.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, batch_size
 from hpsearch.training.building import build_model

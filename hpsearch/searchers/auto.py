@@ -4,16 +4,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.options import at_least_one
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.seeds import derive
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import Halves, Search
 from hpsearch.searchers.brackets import rungs
 from hpsearch.searchers.surrogate.decision import Decision
 from hpsearch.searchers.surrogate.encoding import Encoding
 from hpsearch.searchers.surrogate.round import Round
 from hpsearch.searchers.surrogate.rules import Rules
-from hpsearch.seeds import derive
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 log = logging.getLogger(__name__)
 

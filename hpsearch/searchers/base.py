@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, Self, runtime_checkable
 
-from hpsearch.budget import Plan, Rung
-from hpsearch.options import describe
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
+from hpsearch.core.option_text import describe
+from hpsearch.core.plan import Plan, Rung
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 
 ANY = 2**20  # trials in flight, where their number does not matter
 

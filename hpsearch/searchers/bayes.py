@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from hpsearch.errors import HpsearchError
-from hpsearch.options import at_least_one
-from hpsearch.rules import brief
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.rules import brief
+from hpsearch.core.space import Params, Space
 from hpsearch.searchers.base import ANY, InFull, Search
 from hpsearch.searchers.optuna_search import quiet, start, tpe
-from hpsearch.space import Params, Space
 
 if TYPE_CHECKING:
     import optuna

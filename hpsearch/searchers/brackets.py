@@ -1,6 +1,6 @@
 """Successive halving's arithmetic, in whole numbers."""
 
-from hpsearch.rules import MOST_EPOCHS, brief
+from hpsearch.core.rules import MOST_EPOCHS, brief
 
 
 def rungs(max_epochs: int, eta: int, min_epochs: int = 1) -> list[int]:

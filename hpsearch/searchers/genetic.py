@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpsearch.options import at_least_one
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.space import Params, Space
 from hpsearch.searchers.base import InFull, Search
 from hpsearch.searchers.optuna_search import quiet, start
-from hpsearch.space import Params, Space
 
 
 @dataclass(frozen=True, slots=True)

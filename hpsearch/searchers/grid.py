@@ -5,12 +5,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hpsearch.errors import SpaceError
-from hpsearch.options import at_least_one
-from hpsearch.parameters import GRID_LIMIT
+from hpsearch.core.errors import SpaceError
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.parameters import GRID_LIMIT
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import InFull, NoSurvivors, Search
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 
 @dataclass(frozen=True, slots=True)

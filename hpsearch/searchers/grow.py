@@ -11,15 +11,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.errors import SpaceError
-from hpsearch.options import at_least_one, did_you_mean
-from hpsearch.parameters import Choice, text_of_point
-from hpsearch.rules import brief
+from hpsearch.core.errors import SpaceError
+from hpsearch.core.option_text import at_least_one, did_you_mean
+from hpsearch.core.parameters import Choice, text_of_point
+from hpsearch.core.rules import brief
+from hpsearch.core.seeds import derive
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import optuna_search
 from hpsearch.searchers.base import InFull, NoSurvivors, Search
-from hpsearch.seeds import derive
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 log = logging.getLogger(__name__)
 

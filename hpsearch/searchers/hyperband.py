@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.options import at_least_one
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.seeds import derive
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import Halves, Search
 from hpsearch.searchers.brackets import brackets, check_halving
 from hpsearch.searchers.points import points
-from hpsearch.seeds import derive
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 
 @dataclass(frozen=True, slots=True)

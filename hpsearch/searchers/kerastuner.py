@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hpsearch.errors import HpsearchError, SpaceError
-from hpsearch.options import at_least_one
+from hpsearch.core.errors import HpsearchError, SpaceError
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import Halves, Search
 from hpsearch.searchers.brackets import check_halving
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 _WORST = 1e30  # told for a failed trial: KerasTuner never promotes from a rung with a failure in it
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.parameters import Choice, Float, Int, typed
+from hpsearch.core.parameters import Choice, Float, Int, typed
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import NoSurvivors
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 if TYPE_CHECKING:
     import optuna

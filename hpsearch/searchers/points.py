@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hpsearch.space import Params, Space
+from hpsearch.core.space import Params, Space
 
 
 def points(space: Space, *, seed: int, first: Sequence[Params] = ()) -> Iterator[Params]:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hpsearch.options import at_least_one
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import InFull, NoSurvivors, Search
 from hpsearch.searchers.points import points
-from hpsearch.space import Params, Space
-from hpsearch.trial import Observation, Pause, Suggestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from hpsearch.data import Array
+from hpsearch.core.data import Array
 
 
 def greedy(

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hpsearch.data import Data
-from hpsearch.errors import HpsearchError, StudyError
+from hpsearch.core.data import Data
+from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.space import Params
+from hpsearch.core.task import Metric
 from hpsearch.evaluators import Evaluator, KFold
-from hpsearch.seeds import canonical, derive
 from hpsearch.selection.search import best, search
-from hpsearch.space import Params
 from hpsearch.study import Study
-from hpsearch.task import Metric
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
 

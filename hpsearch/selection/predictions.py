@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch import kinds
-from hpsearch.data import Array, Coding, Data, Inputs
-from hpsearch.errors import DataError
+from hpsearch.core import task_kinds
+from hpsearch.core.data import Array, Coding, Data, Inputs
+from hpsearch.core.errors import DataError
+from hpsearch.core.files import write_whole
+from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
-from hpsearch.files import write_whole
 from hpsearch.selection.choice import Member
 from hpsearch.study import Study
-from hpsearch.task import Task
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def check_test(task: Task, data: Data) -> str:
     assert y is not None
     if not np.isfinite(y).all():
         raise DataError("y_test holds NaN or infinity; drop those rows, or say --sealed")
-    numbered = task.kind_of(data.y) == "multiclass" and kinds.is_column(y)
+    numbered = task.kind_of(data.y) == "multiclass" and task_kinds.is_column(y)
     if numbered and task.output_units(data.y) <= y.max():
         raise DataError(
             f"y_test has the class {y.max():g}, which none of the searched rows has; say "

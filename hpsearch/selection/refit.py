@@ -13,23 +13,23 @@ from typing import Any
 import numpy as np
 
 from hpsearch import store as stores
-from hpsearch.data import Array, Data
-from hpsearch.errors import HpsearchError, StudyError, UntrustedError
-from hpsearch.files import read_regular, write_whole
-from hpsearch.outputs import choose_place, is_kept_model
+from hpsearch.core.data import Array, Data
+from hpsearch.core.errors import HpsearchError, StudyError, UntrustedError
+from hpsearch.core.files import read_regular, write_whole
+from hpsearch.core.outputs import choose_place, is_kept_model
+from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.task import Task
+from hpsearch.core.trial import Facts
 from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
-from hpsearch.seeds import canonical, derive
 from hpsearch.selection import predictions, units
 from hpsearch.selection.choice import Choice, Member, candidates
 from hpsearch.selection.ensemble import greedy
 from hpsearch.selection.predictions import Validated
 from hpsearch.store import SearchRecord, Store
 from hpsearch.study import Study
-from hpsearch.task import Task
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit
-from hpsearch.trial import Facts
 
 _CARD = "card.json"
 _LARGEST_CARD = 10_000_000  # bytes

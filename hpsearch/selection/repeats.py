@@ -7,14 +7,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from hpsearch.core.files import remove
+from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Every, Job, Outcome
 from hpsearch.evaluators import Evaluator
 from hpsearch.executors import Executor
-from hpsearch.files import remove
-from hpsearch.interrupt import Interrupted
 from hpsearch.replay import Progress
 from hpsearch.store import Journal
-from hpsearch.task import Metric
-from hpsearch.trial import Every, Job, Outcome
 
 _POLL = 0.1  # seconds after which a wish to stop is seen
 

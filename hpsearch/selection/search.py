@@ -7,18 +7,18 @@ from pathlib import Path
 
 from hpsearch import worker
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.data import Data
-from hpsearch.errors import StudyError
+from hpsearch.core.data import Data
+from hpsearch.core.errors import StudyError
+from hpsearch.core.seeds import derive
+from hpsearch.core.space import Params
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
 from hpsearch.loop import Loop
 from hpsearch.replay import Progress
-from hpsearch.seeds import derive
-from hpsearch.space import Params
 from hpsearch.store import Asked, Store, Told
 from hpsearch.study import Study
-from hpsearch.task import Metric
 from hpsearch.training import backend
-from hpsearch.trial import Outcome, Score, Suggestion
 
 
 @dataclass(frozen=True, slots=True)

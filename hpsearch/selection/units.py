@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.data import Coding
+from hpsearch.core.data import Coding
 
 _VALUES = ("value", "se", "alone_mean", "alone_se")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hpsearch import frames
-from hpsearch.data import Array
-from hpsearch.errors import DataError
+from hpsearch.core.data import Array
+from hpsearch.core.errors import DataError
 from hpsearch.tasks.table import Ordered, symmetric_log
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from zlib import crc32
 
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
 
 T = TypeVar("T")
 Say = Callable[[str], None]

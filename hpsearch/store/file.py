@@ -11,7 +11,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
 
 Identity = tuple[int, int]
 """Device and inode: a file's, whatever it is called."""

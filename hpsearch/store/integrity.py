@@ -7,7 +7,7 @@ import sqlite3
 from functools import cache
 from pathlib import Path
 
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
 from hpsearch.store.database import LASTING, LISTS, digest_of
 from hpsearch.store.schema import TABLES
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from hpsearch.errors import StoreError
-from hpsearch.seeds import canonical
+from hpsearch.core.errors import StoreError
+from hpsearch.core.seeds import canonical
+from hpsearch.core.trial import Curve, Outcome, Pause, Score, Suggestion
 from hpsearch.store import rows
 from hpsearch.store.database import Database, DuplicateError, insert
 from hpsearch.store.records import Asked, Told
-from hpsearch.trial import Curve, Outcome, Pause, Score, Suggestion
 
 T = TypeVar("T")
 _PAGE = 256  # events read at a time

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from hpsearch.errors import StoreError, StoreLostError
+from hpsearch.core.errors import StoreError, StoreLostError
 from hpsearch.store.connection import engine
 from hpsearch.store.database import Say
 from hpsearch.store.postgresql import Postgresql

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
 from hpsearch.store.database import Say
 from hpsearch.store.file import identity
 from hpsearch.store.url import Url

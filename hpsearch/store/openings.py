@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.seeds import canonical
+from hpsearch.core.seeds import canonical
 from hpsearch.store.database import insert
 from hpsearch.store.store import Store
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hpsearch.errors import HpsearchError, NoStoreError, StoreError, first_line
+from hpsearch.core.errors import HpsearchError, NoStoreError, StoreError, first_line
 from hpsearch.store.connection import engine, lost, reason, way_out
 from hpsearch.store.database import DuplicateError, Rows, Say, Values, insert, run
 from hpsearch.store.integrity import DAMAGES

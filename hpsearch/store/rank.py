@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
 from hpsearch.store import ties
 from hpsearch.store.database import Database
 from hpsearch.store.records import SearchRecord

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from statistics import fmean
 from typing import Any
 
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
+from hpsearch.core.task import Metric
 from hpsearch.store.rank import best
 from hpsearch.store.rows import point
 from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
-from hpsearch.task import Metric
 
 _COUNTS = """
 SELECT s.*,

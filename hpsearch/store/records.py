@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hpsearch.trial import Outcome, Pause, Suggestion
+from hpsearch.core.trial import Outcome, Pause, Suggestion
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hpsearch.errors import plain_text
+from hpsearch.core.errors import plain_text
+from hpsearch.core.trial import Curve, Failure, Outcome, Score
 from hpsearch.store.database import LISTS, digest_of
-from hpsearch.trial import Curve, Failure, Outcome, Score
 
 _NUMBERS = ("rows", "train_rows", "parameters", "seconds")
 CURVE_COLUMNS = ", ".join((*LISTS, *_NUMBERS, "lists"))

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from hpsearch.budget import Budget, Plan, Rung
-from hpsearch.errors import StoreError
+from hpsearch.core.errors import StoreError
+from hpsearch.core.plan import Budget, Plan, Rung
+from hpsearch.core.trial import Reached
 from hpsearch.store.database import insert
 from hpsearch.store.lock import this_process
 from hpsearch.store.store import Store
-from hpsearch.trial import Reached
 
 _LIVE = """
 INSERT INTO live (search, trial, repeat, epochs, value, device, at)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from hpsearch.errors import (
+from hpsearch.core.errors import (
     HpsearchError,
     NoStoreError,
     OldStoreError,
@@ -16,7 +16,7 @@ from hpsearch.errors import (
     StoreLostError,
     short_reason,
 )
-from hpsearch.outputs import STORE_MARK
+from hpsearch.core.outputs import STORE_MARK
 from hpsearch.store import lock
 from hpsearch.store.database import DuplicateError, Rows, Values, run
 from hpsearch.store.file import (

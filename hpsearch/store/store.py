@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from hpsearch.errors import NoStoreError, OldStoreError, StoreError
+from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError
 from hpsearch.store.database import Database, Say, insert
 from hpsearch.store.journal import Journal
 from hpsearch.store.records import SearchRecord

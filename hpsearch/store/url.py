@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from hpsearch.errors import StoreError
-from hpsearch.rules import brief
+from hpsearch.core.errors import StoreError
+from hpsearch.core.rules import brief
 
 _KINDS = ("postgresql", "postgres", "postgresql+psycopg")
 

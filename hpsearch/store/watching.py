@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpsearch.core.trial import Failure
 from hpsearch.store.rank import ranking
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.rows import point
 from hpsearch.store.runs import RunRecord, last_run
 from hpsearch.store.store import Store
-from hpsearch.trial import Failure
 
 _ASKED = """
 SELECT seq, trial, id, params, epochs, parent FROM asked

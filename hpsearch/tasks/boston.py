@@ -9,8 +9,8 @@ scikit-learn's diabetes data.
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data
+from hpsearch.core.task import Task
 from hpsearch.tasks import documents, source
 
 COLUMNS = (

@@ -6,8 +6,8 @@ Alpaydin and Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998); its 
 
 import numpy as np
 
-from hpsearch.data import Data
-from hpsearch.task import Task
+from hpsearch.core.data import Data
+from hpsearch.core.task import Task
 
 _TEST = 360
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.data import Array
-from hpsearch.errors import DataError
+from hpsearch.core.data import Array
+from hpsearch.core.errors import DataError
 from hpsearch.tasks import pickled, source
 
 _BEGIN, _UNKNOWN, _OFFSET = 1, 2, 3

@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data
+from hpsearch.core.task import Task
 from hpsearch.tasks import documents, source
 from hpsearch.tasks.documents import Documents
 

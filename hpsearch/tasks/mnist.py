@@ -7,8 +7,8 @@ The stand-in is scikit-learn's digits, of 8 x 8 pixels.
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data
+from hpsearch.core.task import Task
 from hpsearch.tasks import digits, source
 
 _LOSS = "sparse_categorical_crossentropy"

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array
-from hpsearch.errors import DataError
+from hpsearch.core.data import Array
+from hpsearch.core.errors import DataError
 from hpsearch.tasks import source
 
 _ARRAYS = {

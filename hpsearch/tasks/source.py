@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.errors import DataError, short_reason
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data
+from hpsearch.core.errors import DataError, short_reason
+from hpsearch.core.task import Task
 
 STAND_IN = "stand-in"
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"

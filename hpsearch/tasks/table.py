@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from hpsearch import frames
-from hpsearch.data import Array, Coding, Data
-from hpsearch.errors import DataError
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Coding, Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.task import Task
 
 Ordered = Literal["oldest first", "newest first"]
 

@@ -9,9 +9,9 @@ judges' grade (quality) is left out. The stand-in is scikit-learn's wine data.
 
 import numpy as np
 
-from hpsearch.data import Array, Data
-from hpsearch.errors import DataError
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.task import Task
 from hpsearch.tasks import source
 
 COLUMNS = (

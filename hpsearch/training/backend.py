@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
 from hpsearch.training import compile_cache
 
 BACKENDS = ("jax", "tensorflow", "torch")

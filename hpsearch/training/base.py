@@ -10,12 +10,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hpsearch.data import Data
-from hpsearch.errors import BuildError
-from hpsearch.options import did_you_mean
-from hpsearch.parameters import Choice, Float
-from hpsearch.space import Params, Space
-from hpsearch.trial import Curve, Every
+from hpsearch.core.data import Data
+from hpsearch.core.errors import BuildError
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.parameters import Choice, Float
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Curve, Every
 
 # Hyperparameters of the fit itself: every space may have them, no `build` sees them.
 FIT_PARAMS = ("batch_size",)

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.errors import BuildError
-from hpsearch.space import Params
+from hpsearch.core.errors import BuildError
+from hpsearch.core.space import Params
 from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec
 
 

@@ -28,9 +28,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.errors import DiskFullError
-from hpsearch.files import is_local
-from hpsearch.seeds import canonical
+from hpsearch.core.errors import DiskFullError
+from hpsearch.core.files import is_local
+from hpsearch.core.seeds import canonical
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.history import CURVES, History
 

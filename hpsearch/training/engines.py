@@ -1,9 +1,9 @@
 """Which trainer trains: `model.fit`, or many fits side by side."""
 
-from hpsearch.errors import HpsearchError
-from hpsearch.options import did_you_mean
-from hpsearch.rules import brief
-from hpsearch.task import Task
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import brief
+from hpsearch.core.task import Task
 from hpsearch.training.base import Trainer
 
 ENGINES = ("auto", "gang", "fit")

@@ -6,10 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch import interrupt
-from hpsearch.errors import BuildError
-from hpsearch.seeds import derive
-from hpsearch.task import Metric
+from hpsearch.core import interrupt
+from hpsearch.core.errors import BuildError
+from hpsearch.core.seeds import derive
+from hpsearch.core.task import Metric
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import seed_backend

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data, Inputs
-from hpsearch.errors import HpsearchError
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data, Inputs
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model

@@ -11,11 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch import interrupt
-from hpsearch.data import Data
-from hpsearch.errors import BuildError, HpsearchError, TrialFailed, first_line
-from hpsearch.space import Params
-from hpsearch.task import Task
+from hpsearch.core import interrupt
+from hpsearch.core.data import Data
+from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
+from hpsearch.core.space import Params
+from hpsearch.core.task import Task
+from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
 from hpsearch.training.building import build_model, parts
@@ -24,7 +25,6 @@ from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle
 from hpsearch.training.history import History
 from hpsearch.training.overrides import first_override
 from hpsearch.training.rows import Rows, model_spec, prepare, validation_batch
-from hpsearch.trial import Curve
 
 
 @dataclass(frozen=True)

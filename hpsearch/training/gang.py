@@ -11,10 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.data import Data
-from hpsearch.errors import BuildError, first_line, out_of_memory
-from hpsearch.space import Params
-from hpsearch.task import Task
+from hpsearch.core.data import Data
+from hpsearch.core.errors import BuildError, first_line, out_of_memory
+from hpsearch.core.space import Params
+from hpsearch.core.task import Task
+from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
 from hpsearch.training import table as tables
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
@@ -30,7 +31,6 @@ from hpsearch.training.rows import model_spec, prepare, validation_batch
 from hpsearch.training.table import Table
 from hpsearch.training.template import MOST_TEMPLATES, Recent, Template
 from hpsearch.training.together import Gang
-from hpsearch.trial import Curve
 
 log = logging.getLogger(__name__)
 

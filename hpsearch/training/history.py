@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hpsearch.task import Metric
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Curve, Failure
 from hpsearch.training.base import Fit
-from hpsearch.trial import Curve, Failure
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
 

@@ -16,11 +16,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.data import Array, Coding, Data, Inputs, named
-from hpsearch.errors import HpsearchError, UntrustedError, first_line
-from hpsearch.files import read_regular
-from hpsearch.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Coding, Data, Inputs, named
+from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
+from hpsearch.core.files import read_regular
+from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
+from hpsearch.core.task import Task
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared

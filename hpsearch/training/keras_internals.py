@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
 
 TESTED = "3.11.3 to 3.16.0"
 

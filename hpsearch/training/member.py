@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.task import Metric
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
 from hpsearch.training.building import build_model, parts
@@ -15,7 +16,6 @@ from hpsearch.training.deferred import deferred_initialization, first_value
 from hpsearch.training.history import History
 from hpsearch.training.numbers import Numbers
 from hpsearch.training.placing import Narrow, Parts, Same
-from hpsearch.trial import Curve
 
 
 @dataclass(eq=False)

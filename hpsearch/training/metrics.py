@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.data import Array
-from hpsearch.errors import BuildError, HpsearchError
-from hpsearch.task import Task
+from hpsearch.core.data import Array
+from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.task import Task
 
 
 def to_compile(task: Task) -> list[Any]:

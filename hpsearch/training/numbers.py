@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from hpsearch.seeds import canonical
+from hpsearch.core.seeds import canonical
 from hpsearch.training.base import Fit
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.overrides import build_number, description, is_of_keras

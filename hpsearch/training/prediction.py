@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hpsearch import frames
-from hpsearch.data import Array, Coding
-from hpsearch.errors import HpsearchError, first_line
+from hpsearch.core.data import Array, Coding
+from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.training.kept import Kept
 
 if TYPE_CHECKING:

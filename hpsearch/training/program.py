@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from hpsearch.task import Task
+from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.building import parts
 from hpsearch.training.deferred import placeholders

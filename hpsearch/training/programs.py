@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from hpsearch.task import Task
+from hpsearch.core.task import Task
 from hpsearch.training.member import Member
 from hpsearch.training.program import Program
 from hpsearch.training.shape import shape_of

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Data, Inputs, named
-from hpsearch.errors import DataError, first_line
-from hpsearch.seeds import derive
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Data, Inputs, named
+from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.seeds import derive
+from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split
 
 _VALIDATION_BATCH = 1024

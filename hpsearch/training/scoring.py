@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.data import Array
-from hpsearch.task import Task
+from hpsearch.core.data import Array
+from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.rows import targets
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hpsearch.task import Task
+from hpsearch.core.task import Task
 from hpsearch.training.member import Member, next_size
 from hpsearch.training.rows import validation_batch
 from hpsearch.training.table import Table

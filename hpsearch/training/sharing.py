@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.data import Array, Coding, Data
-from hpsearch.errors import DataError
-from hpsearch.task import Task
+from hpsearch.core.data import Array, Coding, Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.task import Task
 
 _LARGE = 32 * 2**20  # bytes; less is loaded by each worker, and needs no disk
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from hpsearch.task import Metric
+from hpsearch.core.task import Metric
 from hpsearch.training import metrics
 from hpsearch.training.dropping import dropout
 from hpsearch.training.numbers import Numbers, loss_is_mean

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.data import Data, named
-from hpsearch.task import Task
+from hpsearch.core.data import Data, named
+from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.rows import Rows, prepare
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hpsearch import interrupt
-from hpsearch.task import Task
+from hpsearch.core import interrupt
+from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.member import Member, next_size
 from hpsearch.training.program import Program

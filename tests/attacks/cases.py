@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from hpsearch import Holdout, Random
+from hpsearch.core.trial import Failure
 from hpsearch.store import Store
-from hpsearch.trial import Failure
 from tests import filled
 from tests.attacks.commands import LIMIT, NOT_ROOT, Ended, judge, run, throw_away
 from tests.attacks.figures import Figures, draw

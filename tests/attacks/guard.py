@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpsearch.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError
 from tests.attacks.commands import ROOT, short
 
 _SECONDS = 20.0

@@ -21,8 +21,8 @@ from unittest.mock import patch
 import numpy as np
 
 from hpsearch import Holdout
-from hpsearch.data import Array
-from hpsearch.task import Task
+from hpsearch.core.data import Array
+from hpsearch.core.task import Task
 from hpsearch.tasks import boston, imdb, mnist, reuters, seizure, wine
 from hpsearch.training.rows import prepare
 from tests.attacks import things, uses

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hpsearch.errors import NoStoreError
+from hpsearch.core.errors import NoStoreError
 from tests.attacks.commands import throw_away
 from tests.attacks.figures import Figures
 from tests.attacks.searches import LIMIT, End, Search

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from hpsearch import Hyperband, KFold, Random
+from hpsearch.core.trial import Failure
 from hpsearch.store import Store
-from hpsearch.trial import Failure
 from tests import filled
 from tests.attacks import damage
 from tests.attacks.commands import snapshot, throw_away, unclear

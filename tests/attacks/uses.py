@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hpsearch import Choice, Data, Float, KFold, Random, Space, Study, Task
+from hpsearch.core.option_text import identify
+from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.trial import Observation, Pause
 from hpsearch.evaluators.base import Evaluator
-from hpsearch.options import identify
-from hpsearch.seeds import canonical, derive
-from hpsearch.trial import Observation, Pause
 from tests.attacks.guard import NotUsable
 
 _ROWS = 40

@@ -12,7 +12,7 @@ import statistics
 import time
 
 from hpsearch import Auto, Choice, Float, Space
-from hpsearch.trial import Observation, Suggestion
+from hpsearch.core.trial import Observation, Suggestion
 
 MARKS, NEXT = (50, 100, 200, 500, 1000), 20
 

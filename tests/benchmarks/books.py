@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.parameters import text_of_point
+from hpsearch.core.parameters import text_of_point
 from hpsearch.report.tables import measured
 
 ROOT = Path(__file__).parents[2]

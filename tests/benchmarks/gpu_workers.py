@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch import worker
+from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find
 from hpsearch.load import Overrides
-from hpsearch.trial import Job
 
 STUDY = """
 from hpsearch import *

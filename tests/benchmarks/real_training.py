@@ -13,12 +13,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hpsearch.budget import Budget
+from hpsearch.core.plan import Budget
+from hpsearch.core.trial import Suggestion
 from hpsearch.load import Overrides, load
 from hpsearch.searchers import Searcher
 from hpsearch.session import Run, Workers, run
 from hpsearch.store import Asked, Store
-from hpsearch.trial import Suggestion
 from tests.conftest import ROOT
 
 STORE = Path(".hpsearch", "real_training.db")

@@ -23,12 +23,13 @@ from typing import Any
 
 import ray
 
-from hpsearch import Random, telling
+from hpsearch import Random
+from hpsearch.core import progress
+from hpsearch.core.trial import Facts, Job, Outcome, Reached
 from hpsearch.executors import Executor, Inline, RayCluster, one_by_one
 from hpsearch.executors.base import Pool
 from hpsearch.replay import replay
 from hpsearch.store import Store
-from hpsearch.trial import Facts, Job, Outcome, Reached
 from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
 from tests.test_store import record
 
@@ -37,10 +38,10 @@ EPOCHS, TRIALS, MESSAGES, CROWD = 100, 2000, 4000, 1000
 
 def chatter(job: Job) -> Outcome:
     """Many messages, each as if a quarter of a second had gone by."""
-    assert telling._listener is not None
+    assert progress._listener is not None
     for epoch in range(MESSAGES):
         time.sleep(0.001)
-        telling._listener([Reached(job.trial, 0, float(epoch), 0.5)])
+        progress._listener([Reached(job.trial, 0, float(epoch), 0.5)])
     return outcome(job, epochs=1, folds=1)
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from hpsearch import worker
+from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find
 from hpsearch.load import Overrides, load
-from hpsearch.trial import Job
 
 TRIALS, ROUNDS = 40, 3
 STUDY = """

@@ -3,8 +3,8 @@
 import numpy as np
 
 from hpsearch import Data, Task
+from hpsearch.core.trial import Curve
 from hpsearch.evaluators import Evaluator
-from hpsearch.trial import Curve
 
 RNG = np.random.default_rng(0)
 DATA = Data(

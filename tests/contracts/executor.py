@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from hpsearch.errors import DataError
+from hpsearch.core.errors import DataError
+from hpsearch.core.trial import Job
 from hpsearch.executors import Executor, Prepare
-from hpsearch.trial import Job
 from tests import fakes
 
 Make = Callable[[Prepare], Executor]

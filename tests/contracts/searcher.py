@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from hpsearch import Choice, Float, Int, Space
+from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse
-from hpsearch.trial import Observation, Pause, Suggestion
 from tests.conftest import ROOT
 
 SPACE = Space(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch import Holdout, Task, interrupt
+from hpsearch import Holdout, Task
+from hpsearch.core import interrupt
+from hpsearch.core.trial import Every
 from hpsearch.tasks import digits
 from hpsearch.training.base import Fit, Trainer
-from hpsearch.trial import Every
 from spaces import mlp
 
 TASK = digits.task()

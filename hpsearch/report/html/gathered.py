@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from hpsearch import store as stores
+from hpsearch.core.space import Space
+from hpsearch.core.task import Metric
+from hpsearch.core.trial import Outcome
 from hpsearch.report import measures
 from hpsearch.report.results import failure_frame, repeat_frame, trial_frame
-from hpsearch.space import Space
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
-from hpsearch.task import Metric
-from hpsearch.trial import Outcome
 
 BEST = 8  # trials whose learning curves are drawn
 

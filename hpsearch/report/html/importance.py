@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from hpsearch.errors import ReportError
+from hpsearch.core.errors import ReportError
 from hpsearch.report import measures
 from hpsearch.report.html.drawing import Drawing, Section, axis, colour, plain
 from hpsearch.report.html.gathered import Comparison

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hpsearch.core.trial import Curve, Observation, Outcome
 from hpsearch.report import measures
 from hpsearch.report.html.drawing import MUTED, WINNER, Drawing, Section, axis, colour
 from hpsearch.report.html.gathered import Comparison
 from hpsearch.searchers.grow import overfitting
 from hpsearch.store import Ranked
-from hpsearch.trial import Curve, Observation, Outcome
 
 _EPOCHS = 200  # points of a line at most
 

@@ -13,9 +13,9 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from hpsearch.files import read_regular
-from hpsearch.outputs import OutputKind, choose_place, write_output
-from hpsearch.parameters import short
+from hpsearch.core.files import read_regular
+from hpsearch.core.outputs import OutputKind, choose_place, write_output
+from hpsearch.core.parameters import short
 from hpsearch.report.html import (
     anytime,
     importance,

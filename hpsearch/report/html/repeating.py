@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch import evaluators, searchers
+from hpsearch.core.option_text import option_text
 from hpsearch.load import offered
-from hpsearch.options import option_text
 from hpsearch.report.html.gathered import Gathered
 from hpsearch.store import SearchRecord
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.parameters import Choice, Int, short
+from hpsearch.core.parameters import Choice, Int, short
 from hpsearch.report import measures
 from hpsearch.report.html.drawing import (
     MUTED,

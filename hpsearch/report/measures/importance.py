@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.errors import ReportError
-from hpsearch.parameters import Choice, Int
+from hpsearch.core.errors import ReportError
+from hpsearch.core.parameters import Choice, Int
+from hpsearch.core.space import Space
+from hpsearch.core.task import Direction
 from hpsearch.report.measures.points import Parameter, option, varied
 from hpsearch.report.measures.trials import POINT
-from hpsearch.space import Space
-from hpsearch.task import Direction
 
 if TYPE_CHECKING:
     import optuna

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.parameters import Choice, Float, Int, short, typed
+from hpsearch.core.parameters import Choice, Float, Int, short, typed
+from hpsearch.core.space import Space
 from hpsearch.report.measures.trials import POINT, parameters
-from hpsearch.space import Space
 
 Parameter = Float | Int | Choice
 

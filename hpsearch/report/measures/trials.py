@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hpsearch.errors import ReportError
+from hpsearch.core.errors import ReportError
 from hpsearch.store import SearchRecord
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.parameters import Choice, Float, Int
-from hpsearch.space import Params, Space
+from hpsearch.core.parameters import Choice, Float, Int
+from hpsearch.core.space import Params, Space
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 INACTIVE = 0.5  # the unit value of a parameter that does not exist, as in `Space.to_unit`

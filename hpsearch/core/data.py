@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.errors import DataError, first_line
-from hpsearch.rules import brief, why_no_name
+from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.rules import brief, why_no_name
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Inputs = Array | Mapping[str, Array]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Protocol
 
-from hpsearch.errors import SpaceError
-from hpsearch.rules import brief, plain, why_no_name, why_no_number
+from hpsearch.core.errors import SpaceError
+from hpsearch.core.rules import brief, plain, why_no_name, why_no_number
 
 Value = float | int | str | bool
 GRID_LIMIT = 100_000  # values of one range, and combinations of all

@@ -17,10 +17,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from hpsearch.data import Array
-from hpsearch.errors import DataError
-from hpsearch.options import did_you_mean
-from hpsearch.rules import brief
+from hpsearch.core.data import Array
+from hpsearch.core.errors import DataError
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import brief
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 

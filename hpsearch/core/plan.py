@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from hpsearch.options import at_least_one
-from hpsearch.rules import MOST_COUNTED, brief, why_no_number
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
 @dataclass(frozen=True, slots=True)

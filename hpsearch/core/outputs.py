@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch.errors import OutputError
-from hpsearch.files import read_regular, remove, temporary_beside, write_whole
+from hpsearch.core.errors import OutputError
+from hpsearch.core.files import read_regular, remove, temporary_beside, write_whole
 
 STORE_MARK = b"hpse"  # the application id in the header of a store's SQLite file
 MODEL_INDEX = "model.json"  # what makes a folder one of kept models

@@ -5,10 +5,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch import showing
-from hpsearch.options import at_least_one
-from hpsearch.rules import brief, why_no_number
-from hpsearch.space import Params
+from hpsearch.core import html_repr
+from hpsearch.core.option_text import at_least_one
+from hpsearch.core.rules import brief, why_no_number
+from hpsearch.core.space import Params
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ class Score:
     def _repr_html_(self) -> str:
         folds = [curve.validation for curve in self.folds]
         each = ", ".join(f"{value:.4f}" for value in self.at_best)
-        drawn = showing.curves(folds, self.best_epoch - 1)
+        drawn = html_repr.curves(folds, self.best_epoch - 1)
         return f"<p><b>{self._text}</b><br>folds: {each}</p>{drawn}"
 
     @property

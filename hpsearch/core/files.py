@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
-from hpsearch.errors import StoreError, first_line
+from hpsearch.core.errors import StoreError, first_line
 
 
 def place(text: str) -> Path:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hpsearch.trial import Job, Reached
+from hpsearch.core.trial import Job, Reached
 
 Listener = Callable[[Sequence[Reached]], None]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.errors import HpsearchError
-from hpsearch.rules import MOST_COUNTED, MOST_EPOCHS, brief
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, brief
 
 
 def describe(options: Any, *, without: Collection[str] = ()) -> str:

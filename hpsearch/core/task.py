@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from hpsearch import kinds
-from hpsearch.data import Array, Data
-from hpsearch.errors import DataError
-from hpsearch.kinds import Kind
-from hpsearch.options import at_least_one, did_you_mean, identify
-from hpsearch.rules import brief, why_no_name
+from hpsearch.core import task_kinds
+from hpsearch.core.data import Array, Data
+from hpsearch.core.errors import DataError
+from hpsearch.core.option_text import at_least_one, did_you_mean, identify
+from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.task_kinds import Kind
 
 Direction = Literal["min", "max"]
 
@@ -78,7 +78,7 @@ class Task:
         training rows of each split alone.
     outputs: units of the model's last layer; found from y where it is not given.
     kind: "binary", "multiclass", "multilabel" or "regression": from it follow outputs, activation,
-        whether folds are stratified, and which metrics there are (`hpsearch.kinds` has the table).
+        whether folds are stratified, and which metrics there are (`hpsearch.core.task_kinds` has the table).
         None where the loss tells it, as cross-entropies (focal ones too) and errors do. Needed with a
         function of your own, a hinge, KL divergence, and for classes that are learned by mse.
 
@@ -109,7 +109,7 @@ class Task:
         at_least_one(self, outputs=self.outputs)
         self._check_metric()
         self._check_preprocess()
-        kinds.possible(self.loss, self.metric, self.kind)
+        task_kinds.possible(self.loss, self.metric, self.kind)
 
     def _check_metric(self) -> None:
         if self.direction is not None and (
@@ -145,7 +145,7 @@ class Task:
 
     def check_targets(self, y: Array) -> None:
         """Raise DataError where targets are not of the task's kind."""
-        kinds.check_targets(self.kind_of(y), self.loss, self.metric, y, self.outputs)
+        task_kinds.check_targets(self.kind_of(y), self.loss, self.metric, y, self.outputs)
 
     @property
     def objective(self) -> Metric:
@@ -162,7 +162,7 @@ class Task:
 
     def kind_of(self, y: Array) -> Kind:
         """The task's kind: as it says, as its loss tells, or as these targets decide."""
-        return kinds.of_targets(self._kinds, y)
+        return task_kinds.of_targets(self._kinds, y)
 
     def with_kind_of(self, y: Array) -> Self:
         """The same task, whose kind and outputs fewer of these rows do not change."""
@@ -170,7 +170,7 @@ class Task:
 
     def classes(self, data: Data) -> Array | None:
         """The class of each row, shape (rows,), or None where the task is no classification."""
-        return kinds.classes(self.kind_of(data.y), data.y)
+        return task_kinds.classes(self.kind_of(data.y), data.y)
 
     @property
     def classifies(self) -> bool:
@@ -179,7 +179,7 @@ class Task:
 
     def output_units(self, y: Array) -> int:
         """Units of the last layer that suit y and the loss."""
-        return self.outputs or kinds.output_units(self.kind_of(y), y)
+        return self.outputs or task_kinds.output_units(self.kind_of(y), y)
 
     @property
     def activation(self) -> str:
@@ -189,13 +189,13 @@ class Task:
     @property
     def link(self) -> str:
         """What makes probabilities of logits, "sigmoid" or "softmax"; "linear" for numbers."""
-        return kinds.link(self._kinds, self.loss)
+        return task_kinds.link(self._kinds, self.loss)
 
     @property
     def from_logits(self) -> bool:
         """Whether the loss takes logits, which are no probabilities."""
-        return kinds.takes_logits(self.loss)
+        return task_kinds.takes_logits(self.loss)
 
     @property
     def _kinds(self) -> tuple[Kind, ...]:
-        return kinds.possible(self.loss, self.metric, self.kind)
+        return task_kinds.possible(self.loss, self.metric, self.kind)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch import showing
-from hpsearch.errors import SpaceError
-from hpsearch.options import did_you_mean
-from hpsearch.parameters import Choice, Float, Int, Value, text_of, typed
-from hpsearch.rules import brief, plain, why_no_name
-from hpsearch.seeds import canonical
+from hpsearch.core import html_repr
+from hpsearch.core.errors import SpaceError
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.parameters import Choice, Float, Int, Value, text_of, typed
+from hpsearch.core.rules import brief, plain, why_no_name
+from hpsearch.core.seeds import canonical
 
 Params = Mapping[str, Value]
 
@@ -74,7 +74,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             (name, text_of(parameter, condition=False), self._condition_text(name))
             for name, parameter in self.items()
         ]
-        return showing.table(("parameter", "range", "exists only when"), rows)
+        return html_repr.table(("parameter", "range", "exists only when"), rows)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
         """A random point. Always draws one number a parameter, whatever the conditions."""

@@ -1,0 +1,1 @@
+"""Plain records and rules that every other room uses. No framework is imported here."""

@@ -11,6 +11,7 @@ from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.core.space import Space
 from hpsearch.core.task import Task
 from hpsearch.evaluators import Holdout, KFold
+from hpsearch.run.study import Study
 from hpsearch.searchers import (
     Asha,
     Auto,
@@ -22,7 +23,6 @@ from hpsearch.searchers import (
     KerasTunerHyperband,
     Random,
 )
-from hpsearch.study import Study
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.parameters import short, text_of_point
-from hpsearch.load import offered
+from hpsearch.run.load import offered
 from hpsearch.store import SearchRecord, Store, Url
 
 Items = list[CompletionItem]

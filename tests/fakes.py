@@ -238,7 +238,7 @@ def prepare_chain(
     mark: Path | None = None,
     try_points: bool = True,
 ) -> tuple[Facts, Work]:
-    """Stands in for `hpsearch.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
+    """Stands in for `hpsearch.run.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
     return FACTS, one_by_one(_chain)
 
 

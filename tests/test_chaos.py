@@ -133,7 +133,7 @@ def test_a_kill_just_after_a_search_has_begun_leaves_no_other_s_checkpoints_to_i
     other = Path("checkpoints/store.db-1/0/fold-0.npz")  # of a store that lay here and was deleted
     other.parent.mkdir(parents=True)
     other.write_text("[0.5, 0.5, 0.5]")
-    died = "import os; from hpsearch.checkpoints import Checkpoints as C; C.clear = lambda self: os._exit(9);"
+    died = "import os; from hpsearch.run.checkpoints import Checkpoints as C; C.clear = lambda self: os._exit(9);"
     process = started(before=died)
     process.communicate(timeout=60)
     assert process.returncode == 9

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from hpsearch import Asha, Hyperband, KerasTunerHyperband, Random
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core.errors import StoreError
 from hpsearch.core.files import marked, place
 from hpsearch.core.trial import Observation, Pause
+from hpsearch.run.checkpoints import Checkpoints
 from tests.contracts.searcher import SPACE
 
 

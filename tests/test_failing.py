@@ -139,8 +139,9 @@ def test_whatever_ends_a_build_fails_its_trial_alone(run, hpsearch, body):
 
 def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
     """Of many trials side by side, those whose build fails are left out, and the rest stay together."""
-    from hpsearch import Holdout, Int, Random, Space, Study, worker
+    from hpsearch import Holdout, Int, Random, Space, Study
     from hpsearch.core.trial import Job
+    from hpsearch.run import worker
     from hpsearch.tasks import digits
     from spaces import mlp
 

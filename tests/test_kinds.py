@@ -9,7 +9,7 @@ from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import recorded
 from hpsearch.core.trial import Facts
-from hpsearch.replay import changes, record_of
+from hpsearch.run.replay import changes, record_of
 from hpsearch.selection.predictions import check_test
 
 ROWS = np.random.default_rng(0).random((12, 3))

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core import interrupt
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, one_by_one
-from hpsearch.loop import Loop
-from hpsearch.replay import changes, observe, replay
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.loop import Loop
+from hpsearch.run.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
 from tests import fakes
 from tests.fakes import Halving

@@ -7,9 +7,9 @@ import pytest
 from hpsearch import Choice, Data, Float, Holdout, KFold, NestedKFold, Random, Space, Study, Task
 from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.task import Metric
+from hpsearch.run.in_memory import best, search
 from hpsearch.selection import nested
 from hpsearch.selection.nested import NestedFold, NestedScore
-from hpsearch.selection.search import best, search
 
 ROWS = 120
 RNG = np.random.default_rng(0)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_text, parse
-from hpsearch.load import offered
 from hpsearch.report.html import repeating
+from hpsearch.run.load import offered
 
 METHODS = (*offered(searchers), *offered(evaluators))
 WORDS = st.text(

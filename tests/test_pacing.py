@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Random, stops
-from hpsearch.checkpoints import Checkpoints
+from hpsearch import Random
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Outcome
 from hpsearch.executors import Inline, Processes
-from hpsearch.loop import Loop
-from hpsearch.pacing import Pace
-from hpsearch.replay import replay
+from hpsearch.run import signals
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.loop import Loop
+from hpsearch.run.pacing import Pace
+from hpsearch.run.replay import replay
 from hpsearch.store import Asked, Store
 from tests import fakes
 from tests.test_loop import METRIC, SPACE, Silent
@@ -169,22 +170,22 @@ def hang():
 
 
 def test_a_study_that_loads_longer_than_the_hours_ends_in_one_line(monkeypatch):
-    monkeypatch.setattr(stops, "_GRACE", stops._TO_EXIT)
+    monkeypatch.setattr(signals, "_GRACE", signals._TO_EXIT)
     executor = Processes(hang)
     with pytest.raises(HpsearchError, match=r"--hours 0\.0003: to load the study and try"):
-        stops.open_in_time(executor, stops.Stop(0.0003))
+        signals.open_in_time(executor, signals.Stop(0.0003))
     assert not executor._workers[0].alive
-    assert stops.open_in_time(Inline(fakes.prepare), stops.Stop(1.0)) == fakes.FACTS
+    assert signals.open_in_time(Inline(fakes.prepare), signals.Stop(1.0)) == fakes.FACTS
 
 
 def test_hours_end_with_a_while_to_reach_a_checkpoint():
-    short, long = stops.Stop(0.01), stops.Stop(10.0)
+    short, long = signals.Stop(0.01), signals.Stop(10.0)
     assert short.seconds_to_end() - short.seconds_left() == pytest.approx(
-        5.0 - stops._TO_EXIT, abs=0.1
+        5.0 - signals._TO_EXIT, abs=0.1
     )
     assert long.seconds_to_end() - long.seconds_left() == pytest.approx(
-        720.0 - stops._TO_EXIT, abs=0.1
+        720.0 - signals._TO_EXIT, abs=0.1
     )
-    assert stops.Stop().seconds_left() == math.inf
-    assert not stops.Stop().overdue()
+    assert signals.Stop().seconds_left() == math.inf
+    assert not signals.Stop().overdue()
     assert not short()

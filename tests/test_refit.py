@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch import session
-from hpsearch.load import Overrides, load
 from hpsearch.report import tables
-from hpsearch.session import Run, Workers
+from hpsearch.run import session
+from hpsearch.run.load import Overrides, load
+from hpsearch.run.session import Run, Workers
 from hpsearch.store import Store, openings
 from hpsearch.training import backend
 

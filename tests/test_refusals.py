@@ -11,8 +11,8 @@ from hpsearch.core.errors import StoreError, StudyError, first_line, one_line, o
 from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import Every
-from hpsearch.load import Overrides, load
 from hpsearch.option_types import CheckpointEvery
+from hpsearch.run.load import Overrides, load
 from hpsearch.store import place
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")

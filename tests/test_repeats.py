@@ -9,8 +9,8 @@ from hpsearch import Holdout
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
-from hpsearch.replay import Progress
-from hpsearch.selection.repeats import Repeats
+from hpsearch.run.repeats import Repeats
+from hpsearch.run.replay import Progress
 from hpsearch.store import Store, ranking
 from tests.test_store import RECORD
 from tests.test_ties import outcome

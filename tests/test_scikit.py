@@ -18,10 +18,10 @@ from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
 from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
+from hpsearch.run.in_memory import Searched
 from hpsearch.scikit.given import evaluator_of, given
 from hpsearch.scikit.labels import encode
 from hpsearch.scikit.table import cv_results
-from hpsearch.selection.search import Searched
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)

@@ -13,17 +13,17 @@ import pytest
 from rich.console import Console
 
 from hpsearch import Float, Random, Space
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core import progress
 from hpsearch.core.errors import StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, Reached, Suggestion
 from hpsearch.executors import Inline, one_by_one
-from hpsearch.heard import Heard
-from hpsearch.loop import Loop
-from hpsearch.replay import Progress
 from hpsearch.report.live import left_seconds, picture, summary
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.loop import Loop
+from hpsearch.run.progress_writer import Heard
+from hpsearch.run.replay import Progress
 from hpsearch.store import Signs, Store, default_place, owned, rankings, watch
 from tests import fakes
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
@@ -235,7 +235,7 @@ def telling_work(job):
 
 @pytest.mark.parametrize("error", [StoreError("disk full"), sqlite3.OperationalError("locked")])
 def test_progress_that_cannot_be_written_fails_neither_trial_nor_run(error, monkeypatch):
-    monkeypatch.setattr("hpsearch.heard._SECONDS", 0.0)
+    monkeypatch.setattr("hpsearch.run.progress_writer._SECONDS", 0.0)
     monkeypatch.setattr("hpsearch.core.progress._told", 0.0)
     said, states = [], []
     with Store(Path("store.db"), create=True) as store:
@@ -265,7 +265,7 @@ def test_a_picture_that_cannot_be_drawn_fails_no_run():
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_a_store_that_is_lost_ends_the_run_but_fails_no_trial(inline, monkeypatch):
-    monkeypatch.setattr("hpsearch.heard._SECONDS", 0.0)
+    monkeypatch.setattr("hpsearch.run.progress_writer._SECONDS", 0.0)
     lost = StoreLostError("deleted")
     heard = Heard(Broken(lost), lambda: None, print)
     if not inline:

@@ -15,7 +15,7 @@ from hpsearch import arguments, completing
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.load import load
+from hpsearch.run.load import load
 from hpsearch.selection.choice import Choice
 from hpsearch.store import Store, Url
 

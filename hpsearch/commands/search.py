@@ -13,7 +13,7 @@ from hpsearch import arguments, completing
 from hpsearch import store as stores
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget
-from hpsearch.load import load
+from hpsearch.run.load import load
 from hpsearch.store import Store, Url
 
 
@@ -48,8 +48,8 @@ def run(
     line; the ranking comes at the end. Ctrl-C, or SIGTERM, lets what runs reach its next
     checkpoint; a second one stops at once.
     """
-    from hpsearch import session
     from hpsearch.report import tables
+    from hpsearch.run import session
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
 

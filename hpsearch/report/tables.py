@@ -14,8 +14,8 @@ from rich.table import Table
 from hpsearch.core.parameters import short, text_of_point
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.report.words import duration, label
+from hpsearch.run.study import Study
 from hpsearch.store import Opening, Ranked
-from hpsearch.study import Study
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -2,7 +2,7 @@
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import shortened
-from hpsearch.load import offered
+from hpsearch.run.load import offered
 
 
 def label(text: str) -> str:

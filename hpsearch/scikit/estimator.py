@@ -18,12 +18,12 @@ from hpsearch.core.seeds import derive
 from hpsearch.core.task import Direction, Task
 from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
+from hpsearch.run.in_memory import best, search
+from hpsearch.run.study import Study
 from hpsearch.scikit.given import evaluator_of
 from hpsearch.scikit.labels import encode, for_loss, kind_beside
 from hpsearch.scikit.network import Network
 from hpsearch.scikit.table import cv_results
-from hpsearch.selection.search import best, search
-from hpsearch.study import Study
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 

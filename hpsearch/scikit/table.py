@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.task import Metric
-from hpsearch.selection.search import Searched
+from hpsearch.run.in_memory import Searched
 
 
 def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[str, Any]:

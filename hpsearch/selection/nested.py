@@ -11,8 +11,8 @@ from hpsearch.core.seeds import canonical, derive
 from hpsearch.core.space import Params
 from hpsearch.core.task import Metric
 from hpsearch.evaluators import Evaluator, KFold
-from hpsearch.selection.search import best, search
-from hpsearch.study import Study
+from hpsearch.run.in_memory import best, search
+from hpsearch.run.study import Study
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
 

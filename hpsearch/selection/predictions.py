@@ -16,8 +16,8 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
+from hpsearch.run.study import Study
 from hpsearch.selection.choice import Member
-from hpsearch.study import Study
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:

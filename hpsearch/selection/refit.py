@@ -20,14 +20,14 @@ from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.seeds import canonical, derive
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
-from hpsearch.replay import record_of, refuse_changes
 from hpsearch.report.card import markdown
+from hpsearch.run.replay import record_of, refuse_changes
+from hpsearch.run.study import Study
 from hpsearch.selection import predictions, units
 from hpsearch.selection.choice import Choice, Member, candidates
 from hpsearch.selection.ensemble import greedy
 from hpsearch.selection.predictions import Validated
 from hpsearch.store import SearchRecord, Store
-from hpsearch.study import Study
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from hpsearch.load import Overrides, load
+from hpsearch.run.load import Overrides, load
 
 if __name__ == "__main__":
     study = load(Path(sys.argv[1]), Overrides())

@@ -62,8 +62,9 @@ class CommandServer:
 
 
 def _serve(pipe: Connection, gigabytes: float) -> None:
-    from hpsearch import cli, session
+    from hpsearch import cli
     from hpsearch.report import html, results, tables  # noqa: F401  loaded once for all cases
+    from hpsearch.run import session
     from tests import fakes
 
     session.worker.prepare = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing

@@ -1,7 +1,7 @@
 """The command line, with training replaced by a chain of hashes: no framework is loaded."""
 
-from hpsearch import session
 from hpsearch.cli import main
+from hpsearch.run import session
 from tests import fakes
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from hpsearch import worker
 from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find
-from hpsearch.load import Overrides
+from hpsearch.run import worker
+from hpsearch.run.load import Overrides
 
 STUDY = """
 from hpsearch import *

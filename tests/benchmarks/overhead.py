@@ -19,12 +19,12 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch import Float, Random, Space
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
 from hpsearch.executors import Executor, Inline, Processes, find, one_by_one
-from hpsearch.loop import Loop
-from hpsearch.replay import replay
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.loop import Loop
+from hpsearch.run.replay import replay
 from hpsearch.store import Store, Url, place, rankings
 from tests.test_store import record
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import ray
 
 from hpsearch import Random
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.executors import RayCluster
-from hpsearch.loop import Loop
-from hpsearch.replay import replay
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.loop import Loop
+from hpsearch.run.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, Clock, prepare
 from tests.test_store import record

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import Suggestion
-from hpsearch.load import Overrides, load
+from hpsearch.run.load import Overrides, load
+from hpsearch.run.session import Run, Workers, run
 from hpsearch.searchers import Searcher
-from hpsearch.session import Run, Workers, run
 from hpsearch.store import Asked, Store
 from tests.conftest import ROOT
 

@@ -28,7 +28,7 @@ from hpsearch.core import progress
 from hpsearch.core.trial import Facts, Job, Outcome, Reached
 from hpsearch.executors import Executor, Inline, RayCluster, one_by_one
 from hpsearch.executors.base import Pool
-from hpsearch.replay import replay
+from hpsearch.run.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
 from tests.test_store import record

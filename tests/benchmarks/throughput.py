@@ -232,9 +232,9 @@ def measure(name: str, engine: str) -> dict[str, float]:
 
 def searched(name: str, engine: str) -> float:
     """Seconds a config of the whole search, by `hpsearch run --inline`."""
-    from hpsearch import session
-    from hpsearch.load import Overrides, load
     from hpsearch.report import tables
+    from hpsearch.run import session
+    from hpsearch.run.load import Overrides, load
 
     job = JOBS[name]
     task = job.task()

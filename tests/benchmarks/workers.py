@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch import worker
 from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find
-from hpsearch.load import Overrides, load
+from hpsearch.run import worker
+from hpsearch.run.load import Overrides, load
 
 TRIALS, ROUNDS = 40, 3
 STUDY = """

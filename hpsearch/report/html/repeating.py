@@ -7,8 +7,8 @@ from typing import Any
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_text
-from hpsearch.load import offered
 from hpsearch.report.html.gathered import Gathered
+from hpsearch.run.load import offered
 from hpsearch.store import SearchRecord
 
 

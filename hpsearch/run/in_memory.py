@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpsearch import worker
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core.data import Data
 from hpsearch.core.errors import StudyError
 from hpsearch.core.seeds import derive
@@ -14,10 +12,12 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
-from hpsearch.loop import Loop
-from hpsearch.replay import Progress
+from hpsearch.run import worker
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.loop import Loop
+from hpsearch.run.replay import Progress
+from hpsearch.run.study import Study
 from hpsearch.store import Asked, Store, Told
-from hpsearch.study import Study
 from hpsearch.training import backend
 
 

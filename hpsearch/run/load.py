@@ -12,8 +12,8 @@ from hpsearch import evaluators, searchers
 from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
 from hpsearch.core.option_text import parse
 from hpsearch.evaluators import Evaluator
+from hpsearch.run.study import Study
 from hpsearch.searchers import Searcher
-from hpsearch.study import Study
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Every, Job, Outcome
 from hpsearch.evaluators import Evaluator
 from hpsearch.executors import Executor
-from hpsearch.replay import Progress
+from hpsearch.run.replay import Progress
 from hpsearch.store import Journal
 
 _POLL = 0.1  # seconds after which a wish to stop is seen

@@ -7,24 +7,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch import worker
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.files import marked, shown
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive
 from hpsearch.core.trial import Every, Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
-from hpsearch.heard import Heard
-from hpsearch.load import Overrides
-from hpsearch.loop import Loop
-from hpsearch.pacing import Pace
-from hpsearch.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.report.live import Panel
 from hpsearch.report.progress import Lines
+from hpsearch.run import worker
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.load import Overrides
+from hpsearch.run.loop import Loop
+from hpsearch.run.pacing import Pace
+from hpsearch.run.progress_writer import Heard
+from hpsearch.run.repeats import Repeats
+from hpsearch.run.replay import Progress, changes, record_of, refuse_changes, replay
+from hpsearch.run.signals import Stop, open_in_time
+from hpsearch.run.study import Study
 from hpsearch.searchers.base import rehearse
-from hpsearch.selection.repeats import Repeats
-from hpsearch.stops import Stop, open_in_time
 from hpsearch.store import (
     End,
     Journal,
@@ -40,7 +41,6 @@ from hpsearch.store import (
     rankings,
     watch,
 )
-from hpsearch.study import Study
 from hpsearch.training import sharing
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.seeds import derive, repeated
 from hpsearch.core.trial import Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
-from hpsearch.load import Overrides, load, place_in, told
-from hpsearch.study import Study
+from hpsearch.run.load import Overrides, load, place_in, told
+from hpsearch.run.study import Study
 from hpsearch.training import Split, Trainer, backend, engines, sharing
 from hpsearch.training.base import Build, WatchedBuild, check_space
 from hpsearch.training.peak import peak_bytes

@@ -12,9 +12,9 @@ from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
 from hpsearch.evaluators.base import mean_curve
+from hpsearch.run.study import Study
 from hpsearch.searchers import Search
 from hpsearch.store import Asked, SearchRecord, Told
-from hpsearch.study import Study
 
 
 @dataclass(slots=True)

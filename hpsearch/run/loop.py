@@ -5,14 +5,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hpsearch.checkpoints import Checkpoints
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Every, Failure, Job, Outcome, Pause, Suggestion
 from hpsearch.executors import Executor
-from hpsearch.pacing import Pace
-from hpsearch.replay import Progress, observe
+from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.pacing import Pace
+from hpsearch.run.replay import Progress, observe
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
 

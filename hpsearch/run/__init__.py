@@ -1,0 +1,1 @@
+"""A study, and one run of it. See README.md."""

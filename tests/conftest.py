@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from hpsearch import cli
+from hpsearch.commands import main
 from hpsearch.store import Url
 from hpsearch.training import backend
 
@@ -114,7 +114,7 @@ def hpsearch(capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.argv", ["hpsearch", *map(str, arguments)])
             with pytest.raises(SystemExit) as ended:
-                cli.main()
+                main.main()
         out, err = capfd.readouterr()
         return int(ended.value.code or 0), out, err
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from hpsearch import cli
+from hpsearch.commands import main
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Suggestion
 from hpsearch.searchers.base import rehearse
@@ -26,17 +26,17 @@ def store():
         fill(store, record(task="boston", measure="mae", direction="min"), 2.5)
 
 
-@pytest.mark.parametrize("command", sorted(cli.app.commands))
+@pytest.mark.parametrize("command", sorted(main.app.commands))
 def test_every_command_has_help(hpsearch, command):
     code, out, _ = hpsearch(command, "--help")
     assert code == 0
     assert f"hpsearch {command}" in out
-    assert len(cli.app.commands[command].help.splitlines()) >= 1
+    assert len(main.app.commands[command].help.splitlines()) >= 1
 
 
-@pytest.mark.parametrize("command", sorted(cli.app.commands))
+@pytest.mark.parametrize("command", sorted(main.app.commands))
 def test_the_help_of_every_option_stands_alone(command):
-    for option in cli.app.commands[command].params:
+    for option in main.app.commands[command].params:
         if isinstance(option, click.Option):
             words = re.findall(r"\w+", option.help)
             assert len(words) >= 4, (option.name, option.help)
@@ -366,7 +366,7 @@ def test_workers_that_cannot_be_had_are_told_in_one_line(hpsearch, write, gpus, 
 
 def in_shell(script):
     """Run a script of bash in which `hpsearch` is this one: its exit code, stdout and stderr."""
-    program = f"{sys.executable} -c 'from hpsearch.cli import main; main()'"
+    program = f"{sys.executable} -c 'from hpsearch.commands.main import main; main()'"
     ended = subprocess.run(
         ["bash", "-c", f'set -o pipefail; hpsearch() {{ {program} "$@"; }}; {script}'],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import BashComplete
 
-from hpsearch import cli
+from hpsearch.commands import main
 from hpsearch.store import Store
 from tests.conftest import ROOT
 from tests.test_store import RECORD, fill, record
@@ -29,7 +29,7 @@ def shell(store, tmp_path):
     """Run a script in a shell in which `hpsearch` is this one: shell("bash", script) -> lines."""
     Path("bin").mkdir()
     program = Path("bin/hpsearch")
-    program.write_text(f"#!{sys.executable}\nfrom hpsearch.cli import main\nmain()\n")
+    program.write_text(f"#!{sys.executable}\nfrom hpsearch.commands.main import main\nmain()\n")
     program.chmod(0o755)
 
     def run(name, script):
@@ -80,7 +80,7 @@ def bash(*words):
 )
 def test_what_is_offered(store, words, offered):
     *before, incomplete = words
-    complete = BashComplete(cli.app, {}, "hpsearch", "_HPSEARCH_COMPLETE")
+    complete = BashComplete(main.app, {}, "hpsearch", "_HPSEARCH_COMPLETE")
     assert sorted(i.value for i in complete.get_completions(before, incomplete)) == offered
 
 

@@ -195,7 +195,7 @@ def test_on_a_terminal_the_target_is_asked_for(table):
     pty = pytest.importorskip("pty")
     table(("x", "y"), [(n, v > 0) for n, _, v in rows()])
     parent, child = pty.openpty()
-    program = "import sys; sys.argv = ['hpsearch', 'init', 'data.csv']; import hpsearch.cli as c; c.main()"
+    program = "import sys; sys.argv = ['hpsearch', 'init', 'data.csv']; import hpsearch.commands.main as c; c.main()"
     started = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=child,

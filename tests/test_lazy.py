@@ -46,7 +46,7 @@ COMMANDS = [
 def test_reading_commands_load_no_framework(command, tmp_path):
     with Store(tmp_path / "store.db", create=True) as store:
         fill(store, RECORD, 0.5, 0.6)
-    code = f"import sys; sys.argv = {['hpsearch', *command]}\nimport hpsearch.cli as c\nc.main()"
+    code = f"import sys; sys.argv = {['hpsearch', *command]}\nimport hpsearch.commands.main as c\nc.main()"
     assert loaded(code) == "[]"
 
 
@@ -56,13 +56,13 @@ def test_completing_loads_no_framework(words, tmp_path):
         fill(store, RECORD, 0.5, 0.6)
     asked = {"_HPSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": f"hpsearch {words}"}
     asked |= {"COMP_CWORD": str(len(words.split(" ")))}
-    code = f"import os; os.environ.update({asked!r})\nimport hpsearch.cli as c\nc.main()"
+    code = f"import os; os.environ.update({asked!r})\nimport hpsearch.commands.main as c\nc.main()"
     assert loaded(code) == "[]"
 
 
 def test_planning_loads_no_framework():
     study = str(ROOT / "studies" / "mnist_dropout.py")
-    code = f"import sys; sys.argv = ['hpsearch', 'plan', {study!r}]\nimport hpsearch.cli as c\nc.main()"
+    code = f"import sys; sys.argv = ['hpsearch', 'plan', {study!r}]\nimport hpsearch.commands.main as c\nc.main()"
     assert loaded(code) == "[]"
 
 

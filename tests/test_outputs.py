@@ -158,11 +158,11 @@ def test_earlier_predictions_are_known_by_their_header(columns, ours):
 
 
 def test_every_command_that_writes_is_tried_here():
-    from hpsearch import cli
+    from hpsearch.commands import main
 
     able = {
         name
-        for name, command in cli.app.commands.items()
+        for name, command in main.app.commands.items()
         if any(parameter.name in ("output", "name") and "-o" in parameter.opts
                for parameter in command.params)
     }  # fmt: skip

@@ -7,11 +7,11 @@ import pytest
 
 from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
+from hpsearch.commands.option_types import CheckpointEvery
 from hpsearch.core.errors import StoreError, StudyError, first_line, one_line, out_of_memory
 from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import Every
-from hpsearch.option_types import CheckpointEvery
 from hpsearch.run.load import Overrides, load
 from hpsearch.store import place
 

@@ -47,7 +47,7 @@ def _lasting(outcome):
 RUN = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "import sys; sys.argv[1:1] = ['run'];"
-    "from hpsearch.cli import main\nif __name__ == '__main__': main()"
+    "from hpsearch.commands.main import main\nif __name__ == '__main__': main()"
 )
 
 

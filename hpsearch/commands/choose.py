@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from hpsearch import arguments, completing
+from hpsearch.commands import arguments, completing
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments
-from hpsearch.option_types import TrialNumber
+from hpsearch.commands import arguments
+from hpsearch.commands.option_types import TrialNumber
 from hpsearch.store import Url
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments, completing
+from hpsearch.commands import arguments, completing
 from hpsearch.core.files import shown
 from hpsearch.core.outputs import choose_place, whole_output
 from hpsearch.export import FORMATS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments
+from hpsearch.commands import arguments
 from hpsearch.core.errors import DataError, HpsearchError
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments, completing
 from hpsearch import store as stores
-from hpsearch.option_types import TrialNumber
+from hpsearch.commands import arguments, completing
+from hpsearch.commands.option_types import TrialNumber
 from hpsearch.store import Store, Url
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch import arguments, completing
+from hpsearch.commands import arguments, completing
 from hpsearch.core.outputs import is_stream
 from hpsearch.store import Url
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from hpsearch import arguments, completing
 from hpsearch import store as stores
+from hpsearch.commands import arguments, completing
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget
 from hpsearch.run.load import load

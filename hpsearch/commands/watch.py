@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hpsearch import arguments, completing
+from hpsearch.commands import arguments, completing
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.store import SearchRecord, Store, Url, Watch

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import click
 
-from hpsearch.cli import COMMANDS
-from hpsearch.option_types import CheckpointEvery, PerDevice, TrialNumber
+from hpsearch.commands.main import COMMANDS
+from hpsearch.commands.option_types import CheckpointEvery, PerDevice, TrialNumber
 from tests.attacks.cases import UNTRAINED, Case, attack
 from tests.attacks.commands import short
 from tests.attacks.figures import Figures

@@ -24,7 +24,7 @@ CHAINED = (  # everything is real but the training, whose epochs are links in a 
     "import sys; from tests import fakes; from hpsearch import session;"
     "session.worker.prepare = fakes.prepare_chain;"
     "sys.argv[1:1] = ['run'];"
-    "from hpsearch.cli import main\nif __name__ == '__main__': main()",
+    "from hpsearch.commands.main import main\nif __name__ == '__main__': main()",
 )
 CHAIN_STUDY = """
 from hpsearch import *

@@ -62,7 +62,7 @@ class CommandServer:
 
 
 def _serve(pipe: Connection, gigabytes: float) -> None:
-    from hpsearch import cli
+    from hpsearch.commands import main
     from hpsearch.report import html, results, tables  # noqa: F401  loaded once for all cases
     from hpsearch.run import session
     from tests import fakes
@@ -78,7 +78,7 @@ def _serve(pipe: Connection, gigabytes: float) -> None:
         except EOFError:
             return
         os.chdir(folder)
-        pipe.send(_call(cli.main, arguments))
+        pipe.send(_call(main.main, arguments))
 
 
 def _call(main: Any, arguments: Sequence[str]) -> tuple[int | None, str, str]:

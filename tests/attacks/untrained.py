@@ -1,6 +1,6 @@
 """The command line, with training replaced by a chain of hashes: no framework is loaded."""
 
-from hpsearch.cli import main
+from hpsearch.commands.main import main
 from hpsearch.run import session
 from tests import fakes
 

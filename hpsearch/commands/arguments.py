@@ -9,11 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hpsearch import completing
-from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
-from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
-from hpsearch.option_types import (
+from hpsearch.commands import completing
+from hpsearch.commands.option_types import (
     COUNT,
     Amount,
     CheckpointEvery,
@@ -22,6 +19,9 @@ from hpsearch.option_types import (
     StorePlace,
     TrialNumber,
 )
+from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
 from hpsearch.run.load import Overrides
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place

@@ -397,7 +397,7 @@ def test_rows_in_no_order_are_drawn_and_a_year_is_a_time(table, described):
 
 @pytest.mark.parametrize("between", [",", ";"])
 def test_wide_files_are_read_as_others_are(table, between, monkeypatch):
-    from hpsearch import frames
+    from hpsearch.tasks import csv_tables
 
     names = [*ODD, "a.1", " b ", "NA", "", "x,y"]
     body = [
@@ -407,15 +407,15 @@ def test_wide_files_are_read_as_others_are(table, between, monkeypatch):
         ["a\nb", *["2,5"] * 13],
     ]  # fmt: skip
     file = table(names, body, delimiter=between)
-    long = frames.read(file)
-    monkeypatch.setattr(frames, "_MANY_COLUMNS", 1)
-    wide = frames.read(file)
+    long = csv_tables.read(file)
+    monkeypatch.setattr(csv_tables, "_MANY_COLUMNS", 1)
+    wide = csv_tables.read(file)
     assert list(wide) == list(long)
     assert wide.astype(object).where(wide.notna(), None).to_numpy().tolist() == (
         long.astype(object).where(long.notna(), None).to_numpy().tolist()
     )
-    assert frames.number_table(wide) == pytest.approx(
-        np.column_stack([frames.numbers(long[name]) for name in long]), nan_ok=True
+    assert csv_tables.number_table(wide) == pytest.approx(
+        np.column_stack([csv_tables.numbers(long[name]) for name in long]), nan_ok=True
     )
 
 

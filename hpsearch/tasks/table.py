@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hpsearch import frames
 from hpsearch.core.data import Array, Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
+from hpsearch.tasks import csv_tables
 
 Ordered = Literal["oldest first", "newest first"]
 
@@ -107,16 +107,16 @@ def _load(
     ordered: Ordered | None,
     test: float,
 ) -> Data:
-    frame = frames.read(path)
+    frame = csv_tables.read(path)
     columns = (*numbers, *categories)
     if missing := [name for name in (target, *columns) if name not in frame]:
         raise DataError(
             f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(str, frame))}"
         )
-    y = frames.codes(frame[target], classes) if classes else frames.numbers(frame[target])
+    y = csv_tables.codes(frame[target], classes) if classes else csv_tables.numbers(frame[target])
     known = (y >= 0 if classes else y.notna()).to_numpy()
-    coded = [frames.codes(frame[name], values) for name, values in categories.items()]
-    x = np.column_stack([frames.number_table(frame[list(numbers)]), *coded])[known]
+    coded = [csv_tables.codes(frame[name], values) for name, values in categories.items()]
+    x = np.column_stack([csv_tables.number_table(frame[list(numbers)]), *coded])[known]
     kept = y.to_numpy()[known]
     if ordered == "newest first":
         x, kept = x[::-1], kept[::-1]

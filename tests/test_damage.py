@@ -250,11 +250,12 @@ def test_where_none_can_be_written_training_goes_on_but_for_a_full_disk(
 
 def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_path):
     backend.choose()
-    from hpsearch.training import final, rows
+    from hpsearch.models import retrain
+    from hpsearch.training import rows
 
     lost = fit(checkpoint_out=tmp_path / "c.npz")
     with pytest.raises(HpsearchError, match=r"c\.npz could not be written or read; see the log"):
-        final._restored(TASK, DATA, lost, rows.prepare(TASK, DATA, SPLIT))
+        retrain._restored(TASK, DATA, lost, rows.prepare(TASK, DATA, SPLIT))
 
 
 OTHERS = {

@@ -231,7 +231,7 @@ def test_augmented_images_are_trained_as_compiled_steps_that_follow_keras(monkey
 
 
 def test_a_kept_model_that_augments_images_predicts_by_a_compiled_program(tmp_path):
-    from hpsearch.training import kept
+    from hpsearch.models import kept
     from hpsearch.training.base import ModelSpec
 
     model = augmented(ModelSpec((64,), 3, "softmax", "mse"), 0.0, 0.1)

@@ -288,9 +288,9 @@ def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_pat
     backend.choose()
     import keras
 
-    from hpsearch.training import kept, scoring
-    from hpsearch.training.final import Trained, all_rows
-    from hpsearch.training.prediction import predict_table
+    from hpsearch.models import kept, scoring
+    from hpsearch.models.prediction import predict_table
+    from hpsearch.models.retrain import Trained, all_rows
     from hpsearch.training.rows import prepare
 
     logits = keras.losses.BinaryCrossentropy(from_logits=True)

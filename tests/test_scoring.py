@@ -57,7 +57,7 @@ def keras_says(task, predicted, y):
     ],
 )
 def test_the_value_is_what_training_would_say(loss, metric, predicted, y):
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     made = task(loss, metric, y)
     value, error = scoring.score(made, predicted, y)
@@ -69,7 +69,7 @@ def test_the_value_is_what_training_would_say(loss, metric, predicted, y):
 
 
 def test_the_roc_auc_is_exact_and_has_a_bootstraps_error():
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     made = task("binary_crossentropy", "roc_auc", BINARY)
     value, error = scoring.score(made, SCORES, BINARY)
@@ -88,7 +88,7 @@ def test_the_roc_auc_is_exact_and_has_a_bootstraps_error():
     [(PROBABILITIES, CLASSES), (PROBABILITIES, np.eye(3)[CLASSES]), (SCORES, BINARY)],
 )
 def test_classes_are_told_one_by_one(predicted, y):
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     loss = "binary_crossentropy" if predicted.shape[1] == 1 else "categorical_crossentropy"
     report = scoring.report(task(loss, "accuracy", y), predicted, y)

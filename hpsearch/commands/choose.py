@@ -108,7 +108,7 @@ def predict(
 
     place = None if output is None else choose_place(output, PREDICTIONS, sources=(file,))
     backends.choose(backend)
-    from hpsearch.training import kept, prediction
+    from hpsearch.models import kept, prediction
 
     models = kept.load(model, trust)
     predicted = prediction.predict_table(models, file)

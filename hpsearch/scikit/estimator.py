@@ -227,12 +227,12 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             self._train(study, data)
 
     def _train(self, study: Study, data: Data) -> None:
-        from hpsearch.training import final
+        from hpsearch.models import retrain
 
         start = time.perf_counter()
-        split, seed = final.all_rows(data.rows), derive(study.seed, "refit")
+        split, seed = retrain.all_rows(data.rows), derive(study.seed, "refit")
         fit = Fit(self.build, self.best_params_, split, seed, self.best_epoch_)
-        (trained,) = final.train(
+        (trained,) = retrain.train(
             study.task, data, [fit], engine=self.engine, backend=backend.choose()
         )
         self._network = Network(trained.model, trained.transformer)

@@ -18,9 +18,9 @@ class Network:
 
     def predict(self, x: Inputs) -> Array:
         """Predictions of shape (rows, outputs) for rows as they come."""
-        from hpsearch.training import final
+        from hpsearch.models import retrain
 
-        return final.predict(self.model, prepared(self.transformer, x))
+        return retrain.predict(self.model, prepared(self.transformer, x))
 
     def __reduce__(self) -> Any:
         from hpsearch.training.building import without_tensorflow

@@ -21,7 +21,7 @@ from hpsearch.selection.choice import Member
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
-    from hpsearch.training.kept import Kept
+    from hpsearch.models.kept import Kept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ def validated(
     It is trained once more as the search trained it first, to its best epoch. Over repeated
     folds predictions are averaged.
     """
-    from hpsearch.training import final
+    from hpsearch.models import retrain
 
     fits = [
         fit
@@ -55,7 +55,7 @@ def validated(
             splits, study.build, member.params, epochs=member.best_epoch, seed=study.seed
         )
     ]
-    trained = final.train(study.task, data, fits, engine=engine, backend=backend)
+    trained = retrain.train(study.task, data, fits, engine=engine, backend=backend)
     found: list[Validated] = []
     for _ in members:
         total, times = None, np.zeros(data.rows)
@@ -94,7 +94,7 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
     Together they are the model; `alone` is what each of them is by itself. The predictions are left
     in the folder.
     """
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     y = data.y_test
     assert y is not None
@@ -120,7 +120,7 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
 
 def report(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
     """`scoring.report`; residuals of a logarithm are those of what it was taken of."""
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     if data.coding is not None and data.coding.logarithm:
         predicted, y = data.coding.in_own_unit(predicted), data.coding.in_own_unit(y)

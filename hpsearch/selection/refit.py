@@ -69,7 +69,7 @@ def refit(
     searcher's alone. A model that was tested before keeps the verdict there is. Raises HpsearchError
     before the test is opened wherever something cannot work.
     """
-    from hpsearch.training import final, kept, scoring
+    from hpsearch.models import kept, retrain, scoring
     from hpsearch.training.rows import prepare
 
     if folder is not None and not is_kept_model(folder):
@@ -89,7 +89,7 @@ def refit(
     named, folder = folder is not None, folder or models / f"{study.name}-{_name(model)}"
     if _is_there(folder, model, data):
         # Trust what the study's own preprocessing is, not what the folder says it is.
-        fitted = prepare(task, data, final.all_rows(data.rows)).transformer
+        fitted = prepare(task, data, retrain.all_rows(data.rows)).transformer
         trust = kept.types_to_trust(fitted)
     else:
         # Without a card, it was broken off; a name of our own tells models apart.
@@ -99,7 +99,7 @@ def refit(
             )
         place = choose_place(folder, kept.MODELS)
         fits, shares = _fits(study, data, members, weights, choice)
-        trained = final.train(task, data, fits, **how)
+        trained = retrain.train(task, data, fits, **how)
         trust = kept.save(place, task, data, zip(shares, trained, strict=True))
     try:
         loaded = kept.load(folder, trust)  # what cannot be loaded must not open the test
@@ -171,7 +171,7 @@ def _searches(
 
 def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:
     """Those of an ensemble, by the validation rows."""
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     def loss(predicted: Array) -> float:
         value, _ = scoring.score(task, predicted, data.y[seen[0].rows], error=False)
@@ -191,7 +191,7 @@ def _validation(
     """How good the model is on validation rows: one point as it was ranked, by its repeats too, with
     the error over rows where the ranking knows none; an ensemble on the rows it was chosen on.
     """
-    from hpsearch.training import scoring
+    from hpsearch.models import scoring
 
     together = np.asarray(sum(float(w) * seen[place].predicted for place, w in weights.items()))
     y = data.y[seen[0].rows]
@@ -207,9 +207,9 @@ def _fits(
     study: Study, data: Data, members: Sequence[Member], weights: Weights, choice: Choice
 ) -> tuple[list[Fit], list[float]]:
     """Each member once a seed on all rows, and the weight of each fit's model."""
-    from hpsearch.training import final
+    from hpsearch.models import retrain
 
-    split = final.all_rows(data.rows)
+    split = retrain.all_rows(data.rows)
     fits, shares = [], []
     for place, weight in weights.items():
         member = members[place]

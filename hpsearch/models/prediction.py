@@ -8,8 +8,8 @@ import numpy as np
 
 from hpsearch.core.data import Array, Coding
 from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.models.kept import Kept
 from hpsearch.tasks import csv_tables
-from hpsearch.training.kept import Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def read_table(path: Path, kept: Kept) -> Array:
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
             f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
-            "predict in Python: hpsearch.training.kept.load(folder)"
+            "predict in Python: hpsearch.models.kept.load(folder)"
         )
     (shape,) = kept.shapes.values()
     try:
@@ -84,7 +84,7 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from hpsearch.training.scoring import predicted_classes, probabilities
+    from hpsearch.models.scoring import predicted_classes, probabilities
 
     predicted = _predicted(kept, read_table(path, kept))
     if kept.logits:

@@ -21,8 +21,8 @@ from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.task import Task
+from hpsearch.models.retrain import Trained, predict
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
-from hpsearch.training.final import Trained, predict
 from hpsearch.training.rows import prepared
 
 _FORMAT = 1

@@ -1,0 +1,1 @@
+"""Trained models: trained again to be kept, saved, loaded, predicting, scored."""

@@ -26,8 +26,8 @@ from hpsearch.searchers import (
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
-    from hpsearch.scikit.estimator import KerasSearchCV
     from hpsearch.selection.nested import NestedKFold
+    from hpsearch.sklearn_api.estimator import KerasSearchCV
 
 __all__ = [
     "Asha",
@@ -57,7 +57,7 @@ __all__ = [
 
 # Loaded when asked for: they bring scikit-learn, pandas, or all that a search needs.
 _LATER = {
-    "KerasSearchCV": "hpsearch.scikit.estimator",
+    "KerasSearchCV": "hpsearch.sklearn_api.estimator",
     "NestedKFold": "hpsearch.selection.nested",
     "Results": "hpsearch.report.results",
 }

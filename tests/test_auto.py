@@ -7,10 +7,11 @@ import pytest
 
 from hpsearch import Choice, Float, Int, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers import Auto, auto
-from hpsearch.searchers.surrogate.candidates import Candidates
-from hpsearch.searchers.surrogate.encoding import Encoding
-from hpsearch.searchers.surrogate.process import Process, Seen
+from hpsearch.searchers import Auto
+from hpsearch.searchers.auto import auto
+from hpsearch.searchers.auto.candidates import Candidates
+from hpsearch.searchers.auto.encoding import Encoding
+from hpsearch.searchers.auto.process import Process, Seen
 from tests.contracts.searcher import SPACE, drive, suggestions
 
 UNIT = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))

@@ -19,9 +19,9 @@ from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
 from hpsearch.run.in_memory import Searched
-from hpsearch.scikit.given import evaluator_of, given
-from hpsearch.scikit.labels import encode
-from hpsearch.scikit.table import cv_results
+from hpsearch.sklearn_api.given import evaluator_of, given
+from hpsearch.sklearn_api.labels import encode
+from hpsearch.sklearn_api.table import cv_results
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)

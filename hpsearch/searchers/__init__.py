@@ -1,7 +1,7 @@
 """Search methods behind one ask and tell. See README.md."""
 
 from hpsearch.searchers.asha import Asha
-from hpsearch.searchers.auto import Auto
+from hpsearch.searchers.auto.auto import Auto
 from hpsearch.searchers.base import Search, Searcher
 from hpsearch.searchers.bayes import Bayes
 from hpsearch.searchers.genetic import Genetic

@@ -20,10 +20,10 @@ from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.in_memory import best, search
 from hpsearch.run.study import Study
-from hpsearch.scikit.given import evaluator_of
-from hpsearch.scikit.labels import encode, for_loss, kind_beside
-from hpsearch.scikit.network import Network
-from hpsearch.scikit.table import cv_results
+from hpsearch.sklearn_api.given import evaluator_of
+from hpsearch.sklearn_api.labels import encode, for_loss, kind_beside
+from hpsearch.sklearn_api.network import Network
+from hpsearch.sklearn_api.table import cv_results
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 
@@ -54,7 +54,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
     no sample weights. Fitted: best_params_, best_score_, best_index_, best_epoch_, cv_results_ (its
-    keys are told at `hpsearch.scikit.table`), n_splits_, refit_time_ in seconds, classes_,
+    keys are told at `hpsearch.sklearn_api.table`), n_splits_, refit_time_ in seconds, classes_,
     n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras estimator.
 
     Raises ValueError where an option or the data makes no sense, StudyError where all trials fail.
@@ -163,7 +163,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
         if "_wrapped" not in vars(self):
-            from hpsearch.scikit.wrapped import wrapped
+            from hpsearch.sklearn_api.wrapped import wrapped
 
             x, y = self._shown
             self._wrapped = wrapped(

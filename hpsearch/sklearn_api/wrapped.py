@@ -20,7 +20,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from hpsearch.core.data import Array
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
-from hpsearch.scikit.network import Network
+from hpsearch.sklearn_api.network import Network
 from hpsearch.training import metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, batch_size
 from hpsearch.training.building import build_model

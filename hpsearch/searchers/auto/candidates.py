@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.searchers.surrogate.encoding import Array, Encoding
+from hpsearch.searchers.auto.encoding import Array, Encoding
 
 TRIES = 2000  # random points after which a space counts as tried throughout
 WIDEST, DECADES = 0.3, 1.5  # of steps: their largest scale, and over how many powers of ten

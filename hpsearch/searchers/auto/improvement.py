@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from hpsearch.searchers.surrogate.encoding import Array
+from hpsearch.searchers.auto.encoding import Array
 
 
 def log_improvement(mean: Array, sd: Array, goal: float) -> Array:

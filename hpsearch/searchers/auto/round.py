@@ -9,8 +9,8 @@ import numpy as np
 from hpsearch.core.seeds import derive
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.surrogate.decision import Decision, Evidence
-from hpsearch.searchers.surrogate.encoding import Array
+from hpsearch.searchers.auto.decision import Decision, Evidence
+from hpsearch.searchers.auto.encoding import Array
 
 LAST = 3  # points in the opening's last rung
 SPARE = 4  # times as many points are drawn for it, for those that are near to what was tried

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hpsearch.searchers.surrogate.candidates import Candidates
-from hpsearch.searchers.surrogate.encoding import Array, Encoding
-from hpsearch.searchers.surrogate.improvement import log_improvement
-from hpsearch.searchers.surrogate.process import (
+from hpsearch.searchers.auto.candidates import Candidates
+from hpsearch.searchers.auto.encoding import Array, Encoding
+from hpsearch.searchers.auto.improvement import log_improvement
+from hpsearch.searchers.auto.process import (
     TINY,
     Ints,
     Posterior,
@@ -18,7 +18,7 @@ from hpsearch.searchers.surrogate.process import (
     normal_scores,
     one_thread,
 )
-from hpsearch.searchers.surrogate.rules import Rules
+from hpsearch.searchers.auto.rules import Rules
 
 NEW = -1  # the chain of a point that is not begun yet
 

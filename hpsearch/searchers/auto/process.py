@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.searchers.surrogate.encoding import Array
+from hpsearch.searchers.auto.encoding import Array
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SQRT5 = math.sqrt(5.0)

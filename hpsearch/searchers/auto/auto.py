@@ -8,12 +8,12 @@ from hpsearch.core.option_text import at_least_one
 from hpsearch.core.seeds import derive
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
+from hpsearch.searchers.auto.decision import Decision
+from hpsearch.searchers.auto.encoding import Encoding
+from hpsearch.searchers.auto.round import Round
+from hpsearch.searchers.auto.rules import Rules
 from hpsearch.searchers.base import Halves, Search
 from hpsearch.searchers.brackets import rungs
-from hpsearch.searchers.surrogate.decision import Decision
-from hpsearch.searchers.surrogate.encoding import Encoding
-from hpsearch.searchers.surrogate.round import Round
-from hpsearch.searchers.surrogate.rules import Rules
 
 log = logging.getLogger(__name__)
 

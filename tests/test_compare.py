@@ -11,7 +11,7 @@ from PIL import Image
 from hpsearch import Results
 from hpsearch.core.errors import ReportError
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
-from hpsearch.report import overlay
+from hpsearch.results import overlay
 from hpsearch.store import Store
 from tests.test_store import record
 

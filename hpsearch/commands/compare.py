@@ -49,8 +49,9 @@ def compare(
     The legend says what differs between their points; the best epochs are marked. Over folds, a
     band is one standard deviation; trainings by several seeds are drawn as their mean.
     """
-    from hpsearch.report import canvas, curves, overlay
+    from hpsearch.report import canvas, curves
     from hpsearch.report.results import Results
+    from hpsearch.results import overlay
 
     canvas.checked(output)
     drawn = overlay.overlaid(Results(store_path), trials, loss=loss, smooth=smooth, skip=skip)

@@ -15,7 +15,7 @@ from matplotlib.ticker import NullFormatter
 from hpsearch.core.errors import ReportError
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.report import measures
+from hpsearch.results.scales import log_ticks
 
 # Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
@@ -109,7 +109,7 @@ def title(ax: Axes, text: str, below: str = "") -> None:
 def logarithmic(axis: Axis, low: float, high: float) -> None:
     """A logarithmic x-axis with few labels, as plain numbers."""
     axis.axes.set_xscale("log")
-    found = measures.ticks(low, high)
+    found = log_ticks(low, high)
     axis.set_ticks(list(found), list(found.values()))
     axis.set_minor_formatter(NullFormatter())
 

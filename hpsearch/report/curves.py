@@ -13,8 +13,16 @@ from matplotlib.ticker import MaxNLocator
 
 from hpsearch.core.parameters import short
 from hpsearch.core.task import Metric
-from hpsearch.report import canvas, measures
-from hpsearch.report.overlay import Line, Overlay, overlaid
+from hpsearch.report import canvas
+from hpsearch.results.overlay import Line, Overlay, overlaid
+from hpsearch.results.points import describe_differences
+from hpsearch.results.scales import add_margin, curve_range, finite_range
+from hpsearch.results.trials import (
+    comparable_trials,
+    leaf_trials,
+    short_metric_name,
+    sort_best_first,
+)
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -26,12 +34,12 @@ _LETTERS = 12.5  # of a subtitle, an inch
 def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
     """Training against validation, a panel a trial, all on one scale."""
     if not trials:
-        best = measures.best_first(measures.furthest(measures.comparable(results)))
+        best = sort_best_first(leaf_trials(comparable_trials(results)))
         trials = [int(trial) for trial in best.index[:4]]
     drawn = overlaid(results, trials, loss=loss, smooth=0.0, skip=0)
     across = 2 if len(drawn.lines) in (2, 4) else 3
     figure, axes = canvas.panels(len(drawn.lines), across=across, width=3.6, height=2.7)
-    about = measures.differing({line.trial: results.points[line.trial] for line in drawn.lines})
+    about = describe_differences({line.trial: results.points[line.trial] for line in drawn.lines})
     rising = drawn.direction == "max"
     for ax, line in zip(axes, drawn.lines, strict=True):
         _band(ax, line, canvas.COLOURS[0])
@@ -49,9 +57,9 @@ def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
             transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
         )  # fmt: skip
     for ax in axes[::across]:
-        ax.set_ylabel(measures.metric_name(drawn.measure))
+        ax.set_ylabel(short_metric_name(drawn.measure))
     both = [own for line in drawn.lines for own in (line.validation, line.training)]
-    _limit(axes, measures.settled(both, _marked(drawn), rising=rising))
+    _limit(axes, curve_range(both, _marked(drawn), rising=rising))
     handles, labels = axes[0].get_legend_handles_labels()
     if drawn.lines[0].std is not None:
         handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
@@ -83,15 +91,15 @@ def compared(drawn: Overlay, *, training: bool = False) -> Figure:
     for ax in axes:
         ax.set_xlabel("epoch")
     letters = int(width * _LETTERS)
-    axes[0].set_ylabel(f"validation {measures.metric_name(drawn.measure)}")
+    axes[0].set_ylabel(f"validation {short_metric_name(drawn.measure)}")
     canvas.title(axes[0], "Each epoch", textwrap.fill(_raw_notes(drawn, training), letters))
     seen = [line.validation for line in drawn.lines]
     seen += [line.training for line in drawn.lines if training]
     late = [value for curve in seen for value in curve[drawn.skip :]]
-    _limit(axes[:1], measures.extent([*late, *_marked(drawn)]))
+    _limit(axes[:1], finite_range([*late, *_marked(drawn)]))
     if drawn.smooth:
         canvas.title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
-        _limit(axes[1:], measures.extent(value for line in drawn.lines for value in line.smoothed))
+        _limit(axes[1:], finite_range(value for line in drawn.lines for value in line.smoothed))
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
     return figure
@@ -145,4 +153,4 @@ def _smooth_notes(drawn: Overlay) -> str:
 def _limit(axes: Sequence[Axes], scale: tuple[float, float]) -> None:
     for ax in axes:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_ylim(measures.padded(*scale))
+        ax.set_ylim(add_margin(*scale))

@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from hpsearch.report import canvas, measures, points
+from hpsearch.report import canvas, points
+from hpsearch.results.points import Parameter, axis_labels, jittered_unit_positions
+from hpsearch.results.scales import scale_values, value_labels
+from hpsearch.results.trials import PARAMS, is_maximised, short_metric_name
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -23,11 +26,11 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     trials, space = points.of_one_space(results)
     names = points.varied(trials, space)
     figure, ax = canvas.axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
-    columns = [_heights(trials[measures.POINT + name], space[name]) for name in names]
+    columns = [_heights(trials[PARAMS + name], space[name]) for name in names]
     # -- ranks, not values, give the colour: a few that never learned would make all others alike
-    better = trials["value"].rank(ascending=measures.rising(trials), method="first").to_numpy() - 1
+    better = trials["value"].rank(ascending=is_maximised(trials), method="first").to_numpy() - 1
     norm = Normalize(0, max(1, len(trials) - 1))
-    lines = np.stack([*columns, measures.heights(trials)], axis=1)
+    lines = np.stack([*columns, scale_values(trials)], axis=1)
     for trial in np.argsort(better):
         shade = float(norm(better[trial]))
         ax.plot(
@@ -37,10 +40,10 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
     top = int(np.argmax(better))
     ax.plot(range(len(names) + 1), lines[top], color=points.BEST, linewidth=2.4)
     for place, name in enumerate(names):
-        missing = bool(trials[measures.POINT + name].isna().any())
-        _axis(ax, place, measures.labelled(space[name]), missing=missing)
-    _axis(ax, len(names), measures.ends(trials))
-    ax.set_xticks(range(len(names) + 1), [*names, measures.metric_name(trials["metric"].iloc[0])])
+        missing = bool(trials[PARAMS + name].isna().any())
+        _axis(ax, place, axis_labels(space[name]), missing=missing)
+    _axis(ax, len(names), value_labels(trials))
+    ax.set_xticks(range(len(names) + 1), [*names, short_metric_name(trials["metric"].iloc[0])])
     ax.set_yticks([])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
@@ -52,10 +55,10 @@ def parallel(results: "Results", *, ax: Axes | None) -> Figure:
 
 
 def _heights(
-    values: "pd.Series[Any]", parameter: measures.Parameter
+    values: "pd.Series[Any]", parameter: Parameter
 ) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Values on [0, 1], options spread a little; below where the parameter does not exist."""
-    return np.asarray(np.nan_to_num(measures.units(parameter, values), nan=_NONE))
+    return np.asarray(np.nan_to_num(jittered_unit_positions(parameter, values), nan=_NONE))
 
 
 def _axis(ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:

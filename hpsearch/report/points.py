@@ -14,7 +14,19 @@ from matplotlib.ticker import MaxNLocator
 from hpsearch.core.errors import ReportError
 from hpsearch.core.parameters import Choice, Int, short
 from hpsearch.core.space import Space
-from hpsearch.report import canvas, measures
+from hpsearch.report import canvas
+from hpsearch.results.importance import compute_importance
+from hpsearch.results.points import Parameter, jittered_positions, varying_parameters
+from hpsearch.results.scales import value_range
+from hpsearch.results.trials import (
+    PARAMS,
+    comparable_trials,
+    is_maximised,
+    leaf_trials,
+    pareto_front,
+    short_metric_name,
+    sort_best_first,
+)
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -30,12 +42,12 @@ def slices(results: "Results") -> Figure:
     across = 2 if len(names) in (2, 4) else 3
     figure, axes = canvas.panels(len(names), across=across, width=3.0, height=2.5)
     order = np.argsort(np.argsort(trials.index))
-    best = measures.best_first(trials).index[0]
-    low, high = measures.scale(trials)
+    best = sort_best_first(trials).index[0]
+    low, high = value_range(trials)
     far = ~trials["value"].between(low, high).to_numpy()
-    top, norm = measures.rising(trials), Normalize(0, max(1, len(trials) - 1))
+    top, norm = is_maximised(trials), Normalize(0, max(1, len(trials) - 1))
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
-        x = measures.scattered(space[name], trials[measures.POINT + name])
+        x = jittered_positions(space[name], trials[PARAMS + name])
         for these, marker, size in ((~far, "o", 18), (far, "v" if top else "^", 24)):
             ax.scatter(
                 x[these], np.clip(trials["value"][these], low, high), c=order[these],
@@ -66,7 +78,7 @@ def slices(results: "Results") -> Figure:
 def importance(results: "Results", *, ax: Axes | None) -> Figure:
     """A bar a parameter, with its error over bootstraps."""
     trials, space = of_one_space(results)
-    found = measures.importance(trials, space).iloc[::-1]
+    found = compute_importance(trials, space).iloc[::-1]
     figure, ax = canvas.axes(ax, 6.4, 1.2 + 0.34 * len(found))
     ax.barh(
         found.index, found["importance"], xerr=found["error"], color=canvas.COLOURS[0], height=0.62,
@@ -83,12 +95,12 @@ def importance(results: "Results", *, ax: Axes | None) -> Figure:
 @canvas.styled
 def pareto(results: "Results", *, ax: Axes | None) -> Figure:
     """Value against weights, and the front: none is better with as few."""
-    trials = measures.furthest(measures.comparable(results))
-    front = measures.front(trials)
+    trials = leaf_trials(comparable_trials(results))
+    front = pareto_front(trials)
     figure, ax = canvas.axes(ax)
-    low, high = measures.scale(trials)
+    low, high = value_range(trials)
     off = ~trials["value"].between(low, high)
-    above = measures.rising(trials)
+    above = is_maximised(trials)
     others = trials.drop(front.index.union(trials.index[off]))
     far = trials.loc[off].drop(front.index, errors="ignore")
     marks = (
@@ -137,7 +149,7 @@ def _spread(front: pd.DataFrame) -> pd.DataFrame:
 
 def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:
     """The trials that rankings have, and the space that holds them all."""
-    trials = measures.furthest(measures.comparable(results))
+    trials = leaf_trials(comparable_trials(results))
     spaces = {
         record.space: record.study
         for record in results.searches
@@ -154,12 +166,12 @@ def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:
 
 def varied(trials: pd.DataFrame, space: Space) -> list[str]:
     """The parameters to draw against."""
-    if found := measures.varied(trials, space):
+    if found := varying_parameters(trials, space):
         return found
     raise ReportError("all points are the same: there is no parameter to draw against")
 
 
-def _scale(ax: Axes, parameter: measures.Parameter) -> None:
+def _scale(ax: Axes, parameter: Parameter) -> None:
     if isinstance(parameter, Choice):
         ax.set_xticks(
             range(len(parameter.options)), [short(option) for option in parameter.options]
@@ -185,7 +197,7 @@ def shades(
 
 
 def _value(trials: pd.DataFrame) -> str:
-    return f"validation {measures.metric_name(trials['metric'].iloc[0])}"
+    return f"validation {short_metric_name(trials['metric'].iloc[0])}"
 
 
 def where(trials: pd.DataFrame) -> str:

@@ -8,7 +8,10 @@ from matplotlib.patches import Patch
 
 from hpsearch.core.errors import ReportError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.report import canvas, measures
+from hpsearch.report import canvas
+from hpsearch.results.scales import add_margin, best_so_far_range
+from hpsearch.results.times import best_so_far, build_timeline, device_use, time_unit
+from hpsearch.results.trials import comparable_trials, name_searches, short_metric_name
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -29,12 +32,12 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
             f"against is {' or '.join(map(repr, _AXES))}, got {against!r}"
             f"{did_you_mean(str(against), _AXES)}"
         )
-    done = measures.comparable(results)
+    done = comparable_trials(results)
     figure, ax = canvas.axes(ax)
     trials = results.trials.loc[results.trials["search"].isin(done["search"])]
-    curves = {search: measures.anytime(group) for search, group in trials.groupby("search")}
-    names = measures.search_names([one for one in results.searches if one.id in curves])
-    unit, name = measures.unit_of(max(float(curve["seconds"].max()) for curve in curves.values()))
+    curves = {search: best_so_far(group) for search, group in trials.groupby("search")}
+    names = name_searches([one for one in results.searches if one.id in curves])
+    unit, name = time_unit(max(float(curve["seconds"].max()) for curve in curves.values()))
     for number, (search, curve) in enumerate(curves.items()):
         x = curve["epochs"] if against == "epochs" else curve["seconds"] / unit
         colour, new = canvas.colour(number), curve["record"]
@@ -50,8 +53,8 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
     ax.set_xlabel(
         "epochs trained, over all trials" if against == "epochs" else f"{name} of running"
     )
-    ax.set_ylabel(f"validation {measures.metric_name(done['metric'].iloc[0])}")
-    ax.set_ylim(measures.padded(*measures.focus(done)))
+    ax.set_ylabel(f"validation {short_metric_name(done['metric'].iloc[0])}")
+    ax.set_ylim(add_margin(*best_so_far_range(done)))
     if not one:
         ax.legend(loc="best")
     return figure
@@ -60,14 +63,14 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
 @canvas.styled
 def timeline(results: "Results", *, ax: Axes | None) -> Figure:
     """A row a device, a bar a training; those that train side by side lie above each other."""
-    found = measures.timeline(results.trials, results.repeats)
+    found = build_timeline(results.trials, results.repeats)
     if found is None:
         raise ReportError(
             "it is not known where and when these trials ran: none has ended, or they are of an "
             "earlier version"
         )
-    bars, use = found.bars, measures.use(found.bars).iloc[::-1]
-    unit, name = measures.unit_of(float(bars["end"].max()))
+    bars, use = found.bars, device_use(found.bars).iloc[::-1]
+    unit, name = time_unit(float(bars["end"].max()))
     figure, ax = canvas.axes(ax, 7.2, 1.3 + max(0.55, 0.07 * (bars["lane"].max() + 1)) * len(use))
     for row, (device, share) in enumerate(use["share"].items()):
         own = bars[bars["device"] == device]

@@ -66,11 +66,11 @@ class Results:
 
     def _repr_html_(self) -> str:
         from hpsearch.core.html_repr import table
-        from hpsearch.report import measures
+        from hpsearch.results.trials import count_states
 
         trials = self.trials
         counts = [
-            (study, task, metric, len(group), measures.states(group))
+            (study, task, metric, len(group), count_states(group))
             for (study, task, metric), group in trials.groupby(["study", "task", "metric"])
         ]
         return table(("study", "task", "metric", "trials", "of these"), counts)
@@ -160,7 +160,8 @@ class Results:
         weight of what came before, in the exponential average; 0: raw alone. skip: epochs that are
         left out before smoothing; None: the first ten, or a tenth where curves are short.
         """
-        from hpsearch.report import curves, overlay
+        from hpsearch.report import curves
+        from hpsearch.results import overlay
 
         drawn = overlay.overlaid(self, trials, loss=loss, smooth=smooth, skip=skip)
         return curves.compared(drawn, training=training)

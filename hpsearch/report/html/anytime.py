@@ -4,9 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures
 from hpsearch.report.html.drawing import Drawing, Section, axis, colour, dash, plain
-from hpsearch.report.html.gathered import Comparison
+from hpsearch.results.gathered import Comparison
+from hpsearch.results.scales import add_margin, best_so_far_range
+from hpsearch.results.times import best_so_far, time_unit
+from hpsearch.results.trials import name_searches
 
 
 def section(of: Comparison) -> Section:
@@ -15,9 +17,9 @@ def section(of: Comparison) -> Section:
     if complete.empty:
         return Section("anytime", title, notes=["No trial is complete yet."])
     groups = of.peers[of.peers["search"].isin(complete["search"])].groupby("search")
-    curves = {int(str(search)): measures.anytime(trials) for search, trials in groups}
-    names = measures.search_names([search for search in of.rivals if search.id in curves])
-    unit, unit_name = measures.unit_of(max(float(c["seconds"].max()) for c in curves.values()))
+    curves = {int(str(search)): best_so_far(trials) for search, trials in groups}
+    names = name_searches([search for search in of.rivals if search.id in curves])
+    unit, unit_name = time_unit(max(float(c["seconds"].max()) for c in curves.values()))
     drawings = [
         Drawing(
             [
@@ -26,9 +28,7 @@ def section(of: Comparison) -> Section:
             ],
             {
                 "xaxis": axis(label, rangemode="tozero"),
-                "yaxis": axis(
-                    f"best {of.metric}", range=measures.padded(*measures.focus(complete))
-                ),
+                "yaxis": axis(f"best {of.metric}", range=add_margin(*best_so_far_range(complete))),
                 "showlegend": True,
             },
             f"best {of.metric} against {label}, a line a search",

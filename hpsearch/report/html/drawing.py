@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures
+from hpsearch.results.scales import log_ticks
 
 GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
 SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
@@ -74,7 +74,7 @@ def axis(title: str = "", **more: Any) -> dict[str, Any]:
 def logarithmic(low: float, high: float) -> dict[str, Any]:
     """An axis for these values."""
     room = (high / low) ** 0.05 if high > low else 1.5
-    found = measures.ticks(low, high)
+    found = log_ticks(low, high)
     return {
         "type": "log",
         "range": [math.log10(low / room), math.log10(high * room)],

@@ -3,16 +3,16 @@
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.report import measures
 from hpsearch.report.html.drawing import Drawing, Section, axis, colour, plain
-from hpsearch.report.html.gathered import Comparison
+from hpsearch.results.gathered import Comparison
+from hpsearch.results.importance import compute_importance
 
 
 def section(of: Comparison) -> Section:
     drawings, notes = [], []
     for family in of.families:
         try:
-            shares = measures.importance(family.trials, family.space)
+            shares = compute_importance(family.trials, family.space)
         except ReportError as error:
             notes.append(f"{family.name}: {error}.")
         else:

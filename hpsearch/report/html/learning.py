@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpsearch.core.trial import Curve, Observation, Outcome
-from hpsearch.report import measures
 from hpsearch.report.html.drawing import MUTED, WINNER, Drawing, Section, axis, colour
-from hpsearch.report.html.gathered import Comparison
+from hpsearch.results.gathered import Comparison
+from hpsearch.results.learning import mean_curve
+from hpsearch.results.scales import add_margin, curve_range
 from hpsearch.searchers.grow import overfitting
 from hpsearch.store import Ranked
 
@@ -37,7 +38,7 @@ def _curves(of: Comparison, row: Ranked) -> list[Curve]:
 def _drawing(
     of: Comparison, row: Ranked, curves: list[Curve], bounds: tuple[float, float]
 ) -> Drawing:
-    validation = measures.mean_curve([curve.validation for curve in curves])
+    validation = mean_curve([curve.validation for curve in curves])
     best = of.better.best(validation) + 1
     why = _overfits(curves)
     data: list[dict[str, Any]] = []
@@ -72,7 +73,7 @@ def _drawing(
 
 
 def _line(lines: Sequence[Sequence[float]], name: str, n: int) -> dict[str, Any]:
-    mean = measures.mean_curve(lines)
+    mean = mean_curve(lines)
     at = _thinned(len(mean))
     return {
         "type": "scatter", "mode": "lines", "name": name,
@@ -105,8 +106,8 @@ def _overfits(curves: list[Curve]) -> str:
     return overfitting(
         Observation(
             0.0,
-            validation_loss=tuple(measures.mean_curve([curve.validation_loss for curve in curves])),
-            train_loss=tuple(measures.mean_curve([curve.train_loss for curve in curves])),
+            validation_loss=tuple(mean_curve([curve.validation_loss for curve in curves])),
+            train_loss=tuple(mean_curve([curve.train_loss for curve in curves])),
         )
     )
 
@@ -114,9 +115,9 @@ def _overfits(curves: list[Curve]) -> str:
 def _scale(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
     """What all curves have in common; the best epochs are on it."""
     train, validation = (
-        [measures.mean_curve([getattr(curve, kind) for curve in curves]) for curves in found]
+        [mean_curve([getattr(curve, kind) for curve in curves]) for curves in found]
         for kind in ("train", "validation")
     )
     best = [curve[of.better.best(curve)] for curve in validation]
     rising = of.better.direction == "max"
-    return measures.padded(*measures.settled([*train, *validation], best, rising=rising))
+    return add_margin(*curve_range([*train, *validation], best, rising=rising))

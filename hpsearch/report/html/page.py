@@ -28,9 +28,9 @@ from hpsearch.report.html import (
     timeline,
 )
 from hpsearch.report.html.drawing import Drawing, Section, lean
-from hpsearch.report.html.gathered import Comparison, Gathered, gather
 from hpsearch.report.tables import measured
 from hpsearch.report.words import label
+from hpsearch.results.gathered import Comparison, Gathered, gather
 from hpsearch.store import Url
 
 _HERE = Path(__file__).parent

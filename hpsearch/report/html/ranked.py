@@ -4,7 +4,6 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures
 from hpsearch.report.html.drawing import (
     GREY,
     WINNER,
@@ -15,7 +14,9 @@ from hpsearch.report.html.drawing import (
     logarithmic,
     points,
 )
-from hpsearch.report.html.gathered import Comparison
+from hpsearch.results.gathered import Comparison
+from hpsearch.results.scales import add_margin, value_range
+from hpsearch.results.trials import pareto_front
 
 FIRST = 20
 
@@ -74,7 +75,7 @@ def pareto(of: Comparison) -> Section:
             else "All trials have the same number of weights."
         )
         return Section("pareto", title, notes=[said])
-    front = measures.front(trials)
+    front = pareto_front(trials)
     data = [
         _dots(
             trials.drop(front.index),
@@ -102,7 +103,7 @@ def pareto(of: Comparison) -> Section:
     sizes = trials["parameters"]
     layout = {
         "xaxis": axis("weights", **logarithmic(int(sizes.min()), int(sizes.max()))),
-        "yaxis": axis(of.metric, range=measures.padded(*measures.scale(trials))),
+        "yaxis": axis(of.metric, range=add_margin(*value_range(trials))),
         "showlegend": True,
     }
     lead = (

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_text
-from hpsearch.report.html.gathered import Gathered
+from hpsearch.results.gathered import Gathered
 from hpsearch.run.load import offered
 from hpsearch.store import SearchRecord
 

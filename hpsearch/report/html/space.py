@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.parameters import Choice, Int, short
-from hpsearch.report import measures
 from hpsearch.report.html.drawing import (
     MUTED,
     SCALE,
@@ -18,7 +17,16 @@ from hpsearch.report.html.drawing import (
     plain,
     points,
 )
-from hpsearch.report.html.gathered import Comparison, Family
+from hpsearch.results.gathered import Comparison, Family
+from hpsearch.results.points import (
+    Parameter,
+    axis_labels,
+    jittered_positions,
+    jittered_unit_positions,
+    varying_parameters,
+)
+from hpsearch.results.scales import add_margin, scale_values, value_labels, value_range
+from hpsearch.results.trials import PARAMS, parameter_names
 
 _LINES = 300  # in parallel coordinates: more are a grey carpet
 _GROUPS = (("best 5 %", 0.05, "var(--c2)", 2.5, 1.0), ("best quarter", 0.25, "var(--c1)", 1.5, 0.75),
@@ -47,11 +55,11 @@ def slices(of: Comparison) -> Section:
         return Section("slices", title, notes=["No trial is complete yet."])
     drawings, always = [], []
     for family in of.families:
-        varied = measures.varied(family.trials, family.space)
+        varied = varying_parameters(family.trials, family.space)
         drawings += [_slice(of, family, name) for name in varied]
-        for name in measures.parameters(family.trials):
+        for name in parameter_names(family.trials):
             if name not in varied:
-                value = short(family.trials[measures.POINT + name].iloc[0])
+                value = short(family.trials[PARAMS + name].iloc[0])
                 always.append(f"{name} is always {value} in {family.name}.")
     several = of.ranked["epochs"].nunique() > 1
     lead = (
@@ -62,9 +70,9 @@ def slices(of: Comparison) -> Section:
 
 
 def _slice(of: Comparison, family: Family, name: str) -> Drawing:
-    parameter, column = family.space[name], measures.POINT + name
+    parameter, column = family.space[name], PARAMS + name
     having = family.trials[family.trials[column].notna()]
-    x, y, trials = measures.scattered(parameter, having[column]), having["value"], having.index
+    x, y, trials = jittered_positions(parameter, having[column]), having["value"], having.index
     first = trials == of.ranking[0].trial
     epochs = of.ranked["epochs"]
     ink: dict[str, Any] = {"color": colour(0)}
@@ -78,12 +86,12 @@ def _slice(of: Comparison, family: Family, name: str) -> Drawing:
     layout = {
         "title": {"text": f"<b>{plain(name)}</b>{plain(where)}"},
         "xaxis": _ticks(parameter),
-        "yaxis": axis(range=measures.padded(*measures.scale(of.ranked))),
+        "yaxis": axis(range=add_margin(*value_range(of.ranked))),
     }
     return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
 
 
-def _ticks(parameter: measures.Parameter) -> dict[str, Any]:
+def _ticks(parameter: Parameter) -> dict[str, Any]:
     if isinstance(parameter, Choice):
         options = [plain(short(option)) for option in parameter.options]
         at = list(range(len(options)))
@@ -99,12 +107,12 @@ def _ticks(parameter: measures.Parameter) -> dict[str, Any]:
 def _parallel(of: Comparison, family: Family) -> Drawing:
     trials, names = family.trials, list(family.space)
     columns = [
-        measures.units(family.space[name], trials[measures.POINT + name])
-        if measures.POINT + name in trials
+        jittered_unit_positions(family.space[name], trials[PARAMS + name])
+        if PARAMS + name in trials
         else np.full(len(trials), np.nan)
         for name in names
     ]
-    lines = np.stack([measures.heights(trials), *columns, np.full(len(trials), np.nan)], axis=1)
+    lines = np.stack([scale_values(trials), *columns, np.full(len(trials), np.nan)], axis=1)
     drawn = _drawn(len(trials))
     data, begin = [], 0.0
     for group, end, ink, width, opacity in _GROUPS:
@@ -115,7 +123,7 @@ def _parallel(of: Comparison, family: Family) -> Drawing:
              "y": some.ravel(), "hoverinfo": "skip", "line": {"color": ink, "width": width}}
         )  # fmt: skip
         begin = end
-    scales = [measures.ends(trials), *(measures.labelled(family.space[name]) for name in names)]
+    scales = [value_labels(trials), *(axis_labels(family.space[name]) for name in names)]
     marks = [
         {"x": n, "y": at, "text": plain(text), "showarrow": False, "xanchor": "left", "xshift": 4,
          "font": {"size": 11, "color": MUTED}, "bgcolor": "var(--card)", "opacity": 0.85}

@@ -4,8 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures, tables, words
-from hpsearch.report.html.gathered import Comparison, Gathered
+from hpsearch.report import tables, words
+from hpsearch.results.gathered import Comparison, Gathered
+from hpsearch.results.times import own_epochs
 from hpsearch.store import Opening, Ranked
 
 _TOLD = 30  # trials named of those that failed alike
@@ -16,7 +17,7 @@ def totals(gathered: Gathered) -> list[tuple[str, str]]:
     trials = pd.concat([each.trials for each in gathered.comparisons])
     repeats = pd.concat([each.repeats for each in gathered.comparisons])
     state = trials["state"]
-    epochs = measures.new_epochs(trials)[trials["ended"].notna()].sum() + repeats["epochs"].sum()
+    epochs = own_epochs(trials)[trials["ended"].notna()].sum() + repeats["epochs"].sum()
     seconds = float(trials["seconds"].sum() + repeats["seconds"].sum())
     shown = [
         ("trials complete", f"{int((state == 'complete').sum()):,}"),

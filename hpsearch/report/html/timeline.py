@@ -4,16 +4,17 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import measures, words
+from hpsearch.report import words
 from hpsearch.report.html.drawing import MUTED, Drawing, Section, axis, colour, plain
-from hpsearch.report.html.gathered import Comparison
+from hpsearch.results.gathered import Comparison
+from hpsearch.results.times import Timeline, build_timeline, device_use, time_unit
 
 _INKS = {"complete": colour(0), "repeat": colour(5), "failed": colour(1)}
 
 
 def section(of: Comparison) -> Section:
     title = "Workers"
-    found = measures.timeline(of.trials, of.repeats)
+    found = build_timeline(of.trials, of.repeats)
     if found is None:
         said = (
             "The store does not know on which devices these trials ran."
@@ -21,7 +22,7 @@ def section(of: Comparison) -> Section:
             else "No trial has ended yet."
         )
         return Section("workers", title, notes=[said])
-    use = measures.use(found.bars)
+    use = device_use(found.bars)
     lead = (
         "A bar a training; those side by side lie above one another. More than a minute in which "
         "nothing ran at all is cut out (dotted lines). A device is idle while others work for a "
@@ -41,8 +42,8 @@ def _said(device: str, use: "pd.Series[Any]") -> str:
     return f"{device}: {many}, busy {busy}{side}, idle {idle}: {use['share']:.0%} used."
 
 
-def _drawing(found: measures.Timeline, devices: list[str]) -> Drawing:
-    unit, name = measures.unit_of(float(found.bars["end"].max()))
+def _drawing(found: Timeline, devices: list[str]) -> Drawing:
+    unit, name = time_unit(float(found.bars["end"].max()))
     height = 0.84 / (found.bars.groupby("device")["lane"].transform("max") + 1)
     middle = found.bars["device"].map(devices.index) - 0.42 + (found.bars["lane"] + 0.5) * height
     bars = found.bars.assign(y=middle, width=0.9 * height)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hpsearch.report.measures.trials import rising
+from hpsearch.results.trials import is_maximised
 
 _PAUSE = 60.0  # seconds in which nothing trains
 _LANES = 32  # of a device; of more, bars would be too thin to be seen, and some share one
@@ -30,18 +30,18 @@ class Timeline:
     pauses: list[float]
 
 
-def anytime(trials: pd.DataFrame) -> pd.DataFrame:
+def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
     """The best value so far of one search, a row a trial that ended, in their order.
 
     Columns: epochs (trained until then, of all trials; what was continued counts once), seconds (of
     running), value, best, record (whether it is a new best).
     """
     ended = trials.loc[trials["ended"].notna()].sort_values("ended", kind="stable")
-    clock, _ = running(_spans(ended))
-    best = ended["value"].cummax() if rising(ended) else ended["value"].cummin()
+    clock, _ = running_clock(_spans(ended))
+    best = ended["value"].cummax() if is_maximised(ended) else ended["value"].cummin()
     frame = pd.DataFrame(
         {
-            "epochs": new_epochs(trials)[ended.index].cumsum(),
+            "epochs": own_epochs(trials)[ended.index].cumsum(),
             "seconds": clock(_seconds(ended["ended"])),
             "value": ended["value"],
             "best": best.ffill(),
@@ -51,13 +51,13 @@ def anytime(trials: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def new_epochs(trials: pd.DataFrame) -> "pd.Series[float]":
+def own_epochs(trials: pd.DataFrame) -> "pd.Series[float]":
     """The epochs that each trial trained itself, without those of the trial that it continued."""
     before = trials["parent"].map(trials["epochs"]).astype("float64").fillna(0.0)
     return (trials["epochs"] - before).clip(lower=0.0)
 
 
-def timeline(trials: pd.DataFrame, repeats: pd.DataFrame) -> Timeline | None:
+def build_timeline(trials: pd.DataFrame, repeats: pd.DataFrame) -> Timeline | None:
     """What ran where and when, of what has ended; None where the store does not know it.
 
     Both as `Results` has them.
@@ -75,14 +75,14 @@ def timeline(trials: pd.DataFrame, repeats: pd.DataFrame) -> Timeline | None:
     if known.empty:
         return None
     bars = _spans(known).join(known[names[:5]])
-    clock, pauses = running(bars)
+    clock, pauses = running_clock(bars)
     bars = bars.assign(begin=clock(bars["begin"]), end=clock(bars["end"]), lane=0)
     for _, own in bars.groupby("device"):
-        bars.loc[own.index, "lane"] = np.array(lanes(own)) % _LANES
+        bars.loc[own.index, "lane"] = np.array(assign_lanes(own)) % _LANES
     return Timeline(bars, pauses)
 
 
-def use(bars: pd.DataFrame) -> pd.DataFrame:
+def device_use(bars: pd.DataFrame) -> pd.DataFrame:
     """How busy each device was, in seconds; a device is idle while others work for a search of its.
 
     Columns: trials, repeats, busy, idle, share (of the time that was busy), together (how many
@@ -91,8 +91,10 @@ def use(bars: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for device, own in bars.groupby("device"):
         searches = bars[bars["search"].isin(own["search"])].groupby("search")
-        whole = busy(pd.DataFrame({"begin": searches["begin"].min(), "end": searches["end"].max()}))
-        worked = busy(own)
+        whole = busy_seconds(
+            pd.DataFrame({"begin": searches["begin"].min(), "end": searches["end"].max()})
+        )
+        worked = busy_seconds(own)
         found[device] = {
             "trials": int((own["repeat"] == 0).sum()),
             "repeats": int((own["repeat"] > 0).sum()),
@@ -104,10 +106,10 @@ def use(bars: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(found, orient="index")
 
 
-def busy(spans: pd.DataFrame) -> float:
+def busy_seconds(spans: pd.DataFrame) -> float:
     """Seconds in which at least one ran.
 
-    >>> busy(pd.DataFrame({"begin": [0.0, 1.0, 5.0], "end": [2.0, 3.0, 6.0]}))
+    >>> busy_seconds(pd.DataFrame({"begin": [0.0, 1.0, 5.0], "end": [2.0, 3.0, 6.0]}))
     4.0
     """
     total, until = 0.0, -np.inf
@@ -117,10 +119,10 @@ def busy(spans: pd.DataFrame) -> float:
     return float(total)
 
 
-def lanes(spans: pd.DataFrame) -> list[int]:
+def assign_lanes(spans: pd.DataFrame) -> list[int]:
     """The lowest lane for each, sorted by begin, such that none overlap in one.
 
-    >>> lanes(pd.DataFrame({"begin": [0.0, 1.0, 2.0], "end": [2.0, 3.0, 4.0]}))
+    >>> assign_lanes(pd.DataFrame({"begin": [0.0, 1.0, 2.0], "end": [2.0, 3.0, 4.0]}))
     [0, 1, 0]
     """
     taken: list[tuple[float, int]] = []
@@ -135,12 +137,12 @@ def lanes(spans: pd.DataFrame) -> list[int]:
     return found
 
 
-def running(spans: pd.DataFrame) -> tuple[Clock, list[float]]:
+def running_clock(spans: pd.DataFrame) -> tuple[Clock, list[float]]:
     """From seconds since 1970 to seconds in which something ran; and where pauses were left out.
 
     spans: sorted by begin.
 
-    >>> clock, pauses = running(pd.DataFrame({"begin": [0.0, 500.0], "end": [10.0, 520.0]}))
+    >>> clock, pauses = running_clock(pd.DataFrame({"begin": [0.0, 500.0], "end": [10.0, 520.0]}))
     >>> clock([5.0, 520.0]).tolist(), pauses
     ([5.0, 30.0], [10.0])
     """
@@ -156,10 +158,10 @@ def running(spans: pd.DataFrame) -> tuple[Clock, list[float]]:
     return (lambda wanted: np.interp(wanted, at, knots)), [float(x) for x in lengths[:-1]]
 
 
-def unit_of(most: float) -> tuple[float, str]:
+def time_unit(most: float) -> tuple[float, str]:
     """The unit of an axis of so many seconds: how many it has, and its name.
 
-    >>> unit_of(50), unit_of(5000)
+    >>> time_unit(50), time_unit(5000)
     ((1.0, 'seconds'), (60.0, 'minutes'))
     """
     if most < 180:

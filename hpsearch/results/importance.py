@@ -11,8 +11,8 @@ from hpsearch.core.errors import ReportError
 from hpsearch.core.parameters import Choice, Int
 from hpsearch.core.space import Space
 from hpsearch.core.task import Direction
-from hpsearch.report.measures.points import Parameter, option, varied
-from hpsearch.report.measures.trials import POINT
+from hpsearch.results.points import Parameter, option_index, varying_parameters
+from hpsearch.results.trials import PARAMS
 
 if TYPE_CHECKING:
     import optuna
@@ -22,7 +22,7 @@ _BOOTSTRAPS = 30
 _COPIES = 20_000  # trials over all bootstraps: Optuna copies each, ten thousand a second
 
 
-def importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> pd.DataFrame:
+def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> pd.DataFrame:
     """How much each parameter decides whether a trial is among the best; most important first.
 
     By PED-ANOVA (Watanabe et al., IJCAI 2023), as shares of the whole; the best are a tenth of the
@@ -34,13 +34,13 @@ def importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> pd.DataF
     done = trials.loc[trials["state"] == "complete"].sort_index()  # the same bootstraps for all
     if len(done) < _FEWEST:
         raise ReportError(f"importance needs {_FEWEST} complete trials or more, got {len(done)}")
-    names = varied(done, space)
+    names = varying_parameters(done, space)
     if not names:
         raise ReportError("importance needs a parameter that varies, and all points are the same")
     draws = np.random.default_rng(seed)
     samples = max(5, min(_BOOTSTRAPS, _COPIES // len(done)))
     with quiet():
-        points = done[[POINT + name for name in names]].to_dict("records")
+        points = done[[PARAMS + name for name in names]].to_dict("records")
         ranges = {name: _distribution(space[name]) for name in names}
         made = [
             _frozen(point, value, space, ranges)
@@ -75,7 +75,7 @@ def _frozen(
 ) -> "optuna.trial.FrozenTrial":
     import optuna
 
-    there = {name: point[POINT + name] for name in ranges if pd.notna(point[POINT + name])}
+    there = {name: point[PARAMS + name] for name in ranges if pd.notna(point[PARAMS + name])}
     return optuna.create_trial(
         value=float(value),
         params={name: _coded(space[name], value) for name, value in there.items()},
@@ -86,7 +86,7 @@ def _frozen(
 def _coded(parameter: Parameter, value: Any) -> Any:
     """A value as Optuna has it; an option by its place, because True == 1 to it."""
     if isinstance(parameter, Choice):
-        return option(parameter, value)
+        return option_index(parameter, value)
     return int(value) if isinstance(parameter, Int) else float(value)
 
 

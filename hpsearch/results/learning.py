@@ -14,13 +14,13 @@ def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
     return [statistics.fmean(values) for values in zip(*curves, strict=False)]
 
 
-def smoothed(values: Sequence[float], weight: float) -> list[float]:
+def smooth_curve(values: Sequence[float], weight: float) -> list[float]:
     """The exponential average: weight of what came before, the rest of the new value.
 
     As in Chollet, Deep Learning with Python, section 3.6: it begins with the first value itself.
     What is not finite is passed over.
 
-    >>> smoothed([1.0, 2.0, 2.0], 0.5), smoothed([1.0, math.nan, 2.0], 0.5)
+    >>> smooth_curve([1.0, 2.0, 2.0], 0.5), smooth_curve([1.0, math.nan, 2.0], 0.5)
     ([1.0, 1.5, 1.75], [1.0, 1.0, 1.5])
     """
     found: list[float] = []

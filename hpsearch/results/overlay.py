@@ -10,7 +10,8 @@ import pandas as pd
 
 from hpsearch.core.errors import ReportError
 from hpsearch.core.task import Direction, Metric
-from hpsearch.report import measures
+from hpsearch.results.learning import smooth_curve
+from hpsearch.results.points import describe_differences
 
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
@@ -135,7 +136,7 @@ def _line(
         validation=mean,
         training=training.mean(axis=1).tolist(),
         std=validation.std(axis=1, ddof=1).tolist() if folds > 1 else None,
-        smoothed=measures.smoothed(mean[skip:], smooth) if smooth else [],
+        smoothed=smooth_curve(mean[skip:], smooth) if smooth else [],
         best=metric.best(mean) + 1,
         folds=folds,
         trainings=own["repeat"].nunique(),
@@ -190,5 +191,5 @@ def _labels(results: "Results", rows: pd.DataFrame) -> dict[int, str]:
         points[int(str(trial))] = about | results.points[int(str(trial))]
     return {
         trial: f"trial {trial}" + (f": {text}" if text else "")
-        for trial, text in measures.differing(points).items()
+        for trial, text in describe_differences(points).items()
     }

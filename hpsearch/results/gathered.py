@@ -12,8 +12,8 @@ from hpsearch import store as stores
 from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
-from hpsearch.report import measures
 from hpsearch.report.results import failure_frame, repeat_frame, trial_frame
+from hpsearch.results.trials import short_metric_name
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 
 BEST = 8  # trials whose learning curves are drawn
@@ -50,7 +50,7 @@ class Comparison:
     @property
     def metric(self) -> str:
         """Its name as axes have room for: "loss", not which."""
-        return measures.metric_name(self.searches[0].measure)
+        return short_metric_name(self.searches[0].measure)
 
     @property
     def better(self) -> Metric:

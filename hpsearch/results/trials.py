@@ -12,22 +12,22 @@ from hpsearch.store import SearchRecord
 if TYPE_CHECKING:
     from hpsearch.report.results import Results
 
-POINT = "params_"  # what the columns of a trial's point begin with
+PARAMS = "params_"  # what the columns of a trial's point begin with
 
 
-def states(trials: pd.DataFrame) -> str:
+def count_states(trials: pd.DataFrame) -> str:
     """How many trials are in which state: `7 complete, 1 failed`."""
     counts = trials["state"].value_counts()
     return ", ".join(f"{n} {state}" for state, n in counts.items())
 
 
-def parameters(trials: pd.DataFrame) -> list[str]:
+def parameter_names(trials: pd.DataFrame) -> list[str]:
     """The names of the parameters that any of these trials has."""
-    found = trials.columns[trials.notna().any() & trials.columns.str.startswith(POINT)]
-    return [name.removeprefix(POINT) for name in found]
+    found = trials.columns[trials.notna().any() & trials.columns.str.startswith(PARAMS)]
+    return [name.removeprefix(PARAMS) for name in found]
 
 
-def comparable(results: "Results") -> pd.DataFrame:
+def comparable_trials(results: "Results") -> pd.DataFrame:
     """The complete trials, refused where their values do not compare.
 
     They do where task, metric, data and evaluator are the same. Raises ReportError.
@@ -50,40 +50,40 @@ def comparable(results: "Results") -> pd.DataFrame:
     return done
 
 
-def furthest(trials: pd.DataFrame) -> pd.DataFrame:
+def leaf_trials(trials: pd.DataFrame) -> pd.DataFrame:
     """The complete trials that no complete one continued: as rankings have them."""
     done = trials.loc[trials["state"] == "complete"]
     return done.loc[~done.index.isin(done["parent"].dropna())]
 
 
-def rising(trials: pd.DataFrame) -> bool:
+def is_maximised(trials: pd.DataFrame) -> bool:
     """Whether the highest value is best; the trials' metric is one."""
     return bool((trials["direction"] == "max").any())
 
 
-def best_first(trials: pd.DataFrame) -> pd.DataFrame:
+def sort_best_first(trials: pd.DataFrame) -> pd.DataFrame:
     """By value, ties by id."""
-    sign = -1.0 if rising(trials) else 1.0
+    sign = -1.0 if is_maximised(trials) else 1.0
     return trials.sort_values("value", key=lambda values: sign * values, kind="stable")
 
 
-def front(trials: pd.DataFrame) -> pd.DataFrame:
+def pareto_front(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials that no other beats in value with as few weights, the smallest first."""
-    small_first = best_first(trials).sort_values("parameters", kind="stable")
-    losses = small_first["value"] * (-1.0 if rising(trials) else 1.0)
+    small_first = sort_best_first(trials).sort_values("parameters", kind="stable")
+    losses = small_first["value"] * (-1.0 if is_maximised(trials) else 1.0)
     return small_first.loc[losses < losses.cummin().shift(fill_value=math.inf)]
 
 
-def metric_name(measure: str) -> str:
+def short_metric_name(measure: str) -> str:
     """A metric as axes have room for.
 
-    >>> metric_name("loss (mse, from logits)"), metric_name("mae")
+    >>> short_metric_name("loss (mse, from logits)"), short_metric_name("mae")
     ('loss', 'mae')
     """
     return measure.partition(" (")[0]
 
 
-def search_names(searches: Sequence[SearchRecord]) -> dict[int, str]:
+def name_searches(searches: Sequence[SearchRecord]) -> dict[int, str]:
     """By id, what tells searches from each other: the study, and what differs within it."""
     found = {}
     for search in searches:

@@ -15,11 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
-from hpsearch.core.option_text import option_text, parse
+from hpsearch.core.option_text import option_classes, option_text, parse
 from hpsearch.report.html import repeating
-from hpsearch.run.load import offered
 
-METHODS = (*offered(searchers), *offered(evaluators))
+METHODS = (*option_classes(searchers), *option_classes(evaluators))
 WORDS = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=["Cc", "Cs"]),
     max_size=8,

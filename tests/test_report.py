@@ -11,12 +11,11 @@ from html.parser import HTMLParser
 import pytest
 
 from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
-from hpsearch.core.option_text import parse
+from hpsearch.core.option_text import option_classes, parse
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.report.html import repeating, rungs
 from hpsearch.results import gathered
-from hpsearch.run.load import offered
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
 from tests.conftest import ROOT
@@ -265,7 +264,7 @@ def test_rungs_count_where_trials_went(filled):
 def test_the_command_to_repeat_names_the_same_options(options):
     from hpsearch import evaluators, searchers
 
-    classes = offered(searchers) + offered(evaluators)
+    classes = option_classes(searchers) + option_classes(evaluators)
     again = parse(repeating.option(options.label), "option", classes, options)
     assert again == options
     assert again.label == options.label

@@ -13,8 +13,8 @@ from click.shell_completion import CompletionItem
 
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.option_text import option_classes
 from hpsearch.core.parameters import short, text_of_point
-from hpsearch.run.load import offered
 from hpsearch.store import SearchRecord, Store, Url
 
 Items = list[CompletionItem]
@@ -63,7 +63,8 @@ def evaluators(context: click.Context, parameter: click.Parameter, incomplete: s
 
 def _methods(package: Any, incomplete: str) -> Items:
     described = {
-        cls.__name__.lower(): (cls.__doc__ or "").partition("\n")[0] for cls in offered(package)
+        cls.__name__.lower(): (cls.__doc__ or "").partition("\n")[0]
+        for cls in option_classes(package)
     }
     return _fitting(described, incomplete)
 

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -250,3 +251,11 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+def option_classes(package: ModuleType) -> list[type]:
+    """The classes of options that a package exports: its search methods, or its evaluators."""
+    exported = [getattr(package, name) for name in package.__all__]
+    return [
+        thing for thing in exported if isinstance(thing, type) and dataclasses.is_dataclass(thing)
+    ]

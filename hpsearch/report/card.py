@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.core.parameters import text_of_point
-from hpsearch.report.tables import measured
-from hpsearch.report.words import label
+from hpsearch.results.texts import format_with_error, shorten_label
 
 _MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
 
@@ -18,7 +17,7 @@ def markdown(card: Mapping[str, Any]) -> str:
 def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
-    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {label(card['evaluator'])}."
+    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {shorten_label(card['evaluator'])}."
     unit = card.get("unit")
     if unit and "values" in unit:
         yield f"Values are {unit['values']}; residuals are in the unit of {unit['target']!r}."
@@ -34,7 +33,7 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
         share = "" if len(card["members"]) == 1 else f"weight {member['weight']:.2f}, "
         yield (
             f"  ({share}{member['parameters']:,} weights, validation "
-            f"{measured(member['value'], member['se'])}, {_epochs(member, card)})"
+            f"{format_with_error(member['value'], member['se'])}, {_epochs(member, card)})"
         )
     yield ""
     models = card["seeds"] * len(card["members"])
@@ -68,15 +67,15 @@ def _scores(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"| {metric} | value ± standard error |"
     yield "|---|---|"
     seen = " (on the rows by which it was chosen)" if len(card["members"]) > 1 else ""
-    yield f"| validation{seen} | {measured(validation['value'], validation['se'])} |"
+    yield f"| validation{seen} | {format_with_error(validation['value'], validation['se'])} |"
     if test is None:
         yield ""
         yield "The test is sealed: it was not opened for this model."
         return
-    yield f"| test, {test['rows']:,} rows | {measured(test['value'], test['se'])} |"
+    yield f"| test, {test['rows']:,} rows | {format_with_error(test['value'], test['se'])} |"
     if len(test["alone"]) > 1:
         each = ", ".join(f"{value:.4f}" for value in test["alone"])
-        yield f"| test, a model alone | {measured(test['alone_mean'], test['alone_se'])} ({each}) |"
+        yield f"| test, a model alone | {format_with_error(test['alone_mean'], test['alone_se'])} ({each}) |"
     yield f"| optimism: validation minus test | {card['optimism']:+.4f} |"
     yield ""
     yield opened(test["opening"])

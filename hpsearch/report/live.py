@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.core.parameters import short, text_of_point
-from hpsearch.report.tables import measured
-from hpsearch.report.words import duration, label
+from hpsearch.results.texts import format_duration, format_with_error, shorten_label
 from hpsearch.store import Running, Watch
 
 _SECONDS = 0.25  # between two pictures
@@ -71,13 +70,13 @@ def summary(watch: Watch) -> str:
 
 def _parts(watch: Watch, width: int, most: int, *, bars: bool = True) -> Iterator[RenderableType]:
     search = watch.search
-    what = f"{search.task}: {search.study}, {label(search.searcher)}, {label(search.evaluator)}, "
+    what = f"{search.task}: {search.study}, {shorten_label(search.searcher)}, {shorten_label(search.evaluator)}, "
     what += search.backend
     yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
     yield _spent(watch, width, bars)
     if watch.best is not None and watch.best.value is not None:
         best = f"best  trial {watch.best.trial}  {search.measure} "
-        best += f"{measured(watch.best.value, watch.best.se)}  {text_of_point(watch.best.params)}"
+        best += f"{format_with_error(watch.best.value, watch.best.se)}  {text_of_point(watch.best.params)}"
         yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
     if watch.running:
         yield _running(watch, width, most, bars)
@@ -114,16 +113,20 @@ def _times(watch: Watch) -> Iterator[str]:
     if not run.alive:
         yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.heard)}"
         return
-    yield duration(now - run.began)
+    yield format_duration(now - run.began)
     left = left_seconds(watch, now)
     low, high = left if left else (math.nan, math.nan)
     if run.budget.hours is not None:
         until = max(0.0, run.began + 3600 * run.budget.hours - now)
         if not left or until < low:
-            yield f"--hours end it in {duration(until)}"
+            yield f"--hours end it in {format_duration(until)}"
             return
     if left:
-        text = duration(low) if high < 1.25 * low else f"{duration(low)} to {duration(high)}"
+        text = (
+            format_duration(low)
+            if high < 1.25 * low
+            else f"{format_duration(low)} to {format_duration(high)}"
+        )
         yield f"about {text} left"
 
 

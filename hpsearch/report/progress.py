@@ -8,7 +8,7 @@ from rich.console import Console
 from hpsearch.core.parameters import text_of_point
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
-from hpsearch.report.tables import measured
+from hpsearch.results.texts import format_with_error
 
 _LOG = logging.getLogger("hpsearch.searchers")
 
@@ -110,7 +110,7 @@ def result(metric: str, value: float | None, se: float | None, failure: Failure 
     ('mae 2.5', 'failed (nan: loss became nan)')
     """
     if value is not None:
-        return f"{metric} {measured(value, se)}"
+        return f"{metric} {format_with_error(value, se)}"
     return f"failed ({failure.kind}: {failure.message})" if failure else "failed"
 
 

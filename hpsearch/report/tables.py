@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hpsearch.core.parameters import short, text_of_point
 from hpsearch.core.plan import Budget, Plan
-from hpsearch.report.words import duration, label
+from hpsearch.results.texts import format_duration, format_with_error, shorten_label
 from hpsearch.run.study import Study
 from hpsearch.store import Opening, Ranked
 
@@ -38,15 +38,6 @@ def show(on: Console, parts: Iterable[Table | str]) -> None:
         on.print(part, markup=False, soft_wrap=isinstance(part, str))
 
 
-def measured(value: float, se: float | None) -> str:
-    """A value with its standard error.
-
-    >>> measured(0.91666, 0.01234), measured(2.5, None)
-    ('0.9167 ± 0.0123', '2.5')
-    """
-    return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
-
-
 def plan(
     study: Study, takes: Plan, budget: Budget, pace: tuple[int, float] | None
 ) -> Iterator[Table | str]:
@@ -54,7 +45,7 @@ def plan(
 
     pace: how many trials were timed, and seconds an epoch of them took.
     """
-    yield f"{study.name}: {label(study.searcher.label)}, {label(study.evaluator.label)}"
+    yield f"{study.name}: {shorten_label(study.searcher.label)}, {shorten_label(study.evaluator.label)}"
     table = _table()
     table.add_column("bracket", justify="right")
     table.add_column("trials x epochs, rung by rung", overflow="fold")
@@ -89,7 +80,7 @@ def _cost(takes: Plan, budget: Budget, pace: tuple[int, float] | None) -> Iterat
     seconds = epochs * each
     yield (
         f"measured over {trials} trial{'s' if trials > 1 else ''}: {each:.3g} s an epoch, so "
-        f"{'' if takes.complete else 'more than '}{duration(seconds)} for one worker"
+        f"{'' if takes.complete else 'more than '}{format_duration(seconds)} for one worker"
     )
     if budget.hours is None:
         return
@@ -113,8 +104,8 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
     """
     first = rows[0]
     names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows[:top]}) > 1]
-    common = [label(getattr(first, n)) for n in ("study", "searcher") if n not in names]
-    yield f"{first.task}: {first.measure} by {', '.join([label(first.evaluator), *common])}"
+    common = [shorten_label(getattr(first, n)) for n in ("study", "searcher") if n not in names]
+    yield f"{first.task}: {first.measure} by {', '.join([shorten_label(first.evaluator), *common])}"
     table = _table()
     repeated = any(row.repeats + row.failed_repeats for row in rows[:top])
     counts = ("repeats", "epochs") if repeated else ("epochs",)
@@ -127,12 +118,12 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
         table.add_row(
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
             str(row.trial),
-            measured(row.value, row.se),
+            format_with_error(row.value, row.se),
             *([_repeats(row)] if repeated else []),
             str(row.epochs),
             f"{row.parameters:,}",
             f"{row.seconds:.1f}",
-            *(label(getattr(row, name)) for name in names),
+            *(shorten_label(getattr(row, name)) for name in names),
             text_of_point(row.params),
         )
     yield table
@@ -144,7 +135,11 @@ def openings(found: Sequence[Opening]) -> Iterator[str]:
     for each in found:
         trials = ", ".join(str(member["trial"]) for member in each.model["members"])
         what = f"trial {trials}" if "," not in trials else f"an ensemble of the trials {trials}"
-        said = "no verdict: the run ended" if each.value is None else measured(each.value, each.se)
+        said = (
+            "no verdict: the run ended"
+            if each.value is None
+            else format_with_error(each.value, each.se)
+        )
         again = f"; opening {each.nth} of these rows" if each.nth > 1 else ""
         yield f"{each.task}, test: {each.measure} {said} by {what} of {each.study}{again}"
 
@@ -160,7 +155,7 @@ def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             row["study"],
             row["task"],
-            f"{label(row['searcher'])}, {label(row['evaluator'])}, seed {row['seed']}, "
+            f"{shorten_label(row['searcher'])}, {shorten_label(row['evaluator'])}, seed {row['seed']}, "
             f"{row['backend']}",
             ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
             ""
@@ -182,7 +177,7 @@ def failures(messages: Iterable[str]) -> Iterator[str]:
 
 def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     """One trial: what it was, how it ended, and its mean curve."""
-    details = {**details, **{n: label(details[n]) for n in ("searcher", "evaluator")}}
+    details = {**details, **{n: shorten_label(details[n]) for n in ("searcher", "evaluator")}}
     if details["state"] == "stopped" and not details["retired"]:
         details["state"] = "stopped: the same command continues it"
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):
@@ -230,7 +225,7 @@ def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
     if simplest.rank > 1:
         yield (
             f"one standard error: trial {simplest.trial} is the simplest within one of the first, "
-            f"{measured(simplest.value, simplest.se)} with {simplest.parameters:,} weights and "
+            f"{format_with_error(simplest.value, simplest.se)} with {simplest.parameters:,} weights and "
             f"{simplest.epochs} epochs"
         )
     most = max(row.epochs for row in rows)

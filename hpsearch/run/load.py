@@ -4,13 +4,12 @@ import contextlib
 import importlib.util
 import sys
 import traceback
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
-from hpsearch.core.option_text import parse
+from hpsearch.core.option_text import option_classes, parse
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.study import Study
 from hpsearch.searchers import Searcher
@@ -30,9 +29,9 @@ class Overrides:
         """Raises HpsearchError for an unknown name or option."""
         searcher, evaluator = study.searcher, study.evaluator
         if self.searcher is not None:
-            searcher = parse(self.searcher, "searcher", offered(searchers), searcher)
+            searcher = parse(self.searcher, "searcher", option_classes(searchers), searcher)
         if self.evaluator is not None:
-            evaluator = parse(self.evaluator, "evaluator", offered(evaluators), evaluator)
+            evaluator = parse(self.evaluator, "evaluator", option_classes(evaluators), evaluator)
         assert isinstance(searcher, Searcher)
         assert isinstance(evaluator, Evaluator)
         return replace(
@@ -91,9 +90,3 @@ def place_in(file: Path, error: BaseException) -> str:
         if Path(frame.filename).resolve() == file.resolve()
     ]
     return f"{file}:{lines[-1]}" if lines else str(file)
-
-
-def offered(package: ModuleType) -> list[type]:
-    """The methods a package exports: all that are options, by their class."""
-    exported = [getattr(package, name) for name in package.__all__]
-    return [thing for thing in exported if isinstance(thing, type) and is_dataclass(thing)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.core.parameters import text_of_point
-from hpsearch.report.tables import measured
+from hpsearch.results.texts import format_with_error
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "studies" / "README.md"
@@ -263,7 +263,7 @@ def lines(folder: Path) -> Iterator[str]:
                 counts = str(card["trials"]), f"{facts['epochs']:,}", f"{minutes:.1f}"
                 sized = [f"`{book.study}`", book.what, *counts]
             opening = card["test"]["opening"] if figure.name.startswith("test") else ""
-            cells = *sized[:2], figure.name, figure.book or "", measured(value, se)
+            cells = *sized[:2], figure.name, figure.book or "", format_with_error(value, se)
             yield f"| {' | '.join(map(str, (*cells, verdict(figure, value, se), opening, *sized[2:])))} |"
     yield ""
     yield "| study | picked point | epochs of the refit | test together |"
@@ -271,7 +271,9 @@ def lines(folder: Path) -> Iterator[str]:
     for book, facts in found.items():
         card = facts["card"]
         (member,) = card["members"]
-        together = f"{card['metric']} {measured(card['test']['value'], card['test']['se'])}"
+        together = (
+            f"{card['metric']} {format_with_error(card['test']['value'], card['test']['se'])}"
+        )
         point = text_of_point(member["params"])
         yield f"| `{book.study}` | {point} | {member['epochs']} | {together} |"
     yield ""

@@ -28,9 +28,8 @@ from hpsearch.report.html import (
     timeline,
 )
 from hpsearch.report.html.drawing import Drawing, Section, lean
-from hpsearch.report.tables import measured
-from hpsearch.report.words import label
 from hpsearch.results.gathered import Comparison, Gathered, gather
+from hpsearch.results.texts import format_with_error, shorten_label
 from hpsearch.store import Url
 
 _HERE = Path(__file__).parent
@@ -81,8 +80,8 @@ def render(gathered: Gathered) -> bytes:
     )
     templates.filters |= {
         "short": short,
-        "label": label,
-        "measured": lambda row: measured(row.value, row.se),
+        "shorten_label": shorten_label,
+        "with_error": lambda row: format_with_error(row.value, row.se),
     }
     # A script ends where "</script" stands, which none of these has.
     texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch import evaluators, searchers
-from hpsearch.core.option_text import option_text
+from hpsearch.core.option_text import option_classes, option_text
 from hpsearch.results.gathered import Gathered
-from hpsearch.run.load import offered
 from hpsearch.store import SearchRecord
 
 
@@ -58,5 +57,5 @@ def option(label: str) -> str | None:
     >>> option("Hyperband(max_epochs=27, eta=3)")
     'hyperband:max_epochs=27,eta=3,min_epochs=1'
     """
-    methods = (*offered(searchers), *offered(evaluators))
+    methods = (*option_classes(searchers), *option_classes(evaluators))
     return option_text(label, methods, not_in_labels=("trials", "iterations"))

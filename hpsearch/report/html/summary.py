@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import tables, words
 from hpsearch.results.gathered import Comparison, Gathered
+from hpsearch.results.texts import format_duration, format_with_error
 from hpsearch.results.times import own_epochs
 from hpsearch.store import Opening, Ranked
 
@@ -26,7 +26,7 @@ def totals(gathered: Gathered) -> list[tuple[str, str]]:
         ("running", f"{int((state == 'running').sum()):,}"),
         ("not finished", f"{int((state == 'stopped').sum()):,}"),
         ("epochs trained", f"{epochs:,.0f}"),
-        ("of training", words.duration(seconds)),
+        ("of training", format_duration(seconds)),
     ]
     return [(what, count) for what, count in shown if count != "0" or what == "trials complete"]
 
@@ -72,7 +72,7 @@ def openings(of: Comparison) -> list[dict[str, Any]]:
             "trials": _trials(opening),
             "value": "the run ended before"
             if opening.value is None
-            else tables.measured(opening.value, opening.se),
+            else format_with_error(opening.value, opening.se),
             "study": opening.study,
             "nth": opening.nth,
         }

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report import words
 from hpsearch.report.html.drawing import MUTED, Drawing, Section, axis, colour, plain
 from hpsearch.results.gathered import Comparison
+from hpsearch.results.texts import format_duration
 from hpsearch.results.times import Timeline, build_timeline, device_use, time_unit
 
 _INKS = {"complete": colour(0), "repeat": colour(5), "failed": colour(1)}
@@ -38,7 +38,7 @@ def _said(device: str, use: "pd.Series[Any]") -> str:
     many = f"{count} trial{'' if count == 1 else 's'}"
     many += f" and {again} repeat{'' if again == 1 else 's'}" if again else ""
     side = f", {use['together']:.1f} at a time" if use["together"] > 1.05 else ""
-    busy, idle = words.duration(use["busy"]), words.duration(use["idle"])
+    busy, idle = format_duration(use["busy"]), format_duration(use["idle"])
     return f"{device}: {many}, busy {busy}{side}, idle {idle}: {use['share']:.0%} used."
 
 

@@ -25,7 +25,7 @@ from hpsearch.searchers import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.plots.results import Results
     from hpsearch.selection.nested import NestedKFold
     from hpsearch.sklearn_api.estimator import KerasSearchCV
 
@@ -59,7 +59,7 @@ __all__ = [
 _LATER = {
     "KerasSearchCV": "hpsearch.sklearn_api.estimator",
     "NestedKFold": "hpsearch.selection.nested",
-    "Results": "hpsearch.report.results",
+    "Results": "hpsearch.plots.results",
 }
 
 

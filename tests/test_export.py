@@ -16,11 +16,10 @@ import pandas as pd
 import pytest
 import requests
 
-from hpsearch import Choice, Float, Int, Space
+from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.export import FORMATS
 from hpsearch.export.trials import for_path
-from hpsearch.report.results import Results
 from hpsearch.store import Store
 from tests.test_store import record
 

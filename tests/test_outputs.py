@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from hpsearch import Int, Space
 from hpsearch.core.errors import OutputError
 from hpsearch.core.outputs import OutputKind, choose_place, is_kept_model, is_store, whole_output
-from hpsearch.report import canvas
+from hpsearch.plots import canvas
 from hpsearch.store import Store
 from tests.test_store import fill, record
 

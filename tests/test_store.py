@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hpsearch import Results
 from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError, plain_text
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
-from hpsearch.report.results import Results
 from hpsearch.store import (
     Asked,
     SearchRecord,

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch import Results
 from hpsearch.core.errors import HpsearchError, StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Suggestion
-from hpsearch.report.results import Results
 from hpsearch.store import Signs, Store, owned, rankings, studies, trial
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT

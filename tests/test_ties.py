@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hpsearch import Holdout, KFold
+from hpsearch import Holdout, KFold, Results
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
-from hpsearch.report.results import Results
 from hpsearch.selection.choice import Choice, _chosen
 from hpsearch.store import (
     Journal,

@@ -49,12 +49,12 @@ def compare(
     The legend says what differs between their points; the best epochs are marked. Over folds, a
     band is one standard deviation; trainings by several seeds are drawn as their mean.
     """
-    from hpsearch.report import canvas, curves
-    from hpsearch.report.results import Results
+    from hpsearch.plots import canvas, curves
     from hpsearch.results import overlay
+    from hpsearch.results.frames import StoreFrames
 
     canvas.checked(output)
-    drawn = overlay.overlaid(Results(store_path), trials, loss=loss, smooth=smooth, skip=skip)
+    drawn = overlay.overlaid(StoreFrames(store_path), trials, loss=loss, smooth=smooth, skip=skip)
     canvas.write(curves.compared(drawn, training=training), output)
     for line in drawn.lines:
         best = f"best {drawn.measure} {line.validation[line.best - 1]:.4f} at epoch {line.best}"

@@ -46,19 +46,19 @@ def export(
     study, task = arguments.study_or_task(which, store_path) if which else (None, None)
     chosen = FORMATS[format]
     write = chosen.writer()
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
     where = chosen.where if output is None else output
     if format == "mlflow" and "://" in where:
         from hpsearch.export import mlflow
 
         mlflow.check_reachable(where)
-        results = Results(store_path, study=study, task=task)
+        results = StoreFrames(store_path, study=study, task=task)
         mlflow.send(results, where)
         where = shown(where)
     else:
         place = choose_place(Path(where), chosen.kind, replace=force)
-        results = Results(store_path, study=study, task=task)
+        results = StoreFrames(store_path, study=study, task=task)
         with whole_output(place, chosen.kind, replace=force) as partial:
             write(results, partial)
     trials = len(results.trials)

@@ -11,9 +11,9 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.outputs import OutputKind, files_in, sqlite_mark
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
-Writer = Callable[["Results", Path], None]
+Writer = Callable[["StoreFrames", Path], None]
 """Writes everything of some results to a path that is not there yet."""
 
 

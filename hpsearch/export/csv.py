@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from hpsearch.report.results import Results
+from hpsearch.results.frames import StoreFrames
 
 
-def write(results: Results, where: Path) -> None:
+def write(results: StoreFrames, where: Path) -> None:
     where.mkdir()
     results.trials.to_csv(where / "trials.csv", encoding="utf-8")
     with open(where / "curves.csv", "w", encoding="utf-8", newline="") as file:

@@ -21,19 +21,19 @@ from hpsearch.core.files import shown
 from hpsearch.core.outputs import OutputKind, choose_place, sqlite_mark
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, curve_names, searches
-from hpsearch.report.results import Results
+from hpsearch.results.frames import StoreFrames
 
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING", "stopped": "KILLED"}
 _AT_ONCE = 1000  # metrics in one call, as servers allow
 
 
-def write(results: Results, where: Path) -> None:
+def write(results: StoreFrames, where: Path) -> None:
     """To a SQLite file."""
     with database(where) as url:
         send(results, url)
 
 
-def send(results: Results, uri: str) -> None:
+def send(results: StoreFrames, uri: str) -> None:
     """To a tracking server, or to whatever MLflow knows by a URI; experiments there are added to.
 
     Raises HpsearchError where nobody answers, or MLflow refuses.

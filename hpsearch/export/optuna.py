@@ -22,10 +22,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, searches
-from hpsearch.report.results import Results
+from hpsearch.results.frames import StoreFrames
 
 
-def write(results: Results, where: Path) -> None:
+def write(results: StoreFrames, where: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with database(where) as url:
         storage = optuna.storages.RDBStorage(url)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_object_dtype
 
-from hpsearch.report.results import Results
+from hpsearch.results.frames import StoreFrames
 
 
-def write(results: Results, where: Path) -> None:
+def write(results: StoreFrames, where: Path) -> None:
     where.mkdir()
     for name in ("trials", "curves", "failures"):
         _typed(getattr(results, name)).to_parquet(where / f"{name}.parquet", engine="pyarrow")

@@ -20,7 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.trials import CURVES, Search, Trial, curve_names, for_path, searches
-from hpsearch.report.results import Results
+from hpsearch.results.frames import StoreFrames
 
 _STATUS = {
     "complete": api_pb2.STATUS_SUCCESS,
@@ -31,7 +31,7 @@ _STATUS = {
 _VALUE = "value"
 
 
-def write(results: Results, where: Path) -> None:
+def write(results: StoreFrames, where: Path) -> None:
     found = searches(results)
     _write(where, [(0.0, 0, _about(metadata.EXPERIMENT_TAG, experiment=_experiment(found)))])
     texts = _texts(found)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hpsearch.core.parameters import text_of_point
 from hpsearch.core.space import Space
-from hpsearch.report.results import Results
+from hpsearch.results.frames import StoreFrames
 from hpsearch.store import SearchRecord
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
@@ -20,7 +20,7 @@ _NOTES = ("se", "best_epoch", "epochs", "parameters", "seconds", "peak_bytes", "
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial. row: of `Results.trials`. points: in the types of the space.
+    """One trial. row: of `StoreFrames.trials`. points: in the types of the space.
 
     curves: the mean over folds of the first training, a value an epoch, by the names of CURVES; as
     far as the shortest fold goes, as the trial's value has it. heir: the trial that continued it.
@@ -89,7 +89,7 @@ class Search:
         return {"metric": self.record.measure} | {n: getattr(self.record, n) for n in names}
 
 
-def searches(results: Results) -> list[Search]:
+def searches(results: StoreFrames) -> list[Search]:
     """The searches of some results that have trials, oldest first."""
     records = {record.id: record for record in results.searches}
     frame = results.trials
@@ -133,7 +133,7 @@ def curve_names(search: Search) -> dict[str, str]:
     return dict(zip(CURVES, names, strict=True))
 
 
-def _mean_curves(results: Results) -> dict[int, dict[str, list[float]]]:
+def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
     frame = results.curves
     frame = frame.loc[frame["repeat"] == 0]
     folds = frame.groupby("trial")["fold"].nunique()

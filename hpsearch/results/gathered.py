@@ -12,7 +12,7 @@ from hpsearch import store as stores
 from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
-from hpsearch.report.results import failure_frame, repeat_frame, trial_frame
+from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
 from hpsearch.results.trials import short_metric_name
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 
@@ -21,7 +21,7 @@ BEST = 8  # trials whose learning curves are drawn
 
 @dataclass(frozen=True)
 class Family:
-    """The ranked trials of one space, best first, as `Results` has them."""
+    """The ranked trials of one space, best first, as `StoreFrames` has them."""
 
     name: str
     space: Space
@@ -32,7 +32,7 @@ class Family:
 class Comparison:
     """Trials whose values may be compared: of one task, metric, data and evaluator.
 
-    trials, repeats, failures: as `Results` has them, running trials too. peers: the trials of all
+    trials, repeats, failures: as `StoreFrames` has them, running trials too. peers: the trials of all
     studies of the store that may be compared with these; rivals: their searches. trainings: of the
     best trials, by id. openings: of this task's sealed test, by this metric.
     """

@@ -14,7 +14,7 @@ from hpsearch.results.learning import smooth_curve
 from hpsearch.results.points import describe_differences
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _plain(values: Sequence[float]) -> list[float | None]:
 
 
 def overlaid(
-    results: "Results",
+    results: "StoreFrames",
     trials: Sequence[int],
     *,
     loss: bool = False,
@@ -117,7 +117,7 @@ def _early(epochs: int) -> int:
 
 
 def _line(
-    results: "Results",
+    results: "StoreFrames",
     trial: int,
     label: str,
     metric: Metric,
@@ -151,7 +151,7 @@ def by_fold(curves: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.f
     return np.asarray(whole.reshape(last, curves["fold"].nunique(), -1).mean(axis=2))
 
 
-def _rows(results: "Results", trials: Sequence[int]) -> pd.DataFrame:
+def _rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
     """The trials named, each once, all of them with curves."""
     known = results.trials
     if not trials:
@@ -183,7 +183,7 @@ def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
     return str(rows["metric"].iloc[0]), rows["direction"].iloc[0]
 
 
-def _labels(results: "Results", rows: pd.DataFrame) -> dict[int, str]:
+def _labels(results: "StoreFrames", rows: pd.DataFrame) -> dict[int, str]:
     """What tells these trials apart: study, evaluator, seed and parameters, as far as they differ."""
     points = {}
     for trial, row in rows.iterrows():

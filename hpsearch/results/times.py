@@ -60,7 +60,7 @@ def own_epochs(trials: pd.DataFrame) -> "pd.Series[float]":
 def build_timeline(trials: pd.DataFrame, repeats: pd.DataFrame) -> Timeline | None:
     """What ran where and when, of what has ended; None where the store does not know it.
 
-    Both as `Results` has them.
+    Both as `StoreFrames` has them.
     """
     if trials.empty and repeats.empty:
         return None

@@ -2,15 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
 from hpsearch.store import SearchRecord
-
-if TYPE_CHECKING:
-    from hpsearch.report.results import Results
 
 PARAMS = "params_"  # what the columns of a trial's point begin with
 
@@ -27,17 +23,17 @@ def parameter_names(trials: pd.DataFrame) -> list[str]:
     return [name.removeprefix(PARAMS) for name in found]
 
 
-def comparable_trials(results: "Results") -> pd.DataFrame:
+def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) -> pd.DataFrame:
     """The complete trials, refused where their values do not compare.
 
     They do where task, metric, data and evaluator are the same. Raises ReportError.
     """
-    done = results.trials.loc[results.trials["state"] == "complete"]
+    done = trials.loc[trials["state"] == "complete"]
     if done.empty:
         raise ReportError(
             "no trial is complete yet, so there is nothing to draw; run a study first"
         )
-    searches = [record for record in results.searches if record.id in set(done["search"])]
+    searches = [record for record in searches if record.id in set(done["search"])]
     for name in ("task", "evaluator", "measure", "data"):
         found = sorted({getattr(record, name) for record in searches})
         if len(found) > 1:

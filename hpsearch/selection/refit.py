@@ -20,10 +20,10 @@ from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.seeds import canonical, derive
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
-from hpsearch.report.card import markdown
 from hpsearch.run.replay import record_of, refuse_changes
 from hpsearch.run.study import Study
 from hpsearch.selection import predictions, units
+from hpsearch.selection.card import markdown
 from hpsearch.selection.choice import Choice, Member, candidates
 from hpsearch.selection.ensemble import greedy
 from hpsearch.selection.predictions import Validated

@@ -63,7 +63,6 @@ class CommandServer:
 
 def _serve(pipe: Connection, gigabytes: float) -> None:
     from hpsearch.commands import main
-    from hpsearch.report import html, results, tables  # noqa: F401  loaded once for all cases
     from hpsearch.run import session
     from tests import fakes
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.results.trials import count_states
 from hpsearch.store import (
     Rows,
     SearchRecord,
@@ -25,8 +26,7 @@ from hpsearch.store import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    pass
 
 _LISTS = ["train", "validation", "train_loss", "validation_loss"]
 CurveRow = tuple[int, int, int, list[list[float]]]
@@ -36,10 +36,10 @@ _REALS = ["value", "se", "seconds"]
 _WHOLE = ["best_epoch", "parent", "parameters", "peak_bytes"]
 
 
-class Results:
+class StoreFrames:
     """What a store holds, of all studies, or of one study, task or evaluator (by its label).
 
-    Each frame is read when it is first asked for, and then kept: a new `Results` sees what came
+    Each frame is read when it is first asked for, and then kept: a new `StoreFrames` sees what came
     since. Searches that `--fresh` put aside are left out. store: else $HPSEARCH_STORE, else
     .hpsearch/store.db. Raises StoreError where there is no store, or nothing of that name in it.
     """
@@ -62,11 +62,10 @@ class Results:
 
     def __repr__(self) -> str:
         studies = dict.fromkeys(record.study for record in self.searches)
-        return f"Results({str(self.store)!r}): {', '.join(studies) or 'no study yet'}"
+        return f"{type(self).__name__}({str(self.store)!r}): {', '.join(studies) or 'no study yet'}"
 
     def _repr_html_(self) -> str:
         from hpsearch.core.html_repr import table
-        from hpsearch.results.trials import count_states
 
         trials = self.trials
         counts = [
@@ -124,79 +123,13 @@ class Results:
         frame = self._read(partial(_frame, all_trials))
         return dict(zip(frame["trial"], frame["params"], strict=True))
 
-    def plot_anytime(
-        self, *, against: Literal["epochs", "hours"] = "epochs", ax: "Axes | None" = None
-    ) -> "Figure":
-        """The best value so far, a line a search, against epochs trained or hours of
-        running: pauses, in which nothing trained, are left out.
-        """
-        from hpsearch.report import progression
-
-        return progression.anytime(self, against=against, ax=ax)
-
-    def plot_timeline(self, *, ax: "Axes | None" = None) -> "Figure":
-        """What each device trained when, repeats too, and the share of the time that it did."""
-        from hpsearch.report import progression
-
-        return progression.timeline(self, ax=ax)
-
-    def plot_curves(self, *trials: int, loss: bool = False) -> "Figure":
-        """Training against validation by epoch, a panel a trial; the best four if none is named."""
-        from hpsearch.report import curves
-
-        return curves.panels(self, trials, loss=loss)
-
-    def compare(
-        self,
-        *trials: int,
-        loss: bool = False,
-        training: bool = False,
-        smooth: float = 0.9,
-        skip: int | None = None,
-    ) -> "Figure":
-        """The curves of trials over each other, raw and smoothed side by side.
-
-        loss: the minimised loss, not the metric. training: also on the training rows. smooth: the
-        weight of what came before, in the exponential average; 0: raw alone. skip: epochs that are
-        left out before smoothing; None: the first ten, or a tenth where curves are short.
-        """
-        from hpsearch.report import curves
-        from hpsearch.results import overlay
-
-        drawn = overlay.overlaid(self, trials, loss=loss, smooth=smooth, skip=skip)
-        return curves.compared(drawn, training=training)
-
-    def plot_slices(self) -> "Figure":
-        """Value against each parameter, a panel a parameter."""
-        from hpsearch.report import points
-
-        return points.slices(self)
-
-    def plot_parallel(self, *, ax: "Axes | None" = None) -> "Figure":
-        """Each trial a line over its parameters, to its value."""
-        from hpsearch.report import parallel
-
-        return parallel.parallel(self, ax=ax)
-
-    def plot_importance(self, *, ax: "Axes | None" = None) -> "Figure":
-        """How much each parameter decides whether a trial is among the best, by PED-ANOVA."""
-        from hpsearch.report import points
-
-        return points.importance(self, ax=ax)
-
-    def plot_pareto(self, *, ax: "Axes | None" = None) -> "Figure":
-        """Value against the number of weights, and the front of those that none beats in both."""
-        from hpsearch.report import points
-
-        return points.pareto(self, ax=ax)
-
     def _read(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
         with Store(self.store) as store:
             return frame(store, [record.id for record in self.searches])
 
 
 def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
-    """The trials of these searches, by id, as `Results.trials` has them."""
+    """The trials of these searches, by id, as `StoreFrames.trials` has them."""
     frame = _frame(all_trials, store, searches).set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
@@ -204,13 +137,13 @@ def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
 
 
 def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
-    """The repeats of these searches, as `Results.repeats` has them."""
+    """The repeats of these searches, as `StoreFrames.repeats` has them."""
     frame = _frame(all_repeats, store, searches)
     return _dated(frame).astype({"value": "float64", "seconds": "float64"})
 
 
 def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
-    """The failed trials of these searches, by id, as `Results.failures` has them."""
+    """The failed trials of these searches, by id, as `StoreFrames.failures` has them."""
     frame = _frame(all_trials, store, searches).set_index("trial")
     frame = frame.loc[frame["state"] == "failed"]
     frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})

@@ -9,19 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from hpsearch.report import canvas, points
+from hpsearch.plots import canvas, points
 from hpsearch.results.points import Parameter, axis_labels, jittered_unit_positions
 from hpsearch.results.scales import scale_values, value_labels
 from hpsearch.results.trials import PARAMS, is_maximised, short_metric_name
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
 _NONE = -0.12  # where the lines of points without the parameter go, below its range on [0, 1]
 
 
 @canvas.styled
-def parallel(results: "Results", *, ax: Axes | None) -> Figure:
+def parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """Each trial a line over its parameters to its value; the better ones drawn last."""
     trials, space = points.of_one_space(results)
     names = points.varied(trials, space)

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from hpsearch.core.errors import ReportError
 from hpsearch.core.parameters import Choice, Int, short
 from hpsearch.core.space import Space
-from hpsearch.report import canvas
+from hpsearch.plots import canvas
 from hpsearch.results.importance import compute_importance
 from hpsearch.results.points import Parameter, jittered_positions, varying_parameters
 from hpsearch.results.scales import value_range
@@ -29,13 +29,13 @@ from hpsearch.results.trials import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
 BEST = canvas.COLOURS[1]
 
 
 @canvas.styled
-def slices(results: "Results") -> Figure:
+def slices(results: "StoreFrames") -> Figure:
     """Value against each parameter; the later asked, the lighter; the best ringed."""
     trials, space = of_one_space(results)
     names = varied(trials, space)
@@ -75,7 +75,7 @@ def slices(results: "Results") -> Figure:
 
 
 @canvas.styled
-def importance(results: "Results", *, ax: Axes | None) -> Figure:
+def importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """A bar a parameter, with its error over bootstraps."""
     trials, space = of_one_space(results)
     found = compute_importance(trials, space).iloc[::-1]
@@ -93,9 +93,9 @@ def importance(results: "Results", *, ax: Axes | None) -> Figure:
 
 
 @canvas.styled
-def pareto(results: "Results", *, ax: Axes | None) -> Figure:
+def pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """Value against weights, and the front: none is better with as few."""
-    trials = leaf_trials(comparable_trials(results))
+    trials = leaf_trials(comparable_trials(results.trials, results.searches))
     front = pareto_front(trials)
     figure, ax = canvas.axes(ax)
     low, high = value_range(trials)
@@ -147,9 +147,9 @@ def _spread(front: pd.DataFrame) -> pd.DataFrame:
     return front.iloc[kept]
 
 
-def of_one_space(results: "Results") -> tuple[pd.DataFrame, Space]:
+def of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
     """The trials that rankings have, and the space that holds them all."""
-    trials = leaf_trials(comparable_trials(results))
+    trials = leaf_trials(comparable_trials(results.trials, results.searches))
     spaces = {
         record.space: record.study
         for record in results.searches

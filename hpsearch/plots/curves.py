@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpsearch.core.parameters import short
 from hpsearch.core.task import Metric
-from hpsearch.report import canvas
+from hpsearch.plots import canvas
 from hpsearch.results.overlay import Line, Overlay, overlaid
 from hpsearch.results.points import describe_differences
 from hpsearch.results.scales import add_margin, curve_range, finite_range
@@ -25,16 +25,16 @@ from hpsearch.results.trials import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
 _LETTERS = 12.5  # of a subtitle, an inch
 
 
 @canvas.styled
-def panels(results: "Results", trials: Sequence[int], *, loss: bool) -> Figure:
+def panels(results: "StoreFrames", trials: Sequence[int], *, loss: bool) -> Figure:
     """Training against validation, a panel a trial, all on one scale."""
     if not trials:
-        best = sort_best_first(leaf_trials(comparable_trials(results)))
+        best = sort_best_first(leaf_trials(comparable_trials(results.trials, results.searches)))
         trials = [int(trial) for trial in best.index[:4]]
     drawn = overlaid(results, trials, loss=loss, smooth=0.0, skip=0)
     across = 2 if len(drawn.lines) in (2, 4) else 3

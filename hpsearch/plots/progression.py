@@ -8,13 +8,13 @@ from matplotlib.patches import Patch
 
 from hpsearch.core.errors import ReportError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.report import canvas
+from hpsearch.plots import canvas
 from hpsearch.results.scales import add_margin, best_so_far_range
 from hpsearch.results.times import best_so_far, build_timeline, device_use, time_unit
 from hpsearch.results.trials import comparable_trials, name_searches, short_metric_name
 
 if TYPE_CHECKING:
-    from hpsearch.report.results import Results
+    from hpsearch.results.frames import StoreFrames
 
 _STATES = {
     "complete": canvas.COLOURS[0],
@@ -25,14 +25,16 @@ _AXES = ("epochs", "hours")
 
 
 @canvas.styled
-def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes | None) -> Figure:
+def anytime(
+    results: "StoreFrames", *, against: Literal["epochs", "hours"], ax: Axes | None
+) -> Figure:
     """The best value so far, a step line a search."""
     if against not in _AXES:
         raise ReportError(
             f"against is {' or '.join(map(repr, _AXES))}, got {against!r}"
             f"{did_you_mean(str(against), _AXES)}"
         )
-    done = comparable_trials(results)
+    done = comparable_trials(results.trials, results.searches)
     figure, ax = canvas.axes(ax)
     trials = results.trials.loc[results.trials["search"].isin(done["search"])]
     curves = {search: best_so_far(group) for search, group in trials.groupby("search")}
@@ -61,7 +63,7 @@ def anytime(results: "Results", *, against: Literal["epochs", "hours"], ax: Axes
 
 
 @canvas.styled
-def timeline(results: "Results", *, ax: Axes | None) -> Figure:
+def timeline(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """A row a device, a bar a training; those that train side by side lie above each other."""
     found = build_timeline(results.trials, results.repeats)
     if found is None:

@@ -1,0 +1,1 @@
+"""The numbers of results/, drawn by matplotlib. See README.md."""

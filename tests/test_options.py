@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text, parse
-from hpsearch.report.html import repeating
+from hpsearch.report import repeating
 
 METHODS = (*option_classes(searchers), *option_classes(evaluators))
 WORDS = st.text(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.report import tables
+from hpsearch.console import tables
 from hpsearch.run import session
 from hpsearch.run.load import Overrides, load
 from hpsearch.run.session import Run, Workers

@@ -14,7 +14,7 @@ from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
 from hpsearch.core.option_text import option_classes, parse
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
-from hpsearch.report.html import repeating, rungs
+from hpsearch.report import repeating, rungs
 from hpsearch.results import gathered
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test

@@ -13,13 +13,13 @@ import pytest
 from rich.console import Console
 
 from hpsearch import Float, Random, Space
+from hpsearch.console.live import left_seconds, picture, summary
 from hpsearch.core import progress
 from hpsearch.core.errors import StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, Reached, Suggestion
 from hpsearch.executors import Inline, one_by_one
-from hpsearch.report.live import left_seconds, picture, summary
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.progress_writer import Heard

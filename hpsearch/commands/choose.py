@@ -44,7 +44,7 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     recorded in the store, and whatever opens it again is told apart. The folder holds the models,
     their preprocessing, a model card and the predictions for the test rows; `predict` uses it.
     """
-    from hpsearch.report import tables
+    from hpsearch.console import tables
     from hpsearch.selection import card
     from hpsearch.selection import refit as refits
     from hpsearch.training import backend as backends

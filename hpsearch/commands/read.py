@@ -23,7 +23,7 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
 
     Only trials on the same data, with the same metric and evaluator, are ranked together.
     """
-    from hpsearch.report import tables
+    from hpsearch.console import tables
 
     with Store(store_path) as store:
         found = stores.rankings(store, task)
@@ -44,7 +44,7 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
 @arguments.as_json
 def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
     """Show one trial: its point, its value, and its learning curves or its traceback."""
-    from hpsearch.report import tables
+    from hpsearch.console import tables
 
     with Store(store_path) as store:
         details = stores.trial(store, trial)
@@ -58,7 +58,7 @@ def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
 @arguments.as_json
 def studies(store_path: Path | Url, as_json: bool) -> None:
     """List the searches in the store."""
-    from hpsearch.report import tables
+    from hpsearch.console import tables
 
     with Store(store_path) as store:
         found = stores.studies(store)

@@ -30,10 +30,11 @@ def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> No
     name; where a task has the same name, the study is meant. While a search runs, the report is of
     what has ended.
     """
-    from hpsearch.report import html, tables
+    from hpsearch.console import tables
+    from hpsearch.report.page import write_report
 
     study, task = arguments.study_or_task(name, store_path)
-    written = html.write(store_path, output, study=study, task=task)
+    written = write_report(store_path, output, study=study, task=task)
     console = tables.console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
     console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)

@@ -48,7 +48,7 @@ def run(
     line; the ranking comes at the end. Ctrl-C, or SIGTERM, lets what runs reach its next
     checkpoint; a second one stops at once.
     """
-    from hpsearch.report import tables
+    from hpsearch.console import tables
     from hpsearch.run import session
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
@@ -104,7 +104,7 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     the seconds for one worker, and the share that fits into --hours and --total-epochs. A search
     that is too long to count is counted in part ("complete" is false then).
     """
-    from hpsearch.report import tables
+    from hpsearch.console import tables
     from hpsearch.searchers.base import rehearse
 
     loaded = load(arguments.study_file(study, store_path), arguments.overridden(options))

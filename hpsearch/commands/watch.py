@@ -28,7 +28,7 @@ def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
     store and delays nobody. Where no terminal is, every trial that ends gives a line. It ends with
     the run. --json gives how it stands now.
     """
-    from hpsearch.report import live, tables
+    from hpsearch.console import live, tables
     from hpsearch.store import watch as watching
 
     with Store(store_path) as store:
@@ -76,8 +76,8 @@ def _search(store: Store, study: str | None) -> int:
 
 def _lines(watched: Watch) -> Iterator[str]:
     """A line for each trial that ended since the last look, as `run` prints them."""
+    from hpsearch.console.lines import line, result, said_best
     from hpsearch.core.parameters import text_of_point
-    from hpsearch.report.progress import line, result, said_best
 
     before = watched.told
     for number, ended in enumerate(watched.look(), before + 1):
@@ -94,7 +94,7 @@ def _lines(watched: Watch) -> Iterator[str]:
 
 def standing(watched: Watch) -> dict[str, Any]:
     """How a search stands, as plain JSON."""
-    from hpsearch.report.live import left_seconds
+    from hpsearch.console.live import left_seconds
 
     search, run, now = watched.search, watched.run, time.time()
     return {

@@ -1,1 +1,1 @@
-"""What people look at: lines while a search runs, tables, frames and figures. See README.md."""
+"""A study or task as one HTML file that needs nothing else. See README.md."""

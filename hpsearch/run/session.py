@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpsearch.console.lines import Lines
+from hpsearch.console.live import Panel
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.files import marked, shown
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive
 from hpsearch.core.trial import Every, Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
-from hpsearch.report.live import Panel
-from hpsearch.report.progress import Lines
 from hpsearch.run import worker
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.load import Overrides

@@ -232,7 +232,7 @@ def measure(name: str, engine: str) -> dict[str, float]:
 
 def searched(name: str, engine: str) -> float:
     """Seconds a config of the whole search, by `hpsearch run --inline`."""
-    from hpsearch.report import tables
+    from hpsearch.console import tables
     from hpsearch.run import session
     from hpsearch.run.load import Overrides, load
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.html.drawing import MUTED, Drawing, Section, axis, colour, plain
+from hpsearch.report.drawing import MUTED, Drawing, Section, axis, colour, plain
 from hpsearch.results.gathered import Comparison
 from hpsearch.results.texts import format_duration
 from hpsearch.results.times import Timeline, build_timeline, device_use, time_unit

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.html.drawing import Drawing, Section, plain
+from hpsearch.report.drawing import Drawing, Section, plain
 from hpsearch.results.gathered import Comparison
 
 _SEARCHES = 4

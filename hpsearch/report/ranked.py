@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.html.drawing import (
+from hpsearch.report.drawing import (
     GREY,
     WINNER,
     Drawing,

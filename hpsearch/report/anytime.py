@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.html.drawing import Drawing, Section, axis, colour, dash, plain
+from hpsearch.report.drawing import Drawing, Section, axis, colour, dash, plain
 from hpsearch.results.gathered import Comparison
 from hpsearch.results.scales import add_margin, best_so_far_range
 from hpsearch.results.times import best_so_far, time_unit

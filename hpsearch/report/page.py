@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.core.parameters import short
-from hpsearch.report.html import (
+from hpsearch.report import (
     anytime,
     importance,
     learning,
@@ -27,7 +27,7 @@ from hpsearch.report.html import (
     summary,
     timeline,
 )
-from hpsearch.report.html.drawing import Drawing, Section, lean
+from hpsearch.report.drawing import Drawing, Section, lean
 from hpsearch.results.gathered import Comparison, Gathered, gather
 from hpsearch.results.texts import format_with_error, shorten_label
 from hpsearch.store import Url
@@ -53,7 +53,7 @@ class Written:
     bytes: int
 
 
-def write(
+def write_report(
     store: Path | Url, file: Path, *, study: str | None = None, task: str | None = None
 ) -> Written:
     """Write the report of a study, or of a task; the file appears whole or not at all.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.parameters import Choice, Int, short
-from hpsearch.report.html.drawing import (
+from hpsearch.report.drawing import (
     MUTED,
     SCALE,
     WINNER,

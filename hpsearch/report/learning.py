@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpsearch.core.trial import Curve, Observation, Outcome
-from hpsearch.report.html.drawing import MUTED, WINNER, Drawing, Section, axis, colour
+from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, axis, colour
 from hpsearch.results.gathered import Comparison
 from hpsearch.results.learning import mean_curve
 from hpsearch.results.scales import add_margin, curve_range

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.report.html.drawing import Drawing, Section, axis, colour, plain
+from hpsearch.report.drawing import Drawing, Section, axis, colour, plain
 from hpsearch.results.gathered import Comparison
 from hpsearch.results.importance import compute_importance
 

@@ -1,0 +1,1 @@
+"""A running search, and what a store holds, on a terminal."""

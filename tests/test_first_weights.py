@@ -37,8 +37,8 @@ def begin_by_fit(build):
 def begin_side_by_side(build):
     """The values by which a trainer of several fits begins this one."""
     from hpsearch.training import checkpoint
+    from hpsearch.training.batched.member import Member
     from hpsearch.training.building import parts
-    from hpsearch.training.member import Member
 
     member = Member.build(0, Fit(build, {}, SPLIT, 3, 1), spec(), TASK.objective)
     values = {
@@ -72,8 +72,8 @@ def test_both_engines_begin_with_the_same_weights(name):
 @on_jax
 @pytest.mark.parametrize("name", ["set_weights", "pretrain", "one_seed_generator"])
 def test_what_begins_alike_is_trained_alike(name):
+    from hpsearch.training.batched.trainer import GangTrainer
     from hpsearch.training.fit import FitTrainer
-    from hpsearch.training.gang import GangTrainer
 
     fits = [Fit(BUILDS[name], {}, SPLIT, seed, 4) for seed in range(2)]
     alone, together = (

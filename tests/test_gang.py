@@ -41,7 +41,7 @@ CURVES = ("train", "validation", "train_loss", "validation_loss")
 
 def gang(task=TASK, **options):
     backend.choose()
-    from hpsearch.training.gang import GangTrainer
+    from hpsearch.training.batched.trainer import GangTrainer
 
     return GangTrainer(task, **{"strict": True, "chunk": 3, **options})
 
@@ -77,9 +77,9 @@ def check_equal(fits, task=TASK, data=DATA):
     """That a gang of all of them, and of one, follows `fit`; which takes long, and trains some."""
     some = [0, len(fits) - 1]
     expected, bound = train_by_fit(fits, task, data, some)
-    together = dict(gang(task).train(fits, data))
-    assert sorted(together) == list(range(len(fits)))
-    assert loss_difference({n: together[n] for n in some}, expected) < bound
+    run = dict(gang(task).train(fits, data))
+    assert sorted(run) == list(range(len(fits)))
+    assert loss_difference({n: run[n] for n in some}, expected) < bound
     alone = dict(gang(task).train(fits[:1], data))
     assert loss_difference(alone, {0: expected[0]}) < bound
 
@@ -149,7 +149,7 @@ def test_dropout_drops_what_fit_drops():
 
 
 def test_widths_and_depths_share_a_program_and_start_as_they_would():
-    from hpsearch.training.programs import PROGRAMS
+    from hpsearch.training.batched.program_cache import PROGRAMS
 
     hidden = [(12,), (16, 12), (9,), (7, 16, 5), (16,)]
     fits = [
@@ -222,12 +222,12 @@ def test_augmented_images_are_trained_as_compiled_steps_that_follow_keras(monkey
 
     split = dataclasses.replace(FOLDS[0], train=FOLDS[0].train[:40])  # the last batch is not full
     fits = [member(n, build=augmented, splits=[split], epochs=2) for n in range(3)]
-    together = dict(gang().train(fits, DATA))
+    run = dict(gang().train(fits, DATA))
     compiled = dict(by_fit().train(fits[:1], DATA))
     monkeypatch.setattr(building, "_IMAGE_LAYERS", ())
     own = dict(by_fit().train(fits[:1], DATA))
     assert loss_difference(compiled, own) < 1e-5
-    assert loss_difference({0: together[0]}, own) < 1e-5
+    assert loss_difference({0: run[0]}, own) < 1e-5
 
 
 def test_a_kept_model_that_augments_images_predicts_by_a_compiled_program(tmp_path):
@@ -248,7 +248,7 @@ def test_why_steps_are_not_compiled_is_told_as_it_is(monkeypatch):
 
     from hpsearch.training import building
     from hpsearch.training.base import ModelSpec
-    from hpsearch.training.batchable import why_not_batchable
+    from hpsearch.training.batched.batchable import why_not_batchable
 
     def build(spec, **options):
         layers = [keras.Input((8, 8, 1)), keras.layers.RandomZoom(0.1), keras.layers.Flatten()]
@@ -370,7 +370,7 @@ def test_what_a_gang_began_fit_continues_on_any_backend(tmp_path, other):
 
 
 def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
-    from hpsearch.training.programs import PROGRAMS
+    from hpsearch.training.batched.program_cache import PROGRAMS
 
     before = set(PROGRAMS._compiled)
     build = mlp.model(hidden=(11,))
@@ -413,19 +413,21 @@ def test_members_whose_patience_ends_stop_there_and_leave_what_fit_leaves(tmp_pa
 
 
 def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
-    from hpsearch.training import together
+    from hpsearch.training.batched import run
 
     sizes = []
-    original = together.Gang._line_up
+    original = run.Gang._line_up
     monkeypatch.setattr(
-        together.Gang, "_line_up", lambda s, m, t: (original(s, m, t), sizes.append(len(m)))[0]
+        run.Gang, "_line_up", lambda s, m, t: (original(s, m, t), sizes.append(len(m)))[0]
     )
     fits = [member(n, epochs=12 if n < 2 else 3) for n in range(8)]
     expected, bound = train_by_fit(fits)
     trainer = gang()
     dict(trainer.train(fits, DATA))  # compiles
-    monkeypatch.setattr("hpsearch.training.program.Program.seconds_to_compile", 0.0, raising=False)
-    from hpsearch.training.programs import PROGRAMS
+    monkeypatch.setattr(
+        "hpsearch.training.batched.program.Program.seconds_to_compile", 0.0, raising=False
+    )
+    from hpsearch.training.batched.program_cache import PROGRAMS
 
     for program in PROGRAMS._compiled.values():
         program.result().seconds_to_compile = 0.0
@@ -482,7 +484,7 @@ def smoothed(spec, l2, learning_rate, smoothing):
 
 
 def test_label_smoothing_is_a_number_too():
-    from hpsearch.training.programs import PROGRAMS
+    from hpsearch.training.batched.program_cache import PROGRAMS
 
     data = Data(DATA.x, np.eye(10)[DATA.y])
     task = Task("t", data, loss="mse", metric="accuracy", kind="multiclass")
@@ -545,8 +547,8 @@ def test_a_layer_of_ones_own_trains_side_by_side_where_no_batch_is_filled_up():
 
 
 def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
-    from hpsearch.training import gang as module
-    from hpsearch.training.program import Program
+    from hpsearch.training.batched import trainer as module
+    from hpsearch.training.batched.program import Program
 
     fits = [member(n, epochs=3) for n in range(8)]
     expected = dict(gang().train(fits, DATA))
@@ -570,7 +572,7 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
 def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(monkeypatch):
     """Also a member that ended before that is not trained again, and none is lost."""
     gang()  # chooses the backend
-    from hpsearch.training import gang as module
+    from hpsearch.training.batched import trainer as module
 
     class FakeGang:
         def __init__(self, members):
@@ -596,7 +598,7 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
 
 def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatch):
     backend.choose()
-    from hpsearch.training import template
+    from hpsearch.training.batched import template
 
     def a_member(structure):
         fit = SimpleNamespace(params={})
@@ -632,12 +634,12 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
 
 def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):
     from hpsearch.training import fit as fit_module
-    from hpsearch.training import gang as module
-    from hpsearch.training import together
+    from hpsearch.training.batched import run
+    from hpsearch.training.batched import trainer as module
 
     took = {8: 8.0, 2: 1.0, 1: 0.9}  # seconds of an epoch, by size
     chosen = []
-    monkeypatch.setattr(together.Gang, "seconds_an_epoch", lambda self: took[len(self.members)])
+    monkeypatch.setattr(run.Gang, "seconds_an_epoch", lambda self: took[len(self.members)])
     original = module.GangTrainer._begun
 
     def spied(self, template, members, data):

@@ -84,8 +84,8 @@ def test_without_them_gang_is_refused_in_one_line_and_auto_trains_by_fit(lacking
 def test_a_program_that_keras_refuses_is_trained_by_fit(monkeypatch, caplog):
     """What nobody foresaw: an argument that Keras checks only when the step is traced."""
     backend.choose()
-    from hpsearch.training import gang
-    from hpsearch.training.steps import Steps
+    from hpsearch.training.batched import trainer
+    from hpsearch.training.batched.traced_step import Steps
 
     refused = []
 
@@ -96,9 +96,9 @@ def test_a_program_that_keras_refuses_is_trained_by_fit(monkeypatch, caplog):
     monkeypatch.setattr(Steps, "run", refuse)
     why = r"its step is not compiled \(ValueError: label_smoothing must be a float or int\)"
     with pytest.raises(BuildError, match=f"--engine gang cannot train this model: {why}"):
-        dict(gang.GangTrainer(TASK, strict=True).train(FITS, DATA))
+        dict(trainer.GangTrainer(TASK, strict=True).train(FITS, DATA))
     with caplog.at_level(logging.WARNING):
-        trainer = gang.GangTrainer(TASK)
+        trainer = trainer.GangTrainer(TASK)
         curves = dict(trainer.train(FITS, DATA))
         times = len(refused)
         assert dict(trainer.train(FITS, DATA)).keys() == curves.keys()

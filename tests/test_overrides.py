@@ -271,7 +271,7 @@ def test_operations_that_let_rows_alone_do():
     import keras
     from keras.src import ops
 
-    from hpsearch.training.batchable import _ROWWISE_OPERATIONS
+    from hpsearch.training.batched.batchable import _ROWWISE_OPERATIONS
 
     options = {
         "Clip": {"x_min": 0.2, "x_max": 0.4},
@@ -310,8 +310,8 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
 
     import keras
 
-    from hpsearch.training.gang import GangTrainer
-    from hpsearch.training.numbers import Numbers
+    from hpsearch.training.batched.scalars import Numbers
+    from hpsearch.training.batched.trainer import GangTrainer
 
     shared = keras.regularizers.L2(0.25)
 
@@ -346,9 +346,9 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
 def test_a_trial_that_goes_on_finds_the_program_of_its_model():
     """A worker wraps the study's build anew for each job; of what is Keras's own nothing is asked."""
     from hpsearch.training.base import WatchedBuild
-    from hpsearch.training.gang import GangTrainer
-    from hpsearch.training.member import Member
-    from hpsearch.training.numbers import structure
+    from hpsearch.training.batched.member import Member
+    from hpsearch.training.batched.scalars import structure
+    from hpsearch.training.batched.trainer import GangTrainer
 
     def described(build):
         spec = GangTrainer(TASK)._spec(WHOLE, SMALL)

@@ -128,8 +128,8 @@ SPLIT = Split(np.arange(400), np.arange(400, 480))
 
 @pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax")
 def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
+    from hpsearch.training.batched.trainer import GangTrainer
     from hpsearch.training.fit import FitTrainer
-    from hpsearch.training.gang import GangTrainer
 
     task = imdb.task(words=310)
     data = task.load()
@@ -151,7 +151,7 @@ def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
 
 
 def test_the_loss_is_part_of_what_tells_programs_apart():
-    from hpsearch.training.numbers import Numbers, structure
+    from hpsearch.training.batched.scalars import Numbers, structure
 
     def described(**params):
         build, rows = mlp.model((4,)), np.arange(4)

@@ -29,7 +29,7 @@ def fit_trainer(task):
 
 def gang_trainer(task):
     backend.choose()
-    from hpsearch.training.gang import GangTrainer
+    from hpsearch.training.batched.trainer import GangTrainer
 
     return GangTrainer(task, strict=True, chunk=1)
 

@@ -26,9 +26,9 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
         from hpsearch.training.fit import FitTrainer
 
         return FitTrainer(task)
-    from hpsearch.training import machine
+    from hpsearch.training.batched import hardware
 
-    machine.use_all_cores()
+    hardware.use_all_cores()
     from hpsearch.training import keras_internals
 
     if engine == "gang":
@@ -37,7 +37,7 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
         from hpsearch.training.fit import FitTrainer
 
         return FitTrainer(task, f"models are trained one after the other, by fit: {why}")
-    from hpsearch.training.gang import GangTrainer
+    from hpsearch.training.batched.trainer import GangTrainer
 
     return GangTrainer(task, strict=engine == "gang")
 

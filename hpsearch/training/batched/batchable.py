@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from hpsearch.training.numbers import loss_reduction
+from hpsearch.training.batched.scalars import loss_reduction
 from hpsearch.training.overrides import first_override, is_of_keras
 
 _MIXING = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)

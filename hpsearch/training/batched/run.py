@@ -11,11 +11,11 @@ import numpy as np
 from hpsearch.core import interrupt
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.member import Member, next_size
-from hpsearch.training.program import Program
+from hpsearch.training.batched.device_data import Table
+from hpsearch.training.batched.member import Member, next_size
+from hpsearch.training.batched.program import Program
+from hpsearch.training.batched.program_spec import Limits
 from hpsearch.training.rows import order
-from hpsearch.training.shape import Limits
-from hpsearch.training.table import Table
 
 _CHUNK_SECONDS = 0.5  # what a call is to take: curves come back, and wishes are heard, as often
 _NEVER = 2**30

@@ -17,20 +17,20 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
-from hpsearch.training import table as tables
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
-from hpsearch.training.batchable import other_metric, row_mixer, why_not_batchable
+from hpsearch.training.batched import device_data as tables
+from hpsearch.training.batched.batchable import other_metric, row_mixer, why_not_batchable
+from hpsearch.training.batched.device_data import Table
+from hpsearch.training.batched.hardware import cache_bytes, free_bytes
+from hpsearch.training.batched.member import Member, next_size
+from hpsearch.training.batched.program import Program, whole_table
+from hpsearch.training.batched.program_cache import PROGRAMS
+from hpsearch.training.batched.run import Gang
+from hpsearch.training.batched.scalars import own_loss
+from hpsearch.training.batched.template import MOST_TEMPLATES, Recent, Template
 from hpsearch.training.building import parts
 from hpsearch.training.fit import FitTrainer
-from hpsearch.training.machine import cache_bytes, free_bytes
-from hpsearch.training.member import Member, next_size
-from hpsearch.training.numbers import own_loss
-from hpsearch.training.program import Program, whole_table
-from hpsearch.training.programs import PROGRAMS
 from hpsearch.training.rows import model_spec, prepare, validation_batch
-from hpsearch.training.table import Table
-from hpsearch.training.template import MOST_TEMPLATES, Recent, Template
-from hpsearch.training.together import Gang
 
 log = logging.getLogger(__name__)
 

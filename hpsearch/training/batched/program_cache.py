@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial
 
 from hpsearch.core.task import Task
-from hpsearch.training.member import Member
-from hpsearch.training.program import Program
-from hpsearch.training.shape import shape_of
-from hpsearch.training.table import Table
-from hpsearch.training.template import Recent, Template, Templates
+from hpsearch.training.batched.device_data import Table
+from hpsearch.training.batched.member import Member
+from hpsearch.training.batched.program import Program
+from hpsearch.training.batched.program_spec import shape_of
+from hpsearch.training.batched.template import Recent, Template, Templates
 
 _MOST_PROGRAMS = 48
 

@@ -11,16 +11,19 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import keras
+from jax.extend.random import threefry2x32_p
 
-from hpsearch.training.building import without_tensorflow
-from hpsearch.training.numbers import (
+from hpsearch.training.batched.scalars import (
     PENALTIES,
     Numbers,
     anonymous,
     described_compilation,
     unique,
 )
+from hpsearch.training.building import without_tensorflow
 from hpsearch.training.overrides import is_described_fully
 
 # Each unit is for itself; and twice is as good as once.
@@ -188,3 +191,21 @@ def _described(layers: list[Any]) -> list[Any]:
 def _copied(layer: Any, **changes: Any) -> Any:
     config = {key: value for key, value in layer.get_config().items() if key != "name"}
     return type(layer).from_config({**config, **changes})
+
+
+def drop_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
+    """What `keras.random.dropout` gives for inputs of shape (rows, width), in the first columns.
+
+    Keras draws a random number for each unit of each row by the number of its place. In a wider
+    network places have other numbers, and other units would be dropped.
+
+    inputs: of shape (rows, units), units >= width. key: of shape (2,), as Keras's generators have
+    it. Follows `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
+    """
+    row, column = jnp.indices(inputs.shape, sparse=True)
+    place = (row * width + column).astype("uint32")
+    high, low = threefry2x32_p.bind(*jnp.broadcast_arrays(*key, jnp.zeros_like(place), place))
+    mantissa = jax.lax.shift_right_logical(high ^ low, jnp.uint32(9))
+    uniform = jax.lax.bitcast_convert_type(mantissa | jnp.uint32(0x3F800000), jnp.float32) - 1
+    keep = 1.0 - rate
+    return jnp.where(uniform < keep, inputs / keep, jnp.zeros_like(inputs))

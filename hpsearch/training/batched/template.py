@@ -5,12 +5,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hpsearch.training import chain
-from hpsearch.training.chain import Chain
+from hpsearch.training.batched import padding
+from hpsearch.training.batched.member import Member
+from hpsearch.training.batched.padding import Chain
+from hpsearch.training.batched.placing import Narrow
+from hpsearch.training.batched.scalars import Numbers, structure
 from hpsearch.training.deferred import deferred_initialization
-from hpsearch.training.member import Member
-from hpsearch.training.numbers import Numbers, structure
-from hpsearch.training.placing import Narrow
 
 # What decides between a program of their own for some members and a wider one that is slower: a
 # guess is enough, because both are right.
@@ -90,7 +90,7 @@ class Templates:
             first = group[0]
             name: Hashable = key
             if first.chain is not None:
-                name = chain.family(first.model, first.chain, first.numbers), first.batch
+                name = padding.family(first.model, first.chain, first.numbers), first.batch
                 known = self._structures.get(name, frozenset())
                 self._structures[name] = known if len(known) > 1 else known | {key}
             families.setdefault(name, {})[key] = group
@@ -163,8 +163,8 @@ class Templates:
             width, _ = _size_of_all(groups)
             lender = max((group[0] for group in groups), key=lambda m: len(_chain(m).blocks))
             with deferred_initialization():
-                model = chain.widened(lender.model, _chain(lender), width)
-            wide = chain.parse(model)
+                model = padding.widened(lender.model, _chain(lender), width)
+            wide = padding.parse(model)
             assert wide is not None
             key = family, width, len(wide.blocks)
             template = Template(key, model, Numbers(model), wide, family)

@@ -17,10 +17,10 @@ import keras
 
 from hpsearch.core.task import Metric
 from hpsearch.training import metrics
-from hpsearch.training.dropping import dropout
-from hpsearch.training.numbers import Numbers, loss_is_mean
+from hpsearch.training.batched.padding import drop_as_if_narrow
+from hpsearch.training.batched.program_spec import Limits, Shape
+from hpsearch.training.batched.scalars import Numbers, loss_is_mean
 from hpsearch.training.overrides import is_of_keras
-from hpsearch.training.shape import Limits, Shape
 
 State = tuple[list[Any], list[Any], list[Any]]
 """Trainable variables, others, and the optimizer's; each of shape (members, ...)."""
@@ -242,7 +242,7 @@ class Steps:
         if not training:
             return inputs
         key = layer.seed_generator.next()
-        return dropout(inputs, layer.rate, key, self._extents[axis])
+        return drop_as_if_narrow(inputs, layer.rate, key, self._extents[axis])
 
 
 def _taken(rows: Any, indices: Any) -> tuple[Any, Any, Any]:

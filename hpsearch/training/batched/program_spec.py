@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
-from hpsearch.training.member import Member, next_size
+from hpsearch.training.batched.device_data import Table
+from hpsearch.training.batched.member import Member, next_size
 from hpsearch.training.rows import validation_batch
-from hpsearch.training.table import Table
 
 _ORDER_NUMBERS = 2**22  # row numbers sent with a call, at most
 _MOST_EPOCHS = 64  # of a call

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.training import chain
+from hpsearch.training.batched import padding
+from hpsearch.training.batched.padding import Chain
+from hpsearch.training.batched.scalars import Numbers
 from hpsearch.training.building import parts
-from hpsearch.training.chain import Chain
-from hpsearch.training.numbers import Numbers
 
 Arrays = list[np.ndarray[Any, Any]]
 Parts = tuple[Arrays, Arrays, Arrays]
@@ -41,8 +41,8 @@ class Narrow:
         self._shapes = [[tuple(v.shape) for v in part] for part in parts(model)]
         self._wide_shapes = [[tuple(v.shape) for v in part] for part in parts(wide)]
         labels, wide_labels = (
-            chain.variable_labels(model, own),
-            chain.variable_labels(wide, its),
+            padding.variable_labels(model, own),
+            padding.variable_labels(wide, its),
         )
         self._from = [
             [mine.index(label) if label in mine else None for label in wanted]

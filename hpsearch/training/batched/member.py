@@ -10,12 +10,12 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
+from hpsearch.training.batched.padding import Chain, parse
+from hpsearch.training.batched.placing import Narrow, Parts, Same
+from hpsearch.training.batched.scalars import Numbers
 from hpsearch.training.building import build_model, parts
-from hpsearch.training.chain import Chain, parse
 from hpsearch.training.deferred import deferred_initialization, first_value
 from hpsearch.training.history import History
-from hpsearch.training.numbers import Numbers
-from hpsearch.training.placing import Narrow, Parts, Same
 
 
 @dataclass(eq=False)

@@ -9,12 +9,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.batched.device_data import Table
+from hpsearch.training.batched.program_spec import Limits, Shape
+from hpsearch.training.batched.scalars import Numbers
+from hpsearch.training.batched.traced_step import State, Steps
 from hpsearch.training.building import parts
 from hpsearch.training.deferred import placeholders
-from hpsearch.training.numbers import Numbers
-from hpsearch.training.shape import Limits, Shape
-from hpsearch.training.steps import State, Steps
-from hpsearch.training.table import Table
 
 
 class Program:

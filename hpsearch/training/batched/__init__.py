@@ -1,0 +1,1 @@
+"""Many fits as one compiled program, on JAX. See ../README.md."""

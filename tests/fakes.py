@@ -208,7 +208,7 @@ def _act(job: Job) -> Outcome:
             while not interrupt.requested():
                 time.sleep(0.01)
             raise interrupt.Interrupted
-        progress.Told(job, folds=1)
+        progress.JobProgress(job, folds=1)
         time.sleep(float(job.params.get("seconds", 0.0)))
     finally:
         here.rename(here.with_suffix(".gone"))

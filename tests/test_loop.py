@@ -13,6 +13,7 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, one_by_one
 from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
@@ -26,14 +27,6 @@ SPACE = Space(dropout=Float(0.0, 0.4), optimizer=Choice("adam", "sgd"))
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing that runs may catch it."""
-
-
-class Silent:
-    def ended(self, id_, suggestion, outcome):
-        pass
-
-    def stopping(self, running):
-        pass
 
 
 class Fatal:
@@ -61,7 +54,10 @@ class Fatal:
         return result
 
 
-def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare, seed=0, **options):
+def go(
+    searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare, seed=0,
+    stopped=lambda: False, **options,
+):  # fmt: skip
     """One run, or one that is killed; returns the journal's events."""
     with Store(Path("store.db"), create=True) as store:
         known = store.searches()
@@ -73,7 +69,8 @@ def go(searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare,
         mortal = Fatal(journal, kill_after, before) if kill_after else journal
         checkpoints = Checkpoints(Path("checkpoints"))
         try:
-            Loop(search, mortal, progress, executor, METRIC, Silent(), checkpoints, **options).run()
+            driver = Driver(executor, should_stop=stopped)
+            Loop(search, mortal, progress, driver, METRIC, checkpoints, **options).run()
         finally:
             events = list(journal.events())
         return events
@@ -278,7 +275,7 @@ def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
         crowd, progress = Crowd(ends), replay(search, journal.events(), METRIC)
         checkpoints = Checkpoints(Path("checkpoints"), keep=0)
         stop = iter([False] * 8 + [True] * 100)
-        loop = Loop(search, journal, progress, crowd, METRIC, Silent(), checkpoints,
-                    stopped=lambda: next(stop))  # fmt: skip
+        driver = Driver(crowd, should_stop=lambda: next(stop))
+        loop = Loop(search, journal, progress, driver, METRIC, checkpoints)
         assert loop.run() is False
         assert [p.name for p in Path("checkpoints").iterdir()] == [str(ends.index(False))]

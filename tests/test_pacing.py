@@ -13,12 +13,13 @@ from hpsearch.core.trial import Outcome
 from hpsearch.executors import Inline, Processes
 from hpsearch.run import signals
 from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.pacing import Pace
 from hpsearch.run.replay import replay
 from hpsearch.store import Asked, Store
 from tests import fakes
-from tests.test_loop import METRIC, SPACE, Silent
+from tests.test_loop import METRIC, SPACE
 from tests.test_store import record
 
 
@@ -129,11 +130,13 @@ def go():
             known = store.searches()
             journal = store.journal(known[0].id) if known else store.begin(record())
             search = Random(trials=trials, epochs=5).start(SPACE, seed=0)
+            driver = Driver(
+                machine, should_stop=lambda: clock.left() <= 0,
+                is_overdue=lambda: clock.left() <= -5, on_poll=machine.step,
+            )  # fmt: skip
             loop = Loop(
-                search, journal, replay(search, journal.events(), METRIC), machine, METRIC,
-                Silent(), Checkpoints(Path("checkpoints")),
-                stopped=lambda: clock.left() <= 0, each_poll=machine.step,
-                pace=Pace(clock.left, clock), overdue=lambda: clock.left() <= -5,
+                search, journal, replay(search, journal.events(), METRIC), driver, METRIC,
+                Checkpoints(Path("checkpoints")), pace=Pace(clock.left, clock),
             )  # fmt: skip
             done = loop.run()
             events = list(journal.events())

@@ -9,6 +9,7 @@ from hpsearch import Holdout
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
+from hpsearch.run.driver import Driver
 from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import Progress
 from hpsearch.store import Store, ranking
@@ -46,11 +47,6 @@ class Executor:
     def interrupt(self): ...
 
 
-class Listener:
-    def repeated(self, id_, repeat, outcome, value): ...
-    def stopping(self, running): ...
-
-
 def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
     """Repeat the best of a search that was; returns whether it ended, and the ranking."""
     with Store(Path("store.db"), create=True) as store:
@@ -70,8 +66,8 @@ def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
             return [row.trial - 1 for row in ranking(store, [journal.search])]
 
         made = Repeats(
-            repeats, finalists, best, journal, progress, executor, Holdout(),
-            Metric("accuracy", "max"), Listener(), Path("checkpoints"), stopped=stopped,
+            repeats, finalists, best, journal, progress, Driver(executor, should_stop=stopped),
+            Holdout(), Metric("accuracy", "max"), Path("checkpoints"),
         )  # fmt: skip
         return made.run(), ranking(store, [journal.search])
 

@@ -13,7 +13,7 @@ import pytest
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Pause, Suggestion
 from hpsearch.run import session
-from hpsearch.store import Asked, Store, Url, owned, place, rankings
+from hpsearch.store import Asked, Store, Url, place, rankings, study_lock
 from hpsearch.store.database import run
 from tests import fakes
 from tests.postgres import Network, free_port
@@ -115,11 +115,11 @@ def test_a_long_outage_ends_in_one_line(far, network, impatient):
 
 def test_a_dead_owner_loses_its_lease_and_writes_no_more(url, far, network, brief):
     """The network of the first owner fails; when it is back, the study is another's."""
-    with owned(far, "s") as first, Store(far, create=True, fence=first) as store:
+    with study_lock(far, "s") as first, Store(far, create=True, fence=first) as store:
         journal = store.begin(RECORD)
         network.fail()
         began = time.monotonic()
-        with owned(url, "s") as second, Store(url, create=True, fence=second) as other:
+        with study_lock(url, "s") as second, Store(url, create=True, fence=second) as other:
             assert time.monotonic() - began < 5
             other.journal(journal.search).asked(0, Suggestion({}, 2))
             network.down = False
@@ -132,19 +132,19 @@ def test_a_dead_owner_loses_its_lease_and_writes_no_more(url, far, network, brie
 
 def test_a_living_owner_keeps_its_lease(url, brief):
     said = []
-    with owned(url, "s") as fence, Store(url, create=True, fence=fence) as store:
+    with study_lock(url, "s") as fence, Store(url, create=True, fence=fence) as store:
         time.sleep(1.5)
-        with pytest.raises(StoreError, match="is being run by"), owned(url, "s", said.append):
+        with pytest.raises(StoreError, match="is being run by"), study_lock(url, "s", said.append):
             pass
         store.begin(RECORD)
     assert "waiting" in said[0]
     began = time.monotonic()
-    with owned(url, "s"):
+    with study_lock(url, "s"):
         assert time.monotonic() - began < 0.5  # who ends gives it back
 
 
 def test_a_lease_that_ran_out_is_still_its_owner_s_while_nobody_wants_it(far, network, brief):
-    with owned(far, "s") as fence, Store(far, create=True, fence=fence) as store:
+    with study_lock(far, "s") as fence, Store(far, create=True, fence=fence) as store:
         network.fail()
         time.sleep(1.3)
         network.down = False

@@ -15,19 +15,19 @@ from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
 from hpsearch.store import (
     Asked,
+    Heartbeat,
     SearchRecord,
-    Signs,
     Store,
     exists,
     judge,
     last_run,
+    monitor_search,
     open_test,
     openings,
-    owned,
     rankings,
     studies,
+    study_lock,
     trial,
-    watch,
 )
 from hpsearch.store.database import LASTING, run
 
@@ -297,15 +297,15 @@ def test_what_no_run_trains_is_stopped(place):
             (row,) = studies(store)
             return trial(store, 2)["state"], row["running"], row["stopped"]
 
-        with owned(place, "s"):
-            signs = Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
+        with study_lock(place, "s"):
+            heartbeat = Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
             assert stands() == ("running", 1, 0)
             assert Results(place).trials.at[2, "state"] == "running"
         assert stands() == ("stopped", 0, 1)  # as after a kill: it said nothing of its end
         assert Results(place).trials.at[2, "state"] == "stopped"
-        with owned(place, "s"):
+        with study_lock(place, "s"):
             assert stands() == ("running", 1, 0)
-            with signs:
+            with heartbeat:
                 pass
             assert stands() == ("stopped", 0, 1)
 
@@ -317,16 +317,16 @@ def test_no_clock_says_whether_a_run_lives(hours, place, monkeypatch):
         journal.asked(1, Suggestion({}, 1))
         now = time.time()
         patch.setattr("hpsearch.store.runs.time.time", lambda: now + 3600 * hours)
-        with owned(place, "s"):
-            signs = Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
-            signs.heard([Reached(1, 0, 0.5), Reached(0, 1, 0.5)])
+        with study_lock(place, "s"):
+            heartbeat = Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
+            heartbeat.write([Reached(1, 0, 0.5), Reached(0, 1, 0.5)])
             patch.undo()
             assert trial(store, 2)["state"] == "running"
         assert trial(store, 2)["state"] == "stopped"
-        with owned(place, "s"):  # the next run knows nothing of what that one trained
-            Signs(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
-            watched = watch(store, journal.search)
-            watched.look()
+        with study_lock(place, "s"):  # the next run knows nothing of what that one trained
+            Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
+            watched = monitor_search(store, journal.search)
+            watched.refresh()
             assert [(each.trial, each.repeat, each.reached) for each in watched.running] == [
                 (2, 0, None)
             ]
@@ -379,13 +379,13 @@ def test_directions_are_never_mixed(place):
 
 def test_a_study_is_owned_by_one_run_at_a_time(place, monkeypatch):
     monkeypatch.setattr("hpsearch.store.lease.RENEWED", 0.1)
-    with owned(place, "s"), owned(place, "t"):
+    with study_lock(place, "s"), study_lock(place, "t"):
         with (
             pytest.raises(StoreError, match=rf"process {os.getpid()}.*; wait for it"),
-            owned(place, "s"),
+            study_lock(place, "s"),
         ):
             pass
-    with owned(place, "s"):
+    with study_lock(place, "s"):
         pass
 
 
@@ -462,9 +462,9 @@ def test_how_far_trials_are_is_known_until_they_end(place):
     with Store(place, create=True) as store:
         journal = fill(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 4))
-        signs = Signs(store, journal.search, Plan(2, 8, 8), Budget(), workers=1)
-        signs.heard([Reached(1, 0, 1.0, 0.4, "gpu 0"), Reached(0, 1, 0.5)])
-        signs.heard([Reached(1, 0, 2.0, None, "gpu 0")])
+        heartbeat = Heartbeat(store, journal.search, Plan(2, 8, 8), Budget(), workers=1)
+        heartbeat.write([Reached(1, 0, 1.0, 0.4, "gpu 0"), Reached(0, 1, 0.5)])
+        heartbeat.write([Reached(1, 0, 2.0, None, "gpu 0")])
         live = "SELECT trial, repeat, epochs, value, device FROM live ORDER BY trial"
         assert store.db.query(live) == [(0, 1, 0.5, None, ""), (1, 0, 2.0, None, "gpu 0")]
         journal.told(1, result(0.6))
@@ -528,7 +528,7 @@ ALTER TABLE repeats DROP COLUMN device; ALTER TABLE repeats DROP COLUMN started;
 def test_a_plan_that_a_disk_damaged_is_one_line(tmp_path):
     with Store(tmp_path / "s.db", create=True) as store:
         search = fill(store, RECORD, 0.5).search
-        Signs(store, search, Plan(2, 2, 2), Budget(), workers=1)
+        Heartbeat(store, search, Plan(2, 2, 2), Budget(), workers=1)
     with sqlite3.connect(tmp_path / "s.db") as db:
         db.execute("UPDATE runs SET planned = 'Inf'")
     db.close()

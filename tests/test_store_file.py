@@ -17,7 +17,7 @@ from hpsearch import Results
 from hpsearch.core.errors import HpsearchError, StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Suggestion
-from hpsearch.store import Signs, Store, owned, rankings, studies, trial
+from hpsearch.store import Heartbeat, Store, rankings, studies, study_lock, trial
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
 from tests.test_store import RECORD, fill, record, result
@@ -95,18 +95,18 @@ def test_a_store_has_one_owner_by_whatever_name():
     os.link(PATH, "hard.db")
     for name in ("deep/link.db", "hard.db"):
         with (
-            owned(PATH, "s"),
+            study_lock(PATH, "s"),
             pytest.raises(StoreError, match=f"run by process {os.getpid()};"),
-            owned(Path(name), "s"),
+            study_lock(Path(name), "s"),
         ):
             pass
 
 
 def test_two_that_begin_a_store_at_once_take_turns():
     with (
-        owned(Path("new", "store.db"), "s"),
+        study_lock(Path("new", "store.db"), "s"),
         pytest.raises(StoreError, match="is being run"),
-        owned(Path("new", "store.db"), "s"),
+        study_lock(Path("new", "store.db"), "s"),
     ):
         pass
 
@@ -191,7 +191,7 @@ def test_a_busy_database_is_not_taken_for_one_that_nobody_writes_to(monkeypatch)
 @pytest.mark.parametrize("place", ["file/store.db", "x" * 300 + ".db", "f/" * 3 + "x" * 300])
 def test_where_no_store_can_be_is_one_line(place, hpsearch):
     Path("file").write_text("no folder")
-    with pytest.raises(StoreError) as caught, owned(Path(place), "s"):
+    with pytest.raises(StoreError) as caught, study_lock(Path(place), "s"):
         pass
     assert "\n" not in str(caught.value)
     for create in (True, False):
@@ -268,7 +268,7 @@ def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
     with Store(PATH, create=True) as store:
         journal = fill(store, RECORD, 0.5, 0.6, folds=2)
         journal.repeated(0, 1, result(0.7, folds=2), 0.6, 0.1)
-        Signs(store, journal.search, Plan(2, 4, 4), Budget(), workers=1)
+        Heartbeat(store, journal.search, Plan(2, 4, 4), Budget(), workers=1)
     with closing(sqlite3.connect(PATH)) as db:
         db.executescript(DAMAGES[damage])
         db.commit()

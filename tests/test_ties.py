@@ -20,13 +20,13 @@ from hpsearch.store import (
     Journal,
     Store,
     judge,
+    monitor_search,
     open_test,
     openings,
     rankings,
     studies,
     ties,
     trial,
-    watch,
 )
 from hpsearch.store.database import run
 from tests.test_store import RECORD, VERSION_3, record
@@ -233,8 +233,8 @@ def test_repeats_that_end_out_of_order_give_one_value_to_all_who_read(back, plac
             journal.repeated(0, 1, outcome([0.99]), 0.95, 0.03)
         row = next(row for row in rankings(store)[0] if row.trial == 1)
         shown, (listed,) = trial(store, 1), studies(store)
-        watched = watch(store, journal.search)
-        watched.look()
+        watched = monitor_search(store, journal.search)
+        watched.refresh()
     framed = Results(place).trials.loc[1]
     values = [(each["value"], each["se"]) for each in (row._asdict(), shown, framed)]
     assert values == [(0.95, 0.03)] * 3

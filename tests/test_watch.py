@@ -17,18 +17,19 @@ from hpsearch.console.live import left_seconds, picture, summary
 from hpsearch.core import progress
 from hpsearch.core.errors import StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan, Rung
+from hpsearch.core.progress import Throttle
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, Reached, Suggestion
 from hpsearch.executors import Inline, one_by_one
 from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
-from hpsearch.run.progress_writer import Heard
+from hpsearch.run.progress_writer import ProgressWriter
 from hpsearch.run.replay import Progress
-from hpsearch.store import Signs, Store, default_place, owned, rankings, watch
+from hpsearch.store import Heartbeat, Store, default_place, monitor_search, rankings, study_lock
 from tests import fakes
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
-from tests.test_loop import Silent
 from tests.test_store import RECORD, record, result
 
 PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
@@ -39,22 +40,22 @@ def store(request, monkeypatch):
     if request.param == "postgresql":
         monkeypatch.setenv("HPSEARCH_STORE", request.getfixturevalue("database"))
     place = default_place()
-    with owned(place, "s"), owned(place, "other"), Store(place, create=True) as opened:
+    with study_lock(place, "s"), study_lock(place, "other"), Store(place, create=True) as opened:
         yield opened
 
 
 def begun(store, plan=PLAN, budget=None, **changes):
     """A search whose trial 0 ended, 1 failed, 2 continues 0 and trains, and 3 waits."""
     journal = store.begin(record(**changes))
-    signs = Signs(store, journal.search, plan, budget or Budget(), workers=2)
+    heartbeat = Heartbeat(store, journal.search, plan, budget or Budget(), workers=2)
     for number in (0, 1):
         journal.asked(number, Suggestion({"units": 10 * number}, 1))
     journal.told(0, result(0.8, epochs=1))
     journal.told(1, Outcome(failure=Failure("nan", "loss became nan"), seconds=2.0))
     journal.asked(2, Suggestion({"units": 0}, 3, parent=0))
     journal.asked(3, Suggestion({"units": 70}, 8))
-    signs.heard([Reached(2, 0, 2.5, 0.85, "gpu 1")])
-    return watch(store, journal.search), journal, signs
+    heartbeat.write([Reached(2, 0, 2.5, 0.85, "gpu 1")])
+    return monitor_search(store, journal.search), journal, heartbeat
 
 
 def drawn(watched, width=120, height=40):
@@ -65,7 +66,7 @@ def drawn(watched, width=120, height=40):
 
 def test_it_sees_what_ended_what_trains_and_how_rungs_fill(store):
     watched, *_ = begun(store)
-    assert [(told.trial, told.value) for told in watched.look()] == [(1, 0.8), (2, None)]
+    assert [(told.trial, told.value) for told in watched.refresh()] == [(1, 0.8), (2, None)]
     assert (watched.told, watched.epochs, watched.left(), watched.underway()) == (2, 2, 11, 1.5)
     assert [(r.trial, r.reached, r.value, r.device) for r in watched.running] == [
         (3, 2.5, 0.85, "gpu 1"),
@@ -74,18 +75,18 @@ def test_it_sees_what_ended_what_trains_and_how_rungs_fill(store):
     filled = {key: (rung.asked, rung.told) for key, rung in watched.rungs.items()}
     assert filled == {(1, 1): (2, 2), (1, 3): (1, 0), (8, 8): (1, 0)}
     assert (watched.best.trial, dict(watched.failures)) == (1, {"nan": 1})
-    assert watched.look() == []
+    assert watched.refresh() == []
 
 
 def test_it_follows_in_small_steps_as_at_once(store):
     watched, journal, _ = begun(store)
-    watched.look()
+    watched.refresh()
     journal.told(2, result(0.9, epochs=3))
-    assert [told.trial for told in watched.look()] == [3]
+    assert [told.trial for told in watched.refresh()] == [3]
     journal.told(3, result(0.7, epochs=8))
-    watched.look()
-    late = watch(store, journal.search)
-    late.look()
+    watched.refresh()
+    late = monitor_search(store, journal.search)
+    late.refresh()
     for name in ("told", "epochs", "rungs", "best", "running", "failures"):
         assert getattr(watched, name) == getattr(late, name), name
     assert (watched.best.value, watched.left(), watched.running) == (0.9, 1, [])
@@ -94,19 +95,19 @@ def test_it_follows_in_small_steps_as_at_once(store):
 def test_lower_is_better_where_the_search_minimises(store):
     watched, journal, _ = begun(store, direction="min")
     journal.told(2, result(0.5, epochs=3))
-    watched.look()
+    watched.refresh()
     assert watched.best.value == 0.5
 
 
 def test_a_smaller_budget_leaves_less(store):
     watched, *_ = begun(store, budget=Budget(epochs=6))
-    watched.look()
+    watched.refresh()
     assert watched.left() == 4
 
 
 def test_what_is_left_is_told_by_epochs_and_by_trials(store):
     watched, *_ = begun(store)
-    watched.look()
+    watched.refresh()
     low, high = left_seconds(watched, watched.run.began + 7.0)
     # 2 + 1.5 epochs took 7 s and 9.5 are left; 2 trials did, and 3 are left.
     assert (low, high) == (pytest.approx(3 / 2 * 7), pytest.approx(9.5 / 3.5 * 7))
@@ -116,7 +117,7 @@ def test_what_is_left_is_told_by_epochs_and_by_trials(store):
 @pytest.mark.parametrize("width", [40, 120])
 def test_the_picture_fits_its_window(store, width):
     watched, *_ = begun(store)
-    watched.look()
+    watched.refresh()
     text = drawn(watched, width)
     assert max(map(len, text.splitlines())) <= width
     for part in ("4 of 13 epochs", "trial 3", "2.5/3", "0.85", "0.8 ", "failed: 1 nan", "1: 2/3"):
@@ -125,9 +126,9 @@ def test_the_picture_fits_its_window(store, width):
 
 
 def test_off_a_terminal_there_are_no_bars_and_no_trailing_blanks(hpsearch, store):
-    watched, _, signs = begun(store)
-    watched.look()
-    for text in (summary(watched), _ended(hpsearch, signs)):
+    watched, _, heartbeat = begun(store)
+    watched.refresh()
+    for text in (summary(watched), _ended(hpsearch, heartbeat)):
         assert "4 of 13 epochs" in text or "2 of 13 epochs" in text
         assert "1: 2/3" in text
         assert not set("━╺╸█▌░") & set(text)
@@ -135,21 +136,21 @@ def test_off_a_terminal_there_are_no_bars_and_no_trailing_blanks(hpsearch, store
     assert "trial 3 2.5/3 0.85 gpu 1 units=0" in summary(watched)
 
 
-def _ended(hpsearch, signs):
-    signs.end = "stopped"
-    with signs:
+def _ended(hpsearch, heartbeat):
+    heartbeat.end = "stopped"
+    with heartbeat:
         pass
     return hpsearch("watch")[1]
 
 
 def test_a_low_window_shows_the_first_of_many(store):
     journal = store.begin(RECORD)
-    signs = Signs(store, journal.search, Plan(50, 50, 50), Budget(), workers=50)
+    heartbeat = Heartbeat(store, journal.search, Plan(50, 50, 50), Budget(), workers=50)
     for number in range(50):
         journal.asked(number, Suggestion({"units": number}, 5))
-    signs.heard([Reached(number, 0, 1.0) for number in range(50)])
-    watched = watch(store, journal.search)
-    watched.look()
+    heartbeat.write([Reached(number, 0, 1.0) for number in range(50)])
+    watched = monitor_search(store, journal.search)
+    watched.refresh()
     text = drawn(watched, height=20)
     assert "44 more" in text
     assert len(text.splitlines()) < 20
@@ -157,20 +158,20 @@ def test_a_low_window_shows_the_first_of_many(store):
 
 def test_names_of_markup_are_names(store):
     watched, *_ = begun(store, study="[red]s[/red]")
-    watched.look()
+    watched.refresh()
     assert "[red]s[/red]" in drawn(watched)
 
 
 def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
-    watched, _, signs = begun(store)
+    watched, _, heartbeat = begun(store)
     other = 'UPDATE runs SET planned = replace(planned, \'"owner": "\', \'"owner": "0\')'
     store.db.write(lambda: store.db.execute(other))  # who owns the study now is another process
-    watched.look()
+    watched.refresh()
     assert "no word since" in drawn(watched)
-    signs.end = "done"
-    with signs:
+    heartbeat.end = "done"
+    with heartbeat:
         pass
-    watched.look()
+    watched.refresh()
     assert "ended: done" in drawn(watched)
     assert (watched.running, [each.trial for each in watched.waiting]) == ([], [3, 4])
     assert watched.waiting[0].reached is None
@@ -178,11 +179,11 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
 
 
 def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):
-    watched, journal, signs = begun(store)
-    signs.heard([Reached(0, 1, 0.5), Reached(0, 2, 0.5)])
+    watched, journal, heartbeat = begun(store)
+    heartbeat.write([Reached(0, 1, 0.5), Reached(0, 2, 0.5)])
     journal.repeated(0, 1, result(0.7, epochs=1), 0.75, 0.1)
-    signs.heard([Reached(0, 1, 1.0)])  # on its way while the repeat ended
-    watched.look()
+    heartbeat.write([Reached(0, 1, 1.0)])  # on its way while the repeat ended
+    watched.refresh()
     assert [each.repeat for each in watched.running if each.trial == 1] == [2]
 
 
@@ -190,57 +191,56 @@ def test_the_best_is_by_all_trainings_where_some_were_repeated(store):
     watched, journal, _ = begun(store)
     journal.told(2, result(0.9, epochs=3))
     journal.told(3, result(0.85, epochs=8))
-    watched.look()
+    watched.refresh()
     assert watched.best.trial == 3
     journal.repeated(2, 1, result(0.5, epochs=3), 0.7, 0.1)
-    watched.look()
+    watched.refresh()
     assert (watched.best.trial, watched.best.value) == (4, 0.85)
 
 
 def test_what_a_killed_run_left_is_not_taken_for_news(store):
     watched, journal, _ = begun(store)
-    Signs(store, journal.search, PLAN, Budget(), workers=1)
-    watched.look()
+    Heartbeat(store, journal.search, PLAN, Budget(), workers=1)
+    watched.refresh()
     assert watched.running[0].reached is None
 
 
 def test_what_is_heard_in_another_thread_is_written_by_its_own(store):
-    _, journal, signs = begun(store)
+    _, journal, heartbeat = begun(store)
     looked = []
-    heard = Heard(signs, lambda: looked.append(True), print)
+    heard = ProgressWriter(heartbeat, lambda: looked.append(True), print)
     heard._thread = None  # as if the store were another thread's
     heard(Reached(3, 0, 4.0, 0.7, "cpu"))
     assert looked == []
-    heard._written -= 1
+    heard._throttle = Throttle()
     heard.poll()
-    watched = watch(store, journal.search)
-    watched.look()
+    watched = monitor_search(store, journal.search)
+    watched.refresh()
     assert (watched.running[1].reached, looked) == (4.0, [True])
 
 
 class Broken:
-    """Stands for `Signs` on a store that cannot be written just now."""
+    """Stands for `Heartbeat` on a store that cannot be written just now."""
 
     def __init__(self, error):
         self.error = error
 
-    def heard(self, some):
+    def write(self, reports):
         raise self.error
 
 
 def telling_work(job):
-    progress.Told(job, folds=1).fold(0)(1, 0.5)
+    progress.JobProgress(job, folds=1).of_fold(0)(1, 0.5)
     return result(0.5)
 
 
 @pytest.mark.parametrize("error", [StoreError("disk full"), sqlite3.OperationalError("locked")])
 def test_progress_that_cannot_be_written_fails_neither_trial_nor_run(error, monkeypatch):
     monkeypatch.setattr("hpsearch.run.progress_writer._SECONDS", 0.0)
-    monkeypatch.setattr("hpsearch.core.progress._told", 0.0)
     said, states = [], []
     with Store(Path("store.db"), create=True) as store:
         journal = store.begin(RECORD)
-        heard = Heard(Broken(error), lambda: states.append("drawn"), said.append)
+        heard = ProgressWriter(Broken(error), lambda: states.append("drawn"), said.append)
         executor = Inline(lambda: (fakes.FACTS, one_by_one(telling_work)))
         executor.open()
         executor.listen(heard)
@@ -257,7 +257,7 @@ def test_a_picture_that_cannot_be_drawn_fails_no_run():
         raise ValueError("no such cell")
 
     said = []
-    heard = Heard(None, draw, said.append)
+    heard = ProgressWriter(None, draw, said.append)
     for _ in range(3):
         heard.poll()
     assert len(said) == 1
@@ -267,7 +267,7 @@ def test_a_picture_that_cannot_be_drawn_fails_no_run():
 def test_a_store_that_is_lost_ends_the_run_but_fails_no_trial(inline, monkeypatch):
     monkeypatch.setattr("hpsearch.run.progress_writer._SECONDS", 0.0)
     lost = StoreLostError("deleted")
-    heard = Heard(Broken(lost), lambda: None, print)
+    heard = ProgressWriter(Broken(lost), lambda: None, print)
     if not inline:
         heard._thread = None
     heard(Reached(0, 0, 1.0))  # a trial says so in the middle of its training
@@ -277,22 +277,21 @@ def test_a_store_that_is_lost_ends_the_run_but_fails_no_trial(inline, monkeypatc
 
 def loop_of(journal, executor, heard):
     search = Random(trials=3, epochs=2).start(Space(a=Float(0.0, 1.0)), seed=0)
-    return Loop(
-        search, journal, Progress(), executor, Metric("accuracy", "max"), Silent(),
-        Checkpoints(Path("checkpoints")), each_poll=heard.poll,
-    )  # fmt: skip
+    driver = Driver(executor, on_poll=heard.poll)
+    metric, checkpoints = Metric("accuracy", "max"), Checkpoints(Path("checkpoints"))
+    return Loop(search, journal, Progress(), driver, metric, checkpoints)
 
 
 def test_a_trial_tells_the_mean_over_its_folds():
 
     seen = []
-    progress.to(seen.extend, seconds=0.0)
+    progress.report_progress_to(seen.extend, seconds=0.0)
     try:
-        told = progress.Told(Job({}, 4, begun=2, trial=7), folds=2)
-        told.fold(0)(4, 0.5)
-        told.fold(1)(3, 0.7)
+        told = progress.JobProgress(Job({}, 4, begun=2, trial=7), folds=2)
+        told.of_fold(0)(4, 0.5)
+        told.of_fold(1)(3, 0.7)
     finally:
-        progress.to(None)
+        progress.report_progress_to(None)
     assert [(r.trial, r.epochs, r.value) for r in seen] == [
         (7, 2.0, None),
         (7, 3.0, 0.5),
@@ -346,11 +345,11 @@ def test_who_looks_on_sees_whole_trials_and_their_order(tmp_path):
     )  # fmt: skip
     seen = []
     with Store(path) as store:
-        watched = watch(store, 1)
+        watched = monitor_search(store, 1)
         while run.poll() is None:
-            seen += watched.look()
+            seen += watched.refresh()
             assert watched.told + len(watched.running) == len(watched._asked)
-        seen += watched.look()
+        seen += watched.refresh()
         assert len(seen) == watched.told == 100
         assert all(told.value is not None and told.epochs == 10 for told in seen)
     assert run.returncode == 0

@@ -49,6 +49,7 @@ def run(
     checkpoint; a second one stops at once.
     """
     from hpsearch.console import tables
+    from hpsearch.console.display import TerminalDisplay
     from hpsearch.run import session
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
@@ -80,7 +81,8 @@ def run(
         **{name: options[name] for name in ("engine", "together", "keep", "repeats", "finalists")},
     )
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        ended = session.run(load(file, overrides), how, tables.silence() if quiet else console)
+        display = TerminalDisplay(tables.silence() if quiet else console)
+        ended = session.run(load(file, overrides), how, display)
     if ended.stopped:
         raise KeyboardInterrupt
     if ended.ranking:

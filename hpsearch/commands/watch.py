@@ -12,7 +12,7 @@ import click
 from hpsearch.commands import arguments, completing
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.store import SearchRecord, Store, Url, Watch
+from hpsearch.store import SearchMonitor, SearchRecord, Store, Url
 
 _POLL = 0.5  # seconds between two looks
 
@@ -29,12 +29,12 @@ def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
     the run. --json gives how it stands now.
     """
     from hpsearch.console import live, tables
-    from hpsearch.store import watch as watching
+    from hpsearch.store import monitor_search
 
     with Store(store_path) as store:
-        watched = watching(store, _search(store, study))
+        watched = monitor_search(store, _search(store, study))
         console = tables.console(stderr=as_json)
-        watched.look()
+        watched.refresh()
         if as_json:
             click.echo(json.dumps(standing(watched)))
             return
@@ -74,13 +74,13 @@ def _search(store: Store, study: str | None) -> int:
     return max(found, key=last_heard).id
 
 
-def _lines(watched: Watch) -> Iterator[str]:
+def _lines(watched: SearchMonitor) -> Iterator[str]:
     """A line for each trial that ended since the last look, as `run` prints them."""
     from hpsearch.console.lines import line, result, said_best
     from hpsearch.core.parameters import text_of_point
 
     before = watched.told
-    for number, ended in enumerate(watched.look(), before + 1):
+    for number, ended in enumerate(watched.refresh(), before + 1):
         of = f"/{watched.run.plan.trials_text}" if watched.run else ""
         best = watched.best
         yield line(
@@ -92,7 +92,7 @@ def _lines(watched: Watch) -> Iterator[str]:
         )
 
 
-def standing(watched: Watch) -> dict[str, Any]:
+def standing(watched: SearchMonitor) -> dict[str, Any]:
     """How a search stands, as plain JSON."""
     from hpsearch.console.live import left_seconds
 

@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hpsearch.core.parameters import short, text_of_point
+from hpsearch.core.progress import Throttle
 from hpsearch.results.texts import format_duration, format_with_error, shorten_label
-from hpsearch.store import Running, Watch
+from hpsearch.store import RunningTrial, SearchMonitor
 
 _SECONDS = 0.25  # between two pictures
 _NARROW = 80  # columns, below which only the most telling ones are shown
@@ -28,8 +29,8 @@ _AROUND = 14  # lines that are not of running trials
 class Panel:
     """A context in which the last lines of a terminal show a search; elsewhere it shows nothing."""
 
-    def __init__(self, console: Console, watch: Watch) -> None:
-        self._watch, self._drawn = watch, 0.0
+    def __init__(self, console: Console, monitor: SearchMonitor) -> None:
+        self._monitor, self._throttle = monitor, Throttle()
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._console = console
 
@@ -43,62 +44,62 @@ class Panel:
 
     def refresh(self) -> None:
         """Look at the store and draw, unless that was done just now."""
-        if not self._live.is_started or time.monotonic() - self._drawn < _SECONDS:
-            return
-        self._watch.look()
-        self.draw()
+        if self._live.is_started and self._throttle.is_due(_SECONDS):
+            self._monitor.refresh()
+            self.draw()
 
     def draw(self) -> None:
         """Draw what was looked at."""
         if self._live.is_started:
             width, height = self._console.size
-            self._live.update(picture(self._watch, width, height), refresh=True)
-            self._drawn = time.monotonic()
+            self._live.update(picture(self._monitor, width, height), refresh=True)
 
 
-def picture(watch: Watch, width: int, height: int) -> RenderableType:
+def picture(monitor: SearchMonitor, width: int, height: int) -> RenderableType:
     """All of it, for a window of so many columns and lines."""
-    return Group(*_parts(watch, width, max(3, height - _AROUND)))
+    return Group(*_parts(monitor, width, max(3, height - _AROUND)))
 
 
-def summary(watch: Watch) -> str:
+def summary(monitor: SearchMonitor) -> str:
     """All of it as lines without bars, for a file or a pipe."""
-    parts = Group(*_parts(watch, _WIDE, _MOST_LINES, bars=False))
+    parts = Group(*_parts(monitor, _WIDE, _MOST_LINES, bars=False))
     lines = Console(width=_WIDE, file=io.StringIO(), color_system=None).render_lines(parts)
     return "\n".join("".join(piece.text for piece in line).rstrip() for line in lines)
 
 
-def _parts(watch: Watch, width: int, most: int, *, bars: bool = True) -> Iterator[RenderableType]:
-    search = watch.search
+def _parts(
+    monitor: SearchMonitor, width: int, most: int, *, bars: bool = True
+) -> Iterator[RenderableType]:
+    search = monitor.search
     what = f"{search.task}: {search.study}, {shorten_label(search.searcher)}, {shorten_label(search.evaluator)}, "
     what += search.backend
     yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
-    yield _spent(watch, width, bars)
-    if watch.best is not None and watch.best.value is not None:
-        best = f"best  trial {watch.best.trial}  {search.measure} "
-        best += f"{format_with_error(watch.best.value, watch.best.se)}  {text_of_point(watch.best.params)}"
+    yield _spent(monitor, width, bars)
+    if monitor.best is not None and monitor.best.value is not None:
+        best = f"best  trial {monitor.best.trial}  {search.measure} "
+        best += f"{format_with_error(monitor.best.value, monitor.best.se)}  {text_of_point(monitor.best.params)}"
         yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
-    if watch.running:
-        yield _running(watch, width, most, bars)
-    if watch.waiting:
-        names = ", ".join(_name(each) for each in watch.waiting[:_MOST_WAITING])
-        rest = "" if len(watch.waiting) <= _MOST_WAITING else " ..."
-        yield Text(f"the same command continues {len(watch.waiting)}: {names}{rest}")
-    yield from _rungs(watch, width, bars)
-    if watch.failures:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in watch.failures.most_common())
+    if monitor.running:
+        yield _running(monitor, width, most, bars)
+    if monitor.waiting:
+        names = ", ".join(_name(each) for each in monitor.waiting[:_MOST_WAITING])
+        rest = "" if len(monitor.waiting) <= _MOST_WAITING else " ..."
+        yield Text(f"the same command continues {len(monitor.waiting)}: {names}{rest}")
+    yield from _rungs(monitor, width, bars)
+    if monitor.failures:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in monitor.failures.most_common())
         yield Text(f"failed: {kinds}", style="red")
 
 
-def _spent(watch: Watch, width: int, bars: bool) -> RenderableType:
-    underway, left = watch.underway(), watch.left()
-    done = watch.epochs + underway
-    total = None if left is None else watch.epochs + left
+def _spent(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:
+    underway, left = monitor.underway(), monitor.left()
+    done = monitor.epochs + underway
+    total = None if left is None else monitor.epochs + left
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
     of = "" if total is None else f" of {total:,}"
-    trials = "" if watch.run is None else f" of {watch.run.plan.trials_text}"
-    texts = [f"{done:,.0f}{of} epochs", f"{watch.told:,}{trials} trials", *_times(watch)]
+    trials = "" if monitor.run is None else f" of {monitor.run.plan.trials_text}"
+    texts = [f"{done:,.0f}{of} epochs", f"{monitor.told:,}{trials} trials", *_times(monitor)]
     if width < _NARROW:
         del texts[1]
     text = ", ".join(texts)
@@ -106,15 +107,15 @@ def _spent(watch: Watch, width: int, bars: bool) -> RenderableType:
     return _unbroken(grid, fill=True)
 
 
-def _times(watch: Watch) -> Iterator[str]:
-    run, now = watch.run, time.time()
+def _times(monitor: SearchMonitor) -> Iterator[str]:
+    run, now = monitor.run, time.time()
     if run is None:
         return
     if not run.alive:
         yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.heard)}"
         return
     yield format_duration(now - run.began)
-    left = left_seconds(watch, now)
+    left = left_seconds(monitor, now)
     low, high = left if left else (math.nan, math.nan)
     if run.budget.hours is not None:
         until = max(0.0, run.began + 3600 * run.budget.hours - now)
@@ -130,36 +131,36 @@ def _times(watch: Watch) -> Iterator[str]:
         yield f"about {text} left"
 
 
-def left_seconds(watch: Watch, now: float) -> tuple[float, float] | None:
+def left_seconds(monitor: SearchMonitor, now: float) -> tuple[float, float] | None:
     """How long what is left will take, at the least and the most. None where nothing tells it yet.
 
     By the epochs, by the trials (short ones take their time to compile, long ones to train) and by
     the epochs of the run's last third: where these agree, they are to be trusted.
     """
-    run, left = watch.run, watch.left()
+    run, left = monitor.run, monitor.left()
     if run is None or left is None:
         return None
-    elapsed, underway = now - run.began, watch.underway()
-    done = watch.trained_by_run + underway
+    elapsed, underway = now - run.began, monitor.underway()
+    done = monitor.trained_by_run + underway
     if elapsed < 2 or done <= 0:
         return None
     ahead = max(0.0, left - underway)
     found = [ahead * elapsed / done]
-    ended = watch.ended_in_run
+    ended = monitor.ended_in_run
     if ended and run.budget.epochs is None:
-        found.append((run.plan.trials - watch.told) * elapsed / len(ended))
+        found.append((run.plan.trials - monitor.told) * elapsed / len(ended))
     third = [epochs for at, epochs in ended if at >= now - elapsed / 3]
     if len(third) >= 3:
         found.append(ahead * elapsed / 3 / sum(third))
     return min(found), max(found)
 
 
-def _running(watch: Watch, width: int, most: int, bars: bool) -> Table:
+def _running(monitor: SearchMonitor, width: int, most: int, bars: bool) -> Table:
     narrow = width < _NARROW
     grid = Table.grid(padding=(0, 1))
-    begun = [each for each in watch.running if each.reached is not None]
+    begun = [each for each in monitor.running if each.reached is not None]
     begun.sort(key=lambda each: each.value is None)  # those first that tell something
-    shown = (begun or watch.running)[:most]
+    shown = (begun or monitor.running)[:most]
     for each in shown:
         of = max(1, each.epochs - each.begun)
         bar = ProgressBar(
@@ -168,7 +169,7 @@ def _running(watch: Watch, width: int, most: int, bars: bool) -> Table:
         value = "" if each.value is None else short(each.value)
         more = [] if narrow else [each.device, text_of_point(each.params)]
         grid.add_row(_name(each), *([bar] if bars else []), _epochs(each), value, *more)
-    if rest := len(watch.running) - len(shown):
+    if rest := len(monitor.running) - len(shown):
         grid.add_row(f"{rest} more")
     return _unbroken(grid, fill=not narrow)
 
@@ -182,26 +183,26 @@ def _unbroken(grid: Table, *, fill: bool) -> Table:
     return grid
 
 
-def _name(each: Running) -> str:
+def _name(each: RunningTrial) -> str:
     return f"trial {each.trial}" + (f", repeat {each.repeat}" if each.repeat else "")
 
 
-def _epochs(each: Running) -> str:
+def _epochs(each: RunningTrial) -> str:
     reached = each.begun if each.reached is None else each.reached
     return f"{reached:.4g}/{each.epochs}"
 
 
-def _rungs(watch: Watch, width: int, bars: bool) -> Iterator[RenderableType]:
+def _rungs(monitor: SearchMonitor, width: int, bars: bool) -> Iterator[RenderableType]:
     """The brackets as they fill; only where trials continue others."""
     planned: dict[tuple[int, int], int] = {}
-    if watch.run is not None:
-        for bracket in watch.run.plan.brackets:
+    if monitor.run is not None:
+        for bracket in monitor.run.plan.brackets:
             planned |= {(bracket[0].epochs, rung.epochs): rung.trials for rung in bracket}
-    keys = sorted({*planned, *watch.rungs})
+    keys = sorted({*planned, *monitor.rungs})
     if all(begin == epochs for begin, epochs in keys):
         return
     rows = {
-        begin: [_rung(watch, (begin, epochs), planned) for b, epochs in keys if b == begin]
+        begin: [_rung(monitor, (begin, epochs), planned) for b, epochs in keys if b == begin]
         for begin in sorted({begin for begin, _ in keys})
     }
     bars = bars and max(map(len, rows.values())) * 18 + 16 <= width
@@ -212,9 +213,11 @@ def _rungs(watch: Watch, width: int, bars: bool) -> Iterator[RenderableType]:
     yield _unbroken(grid, fill=False)
 
 
-def _rung(watch: Watch, key: tuple[int, int], planned: dict[tuple[int, int], int]) -> Cell:
+def _rung(
+    monitor: SearchMonitor, key: tuple[int, int], planned: dict[tuple[int, int], int]
+) -> Cell:
     """How many trials have ended there of how many, as text and as a bar."""
-    filling = watch.rungs.get(key)
+    filling = monitor.rungs.get(key)
     asked, told = (filling.asked, filling.told) if filling else (0, 0)
     size = max(planned.get(key, 0), asked)
     eighths = round(8 * told / size) if size else 0

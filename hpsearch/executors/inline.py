@@ -52,14 +52,14 @@ class Inline(Pool):
             for reached in some:
                 heard(replace(reached, device=_HERE))
 
-        progress.to(told)
+        progress.report_progress_to(told)
 
     def interrupt(self) -> None:
         interrupt.request()
 
     def close(self) -> None:
         self._work = None
-        progress.to(None)
+        progress.report_progress_to(None)
 
 
 @contextmanager

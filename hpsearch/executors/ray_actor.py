@@ -66,7 +66,7 @@ class Actor:
         def told(some: Sequence[Reached]) -> None:
             said.put([replace(reached, device=self._name) for reached in some])
 
-        progress.to(told, seconds)
+        progress.report_progress_to(told, seconds)
         try:
             for ended in self._work(jobs):
                 said.put(ended)
@@ -75,5 +75,5 @@ class Actor:
         except BaseException:  # nobody else would hear of it
             said.put(RuntimeError(traceback.format_exc()))
         finally:
-            progress.to(None)
+            progress.report_progress_to(None)
             said.put(None)

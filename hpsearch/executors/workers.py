@@ -192,7 +192,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         os.sched_setaffinity(0, cores)
     if hasattr(os, "register_at_fork"):  # what a build forks is none of ours, and must not speak
         os.register_at_fork(after_in_child=pipe.close)
-    progress.on_loaded(lambda: pipe.send(None))
+    progress.call_when_loaded(lambda: pipe.send(None))
     try:
         facts, work = prepare()
     except HpsearchError as error:
@@ -202,7 +202,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         pipe.send(RuntimeError(f"the worker could not start:\n{traceback.format_exc()}"))
         return
     pipe.send(facts)
-    progress.to(lambda reached: pipe.send(list(reached)))
+    progress.report_progress_to(lambda reached: pipe.send(list(reached)))
     with suppress(EOFError):
         while True:
             jobs = pipe.recv()

@@ -14,6 +14,7 @@ from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
 from hpsearch.run import worker
 from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import Progress
 from hpsearch.run.study import Study
@@ -50,9 +51,8 @@ def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
             study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start),
             journal,
             Progress(),
-            executor,
+            Driver(executor),
             study.task.objective,
-            _Nobody(),
             Checkpoints(Path(folder), keep=0),
         ).run()
         executor.close()
@@ -82,11 +82,3 @@ def best(found: Sequence[Searched], metric: Metric) -> Searched:
     """The trial that ranks first; the earlier of two that are equal."""
     ended = [(trial, trial.score.value) for trial in found if trial.last and trial.score]
     return ended[metric.best([value for _, value in ended])][0]
-
-
-class _Nobody:
-    """Watches a search that nobody watches."""
-
-    def started(self, id_: int, suggestion: Suggestion) -> None: ...
-    def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
-    def stopping(self, running: int) -> None: ...

@@ -1,14 +1,12 @@
 """One run of a study: find or begin its search in the store, go on with it, rank."""
 
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hpsearch.console.lines import Lines
-from hpsearch.console.live import Panel
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.files import marked, shown
 from hpsearch.core.plan import Budget
@@ -17,10 +15,12 @@ from hpsearch.core.trial import Every, Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
 from hpsearch.run import worker
 from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.display import Display
+from hpsearch.run.driver import Driver
 from hpsearch.run.load import Overrides
 from hpsearch.run.loop import Loop
 from hpsearch.run.pacing import Pace
-from hpsearch.run.progress_writer import Heard
+from hpsearch.run.progress_writer import ProgressWriter
 from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.run.signals import Stop, open_in_time
@@ -28,23 +28,20 @@ from hpsearch.run.study import Study
 from hpsearch.searchers.base import rehearse
 from hpsearch.store import (
     End,
+    Heartbeat,
     Journal,
     Ranked,
     SearchRecord,
-    Signs,
     Store,
     Url,
     exists,
     folder_of,
-    owned,
+    monitor_search,
     ranking,
     rankings,
-    watch,
+    study_lock,
 )
 from hpsearch.training import sharing
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunResult:
     """How a run ended. ranking: of all trials its own compare with; failures: its own trials'.
 
     stopped: by a signal.
@@ -104,7 +101,7 @@ class Ended:
     stopped: bool
 
 
-def run(study: Study, how: Run, console: "Console") -> Ended:
+def run(study: Study, how: Run, display: Display) -> RunResult:
     """Search until the searcher is done, or the budget spent, or a signal asks to stop.
 
     Nothing is written before the study was tried. Raises HpsearchError where the study cannot
@@ -118,27 +115,28 @@ def run(study: Study, how: Run, console: "Console") -> Ended:
             record = record_of(study, how.file, Facts("", "", how.backend, {}))
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
-        say = partial(console.print, soft_wrap=True, markup=False, highlight=False)
-        mine = owned(how.store, study.name, say)
-        if there := exists(how.store):  # else there is no other run, nor where to say of this one
-            fence = opened.enter_context(mine)
+        lock = study_lock(how.store, study.name, display.say)
+        if store_exists := exists(how.store):  # else there is nothing yet that another run may use
+            fence = opened.enter_context(lock)
         executor = _executor(study, how, opened)
         facts = open_in_time(executor, stop)
         record = record_of(study, how.file, facts)
         if facts.remark:
-            say(facts.remark)
-        if not there:
-            fence = opened.enter_context(mine)
-        store = opened.enter_context(Store(how.store, create=True, fence=fence, say=say))
-        journal = _find_or_begin(store, record, console, how)
-        signs = Signs(store, journal.search, planned, how.budget, executor.capacity)
-        with signs, Panel(console, watch(store, journal.search)) as panel:
-            heard = Heard(signs, panel.refresh, say)
-            executor.listen(heard)
-            lines = Lines(console, study.task.objective, planned.trials_text)
-            signs.end = _search(study, store, journal, executor, how, lines, heard.poll, stop)
-        _say_the_rest(console, how, signs.end, _checkpoints(how, store, journal))
-        return _ended(store, record, journal, stopped=signs.end == "stopped")
+            display.say(facts.remark)
+        if not store_exists:
+            fence = opened.enter_context(lock)
+        store = opened.enter_context(Store(how.store, create=True, fence=fence, say=display.say))
+        journal = _find_or_begin(store, record, display.say, how)
+        heartbeat = Heartbeat(store, journal.search, planned, how.budget, executor.capacity)
+        monitor = monitor_search(store, journal.search)
+        watching = display.watch(monitor, study.task.objective, planned.trials_text)
+        with heartbeat, watching:
+            writer = ProgressWriter(heartbeat, display.refresh, display.say)
+            executor.listen(writer)
+            driver = Driver(executor, display, stop, stop.overdue, writer.poll)
+            heartbeat.end = _search(study, store, journal, driver, how, stop)
+        _say_the_rest(display.say, how, heartbeat.end, _checkpoints(how, store, journal))
+        return _result(store, record, journal, stopped=heartbeat.end == "stopped")
 
 
 def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
@@ -184,41 +182,31 @@ def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) 
 
 
 def _search(
-    study: Study,
-    store: Store,
-    journal: Journal,
-    executor: Executor,
-    how: Run,
-    lines: Lines,
-    each_poll: Callable[[], None],
-    stop: Stop,
+    study: Study, store: Store, journal: Journal, driver: Driver, how: Run, stop: Stop
 ) -> End:
     """Go on with the search until it ends."""
     metric = study.task.objective
     search = study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start)
     checkpoints = _checkpoints(how, store, journal)
 
-    def seen(trial: int, id_: int, outcome: Outcome) -> None:
-        lines.seen(id_, outcome)
+    def take_told(trial: int, id_: int, outcome: Outcome) -> None:
+        driver.display.count_trial(id_, outcome)
         checkpoints.ended(trial, metric.loss(outcome.score.value) if outcome.score else None)
 
-    progress = replay(search, journal.events(), metric, seen)
-    lines.continuing(len(progress.asked) - len(progress.running))
-    with lines, stop:
+    progress = replay(search, journal.events(), metric, take_told)
+    if told := len(progress.asked) - len(progress.running):
+        driver.display.say(f"continuing after {told} trials")
+    with _show_decisions(driver.display.say), stop:
         done = Loop(
             search,
             journal,
             progress,
-            executor,
+            driver,
             metric,
-            lines,
             checkpoints,
-            every=how.every,
-            stopped=stop,
-            each_poll=each_poll,
-            epochs=how.budget.epochs,
-            pace=Pace(stop.seconds_left),
-            overdue=stop.overdue,
+            how.every,
+            how.budget.epochs,
+            Pace(stop.seconds_left),
         ).run()
         if done and how.repeats:
             done = Repeats(
@@ -227,29 +215,38 @@ def _search(
                 partial(_best, store, journal, progress),
                 journal,
                 progress,
-                executor,
+                driver,
                 study.evaluator,
                 metric,
-                lines,
                 checkpoints.folder,
-                every=how.every,
-                stopped=stop,
-                each_poll=each_poll,
-                overdue=stop.overdue,
+                how.every,
             ).run()
         return "done" if done else "stopped" if stop.signalled else "budget spent"
 
 
-def _say_the_rest(console: "Console", how: Run, end: End, checkpoints: Checkpoints) -> None:
+@contextmanager
+def _show_decisions(say: Callable[[str], None]) -> Iterator[None]:
+    """Show what search methods log of their decisions, as promotions and new bests."""
+    log, handler = logging.getLogger("hpsearch.searchers"), logging.Handler(logging.INFO)
+    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _say_the_rest(say: Callable[[str], None], how: Run, end: End, checkpoints: Checkpoints) -> None:
     if end == "budget spent":
         budget = how.budget
         spent = [f"{budget.hours:g} hours"] if budget.hours is not None else []
         spent += [f"{budget.epochs} epochs"] if budget.epochs is not None else []
-        told = " or ".join(spent)
-        console.print(f"the {told} are spent; the same command goes on with what is left")
+        say(f"the {' or '.join(spent)} are spent; the same command goes on with what is left")
     if size := checkpoints.size:
-        text = f"checkpoints: {size / 1e6:.1f} MB in {shown(checkpoints.folder)}"
-        console.print(text, soft_wrap=True)
+        say(f"checkpoints: {size / 1e6:.1f} MB in {shown(checkpoints.folder)}")
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
@@ -267,7 +264,9 @@ def _folder(how: Run) -> Path:
     return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"  # as workers see it
 
 
-def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: Run) -> Journal:
+def _find_or_begin(
+    store: Store, record: SearchRecord, say: Callable[[str], None], how: Run
+) -> Journal:
     earlier = store.searches(record.study)
     same = [search for search in earlier if search.key == record.key]
     stale = [s for s in earlier if s in same or changes(record, s)] if how.fresh else []
@@ -277,10 +276,9 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
         journal = store.begin(record, instead_of=stale)
     else:
         if same[-1].source != record.source:
-            console.print(
+            say(
                 f"{record.file} was edited since this search began: its earlier trials are of the "
-                "older text; --fresh starts over",
-                soft_wrap=True,
+                "older text; --fresh starts over"
             )
         journal = store.journal(same[-1].id)
     if not len(journal):  # also where a run was killed before it came to this line
@@ -288,7 +286,7 @@ def _find_or_begin(store: Store, record: SearchRecord, console: "Console", how: 
     return journal
 
 
-def _ended(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> Ended:
+def _result(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> RunResult:
     compared = (record.measure, record.evaluator, record.data)
     found = [
         rows
@@ -297,4 +295,4 @@ def _ended(store: Store, record: SearchRecord, journal: Journal, *, stopped: boo
     ]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.complete()
-    return Ended(found[0] if found else [], failures, all_failed, stopped)
+    return RunResult(found[0] if found else [], failures, all_failed, stopped)

@@ -230,7 +230,7 @@ class _Works:
                 resume=job.resume,
                 save=job.save,
                 every=job.every,
-                seen=progress.Told(job, len(self.splits)).fold,
+                seen=progress.JobProgress(job, len(self.splits)).of_fold,
                 study=f"{study.name} {self.data.fingerprint}",
             )
             for job, build in zip(jobs, builds, strict=True)

@@ -24,7 +24,9 @@ _TRIES, _PAUSE = (
 
 
 @contextmanager
-def owned(store: Path | Url, study: str, say: Say = lambda line: None) -> "Iterator[Fence | None]":
+def study_lock(
+    store: Path | Url, study: str, say: Say = lambda line: None
+) -> "Iterator[Fence | None]":
     """Own a study of a store: a file's by a lock of the operating system, a database's by a lease.
 
     A dead owner does not hold the lock, and the lease only for a minute. Yields what the store

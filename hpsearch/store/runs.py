@@ -50,8 +50,11 @@ class RunRecord:
     alive: bool
 
 
-class Signs:
-    """The signs of life of a run: a context in which it runs. end: how, once that is known."""
+class Heartbeat:
+    """A run's row in the store, which says that it is alive: a context in which the run runs.
+
+    Set `end` once it is known how the run ends.
+    """
 
     def __init__(self, store: Store, search: int, plan: Plan, budget: Budget, workers: int) -> None:
         self._db, self._search = store.db, search
@@ -80,18 +83,18 @@ class Signs:
 
         self._run = self._db.write(begin)
 
-    def heard(self, some: Iterable[Reached]) -> None:
-        """That it lives, and how far trials are."""
+    def write(self, reports: Iterable[Reached]) -> None:
+        """Write that the run is alive, and how far its trials are."""
         now = time.time()
-        live = [{"search": self._search, **asdict(reached), "at": now} for reached in some]
+        live = [{"search": self._search, **asdict(reached), "at": now} for reached in reports]
 
-        def write() -> None:
-            self._heard(now, None)
+        def write_both() -> None:
+            self._write_heard(now, None)
             self._db.execute(_LIVE, live)
 
-        self._db.write(write)
+        self._db.write(write_both)
 
-    def _heard(self, at: float, ended: End | None) -> None:
+    def _write_heard(self, at: float, ended: End | None) -> None:
         row = {"run": self._run, "at": at, "ended": ended}
         self._db.execute("UPDATE runs SET heard = :at, ended = :ended WHERE id = :run", [row])
 
@@ -100,7 +103,7 @@ class Signs:
 
     def __exit__(self, *_: object) -> None:
         def end() -> None:
-            self._heard(time.time(), self.end)
+            self._write_heard(time.time(), self.end)
             self._db.execute("DELETE FROM live WHERE search = :search", [{"search": self._search}])
 
         with suppress(StoreError):  # a full disk has been told already

@@ -22,7 +22,7 @@ _RECORD = ", ".join(field.name for field in fields(SearchRecord))
 
 class Store:
     """An open store; without a place, one in memory. `create` is for the one who runs a study;
-    reading never writes. fence: of `owned`, if it gave one. say: hears of a database's outages.
+    reading never writes. fence: of `study_lock`, if it gave one. say: hears of a database's outages.
 
     folder, name: where files that belong to the store lie, and what tells them from another's.
     Raises NoStoreError, OldStoreError or another StoreError where it cannot be opened.

@@ -22,7 +22,7 @@ WHERE search = :search AND seq > :last ORDER BY seq
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningTrial:
     """A trial that was asked and not told, or a repeat. epochs: those it shall have in the end.
 
     begun: those it began with. reached: so far; None where nothing was heard yet.
@@ -39,7 +39,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedTrial:
     """A trial that ended."""
 
     trial: int
@@ -60,7 +60,7 @@ class Filling:
 
 
 @dataclass(slots=True)
-class Watch:
+class SearchMonitor:
     """A search from where it was last looked at.
 
     running: while a run is alive; else these trials are waiting for one.
@@ -72,9 +72,9 @@ class Watch:
     store: Store
     search: SearchRecord
     run: RunRecord | None = None
-    running: list[Running] = field(default_factory=list)
-    waiting: list[Running] = field(default_factory=list)
-    best: Ended | None = None
+    running: list[RunningTrial] = field(default_factory=list)
+    waiting: list[RunningTrial] = field(default_factory=list)
+    best: EndedTrial | None = None
     told: int = 0
     epochs: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -87,11 +87,11 @@ class Watch:
     _last_asked: int = 0
     _last_told: int = 0
 
-    def look(self) -> list[Ended]:
+    def refresh(self) -> list[EndedTrial]:
         """Take in what is new; returns the trials that ended since the last look, in their order."""
-        return self.store.db.read(self._look)
+        return self.store.db.read(self._refresh)
 
-    def _look(self) -> list[Ended]:
+    def _refresh(self) -> list[EndedTrial]:
         db, search = self.store.db, self.search.id
         self.run = last_run(self.store, search)
         live = db.query("SELECT * FROM live WHERE search = :search", search=search).records()
@@ -112,15 +112,15 @@ class Watch:
         self._last_told = told[-1]["seq"] if told else self._last_told
         if ranked_anew:
             self.best = best
-        self._look_at_running({(row["trial"], row["repeat"]): row for row in live})
+        self._refresh_running({(row["trial"], row["repeat"]): row for row in live})
         return news
 
-    def _best_over_all_trainings(self) -> Ended | None:
+    def _best_over_all_trainings(self) -> EndedTrial | None:
         """As it is ranked."""
         first = next(iter(ranking(self.store, [self.search.id])), None)
         if first is None:
             return None
-        return Ended(
+        return EndedTrial(
             first.trial,
             dict(first.params),
             first.epochs,
@@ -171,7 +171,7 @@ class Watch:
         parent = self._asked[trial]["parent"]
         return 0 if parent is None else int(self._asked[parent]["epochs"])
 
-    def _take_told(self, row: Any) -> Ended:
+    def _take_told(self, row: Any) -> EndedTrial:
         asked = self._open.pop(row["trial"])
         self.rungs[self._begins[row["trial"]], asked["epochs"]].told += 1
         # A trial that failed is known to have ended, not where: its budget is spent.
@@ -179,7 +179,7 @@ class Watch:
         self.told += 1
         self.epochs += trained
         self.ended.append((row["at"], row["seq"], trained))
-        found = Ended(
+        found = EndedTrial(
             asked["id"],
             point(asked["params"]),
             row["epochs"],
@@ -194,7 +194,7 @@ class Watch:
             self.best = found
         return found
 
-    def _is_best(self, told: Ended) -> bool:
+    def _is_best(self, told: EndedTrial) -> bool:
         if told.value is None:
             return False
         if self.best is None or self.best.value is None:
@@ -202,7 +202,7 @@ class Watch:
         lower = told.value < self.best.value
         return lower if self.search.direction == "min" else told.value > self.best.value
 
-    def _look_at_running(self, live: dict[tuple[int, int], Any]) -> None:
+    def _refresh_running(self, live: dict[tuple[int, int], Any]) -> None:
         keys = [(trial, 0) for trial in self._open]
         # Progress may be written after a repeat has ended, and then is of nothing that runs.
         keys += [
@@ -212,13 +212,15 @@ class Watch:
         alive = self.run is not None and self.run.alive
         self.running, self.waiting = (found, []) if alive else ([], found)
 
-    def _running(self, trial: int, repeat: int, live: Any) -> Running:
+    def _running(self, trial: int, repeat: int, live: Any) -> RunningTrial:
         asked = self._asked[trial]
         heard = (live["epochs"], live["value"], live["device"]) if live else (None, None, "")
         begun = 0 if repeat else self._begun(trial)
-        return Running(asked["id"], repeat, point(asked["params"]), begun, asked["epochs"], *heard)
+        return RunningTrial(
+            asked["id"], repeat, point(asked["params"]), begun, asked["epochs"], *heard
+        )
 
 
-def watch(store: Store, search: int) -> Watch:
+def monitor_search(store: Store, search: int) -> SearchMonitor:
     """A search that has not been looked at yet. Raises StopIteration where there is none."""
-    return Watch(store, next(record for record in store.searches() if record.id == search))
+    return SearchMonitor(store, next(record for record in store.searches() if record.id == search))

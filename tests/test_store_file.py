@@ -251,6 +251,10 @@ DAMAGES = {
     "another point": "UPDATE asked SET params = '{\"a\": 2}' WHERE trial = 1",
     "another direction": "UPDATE searches SET direction = 'min'",
     "another repeat": "UPDATE repeats SET value = 0.9",
+    "rows of no search": "DELETE FROM searches",
+    "told, never asked": "DELETE FROM asked WHERE trial = 1",
+    "an event is missing": "DELETE FROM told WHERE seq = (SELECT min(seq) FROM told)",
+    "put aside for itself": "INSERT INTO retired (search, successor) VALUES (1, 1)",
 }
 
 

@@ -21,7 +21,8 @@ _TYPES = {"INTEGER": "('integer')", "REAL": "('real', 'integer')", "TEXT": "('te
 
 def check_file(db: sqlite3.Connection, path: Path) -> None:
     """Raise StoreError where tables are missing or are none, pages are damaged, a cell is of
-    another type than its column, or a row has another digest than it was written with.
+    another type than its column, a row has another digest than it was written with, or rows of
+    the journal are missing.
     """
     objects = dict(db.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))
     for name, columns in _columns().items():
@@ -41,6 +42,32 @@ def check_file(db: sqlite3.Connection, path: Path) -> None:
         _check_types(db, path, name, columns)
         if name in LASTING:
             _check_digests(db, path, name, columns)
+    _check_rows_together(db, path)
+
+
+# What no row tells by itself, each with a query that finds one where it is so.
+_TOGETHER = {
+    "some of its rows are of no search": "SELECT 1 FROM pragma_foreign_key_check LIMIT 1",
+    "events of its journal are missing": """
+        SELECT 1 FROM (SELECT search, seq FROM asked UNION ALL SELECT search, seq FROM told)
+        GROUP BY search HAVING min(seq) != 1 OR max(seq) != count(*) LIMIT 1
+    """,
+    "a trial was told and never asked": """
+        SELECT 1 FROM told t WHERE NOT EXISTS (
+            SELECT 1 FROM asked a
+            WHERE a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest'
+        ) LIMIT 1
+    """,
+    "a search was put aside for itself, or for an earlier one": """
+        SELECT 1 FROM retired WHERE successor <= search LIMIT 1
+    """,
+}
+
+
+def _check_rows_together(db: sqlite3.Connection, path: Path) -> None:
+    for what, query in _TOGETHER.items():
+        if db.execute(query).fetchone():
+            raise _damaged(path, what)
 
 
 def _check_types(

@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.searchers import Auto
-from hpsearch.searchers.auto import auto
-from hpsearch.searchers.auto.auto import candidates, decision, process, round
+from hpsearch.searchers.auto import auto, candidates, decision, process, round
 
 
 def rules(**changes: float) -> Callable[[], None]:

@@ -93,8 +93,8 @@ def outcome(job: Job) -> Outcome:
             failure=Failure("exception", "too much dropout", "Traceback ..."), seconds=0.1
         )
     curve = tuple(value + 1 / (epoch + 1) for epoch in range(job.epochs))
-    fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
-    return Outcome(Score(curve[-1], None, job.epochs, (fold,)), seconds=0.1, parameters=7)
+    fold = Curve(curve, curve, curve, curve, rows=10, n_weights=7)
+    return Outcome(Score(curve[-1], None, job.epochs, (fold,)), seconds=0.1, n_weights=7)
 
 
 FACTS = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
@@ -212,12 +212,12 @@ def _act(job: Job) -> Outcome:
         time.sleep(float(job.params.get("seconds", 0.0)))
     finally:
         here.rename(here.with_suffix(".gone"))
-    fold = Curve((0.1,), (0.1,), (0.1,), (0.1,), rows=10, parameters=7)
+    fold = Curve((0.1,), (0.1,), (0.1,), (0.1,), rows=10, n_weights=7)
     report = json.dumps({"device": device, "crowd": len(crowd), "pid": os.getpid(), **_place()})
     return Outcome(
         Score(0.1, None, 1, (fold,)),
         Failure("report", report),
-        parameters=7,
+        n_weights=7,
         peak_bytes=int(job.params.get("peak", 0)),
     )
 
@@ -245,12 +245,14 @@ def prepare_chain(
 def _chain(job: Job) -> Outcome:
     """Each epoch's value depends on all before it, so that going on from a wrong state shows."""
     start, values = time.perf_counter(), list[float]()
-    assert job.save is not None
-    own = job.save / "fold-0.npz"
-    for path in filter(None, (own, job.resume and job.resume / "fold-0.npz")):
+    assert job.checkpoint_out is not None
+    own = job.checkpoint_out / "fold-0.npz"
+    for path in filter(None, (own, job.checkpoint_in and job.checkpoint_in / "fold-0.npz")):
         if path.exists():
             values = json.loads(path.read_text())
-            assert len(values) == job.begun or path == own, "a parent's checkpoint is of its end"
+            assert len(values) == job.start_epoch or path == own, (
+                "a parent's checkpoint is of its end"
+            )
             break
     for epoch in range(len(values), job.epochs):
         time.sleep(0.01)
@@ -265,6 +267,6 @@ def _chain(job: Job) -> Outcome:
             raise interrupt.Interrupted
     curve = tuple(values)
     best = min(curve)
-    fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
+    fold = Curve(curve, curve, curve, curve, rows=10, n_weights=7)
     score = Score(best, None, curve.index(best) + 1, (fold,))
-    return Outcome(score, seconds=time.perf_counter() - start, parameters=7)
+    return Outcome(score, seconds=time.perf_counter() - start, n_weights=7)

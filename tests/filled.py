@@ -98,7 +98,7 @@ def _outcome(
         curves.append(
             Curve(
                 *(tuple(map(float, c)) for c in (train, validation, 1 - train, 1 - validation)),
-                rows=100, train_rows=300, parameters=int(units) * 21, seconds=seconds,
+                rows=100, train_rows=300, n_weights=int(units) * 21, seconds=seconds,
             )
         )  # fmt: skip
     mean = np.mean([curve.validation for curve in curves], axis=0)

@@ -22,7 +22,7 @@ def curve(*values):
 
 
 def told(*folds):
-    return Outcome(Score(min(folds[0].validation), None, 1, folds), seconds=1.0, parameters=7)
+    return Outcome(Score(min(folds[0].validation), None, 1, folds), seconds=1.0, n_weights=7)
 
 
 @pytest.fixture

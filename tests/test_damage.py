@@ -288,13 +288,13 @@ def test_swapped_checkpoints_of_folds_change_no_value(tmp_path, engine):
         )
 
     whole = dict(trainer.train(fits(3), DATA))
-    dict(trainer.train(fits(2, save=tmp_path / "0"), DATA))
+    dict(trainer.train(fits(2, checkpoint_out=tmp_path / "0"), DATA))
     first, second = (tmp_path / "0" / f"fold-{n}.npz" for n in (0, 1))
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(kept)
     for places in (
-        {"resume": tmp_path / "0"},  # as a survivor's parent left them
+        {"checkpoint_in": tmp_path / "0"},  # as a survivor's parent left them
         {"save": tmp_path / "0"},  # as an interrupted trial left them
     ):
         again = dict(trainer.train(fits(3, **places), DATA))

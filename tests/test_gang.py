@@ -162,8 +162,8 @@ def test_widths_and_depths_share_a_program_and_start_as_they_would():
     expected, bound = train_by_fit(fits)
     assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
     assert len(set(PROGRAMS._compiled) - before) == 1
-    parameters = [curve.parameters for curve in dict(gang().train(fits, DATA)).values()]
-    assert sorted(parameters) == sorted(curve.parameters for curve in expected.values())
+    parameters = [curve.n_weights for curve in dict(gang().train(fits, DATA)).values()]
+    assert sorted(parameters) == sorted(curve.n_weights for curve in expected.values())
 
 
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
@@ -670,7 +670,9 @@ def test_checkpoints_come_after_so_many_epochs_whatever_the_chunk(tmp_path, monk
         lambda history, values: (left.append(history.epochs), original(history, values)),
     )
     fits = [
-        member(n, checkpoint_out=tmp_path / f"{n}.npz", every=Every(epochs=4, seconds=None))
+        member(
+            n, checkpoint_out=tmp_path / f"{n}.npz", checkpoint_every=Every(epochs=4, seconds=None)
+        )
         for n in range(2)
     ]
     dict(gang(chunk=None).train(fits, DATA))

@@ -136,11 +136,11 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
         return fakes.FACTS, one_by_one(lambda job: jobs.append(job) or fakes.outcome(job))
 
     go(Halving(points=4, epochs=4), work=prepare)
-    parents = {str(job.params): job.save for job in jobs[:4]}
+    parents = {str(job.params): job.checkpoint_out for job in jobs[:4]}
     for job in jobs[4:]:
-        assert job.resume == parents[str(job.params)]
-        assert (job.begun, job.epochs) == (2, 4)
-    assert len({job.save for job in jobs}) == 6
+        assert job.checkpoint_in == parents[str(job.params)]
+        assert (job.start_epoch, job.epochs) == (2, 4)
+    assert len({job.checkpoint_out for job in jobs}) == 6
 
 
 def test_a_failed_trial_does_not_stop_the_search():
@@ -164,7 +164,7 @@ def test_an_observation_is_of_the_epochs_since_the_parent():
     assert seen.loss == -0.4
     assert seen.curve == pytest.approx((-0.3, -0.4))
     assert seen.train_curve == pytest.approx((-0.7, -0.8))
-    assert (seen.seconds, seen.parameters) == (2.0, 9)
+    assert (seen.seconds, seen.n_weights) == (2.0, 9)
 
 
 def test_changes_are_told_by_name():
@@ -255,8 +255,8 @@ class Crowd:
 
     def submit_all(self, jobs):
         for job in jobs:
-            job.save.mkdir(parents=True)
-            (job.save / "fold-0.npz").touch()
+            job.checkpoint_out.mkdir(parents=True)
+            (job.checkpoint_out / "fold-0.npz").touch()
         submitted = [(job, Future()) for job in jobs]
         self.futures += submitted
         return [future for _, future in submitted]

@@ -448,7 +448,7 @@ def test_subclassed_models_are_tried_trained_and_continued_bit_for_bit(how, tmp_
     never, _, continued = (dict(auto.train([fit], SMALL))[0] for fit in (whole, half, rest))
     assert continued.validation_loss == never.validation_loss
     assert never.train_loss[-1] < never.train_loss[0]
-    assert never.parameters == 64 * 9 + 9 + 90 + 10
+    assert never.n_weights == 64 * 9 + 9 + 90 + 10
     weights = [
         {name: value for name, value in arrays(tmp_path / file).items() if "variable" in name}
         for file in ("whole.npz", "rest.npz")

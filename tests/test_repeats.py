@@ -34,7 +34,7 @@ class Executor:
     def _future(self, job):
         place, future = (job.params["a"], job.repeat), Future()
         assert job.repeat > 0
-        assert job.save.name == f"{place[0]}-repeat-{place[1]}"
+        assert job.checkpoint_out.name == f"{place[0]}-repeat-{place[1]}"
         if place in self.interrupted:
             self.interrupted.remove(place)
             future.set_exception(Interrupted())

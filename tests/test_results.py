@@ -43,7 +43,7 @@ MANY = [
 ]
 
 
-def trained(value, *, folds=1, epochs=6, parameters=100, seed=0):
+def trained(value, *, folds=1, epochs=6, n_weights=100, seed=0):
     rng = np.random.default_rng([seed, int(value * 1e6)])
 
     def curve():
@@ -53,7 +53,7 @@ def trained(value, *, folds=1, epochs=6, parameters=100, seed=0):
 
     made = tuple(curve() for _ in range(folds))
     return Outcome(
-        Score(value, 0.01, epochs, made), None, 2.5, parameters, 2**20, "cpu 0", 1000.0 + value
+        Score(value, 0.01, epochs, made), None, 2.5, n_weights, 2**20, "cpu 0", 1000.0 + value
     )
 
 
@@ -69,7 +69,7 @@ def journal():
         for number in range(12):
             journal.asked(number, Suggestion(SPACE.sample(rng), 6))
             value = 0.5 + 0.1 * (number % 5)
-            journal.told(number, trained(value, folds=2, parameters=100 + 50 * number))
+            journal.told(number, trained(value, folds=2, n_weights=100 + 50 * number))
         journal.asked(12, Suggestion(SPACE.sample(rng), 6))
         failure = Failure("nan", "loss became nan", "Traceback ...")
         journal.told(12, Outcome(failure=failure, seconds=1.0, device="cpu 1", started=1003.0))

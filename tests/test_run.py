@@ -40,7 +40,7 @@ def _lasting(outcome):
         return outcome.failure.kind, outcome.failure.message
     score = outcome.score
     folds = [(c.train, c.validation, c.train_loss, c.validation_loss) for c in score.folds]
-    return score.value, score.se, score.best_epoch, folds, outcome.parameters
+    return score.value, score.se, score.best_epoch, folds, outcome.n_weights
 
 
 # With Ctrl-C as a terminal's programs have it: what is started in the background ignores it.

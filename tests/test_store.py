@@ -42,9 +42,9 @@ def record(**changes):
     return dataclasses.replace(RECORD, **changes)
 
 
-def result(value, *, se=None, epochs=2, parameters=10, folds=1):
+def result(value, *, se=None, epochs=2, n_weights=10, folds=1):
     curve = Curve((value,) * epochs, (value,) * epochs, (0.1,) * epochs, (0.2,) * epochs, rows=5)
-    return Outcome(Score(value, se, epochs, (curve,) * folds), None, 1.5, parameters, 2**30)
+    return Outcome(Score(value, se, epochs, (curve,) * folds), None, 1.5, n_weights, 2**30)
 
 
 def fill(store, search, *values, params=None, **options):
@@ -73,17 +73,17 @@ outcomes = st.one_of(
                 st.builds(
                     Curve, curves, curves, curves, curves, rows=st.integers(1, 9),
                     train_rows=st.integers(0, 9),
-                    parameters=st.integers(0, 9), seconds=finite, failure=st.none(),
+                    n_weights=st.integers(0, 9), seconds=finite, failure=st.none(),
                 ),
                 min_size=1, max_size=3,
             ).map(tuple),
         ),
         failure=st.none(),
-        seconds=finite, parameters=st.integers(0, 9), peak_bytes=st.integers(0, 2**40),
+        seconds=finite, n_weights=st.integers(0, 9), peak_bytes=st.integers(0, 2**40),
     ),
     st.builds(
         Outcome, score=st.none(), failure=st.builds(Failure, st.just("nan"), st.text(), st.text()),
-        seconds=finite, parameters=st.integers(0, 9), peak_bytes=st.integers(0, 2**40),
+        seconds=finite, n_weights=st.integers(0, 9), peak_bytes=st.integers(0, 2**40),
     ),
 )  # fmt: skip
 answers = st.one_of(

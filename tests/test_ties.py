@@ -92,14 +92,14 @@ def test_more_seeds_on_a_single_split_are_as_many_as_would_do():
     assert not told_apart(4 + more - 1)
 
 
-def outcome(values, se=0.01, parameters=10, epochs=2, **sizes):
+def outcome(values, se=0.01, n_weights=10, epochs=2, **sizes):
     sizes = {"rows": 25, "train_rows": 75} | sizes
     folds = tuple(
         Curve((v,) * epochs, (v,) * epochs, (0.1,) * epochs, (0.2,) * epochs, **sizes)
         for v in values
     )
     score = Score(float(np.mean(values)), se, epochs, folds)
-    return Outcome(score, None, 1.0, parameters, 0)
+    return Outcome(score, None, 1.0, n_weights, 0)
 
 
 def fill(store, search, *outcomes):
@@ -150,18 +150,18 @@ def test_folds_of_unknown_training_rows_are_not_paired(share, tied, ranked):
 
 def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs(ranked):
     rows = ranked(
-        outcome([0.95], se=0.01, parameters=900),
-        outcome([0.945], se=0.01, parameters=300, epochs=9),
-        outcome([0.942], se=0.01, parameters=300, epochs=5),
-        outcome([0.93], se=0.01, parameters=1),
+        outcome([0.95], se=0.01, n_weights=900),
+        outcome([0.945], se=0.01, n_weights=300, epochs=9),
+        outcome([0.942], se=0.01, n_weights=300, epochs=5),
+        outcome([0.93], se=0.01, n_weights=1),
     )
     assert [row.trial for row in rows if row.one_se] == [3]
 
 
 def test_what_failed_when_repeated_is_no_one_error_choice(place):
     with Store(place, create=True) as store:
-        best, simple = outcome([0.95], parameters=900), outcome([0.945], parameters=3)
-        journal = fill(store, RECORD, best, simple, outcome([0.944], parameters=30))
+        best, simple = outcome([0.95], n_weights=900), outcome([0.945], n_weights=3)
+        journal = fill(store, RECORD, best, simple, outcome([0.944], n_weights=30))
         failed = Outcome(failure=Failure("nan", "loss became nan"))
         journal.repeated(1, 1, failed, 0.945, 0.01)
         rows = rankings(store)[0]

@@ -287,7 +287,7 @@ def test_a_trial_tells_the_mean_over_its_folds():
     seen = []
     progress.report_progress_to(seen.extend, seconds=0.0)
     try:
-        told = progress.JobProgress(Job({}, 4, begun=2, trial=7), folds=2)
+        told = progress.JobProgress(Job({}, 4, start_epoch=2, trial=7), folds=2)
         told.of_fold(0)(4, 0.5)
         told.of_fold(1)(3, 0.7)
     finally:

@@ -121,7 +121,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             format_with_error(row.value, row.se),
             *([_repeats(row)] if repeated else []),
             str(row.epochs),
-            f"{row.parameters:,}",
+            f"{row.n_weights:,}",
             f"{row.seconds:.1f}",
             *(shorten_label(getattr(row, name)) for name in names),
             text_of_point(row.params),
@@ -225,7 +225,7 @@ def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
     if simplest.rank > 1:
         yield (
             f"one standard error: trial {simplest.trial} is the simplest within one of the first, "
-            f"{format_with_error(simplest.value, simplest.se)} with {simplest.parameters:,} weights and "
+            f"{format_with_error(simplest.value, simplest.se)} with {simplest.n_weights:,} weights and "
             f"{simplest.epochs} epochs"
         )
     most = max(row.epochs for row in rows)

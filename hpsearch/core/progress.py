@@ -58,8 +58,8 @@ class JobProgress:
     """The progress of one job: the mean over its folds of their epochs, and of their values."""
 
     def __init__(self, job: Job, folds: int) -> None:
-        self._reached = Reached(job.trial, job.repeat, float(job.begun))
-        self._epochs = [job.begun] * folds
+        self._reached = Reached(job.trial, job.repeat, float(job.start_epoch))
+        self._epochs = [job.start_epoch] * folds
         self._values: dict[int, float] = {}
         _report(self._reached)
 

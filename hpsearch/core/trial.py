@@ -46,7 +46,7 @@ class Observation:
     validation_loss: tuple[float, ...] = ()
     train_loss: tuple[float, ...] = ()
     seconds: float = 0.0
-    parameters: int = 0
+    n_weights: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Curve:
     validation_loss: tuple[float, ...] = ()
     rows: int = 0
     train_rows: int = 0
-    parameters: int = 0
+    n_weights: int = 0
     seconds: float = 0.0
     failure: Failure | None = None
 
@@ -155,19 +155,21 @@ class Every:
 class Job:
     """One trial's work: train `params` to `epochs` epochs in total.
 
-    begun: epochs it starts with, from the checkpoints that the parent left in the folder `resume`.
-    save: folder to leave its own in, also on the way, `every` so often; a job that finds some
-    there was interrupted, and goes on from them.
-    repeat: 0 is the trial's first training; others are by fresh seeds, on the same splits.
-    trial: its number in the search, by which it is told how far it is.
+    Args:
+        start_epoch: how many epochs it starts with.
+        checkpoint_in: the folder in which the parent left the checkpoints to start from.
+        checkpoint_out: the folder to leave its own in, also on the way, `checkpoint_every` so often.
+            A job that finds some there was interrupted, and goes on from them.
+        repeat: 0 is the trial's first training; others are by fresh seeds, on the same splits.
+        trial: its number in the search.
     """
 
     params: Params
     epochs: int
-    begun: int = 0
-    resume: Path | None = None
-    save: Path | None = None
-    every: Every = Every()
+    start_epoch: int = 0
+    checkpoint_in: Path | None = None
+    checkpoint_out: Path | None = None
+    checkpoint_every: Every = Every()
     repeat: int = 0
     trial: int = 0
 
@@ -198,7 +200,7 @@ class Outcome:
     score: Score | None = None
     failure: Failure | None = None
     seconds: float = 0.0
-    parameters: int = 0
+    n_weights: int = 0
     peak_bytes: int = 0
     device: str = field(default="", compare=False)
     started: float | None = field(default=None, compare=False)

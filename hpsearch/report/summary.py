@@ -39,7 +39,7 @@ def choices(of: Comparison) -> list[dict[str, Any]]:
     cards = [_card(of, "Winner", first, _place(of))]
     if simplest is not None and simplest.trial != first.trial:
         other = simplest.epochs != first.epochs
-        fewer = simplest.parameters / first.parameters if first.parameters else 1.0
+        fewer = simplest.n_weights / first.n_weights if first.n_weights else 1.0
         note = (
             f"The simplest trial within one standard error of the winner: {fewer:.0%} of its "
             f"weights{f', {simplest.epochs} epochs instead of {first.epochs}' if other else ''}."

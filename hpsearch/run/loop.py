@@ -108,9 +108,11 @@ class Loop:
             suggestion.params,
             suggestion.epochs,
             self.progress.begun(trial),
-            resume=None if suggestion.parent is None else self.checkpoints.of(suggestion.parent),
-            save=self.checkpoints.of(trial),
-            every=self.checkpoint_every,
+            checkpoint_in=None
+            if suggestion.parent is None
+            else self.checkpoints.of(suggestion.parent),
+            checkpoint_out=self.checkpoints.of(trial),
+            checkpoint_every=self.checkpoint_every,
             trial=trial,
         )
 

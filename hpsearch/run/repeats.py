@@ -61,8 +61,8 @@ class Repeats:
         return Job(
             suggestion.params,
             suggestion.epochs,
-            save=self._checkpoint(trial, repeat),
-            every=self.checkpoint_every,
+            checkpoint_out=self._checkpoint(trial, repeat),
+            checkpoint_every=self.checkpoint_every,
             repeat=repeat,
             trial=trial,
         )

@@ -73,7 +73,7 @@ def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
     Its loss is the value that is ranked: of the best epoch so far, not of the last one.
     """
     if outcome.score is None:
-        return Observation(None, seconds=outcome.seconds, parameters=outcome.parameters)
+        return Observation(None, seconds=outcome.seconds, n_weights=outcome.n_weights)
     folds = outcome.score.folds
 
     def mean(name: str) -> list[float]:
@@ -86,7 +86,7 @@ def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
         validation_loss=tuple(mean("validation_loss")),
         train_loss=tuple(mean("train_loss")),
         seconds=outcome.seconds,
-        parameters=outcome.parameters,
+        n_weights=outcome.n_weights,
     )
 
 

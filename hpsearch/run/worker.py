@@ -227,9 +227,9 @@ class _Works:
                 epochs=job.epochs,
                 seed=repeated(study.seed, job.repeat),
                 patience=study.patience,
-                resume=job.resume,
-                save=job.save,
-                every=job.every,
+                checkpoint_in=job.checkpoint_in,
+                checkpoint_out=job.checkpoint_out,
+                checkpoint_every=job.checkpoint_every,
                 seen=progress.JobProgress(job, len(self.splits)).of_fold,
                 study=f"{study.name} {self.data.fingerprint}",
             )
@@ -243,8 +243,7 @@ class _Works:
         peak = peak_bytes(self.running)
         if isinstance(score, Failure):
             return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
-        parameters = score.folds[0].parameters
-        return Outcome(score, None, seconds, parameters, peak)
+        return Outcome(score, None, seconds, score.folds[0].n_weights, peak)
 
 
 def _failure(error: BaseException) -> Failure:

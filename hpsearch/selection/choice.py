@@ -60,7 +60,7 @@ class Member:
     value: float
     se: float | None
     of_seeds: float
-    parameters: int
+    n_weights: int
     best_epoch: int
     rows: int
 
@@ -129,7 +129,7 @@ def _member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> Membe
         row.value,
         row.se,
         error_of_seeds([score.value for score in scores]),
-        row.parameters,
+        row.n_weights,
         metric.best(curve) + 1,
         trained_on,
     )

@@ -237,7 +237,7 @@ def _model(
                 "trial": member.trial,
                 "params": dict(member.params),
                 "weight": float(weight),
-                "parameters": member.parameters,
+                "parameters": member.n_weights,
                 "value": member.value,
                 "se": member.se,
                 "best_epoch": member.best_epoch,

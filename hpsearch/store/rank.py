@@ -30,7 +30,7 @@ class Ranked(NamedTuple):
     value: float
     se: float | None
     epochs: int
-    parameters: int
+    n_weights: int
     seconds: float
     params: Mapping[str, Any]
     tied: bool | None
@@ -44,8 +44,11 @@ class Ranked(NamedTuple):
     one_se: bool
 
     def to_json(self) -> dict[str, Any]:
-        """By the names that documents have: the measure is the metric there."""
-        return {"metric" if k == "measure" else k: v for k, v in self._asdict().items()}
+        """The same, by the names that JSON documents have."""
+        return {_JSON_NAMES.get(name, name): value for name, value in self._asdict().items()}
+
+
+_JSON_NAMES = {"measure": "metric", "n_weights": "parameters"}
 
 
 # A complete trial that a complete one continued is represented by that.
@@ -126,7 +129,7 @@ def _ranked(db: Database, searches: Sequence[SearchRecord]) -> list[Ranked]:
             row.value,
             row.se,
             row.epochs,
-            row.parameters,
+            row.n_weights,
             row.seconds,
             point,
             (tie := compared.of(row))[0],
@@ -149,7 +152,7 @@ class _Row(NamedTuple):
     id: int
     se: float | None
     epochs: int
-    parameters: int
+    n_weights: int
     seconds: float
     trial: int
     repeats: int
@@ -181,7 +184,7 @@ def _one_se(rows: Sequence[_Row]) -> _Row | None:
         return None
     safe = [row for row in rows if row.failed == 0 or first.failed > 0]
     within = [row for row in safe if abs(row.value - first.value) <= first.se]
-    return min(within, key=lambda row: (row.parameters, row.epochs))
+    return min(within, key=lambda row: (row.n_weights, row.epochs))
 
 
 class _Ties:

@@ -107,7 +107,7 @@ def _trial(store: Store, id_: int) -> dict[str, Any]:
         "value": value,
         "se": se,
         "best_epoch": best_epoch,
-        "parameters": outcome.parameters if outcome else None,
+        "parameters": outcome.n_weights if outcome else None,
         "seconds": sum(training.seconds for training in trainings) if outcome else None,
         "failure": failure.kind if failure else None,
         "message": failure.message if failure else None,

@@ -8,7 +8,13 @@ from hpsearch.core.errors import plain_text
 from hpsearch.core.trial import Curve, Failure, Outcome, Score
 from hpsearch.store.database import LISTS, digest_of
 
-_NUMBERS = ("rows", "train_rows", "parameters", "seconds")
+# By column, what a curve calls it.
+_NUMBERS = {
+    "rows": "rows",
+    "train_rows": "train_rows",
+    "parameters": "n_weights",
+    "seconds": "seconds",
+}
 CURVE_COLUMNS = ", ".join((*LISTS, *_NUMBERS, "lists"))
 
 
@@ -18,7 +24,7 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
     return {
         "best_epoch": score and score.best_epoch,
         "epochs": outcome.epochs,
-        "parameters": outcome.parameters,
+        "parameters": outcome.n_weights,
         "seconds": outcome.seconds,
         "peak_bytes": outcome.peak_bytes,
         "device": outcome.device,
@@ -38,14 +44,14 @@ def outcome(
         failure = Failure(row["failure"], row["message"], row["detail"])
     else:
         score = Score(value, se, row["best_epoch"], folds)
-    used = {name: row[name] for name in ("parameters", "peak_bytes", "device", "started")}
-    return Outcome(score, failure, row["seconds"], **used)
+    used = {name: row[name] for name in ("peak_bytes", "device", "started")}
+    return Outcome(score, failure, row["seconds"], row["parameters"], **used)
 
 
 def curve_columns(score: Score) -> Iterator[dict[str, Any]]:
     """A row a fold."""
     for fold, (curve, value) in enumerate(zip(score.folds, score.at_best, strict=True)):
-        row: dict[str, Any] = {name: getattr(curve, name) for name in _NUMBERS}
+        row: dict[str, Any] = {column: getattr(curve, name) for column, name in _NUMBERS.items()}
         row |= {name: json.dumps(getattr(curve, name)) for name in LISTS}
         yield {"fold": fold, "value": value, "lists": digest_of(row[name] for name in LISTS), **row}
 
@@ -77,6 +83,6 @@ def _numbers(text: str) -> list[float]:
 
 def curve(row: Mapping[str, Any]) -> Curve:
     """A curve of the columns CURVE_COLUMNS."""
-    found: dict[str, Any] = {name: row[name] for name in _NUMBERS}
+    found: dict[str, Any] = {name: row[column] for column, name in _NUMBERS.items()}
     lists = curves([row[name] for name in LISTS], row["lists"])
     return Curve(**found | dict(zip(LISTS, map(tuple, lists), strict=True)))

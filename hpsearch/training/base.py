@@ -83,7 +83,8 @@ class Fit:
     order: seeds the order of rows in each epoch; fits of one `order` and split share their
     minibatches. None: seed does.
     checkpoint_in: the file to continue from, if any; where it is lost, damaged or of another fit,
-    the fit begins anew. checkpoint_out: the file to leave at the end, if any, and `every` so often;
+    the fit begins anew. checkpoint_out: the file to leave at the end, if any, and `checkpoint_every`
+    so often;
     a fit that finds it continues from there.
     seen: is told after every epoch how many there are, and the validation metric.
     study: which study it is of, and which data: checkpoints of another are not continued.
@@ -98,7 +99,7 @@ class Fit:
     order: int | None = None
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
-    every: Every = Every()
+    checkpoint_every: Every = Every()
     seen: Callable[[int, float], None] | None = None
     study: str = ""
 

@@ -114,7 +114,7 @@ class FitTrainer:
         if out is not None and history.failure is None and (wanting or not out.exists()):
             checkpoint.save(history, checkpoint.values(model))
         return history.curve(
-            parameters=int(model.count_params()), seconds=time.perf_counter() - start
+            n_weights=int(model.count_params()), seconds=time.perf_counter() - start
         )
 
     def _try_an_epoch(self, fit: Fit, rows: Rows, data: Data) -> Any:

@@ -75,7 +75,7 @@ class History:
     @property
     def due(self) -> bool:
         """Whether a checkpoint is to be left now, on the way."""
-        every = self.fit.every
+        every = self.fit.checkpoint_every
         if self.fit.checkpoint_out is None:
             return False
         if every.epochs is not None and self.epochs - self._saved_epoch >= every.epochs:
@@ -85,7 +85,7 @@ class History:
     @property
     def epochs_to_checkpoint(self) -> int:
         """After how many one is due by their number alone."""
-        every = self.fit.every.epochs
+        every = self.fit.checkpoint_every.epochs
         if every is None or self.fit.checkpoint_out is None:
             return self.fit.epochs
         return every - (self.epochs - self._saved_epoch)
@@ -98,7 +98,7 @@ class History:
             self.fit.seen(self.epochs, self.curves["validation"][-1])
 
     def curve(self, **facts: Any) -> Curve:
-        """As it is given back; facts: parameters and seconds."""
+        """As it is given back; facts: n_weights and seconds."""
         curves: Any = {name: tuple(values) for name, values in self.curves.items()}
         return Curve(
             **curves,

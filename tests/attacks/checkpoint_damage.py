@@ -75,7 +75,7 @@ class Bench:
         for name, seed, dropout in (("own", 0, 0.1), ("point", 0, 0.2), ("seed", 1, 0.1)):
             self.fits += KFold(2).plan_fits(
                 splits, mlp.model(hidden=(4,)), {"dropout": dropout, "optimizer": "adam"},
-                epochs=4, seed=seed, save=folder / name,
+                epochs=4, seed=seed, checkpoint_out=folder / name,
             )  # fmt: skip
         halves = [replace(fit, epochs=2) for fit in self.fits]
         for _ in self.trainer.train(halves, data):

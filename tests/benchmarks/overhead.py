@@ -36,8 +36,8 @@ TRIALS, EPOCHS, FOLDS = 10_000, 50, 4
 def outcome(job: Job, *, epochs: int, folds: int) -> Outcome:
     value = float(job.params["dropout"])
     curve = tuple(value + 1 / (epoch + 1.7) for epoch in range(epochs))
-    fold = Curve(curve, curve, curve, curve, rows=10, parameters=7)
-    return Outcome(Score(curve[-1], 0.01, epochs, (fold,) * folds), seconds=0.0, parameters=7)
+    fold = Curve(curve, curve, curve, curve, rows=10, n_weights=7)
+    return Outcome(Score(curve[-1], 0.01, epochs, (fold,) * folds), seconds=0.0, n_weights=7)
 
 
 def prepare(epochs: int = 1, folds: int = 1):  # type: ignore[no-untyped-def]

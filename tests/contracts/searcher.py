@@ -60,7 +60,7 @@ def drive(
         begun = 0 if suggestion.parent is None else asked[suggestion.parent].epochs
         curve = () if value is None else (value,) * (suggestion.epochs - begun)
         running.remove(trial)
-        search.tell(trial, Observation(value, curve, curve, seconds=1.0, parameters=10))
+        search.tell(trial, Observation(value, curve, curve, seconds=1.0, n_weights=10))
         events.append(("tell", trial, value))
 
     def ask() -> Suggestion | Pause:

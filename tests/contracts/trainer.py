@@ -118,7 +118,9 @@ class TrainerContract:
 
         monkeypatch.setattr(interrupt, "requested", killed)
         with pytest.raises(RuntimeError, match="killed"):
-            list(make(TASK).train([fit(epochs=9, checkpoint_out=path, every=every)], DATA))
+            list(
+                make(TASK).train([fit(epochs=9, checkpoint_out=path, checkpoint_every=every)], DATA)
+            )
         if every.epochs:
             assert same(arrays(two), arrays(path))
 
@@ -151,7 +153,7 @@ class TrainerContract:
         assert curve.validation[-1] > 0.6
         assert curve.train_loss[-1] < curve.train_loss[0]
         assert curve.rows == 300
-        assert curve.parameters == 64 * 16 + 16 + 16 * 10 + 10
+        assert curve.n_weights == 64 * 16 + 16 + 16 * 10 + 10
         assert curve.failure is None
 
     def test_a_diverged_fit_fails_and_the_next_is_trained(self, make: Make) -> None:

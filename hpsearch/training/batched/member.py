@@ -85,7 +85,7 @@ class Member:
         checkpoint.save(self.history, wanted)
 
     def curve(self) -> Curve:
-        return self.history.curve(parameters=int(self.model.count_params()), seconds=self.seconds)
+        return self.history.curve(n_weights=int(self.model.count_params()), seconds=self.seconds)
 
 
 def next_size(members: int) -> int:

@@ -39,6 +39,11 @@ _LOWER_IS_BETTER = (
 )
 
 
+def higher_is_better(direction: str) -> bool:
+    """Whether a metric of this direction is better where it is higher."""
+    return direction == "max"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A metric's name and direction: the one place that knows what is better, and what NaN is."""
@@ -46,11 +51,15 @@ class Metric:
     name: str
     direction: Direction
 
+    @property
+    def higher_is_better(self) -> bool:
+        return higher_is_better(self.direction)
+
     def loss(self, value: float | None) -> float | None:
         """The value turned so that lower is better; None where it is not finite."""
         if value is None or not math.isfinite(value):
             return None
-        return -value if self.direction == "max" else value
+        return -value if self.higher_is_better else value
 
     def best(self, values: Sequence[float]) -> int:
         """The index of the first best finite value; ValueError where there is none.

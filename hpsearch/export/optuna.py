@@ -41,7 +41,7 @@ def _write(search: Search, storage: optuna.storages.RDBStorage) -> None:
     study = optuna.create_study(
         storage=storage,
         study_name=search.name,
-        direction="maximize" if search.record.direction == "max" else "minimize",
+        direction="maximize" if search.record.metric.higher_is_better else "minimize",
     )
     with warnings.catch_warnings(action="ignore"):  # it is experimental
         study.set_metric_names([search.record.measure])

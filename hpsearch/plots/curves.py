@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.core.parameters import short
-from hpsearch.core.task import Metric
+from hpsearch.core.task import Metric, higher_is_better
 from hpsearch.plots import canvas
 from hpsearch.results.overlay import Line, Overlay, overlaid
 from hpsearch.results.points import describe_differences
@@ -40,7 +40,7 @@ def panels(results: "StoreFrames", trials: Sequence[int], *, loss: bool) -> Figu
     across = 2 if len(drawn.lines) in (2, 4) else 3
     figure, axes = canvas.panels(len(drawn.lines), across=across, width=3.6, height=2.7)
     about = describe_differences({line.trial: results.points[line.trial] for line in drawn.lines})
-    rising = drawn.direction == "max"
+    rising = higher_is_better(drawn.direction)
     for ax, line in zip(axes, drawn.lines, strict=True):
         _band(ax, line, canvas.COLOURS[0])
         _plot(ax, line.training, 1, color=canvas.COLOURS[1], linestyle="--", label="training")
@@ -133,7 +133,7 @@ def _marked(drawn: Overlay) -> list[float]:
 
 
 def _raw_notes(drawn: Overlay, training: bool) -> str:
-    notes = [f"{'highest' if drawn.direction == 'max' else 'lowest'} point marked"]
+    notes = [f"{'highest' if higher_is_better(drawn.direction) else 'lowest'} point marked"]
     if any(line.std is not None for line in drawn.lines):
         notes.append("band: ± 1 SD over folds")
     if any(line.trainings > 1 for line in drawn.lines):

@@ -119,5 +119,5 @@ def _scale(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
         for kind in ("train", "validation")
     )
     best = [curve[of.better.best(curve)] for curve in validation]
-    rising = of.better.direction == "max"
+    rising = of.better.higher_is_better
     return add_margin(*curve_range([*train, *validation], best, rising=rising))

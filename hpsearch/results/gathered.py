@@ -55,8 +55,7 @@ class Comparison:
     @property
     def better(self) -> Metric:
         """What tells which values are better."""
-        first = self.searches[0]
-        return Metric(first.measure, "max" if first.direction == "max" else "min")
+        return self.searches[0].metric
 
     @property
     def winner(self) -> Ranked | None:
@@ -105,7 +104,7 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
         kind, name, task = "study" if study else "task", study or task, chosen[0].task
         alike: dict[tuple[str, ...], list[SearchRecord]] = {}
         for search in searches:
-            alike.setdefault(_key(search), []).append(search)
+            alike.setdefault(search.comparison, []).append(search)
         mine = {
             key: [search for search in group if search in chosen] for key, group in alike.items()
         }
@@ -144,10 +143,6 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
         )
     comparisons.sort(key=lambda each: -len(each.trials))
     return Gathered(kind, str(name), task, comparisons)
-
-
-def _key(search: SearchRecord) -> tuple[str, ...]:
-    return search.task, search.measure, search.evaluator, search.data, search.direction
 
 
 def _trainings(store: Store, trial: int) -> list[Outcome]:

@@ -10,7 +10,7 @@ import pandas as pd
 from hpsearch.core.errors import ReportError
 from hpsearch.core.parameters import Choice, Int
 from hpsearch.core.space import Space
-from hpsearch.core.task import Direction
+from hpsearch.core.task import Direction, higher_is_better
 from hpsearch.results.points import Parameter, option_index, varying_parameters
 from hpsearch.results.trials import PARAMS
 
@@ -60,7 +60,7 @@ def _shares(trials: "Sequence[optuna.trial.FrozenTrial]", direction: Direction) 
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize" if direction == "max" else "minimize")
+    study = optuna.create_study(direction="maximize" if higher_is_better(direction) else "minimize")
     study.add_trials(trials)
     best = max(0.1, 5 / len(trials))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.store import SearchRecord
+from hpsearch.core.task import higher_is_better
+from hpsearch.store import COMPARED, SearchRecord
 
 PARAMS = "params_"  # what the columns of a trial's point begin with
 
@@ -26,7 +27,7 @@ def parameter_names(trials: pd.DataFrame) -> list[str]:
 def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) -> pd.DataFrame:
     """The complete trials, refused where their values do not compare.
 
-    They do where task, metric, data and evaluator are the same. Raises ReportError.
+    They do where all that `COMPARED` names is the same. Raises ReportError.
     """
     done = trials.loc[trials["state"] == "complete"]
     if done.empty:
@@ -34,7 +35,7 @@ def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) ->
             "no trial is complete yet, so there is nothing to draw; run a study first"
         )
     searches = [record for record in searches if record.id in set(done["search"])]
-    for name in ("task", "evaluator", "measure", "data"):
+    for name in COMPARED:
         found = sorted({getattr(record, name) for record in searches})
         if len(found) > 1:
             by = name if name in ("task", "evaluator") else "study"
@@ -54,7 +55,7 @@ def leaf_trials(trials: pd.DataFrame) -> pd.DataFrame:
 
 def is_maximised(trials: pd.DataFrame) -> bool:
     """Whether the highest value is best; the trials' metric is one."""
-    return bool((trials["direction"] == "max").any())
+    return bool(trials["direction"].map(higher_is_better).any())
 
 
 def sort_best_first(trials: pd.DataFrame) -> pd.DataFrame:

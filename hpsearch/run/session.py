@@ -38,7 +38,6 @@ from hpsearch.store import (
     folder_of,
     monitor_search,
     ranking,
-    rankings,
     study_lock,
 )
 from hpsearch.training import sharing
@@ -287,12 +286,7 @@ def _find_or_begin(
 
 
 def _result(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> RunResult:
-    compared = (record.measure, record.evaluator, record.data)
-    found = [
-        rows
-        for rows in rankings(store, record.task)
-        if (rows[0].measure, rows[0].evaluator, rows[0].data) == compared
-    ]
+    alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.complete()
-    return RunResult(found[0] if found else [], failures, all_failed, stopped)
+    return RunResult(ranking(store, alike), failures, all_failed, stopped)

@@ -54,7 +54,7 @@ class NestedScore:
     def optimism(self) -> float:
         """How much better the searches believed their choices than they are: above 0, better."""
         believed = statistics.fmean(fold.inner for fold in self.folds)
-        return believed - self.value if self.metric.direction == "max" else self.value - believed
+        return believed - self.value if self.metric.higher_is_better else self.value - believed
 
     @property
     def frame(self) -> "pd.DataFrame":

@@ -17,7 +17,7 @@ def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[st
     n, as GridSearchCV does. Values are of the best epoch of the mean curve, in best_epoch (0 where
     it failed). The times are of a trial's own epochs, without those it continues.
     """
-    sign = 1.0 if metric.direction == "max" else -1.0
+    sign = 1.0 if metric.higher_is_better else -1.0
     scores, seconds = np.full((2, folds, len(found)), np.nan)
     for trial, searched in enumerate(found):
         if searched.score is None or metric.loss(searched.score.value) is None:

@@ -8,12 +8,13 @@ from hpsearch.store.monitor import EndedTrial, RunningTrial, SearchMonitor, moni
 from hpsearch.store.openings import Opening, judge, open_test, openings
 from hpsearch.store.rank import Ranked, ranking, rankings
 from hpsearch.store.read import number_of, pace, studies, trial
-from hpsearch.store.records import Asked, SearchRecord, Told
+from hpsearch.store.records import COMPARED, Asked, SearchRecord, Told
 from hpsearch.store.runs import End, Heartbeat, RunRecord, last_run
 from hpsearch.store.store import Store, exists
 from hpsearch.store.url import Url, default_place, folder_of, place
 
 __all__ = [
+    "COMPARED",
     "Asked",
     "End",
     "EndedTrial",

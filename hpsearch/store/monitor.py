@@ -199,8 +199,7 @@ class SearchMonitor:
             return False
         if self.best is None or self.best.value is None:
             return True
-        lower = told.value < self.best.value
-        return lower if self.search.direction == "min" else told.value > self.best.value
+        return self.search.metric.best([self.best.value, told.value]) == 1
 
     def _refresh_running(self, live: dict[tuple[int, int], Any]) -> None:
         keys = [(trial, 0) for trial in self._open]

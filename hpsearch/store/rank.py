@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.core.errors import StoreError
+from hpsearch.core.task import higher_is_better
 from hpsearch.store import ties
 from hpsearch.store.database import Database
 from hpsearch.store.records import SearchRecord
@@ -91,8 +92,7 @@ def _rankings(store: Store, task: str | None) -> list[list[Ranked]]:
     compared: dict[tuple[str, ...], list[SearchRecord]] = {}
     for s in searches:
         if task in (None, s.task):
-            key = (s.task, s.measure, s.evaluator, s.data, s.direction)
-            compared.setdefault(key, []).append(s)
+            compared.setdefault(s.comparison, []).append(s)
     found = (_ranked(store.db, compared[key]) for key in sorted(compared))
     return [ranking for ranking in found if ranking]
 
@@ -161,7 +161,7 @@ class _Row(NamedTuple):
 
 
 def _place(row: _Row) -> tuple[bool, float, str, int]:
-    value = -row.value if row.search.direction == "max" else row.value
+    value = -row.value if higher_is_better(row.search.direction) else row.value
     return row.failed > 0, value, row.point, row.id
 
 

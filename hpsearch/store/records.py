@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from hpsearch.core.task import Metric, higher_is_better
 from hpsearch.core.trial import Outcome, Pause, Suggestion
+
+COMPARED = ("task", "measure", "evaluator", "data", "direction")
+"""The fields of a search that make its trials' values comparable with those of another search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,15 @@ class SearchRecord:
     versions: str
     began: float = 0.0
     id: int = 0
+
+    @property
+    def metric(self) -> Metric:
+        return Metric(self.measure, "max" if higher_is_better(self.direction) else "min")
+
+    @property
+    def comparison(self) -> tuple[str, ...]:
+        """What has to be the same for values to compare: the fields named in COMPARED."""
+        return tuple(getattr(self, name) for name in COMPARED)
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:

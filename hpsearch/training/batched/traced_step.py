@@ -61,7 +61,7 @@ class Steps:
             now, _ = self._validate(new[0], traits, rows, validation, new[1])
             # Who has ended stays as it was, to the end of the chunk.
             state = jax.tree.map(lambda a, b: jnp.where(_like(alive, a), a, b), new[0], state)
-            loss = -now[:, 1] if self._metric.direction == "max" else now[:, 1]
+            loss = -now[:, 1] if self._metric.higher_is_better else now[:, 1]
             since = jnp.where(loss < best, 0, since + 1)
             best = jnp.minimum(loss, best)
             finite = jnp.isfinite(now[:, 2:] if shape.predicts else now).all(axis=1)

@@ -54,8 +54,9 @@ class Failure:
     """Why a trial or a fit failed: its kind, one line, the traceback.
 
     kind: "exception" (in build or training), "failed" (the study's code raised TrialFailed), "nan"
-    (it diverged), "memory" (too little of it, also alone on its device), "killed" (its worker,
-    again and again), "timeout", "lost" (by no worker to be had).
+    (it diverged), "memory" (too little of it, also alone on its device), "killed" (a signal ended
+    its worker, again and again), "timeout", "lost" (its worker ended by itself, again and again, or
+    none could be started).
     """
 
     kind: str

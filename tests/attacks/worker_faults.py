@@ -25,7 +25,7 @@ FAULTS: dict[str, tuple[str, set[str | None]]] = {  # code, and the kinds it may
     "wants a petabyte": ("bytearray(10**15)", {"memory", "exception"}),
     "hangs": ("time.sleep(10**6)", {"timeout"}),
     "crashes": ("ctypes.string_at(0)", {"killed"}),
-    "ends its process": ("os._exit(0)", {"killed"}),
+    "ends its process": ("os._exit(0)", {"lost"}),
     "aborts": ("os.abort()", {"killed"}),
     "is killed": ("os.kill(os.getpid(), 9)", {"killed"}),
     "forks": ("os.fork() or (time.sleep(20), os._exit(0))", {None}),

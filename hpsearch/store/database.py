@@ -30,6 +30,13 @@ class Rows(list[tuple[Any, ...]]):
         return [dict(zip(self.names, row, strict=True)) for row in self]
 
 
+class Fence(Protocol):
+    """Who must still own a study when a transaction is committed."""
+
+    def check(self, connection: Any) -> None:
+        """Raises StoreError where it is no longer owned; else it stays so until the commit."""
+
+
 class Database(Protocol):
     """An open database. It is used by the thread that opened it.
 

@@ -10,14 +10,14 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpsearch.core.errors import HpsearchError, NoStoreError, StoreError, first_line
 from hpsearch.store.connection import engine, lost, reason, way_out
-from hpsearch.store.database import DuplicateError, Rows, Say, Values, insert, run
+from hpsearch.store.database import DuplicateError, Fence, Rows, Say, Values, insert, run
 from hpsearch.store.integrity import DAMAGES
 from hpsearch.store.schema import TABLES, VERSION, upgrade
 from hpsearch.store.sqlite import check_version
@@ -45,13 +45,6 @@ WHERE study = :study AND expires > extract(epoch FROM clock_timestamp())
 """
 _NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
 _MAKING = 0x68707365  # of an advisory lock: two runs that begin one store at once take turns
-
-
-class Fence(Protocol):
-    """Who must still own a study when a transaction is committed."""
-
-    def check(self, connection: Connection) -> None:
-        """Raises StoreError where it is no longer owned; else it stays so until the commit."""
 
 
 class Postgresql:

@@ -14,7 +14,7 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.trial import Reached
 from hpsearch.store.database import insert
-from hpsearch.store.lock import this_process
+from hpsearch.store.file_lock import this_process
 from hpsearch.store.store import Store
 
 _LIVE = """

@@ -17,7 +17,7 @@ from hpsearch.core.errors import (
     short_reason,
 )
 from hpsearch.core.outputs import STORE_MARK
-from hpsearch.store import lock
+from hpsearch.store import file_lock
 from hpsearch.store.database import DuplicateError, Rows, Values, run
 from hpsearch.store.file import (
     Identity,
@@ -226,7 +226,7 @@ class Sqlite:
         """Whoever writes is alone anyway."""
 
     def owner(self, study: str) -> str | None:
-        return None if self._path is None else lock.owner(self._path, study)
+        return None if self._path is None else file_lock.owner(self._path, study)
 
     def close(self) -> None:
         if self._db is not None:

@@ -4,18 +4,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError
-from hpsearch.store.database import Database, Say, insert
+from hpsearch.store.database import Database, Fence, Say, insert
 from hpsearch.store.journal import Journal
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.sqlite import Sqlite
 from hpsearch.store.url import Url
-
-if TYPE_CHECKING:
-    from hpsearch.store.postgresql import Fence
-
 
 _RECORD = ", ".join(field.name for field in fields(SearchRecord))
 
@@ -33,7 +29,7 @@ class Store:
         place: Path | Url | None,
         *,
         create: bool = False,
-        fence: "Fence | None" = None,
+        fence: Fence | None = None,
         say: Say | None = None,
     ) -> None:
         self.db: Database

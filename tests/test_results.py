@@ -197,7 +197,7 @@ def test_figures_show_themselves_and_can_be_put_into_others(journal, draw):
     assert draw(results, ax=figure.add_subplot()) is figure
     for ax in (own.axes[0], figure.axes[0]):
         assert ax.get_title(loc="left")
-        assert ax.get_xlabel() or [tick.get_text() for tick in ax.get_xticklabels()]
+        assert ax.get_xlabel() or any(tick.get_text() for tick in ax.get_xticklabels())
 
 
 @pytest.mark.parametrize("draw", MANY)

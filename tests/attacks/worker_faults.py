@@ -1,17 +1,21 @@
 """Models whose `build` hangs, forks, crashes the interpreter or closes its files, in one search.
 
 Every second point of a grid is such a one. It has to end as the kind of failure that it is, and the
-points between them as in a search in which every build is well-behaved, to the last bit.
+points between them as in a search in which every build is well-behaved: by `fit` to the last bit, side by
+side up to rounding, because there they train in other company.
 """
 
 import json
 from typing import Any
+
+import numpy as np
 
 from hpsearch.store import Asked, Store
 from tests.attacks.commands import throw_away
 from tests.attacks.figures import Figures
 from tests.attacks.searches import Search
 
+ROUNDING = 1e-5  # of losses near 1, after two epochs
 TIMEOUT = 90  # seconds for a trial: the others end within it on a busy machine too
 
 FAULTS: dict[str, tuple[str, set[str | None]]] = {  # code, and the kinds it may end as; None: well
@@ -92,6 +96,14 @@ def results(search: Search) -> dict[int, tuple[str | None, Any]]:
     }
 
 
+def is_same(found: Any, wanted: Any, *, exactly: bool) -> bool:
+    """Whether a value, and the losses of its curves, are those of the other search."""
+    if exactly:
+        return bool(found == wanted)
+    (value, losses), (other_value, other_losses) = found, wanted
+    return value == other_value and np.allclose(losses, other_losses, rtol=0.0, atol=ROUNDING)
+
+
 def attack(engine: str, sample: int | None) -> Figures:
     """One search with all faults, or the first `sample` of them."""
     figures = Figures(engine)
@@ -126,7 +138,7 @@ def attack(engine: str, sample: int | None) -> Figures:
         kind, value = found.get(at, ("nothing at all", None))
         if kind not in kinds:
             figures.add("unclear", name, f"it ends as {kind}, not as {kinds}")
-        elif kind is None and value != wanted[at][1]:
+        elif kind is None and not is_same(value, wanted[at][1], exactly=engine == "fit"):
             figures.add("wrong value", name, f"{value} instead of {wanted[at][1]}"[:500])
         else:
             figures.add("equal" if kind is None else "works", name)

@@ -15,15 +15,15 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Suggestion
 from hpsearch.searchers.base import rehearse
 from hpsearch.store import Store
+from tests.builders import RECORD, fill_store, make_record
 from tests.conftest import ROOT
-from tests.test_store import RECORD, fill, record
 
 
 @pytest.fixture
 def store():
     with Store(Path("store.db"), create=True) as store:
-        fill(store, RECORD, 0.5, 0.9, 0.7, se=0.01)
-        fill(store, record(task="boston", measure="mae", direction="min"), 2.5)
+        fill_store(store, RECORD, 0.5, 0.9, 0.7, se=0.01)
+        fill_store(store, make_record(task="boston", measure="mae", direction="min"), 2.5)
 
 
 @pytest.mark.parametrize("command", sorted(main.app.commands))
@@ -155,7 +155,7 @@ def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     assert "--total-epochs 50 ends it after 25% of them" in out
     assert "not known before some trials of the study were timed" in out
     with Store(Path("store.db"), create=True) as store:
-        fill(store, record(study="small", file=str(file)), 0.5)
+        fill_store(store, make_record(study="small", file=str(file)), 0.5)
     out = hpsearch("plan", file, *hours)[1]
     assert "measured over 1 trial: 0.75 s an epoch, so 2 min 30 s for one worker" in out
     assert "--hours 0.001 is enough for 2% of it by one worker, and for all of it by 42" in out
@@ -183,7 +183,7 @@ def test_overrides_change_the_plan(hpsearch, write, overrides, trials, epochs):
 def test_a_study_that_was_run_is_known_by_its_name(hpsearch, write):
     file = write()
     with Store(Path("store.db"), create=True) as store:
-        fill(store, record(study="small", file=str(file)), 0.5)
+        fill_store(store, make_record(study="small", file=str(file)), 0.5)
     assert json.loads(hpsearch("plan", "small", "--json")[1])["trials"] == 3
     code, _, err = hpsearch("plan", "smal")
     assert code == 2
@@ -310,7 +310,7 @@ def test_two_files_of_one_name_are_told_apart(hpsearch, write, tmp_path):
     other = tmp_path / "other" / "small.py"
     other.write_text(write().read_text())
     with Store(Path("store.db"), create=True) as store:
-        fill(store, record(study="small", file=str(other)), 0.5)
+        fill_store(store, make_record(study="small", file=str(other)), 0.5)
     code, _, err = hpsearch("run", write())
     assert code == 2
     assert f"has a study small of {other}; rename" in err

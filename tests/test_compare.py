@@ -13,7 +13,7 @@ from hpsearch.core.errors import ReportError
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.results import overlay
 from hpsearch.store import Store
-from tests.test_store import record
+from tests.builders import make_record
 
 
 def curve(*values):
@@ -28,14 +28,14 @@ def told(*folds):
 @pytest.fixture
 def store():
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record(measure="mae", direction="min"))
+        journal = store.begin(make_record(measure="mae", direction="min"))
         for number, (units, values) in enumerate(((8, (4.0, 2.0, 3.0)), (16, (5.0, 1.0, 0.5)))):
             journal.asked(number, Suggestion({"units": units, "dropout": 0.25}, 3))
             journal.told(number, told(curve(*values)))
         journal.asked(2, Suggestion({"units": 32, "dropout": 0.25}, 3))
         journal.told(2, Outcome(failure=Failure("nan", "loss became nan")))
         journal.asked(3, Suggestion({"units": 64, "dropout": 0.25}, 3))
-        other = store.begin(record(study="other", task="mnist", evaluator="KFold(2)"))
+        other = store.begin(make_record(study="other", task="mnist", evaluator="KFold(2)"))
         other.asked(0, Suggestion({"units": 8}, 3))
         other.told(0, told(curve(0.5, 0.7, 0.6), curve(0.7, 0.9, 0.6)))
         yield store
@@ -145,7 +145,7 @@ def test_a_notebook_must_name_trials(store):
 
 def test_a_best_epoch_among_the_first_stays_in_the_picture(store):
     """The scale leaves the first epochs out, where curves begin far off; not what is marked."""
-    journal = store.begin(record(study="third", measure="mae", direction="min"))
+    journal = store.begin(make_record(study="third", measure="mae", direction="min"))
     journal.asked(0, Suggestion({"units": 8}, 40))
     journal.told(0, told(curve(0.01, *[5.0 + 0.1 * epoch for epoch in range(39)])))
     for ax in (Results().compare(6).axes[0], Results().plot_curves(6).axes[0]):

@@ -11,15 +11,19 @@ from click.shell_completion import BashComplete
 
 from hpsearch.commands import main
 from hpsearch.store import Store
+from tests.builders import RECORD, fill_store, make_record
 from tests.conftest import ROOT
-from tests.test_store import RECORD, fill, record
 
 
 @pytest.fixture
 def store():
     with Store(Path("store.db"), create=True) as store:
-        fill(store, RECORD, 0.5, 0.9)
-        fill(store, record(study="two words", task="boston", measure="mae", direction="min"), 2.5)
+        fill_store(store, RECORD, 0.5, 0.9)
+        fill_store(
+            store,
+            make_record(study="two words", task="boston", measure="mae", direction="min"),
+            2.5,
+        )
     Path("studies").mkdir()
     Path("studies/mine.py").touch()
 

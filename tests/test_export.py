@@ -21,7 +21,7 @@ from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.export import FORMATS
 from hpsearch.export.trials import for_path
 from hpsearch.store import Store
-from tests.test_store import record
+from tests.builders import make_record
 
 SPACE = Space(
     units=Int(4, 64, log=True),
@@ -33,7 +33,7 @@ SPACE = Space(
     norm=Choice(True, False),
     odd=Choice(1, True, "1"),
 )
-RUNG = record(
+RUNG = make_record(
     study="größe <b>/..", searcher="Halving()", space=json.dumps(SPACE.to_json()), began=1e9
 )
 
@@ -67,7 +67,7 @@ def store():
         journal.asked(5, Suggestion(points[1], 4, parent=1))
         journal.told(5, outcome([0.5, 0.75, 0.625, 0.875]))
         journal.told(3, outcome([0.5, 0.875]))
-        other = store.begin(record(study="b", task="boston", measure="mae", direction="min"))
+        other = store.begin(make_record(study="b", task="boston", measure="mae", direction="min"))
         other.asked(0, Suggestion({}, 1))
         other.told(0, outcome([2.5]))
     return points

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from hpsearch.store import Store
+from tests.builders import RECORD, fill_store
 from tests.conftest import ROOT
-from tests.test_store import RECORD, fill
 
 HEAVY = (
     "fsspec", "jax", "jinja2", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "plotly",
@@ -45,7 +45,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_reading_commands_load_no_framework(command, tmp_path):
     with Store(tmp_path / "store.db", create=True) as store:
-        fill(store, RECORD, 0.5, 0.6)
+        fill_store(store, RECORD, 0.5, 0.6)
     code = f"import sys; sys.argv = {['hpsearch', *command]}\nimport hpsearch.commands.main as c\nc.main()"
     assert loaded(code) == "[]"
 
@@ -53,7 +53,7 @@ def test_reading_commands_load_no_framework(command, tmp_path):
 @pytest.mark.parametrize("words", ["run ", "show ", "rank ", "run --searcher "])
 def test_completing_loads_no_framework(words, tmp_path):
     with Store(tmp_path / "store.db", create=True) as store:
-        fill(store, RECORD, 0.5, 0.6)
+        fill_store(store, RECORD, 0.5, 0.6)
     asked = {"_HPSEARCH_COMPLETE": "bash_complete", "COMP_WORDS": f"hpsearch {words}"}
     asked |= {"COMP_CWORD": str(len(words.split(" ")))}
     code = f"import os; os.environ.update({asked!r})\nimport hpsearch.commands.main as c\nc.main()"
@@ -84,7 +84,7 @@ def test_public_names_are_sorted_and_there():
 
 def test_frames_are_read_without_a_plotting_library(tmp_path):
     with Store(tmp_path / "store.db", create=True) as store:
-        fill(store, RECORD, 0.5, 0.6)
+        fill_store(store, RECORD, 0.5, 0.6)
     heavy = loaded("from hpsearch import Results; r = Results(); r.trials, r.curves, r.failures")
     assert "'pandas'" in heavy
     assert "matplotlib" not in heavy

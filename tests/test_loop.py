@@ -18,8 +18,8 @@ from hpsearch.run.loop import Loop
 from hpsearch.run.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
 from tests import fakes
+from tests.builders import make_record
 from tests.fakes import Halving
-from tests.test_store import record
 
 METRIC = Metric("loss", "min")
 SPACE = Space(dropout=Float(0.0, 0.4), optimizer=Choice("adam", "sgd"))
@@ -61,7 +61,7 @@ def go(
     """One run, or one that is killed; returns the journal's events."""
     with Store(Path("store.db"), create=True) as store:
         known = store.searches()
-        journal = store.journal(known[0].id) if known else store.begin(record())
+        journal = store.journal(known[0].id) if known else store.begin(make_record())
         search = searcher.start(space, seed=seed)
         progress = replay(search, journal.events(), METRIC)
         executor = Inline(work)
@@ -168,8 +168,8 @@ def test_an_observation_is_of_the_epochs_since_the_parent():
 
 
 def test_changes_are_told_by_name():
-    before = record(space='{"a": {"type": "choice", "options": [1], "when": null}}')
-    after = record(
+    before = make_record(space='{"a": {"type": "choice", "options": [1], "when": null}}')
+    after = make_record(
         space='{"a": {"type": "choice", "options": [2], "when": null}}',
         training='{"patience": 3}',
         measure="loss (mse)",
@@ -270,7 +270,7 @@ class Crowd:
 def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
     """Though another trial ends meanwhile, and the search has nothing more to ask."""
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record())
+        journal = store.begin(make_record())
         search = Random(trials=2, epochs=2).start(SPACE, seed=0)
         crowd, progress = Crowd(ends), replay(search, journal.events(), METRIC)
         checkpoints = Checkpoints(Path("checkpoints"), keep=0)

@@ -21,7 +21,7 @@ from hpsearch.results.scales import scale_values, value_labels, value_range
 from hpsearch.results.times import best_so_far, build_timeline, device_use, own_epochs
 from hpsearch.results.trials import leaf_trials, name_searches, pareto_front
 from hpsearch.store import Store
-from tests.test_store import record, result
+from tests.builders import make_outcome, make_record
 
 
 def at(seconds):
@@ -109,11 +109,11 @@ def test_more_trials_at_a_time_than_can_be_seen_share_lanes():
 
 def test_rankings_have_the_furthest_trials():
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record())
+        journal = store.begin(make_record())
         journal.asked(0, Suggestion({"a": 1}, 2))
-        journal.told(0, result(0.5, epochs=2))
+        journal.told(0, make_outcome(0.5, epochs=2))
         journal.asked(1, Suggestion({"a": 1}, 6, parent=0))
-        journal.told(1, result(0.6, epochs=6))
+        journal.told(1, make_outcome(0.6, epochs=6))
     found = Results().trials
     assert own_epochs(found).tolist() == [2, 4]
     assert leaf_trials(found).index.tolist() == [2]
@@ -143,9 +143,9 @@ def test_a_value_far_off_is_not_on_the_scale_but_at_its_edge():
 
 def test_searches_are_told_apart_by_what_differs():
     searches = [
-        record(id=1, study="one"),
-        record(id=2, study="two", seed=1),
-        record(id=3, study="two", seed=2),
+        make_record(id=1, study="one"),
+        make_record(id=2, study="two", seed=1),
+        make_record(id=3, study="two", seed=2),
     ]
     assert name_searches(searches) == {1: "one", 2: "two, seed 1", 3: "two, seed 2"}
 
@@ -181,11 +181,11 @@ def test_importance_finds_the_parameter_that_decides():
         sometimes=Int(1, 9, when={"kind": "a"}),
     )  # fmt: skip
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record(direction="min", space=json.dumps(space.to_json())))
+        journal = store.begin(make_record(direction="min", space=json.dumps(space.to_json())))
         for number in range(40):
             point = space.sample(rng)
             journal.asked(number, Suggestion(point, 6))
-            journal.told(number, result(point["good"]))
+            journal.told(number, make_outcome(point["good"]))
     found = compute_importance(Results().trials, space)
     assert found.index[0] == "good"
     assert set(found.index) == {"good", "idle", "kind", "sometimes"}

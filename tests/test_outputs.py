@@ -19,7 +19,7 @@ from hpsearch.core.errors import OutputError
 from hpsearch.core.outputs import OutputKind, choose_place, is_kept_model, is_store, whole_output
 from hpsearch.plots import canvas
 from hpsearch.store import Store
-from tests.test_store import fill, record
+from tests.builders import fill_store, make_record
 
 ANYTHING = OutputKind("anything", lambda path: True)
 FOLDER = OutputKind("a folder of ours", lambda folder: (folder / "ours").exists(), is_folder=True)
@@ -65,7 +65,7 @@ def precious():
     """What a user would not lose, and a store to write of."""
     with Store(Path("store.db"), create=True) as store:
         space = json.dumps(Space(a=Int(0, 9)).to_json())
-        fill(store, record(space=space), 0.5, 0.9)
+        fill_store(store, make_record(space=space), 0.5, 0.9)
     Path("study.py").write_text("study = 1")
     Path("data.csv").write_text("x,y\n" + "".join(f"{i / 7},{i}\n" for i in range(30)))
     Path("notes.html").write_text("<!doctype html>mine")

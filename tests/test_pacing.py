@@ -19,8 +19,8 @@ from hpsearch.run.pacing import Pace
 from hpsearch.run.replay import replay
 from hpsearch.store import Asked, Store
 from tests import fakes
+from tests.builders import make_record
 from tests.test_loop import METRIC, SPACE
-from tests.test_store import record
 
 
 class Clock:
@@ -128,7 +128,7 @@ def go():
         machine = kind(clock, seconds)
         with Store(Path("store.db"), create=True) as store:
             known = store.searches()
-            journal = store.journal(known[0].id) if known else store.begin(record())
+            journal = store.journal(known[0].id) if known else store.begin(make_record())
             search = Random(trials=trials, epochs=5).start(SPACE, seed=0)
             driver = Driver(
                 machine, should_stop=lambda: clock.left() <= 0,

@@ -14,8 +14,8 @@ import pytest
 from hpsearch import Float, Space
 from hpsearch.core.trial import Suggestion
 from hpsearch.store import Store
+from tests.builders import RECORD, make_outcome
 from tests.conftest import ROOT
-from tests.test_store import RECORD, result
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"(<!-- needs data.*?-->\n)?```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -46,7 +46,7 @@ def test_python_blocks_run_in_order():
         journal = store.begin(record)
         for number in range(10):
             journal.asked(number, Suggestion({"dropout": number / 20}, 2))
-            journal.told(number, result(number / 10))
+            journal.told(number, make_outcome(number / 10))
     namespace = {}
     for code in PYTHON:
         exec(compile(code, "README.md", "exec"), namespace)

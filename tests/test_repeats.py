@@ -13,8 +13,7 @@ from hpsearch.run.driver import Driver
 from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import Progress
 from hpsearch.store import Store, ranking
-from tests.test_store import RECORD
-from tests.test_ties import outcome
+from tests.builders import RECORD, make_outcome_of_folds
 
 LUCKY = {0: 0.99, 1: 0.95, 2: 0.94, 3: 0.90}  # what the search saw
 TRUE = {0: 0.90, 1: 0.94, 2: 0.94, 3: 0.90}  # what any other seed sees
@@ -41,7 +40,9 @@ class Executor:
             return future
         self.done.append(place)
         failed = Outcome(failure=Failure("nan", "loss became nan"))
-        future.set_result(failed if place in self.fails else outcome([TRUE[place[0]]]))
+        future.set_result(
+            failed if place in self.fails else make_outcome_of_folds([TRUE[place[0]]])
+        )
         return future
 
     def interrupt(self): ...
@@ -56,7 +57,7 @@ def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
             journal = store.begin(RECORD)
             for number, value in LUCKY.items():
                 journal.asked(number, Suggestion({"a": number}, 2))
-                journal.told(number, outcome([value]))
+                journal.told(number, make_outcome_of_folds([value]))
         progress = Progress(
             {number: Suggestion({"a": number}, 2) for number in LUCKY},
             {number: number + 1 for number in LUCKY},

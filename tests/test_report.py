@@ -18,11 +18,10 @@ from hpsearch.report import repeating, rungs
 from hpsearch.results import gathered
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
+from tests.builders import EVIL, RECORD
 from tests.conftest import ROOT
 from tests.filled import fill
-from tests.test_store import RECORD
 
-EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 NAN = Failure("nan", "loss became nan", "Traceback ...\nFloatingPointError: nan")
 SECTIONS = (
     "ranking", "anytime", "learning", "parallel", "slices", "importance", "pareto", "rungs",

@@ -9,8 +9,8 @@ from hpsearch import Hyperband, Random
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.store import Store
+from tests.builders import EVIL
 from tests.filled import fill
-from tests.test_report import EVIL
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [

@@ -16,7 +16,7 @@ from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.errors import NoStoreError, ReportError, StoreError
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.store import Store
-from tests.test_store import record
+from tests.builders import make_record
 
 SPACE = Space(
     dropout=Float(0.0, 0.5),
@@ -61,7 +61,7 @@ def trained(value, *, folds=1, epochs=6, n_weights=100, seed=0):
 def journal():
     """A study with complete, failed and running trials, one of them repeated."""
     with Store(Path("store.db"), create=True) as store:
-        search = record(
+        search = make_record(
             task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json())
         )
         journal = store.begin(search)
@@ -145,7 +145,7 @@ def test_repeats_have_a_row_each(journal):
 
 def test_trials_of_a_search_put_aside_are_left_out(journal):
     with Store(Path("store.db"), create=True) as store:
-        store.begin(record(task="mine", seed=1), instead_of=store.searches())
+        store.begin(make_record(task="mine", seed=1), instead_of=store.searches())
     results = Results()
     assert results.trials.empty
     assert results.curves.empty
@@ -153,7 +153,7 @@ def test_trials_of_a_search_put_aside_are_left_out(journal):
 
 def test_studies_tasks_and_evaluators_can_be_chosen(journal):
     with Store(Path("store.db"), create=True) as store:
-        other = store.begin(record(study="other", task="mnist", evaluator="KFold(3)"))
+        other = store.begin(make_record(study="other", task="mnist", evaluator="KFold(3)"))
         other.asked(0, Suggestion({"units": 8}, 2))
     assert len(Results().trials) == 15
     for which in ({"study": "other"}, {"task": "mnist"}, {"evaluator": "KFold(3)"}):
@@ -230,7 +230,7 @@ def test_the_anytime_curve_is_the_best_of_what_ended(journal):
 
 def test_searches_of_one_study_are_told_apart(journal):
     with Store(Path("store.db"), create=True) as store:
-        search = record(
+        search = make_record(
             task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json()), seed=7
         )
         other = store.begin(search)
@@ -254,7 +254,7 @@ def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
 
 def test_values_that_do_not_compare_are_not_drawn_together(journal):
     with Store(Path("store.db"), create=True) as store:
-        other = store.begin(record(study="other", task="mnist"))
+        other = store.begin(make_record(study="other", task="mnist"))
         other.asked(0, Suggestion({"units": 8}, 2))
         other.told(0, trained(0.9))
     with pytest.raises(
@@ -268,7 +268,7 @@ def test_names_and_options_are_drawn_as_they_are():
     """A dollar sign begins a formula in matplotlib, and < a tag in HTML."""
     space = Space(kind=Choice("$a", "<b>$"))
     with Store(Path("store.db"), create=True) as store:
-        search = record(study="<i>$s", space=json.dumps(space.to_json()))
+        search = make_record(study="<i>$s", space=json.dumps(space.to_json()))
         journal = store.begin(search)
         for number, kind in enumerate(("$a", "<b>$") * 5):
             journal.asked(number, Suggestion({"kind": kind}, 6))

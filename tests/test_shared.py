@@ -16,8 +16,8 @@ from hpsearch.run import session
 from hpsearch.store import Asked, Store, Url, place, rankings, study_lock
 from hpsearch.store.database import run
 from tests import fakes
+from tests.builders import RECORD, make_outcome, make_record
 from tests.postgres import Network, free_port
-from tests.test_store import RECORD, record, result
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ def test_a_connection_lost_at_a_commit_tells_nothing_twice_and_loses_nothing(far
             assert journal.asked(number, Suggestion({"a": number}, 2)) is not None
             assert network.lose is None
             network.lose = lost
-            journal.told(number, result(number / 10, folds=2))
+            journal.told(number, make_outcome(number / 10, folds=2))
         network.lose = lost
         journal.asked(3, Pause.DONE)
         network.lose = lost
-        journal.repeated(0, 1, result(0.3), 0.3, None)
+        journal.repeated(0, 1, make_outcome(0.3), 0.3, None)
         assert len(store.searches()) == 1
         events = list(store.journal(journal.search).events())
         assert [type(e).__name__ for e in events] == ["Asked", "Told"] * 3 + ["Asked"]
@@ -85,7 +85,7 @@ def test_an_outage_is_ridden_out_and_said(far, network):
 
         mending = threading.Thread(target=mend)
         mending.start()
-        journal.told(0, result(0.5))
+        journal.told(0, make_outcome(0.5))
         mending.join()
         assert [row.value for row in rankings(store)[0]] == [0.5]
     assert len(said) == 2
@@ -124,9 +124,9 @@ def test_a_dead_owner_loses_its_lease_and_writes_no_more(url, far, network, brie
             other.journal(journal.search).asked(0, Suggestion({}, 2))
             network.down = False
             with pytest.raises(StoreError, match="another run's by now"):
-                journal.told(0, result(0.5))
+                journal.told(0, make_outcome(0.5))
             with pytest.raises(StoreError, match="another run's by now"):
-                store.begin(record(seed=1))
+                store.begin(make_record(seed=1))
             assert len(other.searches()) == 1
 
 

@@ -16,7 +16,6 @@ from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Reached, Score, 
 from hpsearch.store import (
     Asked,
     Heartbeat,
-    SearchRecord,
     Store,
     exists,
     judge,
@@ -29,32 +28,8 @@ from hpsearch.store import (
     study_lock,
     trial,
 )
-from hpsearch.store.database import LASTING, run
-
-RECORD = SearchRecord(
-    study="s", searcher="Random()", evaluator="Holdout()", seed=0, backend="jax", task="digits",
-    measure="accuracy", direction="max", data="d", space="{}", training="{}", file="s.py",
-    source="", versions="{}",
-)  # fmt: skip
-
-
-def record(**changes):
-    return dataclasses.replace(RECORD, **changes)
-
-
-def result(value, *, se=None, epochs=2, n_weights=10, folds=1):
-    curve = Curve((value,) * epochs, (value,) * epochs, (0.1,) * epochs, (0.2,) * epochs, rows=5)
-    return Outcome(Score(value, se, epochs, (curve,) * folds), None, 1.5, n_weights, 2**30)
-
-
-def fill(store, search, *values, params=None, **options):
-    """Append complete trials with these values."""
-    journal = store.begin(search)
-    for number, value in enumerate(values):
-        journal.asked(number, Suggestion(params or {"a": number}, 2))
-        journal.told(number, result(value, **options))
-    return journal
-
+from hpsearch.store.database import run
+from tests.builders import RECORD, VERSION_3, fill_store, make_outcome, make_record
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 curves = st.lists(finite, min_size=1, max_size=4).map(tuple)
@@ -130,7 +105,7 @@ def test_a_long_journal_comes_back_in_order(place):
         for number in range(300):
             journal.asked(number, Suggestion({"a": number}, 1))
             if number % 2:
-                journal.told(number - 1, result(number / 1000, folds=2))
+                journal.told(number - 1, make_outcome(number / 1000, folds=2))
         events = list(store.journal(journal.search).events())
     kinds = [(type(e).__name__, e.trial) for e in events]
     expected = []
@@ -152,7 +127,7 @@ def test_a_pause_is_journaled_once_until_something_happens(place):
             journal.asked(1, Pause.WAIT)
             store.journal(journal.search).asked(1, Pause.WAIT)  # as a continued run would
         journal = store.journal(journal.search)
-        journal.told(0, result(0.5))
+        journal.told(0, make_outcome(0.5))
         journal.asked(1, Pause.WAIT)
         kinds = [e.answer if isinstance(e, Asked) else "told" for e in journal.events()]
     assert kinds == [Suggestion({}, 1), Pause.WAIT, "told", Pause.WAIT]
@@ -160,16 +135,16 @@ def test_a_pause_is_journaled_once_until_something_happens(place):
 
 def test_trials_are_called_by_ids_of_their_own_across_searches(place):
     with Store(place, create=True) as store:
-        one, two = store.begin(RECORD), store.begin(record(study="t"))
+        one, two = store.begin(RECORD), store.begin(make_record(study="t"))
         ids = [j.asked(n, Suggestion({}, 1)) for n, j in ((0, one), (0, two), (1, one), (1, two))]
     assert ids == [1, 2, 3, 4]
 
 
 def test_a_trial_is_told_once(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5)
+        journal = fill_store(store, RECORD, 0.5)
         with pytest.raises(StoreError, match="another run writes"):
-            journal.told(0, result(0.6))
+            journal.told(0, make_outcome(0.6))
         assert [r.value for r in rankings(store)[0]] == [0.5]
 
 
@@ -198,12 +173,12 @@ def test_readers_see_whole_trials_while_a_run_writes(place):
             look(store)
 
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5, folds=3)
+        journal = fill_store(store, RECORD, 0.5, folds=3)
         reader = threading.Thread(target=read)
         reader.start()
         for number in range(1, 100):
             journal.asked(number, Suggestion({}, 1))
-            journal.told(number, result(0.5, folds=3))
+            journal.told(number, make_outcome(0.5, folds=3))
         done.set()
         reader.join()
     assert set(seen) == {3}
@@ -211,15 +186,15 @@ def test_readers_see_whole_trials_while_a_run_writes(place):
 
 def test_reading_writes_nothing(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.5)
+        fill_store(store, RECORD, 0.5)
     with Store(place) as store, pytest.raises(StoreError, match="cannot be written"):
         store.begin(RECORD)
 
 
 def test_best_comes_first_in_either_direction(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.5, 0.9, 0.7)
-        fill(store, record(task="boston", measure="mae", direction="min"), 2.5, 1.0, 9.0)
+        fill_store(store, RECORD, 0.5, 0.9, 0.7)
+        fill_store(store, make_record(task="boston", measure="mae", direction="min"), 2.5, 1.0, 9.0)
         values = {r[0].task: [row.value for row in r] for r in rankings(store)}
     assert values == {"digits": [0.9, 0.7, 0.5], "boston": [1.0, 2.5, 9.0]}
 
@@ -227,16 +202,16 @@ def test_best_comes_first_in_either_direction(place):
 @pytest.mark.parametrize("difference", ["data", "measure", "evaluator", "task"])
 def test_only_what_compares_is_ranked_together(difference, place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.5)
-        fill(store, record(study="t", **{difference: "other"}), 0.6)
+        fill_store(store, RECORD, 0.5)
+        fill_store(store, make_record(study="t", **{difference: "other"}), 0.6)
         assert [len(r) for r in rankings(store)] == [1, 1]
 
 
 def test_studies_searchers_and_seeds_are_ranked_together(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.5)
-        fill(store, record(study="t"), 0.7)
-        fill(store, record(searcher="Grid()", seed=3, backend="tensorflow"), 0.6)
+        fill_store(store, RECORD, 0.5)
+        fill_store(store, make_record(study="t"), 0.7)
+        fill_store(store, make_record(searcher="Grid()", seed=3, backend="tensorflow"), 0.6)
         (ranking,) = rankings(store, "digits")
     assert [(r.rank, r.value, r.study, r.searcher) for r in ranking] == [
         (1, 0.7, "t", "Random()"),
@@ -247,8 +222,8 @@ def test_studies_searchers_and_seeds_are_ranked_together(place):
 
 def test_ties_are_within_one_standard_error_of_the_first(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.90, 0.895, 0.88, se=0.01)
-        fill(store, record(task="other"), 0.9, 0.9)
+        fill_store(store, RECORD, 0.90, 0.895, 0.88, se=0.01)
+        fill_store(store, make_record(task="other"), 0.9, 0.9)
         other, digits = sorted(rankings(store), key=lambda r: -ord(r[0].task[0]))
     assert [r.tied for r in digits] == [True, True, False]
     assert [r.tied for r in other] == [None, None]
@@ -256,10 +231,10 @@ def test_ties_are_within_one_standard_error_of_the_first(place):
 
 def test_a_continued_trial_is_ranked_once_where_it_went_furthest(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5, 0.6)
+        journal = fill_store(store, RECORD, 0.5, 0.6)
         journal.asked(2, Suggestion({"a": 1}, 4, parent=1))
         assert len(rankings(store)[0]) == 2  # the child still runs
-        journal.told(2, result(0.8, epochs=4))
+        journal.told(2, make_outcome(0.8, epochs=4))
         journal.asked(3, Suggestion({"a": 0}, 4, parent=0))
         journal.told(3, Outcome(failure=Failure("nan", "loss became nan")))
         assert [(r.value, r.epochs) for r in rankings(store)[0]] == [(0.8, 4), (0.5, 2)]
@@ -276,7 +251,7 @@ def test_a_failure_whose_message_no_file_can_hold_is_spelled_out(place):
 
 def test_failures_are_not_ranked_but_counted(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5)
+        journal = fill_store(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 1))
         journal.told(1, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
         journal.asked(2, Suggestion({}, 1))
@@ -290,7 +265,7 @@ def test_failures_are_not_ranked_but_counted(place):
 
 def test_what_no_run_trains_is_stopped(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5)
+        journal = fill_store(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 1))
 
         def stands():
@@ -313,7 +288,7 @@ def test_what_no_run_trains_is_stopped(place):
 @pytest.mark.parametrize("hours", [-48, 48])
 def test_no_clock_says_whether_a_run_lives(hours, place, monkeypatch):
     with Store(place, create=True) as store, monkeypatch.context() as patch:
-        journal = fill(store, RECORD, 0.5)
+        journal = fill_store(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 1))
         now = time.time()
         patch.setattr("hpsearch.store.runs.time.time", lambda: now + 3600 * hours)
@@ -334,7 +309,7 @@ def test_no_clock_says_whether_a_run_lives(hours, place, monkeypatch):
 
 def test_a_retired_search_leaves_the_rankings_but_not_the_store(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.9)
+        fill_store(store, RECORD, 0.9)
         (old,) = store.searches()
         store.begin(RECORD, instead_of=[old])
         assert rankings(store) == []
@@ -345,7 +320,7 @@ def test_a_retired_search_leaves_the_rankings_but_not_the_store(place):
 
 def test_unknown_tasks_and_trials_are_named(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.9)
+        fill_store(store, RECORD, 0.9)
         with pytest.raises(StoreError, match="no task 'mnist'; it has digits"):
             rankings(store, "mnist")
         with pytest.raises(StoreError, match="no trial 7; its trials are 1 to 1"):
@@ -365,15 +340,15 @@ def test_a_store_whose_maker_was_killed_is_made_again():
     with pytest.raises(NoStoreError, match="run a study first"):
         Store(Path("store.db"))
     with Store(Path("store.db"), create=True) as store:
-        fill(store, RECORD, 0.5)
+        fill_store(store, RECORD, 0.5)
     with Store(Path("store.db")) as store:
         assert len(rankings(store)) == 1
 
 
 def test_directions_are_never_mixed(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, 0.5)
-        fill(store, record(study="t", direction="min"), 0.6)
+        fill_store(store, RECORD, 0.5)
+        fill_store(store, make_record(study="t", direction="min"), 0.6)
         assert [len(r) for r in rankings(store)] == [1, 1]
 
 
@@ -391,7 +366,7 @@ def test_a_study_is_owned_by_one_run_at_a_time(place, monkeypatch):
 
 def test_the_same_model_tested_twice_at_once_is_one_opening(place):
     with Store(place, create=True) as store:
-        search = fill(store, RECORD, 0.5).search
+        search = fill_store(store, RECORD, 0.5).search
     start = threading.Barrier(4)
 
     def test(found):
@@ -414,7 +389,7 @@ def test_the_same_model_tested_twice_at_once_is_one_opening(place):
 def test_runs_that_write_at_once_share_no_trial_s_number(place):
     """Each from a connection of its own; what each told is whole."""
     with Store(place, create=True) as store:
-        journals = [store.begin(record(study=f"s{i}")).search for i in range(4)]
+        journals = [store.begin(make_record(study=f"s{i}")).search for i in range(4)]
     ids, failed = {}, []
 
     def write(search):
@@ -423,7 +398,7 @@ def test_runs_that_write_at_once_share_no_trial_s_number(place):
                 journal = store.journal(search)
                 ids[search] = [journal.asked(n, Suggestion({"a": n}, 1)) for n in range(20)]
                 for number in range(20):
-                    journal.told(number, result(number / 100, folds=2))
+                    journal.told(number, make_outcome(number / 100, folds=2))
         except Exception as error:
             failed.append(error)
 
@@ -441,12 +416,12 @@ def test_runs_that_write_at_once_share_no_trial_s_number(place):
 
 def test_frames_hold_what_was_told(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5, 0.6, folds=2)
+        journal = fill_store(store, RECORD, 0.5, 0.6, folds=2)
         journal.asked(2, Suggestion({"a": 7}, 4, parent=1))
         journal.asked(3, Suggestion({"b": "x"}, 4))
         journal.told(3, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
-        journal.repeated(1, 1, result(0.7), 0.65, 0.1)
-        fill(store, record(study="t", task="other"), 0.1)
+        journal.repeated(1, 1, make_outcome(0.7), 0.65, 0.1)
+        fill_store(store, make_record(study="t", task="other"), 0.1)
     found = Results(place, task="digits")
     assert list(found.trials["state"]) == ["complete", "complete", "stopped", "failed"]
     assert list(found.trials["params_a"][:3]) == [0, 1, 7]
@@ -460,14 +435,14 @@ def test_frames_hold_what_was_told(place):
 
 def test_how_far_trials_are_is_known_until_they_end(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5)
+        journal = fill_store(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 4))
         heartbeat = Heartbeat(store, journal.search, Plan(2, 8, 8), Budget(), workers=1)
         heartbeat.write([Reached(1, 0, 1.0, 0.4, "gpu 0"), Reached(0, 1, 0.5)])
         heartbeat.write([Reached(1, 0, 2.0, None, "gpu 0")])
         live = "SELECT trial, repeat, epochs, value, device FROM live ORDER BY trial"
         assert store.db.query(live) == [(0, 1, 0.5, None, ""), (1, 0, 2.0, None, "gpu 0")]
-        journal.told(1, result(0.6))
+        journal.told(1, make_outcome(0.6))
         assert [row[0] for row in store.db.query(live)] == [0]
 
 
@@ -498,25 +473,6 @@ def test_a_newer_store_is_refused(place, create):
         Store(place, create=create)
 
 
-def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place):
-    with Store(place, create=True) as store:
-        journal = fill(store, RECORD, 0.5)
-        before = list(journal.events())
-    set_version(place, 2, VERSION_2)
-    with pytest.raises(OldStoreError, match="of version 2, older than the 4"):
-        Store(place)
-    assert exists(place)
-    with Store(place, create=True) as store:
-        assert list(store.journal(journal.search).events()) == before
-        fill(store, record(study="t"), 0.6)
-    with Store(place) as store:
-        assert [row.value for row in rankings(store)[0]] == [0.6, 0.5]
-
-
-VERSION_3 = """
-ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
-""" + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in LASTING)
-
 VERSION_2 = f"""
 {VERSION_3}
 DROP TABLE live; DROP TABLE runs;
@@ -525,9 +481,24 @@ ALTER TABLE repeats DROP COLUMN device; ALTER TABLE repeats DROP COLUMN started;
 """
 
 
+def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place):
+    with Store(place, create=True) as store:
+        journal = fill_store(store, RECORD, 0.5)
+        before = list(journal.events())
+    set_version(place, 2, VERSION_2)
+    with pytest.raises(OldStoreError, match="of version 2, older than the 4"):
+        Store(place)
+    assert exists(place)
+    with Store(place, create=True) as store:
+        assert list(store.journal(journal.search).events()) == before
+        fill_store(store, make_record(study="t"), 0.6)
+    with Store(place) as store:
+        assert [row.value for row in rankings(store)[0]] == [0.6, 0.5]
+
+
 def test_a_plan_that_a_disk_damaged_is_one_line(tmp_path):
     with Store(tmp_path / "s.db", create=True) as store:
-        search = fill(store, RECORD, 0.5).search
+        search = fill_store(store, RECORD, 0.5).search
         Heartbeat(store, search, Plan(2, 2, 2), Budget(), workers=1)
     with sqlite3.connect(tmp_path / "s.db") as db:
         db.execute("UPDATE runs SET planned = 'Inf'")

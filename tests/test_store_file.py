@@ -19,8 +19,8 @@ from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Suggestion
 from hpsearch.store import Heartbeat, Store, rankings, studies, study_lock, trial
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
+from tests.builders import RECORD, fill_store, make_outcome, make_record
 from tests.conftest import ROOT
-from tests.test_store import RECORD, fill, record, result
 
 PATH = Path("store.db")
 
@@ -33,7 +33,7 @@ def delete(path):
 def replace(path):
     delete(path)
     with Store(path, create=True) as other:
-        fill(other, record(study="another's"), 0.1)
+        fill_store(other, make_record(study="another's"), 0.1)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +49,17 @@ def replace(path):
 def test_a_store_that_is_deleted_while_it_is_written_to_is_rescued(lose):
     path = Path("folder", "store.db")
     with Store(path, create=True) as store:
-        journal = fill(store, RECORD, 0.5, 0.6)
+        journal = fill_store(store, RECORD, 0.5, 0.6)
         journal.asked(2, Suggestion({"a": 2}, 2))
         lose(path)
         with pytest.raises(StoreLostError, match=r"deleted or replaced .*store\.rescued\.db"):
-            journal.told(2, result(0.7))
+            journal.told(2, make_outcome(0.7))
         before = list(journal.events())
     rescued = Path("folder", "store.rescued.db")
     with Store(rescued, create=True) as store:
         assert list(store.journal(1).events())[: len(before)] == before
         assert [row.value for row in rankings(store)[0]] == [0.7, 0.6, 0.5]  # the last one too
-        fill(store, record(study="t"), 0.8)
+        fill_store(store, make_record(study="t"), 0.8)
     if lose is replace:
         with Store(path) as store:
             assert [row["study"] for row in studies(store)] == ["another's"]
@@ -68,7 +68,7 @@ def test_a_store_that_is_deleted_while_it_is_written_to_is_rescued(lose):
 def test_a_rescued_store_overwrites_no_other():
     for _ in range(2):
         with Store(PATH, create=True) as store:
-            journal = fill(store, RECORD, 0.5)
+            journal = fill_store(store, RECORD, 0.5)
             delete(PATH)
             for number in (1, 2):  # the last write is in it, however many there are
                 with pytest.raises(StoreLostError):
@@ -89,7 +89,7 @@ def test_a_run_whose_folder_changes_has_lost_nothing(tmp_path, monkeypatch):
 
 def test_a_store_has_one_owner_by_whatever_name():
     with Store(PATH, create=True) as store:
-        fill(store, RECORD, 0.5)
+        fill_store(store, RECORD, 0.5)
     Path("deep").mkdir()
     Path("deep", "link.db").symlink_to(PATH.absolute())
     os.link(PATH, "hard.db")
@@ -113,7 +113,7 @@ def test_two_that_begin_a_store_at_once_take_turns():
 
 def test_a_store_of_two_names_is_refused_and_read_by_its_symbolic_link(hpsearch):
     with Store(PATH, create=True) as store:
-        fill(store, RECORD, 0.5)
+        fill_store(store, RECORD, 0.5)
     os.link(PATH, "hard.db")
     for create in (True, False):
         with pytest.raises(StoreError, match=r"one file of 2 names.*symbolic links"):
@@ -122,7 +122,7 @@ def test_a_store_of_two_names_is_refused_and_read_by_its_symbolic_link(hpsearch)
     Path("hard.db").unlink()
     Path("link.db").symlink_to(PATH)
     with Store(Path("link.db"), create=True) as store:
-        fill(store, record(study="t"), 0.6)
+        fill_store(store, make_record(study="t"), 0.6)
     with Store(PATH) as store:
         assert len(rankings(store)[0]) == 2
 
@@ -159,9 +159,9 @@ def public():
 @pytest.mark.parametrize("ended", ["killed", "closed"])
 def test_trials_in_the_wal_of_a_folder_that_may_only_be_read_are_read(public, ended):
     with Store(public / "made.db", create=True) as store:
-        fill(store, RECORD, 0.5)
+        fill_store(store, RECORD, 0.5)
     with Store(public / "made.db", create=True) as store:
-        fill(store, record(study="t"), 0.6)  # into the WAL
+        fill_store(store, make_record(study="t"), 0.6)  # into the WAL
         for name in ("", "-wal") if ended == "killed" else ():
             shutil.copyfile(public / f"made.db{name}", public / f"store.db{name}")
     if ended == "closed":
@@ -180,7 +180,7 @@ def test_trials_in_the_wal_of_a_folder_that_may_only_be_read_are_read(public, en
 def test_a_busy_database_is_not_taken_for_one_that_nobody_writes_to(monkeypatch):
     monkeypatch.setattr("hpsearch.store.sqlite._WAIT", 0.05)
     with Store(PATH, create=True) as store:
-        fill(store, RECORD, 0.5)
+        fill_store(store, RECORD, 0.5)
     with closing(sqlite3.connect(PATH, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
@@ -270,8 +270,8 @@ def looks():
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
     with Store(PATH, create=True) as store:
-        journal = fill(store, RECORD, 0.5, 0.6, folds=2)
-        journal.repeated(0, 1, result(0.7, folds=2), 0.6, 0.1)
+        journal = fill_store(store, RECORD, 0.5, 0.6, folds=2)
+        journal.repeated(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
         Heartbeat(store, journal.search, Plan(2, 4, 4), Budget(), workers=1)
     with closing(sqlite3.connect(PATH)) as db:
         db.executescript(DAMAGES[damage])
@@ -290,8 +290,8 @@ def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
 
 def test_a_store_with_flipped_bits_or_cut_is_read_as_it_was_or_refused_in_one_line():
     with Store(PATH, create=True) as store:
-        journal = fill(store, RECORD, *(n / 100 for n in range(40)), folds=2)
-        journal.repeated(0, 1, result(0.7, folds=2), 0.6, 0.1)
+        journal = fill_store(store, RECORD, *(n / 100 for n in range(40)), folds=2)
+        journal.repeated(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
     whole, dice = PATH.read_bytes(), random.Random(0)
     right, said = looks(), []
     for round_ in range(150):

@@ -14,7 +14,7 @@ from scipy import stats
 from hpsearch import Holdout, KFold, Results
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.task import Metric
-from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
+from hpsearch.core.trial import Curve, Failure, Outcome, Score
 from hpsearch.selection.choice import Choice, _chosen
 from hpsearch.store import (
     Journal,
@@ -29,7 +29,7 @@ from hpsearch.store import (
     trial,
 )
 from hpsearch.store.database import run
-from tests.test_store import RECORD, VERSION_3, record
+from tests.builders import RECORD, VERSION_3, append_outcomes, make_outcome_of_folds, make_record
 
 ACCURACY = Metric("accuracy", "max")
 
@@ -92,31 +92,13 @@ def test_more_seeds_on_a_single_split_are_as_many_as_would_do():
     assert not told_apart(4 + more - 1)
 
 
-def outcome(values, se=0.01, n_weights=10, epochs=2, **sizes):
-    sizes = {"rows": 25, "train_rows": 75} | sizes
-    folds = tuple(
-        Curve((v,) * epochs, (v,) * epochs, (0.1,) * epochs, (0.2,) * epochs, **sizes)
-        for v in values
-    )
-    score = Score(float(np.mean(values)), se, epochs, folds)
-    return Outcome(score, None, 1.0, n_weights, 0)
-
-
-def fill(store, search, *outcomes):
-    journal = store.begin(search)
-    for number, each in enumerate(outcomes):
-        journal.asked(number, Suggestion({"a": number}, each.epochs))
-        journal.told(number, each)
-    return journal
-
-
 @pytest.fixture
 def ranked(place):
     """The ranking of a search of these outcomes."""
 
     def ranked(*outcomes, **changes):
         with Store(place, create=True) as store:
-            fill(store, record(**changes), *outcomes)
+            append_outcomes(store, make_record(**changes), *outcomes)
             return rankings(store)[-1]
 
     return ranked
@@ -128,40 +110,51 @@ WORSE = [v - 0.01 - d for v, d in zip(FIRST, (0.0, 0.001, 0.0, 0.001), strict=Tr
 
 def test_a_tie_is_decided_by_folds_not_by_the_error_of_the_mean(ranked):
     mixed = [0.95, 0.87, 0.97, 0.91]
-    rows = ranked(outcome(FIRST, se=0.02), outcome(WORSE), outcome(mixed))
+    rows = ranked(
+        make_outcome_of_folds(FIRST, se=0.02),
+        make_outcome_of_folds(WORSE),
+        make_outcome_of_folds(mixed),
+    )
     assert [(row.trial, row.tied) for row in rows] == [(1, True), (3, True), (2, False)]
     assert rows[1].more_repeats is None  # nobody trains that often
 
 
 def test_other_splits_are_not_paired(place):
     with Store(place, create=True) as store:
-        fill(store, RECORD, outcome(FIRST, se=0.02))
-        fill(store, record(seed=1), outcome(WORSE))
-        fill(store, record(searcher="Grid()"), outcome(WORSE))
+        append_outcomes(store, RECORD, make_outcome_of_folds(FIRST, se=0.02))
+        append_outcomes(store, make_record(seed=1), make_outcome_of_folds(WORSE))
+        append_outcomes(store, make_record(searcher="Grid()"), make_outcome_of_folds(WORSE))
         rows = rankings(store)[0]
     assert [(row.trial, row.tied) for row in rows] == [(1, True), (2, True), (3, False)]
 
 
 @pytest.mark.parametrize(("share", "tied"), [({}, False), ({"train_rows": 0}, True)])
 def test_folds_of_unknown_training_rows_are_not_paired(share, tied, ranked):
-    rows = ranked(outcome(FIRST, se=0.02, **share), outcome(WORSE, **share))
+    rows = ranked(
+        make_outcome_of_folds(FIRST, se=0.02, **share), make_outcome_of_folds(WORSE, **share)
+    )
     assert rows[1].tied is tied
 
 
 def test_the_simplest_within_one_error_has_the_fewest_parameters_then_epochs(ranked):
     rows = ranked(
-        outcome([0.95], se=0.01, n_weights=900),
-        outcome([0.945], se=0.01, n_weights=300, epochs=9),
-        outcome([0.942], se=0.01, n_weights=300, epochs=5),
-        outcome([0.93], se=0.01, n_weights=1),
+        make_outcome_of_folds([0.95], se=0.01, n_weights=900),
+        make_outcome_of_folds([0.945], se=0.01, n_weights=300, epochs=9),
+        make_outcome_of_folds([0.942], se=0.01, n_weights=300, epochs=5),
+        make_outcome_of_folds([0.93], se=0.01, n_weights=1),
     )
     assert [row.trial for row in rows if row.one_se] == [3]
 
 
 def test_what_failed_when_repeated_is_no_one_error_choice(place):
     with Store(place, create=True) as store:
-        best, simple = outcome([0.95], n_weights=900), outcome([0.945], n_weights=3)
-        journal = fill(store, RECORD, best, simple, outcome([0.944], n_weights=30))
+        best, simple = (
+            make_outcome_of_folds([0.95], n_weights=900),
+            make_outcome_of_folds([0.945], n_weights=3),
+        )
+        journal = append_outcomes(
+            store, RECORD, best, simple, make_outcome_of_folds([0.944], n_weights=30)
+        )
         failed = Outcome(failure=Failure("nan", "loss became nan"))
         journal.repeated(1, 1, failed, 0.945, 0.01)
         rows = rankings(store)[0]
@@ -176,13 +169,17 @@ def test_what_failed_when_repeated_is_no_one_error_choice(place):
 def test_folds_that_all_differ_alike_are_judged_by_their_signs(folds, tied, ranked):
     """Their standard error of 0 would make any difference certain."""
     first, other = [1.0 - 0.01 * n for n in range(folds)], [0.99 - 0.01 * n for n in range(folds)]
-    rows = ranked(outcome(first, se=0.0), outcome(other, se=0.0))
+    rows = ranked(make_outcome_of_folds(first, se=0.0), make_outcome_of_folds(other, se=0.0))
     assert [row.tied for row in rows] == [True, tied]
     assert rows[1].more_repeats is None
 
 
 def test_an_error_of_zero_tells_no_trials_apart(ranked):
-    rows = ranked(outcome([1.0], se=0.0), outcome([1.0], se=0.0), outcome([0.99], se=0.0))
+    rows = ranked(
+        make_outcome_of_folds([1.0], se=0.0),
+        make_outcome_of_folds([1.0], se=0.0),
+        make_outcome_of_folds([0.99], se=0.0),
+    )
     assert [row.tied for row in rows] == [True, True, None]
 
 
@@ -203,14 +200,24 @@ def test_an_accuracy_of_all_or_no_rows_has_an_error(value):
 
 
 def test_without_an_error_there_is_no_one_error_choice(ranked):
-    assert not any(row.one_se for row in ranked(outcome([0.9], se=None), outcome([0.8], se=None)))
+    assert not any(
+        row.one_se
+        for row in ranked(
+            make_outcome_of_folds([0.9], se=None), make_outcome_of_folds([0.8], se=None)
+        )
+    )
 
 
 @pytest.mark.parametrize(("direction", "first"), [("max", 2), ("min", 1)])
 def test_repeats_count_in_the_ranking(direction, first, place):
     with Store(place, create=True) as store:
-        journal = fill(store, record(direction=direction), outcome([0.95]), outcome([0.94]))
-        journal.repeated(0, 1, outcome([0.91]), 0.93, 0.005)
+        journal = append_outcomes(
+            store,
+            make_record(direction=direction),
+            make_outcome_of_folds([0.95]),
+            make_outcome_of_folds([0.94]),
+        )
+        journal.repeated(0, 1, make_outcome_of_folds([0.91]), 0.93, 0.005)
         row, other = rankings(store)[0]
         shown, (listed,) = trial(store, 1), studies(store)
     assert row.trial == first
@@ -225,12 +232,14 @@ def test_repeats_count_in_the_ranking(direction, first, place):
 def test_repeats_that_end_out_of_order_give_one_value_to_all_who_read(back, place, monkeypatch):
     """Also where the clock is set back between the two."""
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, outcome([0.95]), outcome([0.94]))
-        journal.repeated(0, 2, outcome([0.91]), 0.93, 0.02)
+        journal = append_outcomes(
+            store, RECORD, make_outcome_of_folds([0.95]), make_outcome_of_folds([0.94])
+        )
+        journal.repeated(0, 2, make_outcome_of_folds([0.91]), 0.93, 0.02)
         now = time.time() - back
         with monkeypatch.context() as patch:
             patch.setattr("hpsearch.store.journal.time.time", lambda: now)
-            journal.repeated(0, 1, outcome([0.99]), 0.95, 0.03)
+            journal.repeated(0, 1, make_outcome_of_folds([0.99]), 0.95, 0.03)
         row = next(row for row in rankings(store)[0] if row.trial == 1)
         shown, (listed,) = trial(store, 1), studies(store)
         watched = monitor_search(store, journal.search)
@@ -244,13 +253,15 @@ def test_repeats_that_end_out_of_order_give_one_value_to_all_who_read(back, plac
 
 def test_what_ends_while_a_trial_is_shown_is_seen_whole_or_not_at_all(place, monkeypatch):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, outcome([0.95]))
-        journal.repeated(0, 1, outcome([0.91]), 0.93, 0.02)
+        journal = append_outcomes(store, RECORD, make_outcome_of_folds([0.95]))
+        journal.repeated(0, 1, make_outcome_of_folds([0.91]), 0.93, 0.02)
         read = Journal.trainings
 
         def ends_meanwhile(self, number):
             found = read(self, number)
-            journal.repeated(0, len(journal.repeats(0)) + 1, outcome([0.99]), 0.95, 0.03)
+            journal.repeated(
+                0, len(journal.repeats(0)) + 1, make_outcome_of_folds([0.99]), 0.95, 0.03
+            )
             return found
 
         with Store(place) as reader, monkeypatch.context() as patch:
@@ -262,9 +273,11 @@ def test_what_ends_while_a_trial_is_shown_is_seen_whole_or_not_at_all(place, mon
 
 def test_repeats_of_a_store_of_version_3_are_in_the_order_of_their_times(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, outcome([0.95]), outcome([0.9]))
+        journal = append_outcomes(
+            store, RECORD, make_outcome_of_folds([0.95]), make_outcome_of_folds([0.9])
+        )
         for number, repeat in enumerate((2, 1, 3)):
-            journal.repeated(0, repeat, outcome([0.91]), 0.9 + number / 100, 0.02)
+            journal.repeated(0, repeat, make_outcome_of_folds([0.91]), 0.9 + number / 100, 0.02)
         before = rankings(store)
         version = "PRAGMA user_version = 3" if isinstance(place, Path) else (
             "UPDATE hpsearch SET version = 3")  # fmt: skip
@@ -280,10 +293,17 @@ def repeated(place):
 
     def repeated(first, second, *seeds, se=0.01):
         with Store(place, create=True) as store:
-            journal = fill(store, RECORD, outcome([first], se=se), outcome([second], se=se))
+            journal = append_outcomes(
+                store,
+                RECORD,
+                make_outcome_of_folds([first], se=se),
+                make_outcome_of_folds([second], se=se),
+            )
             for repeat, values in enumerate(seeds, 1):
                 for trial_, own in enumerate(values):
-                    journal.repeated(trial_, repeat, outcome([own]), (first, second)[trial_], se)
+                    journal.repeated(
+                        trial_, repeat, make_outcome_of_folds([own]), (first, second)[trial_], se
+                    )
             return rankings(store)[0]
 
     return repeated
@@ -306,8 +326,10 @@ def test_seeds_on_one_split_can_tie_trials(repeated):
 
 def test_who_failed_when_repeated_ranks_behind(place):
     with Store(place, create=True) as store:
-        journal = fill(store, RECORD, outcome([0.95]), outcome([0.90]))
-        journal.repeated(0, 1, outcome([0.97]), 0.96, 0.01)
+        journal = append_outcomes(
+            store, RECORD, make_outcome_of_folds([0.95]), make_outcome_of_folds([0.90])
+        )
+        journal.repeated(0, 1, make_outcome_of_folds([0.97]), 0.96, 0.01)
         failed = Outcome(failure=Failure("nan", "loss became nan"))
         journal.repeated(0, 2, failed, 0.96, 0.01)
         rows = rankings(store)[0]
@@ -315,7 +337,7 @@ def test_who_failed_when_repeated_ranks_behind(place):
 
 
 def test_trainings_over_folds_are_combined_fold_by_fold():
-    scores = [outcome([0.8, 0.9]).score, outcome([0.82, 0.94]).score]
+    scores = [make_outcome_of_folds([0.8, 0.9]).score, make_outcome_of_folds([0.82, 0.94]).score]
     value, se = KFold(2).combined(scores, ACCURACY)
     assert value == pytest.approx(0.865)
     assert se == pytest.approx(np.std([0.81, 0.92], ddof=1) / math.sqrt(2))
@@ -329,7 +351,7 @@ def test_trainings_are_combined_at_one_epoch():
 
 
 def test_trainings_on_one_split_add_the_error_of_the_seeds():
-    scores = [outcome([v], rows=100).score for v in (0.90, 0.92, 0.94)]
+    scores = [make_outcome_of_folds([v], rows=100).score for v in (0.90, 0.92, 0.94)]
     value, se = Holdout().combined(scores, ACCURACY)
     assert value == pytest.approx(0.92)
     assert se == pytest.approx(math.hypot(math.sqrt(0.92 * 0.08 / 100), 0.02 / math.sqrt(3)))
@@ -340,7 +362,7 @@ def test_trainings_on_one_split_add_the_error_of_the_seeds():
 def test_an_opening_is_recorded_before_its_verdict_and_told_apart_after(place):
     model = {"members": [{"trial": 1, "params": {"a": 0.5}, "epochs": 3}], "seeds": 2}
     with Store(place, create=True) as store:
-        search = fill(store, RECORD, outcome([0.9])).search
+        search = append_outcomes(store, RECORD, make_outcome_of_folds([0.9])).search
         first = open_test(store, search, "test", model)
         assert (first.nth, first.value) == (1, None)
         assert open_test(store, search, "test", model).id == first.id  # it goes on
@@ -389,7 +411,12 @@ PRAGMA user_version = 1;
 def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_who_reads():
     path = Path("store.db")
     with Store(path, create=True) as store:
-        journal = fill(store, RECORD, outcome(FIRST), outcome([v - 0.1 for v in FIRST]))
+        journal = append_outcomes(
+            store,
+            RECORD,
+            make_outcome_of_folds(FIRST),
+            make_outcome_of_folds([v - 0.1 for v in FIRST]),
+        )
         before = list(journal.events())
     with sqlite3.connect(path) as db:
         db.executescript(VERSION_1)
@@ -398,7 +425,7 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
         Store(path)
     with Store(path, create=True) as store:
         after = list(store.journal(journal.search).events())
-        store.journal(journal.search).repeated(0, 1, outcome(FIRST), 0.93, 0.01)
+        store.journal(journal.search).repeated(0, 1, make_outcome_of_folds(FIRST), 0.93, 0.01)
         assert rankings(store)[0][0].repeats == 1
 
     def without_train_rows(event):

@@ -29,8 +29,8 @@ from hpsearch.run.replay import Progress
 from hpsearch.store import Heartbeat, Store, default_place, monitor_search, rankings, study_lock
 from tests import fakes
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
+from tests.builders import RECORD, make_outcome, make_record
 from tests.conftest import ROOT
-from tests.test_store import RECORD, record, result
 
 PLAN = Plan(5, 13, 16, ((Rung(3, 1), Rung(1, 3)), (Rung(1, 8),)))
 
@@ -46,11 +46,11 @@ def store(request, monkeypatch):
 
 def begun(store, plan=PLAN, budget=None, **changes):
     """A search whose trial 0 ended, 1 failed, 2 continues 0 and trains, and 3 waits."""
-    journal = store.begin(record(**changes))
+    journal = store.begin(make_record(**changes))
     heartbeat = Heartbeat(store, journal.search, plan, budget or Budget(), workers=2)
     for number in (0, 1):
         journal.asked(number, Suggestion({"units": 10 * number}, 1))
-    journal.told(0, result(0.8, epochs=1))
+    journal.told(0, make_outcome(0.8, epochs=1))
     journal.told(1, Outcome(failure=Failure("nan", "loss became nan"), seconds=2.0))
     journal.asked(2, Suggestion({"units": 0}, 3, parent=0))
     journal.asked(3, Suggestion({"units": 70}, 8))
@@ -81,9 +81,9 @@ def test_it_sees_what_ended_what_trains_and_how_rungs_fill(store):
 def test_it_follows_in_small_steps_as_at_once(store):
     watched, journal, _ = begun(store)
     watched.refresh()
-    journal.told(2, result(0.9, epochs=3))
+    journal.told(2, make_outcome(0.9, epochs=3))
     assert [told.trial for told in watched.refresh()] == [3]
-    journal.told(3, result(0.7, epochs=8))
+    journal.told(3, make_outcome(0.7, epochs=8))
     watched.refresh()
     late = monitor_search(store, journal.search)
     late.refresh()
@@ -94,7 +94,7 @@ def test_it_follows_in_small_steps_as_at_once(store):
 
 def test_lower_is_better_where_the_search_minimises(store):
     watched, journal, _ = begun(store, direction="min")
-    journal.told(2, result(0.5, epochs=3))
+    journal.told(2, make_outcome(0.5, epochs=3))
     watched.refresh()
     assert watched.best.value == 0.5
 
@@ -181,7 +181,7 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
 def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):
     watched, journal, heartbeat = begun(store)
     heartbeat.write([Reached(0, 1, 0.5), Reached(0, 2, 0.5)])
-    journal.repeated(0, 1, result(0.7, epochs=1), 0.75, 0.1)
+    journal.repeated(0, 1, make_outcome(0.7, epochs=1), 0.75, 0.1)
     heartbeat.write([Reached(0, 1, 1.0)])  # on its way while the repeat ended
     watched.refresh()
     assert [each.repeat for each in watched.running if each.trial == 1] == [2]
@@ -189,11 +189,11 @@ def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(s
 
 def test_the_best_is_by_all_trainings_where_some_were_repeated(store):
     watched, journal, _ = begun(store)
-    journal.told(2, result(0.9, epochs=3))
-    journal.told(3, result(0.85, epochs=8))
+    journal.told(2, make_outcome(0.9, epochs=3))
+    journal.told(3, make_outcome(0.85, epochs=8))
     watched.refresh()
     assert watched.best.trial == 3
-    journal.repeated(2, 1, result(0.5, epochs=3), 0.7, 0.1)
+    journal.repeated(2, 1, make_outcome(0.5, epochs=3), 0.7, 0.1)
     watched.refresh()
     assert (watched.best.trial, watched.best.value) == (4, 0.85)
 
@@ -231,7 +231,7 @@ class Broken:
 
 def telling_work(job):
     progress.JobProgress(job, folds=1).of_fold(0)(1, 0.5)
-    return result(0.5)
+    return make_outcome(0.5)
 
 
 @pytest.mark.parametrize("error", [StoreError("disk full"), sqlite3.OperationalError("locked")])

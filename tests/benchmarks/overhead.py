@@ -26,7 +26,7 @@ from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
 from hpsearch.store import Store, Url, place, rankings
-from tests.test_store import record
+from tests.builders import make_record
 
 METRIC = Metric("loss", "min")
 SPACE = Space(dropout=Float(0.0, 0.5), learning_rate=Float(1e-4, 1e-1, log=True))
@@ -71,7 +71,7 @@ class Clock:
 def search(where: Path | Url, task: str, executor: Executor, trials: int) -> Clock:
     clock = Clock()
     with Store(where, create=True) as store:
-        journal = store.begin(record(task=task))
+        journal = store.begin(make_record(task=task))
         running = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(running, journal.events(), METRIC)
         try:

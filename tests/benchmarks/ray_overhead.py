@@ -25,7 +25,7 @@ from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, Clock, prepare
-from tests.test_store import record
+from tests.builders import make_record
 
 TRIALS, LONG = 100, 2000
 
@@ -33,7 +33,7 @@ TRIALS, LONG = 100, 2000
 def ours(executor: RayCluster, path: Path, trials: int) -> float:
     """Seconds for all of them."""
     with Store(path, create=True) as store:
-        journal = store.begin(record())
+        journal = store.begin(make_record())
         search = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(search, journal.events(), METRIC)
         checkpoints = Checkpoints(path.parent / "checkpoints")

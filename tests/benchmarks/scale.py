@@ -31,7 +31,7 @@ from hpsearch.executors.base import Pool
 from hpsearch.run.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
-from tests.test_store import record
+from tests.builders import make_record
 
 EPOCHS, TRIALS, MESSAGES, CROWD = 100, 2000, 4000, 1000
 
@@ -88,7 +88,7 @@ def live(path: Path) -> float:
     """Milliseconds for each of 1,000 trials that run, to write how far it is."""
     some = [Reached(trial, 0, 1.0, 0.5, "10.0.0.1 gpu 0") for trial in range(1000)]
     with Store(path, create=True) as store:
-        journal = store.begin(record())
+        journal = store.begin(make_record())
         journal.reached(some)
         began = time.perf_counter()
         for _ in range(20):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from hpsearch.store import Store
-from tests.test_store import RECORD, fill
+from tests.builders import RECORD, fill_store
 
 ROUNDS = 11
 
@@ -21,7 +21,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         with Store(path, create=True) as store:
-            fill(store, RECORD, *(0.5 + i / 1000 for i in range(200)))
+            fill_store(store, RECORD, *(0.5 + i / 1000 for i in range(200)))
         hpsearch = [sys.executable, "-m", "hpsearch"]
         commands = {
             "bare python": [sys.executable, "-c", "pass"],

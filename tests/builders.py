@@ -1,0 +1,71 @@
+"""Made-up searches, outcomes and stores, for tests of whatever reads them."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.trial import Curve, Outcome, Score, Suggestion
+from hpsearch.store import Journal, SearchRecord, Store
+from hpsearch.store.database import LASTING
+
+RECORD = SearchRecord(
+    study="s", searcher="Random()", evaluator="Holdout()", seed=0, backend="jax", task="digits",
+    measure="accuracy", direction="max", data="d", space="{}", training="{}", file="s.py",
+    source="", versions="{}",
+)  # fmt: skip
+
+# A name that is harmful where it is not escaped.
+EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+
+
+def make_record(**changes: Any) -> SearchRecord:
+    """A search's record, with some fields changed."""
+    return dataclasses.replace(RECORD, **changes)
+
+
+def make_outcome(
+    value: float, *, se: float | None = None, epochs: int = 2, n_weights: int = 10, folds: int = 1
+) -> Outcome:
+    """A trial that ended well: its value is the same in each epoch and fold."""
+    curve = Curve((value,) * epochs, (value,) * epochs, (0.1,) * epochs, (0.2,) * epochs, rows=5)
+    return Outcome(Score(value, se, epochs, (curve,) * folds), None, 1.5, n_weights, 2**30)
+
+
+def make_outcome_of_folds(
+    values: Any, se: float | None = 0.01, n_weights: int = 10, epochs: int = 2, **sizes: int
+) -> Outcome:
+    """A trial that ended well, with a value for each fold. sizes: rows and train_rows."""
+    sizes = {"rows": 25, "train_rows": 75} | sizes
+    folds = tuple(
+        Curve((v,) * epochs, (v,) * epochs, (0.1,) * epochs, (0.2,) * epochs, **sizes)  # type: ignore[arg-type]
+        for v in values
+    )
+    score = Score(float(np.mean(values)), se, epochs, folds)
+    return Outcome(score, None, 1.0, n_weights, 0)
+
+
+def fill_store(
+    store: Store, search: SearchRecord, *values: float, params: Any = None, **options: Any
+) -> Journal:
+    """Begin a search and append complete trials with these values."""
+    journal = store.begin(search)
+    for number, value in enumerate(values):
+        journal.asked(number, Suggestion(params or {"a": number}, 2))
+        journal.told(number, make_outcome(value, **options))
+    return journal
+
+
+def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> Journal:
+    """Begin a search and append trials that ended so."""
+    journal = store.begin(search)
+    for number, each in enumerate(outcomes):
+        journal.asked(number, Suggestion({"a": number}, each.epochs))
+        journal.told(number, each)
+    return journal
+
+
+# What turns a store of this version into one of version 3.
+VERSION_3 = """
+ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
+""" + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in LASTING)

@@ -69,3 +69,11 @@ def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> J
 VERSION_3 = """
 ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
 """ + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in LASTING)
+
+
+def build_on_digits(build: Any, params: Any) -> Any:
+    """The model that `build` makes at a point, for the rows of digits."""
+    from hpsearch.training.base import ModelSpec
+    from hpsearch.training.building import build_model
+
+    return build_model(build, ModelSpec((64,), 10, "softmax", "mse"), params, seed=0)

@@ -188,3 +188,12 @@ def wait_for_checkpoints(count: int) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and len(list(Path("checkpoints").rglob("*.npz"))) < count:
         time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs, and is not one that ended and was not waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -13,10 +13,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from hpsearch import Space
+from hpsearch import Choice, Float, Space
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import DataError, FatalError
 from hpsearch.core.option_text import describe
+from hpsearch.core.task import Metric
 from hpsearch.core.trial import (
     Curve,
     Facts,
@@ -97,6 +98,8 @@ def outcome(job: Job) -> Outcome:
     return Outcome(Score(curve[-1], None, job.epochs, (fold,)), seconds=0.1, n_weights=7)
 
 
+METRIC = Metric("loss", "min")
+SPACE = Space(dropout=Float(0.0, 0.4), optimizer=Choice("adam", "sgd"))
 FACTS = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
 
 

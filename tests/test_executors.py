@@ -13,7 +13,7 @@ from hpsearch.core.trial import Job
 from hpsearch.executors import Inline, Processes, RayCluster, ray_cluster
 from hpsearch.executors.ray_worker import Lost
 from tests import fakes
-from tests.conftest import ROOT
+from tests.conftest import ROOT, is_alive
 from tests.contracts.executor import ExecutorContract, opened
 
 EXECUTORS = [Inline, Processes]
@@ -162,9 +162,9 @@ def test_what_a_job_forks_neither_blocks_the_run_nor_outlives_it(tmp_path, act):
     children = [int(path.name) for path in tmp_path.iterdir()]
     assert len(children) == (4 if act == "die" else 1)
     deadline = time.monotonic() + 30  # they were told to end, and a busy machine takes its time
-    while any(map(_alive, children)) and time.monotonic() < deadline:
+    while any(map(is_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not [child for child in children if _alive(child)]
+    assert not [child for child in children if is_alive(child)]
 
 
 def test_an_unforeseen_error_at_the_start_keeps_its_traceback():
@@ -187,14 +187,6 @@ def test_an_orphaned_worker_ends_by_itself():
     parent.wait()
     parent.stdout.close()
     deadline = time.monotonic() + 2
-    while _alive(worker) and time.monotonic() < deadline:
+    while is_alive(worker) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not _alive(worker)
-
-
-def _alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    assert not is_alive(worker)

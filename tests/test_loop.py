@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Asha, Bayes, Choice, Float, Genetic, Hyperband, Random, Space
+from hpsearch import Asha, Bayes, Float, Genetic, Hyperband, Random, Space
 from hpsearch.core import interrupt
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
@@ -19,10 +19,7 @@ from hpsearch.run.replay import changes, observe, replay
 from hpsearch.store import Asked, Store
 from tests import fakes
 from tests.builders import make_record
-from tests.fakes import Halving
-
-METRIC = Metric("loss", "min")
-SPACE = Space(dropout=Float(0.0, 0.4), optimizer=Choice("adam", "sgd"))
+from tests.fakes import METRIC, SPACE, Halving
 
 
 class Killed(BaseException):

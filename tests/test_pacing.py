@@ -20,7 +20,7 @@ from hpsearch.run.replay import replay
 from hpsearch.store import Asked, Store
 from tests import fakes
 from tests.builders import make_record
-from tests.test_loop import METRIC, SPACE
+from tests.fakes import METRIC, SPACE
 
 
 class Clock:

@@ -15,28 +15,11 @@ from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Job
 from hpsearch.executors import RayCluster
 from tests import fakes
-from tests.conftest import ROOT
+from tests.clusters import STORE, start_cluster
+from tests.conftest import ROOT, is_alive
 from tests.contracts.executor import ExecutorContract, opened
-from tests.test_executors import _alive
 
 pytest.importorskip("ray")
-
-STORE = 100 * 2**20  # bytes of a node's shared memory
-
-
-def started(*nodes):
-    """A cluster of such nodes, the first of which is its head."""
-    from ray.cluster_utils import Cluster
-
-    head, *others = [{"object_store_memory": STORE, **node} for node in nodes]
-    cluster = Cluster(
-        initialize_head=True,
-        head_node_args={"include_dashboard": False, **head},
-        shutdown_at_exit=True,
-    )
-    for node in others:
-        cluster.add_node(**node)
-    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +27,7 @@ def cluster():
     """One node with two cores, to which this process is connected."""
     import ray
 
-    cluster = started({"num_cpus": 2})
+    cluster = start_cluster({"num_cpus": 2})
     ray.init(cluster.address, log_to_driver=False, logging_level="error")
     yield cluster
     ray.shutdown()
@@ -153,6 +136,6 @@ def test_workers_end_with_the_process_that_wanted_them(cluster, tmp_path):
         parent.wait()
     worker = int(traces[0].name.split()[1])
     deadline = time.monotonic() + 20
-    while _alive(worker) and time.monotonic() < deadline:
+    while is_alive(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _alive(worker)
+    assert not is_alive(worker)

@@ -11,9 +11,9 @@ import pytest
 
 from hpsearch.core.errors import NoStoreError
 from hpsearch.store import Store
+from tests.attacks.searches import journal
+from tests.clusters import STORE, start_cluster
 from tests.conftest import ROOT
-from tests.test_chaos import results
-from tests.test_ray import STORE, started
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ study = Study(
 
 @pytest.fixture
 def nodes():
-    cluster = started(*[{"num_cpus": 1}] * 3)
+    cluster = start_cluster(*[{"num_cpus": 1}] * 3)
     yield cluster
     cluster.shutdown()
 
 
 @pytest.fixture
 def node():
-    cluster = started({"num_cpus": 1})
+    cluster = start_cluster({"num_cpus": 1})
     yield cluster
     cluster.shutdown()
 
@@ -123,7 +123,7 @@ def test_nodes_come_and_go_and_the_study_ends_as_if_nothing_had(nodes, run, tmp_
     assert len(list(Path("far", "r.db-1").glob("*/fold-0.npz"))) == 3
     whole = run(study, "--store", "l.db", "--devices", "cpu:1", "--engine", "fit")
     assert whole.communicate(timeout=120)[1] == ""
-    assert results("r.db") == results("l.db")
+    assert journal(Path("r.db")) == journal(Path("l.db"))
 
 
 @pytest.mark.slow

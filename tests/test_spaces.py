@@ -12,9 +12,9 @@ from hpsearch.tasks import imdb, mnist
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, ModelSpec, Split
 from spaces import cnn, mlp, text
+from tests.builders import build_on_digits
 from tests.conftest import ROOT
 from tests.rounding import rounding_bound
-from tests.test_training import built as built_on_digits
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def kinds(model):
     ],
 )
 def test_an_mlp_has_the_penalties_asked_for(params, regularizer, factors):
-    *hidden, _ = built_on_digits(mlp.model((8, 4)), params).layers[1:]
+    *hidden, _ = build_on_digits(mlp.model((8, 4)), params).layers[1:]
     for layer in hidden:
         assert type(layer.kernel_regularizer).__name__ == regularizer
         assert layer.kernel_regularizer.get_config() == pytest.approx(factors)

@@ -14,6 +14,7 @@ from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
 from spaces import mlp, optimizers
+from tests.builders import build_on_digits
 from tests.conftest import ROOT, check_on_tensorflow
 from tests.contracts.trainer import DATA, SPLIT, TASK, TrainerContract, fit
 
@@ -218,10 +219,10 @@ def test_batch_sizes_are_whole_numbers(size):
 def test_pieces_of_spaces_go_together():
     space = Space(mlp.widths(2), mlp.dropouts(2), optimizers.SPACE)
     for point in space.probes():
-        built(mlp.model(), point)
+        build_on_digits(mlp.model(), point)
     fixed = Space(mlp.dropouts(2, fixed=True))
     for point in fixed.probes():
-        built(mlp.model((4, 4)), point)
+        build_on_digits(mlp.model((4, 4)), point)
     assert "funnel" not in Space(mlp.funnel(1))
     with pytest.raises(SpaceError, match="layers is given twice"):
         Space(mlp.widths(2), mlp.funnel(2))
@@ -259,7 +260,7 @@ def test_every_optimizer_learns_at_its_customary_rate(optimizer):
     ],
 )
 def test_an_mlp_has_the_layers_asked_for(hidden, params, sizes, rates):
-    model = built(mlp.model(hidden), params)
+    model = build_on_digits(mlp.model(hidden), params)
     dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"]
     drops = [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"]
     assert [layer.units for layer in dense] == [*sizes, 10]
@@ -267,18 +268,11 @@ def test_an_mlp_has_the_layers_asked_for(hidden, params, sizes, rates):
 
 
 def test_an_mlp_takes_dropout_on_its_first_layer_only_and_l2_everywhere():
-    model = built(mlp.model((8, 4), dropout_on="first"), {"dropout": 0.2, "l2": 0.01})
+    model = build_on_digits(mlp.model((8, 4), dropout_on="first"), {"dropout": 0.2, "l2": 0.01})
     kinds = [type(layer).__name__ for layer in model.layers]
     assert kinds == ["InputLayer", "Dense", "Dropout", "Dense", "Dense"]
     factors = [layer.kernel_regularizer.l2 for layer in model.layers[1:4:2]]
     assert factors == pytest.approx([0.01, 0.01])
-
-
-def built(build, params):
-    from hpsearch.training.base import ModelSpec
-    from hpsearch.training.building import build_model
-
-    return build_model(build, ModelSpec((64,), 10, "softmax", "mse"), params, seed=0)
 
 
 def uncompiled(spec):

@@ -338,7 +338,7 @@ def test_continuing_a_gang_equals_never_stopping_bit_for_bit(tmp_path, case):
 CONTINUE = """
 import sys
 from pathlib import Path
-from tests.test_gang import *
+from tests.training.test_batched import *
 rest = [dataclasses.replace(member(n, build=build), checkpoint_in=Path(sys.argv[1], f"{n}.npz"))
         for n, build in enumerate([mlp.model(hidden=(12,)), mlp.model(hidden=(7, 9))])]
 curves = dict(by_fit().train(rest, DATA))

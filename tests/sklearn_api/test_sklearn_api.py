@@ -324,7 +324,7 @@ def test_without_refit_there_is_nothing_to_predict_with():
 def test_searching_predicting_and_pickling_load_no_tensorflow():
     code = """
 import pickle, sys
-from tests.test_scikit import *
+from tests.sklearn_api.test_sklearn_api import *
 search = searching(trials=1).fit(X, NAMES)
 assert (pickle.loads(pickle.dumps(search)).predict(X) == search.predict(X)).all()
 print("tensorflow" in sys.modules, "scikeras" in sys.modules)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-LEFT = Path(__file__).parent / "data" / "earlier"
+LEFT = Path(__file__).parents[1] / "data" / "earlier"
 
 pytestmark = pytest.mark.slow
 

@@ -209,13 +209,13 @@ def identify(value: Any) -> str:
     return repr(value)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint in brackets to the nearest known name, or nothing.
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """A hint in brackets to the nearest known name, or nothing; so where it is no text at all.
 
     >>> did_you_mean("droput", ["dropout", "l2"])
     " (did you mean 'dropout'?)"
     """
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else ()
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from hpsearch.core.data import Array, Data
+from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive
 from hpsearch.core.task import Direction, Task
 from hpsearch.core.task_kinds import Kind
@@ -109,8 +110,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
         groups: shape (rows,), for a cv that keeps them apart.
         """
-        if self.kind not in _KINDS:
-            raise ValueError(f"kind is 'classifier' or 'regressor', got {self.kind!r}")
+        if not isinstance(self.kind, str) or self.kind not in _KINDS:
+            raise ValueError(f"kind is 'classifier' or 'regressor', got {brief(self.kind)}")
+        if not isinstance(self.refit, bool | np.bool_):
+            raise ValueError(f"refit is True or False, got {brief(self.refit)}")
         x, targets = validate_data(
             self,
             X,
@@ -191,7 +194,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
 
     def _search(self, data: Data, loss: Any, kind: Kind | None, evaluator: Evaluator) -> None:
-        metric = self.metric or ("accuracy" if self._classes else "mse")
+        usual = "accuracy" if self._classes else "mse"
+        metric = usual if self.metric is None else self.metric
         task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess, kind=kind)
         task.load()  # checks the targets
         study = Study(

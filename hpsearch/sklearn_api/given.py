@@ -11,6 +11,7 @@ import numpy as np
 
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import DataError
+from hpsearch.core.rules import brief
 from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators import Evaluator, KFold
 from hpsearch.training.base import Split
@@ -40,8 +41,8 @@ def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> 
 
     Raises ValueError where it is none of these, or where groups would have no effect.
     """
-    if cv is None or isinstance(cv, bool):
-        raise ValueError(f"cv is a number of folds, an evaluator or a splitter, got {cv!r}")
+    if cv is None or isinstance(cv, bool | str):
+        raise ValueError(_no_cv(cv))
     evaluator = KFold(int(cv)) if isinstance(cv, Integral) else cv
     if isinstance(evaluator, Evaluator):
         if groups is not None and not (isinstance(evaluator, KFold) and evaluator.groups):
@@ -52,7 +53,22 @@ def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> 
         return evaluator
     from sklearn.model_selection import check_cv
 
-    return given(check_cv(cv, y, classifier=classes).split(x, y, groups))
+    splitter = cv if callable(getattr(cv, "split", None)) else _pairs(cv)
+    return given(check_cv(splitter, y, classifier=classes).split(x, y, groups))
+
+
+def _no_cv(cv: Any) -> str:
+    return (
+        "cv is a number of folds, an evaluator, a splitter, or pairs of (train, test) rows, got "
+        f"{brief(cv)}"
+    )
+
+
+def _pairs(cv: Any) -> list[tuple[Any, Any]]:
+    try:
+        return [(train, test) for train, test in cv]
+    except (TypeError, ValueError) as error:
+        raise ValueError(_no_cv(cv)) from error
 
 
 def given(pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]]) -> Given:

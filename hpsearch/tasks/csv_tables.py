@@ -39,12 +39,17 @@ _MISSING = {
     "nan",
     "null",
 }  # fmt: skip -- pandas's, and a question mark
+_QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
 
 def separator(line: str) -> str:
-    """What separates the cells of a file with this first line."""
-    return max(_SEPARATORS, key=line.count)
+    """What separates the cells of a file with this first line; what quotes hold separates none.
+
+    >>> separator('"price; in $",size')
+    ','
+    """
+    return max(_SEPARATORS, key=_QUOTED.sub("", line).count)
 
 
 def read(path: Path) -> "pd.DataFrame":

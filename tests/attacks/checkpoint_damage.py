@@ -24,6 +24,7 @@ from tests.attacks.figures import Figures
 
 LIMIT = 10.0  # seconds that reading a checkpoint may take
 EACH = 140  # cases of each damage of bytes
+LARGEST = 2**20  # bytes; what was damaged before may be a terabyte of holes
 IN_PLACE = 5  # of each thing that stands in the file's place
 FORGED = 8  # of each way to make a well-formed file that holds something else
 KILLED = ("fit", "auto")  # engines of the searches that are killed
@@ -182,13 +183,20 @@ def damage_files(sample: int | None, seed: int) -> Figures:
 
 def damage_all(folder: Path, dice: random.Random) -> None:
     """Damage every checkpoint of a search that was killed, each in its own way."""
-    files = sorted((folder / "checkpoints").rglob("*.npz"))
+    files = [
+        path
+        for path in sorted((folder / "checkpoints").rglob("*.npz"))
+        if path.is_file() and not path.is_symlink() and path.stat().st_size < LARGEST
+    ]
     for path in files:
-        if not path.is_file() or path.is_symlink():
-            continue
         kind, content = dice.randrange(4), path.read_bytes()
         if kind == 0 and len(files) > 1:
-            damage.put(path, dice.choice([p for p in files if p.is_file()]).read_bytes())
+            damage.put(
+                path,
+                dice.choice(
+                    [p for p in files if p.is_file() and p.stat().st_size < LARGEST]
+                ).read_bytes(),
+            )
         elif kind == 1:
             damage.put(path, dice.choice(list(damage.PLACES.values())))
         elif content:

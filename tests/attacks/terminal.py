@@ -39,6 +39,8 @@ class Terminal:
         if self.pid == 0:
             try:
                 os.chdir(folder)
+                # A harness in the background of a shell ignores it, and so would its children.
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
                 os.execve(sys.executable, [sys.executable, "-m", module, *arguments], variables)
             finally:
                 os._exit(127)

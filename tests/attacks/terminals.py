@@ -20,8 +20,9 @@ from tests.attacks.commands import ROOT, end_group, run, short, throw_away
 from tests.attacks.figures import Figures, draw
 from tests.attacks.terminal import Terminal
 
-RUN = ["run", "study.py", "--devices", "cpu", "--trials", "4", "--epochs", "40"]
-INLINE = [*RUN, "--inline"]
+SEARCH = ["run", "study.py", "--trials", "4", "--epochs", "40"]
+RUN = [*SEARCH, "--devices", "cpu"]
+INLINE = [*SEARCH, "--inline"]
 _BEGUN = b"trial"  # a run prints it when the first of its trials has ended, or in its panel
 
 

@@ -23,7 +23,7 @@ from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_mod
 from hpsearch.core.task import Task
 from hpsearch.models.retrain import Trained, predict
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
-from hpsearch.training.rows import prepared
+from hpsearch.training.rows import prepare_inputs
 
 _FORMAT = 1
 _HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so: scikit-learn's estimators
@@ -54,7 +54,7 @@ class Kept:
 
     def prepare(self, x: Inputs) -> Inputs:
         """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
-        return prepared(self.transformer, x)
+        return prepare_inputs(self.transformer, x)
 
     def each(self, x: Inputs) -> Iterator[Array]:
         """Each model's predictions, of shape (rows, outputs), for prepared rows."""

@@ -14,7 +14,7 @@ from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
-from hpsearch.training.rows import Rows, model_spec, prepare
+from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 
 _BATCH = 1024
 
@@ -27,7 +27,7 @@ class Trained:
     """
 
     model: Any
-    rows: Rows
+    rows: SplitRows
 
     @property
     def transformer(self) -> Any:
@@ -51,7 +51,7 @@ def train(
     Raises HpsearchError where one of them diverges.
     """
     # By its loss, which one row tells too; what is validated here decides nothing.
-    trainer = engines.trainer(replace(task, metric="loss", direction=None), engine, backend)
+    trainer = engines.make_trainer(replace(task, metric="loss", direction=None), engine, backend)
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
             replace(fit, checkpoint_out=Path(folder) / f"{i}.npz", patience=None)
@@ -63,10 +63,12 @@ def train(
                     f"training anew failed: {curve.failure.message}; choose another trial, or "
                     "another --seed"
                 )
-        prepared: dict[int, Rows] = {}
+        prepared: dict[int, SplitRows] = {}
         for fit in saved:
             if id(fit.split) not in prepared:
-                prepared = {id(fit.split): prepare(task, data, fit.split)}  # one at a time: memory
+                prepared = {
+                    id(fit.split): prepare_rows(task, data, fit.split)
+                }  # one at a time: memory
             yield Trained(
                 _restored(task, data, fit, prepared[id(fit.split)]), prepared[id(fit.split)]
             )
@@ -78,10 +80,12 @@ def predict(model: Any, x: Inputs) -> Array:
     return predicted.reshape(len(predicted), -1)
 
 
-def _restored(task: Task, data: Data, fit: Fit, rows: Rows) -> Any:
+def _restored(task: Task, data: Data, fit: Fit, rows: SplitRows) -> Any:
     # The metric `loss` is a function of ours, which a saved model must not need to be loaded again.
-    compiled = [] if task.metric == "loss" else metrics.to_compile(task)
-    model = build_model(fit.build, model_spec(task, rows, data.y, compiled), fit.params, fit.seed)
+    compiled = [] if task.metric == "loss" else metrics.make_metrics(task)
+    model = build_model(
+        fit.build, make_model_spec(task, rows, data.y, compiled), fit.params, fit.seed
+    )
     assert fit.checkpoint_out is not None
     if checkpoint.load(fit.checkpoint_out, fit, model) is None:
         raise HpsearchError(

@@ -10,7 +10,7 @@ import numpy as np
 from hpsearch.core.data import Array
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.rows import targets
+from hpsearch.training.rows import shape_targets
 
 _RESAMPLES = 100
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -37,7 +37,7 @@ def score(
         of_squares = _of_mean(squares)
         return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
     measure = _roc_auc if task.metric == "roc_auc" else _as_keras(task)
-    y = targets(task, y)
+    y = shape_targets(task, y)
     if not error:
         return measure(predicted, y), None
     rng = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def score(
 
 def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     """The metric of each row, of shape (rows,), where it is a mean of these; else None."""
-    y = targets(task, y)
+    y = shape_targets(task, y)
     if metric in _ACCURACY:
         return (predicted_classes(predicted) == _true_classes(y)).astype(np.float64)
     if metric == "binary_accuracy":
@@ -83,8 +83,8 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
     they have any.
     """
     if not task.classifies:
-        true = targets(task, y).reshape(len(y), -1).mean(axis=1)
-        residuals = _differences(predicted, targets(task, y))
+        true = shape_targets(task, y).reshape(len(y), -1).mean(axis=1)
+        residuals = _differences(predicted, shape_targets(task, y))
         tenths = [rows for rows in np.array_split(np.argsort(true, kind="stable"), 10) if len(rows)]
         quantiles = np.quantile(residuals, _QUANTILES)
         return {
@@ -173,7 +173,7 @@ def _as_keras(task: Task) -> Callable[[Array, Array], float]:
         if outputs not in found:
             inputs = keras.Input((outputs,))
             model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-            model.compile(loss=task.loss, metrics=metrics.to_compile(task))
+            model.compile(loss=task.loss, metrics=metrics.make_metrics(task))
             found[outputs] = model
         logs = found[outputs].evaluate(predicted, y, batch_size=len(y), verbose=0, return_dict=True)
         return float(metrics.read(logs, task.metric))

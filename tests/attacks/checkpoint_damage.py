@@ -63,13 +63,13 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         from hpsearch.training import engines
-        from hpsearch.training.rows import prepare
+        from hpsearch.training.rows import prepare_rows
 
         rng = np.random.default_rng(0)
         x = rng.normal(size=(60, 4)).astype("float32")
         data = Data(x, (x[:, 0] > 0).astype("int64"))
         self.task = Task("made", data, loss="binary_crossentropy", metric="accuracy")
-        self.trainer = engines.trainer(self.task, "fit", backend.choose())
+        self.trainer = engines.make_trainer(self.task, "fit", backend.choose())
         splits = KFold(2).splits(self.task, data, seed=0)
         self.fits = []
         for name, seed, dropout in (("own", 0, 0.1), ("point", 0, 0.2), ("seed", 1, 0.1)):
@@ -84,7 +84,7 @@ class Bench:
         assert self.fit.checkpoint_out is not None
         self.path = self.fit.checkpoint_out
         self.whole = self.path.read_bytes()
-        spec = self.trainer._spec(prepare(self.task, data, self.fit.split), data)
+        spec = self.trainer._model_spec(prepare_rows(self.task, data, self.fit.split), data)
         from hpsearch.training.building import build_model
 
         self.model = build_model(self.fit.build, spec, self.fit.params, self.fit.seed)

@@ -255,7 +255,7 @@ def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_pa
 
     lost = fit(checkpoint_out=tmp_path / "c.npz")
     with pytest.raises(HpsearchError, match=r"c\.npz could not be written or read; see the log"):
-        retrain._restored(TASK, DATA, lost, rows.prepare_rows(TASK, DATA, SPLIT))
+        retrain._restore_model(TASK, DATA, lost, rows.prepare_rows(TASK, DATA, SPLIT))
 
 
 OTHERS = {

@@ -128,7 +128,7 @@ def refit(
     anew = False
     if test is not None:
         assert data.x_test is not None
-        prepared = loaded.prepare(data.x_test)
+        prepared = loaded.prepare_inputs(data.x_test)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if anew := opening.report is None:
             tested = predictions.tested(task, data, loaded, prepared, folder)

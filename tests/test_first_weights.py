@@ -31,7 +31,7 @@ def begin_by_fit(build):
     from hpsearch.training.building import build_model
 
     model = build_model(build, spec(), {}, seed=3)
-    return [keras.ops.convert_to_numpy(v) for v in checkpoint.variables(model)]
+    return [keras.ops.convert_to_numpy(v) for v in checkpoint.list_variables(model)]
 
 
 def begin_side_by_side(build):
@@ -46,7 +46,7 @@ def begin_side_by_side(build):
         for part, arrays in zip(state_variables(member.model), member.initial_state(), strict=True)
         for v, array in zip(part, arrays, strict=True)
     }
-    return [values[id(v)] for v in checkpoint.variables(member.model)]
+    return [values[id(v)] for v in checkpoint.list_variables(member.model)]
 
 
 def same_bits(some, others):

@@ -22,7 +22,7 @@ from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.task import Task
-from hpsearch.models.retrain import Trained, predict
+from hpsearch.models.retrain import TrainedModel, predict
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.rows import prepare_inputs
 
@@ -88,7 +88,7 @@ MODELS = OutputKind(
 
 
 def save(
-    folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Trained]]
+    folder: Path, task: Task, data: Data, models: Iterable[tuple[float, TrainedModel]]
 ) -> tuple[str, ...]:
     """Write a folder of models, each with its weight; it appears whole or not at all.
 

@@ -87,12 +87,12 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from hpsearch.models.scoring import predicted_classes, probabilities
+    from hpsearch.models.scoring import pick_classes, to_probabilities
 
     predicted = _predict_together(kept, read_table(path, kept))
     if kept.logits:
         link = kept.link or ("sigmoid" if predicted.shape[1] == 1 else "softmax")
-        predicted = probabilities(predicted, link)
+        predicted = to_probabilities(predicted, link)
     outputs, coding = predicted.shape[1], kept.coding or Coding()
     if not kept.classifies:
         predicted = coding.in_own_unit(predicted)
@@ -109,7 +109,7 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
     if kept.labels:
         found = pd.DataFrame((predicted > 0.5).astype(np.int64), columns=list(named))
         return pd.concat([found, frame], axis=1)
-    classes = predicted_classes(predicted)
+    classes = pick_classes(predicted)
     frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
     return frame
 
@@ -122,8 +122,8 @@ def _predict_together(kept: KeptModels, x: Array) -> Array:
         raise
     except Exception as error:  # scikit-learn, Keras and NumPy raise their own
         raise HpsearchError(
-            f"the model cannot take the rows as its folder describes them ({first_line(error)}); it "
-            "was changed since `hpsearch refit` wrote it"
+            "the model cannot take the rows as its folder describes them "
+            f"({first_line(error)}); it was changed since `hpsearch refit` wrote it"
         ) from error
 
 

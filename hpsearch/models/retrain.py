@@ -20,7 +20,7 @@ _BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainedModel:
     """A trained model with the rows it was trained on.
 
     Args:
@@ -48,7 +48,7 @@ def all_rows(rows: int) -> Split:
 
 def train(
     task: Task, data: Data, fits: Sequence[Fit], *, engine: str, backend: str
-) -> Iterator[Trained]:
+) -> Iterator[TrainedModel]:
     """Train to the last epoch, side by side if the engine can; yield models in the order of `fits`.
 
     Raises HpsearchError where one of them diverges.
@@ -72,7 +72,7 @@ def train(
                 prepared = {
                     id(fit.split): prepare_rows(task, data, fit.split)
                 }  # one at a time, to save memory
-            yield Trained(
+            yield TrainedModel(
                 _restore_model(task, data, fit, prepared[id(fit.split)]), prepared[id(fit.split)]
             )
 

@@ -34,10 +34,10 @@ def score(
     Where the metric is a mean over rows, the error is that of the mean; for its root, by the delta
     method; else by a bootstrap (Efron 1979).
     """
-    if (rows := by_row(task, task.metric, predicted, y)) is not None:
+    if (rows := score_rows(task, task.metric, predicted, y)) is not None:
         return float(rows.mean()), _error_of_mean(rows)
     if task.metric in _ROOT:
-        squares = by_row(task, "mse", predicted, y)
+        squares = score_rows(task, "mse", predicted, y)
         assert squares is not None
         root = math.sqrt(float(squares.mean()))
         of_squares = _error_of_mean(squares)
@@ -53,11 +53,11 @@ def score(
     return measure(predicted, y), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
 
-def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
+def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     """The metric of each row, of shape (rows,); None where it is not a mean over rows."""
     y = shape_targets(task, y)
     if metric in _ACCURACY:
-        return (predicted_classes(predicted) == _true_classes(y)).astype(np.float64)
+        return (pick_classes(predicted) == _true_classes(y)).astype(np.float64)
     if metric == "binary_accuracy":
         return ((predicted > 0.5) == (y.reshape(len(y), -1) > 0.5)).mean(axis=1)
     if metric == "loss":
@@ -71,7 +71,7 @@ def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     return None
 
 
-def power(metric: str) -> int | None:
+def unit_power(metric: str) -> int | None:
     """The power of the target's unit that a metric is in; None where that is not known."""
     if metric in _ABSOLUTE + _ROOT:
         return 1
@@ -111,14 +111,14 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
             ],
         }
     if task.from_logits:
-        predicted = probabilities(predicted, task.link)
+        predicted = to_probabilities(predicted, task.link)
     if task.kind_of(y) == "multilabel":
         true, found = y > 0.5, predicted > 0.5
         names = np.arange(y.shape[1])
         return _report_classes(true, found, names, known)
     from sklearn.metrics import confusion_matrix
 
-    true, found = _true_classes(y), predicted_classes(predicted)
+    true, found = _true_classes(y), pick_classes(predicted)
     names = np.unique(np.concatenate([true, found]))
     confusion = confusion_matrix(true, found, labels=names).tolist()
     return {**_report_classes(true, found, names, known), "confusion": confusion}
@@ -145,14 +145,14 @@ def _report_classes(
     }
 
 
-def probabilities(logits: Array, link: str) -> Array:
+def to_probabilities(logits: Array, link: str) -> Array:
     """Turn logits into probabilities of the same shape; link: "sigmoid" or "softmax"."""
     from scipy.special import expit, softmax
 
     return np.asarray(expit(logits) if link == "sigmoid" else softmax(logits, axis=1))
 
 
-def predicted_classes(predicted: Array) -> Array:
+def pick_classes(predicted: Array) -> Array:
     """The predicted class of each row; a single output is the probability of class 1."""
     if predicted.shape[1] > 1:
         return np.asarray(predicted.argmax(axis=1))

@@ -135,7 +135,7 @@ def refit(
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    card = units.own(card, data.coding, scoring.power(task.metric))
+    card = units.own(card, data.coding, scoring.unit_power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", markdown(card))
     return Refitted(folder, card, anew)

@@ -140,7 +140,7 @@ class Trainer(Protocol):
 
 
 def check_space(build: Build, space: Space) -> None:
-    """Raise BuildError for parameters that `build` does not have, and for impossible batch sizes."""
+    """Raise BuildError for parameters that `build` does not have, or impossible batch sizes."""
     check_names(build, space)
     if "batch_size" not in space:
         return

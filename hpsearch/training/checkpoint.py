@@ -58,7 +58,7 @@ def save(history: History, values: Iterable[Any]) -> None:
     assert path is not None
     arrays: dict[str, _Array] = {f"variable_{i}": _plain(v) for i, v in enumerate(values)}
     arrays["history"] = _text(json.dumps(history.curves))
-    arrays["fit"] = _text(identity(history.fit))
+    arrays["fit"] = _text(identify_fit(history.fit))
     arrays["checksum"] = _text(_checksum(arrays))
     unwritable = OSError if is_local(path) else Exception  # a remote path may raise any
     try:
@@ -85,7 +85,7 @@ def load(path: Path, fit: Fit, model: Any) -> Curves | None:
     Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
     training from the start gives the same, only later.
     """
-    wanted = variables(model)
+    wanted = list_variables(model)
     try:
         values, curves = _read(path, fit, [tuple(v.shape) for v in wanted])
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def restore(history: History, model: Any) -> None:
             return
 
 
-def identity(fit: Fit) -> str:
+def identify_fit(fit: Fit) -> str:
     """A text that differs for fits that must not continue each other's checkpoints.
 
     The number of epochs is not in it: a promoted trial is the same fit, continued.
@@ -119,12 +119,12 @@ def identity(fit: Fit) -> str:
     )
 
 
-def values(model: Any) -> list[Any]:
+def read_values(model: Any) -> list[Any]:
     """The model's whole state, as arrays."""
-    return [keras.ops.convert_to_numpy(variable) for variable in variables(model)]
+    return [keras.ops.convert_to_numpy(variable) for variable in list_variables(model)]
 
 
-def variables(model: Any) -> list[Any]:
+def list_variables(model: Any) -> list[Any]:
     """The variables that a checkpoint holds, in its order."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -169,7 +169,7 @@ def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Ar
     arrays = _unpack(path.read_bytes())
     if bytes(arrays.pop("checksum", _text(""))).decode() != _checksum(arrays):
         raise _Unusable("its checksum does not match, or it is of an earlier version")
-    if bytes(arrays.pop("fit")).decode() != identity(fit):
+    if bytes(arrays.pop("fit")).decode() != identify_fit(fit):
         raise _Unusable("it is of another fit")
     curves = _checked_curves(json.loads(bytes(arrays.pop("history"))), fit.epochs)
     values = [arrays[f"variable_{i}"] for i in range(len(arrays))]

@@ -54,7 +54,8 @@ class FitTrainer:
             for index, fit in enumerate(fits):
                 if index > 0 and fit.checkpoint_out is not None and interrupt.requested():
                     raise interrupt.Interrupted("stopped between two folds")
-                yield index, self._train(fit, data)
+                # No name for the rows: they must not stay in memory while the next are prepared.
+                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
         finally:
             _clear_compiled()
 
@@ -92,15 +93,16 @@ class FitTrainer:
         model.fit(Minibatches(rows, small), epochs=3, callbacks=[clock], verbose=0)
         return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
 
-    def _train(self, fit: Fit, data: Data) -> Curve:
-        return self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
-
     def _train_on(self, fit: Fit, rows: SplitRows, data: Data, *callbacks: Any) -> Curve:
         """Train a fit on its prepared rows, from its checkpoint if there is one."""
         start = time.perf_counter()
+
+        # Build the model, and restore it where the fit was interrupted or its parent ended.
         model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
         history = History(fit, self.task.objective)
         checkpoint.restore(history, model)
+
+        # Train the epochs that are left.
         if must_train := not history.has_ended:
             batches = Minibatches(rows, fit)
             model.fit(
@@ -118,9 +120,11 @@ class FitTrainer:
                 ],
                 verbose=0,
             )
+
+        # Write the checkpoint, unless it is there already.
         out = fit.checkpoint_out
         if out is not None and history.failure is None and (must_train or not out.exists()):
-            checkpoint.save(history, checkpoint.values(model))
+            checkpoint.save(history, checkpoint.read_values(model))
         return history.to_curve(
             n_weights=int(model.count_params()), seconds=time.perf_counter() - start
         )

@@ -102,7 +102,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
             return  # the trainer writes the last checkpoint
         stop = interrupt.requested()
         if out is not None and (stop or history.is_checkpoint_due):
-            checkpoint.save(history, checkpoint.values(self.model))
+            checkpoint.save(history, checkpoint.read_values(self.model))
         if stop:
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
 

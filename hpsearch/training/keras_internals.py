@@ -133,7 +133,7 @@ RELIED_ON = (
         lambda: keras.src.backend.compute_output_spec,
         ("fn",),
     ),
-    # -- `batched.batchable`, `scalars` and `padding`: what may train side by side, and its structure
+    # -- `batched.batchable`, `scalars`, `padding`: what may train side by side, and structure
     Internal(
         "Model._compile_metrics",
         "tells a metric of the user's own by the name of the task's",

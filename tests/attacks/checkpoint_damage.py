@@ -90,18 +90,18 @@ class Bench:
         self.model = build_model(self.fit.build, spec, self.fit.params, self.fit.seed)
         from hpsearch.training import checkpoint
 
-        self.fresh = checkpoint.values(self.model)
+        self.fresh = checkpoint.read_values(self.model)
         damage.put(self.path, self.whole)
         curves = self.restore()
         assert curves is not None
-        self.curves, self.trained = curves, checkpoint.values(self.model)
+        self.curves, self.trained = curves, checkpoint.read_values(self.model)
 
     def restore(self) -> dict[str, list[float]] | None:
         """Load what lies there into the model as it was at first; None: it begins anew."""
         from hpsearch.training import checkpoint
         from hpsearch.training.history import History
 
-        for variable, value in zip(checkpoint.variables(self.model), self.fresh, strict=True):
+        for variable, value in zip(checkpoint.list_variables(self.model), self.fresh, strict=True):
             variable.assign(value)
         history = History(self.fit, self.task.objective)
         checkpoint.restore(history, self.model)
@@ -118,7 +118,7 @@ class Bench:
             return "hang", f"over {LIMIT:g} s"
         except Exception as error:
             return "traceback", repr(error)[:500]
-        values = checkpoint.values(self.model)
+        values = checkpoint.read_values(self.model)
         expected = self.fresh if curves is None else self.trained
         same = all(
             a.tobytes() == b.tobytes() and a.dtype == b.dtype

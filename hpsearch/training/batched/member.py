@@ -99,7 +99,7 @@ class BatchMember:
             )
             for variable, value in zip(variables, arrays, strict=True)
         }
-        wanted = [values[id(variable)] for variable in checkpoint.variables(self.model)]
+        wanted = [values[id(variable)] for variable in checkpoint.list_variables(self.model)]
         checkpoint.save(self.history, wanted)
 
     def to_curve(self) -> Curve:

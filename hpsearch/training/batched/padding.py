@@ -98,73 +98,13 @@ def parse_chain(model: Any) -> DenseChain | None:
         return None
     *hidden, last = dense
     blocks = [layers[begin:end] for begin, end in pairwise(dense)]
-    if not all(_may_be_wider(block) for block in blocks):
+    if not all(_can_be_widened(block) for block in blocks):
         return None
     return DenseChain(layers[: hidden[0]], blocks, layers[last:])
 
 
-def describe_family(model: Any, chain: DenseChain, scalars: ModelScalars) -> str:
-    """A text that is equal for chains that one wide network can hold.
-
-    They differ in widths, and in depth where that is possible.
-    """
-    with scalars.blanked_out(), without_tensorflow():
-        blocks = [_describe_layers(block) for block in chain.blocks]
-        alike = all(block == blocks[0] for block in blocks) and _may_be_deeper(chain)
-        described = {
-            "input": [model.input_shape[1:], str(model.inputs[0].dtype)],
-            "before": _describe_layers(chain.before),
-            "blocks": ["any number of", blocks[0]] if alike else blocks,
-            "output": [chain.output[0].units, *_describe_layers(chain.output)],
-            "compiled": describe_compilation(model),
-            "scalars": [field.name for field in scalars.fields if field.layer is None],
-        }
-    return json.dumps(described, sort_keys=True, default=describe_by_identity)
-
-
-def build_wide_model(model: Any, chain: DenseChain, width: int) -> Any:
-    """A compiled, untrained network like this one, with all hidden layers of a width."""
-    with without_tensorflow():
-        x = inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
-        for layer in chain.before:
-            x = _copy_layer(layer)(x)
-        for block in chain.blocks:
-            for layer in block:
-                x = _copy_layer(layer, **({"units": width} if layer is block[0] else {}))(x)
-        for layer in chain.output:
-            x = _copy_layer(layer)(x)
-        wide = keras.Model(inputs, x)
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-        wide.compile(optimizer=optimizer, loss=model.loss, auto_scale_loss=False)
-        wide.optimizer.build(wide.trainable_variables)
-    return wide
-
-
-def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[Label], list[Label]]:
-    """A label for each variable: of the weights, the others, and the optimizer's."""
-    layers = chain.label_layers()
-    labels = {
-        id(variable): (*layers[id(layer)], index)
-        for layer in (*chain.before, *(a for block in chain.blocks for a in block), *chain.output)
-        for index, variable in enumerate(layer.variables)
-    }
-    weights = [labels[id(variable)] for variable in model.trainable_variables]
-    others = [labels[id(variable)] for variable in model.non_trainable_variables]
-    prefixes = [variable.path.replace("/", "_") for variable in model.trainable_variables]
-    return weights, others, list(_label_slots(model.optimizer, prefixes, weights))
-
-
-def _label_slots(optimizer: Any, prefixes: list[str], weights: list[Label]) -> Iterator[Label]:
-    for variable in optimizer.variables:
-        found = [i for i, prefix in enumerate(prefixes) if variable.name.startswith(f"{prefix}_")]
-        if found:  # Keras names a slot after its weight: dense_kernel_momentum
-            index = max(found, key=lambda i: len(prefixes[i]))
-            yield (*weights[index], variable.name.removeprefix(prefixes[index]))
-        else:
-            yield ("optimizer", variable.name)
-
-
-def _may_be_wider(block: list[Any]) -> bool:
+def _can_be_widened(block: list[Any]) -> bool:
+    """Whether added units of a block stay zero, and change no other unit."""
     dense, *rest = block
     return (
         _has_activation(dense, _ELEMENTWISE)
@@ -181,7 +121,7 @@ def _may_be_wider(block: list[Any]) -> bool:
     )
 
 
-def _may_be_deeper(chain: DenseChain) -> bool:
+def _can_be_deepened(chain: DenseChain) -> bool:
     """Whether a block can pass on what it gets, so that chains of other depths fit in.
 
     A batch normalization, an activation that is not idempotent or a penalty of its bias would
@@ -207,6 +147,25 @@ def _is_known_penalty(regularizer: Any) -> bool:
     return regularizer is None or type(regularizer) in PENALTIES
 
 
+def describe_family(model: Any, chain: DenseChain, scalars: ModelScalars) -> str:
+    """A text that is equal for chains that one wide network can hold.
+
+    They differ in widths, and in depth where that is possible.
+    """
+    with scalars.blanked_out(), without_tensorflow():
+        blocks = [_describe_layers(block) for block in chain.blocks]
+        alike = all(block == blocks[0] for block in blocks) and _can_be_deepened(chain)
+        described = {
+            "input": [model.input_shape[1:], str(model.inputs[0].dtype)],
+            "before": _describe_layers(chain.before),
+            "blocks": ["any number of", blocks[0]] if alike else blocks,
+            "output": [chain.output[0].units, *_describe_layers(chain.output)],
+            "compiled": describe_compilation(model),
+            "scalars": [field.name for field in scalars.fields if field.layer is None],
+        }
+    return json.dumps(described, sort_keys=True, default=describe_by_identity)
+
+
 def _describe_layers(layers: list[Any]) -> list[Any]:
     described = []
     for layer in layers:
@@ -215,34 +174,27 @@ def _describe_layers(layers: list[Any]) -> list[Any]:
     return described
 
 
+def build_wide_model(model: Any, chain: DenseChain, width: int) -> Any:
+    """A compiled, untrained network like this one, with all hidden layers of a width."""
+    with without_tensorflow():
+        x = inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
+        for layer in chain.before:
+            x = _copy_layer(layer)(x)
+        for block in chain.blocks:
+            for layer in block:
+                x = _copy_layer(layer, **({"units": width} if layer is block[0] else {}))(x)
+        for layer in chain.output:
+            x = _copy_layer(layer)(x)
+        wide = keras.Model(inputs, x)
+        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+        wide.compile(optimizer=optimizer, loss=model.loss, auto_scale_loss=False)
+        wide.optimizer.build(wide.trainable_variables)
+    return wide
+
+
 def _copy_layer(layer: Any, **changes: Any) -> Any:
     config = {key: value for key, value in layer.get_config().items() if key != "name"}
     return type(layer).from_config({**config, **changes})
-
-
-def dropout_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
-    """Dropout as `keras.random.dropout` computes it for the first `width` columns alone.
-
-    Keras draws the random number of each unit of each row by its place, counted row by row. In a
-    wider network a unit has another place, and other units would be dropped. Follows
-    `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
-
-    Args:
-        inputs: of shape (rows, units), with units >= width.
-        rate: the share of units to drop.
-        key: of shape (2,), as Keras's generators have it.
-        width: units of the narrow network.
-    """
-    # The place of each unit in the narrow network.
-    row, column = jnp.indices(inputs.shape, sparse=True)
-    place = (row * width + column).astype("uint32")
-    # A random number in [0, 1) by key and place, from 23 bits: the mantissa of a float in [1, 2).
-    high, low = threefry2x32_p.bind(*jnp.broadcast_arrays(*key, jnp.zeros_like(place), place))
-    mantissa = jax.lax.shift_right_logical(high ^ low, jnp.uint32(9))
-    uniform = jax.lax.bitcast_convert_type(mantissa | jnp.uint32(0x3F800000), jnp.float32) - 1
-    # Drop units, and scale up the others, as Keras does.
-    keep = 1.0 - rate
-    return jnp.where(uniform < keep, inputs / keep, jnp.zeros_like(inputs))
 
 
 class OwnLayout:
@@ -342,9 +294,58 @@ class PaddedLayout:
         return own
 
 
+def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[Label], list[Label]]:
+    """A label for each variable: of the weights, the others, and the optimizer's."""
+    layers = chain.label_layers()
+    labels = {
+        id(variable): (*layers[id(layer)], index)
+        for layer in (*chain.before, *(a for block in chain.blocks for a in block), *chain.output)
+        for index, variable in enumerate(layer.variables)
+    }
+    weights = [labels[id(variable)] for variable in model.trainable_variables]
+    others = [labels[id(variable)] for variable in model.non_trainable_variables]
+    prefixes = [variable.path.replace("/", "_") for variable in model.trainable_variables]
+    return weights, others, list(_label_slots(model.optimizer, prefixes, weights))
+
+
+def _label_slots(optimizer: Any, prefixes: list[str], weights: list[Label]) -> Iterator[Label]:
+    for variable in optimizer.variables:
+        found = [i for i, prefix in enumerate(prefixes) if variable.name.startswith(f"{prefix}_")]
+        if found:  # Keras names a slot after its weight: dense_kernel_momentum
+            index = max(found, key=lambda i: len(prefixes[i]))
+            yield (*weights[index], variable.name.removeprefix(prefixes[index]))
+        else:
+            yield ("optimizer", variable.name)
+
+
 def _label_scalars(scalars: ModelScalars, chain: DenseChain) -> list[Any]:
     labels = chain.label_layers()
     return [
         (labels[id(field.layer)] if field.layer is not None else None, field.name)
         for field in scalars.fields
     ]
+
+
+def dropout_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
+    """Dropout as `keras.random.dropout` computes it for the first `width` columns alone.
+
+    Keras draws the random number of each unit of each row by its place, counted row by row. In a
+    wider network a unit has another place, and other units would be dropped. Follows
+    `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
+
+    Args:
+        inputs: of shape (rows, units), with units >= width.
+        rate: the share of units to drop.
+        key: of shape (2,), as Keras's generators have it.
+        width: units of the narrow network.
+    """
+    # The place of each unit in the narrow network.
+    row, column = jnp.indices(inputs.shape, sparse=True)
+    place = (row * width + column).astype("uint32")
+    # A random number in [0, 1) by key and place, from 23 bits: the mantissa of a float in [1, 2).
+    high, low = threefry2x32_p.bind(*jnp.broadcast_arrays(*key, jnp.zeros_like(place), place))
+    mantissa = jax.lax.shift_right_logical(high ^ low, jnp.uint32(9))
+    uniform = jax.lax.bitcast_convert_type(mantissa | jnp.uint32(0x3F800000), jnp.float32) - 1
+    # Drop units, and scale up the others, as Keras does.
+    keep = 1.0 - rate
+    return jnp.where(uniform < keep, inputs / keep, jnp.zeros_like(inputs))

@@ -105,7 +105,7 @@ class ModelScalars:
         return self._set_to([TracedScalar(value) for value in traced])
 
     def blanked_out(self) -> contextlib.AbstractContextManager[None]:
-        """Inside, all scalars are 1, so that a description of the model tells its structure only."""
+        """Inside, all scalars are 1: a description of the model then says its structure only."""
         return self._set_to([1.0] * len(self.fields))
 
     @contextlib.contextmanager
@@ -157,7 +157,7 @@ def loss_reduction(loss: Any) -> str | None:
     return None if reduction in (None, "none") else str(reduction)
 
 
-def loss_is_mean(model: Any) -> bool:
+def has_mean_loss(model: Any) -> bool:
     """Whether the loss of a minibatch is the mean over its rows; otherwise it is their sum."""
     return loss_reduction(model.loss) != "sum"
 

@@ -1,4 +1,4 @@
-"""Choose whose structure a program has, and which members it trains: of this structure, or narrower.
+"""Choose whose structure a program has, and which members it trains.
 
 A template is a model that lends its structure. Dense networks of one family may share a wide
 template, where that saves more compiling than it costs in training.
@@ -94,7 +94,7 @@ class TemplateRegistry:
 
     def __init__(self, max_templates: int = MAX_TEMPLATES) -> None:
         self._templates: RecentDict[Template] = RecentDict(max_templates)
-        # Of each family of chains, up to two structures: what is asked is whether there are several.
+        # Up to two structures of each family of chains: only whether there are several matters.
         self._structures: RecentDict[frozenset[Hashable]] = RecentDict(max_templates)
 
     def __len__(self) -> int:

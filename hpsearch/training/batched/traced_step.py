@@ -19,7 +19,7 @@ from hpsearch.core.task import Metric
 from hpsearch.training import metrics
 from hpsearch.training.batched.padding import dropout_as_if_narrow
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
-from hpsearch.training.batched.scalars import ModelScalars, loss_is_mean
+from hpsearch.training.batched.scalars import ModelScalars, has_mean_loss
 from hpsearch.training.overrides import is_of_keras
 
 State = tuple[list[Any], list[Any], list[Any]]
@@ -41,7 +41,7 @@ class TracedTraining:
     ) -> None:
         self.spec = spec
         self._model, self._scalars, self._metric = model, scalars, metric
-        self._loss_is_mean = loss_is_mean(model)
+        self._loss_is_mean = has_mean_loss(model)
         # Of the member that is being traced, for layers that need them (`replaced_layers`).
         self._real_rows: Any = None
         self._extents: Any = None

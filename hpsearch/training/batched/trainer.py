@@ -72,7 +72,7 @@ class BatchedTrainer:
         for index, fit in enumerate(fits):
             spec = self._model_spec(fit.split, data)
             member = BatchMember.build(index, fit, spec, self.task.objective)
-            if why := _why_not_batchable(member):
+            if why := _why_not_side_by_side(member):
                 self._warn_once(self._refuse(why))
                 alone.append(index)
             elif member.history.has_ended:  # its parent ended because its patience did
@@ -95,12 +95,10 @@ class BatchedTrainer:
                 left = {member.index for member in members}
                 try:
                     size, first = self._choose_size(template, members, data)
-                    trained = (
-                        self._train_group(template, members, size, data, first) if size else ()
-                    )
-                    for member in trained:
-                        left.remove(member.index)
-                        yield member.index, member.to_curve()
+                    if size:
+                        for member in self._train_group(template, members, size, data, first):
+                            left.remove(member.index)
+                            yield member.index, member.to_curve()
                 except _NotCompiled as error:
                     self._warn_once(self._refuse(str(error)))
                     self._sizes[template.key] = 0  # it would not compile for later trials either
@@ -221,7 +219,7 @@ class BatchedTrainer:
         fit = Fit(build, points[0], split, seed=0, epochs=1)
         spec = self._model_spec(split, data)
         member = BatchMember.build(0, fit, spec, self.task.objective)
-        if (why := _why_not_batchable(member)) is None:
+        if (why := _why_not_side_by_side(member)) is None:
             return None
         remark = self._refuse(why)
         self._warned.add(remark)  # the caller shows it
@@ -321,7 +319,7 @@ def _distinct_splits(members: Sequence[BatchMember]) -> tuple[Split, ...]:
     return tuple(dict.fromkeys(member.fit.split for member in members))
 
 
-def _why_not_batchable(member: BatchMember) -> str | None:
+def _why_not_side_by_side(member: BatchMember) -> str | None:
     """Why this member cannot train side by side with others; None where it can."""
     why = why_not_batchable(member.model)
     if why or (why := why_metric_differs(member.model, member.history.metric.name)):

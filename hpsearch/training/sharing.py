@@ -70,13 +70,15 @@ def folder() -> Iterator[Path]:
 
 
 def _name_arrays(data: Data) -> dict[str, Array]:
-    x = {"x": data.x} if isinstance(data.x, np.ndarray) else _prefix_inputs(data.x)
-    parts = {**x, "y": data.y}
-    return parts if data.groups is None else {**parts, "groups": data.groups}
-
-
-def _prefix_inputs(inputs: Mapping[str, Array]) -> dict[str, Array]:
-    return {f"x {name}": array for name, array in inputs.items()}
+    """The arrays by name: "x", or "x NAME" for each of several inputs; "y", "groups"."""
+    if isinstance(data.x, np.ndarray):
+        arrays = {"x": data.x}
+    else:
+        arrays = {f"x {name}": array for name, array in data.x.items()}
+    arrays["y"] = data.y
+    if data.groups is not None:
+        arrays["groups"] = data.groups
+    return arrays
 
 
 def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.core.errors import BuildError
 from hpsearch.training import ModelSpec
-from hpsearch.training.base import unknown_name
+from hpsearch.training.base import unknown_parameter_message
 from spaces import optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)
@@ -22,7 +22,7 @@ def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[
     known = [*known, *PARAMS]
     for name in params:
         if name not in known:
-            raise BuildError(unknown_name(name, known))
+            raise BuildError(unknown_parameter_message(name, known))
 
 
 def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:

@@ -51,7 +51,7 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     from hpsearch.training import engines
 
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
-    engines.check(options["engine"], chosen)
+    engines.check_engine(options["engine"], chosen)
     choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
     file = arguments.study_file(study, store_path)
     with suppress(OldStoreError), Store(store_path):  # there must be one to be written to

@@ -56,7 +56,7 @@ def run(
 
     arguments.refuse_idle(options["ray"], inline=options["inline"])
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
-    engines.check(options["engine"], chosen)
+    engines.check_engine(options["engine"], chosen)
     file = arguments.study_file(study, store_path)
     workers = session.Workers(
         per_device=None if options["per_device"] == "auto" else options["per_device"],

@@ -113,11 +113,11 @@ class Evaluator(ABC):
                 seed=derive(seed, "fit", canonical(params), fold),
                 epochs=epochs,
                 patience=patience,
-                order=derive(seed, "order", fold) if self.shared_batches else None,
+                order_seed=derive(seed, "order", fold) if self.shared_batches else None,
                 checkpoint_in=checkpoint_in / f"fold-{fold}.npz" if checkpoint_in else None,
                 checkpoint_out=checkpoint_out / f"fold-{fold}.npz" if checkpoint_out else None,
                 checkpoint_every=checkpoint_every,
-                seen=seen(fold) if seen else None,
+                on_epoch=seen(fold) if seen else None,
                 study=study,
             )
             for fold, split in enumerate(splits)
@@ -183,7 +183,7 @@ class Evaluator(ABC):
                 f"evaluate needs task= a Task and epochs= a number, got {brief(task)} and {epochs}"
             )
         check_names(build, params)
-        trainer = engines.trainer(task, engine, backend.choose())
+        trainer = engines.make_trainer(task, engine, backend.choose())
         data = task.load()
         splits = self.splits(task, data, seed=derive(seed, "splits"))
         fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)

@@ -1,1 +1,1 @@
-"""Trained models: trained again to be kept, saved, loaded, predicting, scored."""
+"""Trained models: train them anew, save, load, predict, score."""

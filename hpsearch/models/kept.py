@@ -1,7 +1,8 @@
-"""A folder with trained models and their preprocessing, to predict with: no pickle in it.
+"""Save and load a folder of trained models with their preprocessing, without pickle.
 
-`model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which says how they go
-together. They are read with Keras's safe mode and skops's list of trusted types.
+The folder holds `model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which
+says how they belong together. They are read in Keras's safe mode and with skops's list of trusted
+types.
 """
 
 import json
@@ -21,24 +22,32 @@ from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.task import Task
-from hpsearch.models.retrain import Trained, predict
+from hpsearch.models.retrain import TrainedModel, predict
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
-from hpsearch.training.rows import prepared
+from hpsearch.training.rows import prepare_inputs
 
 _FORMAT = 1
-_HARMLESS = ("numpy.dtype",)  # beside those that skops knows to be so: scikit-learn's estimators
+_HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
 _PREPROCESS = "preprocess.skops"
 _FILES = re.compile(r"model-\d+\.keras|preprocess\.skops|(model|card)\.json|card\.md|test\.csv")
 _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class KeptModels:
     """Models that predict together, by the weighted mean of their outputs.
 
-    classifies: outputs are of classes; labels: of which a row may have several. logits: they are no
-    probabilities yet, and `link` makes them. shapes: of a row of each input; "x" where there is
-    one. columns: of a table x, if named. coding: of its cells.
+    Args:
+        classifies: whether the outputs stand for classes.
+        logits: whether the outputs are logits, which `link` makes probabilities.
+        shapes: the shape of a row, by input; "x" where there is one input.
+        columns: the names of the columns of x, where it is a table with names.
+        weights: of each model; they add up to 1.
+        models: the Keras models.
+        transformer: the fitted preprocessing; None where there is none.
+        coding: how cells of text became numbers, and targets were scaled; None where neither.
+        labels: whether a row may have several classes.
+        link: "sigmoid" or "softmax"; empty where the folder does not say.
     """
 
     classifies: bool
@@ -52,39 +61,39 @@ class Kept:
     labels: bool = False
     link: str = ""
 
-    def prepare(self, x: Inputs) -> Inputs:
-        """Rows as they come, as the models take them; DataError where NaN or infinity is left."""
-        return prepared(self.transformer, x)
+    def prepare_inputs(self, x: Inputs) -> Inputs:
+        """Preprocess rows; DataError where NaN or infinity is left."""
+        return prepare_inputs(self.transformer, x)
 
-    def each(self, x: Inputs) -> Iterator[Array]:
-        """Each model's predictions, of shape (rows, outputs), for prepared rows."""
+    def predict_each(self, x: Inputs) -> Iterator[Array]:
+        """Each model's predictions, of shape (rows, outputs), for preprocessed rows."""
         for model in self.models:
             yield predict(model, x)
 
-    def mean(self, predictions: Iterable[Array]) -> Array:
-        """What the models predict together."""
+    def average(self, predictions: Iterable[Array]) -> Array:
+        """The weighted mean of the models' predictions, in their order."""
         pairs = zip(self.weights, predictions, strict=True)
         return np.asarray(sum(weight * each for weight, each in pairs))
 
 
-def _is_earlier(folder: Path) -> bool:
-    """Whether a folder holds kept models, or what a kept one was left with, and nothing else."""
+def _is_model_folder(folder: Path) -> bool:
+    """Whether a folder holds files of kept models and nothing else."""
     found = files_in(folder)
     return is_kept_model(folder) and all(map(_FILES.fullmatch, found or ["?"]))
 
 
 MODELS = OutputKind(
-    "a folder of kept models alone", _is_earlier, is_folder=True, makes_folders=True
+    "a folder of kept models alone", _is_model_folder, is_folder=True, makes_folders=True
 )
 
 
 def save(
-    folder: Path, task: Task, data: Data, models: Iterable[tuple[float, Trained]]
+    folder: Path, task: Task, data: Data, models: Iterable[tuple[float, TrainedModel]]
 ) -> tuple[str, ...]:
     """Write a folder of models, each with its weight; it appears whole or not at all.
 
-    Returns the types in the preprocessing that whoever loads it must trust by name. Raises
-    HpsearchError where the preprocessing cannot be saved without pickle, or the folder is not free.
+    Returns the types in the preprocessing that must be trusted by name to load it. Raises
+    HpsearchError where the preprocessing cannot be saved without pickle, or the folder is in use.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     trust: tuple[str, ...] = ()
@@ -96,7 +105,7 @@ def save(
             with without_tensorflow():
                 trained.model.save(partial / f"model-{number}.keras")
             if number == 1 and trained.transformer is not None:
-                saved = _dumped(trained.transformer)
+                saved = _dump_transformer(trained.transformer)
                 trust = _unknown_types(saved)
                 (partial / _PREPROCESS).write_bytes(saved)
         index = {
@@ -115,10 +124,14 @@ def save(
     return trust
 
 
-def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
-    """Read a folder; trusted: names of types beside those that skops knows to be harmless.
+def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
+    """Load a folder of models.
 
-    Raises HpsearchError where it is none, or holds what is not safe to load.
+    Args:
+        folder: as `save` wrote it.
+        trusted: names of types to trust beside those that skops trusts itself.
+
+    Raises HpsearchError where it is no such folder, UntrustedError where it holds other types.
     """
     if not folder.exists():
         raise HpsearchError(f"there is no model folder {folder}; `hpsearch refit` writes one")
@@ -139,7 +152,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> Kept:
         ) from error
     models = tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1))
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
-    return Kept(
+    return KeptModels(
         classifies,
         logits,
         shapes,
@@ -178,8 +191,8 @@ def _check_index(
 
 
 def types_to_trust(transformer: Any) -> tuple[str, ...]:
-    """The types in fitted preprocessing that whoever loads it must trust by name."""
-    return () if transformer is None else _unknown_types(_dumped(transformer))
+    """The types in fitted preprocessing that must be trusted by name to load it."""
+    return () if transformer is None else _unknown_types(_dump_transformer(transformer))
 
 
 def _unknown_types(saved: bytes) -> tuple[str, ...]:
@@ -188,12 +201,12 @@ def _unknown_types(saved: bytes) -> tuple[str, ...]:
     return tuple(sorted(set(io.get_untrusted_types(data=saved)) - set(_HARMLESS)))
 
 
-def _dumped(transformer: Any) -> bytes:
+def _dump_transformer(transformer: Any) -> bytes:
     from skops import io
 
     try:
         saved: bytes = io.dumps(transformer)
-    except Exception as error:  # whatever a transformer of the user's own raises
+    except Exception as error:  # a transformer of the user's own may raise anything
         raise HpsearchError(
             f"preprocess={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
             "scikit-learn's own transformers, or functions of a module"
@@ -207,7 +220,9 @@ def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
     from skops import io
 
     try:
-        saved = read_regular(path, _LARGEST_PREPROCESS)  # once: what is loaded is what was checked
+        saved = read_regular(
+            path, _LARGEST_PREPROCESS
+        )  # read once: the bytes loaded are those checked
         unknown = [name for name in _unknown_types(saved) if name not in set(trusted)]
         if not unknown:
             return io.loads(saved, trusted=[*_HARMLESS, *trusted])
@@ -225,7 +240,7 @@ def _load_model(path: Path) -> Any:
     try:
         with without_tensorflow(), images_compiled_by_jax():
             return keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a damaged file, a Lambda layer, a layer that is not Keras's
+    except Exception as error:  # a damaged file, a Lambda layer, or a layer of another library
         raise HpsearchError(
             f"{path} cannot be loaded in Keras's safe mode: {first_line(error)}"
         ) from error

@@ -1,4 +1,4 @@
-"""Kept models predict the rows of a CSV file."""
+"""Predict the rows of a CSV file by kept models."""
 
 import math
 from pathlib import Path
@@ -8,23 +8,23 @@ import numpy as np
 
 from hpsearch.core.data import Array, Coding
 from hpsearch.core.errors import HpsearchError, first_line
-from hpsearch.models.kept import Kept
+from hpsearch.models.kept import KeptModels
 from hpsearch.tasks import csv_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(path: Path, kept: Kept) -> Array:
-    """The rows of a CSV file, of shape (rows, *shape of an input row).
+def read_table(path: Path, kept: KeptModels) -> Array:
+    """Read the rows of a CSV file, of shape (rows, *shape of an input row).
 
-    With a header, columns are found by name where the model knows names, and else taken in their
-    order. Raises HpsearchError where they do not fit.
+    If the file has a header and the model knows names, columns are found by name; else they are
+    taken in their order. Raises HpsearchError where they do not fit.
     """
     import pandas as pd
 
     if kept.coding is not None:
-        return _coded(csv_tables.read(path), path, kept, kept.coding)
+        return _encode_cells(csv_tables.read(path), path, kept, kept.coding)
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
             f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
@@ -36,13 +36,15 @@ def read_table(path: Path, kept: Kept) -> Array:
             first = file.readline().strip()
         separator = csv_tables.separator(first)
         cells = first.split(separator)
-        numbered = cells == [str(number) for number in range(len(cells))]  # as pandas writes it
+        numbered = cells == [
+            str(number) for number in range(len(cells))
+        ]  # a header as pandas writes it
         header = 0 if numbered or any(map(_is_text, cells)) else None
         frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
     except (OSError, ValueError, UnicodeError) as error:
         raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if header == 0 and kept.columns and not numbered:
-        frame = _chosen(frame, path, kept)
+        frame = _select_columns(frame, path, kept)
     if frame.shape[1] != math.prod(shape):
         raise HpsearchError(
             f"{path} has {frame.shape[1]} columns, and the model wants {math.prod(shape)}"
@@ -55,8 +57,8 @@ def read_table(path: Path, kept: Kept) -> Array:
     return values.reshape(len(values), *shape)
 
 
-def _chosen(frame: "pd.DataFrame", path: Path, kept: Kept) -> "pd.DataFrame":
-    """The model's columns, in its order."""
+def _select_columns(frame: "pd.DataFrame", path: Path, kept: KeptModels) -> "pd.DataFrame":
+    """Select the model's columns, in its order."""
     if missing := [name for name in kept.columns if name not in frame.columns]:
         what = f"column{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
         raise HpsearchError(
@@ -66,30 +68,31 @@ def _chosen(frame: "pd.DataFrame", path: Path, kept: Kept) -> "pd.DataFrame":
     return frame[list(kept.columns)]
 
 
-def _coded(frame: "pd.DataFrame", path: Path, kept: Kept, coding: Coding) -> Array:
-    """Text cells as numbers, as the model knows them; what is no number is missing."""
+def _encode_cells(frame: "pd.DataFrame", path: Path, kept: KeptModels, coding: Coding) -> Array:
+    """Encode text cells by the model's categories; a cell that is no number becomes missing."""
     coded = {
         name: csv_tables.codes(column, coding.categories[str(name)])
         if name in coding.categories
         else csv_tables.numbers(column)
-        for name, column in _chosen(frame, path, kept).items()
+        for name, column in _select_columns(frame, path, kept).items()
     }
     return np.column_stack(list(coded.values()))
 
 
-def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
-    """Predictions for the rows of a CSV file: `class` and a probability each, or the values.
+def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
+    """Predictions for the rows of a CSV file.
 
-    Of several labels a row: 1 or 0 and a probability each.
+    For a classification: `class`, and a probability for each class. Where a row may have several
+    labels: 1 or 0, and a probability, for each label. For a regression: the values.
     """
     import pandas as pd
 
-    from hpsearch.models.scoring import predicted_classes, probabilities
+    from hpsearch.models.scoring import pick_classes, to_probabilities
 
-    predicted = _predicted(kept, read_table(path, kept))
+    predicted = _predict_together(kept, read_table(path, kept))
     if kept.logits:
         link = kept.link or ("sigmoid" if predicted.shape[1] == 1 else "softmax")
-        predicted = probabilities(predicted, link)
+        predicted = to_probabilities(predicted, link)
     outputs, coding = predicted.shape[1], kept.coding or Coding()
     if not kept.classifies:
         predicted = coding.in_own_unit(predicted)
@@ -106,21 +109,21 @@ def predict_table(kept: Kept, path: Path) -> "pd.DataFrame":
     if kept.labels:
         found = pd.DataFrame((predicted > 0.5).astype(np.int64), columns=list(named))
         return pd.concat([found, frame], axis=1)
-    classes = predicted_classes(predicted)
+    classes = pick_classes(predicted)
     frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
     return frame
 
 
-def _predicted(kept: Kept, x: Array) -> Array:
-    """What the models predict together, of shape (rows, outputs)."""
+def _predict_together(kept: KeptModels, x: Array) -> Array:
+    """The models' weighted mean prediction, of shape (rows, outputs)."""
     try:
-        return kept.mean(kept.each(kept.prepare(x)))
+        return kept.average(kept.predict_each(kept.prepare_inputs(x)))
     except HpsearchError:
         raise
-    except Exception as error:  # of scikit-learn, Keras or numpy
+    except Exception as error:  # scikit-learn, Keras and NumPy raise their own
         raise HpsearchError(
-            f"the model cannot take the rows as its folder describes them ({first_line(error)}); it "
-            "was changed since `hpsearch refit` wrote it"
+            "the model cannot take the rows as its folder describes them "
+            f"({first_line(error)}); it was changed since `hpsearch refit` wrote it"
         ) from error
 
 

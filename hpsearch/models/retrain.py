@@ -1,4 +1,4 @@
-"""Models to be kept: trained to a given epoch, restored from their checkpoints, and predicting."""
+"""Train models anew to a given epoch, and predict by them."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,23 +14,26 @@ from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
-from hpsearch.training.rows import Rows, model_spec, prepare
+from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 
 _BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
-    """A trained model, compiled as `build` has it, with the rows it was trained on.
+class TrainedModel:
+    """A trained model with the rows it was trained on.
 
-    transformer: the fitted preprocessing; None where the task has none.
+    Args:
+        model: compiled as `build` compiled it.
+        rows: its split's rows, and their fitted preprocessing.
     """
 
     model: Any
-    rows: Rows
+    rows: SplitRows
 
     @property
     def transformer(self) -> Any:
+        """The fitted preprocessing; None where the task has none."""
         return self.rows.transformer
 
     def predict_validation(self) -> Array:
@@ -39,19 +42,19 @@ class Trained:
 
 
 def all_rows(rows: int) -> Split:
-    """To train on all and validate on nothing; training wants a row for it, and gets the first."""
+    """A split that trains on all rows; training needs a validation row, and gets the first."""
     return Split(np.arange(rows), np.arange(1))
 
 
 def train(
     task: Task, data: Data, fits: Sequence[Fit], *, engine: str, backend: str
-) -> Iterator[Trained]:
-    """Train to the last epoch, together if the engine can; yield the models in the order of `fits`.
+) -> Iterator[TrainedModel]:
+    """Train to the last epoch, side by side if the engine can; yield models in the order of `fits`.
 
     Raises HpsearchError where one of them diverges.
     """
-    # By its loss, which one row tells too; what is validated here decides nothing.
-    trainer = engines.trainer(replace(task, metric="loss", direction=None), engine, backend)
+    # Watch the loss: one validation row has a loss, but may have no metric. Nothing depends on it.
+    trainer = engines.make_trainer(replace(task, metric="loss", direction=None), engine, backend)
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
             replace(fit, checkpoint_out=Path(folder) / f"{i}.npz", patience=None)
@@ -63,25 +66,29 @@ def train(
                     f"training anew failed: {curve.failure.message}; choose another trial, or "
                     "another --seed"
                 )
-        prepared: dict[int, Rows] = {}
+        prepared: dict[int, SplitRows] = {}
         for fit in saved:
             if id(fit.split) not in prepared:
-                prepared = {id(fit.split): prepare(task, data, fit.split)}  # one at a time: memory
-            yield Trained(
-                _restored(task, data, fit, prepared[id(fit.split)]), prepared[id(fit.split)]
+                prepared = {
+                    id(fit.split): prepare_rows(task, data, fit.split)
+                }  # one at a time, to save memory
+            yield TrainedModel(
+                _restore_model(task, data, fit, prepared[id(fit.split)]), prepared[id(fit.split)]
             )
 
 
 def predict(model: Any, x: Inputs) -> Array:
-    """Of shape (rows, outputs)."""
+    """Predictions of shape (rows, outputs)."""
     predicted = np.asarray(model.predict(x, batch_size=_BATCH, verbose=0))
     return predicted.reshape(len(predicted), -1)
 
 
-def _restored(task: Task, data: Data, fit: Fit, rows: Rows) -> Any:
-    # The metric `loss` is a function of ours, which a saved model must not need to be loaded again.
-    compiled = [] if task.metric == "loss" else metrics.to_compile(task)
-    model = build_model(fit.build, model_spec(task, rows, data.y, compiled), fit.params, fit.seed)
+def _restore_model(task: Task, data: Data, fit: Fit, rows: SplitRows) -> Any:
+    # Without the metric "loss": it is our own function, and loading a saved model would need it.
+    compiled = [] if task.metric == "loss" else metrics.make_metrics(task)
+    model = build_model(
+        fit.build, make_model_spec(task, rows, data.y, compiled), fit.params, fit.seed
+    )
     assert fit.checkpoint_out is not None
     if checkpoint.load(fit.checkpoint_out, fit, model) is None:
         raise HpsearchError(

@@ -1,4 +1,4 @@
-"""How good predictions are: the task's metric with its standard error over rows, and the details."""
+"""Score predictions: the task's metric with its standard error over rows, and details."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from hpsearch.core.data import Array
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.rows import targets
+from hpsearch.training.rows import shape_targets
 
 _RESAMPLES = 100
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -23,21 +23,27 @@ _ROOT = ("rmse", "root_mean_squared_error")
 def score(
     task: Task, predicted: Array, y: Array, *, error: bool = True
 ) -> tuple[float, float | None]:
-    """The task's metric over these rows, and its standard error over them if it is wanted.
+    """The task's metric over these rows, and its standard error over them.
 
-    The error is that of a mean where the metric is one (of a root, by the delta method), else it is
-    that of a bootstrap (Efron 1979). predicted: of shape (rows, outputs); y: as the task has it.
+    Args:
+        task: says which metric.
+        predicted: of shape (rows, outputs).
+        y: targets as the task has them.
+        error: False: leave out a standard error that takes time.
+
+    Where the metric is a mean over rows, the error is that of the mean; for its root, by the delta
+    method; else by a bootstrap (Efron 1979).
     """
-    if (rows := by_row(task, task.metric, predicted, y)) is not None:
-        return float(rows.mean()), _of_mean(rows)
+    if (rows := score_rows(task, task.metric, predicted, y)) is not None:
+        return float(rows.mean()), _error_of_mean(rows)
     if task.metric in _ROOT:
-        squares = by_row(task, "mse", predicted, y)
+        squares = score_rows(task, "mse", predicted, y)
         assert squares is not None
         root = math.sqrt(float(squares.mean()))
-        of_squares = _of_mean(squares)
+        of_squares = _error_of_mean(squares)
         return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
-    measure = _roc_auc if task.metric == "roc_auc" else _as_keras(task)
-    y = targets(task, y)
+    measure = _roc_auc if task.metric == "roc_auc" else _keras_measure(task)
+    y = shape_targets(task, y)
     if not error:
         return measure(predicted, y), None
     rng = np.random.default_rng(0)
@@ -47,11 +53,11 @@ def score(
     return measure(predicted, y), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
 
-def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
-    """The metric of each row, of shape (rows,), where it is a mean of these; else None."""
-    y = targets(task, y)
+def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
+    """The metric of each row, of shape (rows,); None where it is not a mean over rows."""
+    y = shape_targets(task, y)
     if metric in _ACCURACY:
-        return (predicted_classes(predicted) == _true_classes(y)).astype(np.float64)
+        return (pick_classes(predicted) == _true_classes(y)).astype(np.float64)
     if metric == "binary_accuracy":
         return ((predicted > 0.5) == (y.reshape(len(y), -1) > 0.5)).mean(axis=1)
     if metric == "loss":
@@ -65,7 +71,7 @@ def by_row(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     return None
 
 
-def power(metric: str) -> int | None:
+def unit_power(metric: str) -> int | None:
     """The power of the target's unit that a metric is in; None where that is not known."""
     if metric in _ABSOLUTE + _ROOT:
         return 1
@@ -73,18 +79,23 @@ def power(metric: str) -> int | None:
 
 
 def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) -> dict[str, Any]:
-    """What a metric leaves out, as plain JSON.
+    """Details beside the metric, as plain JSON.
 
-    Of a classification: accuracy, precision, recall, F1 and the number of rows by class, and the
-    confusion matrix (row: true, column: predicted), which several labels a row have not; their
-    accuracy is over all labels. Of a regression: mean absolute and root mean
-    squared error, quantiles of the residuals (predicted minus true), and predicted against true: the
-    means of both for each tenth of the rows, by the true value. known: names of the classes, if
-    they have any.
+    For a classification: the accuracy; precision, recall, F1 and the number of rows by class; the
+    confusion matrix (row: true, column: predicted). Where a row may have several labels, the
+    accuracy is over all labels, and there is no confusion matrix. For a regression: mean absolute
+    and root mean squared error; quantiles of the residuals (predicted minus true); the means of
+    predicted and true values for each tenth of the rows, by the true value.
+
+    Args:
+        task: says which of these.
+        predicted: of shape (rows, outputs).
+        y: targets as the task has them.
+        known: names of the classes, if they have any.
     """
     if not task.classifies:
-        true = targets(task, y).reshape(len(y), -1).mean(axis=1)
-        residuals = _differences(predicted, targets(task, y))
+        true = shape_targets(task, y).reshape(len(y), -1).mean(axis=1)
+        residuals = _differences(predicted, shape_targets(task, y))
         tenths = [rows for rows in np.array_split(np.argsort(true, kind="stable"), 10) if len(rows)]
         quantiles = np.quantile(residuals, _QUANTILES)
         return {
@@ -100,20 +111,22 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
             ],
         }
     if task.from_logits:
-        predicted = probabilities(predicted, task.link)
+        predicted = to_probabilities(predicted, task.link)
     if task.kind_of(y) == "multilabel":
         true, found = y > 0.5, predicted > 0.5
         names = np.arange(y.shape[1])
-        return _by_class(true, found, names, known)
+        return _report_classes(true, found, names, known)
     from sklearn.metrics import confusion_matrix
 
-    true, found = _true_classes(y), predicted_classes(predicted)
+    true, found = _true_classes(y), pick_classes(predicted)
     names = np.unique(np.concatenate([true, found]))
     confusion = confusion_matrix(true, found, labels=names).tolist()
-    return {**_by_class(true, found, names, known), "confusion": confusion}
+    return {**_report_classes(true, found, names, known), "confusion": confusion}
 
 
-def _by_class(true: Array, found: Array, names: Array, known: Sequence[str]) -> dict[str, Any]:
+def _report_classes(
+    true: Array, found: Array, names: Array, known: Sequence[str]
+) -> dict[str, Any]:
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(true, found, labels=names, zero_division=0)
@@ -132,15 +145,15 @@ def _by_class(true: Array, found: Array, names: Array, known: Sequence[str]) -> 
     }
 
 
-def probabilities(logits: Array, link: str) -> Array:
-    """Of the same shape, (rows, outputs). link: "sigmoid" or "softmax"."""
+def to_probabilities(logits: Array, link: str) -> Array:
+    """Turn logits into probabilities of the same shape; link: "sigmoid" or "softmax"."""
     from scipy.special import expit, softmax
 
     return np.asarray(expit(logits) if link == "sigmoid" else softmax(logits, axis=1))
 
 
-def predicted_classes(predicted: Array) -> Array:
-    """The class that outputs of shape (rows, outputs) tell; a single output is that of class 1."""
+def pick_classes(predicted: Array) -> Array:
+    """The predicted class of each row; a single output is the probability of class 1."""
     if predicted.shape[1] > 1:
         return np.asarray(predicted.argmax(axis=1))
     return (predicted.reshape(-1) > 0.5).astype(np.int64)
@@ -156,7 +169,7 @@ def _differences(predicted: Array, y: Array) -> Array:
     return predicted.reshape(len(y), -1).astype(np.float64) - y.reshape(len(y), -1)
 
 
-def _of_mean(values: Sequence[float] | Array) -> float | None:
+def _error_of_mean(values: Sequence[float] | Array) -> float | None:
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
@@ -164,8 +177,8 @@ def _roc_auc(predicted: Array, y: Array) -> float:
     return metrics.roc_auc(predicted, y)
 
 
-def _as_keras(task: Task) -> Callable[[Array, Array], float]:
-    """Whatever metric Keras knows, as training computes it: by a model that passes its input on."""
+def _keras_measure(task: Task) -> Callable[[Array, Array], float]:
+    """A function that computes a metric of Keras by a model that passes its input on."""
     found: dict[int, Any] = {}
 
     def measure(predicted: Array, y: Array) -> float:
@@ -173,7 +186,7 @@ def _as_keras(task: Task) -> Callable[[Array, Array], float]:
         if outputs not in found:
             inputs = keras.Input((outputs,))
             model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-            model.compile(loss=task.loss, metrics=metrics.to_compile(task))
+            model.compile(loss=task.loss, metrics=metrics.make_metrics(task))
             found[outputs] = model
         logs = found[outputs].evaluate(predicted, y, batch_size=len(y), verbose=0, return_dict=True)
         return float(metrics.read(logs, task.metric))

@@ -114,7 +114,7 @@ def ready(
 ) -> tuple[Facts, Work]:
     """The same for a study that is loaded, on these rows; raises whatever its code raises."""
     running = backend.choose(training.backend)
-    trainer = engines.trainer(study.task, training.engine, running)
+    trainer = engines.make_trainer(study.task, training.engine, running)
     splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
     check_space(study.build, study.space)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
@@ -123,7 +123,7 @@ def ready(
         source,
         running,
         _versions(running),
-        1 if remark else max(1, min(training.together, trainer.together // len(splits))),
+        1 if remark else max(1, min(training.together, trainer.max_concurrent_fits // len(splits))),
         "\n".join(filter(None, [remark, note, _unit(study, data)])),
     )
     return facts, _Works(study, trainer, data, splits, running)

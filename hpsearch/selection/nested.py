@@ -112,7 +112,7 @@ class NestedKFold:
         outer = self._outer()
         splits = outer.splits(task, data, seed=derive(study.seed, "outer splits"))
         chosen = list(self._choices(study, data, splits, engine))
-        trainer = engines.trainer(task, engine, backend.choose())
+        trainer = engines.make_trainer(task, engine, backend.choose())
         values = {}
         for fold, curve in trainer.train([fit for fit, _ in chosen], data):
             if curve.failure is not None:

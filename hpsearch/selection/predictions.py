@@ -21,7 +21,7 @@ from hpsearch.selection.choice import Member
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
-    from hpsearch.models.kept import Kept
+    from hpsearch.models.kept import KeptModels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ def check_test(task: Task, data: Data) -> str:
     return fingerprint
 
 
-def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> dict[str, Any]:
+def tested(task: Task, data: Data, models: "KeptModels", x: Inputs, folder: Path) -> dict[str, Any]:
     """What models make of the test rows, whose prepared inputs are x; nothing else reads their y.
 
     Together they are the model; `alone` is what each of them is by itself. The predictions are left
@@ -98,8 +98,8 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
 
     y = data.y_test
     assert y is not None
-    each = list(models.each(x))
-    together = models.mean(each)
+    each = list(models.predict_each(x))
+    together = models.average(each)
     value, se = scoring.score(task, together, y)
     alone, errors = zip(*(scoring.score(task, predicted, y) for predicted in each), strict=True)
     coding = data.coding or Coding()

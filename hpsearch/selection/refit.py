@@ -70,7 +70,7 @@ def refit(
     before the test is opened wherever something cannot work.
     """
     from hpsearch.models import kept, retrain, scoring
-    from hpsearch.training.rows import prepare
+    from hpsearch.training.rows import prepare_rows
 
     if folder is not None and not is_kept_model(folder):
         choose_place(folder, kept.MODELS)  # before hours are spent
@@ -89,7 +89,7 @@ def refit(
     named, folder = folder is not None, folder or models / f"{study.name}-{_name(model)}"
     if _is_there(folder, model, data):
         # Trust what the study's own preprocessing is, not what the folder says it is.
-        fitted = prepare(task, data, retrain.all_rows(data.rows)).transformer
+        fitted = prepare_rows(task, data, retrain.all_rows(data.rows)).transformer
         trust = kept.types_to_trust(fitted)
     else:
         # Without a card, it was broken off; a name of our own tells models apart.
@@ -128,14 +128,14 @@ def refit(
     anew = False
     if test is not None:
         assert data.x_test is not None
-        prepared = loaded.prepare(data.x_test)
+        prepared = loaded.prepare_inputs(data.x_test)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if anew := opening.report is None:
             tested = predictions.tested(task, data, loaded, prepared, folder)
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    card = units.own(card, data.coding, scoring.power(task.metric))
+    card = units.own(card, data.coding, scoring.unit_power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", markdown(card))
     return Refitted(folder, card, anew)

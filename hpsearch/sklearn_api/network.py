@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.core.data import Array, Inputs
 from hpsearch.training import backend
-from hpsearch.training.rows import prepared
+from hpsearch.training.rows import prepare_inputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Network:
         """Predictions of shape (rows, outputs) for rows as they come."""
         from hpsearch.models import retrain
 
-        return retrain.predict(self.model, prepared(self.transformer, x))
+        return retrain.predict(self.model, prepare_inputs(self.transformer, x))
 
     def __reduce__(self) -> Any:
         from hpsearch.training.building import without_tensorflow

@@ -63,7 +63,7 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
         outputs=int(network.model.output_shape[-1]),
         activation=task.activation,
         loss=task.loss,
-        metrics=[] if task.metric == "loss" else metrics.to_compile(task),
+        metrics=[] if task.metric == "loss" else metrics.make_metrics(task),
     )
     kind = SearchedClassifier if classes else SearchedRegressor
     estimator = kind(

@@ -1,4 +1,4 @@
-"""Which Keras backend trains, decided before Keras is imported."""
+"""Choose the Keras backend, before Keras is imported."""
 
 import importlib.util
 import os
@@ -43,5 +43,5 @@ def choose(backend: str | None = None) -> str:
     os.environ["KERAS_BACKEND"] = wanted
     if wanted == "jax":
         compile_cache.use()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up notes drown the trials' lines
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages hide those of trials
     return wanted

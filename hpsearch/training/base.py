@@ -1,4 +1,4 @@
-"""What a trainer is given and gives back. No framework is imported here."""
+"""What passes into a trainer and out of it. No framework is imported here."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ from hpsearch.core.parameters import Choice, Float
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Curve, Every
 
-# Hyperparameters of the fit itself: every space may have them, no `build` sees them.
+# Hyperparameters of the fit itself: any space may have them, and `build` does not get them.
 FIT_PARAMS = ("batch_size",)
 DEFAULT_BATCH_SIZE = 32
 
@@ -28,9 +28,13 @@ Indices = np.ndarray[Any, np.dtype[np.int64]]
 class ModelSpec:
     """What `build` needs to know of the task.
 
-    input_shape: of one row, as prepared; a dict where the task has several inputs. dtype: of the
-    rows, likewise.
-    outputs, activation: of the last layer. loss, metrics: to pass to `model.compile`.
+    Args:
+        input_shape: of one row, preprocessed; a dict where the task has several inputs.
+        outputs: units of the last layer.
+        activation: of the last layer.
+        loss: to pass to `model.compile`.
+        metrics: to pass to `model.compile`.
+        dtype: of the rows, preprocessed; a dict where the task has several inputs.
     """
 
     input_shape: Any
@@ -49,11 +53,11 @@ class WatchedBuild:
     """A `build` that remembers how its last call ended.
 
     Args:
-        original: what the study has; equal for all that watch it.
+        original: the study's `build`.
     """
 
     def __init__(self, original: Build) -> None:
-        functools.update_wrapper(self, original)  # its parameters are looked at
+        functools.update_wrapper(self, original)  # its signature is inspected
         self.original, self.failed, self.worked = original, False, False
 
     def __call__(self, spec: ModelSpec, **params: Any) -> Any:
@@ -61,7 +65,7 @@ class WatchedBuild:
         try:
             model = self.original(spec, **params)
         finally:
-            if os.getpid() != process:  # a fork came back from it, and would train here too
+            if os.getpid() != process:  # it forked, and the child would train here too
                 os._exit(1)
         self.failed, self.worked = False, True
         return model
@@ -69,7 +73,12 @@ class WatchedBuild:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Row indices of one fit: train of shape (rows - n,), validation of shape (n,)."""
+    """Row indices of one fit.
+
+    Args:
+        train: of shape (rows - n,).
+        validation: of shape (n,).
+    """
 
     train: Indices
     validation: Indices
@@ -79,15 +88,21 @@ class Split:
 class Fit:
     """One model to train on one split until it has `epochs` in total.
 
-    patience: epochs without a better validation metric after which it stops; None: never.
-    order: seeds the order of rows in each epoch; fits of one `order` and split share their
-    minibatches. None: seed does.
-    checkpoint_in: the file to continue from, if any; where it is lost, damaged or of another fit,
-    the fit begins anew. checkpoint_out: the file to leave at the end, if any, and `checkpoint_every`
-    so often;
-    a fit that finds it continues from there.
-    seen: is told after every epoch how many there are, and the validation metric.
-    study: which study it is of, and which data: checkpoints of another are not continued.
+    Args:
+        build: builds the model.
+        params: the hyperparameters.
+        split: the rows.
+        seed: of the first weights, and of all that is random in training.
+        epochs: in total, those of the checkpoint it continues from included.
+        patience: stop after this many epochs without a better validation metric; None: never.
+        order_seed: of the order of rows in each epoch; fits of one `order_seed` and split share
+            their minibatches. None: `seed`.
+        checkpoint_in: the file to continue from; where it is lost, damaged or of another fit, the
+            fit starts anew.
+        checkpoint_out: the file to write at the end; a fit that finds it continues from there.
+        checkpoint_every: how often to write it before the end.
+        on_epoch: called after every epoch with the number of epochs and the validation metric.
+        study: the study and its data; a checkpoint of another is not continued.
     """
 
     build: Build
@@ -96,34 +111,36 @@ class Fit:
     seed: int
     epochs: int
     patience: int | None = None
-    order: int | None = None
+    order_seed: int | None = None
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
     checkpoint_every: Every = Every()
-    seen: Callable[[int, float], None] | None = None
+    on_epoch: Callable[[int, float], None] | None = None
     study: str = ""
 
 
 class Trainer(Protocol):
-    def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
-        """Yield (index into fits, its curve) as they finish; a diverged fit's curve says so.
+    """Trains fits: probe -> train -> train -> ..."""
 
-        Raises Interrupted, with checkpoints left, soon after that was requested.
+    def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
+        """Yield (index into fits, curve) as fits end; the curve of a diverged fit says so.
+
+        Raises Interrupted, with checkpoints written, soon after that was requested.
         """
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
-        """Refuse, by BuildError or DataError, what could not be trained at all.
+        """Raise BuildError or DataError where models at these points could not be trained.
 
-        Returns why fits will be trained one after the other, where that is not known anyway.
+        Returns why fits will be trained one after the other, if the user should know; else None.
         """
 
     @property
-    def together(self) -> int:
-        """How many fits it can use at once."""
+    def max_concurrent_fits(self) -> int:
+        """How many fits it can train side by side."""
 
 
 def check_space(build: Build, space: Space) -> None:
-    """Refuse parameters that `build` does not know, and batch sizes that are none."""
+    """Raise BuildError for parameters that `build` does not have, or impossible batch sizes."""
     check_names(build, space)
     if "batch_size" not in space:
         return
@@ -134,7 +151,7 @@ def check_space(build: Build, space: Space) -> None:
 
 
 def batch_size(params: Params) -> int:
-    """The fit's batch size, 32 where the space has none; BuildError where it is no whole number."""
+    """Rows of a minibatch, 32 where the space does not say; BuildError if no whole number."""
     size = params.get("batch_size", DEFAULT_BATCH_SIZE)
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise BuildError(
@@ -144,17 +161,20 @@ def batch_size(params: Params) -> int:
 
 
 def check_names(build: Build, names: Iterable[str]) -> None:
-    """Refuse names that `build` has no parameter for. A `**params` takes any and checks itself."""
+    """Raise BuildError for names that `build` has no parameter for.
+
+    A build with `**params` takes any name, and may check them itself.
+    """
     parameters = list(inspect.signature(build).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
     known = [p.name for p in parameters[1:]]
     for name in names:
         if name not in known and name not in FIT_PARAMS:
-            raise BuildError(unknown_name(name, known))
+            raise BuildError(unknown_parameter_message(name, known))
 
 
-def unknown_name(name: str, known: Iterable[str]) -> str:
+def unknown_parameter_message(name: str, known: Iterable[str]) -> str:
     known = list(known)
     return (
         f"build does not know the parameter {name!r}{did_you_mean(name, known)}; it takes "

@@ -1,4 +1,4 @@
-"""Calling `build`: seeded, and checked."""
+"""Call `build`, seeded, and check what it returns."""
 
 import contextlib
 import random
@@ -27,7 +27,7 @@ _ALWAYS = property(lambda layer: True, _ignore_refusal)
 
 
 def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
-    """The compiled model at a point; BuildError where `build` returns none."""
+    """Build the compiled model at a point; BuildError where `build` returns something else."""
     arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
     with _seeded(seed), images_compiled_by_jax():
         model = build(spec, **arguments)
@@ -50,10 +50,10 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
 
 @contextlib.contextmanager
 def images_compiled_by_jax() -> Iterator[None]:
-    """Layers that turn images, made inside, may be part of a compiled step on JAX.
+    """Inside, layers that transform images are made so that JAX compiles them.
 
-    Keras says of them that they may not, on whatever backend, because TensorFlow's XLA cannot. On
-    JAX a model that has one would then train and predict operation by operation, many times slower.
+    Keras marks them as not compilable on every backend, because TensorFlow's XLA cannot compile
+    them. On JAX a model with one would then train operation by operation, many times slower.
     """
     kinds = _IMAGE_LAYERS if keras.backend.backend() == "jax" else ()
     for kind in kinds:
@@ -66,9 +66,9 @@ def images_compiled_by_jax() -> Iterator[None]:
 
 
 def _infer_shapes(model: Any, spec: ModelSpec) -> None:
-    """Make the variables of a model that knows its input by being called; as `fit` does it.
+    """Make the variables of a model that learns its input's shape when called, as `fit` does.
 
-    Here, because the model is seeded, counted and restored before it is fitted.
+    This is done before `fit`, because the model is seeded, counted and restored before it.
     """
 
     def rows(shape: Any, dtype: str) -> Any:
@@ -84,8 +84,8 @@ def _infer_shapes(model: Any, spec: ModelSpec) -> None:
     keras.src.backend.compute_output_spec(model, x, training=False)
 
 
-def parts(model: Any) -> tuple[Any, Any, Any]:
-    """A built model's variables: those it trains, the others, and its optimizer's."""
+def state_variables(model: Any) -> tuple[Any, Any, Any]:
+    """A built model's variables: trainable ones, others, and its optimizer's."""
     return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
 
 
@@ -103,11 +103,11 @@ def seed_backend(seed: int) -> None:
 
 @contextlib.contextmanager
 def without_tensorflow() -> Iterator[None]:
-    """Keep Keras from importing TensorFlow to describe, save or load a model: it takes seconds."""
+    """Inside, Keras does not import TensorFlow to describe, save or load a model."""
     try:
         lazy = keras.src.utils.module_utils.tensorflow
         wanted = lazy._available is None and "tensorflow" not in sys.modules
-    except AttributeError:  # another Keras; it is only slower
+    except AttributeError:  # another version of Keras: only slower
         yield
         return
     if wanted:
@@ -121,16 +121,16 @@ def without_tensorflow() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed what Keras draws its layers' seeds from; Python's and NumPy's generators stay as is.
+    """Inside, seed all that Keras draws its layers' seeds from.
 
-    `keras.utils.set_random_seed` is not used: it imports TensorFlow whatever the backend is. As it
-    does, Keras's own generator begins anew: what it drew for earlier models must not matter.
+    Python's and NumPy's generators are restored. Keras's own generator starts anew, so that models
+    built before do not matter. `keras.utils.set_random_seed` would import TensorFlow.
     """
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
     seed_backend(seed)
-    _forget_global_generator()
+    _reset_keras_generator()
     try:
         yield
     finally:
@@ -138,10 +138,10 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def _forget_global_generator() -> None:
-    """Keras makes its own generator anew, by the seed of now, when it is wanted."""
+def _reset_keras_generator() -> None:
+    """Let Keras make its own generator anew, from the current seed, when it needs it."""
     try:
         name = keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR
         keras.src.backend.common.global_state.set_global_attribute(name, None)
-    except AttributeError:  # another Keras: its documented way forgets more
+    except AttributeError:  # another version of Keras: the documented way, which clears more
         keras.utils.clear_session(free_memory=False)

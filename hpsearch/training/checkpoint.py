@@ -3,10 +3,10 @@
 One `.npz` of plain arrays holds every variable: weights, moving statistics, the state of each
 random generator, and the optimizer's. Keras's own weight files leave out the generators, and skip
 the optimizer's state when the model to be restored was not trained yet. Order, not names, tells
-variables apart, so that a fit begun on one backend is continued on another.
+variables apart, so that a fit started on one backend can be continued on another.
 
-Beside them lie the curves so far, which fit it is (`identity`), and a checksum of all of it. What
-is not a whole checkpoint of this very fit is no checkpoint: its epochs are trained again.
+Beside them lie the curves so far, the fit's identity, and a checksum of all of it. A file that is
+not a whole checkpoint of this very fit is not used: its epochs are trained again.
 """
 
 import contextlib
@@ -44,23 +44,23 @@ log = logging.getLogger(__name__)
 
 
 class _Unusable(Exception):
-    """A file is not a whole checkpoint of the fit. The text says why."""
+    """A file is not a whole checkpoint of the fit; the text says why."""
 
 
 def save(history: History, values: Iterable[Any]) -> None:
     """Write the values of a model's variables to the fit's own checkpoint, whole or not at all.
 
     Raises DiskFullError. Where it cannot be written for another reason, the log says so and
-    training goes on: a checkpoint only saves epochs. It is not flushed to the disk itself: a file
-    that a power cut tore is found out by its checksum, and its epochs are trained again.
+    training goes on: a checkpoint only saves epochs. It is not flushed to the disk: the checksum
+    detects a file that a power cut tore, and its epochs are trained again.
     """
     path = history.fit.checkpoint_out
     assert path is not None
     arrays: dict[str, _Array] = {f"variable_{i}": _plain(v) for i, v in enumerate(values)}
     arrays["history"] = _text(json.dumps(history.curves))
-    arrays["fit"] = _text(identity(history.fit))
+    arrays["fit"] = _text(identify_fit(history.fit))
     arrays["checksum"] = _text(_checksum(arrays))
-    unwritable = OSError if is_local(path) else Exception  # far away, it may be any
+    unwritable = OSError if is_local(path) else Exception  # a remote path may raise any
     try:
         if is_local(path):
             _write(path, arrays)
@@ -76,21 +76,21 @@ def save(history: History, values: Iterable[Any]) -> None:
                 "continues"
             ) from error
         log.warning("checkpoint %s cannot be written (%s); training goes on", path, error)
-    history.saved()
+    history.note_checkpoint()
 
 
 def load(path: Path, fit: Fit, model: Any) -> Curves | None:
-    """Restore what `save` wrote of this fit into a freshly built model; returns the curves so far.
+    """Restore a checkpoint of this fit into a freshly built model, and return its curves.
 
-    None, and the model as it was, where there is no whole checkpoint of it: training is the same
-    from the start, only longer.
+    Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
+    training from the start gives the same, only later.
     """
-    wanted = variables(model)
+    wanted = list_variables(model)
     try:
         values, curves = _read(path, fit, [tuple(v.shape) for v in wanted])
     except FileNotFoundError:
         return None
-    except Exception as error:  # damage may raise whatever zip files, headers and JSON can
+    except Exception as error:  # a damaged file may raise anything
         log.warning("checkpoint %s cannot be used (%s); its epochs are trained again", path, error)
         return None
     for variable, value in zip(wanted, values, strict=True):
@@ -99,33 +99,33 @@ def load(path: Path, fit: Fit, model: Any) -> Curves | None:
 
 
 def restore(history: History, model: Any) -> None:
-    """Begin where this fit was interrupted, else where its parent ended, else at the start."""
+    """Continue where this fit was interrupted, else where its parent ended, else start anew."""
     fit = history.fit
     for path in (fit.checkpoint_out, fit.checkpoint_in):
         curves = load(path, fit, model) if path is not None else None
         if curves is not None:
-            history.begin(curves)
+            history.resume_from(curves)
             return
 
 
-def identity(fit: Fit) -> str:
-    """All that tells a fit from others, whose checkpoints must not be mistaken for its own.
+def identify_fit(fit: Fit) -> str:
+    """A text that differs for fits that must not continue each other's checkpoints.
 
-    Not how long it trains: a promoted trial is the same fit, continued.
+    The number of epochs is not in it: a promoted trial is the same fit, continued.
     """
-    seeds = {"seed": fit.seed, "order": fit.order}
+    seeds = {"seed": fit.seed, "order": fit.order_seed}
     return canonical(
         {"study": fit.study, "params": fit.params, "rows": _rows_digest(fit.split), **seeds}
     )
 
 
-def values(model: Any) -> list[Any]:
+def read_values(model: Any) -> list[Any]:
     """The model's whole state, as arrays."""
-    return [keras.ops.convert_to_numpy(variable) for variable in variables(model)]
+    return [keras.ops.convert_to_numpy(variable) for variable in list_variables(model)]
 
 
-def variables(model: Any) -> list[Any]:
-    """What a checkpoint holds of a model, in its order."""
+def list_variables(model: Any) -> list[Any]:
+    """The variables that a checkpoint holds, in its order."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     # A metric starts anew with every epoch: no state to keep.
@@ -134,14 +134,14 @@ def variables(model: Any) -> list[Any]:
 
 
 def _write(path: Path, arrays: dict[str, _Array]) -> None:
-    """Write to a file beside it, and rename that; what else stands in the places is removed."""
+    """Write a file beside it, then rename that; anything else in these places is removed."""
     folder, partial = path.parent, path.with_suffix(".partial")
     if not folder.is_dir():
         folder.unlink(missing_ok=True)
         folder.mkdir(parents=True)
     try:
         _remove(partial)
-        with open(partial, "xb") as file:  # new: through a link it would go elsewhere
+        with open(partial, "xb") as file:  # "x": never write through a link
             np.savez(file, **arrays)  # type: ignore[arg-type]
         if path.is_dir():
             _remove(path)
@@ -160,16 +160,16 @@ def _remove(path: Path) -> None:
 
 
 def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Array], Curves]:
-    """The variables of these shapes, and the curves. Raises whatever a damaged file may raise."""
+    """Read variables of these shapes, and the curves. A damaged file may raise any error."""
     status = path.stat()
     if is_local(path) and not stat.S_ISREG(status.st_mode):
-        raise _Unusable("it is not a file")  # opening a pipe would wait for ever
+        raise _Unusable("it is not a file")  # opening a pipe would block for ever
     if status.st_size > _ROOM + 16 * sum(math.prod(shape) for shape in shapes):
         raise _Unusable(f"{status.st_size:,} bytes are more than its model can have")
     arrays = _unpack(path.read_bytes())
     if bytes(arrays.pop("checksum", _text(""))).decode() != _checksum(arrays):
         raise _Unusable("its checksum does not match, or it is of an earlier version")
-    if bytes(arrays.pop("fit")).decode() != identity(fit):
+    if bytes(arrays.pop("fit")).decode() != identify_fit(fit):
         raise _Unusable("it is of another fit")
     curves = _checked_curves(json.loads(bytes(arrays.pop("history"))), fit.epochs)
     values = [arrays[f"variable_{i}"] for i in range(len(arrays))]
@@ -179,9 +179,9 @@ def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Ar
 
 
 def _unpack(data: bytes) -> dict[str, _Array]:
-    """The arrays of an `.npz` that `save` may have written.
+    """Read the arrays of an `.npz` as `save` writes it.
 
-    NumPy's own reader believes what headers say: how large arrays are, that they are compressed.
+    NumPy's own reader trusts the headers, so a small damaged file could take gigabytes of memory.
     """
     arrays: dict[str, _Array] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as file:
@@ -192,7 +192,7 @@ def _unpack(data: bytes) -> dict[str, _Array]:
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise _Unusable(f"{entry.filename} is compressed")
             content = file.read(entry)
-            header = io.BytesIO(content)  # of the same bytes, not a copy
+            header = io.BytesIO(content)  # shares the bytes
             if np.lib.format.read_magic(header) != (1, 0):
                 raise _Unusable(f"{entry.filename} is of an unknown version")
             shape, by_columns, type_ = np.lib.format.read_array_header_1_0(header)
@@ -204,7 +204,7 @@ def _unpack(data: bytes) -> dict[str, _Array]:
 
 
 def _checked_curves(found: Any, most: int) -> Curves:
-    """Curves as `History` has them, of at most so many epochs; raises where they are none."""
+    """Check curves from a file: finite, and of at most this many epochs."""
     columns = [found[name] for name in CURVES]
     epochs = {len(column) for column in columns}
     if len(found) != len(CURVES) or len(epochs) != 1 or max(epochs) > most:
@@ -215,11 +215,11 @@ def _checked_curves(found: Any, most: int) -> Curves:
 
 
 def _checksum(arrays: dict[str, _Array]) -> str:
-    """Of all that is used of a file: names, types, shapes and values."""
+    """A checksum of the names, types, shapes and values of the arrays."""
     digest = hashlib.blake2b(digest_size=16)
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)  # its own memory: it may be gigabytes
+        digest.update(array.reshape(-1).view(np.uint8).data)  # no copy: it may be gigabytes
     return digest.hexdigest()
 
 
@@ -237,6 +237,6 @@ def _text(text: str) -> _Array:
 
 
 def _plain(array: Any) -> _Array:
-    # bfloat16 and its kin are unknown to NumPy's files; float32 holds them exactly.
+    # NumPy's files cannot hold bfloat16 and similar types; float32 holds their values exactly.
     plain = array if array.dtype.kind in "biuf" else array.astype(np.float32)
     return np.asarray(plain, order="C")

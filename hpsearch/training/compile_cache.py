@@ -1,7 +1,7 @@
-"""Where JAX keeps compiled programs, so that folds, and the next run, need not compile them again.
+"""Let JAX keep compiled programs, so that later folds and runs need not compile them again.
 
-They are machine code that is run as it lies there. So the folder is the user's own, and nobody else
-may write to it; never does it lie beside a store, which somebody else may have sent.
+They are machine code that runs as it is. So the folder is the user's own, and no other user may
+write to it. It is never beside a store, which may come from somebody else.
 """
 
 import importlib
@@ -16,19 +16,16 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_MOST_PROGRAMS = 10_000  # files of some 30 kB
+_MAX_PROGRAMS = 10_000  # files of some 30 kB
 _SECONDS_TO_CHECK = 0.5
 _CHECK_ALL_AGAIN = 24 * 3600.0  # seconds
-_MARK = "checked"  # a file that says how far they were looked at
-_PROGRAM, _LAST_USE = "-cache", "-atime"  # what JAX's names end in; others are no programs
+_MARK = "checked"  # a file that says which programs have been checked
+_PROGRAM, _LAST_USE = "-cache", "-atime"  # ends of JAX's file names; other files are no programs
 _ZSTD_BEGINS = b"\x28\xb5\x2f\xfd"
 
 
 def use() -> None:
-    """Let JAX keep its programs in the user's cache folder.
-
-    JAX's own settings, where made, go first.
-    """
+    """Let JAX keep its programs in the user's cache folder, unless JAX's own settings say else."""
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
     if {"JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"} & set(os.environ):
@@ -37,14 +34,14 @@ def use() -> None:
     folder = home / "jax"
     if why := _make_private(home) or _make_private(folder):
         log.warning("compiled programs are not kept, so that every run compiles anew: %s", why)
-        os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # workers need not say it again
+        os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # workers need not warn again
         return
     tidy(folder)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
 
 
 def _make_private(folder: Path) -> str | None:
-    """Make a folder that only the user may read or write; why not, where it cannot be trusted."""
+    """Make a folder that only the user may read or write; returns why not, if it is not safe."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
@@ -63,29 +60,33 @@ def _make_private(folder: Path) -> str | None:
 
 
 def tidy(folder: Path, seconds: float = _SECONDS_TO_CHECK) -> None:
-    """Delete the oldest programs, of too many, and those that were not written to their end.
+    """Delete the oldest programs beyond a maximum, and those whose files are torn.
 
-    JAX warns of a torn one whenever it meets it, and never writes it anew. Those that came since
-    the last time are looked at, for so many seconds at most, and once a day all. Environments that
-    compress by different libraries share the folder: what this one cannot read is left alone.
+    JAX warns of a torn file each time it meets it, and never writes it anew. New files are checked
+    each time, and all files once a day. Environments with different compression libraries share the
+    folder: a file that this one cannot decompress is left alone.
+
+    Args:
+        folder: the cache.
+        seconds: stop checking after this time.
     """
-    entries = _by_age(folder)
-    for _, file in entries[:-_MOST_PROGRAMS]:
+    entries = _list_by_age(folder)
+    for _, file in entries[:-_MAX_PROGRAMS]:
         _delete(file)
-    looked_at, began = _read_mark(folder / _MARK)
-    last = looked_at
+    checked_until, round_start = _read_mark(folder / _MARK)
+    last = checked_until
     decompress_zstd, end = _zstd_decompressor(), time.monotonic() + seconds
-    for written, file in entries[-_MOST_PROGRAMS:]:
-        if written < looked_at:  # of the same moment there may be others
+    for written, file in entries[-_MAX_PROGRAMS:]:
+        if written < checked_until:  # "<": another file may have the same time
             continue
         if time.monotonic() > end:
             break
-        with suppress(OSError):  # another run deletes it
+        with suppress(OSError):  # another run may delete it
             if _is_torn(file.read_bytes(), decompress_zstd):
                 _delete(file)
         last = written
     with suppress(OSError):
-        (folder / _MARK).write_text(f"{last} {began}")
+        (folder / _MARK).write_text(f"{last} {round_start}")
 
 
 def _is_torn(content: bytes, decompress_zstd: Callable[[bytes], object] | None) -> bool:
@@ -94,21 +95,21 @@ def _is_torn(content: bytes, decompress_zstd: Callable[[bytes], object] | None) 
         return False
     try:
         decompress(content)
-    except Exception:  # each library has an error of its own
+    except Exception:  # each library raises its own
         return True
     return False
 
 
 def _delete(program: Path) -> None:
-    """And when it was last used, which JAX notes beside it where the folder's size is bounded."""
+    """Delete a program, and the file beside it in which JAX notes its last use."""
     last_use = program.with_name(program.name.removesuffix(_PROGRAM) + _LAST_USE)
     for file in (program, last_use):
         with suppress(OSError):
             file.unlink(missing_ok=True)
 
 
-def _by_age(folder: Path) -> list[tuple[float, Path]]:
-    """JAX's programs and when they were written, the oldest first."""
+def _list_by_age(folder: Path) -> list[tuple[float, Path]]:
+    """JAX's programs with the time they were written, the oldest first."""
 
     def found() -> Iterator[tuple[float, Path]]:
         for file in folder.iterdir():
@@ -123,18 +124,18 @@ def _by_age(folder: Path) -> list[tuple[float, Path]]:
 
 
 def _read_mark(mark: Path) -> tuple[float, float]:
-    """When the last program was written that was looked at, and when the first was looked at."""
+    """When the last checked program was written, and when this round of checks started."""
     try:
-        last, began = map(float, mark.read_text().split())
+        last, round_start = map(float, mark.read_text().split())
     except (OSError, ValueError):
         return 0.0, time.time()
-    if not 0 <= time.time() - began < _CHECK_ALL_AGAIN:
+    if not 0 <= time.time() - round_start < _CHECK_ALL_AGAIN:
         return 0.0, time.time()
-    return last, began
+    return last, round_start
 
 
 def _zstd_decompressor() -> Callable[[bytes], object] | None:
-    """What JAX decompresses zstd by: the first of these that is installed."""
+    """The zstd decompressor that JAX uses: the first of these that is installed."""
     with suppress(ImportError):
         found: Callable[[bytes], object] = importlib.import_module("compression.zstd").decompress
         return found

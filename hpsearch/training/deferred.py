@@ -1,7 +1,7 @@
-"""Variables whose first values are computed when somebody reads them.
+"""Compute the first values of variables only when they are read.
 
-JAX compiles every initializer for every shape, which takes it longer than to train a small model;
-and of most models that train side by side only the structure is wanted.
+JAX compiles every initializer for every shape, which takes longer than training a small model. And
+of most models that train side by side only the structure is needed.
 """
 
 import contextlib
@@ -21,19 +21,18 @@ _Array = np.ndarray[Any, Any]
 _SIZES = [2**power for power in (12, 15, 18, 21, 24)]
 _CONSTANTS = {keras.initializers.Zeros: 0.0, keras.initializers.Ones: 1.0}
 _LSTM_BIAS = "LSTMCell.build.<locals>.bias_initializer"  # zeros, but ones for the forget gate
-_PLAIN = (bool, int, float, str, type(None))
+_PLAIN_TYPES = (bool, int, float, str, type(None))
 
 _thread = threading.local()
-_drawing = threading.RLock()  # while Keras's functions are replaced
+_draw_lock = threading.RLock()  # held while Keras's functions are replaced
 
 
 @contextlib.contextmanager
 def deferred_initialization() -> Iterator[None]:
-    """Variables made inside, by this thread, compute their first value when it is first read.
+    """Inside, variables that this thread makes compute their first value when it is first read.
 
-    The value is the one that they would have got at once: only initializers that are known to give
-    the same whenever they are called are put off, all others run at once; and all do on other
-    backends than JAX.
+    The value is the same as without deferring: an initializer is deferred only if it is known to
+    give the same value whenever it is called. On other backends than JAX, none is.
     """
     known = keras.backend.backend() == "jax" and keras_internals.missing() is None
     if not known or keras.config.is_nnx_enabled():
@@ -44,7 +43,7 @@ def deferred_initialization() -> Iterator[None]:
     def defer(variable: Any, initializer: Any) -> None:
         if (
             threading.get_ident() != here
-            or type(variable) is not keras.Variable  # has a way of its own to keep its value
+            or type(variable) is not keras.Variable  # a subclass may hold its value in another way
             or keras.distribution.distribution() is not None
             or variable._layout is not None
             or not _is_repeatable(initializer)
@@ -53,7 +52,7 @@ def deferred_initialization() -> Iterator[None]:
             return
         variable.__dict__.pop("_value", None)
         variable._deferred = copy.deepcopy(initializer)  # as it is now
-        variable.__class__ = _Unread
+        variable.__class__ = _DeferredVariable
 
     keras.Variable._initialize_with_initializer = defer
     try:
@@ -63,8 +62,8 @@ def deferred_initialization() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def placeholders() -> Iterator[None]:
-    """In this thread, variables not read yet are zeros: enough where shapes alone are followed."""
+def read_as_placeholders() -> Iterator[None]:
+    """In this thread, deferred variables read as zeros: enough where only shapes matter."""
     before, _thread.placeholders = getattr(_thread, "placeholders", False), True
     try:
         yield
@@ -72,23 +71,23 @@ def placeholders() -> Iterator[None]:
         _thread.placeholders = before
 
 
-def first_value(variable: Any) -> _Array:
-    """A variable's value as an array; one that was not read yet stays so, and takes no memory."""
-    initializer = variable.__dict__.get("_deferred")  # once: another thread may give it a value
-    if type(variable) is not _Unread or initializer is None:
+def compute_first_value(variable: Any) -> _Array:
+    """A variable's value as an array; a deferred variable stays deferred, and takes no memory."""
+    initializer = variable.__dict__.get("_deferred")  # read once: another thread may set its value
+    if type(variable) is not _DeferredVariable or initializer is None:
         return np.asarray(variable._value)
     shape, dtype = variable._shape, variable._dtype
     constant = _CONSTANTS.get(type(initializer))
     if constant is not None:
         return np.full(shape, constant, dtype)
-    with _drawn_in_few_sizes():
+    with _draw_in_few_sizes():
         return np.asarray(initializer(shape, dtype=dtype))
 
 
-class _Unread(keras.Variable):  # type: ignore[misc]
-    """A variable without a value yet; whatever reads it, or gives it one, makes it an ordinary one.
+class _DeferredVariable(keras.Variable):  # type: ignore[misc]
+    """A variable without a value yet; reading or setting its value makes it an ordinary one.
 
-    All that Keras does with a variable's value goes by `_value`, so that nothing can miss it.
+    Keras accesses a variable's value only through `_value`.
     """
 
     @property
@@ -97,14 +96,16 @@ class _Unread(keras.Variable):  # type: ignore[misc]
             return keras.ops.zeros(self._shape, self._dtype)
         import jax
 
-        # JAX may be tracing a function, which must find a value here, not a part of its trace.
+        # While JAX traces a function, the value must be a constant, not a part of the trace.
         with jax.ensure_compile_time_eval():
-            self._value = jax.numpy.array(first_value(self))  # a copy: its memory may be reused
+            self._value = jax.numpy.array(
+                compute_first_value(self)
+            )  # a copy: its memory may be reused
         return self._value
 
     @_value.setter
     def _value(self, value: Any) -> None:
-        # In this order: whatever another thread reads in between, it finds one or the other.
+        # In this order, so that another thread finds the value or the initializer at any moment.
         self.__dict__["_value"] = value
         self.__class__ = keras.Variable
         self.__dict__.pop("_deferred", None)
@@ -113,8 +114,8 @@ class _Unread(keras.Variable):  # type: ignore[misc]
 def _is_repeatable(initializer: Any) -> bool:
     """Whether it gives the same value whenever it is called, and changes nothing.
 
-    True for Keras's own with numbers alone: not where it draws from a generator with a state, nor
-    where it is a function, of which nothing is known; but for the one that Keras's LSTM has.
+    This is so for Keras's own initializers whose options are plain values. It is not so where one
+    draws from a generator with a state, nor for a function, except that of Keras's LSTM.
     """
     kind = type(initializer)
     if getattr(initializer, "__qualname__", None) == _LSTM_BIAS:
@@ -126,25 +127,25 @@ def _is_repeatable(initializer: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, _PLAIN) or (
+    return isinstance(value, _PLAIN_TYPES) or (
         isinstance(value, list | tuple) and all(map(_is_plain, value))
     )
 
 
 @contextlib.contextmanager
-def _drawn_in_few_sizes() -> Iterator[None]:
-    """Draw random arrays flat, of one of few sizes, and cut them to size; in this thread.
+def _draw_in_few_sizes() -> Iterator[None]:
+    """In this thread, draw random arrays flat, in one of few sizes, and cut them to size.
 
-    JAX's numbers depend on key and place alone, whatever the size, so they are the same; and it
-    compiles a program for each size.
+    JAX compiles a program for each size. Its random numbers depend on key and place alone, so they
+    are the same whatever the size.
     """
     module = keras.src.backend.random
-    with _drawing:
+    with _draw_lock:
         originals = {
             name: getattr(module, name) for name in ("uniform", "normal", "truncated_normal")
         }
         for name, draw in originals.items():
-            setattr(module, name, _rounded(draw, threading.get_ident()))
+            setattr(module, name, _in_rounded_size(draw, threading.get_ident()))
         try:
             yield
         finally:
@@ -152,7 +153,7 @@ def _drawn_in_few_sizes() -> Iterator[None]:
                 setattr(module, name, draw)
 
 
-def _rounded(draw: Any, here: int) -> Any:
+def _in_rounded_size(draw: Any, here: int) -> Any:
     def drawn(shape: Any, *args: Any, **kwargs: Any) -> Any:
         count = math.prod(shape)
         if threading.get_ident() != here or count > _SIZES[-1]:

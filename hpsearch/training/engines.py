@@ -1,4 +1,4 @@
-"""Which trainer trains: `model.fit`, or many fits side by side."""
+"""Choose the trainer: `model.fit`, or many fits side by side."""
 
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import did_you_mean
@@ -9,19 +9,24 @@ from hpsearch.training.base import Trainer
 ENGINES = ("auto", "gang", "fit")
 
 
-def trainer(task: Task, engine: str, backend: str) -> Trainer:
-    """fit: `model.fit`, one fit after the other. gang: side by side, or not at all. auto: side by
-    side what can be, and where that is faster.
+def make_trainer(task: Task, engine: str, backend: str) -> Trainer:
+    """The trainer of an engine. Call this once the backend is chosen.
 
-    Call it once the backend is chosen. Raises HpsearchError where the engine has no such backend,
-    or does not know this version of Keras.
+    Args:
+        task: what is learned.
+        engine: "fit": `model.fit`, one fit after the other. "gang": side by side, or not at all.
+            "auto": side by side where that is possible and faster.
+        backend: the backend that Keras runs on.
+
+    Raises HpsearchError where the engine does not train on this backend, or cannot work with this
+    version of Keras.
     """
     if not isinstance(engine, str) or engine not in ENGINES:
         raise HpsearchError(
             f"unknown engine {brief(engine)}{did_you_mean(engine, ENGINES)}; known: "
             f"{', '.join(ENGINES)}"
         )
-    check(engine, backend)
+    check_engine(engine, backend)
     if engine == "fit" or backend != "jax":
         from hpsearch.training.fit import FitTrainer
 
@@ -37,12 +42,12 @@ def trainer(task: Task, engine: str, backend: str) -> Trainer:
         from hpsearch.training.fit import FitTrainer
 
         return FitTrainer(task, f"models are trained one after the other, by fit: {why}")
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.trainer import BatchedTrainer
 
-    return GangTrainer(task, strict=engine == "gang")
+    return BatchedTrainer(task, strict=engine == "gang")
 
 
-def check(engine: str, backend: str) -> None:
+def check_engine(engine: str, backend: str) -> None:
     """Raise HpsearchError where the engine does not train on the backend."""
     if engine == "gang" and backend != "jax":
         raise HpsearchError(

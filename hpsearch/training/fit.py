@@ -19,26 +19,33 @@ from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
-from hpsearch.training.building import build_model, parts
-from hpsearch.training.deferred import deferred_initialization, placeholders
-from hpsearch.training.epochs import Batches, Checkpoints, Recorder, Shuffle
+from hpsearch.training.building import build_model, state_variables
+from hpsearch.training.deferred import deferred_initialization, read_as_placeholders
+from hpsearch.training.fit_callbacks import (
+    CheckpointCallback,
+    HistoryCallback,
+    Minibatches,
+    ShuffleCallback,
+)
 from hpsearch.training.history import History
-from hpsearch.training.overrides import first_override
-from hpsearch.training.rows import Rows, model_spec, prepare, validation_batch
+from hpsearch.training.overrides import find_override
+from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows, validation_batch_size
 
 
 @dataclass(frozen=True)
 class FitTrainer:
-    """`model.fit` with an order of rows and a random state that continue where a fit stopped.
+    """Trains by `model.fit`, with row orders and random states that a continued fit repeats.
 
-    remark: why it trains and not another trainer, where that is to be said.
+    Args:
+        task: what is learned.
+        remark: why this trainer was chosen, if the user should know.
     """
 
     task: Task
     remark: str | None = None
 
     @property
-    def together(self) -> int:
+    def max_concurrent_fits(self) -> int:
         return 1
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
@@ -47,84 +54,89 @@ class FitTrainer:
             for index, fit in enumerate(fits):
                 if index > 0 and fit.checkpoint_out is not None and interrupt.requested():
                     raise interrupt.Interrupted("stopped between two folds")
-                yield index, self._train(fit, data)
+                # No name for the rows: they must not stay in memory while the next are prepared.
+                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
         finally:
-            _forget_programs()
+            _clear_compiled()
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
         """Build a model at each point and try to train the first.
 
-        By a step that JAX only follows, where that meets all that training would; else by an epoch
-        of one batch as trials are trained, checkpoint included.
-        Returns the trainer's remark.
+        Where one step shows whether training works, JAX only traces a step. Otherwise it trains
+        an epoch of one minibatch as trials are trained, checkpoint included. Returns the trainer's
+        remark.
         """
-        rows = prepare(self.task, data, split)
+        rows = prepare_rows(self.task, data, split)
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
             with deferred_initialization():
-                model = build_model(build, self._spec(rows, data), params, seed=0)
+                model = build_model(build, self._model_spec(rows, data), params, seed=0)
             if index > 0:
                 continue
             with _name_failing_model():
-                if _is_shown_by_a_step(model):
-                    logs = _step(model, *_first_rows(rows, 2))
+                if _shows_in_a_step(model):
+                    logs = _try_a_step(model, *_first_rows(rows, 2))
                 else:
                     fit = Fit(build, params, split, seed=0, epochs=1)
                     logs = self._try_an_epoch(fit, rows, data)
             metrics.check(logs, self.task.metric, model)
         return self.remark
 
-    def seconds_an_epoch(self, fit: Fit, data: Data) -> float:
-        """What the steps of an epoch would take, by a part of them; nothing is trained by it."""
+    def measure_epoch_seconds(self, fit: Fit, data: Data) -> float:
+        """Estimate the seconds of an epoch's steps from a part of them; trains no trial."""
         few = 20 * batch_size(fit.params)
         small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
-        rows = prepare(self.task, data, small.split)
-        model = build_model(fit.build, self._spec(rows, data), fit.params, fit.seed)
+        rows = prepare_rows(self.task, data, small.split)
+        model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
         clock = _Clock()
-        model.fit(Batches(rows, small), epochs=3, callbacks=[clock], verbose=0)
+        model.fit(Minibatches(rows, small), epochs=3, callbacks=[clock], verbose=0)
         return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
 
-    def _train(self, fit: Fit, data: Data) -> Curve:
-        return self._train_on(fit, prepare(self.task, data, fit.split), data)
-
-    def _train_on(self, fit: Fit, rows: Rows, data: Data, *callbacks: Any) -> Curve:
+    def _train_on(self, fit: Fit, rows: SplitRows, data: Data, *callbacks: Any) -> Curve:
+        """Train a fit on its prepared rows, from its checkpoint if there is one."""
         start = time.perf_counter()
-        model = build_model(fit.build, self._spec(rows, data), fit.params, fit.seed)
+
+        # Build the model, and restore it where the fit was interrupted or its parent ended.
+        model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
         history = History(fit, self.task.objective)
         checkpoint.restore(history, model)
-        if wanting := not history.ended:
-            batches = Batches(rows, fit)
+
+        # Train the epochs that are left.
+        if must_train := not history.has_ended:
+            batches = Minibatches(rows, fit)
             model.fit(
                 batches,
                 initial_epoch=history.epochs,
                 epochs=fit.epochs,
                 validation_data=(rows.x_validation, rows.y_validation),
-                validation_batch_size=validation_batch(len(rows.y_validation)),
+                validation_batch_size=validation_batch_size(len(rows.y_validation)),
                 shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[
-                    Shuffle(batches),
-                    Recorder(history, self.task.objective, rows),
-                    Checkpoints(history),
+                    ShuffleCallback(batches),
+                    HistoryCallback(history, self.task.objective, rows),
+                    CheckpointCallback(history),
                     *callbacks,
                 ],
                 verbose=0,
             )
+
+        # Write the checkpoint, unless it is there already.
         out = fit.checkpoint_out
-        if out is not None and history.failure is None and (wanting or not out.exists()):
-            checkpoint.save(history, checkpoint.values(model))
-        return history.curve(
+        if out is not None and history.failure is None and (must_train or not out.exists()):
+            checkpoint.save(history, checkpoint.read_values(model))
+        return history.to_curve(
             n_weights=int(model.count_params()), seconds=time.perf_counter() - start
         )
 
-    def _try_an_epoch(self, fit: Fit, rows: Rows, data: Data) -> Any:
-        """What is logged of an epoch of one batch; its checkpoint is continued from as well."""
-        n, held_out = batch_size(fit.params), validation_batch(len(rows.y_validation))
+    def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
+        """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""
+        n, held_out = batch_size(fit.params), validation_batch_size(len(rows.y_validation))
         x, y = _first_rows(rows, n)
         x_validation, y_validation = _first_rows(
-            Rows(rows.x_validation, rows.y_validation, rows.x, rows.y), held_out
+            SplitRows(rows.x_validation, rows.y_validation, rows.x, rows.y), held_out
         )
-        few = Rows(x, y, x_validation, y_validation)
+        few = SplitRows(x, y, x_validation, y_validation)
         split = Split(fit.split.train[:n], fit.split.validation[:held_out])
         logged = keras.callbacks.History()
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
@@ -133,12 +145,13 @@ class FitTrainer:
             self._train_on(replace(fit, epochs=2), few, data)
         return {name: values[-1] for name, values in logged.history.items()}
 
-    def _spec(self, rows: Rows, data: Data) -> ModelSpec:
-        return model_spec(self.task, rows, data.y, metrics.to_compile(self.task))
+    def _model_spec(self, rows: SplitRows, data: Data) -> ModelSpec:
+        return make_model_spec(self.task, rows, data.y, metrics.make_metrics(self.task))
 
 
 @contextlib.contextmanager
 def _name_failing_model() -> Iterator[None]:
+    """Raise errors of Keras as a BuildError that names the model."""
     try:
         yield
     except (HpsearchError, TrialFailed, interrupt.Interrupted):
@@ -149,7 +162,7 @@ def _name_failing_model() -> Iterator[None]:
         ) from error
 
 
-def _first_rows(rows: Rows, n: int) -> tuple[Any, Any]:
+def _first_rows(rows: SplitRows, n: int) -> tuple[Any, Any]:
     """The first training rows and their targets."""
     if isinstance(rows.x, np.ndarray):
         return rows.x[:n], rows.y[:n]
@@ -157,47 +170,47 @@ def _first_rows(rows: Rows, n: int) -> tuple[Any, Any]:
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]
-    """The seconds that each epoch took."""
+    """Measures the seconds of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.begun = time.perf_counter()
+        self.start = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self.begun)
+        self.seconds.append(time.perf_counter() - self.start)
 
 
-def _is_shown_by_a_step(model: Any) -> bool:
-    """Whether what cannot be trained fails in a step already.
+def _shows_in_a_step(model: Any) -> bool:
+    """Whether a model that cannot be trained fails in a single step already.
 
-    Not where the model has steps or a `fit` of its own. A `call` of its own is followed by JAX as
-    it will be compiled; where it is not compiled, it may do what cannot be followed.
+    This is not so where the model overrides its steps or `fit`. An overridden `call` is fine on
+    JAX where it is compiled, because tracing a step runs it in the same way.
     """
     own: tuple[str, ...] = ()
     if keras.backend.backend() == "jax" and model.jit_compile and not model.run_eagerly:
         own = ("call", "compute_output_shape", "compute_output_spec")
-    return first_override(model, keras.Model, *own) is None
+    return find_override(model, keras.Model, *own) is None
 
 
-def _step(model: Any, x: Any, y: Any) -> Any:
-    """What the model logs of a step on two rows."""
+def _try_a_step(model: Any, x: Any, y: Any) -> Any:
+    """The logs of one step on two rows."""
     if keras.backend.backend() != "jax":
         model.run_eagerly = True  # no compilation for two rows
         return model.train_on_batch(x, y, return_dict=True)
-    import jax  # it can follow a step without taking it
+    import jax  # it can trace a step without running it
 
-    with placeholders():
+    with read_as_placeholders():
         model._symbolic_build(data_batch=(x, y))
-        all_parts = *parts(model), model.metrics_variables
+        all_parts = *state_variables(model), model.metrics_variables
         state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in all_parts]
         return jax.eval_shape(model.train_step, state, (x, y))[0]
 
 
-def _forget_programs() -> None:
-    """Let go of what was compiled for models that are gone: JAX would keep it all night."""
+def _clear_compiled() -> None:
+    """Free what JAX compiled for models that are gone; it would keep all of it."""
     if keras.backend.backend() == "jax":
         import jax
 

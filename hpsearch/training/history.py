@@ -1,4 +1,4 @@
-"""The curves of a fit as they grow, and when it ends."""
+"""The growing curves of a fit: when it ends, and when its checkpoint is due."""
 
 import math
 import time
@@ -13,9 +13,14 @@ CURVES = ("train", "validation", "train_loss", "validation_loss")
 
 
 class History:
-    """What became of a fit so far.
+    """A fit's curves so far: `curves` has a value per epoch for each name of CURVES.
 
-    curves: a list for each of CURVES, a value an epoch. failure: that it diverged, if it did.
+    All else is derived from the curves, so that a continued fit ends where it would have. A fit
+    that diverged has a `failure`.
+
+    Args:
+        fit: the fit.
+        metric: the objective, which says what is better.
     """
 
     def __init__(self, fit: Fit, metric: Metric) -> None:
@@ -29,52 +34,50 @@ class History:
         return len(self.curves["validation"])
 
     @property
-    def since_best(self) -> int:
-        """Epochs since the best one; derived from the curve, as all here, so that a continued fit
-        stops where it would have.
-        """
+    def epochs_since_best(self) -> int:
+        """Epochs since the one with the best validation metric."""
         values = self.curves["validation"]
         return len(values) - 1 - self.metric.best(values) if values else 0
 
     @property
     def best_loss(self) -> float:
-        """The lowest so far of the validation metric, turned so that lower is better."""
+        """The best validation metric so far, as a loss: lower is better."""
         losses = [self.metric.loss(value) for value in self.curves["validation"]]
         return min((loss for loss in losses if loss is not None), default=math.inf)
 
     @property
-    def left(self) -> int:
-        """Epochs to come, if nothing ends the fit before."""
+    def epochs_left(self) -> int:
+        """Epochs to come, if nothing else ends the fit."""
         return max(0, self.fit.epochs - self.epochs)
 
     @property
-    def stopped(self) -> bool:
-        """Whether its patience ended."""
+    def is_out_of_patience(self) -> bool:
+        """Whether patience has ended it."""
         patience = self.fit.patience
-        return patience is not None and self.epochs > 0 and self.since_best >= patience
+        return patience is not None and self.epochs > 0 and self.epochs_since_best >= patience
 
     @property
-    def ended(self) -> bool:
-        return self.failure is not None or self.stopped or self.epochs >= self.fit.epochs
+    def has_ended(self) -> bool:
+        return self.failure is not None or self.is_out_of_patience or self.epochs >= self.fit.epochs
 
-    def begin(self, curves: dict[str, list[float]]) -> None:
-        """Go on from a checkpoint."""
+    def resume_from(self, curves: dict[str, list[float]]) -> None:
+        """Continue from the curves of a checkpoint."""
         self.curves, self._saved_epoch = curves, len(curves["validation"])
-        self._tell()
+        self._report_epoch()
 
-    def add(self, values: Sequence[float]) -> None:
-        """Take the values of an epoch, in the order of CURVES; not finite, they end the fit."""
+    def add_epoch(self, values: Sequence[float]) -> None:
+        """Add an epoch's values, in the order of CURVES; one that is not finite ends the fit."""
         for name, value in zip(CURVES, values, strict=True):
             if not math.isfinite(value):
                 self.failure = Failure("nan", f"{name} became {value} in epoch {self.epochs + 1}")
                 return
         for name, value in zip(CURVES, values, strict=True):
             self.curves[name].append(float(value))
-        self._tell()
+        self._report_epoch()
 
     @property
-    def due(self) -> bool:
-        """Whether a checkpoint is to be left now, on the way."""
+    def is_checkpoint_due(self) -> bool:
+        """Whether a checkpoint must be written now, before the end."""
         every = self.fit.checkpoint_every
         if self.fit.checkpoint_out is None:
             return False
@@ -83,22 +86,23 @@ class History:
         return every.seconds is not None and time.monotonic() - self._saved >= every.seconds
 
     @property
-    def epochs_to_checkpoint(self) -> int:
-        """After how many one is due by their number alone."""
+    def epochs_until_checkpoint(self) -> int:
+        """Epochs until the next checkpoint is due, by the number of epochs alone."""
         every = self.fit.checkpoint_every.epochs
         if every is None or self.fit.checkpoint_out is None:
             return self.fit.epochs
         return every - (self.epochs - self._saved_epoch)
 
-    def saved(self) -> None:
+    def note_checkpoint(self) -> None:
+        """Count from now to the next checkpoint."""
         self._saved, self._saved_epoch = time.monotonic(), self.epochs
 
-    def _tell(self) -> None:
-        if self.fit.seen is not None and self.epochs:
-            self.fit.seen(self.epochs, self.curves["validation"][-1])
+    def _report_epoch(self) -> None:
+        if self.fit.on_epoch is not None and self.epochs:
+            self.fit.on_epoch(self.epochs, self.curves["validation"][-1])
 
-    def curve(self, **facts: Any) -> Curve:
-        """As it is given back; facts: n_weights and seconds."""
+    def to_curve(self, **facts: Any) -> Curve:
+        """The curve to return; facts: n_weights and seconds."""
         curves: Any = {name: tuple(values) for name, values in self.curves.items()}
         return Curve(
             **curves,

@@ -1,13 +1,13 @@
-"""What training relies on of Keras beyond its documented interface, and whether this Keras has it.
+"""The parts of Keras that training relies on beyond its documented interface.
 
 Each entry of `RELIED_ON` is looked up once a process, before anything is trained side by side.
-Where one is missing, `model.fit` still trains: weights are then not put off, and nothing is
-replaced. It needs two of them itself, `_flatten_layers` and `compute_output_spec`.
-Not among them, because `building` goes on without:
-`keras.src.utils.module_utils.tensorflow` and its `_available`: to import TensorFlow takes seconds.
-`keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR`, and `set_global_attribute` of
-`keras.src.backend.common.global_state`: Keras's own generator is made anew, else by
-`clear_session`.
+Where one is missing, `model.fit` still trains: first weights are then not deferred, and nothing is
+replaced. `fit` itself needs two of them, `_flatten_layers` and `compute_output_spec`.
+
+These are not among them, because `building` works without:
+`keras.src.utils.module_utils.tensorflow` and its `_available`, to not import TensorFlow, which
+takes seconds; `keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR` and `set_global_attribute` of
+`keras.src.backend.common.global_state`, to reset Keras's own generator without `clear_session`.
 """
 
 import functools
@@ -27,8 +27,11 @@ TESTED = "3.11.3 to 3.16.0"
 class Internal:
     """Something of Keras that its documentation does not promise.
 
-    name: as a user would look for it. used_for: what breaks without it. find: returns it, or raises
-    AttributeError. arguments: that it must take, where it is called or replaced.
+    Args:
+        name: as a user would look for it.
+        used_for: what breaks without it.
+        find: returns it, or raises AttributeError.
+        arguments: that it must take, where it is called or replaced.
     """
 
     name: str
@@ -42,7 +45,7 @@ def _of_model(name: str) -> Any:
 
 
 def _in_code_of(function: Any, name: str) -> None:
-    """Look for an attribute in the code that uses it: making a variable would compile."""
+    """Find an attribute in the code that uses it: making a variable would compile."""
     if name not in function.__code__.co_names:
         raise AttributeError(name)
 
@@ -62,7 +65,7 @@ _FORWARD = (
 _DRAWS = ("uniform", "normal", "truncated_normal")
 
 RELIED_ON = (
-    # -- `deferred.deferred_initialization` and the drawing of first weights
+    # -- `deferred`: first weights
     Internal(
         "Variable._initialize_with_initializer",
         "replaced, so that a model is built without computing its first weights",
@@ -71,12 +74,12 @@ RELIED_ON = (
     ),
     Internal(
         "Variable._value",
-        "all that reads or sets a variable's value goes by it, and so meets one that was put off",
+        "all that reads or sets a variable's value uses it, and so meets a deferred one",
         lambda: _in_code_of(keras.Variable.value.fget, "_value"),
     ),
     Internal(
         "Variable._layout",
-        "tells a variable that is spread over devices, which is not put off",
+        "tells a variable that is spread over devices, which is not deferred",
         lambda: _in_code_of(keras.Variable.__init__, "_layout"),
     ),
     *(
@@ -88,7 +91,7 @@ RELIED_ON = (
         )
         for name in _DRAWS
     ),
-    # -- `steps`: Keras's own step, traced
+    # -- `batched.traced_step`: Keras's own step, traced
     Internal(
         "Model.compute_loss_and_updates",
         "the forward pass of a step",
@@ -120,17 +123,17 @@ RELIED_ON = (
     ),
     Internal(
         "Layer.supports_jit",
-        "whether a layer may be part of a compiled step; replaced for those that turn images",
+        "whether a layer may be compiled; replaced for layers that transform images",
         lambda: _of_dense_layer("supports_jit"),
     ),
     # -- `building`
     Internal(
         "keras.src.backend.compute_output_spec",
-        "makes the variables of a model that knows its input by being called",
+        "makes the variables of a model that learns its input's shape when called",
         lambda: keras.src.backend.compute_output_spec,
         ("fn",),
     ),
-    # -- `batchable`, `numbers` and `chain`: what may train side by side, what of it is structure
+    # -- `batched.batchable`, `scalars`, `padding`: what may train side by side, and structure
     Internal(
         "Model._compile_metrics",
         "tells a metric of the user's own by the name of the task's",
@@ -183,12 +186,12 @@ RELIED_ON = (
 
 @functools.cache
 def missing() -> str | None:
-    """What of `RELIED_ON` this Keras lacks; None where it has all."""
+    """The first of `RELIED_ON` that this Keras lacks; None where it has all."""
     for internal in RELIED_ON:
         try:
             found = internal.find()
             known = inspect.signature(found).parameters if internal.arguments else {}
-        except Exception:  # whatever Keras has made of it
+        except Exception:  # whatever this Keras has in its place
             return internal.name
         for argument in internal.arguments:
             if argument not in known:
@@ -207,6 +210,6 @@ def why_not_side_by_side() -> str | None:
 
 
 def check() -> None:
-    """Refuse, by HpsearchError, a Keras that cannot train side by side."""
+    """Raise HpsearchError where this Keras cannot train side by side."""
     if (why := why_not_side_by_side()) is not None:
         raise HpsearchError(f"--engine gang: {why}; install one of these, or use --engine fit")

@@ -1,4 +1,4 @@
-"""The task's metric, as Keras computes it or, for the ROC AUC, as it must be computed."""
+"""The task's metric: computed by Keras, or for the ROC AUC by scikit-learn."""
 
 import warnings
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.task import Task
 
 
-def to_compile(task: Task) -> list[Any]:
-    """Fresh Keras metrics for `spec.metrics`. Raises HpsearchError where Keras knows none."""
+def make_metrics(task: Task) -> list[Any]:
+    """New Keras metrics for `spec.metrics`. Raises HpsearchError for an unknown metric."""
     if task.metric == "loss":
-        # Keras's own "loss" adds the weights' penalties: a trial would win by a smaller L2 factor.
+        # Keras's own "loss" includes penalties: a smaller L2 factor would win by that alone.
         loss = keras.losses.get(task.loss)
         pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
-        return [keras.metrics.MeanMetricWrapper(_same_rank(pointwise), name="task_loss")]
+        return [keras.metrics.MeanMetricWrapper(_match_ranks(pointwise), name="task_loss")]
     if task.metric == "rmse":
         return [keras.metrics.RootMeanSquaredError(name="rmse")]
     if task.metric == "roc_auc":
@@ -42,7 +42,7 @@ def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
 
 
 def check(logs: Mapping[str, Any], name: str, model: Any) -> None:
-    """Raise BuildError where a model's logs will not tell the metric."""
+    """Raise BuildError where a model's logs do not contain the metric."""
     if name == "roc_auc":
         return
     read(logs, name)
@@ -56,8 +56,9 @@ def check(logs: Mapping[str, Any], name: str, model: Any) -> None:
 def roc_auc(predicted: Any, y: Array) -> float:
     """The area under the ROC curve of predictions, exact, over all rows.
 
-    NaN where y has one class only. Keras's AUC sorts predictions into bins, and misranks models whose predictions crowd at 0 or 1.
-    More than two classes: the mean of each against the rest.
+    With more than two classes, it is the mean over each class against the rest. NaN where y has
+    one class only. Keras's AUC sorts predictions into bins, and ranks models wrongly whose
+    predictions crowd at 0 or 1.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -76,8 +77,8 @@ def roc_auc(predicted: Any, y: Array) -> float:
             return float("nan")
 
 
-def _same_rank(pointwise: Any) -> Any:
-    """Compare row by row where a target of shape (n,) meets a prediction of (n, 1), or reversed."""
+def _match_ranks(pointwise: Any) -> Any:
+    """Let a loss compare row by row also where targets are (n,) and predictions (n, 1)."""
 
     def compare(true: Any, predicted: Any) -> Any:
         if len(true.shape) + 1 == len(predicted.shape) and predicted.shape[-1] == 1:

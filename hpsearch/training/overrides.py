@@ -1,7 +1,6 @@
-"""What a model, or a part of it, does in a way of its own instead of Keras's.
+"""Find what a model, or a part of it, overrides of Keras.
 
-Nothing here lists what may be overridden: whatever name Keras's base class knows counts, but for a
-few that training never asks for.
+Any name of Keras's base class counts, except a few that training never uses.
 """
 
 import functools
@@ -16,7 +15,7 @@ import keras
 from hpsearch.training.base import Build, WatchedBuild
 from hpsearch.training.building import without_tensorflow
 
-# What describes a class, or makes and describes an object, and is not used in training.
+# Names that describe a class or an object, and that training does not use.
 _HARMLESS = {
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__", "__annotations__"),
     *("__firstlineno__", "__static_attributes__", "__orig_bases__", "__parameters__"),
@@ -27,13 +26,13 @@ _FUNCTIONS = {"train_function", "test_function", "predict_function"}  # attribut
 
 _build_numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 _next_number = itertools.count()
-# Of the models that were asked about, whether Keras describes all of them: to ask it takes long.
+# For each model asked about, whether Keras describes it fully: finding out takes long.
 _described_fully: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
-def first_override(thing: Any, base: type, *harmless: str) -> str | None:
-    """What a thing has instead of what Keras's `base` has, as "Own has a train_step of its own"."""
-    for name in _overrides(thing, base):
+def find_override(thing: Any, base: type, *harmless: str) -> str | None:
+    """The first override of Keras's `base`, as "Own has a train_step of its own"; None: none."""
+    for name in _find_overrides(thing, base):
         if name not in harmless:
             article = "an" if name[0] in "aeiou" else "a"
             return f"{type(thing).__name__} has {article} {name} of its own"
@@ -41,29 +40,29 @@ def first_override(thing: Any, base: type, *harmless: str) -> str | None:
 
 
 def is_of_keras(thing: Any, base: type = keras.layers.Layer) -> bool:
-    """Whether it is of one of Keras's own classes, with none of its methods replaced."""
+    """Whether an object's class is Keras's own, with none of its methods replaced."""
     kind = type(thing)
-    return kind.__module__.startswith("keras.src.") and not any(_overrides(thing, base))
+    return kind.__module__.startswith("keras.src.") and not any(_find_overrides(thing, base))
 
 
 def is_described_fully(model: Any) -> bool:
-    """Whether Keras's description of a network tells all that it computes."""
+    """Whether Keras's description of a network says all that it computes."""
     if model not in _described_fully:
-        description(model)
+        describe_network(model)
     return _described_fully[model]
 
 
-def description(model: Any) -> Any:
-    """Keras's description of a network, if it tells all that it computes.
+def describe_network(model: Any) -> Any:
+    """Keras's description of a network; None where it may not say all that the network computes.
 
-    None where anything in it is not Keras's own: what that does, its description need not tell.
+    It may not where any part of the network is not Keras's own.
     """
-    described = _description(model)
+    described = _describe(model)
     _described_fully[model] = described is not None
     return described
 
 
-def _description(model: Any) -> Any:
+def _describe(model: Any) -> Any:
     network = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
     loss = model.loss
     if (
@@ -77,23 +76,23 @@ def _description(model: Any) -> Any:
         with without_tensorflow(), warnings.catch_warnings(action="ignore"):
             config = model.get_config()
             compiled = keras.saving.serialize_keras_object(model.optimizer)
-    except Exception:  # an activation, say, that is a function of which Keras finds no source
+    except Exception:  # such as an activation whose source Keras cannot find
         return None
     return None if _has_own_functions([config, compiled]) else config
 
 
-def build_number(build: Build) -> int:
-    """A number for a study's `build`, whoever watches it; no two builds ever have the same one."""
+def number_of_build(build: Build) -> int:
+    """A number for a study's `build`, watched or not; no two builds ever have the same one."""
     if isinstance(build, WatchedBuild):
         build = build.original
     try:
         return _build_numbers.setdefault(build, next(_next_number))
-    except TypeError:  # a thing of which nobody can know whether it is still there
+    except TypeError:  # no weak reference: its life cannot be known
         return next(_next_number)
 
 
 def _has_own_functions(config: Any) -> bool:
-    """Whether a description has names of functions or classes that are not Keras's own."""
+    """Whether a description names functions or classes that are not Keras's own."""
     if isinstance(config, dict):
         module, name = config.get("module"), config.get("registered_name")
         if config.get("class_name") in ("function", "__lambda__"):
@@ -106,13 +105,13 @@ def _has_own_functions(config: Any) -> bool:
     return isinstance(config, list | tuple) and any(map(_has_own_functions, config))
 
 
-def _overrides(thing: Any, base: type) -> Iterator[str]:
+def _find_overrides(thing: Any, base: type) -> Iterator[str]:
     of_class, of_object = _names_of(base)
     for kind in type(thing).__mro__:
         if kind not in base.__mro__ and not kind.__module__.startswith("keras.src."):
             yield from (name for name in vars(kind) if name in of_class)
     for name, value in vars(thing).items():
-        if name in of_object and callable(value) and not _made_by_keras(value):
+        if name in of_object and callable(value) and not _is_made_by_keras(value):
             yield name
 
 
@@ -123,6 +122,6 @@ def _names_of(base: type) -> tuple[set[str], set[str]]:
     return names, names | _FUNCTIONS
 
 
-def _made_by_keras(value: Any) -> bool:
+def _is_made_by_keras(value: Any) -> bool:
     module = getattr(value, "__module__", None) or type(value).__module__
     return str(module).startswith("keras.src.")

@@ -1,13 +1,16 @@
-"""How much memory this process took."""
+"""The peak memory of this process."""
 
 import sys
 from contextlib import suppress
 
 
 def peak_bytes(running: str) -> int:
-    """The most memory this process ever held, in bytes: of its GPU, if it trains on one.
+    """The most memory that this process ever held, in bytes; on a GPU, the GPU's.
 
-    0 where that is not told.
+    Args:
+        running: the backend.
+
+    Returns 0 where the system does not say.
     """
     on_gpu = _peak_on_gpu(running)
     if on_gpu:
@@ -21,7 +24,7 @@ def peak_bytes(running: str) -> int:
 
 
 def _mapped_files() -> int:
-    """Bytes of files in memory, as shared data is: they are nobody's own."""
+    """Bytes of mapped files, as shared data is: all workers share them."""
     with suppress(OSError, ValueError, StopIteration):
         with open("/proc/self/status") as file:
             line = next(line for line in file if line.startswith("RssFile"))
@@ -30,7 +33,7 @@ def _mapped_files() -> int:
 
 
 def _peak_on_gpu(running: str) -> int:
-    with suppress(Exception):  # a figure for tables and packing is not worth a trial
+    with suppress(Exception):  # a figure in a table must not fail a trial
         if running == "jax":
             import jax
 

@@ -1,4 +1,4 @@
-"""The rows of a split, prepared, and their order in each epoch. No framework is imported here."""
+"""Prepare the rows of a split, and order them in each epoch. No framework is imported here."""
 
 import math
 from collections.abc import Iterator
@@ -18,8 +18,16 @@ _VALIDATION_BATCH = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """The prepared rows of one split, and the transformer that prepared them, as it was fitted."""
+class SplitRows:
+    """The preprocessed rows of one split.
+
+    Args:
+        x: training rows.
+        y: their targets.
+        x_validation: validation rows.
+        y_validation: their targets.
+        transformer: the fitted preprocessing; None where the task has none.
+    """
 
     x: Inputs
     y: Array
@@ -28,19 +36,21 @@ class Rows:
     transformer: Any = None
 
 
-def prepare(task: Task, data: Data, split: Split) -> Rows:
-    """Take a split's rows and preprocess them, fitted on its training rows alone.
+def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
+    """Take a split's rows, and preprocess them as fitted on its training rows alone.
 
     Raises DataError where NaN or infinity is left afterwards.
     """
-    x, x_validation = _take(data.x, split.train), _take(data.x, split.validation)
+    x, x_validation = _take_rows(data.x, split.train), _take_rows(data.x, split.validation)
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
-            fitted = _fitted(task.preprocess, x, data.y[split.train])
-            x, x_validation = transformed(fitted, x), transformed(fitted, x_validation)
-    y = targets(task, data.y)
-    rows = Rows(x, _rows(y, split.train), x_validation, _rows(y, split.validation), fitted)
+            fitted = _fit_transformer(task.preprocess, x, data.y[split.train])
+            x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
+    y = shape_targets(task, data.y)
+    rows = SplitRows(
+        x, _index_rows(y, split.train), x_validation, _index_rows(y, split.validation), fitted
+    )
     for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
         for part, array in named(arrays).items():
             _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
@@ -49,37 +59,37 @@ def prepare(task: Task, data: Data, split: Split) -> Rows:
     return rows
 
 
-def targets(task: Task, y: Array) -> Array:
-    """y as models are given it: a column where the model has one output.
+def shape_targets(task: Task, y: Array) -> Array:
+    """y in the shape that models need: a column where the model has one output.
 
-    Keras's losses and metrics else disagree on whether to compare row by row or every row with
+    Otherwise Keras's losses and metrics disagree: some compare row by row, others every row with
     every other.
     """
     return y.reshape(-1, 1) if y.ndim == 1 and task.output_units(y) == 1 else y
 
 
-def prepared(fitted: Any, x: Inputs) -> Inputs:
-    """Rows to predict: `transformed`; DataError where NaN or infinity is left."""
-    found = transformed(fitted, x)
+def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
+    """Preprocess rows to predict; DataError where NaN or infinity is left."""
+    found = transform_inputs(fitted, x)
     for name, array in named(found).items():
         _check_finite(name if name == "x" else f"x[{name!r}]", array)
     return found
 
 
-def transformed(fitted: Any, x: Inputs) -> Inputs:
-    """x by a fitted transformer, or by a dict of them, one an input; None leaves it as it is."""
+def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
+    """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
     if fitted is None:
         return x
     if isinstance(x, np.ndarray):
-        return _dense(fitted.transform(x))
+        return _to_dense(fitted.transform(x))
     return {
-        name: _dense(fitted[name].transform(array)) if name in fitted else array
+        name: _to_dense(fitted[name].transform(array)) if name in fitted else array
         for name, array in x.items()
     }
 
 
-def model_spec(task: Task, rows: Rows, y: Array, metrics: list[Any]) -> ModelSpec:
-    """The spec of a task; y is the whole of the searched rows, so that no class is overlooked."""
+def make_model_spec(task: Task, rows: SplitRows, y: Array, metrics: list[Any]) -> ModelSpec:
+    """What `build` needs to know; y: of all searched rows, so that no class is missed."""
     shapes = {name: tuple(array.shape[1:]) for name, array in named(rows.x).items()}
     dtypes = {name: str(array.dtype) for name, array in named(rows.x).items()}
     return ModelSpec(
@@ -92,34 +102,34 @@ def model_spec(task: Task, rows: Rows, y: Array, metrics: list[Any]) -> ModelSpe
     )
 
 
-def order(fit: Fit, epoch: int) -> Indices:
-    """The order of the split's training rows in an epoch, which is counted from 0.
+def draw_row_order(fit: Fit, epoch: int) -> Indices:
+    """Draw the order of the split's training rows in an epoch, counted from 0.
 
     It depends on (seed, epoch) alone, so that a fit can be continued.
     """
-    seed = fit.seed if fit.order is None else fit.order
+    seed = fit.seed if fit.order_seed is None else fit.order_seed
     return np.random.default_rng(derive(seed, "order", epoch)).permutation(len(fit.split.train))
 
 
-def validation_batch(rows: int) -> int:
-    """A batch size that leaves no smaller last batch, if it can: each shape is compiled anew."""
+def validation_batch_size(rows: int) -> int:
+    """A size that leaves no smaller last minibatch, if possible: each shape is compiled anew."""
     return math.ceil(rows / math.ceil(rows / _VALIDATION_BATCH))
 
 
-def _take(x: Inputs, indices: Indices) -> Inputs:
+def _take_rows(x: Inputs, indices: Indices) -> Inputs:
     if isinstance(x, np.ndarray):
-        return _rows(x, indices)
-    return {name: _rows(array, indices) for name, array in x.items()}
+        return _index_rows(x, indices)
+    return {name: _index_rows(array, indices) for name, array in x.items()}
 
 
-def _rows(array: Array, indices: Indices) -> Array:
+def _index_rows(array: Array, indices: Indices) -> Array:
     first, last = int(indices[0]), int(indices[-1])
     if last - first == len(indices) - 1 and bool(np.all(np.diff(indices) == 1)):
         return array[first : last + 1]  # a view: a large holdout needs no second copy
     return array[indices]
 
 
-def _fitted(transformer: Any, x: Inputs, y: Array) -> Any:
+def _fit_transformer(transformer: Any, x: Inputs, y: Array) -> Any:
     from sklearn.base import clone
 
     if isinstance(x, np.ndarray):
@@ -129,12 +139,12 @@ def _fitted(transformer: Any, x: Inputs, y: Array) -> Any:
             f"preprocess for several inputs is a dict with keys of {', '.join(x)}, "
             f"got {transformer!r}"
         )
-    return {name: _fitted(each, x[name], y) for name, each in transformer.items()}
+    return {name: _fit_transformer(each, x[name], y) for name, each in transformer.items()}
 
 
 @contextmanager
 def _name_failing_transformer(transformer: Any) -> Iterator[None]:
-    """Say whose fault it is when preprocessing fails."""
+    """Raise errors of preprocessing as a DataError that names the transformer."""
     try:
         yield
     except DataError:
@@ -145,7 +155,7 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         ) from error
 
 
-def _dense(array: Any) -> Array:
+def _to_dense(array: Any) -> Array:
     from scipy.sparse import issparse
 
     return np.asarray(array.toarray() if issparse(array) else array)
@@ -154,7 +164,7 @@ def _dense(array: Any) -> Array:
 def _check_finite(name: str, array: Array) -> None:
     if array.dtype.kind not in "fc":
         return
-    with np.errstate(invalid="ignore"):  # inf - inf is what is looked for here
+    with np.errstate(invalid="ignore"):  # inf - inf gives the NaN that is looked for
         if np.isfinite(np.sum(array)):  # one pass without a copy; look closer only if it fails
             return
     bad = ~np.isfinite(array.reshape(len(array), -1))

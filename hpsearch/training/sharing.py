@@ -1,7 +1,7 @@
-"""Large data is loaded once and lies in memory once, however many workers read it.
+"""Share large data between workers: loaded once, and in memory once.
 
-The first worker writes its arrays to files, and all of them map these: the pages are the system's,
-and shared. The test rows are not among them; no search reads these.
+The first worker writes its arrays to files, and all workers map these files into memory. The test
+rows are not among them: no search reads them.
 """
 
 import json
@@ -19,21 +19,26 @@ from hpsearch.core.data import Array, Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
 
-_LARGE = 32 * 2**20  # bytes; less is loaded by each worker, and needs no disk
+_LARGE = 32 * 2**20  # bytes; each worker loads smaller data itself
 
 
 def load(task: Task, folder: Path | Data | None) -> Data:
-    """The task's data, from the folder if it was shared there, else into it if it is large; or as
-    another has loaded it."""
+    """The task's data.
+
+    Args:
+        task: the task.
+        folder: where data is shared. Data that is there is mapped; otherwise it is loaded, and
+            written there if it is large. None: load it. Data: return this, which is loaded.
+    """
     if folder is None:
         return task.load()
     if isinstance(folder, Data):
         return folder
     index, refused = folder / "index.json", folder / "refused"
     if index.exists():
-        return _mapped(folder, json.loads(index.read_text(encoding="utf-8")))
+        return _map_arrays(folder, json.loads(index.read_text(encoding="utf-8")))
     data = task.load()
-    parts = _parts(data)
+    parts = _name_arrays(data)
     if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
         return data
     try:
@@ -46,35 +51,37 @@ def load(task: Task, folder: Path | Data | None) -> Data:
         }
         (folder / "writing").write_text(json.dumps(found), encoding="utf-8")
         os.replace(folder / "writing", index)
-    except OSError:  # no room for it: each loads its own, and nobody tries again
+    except OSError:  # no room: each worker loads its own, and none tries again
         for path in folder.iterdir():
             path.unlink()
         refused.touch()
         return data
-    return _mapped(folder, found)
+    return _map_arrays(folder, found)
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """A folder to share data in, for as long as this process lives or needs it."""
-    _sweep()
+    """A temporary folder to share data in; deleted at the end."""
+    _delete_leftovers()
     with tempfile.TemporaryDirectory(
         prefix=f"hpsearch-{os.getpid()}-", ignore_cleanup_errors=True
     ) as name:
         yield Path(name)
 
 
-def _parts(data: Data) -> dict[str, Array]:
-    x = {"x": data.x} if isinstance(data.x, np.ndarray) else _prefixed(data.x)
-    parts = {**x, "y": data.y}
-    return parts if data.groups is None else {**parts, "groups": data.groups}
+def _name_arrays(data: Data) -> dict[str, Array]:
+    """The arrays by name: "x", or "x NAME" for each of several inputs; "y", "groups"."""
+    if isinstance(data.x, np.ndarray):
+        arrays = {"x": data.x}
+    else:
+        arrays = {f"x {name}": array for name, array in data.x.items()}
+    arrays["y"] = data.y
+    if data.groups is not None:
+        arrays["groups"] = data.groups
+    return arrays
 
 
-def _prefixed(inputs: Mapping[str, Array]) -> dict[str, Array]:
-    return {f"x {name}": array for name, array in inputs.items()}
-
-
-def _mapped(folder: Path, index: Mapping[str, Any]) -> Data:
+def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
     try:
         parts = {
             name: np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False)
@@ -92,8 +99,8 @@ def _mapped(folder: Path, index: Mapping[str, Any]) -> Data:
     )
 
 
-def _sweep() -> None:
-    """Delete what a process that was killed left behind."""
+def _delete_leftovers() -> None:
+    """Delete the folders of processes that were killed."""
     if not hasattr(os, "getuid"):
         return
     for path in Path(tempfile.gettempdir()).glob("hpsearch-*-*"):

@@ -64,13 +64,13 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         from hpsearch.training import engines
-        from hpsearch.training.rows import prepare
+        from hpsearch.training.rows import prepare_rows
 
         rng = np.random.default_rng(0)
         x = rng.normal(size=(60, 4)).astype("float32")
         data = Data(x, (x[:, 0] > 0).astype("int64"))
         self.task = Task("made", data, loss="binary_crossentropy", metric="accuracy")
-        self.trainer = engines.trainer(self.task, "fit", backend.choose())
+        self.trainer = engines.make_trainer(self.task, "fit", backend.choose())
         splits = KFold(2).splits(self.task, data, seed=0)
         self.fits = []
         for name, seed, dropout in (("own", 0, 0.1), ("point", 0, 0.2), ("seed", 1, 0.1)):
@@ -85,24 +85,24 @@ class Bench:
         assert self.fit.checkpoint_out is not None
         self.path = self.fit.checkpoint_out
         self.whole = self.path.read_bytes()
-        spec = self.trainer._spec(prepare(self.task, data, self.fit.split), data)
+        spec = self.trainer._model_spec(prepare_rows(self.task, data, self.fit.split), data)
         from hpsearch.training.building import build_model
 
         self.model = build_model(self.fit.build, spec, self.fit.params, self.fit.seed)
         from hpsearch.training import checkpoint
 
-        self.fresh = checkpoint.values(self.model)
+        self.fresh = checkpoint.read_values(self.model)
         damage.put(self.path, self.whole)
         curves = self.restore()
         assert curves is not None
-        self.curves, self.trained = curves, checkpoint.values(self.model)
+        self.curves, self.trained = curves, checkpoint.read_values(self.model)
 
     def restore(self) -> dict[str, list[float]] | None:
         """Load what lies there into the model as it was at first; None: it begins anew."""
         from hpsearch.training import checkpoint
         from hpsearch.training.history import History
 
-        for variable, value in zip(checkpoint.variables(self.model), self.fresh, strict=True):
+        for variable, value in zip(checkpoint.list_variables(self.model), self.fresh, strict=True):
             variable.assign(value)
         history = History(self.fit, self.task.objective)
         checkpoint.restore(history, self.model)
@@ -119,7 +119,7 @@ class Bench:
             return "hang", f"over {LIMIT:g} s"
         except Exception as error:
             return "traceback", repr(error)[:500]
-        values = checkpoint.values(self.model)
+        values = checkpoint.read_values(self.model)
         expected = self.fresh if curves is None else self.trained
         same = all(
             a.tobytes() == b.tobytes() and a.dtype == b.dtype

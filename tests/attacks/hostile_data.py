@@ -24,7 +24,7 @@ from hpsearch import Holdout
 from hpsearch.core.data import Array
 from hpsearch.core.task import Task
 from hpsearch.tasks import boston, imdb, mnist, reuters, seizure, wine
-from hpsearch.training.rows import prepare
+from hpsearch.training.rows import prepare_rows
 from tests.attacks import things, uses
 from tests.attacks.figures import Figures, draw
 from tests.attacks.guard import judge_call
@@ -187,7 +187,7 @@ def _prepare(task: Task) -> None:
     data = task.load()
     uses.all_of_data(data)
     (split,) = Holdout().splits(task, data, seed=0)
-    prepare(task, data, split)
+    prepare_rows(task, data, split)
 
 
 def _attempt(file: str, make: Callable[[], Task], hostile: things.Maker) -> tuple[str, str]:

@@ -233,6 +233,7 @@ def measure(name: str, engine: str) -> dict[str, float]:
 def searched(name: str, engine: str) -> float:
     """Seconds a config of the whole search, by `hpsearch run --inline`."""
     from hpsearch.console import tables
+    from hpsearch.console.display import TerminalDisplay
     from hpsearch.run import session
     from hpsearch.run.load import Overrides, load
 
@@ -255,9 +256,7 @@ def searched(name: str, engine: str) -> float:
             engine=engine,
             workers=session.Workers(inline=True),
         )
-        console = tables.console(stderr=True)
-        console.quiet = True
-        ended = session.run(loaded, how, console)
+        ended = session.run(loaded, how, TerminalDisplay(tables.silence()))
         seconds = time.perf_counter() - start
         assert len(ended.ranking) == job.configs, ended.failures
     return seconds / job.configs

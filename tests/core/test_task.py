@@ -18,7 +18,7 @@ from hpsearch.core.option_text import identify
 from hpsearch.core.task import Metric
 from hpsearch.tasks import digits, mnist, source
 from hpsearch.training.base import Split
-from hpsearch.training.rows import model_spec, prepare
+from hpsearch.training.rows import make_model_spec, prepare_rows
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((20, 3)), RNG.random(20)
@@ -208,7 +208,7 @@ def test_losses_are_known_by_either_of_their_names():
 
 def test_transformers_may_learn_from_the_targets():
     x = np.column_stack([X, Y])
-    rows = prepare(
+    rows = prepare_rows(
         task(data=Data(x, Y), preprocess=SelectKBest(f_regression, k=1)), Data(x, Y), SPLIT
     )
     assert rows.x[:, 0].tolist() == Y[:15].tolist()
@@ -223,7 +223,7 @@ def test_settings_are_identified_in_every_process_alike():
 
 def test_preprocessing_is_fitted_on_the_training_rows_alone():
     x = np.vstack([np.zeros((10, 1)), np.ones((5, 1)), np.full((5, 1), 1e6)])
-    rows = prepare(task(data=Data(x, Y), preprocess=StandardScaler()), Data(x, Y), SPLIT)
+    rows = prepare_rows(task(data=Data(x, Y), preprocess=StandardScaler()), Data(x, Y), SPLIT)
     assert rows.x.mean() == pytest.approx(0)
     assert rows.x.std() == pytest.approx(1)
     assert rows.x_validation.min() > 1e5
@@ -231,17 +231,17 @@ def test_preprocessing_is_fitted_on_the_training_rows_alone():
 
 def test_preprocessing_leaves_the_given_transformer_alone():
     scaler = StandardScaler()
-    prepare(task(preprocess=scaler), Data(X, Y), SPLIT)
+    prepare_rows(task(preprocess=scaler), Data(X, Y), SPLIT)
     assert not [name for name in vars(scaler) if name.endswith("_")]
 
 
 def test_several_inputs_take_a_transformer_each():
     data = Data({"a": X, "b": X}, Y)
-    rows = prepare(task(data=data, preprocess={"a": PCA(2)}), data, SPLIT)
+    rows = prepare_rows(task(data=data, preprocess={"a": PCA(2)}), data, SPLIT)
     assert rows.x["a"].shape == (15, 2)
     assert rows.x["b"].shape == (15, 3)
     with pytest.raises(DataError, match="a dict with keys of a, b"):
-        prepare(task(data=data, preprocess=PCA(2)), data, SPLIT)
+        prepare_rows(task(data=data, preprocess=PCA(2)), data, SPLIT)
 
 
 def test_the_spec_is_of_the_prepared_rows():
@@ -249,7 +249,7 @@ def test_the_spec_is_of_the_prepared_rows():
     three = task(
         data=data, loss="sparse_categorical_crossentropy", preprocess=OneHotEncoder(dtype=np.int8)
     )
-    spec = model_spec(three, prepare(three, data, SPLIT), data.y, [])
+    spec = make_model_spec(three, prepare_rows(three, data, SPLIT), data.y, [])
     assert (spec.input_shape, spec.activation) == ((6,), "softmax")
     assert spec.outputs == data.y.max() + 1
 
@@ -258,16 +258,16 @@ def test_nan_is_refused_unless_preprocessing_fills_it():
     x = X.copy()
     x[2, 1] = np.nan
     with pytest.raises(DataError, match=r"x holds NaN or infinity in 1 of 15 rows"):
-        prepare(task(), Data(x, Y), SPLIT)
-    assert np.isfinite(prepare(task(preprocess=SimpleImputer()), Data(x, Y), SPLIT).x).all()
+        prepare_rows(task(), Data(x, Y), SPLIT)
+    assert np.isfinite(prepare_rows(task(preprocess=SimpleImputer()), Data(x, Y), SPLIT).x).all()
     y = Y.copy()
     y[[16, 17]] = np.inf
     with pytest.raises(DataError, match=r"y holds NaN or infinity in 2 of 5 rows"):
-        prepare(task(), Data(X, y), SPLIT)
+        prepare_rows(task(), Data(X, y), SPLIT)
 
 
 def test_nan_in_the_test_rows_is_none_of_a_searchs_business():
-    rows = prepare(task(), Data(X, Y, x_test=X * np.nan, y_test=Y * np.nan), SPLIT)
+    rows = prepare_rows(task(), Data(X, Y, x_test=X * np.nan, y_test=Y * np.nan), SPLIT)
     assert np.isfinite(rows.x).all()
     assert np.isfinite(rows.y_validation).all()
 

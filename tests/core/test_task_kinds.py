@@ -290,8 +290,8 @@ def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_pat
 
     from hpsearch.models import kept, scoring
     from hpsearch.models.prediction import predict_table
-    from hpsearch.models.retrain import Trained, all_rows
-    from hpsearch.training.rows import prepare
+    from hpsearch.models.retrain import TrainedModel, all_rows
+    from hpsearch.training.rows import prepare_rows
 
     logits = keras.losses.BinaryCrossentropy(from_logits=True)
     found = task(logits, LABELS)
@@ -306,7 +306,7 @@ def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_pat
     inputs = keras.Input((3,))
     same = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     data = found.load()
-    trained = Trained(same, prepare(found, data, all_rows(data.rows)))
+    trained = TrainedModel(same, prepare_rows(found, data, all_rows(data.rows)))
     kept.save(tmp_path / "m", found, data, [(1.0, trained)])
     np.savetxt(tmp_path / "rows.csv", [[2.0, -2.0, 3.0]], delimiter=",")
     frame = predict_table(kept.load(tmp_path / "m"), tmp_path / "rows.csv")

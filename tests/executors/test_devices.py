@@ -231,7 +231,7 @@ def build(spec):
 data = digits.task().load()
 task = Task("digits", data, loss="sparse_categorical_crossentropy", metric="accuracy", preprocess=PCA(56, svd_solver="full"))
 split = Holdout(rows=300).splits(task, data, seed=0)[0]
-trainer = engines.trainer(task, "fit", backend.choose())
+trainer = engines.make_trainer(task, "fit", backend.choose())
 ((_, curve),) = trainer.train([Fit(build, {"batch_size": 256}, split, 1, 3)], data)
 print([value.hex() for value in (*curve.train_loss, *curve.validation_loss)])
 """

@@ -29,12 +29,12 @@ def keras_says(task, predicted, y):
     import keras
 
     from hpsearch.training import metrics
-    from hpsearch.training.rows import targets
+    from hpsearch.training.rows import shape_targets
 
     inputs = keras.Input((predicted.shape[1],))
     model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-    model.compile(loss=task.loss, metrics=metrics.to_compile(task))
-    logs = model.evaluate(predicted, targets(task, y), verbose=0, return_dict=True)
+    model.compile(loss=task.loss, metrics=metrics.make_metrics(task))
+    logs = model.evaluate(predicted, shape_targets(task, y), verbose=0, return_dict=True)
     return metrics.read(logs, task.metric)
 
 

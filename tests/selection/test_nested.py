@@ -159,7 +159,7 @@ def test_the_choice_is_trained_for_the_best_epoch_on_all_outer_training_rows():
         nested.derive(study.seed, "outer", 0), "anew", nested.canonical(first.params)
     )
     fit = Fit(build, first.params, Split(split.train, split.validation), seed, first.epochs)
-    trainer = engines.trainer(study.task, "fit", backend.choose())
+    trainer = engines.make_trainer(study.task, "fit", backend.choose())
     ((_, curve),) = trainer.train([fit], rows)
     assert curve.validation[-1] == first.outer
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hpsearch.console import tables
+from hpsearch.console.display import TerminalDisplay
 from hpsearch.run import session
 from hpsearch.run.load import Overrides, load
 from hpsearch.run.session import Run, Workers
@@ -60,7 +61,7 @@ def searched(tmp_path_factory):
     how = Run(
         file, folder / "store.db", Overrides(), backend.choose(), workers=Workers(inline=True)
     )
-    session.run(load(file, Overrides()), how, tables.console(stderr=True))
+    session.run(load(file, Overrides()), how, TerminalDisplay(tables.console(stderr=True)))
     file.unlink()  # else the store knows the study by it
     return folder / "store.db"
 

@@ -128,7 +128,7 @@ SPLIT = Split(np.arange(400), np.arange(400, 480))
 
 @pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax")
 def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.trainer import BatchedTrainer
     from hpsearch.training.fit import FitTrainer
 
     task = imdb.task(words=310)
@@ -141,7 +141,7 @@ def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
     build = mlp.model(hidden=(8,))
     fits = [Fit(build, point, SPLIT, n, epochs=3) for n, point in enumerate(points)]
     alone = dict(FitTrainer(task).train(fits, data))
-    together = dict(GangTrainer(task, strict=True).train(fits, data))
+    together = dict(BatchedTrainer(task, strict=True).train(fits, data))
     for number, fit in enumerate(fits):
         bound = rounding_bound(FitTrainer(task), fit, data, alone[number])
         losses = together[number].validation_loss
@@ -151,12 +151,14 @@ def test_a_searched_loss_and_penalties_train_side_by_side_as_by_fit():
 
 
 def test_the_loss_is_part_of_what_tells_programs_apart():
-    from hpsearch.training.batched.scalars import Numbers, structure
+    from hpsearch.training.batched.scalars import ModelScalars, describe_structure
 
     def described(**params):
         build, rows = mlp.model((4,)), np.arange(4)
         model = built(build, WORDS, **params)
-        return structure(model, Numbers(model), Fit(build, params, Split(rows, rows), 0, 1))
+        return describe_structure(
+            model, ModelScalars(model), Fit(build, params, Split(rows, rows), 0, 1)
+        )
 
     assert described(l1=0.1) == described(l1=0.2)
     assert described(l1=0.1) != described(l2=0.1)

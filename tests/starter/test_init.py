@@ -15,7 +15,7 @@ from hpsearch.run.load import Overrides, load
 from hpsearch.starter.write import name_of
 from hpsearch.tasks import table as tables
 from hpsearch.training.base import Split
-from hpsearch.training.rows import prepare
+from hpsearch.training.rows import prepare_rows
 
 ODD = ['say "hi"', "it's", "größe in cm", "back\\slash", "{x}", "a", "a", "", "x,y"]
 
@@ -112,7 +112,7 @@ def test_folds_have_the_same_inputs_and_learn_from_their_own_rows(table, describ
     data = task.load()
     for split in kfold(len(data.y), 4, classes=None, groups=None, seed=0):
         split = Split(split.train, split.validation)
-        prepared = prepare(task, data, split)
+        prepared = prepare_rows(task, data, split)
         assert prepared.x.shape[1] == prepared.x_validation.shape[1] == 1 + 4
         assert prepared.x[:, 0].mean() == pytest.approx(0, abs=1e-9)
 

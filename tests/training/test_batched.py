@@ -41,9 +41,9 @@ CURVES = ("train", "validation", "train_loss", "validation_loss")
 
 def gang(task=TASK, **options):
     backend.choose()
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.trainer import BatchedTrainer
 
-    return GangTrainer(task, **{"strict": True, "chunk": 3, **options})
+    return BatchedTrainer(task, **{"strict": True, "chunk": 3, **options})
 
 
 def by_fit(task=TASK):
@@ -149,7 +149,7 @@ def test_dropout_drops_what_fit_drops():
 
 
 def test_widths_and_depths_share_a_program_and_start_as_they_would():
-    from hpsearch.training.batched.program_cache import PROGRAMS
+    from hpsearch.training.batched.program import PROGRAMS
 
     hidden = [(12,), (16, 12), (9,), (7, 16, 5), (16,)]
     fits = [
@@ -370,7 +370,7 @@ def test_what_a_gang_began_fit_continues_on_any_backend(tmp_path, other):
 
 
 def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
-    from hpsearch.training.batched.program_cache import PROGRAMS
+    from hpsearch.training.batched.program import PROGRAMS
 
     before = set(PROGRAMS._compiled)
     build = mlp.model(hidden=(11,))
@@ -416,9 +416,9 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
     from hpsearch.training.batched import run
 
     sizes = []
-    original = run.Gang._line_up
+    original = run.BatchRun._load_members
     monkeypatch.setattr(
-        run.Gang, "_line_up", lambda s, m, t: (original(s, m, t), sizes.append(len(m)))[0]
+        run.BatchRun, "_load_members", lambda s, m, t: (original(s, m, t), sizes.append(len(m)))[0]
     )
     fits = [member(n, epochs=12 if n < 2 else 3) for n in range(8)]
     expected, bound = train_by_fit(fits)
@@ -427,7 +427,7 @@ def test_a_gang_closes_ranks_when_most_of_it_has_ended(monkeypatch):
     monkeypatch.setattr(
         "hpsearch.training.batched.program.Program.seconds_to_compile", 0.0, raising=False
     )
-    from hpsearch.training.batched.program_cache import PROGRAMS
+    from hpsearch.training.batched.program import PROGRAMS
 
     for program in PROGRAMS._compiled.values():
         program.result().seconds_to_compile = 0.0
@@ -444,7 +444,7 @@ def test_shared_batches_are_the_same_rows_in_each_step_for_every_trial():
         evaluator.plan_fits(splits, f.build, f.params, epochs=10, seed=0)[0]
         for f in (member(n) for n in range(5))
     ]
-    assert len({fit.order for fit in fits}) == 1
+    assert len({fit.order_seed for fit in fits}) == 1
     assert len({fit.seed for fit in fits}) == 5
     check_equal(fits)
 
@@ -484,7 +484,7 @@ def smoothed(spec, l2, learning_rate, smoothing):
 
 
 def test_label_smoothing_is_a_number_too():
-    from hpsearch.training.batched.program_cache import PROGRAMS
+    from hpsearch.training.batched.program import PROGRAMS
 
     data = Data(DATA.x, np.eye(10)[DATA.y])
     task = Task("t", data, loss="mse", metric="accuracy", kind="multiclass")
@@ -554,11 +554,11 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
     expected = dict(gang().train(fits, DATA))
     sizes = []
     monkeypatch.setattr(module, "free_bytes", lambda: 5)
-    monkeypatch.setattr(Program, "bytes", property(lambda self: self.shape.members))
+    monkeypatch.setattr(Program, "bytes", property(lambda self: self.spec.members))
     original = Program.__call__
 
     def spied(self, *args, **kwargs):
-        sizes.append(self.shape.members)
+        sizes.append(self.spec.members)
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(Program, "__call__", spied)
@@ -574,7 +574,7 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
     gang()  # chooses the backend
     from hpsearch.training.batched import trainer as module
 
-    class FakeGang:
+    class FakeRun:
         def __init__(self, members):
             self.members = members
 
@@ -586,12 +586,12 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
             yield from self.members[1:]
 
     attempts = []
-    trainer = module.GangTrainer
-    monkeypatch.setattr(trainer, "_begun", lambda self, template, some, data: FakeGang(some))
-    monkeypatch.setattr(trainer, "_again", lambda self, template, some, data: list(some))
+    trainer = module.BatchedTrainer
+    monkeypatch.setattr(trainer, "_start_batch", lambda self, template, some, data: FakeRun(some))
+    monkeypatch.setattr(trainer, "_rebuild_members", lambda self, template, some, data: list(some))
     members = [SimpleNamespace(index=n) for n in range(20)]
     template = SimpleNamespace(key="structure")
-    trained = gang()._train(template, members, 7, DATA)
+    trained = gang()._train_group(template, members, 7, DATA)
     assert sorted(member.index for member in trained) == list(range(20))
     assert attempts == [7, *[3] * 6, 1]
 
@@ -603,7 +603,12 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
     def a_member(structure):
         fit = SimpleNamespace(params={})
         return SimpleNamespace(
-            model=Model(), numbers=structure, batch=32, chain=None, fit=fit, structure=structure
+            model=Model(),
+            scalars=structure,
+            batch_size=32,
+            chain=None,
+            fit=fit,
+            structure=structure,
         )
 
     class Model:
@@ -612,23 +617,23 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
 
     alive = weakref.WeakSet()
 
-    monkeypatch.setattr(template, "structure", lambda model, numbers, params: numbers)
-    templates = template.Templates(most=3)
-    (first,) = templates.arrange([a_member("of the first")])
+    monkeypatch.setattr(template, "describe_structure", lambda model, scalars, fit: scalars)
+    templates = template.TemplateRegistry(max_templates=3)
+    (first,) = templates.assign_members([a_member("of the first")])
     for number in range(20):
-        templates.arrange([a_member(str(number))])
-        (again,) = templates.arrange([a_member("of the first")])
+        templates.assign_members([a_member(str(number))])
+        (again,) = templates.assign_members([a_member("of the first")])
         assert again[0] is first[0]  # the one used last is not forgotten
         assert len(templates) <= 3
     gc.collect()
     assert len(alive) <= 4  # those of three templates, and of the last member
 
-    families = template.Templates(most=3)
-    monkeypatch.setattr(template.chain, "family", lambda model, own, numbers: numbers)
+    families = template.TemplateRegistry(max_templates=3)
+    monkeypatch.setattr(template.padding, "describe_family", lambda model, chain, scalars: scalars)
     for number in range(20):
         member = a_member(str(number))
         member.chain = object()
-        families.arrange([member])
+        families.assign_members([member])
     assert len(families) == len(families._structures) == 3
 
 
@@ -639,21 +644,21 @@ def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):
 
     took = {8: 8.0, 2: 1.0, 1: 0.9}  # seconds of an epoch, by size
     chosen = []
-    monkeypatch.setattr(run.Gang, "seconds_an_epoch", lambda self: took[len(self.members)])
-    original = module.GangTrainer._begun
+    monkeypatch.setattr(run.BatchRun, "measure_epoch_seconds", lambda self: took[len(self.members)])
+    original = module.BatchedTrainer._start_batch
 
     def spied(self, template, members, data):
         chosen.append(len(members))
         return original(self, template, members, data)
 
-    monkeypatch.setattr(module.GangTrainer, "_begun", spied)
+    monkeypatch.setattr(module.BatchedTrainer, "_start_batch", spied)
     fits = [member(n, epochs=10) for n in range(8)]
     assert len(dict(gang().train(fits, DATA))) == 8
     assert chosen == [8, 2, *[2] * 4]
     for pace, by_fit_ in ((0.6, False), (0.4, True)):
         chosen.clear()
         monkeypatch.setattr(
-            fit_module.FitTrainer, "seconds_an_epoch", lambda *args, pace=pace: pace
+            fit_module.FitTrainer, "measure_epoch_seconds", lambda *args, pace=pace: pace
         )
         assert len(dict(gang(strict=False).train(fits, DATA))) == 8
         assert len(chosen) == (2 if by_fit_ else 6)
@@ -683,7 +688,7 @@ def test_first_weights_are_the_same_though_drawn_in_other_sizes():
     backend.choose()
     from hpsearch.training.base import ModelSpec
     from hpsearch.training.building import build_model
-    from hpsearch.training.deferred import deferred_initialization, first_value
+    from hpsearch.training.deferred import compute_first_value, deferred_initialization
 
     spec = ModelSpec((64,), 10, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
     for build in (layers("LSTM"), layers("Conv2D"), batch_norm_and_dropout):
@@ -692,14 +697,14 @@ def test_first_weights_are_the_same_though_drawn_in_other_sizes():
         with deferred_initialization():
             empty = build_model(build, spec, params, seed=3)
         for expected, variable in zip(whole.variables, empty.variables, strict=True):
-            value = first_value(variable)
+            value = compute_first_value(variable)
             assert value.dtype == np.asarray(expected.value).dtype
             assert (value == np.asarray(expected.value)).all()
 
 
 def test_engines_are_refused_by_name_and_backend():
     with pytest.raises(HpsearchError, match=r"unknown engine .gangs. .did you mean .gang."):
-        engines.trainer(TASK, "gangs", "jax")
+        engines.make_trainer(TASK, "gangs", "jax")
     with pytest.raises(HpsearchError, match="--engine gang trains on the backend jax, and the b"):
-        engines.trainer(TASK, "gang", "tensorflow")
-    assert type(engines.trainer(TASK, "auto", "tensorflow")).__name__ == "FitTrainer"
+        engines.make_trainer(TASK, "gang", "tensorflow")
+    assert type(engines.make_trainer(TASK, "auto", "tensorflow")).__name__ == "FitTrainer"

@@ -125,7 +125,7 @@ def test_where_there_is_no_time_the_next_start_goes_on(cache):
 
 def test_the_oldest_of_too_many_go(cache, monkeypatch):
     cache.mkdir(parents=True)
-    monkeypatch.setattr(compile_cache, "_MOST_PROGRAMS", 2)
+    monkeypatch.setattr(compile_cache, "_MAX_PROGRAMS", 2)
     for number in range(4):
         (cache / f"{number}-cache").write_bytes(WHOLE)
         os.utime(cache / f"{number}-cache", (number, number))
@@ -147,7 +147,7 @@ def test_what_only_another_environment_can_read_is_left_alone(cache, monkeypatch
 
 def test_only_programs_are_deleted_and_what_is_noted_of_them(cache, monkeypatch):
     cache.mkdir(parents=True)
-    monkeypatch.setattr(compile_cache, "_MOST_PROGRAMS", 2)
+    monkeypatch.setattr(compile_cache, "_MAX_PROGRAMS", 2)
     for number, content in enumerate([WHOLE, WHOLE, WHOLE[:20]]):
         (cache / f"{number}-cache").write_bytes(content)
         (cache / f"{number}-atime").write_bytes(bytes(8))

@@ -64,7 +64,7 @@ def one(tmp_path, module):
 
     own = fit(checkpoint_out=tmp_path / "c.npz")
     history = History(own, TASK.objective)
-    history.begin(json.loads(json.dumps(CURVES)))
+    history.resume_from(json.loads(json.dumps(CURVES)))
     module.save(history, [variable.value for variable in Model().variables])
     return own
 
@@ -209,7 +209,7 @@ def test_what_stands_in_its_place_is_none_and_is_written_over(module, one, put):
     if put is not put_huge_file:
         put(partial)
     history = History(one, TASK.objective)
-    history.begin(CURVES)
+    history.resume_from(CURVES)
     module.save(history, [variable.value for variable in Model().variables])
     assert loads(module, one)
     assert not partial.exists()
@@ -224,7 +224,7 @@ def test_a_link_in_the_place_does_not_lead_to_what_it_names(module, one, tmp_pat
     from hpsearch.training.history import History
 
     history = History(one, TASK.objective)
-    history.begin(CURVES)
+    history.resume_from(CURVES)
     module.save(history, [variable.value for variable in Model().variables])
     assert precious.read_text() == "x"
     assert loads(module, one)
@@ -255,14 +255,14 @@ def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_pa
 
     lost = fit(checkpoint_out=tmp_path / "c.npz")
     with pytest.raises(HpsearchError, match=r"c\.npz could not be written or read; see the log"):
-        retrain._restored(TASK, DATA, lost, rows.prepare(TASK, DATA, SPLIT))
+        retrain._restore_model(TASK, DATA, lost, rows.prepare_rows(TASK, DATA, SPLIT))
 
 
 OTHERS = {
     "fold": {"split": dataclasses.replace(SPLIT, train=SPLIT.train[:-1])},
     "seed": {"seed": 8},
     "point": {"params": {**fit().params, "l2": 2e-4}},
-    "order": {"order": 3},
+    "order": {"order_seed": 3},
     "study": {"study": "another"},
 }
 
@@ -278,7 +278,7 @@ def test_swapped_checkpoints_of_folds_change_no_value(tmp_path, engine):
     from hpsearch.training import engines
 
     backend.choose()
-    trainer = engines.trainer(TASK, engine, "jax")
+    trainer = engines.make_trainer(TASK, engine, "jax")
     evaluator = KFold(2)
     splits = evaluator.splits(TASK, DATA, seed=1)
 
@@ -295,7 +295,7 @@ def test_swapped_checkpoints_of_folds_change_no_value(tmp_path, engine):
     second.write_bytes(kept)
     for places in (
         {"checkpoint_in": tmp_path / "0"},  # as a survivor's parent left them
-        {"save": tmp_path / "0"},  # as an interrupted trial left them
+        {"checkpoint_out": tmp_path / "0"},  # as an interrupted trial left them
     ):
         again = dict(trainer.train(fits(3, **places), DATA))
         for fold, curve in whole.items():
@@ -307,7 +307,7 @@ def test_a_checkpoint_of_an_earlier_build_or_epoch_is_trained_again_or_gone_on_f
     from hpsearch.training import engines
 
     backend.choose()
-    trainer, path = engines.trainer(TASK, "fit", "jax"), tmp_path / "c.npz"
+    trainer, path = engines.make_trainer(TASK, "fit", "jax"), tmp_path / "c.npz"
     list(trainer.train([fit(epochs=1, checkpoint_out=path)], DATA))
     (curve,) = dict(trainer.train([fit(checkpoint_in=path)], DATA)).values()
     assert curve.validation_loss == dict(trainer.train([fit()], DATA))[0].validation_loss

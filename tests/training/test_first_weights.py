@@ -21,7 +21,7 @@ def spec():
     from hpsearch.training import metrics
     from hpsearch.training.base import ModelSpec
 
-    return ModelSpec((64,), 10, "softmax", TASK.loss, metrics.to_compile(TASK))
+    return ModelSpec((64,), 10, "softmax", TASK.loss, metrics.make_metrics(TASK))
 
 
 def begin_by_fit(build):
@@ -31,22 +31,22 @@ def begin_by_fit(build):
     from hpsearch.training.building import build_model
 
     model = build_model(build, spec(), {}, seed=3)
-    return [keras.ops.convert_to_numpy(v) for v in checkpoint.variables(model)]
+    return [keras.ops.convert_to_numpy(v) for v in checkpoint.list_variables(model)]
 
 
 def begin_side_by_side(build):
     """The values by which a trainer of several fits begins this one."""
     from hpsearch.training import checkpoint
-    from hpsearch.training.batched.member import Member
-    from hpsearch.training.building import parts
+    from hpsearch.training.batched.member import BatchMember
+    from hpsearch.training.building import state_variables
 
-    member = Member.build(0, Fit(build, {}, SPLIT, 3, 1), spec(), TASK.objective)
+    member = BatchMember.build(0, Fit(build, {}, SPLIT, 3, 1), spec(), TASK.objective)
     values = {
         id(v): array
-        for part, arrays in zip(parts(member.model), member.state(), strict=True)
+        for part, arrays in zip(state_variables(member.model), member.initial_state(), strict=True)
         for v, array in zip(part, arrays, strict=True)
     }
-    return [values[id(v)] for v in checkpoint.variables(member.model)]
+    return [values[id(v)] for v in checkpoint.list_variables(member.model)]
 
 
 def same_bits(some, others):
@@ -72,13 +72,13 @@ def test_both_engines_begin_with_the_same_weights(name):
 @on_jax
 @pytest.mark.parametrize("name", ["set_weights", "pretrain", "one_seed_generator"])
 def test_what_begins_alike_is_trained_alike(name):
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.trainer import BatchedTrainer
     from hpsearch.training.fit import FitTrainer
 
     fits = [Fit(BUILDS[name], {}, SPLIT, seed, 4) for seed in range(2)]
     alone, together = (
         dict(trainer.train(fits, DATA))
-        for trainer in (FitTrainer(TASK), GangTrainer(TASK, strict=True))
+        for trainer in (FitTrainer(TASK), BatchedTrainer(TASK, strict=True))
     )
     for n in range(2):
         assert together[n].validation_loss == pytest.approx(alone[n].validation_loss, abs=1e-4)

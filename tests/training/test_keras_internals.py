@@ -69,23 +69,23 @@ def test_without_them_gang_is_refused_in_one_line_and_auto_trains_by_fit(lacking
     import keras
 
     with pytest.raises(HpsearchError) as refused:
-        engines.trainer(TASK, "gang", "jax")
+        engines.make_trainer(TASK, "gang", "jax")
     line = str(refused.value)
     assert f"Keras {keras.__version__} has no Optimizer.stateless_apply" in line
     assert "--engine fit" in line
     assert "\n" not in line
-    trainer = engines.trainer(TASK, "auto", "jax")
+    trainer = engines.make_trainer(TASK, "auto", "jax")
     remark = trainer.probe(FITS[0].build, [{}], SPLIT, DATA)
     assert remark.startswith("models are trained one after the other, by fit: Keras")
     assert len(dict(trainer.train(FITS, DATA))) == 2
-    assert engines.trainer(TASK, "fit", "jax").probe(FITS[0].build, [{}], SPLIT, DATA) is None
+    assert engines.make_trainer(TASK, "fit", "jax").probe(FITS[0].build, [{}], SPLIT, DATA) is None
 
 
 def test_a_program_that_keras_refuses_is_trained_by_fit(monkeypatch, caplog):
     """What nobody foresaw: an argument that Keras checks only when the step is traced."""
     backend.choose()
     from hpsearch.training.batched import trainer
-    from hpsearch.training.batched.traced_step import Steps
+    from hpsearch.training.batched.traced_step import TracedTraining
 
     refused = []
 
@@ -93,16 +93,16 @@ def test_a_program_that_keras_refuses_is_trained_by_fit(monkeypatch, caplog):
         refused.append(arguments)
         raise ValueError("label_smoothing must be a float or int")
 
-    monkeypatch.setattr(Steps, "run", refuse)
+    monkeypatch.setattr(TracedTraining, "train_epochs", refuse)
     why = r"its step is not compiled \(ValueError: label_smoothing must be a float or int\)"
     with pytest.raises(BuildError, match=f"--engine gang cannot train this model: {why}"):
-        dict(trainer.GangTrainer(TASK, strict=True).train(FITS, DATA))
+        dict(trainer.BatchedTrainer(TASK, strict=True).train(FITS, DATA))
     with caplog.at_level(logging.WARNING):
-        trainer = trainer.GangTrainer(TASK)
+        trainer = trainer.BatchedTrainer(TASK)
         curves = dict(trainer.train(FITS, DATA))
         times = len(refused)
         assert dict(trainer.train(FITS, DATA)).keys() == curves.keys()
-    expected = dict(engines.trainer(TASK, "fit", "jax").train(FITS, DATA))
+    expected = dict(engines.make_trainer(TASK, "fit", "jax").train(FITS, DATA))
     assert [curves[n].validation_loss for n in (0, 1)] == [
         expected[n].validation_loss for n in (0, 1)
     ]
@@ -116,7 +116,7 @@ def test_whatever_is_private_in_keras_is_named_there(internals):
         r"(?:(?<!self)(?<!cls)(?<!os)\.|attr\(\w[\w.]*, \")(_[a-z]\w*)|keras\.src\.([\w.]+)"
     )
     named = (ROOT / "hpsearch/training/keras_internals.py").read_text()
-    for file in sorted((ROOT / "hpsearch/training").glob("*.py")):
+    for file in sorted((ROOT / "hpsearch/training").rglob("*.py")):
         if file.name == "compile_cache.py" or "keras" not in file.read_text():
             continue
         for line in file.read_text().splitlines():

@@ -25,7 +25,7 @@ UNEVEN = Split(np.arange(120), np.arange(120, 190))
 
 
 def trainer(engine, task=TASK):
-    return engines.trainer(task, engine, backend.choose())
+    return engines.make_trainer(task, engine, backend.choose())
 
 
 def network(spec, model=None, **compiled):
@@ -310,8 +310,8 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
 
     import keras
 
-    from hpsearch.training.batched.scalars import Numbers
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.scalars import ModelScalars
+    from hpsearch.training.batched.trainer import BatchedTrainer
 
     shared = keras.regularizers.L2(0.25)
 
@@ -320,12 +320,12 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
             [keras.Input((4,)), keras.layers.Dense(2, kernel_regularizer=shared)]
         )
         model.compile("adam", "mse")
-        return Numbers(model)
+        return ModelScalars(model)
 
     first, replaced, looked = made(), threading.Event(), threading.Event()
 
     def compile_it():
-        with first.replaced([0.5]):
+        with first.replaced_by([0.5]):
             replaced.set()
             looked.wait(0.3)
 
@@ -337,7 +337,7 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
     compiler.join()
     assert values == [pytest.approx(0.25)]
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.25, reduction="sum")
-    spec = GangTrainer(dataclasses.replace(TASK, loss=smoothed))._spec(WHOLE, SMALL)
+    spec = BatchedTrainer(dataclasses.replace(TASK, loss=smoothed))._model_spec(WHOLE, SMALL)
     assert spec.loss is not smoothed
     assert spec.loss.get_config() == smoothed.get_config()
 
@@ -346,15 +346,15 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
 def test_a_trial_that_goes_on_finds_the_program_of_its_model():
     """A worker wraps the study's build anew for each job; of what is Keras's own nothing is asked."""
     from hpsearch.training.base import WatchedBuild
-    from hpsearch.training.batched.member import Member
-    from hpsearch.training.batched.scalars import structure
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.member import BatchMember
+    from hpsearch.training.batched.scalars import describe_structure
+    from hpsearch.training.batched.trainer import BatchedTrainer
 
     def described(build):
-        spec = GangTrainer(TASK)._spec(WHOLE, SMALL)
+        spec = BatchedTrainer(TASK)._model_spec(WHOLE, SMALL)
         fit = Fit(WatchedBuild(build), {"factor": 0.5}, WHOLE, 1, 2)
-        made = Member.build(0, fit, spec, TASK.objective)
-        return structure(made.model, made.numbers, fit)
+        made = BatchMember.build(0, fit, spec, TASK.objective)
+        return describe_structure(made.model, made.scalars, fit)
 
     build, other = (functools.partial(own_numbers, "layer") for _ in range(2))
     assert described(build) == described(build)

@@ -30,9 +30,9 @@ def fit_trainer(task):
 
 def gang_trainer(task):
     backend.choose()
-    from hpsearch.training.batched.trainer import GangTrainer
+    from hpsearch.training.batched.trainer import BatchedTrainer
 
-    return GangTrainer(task, strict=True, chunk=1)
+    return BatchedTrainer(task, strict=True, chunk=1)
 
 
 # The contract runs on other backends too, where there is no gang.
@@ -356,17 +356,17 @@ def test_a_fit_whose_checkpoint_is_damaged_or_lost_is_trained_from_its_start(tmp
 def test_the_order_of_rows_is_new_each_epoch_and_a_permutation(monkeypatch):
     """What the model really saw, not what it should have seen."""
     backend.choose()
-    from hpsearch.training import epochs as module
+    from hpsearch.training import fit_callbacks as module
 
     seen = []
-    original = module.Batches.__getitem__
+    original = module.Minibatches.__getitem__
 
     def spy(self, index):
         x, y = original(self, index)
         seen.append((index, x[:, 0].copy()))
         return x, y
 
-    monkeypatch.setattr(module.Batches, "__getitem__", spy)
+    monkeypatch.setattr(module.Minibatches, "__getitem__", spy)
     rows = len(SPLIT.train)
     x = DATA.x.copy()
     x[:, 0] = np.arange(len(x))

@@ -1,7 +1,6 @@
-"""Whether models may train side by side, and where not, why: told to the user as it stands.
+"""Decide whether models may train side by side, and if not, say why: users read these texts.
 
-What is asked here must be answered for sure: whatever may train otherwise than by `fit` is left
-to it.
+A model for which it is not certain that it would train as `fit` trains it is left to `fit`.
 """
 
 from typing import Any
@@ -9,10 +8,10 @@ from typing import Any
 import keras
 
 from hpsearch.training.batched.scalars import loss_reduction
-from hpsearch.training.overrides import first_override, is_of_keras
+from hpsearch.training.overrides import find_override, is_of_keras
 
-_MIXING = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
-# Losses of Keras that compare row by row, and operations beside layers that do.
+_MIXING_LAYERS = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
+# Keras's losses that compare row by row.
 _ROWWISE_LOSSES = {
     *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"),
     *("mean_squared_logarithmic_error", "huber", "log_cosh", "poisson", "kl_divergence"),
@@ -36,19 +35,19 @@ _ROWWISE_OPERATIONS = {
 
 
 def why_not_batchable(model: Any) -> str | None:
-    """Why no gang can train this model, if none can."""
-    if why := first_override(model, keras.Model):
+    """Why this model cannot train side by side with others; None where it can."""
+    if why := find_override(model, keras.Model):
         return why
-    if why := first_override(model.optimizer, keras.optimizers.Optimizer, "update_step"):
+    if why := find_override(model.optimizer, keras.optimizers.Optimizer, "update_step"):
         return f"its optimizer {why}"
     if isinstance(model.loss, keras.losses.Loss):
-        if why := first_override(model.loss, keras.losses.Loss, "call"):
+        if why := find_override(model.loss, keras.losses.Loss, "call"):
             return f"its loss {why}"
     if model.run_eagerly or not model.jit_compile:
         return _why_not_compiled(model)
     if isinstance(model.loss, dict | list | tuple) or len(model.outputs or [1]) > 1:
         return "it has several outputs"
-    if model.loss is None:  # all that it minimizes is from add_loss
+    if model.loss is None:  # it minimizes add_loss alone
         return "it was compiled without a loss"
     if model._compile_loss._user_loss_weights is not None:
         return "its loss is weighted (loss_weights)"
@@ -65,7 +64,7 @@ def why_not_batchable(model: Any) -> str | None:
 
 
 def _why_not_compiled(model: Any) -> str:
-    """Who wanted the model's steps to be taken operation by operation: the user, or a layer."""
+    """Why the model's steps are not compiled: the user or one of its layers wants it so."""
     if model.run_eagerly:
         return "it was compiled with run_eagerly=True"
     refusing = [layer for layer in model._flatten_layers() if not layer.supports_jit]
@@ -78,8 +77,8 @@ def _why_not_compiled(model: Any) -> str:
     )
 
 
-def other_metric(model: Any, name: str) -> str | None:
-    """A metric by the name of the task's that need not be the task's, if the model has one."""
+def why_metric_differs(model: Any, name: str) -> str | None:
+    """Why the model's metric of this name may not be the task's; None where it is."""
     compiled = model._compile_metrics
     if compiled is None:
         return None
@@ -92,18 +91,18 @@ def other_metric(model: Any, name: str) -> str | None:
     return None
 
 
-def row_mixer(model: Any) -> str | None:
-    """What lets rows of a batch act on each other, if anything may.
+def why_rows_mix(model: Any) -> str | None:
+    """Why the rows of a minibatch may act on each other; None where they cannot.
 
-    Rows that fill up a batch would then act on the real ones. BatchNormalization is none: it can
-    be told which rows are real.
+    If they do, rows that fill up a minibatch would act on the real ones. BatchNormalization is no
+    such reason: it takes a mask of the real rows.
     """
     for layer in model._flatten_layers():
         for operation in layer.operations if isinstance(layer, keras.Function) else ():
             if not isinstance(operation, keras.layers.Layer) and not _is_elementwise(operation):
                 return f"{type(operation).__name__} is an operation outside of layers"
     for layer in model._flatten_layers(include_self=False):
-        if not is_of_keras(layer) or isinstance(layer, _MIXING):
+        if not is_of_keras(layer) or isinstance(layer, _MIXING_LAYERS):
             return f"{type(layer).__name__} is not one of Keras's own layers"
         if getattr(layer, "activity_regularizer", None) is not None:
             return f"a layer {type(layer).__name__} has an activity_regularizer"

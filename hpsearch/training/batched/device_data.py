@@ -1,4 +1,4 @@
-"""The rows of some splits, once on the device, in the type in which they came."""
+"""The rows of some splits on the device: once, and in the type in which they came."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,59 +10,65 @@ import numpy as np
 from hpsearch.core.data import Data, named
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
-from hpsearch.training.rows import Rows, prepare
+from hpsearch.training.rows import SplitRows, prepare_rows
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """x and y on the device.
+class DeviceTable:
+    """x and y on the device. A row that splits share lies there once, unless it is preprocessed.
 
-    x: array of shape (rows, ...), or a dict of such. A row that splits share lies there once,
-    unless they preprocess it each in its own way; starts tells then where a split's rows begin.
+    Args:
+        x: array of shape (rows, ...), or a dict of such.
+        y: array of shape (rows, ...).
+        starts: where each split's rows begin, if each split has rows of its own because
+            preprocessing is fitted on its training rows; else None.
     """
 
     x: Any
     y: Any
     starts: dict[Split, int] | None = None
 
-    def train(self, split: Split) -> Indices:
+    def train_rows(self, split: Split) -> Indices:
         """The row numbers of a split's training rows."""
         if self.starts is None:
             return split.train
         return self.starts[split] + np.arange(len(split.train))
 
-    def validation(self, split: Split) -> Indices:
+    def validation_rows(self, split: Split) -> Indices:
+        """The row numbers of a split's validation rows."""
         if self.starts is None:
             return split.validation
         return self.starts[split] + len(split.train) + np.arange(len(split.validation))
 
     @property
-    def shape(self) -> tuple[Any, ...]:
-        """What a program compiled for it depends on."""
+    def signature(self) -> tuple[Any, ...]:
+        """Names, shapes and types of the arrays: all of a table that a program depends on."""
         return tuple(
             (name, array.shape, str(array.dtype))
             for name, array in [*named(self.x).items(), ("y", self.y)]
         )
 
 
-def make(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> Table:
-    """Raises DataError as `prepare` does."""
+def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> DeviceTable:
+    """Put the rows of these splits on the device; raises DataError as `prepare_rows` does."""
+    # Without preprocessing, all rows once, whatever the splits.
     if task.preprocess is None:
         whole = np.arange(data.rows)
-        rows = prepare(task, data, Split(whole, whole))
-        return Table(*jax.device_put((rows.x, rows.y), sharding))
-    prepared = [prepare(task, data, split) for split in splits]
+        rows = prepare_rows(task, data, Split(whole, whole))
+        return DeviceTable(*jax.device_put((rows.x, rows.y), sharding))
+    # With it, each split's rows, one split after the other.
+    prepared = [prepare_rows(task, data, split) for split in splits]
     sizes = [len(rows.y) + len(rows.y_validation) for rows in prepared]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     x: Any = {
-        name: np.concatenate([part for rows in prepared for part in _both(rows, name)])
+        name: np.concatenate([part for rows in prepared for part in _both_parts(rows, name)])
         for name in named(prepared[0].x)
     }
     y = np.concatenate([part for rows in prepared for part in (rows.y, rows.y_validation)])
     x = x if isinstance(prepared[0].x, dict) else x["x"]
     x, y = jax.device_put((x, y), sharding)
-    return Table(x, y, dict(zip(splits, starts, strict=True)))
+    return DeviceTable(x, y, dict(zip(splits, starts, strict=True)))
 
 
-def _both(rows: Rows, name: str) -> tuple[Any, Any]:
+def _both_parts(rows: SplitRows, name: str) -> tuple[Any, Any]:
     return named(rows.x)[name], named(rows.x_validation)[name]

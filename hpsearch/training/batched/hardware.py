@@ -1,4 +1,4 @@
-"""What this machine has."""
+"""Cores, cache and memory of the machine that JAX computes on."""
 
 import functools
 import os
@@ -8,26 +8,27 @@ from pathlib import Path
 import jax
 
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
-_USUAL_CACHE = 2**25
-_MOST_CORES = 16
+_USUAL_CACHE = 2**25  # bytes, where the system does not say
+_MAX_CORES = 16
 
 
 def use_all_cores() -> None:
-    """Let JAX deal a gang to all cores, if it did not start yet: a step of small models is too
-    short to be shared by them.
+    """Let JAX split a batch of models over all cores, if JAX has not started yet.
+
+    It does not use them by itself: a step of small models is too short to be shared by threads.
     """
     with suppress(RuntimeError, ValueError):
         if not os.environ.get("XLA_FLAGS"):
-            jax.config.update("jax_num_cpu_devices", min(_MOST_CORES, _cores()))
+            jax.config.update("jax_num_cpu_devices", min(_MAX_CORES, _count_cores()))
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def cache_bytes() -> int:
-    """The last cache of the processor that JAX computes on; without end for a GPU."""
+    """Size of the processor's last cache; practically unlimited on a GPU."""
     if jax.default_backend() != "cpu":
         return 2**63
     sizes = [_USUAL_CACHE]
@@ -39,7 +40,7 @@ def cache_bytes() -> int:
 
 
 def free_bytes() -> int:
-    """Memory to be had on the device that JAX computes on."""
+    """Free memory of the device that JAX computes on; practically unlimited if unknown."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return int(stats["bytes_limit"]) - int(stats.get("bytes_in_use", 0))

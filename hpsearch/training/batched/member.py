@@ -1,4 +1,4 @@
-"""A fit that trains in a gang: its model's structure, its numbers, its first weights."""
+"""One fit that trains in a batch: its model's structure, its scalars, its first weights."""
 
 import functools
 import math
@@ -10,30 +10,43 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
-from hpsearch.training.batched.padding import Chain, parse
-from hpsearch.training.batched.placing import Narrow, Parts, Same
-from hpsearch.training.batched.scalars import Numbers
-from hpsearch.training.building import build_model, parts
-from hpsearch.training.deferred import deferred_initialization, first_value
+from hpsearch.training.batched.padding import (
+    DenseChain,
+    OwnLayout,
+    PaddedLayout,
+    StateArrays,
+    parse_chain,
+)
+from hpsearch.training.batched.scalars import ModelScalars
+from hpsearch.training.building import build_model, state_variables
+from hpsearch.training.deferred import compute_first_value, deferred_initialization
 from hpsearch.training.history import History
 
 
 @dataclass(eq=False)
-class Member:
-    """One fit of a gang. index: its place among the fits asked for. seconds: its share so far.
-    placing: how it lies in the program that trains it; a template tells, where that is a wider one.
+class BatchMember:
+    """One fit of a batch.
+
+    Args:
+        index: its place among the fits asked for.
+        history: its curves so far.
+        model: the built model; it lends its structure, and is never trained itself.
+        scalars: the model's numbers that a program takes as data.
+        layout: how its variables lie in the program that trains it; its template sets another
+            one where that program is of a wider network.
+        seconds: its share of the time so far.
     """
 
     index: int
     history: History
     model: Any
-    numbers: Numbers
-    placing: Same | Narrow
+    scalars: ModelScalars
+    layout: OwnLayout | PaddedLayout
     seconds: float = 0.0
 
     @classmethod
-    def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "Member":
-        """Raises what `build` does."""
+    def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "BatchMember":
+        """Build the model of a fit, and restore its checkpoint; raises what `build` raises."""
         start = time.perf_counter()
         with deferred_initialization():
             model = build_model(fit.build, spec, fit.params, fit.seed)
@@ -41,13 +54,14 @@ class Member:
                 model.optimizer.build(model.trainable_variables)
         history = History(fit, metric)
         checkpoint.restore(history, model)
-        numbers = Numbers(model)
-        return cls(index, history, model, numbers, Same(numbers), time.perf_counter() - start)
+        scalars = ModelScalars(model)
+        seconds = time.perf_counter() - start
+        return cls(index, history, model, scalars, OwnLayout(scalars), seconds)
 
     @functools.cached_property
-    def chain(self) -> Chain | None:
-        """The chain of dense layers that its model is, if it is one."""
-        return parse(self.model)
+    def chain(self) -> DenseChain | None:
+        """The model as a chain of dense layers; None where it is not one."""
+        return parse_chain(self.model)
 
     @property
     def fit(self) -> Fit:
@@ -55,42 +69,39 @@ class Member:
 
     @property
     def rows(self) -> int:
+        """Training rows."""
         return len(self.fit.split.train)
 
     @property
-    def batch(self) -> int:
+    def batch_size(self) -> int:
+        """Rows of its minibatches."""
         return min(batch_size(self.fit.params), self.rows)
 
     @property
     def steps(self) -> int:
-        return math.ceil(self.rows / self.batch)
+        """Steps of an epoch."""
+        return math.ceil(self.rows / self.batch_size)
 
-    def state(self) -> Parts:
-        """What its program begins with."""
+    def initial_state(self) -> StateArrays:
+        """The state that its program starts with."""
         weights, others, slots = (
-            [first_value(variable) for variable in part] for part in parts(self.model)
+            [compute_first_value(variable) for variable in part]
+            for part in state_variables(self.model)
         )
-        return self.placing.widened((weights, others, slots))
+        return self.layout.pad_state((weights, others, slots))
 
-    def save(self, state: Parts) -> None:
-        """Leave a checkpoint of its program's state, from which any trainer can continue."""
+    def save_checkpoint(self, state: StateArrays) -> None:
+        """Write its program's state as a checkpoint, from which any trainer can continue."""
         values = {
             id(variable): value
             for variables, arrays in zip(
-                parts(self.model), self.placing.narrowed(state), strict=True
+                state_variables(self.model), self.layout.unpad_state(state), strict=True
             )
             for variable, value in zip(variables, arrays, strict=True)
         }
-        wanted = [values[id(variable)] for variable in checkpoint.variables(self.model)]
+        wanted = [values[id(variable)] for variable in checkpoint.list_variables(self.model)]
         checkpoint.save(self.history, wanted)
 
-    def curve(self) -> Curve:
-        return self.history.curve(n_weights=int(self.model.count_params()), seconds=self.seconds)
-
-
-def next_size(members: int) -> int:
-    """The next of 2, 4, ..., 16, 20, ..., 32, 40, ..., 64, 80...: so few sizes that programs are met
-    again, and so many that few places stay empty.
-    """
-    step = max(2, (1 << max(members - 1, 1).bit_length()) // 8)
-    return -(-members // step) * step
+    def to_curve(self) -> Curve:
+        n_weights = int(self.model.count_params())
+        return self.history.to_curve(n_weights=n_weights, seconds=self.seconds)

@@ -1,7 +1,8 @@
-"""Networks of dense layers one after the other: widths and depth need no program of their own.
+"""Train narrow, shallow dense networks inside a wider, deeper one, so that they share a program.
 
-In a wider network, the units that a narrow one has not got have weights of zero, which stay so; in
-a deeper one, the layers that it has not got pass on what they get.
+The weights of the added units are zero, and stay so. The added layers pass on what they get.
+`DenseChain` says which networks this is done for, and `PaddedLayout` where a narrow network's
+variables lie in the wide one.
 """
 
 import json
@@ -14,20 +15,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 from jax.extend.random import threefry2x32_p
 
 from hpsearch.training.batched.scalars import (
     PENALTIES,
-    Numbers,
-    anonymous,
-    described_compilation,
-    unique,
+    ModelScalars,
+    describe_by_identity,
+    describe_compilation,
+    strip_names,
 )
-from hpsearch.training.building import without_tensorflow
+from hpsearch.training.building import state_variables, without_tensorflow
 from hpsearch.training.overrides import is_described_fully
 
-# Each unit is for itself; and twice is as good as once.
+# Activations that may be applied twice with the same result, as an added layer does.
 _IDEMPOTENT = ("linear", "relu")
+# Activations of each unit by itself, so that added units do not change the others.
 _ELEMENTWISE = (
     *_IDEMPOTENT,
     *("tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "softsign", "leaky_relu"),
@@ -36,11 +39,20 @@ _ELEMENTWISE = (
 _BESIDE_DENSE = (keras.layers.Dropout, keras.layers.BatchNormalization, keras.layers.Activation)
 
 Label = tuple[Any, ...]
+Arrays = list[np.ndarray[Any, Any]]
+StateArrays = tuple[Arrays, Arrays, Arrays]
+"""Weights, other variables, and the optimizer's; of one member."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
-    """The layers of such a network. blocks: each a hidden dense layer and what follows it."""
+class DenseChain:
+    """A network of dense layers one after the other.
+
+    Args:
+        before: the layers before the first dense one.
+        blocks: for each hidden dense layer, it and the layers that follow it.
+        output: the last dense layer, and the layers that follow it.
+    """
 
     before: list[Any]
     blocks: list[list[Any]]
@@ -48,14 +60,20 @@ class Chain:
 
     @cached_property
     def width(self) -> int:
+        """Units of the widest hidden layer."""
         return max(int(block[0].units) for block in self.blocks)
 
     @cached_property
-    def ends(self) -> int:
-        """Units at the two ends: of what comes in, and of what goes out."""
+    def end_units(self) -> int:
+        """Inputs of the first dense layer and units of the last, added up."""
         return int(self.blocks[0][0].kernel.shape[0]) + int(self.output[0].units)
 
-    def labels(self) -> dict[int, Label]:
+    @property
+    def depth(self) -> int:
+        """Hidden dense layers."""
+        return len(self.blocks)
+
+    def label_layers(self) -> dict[int, Label]:
         """A label for each layer, by its id; equal in two chains for layers that correspond."""
         parts = [self.before, *self.blocks, self.output]
         names = ["before", *range(len(self.blocks)), "output"]
@@ -66,13 +84,13 @@ class Chain:
         }
 
 
-def parse(model: Any) -> Chain | None:
-    """The chain that a model is, if it is one."""
+def parse_chain(model: Any) -> DenseChain | None:
+    """A model as a chain of dense layers; None where it is not one, or may not be padded."""
     if not is_described_fully(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
         return None
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     if any(len(layer._inbound_nodes) != 1 for layer in layers):
-        return None  # one of them is used twice
+        return None  # a layer is used twice
     if any(after.input is not before.output for before, after in pairwise(layers)):
         return None
     dense = [index for index, layer in enumerate(layers) if type(layer) is keras.layers.Dense]
@@ -80,38 +98,93 @@ def parse(model: Any) -> Chain | None:
         return None
     *hidden, last = dense
     blocks = [layers[begin:end] for begin, end in pairwise(dense)]
-    if not all(_may_be_wider(block) for block in blocks):
+    if not all(_can_be_widened(block) for block in blocks):
         return None
-    return Chain(layers[: hidden[0]], blocks, layers[last:])
+    return DenseChain(layers[: hidden[0]], blocks, layers[last:])
 
 
-def family(model: Any, chain: Chain, numbers: Numbers) -> str:
-    """Equal for two chains that differ in widths, and in depth where that is possible."""
-    with numbers.blank(), without_tensorflow():
-        blocks = [_described(block) for block in chain.blocks]
-        alike = all(block == blocks[0] for block in blocks) and _may_be_deeper(chain)
+def _can_be_widened(block: list[Any]) -> bool:
+    """Whether added units of a block stay zero, and change no other unit."""
+    dense, *rest = block
+    return (
+        _has_activation(dense, _ELEMENTWISE)
+        and dense.kernel_constraint is None
+        and dense.bias_constraint is None
+        and dense.activity_regularizer is None
+        and all(_is_known_penalty(r) for r in (dense.kernel_regularizer, dense.bias_regularizer))
+        and all(type(layer) in _BESIDE_DENSE for layer in rest)
+        and all(
+            _has_activation(layer, _ELEMENTWISE) for layer in rest if hasattr(layer, "activation")
+        )
+        and not any(getattr(layer, "noise_shape", None) for layer in rest)
+        and not any(getattr(layer, "renorm", False) for layer in rest)
+    )
+
+
+def _can_be_deepened(chain: DenseChain) -> bool:
+    """Whether a block can pass on what it gets, so that chains of other depths fit in.
+
+    A batch normalization, an activation that is not idempotent or a penalty of its bias would
+    change it. Nor may layers share a penalty: each depth needs one of its own.
+    """
+    penalties = [
+        id(block[0].kernel_regularizer) for block in chain.blocks if block[0].kernel_regularizer
+    ]
+    return len(set(penalties)) == len(penalties) and not any(
+        isinstance(layer, keras.layers.BatchNormalization)
+        or (hasattr(layer, "activation") and not _has_activation(layer, _IDEMPOTENT))
+        or getattr(layer, "bias_regularizer", None) is not None
+        for block in chain.blocks
+        for layer in block
+    )
+
+
+def _has_activation(layer: Any, names: tuple[str, ...]) -> bool:
+    return any(layer.activation is getattr(keras.activations, name) for name in names)
+
+
+def _is_known_penalty(regularizer: Any) -> bool:
+    return regularizer is None or type(regularizer) in PENALTIES
+
+
+def describe_family(model: Any, chain: DenseChain, scalars: ModelScalars) -> str:
+    """A text that is equal for chains that one wide network can hold.
+
+    They differ in widths, and in depth where that is possible.
+    """
+    with scalars.blanked_out(), without_tensorflow():
+        blocks = [_describe_layers(block) for block in chain.blocks]
+        alike = all(block == blocks[0] for block in blocks) and _can_be_deepened(chain)
         described = {
             "input": [model.input_shape[1:], str(model.inputs[0].dtype)],
-            "before": _described(chain.before),
+            "before": _describe_layers(chain.before),
             "blocks": ["any number of", blocks[0]] if alike else blocks,
-            "output": [chain.output[0].units, *_described(chain.output)],
-            "compiled": described_compilation(model),
-            "numbers": [place.name for place in numbers.places if place.layer is None],
+            "output": [chain.output[0].units, *_describe_layers(chain.output)],
+            "compiled": describe_compilation(model),
+            "scalars": [field.name for field in scalars.fields if field.layer is None],
         }
-    return json.dumps(described, sort_keys=True, default=unique)
+    return json.dumps(described, sort_keys=True, default=describe_by_identity)
 
 
-def widened(model: Any, chain: Chain, width: int) -> Any:
-    """A compiled network like this one, with all hidden layers of a width; it was never trained."""
+def _describe_layers(layers: list[Any]) -> list[Any]:
+    described = []
+    for layer in layers:
+        config = {k: v for k, v in layer.get_config().items() if k not in ("name", "units")}
+        described.append([type(layer).__qualname__, strip_names(config)])
+    return described
+
+
+def build_wide_model(model: Any, chain: DenseChain, width: int) -> Any:
+    """A compiled, untrained network like this one, with all hidden layers of a width."""
     with without_tensorflow():
         x = inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
         for layer in chain.before:
-            x = _copied(layer)(x)
+            x = _copy_layer(layer)(x)
         for block in chain.blocks:
             for layer in block:
-                x = _copied(layer, **({"units": width} if layer is block[0] else {}))(x)
+                x = _copy_layer(layer, **({"units": width} if layer is block[0] else {}))(x)
         for layer in chain.output:
-            x = _copied(layer)(x)
+            x = _copy_layer(layer)(x)
         wide = keras.Model(inputs, x)
         optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
         wide.compile(optimizer=optimizer, loss=model.loss, auto_scale_loss=False)
@@ -119,9 +192,111 @@ def widened(model: Any, chain: Chain, width: int) -> Any:
     return wide
 
 
-def variable_labels(model: Any, chain: Chain) -> tuple[list[Label], list[Label], list[Label]]:
+def _copy_layer(layer: Any, **changes: Any) -> Any:
+    config = {key: value for key, value in layer.get_config().items() if key != "name"}
+    return type(layer).from_config({**config, **changes})
+
+
+class OwnLayout:
+    """How a member's variables lie in a program of its very structure: as they are.
+
+    Args:
+        scalars: of the member.
+    """
+
+    def __init__(self, scalars: ModelScalars) -> None:
+        self.scalars = scalars.values
+        self.extents: list[int] = []
+
+    def pad_state(self, state: StateArrays) -> StateArrays:
+        return state
+
+    def unpad_state(self, state: StateArrays) -> StateArrays:
+        return state
+
+
+class PaddedLayout:
+    """How a member's variables lie in a program of a wider, deeper network.
+
+    Its `scalars` are in the order of the wide network, 0 where the member has no such layer. Its
+    `extents` say, along each axis of each weight, how much of it is the member's own.
+
+    Args:
+        model: of the member.
+        chain: this model as a chain.
+        scalars: of this model.
+        wide: the wide model.
+        wide_chain: the wide model as a chain.
+        wide_scalars: of the wide model.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        chain: DenseChain,
+        scalars: ModelScalars,
+        wide: Any,
+        wide_chain: DenseChain,
+        wide_scalars: ModelScalars,
+    ) -> None:
+        self._shapes = [[tuple(v.shape) for v in part] for part in state_variables(model)]
+        self._wide_shapes = [[tuple(v.shape) for v in part] for part in state_variables(wide)]
+        self._dtypes = [[str(v.dtype) for v in part] for part in state_variables(wide)]
+
+        # For each variable of the wide network, the index of the member's own, if it has one.
+        labels, wide_labels = _label_variables(model, chain), _label_variables(wide, wide_chain)
+        self._sources = [
+            [own.index(label) if label in own else None for label in wanted]
+            for own, wanted in zip(labels, wide_labels, strict=True)
+        ]
+
+        keys = _label_scalars(scalars, chain)
+        values = dict(zip(keys, scalars.values, strict=True))
+        self.scalars = [values.get(key, 0.0) for key in _label_scalars(wide_scalars, wide_chain)]
+        self.extents = [
+            0 if index is None else self._shapes[0][index][axis]
+            for index, shape in zip(self._sources[0], self._wide_shapes[0], strict=True)
+            for axis in range(len(shape))
+        ]
+
+    def pad_state(self, state: StateArrays) -> StateArrays:
+        """The member's state as the wide network's: zeros, and identities for added layers."""
+        weights, others, slots = (
+            [
+                self._pad_array(part, None if index is None else arrays[index], place)
+                for place, index in enumerate(self._sources[part])
+            ]
+            for part, arrays in enumerate(state)
+        )
+        return weights, others, slots
+
+    def unpad_state(self, state: StateArrays) -> StateArrays:
+        """The member's own part of the wide network's state."""
+        weights, others, slots = (
+            self._unpad_arrays(part, arrays) for part, arrays in enumerate(state)
+        )
+        return weights, others, slots
+
+    def _pad_array(self, part: int, array: Any, place: int) -> Any:
+        shape, dtype = self._wide_shapes[part][place], self._dtypes[part][place]
+        if array is None:
+            is_kernel = part == 0 and len(shape) == 2
+            return np.eye(*shape).astype(dtype) if is_kernel else np.zeros(shape, dtype)
+        if array.shape == shape:
+            return array
+        return np.pad(array, [(0, n - m) for n, m in zip(shape, array.shape, strict=True)])
+
+    def _unpad_arrays(self, part: int, arrays: Arrays) -> Arrays:
+        own: Arrays = [np.empty(0)] * len(self._shapes[part])
+        for array, index in zip(arrays, self._sources[part], strict=True):
+            if index is not None:
+                own[index] = array[tuple(slice(n) for n in self._shapes[part][index])]
+        return own
+
+
+def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[Label], list[Label]]:
     """A label for each variable: of the weights, the others, and the optimizer's."""
-    layers = chain.labels()
+    layers = chain.label_layers()
     labels = {
         id(variable): (*layers[id(layer)], index)
         for layer in (*chain.before, *(a for block in chain.blocks for a in block), *chain.output)
@@ -130,82 +305,47 @@ def variable_labels(model: Any, chain: Chain) -> tuple[list[Label], list[Label],
     weights = [labels[id(variable)] for variable in model.trainable_variables]
     others = [labels[id(variable)] for variable in model.non_trainable_variables]
     prefixes = [variable.path.replace("/", "_") for variable in model.trainable_variables]
-    return weights, others, list(_slot_labels(model.optimizer, prefixes, weights))
+    return weights, others, list(_label_slots(model.optimizer, prefixes, weights))
 
 
-def _slot_labels(optimizer: Any, prefixes: list[str], weights: list[Label]) -> Iterator[Label]:
+def _label_slots(optimizer: Any, prefixes: list[str], weights: list[Label]) -> Iterator[Label]:
     for variable in optimizer.variables:
         found = [i for i, prefix in enumerate(prefixes) if variable.name.startswith(f"{prefix}_")]
-        if found:  # Keras names them so: dense_kernel_momentum
+        if found:  # Keras names a slot after its weight: dense_kernel_momentum
             index = max(found, key=lambda i: len(prefixes[i]))
             yield (*weights[index], variable.name.removeprefix(prefixes[index]))
         else:
             yield ("optimizer", variable.name)
 
 
-def _may_be_wider(block: list[Any]) -> bool:
-    dense, *rest = block
-    return (
-        _elementwise(dense, _ELEMENTWISE)
-        and dense.kernel_constraint is None
-        and dense.bias_constraint is None
-        and dense.activity_regularizer is None
-        and all(_penalized(r) for r in (dense.kernel_regularizer, dense.bias_regularizer))
-        and all(type(layer) in _BESIDE_DENSE for layer in rest)
-        and all(_elementwise(layer, _ELEMENTWISE) for layer in rest if hasattr(layer, "activation"))
-        and not any(getattr(layer, "noise_shape", None) for layer in rest)
-        and not any(getattr(layer, "renorm", False) for layer in rest)
-    )
-
-
-def _may_be_deeper(chain: Chain) -> bool:
-    """Whether a block can be made to pass on what it gets."""
-    penalties = [
-        id(block[0].kernel_regularizer) for block in chain.blocks if block[0].kernel_regularizer
+def _label_scalars(scalars: ModelScalars, chain: DenseChain) -> list[Any]:
+    labels = chain.label_layers()
+    return [
+        (labels[id(field.layer)] if field.layer is not None else None, field.name)
+        for field in scalars.fields
     ]
-    return len(set(penalties)) == len(penalties) and not any(
-        isinstance(layer, keras.layers.BatchNormalization)
-        or (hasattr(layer, "activation") and not _elementwise(layer, _IDEMPOTENT))
-        or getattr(layer, "bias_regularizer", None) is not None
-        for block in chain.blocks
-        for layer in block
-    )
 
 
-def _elementwise(layer: Any, names: tuple[str, ...]) -> bool:
-    return any(layer.activation is getattr(keras.activations, name) for name in names)
+def dropout_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
+    """Dropout as `keras.random.dropout` computes it for the first `width` columns alone.
 
+    Keras draws the random number of each unit of each row by its place, counted row by row. In a
+    wider network a unit has another place, and other units would be dropped. Follows
+    `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
 
-def _penalized(regularizer: Any) -> bool:
-    return regularizer is None or type(regularizer) in PENALTIES
-
-
-def _described(layers: list[Any]) -> list[Any]:
-    described = []
-    for layer in layers:
-        config = {k: v for k, v in layer.get_config().items() if k not in ("name", "units")}
-        described.append([type(layer).__qualname__, anonymous(config)])
-    return described
-
-
-def _copied(layer: Any, **changes: Any) -> Any:
-    config = {key: value for key, value in layer.get_config().items() if key != "name"}
-    return type(layer).from_config({**config, **changes})
-
-
-def drop_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
-    """What `keras.random.dropout` gives for inputs of shape (rows, width), in the first columns.
-
-    Keras draws a random number for each unit of each row by the number of its place. In a wider
-    network places have other numbers, and other units would be dropped.
-
-    inputs: of shape (rows, units), units >= width. key: of shape (2,), as Keras's generators have
-    it. Follows `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
+    Args:
+        inputs: of shape (rows, units), with units >= width.
+        rate: the share of units to drop.
+        key: of shape (2,), as Keras's generators have it.
+        width: units of the narrow network.
     """
+    # The place of each unit in the narrow network.
     row, column = jnp.indices(inputs.shape, sparse=True)
     place = (row * width + column).astype("uint32")
+    # A random number in [0, 1) by key and place, from 23 bits: the mantissa of a float in [1, 2).
     high, low = threefry2x32_p.bind(*jnp.broadcast_arrays(*key, jnp.zeros_like(place), place))
     mantissa = jax.lax.shift_right_logical(high ^ low, jnp.uint32(9))
     uniform = jax.lax.bitcast_convert_type(mantissa | jnp.uint32(0x3F800000), jnp.float32) - 1
+    # Drop units, and scale up the others, as Keras does.
     keep = 1.0 - rate
     return jnp.where(uniform < keep, inputs / keep, jnp.zeros_like(inputs))

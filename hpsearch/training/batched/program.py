@@ -1,6 +1,9 @@
-"""One compiled program that trains a gang: many models of one structure, side by side."""
+"""The compiled program that trains a batch of models of one structure, and the programs kept."""
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,127 +12,211 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.batched.device_data import Table
-from hpsearch.training.batched.program_spec import Limits, Shape
-from hpsearch.training.batched.scalars import Numbers
-from hpsearch.training.batched.traced_step import State, Steps
-from hpsearch.training.building import parts
-from hpsearch.training.deferred import placeholders
+from hpsearch.training.batched.device_data import DeviceTable
+from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.batched.program_spec import (
+    EarlyStopping,
+    ProgramSpec,
+    Traits,
+    make_program_spec,
+)
+from hpsearch.training.batched.scalars import ModelScalars
+from hpsearch.training.batched.template import RecentDict, Template, TemplateRegistry
+from hpsearch.training.batched.traced_step import State, TracedTraining
+from hpsearch.training.building import state_variables
+from hpsearch.training.deferred import read_as_placeholders
+
+_MAX_PROGRAMS = 48
 
 
 class Program:
-    """Trains `shape.members` models for some epochs a call.
+    """Trains `spec.members` models side by side, for some epochs a call.
 
-    model: the one that lends its structure; it must not be used for anything else.
+    Args:
+        model: lends its structure; it must not be used for anything else.
+        scalars: its numbers that the program takes as data.
+        task: what is learned.
+        spec: what to compile for.
+        table: the rows, or others of the same signature.
     """
 
     def __init__(
-        self, model: Any, numbers: Numbers, task: Task, shape: Shape, table: Table
+        self, model: Any, scalars: ModelScalars, task: Task, spec: ProgramSpec, table: DeviceTable
     ) -> None:
-        self.shape = shape
+        self.spec = spec
         _compile_metrics(model, task, table)
-        steps = Steps(model, numbers, task.objective, shape)
+        training = TracedTraining(model, scalars, task.objective, spec)
         start = time.perf_counter()
-        self._compiled = self._compile(steps, model, numbers, table)
+        self._compiled = self._compile(training, model, scalars, table)
         self.seconds_to_compile = time.perf_counter() - start
 
     @property
     def bytes(self) -> int:
-        """Memory that a call takes, the table included; as XLA planned it."""
+        """Memory that a call takes, the table included, as XLA plans it."""
         planned = self._compiled.memory_analysis()
         return int(planned.argument_size_in_bytes + planned.temp_size_in_bytes)
 
     def put_state(self, arrays: Any) -> Any:
-        """Arrays of shape (members, ...) on the devices."""
+        """Put arrays of shape (members, ...) on the devices."""
         return jax.device_put(arrays, self._over_members(0))
 
     def put_validation(self, rows: Any) -> Any:
-        """Row numbers of shape (steps, members, batch), or (steps, batch) where all have the same."""
-        return jax.device_put(rows, self._over_members(1, self.shape.one_validation))
+        """Put validation row numbers on the devices.
+
+        Args:
+            rows: of shape (steps, members, batch), or (steps, batch) where all members share them.
+        """
+        return jax.device_put(rows, self._over_members(1, self.spec.shared_validation))
 
     def __call__(
         self,
         state: State,
-        traits: Any,
+        traits: Traits,
         validation: Any,
-        table: Table,
+        table: DeviceTable,
         order: Any,
-        limits: Limits,
+        stopping: EarlyStopping,
         *,
         epochs: int,
         steps: int | None = None,
     ) -> tuple[State, Any, Any]:
-        """Train on; returns the state, values of shape (chunk, members, 4) and predictions.
+        """Train on, and return (state, values, predictions).
 
-        traits: the members' numbers and extents, of shape (members, n) each. order: row numbers of
-        shape (chunk, steps, members, batch), without members where they share them, -1 for no row.
-        steps: of each epoch; None: all. `state` is used up.
-        The values are those of `history.CURVES`; of shape (steps, members, batch, outputs) are the
-        predictions, after the last epoch, where `shape.predicts`.
+        Args:
+            state: as `put_state` gives it, or as a call returned it; it is used up.
+            traits: what tells the members apart; on the devices.
+            validation: as `put_validation` gives it.
+            table: the rows.
+            order: training row numbers of shape (max_epochs, steps, members, batch), without the
+                members where they share them; -1 for no row.
+            stopping: when each member ends.
+            epochs: how many to train.
+            steps: training steps of each epoch; None: all.
+
+        The values are those of `history.CURVES`, of shape (max_epochs, members, 4). The predictions
+        after the last epoch are of shape (steps, members, batch, outputs), or None where the
+        metric does not need them.
         """
         return self._compiled(  # type: ignore[no-any-return]
             state,
             traits,
             validation,
             (table.x, table.y),
-            jax.device_put(order, self._over_members(2, self.shape.one_order)),
-            jax.device_put(limits, self._over_members(0)),
+            jax.device_put(order, self._over_members(2, self.spec.shared_order)),
+            jax.device_put(stopping, self._over_members(0)),
             np.int32(epochs),
-            np.int32(self.shape.steps if steps is None else steps),
+            np.int32(self.spec.steps if steps is None else steps),
         )
 
-    def _compile(self, steps: Steps, model: Any, numbers: Numbers, table: Table) -> Any:
-        shape = self.shape
-        over, whole = self._over_members, NamedSharding(_mesh(shape.members), PartitionSpec())
+    def _compile(
+        self, training: TracedTraining, model: Any, scalars: ModelScalars, table: DeviceTable
+    ) -> Any:
+        """Trace and compile `training.train_epochs` for arrays of the spec's shapes."""
+        spec = self.spec
+        over, whole = self._over_members, table_sharding(spec.members)
 
         def stacked(variables: Any) -> list[Any]:
-            return [_abstract((shape.members, *v.shape), v.dtype, over(0)) for v in variables]
+            return [_abstract((spec.members, *v.shape), v.dtype, over(0)) for v in variables]
 
-        members = (shape.members,)
-        order = (shape.chunk, shape.steps, *(() if shape.one_order else members), shape.batch)
-        validation = (
-            shape.validation_steps,
-            *(() if shape.one_validation else members),
-            shape.validation_batch,
+        members = (spec.members,)
+        order = (
+            spec.max_epochs,
+            spec.steps,
+            *(() if spec.shared_order else members),
+            spec.batch_size,
         )
-        state = tuple(stacked(part) for part in parts(model))
-        axes = sum(len(v.shape) for v in model.trainable_variables) if shape.narrow else 0
+        validation = (
+            spec.validation_steps,
+            *(() if spec.shared_validation else members),
+            spec.validation_batch_size,
+        )
+        state = tuple(stacked(part) for part in state_variables(model))
+        axes = 0
+        if spec.has_padded_members:
+            axes = sum(len(v.shape) for v in model.trainable_variables)
         arguments = (
             state,
-            (
-                _abstract((shape.members, len(numbers.values)), "float32", over(0)),
-                _abstract((shape.members, axes), "int32", over(0)),
+            Traits(
+                _abstract((spec.members, len(scalars.values)), "float32", over(0)),
+                _abstract((spec.members, axes), "int32", over(0)),
             ),
-            _abstract(validation, "int32", over(1, shape.one_validation)),
+            _abstract(validation, "int32", over(1, spec.shared_validation)),
             jax.tree.map(lambda a: _abstract(a.shape, a.dtype, whole), (table.x, table.y)),
-            _abstract(order, "int32", over(2, shape.one_order)),
-            Limits(
+            _abstract(order, "int32", over(2, spec.shared_order)),
+            EarlyStopping(
                 *[_abstract(members, t, over(0)) for t in ("int32", "float32", "int32", "int32")]
             ),
             _abstract((), "int32", whole),
             _abstract((), "int32", whole),
         )
-        out = (over(0), whole, whole)
-        with steps.told():
-            lowered = jax.jit(steps.run, donate_argnums=0, out_shardings=out).lower(*arguments)
+        train = jax.jit(
+            training.train_epochs, donate_argnums=0, out_shardings=(over(0), whole, whole)
+        )
+        with training.replaced_layers():
+            lowered = train.lower(*arguments)
         return lowered.compile()
 
-    def _over_members(self, axis: int, one: bool = False) -> Any:
-        """Members are dealt to the devices; what is one for all lies on each."""
-        spec = PartitionSpec() if one else PartitionSpec(*[None] * axis, "members")
-        return NamedSharding(_mesh(self.shape.members), spec)
+    def _over_members(self, axis: int, shared: bool = False) -> Any:
+        """The members' axis is split over the devices; what they share lies on each device."""
+        partition = PartitionSpec() if shared else PartitionSpec(*[None] * axis, "members")
+        return NamedSharding(_member_mesh(self.spec.members), partition)
 
 
-def whole_table(members: int) -> Any:
-    """Where a table lies for a gang of so many: on each of its devices."""
-    return NamedSharding(_mesh(members), PartitionSpec())
+class ProgramCache:
+    """The programs compiled in this process, and the templates that they were compiled for."""
+
+    def __init__(self) -> None:
+        self.templates = TemplateRegistry()
+        self._compiled: RecentDict[Future[Program]] = RecentDict(_MAX_PROGRAMS)
+
+    def get_program(
+        self,
+        task: Task,
+        template: Template,
+        members: Sequence[BatchMember],
+        table: DeviceTable,
+        compiler: ThreadPoolExecutor | None = None,
+    ) -> Future[Program]:
+        """The program for these members, compiled if there is none.
+
+        Args:
+            task: what is learned.
+            template: whose structure the members have.
+            members: the batch.
+            table: its rows.
+            compiler: the thread that compiles it, later; None: this one, at once.
+        """
+        spec = make_program_spec(task, members, table, has_padded_members=template.wide is not None)
+        # The template itself, not its key: an id in a key is only unique while its object lives.
+        key = task.objective, template, spec
+        program = self._compiled.pop(key, None)
+        if program is None or program.cancelled() or (program.done() and program.exception()):
+            make = partial(Program, template.model, template.scalars, task, spec, table)
+            if compiler is not None:
+                program = compiler.submit(make)
+            else:
+                program = Future()
+                try:
+                    program.set_result(make())
+                except Exception as error:
+                    program.set_exception(error)
+        self._compiled[key] = program
+        return program
 
 
-def _mesh(members: int) -> Any:
-    """The devices that a gang is dealt to: as many as can have equal shares of two or more.
+PROGRAMS = ProgramCache()
 
-    XLA computes a single one in another way than many, and its last bits then differ; so a fit
-    ends the same, whoever trains beside it.
+
+def table_sharding(members: int) -> Any:
+    """Where a table lies for this many members: whole, on each of their devices."""
+    return NamedSharding(_member_mesh(members), PartitionSpec())
+
+
+def _member_mesh(members: int) -> Any:
+    """The devices to split members over: as many as can have equal shares of two or more.
+
+    XLA computes a batch of one in another way than a larger one, and the last bits then differ.
+    With two or more on each device, a fit ends the same whatever trains beside it.
     """
     devices = jax.local_devices()
     while len(devices) > 1 and (members % len(devices) or members < 2 * len(devices)):
@@ -141,14 +228,14 @@ def _abstract(shape: tuple[int, ...], dtype: Any, sharding: Any) -> Any:
     return jax.ShapeDtypeStruct(shape, dtype, sharding=sharding)
 
 
-def _compile_metrics(model: Any, task: Task, table: Table) -> None:
-    """Let the model count the task's metric by rows' weights; by itself it would count all alike."""
+def _compile_metrics(model: Any, task: Task, table: DeviceTable) -> None:
+    """Make the model weigh rows in its metrics, which it otherwise counts all alike."""
     model.compile(
         optimizer=model.optimizer,
         loss=model.loss,
-        weighted_metrics=metrics.to_compile(task) or None,
+        weighted_metrics=metrics.make_metrics(task) or None,
         auto_scale_loss=False,
     )
     two = jax.tree.map(lambda array: array[:2], (table.x, table.y))
-    with placeholders():
+    with read_as_placeholders():
         model._symbolic_build(data_batch=two)

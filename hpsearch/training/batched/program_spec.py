@@ -1,88 +1,130 @@
-"""What a program is compiled for, and what a call of it is told."""
+"""What a program is compiled for, and what each call of it gets per member."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
-from hpsearch.training.batched.device_data import Table
-from hpsearch.training.batched.member import Member, next_size
-from hpsearch.training.rows import validation_batch
+from hpsearch.training.batched.device_data import DeviceTable
+from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.rows import validation_batch_size
 
-_ORDER_NUMBERS = 2**22  # row numbers sent with a call, at most
-_MOST_EPOCHS = 64  # of a call
+_MAX_ORDER_NUMBERS = 2**22  # row numbers sent with one call
+_MAX_EPOCHS = 64  # of one call
 
 
 @dataclass(frozen=True)
-class Shape:
-    """All that a program was compiled for, beside the models' structure.
+class ProgramSpec:
+    """All that a program is compiled for, beside the models' structure.
 
-    members: models side by side. batch, steps: rows of a training step, and steps of an epoch, at
-    most. chunk: epochs of a call, at most. validation_batch, validation_steps: likewise.
-    filled: whether some training batches hold rows of no weight; uneven: whether some members have
-    fewer steps than others; validation_filled: as filled.
-    one_order: all members train on the same rows in each step. one_validation: all validate on the
-    same rows. table: as `Table.shape`. predicts: steps of training rows before those of validation,
-    where predictions come back and the metric is computed from them; else 0. narrow: whether
-    members' weights may be of less extent than the program's.
+    Args:
+        members: models side by side.
+        batch_size: rows of a training step, at most.
+        steps: training steps of an epoch, at most.
+        max_epochs: epochs of one call, at most.
+        validation_batch_size: rows of a validation step, at most.
+        validation_steps: validation steps of an epoch, at most.
+        fills_batches: whether some training minibatches are filled up with rows of weight zero.
+        uneven_steps: whether some members have fewer steps than others.
+        fills_validation: whether some validation minibatches are filled up likewise.
+        shared_order: whether all members train on the same rows in each step.
+        shared_validation: whether all members validate on the same rows.
+        table: the signature of the rows' table (`DeviceTable.signature`).
+        train_predict_steps: 0, or where the metric is computed from predictions, how many steps
+            of training rows are predicted before the validation rows.
+        has_padded_members: whether members' networks may be narrower than the program's.
     """
 
     members: int
-    batch: int
+    batch_size: int
     steps: int
-    chunk: int
-    validation_batch: int
+    max_epochs: int
+    validation_batch_size: int
     validation_steps: int
-    filled: bool
-    uneven: bool
-    validation_filled: bool
-    one_order: bool
-    one_validation: bool
+    fills_batches: bool
+    uneven_steps: bool
+    fills_validation: bool
+    shared_order: bool
+    shared_validation: bool
     table: tuple[Any, ...]
-    predicts: int = 0
-    narrow: bool = False
+    train_predict_steps: int
+    has_padded_members: bool
 
 
-class Limits(NamedTuple):
-    """When members end; arrays of shape (members,).
+class Traits(NamedTuple):
+    """What tells members of one structure apart; arrays of shape (members, n) each.
 
-    left, patience: epochs at most, and at most without a better value. best: the lowest loss by
-    the metric so far; since: epochs since then.
+    Args:
+        scalars: numbers that the program takes as data, as a dropout rate.
+        extents: along each axis of each weight, how much of it is the member's own.
     """
 
-    left: Any
-    best: Any
-    since: Any
+    scalars: Any
+    extents: Any
+
+
+class EarlyStopping(NamedTuple):
+    """When members end; arrays of shape (members,).
+
+    Args:
+        epochs_left: epochs to train, at most.
+        best_loss: the lowest validation loss so far, by the metric.
+        epochs_since_best: epochs since then.
+        patience: epochs without a lower one, at most.
+    """
+
+    epochs_left: Any
+    best_loss: Any
+    epochs_since_best: Any
     patience: Any
 
 
-def shape_of(task: Task, members: Sequence[Member], table: Table) -> Shape:
-    """What a program for these members must be of."""
-    size = next_size(len(members))
-    batch = max(member.batch for member in members)
+def make_program_spec(
+    task: Task, members: Sequence[BatchMember], table: DeviceTable, *, has_padded_members: bool
+) -> ProgramSpec:
+    """The smallest spec of a program that can train these members."""
+    size = round_up_members(len(members))
+    batch_size = max(member.batch_size for member in members)
     steps = max(member.steps for member in members)
-    held_out = [len(member.fit.split.validation) for member in members]
-    validation = max(validation_batch(n) for n in held_out)
-    validation_steps = max(-(-n // validation) for n in held_out)
-    one_split = len({member.fit.split for member in members}) == 1
-    orders = {(member.fit.order, member.history.epochs) for member in members}
-    one_order = one_split and len(orders) == 1 and members[0].fit.order is not None
-    predicts = 0
+
+    validation_rows = [len(member.fit.split.validation) for member in members]
+    validation_batch = max(validation_batch_size(n) for n in validation_rows)
+    validation_steps = max(-(-n // validation_batch) for n in validation_rows)
+    train_predict_steps = 0
     if task.metric == "roc_auc":
-        predicts = max(-(-member.rows // validation) for member in members)
-    numbers = steps * batch * (1 if one_order else size)
-    return Shape(
+        train_predict_steps = max(-(-member.rows // validation_batch) for member in members)
+
+    one_split = len({member.fit.split for member in members}) == 1
+    orders = {(member.fit.order_seed, member.history.epochs) for member in members}
+    shared_order = one_split and len(orders) == 1 and members[0].fit.order_seed is not None
+    numbers = steps * batch_size * (1 if shared_order else size)
+    max_epochs = max(1, min(_MAX_EPOCHS, _MAX_ORDER_NUMBERS // numbers))
+    return ProgramSpec(
         members=size,
-        batch=batch,
+        batch_size=batch_size,
         steps=steps,
-        chunk=1 if predicts else max(1, min(_MOST_EPOCHS, _ORDER_NUMBERS // numbers)),
-        validation_batch=validation,
-        validation_steps=predicts + validation_steps,
-        filled=any(member.rows != steps * batch for member in members),
-        uneven=any(member.steps < steps for member in members),
-        validation_filled=any(n != validation_steps * validation for n in held_out),
-        one_order=one_order,
-        one_validation=one_split,
-        table=table.shape,
-        predicts=predicts,
+        max_epochs=1 if train_predict_steps else max_epochs,
+        validation_batch_size=validation_batch,
+        validation_steps=train_predict_steps + validation_steps,
+        fills_batches=any(member.rows != steps * batch_size for member in members),
+        uneven_steps=any(member.steps < steps for member in members),
+        fills_validation=any(n != validation_steps * validation_batch for n in validation_rows),
+        shared_order=shared_order,
+        shared_validation=one_split,
+        table=table.signature,
+        train_predict_steps=train_predict_steps,
+        has_padded_members=has_padded_members,
     )
+
+
+def round_up_members(members: int) -> int:
+    """The number of places that a program has for this many members.
+
+    One of 2, 4, ..., 16, 20, ..., 32, 40, ..., 64, 80, ...: so few sizes that a later batch often
+    finds its program compiled, and so many that few places stay empty.
+
+    >>> [round_up_members(n) for n in (1, 7, 17, 33)]
+    [2, 8, 20, 40]
+    """
+    step = max(2, (1 << max(members - 1, 1).bit_length()) // 8)
+    return -(-members // step) * step

@@ -1,4 +1,7 @@
-"""A gang in training: its members' state on the device, a chunk of epochs after the other."""
+"""Train one batch of models: their state stays on the device, and a few epochs run per call.
+
+"Batch" means models that train side by side; the rows of one step are a "minibatch".
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,135 +14,171 @@ import numpy as np
 from hpsearch.core import interrupt
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.batched.device_data import Table
-from hpsearch.training.batched.member import Member, next_size
+from hpsearch.training.batched.device_data import DeviceTable
+from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import Program
-from hpsearch.training.batched.program_spec import Limits
-from hpsearch.training.rows import order
+from hpsearch.training.batched.program_spec import EarlyStopping, Traits, round_up_members
+from hpsearch.training.rows import draw_row_order
 
-_CHUNK_SECONDS = 0.5  # what a call is to take: curves come back, and wishes are heard, as often
-_NEVER = 2**30
+# Seconds that one call should take: curves come back, and requests to stop are noticed, as often.
+_CHUNK_SECONDS = 0.5
+_NEVER = 2**30  # epochs of patience where there is no limit
 
-ProgramFor = Callable[[Sequence[Member]], tuple[Program, Table]]
+GetProgram = Callable[[Sequence[BatchMember]], tuple[Program, DeviceTable]]
 
 
-class Gang:
+class BatchRun:
     """Members that train side by side until each has ended.
 
-    program_for: the program for some members, compiled now or before, and the rows it trains them
-    on. chunk: epochs of a call; None: what takes about half a second.
+    Args:
+        task: what is learned; its objective is the metric of the curves.
+        members: the models to train, all of one structure.
+        get_program: returns the program for some members and the rows to train them on.
+        chunk: epochs per call of the program; None: what takes about half a second.
     """
 
     def __init__(
         self,
         task: Task,
-        members: Sequence[Member],
-        program_for: ProgramFor,
+        members: Sequence[BatchMember],
+        get_program: GetProgram,
         chunk: int | None = None,
     ) -> None:
-        self._task, self._program_for = task, program_for
+        self._task, self._get_program = task, get_program
         self._chunk = chunk
-        self._epoch_seconds = 0.0
-        self._orders: dict[tuple[Member, int], Any] = {}
-        self._running: list[Member] = []
-        self._line_up(members, [member.state() for member in members])
-
-    def train(self) -> Iterator[Member]:
-        """Yield members as they end. Raises Interrupted, with checkpoints left."""
-        while self._running:
-            self._train_chunk()
-            ended = [member for member in self._running if member.history.ended]
-            stop = len(ended) < len(self._running) and interrupt.requested()
-            self._save([m for m in self._running if stop or m.history.ended or m.history.due])
-            yield from ended
-            self._running = [member for member in self._running if not member.history.ended]
-            if stop:
-                epochs = min(member.history.epochs for member in self._running)
-                raise interrupt.Interrupted(f"stopped after epoch {epochs}")
-            self._close_ranks()
+        self._epoch_seconds = 0.0  # of the last call; 0 before the first
+        self._orders: dict[tuple[BatchMember, int], Any] = {}  # minibatches, drawn ahead
+        self._running: list[BatchMember] = []
+        self._load_members(members, [member.initial_state() for member in members])
 
     @property
-    def members(self) -> list[Member]:
+    def members(self) -> list[BatchMember]:
+        """The members that lie on the device, whether they have ended or not."""
         return self._members
 
-    def seconds(self, steps: int) -> float:
-        """What so many steps of an epoch take, and its validation; nothing is trained by it."""
-        state = jax.tree.map(jnp.copy, self._state)
-        order, limits = self._order(1), self._limits()
-        begun = time.perf_counter()
-        _, values, _ = self._call(state, order, limits, epochs=1, steps=steps)
-        jax.block_until_ready(values)
-        return time.perf_counter() - begun
+    def train(self) -> Iterator[BatchMember]:
+        """Yield members as they end. Raises Interrupted, with checkpoints left."""
+        while self._running:
+            # Train a few epochs on the device, and add their values to the histories.
+            self._train_chunk()
+            ended = [member for member in self._running if member.history.has_ended]
+            going_on = [member for member in self._running if not member.history.has_ended]
 
-    def seconds_an_epoch(self) -> float:
-        """What a whole epoch would take, by a part of it."""
-        steps = self._program.shape.steps
-        few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self.seconds(1))))
-        first = min(self.seconds(few) for _ in range(2))
-        second = min(self.seconds(2 * few) for _ in range(2))
+            # Write the checkpoints that are due; all of them, where it must stop.
+            must_stop = bool(going_on) and interrupt.requested()
+            self._save_checkpoints(
+                [
+                    member
+                    for member in self._running
+                    if must_stop or member.history.has_ended or member.history.is_checkpoint_due
+                ]
+            )
+
+            # Hand over the members that ended.
+            yield from ended
+            self._running = going_on
+            if must_stop:
+                epochs = min(member.history.epochs for member in going_on)
+                raise interrupt.Interrupted(f"stopped after epoch {epochs}")
+
+            # Go on with the others, in a smaller program where that pays.
+            self._shrink_if_faster()
+
+    def measure_epoch_seconds(self) -> float:
+        """Estimate the seconds of a whole epoch from a part of it; trains nothing."""
+        steps = self._program.spec.steps
+        few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self._measure_steps(1))))
+        first = min(self._measure_steps(few) for _ in range(2))
+        second = min(self._measure_steps(2 * few) for _ in range(2))
         return first + max(0.0, second - first) / few * (steps - few)
 
-    def _line_up(self, members: Sequence[Member], states: Sequence[Any]) -> None:
-        """Put members' state on the device; the first one stands in for those who are missing."""
-        begun = time.perf_counter()
+    def _measure_steps(self, steps: int) -> float:
+        """Seconds of this many steps of an epoch and its validation, on a copy of the state."""
+        state = jax.tree.map(jnp.copy, self._state)
+        order, stopping = self._row_orders(1), self._early_stopping()
+        start = time.perf_counter()
+        _, values, _ = self._call_program(state, order, stopping, epochs=1, steps=steps)
+        jax.block_until_ready(values)
+        return time.perf_counter() - start
+
+    def _load_members(self, members: Sequence[BatchMember], states: Sequence[Any]) -> None:
+        """Get the program for these members, and put all that is theirs on the device."""
+        start = time.perf_counter()
+        self._members = list(members)
         self._running = list(members)
-        self._program, self._table = program, _ = self._program_for(members)
-        self._places = [*range(len(members))] + [0] * (program.shape.members - len(members))
+        self._program, self._table = self._get_program(members)
+        program, spec = self._program, self._program.spec
+
+        # A program has places for a rounded number of members; the first one fills empty places.
+        self._places = [*range(len(members))] + [0] * (spec.members - len(members))
         self._state = program.put_state(
             jax.tree.map(lambda *arrays: np.stack([arrays[i] for i in self._places]), *states)
         )
-        self._line_up_data(members)
-        for member in members:  # to compile is part of what they take
-            member.seconds += (time.perf_counter() - begun) / len(members)
 
-    def _line_up_data(self, members: Sequence[Member]) -> None:
-        program, shape = self._program, self._program.shape
-        self._members = list(members)
-        numbers = np.array([members[i].placing.numbers for i in self._places], np.float32)
-        extents = np.array([members[i].placing.extents for i in self._places], np.int32)
+        # What differs between members and never changes: scalars, extents, validation rows.
+        scalars = np.array([members[i].layout.scalars for i in self._places], np.float32)
+        extents = np.array([members[i].layout.extents for i in self._places], np.int32)
         self._traits = program.put_state(
-            (numbers.reshape(shape.members, -1), extents.reshape(shape.members, -1))
+            Traits(scalars.reshape(spec.members, -1), extents.reshape(spec.members, -1))
         )
         rows = [self._validation_rows(member) for member in members]
         validation = np.stack([rows[i] for i in self._places], axis=1)
-        validation = validation[:, 0] if shape.one_validation else validation
+        validation = validation[:, 0] if spec.shared_validation else validation
         self._validation = program.put_validation(validation)
 
-    def _close_ranks(self) -> None:
-        """Go on in a smaller gang, where that saves more than it takes to compile it."""
-        size = self._program.shape.members
-        fewer = next_size(len(self._running))
-        if not self._running or fewer > size // 2:
+        # Compiling counts as part of the members' training time.
+        for member in members:
+            member.seconds += (time.perf_counter() - start) / len(members)
+
+    def _shrink_if_faster(self) -> None:
+        """Go on with a smaller program, where that saves more time than compiling it takes."""
+        size = self._program.spec.members
+        smaller = round_up_members(len(self._running))
+        if not self._running or smaller > size // 2:
             return
-        epochs = max(member.history.left for member in self._running)
-        saved = epochs * self._epoch_seconds * (1 - fewer / size)
+        epochs = max(member.history.epochs_left for member in self._running)
+        saved = epochs * self._epoch_seconds * (1 - smaller / size)
         if saved < 2 * self._program.seconds_to_compile:
             return
-        self._line_up(self._running, self._states(self._running))
+        self._load_members(self._running, self._fetch_states(self._running))
 
     def _train_chunk(self) -> None:
-        shape = self._program.shape
-        epochs = self._epochs()
-        begun = time.perf_counter()
-        self._state, values, predictions = self._call(
-            self._state, self._order(epochs), self._limits(), epochs=epochs
+        spec = self._program.spec
+        epochs = self._choose_epochs()
+        start = time.perf_counter()
+
+        # Start the call; JAX returns before the device has finished.
+        self._state, values, predictions = self._call_program(
+            self._state, self._row_orders(epochs), self._early_stopping(), epochs=epochs
         )
+
+        # Meanwhile draw the row orders of the epochs that follow.
         self._orders.clear()
-        self._draw_orders(epochs, after=epochs)
-        values = np.array(values, np.float64)  # waits for it
-        seconds = time.perf_counter() - begun
-        if shape.predicts:
-            self._add_metric(values, np.asarray(predictions))
+        self._draw_orders(epochs, skip=epochs)
+
+        # Wait for the values of each epoch and member.
+        values = np.array(values, np.float64)
+        seconds = time.perf_counter() - start
+        if spec.train_predict_steps:
+            self._add_roc_auc(values, np.asarray(predictions))
         self._epoch_seconds = seconds / epochs
+
+        # Add them to the histories, up to where each member ended.
         for place, member in enumerate(self._members):
             if member in self._running:
                 member.seconds += seconds / len(self._running)
                 for epoch in range(epochs):
-                    if not member.history.ended:
-                        member.history.add(values[epoch, place])
+                    if not member.history.has_ended:
+                        member.history.add_epoch(values[epoch, place])
 
-    def _call(
-        self, state: Any, order: Any, limits: Limits, *, epochs: int, steps: int | None = None
+    def _call_program(
+        self,
+        state: Any,
+        order: Any,
+        stopping: EarlyStopping,
+        *,
+        epochs: int,
+        steps: int | None = None,
     ) -> tuple[Any, Any, Any]:
         return self._program(
             state,
@@ -147,81 +186,95 @@ class Gang:
             self._validation,
             self._table,
             order,
-            limits,
+            stopping,
             epochs=epochs,
             steps=steps,
         )
 
-    def _epochs(self) -> int:
-        """How many to train in the next call: none but the last of a member may be past its end."""
+    def _choose_epochs(self) -> int:
+        """How many epochs to train in the next call.
+
+        Not beyond the longest member's end, nor beyond the next checkpoint of any.
+        """
         histories = [member.history for member in self._running]
         if self._chunk is not None:
             wanted = self._chunk
         elif self._epoch_seconds:
             wanted = int(_CHUNK_SECONDS / self._epoch_seconds)
         else:
-            wanted = 1  # the first tells how long one takes
-        longest = max(history.left for history in histories)
-        due = min(history.epochs_to_checkpoint for history in histories)
-        return max(1, min(wanted, longest, due, self._program.shape.chunk))
+            wanted = 1  # the first call measures how long an epoch takes
+        longest = max(history.epochs_left for history in histories)
+        due = min(history.epochs_until_checkpoint for history in histories)
+        return max(1, min(wanted, longest, due, self._program.spec.max_epochs))
 
-    def _limits(self) -> Limits:
+    def _early_stopping(self) -> EarlyStopping:
+        """When each place of the program must stop; a place that only fills up never starts."""
         left, best, since, patience = [], [], [], []
         for index, place in enumerate(self._places):
             member = self._members[place]
             history, runs = member.history, index == place and member in self._running
-            left.append(history.left if runs else 0)
+            left.append(history.epochs_left if runs else 0)
             best.append(history.best_loss)
-            since.append(history.since_best)
-            wanted = None if self._program.shape.predicts else history.fit.patience
+            since.append(history.epochs_since_best)
+            # The device cannot compute the ROC AUC, so patience is then checked after each call.
+            wanted = None if self._program.spec.train_predict_steps else history.fit.patience
             patience.append(_NEVER if wanted is None else wanted)
         types = np.int32, np.float32, np.int32, np.int32
         columns = zip((left, best, since, patience), types, strict=True)
-        return Limits(*[np.array(column, type_) for column, type_ in columns])
+        return EarlyStopping(*[np.array(column, type_) for column, type_ in columns])
 
-    def _order(self, epochs: int) -> Any:
-        """Row numbers of shape (chunk, steps, members, batch), -1 where a batch has no more."""
-        shape = self._program.shape
+    def _row_orders(self, epochs: int) -> Any:
+        """Row numbers of shape (max_epochs, steps, members, minibatch), -1 for no row."""
+        spec = self._program.spec
         self._draw_orders(epochs)
-        drawn = np.full((shape.chunk, shape.steps, shape.members, shape.batch), -1, np.int32)
+        shape = (spec.max_epochs, spec.steps, spec.members, spec.batch_size)
+        drawn = np.full(shape, -1, np.int32)
         for place, member in enumerate(self._members):
-            begun = member.history.epochs
-            for epoch in range(begun, begun + epochs):
+            first = member.history.epochs
+            for epoch in range(first, first + epochs):
                 if (batches := self._orders.get((member, epoch))) is not None:
-                    drawn[epoch - begun, :, 0 if shape.one_order else place] = batches
-        return drawn[:, :, 0] if shape.one_order else drawn
+                    drawn[epoch - first, :, 0 if spec.shared_order else place] = batches
+        return drawn[:, :, 0] if spec.shared_order else drawn
 
-    def _draw_orders(self, epochs: int, after: int = 0) -> None:
-        """Draw the orders of rows of the epochs that come; also while the device is at work."""
-        shape = self._program.shape
-        drawn = self._running
-        if shape.one_order:
-            drawn = [max(self._running, key=lambda member: member.history.left)]
-        for member in drawn:
-            rows = self._table.train(member.fit.split)
-            begin = member.history.epochs + after
-            for epoch in range(begin, min(begin + epochs, member.fit.epochs)):
-                if (member, epoch) not in self._orders:
-                    in_order = rows[order(member.fit, epoch)]
-                    batches = in_batches(in_order, member.batch, shape.steps, shape.batch)
-                    self._orders[member, epoch] = batches
+    def _draw_orders(self, epochs: int, skip: int = 0) -> None:
+        """Draw the row orders of the next epochs that are not drawn yet.
 
-    def _validation_rows(self, member: Member) -> Any:
-        """Row numbers of shape (steps, batch); the training rows come first where predictions tell
-        the metric.
+        Args:
+            epochs: of how many epochs.
+            skip: epochs between the end of the histories and the first of these.
         """
-        shape, split = self._program.shape, member.fit.split
-        rows = self._table.validation(split)
-        batch, steps = shape.validation_batch, shape.validation_steps - shape.predicts
-        batches = in_batches(rows, batch, steps, batch)
-        if shape.predicts:
-            training = in_batches(self._table.train(split), batch, shape.predicts, batch)
+        spec = self._program.spec
+        members = self._running
+        if spec.shared_order:  # one member stands for all: the one that trains longest
+            members = [max(self._running, key=lambda member: member.history.epochs_left)]
+        for member in members:
+            rows = self._table.train_rows(member.fit.split)
+            first = member.history.epochs + skip
+            for epoch in range(first, min(first + epochs, member.fit.epochs)):
+                if (member, epoch) not in self._orders:
+                    in_order = rows[draw_row_order(member.fit, epoch)]
+                    self._orders[member, epoch] = split_into_batches(
+                        in_order, member.batch_size, spec.steps, spec.batch_size
+                    )
+
+    def _validation_rows(self, member: BatchMember) -> Any:
+        """Row numbers of shape (steps, minibatch).
+
+        The training rows come first where the metric is computed from predictions.
+        """
+        spec, split = self._program.spec, member.fit.split
+        rows = self._table.validation_rows(split)
+        size, steps = spec.validation_batch_size, spec.validation_steps - spec.train_predict_steps
+        batches = split_into_batches(rows, size, steps, size)
+        if spec.train_predict_steps:
+            train_rows = self._table.train_rows(split)
+            training = split_into_batches(train_rows, size, spec.train_predict_steps, size)
             batches = np.concatenate([training, batches])
         return batches
 
-    def _add_metric(self, values: Any, predictions: Any) -> None:
-        """Compute the metric from predictions of shape (steps, members, batch, outputs)."""
-        steps, y = self._program.shape.predicts, np.asarray(self._table.y)
+    def _add_roc_auc(self, values: Any, predictions: Any) -> None:
+        """Compute the metric from predictions of shape (steps, members, minibatch, outputs)."""
+        steps, y = self._program.spec.train_predict_steps, np.asarray(self._table.y)
         for place, member in enumerate(self._members):
             if member in self._running:
                 rows = self._validation_rows(member)
@@ -230,14 +283,14 @@ class Gang:
                     predicted = predictions[part, place][real]
                     values[0, place, column] = metrics.roc_auc(predicted, y[rows[part][real]])
 
-    def _save(self, members: Sequence[Member]) -> None:
-        """Leave checkpoints of those who wish to have one."""
+    def _save_checkpoints(self, members: Sequence[BatchMember]) -> None:
+        """Write checkpoints of those members that want one and have not diverged."""
         members = [m for m in members if m.fit.checkpoint_out and m.history.failure is None]
-        for member, state in zip(members, self._states(members), strict=True):
-            member.save(state)
+        for member, state in zip(members, self._fetch_states(members), strict=True):
+            member.save_checkpoint(state)
 
-    def _states(self, members: Sequence[Member]) -> list[Any]:
-        """The members' states, from the device."""
+    def _fetch_states(self, members: Sequence[BatchMember]) -> list[Any]:
+        """Copy the members' states from the device."""
         if not members:
             return []
         state = jax.device_get(self._state)
@@ -245,10 +298,10 @@ class Gang:
         return [jax.tree.map(lambda array, place=place: array[place], state) for place in places]
 
 
-def in_batches(rows: Any, size: int, steps: int, width: int) -> Any:
+def split_into_batches(rows: Any, size: int, steps: int, width: int) -> Any:
     """Row numbers, `size` a step, as an array of shape (steps, width) filled up with -1.
 
-    >>> in_batches(np.arange(5), 2, 4, 3).tolist()
+    >>> split_into_batches(np.arange(5), 2, 4, 3).tolist()
     [[0, 1, -1], [2, 3, -1], [4, -1, -1], [-1, -1, -1]]
     """
     filled = np.full(steps * size, -1, np.int32)

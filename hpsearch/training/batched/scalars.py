@@ -1,6 +1,7 @@
-"""What of a model is structure, and what are mere numbers that one program takes as data.
+"""Tell a model's structure from its scalars: numbers that one program takes as data.
 
-Two models of one structure train by one compiled program, each with its own numbers.
+Models of one structure train by one compiled program, each with its own scalars: dropout rates,
+penalties, momentum, weight decay, label smoothing.
 """
 
 import contextlib
@@ -16,21 +17,22 @@ import keras
 from hpsearch.core.seeds import canonical
 from hpsearch.training.base import Fit
 from hpsearch.training.building import without_tensorflow
-from hpsearch.training.overrides import build_number, description, is_of_keras
+from hpsearch.training.overrides import describe_network, is_of_keras, number_of_build
 
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
 _MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
 
-# Models may share a loss or a regularizer, and one is compiled while others are built.
-_replacing = threading.RLock()
+# Held while scalars are replaced: models may share a loss or a regularizer, and one model is
+# compiled in a thread while others are built.
+_replace_lock = threading.RLock()
 
 
-class Number:
+class TracedScalar:
     """A traced number that Keras takes for a nonzero one.
 
-    Keras asks of a dropout rate or a momentum whether it is zero, which nobody knows of data; at
-    zero, what it does then has no effect.
+    Keras asks whether a dropout rate or a momentum is zero, which is not known of a traced value.
+    The answer is always no: what Keras then computes has no effect at zero.
     """
 
     def __init__(self, value: Any) -> None:
@@ -70,10 +72,14 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a number is kept in a model.
+class ScalarField:
+    """Where a model holds one of its scalars.
 
-    layer: whose it is; None: the optimizer's or the loss's.
+    Args:
+        layer: the layer it belongs to; None: the optimizer or the loss.
+        name: what it is, as "rate"; equal for scalars of one kind.
+        get: returns its value.
+        set: sets its value.
     """
 
     layer: Any
@@ -82,60 +88,63 @@ class Place:
     set: Callable[[Any], None]
 
 
-class Numbers:
-    """The numbers of one model that its program takes as data, in the order of its structure.
+class ModelScalars:
+    """The scalars of one model, in the order of its structure.
 
-    The learning rate is not among them: it is a variable of the optimizer.
+    The learning rate is not among them: it is a variable of the optimizer. Nor is a scalar that is
+    zero: Keras then leaves out what it stands for, and the structure is another.
     """
 
     def __init__(self, model: Any) -> None:
-        with _replacing:
-            self.places = list(_places(model))
-            self.values = [float(place.get()) for place in self.places]
+        with _replace_lock:
+            self.fields = list(_find_fields(model))
+            self.values = [float(field.get()) for field in self.fields]
 
-    def replaced(self, by: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
-        """The model has traced values for the time being."""
-        return self._instead([Number(value) for value in by])
+    def replaced_by(self, traced: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
+        """Inside, the model has these traced values."""
+        return self._set_to([TracedScalar(value) for value in traced])
 
-    def blank(self) -> contextlib.AbstractContextManager[None]:
-        """The model has none of them for the time being, so that only its structure tells."""
-        return self._instead([1.0] * len(self.places))
+    def blanked_out(self) -> contextlib.AbstractContextManager[None]:
+        """Inside, all scalars are 1: a description of the model then says its structure only."""
+        return self._set_to([1.0] * len(self.fields))
 
     @contextlib.contextmanager
-    def _instead(self, values: Sequence[Any]) -> Iterator[None]:
-        with _replacing:
-            before = [place.get() for place in self.places]
-            for place, value in zip(self.places, values, strict=True):
-                place.set(value)
+    def _set_to(self, values: Sequence[Any]) -> Iterator[None]:
+        with _replace_lock:
+            before = [field.get() for field in self.fields]
+            for field, value in zip(self.fields, values, strict=True):
+                field.set(value)
             try:
                 yield
             finally:
-                for place, value in zip(self.places, before, strict=True):
-                    place.set(value)
+                for field, value in zip(self.fields, before, strict=True):
+                    field.set(value)
 
 
-def structure(model: Any, numbers: Numbers, fit: Fit) -> str:
-    """Equal for two models exactly where one program serves both.
+def describe_structure(model: Any, scalars: ModelScalars, fit: Fit) -> str:
+    """A text that is equal for two models exactly where one program can train both.
 
-    Where a model's description does not tell all of it, the point that it was built at must.
+    Keras's description of a network may leave something out, as what a layer of the user's own
+    does. The hyperparameters and the `build` that made the model then stand for it.
     """
-    with numbers.blank(), without_tensorflow():
-        itself = [type(model).__qualname__, canonical(fit.params), build_number(fit.build)]
-        network = description(model)
+    with scalars.blanked_out(), without_tensorflow():
+        origin = [type(model).__qualname__, canonical(fit.params), number_of_build(fit.build)]
+        network = describe_network(model)
         described = {
-            "model": itself if network is None else anonymous(network),
+            "model": origin if network is None else strip_names(network),
             "trainable": [v.trainable for v in model.variables],
             "shapes": [[str(v.dtype), *v.shape] for v in model.variables],
-            "compiled": described_compilation(model),
-            "numbers": [place.name for place in numbers.places],
+            "compiled": describe_compilation(model),
+            "scalars": [field.name for field in scalars.fields],
         }
-    return json.dumps(described, sort_keys=True, default=unique)
+    return json.dumps(described, sort_keys=True, default=describe_by_identity)
 
 
-def own_loss(loss: Any) -> Any:
-    """A loss for one model, where a program replaces numbers in it; any other as it is.
+def copy_loss(loss: Any) -> Any:
+    """A copy of a loss whose scalars a program replaces; any other loss as it is.
 
-    Else `fit` would train by a task's loss while a program that replaces its numbers is compiled.
+    Without the copy, `fit` would train by a task's loss while a program that replaces its label
+    smoothing is compiled.
     """
     if type(loss) not in _SMOOTHED:
         return loss
@@ -143,68 +152,71 @@ def own_loss(loss: Any) -> Any:
 
 
 def loss_reduction(loss: Any) -> str | None:
-    """How a loss sums up the rows of a batch; None where it leaves them as they are."""
+    """How a loss sums up the rows of a minibatch; None where it does not."""
     reduction = getattr(loss, "reduction", "sum_over_batch_size")
     return None if reduction in (None, "none") else str(reduction)
 
 
-def loss_is_mean(model: Any) -> bool:
-    """Whether the loss of a batch is the mean over its rows; else it is their sum."""
+def has_mean_loss(model: Any) -> bool:
+    """Whether the loss of a minibatch is the mean over its rows; otherwise it is their sum."""
     return loss_reduction(model.loss) != "sum"
 
 
-def _places(model: Any) -> Iterator[Place]:
-    seen: set[tuple[int, str]] = set()
+def _find_fields(model: Any) -> Iterator[ScalarField]:
+    known: set[tuple[int, str]] = set()
 
-    def of(layer: Any, owner: Any, attribute: str, name: str) -> Iterator[Place]:
+    def field_of(layer: Any, owner: Any, attribute: str, name: str) -> Iterator[ScalarField]:
         value = getattr(owner, attribute, None)
         if value is None or isinstance(value, bool) or not float(value):
             return
-        if (id(owner), attribute) not in seen:  # layers may share a regularizer
-            seen.add((id(owner), attribute))
+        if (id(owner), attribute) not in known:  # layers may share a regularizer
+            known.add((id(owner), attribute))
             get, set_ = partial(getattr, owner, attribute), partial(setattr, owner, attribute)
-            yield Place(layer, name, get, set_)
+            yield ScalarField(layer, name, get, set_)
 
+    # Layers: dropout rates, and the penalties of weights that are trained.
     trained = {id(variable) for variable in model.trainable_variables}
     for layer in model._flatten_layers(include_self=False):
         if isinstance(layer, keras.layers.Dropout) and is_of_keras(layer):
-            yield from of(layer, layer, "rate", "rate")
+            yield from field_of(layer, layer, "rate", "rate")
         for variable in layer._trainable_variables:
             if id(variable) in trained and type(variable.regularizer) in PENALTIES:
                 for factor in ("l1", "l2"):
                     name = f"{factor} of {variable.name}"
-                    yield from of(layer, variable.regularizer, factor, name)
-    # One of the user's own may ask anything of them.
+                    yield from field_of(layer, variable.regularizer, factor, name)
+    # The optimizer, where it is Keras's own: another may do anything with a number.
     optimizer_is_of_keras = is_of_keras(model.optimizer, keras.optimizers.Optimizer)
     if optimizer_is_of_keras:
-        yield from of(None, model.optimizer, "weight_decay", "weight_decay")
+        yield from field_of(None, model.optimizer, "weight_decay", "weight_decay")
     if optimizer_is_of_keras and isinstance(model.optimizer, _MOMENTUM):
-        yield from of(None, model.optimizer, "momentum", "momentum")
+        yield from field_of(None, model.optimizer, "momentum", "momentum")
+    # The loss.
     if type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs):
-        yield _place_of_smoothing(model.loss)
+        yield _smoothing_field(model.loss)
 
 
 def _smooths_last_axis(options: dict[str, Any]) -> bool:
     return bool(options.get("label_smoothing")) and options.get("axis", -1) == -1
 
 
-def _place_of_smoothing(loss: Any) -> Place:
-    """How far a loss smooths labels.
+def _smoothing_field(loss: Any) -> ScalarField:
+    """The label smoothing of a loss.
 
-    Keras takes no traced number for it, so that labels are then smoothed here.
+    Keras takes no traced number for it. So while it is traced, the labels are smoothed here.
     """
     options, function = loss._fn_kwargs, loss.fn
 
-    def put(value: Any) -> None:
-        traced = isinstance(value, Number)
+    def set_smoothing(value: Any) -> None:
+        traced = isinstance(value, TracedScalar)
         options["label_smoothing"] = 0.0 if traced else value
         loss.fn = _with_smoothed_labels(function, value.value) if traced else function
 
-    return Place(None, "label_smoothing", partial(options.get, "label_smoothing"), put)
+    get = partial(options.get, "label_smoothing")
+    return ScalarField(None, "label_smoothing", get, set_smoothing)
 
 
 def _with_smoothed_labels(loss: Callable[..., Any], smoothing: Any) -> Callable[..., Any]:
-    """The loss of labels that are moved towards all classes alike; as Keras documents it."""
+    """A loss that smooths labels first, by the formula that Keras documents."""
 
     def smoothed(y_true: Any, y_pred: Any, **options: Any) -> Any:
         y_true = keras.ops.cast(y_true, y_pred.dtype)
@@ -214,57 +226,57 @@ def _with_smoothed_labels(loss: Callable[..., Any], smoothing: Any) -> Callable[
     return smoothed
 
 
-def anonymous(config: Any) -> Any:
-    """A description without what tells no structure: names, seeds, and how weights begin."""
+def strip_names(config: Any) -> Any:
+    """A description without what is no structure: names, seeds and initializers."""
     names: dict[str, str] = {}
-    _collect(config, names)
-    return _renamed(config, names)
+    _number_names(config, names)
+    return _replace_names(config, names)
 
 
-def _collect(config: Any, names: dict[str, str]) -> None:
+def _number_names(config: Any, names: dict[str, str]) -> None:
     if isinstance(config, dict):
         name = config.get("name")
         if isinstance(name, str):
             names.setdefault(name, f"#{len(names)}")
         for value in config.values():
-            _collect(value, names)
+            _number_names(value, names)
     elif isinstance(config, list | tuple):
         for value in config:
-            _collect(value, names)
+            _number_names(value, names)
 
 
-def _renamed(config: Any, names: dict[str, str]) -> Any:
+def _replace_names(config: Any, names: dict[str, str]) -> Any:
     if isinstance(config, dict):
         return {
-            key: _renamed(value, names)
+            key: _replace_names(value, names)
             for key, value in config.items()
             if key != "seed" and not key.endswith("_initializer") and key != "registered_name"
         }
     if isinstance(config, list | tuple):
-        return [_renamed(value, names) for value in config]
+        return [_replace_names(value, names) for value in config]
     return names.get(config, config) if isinstance(config, str) else config
 
 
-def described_compilation(model: Any) -> Any:
-    """Of optimizer and loss all but the numbers; call it while these are blank."""
+def describe_compilation(model: Any) -> Any:
+    """The optimizer and the loss, but for the scalars; call it while these are blanked out."""
     optimizer = model.optimizer.get_config()
-    if not isinstance(optimizer.get("learning_rate"), dict):  # a schedule
+    if not isinstance(optimizer.get("learning_rate"), dict):  # a dict describes a schedule
         optimizer.pop("learning_rate", None)
     kind = type(model.optimizer).__qualname__
-    return [kind, anonymous(optimizer), _described_loss(model)]
+    return [kind, strip_names(optimizer), _describe_loss(model)]
 
 
-def _described_loss(model: Any) -> Any:
+def _describe_loss(model: Any) -> Any:
     if isinstance(model.loss, str):
         return model.loss
     if isinstance(model.loss, keras.losses.Loss):
         described = dict(model.loss.get_config())
         if hasattr(model.loss, "_fn_kwargs"):
             described |= model.loss._fn_kwargs
-        return [type(model.loss).__qualname__, anonymous(described)]
-    return unique(model.loss)
+        return [type(model.loss).__qualname__, strip_names(described)]
+    return describe_by_identity(model.loss)
 
 
-def unique(thing: Any) -> str:
-    """A description of what describes itself in no other way: it equals itself alone."""
+def describe_by_identity(thing: Any) -> str:
+    """A description of something that has no other one; no two objects have the same."""
     return f"{type(thing).__qualname__} at {id(thing)}"

@@ -1,4 +1,8 @@
-"""Whose structure a program has, and which members it serves: of this one, or of narrower ones."""
+"""Choose whose structure a program has, and which members it trains.
+
+A template is a model that lends its structure. Dense networks of one family may share a wide
+template, where that saves more compiling than it costs in training.
+"""
 
 import math
 from collections.abc import Hashable, Iterable, Sequence
@@ -6,18 +10,17 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hpsearch.training.batched import padding
-from hpsearch.training.batched.member import Member
-from hpsearch.training.batched.padding import Chain
-from hpsearch.training.batched.placing import Narrow
-from hpsearch.training.batched.scalars import Numbers, structure
+from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.batched.padding import DenseChain, PaddedLayout
+from hpsearch.training.batched.scalars import ModelScalars, describe_structure
 from hpsearch.training.deferred import deferred_initialization
 
-# What decides between a program of their own for some members and a wider one that is slower: a
-# guess is enough, because both are right.
+# These decide between a program for some members alone and a wider one that trains them more
+# slowly. Guesses are enough: both programs are right.
 _SECONDS_TO_COMPILE = 1.5
-_PRODUCTS_A_SECOND = 7e10
+_PRODUCTS_PER_SECOND = 7e10
 
-MOST_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
+MAX_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
 
 _Value = TypeVar("_Value")
 
@@ -26,23 +29,33 @@ _Value = TypeVar("_Value")
 class Template:
     """A model that lends its structure to programs.
 
-    wide: the model as a chain, where narrower ones fit in; family: of which chains, then.
+    Args:
+        key: equal for templates that are the same.
+        model: the model.
+        scalars: its numbers that programs take as data.
+        wide: the model as a chain, where narrower networks fit in; else None.
+        family: the family of these networks.
     """
 
     key: Hashable
     model: Any
-    numbers: Numbers
-    wide: Chain | None = None
+    scalars: ModelScalars
+    wide: DenseChain | None = None
     family: Hashable = None
 
-    def place(self, member: Member) -> None:
-        """Tell a member how it lies in this structure, where it is not its own."""
+    def set_layout(self, member: BatchMember) -> None:
+        """Set how a member lies in this structure, where it is not its own."""
         if self.wide is not None:
-            member.placing = Narrow(
-                member.model, _chain(member), member.numbers, self.model, self.wide, self.numbers
+            member.layout = PaddedLayout(
+                member.model,
+                _chain_of(member),
+                member.scalars,
+                self.model,
+                self.wide,
+                self.scalars,
             )
 
-    def serves(self, width: int, depth: int) -> bool:
+    def can_hold(self, width: int, depth: int) -> bool:
         return self.wide is not None and self.width >= width and self.depth >= depth
 
     @property
@@ -51,138 +64,165 @@ class Template:
 
     @property
     def depth(self) -> int:
-        return len(self.wide.blocks) if self.wide else 0
+        return self.wide.depth if self.wide else 0
 
 
-class Recent(dict[Hashable, _Value]):
-    """A dictionary of at most so many entries: the ones set longest ago go first."""
+class RecentDict(dict[Hashable, _Value]):
+    """A dictionary of limited size: the entries set longest ago are dropped first.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        max_entries: how many it holds, at most.
+    """
+
+    def __init__(self, max_entries: int) -> None:
         super().__init__()
-        self.most = most
+        self.max_entries = max_entries
 
     def __setitem__(self, key: Hashable, value: _Value) -> None:
         self.pop(key, None)
         super().__setitem__(key, value)
-        while len(self) > self.most:
+        while len(self) > self.max_entries:
             del self[next(iter(self))]
 
 
-class Templates:
-    """Chooses templates, and remembers the last: later members find their program compiled."""
+class TemplateRegistry:
+    """The templates used last, so that later members find their program compiled.
 
-    def __init__(self, most: int = MOST_TEMPLATES) -> None:
-        self._templates: Recent[Template] = Recent(most)
-        # Two structures of each family of chains: whether there are several is all that is asked.
-        self._structures: Recent[frozenset[Hashable]] = Recent(most)
+    Args:
+        max_templates: how many are remembered.
+    """
+
+    def __init__(self, max_templates: int = MAX_TEMPLATES) -> None:
+        self._templates: RecentDict[Template] = RecentDict(max_templates)
+        # Up to two structures of each family of chains: only whether there are several matters.
+        self._structures: RecentDict[frozenset[Hashable]] = RecentDict(max_templates)
 
     def __len__(self) -> int:
         return len(self._templates)
 
-    def arrange(self, members: Iterable[Member]) -> list[tuple[Template, list[Member]]]:
-        """Deal members to templates; those of one template have one batch size too."""
-        alike: dict[Hashable, list[Member]] = {}
+    def assign_members(
+        self, members: Iterable[BatchMember]
+    ) -> list[tuple[Template, list[BatchMember]]]:
+        """Group members by template and minibatch size."""
+        # Members of one structure and minibatch size.
+        alike: dict[Hashable, list[BatchMember]] = {}
         for member in members:
-            described = structure(member.model, member.numbers, member.fit)
-            alike.setdefault((described, member.batch), []).append(member)
-        families: dict[Hashable, dict[Hashable, list[Member]]] = {}
+            structure = describe_structure(member.model, member.scalars, member.fit)
+            alike.setdefault((structure, member.batch_size), []).append(member)
+
+        # Families of these groups: chains that one wide network can hold.
+        families: dict[Hashable, dict[Hashable, list[BatchMember]]] = {}
         for key, group in alike.items():
             first = group[0]
-            name: Hashable = key
+            family: Hashable = key
             if first.chain is not None:
-                name = padding.family(first.model, first.chain, first.numbers), first.batch
-                known = self._structures.get(name, frozenset())
-                self._structures[name] = known if len(known) > 1 else known | {key}
-            families.setdefault(name, {})[key] = group
-        arranged = []
-        for name, groups in families.items():
-            if len(self._structures.get(name, ())) > 1:
-                arranged += self._arrange_chains(name, list(groups.values()))
-            else:
-                arranged += [(self._of_its_own(key, group), group) for key, group in groups.items()]
-        for template, group in arranged:
-            for member in group:
-                template.place(member)
-        return arranged
+                described = padding.describe_family(first.model, first.chain, first.scalars)
+                family = described, first.batch_size
+                known = self._structures.get(family, frozenset())
+                self._structures[family] = known if len(known) > 1 else known | {key}
+            families.setdefault(family, {})[key] = group
 
-    def _of_its_own(self, key: Hashable, group: Sequence[Member]) -> Template:
+        # A family of several structures gets wide templates; others get one of their own.
+        assigned = []
+        for family, groups in families.items():
+            if len(self._structures.get(family, ())) > 1:
+                assigned += self._assign_chains(family, list(groups.values()))
+            else:
+                assigned += [
+                    (self._own_template(key, group), group) for key, group in groups.items()
+                ]
+
+        for template, group in assigned:
+            for member in group:
+                template.set_layout(member)
+        return assigned
+
+    def _own_template(self, key: Hashable, group: Sequence[BatchMember]) -> Template:
         template = self._templates.get(key)
         if template is None:
-            template = Template(key, group[0].model, group[0].numbers)
-        return self._keep(template)
+            template = Template(key, group[0].model, group[0].scalars)
+        return self._remember(template)
 
-    def _keep(self, template: Template) -> Template:
-        """Remember a template as the one used last."""
+    def _remember(self, template: Template) -> Template:
+        """Note a template as the one used last."""
         self._templates[template.key] = template
         return template
 
-    def _arrange_chains(
-        self, family: Hashable, groups: list[list[Member]]
-    ) -> list[tuple[Template, list[Member]]]:
-        """Cut them, by width, where programs of their own save more than they cost."""
-        groups.sort(key=_size)
-        best: list[tuple[float, int]] = [(0.0, 0)]  # cost of the first groups, and the last cut
+    def _assign_chains(
+        self, family: Hashable, groups: list[list[BatchMember]]
+    ) -> list[tuple[Template, list[BatchMember]]]:
+        """Cut the groups by width so that compiling and training take least, as far as is known.
+
+        By dynamic programming: the best cuts of the first n groups, for n = 0, 1, ...
+        """
+        groups.sort(key=_size_of_group)
+        best: list[tuple[float, int]] = [(0.0, 0)]  # seconds of the first n, and their last cut
         for end in range(1, len(groups) + 1):
             costs = [
-                (best[begin][0] + self._cost(family, groups[begin:end]), begin)
+                (best[begin][0] + self._estimate_seconds(family, groups[begin:end]), begin)
                 for begin in range(end)
             ]
             best.append(min(costs))
-        arranged, end = [], len(groups)
+
+        # Follow the cuts back from the end.
+        assigned, end = [], len(groups)
         while end:
             begin = best[end][1]
             together = [member for group in groups[begin:end] for member in group]
-            arranged.append((self._wide_enough(family, groups[begin:end]), together))
+            assigned.append((self._wide_template(family, groups[begin:end]), together))
             end = begin
-        return arranged[::-1]
+        return assigned[::-1]
 
-    def _cost(self, family: Hashable, groups: list[list[Member]]) -> float:
-        """Seconds to train these by one program."""
-        template = self._known(family, groups)
-        width, depth = (template.width, template.depth) if template else _size_of_all(groups)
+    def _estimate_seconds(self, family: Hashable, groups: list[list[BatchMember]]) -> float:
+        """Seconds to train these groups by one program, and to compile it where there is none."""
+        template = self._find_wide(family, groups)
+        width, depth = (template.width, template.depth) if template else _rounded_size(groups)
         products = sum(
-            3.0 * member.rows * member.history.left * (depth - 1) * width**2
-            + 3.0 * member.rows * member.history.left * width * _chain(member).ends
+            3.0 * member.rows * member.history.epochs_left * (depth - 1) * width**2
+            + 3.0 * member.rows * member.history.epochs_left * width * _chain_of(member).end_units
             for group in groups
             for member in group
         )
-        return products / _PRODUCTS_A_SECOND + (0 if template else _SECONDS_TO_COMPILE)
+        return products / _PRODUCTS_PER_SECOND + (0 if template else _SECONDS_TO_COMPILE)
 
-    def _known(self, family: Hashable, groups: list[list[Member]]) -> Template | None:
-        width, depth = _size_of_all(groups)
+    def _find_wide(self, family: Hashable, groups: list[list[BatchMember]]) -> Template | None:
+        """The smallest known template that holds these groups."""
+        width, depth = _rounded_size(groups)
         known = [
             template
             for template in self._templates.values()
-            if template.serves(width, depth) and template.family == family
+            if template.can_hold(width, depth) and template.family == family
         ]
         return min(known, key=lambda t: (t.width, t.depth), default=None)
 
-    def _wide_enough(self, family: Hashable, groups: list[list[Member]]) -> Template:
-        template = self._known(family, groups)
+    def _wide_template(self, family: Hashable, groups: list[list[BatchMember]]) -> Template:
+        """A template that holds these groups; built from the deepest, where none is known."""
+        template = self._find_wide(family, groups)
         if template is None:
-            width, _ = _size_of_all(groups)
-            lender = max((group[0] for group in groups), key=lambda m: len(_chain(m).blocks))
+            width, _ = _rounded_size(groups)
+            deepest = max((group[0] for group in groups), key=lambda m: _chain_of(m).depth)
             with deferred_initialization():
-                model = padding.widened(lender.model, _chain(lender), width)
-            wide = padding.parse(model)
+                model = padding.build_wide_model(deepest.model, _chain_of(deepest), width)
+            wide = padding.parse_chain(model)
             assert wide is not None
-            key = family, width, len(wide.blocks)
-            template = Template(key, model, Numbers(model), wide, family)
-        return self._keep(template)
+            key = family, width, wide.depth
+            template = Template(key, model, ModelScalars(model), wide, family)
+        return self._remember(template)
 
 
-def _chain(member: Member) -> Chain:
+def _chain_of(member: BatchMember) -> DenseChain:
     assert member.chain is not None
     return member.chain
 
 
-def _size(group: Sequence[Member]) -> tuple[int, int]:
-    return _chain(group[0]).width, len(_chain(group[0]).blocks)
+def _size_of_group(group: Sequence[BatchMember]) -> tuple[int, int]:
+    chain = _chain_of(group[0])
+    return chain.width, chain.depth
 
 
-def _size_of_all(groups: Iterable[Sequence[Member]]) -> tuple[int, int]:
-    """Width, rounded up to one of few that later members may fit into, and depth."""
-    sizes = [_size(group) for group in groups]
+def _rounded_size(groups: Iterable[Sequence[BatchMember]]) -> tuple[int, int]:
+    """The largest width and depth; the width is rounded up, so that later members may fit in."""
+    sizes = [_size_of_group(group) for group in groups]
     width, depth = max(w for w, _ in sizes), max(d for _, d in sizes)
-    step = max(8, 1 << max(0, math.ceil(math.log2(width)) - 2))  # of a quarter of the next power
+    step = max(8, 1 << max(0, math.ceil(math.log2(width)) - 2))  # a quarter of the next power of 2
     return -(-width // step) * step, depth

@@ -1,8 +1,8 @@
-"""What a gang's program does, as JAX traces it.
+"""The step that a program compiles: Keras's own, repeated, and side by side for many models.
 
-Everything that Keras does in a step, it does itself, by its stateless methods: here steps are
-repeated (a loop), members put side by side (`jax.vmap`), and batches filled up with rows of weight
-zero where members' batches differ.
+Everything that Keras does in a step, it does itself, by its stateless methods. Here steps are
+repeated (a loop), models are put side by side (`jax.vmap`), and minibatches are filled up with
+rows of weight zero where the members' sizes differ.
 """
 
 import contextlib
@@ -17,105 +17,128 @@ import keras
 
 from hpsearch.core.task import Metric
 from hpsearch.training import metrics
-from hpsearch.training.batched.padding import drop_as_if_narrow
-from hpsearch.training.batched.program_spec import Limits, Shape
-from hpsearch.training.batched.scalars import Numbers, loss_is_mean
+from hpsearch.training.batched.padding import dropout_as_if_narrow
+from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
+from hpsearch.training.batched.scalars import ModelScalars, has_mean_loss
 from hpsearch.training.overrides import is_of_keras
 
 State = tuple[list[Any], list[Any], list[Any]]
 """Trainable variables, others, and the optimizer's; each of shape (members, ...)."""
 
 
-class Steps:
-    """Epochs of `shape.members` models of the structure of one; pure functions of their state."""
+class TracedTraining:
+    """Training of `spec.members` models side by side, as pure functions that JAX traces.
 
-    def __init__(self, model: Any, numbers: Numbers, metric: Metric, shape: Shape) -> None:
-        self.shape = shape
-        self._model, self._numbers, self._metric = model, numbers, metric
-        self._mean = loss_is_mean(model)
-        self._real: Any = None
+    Args:
+        model: the model whose structure all members have.
+        scalars: its numbers that the program takes as data.
+        metric: the metric of the curves.
+        spec: what the program is compiled for.
+    """
+
+    def __init__(
+        self, model: Any, scalars: ModelScalars, metric: Metric, spec: ProgramSpec
+    ) -> None:
+        self.spec = spec
+        self._model, self._scalars, self._metric = model, scalars, metric
+        self._loss_is_mean = has_mean_loss(model)
+        # Of the member that is being traced, for layers that need them (`replaced_layers`).
+        self._real_rows: Any = None
         self._extents: Any = None
 
-    def run(
+    def train_epochs(
         self,
         state: State,
-        traits: Any,
+        traits: Traits,
         validation: Any,
         rows: Any,
         order: Any,
-        limits: Limits,
+        stopping: EarlyStopping,
         epochs: Any,
         steps: Any,
     ) -> tuple[State, Any, Any]:
-        """Train `epochs` epochs of `steps` steps; arguments and results as `Program` has them."""
-        shape = self.shape
-        left, best, since, patience = limits
+        """Train `epochs` epochs of `steps` steps; arguments and results as `Program.__call__`."""
+        spec = self.spec
+        left, best, since, patience = stopping
 
-        def more(carry: Any) -> Any:
+        def must_go_on(carry: Any) -> Any:
             epoch, _, alive, *_ = carry
             return (epoch < epochs) & jnp.any(alive)
 
-        def train(carry: Any) -> Any:
+        def train_one(carry: Any) -> Any:
             epoch, state, alive, best, since, values = carry
-            new = self._train_epoch(state, traits, rows, order[epoch], steps)
-            now, _ = self._validate(new[0], traits, rows, validation, new[1])
-            # Who has ended stays as it was, to the end of the chunk.
-            state = jax.tree.map(lambda a, b: jnp.where(_like(alive, a), a, b), new[0], state)
+
+            # Train all members for an epoch, then validate them.
+            new, trained = self._train_epoch(state, traits, rows, order[epoch], steps)
+            now, _ = self._validate(new, traits, rows, validation, trained)
+
+            # A member that has ended keeps its state until the end of the call.
+            state = jax.tree.map(lambda a, b: jnp.where(_like(alive, a), a, b), new, state)
+
+            # Early stopping, as `History` has it: count the epochs since the best.
             loss = -now[:, 1] if self._metric.higher_is_better else now[:, 1]
             since = jnp.where(loss < best, 0, since + 1)
             best = jnp.minimum(loss, best)
-            finite = jnp.isfinite(now[:, 2:] if shape.predicts else now).all(axis=1)
+
+            # A member goes on while it has not diverged, has patience, and has epochs left.
+            # The ROC AUC is not known here (columns 0 and 1), so only losses can diverge.
+            finite = jnp.isfinite(now[:, 2:] if spec.train_predict_steps else now).all(axis=1)
             alive &= finite & (since < patience) & (epoch + 1 < left)
             return epoch + 1, state, alive, best, since, values.at[epoch].set(now)
 
-        values = jnp.full((shape.chunk, shape.members, 4), jnp.nan)
-        begin = (0, state, left > 0, best, since, values)
-        _, state, _, _, _, values = jax.lax.while_loop(more, train, begin)
+        values = jnp.full((spec.max_epochs, spec.members, 4), jnp.nan)
+        start = (0, state, left > 0, best, since, values)
+        _, state, _, _, _, values = jax.lax.while_loop(must_go_on, train_one, start)
+
+        # Predict once more where the metric is computed from predictions, outside the program.
         predictions = None
-        if shape.predicts:
-            nothing = (jnp.zeros(shape.members), jnp.zeros(shape.members))
+        if spec.train_predict_steps:
+            nothing = (jnp.zeros(spec.members), jnp.zeros(spec.members))
             _, predictions = self._validate(state, traits, rows, validation, nothing)
         return state, values, predictions
 
     def _train_epoch(
-        self, state: State, traits: Any, rows: Any, order: Any, steps: Any
+        self, state: State, traits: Traits, rows: Any, order: Any, steps: Any
     ) -> tuple[State, tuple[Any, Any]]:
-        """The state after an epoch, and the metric and loss over its batches, by member."""
-        one = self.shape.one_order
-        each = jax.vmap(self._train_step, in_axes=(0, 0, 0, *_same(one)))
+        """The state after an epoch, and each member's metric and loss over its minibatches."""
+        data_axes = _axes_of_rows(self.spec.shared_order)
+        train_all = jax.vmap(self._train_step, in_axes=(0, 0, 0, *data_axes))
 
         def step(number: Any, carry: Any) -> Any:
-            return each(*carry, traits, *_taken(rows, order[number]))
+            return train_all(*carry, traits, *_take_rows(rows, order[number]))
 
-        begin = state, self._fresh()
-        state, counted = jax.lax.fori_loop(0, steps, step, begin)
-        return state, jax.vmap(self._result)(counted)
+        start = state, self._new_counters()
+        state, counted = jax.lax.fori_loop(0, steps, step, start)
+        return state, jax.vmap(self._metric_and_loss)(counted)
 
     def _validate(
-        self, state: State, traits: Any, rows: Any, validation: Any, trained: tuple[Any, Any]
+        self, state: State, traits: Traits, rows: Any, validation: Any, trained: tuple[Any, Any]
     ) -> tuple[Any, Any]:
         """The values of an epoch, of shape (members, 4), and the predictions if wanted."""
-        one = self.shape.one_validation
-        each = jax.vmap(self._test_step, in_axes=(0, 0, 0, *_same(one), None))
+        data_axes = _axes_of_rows(self.spec.shared_validation)
+        test_all = jax.vmap(self._test_step, in_axes=(0, 0, 0, *data_axes, None))
+        train_predict_steps = self.spec.train_predict_steps
 
         def step(counted: Any, inputs: Any) -> Any:
             number, indices = inputs
-            counts = number >= self.shape.predicts  # before that, training rows are predicted
-            counted, predicted = each(state, counted, traits, *_taken(rows, indices), counts)
-            return counted, predicted if self.shape.predicts else None
+            counts = number >= train_predict_steps  # the first ones only predict training rows
+            batch = _take_rows(rows, indices)
+            counted, predicted = test_all(state, counted, traits, *batch, counts)
+            return counted, predicted if train_predict_steps else None
 
-        inputs = jnp.arange(self.shape.validation_steps), validation
-        counted, predictions = jax.lax.scan(step, self._fresh(), inputs)
-        metric, loss = jax.vmap(self._result)(counted)
+        inputs = jnp.arange(self.spec.validation_steps), validation
+        counted, predictions = jax.lax.scan(step, self._new_counters(), inputs)
+        metric, loss = jax.vmap(self._metric_and_loss)(counted)
         return jnp.stack([trained[0], metric, trained[1], loss], axis=1), predictions
 
     def _train_step(
-        self, state: State, counted: Any, traits: Any, x: Any, y: Any, real: Any
+        self, state: State, counted: Any, traits: Traits, x: Any, y: Any, real: Any
     ) -> tuple[State, Any]:
-        """A step of one member."""
-        model, (weights, others, slots) = self._model, state
-        filled = self.shape.filled
-        with self._given(traits, real if filled else None):
+        """One training step of one member, on a minibatch whose real rows are marked."""
+        model, spec = self._model, self.spec
+        weights, others, slots = state
+        with self._traced_as(traits, real if spec.fills_batches else None):
+            # Forward and backward, by Keras; rows that only fill up weigh nothing.
             loss_and_gradients = jax.value_and_grad(model.compute_loss_and_updates, has_aux=True)
             (_, (loss, predicted, new_others, _)), gradients = loss_and_gradients(
                 weights,
@@ -123,25 +146,37 @@ class Steps:
                 counted[0],
                 x,
                 y,
-                self._weights_of_rows(real) if filled else None,
+                self._weights_of_rows(real) if spec.fills_batches else None,
                 training=True,
                 optimizer_variables=slots,
             )
-            masks = self._masks(traits[1])
+
+            # Padding of a wider network is not trained; nor may weight decay reach it.
+            masks = self._weight_masks(traits.extents)
             gradients = _where(masks, gradients, [jnp.zeros_like(g) for g in gradients])
             new_weights, new_slots = model.optimizer.stateless_apply(slots, gradients, weights)
-            new_weights = _where(masks, new_weights, weights)  # a decay must not reach the others
+            new_weights = _where(masks, new_weights, weights)
         new = new_weights, new_others, new_slots
-        if self.shape.uneven:  # its epoch may be over while others go on
+
+        # A member whose epoch is over, while others go on, gets an empty minibatch.
+        if spec.uneven_steps:
             new = jax.tree.map(lambda a, b: jnp.where(real[0], a, b), new, state)
-        return new, self._count(counted, loss, x, y, predicted, real, filled)
+        return new, self._count(counted, loss, x, y, predicted, real, spec.fills_batches)
 
     def _test_step(
-        self, state: State, counted: Any, traits: Any, x: Any, y: Any, real: Any, counts: Any
+        self,
+        state: State,
+        counted: Any,
+        traits: Traits,
+        x: Any,
+        y: Any,
+        real: Any,
+        counts: Any,
     ) -> tuple[Any, Any]:
-        filled = self.shape.validation_filled or self.shape.predicts > 0
+        """One validation step of one member; counts: whether its rows count for the metric."""
+        filled = self.spec.fills_validation or self.spec.train_predict_steps > 0
         real = real & counts
-        with self._given(traits, None):
+        with self._traced_as(traits, None):
             weights = self._weights_of_rows(real) if filled else None
             _, (loss, predicted, _, _) = self._model.compute_loss_and_updates(
                 state[0], state[1], counted[0], x, y, weights, training=False
@@ -149,17 +184,21 @@ class Steps:
         return self._count(counted, loss, x, y, predicted, real, filled), predicted
 
     def _weights_of_rows(self, real: Any) -> Any:
-        """With which the loss of a batch is the mean over its real rows."""
+        """Sample weights that make the loss of a minibatch the one of its real rows."""
         weights = self._ones_and_zeros(real)
-        return weights * len(real) / jnp.maximum(weights.sum(), 1) if self._mean else weights
+        if not self._loss_is_mean:
+            return weights
+        return weights * len(real) / jnp.maximum(weights.sum(), 1)
 
     def _ones_and_zeros(self, real: Any) -> Any:
         return real.astype("float32").reshape(-1, *[1] * (len(self._model.output_shape) - 2))
 
-    def _fresh(self) -> Any:
-        """Metrics before an epoch, and the sums of losses and rows; of all members."""
+    # -- Metrics: Keras's own counters, and the sums of losses and rows
+
+    def _new_counters(self) -> Any:
+        """All members' counters before an epoch."""
         counters = [v.value for v in self._model.metrics_variables]
-        members = self.shape.members
+        members = self.spec.members
         return jax.tree.map(
             lambda array: jnp.broadcast_to(array, (members, *array.shape)), (counters, jnp.zeros(2))
         )
@@ -167,60 +206,64 @@ class Steps:
     def _count(
         self, counted: Any, loss: Any, x: Any, y: Any, predicted: Any, real: Any, filled: bool
     ) -> Any:
+        """A member's counters after one more minibatch."""
         counters, sums = counted
         rows = real.sum()
         weights = self._ones_and_zeros(real) if filled else None
-        with self._counters(counters) as scope:
+        with self._counters_set_to(counters) as scope:
             self._model.compute_metrics(x, y, predicted, weights)
         new = [scope.get_current_value(v) for v in self._model.metrics_variables]
         counters = [b if a is None else a for a, b in zip(new, counters, strict=True)]
         return counters, sums + jnp.stack([jnp.where(rows > 0, loss * rows, 0.0), rows])
 
-    def _result(self, counted: Any) -> tuple[Any, Any]:
+    def _metric_and_loss(self, counted: Any) -> tuple[Any, Any]:
+        """A member's metric and loss, from its counters."""
         counters, sums = counted
         loss = sums[0] / sums[1]
         if self._metric.name == "roc_auc":
-            return jnp.nan * loss, loss
-        with self._counters(counters):
+            return jnp.nan * loss, loss  # computed from predictions, outside the program
+        with self._counters_set_to(counters):
             logs = self._model.get_metrics_result()
         return metrics.read({**logs, "loss": loss}, self._metric.name), loss
 
-    def _masks(self, extents: Any) -> list[Any] | None:
-        """Where the member has weights; nothing else is trained."""
-        if not self.shape.narrow:
-            return None
-        masks, given = [], iter(list(extents))
-        for variable in self._model.trainable_variables:
-            places = jnp.indices(variable.shape, sparse=True)
-            mine = [place < next(given) for place in places]
-            masks.append(functools.reduce(jnp.logical_and, mine, jnp.array(True)))
-        return masks
-
-    def _counters(self, values: Any) -> Any:
+    def _counters_set_to(self, values: Any) -> Any:
         mapping = list(zip(self._model.metrics_variables, values, strict=True))
         return keras.StatelessScope(state_mapping=mapping)
 
-    @contextlib.contextmanager
-    def _given(self, traits: Any, real: Any) -> Iterator[None]:
-        numbers, self._extents = traits
-        self._real = real
-        with self._numbers.replaced(list(numbers)):
-            yield
-        self._real = self._extents = None
+    # -- What differs between members of one structure
+
+    def _weight_masks(self, extents: Any) -> list[Any] | None:
+        """For each weight, where it is the member's own; None where no member is padded."""
+        if not self.spec.has_padded_members:
+            return None
+        masks, remaining = [], iter(list(extents))
+        for variable in self._model.trainable_variables:
+            places = jnp.indices(variable.shape, sparse=True)
+            inside = [place < next(remaining) for place in places]
+            masks.append(functools.reduce(jnp.logical_and, inside, jnp.array(True)))
+        return masks
 
     @contextlib.contextmanager
-    def told(self) -> Iterator[None]:
-        """Layers whose doing depends on the members are told, for as long as they are traced."""
+    def _traced_as(self, traits: Traits, real_rows: Any) -> Iterator[None]:
+        """The model has the scalars of the member that is traced, and layers see its rows."""
+        self._extents, self._real_rows = traits.extents, real_rows
+        with self._scalars.replaced_by(list(traits.scalars)):
+            yield
+        self._real_rows = self._extents = None
+
+    @contextlib.contextmanager
+    def replaced_layers(self) -> Iterator[None]:
+        """While traced, layers that mix rows or draw by place are called in our own way."""
         layers = self._model._flatten_layers(include_self=False)
         calls = {
             layer: functools.partial(self._normalize, layer.call)
             for layer in layers
             if isinstance(layer, keras.layers.BatchNormalization) and is_of_keras(layer)
         }
-        if self.shape.narrow:
+        if self.spec.has_padded_members:
             calls |= {
                 layer: functools.partial(self._drop, layer, axis)
-                for layer, axis in _dropouts(self._model)
+                for layer, axis in _find_dropouts(self._model)
             }
         for layer, call in calls.items():
             layer.call = call
@@ -232,32 +275,32 @@ class Steps:
 
     def _normalize(self, call: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """BatchNormalization over the real rows alone."""
-        if training and self._real is not None:
-            rows = self._real.reshape(-1, *[1] * (len(inputs.shape) - 2))
+        if training and self._real_rows is not None:
+            rows = self._real_rows.reshape(-1, *[1] * (len(inputs.shape) - 2))
             mask = rows if mask is None else rows & mask
         return call(inputs, training=training, mask=mask)
 
     def _drop(self, layer: Any, axis: int, inputs: Any, training: Any = None) -> Any:
-        """Dropout by the places that units have in the member's own network."""
+        """Dropout of the units that the member's own, narrower network would drop."""
         if not training:
             return inputs
         key = layer.seed_generator.next()
-        return drop_as_if_narrow(inputs, layer.rate, key, self._extents[axis])
+        return dropout_as_if_narrow(inputs, layer.rate, key, self._extents[axis])
 
 
-def _taken(rows: Any, indices: Any) -> tuple[Any, Any, Any]:
-    """x, y, and which of them are real."""
+def _take_rows(rows: Any, indices: Any) -> tuple[Any, Any, Any]:
+    """x, y, and which of them are real: an index of -1 only fills up."""
     x, y = jax.tree.map(lambda array: array[jnp.maximum(indices, 0)], rows)
     return x, y, indices >= 0
 
 
-def _same(one: bool) -> tuple[Any, Any, Any]:
-    """Over which axis x, y and real differ between members."""
-    return (None, None, None) if one else (0, 0, 0)
+def _axes_of_rows(shared: bool) -> tuple[Any, Any, Any]:
+    """The axis of x, y and real over which `vmap` goes; none where all members share them."""
+    return (None, None, None) if shared else (0, 0, 0)
 
 
-def _dropouts(model: Any) -> list[tuple[Any, int]]:
-    """A chain's layers that drop anything, and which extent is the width of each."""
+def _find_dropouts(model: Any) -> list[tuple[Any, int]]:
+    """A chain's layers that drop anything, and which of the extents is the width of each."""
     axes = itertools.accumulate((len(v.shape) for v in model.trainable_variables), initial=0)
     places = {id(v): axis for v, axis in zip(model.trainable_variables, axes, strict=False)}
     found, width = [], None

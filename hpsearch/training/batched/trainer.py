@@ -1,4 +1,4 @@
-"""Training many fits side by side as one compiled program, on JAX."""
+"""The trainer that trains many fits side by side, as one compiled program, on JAX."""
 
 import contextlib
 import logging
@@ -18,203 +18,251 @@ from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, Split
-from hpsearch.training.batched import device_data as tables
-from hpsearch.training.batched.batchable import other_metric, row_mixer, why_not_batchable
-from hpsearch.training.batched.device_data import Table
+from hpsearch.training.batched.batchable import (
+    why_metric_differs,
+    why_not_batchable,
+    why_rows_mix,
+)
+from hpsearch.training.batched.device_data import DeviceTable, make_table
 from hpsearch.training.batched.hardware import cache_bytes, free_bytes
-from hpsearch.training.batched.member import Member, next_size
-from hpsearch.training.batched.program import Program, whole_table
-from hpsearch.training.batched.program_cache import PROGRAMS
-from hpsearch.training.batched.run import Gang
-from hpsearch.training.batched.scalars import own_loss
-from hpsearch.training.batched.template import MOST_TEMPLATES, Recent, Template
-from hpsearch.training.building import parts
+from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.batched.program import PROGRAMS, Program, table_sharding
+from hpsearch.training.batched.program_spec import round_up_members
+from hpsearch.training.batched.run import BatchRun
+from hpsearch.training.batched.scalars import copy_loss
+from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
+from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
-from hpsearch.training.rows import model_spec, prepare, validation_batch
+from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
 
 log = logging.getLogger(__name__)
 
-_WORTH_MEASURING = 30.0  # seconds of training
-_MOST_TABLES = 2
+_WORTH_MEASURING = 30.0  # seconds of training, from which batch sizes are tried out
+_MAX_TABLES = 2
 
 
 @dataclass(eq=False)
-class GangTrainer:
-    """Fits of one structure, loss, optimizer and batch size train side by side.
+class BatchedTrainer:
+    """Trains fits of one structure, loss, optimizer and minibatch size side by side.
 
-    What cannot train so is trained by `fit`, and the log says why; strict: it is refused instead.
-    most: members of a gang. chunk: epochs between two looks at what it does; None: what takes
-    about half a second.
+    A fit that cannot be trained so is trained by `fit`, and the log says why.
+
+    Args:
+        task: what is learned.
+        strict: refuse such a fit instead.
+        max_members: models of a batch, at most.
+        chunk: epochs per call of the program; None: what takes about half a second.
     """
 
     task: Task
     strict: bool = False
-    most: int = 256
+    max_members: int = 256
     chunk: int | None = None
     _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
-    _tables: dict[Any, Table] = field(default_factory=dict)
-    _sizes: Recent[int] = field(default_factory=lambda: Recent(MOST_TEMPLATES))
-    _told: set[str] = field(default_factory=set)
+    _tables: dict[Any, DeviceTable] = field(default_factory=dict)
+    # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
+    _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
+    _warned: set[str] = field(default_factory=set)
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""
-        waiting: list[Member] = []
+        # Build all models, and set aside those that only `fit` can train.
+        waiting: list[BatchMember] = []
         alone: list[int] = []
         for index, fit in enumerate(fits):
-            spec = self._spec(fit.split, data)
-            member = Member.build(index, fit, spec, self.task.objective)
-            if why := _why_not(member):
-                self._remark(self._refused(why))
+            spec = self._model_spec(fit.split, data)
+            member = BatchMember.build(index, fit, spec, self.task.objective)
+            if why := _why_not_side_by_side(member):
+                self._warn_once(self._refuse(why))
                 alone.append(index)
-            elif member.history.ended:  # by its parent's patience
+            elif member.history.has_ended:  # its parent ended because its patience did
                 if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
-                    member.save(member.state())
-                yield index, member.curve()
+                    member.save_checkpoint(member.initial_state())
+                yield index, member.to_curve()
             else:
                 waiting.append(member)
-        with _compiling() as compiler:
-            groups = PROGRAMS.templates.arrange(waiting)
-            for template, members in groups:  # the first trains while others are compiled
-                if size := self._size(template, members):
-                    some = next(_dealt(members, size))
-                    self._program(template, some, _splits(some), data, compiler)
+
+        with _compiler_thread() as compiler:
+            # Start to compile all programs: while one group trains, those of others are compiled.
+            groups = PROGRAMS.templates.assign_members(waiting)
+            for template, members in groups:
+                if size := self._known_size(template, members):
+                    batch = next(split_evenly(members, size))
+                    self._get_program(template, batch, _distinct_splits(batch), data, compiler)
+
+            # Train one group after the other; what does not compile is left to `fit`.
             for template, members in groups:
                 left = {member.index for member in members}
                 try:
-                    size, first = self._fastest(template, members, data)
-                    trained = self._train(template, members, size, data, first) if size else ()
-                    for member in trained:
-                        left.remove(member.index)
-                        yield member.index, member.curve()
+                    size, first = self._choose_size(template, members, data)
+                    if size:
+                        for member in self._train_group(template, members, size, data, first):
+                            left.remove(member.index)
+                            yield member.index, member.to_curve()
                 except _NotCompiled as error:
-                    self._remark(self._refused(str(error)))
-                    self._sizes[template.key] = 0  # nor would it be for the trials to come
+                    self._warn_once(self._refuse(str(error)))
+                    self._sizes[template.key] = 0  # it would not compile for later trials either
                 alone += sorted(left)
+
+        # Train the others by `fit`.
         if alone:
             for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
                 yield alone[place], curve
 
-    def _train(
+    def _train_group(
         self,
         template: Template,
-        members: Sequence[Member],
+        members: Sequence[BatchMember],
         size: int,
         data: Data,
-        first: Gang | None = None,
-    ) -> Iterator[Member]:
-        """Yield members of one template as they end. size: of a gang; first: one that has begun."""
-        gangs = list(_dealt(members, size))
-        while gangs:
-            some = gangs.pop(0)
+        first: BatchRun | None = None,
+    ) -> Iterator[BatchMember]:
+        """Yield members of one template as they end.
+
+        Args:
+            template: whose structure they have.
+            members: those to train.
+            size: members of a batch, at most.
+            data: the task's.
+            first: the first batch, if it has been started.
+        """
+        batches = list(split_evenly(members, size))
+        while batches:
+            batch = batches.pop(0)
             ended: set[int] = set()
             try:
-                if first is None or first.members != some:
-                    first = self._begun(template, some, data)
+                if first is None or first.members != batch:
+                    first = self._start_batch(template, batch, data)
                 for member in first.train():
                     ended.add(member.index)
                     yield member
             except Exception as error:
-                # Those that follow are cut anew too: each of them would run out of memory again.
-                size = self._fewer(template, some, error)
-                left = [member for member in some if member.index not in ended]
-                again = [*self._again(template, left, data), *(m for gang in gangs for m in gang)]
-                gangs, first = list(_dealt(again, size)), None
+                # Split all that remain anew: later batches would run out of memory too.
+                size = self._halve_after_oom(template, batch, error)
+                left = [member for member in batch if member.index not in ended]
+                again = self._rebuild_members(template, left, data)
+                again += [member for later in batches for member in later]
+                batches, first = list(split_evenly(again, size)), None
 
-    def _fewer(self, template: Template, members: Sequence[Member], error: Exception) -> int:
-        """How many to train side by side, after memory ran out; raises any other error."""
+    def _halve_after_oom(
+        self, template: Template, members: Sequence[BatchMember], error: Exception
+    ) -> int:
+        """Half as many members, where memory ran out; raises any other error again."""
         if not out_of_memory(error) or len(members) == 1:
             raise error
-        fewer = self._sizes[template.key] = len(members) // 2
-        log.warning("memory holds no %d models side by side; going on by %d", len(members), fewer)
-        return fewer
+        half = self._sizes[template.key] = len(members) // 2
+        log.warning(
+            "memory is too small for %d models side by side; going on with %d", len(members), half
+        )
+        return half
 
-    def _again(self, template: Template, members: Sequence[Member], data: Data) -> list[Member]:
-        """The same fits as they were before, or at their last checkpoint."""
-        again = []
+    def _rebuild_members(
+        self, template: Template, members: Sequence[BatchMember], data: Data
+    ) -> list[BatchMember]:
+        """Build these members again: as they were at first, or at their last checkpoint."""
+        rebuilt = []
         for member in members:
-            spec = self._spec(member.fit.split, data)
-            again.append(Member.build(member.index, member.fit, spec, self.task.objective))
-            template.place(again[-1])
-        return again
+            spec = self._model_spec(member.fit.split, data)
+            again = BatchMember.build(member.index, member.fit, spec, self.task.objective)
+            template.set_layout(again)
+            rebuilt.append(again)
+        return rebuilt
 
-    def _size(self, template: Template, members: Sequence[Member]) -> int:
-        """Members of a gang, as far as it is known; 0: they are trained by `fit`."""
-        most = self._sizes.get(template.key, _fitting(template))
-        return min(self.most, len(members), most)
+    def _known_size(self, template: Template, members: Sequence[BatchMember]) -> int:
+        """Members of a batch, as far as it is known without measuring; 0: train by `fit`."""
+        size = self._sizes.get(template.key, _members_in_cache(template))
+        return min(self.max_members, len(members), size)
 
-    def _fastest(
-        self, template: Template, members: Sequence[Member], data: Data
-    ) -> tuple[int, Gang | None]:
-        """Members of a gang with which all are trained soonest; 0: by `fit`. And the first gang.
+    def _choose_size(
+        self, template: Template, members: Sequence[BatchMember], data: Data
+    ) -> tuple[int, BatchRun | None]:
+        """Members of a batch with which all are trained soonest; 0: by `fit`. And the first batch.
 
-        Where all takes long, this is measured: a few steps by gangs of several sizes, and by `fit`.
+        Where training takes long, measure it: a few steps with batches of several sizes, and by
+        `fit`.
         """
-        size = self._size(template, members)
+        size = self._known_size(template, members)
         if template.key in self._sizes:
             return size, None
-        some = next(_dealt(members, size))
+
+        # Seconds of an epoch per model, by members of a batch.
+        batch = next(split_evenly(members, size))
         try:
-            gang = self._begun(template, some, data)
-            paces = {len(some): gang.seconds_an_epoch() / len(some)}
+            run = self._start_batch(template, batch, data)
+            seconds = {len(batch): run.measure_epoch_seconds() / len(batch)}
         except Exception as error:
-            return self._fewer(template, some, error), None
-        epochs = max(member.history.left for member in members)
-        if paces[len(some)] * epochs * len(members) < _WORTH_MEASURING:
-            return size, gang
-        while smaller := min(paces) // 4:
-            paces[smaller] = self._begun(template, members[:smaller], data).seconds_an_epoch()
-            paces[smaller] /= smaller
-            if paces[smaller] > 0.9 * min(paces.values()):
+            return self._halve_after_oom(template, batch, error), None
+        epochs = max(member.history.epochs_left for member in members)
+        if seconds[len(batch)] * epochs * len(members) < _WORTH_MEASURING:
+            return size, run
+
+        # Try a quarter as many, as long as that is faster.
+        while smaller := min(seconds) // 4:
+            smaller_run = self._start_batch(template, members[:smaller], data)
+            seconds[smaller] = smaller_run.measure_epoch_seconds() / smaller
+            if seconds[smaller] > 0.9 * min(seconds.values()):
                 break
         if not self.strict:
-            paces[0] = FitTrainer(self.task).seconds_an_epoch(members[0].fit, data)
-        best = min(paces, key=lambda size: paces[size])
-        told = ", ".join(f"{size or 'fit'}: {pace:.3g} s" for size, pace in paces.items())
-        log.info("an epoch of a model takes, side by side with as many: %s", told)
+            seconds[0] = FitTrainer(self.task).measure_epoch_seconds(members[0].fit, data)
+        best = min(seconds, key=lambda size: seconds[size])
+        log.info(
+            "seconds of an epoch per model, by the number of models side by side: %s",
+            ", ".join(f"{size or 'fit'}: {each:.3g}" for size, each in seconds.items()),
+        )
         self._sizes[template.key] = best
-        return best, gang
+        return best, run
 
     def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
         """As `FitTrainer.probe`; refuses, if strict, also what cannot be trained side by side."""
         points = list(points)
         FitTrainer(self.task).probe(build, points, split, data)
         fit = Fit(build, points[0], split, seed=0, epochs=1)
-        member = Member.build(0, fit, self._spec(split, data), self.task.objective)
-        if (why := _why_not(member)) is None:
+        spec = self._model_spec(split, data)
+        member = BatchMember.build(0, fit, spec, self.task.objective)
+        if (why := _why_not_side_by_side(member)) is None:
             return None
-        told = self._refused(why)
-        self._told.add(told)  # by whoever asked
-        return told
+        remark = self._refuse(why)
+        self._warned.add(remark)  # the caller shows it
+        return remark
 
     @property
-    def together(self) -> int:
-        return self.most
+    def max_concurrent_fits(self) -> int:
+        return self.max_members
 
-    def _refused(self, why: str) -> str:
+    def _refuse(self, why: str) -> str:
+        """Raise BuildError if strict; else return the warning that `fit` trains the models."""
         if self.strict:
             raise BuildError(
                 f"--engine gang cannot train this model: {why}; use --engine fit, or auto"
             )
         return f"models are trained one after the other, by fit: {why}"
 
-    def _remark(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
             log.warning("%s", text)
 
-    def _spec(self, split: Split, data: Data) -> ModelSpec:
-        key = split if self.task.preprocess is not None else None  # else all are of one shape
+    def _model_spec(self, split: Split, data: Data) -> ModelSpec:
+        # Without preprocessing, rows have one shape in all splits.
+        key = split if self.task.preprocess is not None else None
         if key not in self._specs:
-            rows = prepare(self.task, data, split)
-            self._specs[key] = model_spec(self.task, rows, data.y, [])
+            rows = prepare_rows(self.task, data, split)
+            self._specs[key] = make_model_spec(self.task, rows, data.y, [])
         spec = self._specs[key]
-        return replace(spec, loss=own_loss(spec.loss), metrics=metrics.to_compile(self.task))
+        return replace(spec, loss=copy_loss(spec.loss), metrics=metrics.make_metrics(self.task))
 
-    def _begun(self, template: Template, members: Sequence[Member], data: Data) -> Gang:
-        splits = _splits(members)
+    def _start_batch(
+        self, template: Template, members: Sequence[BatchMember], data: Data
+    ) -> BatchRun:
+        """Put members on the device, and wait for their program.
 
-        def compiled(some: Sequence[Member]) -> tuple[Program, Table]:
-            compiling, table = self._program(template, some, splits, data)
+        Raises MemoryError where it needs too much memory, _NotCompiled where it does not compile.
+        """
+        # Of all members, also when some have ended: the rows on the device stay the same.
+        splits = _distinct_splits(members)
+
+        def get_compiled(some: Sequence[BatchMember]) -> tuple[Program, DeviceTable]:
+            compiling, table = self._get_program(template, some, splits, data)
             try:
                 program = compiling.result()
             except Exception as error:
@@ -225,72 +273,81 @@ class GangTrainer:
                 raise MemoryError(f"{program.bytes:,} bytes are wanted")
             return program, table
 
-        return Gang(self.task, members, compiled, self.chunk)
+        return BatchRun(self.task, members, get_compiled, self.chunk)
 
-    def _program(
+    def _get_program(
         self,
         template: Template,
-        members: Sequence[Member],
+        members: Sequence[BatchMember],
         splits: tuple[Split, ...],
         data: Data,
         compiler: ThreadPoolExecutor | None = None,
-    ) -> tuple[Future[Program], Table]:
+    ) -> tuple[Future[Program], DeviceTable]:
         """The program for some members, and the rows that it trains them on."""
-        table = self._table(splits, len(members), data)
-        return PROGRAMS.get(self.task, template, members, table, compiler), table
+        table = self._get_table(splits, len(members), data)
+        return PROGRAMS.get_program(self.task, template, members, table, compiler), table
 
-    def _table(self, splits: tuple[Split, ...], members: int, data: Data) -> Table:
-        """The rows of these splits, where a gang of so many looks for them."""
-        where = whole_table(next_size(members))
-        key = splits if self.task.preprocess is not None else None, where
+    def _get_table(self, splits: tuple[Split, ...], members: int, data: Data) -> DeviceTable:
+        """The rows of these splits, on the devices of a batch of this many members."""
+        sharding = table_sharding(round_up_members(members))
+        key = splits if self.task.preprocess is not None else None, sharding
         if key not in self._tables:
-            while len(self._tables) >= _MOST_TABLES:
+            while len(self._tables) >= _MAX_TABLES:
                 del self._tables[next(iter(self._tables))]
-            self._tables[key] = tables.make(self.task, data, splits, where)
+            self._tables[key] = make_table(self.task, data, splits, sharding)
         return self._tables[key]
 
 
 class _NotCompiled(Exception):
-    """Keras or JAX refused the program of a gang: a step that `fit` may take all the same."""
+    """Keras or JAX refused to compile a program; `fit` may be able to train the model."""
 
 
-def _splits(members: Sequence[Member]) -> tuple[Split, ...]:
+def split_evenly(
+    members: Sequence[BatchMember], max_members: int
+) -> Iterator[Sequence[BatchMember]]:
+    """Cut members into batches of about one size, so that one program serves all.
+
+    >>> [len(batch) for batch in split_evenly(range(9), 4)]
+    [3, 3, 3]
+    """
+    batches = -(-len(members) // max_members)
+    size = -(-len(members) // batches)
+    return (members[start : start + size] for start in range(0, len(members), size))
+
+
+def _distinct_splits(members: Sequence[BatchMember]) -> tuple[Split, ...]:
     return tuple(dict.fromkeys(member.fit.split for member in members))
 
 
-def _why_not(member: Member) -> str | None:
-    """Why no gang can train it, if none can: for itself, or because batches must be filled up."""
+def _why_not_side_by_side(member: BatchMember) -> str | None:
+    """Why this member cannot train side by side with others; None where it can."""
     why = why_not_batchable(member.model)
-    if why or (why := other_metric(member.model, member.history.metric.name)):
+    if why or (why := why_metric_differs(member.model, member.history.metric.name)):
         return why
+    # Rows that mix only matter where a last minibatch is filled up.
     held_out = len(member.fit.split.validation)
-    filled = held_out % validation_batch(held_out)
-    if not (filled or member.rows % member.batch) or (why := row_mixer(member.model)) is None:
+    fills_validation = held_out % validation_batch_size(held_out)
+    if not (fills_validation or member.rows % member.batch_size):
         return None
-    way_out = "" if filled else "; a batch_size that divides the training rows leaves it full"
+    if (why := why_rows_mix(member.model)) is None:
+        return None
+    way_out = "" if fills_validation else "; a batch_size that divides the training rows avoids it"
     return f"{why}, and the last batch is filled up{way_out}"
 
 
-def _fitting(template: Template) -> int:
+def _members_in_cache(template: Template) -> int:
     """How many members' weights, gradients and optimizer state the processor's cache holds.
 
     More of them train more slowly on a CPU: each step would fetch all from memory.
     """
-    variables = [v for part in parts(template.model) for v in part]
-    variables += template.model.trainable_variables
+    variables = [v for part in state_variables(template.model) for v in part]
+    variables += template.model.trainable_variables  # their gradients
     each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
     return max(len(jax.local_devices()), cache_bytes() // max(1, each))
 
 
-def _dealt(members: Sequence[Member], most: int) -> Iterator[Sequence[Member]]:
-    """Cut them into gangs of about one size, so that one program serves all."""
-    gangs = -(-len(members) // most)
-    size = -(-len(members) // gangs)
-    return (members[start : start + size] for start in range(0, len(members), size))
-
-
 @contextlib.contextmanager
-def _compiling() -> Iterator[ThreadPoolExecutor]:
+def _compiler_thread() -> Iterator[ThreadPoolExecutor]:
     compiler = ThreadPoolExecutor(1, "compiler")
     try:
         yield compiler

@@ -1,4 +1,4 @@
-"""What `model.fit` is told at each epoch: the order of rows; and what it tells: the curves."""
+"""Callbacks of `model.fit`: the order of rows, the curves, checkpoints."""
 
 import math
 from typing import Any
@@ -14,20 +14,26 @@ from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import seed_backend
 from hpsearch.training.history import History
-from hpsearch.training.rows import Rows, order
+from hpsearch.training.rows import SplitRows, draw_row_order
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The minibatches of a fit, in the order of its epoch."""
+class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The minibatches of a fit, in the row order of the epoch.
 
-    def __init__(self, rows: Rows, fit: Fit) -> None:
+    Args:
+        rows: the rows of its split.
+        fit: the fit.
+    """
+
+    def __init__(self, rows: SplitRows, fit: Fit) -> None:
         super().__init__()
         self.x, self.y, self.fit = rows.x, rows.y, fit
         self.size = batch_size(fit.params)
         self.order = np.arange(len(rows.y))
 
     def shuffle(self, epoch: int) -> None:
-        self.order = order(self.fit, epoch)
+        """Draw the row order of this epoch."""
+        self.order = draw_row_order(self.fit, epoch)
 
     def __len__(self) -> int:
         return math.ceil(len(self.y) / self.size)
@@ -39,22 +45,25 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return {name: array[rows] for name, array in self.x.items()}, self.y[rows]
 
 
-class Shuffle(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, batches: Batches) -> None:
+class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Shuffles the rows before each epoch."""
+
+    def __init__(self, batches: Minibatches) -> None:
         super().__init__()
         self.batches = batches
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.shuffle(epoch)
         if keras.backend.backend() == "torch":
-            # There, dropout without a seed draws from a global generator no checkpoint holds.
+            # On torch, dropout without a seed draws from a global generator, which no checkpoint
+            # holds.
             seed_backend(derive(self.batches.fit.seed, "dropout", epoch))
 
 
-class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Collects the curves; stops the fit when it diverges or its patience ends."""
+class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Collects the curves; stops the fit when it diverges or its patience ends it."""
 
-    def __init__(self, history: History, metric: Metric, rows: Rows) -> None:
+    def __init__(self, history: History, metric: Metric, rows: SplitRows) -> None:
         super().__init__()
         self.history, self.metric, self.rows = history, metric, rows
 
@@ -67,21 +76,21 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
                     "train_step and test_step return the loss"
                 )
         losses = float(logs["loss"]), float(logs["val_loss"])
-        self.history.add([*self._values(logs), *losses])
-        self.model.stop_training = self.history.ended
+        self.history.add_epoch([*self._metric_values(logs), *losses])
+        self.model.stop_training = self.history.has_ended
 
-    def _values(self, logs: dict[str, Any]) -> tuple[float, float]:
+    def _metric_values(self, logs: dict[str, Any]) -> tuple[float, float]:
         if self.metric.name == "roc_auc":
             rows = self.rows
             return (
-                metrics.roc_auc(_predicted(self.model, rows.x), rows.y),
-                metrics.roc_auc(_predicted(self.model, rows.x_validation), rows.y_validation),
+                metrics.roc_auc(_predict(self.model, rows.x), rows.y),
+                metrics.roc_auc(_predict(self.model, rows.x_validation), rows.y_validation),
             )
         return metrics.read(logs, self.metric.name), metrics.read(logs, self.metric.name, "val_")
 
 
-class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
-    """Leaves a checkpoint now and then, and stops where that was requested."""
+class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes checkpoints while the fit trains, and stops it where that was requested."""
 
     def __init__(self, history: History) -> None:
         super().__init__()
@@ -89,14 +98,14 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         history, out = self.history, self.history.fit.checkpoint_out
-        if history.ended:
-            return  # it saves what it has
+        if history.has_ended:
+            return  # the trainer writes the last checkpoint
         stop = interrupt.requested()
-        if out is not None and (stop or history.due):
-            checkpoint.save(history, checkpoint.values(self.model))
+        if out is not None and (stop or history.is_checkpoint_due):
+            checkpoint.save(history, checkpoint.read_values(self.model))
         if stop:
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
 
 
-def _predicted(model: Any, x: Any) -> Any:
+def _predict(model: Any, x: Any) -> Any:
     return model.predict(x, batch_size=1024, verbose=0)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from hpsearch.core.curves import mean_curve
+
 _LEFT = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
 
 
@@ -34,7 +36,7 @@ def curves(folds: Sequence[Sequence[float]], best: int) -> str:
     3
     """
     width, height, room = 280, 72, 5
-    mean = [sum(values) / len(folds) for values in zip(*folds, strict=False)]
+    mean = mean_curve(folds)
     lines = [fold[: len(mean)] for fold in folds if len(folds) > 1]
     late = min(10, len(mean) // 10)
     shown = [value for line in (mean, *lines) for value in line[late:] if math.isfinite(value)]

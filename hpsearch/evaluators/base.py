@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.option_text import at_least_one, describe
@@ -196,12 +197,3 @@ class Evaluator(ABC):
 def error_of_seeds(values: Sequence[float]) -> float:
     """The standard error of the mean over seeds; 0 for a single one, which tells none."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
-def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    """The mean over folds, epoch by epoch, as far as the shortest reaches.
-
-    >>> mean_curve([[1.0, 2.0, 9.0], [3.0, 4.0]])
-    [2.0, 3.0]
-    """
-    return [statistics.fmean(values) for values in zip(*curves, strict=False)]

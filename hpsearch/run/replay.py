@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpsearch.core import task_kinds
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import identify
 from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
-from hpsearch.evaluators.base import mean_curve
 from hpsearch.run.study import Study
 from hpsearch.searchers import Search
 from hpsearch.store import Asked, SearchRecord, Told

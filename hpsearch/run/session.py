@@ -25,7 +25,7 @@ from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.run.signals import Stop, open_in_time
 from hpsearch.run.study import Study
-from hpsearch.searchers.base import rehearse
+from hpsearch.searchers.base import rehearse_search
 from hpsearch.store import (
     End,
     Heartbeat,
@@ -108,7 +108,7 @@ def run(study: Study, how: Run, display: Display) -> RunResult:
     is in the store.
     """
     stop = Stop(how.budget.hours)  # from now on: loading and trying the study is part of it
-    planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
+    planned = rehearse_search(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError, OldStoreError), Store(how.store) as store:
             record = record_of(study, how.file, Facts("", "", how.backend, {}))

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import at_least_one
 from hpsearch.core.task import Metric
-from hpsearch.evaluators.base import error_of_seeds, mean_curve
+from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.store import Ranked, SearchRecord, Store, number_of, ranking
 from hpsearch.training.base import batch_size
 

@@ -18,10 +18,12 @@ from hpsearch.training.base import Split
 class Holdout(Evaluator):
     """Validate on a share of the rows, or on a number of them.
 
-    fraction: share in (0, 1); rows: a number instead; a fifth where neither is given.
-    shuffle: False takes the last rows as they stand, which many published splits do.
-    stratify: keep the classes' shares alike; None does so for a shuffled classification.
-    shared_batches: as `Evaluator` has it.
+    Args:
+        fraction: the share of the rows, in (0, 1); 0.2 where neither it nor `rows` is given.
+        rows: a number of rows instead.
+        stratify: keep the shares of the classes; None does so for a shuffled classification.
+        shuffle: False takes the last rows in their order, as many published splits do.
+        shared_batches: all trials train on the same rows in each step; see `Evaluator`.
     """
 
     fraction: float | None = None
@@ -66,11 +68,11 @@ class Holdout(Evaluator):
         return [holdout(data.rows, rows, classes=classes, shuffle=self.shuffle, seed=seed)]
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """Binomial for an accuracy; other metrics of a single split do not tell theirs."""
+        """The binomial error of an accuracy; None for other metrics, of which one split gives none."""
         if not metric.name.endswith("accuracy"):
             return None
-        # Where every row agrees, the formula gives 0, which would be certainty from a few rows: the
-        # share is taken as if one more row had disagreed (pseudo-observations: Agresti and Coull,
-        # The American Statistician 52, 1998).
+        # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So
+        # the share is taken as if one more row had been otherwise (pseudo-observations: Agresti and
+        # Coull, The American Statistician 52, 1998).
         share = min(max(values[0], 1 / (rows + 1)), rows / (rows + 1))
         return math.sqrt(share * (1 - share) / rows)

@@ -18,12 +18,13 @@ _MOST_FITS = 10_000  # of one trial
 
 @dataclass(frozen=True, slots=True)
 class KFold(Evaluator):
-    """Train once a fold on the other folds' rows, and validate on the fold.
+    """Train once for each fold, on the rows of all other folds, and validate on the fold.
 
-    stratify: keep the classes' shares alike; None does so for classifications.
-    groups: never part the rows of one of `Data.groups`.
-    repeats: do it all again with other folds, and average over all.
-    shared_batches: as `Evaluator` has it.
+    Args:
+        stratify: keep the shares of the classes; None does so for classifications.
+        groups: never split the rows of a group of `Data.groups`.
+        repeats: do it so many times with other folds, and average over all.
+        shared_batches: all trials train on the same rows in each step; see `Evaluator`.
     """
 
     folds: int = 5
@@ -64,8 +65,8 @@ class KFold(Evaluator):
         ]
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """The folds' deviation over the root of their number.
+        """The folds' standard deviation over the root of their number.
 
-        Repeats steady the mean but bring no new rows: they do not count as more folds.
+        Repeats make the mean more precise but bring no new rows: they do not count as more folds.
         """
         return statistics.stdev(values) / math.sqrt(self.folds)

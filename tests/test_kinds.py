@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.core.errors import DataError
-from hpsearch.core.task_kinds import recorded
+from hpsearch.core.task_kinds import kind_to_store
 from hpsearch.core.trial import Facts
 from hpsearch.run.replay import changes, record_of
 from hpsearch.selection.predictions import check_test
@@ -173,12 +173,14 @@ def test_f1_score_is_refused_which_gives_a_number_a_class(y):
 
 def test_only_what_earlier_versions_took_for_another_kind_makes_another_search():
     for loss in ("mse", "mae", "binary_crossentropy", "sparse_categorical_crossentropy"):
-        assert recorded(loss, None) is None
-    assert recorded("binary_crossentropy", "binary") is None
-    assert recorded(own_loss, "regression") is None
-    assert recorded(own_loss, "multiclass") == "multiclass"
-    assert recorded("mse", "binary") == "binary"
-    assert recorded("bce", None) == recorded("categorical_focal_crossentropy", "multiclass")
+        assert kind_to_store(loss, None) is None
+    assert kind_to_store("binary_crossentropy", "binary") is None
+    assert kind_to_store(own_loss, "regression") is None
+    assert kind_to_store(own_loss, "multiclass") == "multiclass"
+    assert kind_to_store("mse", "binary") == "binary"
+    assert kind_to_store("bce", None) == kind_to_store(
+        "categorical_focal_crossentropy", "multiclass"
+    )
 
 
 def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):

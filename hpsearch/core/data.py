@@ -103,7 +103,7 @@ class Data:
         for name in ("x", "y", "x_test", "y_test"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _checked(name, value))
+                object.__setattr__(self, name, _check_inputs(name, value))
             elif name in ("x", "y"):
                 raise DataError(f"Data needs {name}, got None")
         if self.groups is not None:
@@ -111,12 +111,12 @@ class Data:
         for name in ("y", "y_test"):
             if isinstance(getattr(self, name), dict):
                 raise DataError(f"{name} must be one array, got a dict; a task has one target")
-        _same_rows({"x": self.x, "y": self.y, "groups": self.groups})
-        _same_rows({"x_test": self.x_test, "y_test": self.y_test})
+        _check_same_rows({"x": self.x, "y": self.y, "groups": self.groups})
+        _check_same_rows({"x_test": self.x_test, "y_test": self.y_test})
         if self.rows == 0:
             raise DataError("the data has no rows")
-        _same_shape("x", self.x, self.x_test)
-        _same_shape("y", self.y, self.y_test)
+        _check_same_shape("x", self.x, self.x_test)
+        _check_same_shape("y", self.y, self.y_test)
         self._check_columns()
         if not isinstance(self.coding, Coding | None):
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
@@ -170,7 +170,10 @@ class Data:
 
         The test rows are left out: a search neither reads nor depends on them.
         """
-        parts = {"y": self.y, **{f"x {name}": array for name, array in named(self.x).items()}}
+        parts = {
+            "y": self.y,
+            **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
+        }
         if self.groups is not None:
             parts["groups"] = self.groups
         return _digest(parts)
@@ -189,7 +192,7 @@ class Data:
         return _digest({"y": (y.argmax(axis=1) if one_hot else y.reshape(-1)).astype(np.float64)})
 
 
-def named(x: Inputs) -> dict[str, Array]:
+def inputs_by_name(x: Inputs) -> dict[str, Array]:
     """The inputs by name; a single array is called "x"."""
     return dict(x) if isinstance(x, Mapping) else {"x": x}
 
@@ -217,19 +220,19 @@ def _number_groups(groups: Any) -> Array:
     )
 
 
-def _checked(name: str, value: Any) -> Any:
+def _check_inputs(name: str, value: Any) -> Any:
     """An input or target as an array of numbers; a dict of inputs as a dict of them."""
     if not isinstance(value, Mapping):
-        return _numbers(name, value)
+        return _to_number_array(name, value)
     if not value:
         raise DataError(f"{name} must have at least one input, got an empty dict")
     for key in value:
         if why := why_no_name(key):
             raise DataError(f"inputs of {name} need {why}, got {brief(key)}")
-    return {key: _numbers(f"{name}[{key!r}]", part) for key, part in value.items()}
+    return {key: _to_number_array(f"{name}[{key!r}]", part) for key, part in value.items()}
 
 
-def _numbers(name: str, value: Any) -> Array:
+def _to_number_array(name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise DataError(f"{name} has masked values, which would be read; use x.filled(np.nan)")
     try:
@@ -237,7 +240,7 @@ def _numbers(name: str, value: Any) -> Array:
     except (TypeError, ValueError) as error:  # rows of unequal length
         raise DataError(f"{name} is no array: {first_line(error)}") from error
     if array.dtype == object:  # a frame with columns of several kinds
-        array = _unboxed(array)
+        array = _unbox_numbers(array)
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if array.ndim == 0 or kind not in "biuf" or bits > 64:
         raise DataError(
@@ -260,7 +263,7 @@ def _way_out(kind: str, bits: int) -> str:
     return "encode text and categories as numbers"
 
 
-def _unboxed(array: Array) -> Array:
+def _unbox_numbers(array: Array) -> Array:
     """Python objects as float64, where each is a number that float64 holds; else as they were."""
     for value in array.flat:
         if isinstance(value, str | bytes | complex | np.complexfloating):
@@ -273,12 +276,12 @@ def _unboxed(array: Array) -> Array:
     return numbers if all(isinstance(each, Decimal | Fraction) for each in changed) else array
 
 
-def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
+def _check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
     lengths = {
         name if part == "x" else f"{name}[{part!r}]": len(array)
         for name, value in arrays.items()
         if value is not None
-        for part, array in named(value).items()
+        for part, array in inputs_by_name(value).items()
     }
     if len(set(lengths.values())) > 1:
         raise DataError(
@@ -287,12 +290,12 @@ def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
         )
 
 
-def _same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
+def _check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
     """Refuse test rows of another shape than those that are searched on."""
     if test is None:
         return
-    here = {part: array.shape[1:] for part, array in named(searched).items()}
-    there = {part: array.shape[1:] for part, array in named(test).items()}
+    here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
+    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
     if here != there:
         raise DataError(
             f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "

@@ -133,7 +133,7 @@ def short_reason(error: BaseException) -> str:
     return one_line(error)[:200] or type(error).__name__
 
 
-def out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; each framework has an error of its own, and wraps those of others."""
     seen: BaseException | None = error
     while seen is not None:

@@ -15,7 +15,7 @@ from typing import cast
 from hpsearch.core.errors import StoreError, first_line
 
 
-def place(text: str) -> Path:
+def folder_at(text: str) -> Path:
     """A folder on disk, or one that a URL names (s3://bucket/folder, file:///mnt/all): it is used
     as a Path is, by fsspec. Raises StoreError where what that takes is not installed.
     """
@@ -28,20 +28,20 @@ def place(text: str) -> Path:
         folder.exists()  # now: it loads what speaks to there
     except ImportError as error:
         raise StoreError(
-            f"{shown(text)}: {error}; pip install 'hpsearch[ray]', and what fsspec needs for such a URL"
+            f"{hide_secrets(text)}: {error}; pip install 'hpsearch[ray]', and what fsspec needs for such a URL"
         ) from error
     except Exception as error:  # of whatever speaks to there
         lines = " ".join(str(error).split()) or type(error).__name__
-        raise StoreError(shown(f"{text} cannot be reached: {lines}")) from error
+        raise StoreError(hide_secrets(f"{text} cannot be reached: {lines}")) from error
     return cast(Path, folder)
 
 
-def shown(text: object) -> str:
+def hide_secrets(text: object) -> str:
     """A text without the names and passwords in its URLs.
 
-    >>> shown("sftp://me:secret@host/folder cannot be reached")
+    >>> hide_secrets("sftp://me:secret@host/folder cannot be reached")
     'sftp://host/folder cannot be reached'
-    >>> shown("http://me:a/b@c@host:80/?token=abc&x=1")
+    >>> hide_secrets("http://me:a/b@c@host:80/?token=abc&x=1")
     'http://host:80/?token=***&x=1'
     """
     # A password with a / in it is not well-formed, and still nobody's business.
@@ -55,14 +55,16 @@ def shown(text: object) -> str:
 
 
 @contextmanager
-def marked(folder: Path) -> Iterator[Path]:
+def leave_mark(folder: Path) -> Iterator[Path]:
     """A file in it, by which others know whether they see the same folder. Raises StoreError."""
     mark = folder / f"seen-{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         mark.write_bytes(b"here")
     except Exception as error:  # of whatever speaks to there
-        raise StoreError(shown(f"{folder} cannot be written: {first_line(error)}")) from error
+        raise StoreError(
+            hide_secrets(f"{folder} cannot be written: {first_line(error)}")
+        ) from error
     try:
         yield mark
     finally:
@@ -76,22 +78,22 @@ def is_local(folder: Path) -> bool:
     return isinstance(folder, Path)
 
 
-def remove(folder: Path, *, wait: bool = True) -> None:
+def remove_folder(folder: Path, *, wait: bool = True) -> None:
     """Delete it with all that is in it, if it can be. wait: until it is gone, if it is far away."""
     if is_local(folder):
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        removing = _removers().submit(_remove_far, folder)
+        removing = _removal_threads().submit(_remove_remote_folder, folder)
         if wait:
             removing.result()
 
 
 @functools.cache
-def _removers() -> ThreadPoolExecutor:
+def _removal_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(8, "hpsearch-remove")
 
 
-def _remove_far(folder: Path) -> None:
+def _remove_remote_folder(folder: Path) -> None:
     with suppress(Exception):
         folder.rmdir(recursive=True)  # type: ignore[call-arg]
 
@@ -111,7 +113,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read_regular(path: Path, most: int, *, cut: bool = False) -> bytes:
+def read_regular_file(path: Path, most: int, *, cut: bool = False) -> bytes:
     """A regular file's bytes. Raises OSError for anything else, as a pipe, which could be waited for
     forever, and ValueError for more bytes than `most`; with `cut`, these are enough.
     """

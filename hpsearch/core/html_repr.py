@@ -27,12 +27,12 @@ def _cell(value: Any) -> str:
     return f'<td style="{_LEFT}">{escape(str(value))}</td>'
 
 
-def curves(folds: Sequence[Sequence[float]], best: int) -> str:
+def curves_svg(folds: Sequence[Sequence[float]], best: int) -> str:
     """The mean of curves over them, as inline SVG, with its point number `best` (from 0) marked.
 
     As far as the shortest reaches. The first tenth of the points, ten at most, may lie outside.
 
-    >>> curves([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
+    >>> curves_svg([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
     3
     """
     width, height, room = 280, 72, 5

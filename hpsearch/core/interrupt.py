@@ -27,7 +27,7 @@ def request_at(deadline: float) -> None:
     _deadline = deadline
 
 
-def requested() -> bool:
+def is_requested() -> bool:
     return _wish.is_set() or time.monotonic() >= _deadline
 
 

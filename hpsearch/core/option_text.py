@@ -35,16 +35,16 @@ def describe(options: Any, *, without: Collection[str] = ()) -> str:
 
 
 @cache
-def shortened(label: str, classes: tuple[type, ...]) -> str:
+def drop_defaults(label: str, classes: tuple[type, ...]) -> str:
     """A label as people read it: without defaults, floats to four digits.
 
     >>> @dataclasses.dataclass
     ... class Holdout:
     ...     fraction: float = 0.2
     ...     shuffle: bool = True
-    >>> shortened("Holdout(fraction=0.08333333333333333, shuffle=True)", (Holdout,))
+    >>> drop_defaults("Holdout(fraction=0.08333333333333333, shuffle=True)", (Holdout,))
     'Holdout(fraction=0.08333)'
-    >>> shortened("of their own", ())
+    >>> drop_defaults("of their own", ())
     'of their own'
     """
     call = _read_call(label)
@@ -76,7 +76,7 @@ def _read_call(label: str) -> tuple[str, dict[str, Any]] | None:
 def option_text(
     label: str, classes: Iterable[type], *, not_in_labels: Collection[str] = ()
 ) -> str | None:
-    """A label as the command line takes it, so that `parse` gives the same options; None for a
+    """A label as the command line takes it, so that `parse_options` gives the same options; None for a
     label of a class that is not among these, which the command line cannot name.
 
     Labels leave out what is None, and what was added with a default since; the text says it, as a
@@ -113,7 +113,7 @@ def _literal_text(value: Any) -> str:
     return repr(value)
 
 
-def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
+def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
     """Options from `name:key=value,...`; values are Python literals, anything else is a string.
 
     Keys may be left out as in a call: `kfold:4` is KFold(4). Where `current` is of the class
@@ -123,7 +123,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
     ... class KFold:
     ...     folds: int
     ...     repeats: int = 1
-    >>> parse("kfold:folds=5", "evaluator", [KFold]).folds, parse("kfold:4", "", [KFold]).folds
+    >>> parse_options("kfold:folds=5", "evaluator", [KFold]).folds, parse_options("kfold:4", "", [KFold]).folds
     (5, 4)
     """
     known = {cls.__name__.lower(): cls for cls in classes}
@@ -135,7 +135,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         )
     fields = [field.name for field in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
-    for place, item in enumerate(filter(None, map(str.strip, _split(rest)))):
+    for place, item in enumerate(filter(None, map(str.strip, _split_at_commas(rest)))):
         key, equals, value = item.partition("=")
         given = not equals and key not in fields  # a value alone, in its place
         if given and place < len(fields) and list(values) == fields[:place]:
@@ -147,7 +147,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
                 f"{kind} {name} takes key=value with keys {', '.join(fields)}; got {item!r}"
                 f"{did_you_mean(key, fields)}"
             )
-        values[key] = _literal(value)
+        values[key] = _parse_literal(value)
     try:
         if isinstance(current, cls):
             return dataclasses.replace(current, **values)  # type: ignore[type-var]
@@ -156,7 +156,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         raise HpsearchError(f"--{kind} {text}: {error}") from error
 
 
-def at_least_one(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
+def check_counts(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
     """Refuse a count that is no whole number from 1 to what is sensible.
 
     None passes where it is the option's default.
@@ -164,23 +164,23 @@ def at_least_one(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int 
     for name, value in counts.items():
         most = most_epochs if name in ("epochs", "max_epochs", "min_epochs") else MOST_COUNTED
         number = 0 if isinstance(value, bool) or not isinstance(value, int) else value
-        if not 1 <= number <= most and not _left_out(options, name, value):
+        if not 1 <= number <= most and not _is_left_out(options, name, value):
             bound = f"<= {most:,}" if number > 0 else ">= 1"
             raise ValueError(
                 f"{type(options).__name__} needs {name} {bound}, got {name}={brief(value)}"
             )
 
 
-def yes_or_no(options: Any, **switches: bool | None) -> None:
+def check_switches(options: Any, **switches: bool | None) -> None:
     """Refuse a switch that is neither True nor False; None passes where it is the default."""
     for name, value in switches.items():
-        if not isinstance(value, bool) and not _left_out(options, name, value):
+        if not isinstance(value, bool) and not _is_left_out(options, name, value):
             raise ValueError(
                 f"{type(options).__name__} needs {name}=True or False, got {brief(value)}"
             )
 
 
-def _left_out(options: Any, name: str, value: Any) -> bool:
+def _is_left_out(options: Any, name: str, value: Any) -> bool:
     fields = getattr(type(options), "__dataclass_fields__", {})
     return value is None and (name not in fields or fields[name].default is None)
 
@@ -219,10 +219,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _split(text: str) -> list[str]:
+def _split_at_commas(text: str) -> list[str]:
     """The parts between commas, but for commas in brackets or quotes.
 
-    >>> _split("a=(1,2),b='x,y',c")
+    >>> _split_at_commas("a=(1,2),b='x,y',c")
     ['a=(1,2)', "b='x,y'", 'c']
     """
     parts, depth, quote, before = [""], 0, "", "="
@@ -243,7 +243,7 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _literal(text: str) -> Any:
+def _parse_literal(text: str) -> Any:
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.core.errors import OutputError
-from hpsearch.core.files import read_regular, remove, temporary_beside, write_whole
+from hpsearch.core.files import read_regular_file, remove_folder, temporary_beside, write_whole
 
 STORE_MARK = b"hpse"  # the application id in the header of a store's SQLite file
 MODEL_INDEX = "model.json"  # what makes a folder one of kept models
@@ -53,8 +53,8 @@ def choose_place(
     """
     option = "a folder" if kind.is_folder else "a file"
     try:
-        place = _resolved(path, kind)
-        reason = _why_not(place, kind, replace=replace, sources=sources)
+        place = _resolve_links(path, kind)
+        reason = _why_not_writable(place, kind, replace=replace, sources=sources)
     except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"{path} cannot be written: {reason}; name {option} by -o") from error
@@ -68,7 +68,7 @@ _THERE = "is there already"
 _A_STORE = "is a store of searches"
 
 
-def _resolved(path: Path, kind: OutputKind) -> Path:
+def _resolve_links(path: Path, kind: OutputKind) -> Path:
     """The path that links lead to; a pipe or a device, and what /dev/stdout is, stay as they are."""
     return path.absolute() if kind.streams and is_stream(path) else path.resolve()
 
@@ -84,7 +84,7 @@ def is_stream(path: Path) -> bool:
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or (is_open and stat.S_ISREG(mode))
 
 
-def _why_not(
+def _why_not_writable(
     place: Path, kind: OutputKind, *, replace: bool, sources: Sequence[Path]
 ) -> str | None:
     """Why nothing may be written there, if so."""
@@ -94,7 +94,7 @@ def _why_not(
         if is_kept_model(folder) and not (folder == place and kind.is_folder):
             where = "is" if folder == place else f"lies in {folder},"
             return f"{where} a folder of kept models, which is left as it is"
-    if reason := _of_a_store(place):
+    if reason := _why_store_place(place):
         return reason
     try:
         mode = place.stat().st_mode
@@ -131,14 +131,14 @@ def _check_names(place: Path) -> None:
             (there / name).lstat()
 
 
-def _of_a_store(place: Path) -> str | None:
+def _why_store_place(place: Path) -> str | None:
     """What of a store the place is, if it is; it may be a side file that is not there just now."""
     if is_store(place):
         return _A_STORE
     for ending in _SIDE_FILES:
         if place.name.endswith(ending):
             base = place.with_name(place.name.removesuffix(ending))
-            if is_store(base) or _begins(place, 4) in _WAL_MARKS:
+            if is_store(base) or _first_bytes(place, 4) in _WAL_MARKS:
                 return f"belongs to the store {base}"
     if place.parent.name == "locks":
         for other in place.parent.parent.glob("*"):
@@ -154,14 +154,14 @@ def is_store(path: Path) -> bool:
 
 def sqlite_mark(path: Path) -> bytes | None:
     """The application id in the header of a SQLite file, four bytes; None for any other file."""
-    header = _begins(path, 72)
+    header = _first_bytes(path, 72)
     return header[68:72] if header.startswith(b"SQLite format 3\0") else None
 
 
 def is_kept_model(folder: Path) -> bool:
     """Whether a folder holds models that `refit` kept."""
     try:
-        index = json.loads(read_regular(folder / MODEL_INDEX, _LARGEST_INDEX))
+        index = json.loads(read_regular_file(folder / MODEL_INDEX, _LARGEST_INDEX))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(index, dict) and {"weights", "inputs"} <= index.keys()
@@ -192,10 +192,10 @@ def _is_empty(path: Path) -> bool:
     return next(path.iterdir(), None) is None if path.is_dir() else path.stat().st_size == 0
 
 
-def _begins(path: Path, count: int) -> bytes:
+def _first_bytes(path: Path, count: int) -> bytes:
     """The first bytes of a regular file; none where it is no such."""
     try:
-        return read_regular(path, count, cut=True)
+        return read_regular_file(path, count, cut=True)
     except (OSError, ValueError):
         return b""
 
@@ -244,13 +244,13 @@ def whole_output(place: Path, kind: OutputKind, *, replace: bool = True) -> Iter
         except OSError:
             os.rename(old, place)
             raise
-        remove(old)
+        remove_folder(old)
     except OSError as error:
         raise OutputError(
             f"{place} cannot be written: {error.strerror or error}; name another by -o"
         ) from error
     finally:
         if partial.is_dir():
-            remove(partial)
+            remove_folder(partial)
         else:
             partial.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.rules import brief, plain, why_no_name, why_no_number
+from hpsearch.core.rules import brief, to_builtin, why_no_name, why_no_number
 
 Value = float | int | str | bool
 GRID_LIMIT = 100_000  # values of one range, and combinations of all
@@ -53,7 +53,7 @@ class Float:
             last = self._at(self._steps - 1)
             if self.high - last > 1e-6 * self.step:
                 raise SpaceError(
-                    f"{text_of(self)}: high is no whole number of steps above low; use high={last}"
+                    f"{range_text(self)}: high is no whole number of steps above low; use high={last}"
                 )
 
     @property
@@ -91,12 +91,12 @@ class Float:
 
     def grid(self, points: int | None) -> list[Value]:
         if self.step is not None:
-            return [self._at(index) for index in _spread(self, range(self._steps), points)]
+            return [self._at(index) for index in _pick_spread(self, range(self._steps), points)]
         if self.low == self.high:
             return [float(self.low)]
         if points is None:
             raise SpaceError(
-                f"a grid over {text_of(self)} needs a number of points: Grid(points=5), or a step"
+                f"a grid over {range_text(self)} needs a number of points: Grid(points=5), or a step"
             )
         _check_grid(self, points)
         return [self.decode(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
@@ -116,7 +116,7 @@ class Int:
         _check_range(self)
         if (self.high - self.low) % (self.step or 1):
             raise SpaceError(
-                f"{text_of(self)}: high is no whole number of steps above low; "
+                f"{range_text(self)}: high is no whole number of steps above low; "
                 f"use high={self.decode(1.0)}"
             )
 
@@ -142,7 +142,7 @@ class Int:
 
     def grid(self, points: int | None) -> list[Value]:
         if points is None or not self.log:
-            return list(_spread(self, self._values, points))
+            return list(_pick_spread(self, self._values, points))
         ends = Float(self.low, self.high, log=True).grid(points)
         return list(dict.fromkeys(round(float(value)) for value in ends))
 
@@ -155,7 +155,7 @@ class Choice:
     when: When = None
 
     def __init__(self, *options: Value, when: When = None) -> None:
-        object.__setattr__(self, "options", tuple(map(plain, options)))
+        object.__setattr__(self, "options", tuple(map(to_builtin, options)))
         object.__setattr__(self, "when", when)
         if not options:
             raise SpaceError("a Choice needs at least one option: Choice('adam', 'sgd')")
@@ -166,18 +166,20 @@ class Choice:
                     "look it up in build"
                 )
         _check_condition(self)
-        if len({typed(option) for option in self.options}) < len(options):
+        if len({typed_key(option) for option in self.options}) < len(options):
             raise SpaceError(f"{brief(self)}: an option occurs twice")
 
     def decode(self, u: float) -> Value:
         return self.options[_index(u, len(self.options))]
 
     def encode(self, value: Any) -> float:
-        index = [typed(option) for option in self.options].index(typed(value))
+        index = [typed_key(option) for option in self.options].index(typed_key(value))
         return (index + 0.5) / len(self.options)
 
     def contains(self, value: Any) -> bool:
-        return type(value) in _KINDS and typed(value) in {typed(option) for option in self.options}
+        return type(value) in _KINDS and typed_key(value) in {
+            typed_key(option) for option in self.options
+        }
 
     def grid(self, points: int | None) -> list[Value]:
         return list(self.options)
@@ -186,7 +188,7 @@ class Choice:
 def _check_range(parameter: Float | Int) -> None:
     kind = type(parameter).__name__
     for name in ("low", "high", "step"):
-        value = plain(getattr(parameter, name))
+        value = to_builtin(getattr(parameter, name))
         object.__setattr__(parameter, name, value)
         if name == "step" and value is None:
             continue
@@ -199,7 +201,7 @@ def _check_range(parameter: Float | Int) -> None:
     if not isinstance(parameter.log, bool):
         raise SpaceError(f"{kind}: log is True or False, got {brief(parameter.log)}")
     _check_condition(parameter)
-    text, low, high, step = text_of(parameter), parameter.low, parameter.high, parameter.step
+    text, low, high, step = range_text(parameter), parameter.low, parameter.high, parameter.step
     if low > high:
         raise SpaceError(f"{text}: low must not be above high; swap them")
     if parameter.log and low <= 0:
@@ -244,12 +246,12 @@ def _clip(value: float, low: float, high: float) -> float:
 def _check_grid(parameter: Float | Int, count: int) -> None:
     if count > GRID_LIMIT:
         raise SpaceError(
-            f"a grid over {text_of(parameter)} would have {count:,} values; give "
+            f"a grid over {range_text(parameter)} would have {count:,} values; give "
             f"Grid(points=...) of at most {GRID_LIMIT:,}, or use Random"
         )
 
 
-def _spread(parameter: Float | Int, values: range, points: int | None) -> Sequence[int]:
+def _pick_spread(parameter: Float | Int, values: range, points: int | None) -> Sequence[int]:
     """At most so many of the values of a discrete range, its ends among them."""
     if points is None or points >= len(values):
         _check_grid(parameter, len(values))
@@ -260,12 +262,12 @@ def _spread(parameter: Float | Int, values: range, points: int | None) -> Sequen
     return [values[round(i * (len(values) - 1) / (points - 1))] for i in range(points)]
 
 
-def typed(value: Any) -> tuple[str, Any]:
+def typed_key(value: Any) -> tuple[str, Any]:
     """A key that tells True, 1 and 1.0 apart, which Python calls equal."""
     return type(value).__name__, value
 
 
-def text_of(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
+def range_text(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
     """A range as people write it: `Float(0.1, 0.5)`; its condition may be left out."""
     shown = parameter.when if condition else None
     if isinstance(parameter, Choice):
@@ -277,15 +279,15 @@ def text_of(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
     return f"{type(parameter).__name__}({parameter.low}, {parameter.high}{rest})"
 
 
-def text_of_point(params: Mapping[str, Any]) -> str:
+def point_text(params: Mapping[str, Any]) -> str:
     """A point in one line, numbers to four digits; by the alphabet, as stores keep points.
 
-    >>> text_of_point({"optimizer": "adam", "dropout": 0.123456})
+    >>> point_text({"optimizer": "adam", "dropout": 0.123456})
     'dropout=0.1235 optimizer=adam'
     """
-    return " ".join(f"{name}={short(value)}" for name, value in sorted(params.items()))
+    return " ".join(f"{name}={short_text(value)}" for name, value in sorted(params.items()))
 
 
-def short(value: Any) -> str:
+def short_text(value: Any) -> str:
     """A value to four digits, if it is a Float's."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

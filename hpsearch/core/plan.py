@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
@@ -16,7 +16,7 @@ class Budget:
     def __post_init__(self) -> None:
         if self.hours is not None and (why_no_number(self.hours) or self.hours <= 0):
             raise ValueError(f"Budget needs hours > 0, got hours={brief(self.hours)}")
-        at_least_one(self, most_epochs=MOST_COUNTED, epochs=self.epochs)
+        check_counts(self, most_epochs=MOST_COUNTED, epochs=self.epochs)
 
     def fits(self, epochs: int, seconds: float | None) -> float | None:
         """The share, at most 1, of a search of so many epochs and seconds that is paid for.

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from hpsearch.core.trial import Job, Reached
+from hpsearch.core.trial import Job, ProgressReport
 
-Listener = Callable[[Sequence[Reached]], None]
+Listener = Callable[[Sequence[ProgressReport]], None]
 
 
 class Throttle:
@@ -31,7 +31,7 @@ class Throttle:
 
 _listener: Listener | None = None
 _on_loaded: Callable[[], None] | None = None
-_latest: dict[tuple[int, int], Reached] = {}
+_latest: dict[tuple[int, int], ProgressReport] = {}
 _throttle, _seconds = Throttle(), 0.25
 
 
@@ -58,7 +58,7 @@ class JobProgress:
     """The progress of one job: the mean over its folds of their epochs, and of their values."""
 
     def __init__(self, job: Job, folds: int) -> None:
-        self._reached = Reached(job.trial, job.repeat, float(job.start_epoch))
+        self._reached = ProgressReport(job.trial, job.repeat, float(job.start_epoch))
         self._epochs = [job.start_epoch] * folds
         self._values: dict[int, float] = {}
         _report(self._reached)
@@ -75,7 +75,7 @@ class JobProgress:
         return report_epoch
 
 
-def _report(reached: Reached) -> None:
+def _report(reached: ProgressReport) -> None:
     if _listener is None:
         return
     _latest[reached.trial, reached.repeat] = reached

@@ -52,12 +52,12 @@ def why_no_name(value: Any, *, of_files: bool = False) -> str:
     return "another name" if of_files and value in (".", "..") else ""
 
 
-def plain(value: Any) -> Any:
+def to_builtin(value: Any) -> Any:
     """A number of NumPy's, or a member of an enum of texts or numbers, as Python's own value;
     anything else as it is.
 
     >>> from http import HTTPStatus
-    >>> plain(np.float32(0.5)), plain(HTTPStatus.OK), plain(True)
+    >>> to_builtin(np.float32(0.5)), to_builtin(HTTPStatus.OK), to_builtin(True)
     (0.5, 200, True)
     """
     if isinstance(value, np.generic):

@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def canonical(value: Mapping[str, Any]) -> str:
+def canonical_json(value: Mapping[str, Any]) -> str:
     """The one JSON text of a point or a space: sorted names, no blanks.
 
-    >>> canonical({"b": 1, "a": 0.1})
+    >>> canonical_json({"b": 1, "a": 0.1})
     '{"a":0.1,"b":1}'
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def derive(seed: int, *purpose: str | int) -> int:
+def derive_seed(seed: int, *purpose: str | int) -> int:
     """A seed in [0, 2**31) for a purpose; another purpose gives an independent one.
 
-    >>> derive(0, "search") == derive(0, "search"), derive(0, "search") == derive(0, "splits")
+    >>> derive_seed(0, "search") == derive_seed(0, "search"), derive_seed(0, "search") == derive_seed(0, "splits")
     (True, False)
     """
     text = json.dumps([seed, *purpose])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") >> 1
 
 
-def repeated(seed: int, repeat: int) -> int:
+def seed_of_repeat(seed: int, repeat: int) -> int:
     """The seed in whose place a repeat is trained; repeat 0 is the first training."""
-    return derive(seed, "repeat", repeat) if repeat else seed
+    return derive_seed(seed, "repeat", repeat) if repeat else seed

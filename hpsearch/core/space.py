@@ -9,9 +9,9 @@ import numpy as np
 from hpsearch.core import html_repr
 from hpsearch.core.errors import SpaceError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.parameters import Choice, Float, Int, Value, text_of, typed
-from hpsearch.core.rules import brief, plain, why_no_name
-from hpsearch.core.seeds import canonical
+from hpsearch.core.parameters import Choice, Float, Int, Value, range_text, typed_key
+from hpsearch.core.rules import brief, to_builtin, why_no_name
+from hpsearch.core.seeds import canonical_json
 
 Params = Mapping[str, Value]
 
@@ -67,11 +67,11 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         return len(self._parameters)
 
     def __repr__(self) -> str:
-        return f"Space({', '.join(f'{n}={text_of(p)}' for n, p in self.items())})"
+        return f"Space({', '.join(f'{n}={range_text(p)}' for n, p in self.items())})"
 
     def _repr_html_(self) -> str:
         rows = [
-            (name, text_of(parameter, condition=False), self._condition_text(name))
+            (name, range_text(parameter, condition=False), self._condition_text(name))
             for name, parameter in self.items()
         ]
         return html_repr.table(("parameter", "range", "exists only when"), rows)
@@ -105,7 +105,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
     def active(self, name: str, params: Params) -> bool:
         """Whether a parameter exists, given the values of those it depends on."""
         return all(
-            parent in params and typed(params[parent]) in {typed(v) for v in allowed}
+            parent in params and typed_key(params[parent]) in {typed_key(v) for v in allowed}
             for parent, allowed in self._when[name].items()
         )
 
@@ -131,9 +131,9 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                         f"{self._condition_text(name)}; leave it out"
                     )
             elif name not in params:
-                raise SpaceError(f"{name} is missing; it is {text_of(parameter)}")
+                raise SpaceError(f"{name} is missing; it is {range_text(parameter)}")
             elif not parameter.contains(params[name]):
-                raise SpaceError(f"{name}={brief(params[name])} is not in {text_of(parameter)}")
+                raise SpaceError(f"{name}={brief(params[name])} is not in {range_text(parameter)}")
 
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
         """Every combination of the parameters' grid values; only what exists is varied."""
@@ -146,15 +146,15 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         wanted: set[tuple[str, Any]] = {(name, None) for name in self}
         for name, parameter in self.items():
             if isinstance(parameter, Choice):
-                wanted |= {(name, typed(option)) for option in parameter.options}
+                wanted |= {(name, typed_key(option)) for option in parameter.options}
         rng, points = np.random.default_rng(0), [self.from_unit([0.5] * len(self))]
         for _ in range(200):
             for name, value in points[-1].items():
-                wanted -= {(name, typed(value)), (name, None)}
+                wanted -= {(name, typed_key(value)), (name, None)}
             if not wanted:
                 break
             found = self.sample(rng)
-            if any((n, typed(v)) in wanted or (n, None) in wanted for n, v in found.items()):
+            if any((n, typed_key(v)) in wanted or (n, None) in wanted for n, v in found.items()):
                 points.append(found)
         return points
 
@@ -192,7 +192,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that differ where `to_json` differs."""
-        return hashlib.sha256(canonical(self.to_json()).encode()).hexdigest()[:16]
+        return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()[:16]
 
     def changes_since(self, older: "Space") -> list[str]:
         """What differs from an older space, one line a parameter."""
@@ -200,9 +200,9 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         lines = [f"{n} is gone" for n in old if n not in new]
         lines += [f"{n} is new" for n in new if n not in old]
         return lines + [
-            f"{n} was {text_of(older[n])}, now {text_of(self[n])}"
+            f"{n} was {range_text(older[n])}, now {range_text(self[n])}"
             for n in new
-            if n in old and canonical(new[n]) != canonical(old[n])
+            if n in old and canonical_json(new[n]) != canonical_json(old[n])
         ]
 
     def _conditions(self, name: str) -> dict[str, tuple[Value, ...]]:
@@ -221,14 +221,14 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                     f"{name} exists when {parent} is one of {len(allowed):,} values; name at most "
                     f"{_MOST_CONDITIONS:,}"
                 )
-            values = (plain(allowed),) if single else tuple(map(plain, allowed))
+            values = (to_builtin(allowed),) if single else tuple(map(to_builtin, allowed))
             if isinstance(self[parent], Float):
                 raise SpaceError(f"{name} depends on {parent}, a Float; make {parent} a Choice")
             strange = [value for value in values if not self[parent].contains(value)]
             if strange or not values:
                 raise SpaceError(
                     f"{name} exists when {parent} is {brief(allowed)}, but {parent} is "
-                    f"{text_of(self[parent])}; drop what cannot occur"
+                    f"{range_text(self[parent])}; drop what cannot occur"
                 )
             found[parent] = values
         return found

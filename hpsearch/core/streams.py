@@ -45,7 +45,7 @@ class TolerantStream(io.FileIO):
             return len(data)
 
 
-def never_fail() -> list[TolerantStream]:
+def make_streams_tolerant() -> list[TolerantStream]:
     """Make this process's standard output and error tolerant, as far as they are its own.
 
     Returns them, in this order; not those that are closed, or that a test or a notebook replaced.

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from hpsearch.core import task_kinds
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import at_least_one, did_you_mean, identify
+from hpsearch.core.option_text import check_counts, did_you_mean, identify
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task_kinds import Kind
 
@@ -115,10 +115,10 @@ class Task:
                 f"Task needs loss= a Keras loss by name or object, or a function, got "
                 f"{brief(self.loss)}"
             )
-        at_least_one(self, outputs=self.outputs)
+        check_counts(self, outputs=self.outputs)
         self._check_metric()
         self._check_preprocess()
-        task_kinds.possible(self.loss, self.metric, self.kind)
+        task_kinds.possible_kinds(self.loss, self.metric, self.kind)
 
     def _check_metric(self) -> None:
         if self.direction is not None and (
@@ -171,7 +171,7 @@ class Task:
 
     def kind_of(self, y: Array) -> Kind:
         """The task's kind: as it says, as its loss tells, or as these targets decide."""
-        return task_kinds.of_targets(self._kinds, y)
+        return task_kinds.kind_of_targets(self._kinds, y)
 
     def with_kind_of(self, y: Array) -> Self:
         """The same task, whose kind and outputs fewer of these rows do not change."""
@@ -179,7 +179,7 @@ class Task:
 
     def classes(self, data: Data) -> Array | None:
         """The class of each row, shape (rows,), or None where the task is no classification."""
-        return task_kinds.classes(self.kind_of(data.y), data.y)
+        return task_kinds.classes_of_rows(self.kind_of(data.y), data.y)
 
     @property
     def classifies(self) -> bool:
@@ -198,7 +198,7 @@ class Task:
     @property
     def link(self) -> str:
         """What makes probabilities of logits, "sigmoid" or "softmax"; "linear" for numbers."""
-        return task_kinds.link(self._kinds, self.loss)
+        return task_kinds.link_function(self._kinds, self.loss)
 
     @property
     def from_logits(self) -> bool:
@@ -207,4 +207,4 @@ class Task:
 
     @property
     def _kinds(self) -> tuple[Kind, ...]:
-        return task_kinds.possible(self.loss, self.metric, self.kind)
+        return task_kinds.possible_kinds(self.loss, self.metric, self.kind)

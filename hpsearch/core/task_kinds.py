@@ -85,7 +85,7 @@ def takes_one_hot(loss: Any) -> bool:
     return loss_name(loss) in (*_ONE_HOT, "kl_divergence")
 
 
-def possible(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
+def possible_kinds(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
     """The kinds that a task can be of by its loss, its metric, and what it says of itself.
 
     There are several only where y decides. Raises DataError where the loss does not tell, and for
@@ -129,7 +129,7 @@ def possible(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
     return found
 
 
-def of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
+def kind_of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
     """Which of the possible kinds the targets are of.
 
     Where each row is of exactly one class, they are `multiclass`, not `multilabel`.
@@ -142,7 +142,7 @@ def of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
     return "multiclass" if one_hot else "multilabel"
 
 
-def link(kinds: tuple[Kind, ...], loss: Any) -> str:
+def link_function(kinds: tuple[Kind, ...], loss: Any) -> str:
     """The function that makes predictions of scores: probabilities, or the scores themselves."""
     if kinds == ("regression",):
         return "linear"
@@ -158,7 +158,7 @@ def output_units(kind: Kind, y: Array) -> int:
     return int(y.shape[1]) if y.ndim > 1 else 1
 
 
-def classes(kind: Kind, y: Array) -> Array | None:
+def classes_of_rows(kind: Kind, y: Array) -> Array | None:
     """The class of each row, shape (rows,), to stratify by; None where there are none.
 
     Of several labels it is the first.
@@ -168,7 +168,7 @@ def classes(kind: Kind, y: Array) -> Array | None:
     return y.reshape(-1) if is_column(y) else np.asarray(y.argmax(axis=1))
 
 
-def recorded(loss: Any, kind: Kind | None) -> str | None:
+def kind_to_store(loss: Any, kind: Kind | None) -> str | None:
     """What stores must know of the kind beside the loss, so that no search changes its kind.
 
     None where it is what earlier versions took it for, so that their searches go on.

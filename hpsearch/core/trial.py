@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.core import html_repr
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.space import Params
 
@@ -104,7 +104,7 @@ class Score:
     def _repr_html_(self) -> str:
         folds = [curve.validation for curve in self.folds]
         each = ", ".join(f"{value:.4f}" for value in self.at_best)
-        drawn = html_repr.curves(folds, self.best_epoch - 1)
+        drawn = html_repr.curves_svg(folds, self.best_epoch - 1)
         return f"<p><b>{self._text}</b><br>folds: {each}</p>{drawn}"
 
     @property
@@ -140,14 +140,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class CheckpointInterval:
     """How often a fit leaves a checkpoint on its way: after so many epochs, or seconds."""
 
     epochs: int | None = None
     seconds: float | None = 300.0
 
     def __post_init__(self) -> None:
-        at_least_one(self, epochs=self.epochs)
+        check_counts(self, epochs=self.epochs)
         if self.seconds is not None and (why_no_number(self.seconds) or self.seconds < 0):
             raise ValueError(f"Every needs seconds >= 0, got seconds={brief(self.seconds)}")
 
@@ -170,13 +170,13 @@ class Job:
     start_epoch: int = 0
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
-    checkpoint_every: Every = Every()
+    checkpoint_every: CheckpointInterval = CheckpointInterval()
     repeat: int = 0
     trial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ProgressReport:
     """How far a job is that runs.
 
     epochs: the mean over its folds. value: the validation metric of their last epochs, the mean

@@ -9,12 +9,12 @@ from pathlib import Path
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError
-from hpsearch.core.option_text import at_least_one, describe
+from hpsearch.core.option_text import check_counts, describe
 from hpsearch.core.rules import brief, check_seed
-from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Metric, Task
-from hpsearch.core.trial import Curve, Every, Failure, Score
+from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
 from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
 
 
@@ -104,7 +104,7 @@ class Evaluator(ABC):
         patience: int | None = None,
         checkpoint_in: Path | None = None,
         checkpoint_out: Path | None = None,
-        checkpoint_every: Every = Every(),
+        checkpoint_every: CheckpointInterval = CheckpointInterval(),
         seen: Callable[[int], Callable[[int, float], None]] | None = None,
         study: str = "",
     ) -> list[Fit]:
@@ -118,10 +118,10 @@ class Evaluator(ABC):
                 build=build,
                 params=params,
                 split=split,
-                seed=derive(seed, "fit", canonical(params), fold),
+                seed=derive_seed(seed, "fit", canonical_json(params), fold),
                 epochs=epochs,
                 patience=patience,
-                order=derive(seed, "order", fold) if self.shared_batches else None,
+                order=derive_seed(seed, "order", fold) if self.shared_batches else None,
                 checkpoint_in=checkpoint_in / f"fold-{fold}.npz" if checkpoint_in else None,
                 checkpoint_out=checkpoint_out / f"fold-{fold}.npz" if checkpoint_out else None,
                 checkpoint_every=checkpoint_every,
@@ -181,7 +181,7 @@ class Evaluator(ABC):
         """
         from hpsearch.training import backend, engines
 
-        at_least_one(self, epochs=epochs, patience=patience)
+        check_counts(self, epochs=epochs, patience=patience)
         check_seed(self, seed)
         if not callable(build):
             raise BuildError(f"evaluate needs build= a function, got {brief(build)}")
@@ -196,7 +196,7 @@ class Evaluator(ABC):
         check_names(build, params)
         trainer = engines.trainer(task, engine, backend.choose())
         data = task.load()
-        splits = self.splits(task, data, seed=derive(seed, "splits"))
+        splits = self.splits(task, data, seed=derive_seed(seed, "splits"))
         fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
         ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
         if isinstance(score, Failure):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import at_least_one, yes_or_no
+from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators.base import Evaluator
@@ -41,8 +41,8 @@ class Holdout(Evaluator):
         number = self.fraction is None or not why_no_number(self.fraction)
         if self.fraction is not None and not (number and 0 < self.fraction < 1):
             raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={brief(self.fraction)}")
-        at_least_one(self, rows=self.rows)
-        yes_or_no(
+        check_counts(self, rows=self.rows)
+        check_switches(
             self, stratify=self.stratify, shuffle=self.shuffle, shared_batches=self.shared_batches
         )
         if self.fraction is None and self.rows is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import at_least_one, yes_or_no
+from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import kfold
@@ -34,8 +34,8 @@ class KFold(Evaluator):
     shared_batches: bool = False
 
     def __post_init__(self) -> None:
-        at_least_one(self, folds=self.folds, repeats=self.repeats)
-        yes_or_no(
+        check_counts(self, folds=self.folds, repeats=self.repeats)
+        check_switches(
             self, stratify=self.stratify, groups=self.groups, shared_batches=self.shared_batches
         )
         if self.folds < 2:

@@ -99,7 +99,9 @@ def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
         "preprocess": identify(task.preprocess),
         "patience": study.patience,
     }
-    if kind := task_kinds.recorded(task.loss, task.kind):  # absent: as earlier versions took it
+    if kind := task_kinds.kind_to_store(
+        task.loss, task.kind
+    ):  # absent: as earlier versions took it
         training["kind"] = kind
     return SearchRecord(
         study=study.name,

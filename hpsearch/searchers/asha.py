@@ -4,8 +4,8 @@ import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.option_text import at_least_one
-from hpsearch.core.seeds import derive
+from hpsearch.core.option_text import check_counts
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import HalvingOptions, Search, generate_points
@@ -28,7 +28,7 @@ class Asha(HalvingOptions):
 
     def __post_init__(self) -> None:
         check_halving("Asha", self.max_epochs, self.eta, self.min_epochs)
-        at_least_one(self, trials=self.trials)
+        check_counts(self, trials=self.trials)
 
     @property
     def in_flight(self) -> int:
@@ -36,7 +36,7 @@ class Asha(HalvingOptions):
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         levels = rungs(self.max_epochs, self.eta, self.min_epochs)
-        new_points = generate_points(space, seed=derive(seed, "points"), first=first)
+        new_points = generate_points(space, seed=derive_seed(seed, "points"), first=first)
         return _AshaSearch(self, levels, new_points, [[] for _ in levels])
 
 

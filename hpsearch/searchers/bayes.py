@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief
 from hpsearch.core.space import Params, Space
 from hpsearch.searchers.base import UNLIMITED, FullTrainingOptions, Search
@@ -41,7 +41,7 @@ class Bayes(FullTrainingOptions):
     sampler: Literal["tpe", "gp", "cmaes", "qmc"] = "tpe"
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs)
+        check_counts(self, trials=self.trials, epochs=self.epochs)
         if not isinstance(self.sampler, str) or self.sampler not in NEEDS:
             raise ValueError(f"Bayes has samplers {', '.join(NEEDS)}, got {brief(self.sampler)}")
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.searchers.base import FullTrainingOptions, Search
 from hpsearch.searchers.optuna_search import ignore_optuna_warnings, start_search
@@ -22,7 +22,7 @@ class Genetic(FullTrainingOptions):
     population: int = 20
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs, population=self.population)
+        check_counts(self, trials=self.trials, epochs=self.epochs, population=self.population)
         if self.population < 2:
             raise ValueError(f"Genetic needs population >= 2, got population={self.population}")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.parameters import GRID_LIMIT
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
@@ -28,7 +28,7 @@ class Grid(FullTrainingOptions):
     trials: int | None = None
 
     def __post_init__(self) -> None:
-        at_least_one(self, epochs=self.epochs, points=self.points, trials=self.trials)
+        check_counts(self, epochs=self.epochs, points=self.points, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         grid = space.grid(self.points)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.option_text import at_least_one, did_you_mean
-from hpsearch.core.parameters import Choice, text_of_point
+from hpsearch.core.option_text import check_counts, did_you_mean
+from hpsearch.core.parameters import Choice, point_text
 from hpsearch.core.rules import brief
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import optuna_search
@@ -59,7 +59,7 @@ class GrowThenRegularize(FullTrainingOptions):
     regularize: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
+        check_counts(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
         for option in ("grow", "regularize"):
             names = getattr(self, option)
             listed = isinstance(names, tuple | list) and all(isinstance(n, str) for n in names)
@@ -199,7 +199,7 @@ class _GrowSearch(NonContinuingSearch):
             "%s is taken; searched next: %s", self._architecture_text(trial), rest or "nothing"
         )
         self.regularizing = optuna_search.start_search(
-            optuna_search.make_tpe_sampler(derive(self.seed, "regularize")),
+            optuna_search.make_tpe_sampler(derive_seed(self.seed, "regularize")),
             self.space,
             trials=self.options.trials,
             epochs=self.options.epochs,
@@ -215,7 +215,7 @@ class _GrowSearch(NonContinuingSearch):
             epoch = curve.index(min(curve)) + 1
             log.info(
                 "best: %s, with early stopping after epoch %d of %d",
-                text_of_point(self.points[best]),
+                point_text(self.points[best]),
                 epoch,
                 len(curve),
             )
@@ -224,7 +224,7 @@ class _GrowSearch(NonContinuingSearch):
         return {n: v for n, v in self.points[trial].items() if n in self.architecture}
 
     def _architecture_text(self, trial: int) -> str:
-        return text_of_point(self._architecture_of(trial))
+        return point_text(self._architecture_of(trial))
 
 
 def explain_overfitting(trial: Observation) -> str:

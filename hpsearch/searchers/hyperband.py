@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.option_text import at_least_one
-from hpsearch.core.seeds import derive
+from hpsearch.core.option_text import check_counts
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import HalvingOptions, Search, generate_points
@@ -34,7 +34,7 @@ class Hyperband(HalvingOptions):
 
     def __post_init__(self) -> None:
         check_halving("Hyperband", self.max_epochs, self.eta, self.min_epochs)
-        at_least_one(self, iterations=self.iterations, trials=self.trials)
+        check_counts(self, iterations=self.iterations, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         return _HyperbandSearch(self, self._generate_brackets(space, seed, first))
@@ -46,7 +46,7 @@ class Hyperband(HalvingOptions):
             for number, rungs in enumerate(brackets(self.max_epochs, self.eta, self.min_epochs)):
                 # Each bracket has its own random stream, so that its points do not depend on which
                 # bracket asks first.
-                stream = derive(seed, "bracket", iteration, number)
+                stream = derive_seed(seed, "bracket", iteration, number)
                 own = first if (iteration, number) == (0, 0) else ()
                 yield _Bracket(rungs, generate_points(space, seed=stream, first=own))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.core.errors import HpsearchError, SpaceError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import HalvingOptions, Search
@@ -38,7 +38,7 @@ class KerasTunerHyperband(HalvingOptions):
 
     def __post_init__(self) -> None:
         check_halving("KerasTunerHyperband", self.max_epochs, self.eta, 1)
-        at_least_one(self, iterations=self.iterations, trials=self.trials)
+        check_counts(self, iterations=self.iterations, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         if importlib.util.find_spec("keras_tuner") is None:

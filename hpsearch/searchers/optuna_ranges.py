@@ -7,7 +7,7 @@ from 0, instead of the options themselves.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.core.parameters import Choice, Float, Int, typed
+from hpsearch.core.parameters import Choice, Float, Int, typed_key
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -40,7 +40,9 @@ def to_optuna_value(parameter: Float | Int | Choice, value: Any) -> Any:
     """A value of the range as a value of its distribution."""
     if not isinstance(parameter, Choice):
         return value
-    return next(i for i, option in enumerate(parameter.options) if typed(option) == typed(value))
+    return next(
+        i for i, option in enumerate(parameter.options) if typed_key(option) == typed_key(value)
+    )
 
 
 def suggest_value(trial: "Trial", name: str, parameter: Float | Int | Choice) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import (
@@ -25,7 +25,7 @@ class Random(FullTrainingOptions):
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs)
+        check_counts(self, trials=self.trials, epochs=self.epochs)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         return _RandomSearch(self, generate_points(space, seed=seed, first=first))

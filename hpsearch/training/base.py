@@ -15,7 +15,7 @@ from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.parameters import Choice, Float
 from hpsearch.core.space import Params, Space
-from hpsearch.core.trial import Curve, Every
+from hpsearch.core.trial import CheckpointInterval, Curve
 
 # Hyperparameters of the fit itself: every space may have them, no `build` sees them.
 FIT_PARAMS = ("batch_size",)
@@ -99,7 +99,7 @@ class Fit:
     order: int | None = None
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
-    checkpoint_every: Every = Every()
+    checkpoint_every: CheckpointInterval = CheckpointInterval()
     seen: Callable[[int, float], None] | None = None
     study: str = ""
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hpsearch.core import interrupt
 from hpsearch.core.errors import BuildError
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Metric
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
@@ -48,7 +48,7 @@ class Shuffle(keras.callbacks.Callback):  # type: ignore[misc]
         self.batches.shuffle(epoch)
         if keras.backend.backend() == "torch":
             # There, dropout without a seed draws from a global generator no checkpoint holds.
-            seed_backend(derive(self.batches.fit.seed, "dropout", epoch))
+            seed_backend(derive_seed(self.batches.fit.seed, "dropout", epoch))
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
@@ -91,7 +91,7 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         history, out = self.history, self.history.fit.checkpoint_out
         if history.ended:
             return  # it saves what it has
-        stop = interrupt.requested()
+        stop = interrupt.is_requested()
         if out is not None and (stop or history.due):
             checkpoint.save(history, checkpoint.values(self.model))
         if stop:

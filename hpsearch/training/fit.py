@@ -45,7 +45,7 @@ class FitTrainer:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
         try:
             for index, fit in enumerate(fits):
-                if index > 0 and fit.checkpoint_out is not None and interrupt.requested():
+                if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 yield index, self._train(fit, data)
         finally:

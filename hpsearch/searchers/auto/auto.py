@@ -4,8 +4,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.option_text import at_least_one
-from hpsearch.core.seeds import derive
+from hpsearch.core.option_text import check_counts
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.auto.decision import Decision
@@ -43,7 +43,7 @@ class Auto(HalvingOptions):
     max_epochs: int = 27
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, max_epochs=self.max_epochs)
+        check_counts(self, trials=self.trials, max_epochs=self.max_epochs)
 
     @property
     def in_flight(self) -> int:
@@ -96,8 +96,8 @@ class _AutoSearch:
 
     def _make_round(self) -> Round:
         number, levels = len(self.rounds), rungs(self.options.max_epochs, RULES.eta)
-        seed = derive(self.seed, "round", number) if number else self.seed
-        decision = Decision(RULES, Encoding(self.space), levels, derive(seed, "rows"))
+        seed = derive_seed(self.seed, "round", number) if number else self.seed
+        decision = Decision(RULES, Encoding(self.space), levels, derive_seed(seed, "rows"))
         new = Round(seed, decision)
         tried = [unit for past in self.rounds for unit in past.units]
         new.prepare_opening(() if number else self.first, tried)

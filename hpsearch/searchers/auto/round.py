@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.auto.decision import Decision, Evidence
@@ -87,7 +87,7 @@ class Round:
             known.append(encoding.to_unit(params))
             self.opening.append(self._make_chain(known[-1], dict(params)))
         sampler = self.decision.sampler
-        for unit in sampler.spread_evenly(SPARE * size, derive(self.seed, "opening")):
+        for unit in sampler.spread_evenly(SPARE * size, derive_seed(self.seed, "opening")):
             if not size:
                 break
             rows = np.array(known).reshape(-1, len(self.space))
@@ -98,7 +98,7 @@ class Round:
 
     def ask(self, trial: int) -> Suggestion | Pause:
         """What to train next; DONE where no point is expected to improve on the best."""
-        found = self._choose(np.random.default_rng(derive(self.seed, "ask", trial)))
+        found = self._choose(np.random.default_rng(derive_seed(self.seed, "ask", trial)))
         if isinstance(found, Pause):
             return found
         if found is None:

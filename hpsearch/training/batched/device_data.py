@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.data import Data, named
+from hpsearch.core.data import Data, inputs_by_name
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.rows import Rows, prepare
@@ -41,7 +41,7 @@ class Table:
         """What a program compiled for it depends on."""
         return tuple(
             (name, array.shape, str(array.dtype))
-            for name, array in [*named(self.x).items(), ("y", self.y)]
+            for name, array in [*inputs_by_name(self.x).items(), ("y", self.y)]
         )
 
 
@@ -56,7 +56,7 @@ def make(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> Tabl
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     x: Any = {
         name: np.concatenate([part for rows in prepared for part in _both(rows, name)])
-        for name in named(prepared[0].x)
+        for name in inputs_by_name(prepared[0].x)
     }
     y = np.concatenate([part for rows in prepared for part in (rows.y, rows.y_validation)])
     x = x if isinstance(prepared[0].x, dict) else x["x"]
@@ -65,4 +65,4 @@ def make(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> Tabl
 
 
 def _both(rows: Rows, name: str) -> tuple[Any, Any]:
-    return named(rows.x)[name], named(rows.x_validation)[name]
+    return inputs_by_name(rows.x)[name], inputs_by_name(rows.x_validation)[name]

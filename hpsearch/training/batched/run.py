@@ -49,7 +49,7 @@ class Gang:
         while self._running:
             self._train_chunk()
             ended = [member for member in self._running if member.history.ended]
-            stop = len(ended) < len(self._running) and interrupt.requested()
+            stop = len(ended) < len(self._running) and interrupt.is_requested()
             self._save([m for m in self._running if stop or m.history.ended or m.history.due])
             yield from ended
             self._running = [member for member in self._running if not member.history.ended]

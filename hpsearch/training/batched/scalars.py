@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from hpsearch.core.seeds import canonical
+from hpsearch.core.seeds import canonical_json
 from hpsearch.training.base import Fit
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.overrides import build_number, description, is_of_keras
@@ -120,7 +120,7 @@ def structure(model: Any, numbers: Numbers, fit: Fit) -> str:
     Where a model's description does not tell all of it, the point that it was built at must.
     """
     with numbers.blank(), without_tensorflow():
-        itself = [type(model).__qualname__, canonical(fit.params), build_number(fit.build)]
+        itself = [type(model).__qualname__, canonical_json(fit.params), build_number(fit.build)]
         network = description(model)
         described = {
             "model": itself if network is None else anonymous(network),

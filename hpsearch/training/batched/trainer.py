@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from hpsearch.core.data import Data
-from hpsearch.core.errors import BuildError, first_line, out_of_memory
+from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
@@ -122,7 +122,7 @@ class GangTrainer:
 
     def _fewer(self, template: Template, members: Sequence[Member], error: Exception) -> int:
         """How many to train side by side, after memory ran out; raises any other error."""
-        if not out_of_memory(error) or len(members) == 1:
+        if not is_out_of_memory(error) or len(members) == 1:
             raise error
         fewer = self._sizes[template.key] = len(members) // 2
         log.warning("memory holds no %d models side by side; going on by %d", len(members), fewer)
@@ -218,7 +218,7 @@ class GangTrainer:
             try:
                 program = compiling.result()
             except Exception as error:
-                if out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 raise _NotCompiled(f"its step is not compiled ({first_line(error)})") from error
             if program.bytes > free_bytes() and len(some) > 1:

@@ -11,7 +11,9 @@ import pytest
 
 from hpsearch.core.streams import TolerantStream, make_streams_tolerant
 
-PRINT = "import sys; from hpsearch.core.streams import make_streams_tolerant; make_streams_tolerant(); "
+PRINT = (
+    "import sys; from hpsearch.core.streams import make_streams_tolerant; make_streams_tolerant(); "
+)
 
 
 @pytest.fixture

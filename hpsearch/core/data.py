@@ -19,12 +19,16 @@ Inputs = Array | Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How the cells of a table became numbers; `predict` reads and writes cells by it.
+    """How the cells of a table became numbers. `predict` reads and writes cells by it.
 
-    categories: by a column's name the values that 0, 1, 2... stand for in x; -1 is any other.
-    classes: the names that 0, 1, 2... stand for in y. target: the column that became y.
-    y * scale + offset: in the table's own unit; with a `logarithm` other than 0, this is the
-    symmetric logarithm (`tasks.table`) of what the table has, by that unit.
+    Args:
+        categories: for each column of categories, the values that 0, 1, 2... stand for in x; -1
+            stands for any other value.
+        classes: the names that 0, 1, 2... stand for in y.
+        offset, scale: y * scale + offset is in the table's own unit.
+        target: the column that became y.
+        logarithm: where it is not 0, y * scale + offset is the symmetric logarithm of the table's
+            values, divided by this (`tasks.table.symmetric_log`).
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -36,7 +40,7 @@ class Coding:
 
     @property
     def unit(self) -> str:
-        """What a number is told in, where that is not the table's own unit."""
+        """The unit of y, in words; empty where it is the table's own unit."""
         if self.is_own_unit:
             return ""
         what = repr(self.target)
@@ -63,7 +67,7 @@ class Coding:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Coding":
-        """The inverse of `to_json`; what earlier versions did not write has its default."""
+        """The inverse of `to_json`. Fields that earlier versions did not write get their defaults."""
         categories = found.get("categories", {})
         return cls(
             {str(column): tuple(map(str, values)) for column, values in categories.items()},
@@ -77,18 +81,19 @@ class Coding:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The rows to search on, and the test rows that no search reads.
+    """The rows to search on, and the test rows, which no search reads.
 
-    x: array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
-    y: array of shape (rows,) or (rows, outputs).
-    groups: numbers or names, shape (rows,); rows of one group are never split apart by
-        `KFold(groups=True)`.
-    columns: names of the columns of x, where it is a table; `predict` finds them in a file by these.
-    coding: how cells of a CSV file became x and y, if they did; `predict` reads files so.
+    Args:
+        x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
+        y: an array of shape (rows,) or (rows, outputs).
+        x_test, y_test: the test rows, of the same shapes.
+        groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
+        columns: names of the columns of x, where it is a table; `predict` looks for these in files.
+        coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
 
-    Arrays hold booleans, integers, or floats of at most 64 bits. A frame's columns of several kinds
-    become float64 where that changes no value but a Decimal, and bytes get the processor's order:
-    nothing else is converted. Raises DataError for anything else, and where lengths differ.
+    Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
+    float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
+    order. Nothing else is converted. Raises DataError for anything else, and where lengths differ.
     """
 
     x: Inputs
@@ -148,9 +153,9 @@ class Data:
         return self.coding.classes if self.coding else ()
 
     def take(self, rows: Sequence[int] | Array) -> "Data":
-        """The rows at these indices, with their groups and without any test rows.
+        """The rows at these indices, with their groups, and without test rows.
 
-        Raises DataError for what is no index of a row.
+        Raises DataError where `rows` has anything but indices of rows.
         """
         try:
             at = np.asarray(rows)
@@ -166,9 +171,9 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the searched rows' names, types, shapes and bytes.
+        """16 hexadecimal digits, by the names, types, shapes and bytes of the searched rows.
 
-        The test rows are left out: a search neither reads nor depends on them.
+        The test rows do not count: a search neither reads them nor depends on them.
         """
         parts = {
             "y": self.y,
@@ -180,10 +185,10 @@ class Data:
 
     @cached_property
     def test_fingerprint(self) -> str:
-        """The same of the test's targets; DataError where there are none.
+        """16 hexadecimal digits, by the targets of the test. Raises DataError where there are none.
 
-        By them alone, whatever their type, and be they classes or one-hot: rows that are given to
-        models in two shapes are one test.
+        The type of the targets does not count, nor whether classes are numbers or one-hot, nor the
+        inputs: the same test rows may be given to models in several shapes.
         """
         if self.x_test is None or self.y_test is None:
             raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
@@ -206,7 +211,7 @@ def _digest(parts: Mapping[str, Array]) -> str:
 
 
 def _number_groups(groups: Any) -> Array:
-    """Groups as numbers from 0, in the order of their sorted names."""
+    """Number the groups from 0, in the order of their sorted names."""
     try:
         array = np.asarray(groups)
         if array.ndim == 2 and array.shape[1] == 1:
@@ -221,7 +226,7 @@ def _number_groups(groups: Any) -> Array:
 
 
 def _check_inputs(name: str, value: Any) -> Any:
-    """An input or target as an array of numbers; a dict of inputs as a dict of them."""
+    """Inputs or targets as an array of numbers, or as a dict of such arrays."""
     if not isinstance(value, Mapping):
         return _to_number_array(name, value)
     if not value:
@@ -249,7 +254,7 @@ def _to_number_array(name: str, value: Any) -> Array:
         )
     if 0 in array.shape[1:]:
         raise DataError(f"{name} has no columns: its shape is {array.shape}")
-    # The same values in the order that the processor has, which is all that frameworks take.
+    # Frameworks take numbers in the processor's order of bytes only.
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -264,7 +269,7 @@ def _way_out(kind: str, bits: int) -> str:
 
 
 def _unbox_numbers(array: Array) -> Array:
-    """Python objects as float64, where each is a number that float64 holds; else as they were."""
+    """Python objects as float64, if each is a number that float64 can hold; else unchanged."""
     for value in array.flat:
         if isinstance(value, str | bytes | complex | np.complexfloating):
             return array
@@ -272,7 +277,7 @@ def _unbox_numbers(array: Array) -> Array:
         numbers = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         return array
-    changed = array[~((numbers == array) | np.isnan(numbers))]  # as Decimal("0.1"), rounded
+    changed = array[~((numbers == array) | np.isnan(numbers))]  # for example Decimal("0.1")
     return numbers if all(isinstance(each, Decimal | Fraction) for each in changed) else array
 
 
@@ -291,7 +296,7 @@ def _check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
 
 
 def _check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
-    """Refuse test rows of another shape than those that are searched on."""
+    """Raise DataError where test rows have another shape than the searched rows."""
     if test is None:
         return
     here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}

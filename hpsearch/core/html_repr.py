@@ -1,4 +1,4 @@
-"""Pieces of HTML in which objects show themselves in notebooks; the standard library is enough."""
+"""HTML by which objects show themselves in notebooks, by the standard library alone."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ _LEFT = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
-    """A table; every text in it is escaped.
+    """An HTML table; every text in it is escaped.
 
     >>> table(["a"], [["<b>"]])  # doctest: +ELLIPSIS
     '<table><thead>...<td ...>&lt;b&gt;</td></tr></tbody></table>'
@@ -28,9 +28,9 @@ def _cell(value: Any) -> str:
 
 
 def curves_svg(folds: Sequence[Sequence[float]], best: int) -> str:
-    """The mean of curves over them, as inline SVG, with its point number `best` (from 0) marked.
+    """Curves and their mean, as inline SVG. Point number `best` of the mean, from 0, is marked.
 
-    As far as the shortest reaches. The first tenth of the points, ten at most, may lie outside.
+    All end where the shortest ends. The scale leaves out the first tenth of the points, ten at most.
 
     >>> curves_svg([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
     3

@@ -1,4 +1,4 @@
-"""Frozen options as text and back: `KFold(folds=4)` in tables, `kfold:folds=4` on the command line."""
+"""Options as text and back: `KFold(folds=4)` in tables, `kfold:folds=4` on the command line."""
 
 import ast
 import dataclasses
@@ -18,9 +18,9 @@ from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, brief
 
 
 def describe(options: Any, *, without: Collection[str] = ()) -> str:
-    """The call that makes these options; what is None is left out.
+    """The call that makes these options, without those that are None.
 
-    Defaults are shown: labels are kept in stores, where a later default must not change them.
+    Defaults are written out: stores keep these labels, and a later default must not change them.
 
     >>> @dataclasses.dataclass
     ... class KFold:
@@ -36,7 +36,7 @@ def describe(options: Any, *, without: Collection[str] = ()) -> str:
 
 @cache
 def drop_defaults(label: str, classes: tuple[type, ...]) -> str:
-    """A label as people read it: without defaults, floats to four digits.
+    """A label for people to read: without defaults, floats to four digits.
 
     >>> @dataclasses.dataclass
     ... class Holdout:
@@ -63,25 +63,27 @@ def drop_defaults(label: str, classes: tuple[type, ...]) -> str:
 
 
 def _read_call(label: str) -> tuple[str, dict[str, Any]] | None:
-    """The class and the values of a label that `describe` wrote; None for another."""
+    """The class and the values of a label that `describe` wrote; None for any other label."""
     try:
         call = ast.parse(label, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             return None
         return call.func.id, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError):  # of a class whose labels are its own
+    except (SyntaxError, ValueError):  # the label of a class that writes its own
         return None
 
 
 def option_text(
     label: str, classes: Iterable[type], *, not_in_labels: Collection[str] = ()
 ) -> str | None:
-    """A label as the command line takes it, so that `parse_options` gives the same options; None for a
-    label of a class that is not among these, which the command line cannot name.
+    """A label as the command line takes it: `parse_options` gives the same options.
 
-    Labels leave out what is None, and what was added with a default since; the text says it, as a
-    study may say otherwise by now.
-    not_in_labels: what is left out whatever it is.
+    None for a label of any other class, which the command line cannot name. A label lacks the
+    options that are None, and those added in later versions. The text has them all, because the
+    study file may have other values for them by now.
+
+    Args:
+        not_in_labels: options that labels lack whatever their value, and so does the text.
 
     >>> @dataclasses.dataclass
     ... class Grow:
@@ -114,10 +116,14 @@ def _literal_text(value: Any) -> str:
 
 
 def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
-    """Options from `name:key=value,...`; values are Python literals, anything else is a string.
+    """Make options from `name:key=value,...`.
 
-    Keys may be left out as in a call: `kfold:4` is KFold(4). Where `current` is of the class
-    named, what is not set stays as it is there.
+    Values are Python literals; anything else is a string. Keys may be left out as in a call:
+    `kfold:4` is KFold(4).
+
+    Args:
+        kind: what the options are, for messages: "searcher" or "evaluator".
+        current: options whose values stay where the text sets none, if they are of the same class.
 
     >>> @dataclasses.dataclass
     ... class KFold:
@@ -137,8 +143,8 @@ def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = 
     values: dict[str, Any] = {}
     for place, item in enumerate(filter(None, map(str.strip, _split_at_commas(rest)))):
         key, equals, value = item.partition("=")
-        given = not equals and key not in fields  # a value alone, in its place
-        if given and place < len(fields) and list(values) == fields[:place]:
+        positional = not equals and key not in fields
+        if positional and place < len(fields) and list(values) == fields[:place]:
             key, equals, value = fields[place], "=", item
         if key in fields and not equals:
             raise HpsearchError(f"{kind} {name}: {key} needs a value; say {name}:{key}=N")
@@ -157,9 +163,9 @@ def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = 
 
 
 def check_counts(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
-    """Refuse a count that is no whole number from 1 to what is sensible.
+    """Raise ValueError for a count that is no whole number from 1 to a sensible maximum.
 
-    None passes where it is the option's default.
+    None is allowed where it is the option's default.
     """
     for name, value in counts.items():
         most = most_epochs if name in ("epochs", "max_epochs", "min_epochs") else MOST_COUNTED
@@ -172,7 +178,10 @@ def check_counts(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int 
 
 
 def check_switches(options: Any, **switches: bool | None) -> None:
-    """Refuse a switch that is neither True nor False; None passes where it is the default."""
+    """Raise ValueError for a switch that is neither True nor False.
+
+    None is allowed where it is the option's default.
+    """
     for name, value in switches.items():
         if not isinstance(value, bool) and not _is_left_out(options, name, value):
             raise ValueError(
@@ -186,9 +195,9 @@ def _is_left_out(options: Any, name: str, value: Any) -> bool:
 
 
 def identify(value: Any) -> str:
-    """A text that is the same for the same settings in every process, and differs otherwise.
+    """A text that is equal for equal settings, in every process, and differs for others.
 
-    Takes plain values and containers, functions, arrays, and whatever tells its settings by
+    The value may be a plain value, a container, a function, an array, or any object with
     `get_params` (scikit-learn) or `get_config` (Keras).
 
     >>> identify({"a": (1, len)})
@@ -210,7 +219,7 @@ def identify(value: Any) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint in brackets to the nearest known name, or nothing.
+    """A hint at the nearest known name, in brackets; empty where none is near.
 
     >>> did_you_mean("droput", ["dropout", "l2"])
     " (did you mean 'dropout'?)"
@@ -220,7 +229,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _split_at_commas(text: str) -> list[str]:
-    """The parts between commas, but for commas in brackets or quotes.
+    """Split a text at commas, except at those in brackets or quotes.
 
     >>> _split_at_commas("a=(1,2),b='x,y',c")
     ['a=(1,2)', "b='x,y'", 'c']
@@ -232,7 +241,7 @@ def _split_at_commas(text: str) -> list[str]:
             quote = "" if sign == quote and before != "\\" else quote
             before = "" if before == sign == "\\" else sign
         else:
-            # A quote within a word is one of its letters.
+            # A quote within a word is a letter of it.
             quote = sign if sign in "'\"" and before in "=,([{ " else ""
             depth += (sign in "([{") - (sign in ")]}")
             before = sign
@@ -254,7 +263,7 @@ def _parse_literal(text: str) -> Any:
 
 
 def option_classes(package: ModuleType) -> list[type]:
-    """The classes of options that a package exports: its search methods, or its evaluators."""
+    """The dataclasses that a package exports: its search methods, or its evaluators."""
     exported = [getattr(package, name) for name in package.__all__]
     return [
         thing for thing in exported if isinstance(thing, type) and dataclasses.is_dataclass(thing)

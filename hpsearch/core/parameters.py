@@ -1,4 +1,4 @@
-"""The ranges a space is made of: Float, Int and Choice."""
+"""The ranges that a space consists of: Float, Int and Choice."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,35 +10,38 @@ from hpsearch.core.errors import SpaceError
 from hpsearch.core.rules import brief, to_builtin, why_no_name, why_no_number
 
 Value = float | int | str | bool
-GRID_LIMIT = 100_000  # values of one range, and combinations of all
+GRID_LIMIT = 100_000  # the most values of one range, and the most combinations of all
 When = Mapping[str, Any] | None
 
-_EXACT = 2**53  # whole numbers up to here are floats too, from which points are made
+_EXACT = 2**53  # floats hold all whole numbers up to here, and points are made from floats
 _KINDS = (bool, int, float, str)
 
 
 class Parameter(Protocol):
-    """What every range can do; a unit value u lies in [0, 1]."""
+    """What every range can do. A unit value u lies in [0, 1]."""
 
     @property
     def when(self) -> When: ...
     def decode(self, u: float) -> Value:
-        """The value at u; the values of a discrete range own intervals of equal length."""
+        """The value at u. Each value of a discrete range has an interval of equal length."""
 
     def encode(self, value: Any) -> float:
-        """The u of a value: the inverse of `decode` (the middle of its interval if discrete)."""
+        """The inverse of `decode`; for a discrete range, the middle of the value's interval."""
 
     def contains(self, value: Any) -> bool: ...
     def grid(self, points: int | None) -> list[Value]:
-        """At most `points` values spread over the range, or all of a discrete range."""
+        """At most `points` values, spread over the range; all values of a discrete range if None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Float:
-    """A real number in [low, high]; uniform, or uniform in its logarithm, or in whole steps.
+    """A real number in [low, high].
 
-    `when={"optimizer": "sgd"}` makes it exist only where `optimizer` is `"sgd"`; a tuple or range
-    names several values.
+    Args:
+        log: uniform in the logarithm.
+        step: only low, low + step, low + 2 * step...
+        when: `{"optimizer": "sgd"}` makes it exist only where `optimizer` is `"sgd"`; a tuple or
+            range names several values.
     """
 
     low: float
@@ -62,13 +65,13 @@ class Float:
         return math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
     def _at(self, index: int) -> float:
-        # Decimal, because 0.1 + 2 * 0.1 should read 0.3 in every table.
+        # By Decimal, so that 0.1 + 2 * 0.1 is shown as 0.3.
         return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
 
     def decode(self, u: float) -> float:
         if self.step is not None:
             return self._at(_index(u, self._steps))
-        if self.log and 0.0 < u < 1.0:  # the ends are exact, which logarithms are not
+        if self.log and 0.0 < u < 1.0:  # not at the ends, which logarithms would not give exactly
             a, b = math.log(self.low), math.log(self.high)
             return _clip(math.exp(a + u * (b - a)), self.low, self.high)
         return _clip(self.low + u * (self.high - self.low), self.low, self.high)
@@ -104,7 +107,13 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """A whole number in [low, high]; uniform, or uniform in its logarithm, or in whole steps."""
+    """A whole number in [low, high].
+
+    Args:
+        log: uniform in the logarithm.
+        step: only low, low + step, low + 2 * step...
+        when: as for `Float`.
+    """
 
     low: int
     high: int
@@ -127,7 +136,7 @@ class Int:
     def decode(self, u: float) -> int:
         if not self.log:
             return self._values[_index(u, len(self._values))]
-        # Half a unit beyond each end, so that the end values get their share.
+        # Half a unit beyond each end, so that both ends get the share of other values.
         a, b = math.log(self.low - 0.5), math.log(self.high + 0.5)
         return int(_clip(round(math.exp(a + u * (b - a))), self.low, self.high))
 
@@ -149,7 +158,11 @@ class Int:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Choice:
-    """One of some options: strings, numbers or booleans, without an order."""
+    """One of several options, without an order: strings, numbers or booleans.
+
+    Args:
+        when: as for `Float`.
+    """
 
     options: tuple[Value, ...]
     when: When = None
@@ -252,7 +265,7 @@ def _check_grid(parameter: Float | Int, count: int) -> None:
 
 
 def _pick_spread(parameter: Float | Int, values: range, points: int | None) -> Sequence[int]:
-    """At most so many of the values of a discrete range, its ends among them."""
+    """At most so many values of a discrete range, with both of its ends."""
     if points is None or points >= len(values):
         _check_grid(parameter, len(values))
         return values
@@ -263,12 +276,16 @@ def _pick_spread(parameter: Float | Int, values: range, points: int | None) -> S
 
 
 def typed_key(value: Any) -> tuple[str, Any]:
-    """A key that tells True, 1 and 1.0 apart, which Python calls equal."""
+    """A key that differs for True, 1 and 1.0, which are equal in Python."""
     return type(value).__name__, value
 
 
 def range_text(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
-    """A range as people write it: `Float(0.1, 0.5)`; its condition may be left out."""
+    """A range as a user writes it: `Float(0.1, 0.5)`.
+
+    Args:
+        condition: whether to show when it exists.
+    """
     shown = parameter.when if condition else None
     if isinstance(parameter, Choice):
         when = f", when={shown!r}" if shown else ""
@@ -280,7 +297,7 @@ def range_text(parameter: Float | Int | Choice, *, condition: bool = True) -> st
 
 
 def point_text(params: Mapping[str, Any]) -> str:
-    """A point in one line, numbers to four digits; by the alphabet, as stores keep points.
+    """A point in one line: numbers to four digits, names in alphabetical order.
 
     >>> point_text({"optimizer": "adam", "dropout": 0.123456})
     'dropout=0.1235 optimizer=adam'
@@ -289,5 +306,5 @@ def point_text(params: Mapping[str, Any]) -> str:
 
 
 def short_text(value: Any) -> str:
-    """A value to four digits, if it is a Float's."""
+    """A value as text; a float to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

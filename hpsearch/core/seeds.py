@@ -1,4 +1,4 @@
-"""Random seeds derived from what they are for, never from order, process or time."""
+"""Random seeds, derived from their purpose, never from order, process or time."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:
-    """The one JSON text of a point or a space: sorted names, no blanks.
+    """The JSON text of a point or a space, the same for equal ones: sorted names, no blanks.
 
     >>> canonical_json({"b": 1, "a": 0.1})
     '{"a":0.1,"b":1}'
@@ -16,7 +16,7 @@ def canonical_json(value: Mapping[str, Any]) -> str:
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """A seed in [0, 2**31) for a purpose; another purpose gives an independent one.
+    """A seed in [0, 2**31) for a purpose; other purposes give independent seeds.
 
     >>> derive_seed(0, "search") == derive_seed(0, "search"), derive_seed(0, "search") == derive_seed(0, "splits")
     (True, False)
@@ -26,5 +26,5 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 
 
 def seed_of_repeat(seed: int, repeat: int) -> int:
-    """The seed in whose place a repeat is trained; repeat 0 is the first training."""
+    """The seed that replaces the study's in a repeated training; repeat 0 is the first training."""
     return derive_seed(seed, "repeat", repeat) if repeat else seed

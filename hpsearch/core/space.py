@@ -1,4 +1,4 @@
-"""Search spaces: named ranges that know sampling, checking, conditions, grids and the unit cube."""
+"""Search spaces: named ranges, with conditions, sampling, grids and the unit cube."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +19,9 @@ _MOST_CONDITIONS = 10_000  # values under which one parameter exists
 
 
 class Space(Mapping[str, "Float | Int | Choice"]):
-    """Named parameters, some of which exist only under a condition on another.
+    """Named parameters. Some may exist only under a condition on others.
 
-    Takes them by name, as mappings (pieces of spaces), or both: `Space(mlp.widths(3), l2=...)`.
+    They are given by name, as mappings (pieces of spaces), or both: `Space(mlp.widths(3), l2=...)`.
 
     >>> space = Space(optimizer=Choice("adam", "sgd"),
     ...               momentum=Float(0.0, 0.9, when={"optimizer": "sgd"}))
@@ -77,7 +77,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         return html_repr.table(("parameter", "range", "exists only when"), rows)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
-        """A random point. Always draws one number a parameter, whatever the conditions."""
+        """A random point. It always draws one number for each parameter, whatever exists."""
         return self.from_unit(rng.random(len(self)))
 
     def from_unit(self, u: "Sequence[float] | np.ndarray[Any, Any]") -> dict[str, Value]:
@@ -103,18 +103,18 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         )
 
     def active(self, name: str, params: Params) -> bool:
-        """Whether a parameter exists, given the values of those it depends on."""
+        """Whether a parameter exists, given the values of those that it depends on."""
         return all(
             parent in params and typed_key(params[parent]) in {typed_key(v) for v in allowed}
             for parent, allowed in self._when[name].items()
         )
 
     def conditions(self, name: str) -> Mapping[str, tuple[Value, ...]]:
-        """The values of others under which a parameter exists; none: it always does."""
+        """The values of other parameters with which this one exists; empty where it always does."""
         return self._when[name]
 
     def check(self, params: Params) -> None:
-        """Refuse a point that is not of this space; SpaceError names the culprit and its range."""
+        """Raise SpaceError for a point that is not in this space."""
         if not isinstance(params, Mapping):
             raise SpaceError(f"a point is a dict of values by name, got {brief(params)}")
         for name in params:
@@ -136,13 +136,13 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                 raise SpaceError(f"{name}={brief(params[name])} is not in {range_text(parameter)}")
 
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
-        """Every combination of the parameters' grid values; only what exists is varied."""
+        """Every combination of the parameters' grid values, without those that do not exist."""
         if points is not None and (not isinstance(points, int) or points < 1 or points is True):
             raise SpaceError(f"a grid needs a whole number of points >= 1, got {brief(points)}")
         return self._grid({}, list(self.parents_first), points)
 
     def probes(self) -> list[dict[str, Value]]:
-        """A few points in which every parameter exists once and every option occurs once."""
+        """A few points in which every parameter and every option occurs at least once."""
         wanted: set[tuple[str, Any]] = {(name, None) for name in self}
         for name, parameter in self.items():
             if isinstance(parameter, Choice):
@@ -159,7 +159,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         return points
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """The space as plain JSON; two spaces are the same if and only if this is."""
+        """The space as plain JSON; equal for equal spaces only."""
         return {
             name: {
                 "type": type(parameter).__name__.lower(),
@@ -175,7 +175,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     @classmethod
     def from_json(cls, text: Mapping[str, Mapping[str, Any]]) -> "Space":
-        """The inverse of `to_json`; SpaceError for what it did not write."""
+        """The inverse of `to_json`. Raises SpaceError for anything that it did not write."""
         kinds = {"choice": Choice, "float": Float, "int": Int}
         parameters: dict[str, Any] = {}
         try:
@@ -191,11 +191,11 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that differ where `to_json` differs."""
+        """16 hexadecimal digits, different for different spaces."""
         return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()[:16]
 
     def changes_since(self, older: "Space") -> list[str]:
-        """What differs from an older space, one line a parameter."""
+        """The differences from an older space, a line for each parameter."""
         new, old = self.to_json(), older.to_json()
         lines = [f"{n} is gone" for n in old if n not in new]
         lines += [f"{n} is new" for n in new if n not in old]

@@ -407,15 +407,15 @@ def test_wide_files_are_read_as_others_are(table, between, monkeypatch):
         ["a\nb", *["2,5"] * 13],
     ]  # fmt: skip
     file = table(names, body, delimiter=between)
-    long = csv_tables.read(file)
+    long = csv_tables.read_table(file)
     monkeypatch.setattr(csv_tables, "_MANY_COLUMNS", 1)
-    wide = csv_tables.read(file)
+    wide = csv_tables.read_table(file)
     assert list(wide) == list(long)
     assert wide.astype(object).where(wide.notna(), None).to_numpy().tolist() == (
         long.astype(object).where(long.notna(), None).to_numpy().tolist()
     )
-    assert csv_tables.number_table(wide) == pytest.approx(
-        np.column_stack([csv_tables.numbers(long[name]) for name in long]), nan_ok=True
+    assert csv_tables.to_number_table(wide) == pytest.approx(
+        np.column_stack([csv_tables.to_numbers(long[name]) for name in long]), nan_ok=True
     )
 
 

@@ -302,7 +302,7 @@ def save_mnist(folder, value):
 
 def test_the_data_folder_goes_before_kerass_cache(nowhere, monkeypatch):
     cached = save_mnist(nowhere / "keras" / "datasets", 51)
-    assert source.find("mnist.npz") == cached
+    assert source.find_file("mnist.npz") == cached
     assert mnist.load().x[0, 0] == pytest.approx(0.2)
     save_mnist(nowhere / "mine", 255)
     monkeypatch.setenv("HPSEARCH_DATA", str(nowhere / "mine"))

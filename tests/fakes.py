@@ -16,7 +16,7 @@ import numpy as np
 from hpsearch import Space
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import DataError, FatalError
-from hpsearch.core.option_text import describe
+from hpsearch.core.option_text import describe_options
 from hpsearch.core.trial import (
     Curve,
     Facts,
@@ -41,7 +41,7 @@ class Halving:
 
     @property
     def label(self) -> str:
-        return describe(self)
+        return describe_options(self)
 
     @property
     def continues(self) -> bool:

@@ -14,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from hpsearch import Data, Task
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import identify
+from hpsearch.core.option_text import settings_text
 from hpsearch.core.task import Metric
 from hpsearch.tasks import digits, mnist, source
 from hpsearch.training.base import Split
@@ -216,9 +216,11 @@ def test_transformers_may_learn_from_the_targets():
 
 def test_settings_are_identified_in_every_process_alike():
     pipeline = make_pipeline(FunctionTransformer(np.sqrt), PCA(2))
-    assert identify(pipeline) == identify(clone(pipeline))
-    assert "0x" not in identify(pipeline)
-    assert identify(pipeline) != identify(make_pipeline(FunctionTransformer(np.sqrt), PCA(3)))
+    assert settings_text(pipeline) == settings_text(clone(pipeline))
+    assert "0x" not in settings_text(pipeline)
+    assert settings_text(pipeline) != settings_text(
+        make_pipeline(FunctionTransformer(np.sqrt), PCA(3))
+    )
 
 
 def test_preprocessing_is_fitted_on_the_training_rows_alone():

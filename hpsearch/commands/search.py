@@ -119,6 +119,6 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     if as_json:
         seconds = None if pace is None else takes.epochs * pace[1]
         brackets = [[asdict(rung) for rung in bracket] for bracket in takes.brackets]
-        fits = budget.fits(takes.epochs, seconds) if takes.complete else None
+        fits = budget.affordable_share(takes.epochs, seconds) if takes.complete else None
         more = {"seconds": seconds, "fits": fits}
         click.echo(json.dumps({**takes.totals, "brackets": brackets, **more}))

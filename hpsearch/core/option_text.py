@@ -17,7 +17,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, brief
 
 
-def describe(options: Any, *, without: Collection[str] = ()) -> str:
+def describe_options(options: Any, *, without: Collection[str] = ()) -> str:
     """The call that makes these options, without those that are None.
 
     Defaults are written out: stores keep these labels, and a later default must not change them.
@@ -26,7 +26,7 @@ def describe(options: Any, *, without: Collection[str] = ()) -> str:
     ... class KFold:
     ...     folds: int
     ...     stratify: bool | None = None
-    >>> describe(KFold(4))
+    >>> describe_options(KFold(4))
     'KFold(folds=4)'
     """
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
@@ -63,7 +63,7 @@ def drop_defaults(label: str, classes: tuple[type, ...]) -> str:
 
 
 def _read_call(label: str) -> tuple[str, dict[str, Any]] | None:
-    """The class and the values of a label that `describe` wrote; None for any other label."""
+    """The class and the values of a label that `describe_options` wrote; None for any other label."""
     try:
         call = ast.parse(label, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
@@ -194,19 +194,19 @@ def _is_left_out(options: Any, name: str, value: Any) -> bool:
     return value is None and (name not in fields or fields[name].default is None)
 
 
-def identify(value: Any) -> str:
+def settings_text(value: Any) -> str:
     """A text that is equal for equal settings, in every process, and differs for others.
 
     The value may be a plain value, a container, a function, an array, or any object with
     `get_params` (scikit-learn) or `get_config` (Keras).
 
-    >>> identify({"a": (1, len)})
+    >>> settings_text({"a": (1, len)})
     "{'a': [1, builtins.len]}"
     """
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k!r}: {identify(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k!r}: {settings_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(identify(item) for item in value) + "]"
+        return "[" + ", ".join(settings_text(item) for item in value) + "]"
     if isinstance(value, np.ndarray):
         return f"array {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:16]}"
     if isinstance(value, type) or inspect.isroutine(value):
@@ -214,7 +214,7 @@ def identify(value: Any) -> str:
     for method, options in (("get_params", {"deep": False}), ("get_config", {})):
         settings = getattr(value, method, None)
         if callable(settings):
-            return f"{type(value).__name__}({identify(settings(**options))})"
+            return f"{type(value).__name__}({settings_text(settings(**options))})"
     return repr(value)
 
 

@@ -23,13 +23,14 @@ class Budget:
             raise ValueError(f"Budget needs hours > 0, got hours={brief(self.hours)}")
         check_counts(self, most_epochs=MOST_COUNTED, epochs=self.epochs)
 
-    def fits(self, epochs: int, seconds: float | None) -> float | None:
+    def affordable_share(self, epochs: int, seconds: float | None) -> float | None:
         """The share, at most 1, of a search of so many epochs and seconds that fits the budget.
 
         None where there is no budget, or where it is not known how long the search takes.
 
-        >>> Budget(hours=1.0, epochs=50).fits(100, 14400.0), Budget(hours=1.0).fits(100, None)
-        (0.25, None)
+        >>> Budget(hours=1.0, epochs=50).affordable_share(100, 14400.0)
+        0.25
+        >>> Budget(hours=1.0).affordable_share(100, None)
         """
         shares = [1.0]
         if self.epochs is not None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from hpsearch.core import task_kinds
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import check_counts, did_you_mean, identify
+from hpsearch.core.option_text import check_counts, did_you_mean, settings_text
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task_kinds import Kind
 
@@ -170,7 +170,7 @@ class Task:
         """The metric's name in rankings. That of "loss" names the loss, so only equal ones compare."""
         if self.metric != "loss":
             return self.metric
-        settings = self.loss if isinstance(self.loss, str) else identify(self.loss)
+        settings = self.loss if isinstance(self.loss, str) else settings_text(self.loss)
         return f"loss ({settings})"
 
     def kind_of(self, y: Array) -> Kind:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError
-from hpsearch.core.option_text import check_counts, describe
+from hpsearch.core.option_text import check_counts, describe_options
 from hpsearch.core.rules import brief, check_seed
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
@@ -57,7 +57,7 @@ class Evaluator(ABC):
     def label(self) -> str:
         """What must be equal for two trials' values to be compared."""
         # Left out where it is False: the labels in older stores do not have it.
-        return describe(self, without=() if self.shared_batches else ("shared_batches",))
+        return describe_options(self, without=() if self.shared_batches else ("shared_batches",))
 
     def score(self, curves: Sequence[Curve], metric: Metric) -> Score:
         """The value at the best epoch of the mean curve over folds.

@@ -8,7 +8,7 @@ from pathlib import Path
 from hpsearch.core import task_kinds
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StudyError
-from hpsearch.core.option_text import identify
+from hpsearch.core.option_text import settings_text
 from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
@@ -94,9 +94,9 @@ def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
     """What the store shall know of a search of this study."""
     task = study.task
     training = {
-        "loss": identify(task.loss),
+        "loss": settings_text(task.loss),
         "outputs": task.outputs,
-        "preprocess": identify(task.preprocess),
+        "preprocess": settings_text(task.preprocess),
         "patience": study.patience,
     }
     if kind := task_kinds.kind_to_store(

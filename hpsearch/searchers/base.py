@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from hpsearch.core.option_text import describe
+from hpsearch.core.option_text import describe_options
 from hpsearch.core.plan import Plan, Rung
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
@@ -91,7 +91,7 @@ class FullTrainingOptions:
 
     @property
     def label(self) -> str:
-        return describe(self, without=("trials",))
+        return describe_options(self, without=("trials",))
 
     @property
     def continues(self) -> bool:
@@ -112,7 +112,7 @@ class HalvingOptions:
 
     @property
     def label(self) -> str:
-        return describe(self, without=("trials", "iterations"))
+        return describe_options(self, without=("trials", "iterations"))
 
     @property
     def continues(self) -> bool:

@@ -5,9 +5,10 @@ Bernico, *Deep Learning Quick Reference* (2018), attributes this rule to Geoffre
 
 import itertools
 import logging
+import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.core.errors import SpaceError
@@ -167,31 +168,24 @@ class _GrowSearch(NonContinuingSearch):
             self._log_best()
 
     def _look_for_overfitting(self) -> None:
-        """Look at the models in order of size, as far as they have ended, and choose one if possible."""
-        while (
-            self.n_not_overfitting < len(self.model_trials)
-            and self.model_trials[self.n_not_overfitting] in self.observations
-        ):
-            trial = self.model_trials[self.n_not_overfitting]
-            why = explain_overfitting(self.observations[trial])
-            if why:
-                log.info("%s overfits: %s", self._architecture_text(trial), why)
+        """Look at the models in order of size, as far as they have ended, and take one if possible."""
+        for trial in self.model_trials[self.n_not_overfitting :]:
+            observation = self.observations.get(trial)
+            if observation is None:
+                return
+            model = self._architecture_text(trial)
+            if why := explain_overfitting(observation):
+                log.info("%s overfits: %s", model, why)
                 self._start_regularizing(trial)
                 return
-            failed = self.observations[trial].loss is None
-            log.info(
-                "%s %s", self._architecture_text(trial), "failed" if failed else "does not overfit"
-            )
+            log.info("%s %s", model, "failed" if observation.loss is None else "does not overfit")
             self.n_not_overfitting += 1
         if self.n_not_overfitting == len(self.models):
-            trial = min(
-                self.model_trials, key=lambda trial: (_loss_or_inf(self.observations[trial]), trial)
-            )
             log.info(
-                "no model overfits within %d epochs: more of them, or larger models, may find more",
+                "no model overfits within %d epochs; more epochs or larger models may find more",
                 self.options.epochs,
             )
-            self._start_regularizing(trial)
+            self._start_regularizing(self._find_best(self.model_trials))
 
     def _start_regularizing(self, trial: int) -> None:
         rest = ", ".join(name for name in self.space if name not in self.architecture)
@@ -207,9 +201,7 @@ class _GrowSearch(NonContinuingSearch):
         )
 
     def _log_best(self) -> None:
-        best = min(
-            self.observations, key=lambda trial: (_loss_or_inf(self.observations[trial]), trial)
-        )
+        best = self._find_best(self.observations)
         curve = self.observations[best].curve
         if curve and self.observations[best].loss is not None:
             epoch = curve.index(min(curve)) + 1
@@ -219,6 +211,15 @@ class _GrowSearch(NonContinuingSearch):
                 epoch,
                 len(curve),
             )
+
+    def _find_best(self, trials: Iterable[int]) -> int:
+        """The trial with the lowest loss, the first of equal ones; failed trials come last."""
+
+        def rank(trial: int) -> tuple[float, int]:
+            loss = self.observations[trial].loss
+            return math.inf if loss is None else loss, trial
+
+        return min(trials, key=rank)
 
     def _architecture_of(self, trial: int) -> Params:
         return {n: v for n, v in self.points[trial].items() if n in self.architecture}
@@ -256,10 +257,6 @@ def _smooth(values: Sequence[float]) -> list[float]:
     """The mean of each value and those before it, over a tenth of the curve."""
     width = max(1, len(values) // 10)
     return [statistics.fmean(values[max(0, i + 1 - width) : i + 1]) for i in range(len(values))]
-
-
-def _loss_or_inf(trial: Observation) -> float:
-    return float("inf") if trial.loss is None else trial.loss
 
 
 def _unit_of_size(space: Space, name: str, size: float) -> float:

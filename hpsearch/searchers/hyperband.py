@@ -101,16 +101,17 @@ class _Bracket:
         self.losses[trial] = loss
         if len(self.losses) < self.size:
             return
+        # Of equal losses the one asked first is better, in whatever order they were told.
         order = {trial: place for place, trial in enumerate(self.asked)}
-        alive = [
+        ranked = sorted(
             (loss, order[trial], trial) for trial, loss in self.losses.items() if loss is not None
-        ]
+        )
         self.level += 1
         wanted = 0 if self.is_over else self.rungs[self.level][0]
-        self.survivors = [(trial, self.asked[trial]) for _, _, trial in sorted(alive)[:wanted]]
+        self.survivors = [(trial, self.asked[trial]) for _, _, trial in ranked[:wanted]]
         self.size = len(self.survivors)
         self.asked, self.losses = {}, {}
-        if not self.size:
+        if not self.size:  # all trials failed: the bracket ends early
             self.level = len(self.rungs)
 
 

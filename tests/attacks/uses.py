@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch import Choice, Data, Float, KFold, Random, Space, Study, Task
-from hpsearch.core.option_text import identify
+from hpsearch.core.option_text import settings_text
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.trial import Observation, Pause
 from hpsearch.evaluators.base import Evaluator
@@ -138,7 +138,7 @@ def all_of_task(made: Task) -> None:
     loaded = made.load()
     all_of_data(loaded)
     made.objective.best([0.5, 0.6])
-    made.measure.encode(), made.name.encode(), made.activation, identify(made.preprocess)
+    made.measure.encode(), made.name.encode(), made.activation, settings_text(made.preprocess)
     made.classes(loaded)
     if not isinstance(made.output_units(loaded.y), int) or made.output_units(loaded.y) < 1:
         raise NotUsable(f"{made.output_units(loaded.y)!r} output units")

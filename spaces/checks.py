@@ -8,7 +8,7 @@ from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
 def whole(params: Mapping[str, Any], name: str, default: int | None = None, least: int = 1) -> int:
-    """A whole number, of units or layers for example. BuildError for anything else, or too small a one.
+    """A whole number, of units for example. BuildError for anything else, or too small a number.
 
     >>> whole({"units": 8.0}, "units"), whole({}, "blocks", 2)
     (8, 2)

@@ -127,7 +127,7 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
 
 
 def _penalty(params: dict[str, Any]) -> Any:
-    """The regularizer, without any part whose factor is 0: that would compile to another program."""
+    """The regularizer, without parts whose factor is 0, which would make another program."""
     from keras import regularizers
 
     l1, l2 = checks.number(params, "l1"), checks.number(params, "l2")

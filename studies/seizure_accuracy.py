@@ -1,6 +1,6 @@
 """Which network classifies the most seconds of brain waves correctly, in a seizure or not?
 
-As `seizure_auc`, but ranked by accuracy, the figure in Bernico, Deep Learning Quick Reference (2018).
+As `seizure_auc`, but ranked by accuracy, as in Bernico, Deep Learning Quick Reference (2018).
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study

@@ -56,7 +56,7 @@ def test_most_losses_tell_the_kind(loss, y, kind, activation, outputs):
 @pytest.mark.parametrize("loss", [own_loss, "kl_divergence", "hinge", "dice", "mean_sq"])
 def test_other_losses_are_asked_for_it(loss):
     with pytest.raises(
-        DataError, match=r"does not tell what is learned; say it by Task\(..., kind="
+        DataError, match=r"does not decide the kind of the task; give it by Task\(..., kind="
     ):
         task(loss, BINARY)
 
@@ -93,7 +93,12 @@ def test_with_a_loss_of_ones_own_everything_follows_from_the_kind(
         ("mse", NUMBERS, {"kind": "numbers"}, "kind is one of binary, multiclass"),
         ("binary_crossentropy", BINARY, {"kind": "regression"}, "does not go with loss"),
         ("sparse_categorical_crossentropy", THREE, {"kind": "binary"}, "does not go with"),
-        ("mse", NUMBERS, {"metric": "accuracy"}, "metric 'accuracy' is of classes, and loss 'mse'"),
+        (
+            "mse",
+            NUMBERS,
+            {"metric": "accuracy"},
+            "metric 'accuracy' is for classes, and loss 'mse'",
+        ),
         ("mse", NUMBERS, {"kind": "regression", "metric": "roc_auc"}, "metric 'roc_auc' is for"),
         ("mse", NUMBERS, {"kind": "binary"}, "a binary task needs targets from 0 to 1"),
         ("mse", ONE_HOT, {"kind": "binary"}, r"needs y of shape \(rows,\)"),

@@ -124,11 +124,11 @@ MASKED = np.ma.masked_array(X, X > 0.5)
         ({"x": X, "y": {"a": Y}}, "y must be one array"),
         ({"x": X, "y": Y[:, None][:, :0]}, "y has no columns"),
         ({"x": MASKED, "y": Y}, "masked values"),
-        ({"x": [[1.0], [1.0, 2.0]], "y": [0.0, 1.0]}, "x is no array"),
+        ({"x": [[1.0], [1.0, 2.0]], "y": [0.0, 1.0]}, "x is not an array"),
         ({"x": None, "y": Y}, "Data needs x"),
         ({"x": X, "y": Y, "groups": X}, "one number or name a row"),
         ({"x": X, "y": Y, "groups": [float("nan")] * 20}, "none of them NaN"),
-        ({"x": X, "y": Y, "groups": np.array([1, "a"] * 10, dtype=object)}, "told apart"),
+        ({"x": X, "y": Y, "groups": np.array([1, "a"] * 10, dtype=object)}, "cannot be compared"),
         ({"x": X, "y": Y, "columns": "abc"}, "a list of names, got 'abc'"),
         ({"x": X, "y": Y, "columns": 3}, "a list of names, got 3"),
         ({"x": X, "y": Y, "columns": ("a", "a", "b")}, "texts that differ"),
@@ -342,7 +342,7 @@ def test_a_file_with_a_flipped_byte_is_called_damaged(nowhere):
 def test_another_file_of_that_name_is_refused(nowhere):
     path = save_mnist(nowhere / "keras" / "datasets", 1)
     np.savez(path, other=np.zeros(3))
-    with pytest.raises(DataError, match=r"no array .*x_train.*; it is another file"):
+    with pytest.raises(DataError, match=r"no array .*x_train.*; it is not the right file"):
         mnist.load()
 
 

@@ -81,7 +81,7 @@ def test_without_a_file_the_error_names_the_stand_in(name, monkeypatch, tmp_path
 def test_what_is_published_nowhere_is_not_looked_for(monkeypatch, tmp_path):
     monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(DataError, match=r"cannot be downloaded \(it is published nowhere"):
+    with pytest.raises(DataError, match=r"cannot be downloaded \(it is not published"):
         seizure.load()
 
 
@@ -216,7 +216,7 @@ def test_offsets_must_fit_the_values(folder, offsets):
 
 def test_a_file_without_documents_is_another_file(folder):
     np.savez(folder / "reuters.npz", z=np.zeros(3), y=np.zeros(3, int))
-    with pytest.raises(DataError, match=r"no array .*x_values.*; it is another file"):
+    with pytest.raises(DataError, match=r"no array .*x_values.*; it is not the right file"):
         reuters.load()
 
 
@@ -296,7 +296,7 @@ def test_an_archive_that_unpacks_to_more_than_the_data_has_is_refused(folder, mo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a;b\n1;2\n", r"begins with 'a;b'; it is another file"),
+        ("a;b\n1;2\n", r"begins with 'a;b'; it is not the right file"),
         (f"{wine._HEADER}\n1;2;x\n", r"is damaged .*; delete it"),
         (f"{wine._HEADER}\n1;2;3\n", r"is damaged .*; delete it"),
         (f"{wine._HEADER}\n", r"is damaged .*; delete it"),

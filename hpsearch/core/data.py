@@ -67,7 +67,7 @@ class Coding:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Coding":
-        """The inverse of `to_json`. Fields that earlier versions did not write get their defaults."""
+        """The inverse of `to_json`. Fields that earlier versions lack get their defaults."""
         categories = found.get("categories", {})
         return cls(
             {str(column): tuple(map(str, values)) for column, values in categories.items()},
@@ -134,14 +134,13 @@ class Data:
         shape = self.x.shape if isinstance(self.x, np.ndarray) else ()
         if self.columns and (len(self.columns),) != shape[1:]:
             raise DataError(
-                f"columns needs a name for each column of x, got {len(self.columns)} names and x of "
-                f"shape {shape}"
+                f"columns needs a name for each column of x, got {len(self.columns)} names and x "
+                f"of shape {shape}"
             )
         strange = [name for name in self.columns if not isinstance(name, str)]
         if strange or len(set(self.columns)) < len(self.columns):
-            raise DataError(
-                f"columns needs texts that differ, got {brief(strange[0] if strange else self.columns)}"
-            )
+            wrong = strange[0] if strange else self.columns
+            raise DataError(f"columns needs texts that differ, got {brief(wrong)}")
 
     @property
     def rows(self) -> int:
@@ -219,7 +218,7 @@ def _number_groups(groups: Any) -> Array:
         if array.ndim == 1 and not (array.dtype.kind == "f" and np.isnan(array).any()):
             return np.unique(array, return_inverse=True)[1].reshape(-1)
     except (TypeError, ValueError) as error:  # ragged, or names beside numbers
-        raise DataError(f"groups cannot be told apart: {first_line(error)}") from error
+        raise DataError(f"groups cannot be compared: {first_line(error)}") from error
     raise DataError(
         f"groups must be one number or name a row, and none of them NaN, got {brief(groups)}"
     )
@@ -239,11 +238,13 @@ def _check_inputs(name: str, value: Any) -> Any:
 
 def _to_number_array(name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise DataError(f"{name} has masked values, which would be read; use x.filled(np.nan)")
+        raise DataError(
+            f"{name} has masked values, which would be used as data; use x.filled(np.nan)"
+        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:  # rows of unequal length
-        raise DataError(f"{name} is no array: {first_line(error)}") from error
+        raise DataError(f"{name} is not an array: {first_line(error)}") from error
     if array.dtype == object:  # a frame with columns of several kinds
         array = _unbox_numbers(array)
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize

@@ -5,7 +5,7 @@ _MEMORY_SIGNS = ("resource_exhausted", "resourceexhausted", "outofmemory", "out 
 
 
 class HpsearchError(Exception):
-    """A mistake that the user can correct. The command line prints it in one line, and exits with 2."""
+    """A mistake that the user can correct. A command prints it in one line, and exits with 2."""
 
 
 class SpaceError(HpsearchError, ValueError):
@@ -49,7 +49,7 @@ class DeviceError(HpsearchError, ValueError):
 
 
 class ReportError(HpsearchError, ValueError):
-    """A report or figure has no data in the store, mixes what does not compare, or cannot be written."""
+    """A report or figure lacks data, mixes what does not compare, or cannot be written."""
 
 
 class OutputError(HpsearchError, ValueError):

@@ -30,7 +30,8 @@ def folder_at(text: str) -> Path:
         folder.exists()  # loads the package for such a URL: an error comes now, not later
     except ImportError as error:
         raise StoreError(
-            f"{hide_secrets(text)}: {error}; pip install 'hpsearch[ray]', and what fsspec needs for such a URL"
+            f"{hide_secrets(text)}: {error}; pip install 'hpsearch[ray]', and what fsspec needs "
+            "for such a URL"
         ) from error
     except Exception as error:  # whatever the package for such URLs raises
         lines = " ".join(str(error).split()) or type(error).__name__

@@ -30,7 +30,8 @@ def _cell(value: Any) -> str:
 def curves_svg(folds: Sequence[Sequence[float]], best: int) -> str:
     """Curves and their mean, as inline SVG. Point number `best` of the mean, from 0, is marked.
 
-    All end where the shortest ends. The scale leaves out the first tenth of the points, ten at most.
+    All end where the shortest ends. The scale leaves out the first tenth of the points, but no more
+    than ten.
 
     >>> curves_svg([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
     3

@@ -63,7 +63,7 @@ def drop_defaults(label: str, classes: tuple[type, ...]) -> str:
 
 
 def _read_call(label: str) -> tuple[str, dict[str, Any]] | None:
-    """The class and the values of a label that `describe_options` wrote; None for any other label."""
+    """The class and the values of a label by `describe_options`; None for any other label."""
     try:
         call = ast.parse(label, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
@@ -129,8 +129,10 @@ def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = 
     ... class KFold:
     ...     folds: int
     ...     repeats: int = 1
-    >>> parse_options("kfold:folds=5", "evaluator", [KFold]).folds, parse_options("kfold:4", "", [KFold]).folds
-    (5, 4)
+    >>> parse_options("kfold:folds=5,repeats=2", "evaluator", [KFold])
+    KFold(folds=5, repeats=2)
+    >>> parse_options("kfold:4", "evaluator", [KFold]).folds
+    4
     """
     known = {cls.__name__.lower(): cls for cls in classes}
     name, _, rest = text.partition(":")

@@ -67,12 +67,12 @@ def choose_place(
     return place
 
 
-_THERE = "is there already"
+_THERE = "exists already"
 _A_STORE = "is a store of searches"
 
 
 def _resolve_links(path: Path, kind: OutputKind) -> Path:
-    """The path without symbolic links. That of a pipe or a device, or of /dev/stdout, keeps them."""
+    """The path without symbolic links. Those of pipes, devices and /dev/stdout keep them."""
     return path.absolute() if kind.streams and is_stream(path) else path.resolve()
 
 
@@ -96,7 +96,7 @@ def _why_not_writable(
     for folder in (place, *place.parents):
         if is_kept_model(folder) and not (folder == place and kind.is_folder):
             where = "is" if folder == place else f"lies in {folder},"
-            return f"{where} a folder of kept models, which is left as it is"
+            return f"{where} a folder of kept models, which is not overwritten"
     if reason := _why_store_place(place):
         return reason
     try:
@@ -109,17 +109,17 @@ def _why_not_writable(
         _check_names(place)
         return None
     if any(source.exists() and place.samefile(source) for source in sources):
-        return "is what is read"
+        return "is one of the files that it is made from"
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         return "is neither a file nor a folder"
     if stat.S_ISDIR(mode) != kind.is_folder:
         return "is a file, and a folder is written" if kind.is_folder else "is a folder"
     if kind.is_folder and Path.cwd().is_relative_to(place):
-        return "is the current folder, or holds it"
+        return "is the current folder, or contains it"
     if _is_empty(place):
         return None
     if not kind.is_earlier(place):
-        return f"is there and not {kind.noun}, so it is left as it is"
+        return f"exists and is not {kind.noun}, so it is not overwritten"
     return None if replace else _THERE
 
 
@@ -149,7 +149,7 @@ def _why_store_place(place: Path) -> str | None:
     if place.parent.name == "locks":
         for other in place.parent.parent.glob("*"):
             if is_store(other):
-                return f"lies with the locks of the store {other}"
+                return f"is beside the locks of the store {other}"
     return None
 
 
@@ -234,8 +234,8 @@ def write_output(place: Path, content: str | bytes, kind: OutputKind) -> None:
 def whole_output(place: Path, kind: OutputKind, *, replace: bool = True) -> Iterator[Path]:
     """A path to write to, which becomes `place` when the block ends without an error.
 
-    An earlier output stays until the new one is whole. A kill between the two renames leaves both of
-    them, hidden beside the place. Raises OutputError.
+    An earlier output stays until the new one is whole. A kill between the two renames leaves both,
+    hidden beside the place. Raises OutputError.
     """
     partial = temporary_beside(place)
     try:

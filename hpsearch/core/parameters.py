@@ -30,7 +30,7 @@ class Parameter(Protocol):
 
     def contains(self, value: Any) -> bool: ...
     def grid(self, points: int | None) -> list[Value]:
-        """At most `points` values, spread over the range; all values of a discrete range if None."""
+        """At most `points` values, spread over the range; None: all of a discrete range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ class Float:
             last = self._at(self._steps - 1)
             if self.high - last > 1e-6 * self.step:
                 raise SpaceError(
-                    f"{range_text(self)}: high is no whole number of steps above low; use high={last}"
+                    f"{range_text(self)}: high - low is not a whole number of steps; "
+                    f"use high={last}"
                 )
 
     @property
@@ -99,7 +100,8 @@ class Float:
             return [float(self.low)]
         if points is None:
             raise SpaceError(
-                f"a grid over {range_text(self)} needs a number of points: Grid(points=5), or a step"
+                f"a grid over {range_text(self)} needs a number of points: Grid(points=5), "
+                "or a step"
             )
         _check_grid(self, points)
         return [self.decode(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
@@ -125,7 +127,7 @@ class Int:
         _check_range(self)
         if (self.high - self.low) % (self.step or 1):
             raise SpaceError(
-                f"{range_text(self)}: high is no whole number of steps above low; "
+                f"{range_text(self)}: high - low is not a whole number of steps; "
                 f"use high={self.decode(1.0)}"
             )
 
@@ -220,11 +222,11 @@ def _check_range(parameter: Float | Int) -> None:
     if parameter.log and low <= 0:
         raise SpaceError(f"{text}: a log range needs low > 0; raise low, or drop log=True")
     if math.isinf(float(high) - float(low)) or (parameter.log and math.isinf(high / low)):
-        raise SpaceError(f"{text}: the range is wider than floats reach; narrow it")
+        raise SpaceError(f"{text}: the range is too wide for floats; narrow it")
     if step is not None and step <= 0:
         raise SpaceError(f"{text}: step must be above 0; drop it for a continuous range")
     if step is not None and parameter.log:
-        raise SpaceError(f"{text}: log and step do not go together; drop one, or use Choice")
+        raise SpaceError(f"{text}: log and step cannot be combined; drop one, or use Choice")
     if step is not None and (high - low) / step > _EXACT:
         raise SpaceError(f"{text}: more than 2**53 steps; drop step for a continuous range")
 

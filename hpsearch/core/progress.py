@@ -1,4 +1,4 @@
-"""Progress of the jobs in this process: each fold reports its epochs, and one listener gets them."""
+"""Progress of the jobs in this process: folds report their epochs, and one listener gets them."""
 
 import math
 import time

@@ -21,7 +21,8 @@ def check_seed(options: Any, seed: Any) -> None:
     """Raise ValueError for a seed that is no whole number of 63 bits."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_STORED:
         raise ValueError(
-            f"{type(options).__name__} needs a whole seed from 0 to 2**63 - 1, got seed={brief(seed)}"
+            f"{type(options).__name__} needs a whole seed from 0 to 2**63 - 1, "
+            f"got seed={brief(seed)}"
         )
 
 

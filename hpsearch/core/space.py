@@ -186,7 +186,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, SpaceError):
                 raise
-            raise SpaceError(f"this describes no space: {brief(text)}") from error
+            raise SpaceError(f"this does not describe a space: {brief(text)}") from error
         return cls(parameters)
 
     @property
@@ -239,7 +239,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             ready = [n for n in self if n not in order and all(p in order for p in self._when[n])]
             if not ready:
                 circle = ", ".join(n for n in self if n not in order)
-                raise SpaceError(f"the conditions of {circle} go in a circle; break it")
+                raise SpaceError(f"the conditions of {circle} form a cycle; remove one of them")
             order.extend(ready)
         return order
 

@@ -46,7 +46,7 @@ def higher_is_better(direction: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's name and direction. Only this class knows which value is better, and what of NaN."""
+    """A metric's name and direction. Only this class knows which value is better, and of NaN."""
 
     name: str
     direction: Direction
@@ -62,7 +62,7 @@ class Metric:
         return -value if self.higher_is_better else value
 
     def best(self, values: Sequence[float]) -> int:
-        """The index of the best finite value, the first of equal ones. ValueError where there is none.
+        """The index of the best finite value, the first of equal ones. ValueError if there is none.
 
         >>> Metric("accuracy", "max").best([0.5, float("nan"), 0.9, 0.9])
         2
@@ -133,8 +133,8 @@ class Task:
         known = _HIGHER_IS_BETTER + _LOWER_IS_BETTER
         if self.direction is None and self.metric not in known:
             raise DataError(
-                f"unknown metric {brief(self.metric)}{did_you_mean(self.metric, known)}; for any other "
-                "Keras metric say which way is better: Task(..., direction='min' or 'max')"
+                f"unknown metric {brief(self.metric)}{did_you_mean(self.metric, known)}; for any "
+                "other Keras metric say which way is better: Task(..., direction='min' or 'max')"
             )
 
     def _check_preprocess(self) -> None:
@@ -167,7 +167,7 @@ class Task:
 
     @property
     def measure(self) -> str:
-        """The metric's name in rankings. That of "loss" names the loss, so only equal ones compare."""
+        """The metric's name in rankings. For "loss" it names the loss: only equal ones compare."""
         if self.metric != "loss":
             return self.metric
         settings = self.loss if isinstance(self.loss, str) else settings_text(self.loss)
@@ -204,7 +204,7 @@ class Task:
 
     @property
     def link(self) -> str:
-        """The function from logits to probabilities, "sigmoid" or "softmax"; "linear" for numbers."""
+        """The function from logits to predictions: "sigmoid", "softmax" or "linear" (numbers)."""
         return task_kinds.link_function(self._kinds, self.loss)
 
     @property

@@ -8,7 +8,7 @@
 | regression | (rows,) or (rows, outputs), any numbers | a unit for each output, linear |
 | regression | (rows, ...) of any shape, for example images | up to the model |
 
-Most losses decide the kind, some together with the shape of y. Any other loss needs `Task(kind=...)`.
+Most losses decide the kind, some together with the shape of y. Others need `Task(kind=...)`.
 """
 
 import inspect
@@ -115,17 +115,17 @@ def possible_kinds(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...
     elif known is not None and (len(known) == 1 or name in _BY_COLUMNS):
         found = known
     else:
-        why = f"metric {metric!r} is of classes, and " if name in _OF_NUMBERS else ""
+        why = f"metric {metric!r} is for classes, and " if name in _OF_NUMBERS else ""
         near = did_you_mean(name, _LOSSES) if known is None else ""
         raise DataError(
-            f"{why}loss {name!r}{near} does not tell what is learned; say it by "
+            f"{why}loss {name!r}{near} does not decide the kind of the task; give it by "
             f"Task(..., kind=...): {', '.join(known or KINDS)}"
         )
     of = _OF_CLASSES.get(metric)
     if metric in ("f1_score", "fbeta_score"):
         raise DataError(
-            f"metric {metric!r} gives a number a class, and trials are ranked by one; supported are "
-            "accuracy, roc_auc and loss"
+            f"metric {metric!r} gives a number for each class, and trials are ranked by one; "
+            "supported are accuracy, roc_auc and loss"
         )
     if of is not None and not set(of) & set(found):
         raise DataError(
@@ -149,7 +149,7 @@ def kind_of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
 
 
 def link_function(kinds: tuple[Kind, ...], loss: Any) -> str:
-    """The function from the last layer's scores to predictions: "linear", "sigmoid" or "softmax"."""
+    """The function from the last layer to predictions: "linear", "sigmoid" or "softmax"."""
     if kinds == ("regression",):
         return "linear"
     # A loss of single probabilities judges each class for itself.
@@ -264,7 +264,7 @@ def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
 
 
 def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
-    """Raise DataError for a metric that makes no sense of these targets, or would crash in a fit."""
+    """Raise DataError for a metric that makes no sense here, or would crash in a fit."""
     if kind == "regression" and y.ndim > 2 and metric == "r2_score":
         raise DataError(
             f"metric 'r2_score' needs y of shape (rows,) or (rows, outputs), got {y.shape}; use mse"

@@ -73,7 +73,7 @@ class Evaluator(ABC):
         return Score(value=mean[best], se=error, best_epoch=best + 1, folds=tuple(curves))
 
     def combined(self, scores: Sequence[Score], metric: Metric) -> tuple[float, float | None]:
-        """Value and standard error over trainings of one point, with other seeds on the same splits.
+        """Value and standard error over trainings of one point, by other seeds on the same splits.
 
         The value is that at the best epoch of the mean curve over all trainings, as in `score`. The
         error over folds already contains the deviation over seeds; to the error over one split it

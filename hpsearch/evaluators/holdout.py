@@ -35,8 +35,8 @@ class Holdout(Evaluator):
     def __post_init__(self) -> None:
         if self.fraction is not None and self.rows is not None:
             raise ValueError(
-                f"Holdout takes fraction or rows, not both; got fraction={brief(self.fraction)} and "
-                f"rows={brief(self.rows)}"
+                f"Holdout takes fraction or rows, not both; got fraction={brief(self.fraction)} "
+                f"and rows={brief(self.rows)}"
             )
         number = self.fraction is None or not why_no_number(self.fraction)
         if self.fraction is not None and not (number and 0 < self.fraction < 1):
@@ -64,11 +64,13 @@ class Holdout(Evaluator):
             )
         classes = task.classes(data) if self.shuffle and self.stratify is not False else None
         if self.stratify and classes is None:
-            raise DataError(f"stratify=True needs a classification, and task {task.name} is none")
+            raise DataError(
+                f"stratify=True needs a classification, but task {task.name} is not one"
+            )
         return [holdout(data.rows, rows, classes=classes, shuffle=self.shuffle, seed=seed)]
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """The binomial error of an accuracy; None for other metrics, of which one split gives none."""
+        """The binomial error of an accuracy; None for other metrics."""
         if not metric.name.endswith("accuracy"):
             return None
         # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So

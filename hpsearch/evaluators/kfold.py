@@ -54,7 +54,9 @@ class KFold(Evaluator):
             raise DataError(f"groups=True needs Data(groups=...), and task {task.name} has none")
         classes = task.classes(data) if self.stratify is not False else None
         if self.stratify and classes is None:
-            raise DataError(f"stratify=True needs a classification, and task {task.name} is none")
+            raise DataError(
+                f"stratify=True needs a classification, but task {task.name} is not one"
+            )
         groups = data.groups if self.groups else None
         return [
             split

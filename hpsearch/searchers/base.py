@@ -145,7 +145,7 @@ def rehearse_search(
 ) -> Plan:
     """Count a search's trials and epochs, by running it with the same loss for every trial.
 
-    The command `plan` prints them. They are what the method really does, not what it says of itself.
+    The command `plan` prints them. So no method needs to say by itself how much it takes.
 
     Args:
         seconds: after this time counting stops, and the plan is not complete; a search may have

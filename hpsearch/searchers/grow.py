@@ -168,7 +168,7 @@ class _GrowSearch(NonContinuingSearch):
             self._log_best()
 
     def _look_for_overfitting(self) -> None:
-        """Look at the models in order of size, as far as they have ended, and take one if possible."""
+        """Look at the models that ended, in order of size, and take one if possible."""
         for trial in self.model_trials[self.n_not_overfitting :]:
             observation = self.observations.get(trial)
             if observation is None:

@@ -97,7 +97,7 @@ class _Bracket:
         return Suggestion(params, self.rungs[self.level][1], parent)
 
     def tell(self, trial: int, loss: float | None) -> None:
-        """Note a loss. The last one of a rung ends it: its best trials, none that failed, continue."""
+        """Note a loss. The last loss of a rung ends it: its best trials continue; failed ones never."""
         self.losses[trial] = loss
         if len(self.losses) < self.size:
             return

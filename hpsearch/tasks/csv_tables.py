@@ -68,8 +68,8 @@ def read_table(path: Path) -> "pd.DataFrame":
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
     except pd.errors.ParserWarning as error:
         raise DataError(
-            f"{path} has rows with more cells than the header; name every column, and put cells that "
-            "hold a separator in quotes"
+            f"{path} has rows with more cells than the header; name every column, and put cells "
+            "that hold a separator in quotes"
         ) from error
     except (OSError, ValueError, csv.Error) as error:  # pandas raises kinds of ValueError
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error

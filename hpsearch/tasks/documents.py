@@ -54,8 +54,8 @@ class Documents:
         """
         if words <= _OFFSET:
             raise DataError(
-                f"words={words} leaves no word: 0, 1 and 2 mark what is no word; use {_OFFSET + 2} "
-                "or more"
+                f"words={words} leaves no word: word numbers begin at {_OFFSET + 1}; "
+                f"use {_OFFSET + 2} or more"
             )
         offsets = _offsets(self.lengths + 1)
         values = np.full(offsets[-1], _BEGIN, np.int32)
@@ -66,7 +66,7 @@ class Documents:
         return Documents(values, offsets)
 
     def multi_hot(self, words: int) -> Array:
-        """Which words occur: (rows, words) uint8 of 0 and 1, with a quarter of the memory of float32.
+        """Which words occur: (rows, words) uint8 of 0 and 1, a quarter of the memory of float32.
 
         >>> Documents(np.array([1, 4, 4]), np.array([0, 2, 3])).multi_hot(5)
         array([[0, 1, 0, 0, 1],
@@ -115,7 +115,8 @@ def read_documents(path: Path, key: str, *, rows: int) -> Documents:
         found = Documents(values.astype(np.int32), offsets.astype(np.int64))
     if len(found) != rows:
         raise DataError(
-            f"{path} has {len(found):,} documents {key} and {rows:,} labels for them; fetch it again"
+            f"{path} has {len(found):,} documents {key} and {rows:,} labels for them; "
+            "fetch it again"
         )
     return found
 

@@ -1,8 +1,8 @@
 """IMDB: 50,000 film reviews, half of them to search on. Did the author like the film?
 
 Maas et al., Learning Word Vectors for Sentiment Analysis (ACL 2011). Rows, order and encoding are
-those of `keras.datasets.imdb`, with one difference. Chollet, Deep Learning with Python, validates on
-the first 10,000 reviews. Here these come last, so that `Holdout(fraction=0.4, shuffle=False)`
+those of `keras.datasets.imdb`, with one difference. Chollet, Deep Learning with Python, validates
+on the first 10,000 reviews. Here these come last, so that `Holdout(fraction=0.4, shuffle=False)`
 validates on them. The stand-in is 600 artificial documents.
 """
 

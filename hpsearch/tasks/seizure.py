@@ -4,8 +4,8 @@ Andrzejak et al., Phys. Rev. E 64, 061907 (2001): 500 recordings of 23.6 seconds
 of 178 samples each as in UCI's Epileptic Seizure Recognition. As in Bernico, Deep Learning Quick
 Reference (2018), 80 % of the rows are to train on, 10 % to validate (`Holdout(fraction=1 / 9)`) and
 10 % to test, at random. Rows of one recording are then on both sides of a split, and a model may
-recognize recordings instead of seizures. `task(by_recording=True)` with `KFold(groups=True)` prevents
-this.
+recognize recordings instead of seizures. `task(by_recording=True)` with `KFold(groups=True)`
+prevents this.
 
 The file epileptic_seizure.npz holds x, (11500, 178) int16; y, 1..5, of which 1 is a seizure; and
 record, the names of the recordings. The stand-in is scikit-learn's breast cancer data, with

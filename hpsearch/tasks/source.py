@@ -75,15 +75,15 @@ def find_file(name: str) -> Path:
         if os.path.isfile(path):
             return path
         if os.path.lexists(path):
-            raise DataError(f"{path} is no regular file, or leads to none; replace it")
+            raise DataError(f"{path} is not a regular file, nor a link to one; replace it")
     try:
         return _download(name, cached)
     except Exception as error:  # whatever the network or its absence raises
         place = f"{given} ($HPSEARCH_DATA)" if given else "$HPSEARCH_DATA, which is not set"
         raise DataError(
             f"{name} is neither in {place}, nor in {cached.parent}, and cannot be downloaded "
-            f"({short_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to try "
-            "the study on small data that needs no file"
+            f"({short_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to "
+            "try the study on small data that needs no file"
         ) from error
 
 
@@ -102,7 +102,7 @@ class NpzArrays:
         return f"{name}.npy" in self.archive.namelist()
 
     def __getitem__(self, name: str) -> Array:
-        """Raises KeyError for a missing array, and ValueError for one that is too large or pickled."""
+        """Raises KeyError for a missing array, ValueError for one that is too large or pickled."""
         if name not in self:
             raise KeyError(name)
         info = self.archive.getinfo(f"{name}.npy")
@@ -140,7 +140,7 @@ def read_arrays(path: Path, *names: str, **shapes: tuple[str | int, ...]) -> dic
         if not fits or 0 in actual:
             raise DataError(
                 f"{path} has the array {name} of shape {actual}, where "
-                f"({', '.join(map(str, shape))}) is wanted; it is another file: replace it"
+                f"({', '.join(map(str, shape))}) is expected; it is not the right file; replace it"
             )
     return found
 
@@ -148,13 +148,13 @@ def read_arrays(path: Path, *names: str, **shapes: tuple[str | int, ...]) -> dic
 def check_numbers(
     path: Path, array: Array, least: float, most: float, *, whole: bool = False
 ) -> Array:
-    """Return the array. Raises DataError where it has anything but numbers from `least` to `most`."""
+    """Return the array. DataError if it has anything but numbers from `least` to `most`."""
     known = array.dtype.kind in ("biu" if whole else "biuf")
     if not known or not (array.min() >= least and array.max() <= most):
         ends = f" from {array.min()} to {array.max()}" if known else ""
         raise DataError(
-            f"{path} has values of type {array.dtype}{ends} where {'whole ' if whole else ''}numbers "
-            f"from {least:g} to {most:g} are wanted; it is another file: replace it"
+            f"{path} has values of type {array.dtype}{ends} where {'whole ' if whole else ''}"
+            f"numbers from {least:g} to {most:g} are expected; it is not the right file; replace it"
         )
     return array
 
@@ -164,7 +164,7 @@ def read_bytes(path: Path) -> bytes:
     with _explain_read_errors(path):
         if os.path.getsize(path) > _LARGEST:
             raise DataError(
-                f"{path} has more than {_LARGEST:,} bytes; it is another file: replace it"
+                f"{path} has more than {_LARGEST:,} bytes; it is not the right file; replace it"
             )
         return path.read_bytes()
 
@@ -192,7 +192,7 @@ def _explain_read_errors(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise DataError(
-            f"{path} has no array {short_reason(error)}; it is another file: replace it"
+            f"{path} has no array {short_reason(error)}; it is not the right file; replace it"
         ) from error
     except DataError:
         raise
@@ -208,7 +208,7 @@ def _explain_read_errors(path: Path) -> Iterator[None]:
 
 def _download(name: str, to: Path) -> Path:
     if name not in _PUBLISHED:
-        raise DataError("it is published nowhere in this form")
+        raise DataError("it is not published in this form")
     from hpsearch.training import backend
 
     backend.choose()

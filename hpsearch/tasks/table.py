@@ -114,7 +114,8 @@ def _load(
     columns = (*numbers, *categories)
     if missing := [name for name in (target, *columns) if name not in frame]:
         raise DataError(
-            f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(str, frame))}"
+            f"{path} has no column {', '.join(map(repr, missing))}; "
+            f"it has {', '.join(map(str, frame))}"
         )
     y = (
         csv_tables.to_codes(frame[target], classes)

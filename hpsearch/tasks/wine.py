@@ -48,7 +48,9 @@ def load() -> Data:
     try:
         header, *lines = source.read_bytes(path).decode().splitlines() or [""]
         if header != _HEADER:
-            raise DataError(f"{path} begins with {header[:60]!r}; it is another file: replace it")
+            raise DataError(
+                f"{path} begins with {header[:60]!r}; it is not the right file; replace it"
+            )
         table = np.array([[float(cell) for cell in line.split(";")] for line in lines])
         if table.shape != _SHAPE:
             raise ValueError(f"it has the shape {table.shape} instead of {_SHAPE}")

@@ -51,7 +51,10 @@ class Locations:
 
 @dataclass(slots=True)
 class GaussianProcess:
-    """Covariance: (s2 Matern52(x, x') + t2 [same chain]) exp(-|log e - log e'| / l) + level + noise.
+    """A Gaussian process over points x and epochs e.
+
+    The covariance: (s2 Matern52(x, x') + t2 [same chain]) exp(-|log e - log e'| / l) + level + noise.
+    The level is what all points share at an epoch.
 
     Args:
         groups: the parameter of the space that each feature belongs to.

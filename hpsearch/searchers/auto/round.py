@@ -78,7 +78,7 @@ class Round:
 
         Args:
             first: the user's own points.
-            tried: unit points of earlier rounds, each of shape (d,); none of the others is near one.
+            tried: unit points of earlier rounds, each of shape (d,); no new one is near them.
         """
         rules, encoding = self.decision.rules, self.decision.encoding
         size = min(max(rules.eta ** (len(self.levels) - 1), rules.least), rules.most)

@@ -22,7 +22,7 @@ class Rules:
             epochs.
         restart: full trainings after which the search begins again, without what it knew, because
             it may be stuck.
-        near: two points are the same if they differ by less than this along every range of length 1.
+        near: two points are the same if they differ by less than this along every unit axis.
         stop: the least expected improvement that is worth a training, in the units of xi.
         sure: that needs so many losses for each parameter of the space and for two more.
         rows: the most losses that the process is conditioned on.

@@ -172,7 +172,7 @@ def test_metrics_that_cannot_read_numbered_classes_are_refused(metric):
 
 @pytest.mark.parametrize("y", [BINARY, LABELS, ONE_HOT])
 def test_f1_score_is_refused_which_gives_a_number_a_class(y):
-    with pytest.raises(DataError, match="gives a number a class"):
+    with pytest.raises(DataError, match="gives a number for each class"):
         task("binary_crossentropy", y, metric="f1_score", direction="max")
 
 

@@ -46,7 +46,7 @@ def higher_is_better(direction: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's name and direction. Only this class knows which value is better, and of NaN."""
+    """A metric's name and direction. Which values are better, and what NaN is, is known only here."""
 
     name: str
     direction: Direction

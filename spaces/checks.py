@@ -1,4 +1,4 @@
-"""Hyperparameters as the numbers that builders want; what would have to be changed is refused."""
+"""Check hyperparameters that builders take as numbers. Nothing is rounded or clipped."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
 def whole(params: Mapping[str, Any], name: str, default: int | None = None, least: int = 1) -> int:
-    """A number of units, layers...; BuildError for what would have to be rounded, or is too small.
+    """A whole number, of units for example. BuildError for anything else, or too small a number.
 
     >>> whole({"units": 8.0}, "units"), whole({}, "blocks", 2)
     (8, 2)
@@ -30,7 +30,12 @@ def number(
     above: float | None = None,
     below: float | None = None,
 ) -> float:
-    """A rate, a factor...: from 0, or `above` a bound, and `below` one; BuildError elsewhere."""
+    """A number such as a rate or a factor. Raises BuildError outside of its bounds.
+
+    Args:
+        above: it must be larger than this; by default, 0 or more.
+        below: it must be smaller than this.
+    """
     value = params.get(name, default)
     if why_no_number(value) or not (
         (value >= 0 if above is None else value > above) and (below is None or value < below)

@@ -14,10 +14,15 @@ PARAMS = ("blocks", "filters", "kernel", "convolutions", "dropout", "units")
 def model() -> Build:
     """A builder of networks for rows of shape (height, width, channels).
 
-    Its parameters: blocks (2), each of `convolutions` (1) convolutions of side `kernel` (3), with
-    batch normalisation, and a pooling that halves the image as long as it can be halved; filters
-    (32) in the first block, twice as many in each further one; then a dense layer of `units` (128)
-    behind `dropout` (0); and those of `spaces.network`. Raises BuildError for any other.
+    Its parameters, with defaults in brackets; it raises BuildError for any other:
+    blocks (2): each has convolutions with batch normalisation, then a pooling that halves the image
+        as long as that is possible.
+    convolutions (1): of each block.
+    kernel (3): the side of a convolution.
+    filters (32): of the first block; each further block has twice as many.
+    dropout (0): before the dense layer.
+    units (128): of the dense layer.
+    And those of `spaces.network`.
     """
 
     def build(spec: ModelSpec, **params: Any) -> Any:
@@ -30,10 +35,12 @@ def model() -> Build:
         convolutions = checks.whole(params, "convolutions", 1)
         for block in range(checks.whole(params, "blocks", 2)):
             for _ in range(convolutions):
-                # The normalisation that follows takes any bias away.
+                # No bias: the normalisation that follows would remove it.
                 sized = filters * 2**block
                 x = layers.Conv2D(sized, kernel, padding="same", use_bias=False)(x)
-                x = layers.BatchNormalization(momentum=0.9)(x)  # soon true, on small data too
+                x = layers.BatchNormalization(momentum=0.9)(
+                    x
+                )  # its means adapt soon, even on small data
                 x = layers.Activation("relu")(x)
             if min(x.shape[1:3]) >= 2:
                 x = layers.MaxPooling2D()(x)

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons: hidden layers of any widths, dropout, L1 and L2.
+"""Multilayer perceptrons: hidden layers of any width, dropout, L1 and L2.
 
 build=mlp.model(hidden=(512, 256, 128))       the widths are fixed
 build=mlp.model(), space=Space(mlp.widths(3)) the widths are searched
@@ -16,7 +16,7 @@ from spaces import checks, network
 
 
 def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
-    """1 to `layers` hidden layers; each has a width of its own, which exists if the layer does."""
+    """1 to `layers` hidden layers, each with its own width, which exists only if the layer does."""
     each = {
         f"units_{i}": Int(low, high, log=True, when=_at_least(i, layers))
         for i in range(1, layers + 1)
@@ -25,7 +25,7 @@ def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int
 
 
 def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
-    """1 to `layers` hidden layers; each has the share `funnel` of the width before it."""
+    """1 to `layers` hidden layers; each width is `funnel` times the one before."""
     return {
         "layers": Int(1, layers),
         "units": Int(low, high, log=True),
@@ -34,9 +34,10 @@ def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int
 
 
 def dropouts(layers: int, high: float = 0.5, *, fixed: bool = False) -> dict[str, Float | Int]:
-    """A dropout rate for each of up to `layers` layers, as `widths` or `funnel` search them.
+    """A dropout rate for each of up to `layers` layers, for use with `widths` or `funnel`.
 
-    fixed: there are always `layers` of them, as in `model(hidden=...)`.
+    Args:
+        fixed: there are always `layers` layers, as in `model(hidden=...)`.
     """
     return {
         f"dropout_{i}": Float(0.0, high, when=None if fixed else _at_least(i, layers))
@@ -55,13 +56,16 @@ def model(
     activation: str = "relu",
     initializer: str = "glorot_uniform",
 ) -> Build:
-    """A builder of dense networks that ends in what suits the task.
+    """A builder of dense networks, with the output layer that suits the task.
 
-    hidden: the widths; None: searched, by `layers` with `units_1`, `units_2`... or `units` and
-        `funnel`. dropout_on: the layers that the parameter `dropout` acts on.
-    Its parameters: dropout, or dropout_1, dropout_2... for single layers; l1 and l2 (the factors on
-    every hidden kernel); activation; initializer; and those of `spaces.network`: loss, optimizer...
-    Raises BuildError for any other.
+    Args:
+        hidden: the widths; where None, they are parameters: `layers` with `units_1`, `units_2`...,
+            or with `units` and `funnel`.
+        dropout_on: the layers that the parameter `dropout` acts on.
+
+    Its parameters; it raises BuildError for any other:
+    dropout, or dropout_1, dropout_2... for single layers; l1 and l2 (factors of every hidden
+    kernel); activation; initializer; and those of `spaces.network` (loss, optimizer...).
     """
     if dropout_on not in ("all", "first"):
         raise ValueError(f"dropout_on is 'all' or 'first', got {brief(dropout_on)}")
@@ -105,7 +109,7 @@ def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
         )
     units = checks.whole(params, "units")
     share = checks.number(params, "funnel", 1.0, above=0.0)
-    # A tiny share's power rounds to 0, and a layer has a unit at least.
+    # A power of a tiny share may round to 0, but a layer needs a unit.
     return [max(1, math.ceil(units * share**i)) for i in range(layers)]
 
 
@@ -123,7 +127,7 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
 
 
 def _penalty(params: dict[str, Any]) -> Any:
-    """Only the one that there is: a factor of zero would be a program of its own."""
+    """The regularizer, without parts whose factor is 0, which would make another program."""
     from keras import regularizers
 
     l1, l2 = checks.number(params, "l1"), checks.number(params, "l2")

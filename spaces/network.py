@@ -1,4 +1,4 @@
-"""What every builder does alike: refusing what it does not know, and compiling."""
+"""What all builders share: checking their parameters, and compiling."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,11 +9,11 @@ from hpsearch.training.base import unknown_parameter_message
 from spaces import optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)
-"""What every builder takes. loss: what to train by instead of the task's own."""
+"""Parameters of every builder. loss: the loss to train with, instead of the task's."""
 
 
 def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[str]) -> None:
-    """Raise BuildError for several inputs, and for parameters that are not known."""
+    """Raise BuildError for a task with several inputs, and for unknown parameters."""
     if isinstance(spec.input_shape, dict):
         raise BuildError(
             f"{builder} takes one input, and the task has {', '.join(spec.input_shape)}; "
@@ -26,7 +26,7 @@ def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[
 
 
 def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
-    """The model from inputs to what suits the task, with the optimizer that params name."""
+    """Add the output layer that suits the task, and compile with the optimizer in params."""
     import keras
 
     outputs = keras.layers.Dense(spec.outputs, activation=spec.activation)(hidden)

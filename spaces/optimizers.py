@@ -29,12 +29,12 @@ def make(
     momentum: float | None = None,
     weight_decay: float | None = None,
 ) -> Any:
-    """A fresh Keras optimizer. What is None is left at its customary value.
+    """A new Keras optimizer. Arguments that are None get their usual values.
 
-    That is Keras's own, but for Adadelta, which takes the learning rate 1.0 of its paper
-    (Zeiler 2012): with the 0.001 of Keras 3 it hardly moves, and LEARNING_RATE does not reach it.
-    `momentum` is SGD with Nesterov's momentum, 0.9 where not given. Raises BuildError for an
-    unknown name, and for what is no rate.
+    These are Keras's own, except that Adadelta gets the learning rate 1.0 of its paper (Zeiler,
+    2012): with the 0.001 of Keras 3 it hardly moves, and LEARNING_RATE ends far below 1.0.
+    The optimizer "momentum" is SGD with Nesterov's momentum, by default 0.9. Raises BuildError for
+    an unknown name, and for numbers that are no rates.
     """
     given = {"learning_rate": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
     given = {name: value for name, value in given.items() if value is not None}

@@ -1,8 +1,8 @@
-"""Networks for sequences of word numbers: an embedding, then their mean, a convolution or an LSTM.
+"""Networks for sequences of word numbers: an embedding, then a mean, a convolution or an LSTM.
 
 build=text.model(words=10_000), space=Space(kind=Choice("bag", "conv", "lstm"), units=Int(16, 64))
 
-Rows that say which words occur, 0 or 1 each, are a table like any other: `spaces.mlp` takes these.
+Rows of 0 and 1 that say which words occur are an ordinary table: use `spaces.mlp` for these.
 """
 
 from typing import Any
@@ -20,12 +20,19 @@ _ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
 def model(words: int, kind: str | None = None) -> Build:
     """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
 
-    kind: "bag", whatever the words' order: the mean of their vectors; "conv": filters, of which
-    each passes on its largest value; "lstm"; None: the parameter `kind` says so.
-    Its parameters: kind; embedding (32), the length of a word's vector; units (32), of the LSTM, of
-    filters, or of the dense layer behind a bag; kernel (5), the words that a filter sees; dropout
-    (0), of the embedding and before the output; recurrent_dropout (0) of the LSTM; and those of
-    `spaces.network`. Raises BuildError for any other, and for what has no effect on its kind.
+    Args:
+        kind: "bag", the mean of the words' vectors, whatever their order; "conv", filters, of
+            which each passes on its largest value; "lstm"; None for the parameter `kind`.
+
+    Its parameters, with defaults in brackets; it raises BuildError for any other, and for those
+    that have no effect on its kind:
+    kind: as above.
+    embedding (32): the length of a word's vector.
+    units (32): of the LSTM or of the dense layer behind a bag, or the number of filters.
+    kernel (5): how many words a filter sees.
+    dropout (0): of the embedding, and before the output.
+    recurrent_dropout (0): of the LSTM.
+    And those of `spaces.network`.
     """
     checks.whole({"words": words}, "words")
 

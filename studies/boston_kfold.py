@@ -1,6 +1,6 @@
-"""How well can 404 rows tell the value of homes around Boston, by 4-fold cross-validation?
+"""Which network best predicts the value of homes around Boston, by 4-fold cross-validation?
 
-After Chollet, Deep Learning with Python: so few rows that one split would mislead.
+After Chollet, Deep Learning with Python. With 404 rows, a single split would mislead.
 """
 
 from hpsearch import Choice, Float, KFold, Random, Space, Study

@@ -1,4 +1,4 @@
-"""Does the order of words tell more of a film review than which words occur: LSTM or convolution?
+"""Does the order of words in a film review help, by an LSTM or a convolution?
 
 After Chollet, Deep Learning with Python: networks on embedded words, here on the last 300.
 """

@@ -1,7 +1,7 @@
-"""How large a network do film reviews want, and which loss? Smaller ones overfit later.
+"""How large should a network for film reviews be, and which loss suits it?
 
-After Chollet, Deep Learning with Python, whose networks of 16 + 16 units are searched around: one to
-three layers of 4 to 64 units, and mean squared error instead of crossentropy.
+After Chollet, Deep Learning with Python, who uses 16 + 16 units and crossentropy. Here: one to
+three layers of 4 to 64 units, and mean squared error too.
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study

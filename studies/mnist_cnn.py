@@ -1,4 +1,4 @@
-"""How much better than dense networks do small convolutional ones read MNIST's digits?
+"""How much better than dense networks are small convolutional ones on MNIST?
 
 After Chollet, Deep Learning with Python, on the split of the other studies of MNIST. Without a GPU,
 `--backend tensorflow` trains convolutions two to three times faster.

@@ -1,7 +1,7 @@
 """Which dropout, optimizer and learning rate give a 512-256-128 network the least loss on MNIST?
 
-After Bernico, Deep Learning Quick Reference (2018), who searches most of them by Hyperband, up to 81
-epochs: `--searcher hyperband:max_epochs=81,eta=3` does as much, and takes hours without a GPU.
+After Bernico, Deep Learning Quick Reference (2018), who searches most of them by Hyperband, up to
+81 epochs: `--searcher hyperband:max_epochs=81,eta=3` does as much, and takes hours without a GPU.
 """
 
 from hpsearch import Choice, Float, Holdout, Hyperband, Space, Study

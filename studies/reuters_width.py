@@ -1,6 +1,7 @@
-"""How wide and deep a network tells 46 topics of newswires? A layer of 4 units loses what it needs.
+"""How wide and deep should a network be that finds 46 topics of newswires?
 
-After Chollet, Deep Learning with Python, who compares two layers of 64 with a bottleneck of 4.
+After Chollet, Deep Learning with Python, who compares two layers of 64 units with a bottleneck of
+4, which loses too much.
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study

@@ -1,6 +1,6 @@
-"""The share of seizures and other seconds of brain waves that a network tells rightly.
+"""Which network classifies the most seconds of brain waves correctly, in a seizure or not?
 
-As `seizure_auc`, ranked by accuracy as Bernico's Deep Learning Quick Reference (2018) tells it.
+As `seizure_auc`, but ranked by accuracy, as in Bernico, Deep Learning Quick Reference (2018).
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study

@@ -1,7 +1,7 @@
-"""Which network tells a second of brain waves in a seizure from others, by the area under the ROC?
+"""Which network best detects seconds of brain waves in a seizure, by the area under the ROC curve?
 
-After Bernico, Deep Learning Quick Reference (2018). Rows of one recording lie on both sides of its
-split; `seizure_grouped` asks what is left of the figure where they do not.
+After Bernico, Deep Learning Quick Reference (2018), with rows of one recording on both sides of a
+split. `seizure_grouped` prevents that.
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study

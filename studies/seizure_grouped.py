@@ -1,7 +1,7 @@
-"""How well are seizures told in recordings that the network has never seen?
+"""How well does a network find seizures in recordings that it has never seen?
 
-The data of Bernico, Deep Learning Quick Reference (2018), split otherwise: no recording lies on
-both sides, neither of a fold nor of the test.
+The data of Bernico, Deep Learning Quick Reference (2018), with another split: no recording is on
+both sides of a fold, or of the test.
 """
 
 from hpsearch import Choice, Float, KFold, Random, Space, Study

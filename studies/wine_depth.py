@@ -1,4 +1,4 @@
-"""How deep a network tells the alcohol of white wine best?
+"""How deep should a network be that predicts the alcohol of white wine?
 
 After Bernico, Deep Learning Quick Reference (2018): one hidden layer against five.
 """

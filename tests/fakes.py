@@ -16,7 +16,7 @@ import numpy as np
 from hpsearch import Choice, Float, Space
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import DataError, FatalError
-from hpsearch.core.option_text import describe
+from hpsearch.core.option_text import describe_options
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import (
     Curve,
@@ -42,7 +42,7 @@ class Halving:
 
     @property
     def label(self) -> str:
-        return describe(self)
+        return describe_options(self)
 
     @property
     def continues(self) -> bool:
@@ -208,7 +208,7 @@ def _act(job: Job) -> Outcome:
         if act == "glutton":
             return Outcome(failure=Failure("memory", "RESOURCE_EXHAUSTED: out of memory"))
         if act == "patient":
-            while not interrupt.requested():
+            while not interrupt.is_requested():
                 time.sleep(0.01)
             raise interrupt.Interrupted
         progress.JobProgress(job, folds=1)
@@ -261,12 +261,12 @@ def _chain(job: Job) -> Outcome:
         time.sleep(0.01)
         text = json.dumps([sorted(job.params.items()), values, epoch])
         values.append(zlib.crc32(text.encode()) / 2**32)
-        if interrupt.requested() or epoch + 1 == job.epochs or (epoch + 1) % 3 == 0:
+        if interrupt.is_requested() or epoch + 1 == job.epochs or (epoch + 1) % 3 == 0:
             own.parent.mkdir(parents=True, exist_ok=True)
             partial = own.with_suffix(".partial")
             partial.write_text(json.dumps(values))
             partial.replace(own)
-        if interrupt.requested() and epoch + 1 < job.epochs:
+        if interrupt.is_requested() and epoch + 1 < job.epochs:
             raise interrupt.Interrupted
     curve = tuple(values)
     best = min(curve)

@@ -13,7 +13,7 @@ import click
 
 from hpsearch.commands import arguments, completing
 from hpsearch.core.errors import OldStoreError
-from hpsearch.core.files import read_regular
+from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.run.load import load
 from hpsearch.selection.choice import Choice
@@ -121,7 +121,7 @@ def predict(
 
 def _is_predicted(file: Path) -> bool:
     """Whether a file's header is one of predictions: of numbers, of classes, or of labels."""
-    text = read_regular(file, _LONGEST_HEADER, cut=True).decode(errors="replace")
+    text = read_regular_file(file, _LONGEST_HEADER, cut=True).decode(errors="replace")
     try:
         names = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error:  # a field is too long

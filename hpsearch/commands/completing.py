@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import option_classes
-from hpsearch.core.parameters import short, text_of_point
+from hpsearch.core.parameters import point_text, short_text
 from hpsearch.store import SearchRecord, Store, Url
 
 Items = list[CompletionItem]
@@ -44,8 +44,10 @@ def trials(context: click.Context, parameter: click.Parameter, incomplete: str) 
     with suppress(HpsearchError), Store(_store(context)) as store:
         for ranking in stores.rankings(store):
             for row in ranking:
-                point = text_of_point(row.params)
-                found[str(row.trial)] = f"{row.measure} {short(row.value)} {row.study} {point}"[:70]
+                point = point_text(row.params)
+                found[str(row.trial)] = (
+                    f"{row.measure} {short_text(row.value)} {row.study} {point}"[:70]
+                )
     return _fitting(found, incomplete)[:_MOST_TRIALS]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hpsearch.commands import arguments, completing
-from hpsearch.core.files import shown
+from hpsearch.core.files import hide_secrets
 from hpsearch.core.outputs import choose_place, whole_output
 from hpsearch.export import FORMATS
 from hpsearch.store import Url
@@ -55,7 +55,7 @@ def export(
         mlflow.check_reachable(where)
         results = StoreFrames(store_path, study=study, task=task)
         mlflow.send(results, where)
-        where = shown(where)
+        where = hide_secrets(where)
     else:
         place = choose_place(Path(where), chosen.kind, replace=force)
         results = StoreFrames(store_path, study=study, task=task)

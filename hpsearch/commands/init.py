@@ -10,13 +10,13 @@ import click
 
 from hpsearch.commands import arguments
 from hpsearch.core.errors import DataError, HpsearchError
-from hpsearch.core.files import read_regular
+from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 
 
 def _is_written_by_init(file: Path) -> bool:
     """Whether a file is a study that `init` wrote, which may have been changed since."""
-    return b"written by `hpsearch init`" in read_regular(file, 1000, cut=True)
+    return b"written by `hpsearch init`" in read_regular_file(file, 1000, cut=True)
 
 
 STUDY = OutputKind("a study that `init` wrote", _is_written_by_init, makes_folders=True)

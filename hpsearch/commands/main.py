@@ -16,8 +16,8 @@ from hpsearch.commands.report import report
 from hpsearch.commands.search import plan, run
 from hpsearch.commands.watch import watch
 from hpsearch.core.errors import HpsearchError, first_line
-from hpsearch.core.files import shown
-from hpsearch.core.streams import never_fail
+from hpsearch.core.files import hide_secrets
+from hpsearch.core.streams import make_streams_tolerant
 
 _LONGEST = 2000  # characters of a message
 
@@ -30,7 +30,7 @@ def main() -> NoReturn:
     """
     arguments = [a for a in sys.argv[1:] if a != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
-    streams = never_fail()
+    streams = make_streams_tolerant()
     code = _run(arguments, debug=debug)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -82,7 +82,7 @@ def _message(error: BaseException) -> str:
 def _say_error(message: str) -> None:
     """In one line, whatever is in it, and without the passwords of URLs."""
     shortened = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}..."
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown(shortened))
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in hide_secrets(shortened))
     click.echo(f"hpsearch: error: {line}", err=True)
 
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import click
 
-from hpsearch.core.files import place
+from hpsearch.core.files import folder_at
 from hpsearch.core.rules import MOST_STORED, brief
-from hpsearch.core.trial import Every
+from hpsearch.core.trial import CheckpointInterval
 from hpsearch.store import Url
 from hpsearch.store import place as store_place
 
@@ -46,17 +46,21 @@ class PerDevice(click.ParamType[int | str]):
         return "auto" if value == "auto" else COUNT.convert(value, param, ctx)
 
 
-class CheckpointEvery(click.ParamType[Every]):
+class CheckpointEvery(click.ParamType[CheckpointInterval]):
     name = "epochs|minutes"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Every:
-        if isinstance(value, Every):
+    def convert(self, value: Any, param: Any, ctx: Any) -> CheckpointInterval:
+        if isinstance(value, CheckpointInterval):
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", value)
         if found is None:
             self.fail(f"{brief(value)} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
         number, minutes = int(found[1]), bool(found[2])
-        return Every(seconds=60.0 * number) if minutes else Every(epochs=number, seconds=None)
+        return (
+            CheckpointInterval(seconds=60.0 * number)
+            if minutes
+            else CheckpointInterval(epochs=number, seconds=None)
+        )
 
 
 class Folder(click.ParamType[Path]):
@@ -65,7 +69,7 @@ class Folder(click.ParamType[Path]):
     name = "folder|url"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        found = place(value) if isinstance(value, str) else value
+        found = folder_at(value) if isinstance(value, str) else value
         return cast(Path, found.absolute())
 
 

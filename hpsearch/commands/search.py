@@ -107,10 +107,10 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     that is too long to count is counted in part ("complete" is false then).
     """
     from hpsearch.console import tables
-    from hpsearch.searchers.base import rehearse
+    from hpsearch.searchers.base import rehearse_search
 
     loaded = load(arguments.study_file(study, store_path), arguments.overridden(options))
-    takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
+    takes = rehearse_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
         pace = stores.pace(store, loaded.name)
@@ -119,6 +119,6 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     if as_json:
         seconds = None if pace is None else takes.epochs * pace[1]
         brackets = [[asdict(rung) for rung in bracket] for bracket in takes.brackets]
-        fits = budget.fits(takes.epochs, seconds) if takes.complete else None
+        fits = budget.affordable_share(takes.epochs, seconds) if takes.complete else None
         more = {"seconds": seconds, "fits": fits}
         click.echo(json.dumps({**takes.totals, "brackets": brackets, **more}))

@@ -77,7 +77,7 @@ def _search(store: Store, study: str | None) -> int:
 def _lines(watched: SearchMonitor) -> Iterator[str]:
     """A line for each trial that ended since the last look, as `run` prints them."""
     from hpsearch.console.lines import line, result, said_best
-    from hpsearch.core.parameters import text_of_point
+    from hpsearch.core.parameters import point_text
 
     before = watched.told
     for number, ended in enumerate(watched.refresh(), before + 1):
@@ -88,7 +88,7 @@ def _lines(watched: SearchMonitor) -> Iterator[str]:
             result(watched.search.measure, ended.value, ended.se, ended.failure),
             said_best(ended.trial, best.trial, best.value) if best and best.value else "",
             f"{ended.seconds:.1f} s",
-            text_of_point(ended.params),
+            point_text(ended.params),
         )
 
 

@@ -1,6 +1,6 @@
 """A running search, told by a line for each trial that ends."""
 
-from hpsearch.core.parameters import text_of_point
+from hpsearch.core.parameters import point_text
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.results.texts import format_with_error
@@ -39,7 +39,7 @@ class TrialLines:
             self._result(outcome),
             best,
             f"{outcome.seconds:.1f} s",
-            text_of_point(suggestion.params),
+            point_text(suggestion.params),
         )
 
     def of_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> str:

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpsearch.core.parameters import short, text_of_point
+from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.progress import Throttle
 from hpsearch.results.texts import format_duration, format_with_error, shorten_label
 from hpsearch.store import RunningTrial, SearchMonitor
@@ -77,7 +77,7 @@ def _parts(
     yield _spent(monitor, width, bars)
     if monitor.best is not None and monitor.best.value is not None:
         best = f"best  trial {monitor.best.trial}  {search.measure} "
-        best += f"{format_with_error(monitor.best.value, monitor.best.se)}  {text_of_point(monitor.best.params)}"
+        best += f"{format_with_error(monitor.best.value, monitor.best.se)}  {point_text(monitor.best.params)}"
         yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
     if monitor.running:
         yield _running(monitor, width, most, bars)
@@ -166,8 +166,8 @@ def _running(monitor: SearchMonitor, width: int, most: int, bars: bool) -> Table
         bar = ProgressBar(
             total=of, completed=(each.reached or each.begun) - each.begun, width=max(8, width // 8)
         )
-        value = "" if each.value is None else short(each.value)
-        more = [] if narrow else [each.device, text_of_point(each.params)]
+        value = "" if each.value is None else short_text(each.value)
+        more = [] if narrow else [each.device, point_text(each.params)]
         grid.add_row(_name(each), *([bar] if bars else []), _epochs(each), value, *more)
     if rest := len(monitor.running) - len(shown):
         grid.add_row(f"{rest} more")

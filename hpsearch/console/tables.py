@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hpsearch.core.parameters import short, text_of_point
+from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.results.texts import format_duration, format_with_error, shorten_label
 from hpsearch.run.study import Study
@@ -124,7 +124,7 @@ def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table |
             f"{row.n_weights:,}",
             f"{row.seconds:.1f}",
             *(shorten_label(getattr(row, name)) for name in names),
-            text_of_point(row.params),
+            point_text(row.params),
         )
     yield table
     yield from _notes(rows, top)
@@ -160,7 +160,7 @@ def searches(rows: Sequence[Mapping[str, Any]]) -> Table:
             ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
             ""
             if row["best"] is None
-            else f"{row['metric']} {short(row['best'])} (trial {row['best_trial']})",
+            else f"{row['metric']} {short_text(row['best'])} (trial {row['best_trial']})",
         )
     return table
 
@@ -182,12 +182,12 @@ def trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
         details["state"] = "stopped: the same command continues it"
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):
         if details[name] is not None:
-            yield f"{name.replace('_', ' '):>12}  {short(details[name])}"
+            yield f"{name.replace('_', ' '):>12}  {short_text(details[name])}"
     for name in ("epochs", "parent", "parameters", "seconds"):
         if details[name] is not None:
-            yield f"{name:>12}  {short(details[name])}"
+            yield f"{name:>12}  {short_text(details[name])}"
     if details["repeats"]:
-        values = (r["failure"] or short(r["value"]) for r in details["repeats"])
+        values = (r["failure"] or short_text(r["value"]) for r in details["repeats"])
         yield f"{'trainings':>12}  {', '.join(values)}"
     yield f"{'point':>12}  {json.dumps(details['params'])}"
     if details["failure"]:

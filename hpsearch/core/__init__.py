@@ -1,1 +1,1 @@
-"""Plain records and rules that every other room uses. No framework is imported here."""
+"""Plain records and rules that all other packages use. No framework is imported here."""

@@ -19,12 +19,16 @@ Inputs = Array | Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How the cells of a table became numbers; `predict` reads and writes cells by it.
+    """How the cells of a table became numbers. `predict` reads and writes cells by it.
 
-    categories: by a column's name the values that 0, 1, 2... stand for in x; -1 is any other.
-    classes: the names that 0, 1, 2... stand for in y. target: the column that became y.
-    y * scale + offset: in the table's own unit; with a `logarithm` other than 0, this is the
-    symmetric logarithm (`tasks.table`) of what the table has, by that unit.
+    Args:
+        categories: for each column of categories, the values that 0, 1, 2... stand for in x; -1
+            stands for any other value.
+        classes: the names that 0, 1, 2... stand for in y.
+        offset, scale: y * scale + offset is in the table's own unit.
+        target: the column that became y.
+        logarithm: where it is not 0, y * scale + offset is the symmetric logarithm of the table's
+            values, divided by this (`tasks.table.symmetric_log`).
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -36,7 +40,7 @@ class Coding:
 
     @property
     def unit(self) -> str:
-        """What a number is told in, where that is not the table's own unit."""
+        """The unit of y, in words; empty where it is the table's own unit."""
         if self.is_own_unit:
             return ""
         what = repr(self.target)
@@ -63,7 +67,7 @@ class Coding:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> "Coding":
-        """The inverse of `to_json`; what earlier versions did not write has its default."""
+        """The inverse of `to_json`. Fields that earlier versions lack get their defaults."""
         categories = found.get("categories", {})
         return cls(
             {str(column): tuple(map(str, values)) for column, values in categories.items()},
@@ -77,18 +81,19 @@ class Coding:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The rows to search on, and the test rows that no search reads.
+    """The rows to search on, and the test rows, which no search reads.
 
-    x: array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
-    y: array of shape (rows,) or (rows, outputs).
-    groups: numbers or names, shape (rows,); rows of one group are never split apart by
-        `KFold(groups=True)`.
-    columns: names of the columns of x, where it is a table; `predict` finds them in a file by these.
-    coding: how cells of a CSV file became x and y, if they did; `predict` reads files so.
+    Args:
+        x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
+        y: an array of shape (rows,) or (rows, outputs).
+        x_test, y_test: the test rows, of the same shapes.
+        groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
+        columns: names of the columns of x, where it is a table; `predict` looks for these in files.
+        coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
 
-    Arrays hold booleans, integers, or floats of at most 64 bits. A frame's columns of several kinds
-    become float64 where that changes no value but a Decimal, and bytes get the processor's order:
-    nothing else is converted. Raises DataError for anything else, and where lengths differ.
+    Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
+    float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
+    order. Nothing else is converted. Raises DataError for anything else, and where lengths differ.
     """
 
     x: Inputs
@@ -103,7 +108,7 @@ class Data:
         for name in ("x", "y", "x_test", "y_test"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _checked(name, value))
+                object.__setattr__(self, name, _check_inputs(name, value))
             elif name in ("x", "y"):
                 raise DataError(f"Data needs {name}, got None")
         if self.groups is not None:
@@ -111,12 +116,12 @@ class Data:
         for name in ("y", "y_test"):
             if isinstance(getattr(self, name), dict):
                 raise DataError(f"{name} must be one array, got a dict; a task has one target")
-        _same_rows({"x": self.x, "y": self.y, "groups": self.groups})
-        _same_rows({"x_test": self.x_test, "y_test": self.y_test})
+        _check_same_rows({"x": self.x, "y": self.y, "groups": self.groups})
+        _check_same_rows({"x_test": self.x_test, "y_test": self.y_test})
         if self.rows == 0:
             raise DataError("the data has no rows")
-        _same_shape("x", self.x, self.x_test)
-        _same_shape("y", self.y, self.y_test)
+        _check_same_shape("x", self.x, self.x_test)
+        _check_same_shape("y", self.y, self.y_test)
         self._check_columns()
         if not isinstance(self.coding, Coding | None):
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
@@ -129,14 +134,13 @@ class Data:
         shape = self.x.shape if isinstance(self.x, np.ndarray) else ()
         if self.columns and (len(self.columns),) != shape[1:]:
             raise DataError(
-                f"columns needs a name for each column of x, got {len(self.columns)} names and x of "
-                f"shape {shape}"
+                f"columns needs a name for each column of x, got {len(self.columns)} names and x "
+                f"of shape {shape}"
             )
         strange = [name for name in self.columns if not isinstance(name, str)]
         if strange or len(set(self.columns)) < len(self.columns):
-            raise DataError(
-                f"columns needs texts that differ, got {brief(strange[0] if strange else self.columns)}"
-            )
+            wrong = strange[0] if strange else self.columns
+            raise DataError(f"columns needs texts that differ, got {brief(wrong)}")
 
     @property
     def rows(self) -> int:
@@ -148,9 +152,9 @@ class Data:
         return self.coding.classes if self.coding else ()
 
     def take(self, rows: Sequence[int] | Array) -> "Data":
-        """The rows at these indices, with their groups and without any test rows.
+        """The rows at these indices, with their groups, and without test rows.
 
-        Raises DataError for what is no index of a row.
+        Raises DataError where `rows` has anything but indices of rows.
         """
         try:
             at = np.asarray(rows)
@@ -166,21 +170,24 @@ class Data:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the searched rows' names, types, shapes and bytes.
+        """16 hexadecimal digits, by the names, types, shapes and bytes of the searched rows.
 
-        The test rows are left out: a search neither reads nor depends on them.
+        The test rows do not count: a search neither reads them nor depends on them.
         """
-        parts = {"y": self.y, **{f"x {name}": array for name, array in named(self.x).items()}}
+        parts = {
+            "y": self.y,
+            **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
+        }
         if self.groups is not None:
             parts["groups"] = self.groups
         return _digest(parts)
 
     @cached_property
     def test_fingerprint(self) -> str:
-        """The same of the test's targets; DataError where there are none.
+        """16 hexadecimal digits, by the targets of the test. Raises DataError where there are none.
 
-        By them alone, whatever their type, and be they classes or one-hot: rows that are given to
-        models in two shapes are one test.
+        The type of the targets does not count, nor whether classes are numbers or one-hot, nor the
+        inputs: the same test rows may be given to models in several shapes.
         """
         if self.x_test is None or self.y_test is None:
             raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
@@ -189,7 +196,7 @@ class Data:
         return _digest({"y": (y.argmax(axis=1) if one_hot else y.reshape(-1)).astype(np.float64)})
 
 
-def named(x: Inputs) -> dict[str, Array]:
+def inputs_by_name(x: Inputs) -> dict[str, Array]:
     """The inputs by name; a single array is called "x"."""
     return dict(x) if isinstance(x, Mapping) else {"x": x}
 
@@ -203,7 +210,7 @@ def _digest(parts: Mapping[str, Array]) -> str:
 
 
 def _number_groups(groups: Any) -> Array:
-    """Groups as numbers from 0, in the order of their sorted names."""
+    """Number the groups from 0, in the order of their sorted names."""
     try:
         array = np.asarray(groups)
         if array.ndim == 2 and array.shape[1] == 1:
@@ -211,33 +218,35 @@ def _number_groups(groups: Any) -> Array:
         if array.ndim == 1 and not (array.dtype.kind == "f" and np.isnan(array).any()):
             return np.unique(array, return_inverse=True)[1].reshape(-1)
     except (TypeError, ValueError) as error:  # ragged, or names beside numbers
-        raise DataError(f"groups cannot be told apart: {first_line(error)}") from error
+        raise DataError(f"groups cannot be compared: {first_line(error)}") from error
     raise DataError(
         f"groups must be one number or name a row, and none of them NaN, got {brief(groups)}"
     )
 
 
-def _checked(name: str, value: Any) -> Any:
-    """An input or target as an array of numbers; a dict of inputs as a dict of them."""
+def _check_inputs(name: str, value: Any) -> Any:
+    """Inputs or targets as an array of numbers, or as a dict of such arrays."""
     if not isinstance(value, Mapping):
-        return _numbers(name, value)
+        return _to_number_array(name, value)
     if not value:
         raise DataError(f"{name} must have at least one input, got an empty dict")
     for key in value:
         if why := why_no_name(key):
             raise DataError(f"inputs of {name} need {why}, got {brief(key)}")
-    return {key: _numbers(f"{name}[{key!r}]", part) for key, part in value.items()}
+    return {key: _to_number_array(f"{name}[{key!r}]", part) for key, part in value.items()}
 
 
-def _numbers(name: str, value: Any) -> Array:
+def _to_number_array(name: str, value: Any) -> Array:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise DataError(f"{name} has masked values, which would be read; use x.filled(np.nan)")
+        raise DataError(
+            f"{name} has masked values, which would be used as data; use x.filled(np.nan)"
+        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:  # rows of unequal length
-        raise DataError(f"{name} is no array: {first_line(error)}") from error
+        raise DataError(f"{name} is not an array: {first_line(error)}") from error
     if array.dtype == object:  # a frame with columns of several kinds
-        array = _unboxed(array)
+        array = _unbox_numbers(array)
     kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
     if array.ndim == 0 or kind not in "biuf" or bits > 64:
         raise DataError(
@@ -246,7 +255,7 @@ def _numbers(name: str, value: Any) -> Array:
         )
     if 0 in array.shape[1:]:
         raise DataError(f"{name} has no columns: its shape is {array.shape}")
-    # The same values in the order that the processor has, which is all that frameworks take.
+    # Frameworks take numbers in the processor's order of bytes only.
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
@@ -260,8 +269,8 @@ def _way_out(kind: str, bits: int) -> str:
     return "encode text and categories as numbers"
 
 
-def _unboxed(array: Array) -> Array:
-    """Python objects as float64, where each is a number that float64 holds; else as they were."""
+def _unbox_numbers(array: Array) -> Array:
+    """Python objects as float64, if each is a number that float64 can hold; else unchanged."""
     for value in array.flat:
         if isinstance(value, str | bytes | complex | np.complexfloating):
             return array
@@ -269,16 +278,16 @@ def _unboxed(array: Array) -> Array:
         numbers = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         return array
-    changed = array[~((numbers == array) | np.isnan(numbers))]  # as Decimal("0.1"), rounded
+    changed = array[~((numbers == array) | np.isnan(numbers))]  # for example Decimal("0.1")
     return numbers if all(isinstance(each, Decimal | Fraction) for each in changed) else array
 
 
-def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
+def _check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
     lengths = {
         name if part == "x" else f"{name}[{part!r}]": len(array)
         for name, value in arrays.items()
         if value is not None
-        for part, array in named(value).items()
+        for part, array in inputs_by_name(value).items()
     }
     if len(set(lengths.values())) > 1:
         raise DataError(
@@ -287,12 +296,12 @@ def _same_rows(arrays: Mapping[str, Inputs | None]) -> None:
         )
 
 
-def _same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
-    """Refuse test rows of another shape than those that are searched on."""
+def _check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
+    """Raise DataError where test rows have another shape than the searched rows."""
     if test is None:
         return
-    here = {part: array.shape[1:] for part, array in named(searched).items()}
-    there = {part: array.shape[1:] for part, array in named(test).items()}
+    here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
+    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
     if here != there:
         raise DataError(
             f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "

@@ -1,15 +1,15 @@
-"""What can go wrong by the user's hand: one line that gives the rule, the value and the way out."""
+"""Errors for the user's mistakes. Each message is one line: the rule, the value and the way out."""
 
-_LONGEST = 500  # characters of a message that is shown in one line
-_MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
+_LONGEST = 500  # characters of a message in one line
+_MEMORY_SIGNS = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
 class HpsearchError(Exception):
-    """A mistake the user can mend. The command line prints it as one line and exits with 2."""
+    """A mistake that the user can correct. A command prints it in one line, and exits with 2."""
 
 
 class SpaceError(HpsearchError, ValueError):
-    """A space is ill-formed, or a point does not lie in it."""
+    """A space is not well-formed, or a point is not in it."""
 
 
 class DataError(HpsearchError, ValueError):
@@ -17,15 +17,15 @@ class DataError(HpsearchError, ValueError):
 
 
 class StudyError(HpsearchError, ValueError):
-    """A study file cannot be read, or does not define what a study needs."""
+    """A study file cannot be read, or does not define a study."""
 
 
 class BuildError(HpsearchError, ValueError):
-    """`build` does not give a compiled model that fits the task."""
+    """`build` does not return a compiled model that fits the task."""
 
 
 class StoreError(HpsearchError):
-    """A store cannot be opened or written, or holds something else than expected."""
+    """A store cannot be opened or written, or holds something unexpected."""
 
 
 class NoStoreError(StoreError):
@@ -33,39 +33,39 @@ class NoStoreError(StoreError):
 
 
 class OldStoreError(StoreError):
-    """A store is of an earlier version, which only who writes to it upgrades."""
+    """A store is of an earlier version. It is upgraded only when it is opened to write."""
 
 
 class StoreLostError(StoreError):
-    """A store is no longer this run's: its file was deleted, or another run owns the study."""
+    """This run lost its store: the file was deleted, or another run took over the study."""
 
 
 class CheckpointError(HpsearchError):
-    """The place of the checkpoints is not one that every worker sees."""
+    """A worker does not see the folder of the checkpoints."""
 
 
 class DeviceError(HpsearchError, ValueError):
-    """A device is not there, or not free."""
+    """A device does not exist, or is in use."""
 
 
 class ReportError(HpsearchError, ValueError):
-    """What is to be drawn is not in the store, does not go together, or cannot be written."""
+    """A report or figure lacks data, mixes what does not compare, or cannot be written."""
 
 
 class OutputError(HpsearchError, ValueError):
-    """An output would go over what is not its own, or cannot be written."""
+    """An output would overwrite a file that is not an earlier output, or cannot be written."""
 
 
 class UntrustedError(HpsearchError):
-    """A file names types that could run any code when it is loaded."""
+    """A file names types that could run any code when they are loaded."""
 
 
 class DiskFullError(HpsearchError):
-    """Nothing more can be written. What was told before is kept."""
+    """The disk is full. Everything written before is safe."""
 
 
 class FatalError(HpsearchError):
-    """For `build` and other code of a study to raise: the whole run ends, with this message."""
+    """Raised by `build` or other code of a study: ends the whole run, with this message."""
 
     def __reduce__(self) -> tuple[type["FatalError"], tuple[str]]:
         # A worker sends it to a process that may not know the study's subclass, nor its arguments.
@@ -73,10 +73,10 @@ class FatalError(HpsearchError):
 
 
 class TrialFailed(Exception):
-    """For `build` and other code of a study to raise: this trial failed, and the search goes on.
+    """Raised by `build` or other code of a study: this trial failed, and the search continues.
 
-    As after any other exception, but recorded as "failed" without a traceback, and however many
-    trials fail so, the study is not taken to be at fault.
+    So it does after any other exception. This one is recorded as "failed", without a traceback, and
+    however many trials fail so, the run does not stop because the study itself seems broken.
     """
 
 
@@ -91,13 +91,13 @@ def first_line(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """The first line of its message, shortened where it is very long."""
+    """The first line of an error's message, shortened if it is very long."""
     line = (_whole_message(error).strip().splitlines() or [""])[0]
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def plain_text(text: str) -> str:
-    r"""A text that every database and terminal takes: half characters and NUL are spelled out.
+    r"""A text that every database and terminal accepts: surrogates and NUL are written as escapes.
 
     >>> plain_text("width \ud800")
     'width \\ud800'
@@ -110,12 +110,12 @@ def _whole_message(error: BaseException) -> str:
         return plain_text(str(error))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # __str__ may be anybody's
+    except BaseException:  # the error may have a __str__ of the user's own
         return "(its message cannot be shown)"
 
 
 def one_line(error: BaseException) -> str:
-    """All of an error's message in one line, shortened where it is very long.
+    """All of an error's message in one line, shortened if it is very long.
 
     >>> one_line(ValueError("units\\nmust be >= 1"))
     'units must be >= 1'
@@ -133,12 +133,12 @@ def short_reason(error: BaseException) -> str:
     return one_line(error)[:200] or type(error).__name__
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; each framework has an error of its own, and wraps those of others."""
-    seen: BaseException | None = error
-    while seen is not None:
-        text = f"{type(seen).__name__}: {_whole_message(seen)}".lower()
-        if isinstance(seen, MemoryError) or any(sign in text for sign in _MEMORY):
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out. Each framework has its own error, and may wrap those of others."""
+    cause: BaseException | None = error
+    while cause is not None:
+        text = f"{type(cause).__name__}: {_whole_message(cause)}".lower()
+        if isinstance(cause, MemoryError) or any(sign in text for sign in _MEMORY_SIGNS):
             return True
-        seen = seen.__cause__ or seen.__context__
+        cause = cause.__cause__ or cause.__context__
     return False

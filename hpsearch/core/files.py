@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that may lie elsewhere."""
+"""Files that are written whole or not at all, and folders on disk or at a URL."""
 
 import functools
 import os
@@ -15,9 +15,11 @@ from typing import cast
 from hpsearch.core.errors import StoreError, first_line
 
 
-def place(text: str) -> Path:
-    """A folder on disk, or one that a URL names (s3://bucket/folder, file:///mnt/all): it is used
-    as a Path is, by fsspec. Raises StoreError where what that takes is not installed.
+def folder_at(text: str) -> Path:
+    """The folder at a path on disk, or at a URL (s3://bucket/folder, file:///mnt/all).
+
+    A folder at a URL is used like a Path, by fsspec. Raises StoreError where it cannot be reached,
+    or where a package for such URLs is missing.
     """
     if "://" not in text:
         return Path(text)
@@ -25,26 +27,27 @@ def place(text: str) -> Path:
         from upath import UPath
 
         folder = UPath(text, use_listings_cache=False)
-        folder.exists()  # now: it loads what speaks to there
+        folder.exists()  # loads the package for such a URL: an error comes now, not later
     except ImportError as error:
         raise StoreError(
-            f"{shown(text)}: {error}; pip install 'hpsearch[ray]', and what fsspec needs for such a URL"
+            f"{hide_secrets(text)}: {error}; pip install 'hpsearch[ray]', and what fsspec needs "
+            "for such a URL"
         ) from error
-    except Exception as error:  # of whatever speaks to there
+    except Exception as error:  # whatever the package for such URLs raises
         lines = " ".join(str(error).split()) or type(error).__name__
-        raise StoreError(shown(f"{text} cannot be reached: {lines}")) from error
+        raise StoreError(hide_secrets(f"{text} cannot be reached: {lines}")) from error
     return cast(Path, folder)
 
 
-def shown(text: object) -> str:
-    """A text without the names and passwords in its URLs.
+def hide_secrets(text: object) -> str:
+    """A text without the user names, passwords and tokens in its URLs.
 
-    >>> shown("sftp://me:secret@host/folder cannot be reached")
+    >>> hide_secrets("sftp://me:secret@host/folder cannot be reached")
     'sftp://host/folder cannot be reached'
-    >>> shown("http://me:a/b@c@host:80/?token=abc&x=1")
+    >>> hide_secrets("http://me:a/b@c@host:80/?token=abc&x=1")
     'http://host:80/?token=***&x=1'
     """
-    # A password with a / in it is not well-formed, and still nobody's business.
+    # A password with a / is not allowed in a URL. It is hidden all the same.
     without_names = re.sub(r"://(?:[^/\s]*:\S*@|[^/\s]*@)", "://", str(text))
     return re.sub(
         r"([?&][^=&\s]*(?:password|pwd|token|secret|key)[^=&\s]*=)[^&\s]+",
@@ -55,54 +58,63 @@ def shown(text: object) -> str:
 
 
 @contextmanager
-def marked(folder: Path) -> Iterator[Path]:
-    """A file in it, by which others know whether they see the same folder. Raises StoreError."""
+def leave_mark(folder: Path) -> Iterator[Path]:
+    """A file in a folder, for the time of the block: workers that find it see the same folder.
+
+    Raises StoreError where it cannot be written.
+    """
     mark = folder / f"seen-{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         mark.write_bytes(b"here")
-    except Exception as error:  # of whatever speaks to there
-        raise StoreError(shown(f"{folder} cannot be written: {first_line(error)}")) from error
+    except Exception as error:  # whatever the package for such URLs raises
+        raise StoreError(
+            hide_secrets(f"{folder} cannot be written: {first_line(error)}")
+        ) from error
     try:
         yield mark
     finally:
         with suppress(Exception):
             mark.unlink()
             if is_local(folder):
-                folder.rmdir()  # if nothing came of it
+                folder.rmdir()  # if it is still empty
 
 
 def is_local(folder: Path) -> bool:
     return isinstance(folder, Path)
 
 
-def remove(folder: Path, *, wait: bool = True) -> None:
-    """Delete it with all that is in it, if it can be. wait: until it is gone, if it is far away."""
+def remove_folder(folder: Path, *, wait: bool = True) -> None:
+    """Delete a folder and all that is in it, if possible.
+
+    Args:
+        wait: whether to wait until a folder at a URL is deleted.
+    """
     if is_local(folder):
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        removing = _removers().submit(_remove_far, folder)
+        removing = _removal_threads().submit(_remove_remote_folder, folder)
         if wait:
             removing.result()
 
 
 @functools.cache
-def _removers() -> ThreadPoolExecutor:
+def _removal_threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(8, "hpsearch-remove")
 
 
-def _remove_far(folder: Path) -> None:
+def _remove_remote_folder(folder: Path) -> None:
     with suppress(Exception):
         folder.rmdir(recursive=True)  # type: ignore[call-arg]
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name in the same folder that nobody else has, for what will be renamed to `path`."""
+    """A new, unique path in the same folder, for a file that will be renamed to `path`."""
     return path.with_name(f".hpsearch-{uuid.uuid4().hex[:16]}.partial")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Raises OSError where it cannot be written."""
+    """Write a file whole or not at all. Raises OSError where that is not possible."""
     partial = temporary_beside(path)
     try:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -111,9 +123,14 @@ def write_whole(path: Path, content: str | bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read_regular(path: Path, most: int, *, cut: bool = False) -> bytes:
-    """A regular file's bytes. Raises OSError for anything else, as a pipe, which could be waited for
-    forever, and ValueError for more bytes than `most`; with `cut`, these are enough.
+def read_regular_file(path: Path, most: int, *, cut: bool = False) -> bytes:
+    """The bytes of a regular file.
+
+    Args:
+        most: the most bytes that are read.
+        cut: read only the first `most` bytes of a larger file, instead of raising ValueError.
+
+    Raises OSError for anything but a regular file: reading a pipe might wait forever.
     """
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(opened, "rb") as file:

@@ -1,15 +1,17 @@
-"""Pieces of HTML in which objects show themselves in notebooks; the standard library is enough."""
+"""HTML by which objects show themselves in notebooks, by the standard library alone."""
 
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from hpsearch.core.curves import mean_curve
+
 _LEFT = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
-    """A table; every text in it is escaped.
+    """An HTML table; every text in it is escaped.
 
     >>> table(["a"], [["<b>"]])  # doctest: +ELLIPSIS
     '<table><thead>...<td ...>&lt;b&gt;</td></tr></tbody></table>'
@@ -25,16 +27,17 @@ def _cell(value: Any) -> str:
     return f'<td style="{_LEFT}">{escape(str(value))}</td>'
 
 
-def curves(folds: Sequence[Sequence[float]], best: int) -> str:
-    """The mean of curves over them, as inline SVG, with its point number `best` (from 0) marked.
+def curves_svg(folds: Sequence[Sequence[float]], best: int) -> str:
+    """Curves and their mean, as inline SVG. Point number `best` of the mean, from 0, is marked.
 
-    As far as the shortest reaches. The first tenth of the points, ten at most, may lie outside.
+    All end where the shortest ends. The scale leaves out the first tenth of the points, but no more
+    than ten.
 
-    >>> curves([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
+    >>> curves_svg([[1.0, 0.0], [2.0, 1.0]], 1).count("<polyline")
     3
     """
     width, height, room = 280, 72, 5
-    mean = [sum(values) / len(folds) for values in zip(*folds, strict=False)]
+    mean = mean_curve(folds)
     lines = [fold[: len(mean)] for fold in folds if len(folds) > 1]
     late = min(10, len(mean) // 10)
     shown = [value for line in (mean, *lines) for value in line[late:] if math.isfinite(value)]

@@ -1,37 +1,38 @@
-"""A wish to stop soon, which training heeds at the end of an epoch.
+"""A request to stop soon, in the process that trains.
 
-A signal handler or a deadline sets it, in the process that trains; what trains asks for it where
-it can stop without losing anything.
+A signal handler or a deadline makes it. Training checks for it after each epoch, where it can stop
+without losing anything.
 """
 
 import math
 import threading
 import time
 
-_wish = threading.Event()
+_requested = threading.Event()
 _deadline = math.inf
 
 
 class Interrupted(Exception):
-    """Training stopped at a checkpoint, because it was asked to; it can be continued from there."""
+    """Training stopped at a checkpoint, as requested. It can be continued from there."""
 
 
 def request(*_: object) -> None:
-    """Ask what trains in this process to stop at its next checkpoint; fit to be a signal handler."""
-    _wish.set()
+    """Ask training in this process to stop at its next checkpoint. Usable as a signal handler."""
+    _requested.set()
 
 
 def request_at(deadline: float) -> None:
-    """Ask for it from a time of `time.monotonic` on."""
+    """Ask training to stop from this time of `time.monotonic` on."""
     global _deadline
     _deadline = deadline
 
 
-def requested() -> bool:
-    return _wish.is_set() or time.monotonic() >= _deadline
+def is_requested() -> bool:
+    """Whether training should stop at its next checkpoint."""
+    return _requested.is_set() or time.monotonic() >= _deadline
 
 
 def withdraw() -> None:
-    """Forget the wish: another run begins."""
+    """Forget the request, because another run begins."""
     request_at(math.inf)
-    _wish.clear()
+    _requested.clear()

@@ -1,4 +1,4 @@
-"""Frozen options as text and back: `KFold(folds=4)` in tables, `kfold:folds=4` on the command line."""
+"""Options as text and back: `KFold(folds=4)` in tables, `kfold:folds=4` on the command line."""
 
 import ast
 import dataclasses
@@ -17,16 +17,16 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, brief
 
 
-def describe(options: Any, *, without: Collection[str] = ()) -> str:
-    """The call that makes these options; what is None is left out.
+def describe_options(options: Any, *, without: Collection[str] = ()) -> str:
+    """The call that makes these options, without those that are None.
 
-    Defaults are shown: labels are kept in stores, where a later default must not change them.
+    Defaults are written out: stores keep these labels, and a later default must not change them.
 
     >>> @dataclasses.dataclass
     ... class KFold:
     ...     folds: int
     ...     stratify: bool | None = None
-    >>> describe(KFold(4))
+    >>> describe_options(KFold(4))
     'KFold(folds=4)'
     """
     values = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
@@ -35,16 +35,16 @@ def describe(options: Any, *, without: Collection[str] = ()) -> str:
 
 
 @cache
-def shortened(label: str, classes: tuple[type, ...]) -> str:
-    """A label as people read it: without defaults, floats to four digits.
+def drop_defaults(label: str, classes: tuple[type, ...]) -> str:
+    """A label for people to read: without defaults, floats to four digits.
 
     >>> @dataclasses.dataclass
     ... class Holdout:
     ...     fraction: float = 0.2
     ...     shuffle: bool = True
-    >>> shortened("Holdout(fraction=0.08333333333333333, shuffle=True)", (Holdout,))
+    >>> drop_defaults("Holdout(fraction=0.08333333333333333, shuffle=True)", (Holdout,))
     'Holdout(fraction=0.08333)'
-    >>> shortened("of their own", ())
+    >>> drop_defaults("of their own", ())
     'of their own'
     """
     call = _read_call(label)
@@ -63,25 +63,27 @@ def shortened(label: str, classes: tuple[type, ...]) -> str:
 
 
 def _read_call(label: str) -> tuple[str, dict[str, Any]] | None:
-    """The class and the values of a label that `describe` wrote; None for another."""
+    """The class and the values of a label by `describe_options`; None for any other label."""
     try:
         call = ast.parse(label, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             return None
         return call.func.id, {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-    except (SyntaxError, ValueError):  # of a class whose labels are its own
+    except (SyntaxError, ValueError):  # the label of a class that writes its own
         return None
 
 
 def option_text(
     label: str, classes: Iterable[type], *, not_in_labels: Collection[str] = ()
 ) -> str | None:
-    """A label as the command line takes it, so that `parse` gives the same options; None for a
-    label of a class that is not among these, which the command line cannot name.
+    """A label as the command line takes it: `parse_options` gives the same options.
 
-    Labels leave out what is None, and what was added with a default since; the text says it, as a
-    study may say otherwise by now.
-    not_in_labels: what is left out whatever it is.
+    None for a label of any other class, which the command line cannot name. A label lacks the
+    options that are None, and those added in later versions. The text has them all, because the
+    study file may have other values for them by now.
+
+    Args:
+        not_in_labels: options that labels lack whatever their value, and so does the text.
 
     >>> @dataclasses.dataclass
     ... class Grow:
@@ -113,18 +115,24 @@ def _literal_text(value: Any) -> str:
     return repr(value)
 
 
-def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
-    """Options from `name:key=value,...`; values are Python literals, anything else is a string.
+def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
+    """Make options from `name:key=value,...`.
 
-    Keys may be left out as in a call: `kfold:4` is KFold(4). Where `current` is of the class
-    named, what is not set stays as it is there.
+    Values are Python literals; anything else is a string. Keys may be left out as in a call:
+    `kfold:4` is KFold(4).
+
+    Args:
+        kind: what the options are, for messages: "searcher" or "evaluator".
+        current: options whose values stay where the text sets none, if they are of the same class.
 
     >>> @dataclasses.dataclass
     ... class KFold:
     ...     folds: int
     ...     repeats: int = 1
-    >>> parse("kfold:folds=5", "evaluator", [KFold]).folds, parse("kfold:4", "", [KFold]).folds
-    (5, 4)
+    >>> parse_options("kfold:folds=5,repeats=2", "evaluator", [KFold])
+    KFold(folds=5, repeats=2)
+    >>> parse_options("kfold:4", "evaluator", [KFold]).folds
+    4
     """
     known = {cls.__name__.lower(): cls for cls in classes}
     name, _, rest = text.partition(":")
@@ -135,10 +143,10 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         )
     fields = [field.name for field in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
-    for place, item in enumerate(filter(None, map(str.strip, _split(rest)))):
+    for place, item in enumerate(filter(None, map(str.strip, _split_at_commas(rest)))):
         key, equals, value = item.partition("=")
-        given = not equals and key not in fields  # a value alone, in its place
-        if given and place < len(fields) and list(values) == fields[:place]:
+        positional = not equals and key not in fields
+        if positional and place < len(fields) and list(values) == fields[:place]:
             key, equals, value = fields[place], "=", item
         if key in fields and not equals:
             raise HpsearchError(f"{kind} {name}: {key} needs a value; say {name}:{key}=N")
@@ -147,7 +155,7 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
                 f"{kind} {name} takes key=value with keys {', '.join(fields)}; got {item!r}"
                 f"{did_you_mean(key, fields)}"
             )
-        values[key] = _literal(value)
+        values[key] = _parse_literal(value)
     try:
         if isinstance(current, cls):
             return dataclasses.replace(current, **values)  # type: ignore[type-var]
@@ -156,48 +164,51 @@ def parse(text: str, kind: str, classes: Iterable[type], current: Any = None) ->
         raise HpsearchError(f"--{kind} {text}: {error}") from error
 
 
-def at_least_one(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
-    """Refuse a count that is no whole number from 1 to what is sensible.
+def check_counts(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int | None) -> None:
+    """Raise ValueError for a count that is no whole number from 1 to a sensible maximum.
 
-    None passes where it is the option's default.
+    None is allowed where it is the option's default.
     """
     for name, value in counts.items():
         most = most_epochs if name in ("epochs", "max_epochs", "min_epochs") else MOST_COUNTED
         number = 0 if isinstance(value, bool) or not isinstance(value, int) else value
-        if not 1 <= number <= most and not _left_out(options, name, value):
+        if not 1 <= number <= most and not _is_left_out(options, name, value):
             bound = f"<= {most:,}" if number > 0 else ">= 1"
             raise ValueError(
                 f"{type(options).__name__} needs {name} {bound}, got {name}={brief(value)}"
             )
 
 
-def yes_or_no(options: Any, **switches: bool | None) -> None:
-    """Refuse a switch that is neither True nor False; None passes where it is the default."""
+def check_switches(options: Any, **switches: bool | None) -> None:
+    """Raise ValueError for a switch that is neither True nor False.
+
+    None is allowed where it is the option's default.
+    """
     for name, value in switches.items():
-        if not isinstance(value, bool) and not _left_out(options, name, value):
+        if not isinstance(value, bool) and not _is_left_out(options, name, value):
             raise ValueError(
                 f"{type(options).__name__} needs {name}=True or False, got {brief(value)}"
             )
 
 
-def _left_out(options: Any, name: str, value: Any) -> bool:
+def _is_left_out(options: Any, name: str, value: Any) -> bool:
     fields = getattr(type(options), "__dataclass_fields__", {})
     return value is None and (name not in fields or fields[name].default is None)
 
 
-def identify(value: Any) -> str:
-    """A text that is the same for the same settings in every process, and differs otherwise.
+def settings_text(value: Any) -> str:
+    """A text that is equal for equal settings, in every process, and differs for others.
 
-    Takes plain values and containers, functions, arrays, and whatever tells its settings by
+    The value may be a plain value, a container, a function, an array, or any object with
     `get_params` (scikit-learn) or `get_config` (Keras).
 
-    >>> identify({"a": (1, len)})
+    >>> settings_text({"a": (1, len)})
     "{'a': [1, builtins.len]}"
     """
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k!r}: {identify(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k!r}: {settings_text(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(identify(item) for item in value) + "]"
+        return "[" + ", ".join(settings_text(item) for item in value) + "]"
     if isinstance(value, np.ndarray):
         return f"array {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:16]}"
     if isinstance(value, type) or inspect.isroutine(value):
@@ -205,12 +216,12 @@ def identify(value: Any) -> str:
     for method, options in (("get_params", {"deep": False}), ("get_config", {})):
         settings = getattr(value, method, None)
         if callable(settings):
-            return f"{type(value).__name__}({identify(settings(**options))})"
+            return f"{type(value).__name__}({settings_text(settings(**options))})"
     return repr(value)
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """A hint in brackets to the nearest known name, or nothing; so where it is no text at all.
+    """A hint at the nearest known name, in brackets; empty where none is near, or it is no text.
 
     >>> did_you_mean("droput", ["dropout", "l2"])
     " (did you mean 'dropout'?)"
@@ -219,10 +230,10 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _split(text: str) -> list[str]:
-    """The parts between commas, but for commas in brackets or quotes.
+def _split_at_commas(text: str) -> list[str]:
+    """Split a text at commas, except at those in brackets or quotes.
 
-    >>> _split("a=(1,2),b='x,y',c")
+    >>> _split_at_commas("a=(1,2),b='x,y',c")
     ['a=(1,2)', "b='x,y'", 'c']
     """
     parts, depth, quote, before = [""], 0, "", "="
@@ -232,7 +243,7 @@ def _split(text: str) -> list[str]:
             quote = "" if sign == quote and before != "\\" else quote
             before = "" if before == sign == "\\" else sign
         else:
-            # A quote within a word is one of its letters.
+            # A quote within a word is a letter of it.
             quote = sign if sign in "'\"" and before in "=,([{ " else ""
             depth += (sign in "([{") - (sign in ")]}")
             before = sign
@@ -243,7 +254,7 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _literal(text: str) -> Any:
+def _parse_literal(text: str) -> Any:
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -254,7 +265,7 @@ def _literal(text: str) -> Any:
 
 
 def option_classes(package: ModuleType) -> list[type]:
-    """The classes of options that a package exports: its search methods, or its evaluators."""
+    """The dataclasses that a package exports: its search methods, or its evaluators."""
     exported = [getattr(package, name) for name in package.__all__]
     return [
         thing for thing in exported if isinstance(thing, type) and dataclasses.is_dataclass(thing)

@@ -1,6 +1,6 @@
-"""Where an output may go, and how it gets there: whole, and never over what is somebody else's.
+"""Where outputs may be written, and how: whole or not at all, and never over anybody's own files.
 
-Every command that writes asks `choose_place` first, before it computes anything.
+Each command that writes calls `choose_place` first, before it computes anything.
 """
 
 import json
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpsearch.core.errors import OutputError
-from hpsearch.core.files import read_regular, remove, temporary_beside, write_whole
+from hpsearch.core.files import read_regular_file, remove_folder, temporary_beside, write_whole
 
 STORE_MARK = b"hpse"  # the application id in the header of a store's SQLite file
-MODEL_INDEX = "model.json"  # what makes a folder one of kept models
-_SIDE_FILES = ("-wal", "-shm", "-journal")  # of a SQLite file
+MODEL_INDEX = "model.json"  # a folder of kept models has this file
+_SIDE_FILES = ("-wal", "-shm", "-journal")  # endings of files beside a SQLite file
 _WAL_MARKS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _LARGEST_INDEX = 10_000_000  # bytes
 _OPEN_DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(\w|-)+(/task/\d+)?/fd/\d+")
@@ -25,15 +25,15 @@ _OPEN_DESCRIPTOR = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(\w|-)+(/task/
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
-    """What a command writes.
+    """A kind of output that a command writes.
 
     Args:
-        noun: what messages call it, with its article.
-        is_earlier: whether a file (or folder) that is there is an earlier output of this kind; only
-            such a one, or an empty one, is ever replaced.
-        is_folder: whether it is a folder.
-        streams: whether it may be written into a pipe or a device, as /dev/stdout.
-        makes_folders: whether the folders that it is to lie in are made.
+        noun: its name in messages, with an article.
+        is_earlier: whether a file or folder is an earlier output of this kind. Only such a one, or
+            an empty one, is ever replaced.
+        is_folder: whether the output is a folder.
+        streams: whether it may be written into a pipe or a device, such as /dev/stdout.
+        makes_folders: whether missing folders above it are made.
     """
 
     noun: str
@@ -46,16 +46,19 @@ class OutputKind:
 def choose_place(
     path: Path, kind: OutputKind, *, replace: bool = True, sources: Sequence[Path] = ()
 ) -> Path:
-    """Where an output that is asked for at `path` may be written: the path without symbolic links.
+    """The path to write an output to that a user wants at `path`: the same without symbolic links.
 
-    replace: whether an earlier output may be replaced. sources: files that are read for it. Raises
-    OutputError where it would go over anything else, or cannot be written there.
+    Args:
+        replace: whether an earlier output may be replaced.
+        sources: the files that the output is made from.
+
+    Raises OutputError where anything else would be overwritten, or nothing can be written.
     """
     option = "a folder" if kind.is_folder else "a file"
     try:
-        place = _resolved(path, kind)
-        reason = _why_not(place, kind, replace=replace, sources=sources)
-    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a loop of links
+        place = _resolve_links(path, kind)
+        reason = _why_not_writable(place, kind, replace=replace, sources=sources)
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a loop of links
         reason = getattr(error, "strerror", None) or str(error)
         raise OutputError(f"{path} cannot be written: {reason}; name {option} by -o") from error
     if reason:
@@ -64,37 +67,37 @@ def choose_place(
     return place
 
 
-_THERE = "is there already"
+_THERE = "exists already"
 _A_STORE = "is a store of searches"
 
 
-def _resolved(path: Path, kind: OutputKind) -> Path:
-    """The path that links lead to; a pipe or a device, and what /dev/stdout is, stay as they are."""
+def _resolve_links(path: Path, kind: OutputKind) -> Path:
+    """The path without symbolic links. Those of pipes, devices and /dev/stdout keep them."""
     return path.absolute() if kind.streams and is_stream(path) else path.resolve()
 
 
 def is_stream(path: Path) -> bool:
-    """Whether bytes are written into it, instead of a file put in its place."""
+    """Whether an output is written into what is there, instead of replacing it."""
     try:
         mode = path.stat().st_mode  # raises for a name that is too long
     except FileNotFoundError:
         return False
-    # Other files below /dev are files like any other, as those in /dev/shm.
+    # Other files below /dev, such as those in /dev/shm, are ordinary files.
     is_open = _OPEN_DESCRIPTOR.fullmatch(str(path.absolute())) is not None
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or (is_open and stat.S_ISREG(mode))
 
 
-def _why_not(
+def _why_not_writable(
     place: Path, kind: OutputKind, *, replace: bool, sources: Sequence[Path]
 ) -> str | None:
-    """Why nothing may be written there, if so."""
+    """Why nothing may be written there; None where it may."""
     if kind.streams and is_stream(place):
         return _A_STORE if place.is_file() and is_store(place) else None
     for folder in (place, *place.parents):
         if is_kept_model(folder) and not (folder == place and kind.is_folder):
             where = "is" if folder == place else f"lies in {folder},"
-            return f"{where} a folder of kept models, which is left as it is"
-    if reason := _of_a_store(place):
+            return f"{where} a folder of kept models, which is not overwritten"
+    if reason := _why_store_place(place):
         return reason
     try:
         mode = place.stat().st_mode
@@ -106,24 +109,24 @@ def _why_not(
         _check_names(place)
         return None
     if any(source.exists() and place.samefile(source) for source in sources):
-        return "is what is read"
+        return "is one of the files that it is made from"
     if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         return "is neither a file nor a folder"
     if stat.S_ISDIR(mode) != kind.is_folder:
         return "is a file, and a folder is written" if kind.is_folder else "is a folder"
     if kind.is_folder and Path.cwd().is_relative_to(place):
-        return "is the current folder, or holds it"
+        return "is the current folder, or contains it"
     if _is_empty(place):
         return None
     if not kind.is_earlier(place):
-        return f"is there and not {kind.noun}, so it is left as it is"
+        return f"exists and is not {kind.noun}, so it is not overwritten"
     return None if replace else _THERE
 
 
 def _check_names(place: Path) -> None:
-    """Raise OSError where a name of this path is longer than its file system takes.
+    """Raise OSError where a name in this path is longer than the file system allows.
 
-    A missing folder hides the length of the names below it; those folders would be made, and then stay.
+    Otherwise the error would come only after some of the missing folders were made.
     """
     there = next(folder for folder in place.parents if folder.is_dir())
     for name in place.relative_to(there).parts:
@@ -131,19 +134,22 @@ def _check_names(place: Path) -> None:
             (there / name).lstat()
 
 
-def _of_a_store(place: Path) -> str | None:
-    """What of a store the place is, if it is; it may be a side file that is not there just now."""
+def _why_store_place(place: Path) -> str | None:
+    """Why a place belongs to a store; None where it does not.
+
+    A side file of a store counts also while it does not exist.
+    """
     if is_store(place):
         return _A_STORE
     for ending in _SIDE_FILES:
         if place.name.endswith(ending):
             base = place.with_name(place.name.removesuffix(ending))
-            if is_store(base) or _begins(place, 4) in _WAL_MARKS:
+            if is_store(base) or _first_bytes(place, 4) in _WAL_MARKS:
                 return f"belongs to the store {base}"
     if place.parent.name == "locks":
         for other in place.parent.parent.glob("*"):
             if is_store(other):
-                return f"lies with the locks of the store {other}"
+                return f"is beside the locks of the store {other}"
     return None
 
 
@@ -154,22 +160,23 @@ def is_store(path: Path) -> bool:
 
 def sqlite_mark(path: Path) -> bytes | None:
     """The application id in the header of a SQLite file, four bytes; None for any other file."""
-    header = _begins(path, 72)
+    header = _first_bytes(path, 72)
     return header[68:72] if header.startswith(b"SQLite format 3\0") else None
 
 
 def is_kept_model(folder: Path) -> bool:
     """Whether a folder holds models that `refit` kept."""
     try:
-        index = json.loads(read_regular(folder / MODEL_INDEX, _LARGEST_INDEX))
+        index = json.loads(read_regular_file(folder / MODEL_INDEX, _LARGEST_INDEX))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(index, dict) and {"weights", "inputs"} <= index.keys()
 
 
 def files_in(folder: Path) -> list[str] | None:
-    """The regular files in a folder and below, as paths from it; None where there is anything else,
-    as a link.
+    """The regular files in a folder and below, as paths relative to it.
+
+    None where there is anything else, such as a link.
     """
     found = []
     for path in folder.rglob("*"):
@@ -192,23 +199,23 @@ def _is_empty(path: Path) -> bool:
     return next(path.iterdir(), None) is None if path.is_dir() else path.stat().st_size == 0
 
 
-def _begins(path: Path, count: int) -> bytes:
-    """The first bytes of a regular file; none where it is no such."""
+def _first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of a regular file; empty for anything else."""
     try:
-        return read_regular(path, count, cut=True)
+        return read_regular_file(path, count, cut=True)
     except (OSError, ValueError):
         return b""
 
 
 def write_output(place: Path, content: str | bytes, kind: OutputKind) -> None:
-    """Write a file that `choose_place` allowed; into a pipe or a device, as far as it takes it.
+    """Write a file to a place that `choose_place` returned. Raises OutputError.
 
-    Raises OutputError.
+    Into a pipe or a device it writes as much as is read there.
     """
     try:
         if kind.streams and is_stream(place):
             data = content.encode() if isinstance(content, str) else content
-            # What lies behind /dev/stdout may hold more, and go on after this.
+            # The file behind /dev/stdout may have other content, before and after this.
             own = _is_standard_output(place)
             with open(1 if own else place, "ab", closefd=not own) as stream:
                 stream.write(data)
@@ -216,7 +223,7 @@ def write_output(place: Path, content: str | bytes, kind: OutputKind) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             write_whole(place, content)
     except BrokenPipeError:
-        pass  # whoever read it has enough
+        pass  # the reader has enough
     except OSError as error:
         raise OutputError(
             f"{place} cannot be written: {error.strerror or error}; name another by -o"
@@ -225,15 +232,15 @@ def write_output(place: Path, content: str | bytes, kind: OutputKind) -> None:
 
 @contextmanager
 def whole_output(place: Path, kind: OutputKind, *, replace: bool = True) -> Iterator[Path]:
-    """A path, free to be written to, that becomes `place` when the block ends well.
+    """A path to write to, which becomes `place` when the block ends without an error.
 
-    Whatever was there is there until the new is whole. A kill between the two renames leaves both,
+    An earlier output stays until the new one is whole. A kill between the two renames leaves both,
     hidden beside the place. Raises OutputError.
     """
     partial = temporary_beside(place)
     try:
         yield partial
-        choose_place(place, kind, replace=replace)  # it may have been put there meanwhile
+        choose_place(place, kind, replace=replace)  # again: something may be there by now
         if not partial.is_dir() or not place.exists():
             os.replace(partial, place)
             return
@@ -244,13 +251,13 @@ def whole_output(place: Path, kind: OutputKind, *, replace: bool = True) -> Iter
         except OSError:
             os.rename(old, place)
             raise
-        remove(old)
+        remove_folder(old)
     except OSError as error:
         raise OutputError(
             f"{place} cannot be written: {error.strerror or error}; name another by -o"
         ) from error
     finally:
         if partial.is_dir():
-            remove(partial)
+            remove_folder(partial)
         else:
             partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The ranges a space is made of: Float, Int and Choice."""
+"""The ranges that a space consists of: Float, Int and Choice."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,38 +7,41 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.rules import brief, plain, why_no_name, why_no_number
+from hpsearch.core.rules import brief, to_builtin, why_no_name, why_no_number
 
 Value = float | int | str | bool
-GRID_LIMIT = 100_000  # values of one range, and combinations of all
+GRID_LIMIT = 100_000  # the most values of one range, and the most combinations of all
 When = Mapping[str, Any] | None
 
-_EXACT = 2**53  # whole numbers up to here are floats too, from which points are made
+_EXACT = 2**53  # floats hold all whole numbers up to here, and points are made from floats
 _KINDS = (bool, int, float, str)
 
 
 class Parameter(Protocol):
-    """What every range can do; a unit value u lies in [0, 1]."""
+    """What every range can do. A unit value u lies in [0, 1]."""
 
     @property
     def when(self) -> When: ...
     def decode(self, u: float) -> Value:
-        """The value at u; the values of a discrete range own intervals of equal length."""
+        """The value at u. Each value of a discrete range has an interval of equal length."""
 
     def encode(self, value: Any) -> float:
-        """The u of a value: the inverse of `decode` (the middle of its interval if discrete)."""
+        """The inverse of `decode`; for a discrete range, the middle of the value's interval."""
 
     def contains(self, value: Any) -> bool: ...
     def grid(self, points: int | None) -> list[Value]:
-        """At most `points` values spread over the range, or all of a discrete range."""
+        """At most `points` values, spread over the range; None: all of a discrete range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Float:
-    """A real number in [low, high]; uniform, or uniform in its logarithm, or in whole steps.
+    """A real number in [low, high].
 
-    `when={"optimizer": "sgd"}` makes it exist only where `optimizer` is `"sgd"`; a tuple or range
-    names several values.
+    Args:
+        log: uniform in the logarithm.
+        step: only low, low + step, low + 2 * step...
+        when: `{"optimizer": "sgd"}` makes it exist only where `optimizer` is `"sgd"`; a tuple or
+            range names several values.
     """
 
     low: float
@@ -53,7 +56,8 @@ class Float:
             last = self._at(self._steps - 1)
             if self.high - last > 1e-6 * self.step:
                 raise SpaceError(
-                    f"{text_of(self)}: high is no whole number of steps above low; use high={last}"
+                    f"{range_text(self)}: high - low is not a whole number of steps; "
+                    f"use high={last}"
                 )
 
     @property
@@ -62,13 +66,13 @@ class Float:
         return math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
     def _at(self, index: int) -> float:
-        # Decimal, because 0.1 + 2 * 0.1 should read 0.3 in every table.
+        # By Decimal, so that 0.1 + 2 * 0.1 is shown as 0.3.
         return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
 
     def decode(self, u: float) -> float:
         if self.step is not None:
             return self._at(_index(u, self._steps))
-        if self.log and 0.0 < u < 1.0:  # the ends are exact, which logarithms are not
+        if self.log and 0.0 < u < 1.0:  # not at the ends, which logarithms would not give exactly
             a, b = math.log(self.low), math.log(self.high)
             return _clip(math.exp(a + u * (b - a)), self.low, self.high)
         return _clip(self.low + u * (self.high - self.low), self.low, self.high)
@@ -91,12 +95,13 @@ class Float:
 
     def grid(self, points: int | None) -> list[Value]:
         if self.step is not None:
-            return [self._at(index) for index in _spread(self, range(self._steps), points)]
+            return [self._at(index) for index in _pick_spread(self, range(self._steps), points)]
         if self.low == self.high:
             return [float(self.low)]
         if points is None:
             raise SpaceError(
-                f"a grid over {text_of(self)} needs a number of points: Grid(points=5), or a step"
+                f"a grid over {range_text(self)} needs a number of points: Grid(points=5), "
+                "or a step"
             )
         _check_grid(self, points)
         return [self.decode(i / (points - 1) if points > 1 else 0.5) for i in range(points)]
@@ -104,7 +109,13 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """A whole number in [low, high]; uniform, or uniform in its logarithm, or in whole steps."""
+    """A whole number in [low, high].
+
+    Args:
+        log: uniform in the logarithm.
+        step: only low, low + step, low + 2 * step...
+        when: as for `Float`.
+    """
 
     low: int
     high: int
@@ -116,7 +127,7 @@ class Int:
         _check_range(self)
         if (self.high - self.low) % (self.step or 1):
             raise SpaceError(
-                f"{text_of(self)}: high is no whole number of steps above low; "
+                f"{range_text(self)}: high - low is not a whole number of steps; "
                 f"use high={self.decode(1.0)}"
             )
 
@@ -127,7 +138,7 @@ class Int:
     def decode(self, u: float) -> int:
         if not self.log:
             return self._values[_index(u, len(self._values))]
-        # Half a unit beyond each end, so that the end values get their share.
+        # Half a unit beyond each end, so that both ends get the share of other values.
         a, b = math.log(self.low - 0.5), math.log(self.high + 0.5)
         return int(_clip(round(math.exp(a + u * (b - a))), self.low, self.high))
 
@@ -142,20 +153,24 @@ class Int:
 
     def grid(self, points: int | None) -> list[Value]:
         if points is None or not self.log:
-            return list(_spread(self, self._values, points))
+            return list(_pick_spread(self, self._values, points))
         ends = Float(self.low, self.high, log=True).grid(points)
         return list(dict.fromkeys(round(float(value)) for value in ends))
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Choice:
-    """One of some options: strings, numbers or booleans, without an order."""
+    """One of several options, without an order: strings, numbers or booleans.
+
+    Args:
+        when: as for `Float`.
+    """
 
     options: tuple[Value, ...]
     when: When = None
 
     def __init__(self, *options: Value, when: When = None) -> None:
-        object.__setattr__(self, "options", tuple(map(plain, options)))
+        object.__setattr__(self, "options", tuple(map(to_builtin, options)))
         object.__setattr__(self, "when", when)
         if not options:
             raise SpaceError("a Choice needs at least one option: Choice('adam', 'sgd')")
@@ -166,18 +181,20 @@ class Choice:
                     "look it up in build"
                 )
         _check_condition(self)
-        if len({typed(option) for option in self.options}) < len(options):
+        if len({typed_key(option) for option in self.options}) < len(options):
             raise SpaceError(f"{brief(self)}: an option occurs twice")
 
     def decode(self, u: float) -> Value:
         return self.options[_index(u, len(self.options))]
 
     def encode(self, value: Any) -> float:
-        index = [typed(option) for option in self.options].index(typed(value))
+        index = [typed_key(option) for option in self.options].index(typed_key(value))
         return (index + 0.5) / len(self.options)
 
     def contains(self, value: Any) -> bool:
-        return type(value) in _KINDS and typed(value) in {typed(option) for option in self.options}
+        return type(value) in _KINDS and typed_key(value) in {
+            typed_key(option) for option in self.options
+        }
 
     def grid(self, points: int | None) -> list[Value]:
         return list(self.options)
@@ -186,7 +203,7 @@ class Choice:
 def _check_range(parameter: Float | Int) -> None:
     kind = type(parameter).__name__
     for name in ("low", "high", "step"):
-        value = plain(getattr(parameter, name))
+        value = to_builtin(getattr(parameter, name))
         object.__setattr__(parameter, name, value)
         if name == "step" and value is None:
             continue
@@ -199,17 +216,17 @@ def _check_range(parameter: Float | Int) -> None:
     if not isinstance(parameter.log, bool):
         raise SpaceError(f"{kind}: log is True or False, got {brief(parameter.log)}")
     _check_condition(parameter)
-    text, low, high, step = text_of(parameter), parameter.low, parameter.high, parameter.step
+    text, low, high, step = range_text(parameter), parameter.low, parameter.high, parameter.step
     if low > high:
         raise SpaceError(f"{text}: low must not be above high; swap them")
     if parameter.log and low <= 0:
         raise SpaceError(f"{text}: a log range needs low > 0; raise low, or drop log=True")
     if math.isinf(float(high) - float(low)) or (parameter.log and math.isinf(high / low)):
-        raise SpaceError(f"{text}: the range is wider than floats reach; narrow it")
+        raise SpaceError(f"{text}: the range is too wide for floats; narrow it")
     if step is not None and step <= 0:
         raise SpaceError(f"{text}: step must be above 0; drop it for a continuous range")
     if step is not None and parameter.log:
-        raise SpaceError(f"{text}: log and step do not go together; drop one, or use Choice")
+        raise SpaceError(f"{text}: log and step cannot be combined; drop one, or use Choice")
     if step is not None and (high - low) / step > _EXACT:
         raise SpaceError(f"{text}: more than 2**53 steps; drop step for a continuous range")
 
@@ -244,13 +261,13 @@ def _clip(value: float, low: float, high: float) -> float:
 def _check_grid(parameter: Float | Int, count: int) -> None:
     if count > GRID_LIMIT:
         raise SpaceError(
-            f"a grid over {text_of(parameter)} would have {count:,} values; give "
+            f"a grid over {range_text(parameter)} would have {count:,} values; give "
             f"Grid(points=...) of at most {GRID_LIMIT:,}, or use Random"
         )
 
 
-def _spread(parameter: Float | Int, values: range, points: int | None) -> Sequence[int]:
-    """At most so many of the values of a discrete range, its ends among them."""
+def _pick_spread(parameter: Float | Int, values: range, points: int | None) -> Sequence[int]:
+    """At most so many values of a discrete range, with both of its ends."""
     if points is None or points >= len(values):
         _check_grid(parameter, len(values))
         return values
@@ -260,13 +277,17 @@ def _spread(parameter: Float | Int, values: range, points: int | None) -> Sequen
     return [values[round(i * (len(values) - 1) / (points - 1))] for i in range(points)]
 
 
-def typed(value: Any) -> tuple[str, Any]:
-    """A key that tells True, 1 and 1.0 apart, which Python calls equal."""
+def typed_key(value: Any) -> tuple[str, Any]:
+    """A key that differs for True, 1 and 1.0, which are equal in Python."""
     return type(value).__name__, value
 
 
-def text_of(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
-    """A range as people write it: `Float(0.1, 0.5)`; its condition may be left out."""
+def range_text(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
+    """A range as a user writes it: `Float(0.1, 0.5)`.
+
+    Args:
+        condition: whether to show when it exists.
+    """
     shown = parameter.when if condition else None
     if isinstance(parameter, Choice):
         when = f", when={shown!r}" if shown else ""
@@ -277,15 +298,15 @@ def text_of(parameter: Float | Int | Choice, *, condition: bool = True) -> str:
     return f"{type(parameter).__name__}({parameter.low}, {parameter.high}{rest})"
 
 
-def text_of_point(params: Mapping[str, Any]) -> str:
-    """A point in one line, numbers to four digits; by the alphabet, as stores keep points.
+def point_text(params: Mapping[str, Any]) -> str:
+    """A point in one line: numbers to four digits, names in alphabetical order.
 
-    >>> text_of_point({"optimizer": "adam", "dropout": 0.123456})
+    >>> point_text({"optimizer": "adam", "dropout": 0.123456})
     'dropout=0.1235 optimizer=adam'
     """
-    return " ".join(f"{name}={short(value)}" for name, value in sorted(params.items()))
+    return " ".join(f"{name}={short_text(value)}" for name, value in sorted(params.items()))
 
 
-def short(value: Any) -> str:
-    """A value to four digits, if it is a Float's."""
+def short_text(value: Any) -> str:
+    """A value as text; a float to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

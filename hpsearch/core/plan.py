@@ -1,14 +1,19 @@
-"""What a search takes, counted before it is spent."""
+"""How many trials and epochs a search takes, counted before it runs."""
 
 from dataclasses import dataclass
 
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a run may take, whatever its search would: hours, and epochs over all of its trials."""
+    """The most that a run may take.
+
+    Args:
+        hours: of the run.
+        epochs: of all its trials together.
+    """
 
     hours: float | None = None
     epochs: int | None = None
@@ -16,15 +21,16 @@ class Budget:
     def __post_init__(self) -> None:
         if self.hours is not None and (why_no_number(self.hours) or self.hours <= 0):
             raise ValueError(f"Budget needs hours > 0, got hours={brief(self.hours)}")
-        at_least_one(self, most_epochs=MOST_COUNTED, epochs=self.epochs)
+        check_counts(self, most_epochs=MOST_COUNTED, epochs=self.epochs)
 
-    def fits(self, epochs: int, seconds: float | None) -> float | None:
-        """The share, at most 1, of a search of so many epochs and seconds that is paid for.
+    def affordable_share(self, epochs: int, seconds: float | None) -> float | None:
+        """The share, at most 1, of a search of so many epochs and seconds that fits the budget.
 
-        None: no end is set, or not known what it means.
+        None where there is no budget, or where it is not known how long the search takes.
 
-        >>> Budget(hours=1.0, epochs=50).fits(100, 14400.0), Budget(hours=1.0).fits(100, None)
-        (0.25, None)
+        >>> Budget(hours=1.0, epochs=50).affordable_share(100, 14400.0)
+        0.25
+        >>> Budget(hours=1.0).affordable_share(100, None)
         """
         shares = [1.0]
         if self.epochs is not None:
@@ -36,7 +42,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Trials that are trained until they have `epochs` epochs in total."""
+    """Trials that are trained to `epochs` epochs in total."""
 
     trials: int
     epochs: int
@@ -44,12 +50,16 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """trials; epochs really trained; epochs if no trial continued another.
+    """How many trials and epochs a search takes.
 
-    brackets: the trials by their rungs; those that begin with the same epochs make one bracket, and
-    those that continue them are its higher rungs. A method that continues nothing has one rung.
-    An epoch here is one pass of one trial; k-fold evaluators train each of them once a fold.
-    complete: whether the search was counted to its end; else it takes at least this much.
+    An epoch here is one of a trial; k-fold evaluators train it once for each fold.
+
+    Args:
+        epochs: that are trained.
+        epochs_from_scratch: that would be trained if no trial continued another.
+        brackets: the trials by rung. Trials that begin with the same epochs make one bracket; those
+            that continue them are its higher rungs. A method that continues nothing has one rung.
+        complete: whether the search was counted to its end; else it takes at least this much.
     """
 
     trials: int
@@ -60,7 +70,7 @@ class Plan:
 
     @property
     def trials_text(self) -> str:
-        """How many trials, as people read it; a plus where there are more.
+        """How many trials, as text; with a plus where there are more.
 
         >>> Plan(1200, 2400, 2400, complete=False).trials_text
         '1,200+'

@@ -1,4 +1,4 @@
-"""What a user may write as a count, a seed, a number or a name, and how what is refused is shown."""
+"""Which counts, seeds, numbers and names a user may write, and how messages show wrong ones."""
 
 import math
 from typing import Any
@@ -6,27 +6,28 @@ from typing import Any
 import numpy as np
 
 MOST_COUNTED = 10**9
-"""Of whatever is counted: trials, folds, weights of a layer. No search comes near it."""
+"""The most of anything that is counted: trials, folds, units. No search comes near it."""
 
 MOST_EPOCHS = 10**6
-"""Of a trial, whose curves have a value an epoch."""
+"""The most epochs of a trial; its curves have a value for each epoch."""
 
 MOST_STORED = 2**63 - 1
-"""What the store can hold."""
+"""The largest whole number that the store can hold."""
 
-_LONGEST_NAME = 200  # bytes: with what is added to it, it must do as the name of a file
+_LONGEST_NAME = 200  # bytes: with an addition, it must still be a possible name of a file
 
 
 def check_seed(options: Any, seed: Any) -> None:
-    """Refuse a seed that is no whole number of 63 bits."""
+    """Raise ValueError for a seed that is no whole number of 63 bits."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_STORED:
         raise ValueError(
-            f"{type(options).__name__} needs a whole seed from 0 to 2**63 - 1, got seed={brief(seed)}"
+            f"{type(options).__name__} needs a whole seed from 0 to 2**63 - 1, "
+            f"got seed={brief(seed)}"
         )
 
 
 def why_no_number(value: Any) -> str:
-    """What a real, finite number would have to be; empty where the value is one."""
+    """What the value should be instead; empty where it is a finite real number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "a number"
     try:
@@ -36,9 +37,10 @@ def why_no_number(value: Any) -> str:
 
 
 def why_no_name(value: Any, *, of_files: bool = False) -> str:
-    """What a name would have to be; empty where the value can be one.
+    """What the value should be instead; empty where it can be a name.
 
-    of_files: files and folders are named after it.
+    Args:
+        of_files: whether it must also be a possible name of a file.
 
     >>> why_no_name("a\\nb"), why_no_name("a/b"), why_no_name("a/b", of_files=True)
     ('a text of printable characters', '', 'a text without / and \\\\')
@@ -52,12 +54,13 @@ def why_no_name(value: Any, *, of_files: bool = False) -> str:
     return "another name" if of_files and value in (".", "..") else ""
 
 
-def plain(value: Any) -> Any:
-    """A number of NumPy's, or a member of an enum of texts or numbers, as Python's own value;
-    anything else as it is.
+def to_builtin(value: Any) -> Any:
+    """A NumPy number, or a member of an enum of texts or numbers, as a plain Python value.
+
+    Anything else is returned unchanged.
 
     >>> from http import HTTPStatus
-    >>> plain(np.float32(0.5)), plain(HTTPStatus.OK), plain(True)
+    >>> to_builtin(np.float32(0.5)), to_builtin(HTTPStatus.OK), to_builtin(True)
     (0.5, 200, True)
     """
     if isinstance(value, np.generic):
@@ -70,13 +73,13 @@ def plain(value: Any) -> Any:
 
 
 def brief(value: Any) -> str:
-    """The repr of whatever a user gave, in one line of at most 200 characters.
+    """The repr of any value, in one line of at most 200 characters.
 
     >>> brief([1] * 1000)[-4:], brief(10**5000)
     ('1...', '<int>')
     """
     try:
         text = " ".join(repr(value).split()).encode("utf-8", "backslashreplace").decode()
-    except Exception:  # of a class of the user's own, or a number too long to be written
+    except Exception:  # a repr of the user's own, or a number with too many digits
         return f"<{type(value).__name__}>"
     return text if len(text) <= 200 else f"{text[:197]}..."

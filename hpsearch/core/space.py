@@ -1,4 +1,4 @@
-"""Search spaces: named ranges that know sampling, checking, conditions, grids and the unit cube."""
+"""Search spaces: named ranges, with conditions, sampling, grids and the unit cube."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,9 +9,9 @@ import numpy as np
 from hpsearch.core import html_repr
 from hpsearch.core.errors import SpaceError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.parameters import Choice, Float, Int, Value, text_of, typed
-from hpsearch.core.rules import brief, plain, why_no_name
-from hpsearch.core.seeds import canonical
+from hpsearch.core.parameters import Choice, Float, Int, Value, range_text, typed_key
+from hpsearch.core.rules import brief, to_builtin, why_no_name
+from hpsearch.core.seeds import canonical_json
 
 Params = Mapping[str, Value]
 
@@ -19,9 +19,9 @@ _MOST_CONDITIONS = 10_000  # values under which one parameter exists
 
 
 class Space(Mapping[str, "Float | Int | Choice"]):
-    """Named parameters, some of which exist only under a condition on another.
+    """Named parameters. Some may exist only under a condition on others.
 
-    Takes them by name, as mappings (pieces of spaces), or both: `Space(mlp.widths(3), l2=...)`.
+    They are given by name, as mappings (pieces of spaces), or both: `Space(mlp.widths(3), l2=...)`.
 
     >>> space = Space(optimizer=Choice("adam", "sgd"),
     ...               momentum=Float(0.0, 0.9, when={"optimizer": "sgd"}))
@@ -67,17 +67,17 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         return len(self._parameters)
 
     def __repr__(self) -> str:
-        return f"Space({', '.join(f'{n}={text_of(p)}' for n, p in self.items())})"
+        return f"Space({', '.join(f'{n}={range_text(p)}' for n, p in self.items())})"
 
     def _repr_html_(self) -> str:
         rows = [
-            (name, text_of(parameter, condition=False), self._condition_text(name))
+            (name, range_text(parameter, condition=False), self._condition_text(name))
             for name, parameter in self.items()
         ]
         return html_repr.table(("parameter", "range", "exists only when"), rows)
 
     def sample(self, rng: np.random.Generator) -> dict[str, Value]:
-        """A random point. Always draws one number a parameter, whatever the conditions."""
+        """A random point. It always draws one number for each parameter, whatever exists."""
         return self.from_unit(rng.random(len(self)))
 
     def from_unit(self, u: "Sequence[float] | np.ndarray[Any, Any]") -> dict[str, Value]:
@@ -103,18 +103,18 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         )
 
     def active(self, name: str, params: Params) -> bool:
-        """Whether a parameter exists, given the values of those it depends on."""
+        """Whether a parameter exists, given the values of those that it depends on."""
         return all(
-            parent in params and typed(params[parent]) in {typed(v) for v in allowed}
+            parent in params and typed_key(params[parent]) in {typed_key(v) for v in allowed}
             for parent, allowed in self._when[name].items()
         )
 
     def conditions(self, name: str) -> Mapping[str, tuple[Value, ...]]:
-        """The values of others under which a parameter exists; none: it always does."""
+        """The values of other parameters with which this one exists; empty where it always does."""
         return self._when[name]
 
     def check(self, params: Params) -> None:
-        """Refuse a point that is not of this space; SpaceError names the culprit and its range."""
+        """Raise SpaceError for a point that is not in this space."""
         if not isinstance(params, Mapping):
             raise SpaceError(f"a point is a dict of values by name, got {brief(params)}")
         for name in params:
@@ -131,35 +131,35 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                         f"{self._condition_text(name)}; leave it out"
                     )
             elif name not in params:
-                raise SpaceError(f"{name} is missing; it is {text_of(parameter)}")
+                raise SpaceError(f"{name} is missing; it is {range_text(parameter)}")
             elif not parameter.contains(params[name]):
-                raise SpaceError(f"{name}={brief(params[name])} is not in {text_of(parameter)}")
+                raise SpaceError(f"{name}={brief(params[name])} is not in {range_text(parameter)}")
 
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
-        """Every combination of the parameters' grid values; only what exists is varied."""
+        """Every combination of the parameters' grid values, without those that do not exist."""
         if points is not None and (not isinstance(points, int) or points < 1 or points is True):
             raise SpaceError(f"a grid needs a whole number of points >= 1, got {brief(points)}")
         return self._grid({}, list(self.parents_first), points)
 
     def probes(self) -> list[dict[str, Value]]:
-        """A few points in which every parameter exists once and every option occurs once."""
+        """A few points in which every parameter and every option occurs at least once."""
         wanted: set[tuple[str, Any]] = {(name, None) for name in self}
         for name, parameter in self.items():
             if isinstance(parameter, Choice):
-                wanted |= {(name, typed(option)) for option in parameter.options}
+                wanted |= {(name, typed_key(option)) for option in parameter.options}
         rng, points = np.random.default_rng(0), [self.from_unit([0.5] * len(self))]
         for _ in range(200):
             for name, value in points[-1].items():
-                wanted -= {(name, typed(value)), (name, None)}
+                wanted -= {(name, typed_key(value)), (name, None)}
             if not wanted:
                 break
             found = self.sample(rng)
-            if any((n, typed(v)) in wanted or (n, None) in wanted for n, v in found.items()):
+            if any((n, typed_key(v)) in wanted or (n, None) in wanted for n, v in found.items()):
                 points.append(found)
         return points
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """The space as plain JSON; two spaces are the same if and only if this is."""
+        """The space as plain JSON; equal for equal spaces only."""
         return {
             name: {
                 "type": type(parameter).__name__.lower(),
@@ -175,7 +175,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
 
     @classmethod
     def from_json(cls, text: Mapping[str, Mapping[str, Any]]) -> "Space":
-        """The inverse of `to_json`; SpaceError for what it did not write."""
+        """The inverse of `to_json`. Raises SpaceError for anything that it did not write."""
         kinds = {"choice": Choice, "float": Float, "int": Int}
         parameters: dict[str, Any] = {}
         try:
@@ -186,23 +186,23 @@ class Space(Mapping[str, "Float | Int | Choice"]):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, SpaceError):
                 raise
-            raise SpaceError(f"this describes no space: {brief(text)}") from error
+            raise SpaceError(f"this does not describe a space: {brief(text)}") from error
         return cls(parameters)
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that differ where `to_json` differs."""
-        return hashlib.sha256(canonical(self.to_json()).encode()).hexdigest()[:16]
+        """16 hexadecimal digits, different for different spaces."""
+        return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()[:16]
 
     def changes_since(self, older: "Space") -> list[str]:
-        """What differs from an older space, one line a parameter."""
+        """The differences from an older space, a line for each parameter."""
         new, old = self.to_json(), older.to_json()
         lines = [f"{n} is gone" for n in old if n not in new]
         lines += [f"{n} is new" for n in new if n not in old]
         return lines + [
-            f"{n} was {text_of(older[n])}, now {text_of(self[n])}"
+            f"{n} was {range_text(older[n])}, now {range_text(self[n])}"
             for n in new
-            if n in old and canonical(new[n]) != canonical(old[n])
+            if n in old and canonical_json(new[n]) != canonical_json(old[n])
         ]
 
     def _conditions(self, name: str) -> dict[str, tuple[Value, ...]]:
@@ -221,14 +221,14 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                     f"{name} exists when {parent} is one of {len(allowed):,} values; name at most "
                     f"{_MOST_CONDITIONS:,}"
                 )
-            values = (plain(allowed),) if single else tuple(map(plain, allowed))
+            values = (to_builtin(allowed),) if single else tuple(map(to_builtin, allowed))
             if isinstance(self[parent], Float):
                 raise SpaceError(f"{name} depends on {parent}, a Float; make {parent} a Choice")
             strange = [value for value in values if not self[parent].contains(value)]
             if strange or not values:
                 raise SpaceError(
                     f"{name} exists when {parent} is {brief(allowed)}, but {parent} is "
-                    f"{text_of(self[parent])}; drop what cannot occur"
+                    f"{range_text(self[parent])}; drop what cannot occur"
                 )
             found[parent] = values
         return found
@@ -239,7 +239,7 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             ready = [n for n in self if n not in order and all(p in order for p in self._when[n])]
             if not ready:
                 circle = ", ".join(n for n in self if n not in order)
-                raise SpaceError(f"the conditions of {circle} go in a circle; break it")
+                raise SpaceError(f"the conditions of {circle} form a cycle; remove one of them")
             order.extend(ready)
         return order
 

@@ -1,7 +1,7 @@
-"""Standard output and error that never fail whoever writes to them.
+"""Standard output and error to which writing never fails.
 
-A search goes on all night when the reader of its lines has gone (`run | head -1`), its terminal is
-closed, or the disk of its log is full for a while.
+So a search continues all night when the reader of its output is gone (`run | head -1`), its
+terminal is closed, or the disk of its log is full for a while.
 """
 
 import codecs
@@ -16,8 +16,10 @@ from typing import Any
 class TolerantStream(io.FileIO):
     """A stream of this process to which writing never fails.
 
-    Without a reader, all is lost from then on, silently: that is what readers of pipes expect.
-    error: why something else was lost, the first time.
+    Once the reader is gone, all output is dropped silently, as is usual for pipes.
+
+    Attributes:
+        error: the first error of any other kind, by which output was lost.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -25,18 +27,18 @@ class TolerantStream(io.FileIO):
         self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
-        # All of it: under `python -u` there is no buffer in front that would write the rest.
+        # All of it, because under `python -u` there is no buffer that would write the rest later.
         rest = memoryview(data).cast("B")
         try:
             while rest:
                 written = super().write(rest)
-                if written is None:  # a full pipe or terminal that does not block
+                if written is None:  # a non-blocking pipe or terminal is full: wait
                     select.select([], [self], [])
                 rest = rest[written or 0 :]
             return len(data)
         except OSError as error:
-            if error.errno in (errno.EPIPE, errno.EIO):  # EIO: of a terminal that was closed
-                # Also for what libraries and child processes write there.
+            if error.errno in (errno.EPIPE, errno.EIO):  # EIO: the terminal was closed
+                # On the descriptor itself, for output of libraries and child processes too.
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.fileno())
                 os.close(nowhere)
@@ -45,11 +47,11 @@ class TolerantStream(io.FileIO):
             return len(data)
 
 
-def never_fail() -> list[TolerantStream]:
-    """Make this process's standard output and error tolerant, as far as they are its own.
+def make_streams_tolerant() -> list[TolerantStream]:
+    """Make this process's standard output and error tolerant, and return them in this order.
 
-    Returns them, in this order; not those that are closed, or that a test or a notebook replaced.
-    None on Windows, whose consoles take text by a way of their own.
+    Streams that are closed, or that a test or a notebook replaced, are left alone. So are all of
+    them on Windows, where consoles take text in another way.
     """
     if os.name == "nt":
         return []
@@ -59,7 +61,7 @@ def never_fail() -> list[TolerantStream]:
         if stream is not getattr(sys, f"__{name}__") or not isinstance(stream, io.TextIOWrapper):
             continue
         raw = TolerantStream(stream.fileno())
-        # Under `python -u` nothing is buffered, so that logs of containers are up to date.
+        # No buffer under `python -u`, by which logs of containers are up to date.
         buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
         text = io.TextIOWrapper(
             buffer,
@@ -75,9 +77,9 @@ def never_fail() -> list[TolerantStream]:
 
 
 def _escape_or_replace(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write back the bytes of names that are no text, and ? for what the encoding lacks."""
+    """Write file names that are no text as their own bytes, and ? for what the encoding lacks."""
     assert isinstance(error, UnicodeEncodeError)
-    end = error.start + 1  # one by one: both may stand side by side
+    end = error.start + 1  # one character at a time, because both kinds may be neighbours
     one = UnicodeEncodeError(error.encoding, error.object, error.start, end, error.reason)
     try:
         return codecs.lookup_error("surrogateescape")(one)

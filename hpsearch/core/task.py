@@ -1,4 +1,4 @@
-"""What is learned: the data, the loss, the metric and its direction, and how rows are prepared."""
+"""A task: data, loss, metric with its direction, and preprocessing."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from hpsearch.core import task_kinds
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import at_least_one, did_you_mean, identify
+from hpsearch.core.option_text import check_counts, did_you_mean, settings_text
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task_kinds import Kind
 
@@ -46,7 +46,7 @@ def higher_is_better(direction: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric's name and direction: the one place that knows what is better, and what NaN is."""
+    """A metric's name and direction. Which values are better, and what NaN is, is known only here."""
 
     name: str
     direction: Direction
@@ -56,13 +56,13 @@ class Metric:
         return higher_is_better(self.direction)
 
     def loss(self, value: float | None) -> float | None:
-        """The value turned so that lower is better; None where it is not finite."""
+        """The value, negated where higher is better; None where it is not finite."""
         if value is None or not math.isfinite(value):
             return None
         return -value if self.higher_is_better else value
 
     def best(self, values: Sequence[float]) -> int:
-        """The index of the first best finite value; ValueError where there is none.
+        """The index of the best finite value, the first of equal ones. ValueError if there is none.
 
         >>> Metric("accuracy", "max").best([0.5, float("nan"), 0.9, 0.9])
         2
@@ -78,18 +78,21 @@ class Metric:
 class Task:
     """What is learned.
 
-    name: how rankings call it.
-    data: the Data, or a function without arguments that loads it when it is first needed.
-    loss: a Keras loss by name or object, or a function of your own.
-    metric: what trials are ranked by: accuracy, mae, mse, rmse, roc_auc, loss, or the name of any
-        other Keras metric together with its `direction`, "min" or "max".
-    preprocess: a scikit-learn transformer (or a dict of them, one an input), fitted on the
-        training rows of each split alone.
-    outputs: units of the model's last layer; found from y where it is not given.
-    kind: "binary", "multiclass", "multilabel" or "regression": from it follow outputs, activation,
-        whether folds are stratified, and which metrics there are (`hpsearch.core.task_kinds` has the table).
-        None where the loss tells it, as cross-entropies (focal ones too) and errors do. Needed with a
-        function of your own, a hinge, KL divergence, and for classes that are learned by mse.
+    Args:
+        name: its name in rankings.
+        data: the Data, or a function without arguments that loads it when it is first needed.
+        loss: a Keras loss by name or object, or a function of your own.
+        metric: trials are ranked by it: accuracy, mae, mse, rmse, roc_auc, loss, or the name of any
+            other Keras metric.
+        direction: "min" or "max"; needed for a metric that is not among these.
+        preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
+            the training rows of each split only.
+        outputs: units of the model's last layer; by default as y needs them.
+        kind: "binary", "multiclass", "multilabel" or "regression". It decides outputs, activation,
+            whether folds are stratified, and which metrics are possible; see the table in
+            `hpsearch.core.task_kinds`. None where the loss decides it, as cross-entropies (focal
+            ones too) and errors do. It is needed with a loss of your own, a hinge or KL divergence,
+            and for classes that are learned by mse.
 
     Raises DataError where these contradict each other; `load` does so for targets.
     """
@@ -115,10 +118,10 @@ class Task:
                 f"Task needs loss= a Keras loss by name or object, or a function, got "
                 f"{brief(self.loss)}"
             )
-        at_least_one(self, outputs=self.outputs)
+        check_counts(self, outputs=self.outputs)
         self._check_metric()
         self._check_preprocess()
-        task_kinds.possible(self.loss, self.metric, self.kind)
+        task_kinds.possible_kinds(self.loss, self.metric, self.kind)
 
     def _check_metric(self) -> None:
         if self.direction is not None and (
@@ -130,8 +133,8 @@ class Task:
         known = _HIGHER_IS_BETTER + _LOWER_IS_BETTER
         if self.direction is None and self.metric not in known:
             raise DataError(
-                f"unknown metric {brief(self.metric)}{did_you_mean(self.metric, known)}; for any other "
-                "Keras metric say which way is better: Task(..., direction='min' or 'max')"
+                f"unknown metric {brief(self.metric)}{did_you_mean(self.metric, known)}; for any "
+                "other Keras metric say which way is better: Task(..., direction='min' or 'max')"
             )
 
     def _check_preprocess(self) -> None:
@@ -146,6 +149,7 @@ class Task:
                 )
 
     def load(self) -> Data:
+        """The data. Raises DataError where its targets do not fit the task."""
         data = self.data if isinstance(self.data, Data) else self.data()
         if not isinstance(data, Data):
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
@@ -163,27 +167,30 @@ class Task:
 
     @property
     def measure(self) -> str:
-        """The metric as rankings compare it; a bare loss only compares with the same loss."""
+        """The metric's name in rankings. For "loss" it names the loss: only equal ones compare."""
         if self.metric != "loss":
             return self.metric
-        settings = self.loss if isinstance(self.loss, str) else identify(self.loss)
+        settings = self.loss if isinstance(self.loss, str) else settings_text(self.loss)
         return f"loss ({settings})"
 
     def kind_of(self, y: Array) -> Kind:
-        """The task's kind: as it says, as its loss tells, or as these targets decide."""
-        return task_kinds.of_targets(self._kinds, y)
+        """The task's kind: by `kind`, by its loss, or else by these targets."""
+        return task_kinds.kind_of_targets(self._kinds, y)
 
     def with_kind_of(self, y: Array) -> Self:
-        """The same task, whose kind and outputs fewer of these rows do not change."""
+        """The same task, with kind and outputs fixed as these rows have them.
+
+        So a part of the rows does not change them.
+        """
         return replace(self, kind=self.kind_of(y), outputs=self.output_units(y))
 
     def classes(self, data: Data) -> Array | None:
-        """The class of each row, shape (rows,), or None where the task is no classification."""
-        return task_kinds.classes(self.kind_of(data.y), data.y)
+        """The class of each row, shape (rows,); None where the task is no classification."""
+        return task_kinds.classes_of_rows(self.kind_of(data.y), data.y)
 
     @property
     def classifies(self) -> bool:
-        """Whether classes are what is predicted."""
+        """Whether it predicts classes."""
         return self._kinds != ("regression",)
 
     def output_units(self, y: Array) -> int:
@@ -192,19 +199,19 @@ class Task:
 
     @property
     def activation(self) -> str:
-        """The activation of the last layer that suits the task: none where the loss takes logits."""
+        """The activation of the last layer: "linear" where the loss takes logits, else `link`."""
         return "linear" if self.from_logits else self.link
 
     @property
     def link(self) -> str:
-        """What makes probabilities of logits, "sigmoid" or "softmax"; "linear" for numbers."""
-        return task_kinds.link(self._kinds, self.loss)
+        """The function from logits to predictions: "sigmoid", "softmax" or "linear" (numbers)."""
+        return task_kinds.link_function(self._kinds, self.loss)
 
     @property
     def from_logits(self) -> bool:
-        """Whether the loss takes logits, which are no probabilities."""
+        """Whether the loss takes logits instead of probabilities."""
         return task_kinds.takes_logits(self.loss)
 
     @property
     def _kinds(self) -> tuple[Kind, ...]:
-        return task_kinds.possible(self.loss, self.metric, self.kind)
+        return task_kinds.possible_kinds(self.loss, self.metric, self.kind)

@@ -1,14 +1,14 @@
-"""Of which kind a task is: the one fact from which outputs, activation, folds and metrics follow.
+"""Kinds of tasks, which decide outputs, activation, stratified folds and possible metrics.
 
 | kind | y | last layer |
 |---|---|---|
 | binary | (rows,) or (rows, 1), from 0 to 1 | 1 unit, sigmoid |
-| multiclass | (rows,): 0, 1, 2...; or (rows, classes), one-hot | a unit a class, softmax |
-| multilabel | (rows, labels), each from 0 to 1 | a unit a label, sigmoid |
-| regression | (rows,) or (rows, outputs), any numbers | a unit an output, linear |
-| regression | (rows, ...) of any shape, as images | the model's own affair |
+| multiclass | (rows,): 0, 1, 2...; or (rows, classes), one-hot | a unit for each class, softmax |
+| multilabel | (rows, labels), each from 0 to 1 | a unit for each label, sigmoid |
+| regression | (rows,) or (rows, outputs), any numbers | a unit for each output, linear |
+| regression | (rows, ...) of any shape, for example images | up to the model |
 
-Most losses tell it, some together with the shape of y; any other must be told `Task(kind=...)`.
+Most losses decide the kind, some together with the shape of y. Others need `Task(kind=...)`.
 """
 
 import inspect
@@ -28,16 +28,16 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _SHORT = {"bce": "binary_crossentropy", "kld": "kl_divergence", "kldivergence": "kl_divergence"}
 
-# Losses that tell the kind, and those of single probabilities, where the shape of y tells it.
+# Losses that decide the kind, and losses of single probabilities, where the shape of y decides it.
 _SPARSE = ("sparse_categorical_crossentropy", "categorical_generalized_cross_entropy")
 _ONE_HOT = ("categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge")
 _BY_COLUMNS = ("binary_crossentropy", "binary_focal_crossentropy")
-# Differences of numbers: of a regression, unless a kind says that the numbers are probabilities.
+# Differences of numbers: a regression, unless the task's kind says that they are probabilities.
 _OF_NUMBERS = (
     *("mse", "mean_squared_error", "mae", "mean_absolute_error", "huber", "log_cosh", "poisson"),
     *("mape", "mean_absolute_percentage_error", "msle", "mean_squared_logarithmic_error"),
 )
-# What each of Keras's losses can be of. The last ones are distances and overlaps, which tell nothing.
+# The kinds that each of Keras's losses is for. The last ones, distances and overlaps, are for all.
 _LOSSES: dict[str, tuple[Kind, ...]] = {
     **dict.fromkeys((*_SPARSE, *_ONE_HOT), ("multiclass",)),
     **dict.fromkeys(_BY_COLUMNS, ("binary", "multiclass", "multilabel")),
@@ -46,12 +46,12 @@ _LOSSES: dict[str, tuple[Kind, ...]] = {
     "kl_divergence": ("multiclass", "multilabel", "regression"),
     **dict.fromkeys(("cosine_similarity", "circle", "dice", "tversky"), KINDS),
 }
-# What earlier versions knew to be of classes. All else was to them a regression.
+# The losses that earlier versions took for classification. All others were regression.
 _LONG_KNOWN = (
     *("sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"),
 )
 
-# Metrics of classes, and the kinds that have them. All others compare numbers.
+# Metrics of classes, and the kinds that they are for. All other metrics compare numbers.
 _ANY_CLASSES: tuple[Kind, ...] = ("binary", "multiclass", "multilabel")
 _OF_CLASSES: dict[str, tuple[Kind, ...]] = {
     "accuracy": ("binary", "multiclass"),
@@ -61,7 +61,13 @@ _OF_CLASSES: dict[str, tuple[Kind, ...]] = {
         ("sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy"), ("multiclass",)
     ),
 }
-_AT_HALF = ("accuracy", "binary_accuracy", "precision", "recall", "auc")  # outputs above 0.5 count
+_AT_HALF = (
+    "accuracy",
+    "binary_accuracy",
+    "precision",
+    "recall",
+    "auc",
+)  # they count outputs above 0.5
 
 
 def loss_name(loss: Any) -> str:
@@ -75,21 +81,21 @@ def loss_name(loss: Any) -> str:
 
 
 def takes_logits(loss: Any) -> bool:
-    """Whether a loss takes logits, which are no probabilities."""
+    """Whether a loss takes logits instead of probabilities."""
     settings = {} if inspect.isroutine(loss) else getattr(loss, "__dict__", {})
     return bool(settings.get("from_logits") or settings.get("_fn_kwargs", {}).get("from_logits"))
 
 
 def takes_one_hot(loss: Any) -> bool:
-    """Whether a loss wants the classes of several as rows of 0 and 1."""
+    """Whether a loss takes classes as one-hot rows."""
     return loss_name(loss) in (*_ONE_HOT, "kl_divergence")
 
 
-def possible(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
-    """The kinds that a task can be of by its loss, its metric, and what it says of itself.
+def possible_kinds(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
+    """The kinds that are possible with a task's loss, metric and `kind`.
 
-    There are several only where y decides. Raises DataError where the loss does not tell, and for
-    what contradicts itself.
+    There are several only where the shape of y decides. Raises DataError where the loss does not
+    decide the kind, or the arguments contradict each other.
     """
     name = loss_name(loss)
     known = _LOSSES.get(name)
@@ -109,17 +115,17 @@ def possible(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
     elif known is not None and (len(known) == 1 or name in _BY_COLUMNS):
         found = known
     else:
-        why = f"metric {metric!r} is of classes, and " if name in _OF_NUMBERS else ""
+        why = f"metric {metric!r} is for classes, and " if name in _OF_NUMBERS else ""
         near = did_you_mean(name, _LOSSES) if known is None else ""
         raise DataError(
-            f"{why}loss {name!r}{near} does not tell what is learned; say it by "
+            f"{why}loss {name!r}{near} does not decide the kind of the task; give it by "
             f"Task(..., kind=...): {', '.join(known or KINDS)}"
         )
     of = _OF_CLASSES.get(metric)
     if metric in ("f1_score", "fbeta_score"):
         raise DataError(
-            f"metric {metric!r} gives a number a class, and trials are ranked by one; supported are "
-            "accuracy, roc_auc and loss"
+            f"metric {metric!r} gives a number for each class, and trials are ranked by one; "
+            "supported are accuracy, roc_auc and loss"
         )
     if of is not None and not set(of) & set(found):
         raise DataError(
@@ -129,10 +135,10 @@ def possible(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...]:
     return found
 
 
-def of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
-    """Which of the possible kinds the targets are of.
+def kind_of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
+    """The one of the possible kinds that the targets are of.
 
-    Where each row is of exactly one class, they are `multiclass`, not `multilabel`.
+    Where each row is of exactly one class, that is `multiclass`, not `multilabel`.
     """
     if len(kinds) == 1:
         return kinds[0]
@@ -142,8 +148,8 @@ def of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
     return "multiclass" if one_hot else "multilabel"
 
 
-def link(kinds: tuple[Kind, ...], loss: Any) -> str:
-    """The function that makes predictions of scores: probabilities, or the scores themselves."""
+def link_function(kinds: tuple[Kind, ...], loss: Any) -> str:
+    """The function from the last layer to predictions: "linear", "sigmoid" or "softmax"."""
     if kinds == ("regression",):
         return "linear"
     # A loss of single probabilities judges each class for itself.
@@ -152,26 +158,26 @@ def link(kinds: tuple[Kind, ...], loss: Any) -> str:
 
 
 def output_units(kind: Kind, y: Array) -> int:
-    """Units of the last layer that suit the targets."""
+    """The units of the last layer that the targets need."""
     if kind == "multiclass" and is_column(y):
         return int(y.max()) + 1
     return int(y.shape[1]) if y.ndim > 1 else 1
 
 
-def classes(kind: Kind, y: Array) -> Array | None:
-    """The class of each row, shape (rows,), to stratify by; None where there are none.
+def classes_of_rows(kind: Kind, y: Array) -> Array | None:
+    """The class of each row, shape (rows,), to stratify by; None for a regression.
 
-    Of several labels it is the first.
+    For a row with several labels it is the first of them.
     """
     if kind == "regression":
         return None
     return y.reshape(-1) if is_column(y) else np.asarray(y.argmax(axis=1))
 
 
-def recorded(loss: Any, kind: Kind | None) -> str | None:
-    """What stores must know of the kind beside the loss, so that no search changes its kind.
+def kind_to_store(loss: Any, kind: Kind | None) -> str | None:
+    """What a store records of the kind beside the loss, so that a search cannot change it.
 
-    None where it is what earlier versions took it for, so that their searches go on.
+    None where the kind is what earlier versions assumed, so that their searches can continue.
     """
     short = isinstance(loss, str) and loss.lower() in _SHORT
     name = loss_name(loss)
@@ -183,9 +189,10 @@ def recorded(loss: Any, kind: Kind | None) -> str | None:
 
 
 def check_targets(kind: Kind, loss: Any, metric: str, y: Array, outputs: int | None = None) -> None:
-    """Refuse targets that are not of the kind, or not as the loss and the metric take them.
+    """Raise DataError for targets that do not fit the kind, the loss or the metric.
 
-    outputs: units of the last layer where the task says so.
+    Args:
+        outputs: `Task.outputs`.
     """
     name = loss_name(loss)
     _check_shape(kind, name, y)
@@ -229,14 +236,14 @@ def _check_shape(kind: Kind, name: str, y: Array) -> None:
 
 
 def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
-    known = y[np.isfinite(y)]  # NaN is refused later, unless preprocessing fills it
+    known = y[np.isfinite(y)]  # NaN is checked later: preprocessing may fill it
     if kind == "regression" or not len(known):
         return
     rule = ""
     if kind == "multiclass" and is_column(y):
         if (known < 0).any() or (known != np.floor(known)).any():
             rule = "classes numbered 0, 1, 2, ..."
-        # With outputs= the user knows of classes that have no row, as words of a vocabulary.
+        # With outputs=, there may be classes without a row, for example words of a vocabulary.
         elif outputs is None and known.max() >= max(1000, 10 * len(np.unique(known))):
             rule = "classes numbered 0, 1, 2, ... without large gaps, or outputs="
     elif ((known < 0) | (known > 1)).any():
@@ -257,7 +264,7 @@ def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
 
 
 def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
-    """Refuse a metric that would compare what does not compare, or crash in the middle of a fit."""
+    """Raise DataError for a metric that makes no sense here, or would crash in a fit."""
     if kind == "regression" and y.ndim > 2 and metric == "r2_score":
         raise DataError(
             f"metric 'r2_score' needs y of shape (rows,) or (rows, outputs), got {y.shape}; use mse"

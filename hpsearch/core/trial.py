@@ -1,4 +1,4 @@
-"""What passes between searcher, executor, worker and store: plain frozen records."""
+"""Plain frozen records that searchers, executors, workers and stores exchange."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.core import html_repr
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.space import Params
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A point to train until it has `epochs` epochs in total, from where trial `parent` ended."""
+    """A point to train.
+
+    Args:
+        epochs: in total, at the end of the trial.
+        parent: the trial that it continues.
+    """
 
     params: Params
     epochs: int
@@ -24,7 +29,7 @@ class Suggestion:
 
 
 class Pause(Enum):
-    """Nothing to try now (WAIT: ask after the next tell), or ever (DONE)."""
+    """Nothing to train now (WAIT: ask again after the next tell), or any more (DONE)."""
 
     WAIT = "wait"
     DONE = "done"
@@ -32,12 +37,16 @@ class Pause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a search may learn from a finished trial.
+    """What a search learns from a finished trial.
 
-    loss: the trial's value turned so that lower is better; None: the trial failed.
-    curve: validation loss by the metric, a value an epoch since the parent, mean over folds.
-    train_curve: the same on the training rows, where overfitting is seen.
-    validation_loss and train_loss: likewise the loss that was minimised, whatever the metric.
+    Curves are means over folds, with a value for each epoch since the parent.
+
+    Args:
+        loss: the trial's value, negated where higher is better; None where the trial failed.
+        curve: the metric on the validation rows, likewise negated where higher is better.
+        train_curve: the same on the training rows, which shows overfitting.
+        validation_loss, train_loss: the loss that was minimised, whatever the metric.
+        n_weights: the size of the model.
     """
 
     loss: float | None
@@ -51,12 +60,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a trial or a fit failed: its kind, one line, the traceback.
+    """Why a trial or a fit failed.
 
-    kind: "exception" (in build or training), "failed" (the study's code raised TrialFailed), "nan"
-    (it diverged), "memory" (too little of it, also alone on its device), "killed" (a signal ended
-    its worker, again and again), "timeout", "lost" (its worker ended by itself, again and again, or
-    none could be started).
+    Args:
+        kind: "exception" (in build or training), "failed" (the study's code raised TrialFailed),
+            "nan" (it diverged), "memory" (too little, even alone on its device), "killed" (signals
+            ended its worker repeatedly), "timeout", or "lost" (its worker ended by itself
+            repeatedly, or none could be started).
+        message: one line.
+        detail: the traceback.
     """
 
     kind: str
@@ -66,11 +78,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One fit's learning curve: a value an epoch, from epoch 1, whatever it was continued from.
+    """The learning curves of one fit, with a value for each epoch from 1 on, also if it continued.
 
-    train and validation hold the task's metric, the other two the loss that was minimised.
-    rows, train_rows: how many it is validated and trained on. seconds: of this fit alone, not of
-    those it continues.
+    Args:
+        train, validation: the task's metric.
+        train_loss, validation_loss: the loss that was minimised.
+        rows, train_rows: how many rows it is validated and trained on.
+        seconds: of this fit alone, without the one that it continues.
     """
 
     train: tuple[float, ...] = ()
@@ -86,11 +100,13 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What an evaluator makes of its folds' curves.
+    """The score of one point, from the curves of its folds.
 
-    value: the metric at the best epoch of the mean curve over folds.
-    se: its standard error; None where one split tells nothing of it.
-    best_epoch: counted from 1.
+    Args:
+        value: the metric at the best epoch of the mean curve over folds.
+        se: its standard error; None where one split gives none.
+        best_epoch: counted from 1.
+        folds: the curves.
     """
 
     value: float
@@ -104,7 +120,7 @@ class Score:
     def _repr_html_(self) -> str:
         folds = [curve.validation for curve in self.folds]
         each = ", ".join(f"{value:.4f}" for value in self.at_best)
-        drawn = html_repr.curves(folds, self.best_epoch - 1)
+        drawn = html_repr.curves_svg(folds, self.best_epoch - 1)
         return f"<p><b>{self._text}</b><br>folds: {each}</p>{drawn}"
 
     @property
@@ -140,28 +156,28 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
-    """How often a fit leaves a checkpoint on its way: after so many epochs, or seconds."""
+class CheckpointInterval:
+    """How often a fit writes a checkpoint while it trains: after so many epochs, or seconds."""
 
     epochs: int | None = None
     seconds: float | None = 300.0
 
     def __post_init__(self) -> None:
-        at_least_one(self, epochs=self.epochs)
+        check_counts(self, epochs=self.epochs)
         if self.seconds is not None and (why_no_number(self.seconds) or self.seconds < 0):
             raise ValueError(f"Every needs seconds >= 0, got seconds={brief(self.seconds)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One trial's work: train `params` to `epochs` epochs in total.
+    """The work of one trial: train `params` to `epochs` epochs in total.
 
     Args:
         start_epoch: how many epochs it starts with.
-        checkpoint_in: the folder in which the parent left the checkpoints to start from.
-        checkpoint_out: the folder to leave its own in, also on the way, `checkpoint_every` so often.
-            A job that finds some there was interrupted, and goes on from them.
-        repeat: 0 is the trial's first training; others are by fresh seeds, on the same splits.
+        checkpoint_in: the folder with the parent's checkpoints, to start from.
+        checkpoint_out: the folder for its own checkpoints, at its end and every `checkpoint_every`.
+            A job that finds some there was interrupted, and continues from them.
+        repeat: 0 for the trial's first training; others have fresh seeds, on the same splits.
         trial: its number in the search.
     """
 
@@ -170,17 +186,19 @@ class Job:
     start_epoch: int = 0
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
-    checkpoint_every: Every = Every()
+    checkpoint_every: CheckpointInterval = CheckpointInterval()
     repeat: int = 0
     trial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """How far a job is that runs.
+class ProgressReport:
+    """How far a running job is.
 
-    epochs: the mean over its folds. value: the validation metric of their last epochs, the mean
-    over those folds that have any. device: where it runs, and which of the workers there.
+    Args:
+        epochs: the mean over its folds.
+        value: the validation metric of their last epochs, the mean over folds that have one.
+        device: where it runs, and which of the workers there runs it.
     """
 
     trial: int
@@ -192,10 +210,13 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended. score is None exactly where failure is not.
+    """How a job ended. Either `score` or `failure` is None.
 
-    seconds: its share of the time, where trials trained side by side. started: when its worker took
-    it, in seconds since 1970.
+    Args:
+        seconds: its share of the time, where trials trained side by side.
+        peak_bytes: the most memory that it took.
+        device: where it ran.
+        started: when its worker began with it, in seconds since 1970.
     """
 
     score: Score | None = None
@@ -208,16 +229,19 @@ class Outcome:
 
     @property
     def epochs(self) -> int:
-        """Epochs that every fold reached."""
+        """The epochs that all folds reached."""
         return min(len(curve.validation) for curve in self.score.folds) if self.score else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a study once its data is loaded and its model was tried.
+    """What is known of a study once its data is loaded and its model was built.
 
-    data and source: fingerprints of the searched rows and of the study file. together: trials that
-    a worker trains side by side, at most. remark: what the user should know of it, if anything.
+    Args:
+        data, source: fingerprints of the searched rows and of the study file.
+        versions: of packages, by name.
+        together: the most trials that a worker trains side by side.
+        remark: something that the user should know, or empty.
     """
 
     data: str

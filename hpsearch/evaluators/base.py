@@ -1,4 +1,4 @@
-"""What every evaluator has: its splits, and how curves become one score."""
+"""Evaluators: how rows are split, and how learning curves become one score."""
 
 import math
 import statistics
@@ -6,14 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError
-from hpsearch.core.option_text import at_least_one, describe
+from hpsearch.core.option_text import check_counts, describe_options
 from hpsearch.core.rules import brief, check_seed
-from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Metric, Task
-from hpsearch.core.trial import Curve, Every, Failure, Score
+from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
 from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
 
 
@@ -22,25 +23,30 @@ class TrainingFailed(HpsearchError):
 
 
 class Evaluator(ABC):
-    """Frozen options that turn a point into a score. Subclasses say how rows are split.
+    """Frozen options by which a point gets its score. Subclasses say how rows are split.
 
-    shared_batches: all trials train on the same rows in each step, which makes one big product of
-        many small ones, where they train side by side; an order of rows that is lucky, or is
-        not, then is so for all.
+    Args:
+        shared_batches: all trials train on the same rows in each step. Trials side by side then
+            take one large product instead of many small ones. A lucky or unlucky order of rows is
+            the same for all of them.
     """
 
     shared_batches: bool
 
     @abstractmethod
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
-        """The splits; they depend on the data, these options and seed only.
+        """The splits. They depend on the data, these options and the seed only.
 
         Raises DataError where the data does not allow them.
         """
 
     @abstractmethod
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """The standard error of the mean of the folds' values, if they tell it."""
+        """The standard error of the mean of the folds' values; None where they do not give one.
+
+        Args:
+            rows: of the first fold's validation.
+        """
 
     @property
     @abstractmethod
@@ -50,15 +56,15 @@ class Evaluator(ABC):
     @property
     def label(self) -> str:
         """What must be equal for two trials' values to be compared."""
-        # Left out where it is as ever: labels that lie in stores know nothing of it.
-        return describe(self, without=() if self.shared_batches else ("shared_batches",))
+        # Left out where it is False: the labels in older stores do not have it.
+        return describe_options(self, without=() if self.shared_batches else ("shared_batches",))
 
     def score(self, curves: Sequence[Curve], metric: Metric) -> Score:
-        """The best epoch of the mean curve over folds.
+        """The value at the best epoch of the mean curve over folds.
 
-        The mean of each fold's own best epoch would be optimistic: no single number of epochs
-        reaches it. Where patience stopped folds at different epochs, the mean goes as far as the
-        shortest. Raises ValueError where a curve is empty.
+        The mean of each fold's own best value would be optimistic: no single number of epochs
+        reaches it. Where patience stopped folds at different epochs, the mean curve is as long as
+        the shortest. Raises ValueError where a curve is empty.
         """
         mean = mean_curve([curve.validation for curve in curves])
         best = metric.best(mean)
@@ -67,11 +73,12 @@ class Evaluator(ABC):
         return Score(value=mean[best], se=error, best_epoch=best + 1, folds=tuple(curves))
 
     def combined(self, scores: Sequence[Score], metric: Metric) -> tuple[float, float | None]:
-        """Value and standard error over trainings of one point on the same splits, by other seeds.
+        """Value and standard error over trainings of one point, by other seeds on the same splits.
 
-        At the best epoch of the mean curve over all, as `score` has it. Over folds, their deviation
-        holds that of the seeds; over one split it is added. That of the seeds alone would pass for
-        an error it is not: it knows nothing of other rows.
+        The value is that at the best epoch of the mean curve over all trainings, as in `score`. The
+        error over folds already contains the deviation over seeds; to the error over one split it
+        is added. The deviation over seeds alone would be no standard error of the value, because it
+        knows nothing of other rows.
         """
         folds = [
             mean_curve([curve.validation for curve in curves])
@@ -97,23 +104,24 @@ class Evaluator(ABC):
         patience: int | None = None,
         checkpoint_in: Path | None = None,
         checkpoint_out: Path | None = None,
-        checkpoint_every: Every = Every(),
+        checkpoint_every: CheckpointInterval = CheckpointInterval(),
         seen: Callable[[int], Callable[[int, float], None]] | None = None,
         study: str = "",
     ) -> list[Fit]:
         """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial.
 
-        seen: gives each fold what its fit is to tell of every epoch.
+        Args:
+            seen: gives, for each fold, the function that its fit calls after every epoch.
         """
         return [
             Fit(
                 build=build,
                 params=params,
                 split=split,
-                seed=derive(seed, "fit", canonical(params), fold),
+                seed=derive_seed(seed, "fit", canonical_json(params), fold),
                 epochs=epochs,
                 patience=patience,
-                order_seed=derive(seed, "order", fold) if self.shared_batches else None,
+                order_seed=derive_seed(seed, "order", fold) if self.shared_batches else None,
                 checkpoint_in=checkpoint_in / f"fold-{fold}.npz" if checkpoint_in else None,
                 checkpoint_out=checkpoint_out / f"fold-{fold}.npz" if checkpoint_out else None,
                 checkpoint_every=checkpoint_every,
@@ -126,9 +134,9 @@ class Evaluator(ABC):
     def run(
         self, trainer: Trainer, trials: Sequence[Sequence[Fit]], data: Data, metric: Metric
     ) -> Iterator[tuple[int, Score | Failure, float]]:
-        """Train the fits of some trials together; yield (trial, score, seconds) as each ends.
+        """Train the fits of several trials together; yield (trial, score, seconds) as each ends.
 
-        The first fit that diverges ends its trial.
+        The first fit that fails ends its trial.
         """
         places = [(trial, fold) for trial, fits in enumerate(trials) for fold in range(len(fits))]
         curves: list[dict[int, Curve]] = [{} for _ in trials]
@@ -142,9 +150,10 @@ class Evaluator(ABC):
             folds = len(trials[trial])
             if curve.failure is not None:
                 kind, message = curve.failure.kind, curve.failure.message
-                told = f"fold {fold}: {message}" if folds > 1 else message
+                if folds > 1:
+                    message = f"fold {fold}: {message}"
                 running.discard(trial)
-                yield trial, Failure(kind, told), seconds
+                yield trial, Failure(kind, message), seconds
             elif len(curves[trial]) == folds:
                 running.discard(trial)
                 score = self.score([curves[trial][fold] for fold in range(folds)], metric)
@@ -163,14 +172,16 @@ class Evaluator(ABC):
         patience: int | None = None,
         engine: str = "auto",
     ) -> Score:
-        """Score one point, without a study or a store: the notebook's one call.
+        """Score one point without a study or a store, as in a notebook.
 
-        engine: auto, gang or fit; see `hpsearch.training.engines`. Raises TrainingFailed where a
-        fit diverges, and whatever `build` raises.
+        Args:
+            engine: auto, gang or fit; see `hpsearch.training.engines`.
+
+        Raises TrainingFailed where a fit diverges, and whatever `build` raises.
         """
         from hpsearch.training import backend, engines
 
-        at_least_one(self, epochs=epochs, patience=patience)
+        check_counts(self, epochs=epochs, patience=patience)
         check_seed(self, seed)
         if not callable(build):
             raise BuildError(f"evaluate needs build= a function, got {brief(build)}")
@@ -185,7 +196,7 @@ class Evaluator(ABC):
         check_names(build, params)
         trainer = engines.make_trainer(task, engine, backend.choose())
         data = task.load()
-        splits = self.splits(task, data, seed=derive(seed, "splits"))
+        splits = self.splits(task, data, seed=derive_seed(seed, "splits"))
         fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
         ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
         if isinstance(score, Failure):
@@ -194,14 +205,5 @@ class Evaluator(ABC):
 
 
 def error_of_seeds(values: Sequence[float]) -> float:
-    """The standard error of the mean over seeds; 0 for a single one, which tells none."""
+    """The standard error of the mean over seeds; 0 for a single seed, which gives none."""
     return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
-def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    """The mean over folds, epoch by epoch, as far as the shortest reaches.
-
-    >>> mean_curve([[1.0, 2.0, 9.0], [3.0, 4.0]])
-    [2.0, 3.0]
-    """
-    return [statistics.fmean(values) for values in zip(*curves, strict=False)]

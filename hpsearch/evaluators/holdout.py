@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import at_least_one, yes_or_no
+from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators.base import Evaluator
@@ -18,10 +18,12 @@ from hpsearch.training.base import Split
 class Holdout(Evaluator):
     """Validate on a share of the rows, or on a number of them.
 
-    fraction: share in (0, 1); rows: a number instead; a fifth where neither is given.
-    shuffle: False takes the last rows as they stand, which many published splits do.
-    stratify: keep the classes' shares alike; None does so for a shuffled classification.
-    shared_batches: as `Evaluator` has it.
+    Args:
+        fraction: the share of the rows, in (0, 1); 0.2 where neither it nor `rows` is given.
+        rows: a number of rows instead.
+        stratify: keep the shares of the classes; None does so for a shuffled classification.
+        shuffle: False takes the last rows in their order, as many published splits do.
+        shared_batches: all trials train on the same rows in each step; see `Evaluator`.
     """
 
     fraction: float | None = None
@@ -33,14 +35,14 @@ class Holdout(Evaluator):
     def __post_init__(self) -> None:
         if self.fraction is not None and self.rows is not None:
             raise ValueError(
-                f"Holdout takes fraction or rows, not both; got fraction={brief(self.fraction)} and "
-                f"rows={brief(self.rows)}"
+                f"Holdout takes fraction or rows, not both; got fraction={brief(self.fraction)} "
+                f"and rows={brief(self.rows)}"
             )
         number = self.fraction is None or not why_no_number(self.fraction)
         if self.fraction is not None and not (number and 0 < self.fraction < 1):
             raise ValueError(f"Holdout needs 0 < fraction < 1, got fraction={brief(self.fraction)}")
-        at_least_one(self, rows=self.rows)
-        yes_or_no(
+        check_counts(self, rows=self.rows)
+        check_switches(
             self, stratify=self.stratify, shuffle=self.shuffle, shared_batches=self.shared_batches
         )
         if self.fraction is None and self.rows is None:
@@ -62,15 +64,17 @@ class Holdout(Evaluator):
             )
         classes = task.classes(data) if self.shuffle and self.stratify is not False else None
         if self.stratify and classes is None:
-            raise DataError(f"stratify=True needs a classification, and task {task.name} is none")
+            raise DataError(
+                f"stratify=True needs a classification, but task {task.name} is not one"
+            )
         return [holdout(data.rows, rows, classes=classes, shuffle=self.shuffle, seed=seed)]
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """Binomial for an accuracy; other metrics of a single split do not tell theirs."""
+        """The binomial error of an accuracy; None for other metrics."""
         if not metric.name.endswith("accuracy"):
             return None
-        # Where every row agrees, the formula gives 0, which would be certainty from a few rows: the
-        # share is taken as if one more row had disagreed (pseudo-observations: Agresti and Coull,
-        # The American Statistician 52, 1998).
+        # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So
+        # the share is taken as if one more row had been otherwise (pseudo-observations: Agresti and
+        # Coull, The American Statistician 52, 1998).
         share = min(max(values[0], 1 / (rows + 1)), rows / (rows + 1))
         return math.sqrt(share * (1 - share) / rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import at_least_one, yes_or_no
+from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.task import Metric, Task
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import kfold
@@ -18,12 +18,13 @@ _MOST_FITS = 10_000  # of one trial
 
 @dataclass(frozen=True, slots=True)
 class KFold(Evaluator):
-    """Train once a fold on the other folds' rows, and validate on the fold.
+    """Train once for each fold, on the rows of all other folds, and validate on the fold.
 
-    stratify: keep the classes' shares alike; None does so for classifications.
-    groups: never part the rows of one of `Data.groups`.
-    repeats: do it all again with other folds, and average over all.
-    shared_batches: as `Evaluator` has it.
+    Args:
+        stratify: keep the shares of the classes; None does so for classifications.
+        groups: never split the rows of a group of `Data.groups`.
+        repeats: do it so many times with other folds, and average over all.
+        shared_batches: all trials train on the same rows in each step; see `Evaluator`.
     """
 
     folds: int = 5
@@ -33,8 +34,8 @@ class KFold(Evaluator):
     shared_batches: bool = False
 
     def __post_init__(self) -> None:
-        at_least_one(self, folds=self.folds, repeats=self.repeats)
-        yes_or_no(
+        check_counts(self, folds=self.folds, repeats=self.repeats)
+        check_switches(
             self, stratify=self.stratify, groups=self.groups, shared_batches=self.shared_batches
         )
         if self.folds < 2:
@@ -53,7 +54,9 @@ class KFold(Evaluator):
             raise DataError(f"groups=True needs Data(groups=...), and task {task.name} has none")
         classes = task.classes(data) if self.stratify is not False else None
         if self.stratify and classes is None:
-            raise DataError(f"stratify=True needs a classification, and task {task.name} is none")
+            raise DataError(
+                f"stratify=True needs a classification, but task {task.name} is not one"
+            )
         groups = data.groups if self.groups else None
         return [
             split
@@ -64,8 +67,8 @@ class KFold(Evaluator):
         ]
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """The folds' deviation over the root of their number.
+        """The folds' standard deviation over the root of their number.
 
-        Repeats steady the mean but bring no new rows: they do not count as more folds.
+        Repeats make the mean more precise but bring no new rows: they do not count as more folds.
         """
         return statistics.stdev(values) / math.sqrt(self.folds)

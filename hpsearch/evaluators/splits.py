@@ -38,16 +38,16 @@ def holdout(
 def kfold(
     rows: int, folds: int, *, classes: Array | None, groups: Array | None, seed: int
 ) -> Iterator[Split]:
-    """Yield `folds` shuffled splits whose validation rows cover every row once.
+    """Yield `folds` shuffled splits; every row is in the validation rows of one of them.
 
-    Raises DataError where rows, groups, or the rows of the smallest class are fewer than folds.
+    Raises DataError where there are fewer rows, groups, or rows of the smallest class than folds.
 
     >>> [len(split.validation) for split in kfold(10, 3, classes=None, groups=None, seed=0)]
     [4, 3, 3]
     """
     from sklearn import model_selection
 
-    _enough(rows, folds, classes, groups)
+    _check_enough_rows(rows, folds, classes, groups)
     splitters = {
         (False, False): model_selection.KFold,
         (True, False): model_selection.StratifiedKFold,
@@ -60,7 +60,7 @@ def kfold(
         yield Split(train, validation)
 
 
-def _enough(rows: int, folds: int, classes: Array | None, groups: Array | None) -> None:
+def _check_enough_rows(rows: int, folds: int, classes: Array | None, groups: Array | None) -> None:
     if folds > rows:
         raise DataError(f"{folds} folds need at least {folds} rows, got {rows}; use fewer folds")
     if groups is not None and len(np.unique(groups)) < folds:

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol
 
-from hpsearch.core.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 
 Work = Callable[[Sequence[Job]], Iterator[tuple[int, Outcome]]]
 """Does jobs, side by side if it can, and yields each one's place and outcome as it ends. A job that
@@ -35,7 +35,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> "Future[Outcome]":
         """Take one job."""
 
-    def listen(self, heard: Callable[[Reached], None]) -> None:
+    def listen(self, heard: Callable[[ProgressReport], None]) -> None:
         """Tell how far running jobs are, a few times a second; maybe in another thread."""
 
     def interrupt(self) -> None:

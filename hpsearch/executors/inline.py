@@ -11,7 +11,7 @@ from types import FrameType
 
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Pool, Prepare, Work
 
 _HERE = "this process"
@@ -47,8 +47,8 @@ class Inline(Pool):
                         future.set_exception(error)
         return futures
 
-    def listen(self, heard: Callable[[Reached], None]) -> None:
-        def told(some: Sequence[Reached]) -> None:
+    def listen(self, heard: Callable[[ProgressReport], None]) -> None:
+        def told(some: Sequence[ProgressReport]) -> None:
             for reached in some:
                 heard(replace(reached, device=_HERE))
 

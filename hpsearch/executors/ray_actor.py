@@ -8,10 +8,10 @@ from queue import SimpleQueue
 
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Prepare, Work
 
-Said = list[Reached] | tuple[int, Outcome] | BaseException
+Said = list[ProgressReport] | tuple[int, Outcome] | BaseException
 """How far jobs are; or one's place and outcome; or why no more will come."""
 
 
@@ -63,7 +63,7 @@ class Actor:
     def _do(self, jobs: Sequence[Job], seconds: float, said: "SimpleQueue[Said | None]") -> None:
         assert self._work is not None, "start() comes first"
 
-        def told(some: Sequence[Reached]) -> None:
+        def told(some: Sequence[ProgressReport]) -> None:
             said.put([replace(reached, device=self._name) for reached in some])
 
         progress.report_progress_to(told, seconds)

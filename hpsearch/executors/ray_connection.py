@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.core.errors import DeviceError
-from hpsearch.core.files import shown
+from hpsearch.core.files import hide_secrets
 
 _SECONDS = 20.0  # that a cluster may take to answer
 
@@ -24,7 +24,7 @@ def connect(address: str, folder: Path | None) -> tuple[Any, bool]:
         return ray, False
     if "://" in address:
         raise DeviceError(
-            f"--ray {shown(address)}: a Ray client cannot carry a search; run this on a node of the "
+            f"--ray {hide_secrets(address)}: a Ray client cannot carry a search; run this on a node of the "
             "cluster, with --ray auto or HOST:PORT"
         )
     _try(address)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from hpsearch.core.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.devices import environment
 from hpsearch.executors.ray_actor import Actor
 from hpsearch.executors.workers import TimedOut
@@ -26,7 +26,7 @@ class RayWorker:
     """An actor, as this process sees it. node: None until Ray has placed it and it has loaded."""
 
     def __init__(
-        self, ray: Any, prepare: Any, gpus: float, heard: Callable[[Reached], None]
+        self, ray: Any, prepare: Any, gpus: float, heard: Callable[[ProgressReport], None]
     ) -> None:
         self._ray, self._heard = ray, heard
         self.ready = self.busy = False

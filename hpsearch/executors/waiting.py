@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from hpsearch.core.trial import Job, Outcome, Reached
+from hpsearch.core.trial import Job, Outcome, ProgressReport
 from hpsearch.executors.base import Pool
 
 
@@ -92,12 +92,12 @@ class Lined(Pool):
 
     def __init__(self) -> None:
         self._line = Line()
-        self._heard: Callable[[Reached], None] = lambda reached: None
+        self._heard: Callable[[ProgressReport], None] = lambda reached: None
 
     def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
         waiting = [Waiting(job) for job in jobs]
         self._line.put(waiting)
         return [item.future for item in waiting]
 
-    def listen(self, heard: Callable[[Reached], None]) -> None:
+    def listen(self, heard: Callable[[ProgressReport], None]) -> None:
         self._heard = heard

@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.streams import never_fail
-from hpsearch.core.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.streams import make_streams_tolerant
+from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Prepare
 from hpsearch.executors.devices import Slot
 
@@ -50,7 +50,7 @@ class Worker:
         self.prepare, self.slot = prepare, slot
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
-        self.heard: Callable[[Reached], None] = lambda reached: None
+        self.heard: Callable[[ProgressReport], None] = lambda reached: None
         self.busy = False  # its owner says so, under its lock
         self.jobs = 0
         self._closed = False
@@ -183,7 +183,7 @@ class Worker:
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     _end_with_parent()
     os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
-    never_fail()  # also where nobody reads what a study prints
+    make_streams_tolerant()  # also where nobody reads what a study prints
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if _INTERRUPT is not None:
         signal.signal(_INTERRUPT, interrupt.request)

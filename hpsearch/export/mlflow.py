@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.core.errors import HpsearchError, first_line
-from hpsearch.core.files import shown
+from hpsearch.core.files import hide_secrets
 from hpsearch.core.outputs import OutputKind, choose_place, sqlite_mark
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, curve_names, searches
@@ -50,7 +50,7 @@ def send(results: StoreFrames, uri: str) -> None:
                 _write(client, experiment, search, trial)
     except MlflowException as error:
         raise HpsearchError(
-            shown(f"MLflow does not take it at {uri}: {first_line(error)}")
+            hide_secrets(f"MLflow does not take it at {uri}: {first_line(error)}")
         ) from error
 
 
@@ -83,10 +83,12 @@ def check_reachable(uri: str) -> None:
                 finally:
                     engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
-        raise HpsearchError(shown(f"MLflow cannot use {uri}: {first_line(error)}")) from error
+        raise HpsearchError(
+            hide_secrets(f"MLflow cannot use {uri}: {first_line(error)}")
+        ) from error
     except (OSError, ValueError) as error:  # those of requests are OSErrors
         raise HpsearchError(
-            f"nobody answers at {shown(uri)} ({_why(error)}); does the server run, and is the "
+            f"nobody answers at {hide_secrets(uri)} ({_why(error)}); does the server run, and is the "
             "address right?"
         ) from error
 

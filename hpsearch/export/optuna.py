@@ -11,18 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.sqlite import database
 from hpsearch.export.trials import Search, Trial, searches
 from hpsearch.results.frames import StoreFrames
+from hpsearch.searchers.optuna_ranges import to_distribution
 
 
 def write(results: StoreFrames, where: Path) -> None:
@@ -47,21 +43,21 @@ def _write(search: Search, storage: optuna.storages.RDBStorage) -> None:
         study.set_metric_names([search.record.measure])
     for name, value in search.notes.items():
         study.set_user_attr(name, value)
-    ranges = {name: distribution(parameter) for name, parameter in search.space.items()}
+    ranges = {name: _distribution(parameter) for name, parameter in search.space.items()}
     study.add_trials(_trial(trial, search, ranges) for trial in search.trials)
 
 
-def distribution(parameter: Float | Int | Choice) -> BaseDistribution:
-    """A range as Optuna has it. Options that Python calls equal (1, True) become text."""
-    if isinstance(parameter, Choice):
-        return CategoricalDistribution([_option(parameter, value) for value in parameter.options])
-    if isinstance(parameter, Int):
-        step = parameter.step or 1
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=step)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+def _distribution(parameter: Float | Int | Choice) -> BaseDistribution:
+    if not isinstance(parameter, Choice):
+        return to_distribution(parameter)
+    return to_distribution(parameter, [_option(parameter, value) for value in parameter.options])
 
 
 def _option(parameter: Choice, value: Any) -> Any:
+    """An option by its own value, so that it can be read in Optuna.
+
+    Where Python calls two options equal (1 and True), all of them become text.
+    """
     return value if len(set(parameter.options)) == len(parameter.options) else repr(value)
 
 

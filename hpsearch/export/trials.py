@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.core.parameters import text_of_point
+from hpsearch.core.parameters import point_text
 from hpsearch.core.space import Space
 from hpsearch.results.frames import StoreFrames
 from hpsearch.store import SearchRecord
@@ -71,7 +71,7 @@ class Trial:
     @property
     def name(self) -> str:
         """Short, for lists: the id, and the point to four digits."""
-        return f"trial {self.id} {text_of_point(self.params)}"[:120]
+        return f"trial {self.id} {point_text(self.params)}"[:120]
 
 
 @dataclass(frozen=True, slots=True)

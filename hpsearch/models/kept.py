@@ -17,9 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.core.data import Array, Coding, Data, Inputs, named
+from hpsearch.core.data import Array, Coding, Data, Inputs, inputs_by_name
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
-from hpsearch.core.files import read_regular
+from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.task import Task
 from hpsearch.models.retrain import TrainedModel, predict
@@ -115,7 +115,7 @@ def save(
             "classifies": task.classifies,
             "link": task.link,
             "logits": task.from_logits,
-            "inputs": {name: array.shape[1:] for name, array in named(data.x).items()},
+            "inputs": {name: array.shape[1:] for name, array in inputs_by_name(data.x).items()},
             "columns": data.columns,
             "coding": data.coding and data.coding.to_json(),
             "weights": weights,
@@ -136,7 +136,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
     if not folder.exists():
         raise HpsearchError(f"there is no model folder {folder}; `hpsearch refit` writes one")
     try:
-        index = json.loads(read_regular(folder / MODEL_INDEX, _LARGEST_INDEX))
+        index = json.loads(read_regular_file(folder / MODEL_INDEX, _LARGEST_INDEX))
         weights = tuple(float(weight) for weight in index["weights"])
         shapes = {name: tuple(map(int, shape)) for name, shape in index["inputs"].items()}
         columns = tuple(map(str, index["columns"]))
@@ -220,7 +220,7 @@ def _load_transformer(path: Path, trusted: Iterable[str]) -> Any:
     from skops import io
 
     try:
-        saved = read_regular(
+        saved = read_regular_file(
             path, _LARGEST_PREPROCESS
         )  # read once: the bytes loaded are those checked
         unknown = [name for name in _unknown_types(saved) if name not in set(trusted)]

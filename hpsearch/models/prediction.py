@@ -24,7 +24,7 @@ def read_table(path: Path, kept: KeptModels) -> Array:
     import pandas as pd
 
     if kept.coding is not None:
-        return _encode_cells(csv_tables.read(path), path, kept, kept.coding)
+        return _encode_cells(csv_tables.read_table(path), path, kept, kept.coding)
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
             f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
@@ -34,7 +34,7 @@ def read_table(path: Path, kept: KeptModels) -> Array:
     try:
         with open(path, encoding="utf-8-sig") as file:
             first = file.readline().strip()
-        separator = csv_tables.separator(first)
+        separator = csv_tables.guess_separator(first)
         cells = first.split(separator)
         numbered = cells == [
             str(number) for number in range(len(cells))
@@ -71,9 +71,9 @@ def _select_columns(frame: "pd.DataFrame", path: Path, kept: KeptModels) -> "pd.
 def _encode_cells(frame: "pd.DataFrame", path: Path, kept: KeptModels, coding: Coding) -> Array:
     """Encode text cells by the model's categories; a cell that is no number becomes missing."""
     coded = {
-        name: csv_tables.codes(column, coding.categories[str(name)])
+        name: csv_tables.to_codes(column, coding.categories[str(name)])
         if name in coding.categories
-        else csv_tables.numbers(column)
+        else csv_tables.to_numbers(column)
         for name, column in _select_columns(frame, path, kept).items()
     }
     return np.column_stack(list(coded.values()))

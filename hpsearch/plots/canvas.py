@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from hpsearch.core.errors import ReportError
-from hpsearch.core.files import read_regular
+from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.results.scales import log_ticks
 
@@ -150,7 +150,7 @@ def write(figure: Figure, path: Path) -> None:
 
 def _is_drawn(file: Path) -> bool:
     """Whether we drew it, by the keyword in a PNG, SVG or PDF; a user's own figure has none."""
-    content = read_regular(file, 50_000_000)
+    content = read_regular_file(file, 50_000_000)
     keywords = (f"tEXtKeywords\0{_MARK}", f"<rdf:li>{_MARK}</rdf:li>", f"/Keywords ({_MARK})")
     return any(keyword.encode() in content for keyword in keywords)
 

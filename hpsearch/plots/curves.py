@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from hpsearch.core.parameters import short
+from hpsearch.core.parameters import short_text
 from hpsearch.core.task import Metric, higher_is_better
 from hpsearch.plots import canvas
 from hpsearch.results.overlay import Line, Overlay, overlaid
@@ -53,7 +53,7 @@ def panels(results: "StoreFrames", trials: Sequence[int], *, loss: bool) -> Figu
         )
         ax.set_xlabel("epoch")
         ax.text(
-            0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}",
+            0.98, 0.04 if rising else 0.96, f"best {short_text(value)}\nat epoch {line.best}",
             transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.PAPER,
         )  # fmt: skip
     for ax in axes[::across]:

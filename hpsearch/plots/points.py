@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.core.errors import ReportError
-from hpsearch.core.parameters import Choice, Int, short
+from hpsearch.core.parameters import Choice, Int, short_text
 from hpsearch.core.space import Space
 from hpsearch.plots import canvas
 from hpsearch.results.importance import compute_importance
@@ -174,7 +174,7 @@ def varied(trials: pd.DataFrame, space: Space) -> list[str]:
 def _scale(ax: Axes, parameter: Parameter) -> None:
     if isinstance(parameter, Choice):
         ax.set_xticks(
-            range(len(parameter.options)), [short(option) for option in parameter.options]
+            range(len(parameter.options)), [short_text(option) for option in parameter.options]
         )
         ax.set_xlim(-0.6, len(parameter.options) - 0.4)
     elif parameter.log:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.trial import Curve, Observation, Outcome
 from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, axis, colour
 from hpsearch.results.gathered import Comparison
-from hpsearch.results.learning import mean_curve
 from hpsearch.results.scales import add_margin, curve_range
-from hpsearch.searchers.grow import overfitting
+from hpsearch.searchers.grow import explain_overfitting
 from hpsearch.store import Ranked
 
 _EPOCHS = 200  # points of a line at most
@@ -103,7 +103,7 @@ def _thinned(epochs: int) -> range:
 
 
 def _overfits(curves: list[Curve]) -> str:
-    return overfitting(
+    return explain_overfitting(
         Observation(
             0.0,
             validation_loss=tuple(mean_curve([curve.validation_loss for curve in curves])),

@@ -13,9 +13,9 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from hpsearch.core.files import read_regular
+from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.core.parameters import short
+from hpsearch.core.parameters import short_text
 from hpsearch.report import (
     anytime,
     importance,
@@ -37,7 +37,7 @@ _SIGN = b"default-src 'none'; script-src 'sha256-"  # near the beginning of ever
 
 
 def _is_report(file: Path) -> bool:
-    return _SIGN in read_regular(file, 1000, cut=True)
+    return _SIGN in read_regular_file(file, 1000, cut=True)
 
 
 REPORT = OutputKind("a report of hpsearch", _is_report, streams=True, makes_folders=True)
@@ -79,7 +79,7 @@ def render(gathered: Gathered) -> bytes:
         lstrip_blocks=True,
     )
     templates.filters |= {
-        "short": short,
+        "short": short_text,
         "shorten_label": shorten_label,
         "with_error": lambda row: format_with_error(row.value, row.se),
     }

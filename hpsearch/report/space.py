@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.parameters import Choice, Int, short
+from hpsearch.core.parameters import Choice, Int, short_text
 from hpsearch.report.drawing import (
     MUTED,
     SCALE,
@@ -59,7 +59,7 @@ def slices(of: Comparison) -> Section:
         drawings += [_slice(of, family, name) for name in varied]
         for name in parameter_names(family.trials):
             if name not in varied:
-                value = short(family.trials[PARAMS + name].iloc[0])
+                value = short_text(family.trials[PARAMS + name].iloc[0])
                 always.append(f"{name} is always {value} in {family.name}.")
     several = of.ranked["epochs"].nunique() > 1
     lead = (
@@ -93,7 +93,7 @@ def _slice(of: Comparison, family: Family, name: str) -> Drawing:
 
 def _ticks(parameter: Parameter) -> dict[str, Any]:
     if isinstance(parameter, Choice):
-        options = [plain(short(option)) for option in parameter.options]
+        options = [plain(short_text(option)) for option in parameter.options]
         at = list(range(len(options)))
         return {"tickvals": at, "ticktext": options, "range": [-0.6, len(at) - 0.4],
                 "zeroline": False}  # fmt: skip

@@ -13,6 +13,8 @@ from hpsearch.core.space import Space
 from hpsearch.core.task import Direction, higher_is_better
 from hpsearch.results.points import Parameter, option_index, varying_parameters
 from hpsearch.results.trials import PARAMS
+from hpsearch.searchers.optuna_ranges import to_distribution
+from hpsearch.searchers.optuna_search import ignore_optuna_warnings
 
 if TYPE_CHECKING:
     import optuna
@@ -29,8 +31,6 @@ def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> 
     trials, and no fewer than five. error: standard deviation over bootstraps of the trials: 30, and
     fewer where trials are many. Raises ReportError where these are too few, or nothing varies.
     """
-    from hpsearch.searchers.optuna_search import quiet
-
     done = trials.loc[trials["state"] == "complete"].sort_index()  # the same bootstraps for all
     if len(done) < _FEWEST:
         raise ReportError(f"importance needs {_FEWEST} complete trials or more, got {len(done)}")
@@ -39,9 +39,9 @@ def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> 
         raise ReportError("importance needs a parameter that varies, and all points are the same")
     draws = np.random.default_rng(seed)
     samples = max(5, min(_BOOTSTRAPS, _COPIES // len(done)))
-    with quiet():
+    with ignore_optuna_warnings():
         points = done[[PARAMS + name for name in names]].to_dict("records")
-        ranges = {name: _distribution(space[name]) for name in names}
+        ranges = {name: to_distribution(space[name]) for name in names}
         made = [
             _frozen(point, value, space, ranges)
             for point, value in zip(points, done["value"], strict=True)
@@ -88,16 +88,3 @@ def _coded(parameter: Parameter, value: Any) -> Any:
     if isinstance(parameter, Choice):
         return option_index(parameter, value)
     return int(value) if isinstance(parameter, Int) else float(value)
-
-
-def _distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
-    from optuna import distributions
-
-    if isinstance(parameter, Choice):
-        return distributions.CategoricalDistribution(range(len(parameter.options)))
-    low, high = parameter.low, parameter.high
-    if isinstance(parameter, Int):
-        return distributions.IntDistribution(
-            int(low), int(high), parameter.log, parameter.step or 1
-        )
-    return distributions.FloatDistribution(low, high, parameter.log, parameter.step)

@@ -1,17 +1,7 @@
-"""Learning curves: their mean over folds and trainings, and smoothed."""
+"""Learning curves, smoothed."""
 
 import math
-import statistics
 from collections.abc import Sequence
-
-
-def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    """The mean epoch by epoch, as far as all of them reach: beyond, it would jump.
-
-    >>> mean_curve([[1.0, 2.0, 9.0], [3.0, 4.0]])
-    [2.0, 3.0]
-    """
-    return [statistics.fmean(values) for values in zip(*curves, strict=False)]
 
 
 def smooth_curve(values: Sequence[float], weight: float) -> list[float]:

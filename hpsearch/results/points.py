@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.core.parameters import Choice, Float, Int, short, typed
+from hpsearch.core.parameters import Choice, Float, Int, short_text, typed_key
 from hpsearch.core.space import Space
 from hpsearch.results.trials import PARAMS, parameter_names
 
@@ -34,8 +34,10 @@ def axis_position(parameter: Parameter, value: Any) -> float:
 
 def option_index(parameter: Choice, value: Any) -> int:
     """The number of an option. A frame's column may have made a float of a whole number."""
-    keys = [typed(option) for option in parameter.options]
-    return keys.index(typed(value)) if typed(value) in keys else parameter.options.index(value)
+    keys = [typed_key(option) for option in parameter.options]
+    return (
+        keys.index(typed_key(value)) if typed_key(value) in keys else parameter.options.index(value)
+    )
 
 
 def unit_position(parameter: Parameter, value: Any) -> float:
@@ -61,7 +63,7 @@ def axis_labels(parameter: Parameter) -> list[tuple[float, str]]:
     [(0.0, '0.01'), (0.5, '0.1'), (1.0, '1')]
     """
     if isinstance(parameter, Choice):
-        return [(unit_position(parameter, each), short(each)) for each in parameter.options]
+        return [(unit_position(parameter, each), short_text(each)) for each in parameter.options]
     low, high = float(parameter.low), float(parameter.high)
     middle = math.sqrt(low * high) if parameter.log else (low + high) / 2
     return [(0.0, f"{low:.3g}"), (0.5, f"{middle:.3g}"), (1.0, f"{high:.3g}")]
@@ -101,9 +103,9 @@ def describe_differences(points: Mapping[int, Mapping[str, Any]]) -> dict[int, s
     unlike = [
         name
         for name in names
-        if len({typed(point[name]) if name in point else None for point in points.values()}) > 1
+        if len({typed_key(point[name]) if name in point else None for point in points.values()}) > 1
     ]
     return {
-        trial: " ".join(f"{name}={short(point[name])}" for name in unlike if name in point)
+        trial: " ".join(f"{name}={short_text(point[name])}" for name in unlike if name in point)
         for trial, point in points.items()
     }

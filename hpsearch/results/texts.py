@@ -1,8 +1,8 @@
 """Times, values and methods as people write them: the same on terminals, in reports and in cards."""
 
 from hpsearch import evaluators, searchers
-from hpsearch.core.option_text import option_classes, shortened
-from hpsearch.core.parameters import short
+from hpsearch.core.option_text import drop_defaults, option_classes
+from hpsearch.core.parameters import short_text
 
 
 def shorten_label(text: str) -> str:
@@ -11,7 +11,7 @@ def shorten_label(text: str) -> str:
     >>> shorten_label("KFold(folds=3, groups=False, repeats=1, shared_batches=False)")
     'KFold(folds=3)'
     """
-    return shortened(text, (*option_classes(evaluators), *option_classes(searchers)))
+    return drop_defaults(text, (*option_classes(evaluators), *option_classes(searchers)))
 
 
 def format_duration(seconds: float) -> str:
@@ -38,4 +38,4 @@ def format_with_error(value: float, se: float | None) -> str:
     >>> format_with_error(0.91666, 0.01234), format_with_error(2.5, None)
     ('0.9167 ± 0.0123', '2.5')
     """
-    return short(value) if se is None else f"{value:.4f} ± {se:.4f}"
+    return short_text(value) if se is None else f"{value:.4f} ± {se:.4f}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpsearch.core.files import remove
+from hpsearch.core.files import remove_folder
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Checkpoints:
 
     def clear(self) -> None:
         """Forget what an earlier search of the same number left here."""
-        remove(self.folder)
+        remove_folder(self.folder)
         self._there = set()
 
     def ended(self, trial: int, loss: float | None) -> None:
@@ -40,7 +40,7 @@ class Checkpoints:
         needed = {*running, *(trial for _, trial in self._best)}
         for trial in self._folders - needed:
             if not (trial in self._ended and continuable(trial)):
-                remove(self.folder / str(trial), wait=False)
+                remove_folder(self.folder / str(trial), wait=False)
                 self._folders.discard(trial)
 
     @property

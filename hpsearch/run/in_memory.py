@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import StudyError
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome, Score, Suggestion
@@ -48,7 +48,9 @@ def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
         executor.open()
         journal = store.journal(0)
         Loop(
-            study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start),
+            study.searcher.start(
+                study.space, seed=derive_seed(study.seed, "search"), first=study.start
+            ),
             journal,
             Progress(),
             Driver(executor),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
-from hpsearch.core.option_text import option_classes, parse
+from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.study import Study
 from hpsearch.searchers import Searcher
@@ -29,9 +29,11 @@ class Overrides:
         """Raises HpsearchError for an unknown name or option."""
         searcher, evaluator = study.searcher, study.evaluator
         if self.searcher is not None:
-            searcher = parse(self.searcher, "searcher", option_classes(searchers), searcher)
+            searcher = parse_options(self.searcher, "searcher", option_classes(searchers), searcher)
         if self.evaluator is not None:
-            evaluator = parse(self.evaluator, "evaluator", option_classes(evaluators), evaluator)
+            evaluator = parse_options(
+                self.evaluator, "evaluator", option_classes(evaluators), evaluator
+            )
         assert isinstance(searcher, Searcher)
         assert isinstance(evaluator, Evaluator)
         return replace(

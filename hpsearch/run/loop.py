@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hpsearch.core.errors import StudyError
 from hpsearch.core.task import Metric
-from hpsearch.core.trial import Every, Failure, Job, Outcome, Pause, Suggestion
+from hpsearch.core.trial import CheckpointInterval, Failure, Job, Outcome, Pause, Suggestion
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.pacing import Pace
@@ -32,7 +32,7 @@ class Loop:
     driver: Driver
     metric: Metric
     checkpoints: Checkpoints
-    checkpoint_every: Every = Every()
+    checkpoint_every: CheckpointInterval = CheckpointInterval()
     epochs: int | None = None
     pace: Pace = field(default_factory=Pace)
     _waiting: list[int] = field(default_factory=list)  # asked for, and not submitted yet

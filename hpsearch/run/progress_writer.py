@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from hpsearch.core.errors import StoreLostError, first_line
 from hpsearch.core.progress import Throttle
-from hpsearch.core.trial import Reached
+from hpsearch.core.trial import ProgressReport
 from hpsearch.store import Heartbeat
 
 _SECONDS = 0.5  # between two writes
@@ -32,12 +32,12 @@ class ProgressWriter:
         self._heartbeat, self._on_poll, self._say = heartbeat, on_poll, say
         self._thread = threading.get_ident()
         self._lock = threading.Lock()
-        self._unwritten: dict[tuple[int, int], Reached] = {}
+        self._unwritten: dict[tuple[int, int], ProgressReport] = {}
         self._throttle = Throttle(wait_first=True)
         self._warned = False
         self._lost: StoreLostError | None = None
 
-    def __call__(self, reached: Reached) -> None:
+    def __call__(self, reached: ProgressReport) -> None:
         """Take a report of one trial, which may be in the middle of its training."""
         with self._lock:
             self._unwritten[reached.trial, reached.repeat] = reached

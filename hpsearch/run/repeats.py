@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from hpsearch.core.files import remove
+from hpsearch.core.files import remove_folder
 from hpsearch.core.task import Metric
-from hpsearch.core.trial import Every, Job, Outcome
+from hpsearch.core.trial import CheckpointInterval, Job, Outcome
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.driver import Driver
 from hpsearch.run.replay import Progress
@@ -36,7 +36,7 @@ class Repeats:
     evaluator: Evaluator
     metric: Metric
     folder: Path
-    checkpoint_every: Every = Every()
+    checkpoint_every: CheckpointInterval = CheckpointInterval()
 
     def run(self) -> bool:
         """Whether it came to its end before it was stopped."""
@@ -77,7 +77,7 @@ class Repeats:
         value, se = self.evaluator.combined(scores, self.metric)
         self.journal.repeated(trial, repeat, outcome, value, se)
         self.driver.display.repeat_ended(self.progress.ids[trial], repeat, outcome, value)
-        remove(self._checkpoint(trial, repeat))
+        remove_folder(self._checkpoint(trial, repeat))
 
     def _checkpoint(self, trial: int, repeat: int) -> Path:
         return self.folder / f"{trial}-repeat-{repeat}"

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpsearch.core import task_kinds
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StudyError
-from hpsearch.core.option_text import identify
+from hpsearch.core.option_text import settings_text
 from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
-from hpsearch.evaluators.base import mean_curve
 from hpsearch.run.study import Study
 from hpsearch.searchers import Search
 from hpsearch.store import Asked, SearchRecord, Told
@@ -94,12 +94,14 @@ def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
     """What the store shall know of a search of this study."""
     task = study.task
     training = {
-        "loss": identify(task.loss),
+        "loss": settings_text(task.loss),
         "outputs": task.outputs,
-        "preprocess": identify(task.preprocess),
+        "preprocess": settings_text(task.preprocess),
         "patience": study.patience,
     }
-    if kind := task_kinds.recorded(task.loss, task.kind):  # absent: as earlier versions took it
+    if kind := task_kinds.kind_to_store(
+        task.loss, task.kind
+    ):  # absent: as earlier versions took it
         training["kind"] = kind
     return SearchRecord(
         study=study.name,

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch.core.errors import NoStoreError, OldStoreError
-from hpsearch.core.files import marked, shown
+from hpsearch.core.files import hide_secrets, leave_mark
 from hpsearch.core.plan import Budget
-from hpsearch.core.seeds import derive
-from hpsearch.core.trial import Every, Facts, Outcome
+from hpsearch.core.seeds import derive_seed
+from hpsearch.core.trial import CheckpointInterval, Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
 from hpsearch.run import worker
 from hpsearch.run.checkpoints import Checkpoints
@@ -25,7 +25,7 @@ from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import Progress, changes, record_of, refuse_changes, replay
 from hpsearch.run.signals import Stop, open_in_time
 from hpsearch.run.study import Study
-from hpsearch.searchers.base import rehearse
+from hpsearch.searchers.base import rehearse_search
 from hpsearch.store import (
     End,
     Heartbeat,
@@ -80,7 +80,7 @@ class Run:
     fresh: bool = False
     workers: Workers = field(default_factory=Workers)
     budget: Budget = field(default_factory=Budget)
-    every: Every = field(default_factory=Every)
+    every: CheckpointInterval = field(default_factory=CheckpointInterval)
     checkpoints: Path | None = None
     keep: int = 3
     repeats: int = 0
@@ -108,7 +108,7 @@ def run(study: Study, how: Run, display: Display) -> RunResult:
     is in the store.
     """
     stop = Stop(how.budget.hours)  # from now on: loading and trying the study is part of it
-    planned = rehearse(study.searcher, study.space, seed=study.seed, first=study.start)
+    planned = rehearse_search(study.searcher, study.space, seed=study.seed, first=study.start)
     if not how.fresh:  # tell what can be told before Keras is loaded
         with suppress(NoStoreError, OldStoreError), Store(how.store) as store:
             record = record_of(study, how.file, Facts("", "", how.backend, {}))
@@ -147,7 +147,7 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
     if workers.inline:
         executor: Executor = Inline(prepare)
     elif workers.ray is not None:
-        mark = opened.enter_context(marked(_folder(how)))
+        mark = opened.enter_context(leave_mark(_folder(how)))
         executor = _on_ray(study, how, partial(prepare, mark=mark))
     else:
         devices = find(workers.devices)
@@ -185,7 +185,9 @@ def _search(
 ) -> End:
     """Go on with the search until it ends."""
     metric = study.task.objective
-    search = study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start)
+    search = study.searcher.start(
+        study.space, seed=derive_seed(study.seed, "search"), first=study.start
+    )
     checkpoints = _checkpoints(how, store, journal)
 
     def take_told(trial: int, id_: int, outcome: Outcome) -> None:
@@ -245,7 +247,7 @@ def _say_the_rest(say: Callable[[str], None], how: Run, end: End, checkpoints: C
         spent += [f"{budget.epochs} epochs"] if budget.epochs is not None else []
         say(f"the {' or '.join(spent)} are spent; the same command goes on with what is left")
     if size := checkpoints.size:
-        say(f"checkpoints: {size / 1e6:.1f} MB in {shown(checkpoints.folder)}")
+        say(f"checkpoints: {size / 1e6:.1f} MB in {hide_secrets(checkpoints.folder)}")
 
 
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:

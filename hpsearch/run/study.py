@@ -6,8 +6,8 @@ from typing import Any
 
 from hpsearch.core import html_repr
 from hpsearch.core.errors import SpaceError, StudyError
-from hpsearch.core.option_text import at_least_one
-from hpsearch.core.rules import brief, check_seed, plain, why_no_name
+from hpsearch.core.option_text import check_counts
+from hpsearch.core.rules import brief, check_seed, to_builtin, why_no_name
 from hpsearch.core.space import Params, Space
 from hpsearch.core.task import Task
 from hpsearch.evaluators import Evaluator, Holdout
@@ -55,7 +55,7 @@ class Study:
         if why and not (isinstance(self.name, str) and self.name == ""):  # load gives it one
             raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
         check_seed(self, self.seed)
-        at_least_one(self, patience=self.patience)
+        check_counts(self, patience=self.patience)
         if not isinstance(self.start, list | tuple):
             raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")
         object.__setattr__(self, "start", tuple(map(_plain_point, self.start)))
@@ -94,4 +94,4 @@ def _plain_point(params: Any) -> Any:
     """A point with Python's own values, so that those of NumPy's and of enums match the space's."""
     if not isinstance(params, Mapping):
         return params
-    return {name: plain(value) for name, value in params.items()}
+    return {name: to_builtin(value) for name, value in params.items()}

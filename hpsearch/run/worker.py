@@ -24,12 +24,12 @@ from hpsearch.core.errors import (
     StudyError,
     TrialFailed,
     first_line,
+    is_out_of_memory,
     message_of,
-    out_of_memory,
 )
-from hpsearch.core.files import shown
+from hpsearch.core.files import hide_secrets
 from hpsearch.core.interrupt import Interrupted
-from hpsearch.core.seeds import derive, repeated
+from hpsearch.core.seeds import derive_seed, seed_of_repeat
 from hpsearch.core.trial import Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
 from hpsearch.run.load import Overrides, load, place_in, told
@@ -82,7 +82,7 @@ def prepare(
     """
     if mark is not None and not mark.exists():
         raise CheckpointError(
-            f"{platform.node()} does not see the checkpoints' folder {shown(mark.parent)}; give "
+            f"{platform.node()} does not see the checkpoints' folder {hide_secrets(mark.parent)}; give "
             "--checkpoints a folder or URL that every node reaches"
         )
     _leave_libraries_their_warnings()
@@ -115,7 +115,7 @@ def ready(
     """The same for a study that is loaded, on these rows; raises whatever its code raises."""
     running = backend.choose(training.backend)
     trainer = engines.make_trainer(study.task, training.engine, running)
-    splits = study.evaluator.splits(study.task, data, seed=derive(study.seed, "splits"))
+    splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.build, study.space)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
     facts = Facts(
@@ -225,7 +225,7 @@ class _Works:
                 build,
                 job.params,
                 epochs=job.epochs,
-                seed=repeated(study.seed, job.repeat),
+                seed=seed_of_repeat(study.seed, job.repeat),
                 patience=study.patience,
                 checkpoint_in=job.checkpoint_in,
                 checkpoint_out=job.checkpoint_out,
@@ -249,7 +249,7 @@ class _Works:
 def _failure(error: BaseException) -> Failure:
     if isinstance(error, TrialFailed):
         return Failure("failed", message_of(error) or type(error).__name__)
-    kind = "memory" if out_of_memory(error) else "exception"
+    kind = "memory" if is_out_of_memory(error) else "exception"
     return Failure(kind, first_line(error), _traceback(error))
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief
 from hpsearch.core.space import Params, Space
-from hpsearch.searchers.base import ANY, InFull, Search
-from hpsearch.searchers.optuna_search import quiet, start, tpe
+from hpsearch.searchers.base import UNLIMITED, FullTrainingOptions, Search
+from hpsearch.searchers.optuna_search import ignore_optuna_warnings, make_tpe_sampler, start_search
 
 if TYPE_CHECKING:
     import optuna
@@ -24,13 +24,16 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bayes(InFull):
-    """Points where a model of all trials so far expects the most, each trained in full.
+class Bayes(FullTrainingOptions):
+    """Points that a model of all trials so far expects the most of, each trained in full.
 
-    sampler: "tpe" (tree-structured Parzen estimators, Bergstra et al., NeurIPS 2011;
-    multivariate, grouped for conditional spaces, with a constant liar for trials in flight), "gp"
-    (a Gaussian process), "cmaes" (covariance matrix adaptation, for numbers; a Choice is random), or "qmc" (a quasi-random
-    sequence, which learns nothing but spreads evenly).
+    Args:
+        sampler: which of Optuna's models:
+            "tpe": tree-structured Parzen estimators (Bergstra et al., NeurIPS 2011); multivariate,
+            grouped for conditional spaces, with a constant liar for trials in flight.
+            "gp": a Gaussian process.
+            "cmaes": covariance matrix adaptation, for numbers; options are drawn at random.
+            "qmc": a quasi-random sequence, which learns nothing but covers the space evenly.
     """
 
     trials: int = 50
@@ -38,13 +41,13 @@ class Bayes(InFull):
     sampler: Literal["tpe", "gp", "cmaes", "qmc"] = "tpe"
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs)
+        check_counts(self, trials=self.trials, epochs=self.epochs)
         if not isinstance(self.sampler, str) or self.sampler not in NEEDS:
             raise ValueError(f"Bayes has samplers {', '.join(NEEDS)}, got {brief(self.sampler)}")
 
     @property
     def in_flight(self) -> int:
-        return ANY if self.sampler == "qmc" else 1
+        return UNLIMITED if self.sampler == "qmc" else 1
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         missing = [name for name in NEEDS[self.sampler] if importlib.util.find_spec(name) is None]
@@ -53,23 +56,24 @@ class Bayes(InFull):
                 f"Bayes(sampler={self.sampler!r}) needs {' and '.join(missing)}: "
                 f"pip install 'hpsearch[{self.sampler}]', or use sampler='tpe'"
             )
-        return start(
-            self._sampler(seed),
+        return start_search(
+            self._make_sampler(seed),
             space,
             trials=self.trials,
             epochs=self.epochs,
             first=first,
-            whole=self.sampler != "tpe",
+            ask_for_all=self.sampler != "tpe",
         )
 
-    def _sampler(self, seed: int) -> "optuna.samplers.BaseSampler":
+    def _make_sampler(self, seed: int) -> "optuna.samplers.BaseSampler":
         if self.sampler == "tpe":
-            return tpe(seed)
+            return make_tpe_sampler(seed)
         from optuna import samplers
 
-        with quiet():
+        with ignore_optuna_warnings():
             if self.sampler == "gp":
                 return samplers.GPSampler(seed=seed)
-            if self.sampler == "cmaes":  # it leaves choices to chance; saying so each time is noise
+            if self.sampler == "cmaes":
+                # It would warn in every trial that it draws options at random.
                 return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
             return samplers.QMCSampler(seed=seed, scramble=True)

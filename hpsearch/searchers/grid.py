@@ -1,4 +1,4 @@
-"""Grid search: every combination."""
+"""Grid search."""
 
 import itertools
 import math
@@ -6,19 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.parameters import GRID_LIMIT
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.base import InFull, NoSurvivors, Search
+from hpsearch.searchers.base import FullTrainingOptions, NonContinuingSearch, Search
 
 
 @dataclass(frozen=True, slots=True)
-class Grid(InFull):
+class Grid(FullTrainingOptions):
     """Every combination of the parameters' values, each trained for `epochs` epochs.
 
-    points: how many values of each numeric range, evenly spread on its scale; needed where a
-    range is continuous. trials: stop after so many combinations.
+    Args:
+        points: how many values of each numeric range, evenly spread on its scale; needed where a
+            range is continuous.
+        trials: stop after so many combinations.
     """
 
     epochs: int = 20
@@ -26,27 +28,28 @@ class Grid(InFull):
     trials: int | None = None
 
     def __post_init__(self) -> None:
-        at_least_one(self, epochs=self.epochs, points=self.points, trials=self.trials)
+        check_counts(self, epochs=self.epochs, points=self.points, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        most = GRID_LIMIT
-        combinations: list[Params] = list(itertools.islice(space.grid(self.points), most + 1))
-        if len(combinations) > most:
+        grid = space.grid(self.points)
+        combinations: list[Params] = list(itertools.islice(grid, GRID_LIMIT + 1))
+        if len(combinations) > GRID_LIMIT:
             raise SpaceError(
-                f"this grid has more than {most:,} combinations; use fewer points, or Random"
+                f"this grid has more than {GRID_LIMIT:,} combinations; use fewer points, or Random"
             )
         own = [dict(params) for params in first]
-        others = [combinations[place] for place in _spread(len(combinations))]
+        others = [combinations[place] for place in _spread_order(len(combinations))]
         ordered = [*own, *(params for params in others if params not in own)]
-        return _Search(ordered[: self.trials], self.epochs)
+        return _GridSearch(ordered[: self.trials], self.epochs)
 
 
-def _spread(count: int) -> Iterator[int]:
-    """0..count - 1 in steps of the golden section, so that any first part covers the whole.
+def _spread_order(count: int) -> Iterator[int]:
+    """The numbers 0..count - 1, in an order of which any first part covers the whole.
 
-    In the given order the first parameters would keep their first value for most of the search.
+    They go in steps of the golden section. In their natural order the first parameters would keep
+    their first value for most of the search.
 
-    >>> list(_spread(9))
+    >>> list(_spread_order(9))
     [0, 5, 1, 6, 2, 7, 3, 8, 4]
     """
     step = max(1, round(count * (math.sqrt(5) - 1) / 2))
@@ -56,7 +59,7 @@ def _spread(count: int) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Search(NoSurvivors):
+class _GridSearch(NonContinuingSearch):
     combinations: Sequence[Params]
     epochs: int
 
@@ -65,5 +68,5 @@ class _Search(NoSurvivors):
             return Pause.DONE
         return Suggestion(self.combinations[trial], self.epochs)
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        pass  # the grid is fixed beforehand
+    def tell(self, trial: int, observation: Observation) -> None:
+        pass  # it learns nothing

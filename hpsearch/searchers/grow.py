@@ -1,25 +1,25 @@
 """Grow a model until it overfits, then regularize it.
 
-The rule that Bernico, *Deep Learning Quick Reference* (2018), attributes to Geoffrey Hinton, as a
-searcher.
+Bernico, *Deep Learning Quick Reference* (2018), attributes this rule to Geoffrey Hinton.
 """
 
 import itertools
 import logging
+import math
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.core.errors import SpaceError
-from hpsearch.core.option_text import at_least_one, did_you_mean
-from hpsearch.core.parameters import Choice, text_of_point
+from hpsearch.core.option_text import check_counts, did_you_mean
+from hpsearch.core.parameters import Choice, point_text
 from hpsearch.core.rules import brief
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import optuna_search
-from hpsearch.searchers.base import InFull, NoSurvivors, Search
+from hpsearch.searchers.base import FullTrainingOptions, NonContinuingSearch, Search
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +31,26 @@ _ENLARGES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class GrowThenRegularize(InFull):
-    """Width and depth grow until the model overfits; then what regularizes it is searched.
+class GrowThenRegularize(FullTrainingOptions):
+    """Increase width and depth until the model overfits; then search what regularizes it.
 
-    Growing: all of `grow` go together from their smallest values to their largest, in `steps`
-    models, with `regularize` at its weakest, until the training loss keeps falling while the
-    validation loss rises. The first model that does so is kept or, where none does, the one that
-    validates best. Regularizing: this architecture stays, and Optuna's TPE searches the other
+    First part: the parameters `grow` go together from their smallest values to their largest, in
+    `steps` models, with `regularize` at its weakest. The search takes the first model whose
+    training loss keeps falling while its validation loss rises; where no model does so, the one
+    with the best value. Second part: this architecture stays, and Optuna's TPE searches the other
     parameters. Early stopping is searched with them at no cost, because the value of a trial is
-    that of its best epoch. What is decided, and why, is logged.
+    that of its best epoch. Each decision is logged, with its reason.
 
-    trials: of both parts together. epochs: of each; enough for a large model to overfit.
-    grow, regularize: names of parameters; None: those whose names say so (layers, units_1,
-    filters; dropout, l2, weight_decay). A Choice of numbers grows by size, others as they stand.
-    What is neither is held while the model grows: at its value in the first start value, else at
-    the middle of its range, or the first option.
+    Args:
+        trials: of both parts together.
+        epochs: of each trial; enough for a large model to overfit.
+        steps: how many models are grown, at most.
+        grow, regularize: names of parameters; where None, those with names like layers, units_1 or
+            filters, and like dropout, l2 or weight_decay. A Choice of numbers grows by size, any
+            other Choice in the order of its options.
+
+    While the model grows, all other parameters have their value in the first of the user's own
+    points, else the middle of their range, or their first option.
     """
 
     trials: int = 50
@@ -55,7 +60,7 @@ class GrowThenRegularize(InFull):
     regularize: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
+        check_counts(self, trials=self.trials, epochs=self.epochs, steps=self.steps)
         for option in ("grow", "regularize"):
             names = getattr(self, option)
             listed = isinstance(names, tuple | list) and all(isinstance(n, str) for n in names)
@@ -73,27 +78,30 @@ class GrowThenRegularize(InFull):
         return 1
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        weak = self._named(space, "regularize", [n for n in space if _WEAKENS.search(n)])
-        named = [n for n in space if n not in weak and _ENLARGES.search(n)]
-        large = self._named(space, "grow", named)
-        if not large:
+        by_name = [n for n in space if _WEAKENS.search(n)]
+        regularizing = self._choose_names(space, "regularize", by_name)
+        by_name = [n for n in space if n not in regularizing and _ENLARGES.search(n)]
+        growing = self._choose_names(space, "grow", by_name)
+        if not growing:
             raise SpaceError(
                 "GrowThenRegularize finds no parameter of a model's size among "
                 f"{', '.join(space)}; name those: GrowThenRegularize(grow=('units',))"
             )
-        held = {name: space[name].encode(value) for name, value in (first or [{}])[0].items()}
-        units = {name: held.get(name, _middle(space, name)) for name in space}
-        units |= {name: _sized(space, name, 0.0) for name in weak}
+        own = {name: space[name].encode(value) for name, value in (first or [{}])[0].items()}
+        units = {name: own.get(name, _middle_unit(space, name)) for name in space}
+        units |= {name: _unit_of_size(space, name, 0.0) for name in regularizing}
         models: list[Params] = []
         for step in range(1, self.steps + 1):
             size = (step - 1) / (self.steps - 1) if self.steps > 1 else 1.0
-            grown = units | {name: _sized(space, name, size) for name in large}
+            grown = units | {name: _unit_of_size(space, name, size) for name in growing}
             model = space.from_unit(list(grown.values()))
             if model not in models:
                 models.append(model)
-        return _Search(self, space, seed, _with_conditions(space, large), list(first), models)
+        architecture = _with_parents(space, growing)
+        return _GrowSearch(self, space, seed, architecture, list(first), models)
 
-    def _named(self, space: Space, option: str, found: list[str]) -> list[str]:
+    def _choose_names(self, space: Space, option: str, found: list[str]) -> list[str]:
+        """The names that an option gives, or the ones found where it is None."""
         names = getattr(self, option)
         for name in names or ():
             if name not in space:
@@ -105,17 +113,28 @@ class GrowThenRegularize(InFull):
 
 
 @dataclass(slots=True)
-class _Search(NoSurvivors):
+class _GrowSearch(NonContinuingSearch):
+    """A running search.
+
+    Args:
+        architecture: names of the parameters that grow, and of those that they depend on.
+        first: the user's own points.
+        models: from the smallest to the largest.
+        model_trials: the trials of `models`, as far as they are asked.
+        n_not_overfitting: how many of these, from the smallest on, are known not to overfit.
+        regularizing: the search of the second part, once that has begun.
+    """
+
     options: GrowThenRegularize
     space: Space
     seed: int
-    large: set[str]
+    architecture: set[str]
     first: list[Params]
-    models: list[Params]  # from the smallest to the largest
+    models: list[Params]
     points: dict[int, Params] = field(default_factory=dict)
-    seen: dict[int, Observation] = field(default_factory=dict)
-    grown: list[int] = field(default_factory=list)  # the trials of `models`, as far as asked
-    judged: int = 0  # how many of them are known not to overfit
+    observations: dict[int, Observation] = field(default_factory=dict)
+    model_trials: list[int] = field(default_factory=list)
+    n_not_overfitting: int = 0
     regularizing: optuna_search.OptunaSearch | None = None
 
     def ask(self, trial: int) -> Suggestion | Pause:
@@ -124,92 +143,103 @@ class _Search(NoSurvivors):
         if trial < len(self.first):
             params = self.first[trial]
         elif self.regularizing is not None:
-            if set(self.space) <= self.large:
+            if set(self.space) <= self.architecture:
                 return Pause.DONE
             answer = self.regularizing.ask(trial)
             assert isinstance(answer, Suggestion)
             params = answer.params
-        elif len(self.grown) < len(self.models):
-            # Where workers are free, larger models train before the smaller ones have ended; it
-            # does not matter to which one is kept.
-            params = self.models[len(self.grown)]
-            self.grown.append(trial)
+        elif len(self.model_trials) < len(self.models):
+            # Where workers are free, larger models train before the smaller ones have ended. They
+            # are still looked at in order of size, so the choice is the same.
+            params = self.models[len(self.model_trials)]
+            self.model_trials.append(trial)
         else:
             return Pause.WAIT
         self.points[trial] = params
         return Suggestion(params, self.options.epochs)
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        self.seen[trial] = seen
+    def tell(self, trial: int, observation: Observation) -> None:
+        self.observations[trial] = observation
         if self.regularizing is None:
-            self._judge()
+            self._look_for_overfitting()
         elif trial in self.regularizing.running:
-            self.regularizing.tell(trial, seen)
-        if len(self.seen) == self.options.trials:
-            self._conclude()
+            self.regularizing.tell(trial, observation)
+        if len(self.observations) == self.options.trials:
+            self._log_best()
 
-    def _judge(self) -> None:
-        """Look at the models in order of their size, as far as they have ended."""
-        while self.judged < len(self.grown) and self.grown[self.judged] in self.seen:
-            trial = self.grown[self.judged]
-            why = overfitting(self.seen[trial])
-            if why:
-                log.info("%s overfits: %s", self._size(trial), why)
-                self._keep(trial)
+    def _look_for_overfitting(self) -> None:
+        """Look at the models that ended, in order of size, and take one if possible."""
+        for trial in self.model_trials[self.n_not_overfitting :]:
+            observation = self.observations.get(trial)
+            if observation is None:
                 return
-            failed = self.seen[trial].loss is None
-            log.info("%s %s", self._size(trial), "failed" if failed else "does not overfit")
-            self.judged += 1
-        if self.judged == len(self.models):
-            trial = min(self.grown, key=lambda trial: (_value(self.seen[trial]), trial))
+            model = self._architecture_text(trial)
+            if why := explain_overfitting(observation):
+                log.info("%s overfits: %s", model, why)
+                self._start_regularizing(trial)
+                return
+            log.info("%s %s", model, "failed" if observation.loss is None else "does not overfit")
+            self.n_not_overfitting += 1
+        if self.n_not_overfitting == len(self.models):
             log.info(
-                "no model overfits within %d epochs: more of them, or larger models, may find more",
+                "no model overfits within %d epochs; more epochs or larger models may find more",
                 self.options.epochs,
             )
-            self._keep(trial)
+            self._start_regularizing(self._find_best(self.model_trials))
 
-    def _keep(self, trial: int) -> None:
-        rest = ", ".join(name for name in self.space if name not in self.large)
-        log.info("%s is kept; searched now: %s", self._size(trial), rest or "nothing is left")
-        self.regularizing = optuna_search.start(
-            optuna_search.tpe(derive(self.seed, "regularize")),
+    def _start_regularizing(self, trial: int) -> None:
+        rest = ", ".join(name for name in self.space if name not in self.architecture)
+        log.info(
+            "%s is taken; searched next: %s", self._architecture_text(trial), rest or "nothing"
+        )
+        self.regularizing = optuna_search.start_search(
+            optuna_search.make_tpe_sampler(derive_seed(self.seed, "regularize")),
             self.space,
             trials=self.options.trials,
             epochs=self.options.epochs,
-            fixed=self._architecture(trial),
+            fixed=self._architecture_of(trial),
         )
 
-    def _conclude(self) -> None:
-        best = min(self.seen, key=lambda trial: (_value(self.seen[trial]), trial))
-        curve = self.seen[best].curve
-        if curve and self.seen[best].loss is not None:
+    def _log_best(self) -> None:
+        best = self._find_best(self.observations)
+        curve = self.observations[best].curve
+        if curve and self.observations[best].loss is not None:
             epoch = curve.index(min(curve)) + 1
             log.info(
                 "best: %s, with early stopping after epoch %d of %d",
-                text_of_point(self.points[best]),
+                point_text(self.points[best]),
                 epoch,
                 len(curve),
             )
 
-    def _architecture(self, trial: int) -> Params:
-        return {n: v for n, v in self.points[trial].items() if n in self.large}
+    def _find_best(self, trials: Iterable[int]) -> int:
+        """The trial with the lowest loss, the first of equal ones; failed trials come last."""
 
-    def _size(self, trial: int) -> str:
-        return text_of_point(self._architecture(trial))
+        def rank(trial: int) -> tuple[float, int]:
+            loss = self.observations[trial].loss
+            return math.inf if loss is None else loss, trial
+
+        return min(trials, key=rank)
+
+    def _architecture_of(self, trial: int) -> Params:
+        return {n: v for n, v in self.points[trial].items() if n in self.architecture}
+
+    def _architecture_text(self, trial: int) -> str:
+        return point_text(self._architecture_of(trial))
 
 
-def overfitting(seen: Observation) -> str:
-    """Why the curves say that the model overfits, or an empty text.
+def explain_overfitting(trial: Observation) -> str:
+    """How a trial's curves show that its model overfits; an empty text where they do not.
 
-    It does where, from the best epoch of validation to the last one, the training loss fell while
-    the validation loss rose by more than it usually changes from epoch to epoch. Both curves are
-    smoothed over a tenth of their length. The loss that was minimised tells more than the metric
-    (an accuracy often stays where it is while the model grows ever more sure of its mistakes), so
-    the metric's curves are used only where there is no other.
+    A model overfits where, from the best epoch of validation to the last one, the training loss
+    fell while the validation loss rose by more than it usually changes from epoch to epoch. Both
+    curves are smoothed over a tenth of their length. These are the curves of the loss that was
+    minimised: an accuracy often stays the same while the model gets ever more sure of its mistakes.
+    The metric's curves are used only where there are no others.
     """
-    validation = seen.validation_loss or seen.curve
-    train = seen.train_loss or seen.train_curve
-    if seen.loss is None or len(validation) < 2 or len(train) != len(validation):
+    validation = trial.validation_loss or trial.curve
+    train = trial.train_loss or trial.train_curve
+    if trial.loss is None or len(validation) < 2 or len(train) != len(validation):
         return ""
     usual = statistics.median(abs(b - a) for a, b in itertools.pairwise(validation))
     rising, falling = _smooth(validation), _smooth(train)
@@ -224,17 +254,13 @@ def overfitting(seen: Observation) -> str:
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
-    """The mean of each value and those before it, a tenth of the curve wide."""
+    """The mean of each value and those before it, over a tenth of the curve."""
     width = max(1, len(values) // 10)
     return [statistics.fmean(values[max(0, i + 1 - width) : i + 1]) for i in range(len(values))]
 
 
-def _value(seen: Observation) -> float:
-    return float("inf") if seen.loss is None else seen.loss
-
-
-def _sized(space: Space, name: str, size: float) -> float:
-    """Where on the unit axis of a parameter the given share of its size lies; 0: the smallest."""
+def _unit_of_size(space: Space, name: str, size: float) -> float:
+    """The unit value of a parameter at a share of its size, from 0 (smallest) to 1 (largest)."""
     parameter = space[name]
     if not isinstance(parameter, Choice):
         return size
@@ -244,13 +270,13 @@ def _sized(space: Space, name: str, size: float) -> float:
     return parameter.encode(options[min(int(size * len(options)), len(options) - 1)])
 
 
-def _middle(space: Space, name: str) -> float:
+def _middle_unit(space: Space, name: str) -> float:
     parameter = space[name]
     return parameter.encode(parameter.options[0]) if isinstance(parameter, Choice) else 0.5
 
 
-def _with_conditions(space: Space, names: Sequence[str]) -> set[str]:
-    """The names, and whatever decides whether they exist."""
+def _with_parents(space: Space, names: Sequence[str]) -> set[str]:
+    """The names, and those of all parameters that decide whether they exist."""
     found = set(names)
     for name in reversed(space.parents_first):
         if name in found:

@@ -1,25 +1,29 @@
-"""Hyperband (Li et al., Journal of Machine Learning Research 18, 2018), whose survivors continue."""
+"""Hyperband (Li et al., Journal of Machine Learning Research 18, 2018)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.option_text import at_least_one
-from hpsearch.core.seeds import derive
+from hpsearch.core.option_text import check_counts
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.base import Halves, Search
+from hpsearch.searchers.base import HalvingOptions, Search, generate_points
 from hpsearch.searchers.brackets import brackets, check_halving
-from hpsearch.searchers.points import points
 
 
 @dataclass(frozen=True, slots=True)
-class Hyperband(Halves):
+class Hyperband(HalvingOptions):
     """Brackets of successive halving, from many short trials to few long ones.
 
-    max_epochs: of a survivor of every rung. eta: each rung keeps one of eta.
-    min_epochs: of the shortest rung, at least. iterations: of all brackets, with new points.
-    trials: stop after so many; a promotion counts as one.
-    Brackets run side by side: while a rung waits for its last trials, the next bracket begins.
+    A trial that survives its rung continues. Brackets run side by side: while a rung waits for its
+    last trials, the next bracket begins.
+
+    Args:
+        max_epochs: of a trial that survives every rung.
+        eta: each rung keeps one trial in eta.
+        min_epochs: the least epochs of the first rung.
+        iterations: how many times all brackets run, with new points each time.
+        trials: stop after so many; a promotion counts as one.
     """
 
     max_epochs: int = 27
@@ -30,23 +34,35 @@ class Hyperband(Halves):
 
     def __post_init__(self) -> None:
         check_halving("Hyperband", self.max_epochs, self.eta, self.min_epochs)
-        at_least_one(self, iterations=self.iterations, trials=self.trials)
+        check_counts(self, iterations=self.iterations, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        return _Search(self, self._brackets(space, seed, first))
+        return _HyperbandSearch(self, self._generate_brackets(space, seed, first))
 
-    def _brackets(self, space: Space, seed: int, first: Sequence[Params]) -> "Iterator[_Bracket]":
+    def _generate_brackets(
+        self, space: Space, seed: int, first: Sequence[Params]
+    ) -> "Iterator[_Bracket]":
         for iteration in range(self.iterations):
             for number, rungs in enumerate(brackets(self.max_epochs, self.eta, self.min_epochs)):
-                # A stream of its own: the points do not depend on which bracket asks first.
-                stream = derive(seed, "bracket", iteration, number)
+                # Each bracket has its own random stream, so that its points do not depend on which
+                # bracket asks first.
+                stream = derive_seed(seed, "bracket", iteration, number)
                 own = first if (iteration, number) == (0, 0) else ()
-                yield _Bracket(rungs, points(space, seed=stream, first=own))
+                yield _Bracket(rungs, generate_points(space, seed=stream, first=own))
 
 
 @dataclass(slots=True)
 class _Bracket:
-    """One bracket: the trials of its current rung, and what it may ask for now."""
+    """One bracket of successive halving.
+
+    Args:
+        rungs: (trials, total epochs) of each.
+        level: the current rung.
+        asked: the points of the current rung's trials, as far as they are asked.
+        losses: of its trials that ended; None for those that failed.
+        survivors: the trials of the rung before that this one continues, best first.
+        size: how many trials the current rung has.
+    """
 
     rungs: list[tuple[int, int]]
     points: Iterator[Params]
@@ -60,11 +76,11 @@ class _Bracket:
         self.size = self.rungs[0][0]
 
     @property
-    def ready(self) -> bool:
+    def has_more_to_ask(self) -> bool:
         return len(self.asked) < self.size
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self.level == len(self.rungs)
 
     def continuable(self, trial: int) -> bool:
@@ -81,47 +97,48 @@ class _Bracket:
         return Suggestion(params, self.rungs[self.level][1], parent)
 
     def tell(self, trial: int, loss: float | None) -> None:
-        """Take a loss; with the rung's last one, the best go on. A failed trial never does."""
+        """Note a loss. The last loss of a rung ends it: its best trials continue; failed ones never."""
         self.losses[trial] = loss
         if len(self.losses) < self.size:
             return
+        # Of equal losses the one asked first is better, in whatever order they were told.
         order = {trial: place for place, trial in enumerate(self.asked)}
-        alive = [
+        ranked = sorted(
             (loss, order[trial], trial) for trial, loss in self.losses.items() if loss is not None
-        ]
+        )
         self.level += 1
-        wanted = 0 if self.over else self.rungs[self.level][0]
-        self.survivors = [(trial, self.asked[trial]) for _, _, trial in sorted(alive)[:wanted]]
+        wanted = 0 if self.is_over else self.rungs[self.level][0]
+        self.survivors = [(trial, self.asked[trial]) for _, _, trial in ranked[:wanted]]
         self.size = len(self.survivors)
         self.asked, self.losses = {}, {}
-        if not self.size:
+        if not self.size:  # all trials failed: the bracket ends early
             self.level = len(self.rungs)
 
 
 @dataclass(slots=True)
-class _Search:
+class _HyperbandSearch:
     options: Hyperband
-    coming: Iterator[_Bracket]
-    open: list[_Bracket] = field(default_factory=list)
-    owner: dict[int, _Bracket] = field(default_factory=dict)
+    new_brackets: Iterator[_Bracket]
+    open_brackets: list[_Bracket] = field(default_factory=list)
+    bracket_of: dict[int, _Bracket] = field(default_factory=dict)  # of each running trial
 
     def ask(self, trial: int) -> Suggestion | Pause:
         if self.options.trials is not None and trial >= self.options.trials:
             return Pause.DONE
-        bracket = next((b for b in self.open if b.ready), None)
+        bracket = next((b for b in self.open_brackets if b.has_more_to_ask), None)
         if bracket is None:
-            bracket = next(self.coming, None)
+            bracket = next(self.new_brackets, None)
             if bracket is None:
-                return Pause.WAIT if self.open else Pause.DONE
-            self.open.append(bracket)
-        self.owner[trial] = bracket
+                return Pause.WAIT if self.open_brackets else Pause.DONE
+            self.open_brackets.append(bracket)
+        self.bracket_of[trial] = bracket
         return bracket.ask(trial)
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        bracket = self.owner.pop(trial)
-        bracket.tell(trial, seen.loss)
-        if bracket.over:
-            self.open.remove(bracket)
+    def tell(self, trial: int, observation: Observation) -> None:
+        bracket = self.bracket_of.pop(trial)
+        bracket.tell(trial, observation.loss)
+        if bracket.is_over:
+            self.open_brackets.remove(bracket)
 
     def continuable(self, trial: int) -> bool:
-        return any(bracket.continuable(trial) for bracket in self.open)
+        return any(bracket.continuable(trial) for bracket in self.open_brackets)

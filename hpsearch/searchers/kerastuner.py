@@ -1,4 +1,4 @@
-"""KerasTuner's Hyperband, driven by ask and tell instead of its own tuner."""
+"""KerasTuner's Hyperband, behind ask and tell."""
 
 import copy
 import importlib.util
@@ -8,21 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpsearch.core.errors import HpsearchError, SpaceError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.base import Halves, Search
+from hpsearch.searchers.base import HalvingOptions, Search
 from hpsearch.searchers.brackets import check_halving
 
-_WORST = 1e30  # told for a failed trial: KerasTuner never promotes from a rung with a failure in it
+# The loss of a failed trial. If KerasTuner knew of the failure, it would never promote any trial
+# of that rung.
+_WORST = 1e30
 
 
 @dataclass(frozen=True, slots=True)
-class KerasTunerHyperband(Halves):
-    """`keras_tuner.oracles.HyperbandOracle`, whose trials run through our evaluators and store.
+class KerasTunerHyperband(HalvingOptions):
+    """`keras_tuner.oracles.HyperbandOracle`, with our evaluators and our store.
 
-    max_epochs, eta (KerasTuner's `factor`), iterations: as `Hyperband`. Its rounding makes its
-    brackets slightly larger than the paper's. It cannot try points of the user's own first.
+    It rounds up, so its brackets are slightly larger than the paper's. It cannot try points of the
+    user's own first.
+
+    Args:
+        max_epochs, eta, iterations: as for `Hyperband`; eta is KerasTuner's `factor`.
+        trials: stop after so many; a promotion counts as one.
     """
 
     max_epochs: int = 27
@@ -32,7 +38,7 @@ class KerasTunerHyperband(Halves):
 
     def __post_init__(self) -> None:
         check_halving("KerasTunerHyperband", self.max_epochs, self.eta, 1)
-        at_least_one(self, iterations=self.iterations, trials=self.trials)
+        check_counts(self, iterations=self.iterations, trials=self.trials)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         if importlib.util.find_spec("keras_tuner") is None:
@@ -42,14 +48,14 @@ class KerasTunerHyperband(Halves):
                 "KerasTunerHyperband cannot try start values first; drop Study(start=...), or use "
                 "Hyperband, which can"
             )
-        return _Search(self, space, _oracle(self, space, seed))
+        return _KerasTunerSearch(self, space, _make_oracle(self, space, seed))
 
 
-def _oracle(options: KerasTunerHyperband, space: Space, seed: int) -> Any:
+def _make_oracle(options: KerasTunerHyperband, space: Space, seed: int) -> Any:
     import keras_tuner
 
     class Oracle(keras_tuner.oracles.HyperbandOracle):  # type: ignore[misc]
-        """One that writes no files: our journal is its state."""
+        """An oracle that writes no files: repeating our journal makes it again."""
 
         def save(self, *args: Any) -> None:
             pass
@@ -57,7 +63,7 @@ def _oracle(options: KerasTunerHyperband, space: Space, seed: int) -> Any:
         def _save_trial(self, trial: Any) -> None:
             pass
 
-    # Its axes are those of the unit cube: our space decodes them, conditions and all.
+    # Its parameters are the axes of the unit cube. Our space decodes them, with its conditions.
     axes = keras_tuner.HyperParameters()
     for name in space:
         axes.Float(name, 0.0, 1.0)
@@ -78,12 +84,20 @@ def _oracle(options: KerasTunerHyperband, space: Space, seed: int) -> Any:
 
 
 @dataclass(slots=True)
-class _Search:
+class _KerasTunerSearch:
+    """A running search.
+
+    Args:
+        running: KerasTuner's trial for each of ours that runs.
+        numbers: our trial's number for each of KerasTuner's ids.
+        failed: KerasTuner's ids of trials that failed.
+    """
+
     options: KerasTunerHyperband
     space: Space
     oracle: Any
-    theirs: dict[int, Any] = field(default_factory=dict)
-    ours: dict[str, int] = field(default_factory=dict)
+    running: dict[int, Any] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     asked: dict[int, Suggestion] = field(default_factory=dict)
     parents: set[int | None] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -92,38 +106,40 @@ class _Search:
         if self.options.trials is not None and trial >= self.options.trials:
             return Pause.DONE
         while True:
-            # With a tuner id that is busy, the oracle would return the busy trial once more.
-            given = self.oracle.create_trial(f"hpsearch-{trial}")
-            if given.status != "RUNNING":
-                return Pause.WAIT if self.theirs else Pause.DONE
-            values = given.hyperparameters.values
+            # A tuner id for each trial: for one that has a running trial, the oracle would return
+            # that trial once more.
+            created = self.oracle.create_trial(f"hpsearch-{trial}")
+            if created.status != "RUNNING":
+                return Pause.WAIT if self.running else Pause.DONE
+            values = created.hyperparameters.values
             parent = values.get("tuner/trial_id")
             if parent not in self.failed:
                 break
-            self._end(given, None)  # where a whole rung failed there is nothing to continue
-        self.theirs[trial], self.ours[given.trial_id] = given, trial
+            self._end_trial(created, None)  # a whole rung failed: there is nothing to continue
+        self.running[trial], self.numbers[created.trial_id] = created, trial
         if parent is None:
             params: Params = self.space.from_unit([values[name] for name in self.space])
             suggestion = Suggestion(params, int(values["tuner/epochs"]))
         else:
-            params = self.asked[self.ours[parent]].params
-            suggestion = Suggestion(params, int(values["tuner/epochs"]), self.ours[parent])
+            number = self.numbers[parent]
+            params = self.asked[number].params
+            suggestion = Suggestion(params, int(values["tuner/epochs"]), number)
         self.asked[trial] = suggestion
         self.parents.add(suggestion.parent)
         return suggestion
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        self._end(self.theirs.pop(trial), seen.loss)
+    def tell(self, trial: int, observation: Observation) -> None:
+        self._end_trial(self.running.pop(trial), observation.loss)
 
     def continuable(self, trial: int) -> bool:
         return self.asked[trial].epochs < self.options.max_epochs and trial not in self.parents
 
-    def _end(self, theirs: Any, loss: float | None) -> None:
+    def _end_trial(self, running: Any, loss: float | None) -> None:
         if loss is None:
-            self.failed.add(theirs.trial_id)
-        epochs = int(theirs.hyperparameters.values["tuner/epochs"])
-        told = _WORST if loss is None else loss
-        self.oracle.update_trial(theirs.trial_id, {"loss": told}, step=epochs)
-        ended = copy.deepcopy(theirs)  # the one we hold is live: changing it would race
+            self.failed.add(running.trial_id)
+        epochs = int(running.hyperparameters.values["tuner/epochs"])
+        value = _WORST if loss is None else loss
+        self.oracle.update_trial(running.trial_id, {"loss": value}, step=epochs)
+        ended = copy.deepcopy(running)  # the oracle itself holds `running`
         ended.status = "COMPLETED"
         self.oracle.end_trial(ended)

@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.base import InFull, NoSurvivors, Search
-from hpsearch.searchers.points import points
+from hpsearch.searchers.base import (
+    FullTrainingOptions,
+    NonContinuingSearch,
+    Search,
+    generate_points,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Random(InFull):
+class Random(FullTrainingOptions):
     """Independent random points, each trained for `epochs` epochs.
 
     More trials continue the same sequence: the first ten points of twenty are those of ten.
@@ -21,14 +25,14 @@ class Random(InFull):
     epochs: int = 20
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, epochs=self.epochs)
+        check_counts(self, trials=self.trials, epochs=self.epochs)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        return _Search(self, points(space, seed=seed, first=first))
+        return _RandomSearch(self, generate_points(space, seed=seed, first=first))
 
 
 @dataclass(slots=True)
-class _Search(NoSurvivors):
+class _RandomSearch(NonContinuingSearch):
     options: Random
     points: Iterator[Params]
 
@@ -37,5 +41,5 @@ class _Search(NoSurvivors):
             return Pause.DONE
         return Suggestion(next(self.points), self.options.epochs)
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        pass  # random search does not learn
+    def tell(self, trial: int, observation: Observation) -> None:
+        pass  # it learns nothing

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hpsearch.core.parameters import text_of_point
+from hpsearch.core.parameters import point_text
 from hpsearch.results.texts import format_with_error, shorten_label
 
 _MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
@@ -29,7 +29,7 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"Chosen of {card['trials']} complete trials: {card['choice']}."
     yield ""
     for member in card["members"]:
-        yield f"- trial {member['trial']}: {text_of_point(member['params'])}"
+        yield f"- trial {member['trial']}: {point_text(member['params'])}"
         share = "" if len(card["members"]) == 1 else f"weight {member['weight']:.2f}, "
         yield (
             f"  ({share}{member['parameters']:,} weights, validation "

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.option_text import at_least_one
+from hpsearch.core.option_text import check_counts
 from hpsearch.core.task import Metric
-from hpsearch.evaluators.base import error_of_seeds, mean_curve
+from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.store import Ranked, SearchRecord, Store, number_of, ranking
 from hpsearch.training.base import batch_size
 
@@ -34,7 +35,7 @@ class Choice:
     sealed: bool = False
 
     def __post_init__(self) -> None:
-        at_least_one(self, trial=self.trial, ensemble=self.ensemble, seeds=self.seeds)
+        check_counts(self, trial=self.trial, ensemble=self.ensemble, seeds=self.seeds)
         ways = {"trial": self.trial, "one_se": self.one_se, "ensemble": self.ensemble}
         if len(given := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
             raise HpsearchError(f"{' and '.join(given)} exclude each other; name one")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, StudyError
-from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Metric
 from hpsearch.evaluators import Evaluator, KFold
@@ -110,7 +110,7 @@ class NestedKFold:
         data = replace(loaded, x_test=None, y_test=None)
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         outer = self._outer()
-        splits = outer.splits(task, data, seed=derive(study.seed, "outer splits"))
+        splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))
         chosen = list(self._choices(study, data, splits, engine))
         trainer = engines.make_trainer(task, engine, backend.choose())
         values = {}
@@ -139,7 +139,7 @@ class NestedKFold:
     ) -> Iterator[tuple[Fit, float]]:
         """For each outer fold the fit of the trial that its search chose, and its inner value."""
         for fold, split in enumerate(splits):
-            seed = derive(study.seed, "outer", fold)
+            seed = derive_seed(study.seed, "outer", fold)
             rows = data.take(split.train)  # all that this search is ever given
             try:
                 found = search(replace(study, seed=seed), rows, engine=engine)
@@ -151,7 +151,7 @@ class NestedKFold:
                 study.build,
                 first.params,
                 split,
-                derive(seed, "anew", canonical(first.params)),
+                derive_seed(seed, "anew", canonical_json(first.params)),
                 first.score.best_epoch,
             )
             yield fit, first.score.value

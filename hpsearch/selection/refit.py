@@ -15,9 +15,9 @@ import numpy as np
 from hpsearch import store as stores
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import HpsearchError, StudyError, UntrustedError
-from hpsearch.core.files import read_regular, write_whole
+from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.outputs import choose_place, is_kept_model
-from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
 from hpsearch.run.replay import record_of, refuse_changes
@@ -80,7 +80,7 @@ def refit(
     task = study.task.with_kind_of(data.y)
     test = None if choice.sealed else predictions.check_test(task, data)
     record, searches = _searches(study, file, store, data, running, pooled)
-    splits = study.evaluator.splits(task, data, seed=derive(study.seed, "splits"))
+    splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
     members = candidates(store, searches, choice, task.objective, rows)
     seen = predictions.validated(study, data, splits, members, **how)
@@ -215,7 +215,7 @@ def _fits(
         member = members[place]
         epochs = member.epochs(data.rows, choice.scale)
         for number in range(choice.seeds):
-            seed = derive(study.seed, "refit", canonical(member.params), number)
+            seed = derive_seed(study.seed, "refit", canonical_json(member.params), number)
             fits.append(Fit(study.build, member.params, split, seed, epochs))
             shares.append(float(weight / choice.seeds))
     return fits, shares
@@ -263,14 +263,14 @@ def _identity(card: Mapping[str, Any]) -> dict[str, Any]:
 def _name(model: Mapping[str, Any]) -> str:
     """A folder's name that no other model of the store has."""
     trials = "-".join(str(member["trial"]) for member in model["members"][:3])
-    digest = hashlib.sha256(canonical(_identity(model)).encode()).hexdigest()
+    digest = hashlib.sha256(canonical_json(_identity(model)).encode()).hexdigest()
     return f"{'ensemble' if len(model['members']) > 1 else 'trial'}-{trials}-{digest[:4]}"
 
 
 def _is_there(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
     """Whether the folder holds this very model, trained on this data."""
     try:
-        there = json.loads(read_regular(folder / _CARD, _LARGEST_CARD))
+        there = json.loads(read_regular_file(folder / _CARD, _LARGEST_CARD))
         return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from hpsearch.core.data import Array, Data
 from hpsearch.core.rules import brief
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Direction, Task
 from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
@@ -234,7 +234,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         from hpsearch.models import retrain
 
         start = time.perf_counter()
-        split, seed = retrain.all_rows(data.rows), derive(study.seed, "refit")
+        split, seed = retrain.all_rows(data.rows), derive_seed(study.seed, "refit")
         fit = Fit(self.build, self.best_params_, split, seed, self.best_epoch_)
         (trained,) = retrain.train(
             study.task, data, [fit], engine=self.engine, backend=backend.choose()

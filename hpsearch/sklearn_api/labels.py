@@ -32,7 +32,7 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     if loss is None:
         loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
     told = kind_beside(loss, "multiclass")
-    of_numbers = told is None and task_kinds.possible(loss, "loss", told) == ("regression",)
+    of_numbers = told is None and task_kinds.possible_kinds(loss, "loss", told) == ("regression",)
     if of_numbers or task_kinds.takes_logits(loss):
         raise ValueError(
             "a classifier needs a cross-entropy of probabilities (not from_logits=True), got "
@@ -48,7 +48,7 @@ def kind_beside(loss: Any, kind: Kind) -> Kind | None:
     (None, 'binary')
     """
     try:
-        task_kinds.possible(loss, "loss", None)
+        task_kinds.possible_kinds(loss, "loss", None)
     except DataError:
         return kind
     return None

@@ -73,7 +73,7 @@ class _Column:
 
 def table(path: Path) -> "pd.DataFrame":
     """The file's cells as text. Raises DataError where they are no table to learn from."""
-    frame = csv_tables.read(path)
+    frame = csv_tables.read_table(path)
     if frame.shape[1] < 2:
         raise DataError(
             f"{path} has the one column {frame.columns[0]!r}; a target needs others to be told by"
@@ -100,7 +100,7 @@ def look(frame: "pd.DataFrame", target: str, kind: TargetKind | None = None) -> 
         )
     classes = _classes(known[target], kind)
     if not classes:
-        known = known.loc[csv_tables.numbers(known[target]).notna()]
+        known = known.loc[csv_tables.to_numbers(known[target]).notna()]
     if missing := len(frame) - len(known):
         notes.append(f"left out for want of a {target!r}: {missing} of {len(frame)} rows")
     numbers: list[str] = []
@@ -130,7 +130,7 @@ def look(frame: "pd.DataFrame", target: str, kind: TargetKind | None = None) -> 
     rarest = min(Counter(known[target]).values()) if classes else 0
     if classes and rarest < 10:
         notes.append(f"the rarest class of {target!r} has {rarest} rows")
-    skewed = not classes and _is_skewed(csv_tables.numbers(known[target]).to_numpy())
+    skewed = not classes and _is_skewed(csv_tables.to_numbers(known[target]).to_numpy())
     if skewed:
         notes.append(f"{target!r} is skewed, and learned by its logarithm")
     return Look(
@@ -151,7 +151,7 @@ def _columns(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[_Column]:
     width = max(1, _CELLS_AT_ONCE // len(frame))
     for first in range(0, len(names), width):
         block = frame[list(names[first : first + width])]
-        values, present = csv_tables.number_table(block), block.notna().to_numpy()
+        values, present = csv_tables.to_number_table(block), block.notna().to_numpy()
         cells = block.to_numpy(dtype=object)
         for place, name in enumerate(block):
             here = present[:, place]
@@ -204,7 +204,7 @@ def columns(frame: "pd.DataFrame") -> str:
 
 def _classes(column: "pd.Series", kind: TargetKind | None) -> tuple[str, ...]:
     """The target's classes; none where it is a number. Raises DataError where it is neither."""
-    values = csv_tables.numbers(column)
+    values = csv_tables.to_numbers(column)
     distinct = column.nunique()
     if distinct < 2:
         raise DataError(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from hpsearch.core.errors import StoreError
-from hpsearch.core.seeds import canonical
+from hpsearch.core.seeds import canonical_json
 from hpsearch.core.trial import Curve, Outcome, Pause, Score, Suggestion
 from hpsearch.store import rows
 from hpsearch.store.database import Database, DuplicateError, insert
@@ -53,7 +53,7 @@ class Journal:
                 trial=trial,
                 answer="suggest",
                 id=number,
-                params=canonical(answer.params),
+                params=canonical_json(answer.params),
                 epochs=answer.epochs,
                 parent=answer.parent,
             )

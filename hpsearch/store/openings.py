@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.core.seeds import canonical
+from hpsearch.core.seeds import canonical_json
 from hpsearch.store.database import insert
 from hpsearch.store.store import Store
 
@@ -42,7 +42,7 @@ def open_test(store: Store, search: int, test: str, model: Mapping[str, Any]) ->
         for opening in openings(store):
             if (opening.test, opening.model) == (test, dict(model)):
                 return opening.id
-        row = {"search": search, "test": test, "model": canonical(model), "at": time.time()}
+        row = {"search": search, "test": test, "model": canonical_json(model), "at": time.time()}
         number = store.db.next_id("openings")
         insert(store.db, "openings", {"id": number, **row})
         return number

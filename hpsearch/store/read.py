@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from statistics import fmean
 from typing import Any
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StoreError
 from hpsearch.core.task import Metric
 from hpsearch.store.rank import best
@@ -94,8 +94,7 @@ def _trial(store: Store, id_: int) -> dict[str, Any]:
     if len(trainings) > 1 and score:
         value, se = row["value"], row["se"]
         curves = [c.validation for t in trainings if t.score for c in t.score.folds]
-        mean = [fmean(values) for values in zip(*curves, strict=False)]
-        best_epoch = Metric(row["measure"], row["direction"]).best(mean) + 1
+        best_epoch = Metric(row["measure"], row["direction"]).best(mean_curve(curves)) + 1
     return {
         "trial": row["id"],
         **_what(row),

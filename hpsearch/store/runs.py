@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.plan import Budget, Plan, Rung
-from hpsearch.core.trial import Reached
+from hpsearch.core.trial import ProgressReport
 from hpsearch.store.database import insert
 from hpsearch.store.file_lock import this_process
 from hpsearch.store.store import Store
@@ -83,7 +83,7 @@ class Heartbeat:
 
         self._run = self._db.write(begin)
 
-    def write(self, reports: Iterable[Reached]) -> None:
+    def write(self, reports: Iterable[ProgressReport]) -> None:
         """Write that the run is alive, and how far its trials are."""
         now = time.time()
         live = [{"search": self._search, **asdict(reached), "at": now} for reached in reports]

@@ -23,28 +23,28 @@ def task(loss: str = "mse") -> Task:
     """The value of homes in $1000; ranked by mean absolute error. Columns are standardised."""
     from sklearn.preprocessing import StandardScaler
 
-    return source.task(
-        "boston", load, _diabetes, loss=loss, metric="mae", preprocess=StandardScaler()
+    return source.make_task(
+        "boston", load, _load_diabetes, loss=loss, metric="mae", preprocess=StandardScaler()
     )
 
 
 def load() -> Data:
     """x: (404, 13) float64; y: (404,) in $1000, 5 to 50; and 102 test rows."""
-    path = source.find("boston_housing.npz")
+    path = source.find_file("boston_housing.npz")
     arrays = source.read_arrays(path, x=("n", len(COLUMNS)), y=("n",))
     for array in arrays.values():
-        source.numbers(path, array, 0, 1000)
-    order = documents.shuffled(len(arrays["x"]), np.random.RandomState(113))
-    return _data(arrays["x"][order], arrays["y"][order], COLUMNS)
+        source.check_numbers(path, array, 0, 1000)
+    order = documents.keras_order(len(arrays["x"]), np.random.RandomState(113))
+    return _split_off_test(arrays["x"][order], arrays["y"][order], COLUMNS)
 
 
-def _diabetes() -> Data:
+def _load_diabetes() -> Data:
     from sklearn.datasets import load_diabetes
 
     table = load_diabetes()
-    return _data(table.data, table.target, tuple(table.feature_names))
+    return _split_off_test(table.data, table.target, tuple(table.feature_names))
 
 
-def _data(x: Array, y: Array, columns: tuple[str, ...]) -> Data:
+def _split_off_test(x: Array, y: Array, columns: tuple[str, ...]) -> Data:
     searched = int(len(x) * (1 - 0.2))
     return Data(x[:searched], y[:searched], x[searched:], y[searched:], columns=columns)

@@ -1,4 +1,4 @@
-"""CSV files as pandas frames, read alike wherever the product reads one."""
+"""Read CSV files as pandas frames, in the same way everywhere."""
 
 import csv
 import re
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = ",;\t|"
-_MANY_COLUMNS = 2000  # of which pandas takes a millisecond for each
+_MANY_COLUMNS = 2000  # pandas takes a millisecond for each
 _MISSING = {
     "",
     "?",
@@ -38,25 +38,25 @@ _MISSING = {
     "n/a",
     "nan",
     "null",
-}  # fmt: skip -- pandas's, and a question mark
+}  # fmt: skip -- what pandas takes for missing, and a question mark
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
 
-def separator(line: str) -> str:
-    """What separates the cells of a file with this first line; what quotes hold separates none.
+def guess_separator(line: str) -> str:
+    """The character that separates the cells of a file with this first line, outside quotes.
 
-    >>> separator('"price; in $",size')
+    >>> guess_separator('"price; in $",size')
     ','
     """
     return max(_SEPARATORS, key=_QUOTED.sub("", line).count)
 
 
-def read(path: Path) -> "pd.DataFrame":
-    """A CSV file with a header; every cell is text, without spaces around it, or missing.
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a CSV file with a header. Each cell is text, without spaces around it, or missing.
 
-    Missing is what is empty, NA, null and the like, or a question mark. Columns of one name get
-    numbers, as pandas does it. Where a comma separates no cells, it may stand for a decimal point.
+    Missing cells are empty, NA, null and the like, or a question mark. Columns with the same name
+    get numbers, as in pandas. Where commas do not separate cells, they may be decimal points.
     Raises DataError where the file cannot be read, or has no rows.
     """
     import pandas as pd
@@ -64,7 +64,7 @@ def read(path: Path) -> "pd.DataFrame":
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = file.readline()
-            between = separator(first)
+            between = guess_separator(first)
         if first.count(between) >= _MANY_COLUMNS:
             frame = _read_wide(path, between)
         else:
@@ -73,8 +73,8 @@ def read(path: Path) -> "pd.DataFrame":
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
     except pd.errors.ParserWarning as error:
         raise DataError(
-            f"{path} has rows with more cells than the header; name every column, and put cells that "
-            "hold a separator in quotes"
+            f"{path} has rows with more cells than the header; name every column, and put cells "
+            "that hold a separator in quotes"
         ) from error
     except (OSError, ValueError, csv.Error) as error:  # pandas raises kinds of ValueError
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error
@@ -88,7 +88,7 @@ def read(path: Path) -> "pd.DataFrame":
 def _read_long(path: Path, between: str) -> "pd.DataFrame":
     import pandas as pd
 
-    # Cells beyond the header would be lost with no more than a warning.
+    # Without this, cells beyond the header would be lost with only a warning.
     with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
         frame: pd.DataFrame = pd.read_csv(
             path,
@@ -105,7 +105,7 @@ def _read_long(path: Path, between: str) -> "pd.DataFrame":
 
 
 def _read_wide(path: Path, between: str) -> "pd.DataFrame":
-    """The same for a file with very many columns, as one block of text."""
+    """Read a file with very many columns, as one block of text."""
     import pandas as pd
 
     csv.field_size_limit(sys.maxsize)
@@ -117,13 +117,13 @@ def _read_wide(path: Path, between: str) -> "pd.DataFrame":
         raise pd.errors.ParserWarning
     cells = np.full((len(rows), len(names)), np.nan, dtype=object)
     for number, row in enumerate(rows):
-        # Missing is what is written so; a cell that is empty but for spaces is text, as pandas has it.
+        # A cell of spaces only is text, not missing, as in pandas.
         cells[number, : len(row)] = [np.nan if c in _MISSING else c.strip() for c in row]
     return pd.DataFrame(cells, columns=[name.strip() for name in names], dtype=object)
 
 
 def _number_repeated_names(names: list[str]) -> list[str]:
-    """Names as pandas makes them: unnamed ones and later ones of the same name get a number."""
+    """Name the columns as pandas does: unnamed ones, and repeated names, get a number."""
     known = set(names)
     seen: Counter[str] = Counter()
     found = []
@@ -139,23 +139,23 @@ def _number_repeated_names(names: list[str]) -> list[str]:
     return found
 
 
-def numbers(column: "pd.Series") -> "pd.Series":
-    """Cells as numbers; NaN where they are none, or not finite."""
+def to_numbers(column: "pd.Series") -> "pd.Series":
+    """Cells as numbers; NaN for any that is no finite number."""
     import pandas as pd
 
     found = pd.to_numeric(column, errors="coerce").astype("float64")
     return found.where(found.abs() != float("inf"))
 
 
-def number_table(frame: "pd.DataFrame") -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """All cells as `numbers` has them, of shape (rows, columns)."""
+def to_number_table(frame: "pd.DataFrame") -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """All cells as numbers, shape (rows, columns); NaN for any that is no finite number."""
     import pandas as pd
 
     cells = pd.Series(frame.to_numpy(dtype=object).reshape(-1), dtype=object)
-    return numbers(cells).to_numpy().reshape(frame.shape)
+    return to_numbers(cells).to_numpy().reshape(frame.shape)
 
 
-def codes(column: "pd.Series", values: tuple[str, ...]) -> "pd.Series":
-    """The place of each cell among the values; -1 where it is none of them, or missing."""
+def to_codes(column: "pd.Series", values: tuple[str, ...]) -> "pd.Series":
+    """The index of each cell among the values; -1 for any other value, and for missing cells."""
     places = {value: place for place, value in enumerate(values)}
     return column.map(places).astype("float64").fillna(-1)

@@ -1,7 +1,7 @@
 """Digits: 1,797 handwritten digits of 8 x 8 pixels, which come with scikit-learn.
 
-Alpaydin and Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998); its test part, as in
-`sklearn.datasets.load_digits`. Needs no file and no network.
+Alpaydin and Kaynak, Optical Recognition of Handwritten Digits (UCI, 1998): the test part, as in
+`sklearn.datasets.load_digits`. They need no file and no network.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
-"""IMDB: 50,000 film reviews, of which half are to be searched on; is the author pleased?
+"""IMDB: 50,000 film reviews, half of them to search on. Did the author like the film?
 
 Maas et al., Learning Word Vectors for Sentiment Analysis (ACL 2011). Rows, order and encoding are
-those of `keras.datasets.imdb`, but for this: Chollet, Deep Learning with Python, validates on the
-first 10,000 reviews, and here these come last, where `Holdout(fraction=0.4, shuffle=False)`
-finds them. The stand-in is 600 made-up documents.
+those of `keras.datasets.imdb`, with one difference. Chollet, Deep Learning with Python, validates
+on the first 10,000 reviews. Here these come last, so that `Holdout(fraction=0.4, shuffle=False)`
+validates on them. The stand-in is 600 artificial documents.
 """
 
 from functools import partial
@@ -19,14 +19,16 @@ _VALIDATE_FIRST = 10_000
 
 
 def task(words: int = 10_000, loss: str = "binary_crossentropy") -> Task:
-    """Pleased or not, by which of the most frequent words occur? Ranked by accuracy.
+    """Positive or negative, by the words that occur? Ranked by accuracy.
 
-    loss: any that takes a probability, mse too.
+    Args:
+        words: how many of the most frequent words count.
+        loss: any that takes a probability, also mse.
     """
-    return source.task(
+    return source.make_task(
         "imdb",
         partial(load, words),
-        partial(_made_up, words, None),
+        partial(_make_stand_in, words, None),
         loss=loss,
         metric="accuracy",
         kind="binary",
@@ -34,11 +36,11 @@ def task(words: int = 10_000, loss: str = "binary_crossentropy") -> Task:
 
 
 def sequences(words: int = 10_000, length: int = 200) -> Task:
-    """Pleased or not, by the last `length` words in their order? Ranked by accuracy."""
-    return source.task(
+    """Positive or negative, by the last `length` words in their order? Ranked by accuracy."""
+    return source.make_task(
         "imdb_sequences",
         partial(load, words, length),
-        partial(_made_up, words, length),
+        partial(_make_stand_in, words, length),
         loss="binary_crossentropy",
         metric="accuracy",
     )
@@ -47,29 +49,30 @@ def sequences(words: int = 10_000, length: int = 200) -> Task:
 def load(words: int = 10_000, length: int | None = None) -> Data:
     """x: (25000, words) uint8, 1 where a word occurs; y: (25000,) in 0, 1; and 25,000 test rows.
 
-    length: x is (25000, length) int32 instead, numbers of words below `words`, 0 in front.
+    Args:
+        length: x is (25000, length) int32 instead: word numbers below `words`, with 0 in front.
     """
-    path = source.find("imdb.npz")
+    path = source.find_file("imdb.npz")
     y = source.read_arrays(path, y_train=("n",), y_test=("t",))
     generator = np.random.RandomState(113)  # one for both parts, as in Keras
     parts = []
     for part in ("train", "test"):
-        labels = source.numbers(path, y[f"y_{part}"], 0, 1, whole=True)
-        rows = documents.read(path, f"x_{part}", rows=len(labels))
-        order = documents.shuffled(len(rows), generator)
+        labels = source.check_numbers(path, y[f"y_{part}"], 0, 1, whole=True)
+        rows = documents.read_documents(path, f"x_{part}", rows=len(labels))
+        order = documents.keras_order(len(rows), generator)
         if part == "train":
             order = np.roll(order, -_VALIDATE_FIRST)
         parts.append((rows.take(order), labels[order]))
-    return _data(words, length, *parts)
+    return _encode(words, length, *parts)
 
 
-def _made_up(words: int, length: int | None) -> Data:
-    rows, y = documents.made_up(2)
+def _make_stand_in(words: int, length: int | None) -> Data:
+    rows, y = documents.make_stand_in(2)
     last = np.arange(480), np.arange(480, 600)
-    return _data(words, length, *[(rows.take(part), y[part]) for part in last])
+    return _encode(words, length, *[(rows.take(part), y[part]) for part in last])
 
 
-def _data(
+def _encode(
     words: int, length: int | None, train: tuple[Documents, Array], test: tuple[Documents, Array]
 ) -> Data:
     x, x_test = [

@@ -1,7 +1,7 @@
-"""Where the files of the known data sets are found, and how they are read.
+"""Find and read the files of the known data sets.
 
-Whatever lies there is read as data: nothing is unpickled, and no more memory is taken than the
-published files need, whatever a file says of itself.
+Nothing in them is unpickled, and reading takes no more memory than the published files need,
+whatever sizes a file claims.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from hpsearch.core.task import Task
 
 STAND_IN = "stand-in"
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-_LARGEST = 2**28  # bytes of an array, or of a file that is read whole: five times the largest
+_LARGEST = 2**28  # bytes of an array, or of a file read as a whole: five times the largest one
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/"
 
 # Where each file is published, and its SHA-256; those of Keras's files as in keras.datasets.
@@ -50,21 +50,23 @@ _PUBLISHED = {
 }
 
 
-def task(name: str, load: Callable[[], Data], stand_in: Callable[[], Data], **options: Any) -> Task:
-    """The task on its data; on what stands in for it where `HPSEARCH_DATA=stand-in`.
+def make_task(
+    name: str, load: Callable[[], Data], stand_in: Callable[[], Data], **options: Any
+) -> Task:
+    """Make a task on its data, or on its stand-in where `HPSEARCH_DATA=stand-in`.
 
-    A stand-in is small, comes with scikit-learn and needs no file. Its name says what it is, so
-    that no ranking takes it for the real one.
+    A stand-in is small, comes with scikit-learn and needs no file. The task then has another name,
+    so that no ranking mixes the two.
     """
     if os.environ.get("HPSEARCH_DATA") == STAND_IN:
         return Task(name=f"{name}-{STAND_IN}", data=stand_in, **options)
     return Task(name=name, data=load, **options)
 
 
-def find(name: str) -> Path:
-    """The path of a data file: in $HPSEARCH_DATA, else Keras's cache, else downloaded into it.
+def find_file(name: str) -> Path:
+    """The path of a data file: in $HPSEARCH_DATA, else in Keras's cache, else downloaded into it.
 
-    The hash of what is downloaded is checked. Raises DataError where all three fail.
+    The hash of a downloaded file is checked. Raises DataError where all three fail.
     """
     given = os.environ.get("HPSEARCH_DATA")
     keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
@@ -73,26 +75,26 @@ def find(name: str) -> Path:
         if os.path.isfile(path):
             return path
         if os.path.lexists(path):
-            raise DataError(f"{path} is no regular file, or leads to none; replace it")
+            raise DataError(f"{path} is not a regular file, nor a link to one; replace it")
     try:
         return _download(name, cached)
     except Exception as error:  # whatever the network or its absence raises
         place = f"{given} ($HPSEARCH_DATA)" if given else "$HPSEARCH_DATA, which is not set"
         raise DataError(
             f"{name} is neither in {place}, nor in {cached.parent}, and cannot be downloaded "
-            f"({short_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to try "
-            "the study on small data that needs no file"
+            f"({short_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to "
+            "try the study on small data that needs no file"
         ) from error
 
 
 def published_hash(name: str) -> str:
-    """The SHA-256 of a data file as it is published."""
+    """The SHA-256 of a data file, as published."""
     return _PUBLISHED[name][1]
 
 
 @dataclass(frozen=True, slots=True)
-class Arrays:
-    """The arrays of an `.npz` file, each read when it is asked for."""
+class NpzArrays:
+    """The arrays of an `.npz` file, each read when it is needed."""
 
     archive: zipfile.ZipFile
 
@@ -100,7 +102,7 @@ class Arrays:
         return f"{name}.npy" in self.archive.namelist()
 
     def __getitem__(self, name: str) -> Array:
-        """Raises KeyError where it is not there, and ValueError for what is no array of ours."""
+        """Raises KeyError for a missing array, ValueError for one that is too large or pickled."""
         if name not in self:
             raise KeyError(name)
         info = self.archive.getinfo(f"{name}.npy")
@@ -109,7 +111,7 @@ class Arrays:
         if dtype.hasobject:
             raise ValueError(f"the array {name} holds pickled objects")
         size = math.prod(shape) * dtype.itemsize
-        # By the header, NumPy would reserve the memory before it reads anything.
+        # NumPy would reserve as much memory as the header claims, before it reads anything.
         if min(shape, default=1) < 0 or not size < info.file_size <= _LARGEST:
             raise ValueError(f"the array {name} has {info.file_size:,} bytes, and says {size:,}")
         content = io.BytesIO(self.archive.read(info))
@@ -117,13 +119,16 @@ class Arrays:
 
 
 def read_arrays(path: Path, *names: str, **shapes: tuple[str | int, ...]) -> dict[str, Array]:
-    """The named arrays of an `.npz` file, never unpickling.
+    """Read arrays of an `.npz` file, without unpickling.
 
-    names: in whatever shape they are. shapes: those that must be: `x=("n", 13), y=("n",)` says that
-    x has 13 columns, and as many rows as y. Raises DataError where the file is damaged, or is not
-    the one it should be.
+    Args:
+        names: of arrays of any shape.
+        shapes: the shapes that other arrays must have; `x=("n", 13), y=("n",)` means that x has 13
+            columns, and as many rows as y.
+
+    Raises DataError where the file is damaged, or another one.
     """
-    with opened(path) as arrays:
+    with open_arrays(path) as arrays:
         found = {name: arrays[name] for name in (*names, *shapes)}
     lengths: dict[str, int] = {}
     for name, shape in shapes.items():
@@ -135,42 +140,44 @@ def read_arrays(path: Path, *names: str, **shapes: tuple[str | int, ...]) -> dic
         if not fits or 0 in actual:
             raise DataError(
                 f"{path} has the array {name} of shape {actual}, where "
-                f"({', '.join(map(str, shape))}) is wanted; it is another file: replace it"
+                f"({', '.join(map(str, shape))}) is expected; it is not the right file; replace it"
             )
     return found
 
 
-def numbers(path: Path, array: Array, least: float, most: float, *, whole: bool = False) -> Array:
-    """The array; DataError where it holds anything but numbers from `least` to `most`."""
+def check_numbers(
+    path: Path, array: Array, least: float, most: float, *, whole: bool = False
+) -> Array:
+    """Return the array. DataError if it has anything but numbers from `least` to `most`."""
     known = array.dtype.kind in ("biu" if whole else "biuf")
     if not known or not (array.min() >= least and array.max() <= most):
         ends = f" from {array.min()} to {array.max()}" if known else ""
         raise DataError(
-            f"{path} has values of type {array.dtype}{ends} where {'whole ' if whole else ''}numbers "
-            f"from {least:g} to {most:g} are wanted; it is another file: replace it"
+            f"{path} has values of type {array.dtype}{ends} where {'whole ' if whole else ''}"
+            f"numbers from {least:g} to {most:g} are expected; it is not the right file; replace it"
         )
     return array
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file; DataError where it cannot be read, or is too large to be ours."""
+    """Read a whole file. Raises DataError where it cannot be read, or is too large."""
     with _explain_read_errors(path):
         if os.path.getsize(path) > _LARGEST:
             raise DataError(
-                f"{path} has more than {_LARGEST:,} bytes; it is another file: replace it"
+                f"{path} has more than {_LARGEST:,} bytes; it is not the right file; replace it"
             )
         return path.read_bytes()
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Arrays]:
-    """The arrays of an `.npz` file; what is wrong with it is raised as DataError."""
+def open_arrays(path: Path) -> Iterator[NpzArrays]:
+    """Open the arrays of an `.npz` file. Errors in the block are raised as DataError."""
     with _explain_read_errors(path), open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-        yield Arrays(archive)
+        yield NpzArrays(archive)
 
 
 def read_header(member: Any) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
-    """Shape and type of an `.npy` file that is read up to its values."""
+    """Read the header of an `.npy` file, up to its values: their shape and type."""
     version = np.lib.format.read_magic(member)
     if version == (1, 0):
         shape, _, dtype = np.lib.format.read_array_header_1_0(member)
@@ -185,7 +192,7 @@ def _explain_read_errors(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise DataError(
-            f"{path} has no array {short_reason(error)}; it is another file: replace it"
+            f"{path} has no array {short_reason(error)}; it is not the right file; replace it"
         ) from error
     except DataError:
         raise
@@ -193,7 +200,7 @@ def _explain_read_errors(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path} cannot be read ({short_reason(error)}); change its permissions"
         ) from error
-    except Exception as error:  # of zip, zlib, NumPy: a damaged file finds the strangest
+    except Exception as error:  # a damaged file can raise anything in zipfile, zlib or NumPy
         raise DataError(
             f"{path} is damaged ({short_reason(error)}); delete it and fetch it again"
         ) from error
@@ -201,7 +208,7 @@ def _explain_read_errors(path: Path) -> Iterator[None]:
 
 def _download(name: str, to: Path) -> Path:
     if name not in _PUBLISHED:
-        raise DataError("it is published nowhere in this form")
+        raise DataError("it is not published in this form")
     from hpsearch.training import backend
 
     backend.choose()
@@ -209,7 +216,7 @@ def _download(name: str, to: Path) -> Path:
 
     address, digest = _PUBLISHED[name]
     to.parent.mkdir(parents=True, exist_ok=True)
-    # Under another name first: a download that breaks off must not pass for the file.
+    # Under another name first, so that a broken download is not taken for the file.
     partial = keras.utils.get_file(
         f"{name}.partial", address, file_hash=digest, cache_dir=str(to.parent.parent)
     )

@@ -1,6 +1,6 @@
-"""A task on a CSV file of your own: numbers and categories, some of them missing.
+"""A task on a CSV file of your own, with numbers and categories, some of them missing.
 
-`hpsearch init` writes studies on it; see there for what is a number and what a category.
+`hpsearch init` writes studies with such tasks. It decides what is a number and what a category.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,20 +31,23 @@ def task(
     ordered: Ordered | None = None,
     test: float = 0.2,
 ) -> Task:
-    """What one column of a CSV file is, told by others.
+    """Predict one column of a CSV file from others. Rows without a target are left out.
 
-    target: the column to predict. numbers: columns that are filled by their median where a cell is
-    missing, then standardised. categories: by column its values, each of which becomes an input of
-    0 or 1; all are 0 for any other value. classes: the target's values, if it is classes; a number
-    is predicted else, in standard deviations from the mean (`predict` turns it back).
-    metric: accuracy, or mae for a number, if not given; roc_auc for two classes. loss: what training
-    minimises; mse for a number, if not given (studies that `init` writes say "mae").
-    transform: "log" takes a number by log(1 + |number| / the median), with its sign, as is good for
-    what is skewed; `predict` turns that back too, and mae then judges medians as before.
-    ordered: rows follow time, so the test is of the latest of them, and the rows to search on are
-    the oldest first; validate by Holdout(shuffle=False). Else the test is drawn at random.
-    test: the share of rows, of each class alike, that no search reads. Rows without a target are
-    left out.
+    Args:
+        target: the column to predict.
+        numbers: columns of numbers; missing cells get the median, then all are standardised.
+        categories: for each column of categories, its values. Each value becomes an input of 0 or
+            1; for any other value all of these are 0.
+        classes: the target's values, where it has classes. Otherwise the target is a number, in
+            standard deviations from its mean (`predict` converts it back).
+        metric: by default accuracy for classes, and mae for a number; roc_auc for two classes.
+        loss: what training minimises; by default mse for a number (`init` writes "mae").
+        transform: "log" replaces a target that is a number by log(1 + |number| / median), with the
+            number's sign, which suits skewed targets. `predict` converts it back.
+        ordered: the rows are in order of time. The test then has the latest rows, and the rows to
+            search on are sorted oldest first; validate by Holdout(shuffle=False). By default the
+            test is drawn at random.
+        test: the share of rows for the test, which no search reads; the same for each class.
     """
     coded = {column: tuple(values) for column, values in (categories or {}).items()}
     if transform not in (None, "log"):
@@ -60,28 +63,28 @@ def task(
     def load() -> Data:
         return _load(path, target, tuple(numbers), coded, tuple(classes), transform, ordered, test)
 
-    # Searches of studies that name no loss go on by these.
+    # These stay as they are, so that searches of studies without a loss can continue.
     default_loss = "mse"
     if classes:
         default_loss = (
             "binary_crossentropy" if metric == "roc_auc" else "sparse_categorical_crossentropy"
         )
     loss = loss or default_loss
-    # The latest rows, which are the test, may be all that have the last class; a random test leaves
-    # rows of each. Earlier versions stored no outputs, so they are said only where they must be.
+    # In order of time, the test may have all rows of the last class, which a random test never has.
+    # Earlier versions stored no outputs, so they are given only where they are needed.
     needs_outputs = ordered is not None and loss == "sparse_categorical_crossentropy"
     return Task(
         name,
         load,
         loss=loss,
         metric=metric,
-        preprocess=_preprocess(len(numbers), list(coded.values())),
+        preprocess=_make_preprocessing(len(numbers), list(coded.values())),
         outputs=len(classes) if needs_outputs else None,
     )
 
 
-def _preprocess(numbers: int, categories: list[tuple[str, ...]]) -> Any:
-    """For numbers first, then codes; of the same width whatever rows it is fitted on."""
+def _make_preprocessing(numbers: int, categories: list[tuple[str, ...]]) -> Any:
+    """Preprocessing of numbers, then codes. Its output has the same width for any rows."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -107,30 +110,34 @@ def _load(
     ordered: Ordered | None,
     test: float,
 ) -> Data:
-    frame = csv_tables.read(path)
+    frame = csv_tables.read_table(path)
     columns = (*numbers, *categories)
     if missing := [name for name in (target, *columns) if name not in frame]:
         raise DataError(
-            f"{path} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(str, frame))}"
+            f"{path} has no column {', '.join(map(repr, missing))}; "
+            f"it has {', '.join(map(str, frame))}"
         )
-    y = csv_tables.codes(frame[target], classes) if classes else csv_tables.numbers(frame[target])
+    y = (
+        csv_tables.to_codes(frame[target], classes)
+        if classes
+        else csv_tables.to_numbers(frame[target])
+    )
     known = (y >= 0 if classes else y.notna()).to_numpy()
-    coded = [csv_tables.codes(frame[name], values) for name, values in categories.items()]
-    x = np.column_stack([csv_tables.number_table(frame[list(numbers)]), *coded])[known]
+    coded = [csv_tables.to_codes(frame[name], values) for name, values in categories.items()]
+    x = np.column_stack([csv_tables.to_number_table(frame[list(numbers)]), *coded])[known]
     kept = y.to_numpy()[known]
     if ordered == "newest first":
         x, kept = x[::-1], kept[::-1]
     if ordered:
         tested = np.arange(len(kept) - round(test * len(kept)), len(kept))
     else:
-        tested = _test(kept if classes else np.zeros(len(kept)), test)
+        tested = _choose_test_rows(kept if classes else np.zeros(len(kept)), test)
     searched = np.setdiff1d(np.arange(len(kept)), tested)
     coding = Coding(categories, classes)
     if classes:
         kept = kept.astype(np.int64)
     else:
-        # Another unit, not another problem: networks learn numbers around zero. Told by the
-        # searched rows alone.
+        # Networks learn numbers around zero. The unit is that of the searched rows only.
         logarithm = 0.0
         if transform:
             logarithm = float(np.median(np.abs(kept[searched]))) or 1.0
@@ -144,7 +151,7 @@ def _load(
 
 
 def symmetric_log(values: Array, unit: float) -> Array:
-    """log(1 + |value| / unit), with the value's sign: for what is skewed, whatever its scale.
+    """log(1 + |value| / unit), with the sign of the value.
 
     >>> symmetric_log(np.array([-9.0, 0.0, 9.0]), 1.0).round(3)
     array([-2.303,  0.   ,  2.303])
@@ -152,8 +159,8 @@ def symmetric_log(values: Array, unit: float) -> Array:
     return np.asarray(np.sign(values) * np.log1p(np.abs(values) / (unit or 1.0)))
 
 
-def _test(classes: Array, share: float) -> Array:
-    """The test's rows, as many of each class as its share."""
+def _choose_test_rows(classes: Array, share: float) -> Array:
+    """Rows for the test, the same share of each class."""
     rng = np.random.default_rng(0)
     of_each = [
         rng.permutation(np.flatnonzero(classes == each))[: round(share * np.sum(classes == each))]

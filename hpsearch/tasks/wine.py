@@ -3,8 +3,8 @@
 Cortez et al., Modeling wine preferences by data mining from physicochemical properties (2009); UCI.
 As in Bernico, Deep Learning Quick Reference (2018), 80 % of the rows are to train on, 10 % to
 validate (`Holdout(fraction=1 / 9)`) and 10 % to test. Some 900 rows are copies of others, and a
-copy may lie on the other side of a split, there as here, which flatters every model alike. The
-judges' grade (quality) is left out. The stand-in is scikit-learn's wine data.
+copy may be on the other side of a split, there as here; all models then look better than they are.
+The judges' grade (quality) is left out. The stand-in is scikit-learn's wine data.
 """
 
 import numpy as np
@@ -34,21 +34,23 @@ def task() -> Task:
     """How much alcohol? In standard deviations (1.2 % by volume); ranked by mean absolute error."""
     from sklearn.preprocessing import StandardScaler
 
-    return source.task(
-        "wine", load, _cultivars, loss="mse", metric="mae", preprocess=StandardScaler()
+    return source.make_task(
+        "wine", load, _load_cultivars, loss="mse", metric="mae", preprocess=StandardScaler()
     )
 
 
 def load() -> Data:
     """x: (4408, 10); y: (4408,), of mean 0 and standard deviation 1; and 490 test rows.
 
-    The test's y is in the same unit, which is told by the searched rows alone.
+    The test's y has the same unit, which is that of the searched rows only.
     """
-    path = source.find("winequality-white.csv")
+    path = source.find_file("winequality-white.csv")
     try:
         header, *lines = source.read_bytes(path).decode().splitlines() or [""]
         if header != _HEADER:
-            raise DataError(f"{path} begins with {header[:60]!r}; it is another file: replace it")
+            raise DataError(
+                f"{path} begins with {header[:60]!r}; it is not the right file; replace it"
+            )
         table = np.array([[float(cell) for cell in line.split(";")] for line in lines])
         if table.shape != _SHAPE:
             raise ValueError(f"it has the shape {table.shape} instead of {_SHAPE}")
@@ -56,19 +58,19 @@ def load() -> Data:
         raise
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); delete it and fetch it again") from error
-    return _data(table[:, : len(COLUMNS)], table[:, len(COLUMNS)], COLUMNS)
+    return _split_off_test(table[:, : len(COLUMNS)], table[:, len(COLUMNS)], COLUMNS)
 
 
-def _cultivars() -> Data:
+def _load_cultivars() -> Data:
     from sklearn.datasets import load_wine
 
     table = load_wine()
-    return _data(table.data[:, 1:], table.data[:, 0], tuple(table.feature_names[1:]))
+    return _split_off_test(table.data[:, 1:], table.data[:, 0], tuple(table.feature_names[1:]))
 
 
-def _data(x: Array, alcohol: Array, columns: tuple[str, ...]) -> Data:
+def _split_off_test(x: Array, alcohol: Array, columns: tuple[str, ...]) -> Data:
     order = np.random.default_rng(0).permutation(len(x))
     test, searched = np.split(order, [round(0.1 * len(x))])
-    # Another unit, not another problem: so that errors compare with the book's.
+    # In the unit of the book, so that errors compare with its figures.
     y = (alcohol - alcohol[searched].mean()) / alcohol[searched].std()
     return Data(x[searched], y[searched], x[test], y[test], columns=columns)

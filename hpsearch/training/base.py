@@ -15,7 +15,7 @@ from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.parameters import Choice, Float
 from hpsearch.core.space import Params, Space
-from hpsearch.core.trial import Curve, Every
+from hpsearch.core.trial import CheckpointInterval, Curve
 
 # Hyperparameters of the fit itself: any space may have them, and `build` does not get them.
 FIT_PARAMS = ("batch_size",)
@@ -114,7 +114,7 @@ class Fit:
     order_seed: int | None = None
     checkpoint_in: Path | None = None
     checkpoint_out: Path | None = None
-    checkpoint_every: Every = Every()
+    checkpoint_every: CheckpointInterval = CheckpointInterval()
     on_epoch: Callable[[int, float], None] | None = None
     study: str = ""
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from hpsearch.core.errors import DiskFullError
 from hpsearch.core.files import is_local
-from hpsearch.core.seeds import canonical
+from hpsearch.core.seeds import canonical_json
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.history import CURVES, History
 
@@ -114,7 +114,7 @@ def identify_fit(fit: Fit) -> str:
     The number of epochs is not in it: a promoted trial is the same fit, continued.
     """
     seeds = {"seed": fit.seed, "order": fit.order_seed}
-    return canonical(
+    return canonical_json(
         {"study": fit.study, "params": fit.params, "rows": _rows_digest(fit.split), **seeds}
     )
 

@@ -52,7 +52,7 @@ class FitTrainer:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
         try:
             for index, fit in enumerate(fits):
-                if index > 0 and fit.checkpoint_out is not None and interrupt.requested():
+                if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 # No name for the rows: they must not stay in memory while the next are prepared.
                 yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)

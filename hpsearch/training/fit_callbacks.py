@@ -8,7 +8,7 @@ import numpy as np
 
 from hpsearch.core import interrupt
 from hpsearch.core.errors import BuildError
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Metric
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
@@ -57,7 +57,7 @@ class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if keras.backend.backend() == "torch":
             # On torch, dropout without a seed draws from a global generator, which no checkpoint
             # holds.
-            seed_backend(derive(self.batches.fit.seed, "dropout", epoch))
+            seed_backend(derive_seed(self.batches.fit.seed, "dropout", epoch))
 
 
 class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -100,7 +100,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         history, out = self.history, self.history.fit.checkpoint_out
         if history.has_ended:
             return  # the trainer writes the last checkpoint
-        stop = interrupt.requested()
+        stop = interrupt.is_requested()
         if out is not None and (stop or history.is_checkpoint_due):
             checkpoint.save(history, checkpoint.read_values(self.model))
         if stop:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data, Inputs, named
+from hpsearch.core.data import Array, Data, Inputs, inputs_by_name
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split
 
@@ -52,7 +52,7 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
         x, _index_rows(y, split.train), x_validation, _index_rows(y, split.validation), fitted
     )
     for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
-        for part, array in named(arrays).items():
+        for part, array in inputs_by_name(arrays).items():
             _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
     _check_finite("y", rows.y)
     _check_finite("y", rows.y_validation)
@@ -71,7 +71,7 @@ def shape_targets(task: Task, y: Array) -> Array:
 def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess rows to predict; DataError where NaN or infinity is left."""
     found = transform_inputs(fitted, x)
-    for name, array in named(found).items():
+    for name, array in inputs_by_name(found).items():
         _check_finite(name if name == "x" else f"x[{name!r}]", array)
     return found
 
@@ -90,8 +90,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
 
 def make_model_spec(task: Task, rows: SplitRows, y: Array, metrics: list[Any]) -> ModelSpec:
     """What `build` needs to know; y: of all searched rows, so that no class is missed."""
-    shapes = {name: tuple(array.shape[1:]) for name, array in named(rows.x).items()}
-    dtypes = {name: str(array.dtype) for name, array in named(rows.x).items()}
+    shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(rows.x).items()}
+    dtypes = {name: str(array.dtype) for name, array in inputs_by_name(rows.x).items()}
     return ModelSpec(
         input_shape=shapes if isinstance(rows.x, dict) else shapes["x"],
         dtype=dtypes if isinstance(rows.x, dict) else dtypes["x"],
@@ -108,7 +108,9 @@ def draw_row_order(fit: Fit, epoch: int) -> Indices:
     It depends on (seed, epoch) alone, so that a fit can be continued.
     """
     seed = fit.seed if fit.order_seed is None else fit.order_seed
-    return np.random.default_rng(derive(seed, "order", epoch)).permutation(len(fit.split.train))
+    return np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(
+        len(fit.split.train)
+    )
 
 
 def validation_batch_size(rows: int) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hpsearch import Choice, Data, Float, KFold, Random, Space, Study, Task
-from hpsearch.core.option_text import identify
-from hpsearch.core.seeds import canonical, derive
+from hpsearch.core.option_text import settings_text
+from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.trial import Observation, Pause
 from hpsearch.evaluators.base import Evaluator
 from tests.attacks.guard import NotUsable
@@ -59,7 +59,9 @@ def all_of_space(made: Space) -> None:
     """Points are drawn, checked, encoded, and kept as JSON, and so is the space."""
     text = json.dumps(made.to_json(), allow_nan=False, ensure_ascii=False)
     text.encode()
-    if canonical(Space.from_json(json.loads(text)).to_json()) != canonical(made.to_json()):
+    if canonical_json(Space.from_json(json.loads(text)).to_json()) != canonical_json(
+        made.to_json()
+    ):
         raise NotUsable("the space read back from its JSON is another")
     rng = np.random.default_rng(0)
     for point in [made.sample(rng) for _ in range(20)] + made.probes():
@@ -136,7 +138,7 @@ def all_of_task(made: Task) -> None:
     loaded = made.load()
     all_of_data(loaded)
     made.objective.best([0.5, 0.6])
-    made.measure.encode(), made.name.encode(), made.activation, identify(made.preprocess)
+    made.measure.encode(), made.name.encode(), made.activation, settings_text(made.preprocess)
     made.classes(loaded)
     if not isinstance(made.output_units(loaded.y), int) or made.output_units(loaded.y) < 1:
         raise NotUsable(f"{made.output_units(loaded.y)!r} output units")
@@ -150,7 +152,7 @@ def all_of_task(made: Task) -> None:
 
 
 def study(made: Study) -> None:
-    repr(made), made._repr_html_(), derive(made.seed, "search")
+    repr(made), made._repr_html_(), derive_seed(made.seed, "search")
     if not isinstance(made.name, str):
         raise NotUsable(f"a name {made.name!r}")
     name = made.name.encode()

@@ -35,8 +35,8 @@ def patch(place: Any, name: str, value: Any) -> Callable[[], None]:
     return lambda: setattr(place, name, value)
 
 
-def at_random(self: candidates.Candidates, count: int, seed: int) -> Any:
-    return self.anywhere(count, np.random.default_rng(seed))
+def at_random(self: candidates.CandidateSampler, count: int, seed: int) -> Any:
+    return self.sample_anywhere(count, np.random.default_rng(seed))
 
 
 def standardized(losses: Any) -> Any:
@@ -45,14 +45,14 @@ def standardized(losses: Any) -> Any:
 
 
 def without_own_terms() -> None:
-    begin = process.Process.__post_init__
+    begin = process.GaussianProcess.__post_init__
 
-    def begun(self: process.Process) -> None:
+    def begun(self: process.GaussianProcess) -> None:
         begin(self)
         self.theta[-2] = self.mean[-2] = math.log(1e-6)
         self.sd[-2] = 1e-3
 
-    process.Process.__post_init__ = begun  # type: ignore[method-assign]
+    process.GaussianProcess.__post_init__ = begun  # type: ignore[method-assign]
 
 
 CHANGES: dict[str, Callable[[], None]] = {
@@ -60,10 +60,10 @@ CHANGES: dict[str, Callable[[], None]] = {
     "full trainings only": patch(auto, "rungs", lambda max_epochs, eta: [max_epochs]),
     "losses standardized, not their ranks": patch(decision, "normal_scores", standardized),
     "no term of a point's own": without_own_terms,
-    "first points at random": patch(candidates.Candidates, "spread", at_random),
+    "first points at random": patch(candidates.CandidateSampler, "spread", at_random),
     "asked after the first points, without halving them": patch(round, "LAST", 99),
     "the most probable hyperparameters alone": patch(
-        process.Process, "drawn", lambda self, _: self
+        process.GaussianProcess, "drawn", lambda self, _: self
     ),
     "xi stays 0.5": rules(fade=math.inf),
     "xi is 0.05 from the start": rules(xi=0.05, bold=0.0),

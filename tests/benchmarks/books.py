@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpsearch.core.parameters import text_of_point
+from hpsearch.core.parameters import point_text
 from hpsearch.results.texts import format_with_error
 
 ROOT = Path(__file__).parents[2]
@@ -274,7 +274,7 @@ def lines(folder: Path) -> Iterator[str]:
         together = (
             f"{card['metric']} {format_with_error(card['test']['value'], card['test']['se'])}"
         )
-        point = text_of_point(member["params"])
+        point = point_text(member["params"])
         yield f"| `{book.study}` | {point} | {member['epochs']} | {together} |"
     yield ""
     machines = sorted({facts.get("machine", machine()) for facts in found.values()})

@@ -25,7 +25,7 @@ import ray
 
 from hpsearch import Random
 from hpsearch.core import progress
-from hpsearch.core.trial import Facts, Job, Outcome, Reached
+from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors import Executor, Inline, RayCluster, one_by_one
 from hpsearch.executors.base import Pool
 from hpsearch.run.replay import replay
@@ -41,7 +41,7 @@ def chatter(job: Job) -> Outcome:
     assert progress._listener is not None
     for epoch in range(MESSAGES):
         time.sleep(0.001)
-        progress._listener([Reached(job.trial, 0, float(epoch), 0.5)])
+        progress._listener([ProgressReport(job.trial, 0, float(epoch), 0.5)])
     return outcome(job, epochs=1, folds=1)
 
 
@@ -74,7 +74,7 @@ def messages() -> float:
     """Milliseconds of this process's processors for one that comes from a worker."""
     executor = RayCluster(prepare_chatter, gpus_per_worker=0)
     executor.open()
-    heard: list[Reached] = []
+    heard: list[ProgressReport] = []
     executor.listen(heard.append)
     began = time.process_time()
     executor.submit(Job({"dropout": 0.1, "learning_rate": 0.1}, 1)).result()
@@ -86,7 +86,7 @@ def messages() -> float:
 
 def live(path: Path) -> float:
     """Milliseconds for each of 1,000 trials that run, to write how far it is."""
-    some = [Reached(trial, 0, 1.0, 0.5, "10.0.0.1 gpu 0") for trial in range(1000)]
+    some = [ProgressReport(trial, 0, 1.0, 0.5, "10.0.0.1 gpu 0") for trial in range(1000)]
     with Store(path, create=True) as store:
         journal = store.begin(make_record())
         journal.reached(some)

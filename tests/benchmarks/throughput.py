@@ -165,10 +165,12 @@ def study(job: Job, searcher: Any = None) -> Study:
 
 def points(job: Job) -> list[Any]:
     """Those that the search tries, in its order."""
-    from hpsearch.core.seeds import derive
-    from hpsearch.searchers.points import points
+    from hpsearch.core.seeds import derive_seed
+    from hpsearch.searchers.base import generate_points
 
-    drawn = points(job.space, seed=derive(derive(0, "search"), "points"), first=())
+    drawn = generate_points(
+        job.space, seed=derive_seed(derive_seed(0, "search"), "points"), first=()
+    )
     return [next(drawn) for _ in range(job.configs)]
 
 

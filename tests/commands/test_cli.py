@@ -13,7 +13,7 @@ import pytest
 from hpsearch.commands import main
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Suggestion
-from hpsearch.searchers.base import rehearse
+from hpsearch.searchers.base import rehearse_search
 from hpsearch.store import Store
 from tests.builders import RECORD, fill_store, make_record
 from tests.conftest import ROOT
@@ -136,7 +136,7 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     ],
 )
 def test_plan_counts_a_search_without_end_in_part(hpsearch, write, monkeypatch, method):
-    monkeypatch.setitem(rehearse.__kwdefaults__, "seconds", 0.02)
+    monkeypatch.setitem(rehearse_search.__kwdefaults__, "seconds", 0.02)
     code, out, err = hpsearch("plan", write(), "--searcher", method, "--hours", 8, "--json")
     assert code == 0
     told = json.loads(out)

@@ -67,7 +67,7 @@ def test_planning_loads_no_framework():
 
 
 def test_importing_the_package_and_the_spaces_loads_no_framework():
-    tasks = "boston, documents, imdb, mnist, pickled, reuters, seizure, table, wine"
+    tasks = "boston, documents, imdb, keras_pickles, mnist, reuters, seizure, table, wine"
     spaces = "cnn, mlp, network, optimizers, text"
     code = f"import hpsearch; from hpsearch.tasks import {tasks}; from spaces import {spaces}"
     assert loaded(code) == "[]"

@@ -13,7 +13,7 @@ import pytest
 from hpsearch import Choice, Float, Int, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import Searcher
-from hpsearch.searchers.base import rehearse
+from hpsearch.searchers.base import rehearse_search
 from tests.conftest import ROOT
 
 SPACE = Space(
@@ -189,7 +189,7 @@ class SearcherContract:
         assert [eager.ask(len(asked)) for _ in range(3)] == [Pause.DONE] * 3
 
     def test_is_as_long_as_its_rehearsal(self, searcher: Searcher) -> None:
-        plan = rehearse(searcher, SPACE)
+        plan = rehearse_search(searcher, SPACE)
         events = drive(searcher, loss=lambda trial, suggestion: 0.0)
         assert plan.trials == len(suggestions(events))
         assert plan.epochs <= plan.epochs_from_scratch

@@ -11,7 +11,7 @@ import pytest
 
 from hpsearch import Holdout, Task
 from hpsearch.core import interrupt
-from hpsearch.core.trial import Every
+from hpsearch.core.trial import CheckpointInterval
 from hpsearch.tasks import digits
 from hpsearch.training.base import Fit, Trainer
 from spaces import mlp
@@ -81,7 +81,7 @@ class TrainerContract:
         self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folds = [fit(epochs=9, seed=n, checkpoint_out=tmp_path / f"{n}.npz") for n in range(3)]
-        monkeypatch.setattr(interrupt, "requested", lambda: True)
+        monkeypatch.setattr(interrupt, "is_requested", lambda: True)
         with pytest.raises(interrupt.Interrupted):
             list(make(TASK).train(folds, DATA))
         left = [json.loads(arrays(path)["history"].tobytes()) for path in tmp_path.iterdir()]
@@ -96,7 +96,7 @@ class TrainerContract:
         never = dict(make(TASK).train([fit(checkpoint_out=whole)], DATA))[0]
         epochs = iter([False, False, True])
         with monkeypatch.context() as patch:
-            patch.setattr(interrupt, "requested", lambda: next(epochs))
+            patch.setattr(interrupt, "is_requested", lambda: next(epochs))
             with pytest.raises(interrupt.Interrupted):
                 list(make(TASK).train([fit(checkpoint_out=cut)], DATA))
         assert len(json.loads(arrays(cut)["history"].tobytes())["validation"]) == 3
@@ -104,9 +104,11 @@ class TrainerContract:
         assert again.validation_loss == never.validation_loss
         assert same(arrays(whole), arrays(cut))
 
-    @pytest.mark.parametrize("every", [Every(epochs=2), Every(seconds=0.0)])
+    @pytest.mark.parametrize(
+        "every", [CheckpointInterval(epochs=2), CheckpointInterval(seconds=0.0)]
+    )
     def test_checkpoints_are_left_on_the_way(
-        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: Every
+        self, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: CheckpointInterval
     ) -> None:
         path, two = tmp_path / "c.npz", tmp_path / "two.npz"
         list(make(TASK).train([fit(epochs=2, checkpoint_out=two)], DATA))
@@ -116,7 +118,7 @@ class TrainerContract:
                 raise RuntimeError("killed")
             return False
 
-        monkeypatch.setattr(interrupt, "requested", killed)
+        monkeypatch.setattr(interrupt, "is_requested", killed)
         with pytest.raises(RuntimeError, match="killed"):
             list(
                 make(TASK).train([fit(epochs=9, checkpoint_out=path, checkpoint_every=every)], DATA)

@@ -70,7 +70,7 @@ def test_a_score_of_one_split_has_no_error():
 
 def test_a_curve_with_nan_and_a_wild_start_is_drawn():
     values = [1e9, float("nan"), *([1.0, 2.0] * 10)]
-    (line,) = ElementTree.fromstring(html_repr.curves([values], 2)).iter("polyline")
+    (line,) = ElementTree.fromstring(html_repr.curves_svg([values], 2)).iter("polyline")
     heights = [float(point.split(",")[1]) for point in line.get("points").split()]
     assert len(heights) == len(values) - 1
     assert max(heights[1:]) - min(heights[1:]) > 50  # the start does not flatten the rest

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
-from hpsearch.core.option_text import option_classes, option_text, parse
+from hpsearch.core.option_text import option_classes, option_text, parse_options
 from hpsearch.report import repeating
 
 METHODS = (*option_classes(searchers), *option_classes(evaluators))
@@ -60,11 +60,11 @@ def test_a_label_becomes_text_and_options_again(options, data):
     text = repeating.option(options.label)
     assert text is not None
     (words,) = (shlex.split(shlex.quote(text)),)
-    again = parse(words[0], "option", METHODS)
+    again = parse_options(words[0], "option", METHODS)
     assert again.label == options.label
     # Whatever a study says by now: what labels tell is as it was.
     current = data.draw(methods(type(options)))
-    assert parse(text, "option", METHODS, current).label == options.label
+    assert parse_options(text, "option", METHODS, current).label == options.label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ PLAIN = st.recursive(
 @given(PLAIN, PLAIN)
 def test_any_plain_value_goes_there_and_back(a, b):
     text = option_text(f"Any(a={a!r}, b={b!r})", [Any])
-    assert parse(text, "option", [Any]) == Any(a, b)
+    assert parse_options(text, "option", [Any]) == Any(a, b)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_any_plain_value_goes_there_and_back(a, b):
     ],
 )
 def test_what_people_write_is_read(text, options):
-    assert parse(text, "option", [Any]) == options
+    assert parse_options(text, "option", [Any]) == options
 
 
 def test_a_method_of_ones_own_is_left_to_the_study():

@@ -181,7 +181,7 @@ def test_earlier_outputs_are_replaced(hpsearch, precious):
             assert code == 0, err
     Path("an-export-csv/mine.txt").touch()
     code, _, err = hpsearch(*WRITERS["csv"], "an-export-csv")
-    assert (code, "is there and not an export as CSV, so it is left" in err) == (2, True)
+    assert (code, "exists and is not an export as CSV, so it is not" in err) == (2, True)
     assert hpsearch(*WRITERS["parquet"], "an-export-tensorboard")[0] == 2
 
 
@@ -305,7 +305,7 @@ def test_what_comes_meanwhile_is_not_replaced():
             Path("x").mkdir()
             Path("x/mine").touch()
 
-    with pytest.raises(OutputError, match="so it is left"):
+    with pytest.raises(OutputError, match="so it is not overwritten"):
         write()
     assert Path("x/mine").exists()
 

@@ -8,10 +8,10 @@ import pytest
 from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
 from hpsearch.commands.option_types import CheckpointEvery
-from hpsearch.core.errors import StoreError, StudyError, first_line, one_line, out_of_memory
+from hpsearch.core.errors import StoreError, StudyError, first_line, is_out_of_memory, one_line
 from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
-from hpsearch.core.trial import Every
+from hpsearch.core.trial import CheckpointInterval
 from hpsearch.run.load import Overrides, load
 from hpsearch.store import place
 
@@ -80,8 +80,8 @@ def study(**options):
         (lambda: Budget(hours="1"), "hours > 0, got hours='1'"),
         (lambda: Budget(hours=True), "hours > 0"),
         (lambda: Budget(hours=float("nan")), "hours > 0"),
-        (lambda: Every(epochs=0), "epochs >= 1"),
-        (lambda: Every(seconds=float("inf")), "seconds >= 0"),
+        (lambda: CheckpointInterval(epochs=0), "epochs >= 1"),
+        (lambda: CheckpointInterval(seconds=float("inf")), "seconds >= 0"),
         (lambda: Holdout().evaluate(lambda spec: None, {}, TASK, epochs=0), "epochs >= 1"),
         (lambda: Holdout().evaluate(lambda spec: None, {}, TASK, epochs=1, seed=-1), "whole seed"),
     ],
@@ -117,7 +117,7 @@ class Silent(Exception):
 
 def test_an_error_that_cannot_be_told_is_told_nevertheless():
     assert first_line(Silent()) == "Silent: (its message cannot be shown)"
-    assert not out_of_memory(Silent())
+    assert not is_out_of_memory(Silent())
 
 
 def test_a_message_of_megabytes_is_cut():

@@ -9,9 +9,11 @@ from contextlib import suppress
 
 import pytest
 
-from hpsearch.core.streams import TolerantStream, never_fail
+from hpsearch.core.streams import TolerantStream, make_streams_tolerant
 
-PRINT = "import sys; from hpsearch.core.streams import never_fail; never_fail(); "
+PRINT = (
+    "import sys; from hpsearch.core.streams import make_streams_tolerant; make_streams_tolerant(); "
+)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def put_in_place(monkeypatch, pipe):
 
 def test_what_is_unbuffered_stays_so(put_in_place, pipe):
     put_in_place(encoding="utf-8", write_through=True)
-    never_fail()
+    make_streams_tolerant()
     print("no end", end="")  # and no flush
     os.set_blocking(pipe[0], False)
     assert os.read(pipe[0], 100) == b"no end"
@@ -54,7 +56,7 @@ def test_an_unbuffered_stream_that_does_not_block_gets_all(put_in_place, pipe):
         while part := os.read(pipe[0], 2**16):
             found.extend(part)
 
-    never_fail()
+    make_streams_tolerant()
     reader = threading.Thread(target=read)
     reader.start()
     print("x" * 10**6, end="")
@@ -76,7 +78,7 @@ def test_what_an_encoding_lacks_is_written_as_the_user_says(
     put_in_place, pipe, encoding, errors, written
 ):
     put_in_place(encoding=encoding, errors=errors)
-    never_fail()
+    make_streams_tolerant()
     print("a\udcff \xb1\udcfe\xb1", end="", flush=True)
     assert os.read(pipe[0], 100) == written
 
@@ -85,7 +87,7 @@ def test_consoles_of_windows_are_left_as_they_are(put_in_place, monkeypatch):
     stream = put_in_place(encoding="utf-8")
     with monkeypatch.context() as patch:
         patch.setattr(os, "name", "nt")
-        replaced, now = never_fail(), sys.stdout
+        replaced, now = make_streams_tolerant(), sys.stdout
     assert (replaced, now) == ([], stream)
 
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from hpsearch import Data, Task
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import identify
+from hpsearch.core.option_text import settings_text
 from hpsearch.core.task import Metric
 from hpsearch.tasks import digits, mnist, source
 from hpsearch.training.base import Split
@@ -124,11 +124,11 @@ MASKED = np.ma.masked_array(X, X > 0.5)
         ({"x": X, "y": {"a": Y}}, "y must be one array"),
         ({"x": X, "y": Y[:, None][:, :0]}, "y has no columns"),
         ({"x": MASKED, "y": Y}, "masked values"),
-        ({"x": [[1.0], [1.0, 2.0]], "y": [0.0, 1.0]}, "x is no array"),
+        ({"x": [[1.0], [1.0, 2.0]], "y": [0.0, 1.0]}, "x is not an array"),
         ({"x": None, "y": Y}, "Data needs x"),
         ({"x": X, "y": Y, "groups": X}, "one number or name a row"),
         ({"x": X, "y": Y, "groups": [float("nan")] * 20}, "none of them NaN"),
-        ({"x": X, "y": Y, "groups": np.array([1, "a"] * 10, dtype=object)}, "told apart"),
+        ({"x": X, "y": Y, "groups": np.array([1, "a"] * 10, dtype=object)}, "cannot be compared"),
         ({"x": X, "y": Y, "columns": "abc"}, "a list of names, got 'abc'"),
         ({"x": X, "y": Y, "columns": 3}, "a list of names, got 3"),
         ({"x": X, "y": Y, "columns": ("a", "a", "b")}, "texts that differ"),
@@ -216,9 +216,11 @@ def test_transformers_may_learn_from_the_targets():
 
 def test_settings_are_identified_in_every_process_alike():
     pipeline = make_pipeline(FunctionTransformer(np.sqrt), PCA(2))
-    assert identify(pipeline) == identify(clone(pipeline))
-    assert "0x" not in identify(pipeline)
-    assert identify(pipeline) != identify(make_pipeline(FunctionTransformer(np.sqrt), PCA(3)))
+    assert settings_text(pipeline) == settings_text(clone(pipeline))
+    assert "0x" not in settings_text(pipeline)
+    assert settings_text(pipeline) != settings_text(
+        make_pipeline(FunctionTransformer(np.sqrt), PCA(3))
+    )
 
 
 def test_preprocessing_is_fitted_on_the_training_rows_alone():
@@ -302,7 +304,7 @@ def save_mnist(folder, value):
 
 def test_the_data_folder_goes_before_kerass_cache(nowhere, monkeypatch):
     cached = save_mnist(nowhere / "keras" / "datasets", 51)
-    assert source.find("mnist.npz") == cached
+    assert source.find_file("mnist.npz") == cached
     assert mnist.load().x[0, 0] == pytest.approx(0.2)
     save_mnist(nowhere / "mine", 255)
     monkeypatch.setenv("HPSEARCH_DATA", str(nowhere / "mine"))
@@ -340,7 +342,7 @@ def test_a_file_with_a_flipped_byte_is_called_damaged(nowhere):
 def test_another_file_of_that_name_is_refused(nowhere):
     path = save_mnist(nowhere / "keras" / "datasets", 1)
     np.savez(path, other=np.zeros(3))
-    with pytest.raises(DataError, match=r"no array .*x_train.*; it is another file"):
+    with pytest.raises(DataError, match=r"no array .*x_train.*; it is not the right file"):
         mnist.load()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.core.errors import DataError
-from hpsearch.core.task_kinds import recorded
+from hpsearch.core.task_kinds import kind_to_store
 from hpsearch.core.trial import Facts
 from hpsearch.run.replay import changes, record_of
 from hpsearch.selection.predictions import check_test
@@ -56,7 +56,7 @@ def test_most_losses_tell_the_kind(loss, y, kind, activation, outputs):
 @pytest.mark.parametrize("loss", [own_loss, "kl_divergence", "hinge", "dice", "mean_sq"])
 def test_other_losses_are_asked_for_it(loss):
     with pytest.raises(
-        DataError, match=r"does not tell what is learned; say it by Task\(..., kind="
+        DataError, match=r"does not decide the kind of the task; give it by Task\(..., kind="
     ):
         task(loss, BINARY)
 
@@ -93,7 +93,12 @@ def test_with_a_loss_of_ones_own_everything_follows_from_the_kind(
         ("mse", NUMBERS, {"kind": "numbers"}, "kind is one of binary, multiclass"),
         ("binary_crossentropy", BINARY, {"kind": "regression"}, "does not go with loss"),
         ("sparse_categorical_crossentropy", THREE, {"kind": "binary"}, "does not go with"),
-        ("mse", NUMBERS, {"metric": "accuracy"}, "metric 'accuracy' is of classes, and loss 'mse'"),
+        (
+            "mse",
+            NUMBERS,
+            {"metric": "accuracy"},
+            "metric 'accuracy' is for classes, and loss 'mse'",
+        ),
         ("mse", NUMBERS, {"kind": "regression", "metric": "roc_auc"}, "metric 'roc_auc' is for"),
         ("mse", NUMBERS, {"kind": "binary"}, "a binary task needs targets from 0 to 1"),
         ("mse", ONE_HOT, {"kind": "binary"}, r"needs y of shape \(rows,\)"),
@@ -167,18 +172,20 @@ def test_metrics_that_cannot_read_numbered_classes_are_refused(metric):
 
 @pytest.mark.parametrize("y", [BINARY, LABELS, ONE_HOT])
 def test_f1_score_is_refused_which_gives_a_number_a_class(y):
-    with pytest.raises(DataError, match="gives a number a class"):
+    with pytest.raises(DataError, match="gives a number for each class"):
         task("binary_crossentropy", y, metric="f1_score", direction="max")
 
 
 def test_only_what_earlier_versions_took_for_another_kind_makes_another_search():
     for loss in ("mse", "mae", "binary_crossentropy", "sparse_categorical_crossentropy"):
-        assert recorded(loss, None) is None
-    assert recorded("binary_crossentropy", "binary") is None
-    assert recorded(own_loss, "regression") is None
-    assert recorded(own_loss, "multiclass") == "multiclass"
-    assert recorded("mse", "binary") == "binary"
-    assert recorded("bce", None) == recorded("categorical_focal_crossentropy", "multiclass")
+        assert kind_to_store(loss, None) is None
+    assert kind_to_store("binary_crossentropy", "binary") is None
+    assert kind_to_store(own_loss, "regression") is None
+    assert kind_to_store(own_loss, "multiclass") == "multiclass"
+    assert kind_to_store("mse", "binary") == "binary"
+    assert kind_to_store("bce", None) == kind_to_store(
+        "categorical_focal_crossentropy", "multiclass"
+    )
 
 
 def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):

@@ -393,7 +393,7 @@ def test_nothing_is_replaced_unasked_or_left_half_written(hpsearch, points, monk
     assert hpsearch("export", "csv", "-o", "mine")[0] == 0
     code, _, err = hpsearch("export", "csv", "-o", "mine")
     assert (code, err) == (
-        2, "hpsearch: error: mine is there already; name another by -o, or add --force\n",
+        2, "hpsearch: error: mine exists already; name another by -o, or add --force\n",
     )  # fmt: skip
     before = Path("mine/trials.csv").read_bytes()
     monkeypatch.setattr("hpsearch.export.csv.write", _half)

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
-from hpsearch.core.option_text import option_classes, parse
+from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.report import repeating, rungs
@@ -264,7 +264,7 @@ def test_the_command_to_repeat_names_the_same_options(options):
     from hpsearch import evaluators, searchers
 
     classes = option_classes(searchers) + option_classes(evaluators)
-    again = parse(repeating.option(options.label), "option", classes, options)
+    again = parse_options(repeating.option(options.label), "option", classes, options)
     assert again == options
     assert again.label == options.label
 

@@ -209,7 +209,7 @@ def test_stopped_it_asks_no_more_and_the_next_run_goes_on():
 def test_an_interrupted_trial_is_submitted_again():
     def prepare():
         def work(job):
-            if interrupt.requested():
+            if interrupt.is_requested():
                 raise interrupt.Interrupted
             interrupt.request()
             return fakes.outcome(job)

@@ -19,7 +19,7 @@ from hpsearch.core.errors import StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.progress import Throttle
 from hpsearch.core.task import Metric
-from hpsearch.core.trial import Failure, Job, Outcome, Reached, Suggestion
+from hpsearch.core.trial import Failure, Job, Outcome, ProgressReport, Suggestion
 from hpsearch.executors import Inline, one_by_one
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.driver import Driver
@@ -54,7 +54,7 @@ def begun(store, plan=PLAN, budget=None, **changes):
     journal.told(1, Outcome(failure=Failure("nan", "loss became nan"), seconds=2.0))
     journal.asked(2, Suggestion({"units": 0}, 3, parent=0))
     journal.asked(3, Suggestion({"units": 70}, 8))
-    heartbeat.write([Reached(2, 0, 2.5, 0.85, "gpu 1")])
+    heartbeat.write([ProgressReport(2, 0, 2.5, 0.85, "gpu 1")])
     return monitor_search(store, journal.search), journal, heartbeat
 
 
@@ -148,7 +148,7 @@ def test_a_low_window_shows_the_first_of_many(store):
     heartbeat = Heartbeat(store, journal.search, Plan(50, 50, 50), Budget(), workers=50)
     for number in range(50):
         journal.asked(number, Suggestion({"units": number}, 5))
-    heartbeat.write([Reached(number, 0, 1.0) for number in range(50)])
+    heartbeat.write([ProgressReport(number, 0, 1.0) for number in range(50)])
     watched = monitor_search(store, journal.search)
     watched.refresh()
     text = drawn(watched, height=20)
@@ -180,9 +180,9 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
 
 def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):
     watched, journal, heartbeat = begun(store)
-    heartbeat.write([Reached(0, 1, 0.5), Reached(0, 2, 0.5)])
+    heartbeat.write([ProgressReport(0, 1, 0.5), ProgressReport(0, 2, 0.5)])
     journal.repeated(0, 1, make_outcome(0.7, epochs=1), 0.75, 0.1)
-    heartbeat.write([Reached(0, 1, 1.0)])  # on its way while the repeat ended
+    heartbeat.write([ProgressReport(0, 1, 1.0)])  # on its way while the repeat ended
     watched.refresh()
     assert [each.repeat for each in watched.running if each.trial == 1] == [2]
 
@@ -210,7 +210,7 @@ def test_what_is_heard_in_another_thread_is_written_by_its_own(store):
     looked = []
     heard = ProgressWriter(heartbeat, lambda: looked.append(True), print)
     heard._thread = None  # as if the store were another thread's
-    heard(Reached(3, 0, 4.0, 0.7, "cpu"))
+    heard(ProgressReport(3, 0, 4.0, 0.7, "cpu"))
     assert looked == []
     heard._throttle = Throttle()
     heard.poll()
@@ -270,7 +270,7 @@ def test_a_store_that_is_lost_ends_the_run_but_fails_no_trial(inline, monkeypatc
     heard = ProgressWriter(Broken(lost), lambda: None, print)
     if not inline:
         heard._thread = None
-    heard(Reached(0, 0, 1.0))  # a trial says so in the middle of its training
+    heard(ProgressReport(0, 0, 1.0))  # a trial says so in the middle of its training
     with pytest.raises(StoreLostError):
         heard.poll()
 

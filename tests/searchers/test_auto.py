@@ -9,9 +9,9 @@ from hpsearch import Choice, Float, Int, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import Auto
 from hpsearch.searchers.auto import auto
-from hpsearch.searchers.auto.candidates import Candidates
+from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Encoding
-from hpsearch.searchers.auto.process import Process, Seen
+from hpsearch.searchers.auto.process import GaussianProcess, Locations
 from tests.contracts.searcher import SPACE, drive, suggestions
 
 UNIT = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0))
@@ -215,8 +215,8 @@ def test_auto_does_not_begin_again_where_every_point_was_tried(monkeypatch):
 
 
 def test_autos_steps_turn_back_at_the_ends_of_ranges_or_stop_there():
-    draw = Candidates(Encoding(UNIT), near=0.02)
-    points = draw.around(np.array([[0.01, 0.5]]), 400, np.random.default_rng(0))
+    sampler = CandidateSampler(Encoding(UNIT), near=0.02)
+    points = sampler.sample_around(np.array([[0.01, 0.5]]), 400, np.random.default_rng(0))
     assert points.min() >= 0
     assert points.max() <= 1
     x = points[:, 0]
@@ -230,7 +230,7 @@ def test_autos_encoding_agrees_with_the_space():
     for unit in units:
         params = SPACE.from_unit(unit)
         assert np.allclose(SPACE.to_unit(params), unit)
-    features = encoding.features(units)
+    features = encoding.to_features(units)
     assert features.shape == (200, len(encoding.groups))
     same = [str(SPACE.from_unit(unit)) for unit in units]
     for i in range(0, 200, 7):
@@ -240,23 +240,27 @@ def test_autos_encoding_agrees_with_the_space():
 
 def test_autos_process_has_the_slope_of_its_density():
     rng, n = np.random.default_rng(0), 40
-    process = Process(np.array([0, 1, 2, 2]))
+    process = GaussianProcess(np.array([0, 1, 2, 2]))
     epochs = np.log(rng.choice([1.0, 3.0, 9.0], n))
-    seen = Seen(rng.random((n, 4)), epochs, rng.integers(0, 25, n))
-    parts, theta = process.parts(seen), process.theta + 0.3 * rng.standard_normal(7)
+    observed = Locations(rng.random((n, 4)), epochs, rng.integers(0, 25, n))
+    parts, theta = process.split_covariance(observed), process.theta + 0.3 * rng.standard_normal(7)
     y = rng.standard_normal(n)
-    _, slope = process.density(theta, parts, y)
+    _, slope = process.negative_log_density(theta, parts, y)
     for place, step in enumerate(1e-5 * np.eye(7)):
-        up, down = (process.density(theta + sign * step, parts, y)[0] for sign in (1, -1))
+        up, down = (
+            process.negative_log_density(theta + sign * step, parts, y)[0] for sign in (1, -1)
+        )
         assert slope[place] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-4)
 
 
 def test_autos_process_interpolates_and_doubts_what_is_far():
     x = np.linspace(0.0, 0.5, 6)[:, None]
-    seen = Seen(x, np.zeros(6), np.arange(6))
-    process = Process(np.array([0]))
-    posterior = process.given(seen, np.sin(6 * x[:, 0]))
-    mean, sd = posterior.at(Seen(np.array([[0.25], [1.0]]), np.zeros(2), np.array([-1, -1])))
+    observed = Locations(x, np.zeros(6), np.arange(6))
+    process = GaussianProcess(np.array([0]))
+    posterior = process.condition_on(observed, np.sin(6 * x[:, 0]))
+    mean, sd = posterior.predict(
+        Locations(np.array([[0.25], [1.0]]), np.zeros(2), np.array([-1, -1]))
+    )
     assert mean[0] == pytest.approx(np.sin(1.5), abs=0.15)
     assert sd[1] > 2 * sd[0]
 
@@ -265,9 +269,9 @@ def test_autos_drawn_processes_differ_less_the_more_is_known():
     rng = np.random.default_rng(0)
 
     def lengths(n):
-        x, process = rng.random((n, 1)), Process(np.array([0]))
-        process.fit(Seen(x, np.zeros(n), np.arange(n)), np.sin(6 * x[:, 0]), 50)
-        drawn = np.array([process.drawn(rng).theta[0] for _ in range(200)])
+        x, process = rng.random((n, 1)), GaussianProcess(np.array([0]))
+        process.fit(Locations(x, np.zeros(n), np.arange(n)), np.sin(6 * x[:, 0]), 50)
+        drawn = np.array([process.draw_theta(rng).theta[0] for _ in range(200)])
         assert np.median(drawn) == pytest.approx(process.theta[0], abs=0.1)
         return drawn.std()
 

@@ -7,7 +7,7 @@ import pytest
 from hpsearch import Choice, Float, GrowThenRegularize, Int, Space
 from hpsearch.core.errors import SpaceError
 from hpsearch.core.trial import Observation, Pause
-from hpsearch.searchers.grow import overfitting
+from hpsearch.searchers.grow import explain_overfitting
 
 SPACE = Space(
     layers=Int(1, 3),
@@ -83,7 +83,7 @@ def test_says_what_it_decided_and_why(caplog):
         "layers=2 units=41 does not overfit",
         "layers=3 units=73 overfits: from epoch 6 to 12 the training loss fell from 0.1667 to "
         "0.08333, while the validation loss rose from 0.1667 to 0.7",
-        "layers=3 units=73 is kept; searched now: dropout, l2, optimizer",
+        "layers=3 units=73 is taken; searched next: dropout, l2, optimizer",
         "best: dropout=0 l2=1e-06 layers=1 optimizer=adam units=8, with early stopping after "
         "epoch 12 of 12",
     ]
@@ -154,10 +154,10 @@ NOISE = tuple(1.0 + 0.02 * (-1) ** epoch for epoch in range(12))
     ],
 )
 def test_overfitting_is_seen_in_the_curves(validation, train, overfits):
-    assert bool(overfitting(Observation(0.5, validation, train))) == overfits
+    assert bool(explain_overfitting(Observation(0.5, validation, train))) == overfits
 
 
 def test_the_minimised_loss_tells_more_than_the_metric():
     flat = (0.1,) * 12
     seen = Observation(0.1, flat, FALLING, validation_loss=RISING, train_loss=FALLING)
-    assert overfitting(seen)
+    assert explain_overfitting(seen)

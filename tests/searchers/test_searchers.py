@@ -18,7 +18,7 @@ from hpsearch.searchers import (
     KerasTunerHyperband,
     Random,
 )
-from hpsearch.searchers.base import rehearse
+from hpsearch.searchers.base import rehearse_search
 from hpsearch.searchers.bayes import NEEDS
 from hpsearch.searchers.brackets import brackets
 from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
@@ -110,7 +110,7 @@ def test_grid_refuses_a_flood():
 
 
 def test_plan_counts_what_continuing_saves():
-    plan = rehearse(Halving(points=4, epochs=10), SPACE)
+    plan = rehearse_search(Halving(points=4, epochs=10), SPACE)
     assert (plan.trials, plan.epochs, plan.epochs_from_scratch) == (
         6,
         4 * 5 + 2 * 5,
@@ -138,7 +138,7 @@ def test_brackets_are_counted_in_whole_numbers(max_epochs, eta, count):
 
 
 def test_hyperband_of_the_paper():
-    plan = rehearse(Hyperband(max_epochs=81, eta=3), SPACE)
+    plan = rehearse_search(Hyperband(max_epochs=81, eta=3), SPACE)
     assert (plan.trials, plan.epochs, plan.epochs_from_scratch) == (206, 1581, 1902)
 
 
@@ -230,7 +230,7 @@ def test_kerastuner_says_that_it_takes_no_start_values():
 
 @pytest.mark.slow
 def test_kerastuners_brackets():
-    plan = rehearse(KerasTunerHyperband(max_epochs=27, eta=3), SPACE)
+    plan = rehearse_search(KerasTunerHyperband(max_epochs=27, eta=3), SPACE)
     assert (plan.trials, plan.epochs) == (70, 375)
 
 

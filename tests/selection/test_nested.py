@@ -154,9 +154,11 @@ def test_the_choice_is_trained_for_the_best_epoch_on_all_outer_training_rows():
         assert 1 <= fold.epochs <= 5
     first = score.folds[0]
     rows = study.task.load()
-    (split, _) = KFold(2).splits(study.task, rows, seed=nested.derive(study.seed, "outer splits"))
-    seed = nested.derive(
-        nested.derive(study.seed, "outer", 0), "anew", nested.canonical(first.params)
+    (split, _) = KFold(2).splits(
+        study.task, rows, seed=nested.derive_seed(study.seed, "outer splits")
+    )
+    seed = nested.derive_seed(
+        nested.derive_seed(study.seed, "outer", 0), "anew", nested.canonical_json(first.params)
     )
     fit = Fit(build, first.params, Split(split.train, split.validation), seed, first.epochs)
     trainer = engines.make_trainer(study.task, "fit", backend.choose())

@@ -461,7 +461,7 @@ def test_a_folder_of_something_else_is_left_alone(hpsearch, study):
     Path("thesis").mkdir()
     Path("thesis/thesis.txt").write_text("years of work")
     code, _, err = hpsearch("refit", file, "--output", "thesis")
-    assert (code, "is there and not a folder of kept models alone" in err) == (2, True)
+    assert (code, "exists and is not a folder of kept models alone" in err) == (2, True)
     assert Path("thesis/thesis.txt").exists()
     assert hpsearch("refit", file, "--output", ".")[0] == 2
     card, _ = refitted(hpsearch, file, "--output", "new")

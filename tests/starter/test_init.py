@@ -176,7 +176,7 @@ def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     mine.write_text(changed)
     code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine")
     assert code == 2
-    assert "studies/mine.py is there already" in err
+    assert "studies/mine.py exists already" in err
     code, _, err = hpsearch("init", file, "--target", "z", "-o", "mine", "--force")
     assert "there is no column 'z'" in err
     assert mine.read_text() == changed
@@ -185,7 +185,7 @@ def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     mine.write_text("study = Study()")
     code, _, err = hpsearch("init", file, "--target", "y", "-o", "mine", "--force")
     assert code == 2
-    assert "not a study that `init` wrote, so it is left as it is" in err
+    assert "not a study that `init` wrote, so it is not overwritten" in err
     assert mine.read_text() == "study = Study()"
     assert hpsearch("init", file, "--target", "y", "-o", "no name")[0] == 2
     assert hpsearch("init", "no.csv", "--target", "y")[0] == 2
@@ -407,15 +407,15 @@ def test_wide_files_are_read_as_others_are(table, between, monkeypatch):
         ["a\nb", *["2,5"] * 13],
     ]  # fmt: skip
     file = table(names, body, delimiter=between)
-    long = csv_tables.read(file)
+    long = csv_tables.read_table(file)
     monkeypatch.setattr(csv_tables, "_MANY_COLUMNS", 1)
-    wide = csv_tables.read(file)
+    wide = csv_tables.read_table(file)
     assert list(wide) == list(long)
     assert wide.astype(object).where(wide.notna(), None).to_numpy().tolist() == (
         long.astype(object).where(long.notna(), None).to_numpy().tolist()
     )
-    assert csv_tables.number_table(wide) == pytest.approx(
-        np.column_stack([csv_tables.numbers(long[name]) for name in long]), nan_ok=True
+    assert csv_tables.to_number_table(wide) == pytest.approx(
+        np.column_stack([csv_tables.to_numbers(long[name]) for name in long]), nan_ok=True
     )
 
 

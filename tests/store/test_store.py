@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hpsearch import Results
 from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError, plain_text
 from hpsearch.core.plan import Budget, Plan
-from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Reached, Score, Suggestion
+from hpsearch.core.trial import Curve, Failure, Outcome, Pause, ProgressReport, Score, Suggestion
 from hpsearch.store import (
     Asked,
     Heartbeat,
@@ -294,7 +294,7 @@ def test_no_clock_says_whether_a_run_lives(hours, place, monkeypatch):
         patch.setattr("hpsearch.store.runs.time.time", lambda: now + 3600 * hours)
         with study_lock(place, "s"):
             heartbeat = Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
-            heartbeat.write([Reached(1, 0, 0.5), Reached(0, 1, 0.5)])
+            heartbeat.write([ProgressReport(1, 0, 0.5), ProgressReport(0, 1, 0.5)])
             patch.undo()
             assert trial(store, 2)["state"] == "running"
         assert trial(store, 2)["state"] == "stopped"
@@ -438,8 +438,8 @@ def test_how_far_trials_are_is_known_until_they_end(place):
         journal = fill_store(store, RECORD, 0.5)
         journal.asked(1, Suggestion({}, 4))
         heartbeat = Heartbeat(store, journal.search, Plan(2, 8, 8), Budget(), workers=1)
-        heartbeat.write([Reached(1, 0, 1.0, 0.4, "gpu 0"), Reached(0, 1, 0.5)])
-        heartbeat.write([Reached(1, 0, 2.0, None, "gpu 0")])
+        heartbeat.write([ProgressReport(1, 0, 1.0, 0.4, "gpu 0"), ProgressReport(0, 1, 0.5)])
+        heartbeat.write([ProgressReport(1, 0, 2.0, None, "gpu 0")])
         live = "SELECT trial, repeat, epochs, value, device FROM live ORDER BY trial"
         assert store.db.query(live) == [(0, 1, 0.5, None, ""), (1, 0, 2.0, None, "gpu 0")]
         journal.told(1, make_outcome(0.6))

@@ -14,8 +14,8 @@ from hpsearch.tasks import (
     digits,
     documents,
     imdb,
+    keras_pickles,
     mnist,
-    pickled,
     reuters,
     seizure,
     source,
@@ -38,7 +38,7 @@ TASKS = {
 
 def test_no_task_escapes_these_tests():
     modules = {module.name for module in pkgutil.iter_modules(tasks.__path__)}
-    helpers = {"csv_tables", "documents", "pickled", "source", "table"}
+    helpers = {"csv_tables", "documents", "keras_pickles", "source", "table"}
     assert {name.split("_")[0] for name in TASKS} | {"digits"} == modules - helpers
 
 
@@ -81,7 +81,7 @@ def test_without_a_file_the_error_names_the_stand_in(name, monkeypatch, tmp_path
 def test_what_is_published_nowhere_is_not_looked_for(monkeypatch, tmp_path):
     monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    with pytest.raises(DataError, match=r"cannot be downloaded \(it is published nowhere"):
+    with pytest.raises(DataError, match=r"cannot be downloaded \(it is not published"):
         seizure.load()
 
 
@@ -90,7 +90,7 @@ def test_what_is_published_nowhere_is_not_looked_for(monkeypatch, tmp_path):
 def test_only_by_recording_are_groups_kept_out_of_the_test(by_recording, monkeypatch):
     x = np.arange(500, dtype=np.float32).reshape(-1, 1)
     groups = np.arange(500) // 10
-    data = seizure._data(x, x[:, 0] > 250, groups, by_recording)
+    data = seizure._split_off_test(x, x[:, 0] > 250, groups, by_recording)
     tested = set(groups[data.x_test[:, 0].astype(int)])
     assert len(tested) == 5 if by_recording else len(tested) > 20
     searched = set(groups[np.asarray(data.x)[:, 0].astype(int)])
@@ -165,7 +165,7 @@ def folder(monkeypatch, tmp_path):
 
 def publish(path, monkeypatch, content=None):
     """Let these bytes be what Keras publishes under this name."""
-    digest = pickled.hashlib.sha256(content or path.read_bytes()).hexdigest()
+    digest = keras_pickles.hashlib.sha256(content or path.read_bytes()).hexdigest()
     monkeypatch.setitem(source._PUBLISHED, path.name, ("https://nowhere", digest))
 
 
@@ -216,7 +216,7 @@ def test_offsets_must_fit_the_values(folder, offsets):
 
 def test_a_file_without_documents_is_another_file(folder):
     np.savez(folder / "reuters.npz", z=np.zeros(3), y=np.zeros(3, int))
-    with pytest.raises(DataError, match=r"no array .*x_values.*; it is another file"):
+    with pytest.raises(DataError, match=r"no array .*x_values.*; it is not the right file"):
         reuters.load()
 
 
@@ -296,7 +296,7 @@ def test_an_archive_that_unpacks_to_more_than_the_data_has_is_refused(folder, mo
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a;b\n1;2\n", r"begins with 'a;b'; it is another file"),
+        ("a;b\n1;2\n", r"begins with 'a;b'; it is not the right file"),
         (f"{wine._HEADER}\n1;2;x\n", r"is damaged .*; delete it"),
         (f"{wine._HEADER}\n1;2;3\n", r"is damaged .*; delete it"),
         (f"{wine._HEADER}\n", r"is damaged .*; delete it"),
@@ -337,14 +337,14 @@ def test_shapes_and_names(name, shape, tested):
 
 
 def raw(name, key):
-    arrays = source.read_arrays(source.find(name), f"{key}_values", f"{key}_offsets")
+    arrays = source.read_arrays(source.find_file(name), f"{key}_values", f"{key}_offsets")
     values, offsets = arrays[f"{key}_values"], arrays[f"{key}_offsets"]
     return lambda rows: [values[offsets[i] : offsets[i + 1]].tolist() for i in rows]
 
 
 @pytest.mark.realdata
 def test_reviews_are_those_of_keras_with_the_first_10000_last():
-    y = source.read_arrays(source.find("imdb.npz"), "y_train", "y_test")
+    y = source.read_arrays(source.find_file("imdb.npz"), "y_train", "y_test")
     generator = np.random.RandomState(113)
     orders = [np.arange(25_000), np.arange(25_000)]
     for order in orders:
@@ -365,7 +365,7 @@ def test_reviews_are_those_of_keras_with_the_first_10000_last():
 
 @pytest.mark.realdata
 def test_newswires_are_those_of_keras_with_the_first_1000_last():
-    y = source.read_arrays(source.find("reuters.npz"), "y")["y"]
+    y = source.read_arrays(source.find_file("reuters.npz"), "y")["y"]
     order = np.arange(11_228)
     np.random.RandomState(113).shuffle(order)
     data, one_hot = reuters.load(), reuters.load(one_hot=True)
@@ -381,7 +381,7 @@ def test_newswires_are_those_of_keras_with_the_first_1000_last():
 
 @pytest.mark.realdata
 def test_homes_are_in_keras_order():
-    arrays = source.read_arrays(source.find("boston_housing.npz"), "x", "y")
+    arrays = source.read_arrays(source.find_file("boston_housing.npz"), "x", "y")
     order = np.arange(506)
     np.random.RandomState(113).shuffle(order)
     data = boston.load()
@@ -424,6 +424,6 @@ def test_digits_need_no_stand_in(monkeypatch):
 
 
 def test_made_up_documents_are_of_their_topics():
-    rows, topics = documents.made_up(8)
+    rows, topics = documents.make_stand_in(8)
     assert (len(rows), set(topics.tolist())) == (600, set(range(8)))
     assert rows.values.min() >= 1

@@ -15,7 +15,7 @@ import pytest
 
 from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core.errors import BuildError, HpsearchError
-from hpsearch.core.trial import Every
+from hpsearch.core.trial import CheckpointInterval
 from hpsearch.tasks import digits
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit
@@ -676,7 +676,9 @@ def test_checkpoints_come_after_so_many_epochs_whatever_the_chunk(tmp_path, monk
     )
     fits = [
         member(
-            n, checkpoint_out=tmp_path / f"{n}.npz", checkpoint_every=Every(epochs=4, seconds=None)
+            n,
+            checkpoint_out=tmp_path / f"{n}.npz",
+            checkpoint_every=CheckpointInterval(epochs=4, seconds=None),
         )
         for n in range(2)
     ]

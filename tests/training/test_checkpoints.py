@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Asha, Hyperband, KerasTunerHyperband, Random
 from hpsearch.core.errors import StoreError
-from hpsearch.core.files import marked, place
+from hpsearch.core.files import folder_at, leave_mark
 from hpsearch.core.trial import Observation, Pause
 from hpsearch.run.checkpoints import Checkpoints
 from tests.contracts.searcher import SPACE
@@ -25,7 +25,7 @@ def kept(checkpoints):
 
 @pytest.fixture(params=["disk", "url"])
 def folder(request, tmp_path):
-    return (tmp_path if request.param == "disk" else place(f"memory://{tmp_path}")) / "c"
+    return (tmp_path if request.param == "disk" else folder_at(f"memory://{tmp_path}")) / "c"
 
 
 def test_the_best_few_what_runs_and_what_can_go_on_are_kept(folder):
@@ -45,14 +45,14 @@ def test_the_best_few_what_runs_and_what_can_go_on_are_kept(folder):
 
 
 def test_a_mark_is_seen_while_it_is_needed_and_leaves_nothing(folder):
-    with marked(folder) as mark:
+    with leave_mark(folder) as mark:
         assert mark.exists()
     assert not mark.exists()
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="file cannot be written"), marked(tmp_path / "file"):
+    with pytest.raises(StoreError, match="file cannot be written"), leave_mark(tmp_path / "file"):
         pass
 
 

@@ -1,18 +1,18 @@
-"""Early like successive halving, late like a Gaussian process: one model of points and epochs."""
+"""`Auto`: successive halving first, then a Gaussian process over points and epochs."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.option_text import at_least_one
-from hpsearch.core.seeds import derive
+from hpsearch.core.option_text import check_counts
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.auto.decision import Decision
 from hpsearch.searchers.auto.encoding import Encoding
 from hpsearch.searchers.auto.round import Round
 from hpsearch.searchers.auto.rules import Rules
-from hpsearch.searchers.base import Halves, Search
+from hpsearch.searchers.base import HalvingOptions, Search
 from hpsearch.searchers.brackets import rungs
 
 log = logging.getLogger(__name__)
@@ -21,45 +21,52 @@ RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
-class Auto(Halves):
-    """Trains what promises most, only as far as it must to tell whether it keeps the promise.
-
-    trials: the budget, in full trainings: `trials * max_epochs` epochs in all, which the last
-    trials begun may exceed by less than a full training each. Most points get few epochs, so that
-    many more than `trials` are tried. max_epochs: of a trial that goes all the way.
+class Auto(HalvingOptions):
+    """Spend each epoch where it promises most: on a new point, or on a trial that continues.
 
     It opens with successive halving (Jamieson and Talwalkar, AISTATS 2016) of points that cover the
     space. Then a Gaussian process over points and epochs predicts every point's loss at the last
     epoch, after freeze-thaw optimization (Swersky et al., arXiv:1406.3896) and DyHPO (Wistuba et
-    al., NeurIPS 2022). Of unfinished trials and new points, the one with the largest expected improvement
-    there is trained to the next rung that tells. After every 50 full trainings it begins again, because one search
-    in four is stuck by then. It ends early where nothing promises any more.
+    al., NeurIPS 2022). The unfinished trial or new point with the largest expected improvement
+    there is trained to the next rung that says enough about its last epoch. After every 50 full
+    trainings the search begins again, because one search in four is stuck by then. It ends early
+    where no point is expected to improve on the best.
+
+    Args:
+        trials: the budget, in full trainings: `trials * max_epochs` epochs in all. The last trials
+            may exceed it by less than a full training each. Most points get few epochs, so that
+            many more points than `trials` are tried.
+        max_epochs: of a trial that is trained in full.
     """
 
     trials: int = 50
     max_epochs: int = 27
 
     def __post_init__(self) -> None:
-        at_least_one(self, trials=self.trials, max_epochs=self.max_epochs)
+        check_counts(self, trials=self.trials, max_epochs=self.max_epochs)
 
     @property
     def in_flight(self) -> int:
-        return 1  # eight at a time find less for their epochs: see README.md
+        return 1  # eight at a time find less with the same epochs; see README.md
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        return _Search(self, space, seed, first)
+        return _AutoSearch(self, space, seed, first)
 
 
 @dataclass(slots=True)
-class _Search:
-    """Rounds, one after the other; the last one asks, and earlier ones may still be told."""
+class _AutoSearch:
+    """Rounds, one after the other. Only the last one is asked; trials of all may still end.
+
+    Args:
+        round_of: the round of each running trial.
+    """
 
     options: Auto
     space: Space
     seed: int
     first: Sequence[Params]
     rounds: list[Round] = field(default_factory=list)
-    owner: dict[int, Round] = field(default_factory=dict)
+    round_of: dict[int, Round] = field(default_factory=dict)
 
     def ask(self, trial: int) -> Suggestion | Pause:
         full = self.options.max_epochs
@@ -67,31 +74,31 @@ class _Search:
         if left <= 0:
             return Pause.DONE
         if not self.rounds or self.rounds[-1].spent >= RULES.restart * full:
-            new = self._round()
-            if new.opening or not self.rounds:  # else every point was tried
+            new = self._make_round()
+            if new.opening or not self.rounds:  # else every point of the space was tried
                 self.rounds.append(new)
         answer = self.rounds[-1].ask(trial)
         if isinstance(answer, Suggestion):
-            self.owner[trial] = self.rounds[-1]
+            self.round_of[trial] = self.rounds[-1]
         elif answer is Pause.DONE:
             log.info(
-                "nothing promises to improve on the best: %d of %d epochs are left over",
+                "no point is expected to improve on the best: %d of %d epochs are left over",
                 left,
                 self.options.trials * full,
             )
         return answer
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        self.owner.pop(trial).tell(trial, seen)
+    def tell(self, trial: int, observation: Observation) -> None:
+        self.round_of.pop(trial).tell(trial, observation)
 
     def continuable(self, trial: int) -> bool:
         return bool(self.rounds) and self.rounds[-1].continuable(trial)
 
-    def _round(self) -> Round:
+    def _make_round(self) -> Round:
         number, levels = len(self.rounds), rungs(self.options.max_epochs, RULES.eta)
-        seed = derive(self.seed, "round", number) if number else self.seed
-        decision = Decision(RULES, Encoding(self.space), levels, derive(seed, "rows"))
+        seed = derive_seed(self.seed, "round", number) if number else self.seed
+        decision = Decision(RULES, Encoding(self.space), levels, derive_seed(seed, "rows"))
         new = Round(seed, decision)
         tried = [unit for past in self.rounds for unit in past.units]
-        new.open(() if number else self.first, tried)
+        new.prepare_opening(() if number else self.first, tried)
         return new

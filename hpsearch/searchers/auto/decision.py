@@ -1,4 +1,4 @@
-"""What to train next, as the process sees it: go on with a trial, or begin a new point."""
+"""Choose what `Auto` trains next: the continuation of a trial, or a new point."""
 
 import math
 from collections.abc import Sequence
@@ -6,33 +6,37 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hpsearch.searchers.auto.candidates import Candidates
+from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Array, Encoding
-from hpsearch.searchers.auto.improvement import log_improvement
 from hpsearch.searchers.auto.process import (
     TINY,
+    GaussianProcess,
     Ints,
+    Locations,
     Posterior,
-    Process,
-    Seen,
     normal_scores,
-    one_thread,
+    use_one_thread,
 )
 from hpsearch.searchers.auto.rules import Rules
 
-NEW = -1  # the chain of a point that is not begun yet
+NEW = -1  # the chain of a point that no trial trains yet
 
-Point = int | Array  # the number of one that was begun, or a new unit point, shape (d,)
+Point = int | Array  # the number of a point that was begun, or a new unit point, shape (d,)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known. Points are numbered in the order in which they were begun.
+    """All that a round knows. Its n points are numbered in the order in which they were begun.
 
-    units: unit points, (n, d). features: theirs, (n, f). chains, epochs, losses: of every trial
-    that ended, its point's number, its total epochs, its loss (infinite: failed), each (m,).
-    waiting: points that may continue. running: points in training, and to how many epochs.
-    spent: epochs of all trials, in full trainings.
+    Args:
+        units: the unit points, shape (n, d).
+        features: their features, shape (n, f).
+        chains: of each of the m trials that ended, the number of its point, shape (m,).
+        epochs: their total epochs, shape (m,).
+        losses: their losses, shape (m,); infinite for a trial that failed.
+        waiting: the points that may be continued.
+        running: the points in training, each with the epochs that it trains to.
+        spent: epochs of all trials, in full trainings.
     """
 
     units: Array
@@ -45,109 +49,118 @@ class Evidence:
     spent: float
 
     @property
-    def telling(self) -> bool:
-        """Whether losses differ, so that there is something to learn."""
+    def has_differing_losses(self) -> bool:
+        """Whether there is anything to learn from: where all losses are equal, there is not."""
         finite = self.losses[np.isfinite(self.losses)]
         return len(finite) > 1 and bool(finite.min() < finite.max())
 
 
 @dataclass(slots=True)
 class Decision:
-    """Chooses by expected improvement at the last epoch, and fits the process now and then.
+    """Decides by the expected improvement at the last epoch, as a Gaussian process predicts it.
 
-    levels: epochs of the rungs, the last of which is a full training.
+    Args:
+        levels: epochs of the rungs; the last one is a full training.
     """
 
     rules: Rules
     encoding: Encoding
     levels: Sequence[int]
     seed: int
-    process: Process = field(init=False)
+    process: GaussianProcess = field(init=False)
 
     def __post_init__(self) -> None:
-        self.process = Process(self.encoding.groups)
+        self.process = GaussianProcess(self.encoding.groups)
 
     @property
-    def candidates(self) -> Candidates:
-        return Candidates(self.encoding, self.rules.near)
+    def sampler(self) -> CandidateSampler:
+        return CandidateSampler(self.encoding, self.rules.near)
 
     def fit(self, known: Evidence) -> None:
-        """Learn the process's hyperparameters from what is known."""
-        with one_thread():
-            self._fit(known)
+        """Fit the process's hyperparameters to the trials that ended."""
+        with use_one_thread():
+            y = normal_scores(known.losses)
+            rows = self._select_rows(y, self.rules.fit_rows)
+            self.process.fit(self._locate(known, rows), y[rows], self.rules.evaluations)
 
     def choose(self, known: Evidence, rng: np.random.Generator) -> tuple[Point, int] | None:
-        """What to continue or begin, and to which rung; None where nothing promises to improve."""
-        with one_thread():
-            return self._choose(known, rng)
+        """The point to begin or continue, and the rung to train it to.
 
-    def _fit(self, known: Evidence) -> None:
-        y = self._scores(known)
-        rows = self._representative(y, self.rules.fit_rows)
-        self.process.fit(self._seen(known, rows), y[rows], self.rules.evaluations)
+        None where no point is expected to improve on the best.
+        """
+        with use_one_thread():
+            return self._choose(known, rng)
 
     def _choose(self, known: Evidence, rng: np.random.Generator) -> tuple[Point, int] | None:
         rules = self.rules
+
+        # Now and then: a random point, to the first rung.
         if rng.random() < rules.explore:
-            anywhere = self.candidates.fresh(known.units, rng)
+            anywhere = self.sampler.sample_new_point(known.units, rng)
             if anywhere is not None:
                 return anywhere, 0
-        y = self._scores(known)
-        rows = self._representative(y, rules.rows)
-        seen = self._seen(known, rows)
-        posterior = self.process.drawn(rng).given(seen, y[rows])
-        best = self._best(seen, posterior)
+
+        # What the process predicts, with hyperparameters drawn from their posterior.
+        y = normal_scores(known.losses)
+        rows = self._select_rows(y, rules.rows)
+        observed = self._locate(known, rows)
+        posterior = self.process.draw_theta(rng).condition_on(observed, y[rows])
+
+        # The best so far, of what was trained to the last epoch (or as far as any was). It is the
+        # predicted mean, not the highest score, which may be luck.
+        finished = observed.epochs == observed.epochs.max()
+        best = float(posterior.predict_mean(observed.take(finished)).max())
         if known.running:
-            posterior = self._believed(known, posterior)
-        faded = 1.0 if rng.random() < rules.bold else min(1.0, rules.fade / known.spent) ** 2
-        goal = best + rules.xi * faded
+            posterior = self._believe_running(known, posterior)
+
+        # By how much a candidate must beat the best: less as the budget is spent.
+        fading = 1.0 if rng.random() < rules.bold else min(1.0, rules.fade / known.spent) ** 2
+        goal = best + rules.xi * fading
+
+        # The best new point, against the best of those that may be continued.
+        new_point, improvement, hope = self._find_new_point(known, posterior, best, goal, rng)
+        found: Point | None = new_point
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
-        at, chance, hope = self._new(known, posterior, best, goal, rng)
-        found: Point | None = at
         if waiting:
-            where = self._finished(known.features[waiting], np.array(waiting))
-            mean, sd = posterior.at(where)
-            chances = log_improvement(mean, sd, goal)
+            where = self._at_last_epoch(known.features[waiting], np.array(waiting))
+            mean, sd = posterior.predict(where)
+            improvements = log_improvement(mean, sd, goal)
             hope = max(hope, float(log_improvement(mean, sd, best).max()))
-            place = int(np.argmax(chances))
-            if at is None or chances[place] >= chance:
-                found, chance = waiting[place], float(chances[place])
-        # A young process errs, and where it errs it often is sure of itself.
-        sure = len(known.losses) >= rules.sure * (2 + known.units.shape[1])
-        if found is None or (sure and hope < math.log(rules.stop)):
+            place = int(np.argmax(improvements))
+            if new_point is None or improvements[place] >= improvement:
+                found = waiting[place]
+
+        # The end, where nothing is expected to improve. A process that knows few losses is not
+        # believed: where it errs, it is often sure of itself.
+        enough = len(known.losses) >= rules.sure * (2 + known.units.shape[1])
+        if found is None or (enough and hope < math.log(rules.stop)):
             return None
-        return found, self._rung(known, posterior, found)
+        return found, self._choose_rung(known, posterior, found)
 
-    def _rung(self, known: Evidence, posterior: Posterior, point: Point) -> int:
-        """The first rung that explains enough of what is not known of the point at the last epoch.
+    def _choose_rung(self, known: Evidence, posterior: Posterior, point: Point) -> int:
+        """The first rung that explains enough of the point's variance at the last epoch.
 
-        A lower one would hardly change what is believed, and others like it would promise as much as before.
+        A trial to a lower rung would hardly change what is predicted, so that the next one would
+        be expected to improve as much as this one, and so on.
         """
         if isinstance(point, int):
             features, chain = known.features[point], point
             first = self.levels.index(known.epochs[known.chains == point].max()) + 1
         else:
-            features, chain, first = self.encoding.features(point[None])[0], NEW, 0
+            features, chain, first = self.encoding.to_features(point[None])[0], NEW, 0
         epochs = np.log(np.array(self.levels[first:]))
         size = len(epochs)
-        c = posterior.covariance(Seen(np.tile(features, (size, 1)), epochs, np.full(size, chain)))
-        seen, last = np.diag(c)[:-1] + posterior.process.noise, max(float(c[-1, -1]), TINY)
-        enough = np.flatnonzero(c[:-1, -1] ** 2 / (seen * last) >= self.rules.explained)
+        where = Locations(np.tile(features, (size, 1)), epochs, np.full(size, chain))
+        c = posterior.covariance(where)
+        at_rung = np.diag(c)[:-1] + posterior.process.noise
+        at_last = max(float(c[-1, -1]), TINY)
+        enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= self.rules.explained)
         return first + int(enough[0] if len(enough) else size - 1)
 
-    def _best(self, seen: Seen, posterior: Posterior) -> float:
-        """The best mean of what was trained to the last epoch, or of anything before there is any."""
-        finished = seen.epochs == seen.epochs.max()
-        return float(posterior.mean(seen.take(finished)).max())
+    def _select_rows(self, y: Array, size: int) -> Ints:
+        """Rows of at most `size` scores, so that a call stays cheap: the best, and random others.
 
-    def _scores(self, known: Evidence) -> Array:
-        """Losses as the process sees them, shape (m,): the higher, the better."""
-        return normal_scores(known.losses)
-
-    def _representative(self, y: Array, size: int) -> Ints:
-        """Rows of at most `size` scores: the better half of them the best, others at random.
-
-        Which others does not change while rows are added, or the process would jump.
+        The random ones stay the same while rows are added; else predictions would jump.
         """
         if len(y) <= size:
             return np.arange(len(y))
@@ -157,51 +170,82 @@ class Decision:
         others = rest[np.argsort(lot, kind="stable")[: size - size // 2]]
         return np.sort(np.concatenate([best, others]))
 
-    def _seen(self, known: Evidence, rows: Ints) -> Seen:
+    def _locate(self, known: Evidence, rows: Ints) -> Locations:
+        """The locations of these trials."""
         chains = known.chains[rows]
-        return Seen(known.features[chains], np.log(known.epochs[rows]), chains)
+        return Locations(known.features[chains], np.log(known.epochs[rows]), chains)
 
-    def _finished(self, features: Array, chains: Ints) -> Seen:
-        """Where points would be at the last epoch."""
-        return Seen(features, np.full(len(chains), math.log(self.levels[-1])), chains)
+    def _at_last_epoch(self, features: Array, chains: Ints) -> Locations:
+        return Locations(features, np.full(len(chains), math.log(self.levels[-1])), chains)
 
-    def _believed(self, known: Evidence, posterior: Posterior) -> Posterior:
-        """As if what trains now had ended as expected (kriging believer, Ginsbourger et al. 2010)."""
+    def _believe_running(self, known: Evidence, posterior: Posterior) -> Posterior:
+        """The process as if running trials had ended as it predicts.
+
+        This is the kriging believer (Ginsbourger et al., 2010): without it, trials in flight at the
+        same time would all be near the same point.
+        """
         chains = np.array([chain for chain, _ in known.running])
         epochs = np.log([epochs for _, epochs in known.running])
-        where = Seen(known.features[chains], epochs, chains)
-        y = np.concatenate([posterior.y, posterior.mean(where)])
-        return posterior.process.given(posterior.seen.also(where), y)
+        where = Locations(known.features[chains], epochs, chains)
+        y = np.concatenate([posterior.y, posterior.predict_mean(where)])
+        return posterior.process.condition_on(posterior.observed.append(where), y)
 
-    def _new(
+    def _find_new_point(
         self,
         known: Evidence,
         posterior: Posterior,
-        best_score: float,
+        best: float,
         goal: float,
         rng: np.random.Generator,
-    ) -> "tuple[Array | None, float, float]":
-        """The best new point found, and the logarithm of its expected improvement."""
-        rules, draw = self.rules, self.candidates
-        rated = posterior.mean(self._finished(known.features, np.arange(len(known.units))))
-        best = known.units[np.argsort(-rated, kind="stable")[:5]]
+    ) -> tuple[Array | None, float, float]:
+        """The best new point found.
+
+        Returns it, the logarithm of its expected improvement on `goal`, and the largest logarithm
+        of an expected improvement on `best`.
+        """
+        rules, sampler = self.rules, self.sampler
+
+        # Candidates everywhere, and around the five points with the best predictions.
+        where = self._at_last_epoch(known.features, np.arange(len(known.units)))
+        centers = known.units[np.argsort(-posterior.predict_mean(where), kind="stable")[:5]]
         pool = np.concatenate(
             [
-                draw.anywhere(rules.uniform, rng),
-                draw.around(best, rules.local, rng),
+                sampler.sample_anywhere(rules.uniform, rng),
+                sampler.sample_around(centers, rules.local, rng),
             ]
         )
+
+        # The four best of them, and then candidates around those, nearer every time.
         found, most, hope = None, -math.inf, -math.inf
         for scale in (0.5, 0.25, 0.0):
-            pool = draw.unknown(pool, known.units)
+            pool = sampler.drop_near_known(pool, known.units)
             if not len(pool):
                 break
-            where = self._finished(self.encoding.features(pool), np.full(len(pool), NEW))
-            mean, sd = posterior.at(where)
-            chances = log_improvement(mean, sd, goal)
-            hope = max(hope, float(log_improvement(mean, sd, best_score).max()))
-            order = np.argsort(-chances, kind="stable")[:4]
-            if chances[order[0]] > most:
-                found, most = pool[order[0]], float(chances[order[0]])
-            pool = draw.around(pool[order], rules.refined, rng, scale)
+            features = self.encoding.to_features(pool)
+            mean, sd = posterior.predict(self._at_last_epoch(features, np.full(len(pool), NEW)))
+            improvements = log_improvement(mean, sd, goal)
+            hope = max(hope, float(log_improvement(mean, sd, best).max()))
+            order = np.argsort(-improvements, kind="stable")[:4]
+            if improvements[order[0]] > most:
+                found, most = pool[order[0]], float(improvements[order[0]])
+            pool = sampler.sample_around(pool[order], rules.refined, rng, scale)
         return found, most, hope
+
+
+def log_improvement(mean: Array, sd: Array, goal: float) -> Array:
+    """log E[max(f - goal, 0)] for f ~ N(mean, sd**2), element by element.
+
+    This is the logarithm of the expected improvement (Jones et al., Journal of Global Optimization
+    13, 1998). Far below the goal the expectation itself is 0 in floats, and candidates could not be
+    compared (Ament et al., NeurIPS 2023).
+
+    >>> log_improvement(np.array([0.0, -40.0]), np.ones(2), 0.0).round(3).tolist()
+    [-0.919, -808.297]
+    """
+    from scipy.special import ndtr
+
+    z = (mean - goal) / sd
+    density = -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
+    inner = np.exp(density) + z * ndtr(z)
+    far = density - 2.0 * np.log(np.maximum(np.abs(z), 1.0))  # the limit, where `inner` cancels out
+    return np.asarray(np.log(sd) + np.where(z > -6.0, np.log(np.maximum(inner, 1e-300)), far))

@@ -1,4 +1,4 @@
-"""A space as a Gaussian process sees it: numbers in [0, 1], options at equal distances."""
+"""Points of a space as the Gaussian process takes them: rows of features."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,31 +15,37 @@ INACTIVE = 0.5  # the unit value of a parameter that does not exist, as in `Spac
 
 @dataclass(slots=True)
 class Encoding:
-    """The space, many points at a time.
+    """Encode many points of a space at a time.
 
-    Unit points are rows of shape (d,) for the d parameters, in the order of the space. Features
-    are rows of shape (f,): a column a number, a column an option, and a column that tells whether
-    a parameter exists, if that depends on others. groups: the parameter of each feature.
+    A unit point is a row of shape (d,), a number in [0, 1] for each of the d parameters, in the
+    order of the space. Its features are a row of shape (f,): a column for a number, a column for
+    each option of a Choice, and, where a parameter has a condition, a column that says whether it
+    exists.
+
+    Args:
+        groups: the parameter of each feature, shape (f,).
+        counts: how many values each parameter has, shape (d,); infinite where it is continuous.
+        choices: whether each parameter is a Choice, shape (d,).
     """
 
     space: Space
     groups: "np.ndarray[Any, np.dtype[np.int64]]" = field(init=False)
-    counts: Array = field(init=False)  # of each parameter, its values if they are few, else inf
+    counts: Array = field(init=False)
     choices: "np.ndarray[Any, np.dtype[np.bool_]]" = field(init=False)
 
     def __post_init__(self) -> None:
         ranges = list(self.space.values())
-        self.counts = np.array([_count(parameter) for parameter in ranges])
+        self.counts = np.array([_count_values(parameter) for parameter in ranges])
         self.choices = np.array([isinstance(parameter, Choice) for parameter in ranges])
         widths = [(len(p.options) if isinstance(p, Choice) else 1) + bool(p.when) for p in ranges]
         self.groups = np.repeat(np.arange(len(ranges)), widths)
 
-    def unit(self, params: Params) -> Array:
+    def to_unit(self, params: Params) -> Array:
         """The unit point of params, shape (d,)."""
         return self.space.to_unit(params)
 
     def snap(self, units: Array) -> Array:
-        """The unit points, shape (m, d), of the values that decode from `units`, likewise."""
+        """Unit points, shape (m, d), moved to the middle of what decodes to the same values."""
         snapped = np.clip(units, 0.0, 1.0)
         order = {name: place for place, name in enumerate(self.space)}
         exists: dict[str, Any] = {}
@@ -55,8 +61,8 @@ class Encoding:
             exists[name] = there
         return snapped
 
-    def features(self, units: Array) -> Array:
-        """Features, shape (m, f), of snapped unit points, shape (m, d)."""
+    def to_features(self, units: Array) -> Array:
+        """The features, shape (m, f), of snapped unit points, shape (m, d)."""
         columns = []
         for place, (name, parameter) in enumerate(self.space.items()):
             values = units[:, place]
@@ -73,6 +79,7 @@ class Encoding:
         return np.concatenate(columns, axis=1)
 
     def _exists(self, name: str, units: Array) -> Array:
+        """1.0 for each unit point in which the parameter exists, else 0.0; shape (m,)."""
         there = np.ones(len(units))
         order = {name: place for place, name in enumerate(self.space)}
         for parent, allowed in self.space.conditions(name).items():
@@ -82,7 +89,8 @@ class Encoding:
         return there
 
 
-def _count(parameter: Float | Int | Choice) -> float:
+def _count_values(parameter: Float | Int | Choice) -> float:
+    """How many values a range has; infinite for a continuous one."""
     if isinstance(parameter, Choice):
         return len(parameter.options)
     if isinstance(parameter, Int):
@@ -93,7 +101,7 @@ def _count(parameter: Float | Int | Choice) -> float:
 
 
 def _snap(parameter: Float | Int | Choice, units: Array) -> Array:
-    count = _count(parameter)
+    count = _count_values(parameter)
     if isinstance(parameter, Int) and parameter.log:
         a, b = math.log(parameter.low - 0.5), math.log(parameter.high + 0.5)
         value = np.clip(np.rint(np.exp(a + units * (b - a))), parameter.low, parameter.high)

@@ -1,4 +1,4 @@
-"""One Gaussian process over points and epochs."""
+"""A Gaussian process over points and epochs, which `Auto` asks what a trial's loss will be."""
 
 import math
 from contextlib import AbstractContextManager
@@ -12,22 +12,23 @@ from hpsearch.searchers.auto.encoding import Array
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SQRT5 = math.sqrt(5.0)
-OTHERS = 4  # hyperparameters that are not a parameter's length
-WIDE = 4.0  # standard deviations of its prior that a hyperparameter may go
-STEP = 1e-3  # of a hyperparameter, to see how the density's slope changes
-JITTER = 1e-6  # variance that keeps Cholesky factors real
-TINY = 1e-10  # variance, where rounding leaves less than none
-LEVEL, LEVEL_LENGTH = (
-    4.0,
-    2.0,
-)  # of what all points share at an epoch: variance, length in log epochs
+N_OTHERS = 4  # hyperparameters beside the lengths: l, s2, t2 and the noise
+BOUND = 4.0  # how far a hyperparameter may lie from its prior's mean, in standard deviations
+STEP = 1e-3  # of a hyperparameter, for finite differences of the density's slope
+JITTER = 1e-6  # variance added to the noise, without which a Cholesky factor may not exist
+TINY = 1e-10  # the least variance: rounding may leave less than 0
+# What all points share at an epoch: its variance, and its length in logarithms of epochs.
+LEVEL, LEVEL_LENGTH = 4.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Where the process is observed or asked, n rows.
+class Locations:
+    """Where the process is observed or asked: n points, each at some epoch.
 
-    features: shape (n, f). epochs: logarithms, (n,). chains: which trials continue each other, (n,).
+    Args:
+        features: of the points, shape (n, f).
+        epochs: logarithms of epochs, shape (n,).
+        chains: a number for each point, shape (n,): trials of one point continue each other.
     """
 
     features: Array
@@ -37,11 +38,11 @@ class Seen:
     def __len__(self) -> int:
         return len(self.epochs)
 
-    def take(self, rows: Any) -> "Seen":
-        return Seen(self.features[rows], self.epochs[rows], self.chains[rows])
+    def take(self, rows: Any) -> "Locations":
+        return Locations(self.features[rows], self.epochs[rows], self.chains[rows])
 
-    def also(self, other: "Seen") -> "Seen":
-        return Seen(
+    def append(self, other: "Locations") -> "Locations":
+        return Locations(
             np.concatenate([self.features, other.features]),
             np.concatenate([self.epochs, other.epochs]),
             np.concatenate([self.chains, other.chains]),
@@ -49,11 +50,18 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Process:
-    """Covariance: (s2 Matern52(x, x') + t2 [same chain]) exp(-|log e - log e'| / l) + level + noise.
+class GaussianProcess:
+    """A Gaussian process over points x and epochs e.
 
-    theta: logarithms of a length a parameter, then of l, s2, t2 and the noise's variance. Their
-    priors are normal, with `mean` and `sd`. root: of the covariance of theta's posterior.
+    The covariance: (s2 Matern52(x, x') + t2 [same chain]) exp(-|log e - log e'| / l) + level + noise.
+    The level is what all points share at an epoch.
+
+    Args:
+        groups: the parameter of the space that each feature belongs to.
+        theta: logarithms of the hyperparameters: a length for each parameter, then l, s2, t2 and
+            the noise's variance.
+        mean, sd: of theta's prior, which is normal.
+        root: a root of the covariance of theta's posterior.
     """
 
     groups: Ints
@@ -70,16 +78,19 @@ class Process:
         self.theta = self.mean.copy()
         self.root = np.diag(self.sd)
 
-    def drawn(self, rng: np.random.Generator) -> "Process":
-        """One whose theta is drawn from the posterior: what one theta is sure of, another doubts."""
-        other = Process(self.groups)
-        theta = self.theta + self.root @ rng.standard_normal(len(self.theta))
-        other.theta = np.clip(theta, self.mean - WIDE * self.sd, self.mean + WIDE * self.sd)
-        return other
+    def draw_theta(self, rng: np.random.Generator) -> "GaussianProcess":
+        """A process with theta drawn from its posterior.
 
-    def covariance(self, a: Seen, b: Seen) -> Array:
-        """Without noise, shape (len(a), len(b))."""
-        d = len(self.theta) - OTHERS
+        The most probable theta may be sure of something that other probable ones doubt.
+        """
+        drawn = GaussianProcess(self.groups)
+        theta = self.theta + self.root @ rng.standard_normal(len(self.theta))
+        drawn.theta = np.clip(theta, self.mean - BOUND * self.sd, self.mean + BOUND * self.sd)
+        return drawn
+
+    def covariance(self, a: Locations, b: Locations) -> Array:
+        """The covariance without noise, shape (len(a), len(b))."""
+        d = len(self.theta) - N_OTHERS
         length, s2, t2, _ = np.exp(self.theta[d:])
         scale = np.exp(-self.theta[:d])[self.groups]
         p, q = a.features * scale, b.features * scale
@@ -92,63 +103,78 @@ class Process:
         k += LEVEL * np.exp(-apart / LEVEL_LENGTH)
         return np.asarray(k)
 
+    @property
     def variance(self) -> float:
-        _, s2, t2, _ = np.exp(self.theta[-OTHERS:])
+        """The variance at any location, without noise."""
+        _, s2, t2, _ = np.exp(self.theta[-N_OTHERS:])
         return float(s2 + t2 + LEVEL)
 
     @property
     def noise(self) -> float:
+        """The variance of the noise."""
         return float(np.exp(self.theta[-1])) + JITTER
 
-    def given(self, seen: Seen, y: Array) -> "Posterior":
+    def condition_on(self, observed: Locations, y: Array) -> "Posterior":
+        """The process given values y, shape (n,), at n locations."""
         from scipy.linalg import cholesky
 
-        k = self.covariance(seen, seen)
+        k = self.covariance(observed, observed)
         k[np.diag_indices_from(k)] += self.noise
-        return Posterior(self, seen, cholesky(k, lower=True, check_finite=False), y)
+        return Posterior(self, observed, cholesky(k, lower=True, check_finite=False), y)
 
-    def fit(self, seen: Seen, y: Array, evaluations: int) -> None:
-        """Improve theta's posterior density by about so many evaluations of it."""
+    def fit(self, observed: Locations, y: Array, evaluations: int) -> None:
+        """Raise theta's posterior density, by about so many evaluations of it."""
         from scipy.optimize import minimize
 
-        parts, wide = self.parts(seen), WIDE * self.sd
+        parts, width = self.split_covariance(observed), BOUND * self.sd
         found = minimize(
-            self.density,
+            self.negative_log_density,
             self.theta,
-            (parts, y),
+            args=(parts, y),
             jac=True,
             method="L-BFGS-B",
-            bounds=list(zip(self.mean - wide, self.mean + wide, strict=True)),
+            bounds=list(zip(self.mean - width, self.mean + width, strict=True)),
             options={"maxfun": evaluations},
         )
         if np.isfinite(found.fun):
             self.theta = np.asarray(found.x)
-            self.root = self._root(parts, y)
+            self.root = self._posterior_root(parts, y)
 
-    def _root(self, parts: "Parts", y: Array) -> Array:
-        """As if the posterior were normal, with its curvature at theta (Laplace's approximation)."""
+    def _posterior_root(self, parts: "CovarianceParts", y: Array) -> Array:
+        """A root of the covariance of theta's posterior, by Laplace's approximation.
+
+        That takes the posterior as normal, with its curvature at theta.
+        """
         steps = STEP * np.eye(len(self.theta))
-        up, down = ([self.density(self.theta + s * e, parts, y)[1] for e in steps] for s in (1, -1))
+        up, down = (
+            [self.negative_log_density(self.theta + sign * e, parts, y)[1] for e in steps]
+            for sign in (1, -1)
+        )
         curvature = (np.array(up) - np.array(down)) / (2 * STEP)
         values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-        # No wider than its widest prior, also where the fit stopped before the top.
+        # Where the fit stopped before the top, the curvature may be far too small: no direction
+        # gets wider than the widest prior.
         return np.asarray(vectors / np.sqrt(np.maximum(values, self.sd.max() ** -2.0)))
 
-    def parts(self, seen: Seen) -> "Parts":
+    def split_covariance(self, locations: Locations) -> "CovarianceParts":
         """What of the covariance does not depend on theta."""
-        d, n = len(self.theta) - OTHERS, len(seen)
+        d, n = len(self.theta) - N_OTHERS, len(locations)
         squares = np.zeros((d, n * n))
         for column, group in enumerate(self.groups):
-            x = seen.features[:, column]
+            x = locations.features[:, column]
             squares[group] += ((x[:, None] - x[None]) ** 2).ravel()
-        apart = np.abs(seen.epochs[:, None] - seen.epochs[None])
-        return Parts(squares, apart, (seen.chains[:, None] == seen.chains[None]).astype(float))
+        apart = np.abs(locations.epochs[:, None] - locations.epochs[None])
+        same = (locations.chains[:, None] == locations.chains[None]).astype(float)
+        return CovarianceParts(squares, apart, same)
 
-    def density(self, theta: Array, parts: "Parts", y: Array) -> tuple[float, Array]:
-        """The negative logarithm of theta's posterior density but for a constant, and its slope."""
+    def negative_log_density(
+        self, theta: Array, parts: "CovarianceParts", y: Array
+    ) -> tuple[float, Array]:
+        """The negative logarithm of theta's posterior density, up to a constant, and its slope."""
         from scipy.linalg.lapack import dpotrf, dpotri
 
-        d, n = len(theta) - OTHERS, len(y)
+        # The covariance of y, term by term.
+        d, n = len(theta) - N_OTHERS, len(y)
         length, s2, t2, noise = np.exp(theta[d:])
         weight = np.exp(-2.0 * theta[:d])
         r = SQRT5 * np.sqrt((weight @ parts.squares).reshape(n, n))
@@ -158,14 +184,20 @@ class Process:
         own = t2 * parts.same * decay
         k = matern + own + LEVEL * np.exp(-parts.apart / LEVEL_LENGTH)
         k[np.diag_indices(n)] += noise + JITTER
+
+        # Its inverse, by a Cholesky factor.
         lower, failed = dpotrf(k, lower=1, clean=1)
-        if failed:  # so poor that the search turns back
-            return 1e10, np.zeros_like(theta)
+        if failed:
+            return 1e10, np.zeros_like(theta)  # so poor a density that the optimizer turns back
         inverse, _ = dpotri(lower, lower=1)
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         alpha = inverse @ y
+
+        # The density: the likelihood of y times the prior of theta.
         z = (theta - self.mean) / self.sd
         value = 0.5 * float(y @ alpha) + float(np.log(np.diag(lower)).sum()) + 0.5 * float(z @ z)
+
+        # Its slope: half the trace of w dk/dtheta for each hyperparameter, and the prior's.
         w = inverse - np.outer(alpha, alpha)
         slope = np.empty_like(theta)
         slope[:d] = weight * (parts.squares @ ((5.0 / 3.0) * (1.0 + r) * near * w).ravel())
@@ -177,9 +209,13 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Of n rows: squared distances by parameter, (d, n * n); distances in log epochs, (n, n);
-    1.0 where rows are of the same chain, (n, n).
+class CovarianceParts:
+    """What of the covariance among n locations does not depend on theta.
+
+    Args:
+        squares: squared distances of the features, by parameter, shape (d, n * n).
+        apart: distances in logarithms of epochs, shape (n, n).
+        same: 1.0 where two locations are of the same chain, shape (n, n).
     """
 
     squares: Array
@@ -189,11 +225,17 @@ class Parts:
 
 @dataclass(slots=True)
 class Posterior:
-    """What the process says, given observations y, shape (n,), at `seen`."""
+    """The process given values at some locations.
 
-    process: Process
-    seen: Seen
-    lower: Array  # Cholesky factor of their covariance
+    Args:
+        observed: n locations.
+        lower: the Cholesky factor of the covariance of their values, shape (n, n).
+        y: these values, shape (n,).
+    """
+
+    process: GaussianProcess
+    observed: Locations
+    lower: Array
     y: Array
     _alpha: Array = field(init=False)
 
@@ -202,47 +244,54 @@ class Posterior:
 
         self._alpha = cho_solve((self.lower, True), self.y, check_finite=False)
 
-    def at(self, where: Seen) -> tuple[Array, Array]:
-        """Mean and standard deviation without noise, each of shape (len(where),)."""
-        k, v = self._against(where)
-        variance = self.process.variance() - np.einsum("ij,ij->j", v, v)
+    def predict(self, where: Locations) -> tuple[Array, Array]:
+        """Means and standard deviations without noise, each of shape (len(where),)."""
+        k, v = self._cross_covariance(where)
+        variance = self.process.variance - np.einsum("ij,ij->j", v, v)
         return k.T @ self._alpha, np.sqrt(np.maximum(variance, TINY))
 
-    def covariance(self, where: Seen) -> Array:
-        """Without noise, shape (len(where), len(where))."""
-        _, v = self._against(where)
+    def predict_mean(self, where: Locations) -> Array:
+        """Means alone, shape (len(where),)."""
+        return np.asarray(self.process.covariance(where, self.observed) @ self._alpha)
+
+    def covariance(self, where: Locations) -> Array:
+        """The covariance without noise, shape (len(where), len(where))."""
+        _, v = self._cross_covariance(where)
         return np.asarray(self.process.covariance(where, where) - v.T @ v)
 
-    def _against(self, where: Seen) -> tuple[Array, Array]:
-        """The covariance with what was seen, (len(seen), len(where)), and that divided by `lower`."""
+    def _cross_covariance(self, where: Locations) -> tuple[Array, Array]:
+        """The prior's covariance of observed and other locations, and that divided by `lower`.
+
+        Both have the shape (len(observed), len(where)).
+        """
         from scipy.linalg import solve_triangular
 
-        k = self.process.covariance(self.seen, where)
+        k = self.process.covariance(self.observed, where)
         return k, solve_triangular(self.lower, k, lower=True, check_finite=False)
 
-    def mean(self, where: Seen) -> Array:
-        """Means alone, shape (len(where),)."""
-        return np.asarray(self.process.covariance(where, self.seen) @ self._alpha)
 
+def use_one_thread() -> AbstractContextManager[Any]:
+    """Let the linear algebra use one thread.
 
-def one_thread() -> AbstractContextManager[Any]:
-    """Matrices by one thread of the linear algebra: with more, sums end in other last bits.
-
-    A search that is continued with other cores must answer as it did.
+    With several, sums may differ in their last bits. A search that is continued on a machine with
+    more cores must still give the answers that it gave.
     """
-    return _pools().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+    return _thread_pools().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
 
 
 @cache
-def _pools() -> Any:
-    import scipy.linalg  # noqa: F401  # its threads too
+def _thread_pools() -> Any:
+    import scipy.linalg  # noqa: F401  # the controller finds only libraries that are loaded
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
 
 
 def normal_scores(values: Array) -> Array:
-    """Normal scores of the ranks of values, shape (n,); ties share one. The lowest gets most."""
+    """Normal scores of the ranks of values, shape (n,); the lowest value has the highest score.
+
+    Equal values have equal scores.
+    """
     from scipy.special import ndtri
 
     order = np.sort(values)

@@ -1,4 +1,4 @@
-"""One round of `Auto`: it opens with successive halving, and then asks the process."""
+"""One round of `Auto`: it opens with successive halving, and then asks the Gaussian process."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,20 +6,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hpsearch.core.seeds import derive
+from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.auto.decision import Decision, Evidence
 from hpsearch.searchers.auto.encoding import Array
 
-LAST = 3  # points in the opening's last rung
-SPARE = 4  # times as many points are drawn for it, for those that are near to what was tried
-FEW = 8  # of a rung, whose checkpoints are kept however small it is
+LAST_RUNG_POINTS = 3  # of the opening
+SPARE = 4  # so many times the points are drawn: those near to one that was tried are left out
+FEWEST_CONTINUABLE = 8  # of a rung, however small it is
 
 
 @dataclass(slots=True)
-class Chain:
-    """A point, and the last of the trials that train it. level: the rung it trains to, or has."""
+class TrialChain:
+    """A point, and the trials that train it, each of which continues the one before.
+
+    Args:
+        trial: the last of these trials.
+        level: the rung that it has reached, or trains to.
+    """
 
     params: Params
     unit: Array
@@ -32,123 +37,148 @@ class Chain:
 
 @dataclass(slots=True)
 class Round:
-    """State is what was asked and told, and the process's hyperparameters, which only tells change.
+    """One round of the search. Chains are numbered in the order in which they were begun.
 
-    So a pause may be left out of a replay, and the same events give the same search.
+    Its state is what was asked and told, and the process's hyperparameters, which change in `tell`
+    only. So a replay may leave out pauses, and the same events give the same search.
+
+    Args:
+        opening: the points that are tried before any other.
+        chain_of: the chain of each running trial.
+        ended: (chain, epochs, loss) of each trial that ended.
+        spent: epochs of all trials.
+        fitted: how many trials had ended when the process was last fitted.
     """
 
     seed: int
     decision: Decision
-    opening: list[Chain] = field(default_factory=list)
-    chains: list[Chain] = field(default_factory=list)
-    owner: dict[int, int] = field(default_factory=dict)
-    ended: list[tuple[int, int, float]] = field(default_factory=list)  # chain, epochs, loss
+    opening: list[TrialChain] = field(default_factory=list)
+    chains: list[TrialChain] = field(default_factory=list)
+    chain_of: dict[int, int] = field(default_factory=dict)
+    ended: list[tuple[int, int, float]] = field(default_factory=list)
     spent: int = 0
     fitted: int = 0
 
-    def open(self, first: Sequence[Params], tried: Iterable[Array]) -> None:
-        """Prepare the first points: the user's own, and others spread over the space.
+    @property
+    def levels(self) -> Sequence[int]:
+        """The epochs of the rungs."""
+        return self.decision.levels
 
-        tried: unit points, each of shape (d,), that none of the others is to be near.
+    @property
+    def space(self) -> Space:
+        return self.decision.encoding.space
+
+    @property
+    def units(self) -> list[Array]:
+        """The unit points begun so far."""
+        return [chain.unit for chain in self.chains]
+
+    def prepare_opening(self, first: Sequence[Params], tried: Iterable[Array]) -> None:
+        """Choose the first points: the user's own, and others spread over the space.
+
+        Args:
+            first: the user's own points.
+            tried: unit points of earlier rounds, each of shape (d,); no new one is near them.
         """
         rules, encoding = self.decision.rules, self.decision.encoding
         size = min(max(rules.eta ** (len(self.levels) - 1), rules.least), rules.most)
         known = [*tried]
         for params in first:
-            known.append(encoding.unit(params))
-            self.opening.append(self._chain(known[-1], dict(params)))
-        spread = self.decision.candidates.spread(SPARE * size, derive(self.seed, "opening"))
-        for unit in spread:
+            known.append(encoding.to_unit(params))
+            self.opening.append(self._make_chain(known[-1], dict(params)))
+        sampler = self.decision.sampler
+        for unit in sampler.spread_evenly(SPARE * size, derive_seed(self.seed, "opening")):
             if not size:
                 break
             rows = np.array(known).reshape(-1, len(self.space))
-            if len(self.decision.candidates.unknown(unit[None], rows)):
+            if len(sampler.drop_near_known(unit[None], rows)):
                 known.append(unit)
-                self.opening.append(self._chain(unit))
+                self.opening.append(self._make_chain(unit))
                 size -= 1
 
     def ask(self, trial: int) -> Suggestion | Pause:
-        """What to train next; DONE where nothing promises to improve on the best."""
-        found = self._choose(np.random.default_rng(derive(self.seed, "ask", trial)))
+        """What to train next; DONE where no point is expected to improve on the best."""
+        found = self._choose(np.random.default_rng(derive_seed(self.seed, "ask", trial)))
         if isinstance(found, Pause):
             return found
         if found is None:
             return Pause.WAIT if any(chain.running for chain in self.chains) else Pause.DONE
         chain, level = found
-        if isinstance(chain, Chain):
-            return self._begin(trial, chain, level)
-        return self._go_on(trial, chain, level)
+        if isinstance(chain, TrialChain):
+            return self._start_chain(trial, chain, level)
+        return self._continue_chain(trial, chain, level)
 
-    def tell(self, trial: int, seen: Observation) -> None:
-        number = self.owner.pop(trial)
+    def tell(self, trial: int, observation: Observation) -> None:
+        number = self.chain_of.pop(trial)
         chain = self.chains[number]
         chain.running = False
-        chain.failed = seen.loss is None or not math.isfinite(seen.loss)
-        loss = math.inf if seen.loss is None or chain.failed else seen.loss
+        chain.failed = observation.loss is None or not math.isfinite(observation.loss)
+        loss = math.inf if observation.loss is None or chain.failed else observation.loss
         self.ended.append((number, self.levels[chain.level], loss))
+        # Fitting takes longest: only each time that losses have grown by a tenth.
         if len(self.ended) >= max(self.decision.rules.least, 1.1 * self.fitted + 1):
             self.fitted = len(self.ended)
-            if (known := self._evidence()).telling:
+            known = self._gather_evidence()
+            if known.has_differing_losses:
                 self.decision.fit(known)
 
     def continuable(self, trial: int) -> bool:
-        return any(self.chains[number].trial == trial for number in self._waiting())
+        return any(self.chains[number].trial == trial for number in self._continuable_chains())
 
-    def _begin(self, trial: int, chain: Chain, level: int) -> Suggestion:
-        chain.trial, chain.level = trial, level
-        self.owner[trial] = len(self.chains)
-        self.chains.append(chain)
-        self.spent += self.levels[level]
-        return Suggestion(chain.params, self.levels[level])
+    def _choose(self, rng: np.random.Generator) -> tuple[int | TrialChain, int] | Pause | None:
+        """A new chain, or the number of one to continue, and the rung to train it to.
 
-    def _go_on(self, trial: int, number: int, level: int) -> Suggestion:
-        chain = self.chains[number]
-        self.spent += self.levels[level] - self.levels[chain.level]
-        chain.level, chain.running = level, True
-        parent, chain.trial = chain.trial, trial
-        self.owner[trial] = number
-        return Suggestion(chain.params, self.levels[level], parent)
-
-    def _choose(self, rng: np.random.Generator) -> "tuple[int | Chain, int] | Pause | None":
-        """The number of a chain to go on with, or a new one, and to which rung; or a pause, or nothing."""
+        WAIT while running trials decide what is next; None where nothing is worth a training.
+        """
+        # First all points of the opening, to the first rung.
         if len(self.chains) < len(self.opening):
             return self.opening[len(self.chains)], 0
-        known = self._evidence()
-        if not known.telling:
-            return self._blind(known, rng)
-        due = self._opened(known.waiting)
+
+        known = self._gather_evidence()
+        if not known.has_differing_losses:
+            return self._choose_without_losses(known, rng)
+
+        # Then the opening's successive halving, which goes by rank alone.
+        due = self._next_of_opening(known.waiting)
+        if isinstance(due, Pause):
+            return due
+
+        # Then a rung that got too few epochs, if there is one.
         if due is None:
-            due = self._neglected(known.waiting, self.decision.rules.share)
+            due = self._best_below_neglected_rung(known.waiting, self.decision.rules.share)
         if due is not None:
-            return due if isinstance(due, Pause) else self._next(due)
+            return due, self.chains[due].level + 1
+
+        # Else what the process expects most of.
         found = self.decision.choose(known, rng)
         if found is None:
             return None
         point, level = found
-        return point if isinstance(point, int) else self._chain(point), level
+        return point if isinstance(point, int) else self._make_chain(point), level
 
-    def _opened(self, waiting: Sequence[int]) -> int | Pause | None:
-        """Whose turn it is in the first points' successive halving; WAIT while what trains decides.
+    def _next_of_opening(self, waiting: Sequence[int]) -> int | Pause | None:
+        """The chain that the opening's successive halving continues next.
 
-        None where it is over.
+        WAIT while trials that decide it are running; None where the opening is over.
         """
         numbers = range(len(self.opening))
         for level in range(1, len(self.levels)):
             due = len(numbers) // self.decision.rules.eta**level
-            if due < LAST:
+            if due < LAST_RUNG_POINTS:
                 break
             if sum(self.chains[n].level >= level for n in numbers) < due:
-                here = [n for n in numbers if self.chains[n].level == level - 1]
-                if any(self.chains[n].running for n in here):
+                below = [n for n in numbers if self.chains[n].level == level - 1]
+                if any(self.chains[n].running for n in below):
                     return Pause.WAIT
-                if found := [n for n in waiting if n in here]:
+                if found := [n for n in waiting if n in below]:
                     return found[0]
         return None
 
-    def _neglected(self, waiting: Sequence[int], share: float) -> int | None:
-        """The best that waits for a rung which got less than `share` of an equal part of all epochs.
+    def _best_below_neglected_rung(self, waiting: Sequence[int], share: float) -> int | None:
+        """The best chain that may continue to a rung with less than its share of all epochs.
 
-        More epochs may tell apart what few do not, and only what goes on can show it.
+        That is `share` of what it would have if all rungs had equally many. More epochs may tell
+        apart what few do not, and only trials that go on can show it.
         """
         steps = np.diff(self.levels, prepend=0)
         levels = np.array([chain.level for chain in self.chains])
@@ -159,60 +189,62 @@ class Round:
                 return found[0]
         return None
 
-    def _blind(self, known: Evidence, rng: np.random.Generator) -> "tuple[int | Chain, int] | None":
-        """Successive halving and random points, where losses are all alike."""
-        due = self._neglected(known.waiting, 1.0)
+    def _choose_without_losses(
+        self, known: Evidence, rng: np.random.Generator
+    ) -> tuple[int | TrialChain, int] | None:
+        """Successive halving over random points: the choice where all losses are equal."""
+        due = self._best_below_neglected_rung(known.waiting, 1.0)
         if due is None:
-            unit = self.decision.candidates.fresh(known.units, rng)
+            unit = self.decision.sampler.sample_new_point(known.units, rng)
             if unit is not None:
-                return self._chain(unit), 0
+                return self._make_chain(unit), 0
             due = next(iter(known.waiting), None)
-        return None if due is None else self._next(due)
+        return None if due is None else (due, self.chains[due].level + 1)
 
-    def _next(self, number: int) -> tuple[int, int]:
-        """A chain and the rung after its last."""
-        return number, self.chains[number].level + 1
+    def _continuable_chains(self) -> list[int]:
+        """The chains that may go on: the better half of every rung, and a few at least; best first.
 
-    def _waiting(self) -> list[int]:
-        """The chains that may go on: in every rung the better half, and a few at least; best first.
-
-        Of the others checkpoints may be gone.
+        The checkpoints of all others may be gone.
         """
         found = []
         for level, epochs in enumerate(self.levels[:-1]):
             rung = sorted((loss, n) for n, at, loss in self.ended if at == epochs)
-            for _, n in rung[: max(len(rung) // 2, FEW)]:
+            for _, n in rung[: max(len(rung) // 2, FEWEST_CONTINUABLE)]:
                 chain = self.chains[n]
                 if chain.level == level and not chain.running and not chain.failed:
                     found.append(n)
         return found
 
-    @property
-    def levels(self) -> Sequence[int]:
-        return self.decision.levels
+    def _make_chain(self, unit: Array, params: Params | None = None) -> TrialChain:
+        features = self.decision.encoding.to_features(unit[None])[0]
+        if params is None:
+            params = self.space.from_unit(unit)
+        return TrialChain(params, unit, features, trial=0)
 
-    @property
-    def units(self) -> list[Array]:
-        """The points begun so far."""
-        return [chain.unit for chain in self.chains]
+    def _start_chain(self, trial: int, chain: TrialChain, level: int) -> Suggestion:
+        chain.trial, chain.level = trial, level
+        self.chain_of[trial] = len(self.chains)
+        self.chains.append(chain)
+        self.spent += self.levels[level]
+        return Suggestion(chain.params, self.levels[level])
 
-    @property
-    def space(self) -> Space:
-        return self.decision.encoding.space
+    def _continue_chain(self, trial: int, number: int, level: int) -> Suggestion:
+        chain = self.chains[number]
+        self.spent += self.levels[level] - self.levels[chain.level]
+        chain.level, chain.running = level, True
+        parent, chain.trial = chain.trial, trial
+        self.chain_of[trial] = number
+        return Suggestion(chain.params, self.levels[level], parent)
 
-    def _chain(self, unit: Array, params: Params | None = None) -> Chain:
-        features = self.decision.encoding.features(unit[None])[0]
-        return Chain(self.space.from_unit(unit) if params is None else params, unit, features, 0)
-
-    def _evidence(self) -> Evidence:
+    def _gather_evidence(self) -> Evidence:
         chains, epochs, losses = zip(*self.ended, strict=True) if self.ended else ((), (), ())
         return Evidence(
-            np.array([c.unit for c in self.chains]),
-            np.array([c.features for c in self.chains]),
-            np.array(chains, dtype=np.int64),
-            np.array(epochs, dtype=np.float64),
-            np.array(losses, dtype=np.float64),
-            self._waiting(),
-            [(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
-            self.spent / self.levels[-1],
+            units=np.array([c.unit for c in self.chains]),
+            features=np.array([c.features for c in self.chains]),
+            chains=np.array(chains, dtype=np.int64),
+            epochs=np.array(epochs, dtype=np.float64),
+            losses=np.array(losses, dtype=np.float64),
+            waiting=self._continuable_chains(),
+            running=[(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
+            spent=self.spent / self.levels[-1],
         )

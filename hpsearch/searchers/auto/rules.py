@@ -1,24 +1,36 @@
-"""How `Auto` decides: the numbers that README.md's ablation varies. Not for users to set."""
+"""The numbers by which `Auto` decides. They are not for users to set; see README.md."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """least, most: points before the model is asked, however many rungs there are. eta: each rung has
-    so many times the epochs of the last.
-    xi: by how much a candidate must beat the best, in standard deviations of all losses' ranks; after
-    `fade` full trainings it falls with their square, but in a part of all asks, `bold`, never.
-    explore: of all asks, those for a random point. explained: a point is trained to the first rung that
-    explains this part of the variance of its last epoch at least. share: a rung gets at least this part of what it
-    would if all rungs got equally many epochs.
-    restart: full trainings after which the search begins again, and forgets: it may be stuck.
-    near: two points are the same if they differ by less along every range of length 1.
-    stop: expected improvement, in the units of xi, below which nothing is worth a training; sure:
-    losses needed to believe that, a parameter of the space and two more.
-    rows, fit_rows: most losses the process is conditioned on, and fitted to. evaluations: of its
-    density, each time it is fitted. uniform, local, refined: candidates anywhere, near the best
-    points, near the best candidates.
+    """The numbers by which `Auto` decides; `tests/benchmarks/ablation.py` varies them.
+
+    Args:
+        least: the fewest points of the opening, however few rungs there are.
+        most: the most points of the opening.
+        eta: each rung has so many times the epochs of the one before.
+        xi: by how much a candidate must beat the best, in standard deviations of the losses'
+            normal scores.
+        fade: full trainings after which xi falls, with the square of their number.
+        bold: the share of asks in which xi does not fall.
+        explore: the share of asks that get a random point.
+        explained: a point is trained to the first rung that explains at least this share of the
+            variance of its loss at the last epoch.
+        share: each rung gets at least this part of what it would get if all rungs got equally many
+            epochs.
+        restart: full trainings after which the search begins again, without what it knew, because
+            it may be stuck.
+        near: two points are the same if they differ by less than this along every unit axis.
+        stop: the least expected improvement that is worth a training, in the units of xi.
+        sure: that needs so many losses for each parameter of the space and for two more.
+        rows: the most losses that the process is conditioned on.
+        fit_rows: the most losses that it is fitted to.
+        evaluations: of the process's density, each time it is fitted.
+        uniform: candidates anywhere.
+        local: candidates near the best points.
+        refined: candidates near the best candidates.
     """
 
     least: int = 12

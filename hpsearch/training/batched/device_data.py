@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.data import Data, named
+from hpsearch.core.data import Data, inputs_by_name
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.rows import SplitRows, prepare_rows
@@ -45,7 +45,7 @@ class DeviceTable:
         """Names, shapes and types of the arrays: all of a table that a program depends on."""
         return tuple(
             (name, array.shape, str(array.dtype))
-            for name, array in [*named(self.x).items(), ("y", self.y)]
+            for name, array in [*inputs_by_name(self.x).items(), ("y", self.y)]
         )
 
 
@@ -62,7 +62,7 @@ def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     x: Any = {
         name: np.concatenate([part for rows in prepared for part in _both_parts(rows, name)])
-        for name in named(prepared[0].x)
+        for name in inputs_by_name(prepared[0].x)
     }
     y = np.concatenate([part for rows in prepared for part in (rows.y, rows.y_validation)])
     x = x if isinstance(prepared[0].x, dict) else x["x"]
@@ -71,4 +71,4 @@ def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -
 
 
 def _both_parts(rows: SplitRows, name: str) -> tuple[Any, Any]:
-    return named(rows.x)[name], named(rows.x_validation)[name]
+    return inputs_by_name(rows.x)[name], inputs_by_name(rows.x_validation)[name]

@@ -65,7 +65,7 @@ class BatchRun:
             going_on = [member for member in self._running if not member.history.has_ended]
 
             # Write the checkpoints that are due; all of them, where it must stop.
-            must_stop = bool(going_on) and interrupt.requested()
+            must_stop = bool(going_on) and interrupt.is_requested()
             self._save_checkpoints(
                 [
                     member

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from hpsearch.core.seeds import canonical
+from hpsearch.core.seeds import canonical_json
 from hpsearch.training.base import Fit
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.overrides import describe_network, is_of_keras, number_of_build
@@ -128,7 +128,7 @@ def describe_structure(model: Any, scalars: ModelScalars, fit: Fit) -> str:
     does. The hyperparameters and the `build` that made the model then stand for it.
     """
     with scalars.blanked_out(), without_tensorflow():
-        origin = [type(model).__qualname__, canonical(fit.params), number_of_build(fit.build)]
+        origin = [type(model).__qualname__, canonical_json(fit.params), number_of_build(fit.build)]
         network = describe_network(model)
         described = {
             "model": origin if network is None else strip_names(network),

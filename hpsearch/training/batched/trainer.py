@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from hpsearch.core.data import Data
-from hpsearch.core.errors import BuildError, first_line, out_of_memory
+from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
@@ -148,7 +148,7 @@ class BatchedTrainer:
         self, template: Template, members: Sequence[BatchMember], error: Exception
     ) -> int:
         """Half as many members, where memory ran out; raises any other error again."""
-        if not out_of_memory(error) or len(members) == 1:
+        if not is_out_of_memory(error) or len(members) == 1:
             raise error
         half = self._sizes[template.key] = len(members) // 2
         log.warning(
@@ -266,7 +266,7 @@ class BatchedTrainer:
             try:
                 program = compiling.result()
             except Exception as error:
-                if out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 raise _NotCompiled(f"its step is not compiled ({first_line(error)})") from error
             if program.bytes > free_bytes() and len(some) > 1:

@@ -1,7 +1,7 @@
-"""Keras's own imdb.npz and reuters.npz, whose rows are Python lists and so are pickled.
+"""Read Keras's own imdb.npz and reuters.npz, whose rows are pickled Python lists.
 
-To unpickle is to run what the file says. So a file is opened only where its bytes are those that
-Keras publishes, and then by an unpickler that makes arrays of numbers and nothing else.
+Unpickling a file can run any code. So a file is opened only if its bytes are those that Keras
+publishes, and then by an unpickler that makes nothing but arrays of numbers.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _ARRAYS = {
 }
 
 
-def read(path: Path, key: str) -> list[Array]:
+def read_rows(path: Path, key: str) -> list[Array]:
     """The rows of one array, each of shape (words,).
 
     Raises DataError where the file is not, byte for byte, the one that Keras publishes.
@@ -39,11 +39,11 @@ def read(path: Path, key: str) -> list[Array]:
         )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         member = io.BytesIO(archive.read(f"{key}.npy"))
-    source.read_header(member)  # what comes before the pickle
-    return [np.asarray(row, np.int32) for row in _OnlyArrays(member).load()]
+    source.read_header(member)  # the pickle begins behind it
+    return [np.asarray(row, np.int32) for row in _ArrayUnpickler(member).load()]
 
 
-class _OnlyArrays(pickle.Unpickler):
+class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ARRAYS:
             raise DataError(

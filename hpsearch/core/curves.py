@@ -1,0 +1,15 @@
+"""The mean of learning curves, over folds and over trainings."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+
+def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """The mean at each epoch, up to the end of the shortest curve.
+
+    Beyond that end the mean would jump, because it would be over fewer curves.
+
+    >>> mean_curve([[1.0, 2.0, 9.0], [3.0, 4.0]])
+    [2.0, 3.0]
+    """
+    return [fmean(values) for values in zip(*curves, strict=False)]

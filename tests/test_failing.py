@@ -65,7 +65,8 @@ def test_points_that_raise_are_failed_trials(run, hpsearch, engine):
     code, out, err = run(TOO_LARGE, "--inline", "--engine", engine)
     assert code == 0
     assert (
-        "build fails at some points, whose trials will fail: ValueError: model too lar" in err + out
+        "build fails at some points; trials of these points will fail: ValueError: model too lar"
+        in err + out
     )
     failed = failures(hpsearch)
     assert 0 < len(failed) < 6
@@ -160,7 +161,7 @@ def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
         searcher=Random(trials=1, epochs=1),
         evaluator=Holdout(rows=300),
     )
-    _, work = worker.ready(study, study.task.load(), worker.Training(together=20))
+    _, work = worker.prepare_work(study, study.task.load(), together=20)
     together = []
     original = type(study.evaluator).run
 

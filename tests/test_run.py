@@ -354,7 +354,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(write, options):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     code, _, err = finish(process)
     assert code == 130
-    assert err.strip() == "stopped; the same command continues"
+    assert err.strip() == "stopped; run the same command again to continue"
     assert 1 <= sum(len(e) == 2 for e in journal("store.db")[0]) < 4
     assert finish(start(file, *options))[0] == 0
     assert journal("store.db") == journal("whole.db")

@@ -153,7 +153,7 @@ def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     hours = ("--hours", "0.001", "--trials", 100, "--total-epochs", 50)
     out = hpsearch("plan", file, *hours)[1]
     assert "--total-epochs 50 stops it after 25% of these epochs" in out
-    assert "known only when trials of the study have been timed" in out
+    assert "known only after trials of the study were timed" in out
     with Store(Path("store.db"), create=True) as store:
         fill(store, record(study="small", file=str(file)), 0.5)
     out = hpsearch("plan", file, *hours)[1]

@@ -101,15 +101,15 @@ budget = _combine(
 engine = _combine(
     click.option(
         "--backend",
-        help="Train with this Keras backend: jax, tensorflow or torch. Default: $KERAS_BACKEND, else "
-        "jax.",
+        help="Train with this Keras backend: jax, tensorflow or torch. Default: $KERAS_BACKEND, "
+        "else jax.",
     ),
     click.option(
         "--engine",
         type=click.Choice(ENGINES),
         default="auto",
-        help="How to train trials and folds. gang: side by side as one compiled program, on jax only. "
-        "fit: one after the other. auto: side by side where that is possible.",
+        help="How to train trials and folds. gang: side by side as one compiled program, on jax "
+        "only. fit: one after the other. auto: side by side where that is possible.",
     ),
 )
 
@@ -147,8 +147,8 @@ choice = _combine(
         "--scale",
         type=click.Choice(SCALES),
         default="epochs",
-        help="How long to train on all rows: for as many epochs, or as many steps, as the search took "
-        "to reach the best epoch.",
+        help="How long to train on all rows: for as many epochs, or as many steps, as the search "
+        "took to reach the best epoch.",
     ),
     click.option(
         "--sealed", is_flag=True, help="Keep the test rows sealed, and do not test the model."
@@ -160,7 +160,8 @@ repeats = _combine(
         "--repeats",
         type=click.IntRange(0, 1000),
         default=0,
-        help="After the search, train each of the best trials this many more times, with fresh seeds.",
+        help="After the search, train each of the best trials this many more times, with fresh "
+        "seeds.",
     ),
     click.option(
         "--finalists",
@@ -199,8 +200,8 @@ workers = _combine(
     click.option(
         "--gpus-per-worker",
         type=click.FloatRange(0, 1),
-        help="Give each worker of --ray 1 GPU, a part of one such as 0.25, or 0 for a core instead. "
-        "Default: 1 where the cluster has GPUs.",
+        help="Give each worker of --ray 1 GPU, a part of one such as 0.25, or 0 for a core "
+        "instead. Default: 1 where the cluster has GPUs.",
     ),
 )
 
@@ -208,15 +209,15 @@ checkpoints = _combine(
     click.option(
         "--checkpoints",
         type=Folder(),
-        help="Save checkpoints in this folder, or at this URL, such as s3://bucket/folder. Default: "
-        "checkpoints/ beside the store.",
+        help="Save checkpoints in this folder, or at this URL, such as s3://bucket/folder. "
+        "Default: checkpoints/ beside the store.",
     ),
     click.option(
         "--checkpoint-every",
         type=CheckpointEvery(),
         default="5m",
-        help="Save a checkpoint within a trial each time this has passed: a number of epochs, such as 10, or "
-        "of minutes, such as 5m.",
+        help="How often a trial saves a checkpoint before its end: after a number of epochs, such "
+        "as 10, or of minutes, such as 5m.",
     ),
     click.option(
         "--keep",
@@ -273,8 +274,8 @@ def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, s
         return None, name
     known = sorted(studies | tasks)
     raise StudyError(
-        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; it has "
-        f"{', '.join(known) or 'none'}"
+        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; the "
+        f"store has {', '.join(known) or 'none'}"
     )
 
 

@@ -20,7 +20,7 @@ from hpsearch.store import Url
     help="Draw into this file, a .png, .svg or .pdf. Default: compare.png.",
 )
 @click.option(
-    "--loss", is_flag=True, help="Draw the loss that was minimized instead of the metric."
+    "--loss", is_flag=True, help="Draw the loss that was minimised instead of the metric."
 )
 @click.option("--training", is_flag=True, help="Draw the curves on the training rows as well.")
 @click.option(

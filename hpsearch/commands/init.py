@@ -83,7 +83,7 @@ def _choose_file(name: str) -> Path:
         path = Path("studies") / f"{name}.py"
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise HpsearchError(
-            f"a study's name has only letters, digits and _, got {name!r}; choose another name by -o"
+            f"a study's name has only letters, digits and _, got {name!r}; choose another by -o"
         )
     return path
 

@@ -74,7 +74,8 @@ def _describe_error(error: BaseException) -> str:
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, OSError) and not isinstance(error, HpsearchError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}; check that it exists and can be used"
+        what = f"{error.filename or 'a file'}: {error.strerror or error}"
+        return f"{what}; check that it exists and can be used"
     return str(error)
 
 

@@ -61,7 +61,7 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Run a search. The same command run again continues it.
+    """Run a search, or continue it: the same command goes on where the last run stopped.
 
     STUDY is a study file, or the name of a study that was run before. A line is printed for every
     trial that ends, and the ranking at the end. Ctrl-C or SIGTERM stops the running trials at

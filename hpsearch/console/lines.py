@@ -44,7 +44,7 @@ class TrialLines:
         )
 
     def format_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> str:
-        """Return the line of a repeat that ended now. value: the trial's, over all its trainings."""
+        """Return the line of a repeat that ended now. value: over all trainings of the trial."""
         return join_parts(
             f"trial {trial}, repeat {repeat}",
             self._format_outcome(outcome),

@@ -71,14 +71,15 @@ def _build_parts(
     monitor: SearchMonitor, width: int, most_running: int, *, bars: bool = True
 ) -> Iterator[RenderableType]:
     search = monitor.search
-    what = f"{search.task}: {search.study}, {shorten_label(search.searcher)}, {shorten_label(search.evaluator)}, "
-    what += search.backend
-    yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
+    labels = shorten_label(search.searcher), shorten_label(search.evaluator)
+    title = f"{search.task}: {', '.join([search.study, *labels, search.backend])}"
+    yield Text(title, style="bold", no_wrap=True, overflow="ellipsis")
     yield _build_progress(monitor, width, bars)
-    if monitor.best is not None and monitor.best.value is not None:
-        best = f"best  trial {monitor.best.trial}  {search.measure} "
-        best += f"{format_with_error(monitor.best.value, monitor.best.se)}  {text_of_point(monitor.best.params)}"
-        yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
+    best = monitor.best
+    if best is not None and best.value is not None:
+        text = f"best  trial {best.trial}  {search.measure} "
+        text += f"{format_with_error(best.value, best.se)}  {text_of_point(best.params)}"
+        yield Text(text, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
     if monitor.running:
         yield _build_running_table(monitor, width, most_running, bars)
     if monitor.waiting:

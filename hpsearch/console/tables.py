@@ -46,7 +46,8 @@ def describe_plan(
     Args:
         pace: how many trials of the study were timed, and the seconds that an epoch of them took.
     """
-    yield f"{study.name}: {shorten_label(study.searcher.label)}, {shorten_label(study.evaluator.label)}"
+    searcher, evaluator = study.searcher.label, study.evaluator.label
+    yield f"{study.name}: {shorten_label(searcher)}, {shorten_label(evaluator)}"
     table = _make_table()
     table.add_column("bracket", justify="right")
     table.add_column("trials x epochs, rung by rung", overflow="fold")
@@ -76,7 +77,7 @@ def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None)
         )
     if pace is None:
         if budget.hours is not None:
-            yield "how much fits into --hours is known only when trials of the study have been timed"
+            yield "how much fits into --hours is known only after trials of the study were timed"
         return
     trials, each = pace
     seconds = epochs * each
@@ -94,8 +95,8 @@ def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None)
         yield f"the whole search fits into --hours {budget.hours:g}"
     else:
         yield (
-            f"--hours {budget.hours:g} allows {share:.0%} of the search with one worker, and all of "
-            f"it with {math.ceil(1 / share)} equal workers"
+            f"--hours {budget.hours:g} allows {share:.0%} of the search with one worker, and all "
+            f"of it with {math.ceil(1 / share)} equal workers"
         )
 
 
@@ -157,8 +158,8 @@ def make_search_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             row["study"],
             row["task"],
-            f"{shorten_label(row['searcher'])}, {shorten_label(row['evaluator'])}, seed {row['seed']}, "
-            f"{row['backend']}",
+            f"{shorten_label(row['searcher'])}, {shorten_label(row['evaluator'])}, "
+            f"seed {row['seed']}, {row['backend']}",
             ", ".join(f"{n}{what}" for what, n in counts.items() if n or not what),
             ""
             if row["best"] is None
@@ -243,8 +244,8 @@ def _describe_more_repeats(row: Ranked) -> str:
     """How many repeats would make the difference from the best significant."""
     if row.more_repeats is None:
         return (
-            f"no number of repeats is known to make trial {row.trial} differ significantly from the "
-            "best; more rows might"
+            f"no number of repeats is known to make trial {row.trial} differ significantly from "
+            "the best; more rows might"
         )
     most = f"{'at least' if row.repeats == 0 else 'about'} {row.repeats + row.more_repeats}"
     return (

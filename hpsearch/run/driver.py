@@ -20,7 +20,7 @@ class JobSource(Protocol):
     """Where jobs come from and outcomes go: the trials of a search, or repeats of the best ones."""
 
     def next_jobs(self, running: Collection[Job]) -> Sequence[Job]:
-        """Jobs to submit now, beside the running ones. Empty, while nothing runs: it is finished."""
+        """Jobs to submit now, beside the running ones. Empty while nothing runs: finished."""
 
     def record_outcome(self, job: Job, outcome: Outcome) -> None:
         """Record how a job ended."""

@@ -83,7 +83,7 @@ def load_study(file: Path, overrides: Overrides) -> Study:
 
 
 def describe_error(error: BaseException, file: Path) -> str:
-    """An error that the study's own code raised, in one line, with its place in the study's file."""
+    """An error that the study's code raised, in one line, with its place in the study's file."""
     # A refused option explains itself; for others, such as an ImportError, the class helps.
     plain = isinstance(error, HpsearchError) or type(error) is ValueError
     return f"{locate_error(error, file)}: {one_line(error) if plain else first_line(error)}"

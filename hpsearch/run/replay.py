@@ -56,7 +56,7 @@ def replay(
         # after the DONE of a smaller one.
         elif isinstance(event.answer, Suggestion) and not done:
             answer = search.ask(event.trial)
-            # A smaller budget is DONE before the journal ends: the trials beyond it stay as they are.
+            # A smaller budget is DONE before the journal ends: trials beyond it stay as they are.
             if answer is Pause.DONE:
                 done = True
                 continue

@@ -74,8 +74,8 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
             record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
-        # Only one run of a study at a time. The lock lies beside the store: where there is no store
-        # yet, nothing is written, the lock neither, before the study was tried.
+        # A lock beside the store: a study has one run at a time. Where there is no store yet, the
+        # lock is taken after the study was tried, because nothing is written before.
         lock = study_lock(options.store, study.name, display.show_line)
         if store_exists := exists(options.store):
             fence = opened.enter_context(lock)
@@ -96,8 +96,8 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
         checkpoints = SearchCheckpoints(
             options.checkpoints_root / f"{store.name}-{journal.search}", options.keep
         )
-        # A store that lay here before and was deleted may have left some. This is asked of the
-        # journal, and not when a search begins, because a run may be killed between the two.
+        # A store that lay here before and was deleted may have left checkpoints. An empty journal,
+        # not a new search, decides, because a run may be killed between the two.
         if not len(journal):
             checkpoints.clear()
         # Continue the search, and show it.

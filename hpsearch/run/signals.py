@@ -21,7 +21,7 @@ _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
 class StopCondition:
-    """A context that says when to stop: a first signal asks to stop soon, a second one stops at once.
+    """A context that says when to stop. A first signal stops soon, a second one stops at once.
 
     Args:
         hours: from now on, after which to stop soon.
@@ -71,7 +71,7 @@ class StopCondition:
 
 
 def open_in_time(executor: Executor, stop: StopCondition) -> Facts:
-    """Open an executor. Raises HpsearchError where loading the study takes longer than the hours."""
+    """Open an executor. Raises HpsearchError where loading takes longer than the hours."""
     if stop.hours is None:
         return executor.open()
     timer = threading.Timer(max(0.0, stop.seconds_until_overdue()), executor.close)

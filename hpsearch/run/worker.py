@@ -143,8 +143,8 @@ def prepare_work(
 def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tuple[str | None, str]:
     """Build models at a few points, and train a step.
 
-    Where the study's code raises at one point, only the trials of that point will fail. The study is
-    refused where all points fail in the same way, or hpsearch itself finds a mistake.
+    Where the study's code raises at one point, only the trials of that point will fail. The study
+    is refused where all points fail in the same way, or hpsearch itself finds a mistake.
 
     Returns the trainer's remark, if any, and a note about points that fail, else "".
     """
@@ -218,7 +218,7 @@ class _TrialWork:
             except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
                 raise
             except BaseException as error:  # also SystemExit: a build that calls it fails its trial
-                # One error ended the training of all. Fail the trials at fault, train the rest again.
+                # The error ended all of them: fail the trials at fault, train the others again.
                 at_fault = [place for place in places if builds[place].failed]
                 if len(places) == 1:
                     at_fault = places

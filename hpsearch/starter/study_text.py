@@ -136,10 +136,10 @@ def _format_columns(table: TableDescription) -> Iterable[str]:
         yield '    loss="mae",'
         yield '    metric="mae",'
     if table.ordered:
-        yield "    # Rows are ordered by time: a model is tested on later rows than it learned from."
+        yield "    # Rows are ordered by time: the test rows are later than the searched ones."
         yield f'    ordered="{table.ordered}",'
     if table.numbers:
-        yield "    # Missing cells are filled by the median; then the columns are standardized."
+        yield "    # Missing cells are filled by the median; then the columns are standardised."
         yield _format_tuple("numbers=", table.numbers, "    ")
     if table.categories:
         yield "    # One input for each value; another value, or a missing one, sets none of them."

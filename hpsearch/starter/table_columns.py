@@ -110,12 +110,12 @@ def describe_table(
         for name in frame
         if re.search(r"\.\d+$", str(name)) and str(name).rpartition(".")[0] in frame
     ]
+    # The target, and the rows that have one.
     known = frame.loc[frame[target].notna()]
     if len(known) < _FEWEST_ROWS:
         raise DataError(
             f"{len(known)} rows have a {target!r}; a search needs at least {_FEWEST_ROWS}"
         )
-    # The target, and the rows that have one.
     classes = _find_classes(known[target], kind)
     if not classes:
         known = known.loc[csv_tables.numbers(known[target]).notna()]

@@ -113,7 +113,10 @@ WHOLLY = {
         "raise KeyError('units')",
         "bad.py:16: all 8 points that were tried fail with Key",
     ),
-    "ours": ("raise __import__('hpsearch.core.errors').core.errors.BuildError('no such layer')", "no such layer"),
+    "ours": (
+        "raise __import__('hpsearch.core.errors').core.errors.BuildError('no such layer')",
+        "no such layer",
+    ),
     "unprintable": ("raise Unprintable", "Unprintable: (its message cannot be shown)"),
     "10 MB": ("raise ValueError('x' * 10**7)", "ValueError: xxx"),
     "exit": ("exit(3)", "SystemExit: 3"),

@@ -1,4 +1,4 @@
-"""Whether a study is still the one that a search in the store was begun with."""
+"""Whether a study is still the same as when its search in the store began."""
 
 import json
 from collections.abc import Iterable

@@ -236,12 +236,14 @@ def _place() -> dict[str, Any]:
 def prepare_chain(
     file: Path,
     overrides: Any,
-    backend: str | None,
+    backend_name: str | None,
+    engine: str,
+    together: int,
     shared: Any = None,
     mark: Path | None = None,
     try_points: bool = True,
 ) -> tuple[Facts, Work]:
-    """Stands in for `hpsearch.run.worker.prepare`: training is a chain of hashes, 10 ms an epoch."""
+    """Stands in for `run.worker.prepare_from_file`: training is a chain of hashes, 10 ms an epoch."""
     return FACTS, one_by_one(_chain)
 
 

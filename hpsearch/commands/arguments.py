@@ -1,4 +1,4 @@
-"""What commands take: their shared options, and the values these have."""
+"""Options that several commands share, and what their values stand for."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from hpsearch.commands import completing
+from hpsearch.commands import completion
 from hpsearch.commands.option_types import (
     COUNT,
     Amount,
@@ -33,8 +33,8 @@ _MANY = click.IntRange(1, MOST_COUNTED)
 _EPOCHS = click.IntRange(1, MOST_EPOCHS)
 
 
-def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """One decorator of several options, shown in their order."""
+def _combine(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """One decorator from several options; help shows them in this order."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -49,7 +49,7 @@ store = click.option(
     "store_path",
     type=StorePlace(dir_okay=False, path_type=Path),
     default=default_place,
-    help="The results' file, or postgresql://USER@HOST/DATABASE: else $HPSEARCH_STORE, else "
+    help="The store: a file, or postgresql://USER@HOST/DATABASE. Default: $HPSEARCH_STORE, else "
     ".hpsearch/store.db.",
 )
 
@@ -57,126 +57,137 @@ as_json = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON document on stdout, and the rest on stderr.",
+    help="Print one JSON document on stdout, and everything else on stderr.",
 )
 
-which_search = _together(
+which_search = _combine(
     click.option(
         "--epochs",
         type=_EPOCHS,
-        help="The maximum number of epochs of a trial, instead of the study's.",
+        help="Set the maximum number of epochs of a trial, instead of the study's.",
     ),
     click.option(
         "--seed",
         type=click.IntRange(0, MOST_STORED),
-        help="The seed of the search, instead of the study's.",
+        help="Set the seed of the search, instead of the study's.",
     ),
     click.option(
         "--searcher",
-        help="The searcher, instead of the study's: NAME[:key=value,...], as "
+        help="Use this searcher instead of the study's: NAME[:key=value,...], such as "
         "random:trials=50,epochs=20.",
-        shell_complete=completing.searchers,
+        shell_complete=completion.complete_searchers,
     ),
     click.option(
         "--evaluator",
-        help="The evaluator, instead of the study's: NAME[:key=value,...], as kfold:folds=4.",
-        shell_complete=completing.evaluators,
+        help="Use this evaluator instead of the study's: NAME[:key=value,...], such as "
+        "kfold:folds=4.",
+        shell_complete=completion.complete_evaluators,
     ),
 )
 
-overrides = _together(
+overrides = _combine(
     click.option("--trials", type=_MANY, help="Train at most this many trials."), which_search
 )
 
-budget = _together(
+budget = _combine(
     click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop after this many hours."),
     click.option(
         "--total-epochs",
         type=_MANY,
-        help="Stop after this many epochs over all trials; those of --repeats do not count.",
+        help="Stop after this many epochs over all trials. The epochs of --repeats do not count.",
     ),
 )
 
-engine = _together(
+engine = _combine(
     click.option(
         "--backend",
-        help="Keras's backend: jax, tensorflow or torch; else $KERAS_BACKEND, else jax.",
+        help="Train with this Keras backend: jax, tensorflow or torch. Default: $KERAS_BACKEND, "
+        "else jax.",
     ),
     click.option(
         "--engine",
         type=click.Choice(ENGINES),
         default="auto",
-        help="How to train. gang: trials and folds side by side as one compiled program, on jax; fit: "
-        "one after the other; auto: side by side where that is possible.",
+        help="How to train trials and folds. gang: side by side as one compiled program, on jax "
+        "only. fit: one after the other. auto: side by side where that is possible.",
     ),
 )
 
 together = click.option(
     "--together",
     type=COUNT,
-    help="Train at most this many trials side by side in a worker; else what suits the searcher.",
+    help="Train at most this many trials side by side in each worker. Default: as many as suit the "
+    "searcher.",
 )
 
-choice = _together(
+choice = _combine(
     click.option(
         "--trial",
         type=TrialNumber(),
-        help="Use the trial of this number instead of the best.",
-        shell_complete=completing.trials,
+        help="Use the trial with this number instead of the best one.",
+        shell_complete=completion.complete_trials,
     ),
     click.option(
         "--one-se",
         is_flag=True,
-        help="Use the simplest trial within one standard error of the best, instead of the best.",
+        help="Use the simplest trial within one standard error of the best one.",
     ),
     click.option(
         "--ensemble",
         type=COUNT,
-        help="Choose an ensemble greedily from this many of the best trials.",
+        help="Use an ensemble, chosen greedily from this many of the best trials.",
     ),
     click.option(
         "--seeds",
         type=COUNT,
         default=3,
-        help="Train this many models of each chosen trial, each by another seed.",
+        help="Train this many models of each chosen trial, each with another seed.",
     ),
     click.option(
         "--scale",
         type=click.Choice(SCALES),
         default="epochs",
-        help="What to train on all rows for: as many epochs, or as many steps, as up to the best epoch.",
+        help="How long to train on all rows: for as many epochs, or as many steps, as the search "
+        "took to reach the best epoch.",
     ),
-    click.option("--sealed", is_flag=True, help="Do not open the test rows."),
+    click.option(
+        "--sealed", is_flag=True, help="Keep the test rows sealed, and do not test the model."
+    ),
 )
 
-repeats = _together(
+repeats = _combine(
     click.option(
         "--repeats",
         type=click.IntRange(0, 1000),
         default=0,
-        help="Train the best trials this many times more at the end, with fresh seeds.",
+        help="After the search, train each of the best trials this many more times, with fresh "
+        "seeds.",
     ),
     click.option(
         "--finalists",
         type=COUNT,
         default=3,
-        help="How many of the best trials --repeats trains again.",
+        help="Apply --repeats to this many of the best trials.",
     ),
 )
 
-workers = _together(
+workers = _combine(
     click.option(
         "--devices",
         default="auto",
-        help="Where to train: auto, cpu, cpu:2 for two workers, or GPU numbers, as 0,1.",
+        help="Where to train: auto, cpu, cpu:2 for two workers, or GPU numbers such as 0,1.",
     ),
     click.option(
         "--per-device",
         type=PerDevice(),
         default=1,
-        help="How many workers share each device; auto: as many as fit.",
+        help="Run this many workers on each device. auto: as many as fit.",
     ),
-    click.option("--inline", is_flag=True, help="Train in this process, for a debugger."),
+    click.option(
+        "--inline",
+        is_flag=True,
+        help="Train in this process, without workers, as a debugger needs it.",
+    ),
     click.option(
         "--timeout",
         type=Amount(0, 1e6, min_open=True),
@@ -185,27 +196,28 @@ workers = _together(
     click.option(
         "--recycle", type=COUNT, default=200, help="Replace each worker after this many trials."
     ),
-    click.option("--ray", help="Train on a Ray cluster: auto, or its head's HOST:PORT."),
+    click.option("--ray", help="Train on a Ray cluster: auto, or the HOST:PORT of its head node."),
     click.option(
         "--gpus-per-worker",
         type=click.FloatRange(0, 1),
-        help="GPUs of each worker on --ray: 1, or a part, as 0.25; 0: a core each. Else 1 where there "
-        "are GPUs.",
+        help="Give each worker of --ray 1 GPU, a part of one such as 0.25, or 0 for a core "
+        "instead. Default: 1 where the cluster has GPUs.",
     ),
 )
 
-checkpoints = _together(
+checkpoints = _combine(
     click.option(
         "--checkpoints",
         type=Folder(),
-        help="Save checkpoints in this folder, or at this URL, as s3://bucket/folder; else in "
-        "checkpoints/ beside the store.",
+        help="Save checkpoints in this folder, or at this URL, such as s3://bucket/folder. "
+        "Default: checkpoints/ beside the store.",
     ),
     click.option(
         "--checkpoint-every",
         type=CheckpointEvery(),
         default="5m",
-        help="Save a checkpoint within a trial after this many epochs, as 10, or minutes, as 5m.",
+        help="How often a trial saves a checkpoint before its end: after a number of epochs, such "
+        "as 10, or of minutes, such as 5m.",
     ),
     click.option(
         "--keep",
@@ -216,40 +228,41 @@ checkpoints = _together(
 )
 
 
-def refuse_idle(ray: str | None, *, inline: bool) -> None:
-    """Refuse what has no effect where trials train: on Ray, without it, or in this process.
-
-    Raises DeviceError.
-    """
-    idle: dict[str, tuple[str, ...]] = {"without --ray": ("gpus_per_worker",)}
-    if ray is not None:
-        idle = {"with --ray": ("devices", "per_device", "inline")}
+def refuse_options_without_effect(ray: str | None, *, inline: bool) -> None:
+    """Raise DeviceError for an option that has no effect where trials train."""
+    without_effect: dict[str, tuple[str, ...]] = {}
+    if ray is None:
+        without_effect["without --ray; drop it, or add --ray"] = ("gpus_per_worker",)
+    else:
+        both = "with --ray; drop one of the two"
+        without_effect[both] = ("devices", "per_device", "inline")
     if inline:
-        idle["with --inline"] = ("devices", "per_device", "timeout", "recycle")
+        both = "with --inline; drop one of the two"
+        without_effect[both] = ("devices", "per_device", "timeout", "recycle")
     context = click.get_current_context()
-    for state, names in idle.items():
+    for reason, names in without_effect.items():
         for name in names:
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-                option = f"--{name.replace('_', '-')}"
-                raise DeviceError(f"{option} has no effect {state}; drop it, or decide for one")
+                raise DeviceError(f"--{name.replace('_', '-')} has no effect {reason}")
 
 
-def overridden(options: Mapping[str, Any]) -> Overrides:
-    """What `overrides`, or `which_search`, were given."""
+def make_overrides(options: Mapping[str, Any]) -> Overrides:
+    """The values of the options `overrides` or `which_search`."""
     return Overrides(**{field.name: options.get(field.name) for field in fields(Overrides)})
 
 
-def _upgraded(store_path: Path | Url) -> Store:
-    """The store for reading, upgraded first where it is of an earlier version."""
+def _open_upgraded(store_path: Path | Url) -> Store:
+    """The store; one of an earlier version is upgraded first."""
     try:
         return Store(store_path)
     except OldStoreError:
         return Store(store_path, create=True)
 
 
-def study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | None]:
-    """The study or the task that a name, or a study's file, stands for; where both have it, the
-    study.
+def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | None]:
+    """The study, or else the task, that has this name. A study is also known by its file.
+
+    Returns (study, None) or (None, task). Raises StudyError where the store has neither.
     """
     with Store(store_path) as store:
         searches = store.searches()
@@ -261,18 +274,21 @@ def study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | 
         return None, name
     known = sorted(studies | tasks)
     raise StudyError(
-        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; it has "
-        f"{', '.join(known) or 'none'}"
+        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; the "
+        f"store has {', '.join(known) or 'none'}"
     )
 
 
-def study_file(study: str, store_path: Path | Url) -> Path:
-    """The file of a study given by path, or by the name under which the store knows it."""
+def find_study_file(study: str, store_path: Path | Url) -> Path:
+    """The file of a study that is named by its path, or by its name in the store.
+
+    Raises StudyError where the store has no study of this name.
+    """
     path = Path(study)
     if path.exists() or path.suffix == ".py" or len(path.parts) > 1:
         return path
     known: dict[str, str] = {}
-    with suppress(NoStoreError), _upgraded(store_path) as store:
+    with suppress(NoStoreError), _open_upgraded(store_path) as store:
         known = {record.study: record.file for record in store.searches()}
     if study not in known:
         raise StudyError(

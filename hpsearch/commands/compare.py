@@ -1,4 +1,4 @@
-"""Trials' learning curves over each other, as a picture."""
+"""Draw the learning curves of several trials in one figure."""
 
 import json
 from pathlib import Path
@@ -17,20 +17,23 @@ from hpsearch.store import Url
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("compare.png"),
-    help="The picture to write, a .png, .svg or .pdf; else compare.png.",
+    help="Draw into this file, a .png, .svg or .pdf. Default: compare.png.",
 )
-@click.option("--loss", is_flag=True, help="Draw the loss that was minimised, not the metric.")
-@click.option("--training", is_flag=True, help="Draw the curves on the training rows too.")
+@click.option(
+    "--loss", is_flag=True, help="Draw the loss that was minimised instead of the metric."
+)
+@click.option("--training", is_flag=True, help="Draw the curves on the training rows as well.")
 @click.option(
     "--smooth",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.9,
-    help="The weight of earlier epochs in smoothed curves; 0: draw only the raw ones.",
+    help="Smooth curves with this weight of earlier epochs. 0: draw only raw curves.",
 )
 @click.option(
     "--skip",
     type=click.IntRange(min=0),
-    help="Leave out this many epochs before smoothing; else ten, or a tenth of short curves.",
+    help="Leave out this many first epochs before smoothing. Default: ten, or a tenth of short "
+    "curves.",
 )
 @arguments.store
 @arguments.as_json
@@ -44,10 +47,10 @@ def compare(
     store_path: Path | Url,
     as_json: bool,
 ) -> None:
-    """Draw trials' validation curves over each other: each epoch, and smoothed.
+    """Draw the validation curves of several trials in one figure: raw and smoothed.
 
-    The legend says what differs between their points; the best epochs are marked. Over folds, a
-    band is one standard deviation; trainings by several seeds are drawn as their mean.
+    The legend shows which parameters differ between the trials. The best epochs are marked. A band
+    is one standard deviation over folds. Trainings with several seeds are drawn as their mean.
     """
     from hpsearch.plots import canvas, curves
     from hpsearch.results import overlay

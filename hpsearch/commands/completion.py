@@ -1,26 +1,116 @@
-"""Completion in the shell."""
+"""Completion in a shell: the command that sets it up, and the values that a shell offers.
+
+A shell calls the functions below at each press of a key. So they load no study and import only
+what they need, and where the store cannot be read they offer nothing.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
+from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.option_text import option_classes
+from hpsearch.core.parameters import point_text, short_text
+from hpsearch.store import SearchRecord, Store, Url
+
+Items = list[CompletionItem]
+_MOST_TRIALS = 50
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands, options, studies, tasks and trials.
+    """Print a script by which a shell completes commands, options, studies, tasks and trials.
 
     \b
     bash: echo 'eval "$(hpsearch completion bash)"' >> ~/.bashrc
     zsh:  echo 'eval "$(hpsearch completion zsh)"' >> ~/.zshrc
     fish: hpsearch completion fish > ~/.config/fish/completions/hpsearch.fish
 
-    It works for `hpsearch`, not for `python -m hpsearch`: what a shell completes is a program's name.
+    It completes `hpsearch`, not `python -m hpsearch`: shells complete by a program's name.
     """
     chosen = get_completion_class(shell)
     if chosen is None:
         raise HpsearchError(f"click knows no completion for {shell}; use bash, zsh or fish")
     root = context.find_root()
     click.echo(chosen(root.command, {}, "hpsearch", "_HPSEARCH_COMPLETE").source())
+
+
+def complete_studies(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """Study files, and names that the store knows; any file where none of them fits."""
+    files = {path.as_posix(): "study file" for path in sorted(Path("studies").glob("*.py"))}
+    known = {s.study: f"searched for {s.task}" for s in _read_searches(context)}
+    return _offer(files | known, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def complete_tasks(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    return _offer({s.task: f"by {s.measure}" for s in _read_searches(context)}, incomplete)
+
+
+def complete_studies_and_tasks(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> Items:
+    searches = _read_searches(context)
+    names = {s.task: "task" for s in searches} | {s.study: "study" for s in searches}
+    return _offer(names, incomplete)
+
+
+def complete_trials(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """The ids of ranked trials, best first, with their value and point."""
+    found: dict[str, str] = {}
+    with suppress(HpsearchError), Store(_store_place(context)) as store:
+        for ranking in stores.rankings(store):
+            for row in ranking:
+                point = point_text(row.params)
+                found[str(row.trial)] = (
+                    f"{row.measure} {short_text(row.value)} {row.study} {point}"[:70]
+                )
+    return _offer(found, incomplete)[:_MOST_TRIALS]
+
+
+def complete_searchers(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> Items:
+    from hpsearch import searchers as package
+
+    return _offer_methods(package, incomplete)
+
+
+def complete_evaluators(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> Items:
+    from hpsearch import evaluators as package
+
+    return _offer_methods(package, incomplete)
+
+
+def _offer_methods(package: Any, incomplete: str) -> Items:
+    described = {
+        cls.__name__.lower(): (cls.__doc__ or "").partition("\n")[0]
+        for cls in option_classes(package)
+    }
+    return _offer(described, incomplete)
+
+
+def _read_searches(context: click.Context) -> list[SearchRecord]:
+    with suppress(HpsearchError), Store(_store_place(context)) as store:
+        return store.searches()
+    return []
+
+
+def _store_place(context: click.Context) -> Path | Url:
+    return stores.place(context.params.get("store_path") or stores.default_place())
+
+
+def _offer(described: dict[str, str], incomplete: str) -> Items:
+    """The names that begin like the incomplete word. described: what a name stands for, by name."""
+    return [
+        CompletionItem(name, help=" ".join(text.split()))
+        for name, text in described.items()
+        if name.startswith(incomplete)
+    ]

@@ -1,4 +1,4 @@
-"""What the store holds, in the formats of other tools."""
+"""Write trials in the formats of other tools."""
 
 import json
 import shlex
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hpsearch.commands import arguments, completing
+from hpsearch.commands import arguments, completion
 from hpsearch.core.files import hide_secrets
 from hpsearch.core.outputs import choose_place, whole_output
 from hpsearch.export import FORMATS
@@ -19,14 +19,15 @@ from hpsearch.store import Url
     "which",
     metavar="[STUDY|TASK]",
     required=False,
-    shell_complete=completing.studies_and_tasks,
+    shell_complete=completion.complete_studies_and_tasks,
 )
 @click.option(
     "-o",
     "--output",
-    help="The file or folder to write, else hpsearch-FORMAT here; for mlflow also a server's URI.",
+    help="Write to this file or folder; mlflow also takes the URI of a server. Default: "
+    "hpsearch-FORMAT in the current folder.",
 )
-@click.option("--force", is_flag=True, help="Replace an earlier export that is there.")
+@click.option("--force", is_flag=True, help="Replace an earlier export in the same place.")
 @arguments.store
 @arguments.as_json
 def export(
@@ -37,13 +38,13 @@ def export(
     store_path: Path | Url,
     as_json: bool,
 ) -> None:
-    """Write the trials of a study, of a task, or of all for other tools.
+    """Write the trials of a study, of a task, or of the whole store for other tools.
 
-    csv, parquet: three tables. optuna: a storage that optuna-dashboard opens. tensorboard: a folder
-    for its HParams and Scalars tabs. mlflow: a database, or a server. The output appears whole or
-    not at all.
+    csv, parquet: three tables. optuna: a storage for optuna-dashboard. tensorboard: a folder for
+    the HParams and Scalars tabs. mlflow: a database or a server. If the export fails, no partial
+    output is left.
     """
-    study, task = arguments.study_or_task(which, store_path) if which else (None, None)
+    study, task = arguments.find_study_or_task(which, store_path) if which else (None, None)
     chosen = FORMATS[format]
     write = chosen.writer()
     from hpsearch.results.frames import StoreFrames
@@ -64,6 +65,6 @@ def export(
     trials = len(results.trials)
     click.echo(f"{trials} trials written to {where}", err=True)
     if chosen.look and "://" not in where:
-        click.echo(f"look at them: {chosen.look.format(shlex.quote(where))}", err=True)
+        click.echo(f"open it with: {chosen.look.format(shlex.quote(where))}", err=True)
     if as_json:
         click.echo(json.dumps({"format": format, "where": where, "trials": trials}))

@@ -1,4 +1,4 @@
-"""A first study, for a CSV file of the user's own."""
+"""Write a first study for a CSV file."""
 
 import json
 import shlex
@@ -24,42 +24,46 @@ STUDY = OutputKind("a study that `init` wrote", _is_written_by_init, makes_folde
 
 @click.command()
 @click.argument("csv", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--target", help="The column to predict; else you are asked for it.")
+@click.option("--target", help="Predict this column. Default: `init` asks for it.")
 @click.option(
     "--kind",
     type=click.Choice(["classification", "regression"]),
-    help="Of which kind the target is; else guessed from its values.",
+    help="Treat the target as this kind. Default: guessed from its values.",
 )
 @click.option(
-    "-o", "--output", "name", help="The study's name or file; else named after the CSV file."
+    "-o",
+    "--output",
+    "name",
+    help="Write the study with this name, or to this file. Default: named after the CSV file.",
 )
 @click.option("--force", is_flag=True, help="Replace a study that `init` wrote before.")
 @arguments.as_json
 def init(
     csv: Path, target: str | None, kind: str | None, name: str | None, force: bool, as_json: bool
 ) -> None:
-    """Write a study for a CSV file, which runs as it is: studies/NAME.py.
+    """Write a study for a CSV file: studies/NAME.py, which is ready to run.
 
-    Columns are taken for numbers or categories by their cells; missing ones are filled, dates,
-    row numbers and free text left out. Read the study, change it, and run it.
+    Whether a column holds numbers or categories is guessed from its cells. Missing cells are
+    filled. Dates, row numbers and free text are left out. Read the study, change it, and run it.
     """
-    from hpsearch.starter import look, write
+    from hpsearch.starter import study_text, table_columns
 
-    file = _file(write.name_of(csv) if name is None else name)
+    file = _choose_file(study_text.make_study_name(csv) if name is None else name)
     place = choose_place(file, STUDY, replace=force, sources=(csv,))
     if not csv.is_file():
         raise DataError(f"no such file: {csv}")
-    table = look.table(csv)
+    table = table_columns.read_table(csv)
     if target is None:
-        target = _asked([str(column) for column in table], csv)
-    found = look.look(table, target, kind)  # type: ignore[arg-type]
-    write_output(place, write.study(found, csv, file), STUDY)
+        target = _ask_for_target([str(column) for column in table], csv)
+    found = table_columns.describe_table(table, target, kind)  # type: ignore[arg-type]
+    write_output(place, study_text.format_study(found, csv, file), STUDY)
     for note in found.notes:
         click.echo(note, err=True)
     what = f"{len(found.classes)} classes" if found.classes else "a number"
     click.echo(
-        f"{found.rows} rows; {found.target!r}, {what}, by {_counted(found.numbers, 'number')} and "
-        f"{_counted(found.categories, 'category', 'categories')}\n"
+        f"{found.rows} rows; predict {found.target!r}, {what}, from "
+        f"{_count(found.numbers, 'number')} and "
+        f"{_count(found.categories, 'category', 'categories')}\n"
         f"written to {file}; run it: hpsearch run {shlex.quote(str(file))}",
         err=True,
     )
@@ -69,29 +73,29 @@ def init(
         click.echo(json.dumps({"file": str(file), **described, "categories": categories}))
 
 
-def _counted(things: Sized, one: str, many: str | None = None) -> str:
+def _count(things: Sized, one: str, many: str | None = None) -> str:
     return f"{len(things)} {one if len(things) == 1 else many or one + 's'}"
 
 
-def _file(name: str) -> Path:
+def _choose_file(name: str) -> Path:
     path = Path(name)
     if path.suffix != ".py" and len(path.parts) == 1:
         path = Path("studies") / f"{name}.py"
     if path.suffix != ".py" or not path.stem.isidentifier():
         raise HpsearchError(
-            f"a study's name is letters, digits and _, got {name!r}; name another by -o"
+            f"a study's name has only letters, digits and _, got {name!r}; choose another by -o"
         )
     return path
 
 
-def _asked(columns: list[str], csv: Path) -> str:
+def _ask_for_target(columns: list[str], csv: Path) -> str:
     if not sys.stdin.isatty():
         named = ", ".join(map(repr, columns))
-        raise HpsearchError(f"which column of {csv} is to be predicted? add --target: {named}")
+        raise HpsearchError(f"the column of {csv} to predict is not named; add --target: {named}")
     for number, column in enumerate(columns, 1):
         click.echo(f"{number:>4}  {column}", err=True)
     number = click.prompt(
-        "Which column is to be predicted?",
+        "Which column should be predicted?",
         type=click.IntRange(1, len(columns)),
         default=len(columns),
         err=True,

@@ -1,4 +1,4 @@
-"""The values that options of commands may have, where click has no type for them."""
+"""Types of option values that click does not have."""
 
 import math
 import re
@@ -17,17 +17,17 @@ COUNT = click.IntRange(min=1)
 
 
 class Amount(click.FloatRange):
-    """A number above 0, and not without end."""
+    """A finite number in a range."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         number = super().convert(value, param, ctx)
         if math.isnan(number):
-            self.fail("nan is no number", param, ctx)
+            self.fail("nan is not a number", param, ctx)
         return number
 
 
 class TrialNumber(click.IntRange):
-    """The id by which people call a trial."""
+    """The id of a trial in the store."""
 
     def __init__(self) -> None:
         super().__init__(1, MOST_STORED)
@@ -36,7 +36,7 @@ class TrialNumber(click.IntRange):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            self.fail(f"{value!r} is no trial number; `rank` lists them", param, ctx)
+            self.fail(f"{value!r} is not a trial number; `rank` lists trial numbers", param, ctx)
 
 
 class PerDevice(click.ParamType[int | str]):
@@ -54,7 +54,9 @@ class CheckpointEvery(click.ParamType[CheckpointInterval]):
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,5})(m?)", value)
         if found is None:
-            self.fail(f"{brief(value)} is neither epochs, as 10, nor minutes, as 5m", param, ctx)
+            self.fail(
+                f"{brief(value)} is neither epochs, such as 10, nor minutes, such as 5m", param, ctx
+            )
         number, minutes = int(found[1]), bool(found[2])
         return (
             CheckpointInterval(seconds=60.0 * number)
@@ -64,7 +66,7 @@ class CheckpointEvery(click.ParamType[CheckpointInterval]):
 
 
 class Folder(click.ParamType[Path]):
-    """A folder, or a URL that acts as one."""
+    """A folder, on disk or at a URL."""
 
     name = "folder|url"
 

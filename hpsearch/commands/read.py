@@ -1,4 +1,4 @@
-"""What the store holds: rankings, single trials, searches."""
+"""Show what is in the store: rankings, single trials, searches."""
 
 import json
 from pathlib import Path
@@ -6,32 +6,35 @@ from pathlib import Path
 import click
 
 from hpsearch import store as stores
-from hpsearch.commands import arguments, completing
+from hpsearch.commands import arguments, completion
 from hpsearch.commands.option_types import TrialNumber
 from hpsearch.store import Store, Url
 
 
 @click.command()
-@click.argument("task", required=False, shell_complete=completing.tasks)
+@click.argument("task", required=False, shell_complete=completion.complete_tasks)
 @click.option(
-    "--top", type=click.IntRange(min=1), default=20, help="Show this many rows; JSON has all."
+    "--top",
+    type=click.IntRange(min=1),
+    default=20,
+    help="Show this many rows; --json prints all rows.",
 )
 @arguments.store
 @arguments.as_json
 def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> None:
-    """Rank the trials of a task, over all studies and searchers; of every task if none is named.
+    """Rank the trials of a task, over all studies and searchers. Without TASK, rank every task.
 
-    Only trials on the same data, with the same metric and evaluator, are ranked together.
+    Only trials with the same data, metric and evaluator are ranked together.
     """
     from hpsearch.console import tables
 
     with Store(store_path) as store:
         found = stores.rankings(store, task)
         opened = stores.openings(store, task)
-    console = tables.console(stderr=as_json)
+    console = tables.make_console(stderr=as_json)
     for ranking in found:
-        tables.show(console, tables.ranking(ranking, top=top))
-    tables.show(console, tables.openings(opened))
+        tables.print_parts(console, tables.describe_ranking(ranking, top=top))
+    tables.print_parts(console, tables.describe_openings(opened))
     if not found:
         console.print("no trial is complete yet")
     if as_json:
@@ -39,16 +42,16 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
 
 
 @click.command()
-@click.argument("trial", type=TrialNumber(), shell_complete=completing.trials)
+@click.argument("trial", type=TrialNumber(), shell_complete=completion.complete_trials)
 @arguments.store
 @arguments.as_json
 def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
-    """Show one trial: its point, its value, and its learning curves or its traceback."""
+    """Show one trial: its parameters, its value, and its learning curves or its traceback."""
     from hpsearch.console import tables
 
     with Store(store_path) as store:
         details = stores.trial(store, trial)
-    tables.show(tables.console(stderr=as_json), tables.trial(details))
+    tables.print_parts(tables.make_console(stderr=as_json), tables.describe_trial(details))
     if as_json:
         click.echo(json.dumps(details))
 
@@ -62,6 +65,6 @@ def studies(store_path: Path | Url, as_json: bool) -> None:
 
     with Store(store_path) as store:
         found = stores.studies(store)
-    tables.show(tables.console(stderr=as_json), [tables.searches(found)])
+    tables.print_parts(tables.make_console(stderr=as_json), [tables.make_search_table(found)])
     if as_json:
         click.echo(json.dumps(found))

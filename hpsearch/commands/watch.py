@@ -1,4 +1,4 @@
-"""A search that runs elsewhere, as `run` shows it."""
+"""Show a search that another process runs."""
 
 import json
 import time
@@ -9,50 +9,51 @@ from typing import Any
 
 import click
 
-from hpsearch.commands import arguments, completing
+from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.store import SearchMonitor, SearchRecord, Store, Url
 
-_POLL = 0.5  # seconds between two looks
+_POLL_SECONDS = 0.5
 
 
 @click.command()
-@click.argument("study", required=False, shell_complete=completing.studies)
+@click.argument("study", required=False, shell_complete=completion.complete_studies)
 @arguments.store
 @arguments.as_json
 def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
-    """Show a search while it runs elsewhere: what is spent and left, what trains, the best.
+    """Show a search that another process runs: progress, time left, running trials, the best one.
 
-    STUDY is a study's name or file; without one, the search that was heard of last. It reads the
-    store and delays nobody. Where no terminal is, every trial that ends gives a line. It ends with
-    the run. --json gives how it stands now.
+    STUDY is the name or the file of a study. Without it, the search with the latest run is shown.
+    This command only reads the store, and does not slow the search down. Outside a terminal it
+    prints a line for each trial that ends. It ends when the run ends. --json prints the present
+    state and ends.
     """
     from hpsearch.console import live, tables
     from hpsearch.store import monitor_search
 
     with Store(store_path) as store:
-        watched = monitor_search(store, _search(store, study))
-        console = tables.console(stderr=as_json)
+        watched = monitor_search(store, _find_search(store, study))
+        console = tables.make_console(stderr=as_json)
         watched.refresh()
         if as_json:
-            click.echo(json.dumps(standing(watched)))
+            click.echo(json.dumps(_describe_state(watched)))
             return
         with live.Panel(console, watched) as panel:
             while watched.run is not None and watched.run.alive:
                 panel.draw()
-                time.sleep(_POLL)
-                for text in _lines(watched):
+                time.sleep(_POLL_SECONDS)
+                for text in _refresh_lines(watched):
                     console.print(text, markup=False, soft_wrap=True)
         width, height = console.size
         if console.is_terminal:
-            console.print(live.picture(watched, width, height))
+            console.print(live.build_picture(watched, width, height))
         else:
-            click.echo(live.summary(watched))
+            click.echo(live.format_summary(watched))
 
 
-def _search(store: Store, study: str | None) -> int:
-    """The search of a study that was heard of last."""
+def _find_search(store: Store, study: str | None) -> int:
+    """The search with the latest run, of a study or of all."""
     from hpsearch.store import last_run
 
     searches = store.searches()
@@ -65,36 +66,36 @@ def _search(store: Store, study: str | None) -> int:
         )
     found = [record for record in searches if name in (None, record.study)]
     if not found:
-        raise StudyError("the store has no study yet; run one")
+        raise StudyError("the store has no study yet; run a study first")
 
-    def last_heard(record: SearchRecord) -> tuple[bool, int, int]:
-        run = last_run(store, record.id)  # runs are numbered in their order, whatever clocks say
+    def run_order(record: SearchRecord) -> tuple[bool, int, int]:
+        run = last_run(store, record.id)  # by their numbers, because clocks may be wrong
         return (run.alive, run.id, record.id) if run else (False, 0, record.id)
 
-    return max(found, key=last_heard).id
+    return max(found, key=run_order).id
 
 
-def _lines(watched: SearchMonitor) -> Iterator[str]:
-    """A line for each trial that ended since the last look, as `run` prints them."""
-    from hpsearch.console.lines import line, result, said_best
+def _refresh_lines(watched: SearchMonitor) -> Iterator[str]:
+    """Read what is new; yield a line for each trial that ended since, as `run` prints it."""
+    from hpsearch.console.lines import format_best, format_result, join_parts
     from hpsearch.core.parameters import point_text
 
     before = watched.told
     for number, ended in enumerate(watched.refresh(), before + 1):
         of = f"/{watched.run.plan.trials_text}" if watched.run else ""
         best = watched.best
-        yield line(
+        yield join_parts(
             f"[{number}{of}] trial {ended.trial}",
-            result(watched.search.measure, ended.value, ended.se, ended.failure),
-            said_best(ended.trial, best.trial, best.value) if best and best.value else "",
+            format_result(watched.search.measure, ended.value, ended.se, ended.failure),
+            format_best(ended.trial, best.trial, best.value) if best and best.value else "",
             f"{ended.seconds:.1f} s",
             point_text(ended.params),
         )
 
 
-def standing(watched: SearchMonitor) -> dict[str, Any]:
-    """How a search stands, as plain JSON."""
-    from hpsearch.console.live import left_seconds
+def _describe_state(watched: SearchMonitor) -> dict[str, Any]:
+    """The state of a search now, as plain JSON."""
+    from hpsearch.console.live import estimate_seconds_left
 
     search, run, now = watched.search, watched.run, time.time()
     return {
@@ -110,7 +111,7 @@ def standing(watched: SearchMonitor) -> dict[str, Any]:
         "plan_complete": run.plan.complete if run else None,
         "epochs": watched.epochs + watched.underway(),
         "epochs_left": watched.left(),
-        "seconds_left": left_seconds(watched, now) if run and run.alive else None,
+        "seconds_left": estimate_seconds_left(watched, now) if run and run.alive else None,
         "best": watched.best and asdict(watched.best),
         "running": [asdict(each) for each in watched.running],
         "waiting": [asdict(each) for each in watched.waiting],

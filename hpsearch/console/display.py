@@ -1,4 +1,4 @@
-"""A run on a terminal: a line for each trial that ends, and below them a picture of the search."""
+"""Show a run on a terminal: a line for each trial that ends, and below them the whole search."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,18 +13,18 @@ from hpsearch.store import SearchMonitor
 
 
 class TerminalDisplay:
-    """Shows a run by a console; see `hpsearch.run.display.Display` for what it is told, and when."""
+    """Shows a run on a console. It implements `hpsearch.run.display.Display`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._panel: Panel | None = None
         self._lines: TrialLines | None = None
 
-    def say(self, text: str) -> None:
+    def show_line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     @contextmanager
-    def watch(self, monitor: SearchMonitor, metric: Metric, planned: str) -> Iterator[None]:
+    def show_search(self, monitor: SearchMonitor, metric: Metric, planned: str) -> Iterator[None]:
         self._lines = TrialLines(metric, planned)
         with Panel(self._console, monitor) as self._panel:
             yield
@@ -35,19 +35,19 @@ class TerminalDisplay:
 
     def count_trial(self, trial: int, outcome: Outcome) -> None:
         assert self._lines is not None
-        self._lines.count(trial, outcome)
+        self._lines.count_trial(trial, outcome)
 
-    def trial_ended(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
+    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
         assert self._lines is not None
-        self.say(self._lines.of_trial(trial, suggestion, outcome))
+        self.show_line(self._lines.format_trial(trial, suggestion, outcome))
 
-    def repeat_ended(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
+    def show_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
         assert self._lines is not None
-        self.say(self._lines.of_repeat(trial, repeat, outcome, value))
+        self.show_line(self._lines.format_repeat(trial, repeat, outcome, value))
 
-    def stopping(self, running: int) -> None:
+    def show_stopping(self, running: int) -> None:
         if running:
-            self.say(
-                f"stopping: {running} running trial{'s' if running > 1 else ''} may reach the "
-                "next checkpoint; another Ctrl-C stops at once"
+            self.show_line(
+                f"stopping {running} running trial{'s' if running > 1 else ''} at the next "
+                "checkpoint; press Ctrl-C again to stop at once"
             )

@@ -1,4 +1,4 @@
-"""A running search, told by a line for each trial that ends."""
+"""Format one line for each trial of a running search that ends."""
 
 from hpsearch.core.parameters import point_text
 from hpsearch.core.task import Metric
@@ -7,9 +7,10 @@ from hpsearch.results.texts import format_with_error
 
 
 class TrialLines:
-    """The lines of one run. It counts trials and knows the best one so far.
+    """Formats the lines of one run. It counts trials and remembers the best one.
 
     Args:
+        metric: of the trials' values.
         planned: how many trials there will be, as text.
     """
 
@@ -18,64 +19,68 @@ class TrialLines:
         self._ended = 0
         self._best: tuple[float, int] | None = None
 
-    def count(self, trial: int, outcome: Outcome) -> None:
-        """Count a trial, of this run or an earlier one, and keep the best."""
+    def count_trial(self, trial: int, outcome: Outcome) -> None:
+        """Count a trial of this run or of an earlier one, and remember the best."""
         self._ended += 1
         if outcome.score is not None:
             value = outcome.score.value
             if self._best is None or self._metric.best([self._best[0], value]) == 1:
                 self._best = value, trial
 
-    def of_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> str:
+    def format_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> str:
         """Count a trial that ended now, and return its line."""
-        self.count(trial, outcome)
+        self.count_trial(trial, outcome)
         best = ""
         if outcome.score:
             assert self._best is not None
             value, best_trial = self._best
-            best = said_best(trial, best_trial, value)
-        return line(
+            best = format_best(trial, best_trial, value)
+        return join_parts(
             f"[{self._ended}/{self._planned}] trial {trial}",
-            self._result(outcome),
+            self._format_outcome(outcome),
             best,
             f"{outcome.seconds:.1f} s",
             point_text(suggestion.params),
         )
 
-    def of_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> str:
-        """The line of a repeat, a training with fresh seeds. value: over all its trainings."""
-        return line(
+    def format_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> str:
+        """Return the line of a repeat that ended now. value: over all trainings of the trial."""
+        return join_parts(
             f"trial {trial}, repeat {repeat}",
-            self._result(outcome),
-            f"all its trainings together {value:.4f}",
+            self._format_outcome(outcome),
+            f"over all its trainings {value:.4f}",
             f"{outcome.seconds:.1f} s",
         )
 
-    def _result(self, outcome: Outcome) -> str:
+    def _format_outcome(self, outcome: Outcome) -> str:
         value, se = (outcome.score.value, outcome.score.se) if outcome.score else (None, None)
-        return result(self._metric.name, value, se, outcome.failure)
+        return format_result(self._metric.name, value, se, outcome.failure)
 
 
-def line(*parts: str) -> str:
-    """What happened, in one line.
+def join_parts(*parts: str) -> str:
+    """Join the parts that are not empty to one line.
 
-    >>> line("trial 3", "", "2.0 s")
+    >>> join_parts("trial 3", "", "2.0 s")
     'trial 3  2.0 s'
     """
     return "  ".join(part for part in parts if part)
 
 
-def result(metric: str, value: float | None, se: float | None, failure: Failure | None) -> str:
-    """How a training ended.
+def format_result(
+    metric: str, value: float | None, se: float | None, failure: Failure | None
+) -> str:
+    """The value of a training, or why it failed.
 
-    >>> result("mae", 2.5, None, None), result("mae", None, None, Failure("nan", "loss became nan"))
-    ('mae 2.5', 'failed (nan: loss became nan)')
+    >>> format_result("mae", 2.5, None, None)
+    'mae 2.5'
+    >>> format_result("mae", None, None, Failure("nan", "loss became nan"))
+    'failed (nan: loss became nan)'
     """
     if value is not None:
         return f"{metric} {format_with_error(value, se)}"
     return f"failed ({failure.kind}: {failure.message})" if failure else "failed"
 
 
-def said_best(id_: int, best: int, value: float) -> str:
-    """Whether a trial is the best so far, or which one is."""
+def format_best(id_: int, best: int, value: float) -> str:
+    """Say that a trial is the best so far, or which one is. value: the best trial's."""
     return "best" if best == id_ else f"best {value:.4g} (trial {best})"

@@ -1,4 +1,4 @@
-"""A search as it runs, on a terminal: what is spent and left, what trains, the rungs, the best."""
+"""Draw a running search: progress and time left, running trials, rungs, the best trial."""
 
 import io
 import math
@@ -17,17 +17,17 @@ from hpsearch.core.progress import Throttle
 from hpsearch.results.texts import format_duration, format_with_error, shorten_label
 from hpsearch.store import RunningTrial, SearchMonitor
 
-_SECONDS = 0.25  # between two pictures
-_NARROW = 80  # columns, below which only the most telling ones are shown
 Cell = tuple[str, str]
 
-_MOST_WAITING = 5  # that are named
-_WIDE, _MOST_LINES = 1000, 20  # of what no window limits
-_AROUND = 14  # lines that are not of running trials
+_SECONDS = 0.25  # between two drawings
+_NARROW = 80  # columns of a window; in narrower ones, less is shown
+_MOST_WAITING = 5  # trials that are named
+_FILE_WIDTH, _FILE_LINES = 1000, 20  # where no window limits the output
+_OTHER_LINES = 14  # lines that are not about running trials
 
 
 class Panel:
-    """A context in which the last lines of a terminal show a search; elsewhere it shows nothing."""
+    """A context in which the last lines of a terminal show a search. Elsewhere it shows nothing."""
 
     def __init__(self, console: Console, monitor: SearchMonitor) -> None:
         self._monitor, self._throttle = monitor, Throttle()
@@ -43,55 +43,56 @@ class Panel:
         self._live.stop()
 
     def refresh(self) -> None:
-        """Look at the store and draw, unless that was done just now."""
+        """Read the store and draw, unless that was done just now."""
         if self._live.is_started and self._throttle.is_due(_SECONDS):
             self._monitor.refresh()
             self.draw()
 
     def draw(self) -> None:
-        """Draw what was looked at."""
+        """Draw the search as it was last read."""
         if self._live.is_started:
             width, height = self._console.size
-            self._live.update(picture(self._monitor, width, height), refresh=True)
+            self._live.update(build_picture(self._monitor, width, height), refresh=True)
 
 
-def picture(monitor: SearchMonitor, width: int, height: int) -> RenderableType:
-    """All of it, for a window of so many columns and lines."""
-    return Group(*_parts(monitor, width, max(3, height - _AROUND)))
+def build_picture(monitor: SearchMonitor, width: int, height: int) -> RenderableType:
+    """The whole search, for a window of `width` columns and `height` lines."""
+    return Group(*_build_parts(monitor, width, max(3, height - _OTHER_LINES)))
 
 
-def summary(monitor: SearchMonitor) -> str:
-    """All of it as lines without bars, for a file or a pipe."""
-    parts = Group(*_parts(monitor, _WIDE, _MOST_LINES, bars=False))
-    lines = Console(width=_WIDE, file=io.StringIO(), color_system=None).render_lines(parts)
+def format_summary(monitor: SearchMonitor) -> str:
+    """The whole search as lines of text without bars, for a file or a pipe."""
+    parts = Group(*_build_parts(monitor, _FILE_WIDTH, _FILE_LINES, bars=False))
+    lines = Console(width=_FILE_WIDTH, file=io.StringIO(), color_system=None).render_lines(parts)
     return "\n".join("".join(piece.text for piece in line).rstrip() for line in lines)
 
 
-def _parts(
-    monitor: SearchMonitor, width: int, most: int, *, bars: bool = True
+def _build_parts(
+    monitor: SearchMonitor, width: int, most_running: int, *, bars: bool = True
 ) -> Iterator[RenderableType]:
     search = monitor.search
-    what = f"{search.task}: {search.study}, {shorten_label(search.searcher)}, {shorten_label(search.evaluator)}, "
-    what += search.backend
-    yield Text(what, style="bold", no_wrap=True, overflow="ellipsis")
-    yield _spent(monitor, width, bars)
-    if monitor.best is not None and monitor.best.value is not None:
-        best = f"best  trial {monitor.best.trial}  {search.measure} "
-        best += f"{format_with_error(monitor.best.value, monitor.best.se)}  {point_text(monitor.best.params)}"
-        yield Text(best, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
+    labels = shorten_label(search.searcher), shorten_label(search.evaluator)
+    title = f"{search.task}: {', '.join([search.study, *labels, search.backend])}"
+    yield Text(title, style="bold", no_wrap=True, overflow="ellipsis")
+    yield _build_progress(monitor, width, bars)
+    best = monitor.best
+    if best is not None and best.value is not None:
+        text = f"best  trial {best.trial}  {search.measure} "
+        text += f"{format_with_error(best.value, best.se)}  {point_text(best.params)}"
+        yield Text(text, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
     if monitor.running:
-        yield _running(monitor, width, most, bars)
+        yield _build_running_table(monitor, width, most_running, bars)
     if monitor.waiting:
-        names = ", ".join(_name(each) for each in monitor.waiting[:_MOST_WAITING])
+        names = ", ".join(_format_name(each) for each in monitor.waiting[:_MOST_WAITING])
         rest = "" if len(monitor.waiting) <= _MOST_WAITING else " ..."
-        yield Text(f"the same command continues {len(monitor.waiting)}: {names}{rest}")
-    yield from _rungs(monitor, width, bars)
+        yield Text(f"{len(monitor.waiting)} stopped; the same command continues: {names}{rest}")
+    yield from _build_rungs(monitor, width, bars)
     if monitor.failures:
         kinds = ", ".join(f"{count} {kind}" for kind, count in monitor.failures.most_common())
         yield Text(f"failed: {kinds}", style="red")
 
 
-def _spent(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:
+def _build_progress(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:
     underway, left = monitor.underway(), monitor.left()
     done = monitor.epochs + underway
     total = None if left is None else monitor.epochs + left
@@ -99,28 +100,30 @@ def _spent(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:
     bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
     of = "" if total is None else f" of {total:,}"
     trials = "" if monitor.run is None else f" of {monitor.run.plan.trials_text}"
-    texts = [f"{done:,.0f}{of} epochs", f"{monitor.told:,}{trials} trials", *_times(monitor)]
+    texts = [f"{done:,.0f}{of} epochs", f"{monitor.told:,}{trials} trials", *_format_times(monitor)]
     if width < _NARROW:
         del texts[1]
     text = ", ".join(texts)
     grid.add_row(*([bar] if total and bars else []), text)
-    return _unbroken(grid, fill=True)
+    return _keep_on_one_line(grid, fill=True)
 
 
-def _times(monitor: SearchMonitor) -> Iterator[str]:
+def _format_times(monitor: SearchMonitor) -> Iterator[str]:
     run, now = monitor.run, time.time()
     if run is None:
         return
     if not run.alive:
-        yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.heard)}"
+        yield (
+            f"ended: {run.ended}" if run.ended else f"no heartbeat since {_format_clock(run.heard)}"
+        )
         return
     yield format_duration(now - run.began)
-    left = left_seconds(monitor, now)
+    left = estimate_seconds_left(monitor, now)
     low, high = left if left else (math.nan, math.nan)
     if run.budget.hours is not None:
         until = max(0.0, run.began + 3600 * run.budget.hours - now)
         if not left or until < low:
-            yield f"--hours end it in {format_duration(until)}"
+            yield f"--hours ends it in {format_duration(until)}"
             return
     if left:
         text = (
@@ -131,11 +134,12 @@ def _times(monitor: SearchMonitor) -> Iterator[str]:
         yield f"about {text} left"
 
 
-def left_seconds(monitor: SearchMonitor, now: float) -> tuple[float, float] | None:
-    """How long what is left will take, at the least and the most. None where nothing tells it yet.
+def estimate_seconds_left(monitor: SearchMonitor, now: float) -> tuple[float, float] | None:
+    """Estimate the seconds left as (shortest, longest); None where too little has run yet.
 
-    By the epochs, by the trials (short ones take their time to compile, long ones to train) and by
-    the epochs of the run's last third: where these agree, they are to be trusted.
+    There are three estimates: by epochs, by trials (short trials take their time to compile, long
+    ones to train), and by the epochs of the run's last third. The closer they are, the better the
+    estimate.
     """
     run, left = monitor.run, monitor.left()
     if run is None or left is None:
@@ -155,12 +159,14 @@ def left_seconds(monitor: SearchMonitor, now: float) -> tuple[float, float] | No
     return min(found), max(found)
 
 
-def _running(monitor: SearchMonitor, width: int, most: int, bars: bool) -> Table:
+def _build_running_table(
+    monitor: SearchMonitor, width: int, most_running: int, bars: bool
+) -> Table:
     narrow = width < _NARROW
     grid = Table.grid(padding=(0, 1))
-    begun = [each for each in monitor.running if each.reached is not None]
-    begun.sort(key=lambda each: each.value is None)  # those first that tell something
-    shown = (begun or monitor.running)[:most]
+    started = [each for each in monitor.running if each.reached is not None]
+    started.sort(key=lambda each: each.value is None)  # trials with a value come first
+    shown = (started or monitor.running)[:most_running]
     for each in shown:
         of = max(1, each.epochs - each.begun)
         bar = ProgressBar(
@@ -168,14 +174,16 @@ def _running(monitor: SearchMonitor, width: int, most: int, bars: bool) -> Table
         )
         value = "" if each.value is None else short_text(each.value)
         more = [] if narrow else [each.device, point_text(each.params)]
-        grid.add_row(_name(each), *([bar] if bars else []), _epochs(each), value, *more)
+        grid.add_row(
+            _format_name(each), *([bar] if bars else []), _format_epochs(each), value, *more
+        )
     if rest := len(monitor.running) - len(shown):
         grid.add_row(f"{rest} more")
-    return _unbroken(grid, fill=not narrow)
+    return _keep_on_one_line(grid, fill=not narrow)
 
 
-def _unbroken(grid: Table, *, fill: bool) -> Table:
-    """Cells in one line each. fill: the last column takes what the others leave, no more."""
+def _keep_on_one_line(grid: Table, *, fill: bool) -> Table:
+    """Keep each cell on one line. fill: whether the last column takes the width that is left."""
     for column in grid.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
     if fill:
@@ -183,17 +191,17 @@ def _unbroken(grid: Table, *, fill: bool) -> Table:
     return grid
 
 
-def _name(each: RunningTrial) -> str:
+def _format_name(each: RunningTrial) -> str:
     return f"trial {each.trial}" + (f", repeat {each.repeat}" if each.repeat else "")
 
 
-def _epochs(each: RunningTrial) -> str:
+def _format_epochs(each: RunningTrial) -> str:
     reached = each.begun if each.reached is None else each.reached
     return f"{reached:.4g}/{each.epochs}"
 
 
-def _rungs(monitor: SearchMonitor, width: int, bars: bool) -> Iterator[RenderableType]:
-    """The brackets as they fill; only where trials continue others."""
+def _build_rungs(monitor: SearchMonitor, width: int, bars: bool) -> Iterator[RenderableType]:
+    """The brackets with their rungs; only where trials continue others."""
     planned: dict[tuple[int, int], int] = {}
     if monitor.run is not None:
         for bracket in monitor.run.plan.brackets:
@@ -202,7 +210,7 @@ def _rungs(monitor: SearchMonitor, width: int, bars: bool) -> Iterator[Renderabl
     if all(begin == epochs for begin, epochs in keys):
         return
     rows = {
-        begin: [_rung(monitor, (begin, epochs), planned) for b, epochs in keys if b == begin]
+        begin: [_format_rung(monitor, (begin, epochs), planned) for b, epochs in keys if b == begin]
         for begin in sorted({begin for begin, _ in keys})
     }
     bars = bars and max(map(len, rows.values())) * 18 + 16 <= width
@@ -210,13 +218,18 @@ def _rungs(monitor: SearchMonitor, width: int, bars: bool) -> Iterator[Renderabl
     for begin, rungs in rows.items():
         cells = [f"{text} {bar}" if bars else text for text, bar in rungs]
         grid.add_row(f"from {begin} epoch{'s' if begin > 1 else ''}", *cells)
-    yield _unbroken(grid, fill=False)
+    yield _keep_on_one_line(grid, fill=False)
 
 
-def _rung(
+def _format_rung(
     monitor: SearchMonitor, key: tuple[int, int], planned: dict[tuple[int, int], int]
 ) -> Cell:
-    """How many trials have ended there of how many, as text and as a bar."""
+    """How many trials of a rung have ended, as text and as a bar.
+
+    Args:
+        key: the epochs with which the bracket begins, and those of the rung.
+        planned: trials by such keys.
+    """
     filling = monitor.rungs.get(key)
     asked, told = (filling.asked, filling.told) if filling else (0, 0)
     size = max(planned.get(key, 0), asked)
@@ -225,5 +238,5 @@ def _rung(
     return f"{key[1]}: {told}/{size}", f"{bar:░<4}"
 
 
-def _clock(at: float) -> str:
+def _format_clock(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))

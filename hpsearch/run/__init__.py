@@ -1,1 +1,1 @@
-"""A study, and one run of it. See README.md."""
+"""A study, and one run of it. README.md follows one trial through the files."""

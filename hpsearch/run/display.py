@@ -1,4 +1,4 @@
-"""What a run tells whoever shows it. The terminal's display is in `hpsearch/console/`."""
+"""How a run shows itself. The display for a terminal is in `hpsearch/console/`."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
@@ -9,46 +9,48 @@ from hpsearch.store import SearchMonitor
 
 
 class Display(Protocol):
-    """Shows one run: `say ... -> watch -> count_trial ... -> trial_ended, refresh, say ...`.
+    """Shows one run.
 
-    Trials are named by the ids that people know. What a display does never changes the search.
+    `show_line ... -> show_search -> count_trial ... -> show_trial, refresh, show_line ...`
+
+    Trials are named by their ids in the store. Nothing that a display does changes the search.
     """
 
-    def say(self, text: str) -> None:
+    def show_line(self, text: str) -> None:
         """Show one line."""
 
-    def watch(
+    def show_search(
         self, monitor: SearchMonitor, metric: Metric, planned: str
     ) -> AbstractContextManager[None]:
-        """Show the search as it stands, inside a `with` block. planned: the number of its trials."""
+        """Show the whole search inside a `with` block. planned: the number of its trials."""
 
     def refresh(self) -> None:
-        """Look at the search again; called several times a second."""
+        """Show the search as it stands now; called several times a second."""
 
     def count_trial(self, trial: int, outcome: Outcome) -> None:
-        """Take in a trial that an earlier run of this search trained."""
+        """Count a trial that an earlier run of this search trained."""
 
-    def trial_ended(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
-        """Show a trial that ended now."""
+    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
+        """Show a trial that has just ended."""
 
-    def repeat_ended(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
-        """Show a repeat that ended now. value: over all trainings of the trial."""
+    def show_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
+        """Show a repeat that has just ended. value: the trial's, over all its trainings."""
 
-    def stopping(self, running: int) -> None:
-        """Show that nothing new begins, and how many trials may reach their next checkpoint."""
+    def show_stopping(self, running: int) -> None:
+        """Show that no new trial begins. running: how many may reach their next checkpoint."""
 
 
 class NoDisplay:
-    """The display of a search that nobody watches."""
+    """Shows nothing."""
 
-    def say(self, text: str) -> None: ...
-    def watch(
+    def show_line(self, text: str) -> None: ...
+    def show_search(
         self, monitor: SearchMonitor, metric: Metric, planned: str
     ) -> AbstractContextManager[None]:
         return nullcontext()
 
     def refresh(self) -> None: ...
     def count_trial(self, trial: int, outcome: Outcome) -> None: ...
-    def trial_ended(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
-    def repeat_ended(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None: ...
-    def stopping(self, running: int) -> None: ...
+    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None: ...
+    def show_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None: ...
+    def show_stopping(self, running: int) -> None: ...

@@ -1,4 +1,4 @@
-"""Keeps an executor busy: submits jobs, waits for them, and stops them when a run shall end."""
+"""Keeps an executor busy: submits jobs, waits for them, and stops them when the run must end."""
 
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -10,31 +10,34 @@ from hpsearch.core.trial import Job, Outcome
 from hpsearch.executors import Executor
 from hpsearch.run.display import Display, NoDisplay
 
-_POLL = 0.1  # seconds after which a request to stop is noticed
+_POLL_SECONDS = 0.1
 
-End = Literal["finished", "stopped", "given up"]
+DriverEnd = Literal["finished", "stopped", "given up"]
+"""How `Driver.run` ended. "given up" leaves jobs without an outcome."""
 
 
 class JobSource(Protocol):
-    """What is trained: the trials of a search, or repeats of the best ones."""
+    """Where jobs come from and outcomes go: the trials of a search, or repeats of the best ones."""
 
     def next_jobs(self, running: Collection[Job]) -> Sequence[Job]:
-        """Jobs to submit now, beside those that run. None, while nothing runs: it is finished."""
+        """Jobs to submit now, beside the running ones. Empty while nothing runs: finished."""
 
-    def job_ended(self, job: Job, outcome: Outcome) -> None:
-        """Take an outcome."""
+    def record_outcome(self, job: Job, outcome: Outcome) -> None:
+        """Record how a job ended."""
 
-    def job_interrupted(self, job: Job) -> None:
-        """A job was stopped at a checkpoint; the next run submits it again."""
+    def record_interruption(self, job: Job) -> None:
+        """Note that a job was stopped at a checkpoint; the next run submits it again."""
 
 
 @dataclass(slots=True)
 class Driver:
-    """Runs jobs until their source has no more, or the run shall stop.
+    """Runs jobs until their source has no more, or the run must stop.
 
     Args:
-        should_stop: whether to begin nothing more, and let what runs stop at its next checkpoint.
-        is_overdue: whether jobs that were asked to stop, and still run, are to be given up.
+        executor: where jobs run; it is open.
+        display: shows that the run is stopping.
+        should_stop: whether to submit nothing more and stop running jobs at their next checkpoint.
+        is_overdue: whether to give up jobs that were asked to stop and still run.
         on_poll: called several times a second.
     """
 
@@ -44,30 +47,31 @@ class Driver:
     is_overdue: Callable[[], bool] = lambda: False
     on_poll: Callable[[], None] = lambda: None
 
-    def run(self, source: JobSource) -> End:
-        """Returns how it ended; "given up" leaves jobs without an outcome."""
+    def run(self, source: JobSource) -> DriverEnd:
         running: dict[Future[Outcome], Job] = {}
         stopping = False
         while True:
+            # Stop, if it is time to.
             if self.should_stop() and not stopping:
                 stopping = True
-                self.display.stopping(len(running))
+                self.display.show_stopping(len(running))
                 self.executor.interrupt()
             if stopping and self.is_overdue():
                 self.executor.close()
                 return "given up"
-            # All at once: what is submitted together can be trained together.
+            # Submit. All jobs at once: those submitted together can be trained together.
             if not stopping and (jobs := source.next_jobs(running.values())):
                 running.update(zip(self.executor.submit_all(jobs), jobs, strict=True))
             if not running:
                 return "stopped" if stopping else "finished"
-            ended, _ = wait(running, _POLL, return_when=FIRST_COMPLETED)
+            # Wait, and record what ended: by number, because `wait` returns a set without an order.
+            ended, _ = wait(running, _POLL_SECONDS, return_when=FIRST_COMPLETED)
             self.on_poll()
             for future in sorted(ended, key=lambda f: (running[f].trial, running[f].repeat)):
                 job = running.pop(future)
                 try:
                     outcome = future.result()
                 except Interrupted:
-                    source.job_interrupted(job)
+                    source.record_interruption(job)
                 else:
-                    source.job_ended(job, outcome)
+                    source.record_outcome(job, outcome)

@@ -1,8 +1,9 @@
-"""A whole search in this process, which leaves nothing behind."""
+"""A whole search in this process, with a store in memory: nothing is left behind."""
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hpsearch.core.data import Data
@@ -13,37 +14,45 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
 from hpsearch.run import worker
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
-from hpsearch.run.replay import Progress
+from hpsearch.run.replay import SearchState
 from hpsearch.run.study import Study
 from hpsearch.store import Asked, Store, Told
 from hpsearch.training import backend
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
-    """A trial of a search. epochs: as asked for, in total. last: none continued it to an end."""
+class SearchedTrial:
+    """A trial of a search in memory.
+
+    Args:
+        epochs: the total that the search asked for.
+        is_last: whether no complete trial continues this one.
+    """
 
     params: Params
     epochs: int
-    last: bool
+    is_last: bool
     outcome: Outcome
 
     @property
     def score(self) -> Score | None:
-        """None where it failed."""
+        """None where the trial failed."""
         return self.outcome.score
 
 
-def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
-    """Search on these rows; every trial, in the order in which they were asked for.
+def search_in_memory(study: Study, data: Data, *, engine: str = "auto") -> list[SearchedTrial]:
+    """Search on these rows; returns all trials in the order in which they were asked for.
 
     Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
     """
-    training = worker.Training(backend.choose(), engine, study.searcher.in_flight)
-    executor = Inline(lambda: worker.ready(study, data, training))
+    executor = Inline(
+        partial(
+            worker.prepare_work, study, data, backend.choose(), engine, study.searcher.in_flight
+        )
+    )
     with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         executor.open()
         journal = store.journal(0)
@@ -52,35 +61,35 @@ def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
                 study.space, seed=derive_seed(study.seed, "search"), first=study.start
             ),
             journal,
-            Progress(),
+            SearchState(),
             Driver(executor),
             study.task.objective,
-            Checkpoints(Path(folder), keep=0),
+            SearchCheckpoints(Path(folder), keep=0),
         ).run()
         executor.close()
         events = list(journal.events())
-    told = {event.trial: event.outcome for event in events if isinstance(event, Told)}
-    asked = [
+    outcomes = {event.trial: event.outcome for event in events if isinstance(event, Told)}
+    suggestions = [
         (event.trial, event.answer)
         for event in events
         if isinstance(event, Asked) and isinstance(event.answer, Suggestion)
     ]
-    continued = {answer.parent for trial, answer in asked if told[trial].score is not None}
-    found = [
-        Searched(answer.params, answer.epochs, trial not in continued, told[trial])
-        for trial, answer in asked
+    continued = {s.parent for trial, s in suggestions if outcomes[trial].score is not None}
+    trials = [
+        SearchedTrial(s.params, s.epochs, trial not in continued, outcomes[trial])
+        for trial, s in suggestions
     ]
-    if all(trial.outcome.score is None for trial in found):
-        first = found[0].outcome.failure if found else None
+    if all(trial.score is None for trial in trials):
+        first = trials[0].outcome.failure if trials else None
         raise StudyError(
             f"every trial failed, the first with {first.kind}: {first.message}"
             if first
             else "the searcher asked for no trial; give it a larger budget"
         )
-    return found
+    return trials
 
 
-def best(found: Sequence[Searched], metric: Metric) -> Searched:
-    """The trial that ranks first; the earlier of two that are equal."""
-    ended = [(trial, trial.score.value) for trial in found if trial.last and trial.score]
+def find_best_trial(trials: Sequence[SearchedTrial], metric: Metric) -> SearchedTrial:
+    """The trial that ranks first; the earlier one of two that are equal."""
+    ended = [(trial, trial.score.value) for trial in trials if trial.is_last and trial.score]
     return ended[metric.best([value for _, value in ended])][0]

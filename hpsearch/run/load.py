@@ -1,4 +1,4 @@
-"""A study file and the command line's overrides become a Study, with errors that name the line."""
+"""Load a study file, with the values that the command line sets instead; errors name the line."""
 
 import contextlib
 import importlib.util
@@ -17,7 +17,14 @@ from hpsearch.searchers import Searcher
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line sets instead of the study file; None: as the file says."""
+    """Values that replace the study file's. None: as the file says.
+
+    Args:
+        searcher, evaluator: as text, like random:trials=50.
+        trials: how many trials the searcher trains, at most.
+        epochs: how many epochs a trial trains, at most.
+        seed: the study's seed.
+    """
 
     searcher: str | None = None
     evaluator: str | None = None
@@ -26,7 +33,7 @@ class Overrides:
     seed: int | None = None
 
     def apply(self, study: Study) -> Study:
-        """Raises HpsearchError for an unknown name or option."""
+        """A study with these values. Raises HpsearchError for an unknown name or option."""
         searcher, evaluator = study.searcher, study.evaluator
         if self.searcher is not None:
             searcher = parse_options(self.searcher, "searcher", option_classes(searchers), searcher)
@@ -44,14 +51,14 @@ class Overrides:
         )
 
 
-def load(file: Path, overrides: Overrides) -> Study:
-    """Run a study file and take what it binds to `study`; its name is the file's stem.
+def load_study(file: Path, overrides: Overrides) -> Study:
+    """Run a study file and return what it binds to `study`, named by the file's stem.
 
     Raises StudyError, which names the line where the file fails.
     """
     if not file.is_file():
         raise StudyError(f"no such study file: {file}")
-    # As for a script: what lies beside the file, and in the current folder, is found first.
+    # As for a script, imports look beside the file first, and in the current folder.
     for folder in (str(Path.cwd()), str(file.resolve().parent)):
         if folder in sys.path:
             sys.path.remove(folder)
@@ -62,30 +69,30 @@ def load(file: Path, overrides: Overrides) -> Study:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is for what the command prints
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is the command's own
             spec.loader.exec_module(module)
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
         raise StudyError(f"{error.filename or file}{line}: {error.msg}") from error
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # whatever the file raises: it must not pass for our own end
-        raise StudyError(told(error, file)) from error
+    except BaseException as error:  # also SystemExit: the file may not end the command
+        raise StudyError(describe_error(error, file)) from error
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise StudyError(f"{file} binds no `study`; end it with study = Study(task=..., ...)")
     return overrides.apply(study if study.name else replace(study, name=file.stem))
 
 
-def told(error: BaseException, file: Path) -> str:
-    """An error that a study's own code raised, in one line, with its place in the study's file."""
-    # A refused option explains itself; of a TypeError or an ImportError the name helps.
+def describe_error(error: BaseException, file: Path) -> str:
+    """An error that the study's code raised, in one line, with its place in the study's file."""
+    # A refused option explains itself; for others, such as an ImportError, the class helps.
     plain = isinstance(error, HpsearchError) or type(error) is ValueError
-    return f"{place_in(file, error)}: {one_line(error) if plain else first_line(error)}"
+    return f"{locate_error(error, file)}: {one_line(error) if plain else first_line(error)}"
 
 
-def place_in(file: Path, error: BaseException) -> str:
-    """The file, with the last line of it that an error passed through."""
+def locate_error(error: BaseException, file: Path) -> str:
+    """The file, and the last line of it that an error passed through."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""The best few trials trained anew with fresh seeds, so that the winner's luck is paid back."""
+"""The best few trials trained again with fresh seeds, so that a lucky seed does not win."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,28 +10,32 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import CheckpointInterval, Job, Outcome
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.driver import Driver
-from hpsearch.run.replay import Progress
+from hpsearch.run.replay import SearchState
 from hpsearch.store import Journal
 
 
 @dataclass(slots=True)
 class Repeats:
-    """Trains until the first `finalists` of the ranking have `repeats` repeats each.
+    """Repeats of the best trials as jobs for a driver.
 
-    A trial that falls behind by its repeats lets another in, which has been lucky once and is then
-    repeated too: whoever is first in the end has paid back. Values are of all trainings together.
+    They end when the first `finalists` of the ranking have `repeats` repeats each. A trial that its
+    repeats move out of the first places lets another one in, which is then repeated too. So no
+    trial is first in the end by the luck of one training.
 
     Args:
-        best: returns the numbers of the search's complete trials, best first by what is known.
-        folder: where checkpoints are left on the way.
-        checkpoint_every: how often a repeat leaves one.
+        repeats: trainings of each finalist beside its first one.
+        finalists: how many trials are repeated.
+        rank_trials: returns the numbers of the search's complete trials, best first by all their
+            trainings so far.
+        folder: where repeats leave checkpoints.
+        checkpoint_every: how often a repeat leaves one before its end.
     """
 
     repeats: int
     finalists: int
-    best: Callable[[], list[int]]
+    rank_trials: Callable[[], list[int]]
     journal: Journal
-    progress: Progress
+    state: SearchState
     driver: Driver
     evaluator: Evaluator
     metric: Metric
@@ -39,45 +43,46 @@ class Repeats:
     checkpoint_every: CheckpointInterval = CheckpointInterval()
 
     def run(self) -> bool:
-        """Whether it came to its end before it was stopped."""
+        """Train them; returns whether all are done."""
         return self.driver.run(self) == "finished"
 
     def next_jobs(self, running: Collection[Job]) -> Sequence[Job]:
-        """All that is missing, once nothing runs: which trials are the best depends on repeats."""
+        """All that are missing, once nothing runs: which trials are the best depends on repeats."""
         if running:
             return []
-        places = islice(self._missing(), self.driver.executor.capacity)
-        return [self._job(trial, repeat) for trial, repeat in places]
+        missing = islice(self._find_missing(), self.driver.executor.capacity)
+        return [self._make_job(trial, repeat) for trial, repeat in missing]
 
-    def _missing(self) -> Iterator[tuple[int, int]]:
-        for trial in self.best()[: self.finalists]:
+    def _find_missing(self) -> Iterator[tuple[int, int]]:
+        """As (trial, repeat)."""
+        for trial in self.rank_trials()[: self.finalists]:
             ended = self.journal.repeats(trial)
             for repeat in range(1, self.repeats + 1):
                 if repeat not in ended:
                     yield trial, repeat
 
-    def _job(self, trial: int, repeat: int) -> Job:
-        suggestion = self.progress.asked[trial]
+    def _make_job(self, trial: int, repeat: int) -> Job:
+        suggestion = self.state.suggestions[trial]
         return Job(
             suggestion.params,
             suggestion.epochs,
-            checkpoint_out=self._checkpoint(trial, repeat),
+            checkpoint_out=self._checkpoint_folder(trial, repeat),
             checkpoint_every=self.checkpoint_every,
             repeat=repeat,
             trial=trial,
         )
 
-    def job_interrupted(self, job: Job) -> None:
-        """It goes on from its checkpoint when the run does."""
+    def record_interruption(self, job: Job) -> None:
+        """Nothing to note: a repeat without an outcome is missing, and goes on in the next run."""
 
-    def job_ended(self, job: Job, outcome: Outcome) -> None:
+    def record_outcome(self, job: Job, outcome: Outcome) -> None:
         trial, repeat = job.trial, job.repeat
         trainings = [*self.journal.trainings(trial), outcome]
         scores = [training.score for training in trainings if training.score is not None]
         value, se = self.evaluator.combined(scores, self.metric)
         self.journal.repeated(trial, repeat, outcome, value, se)
-        self.driver.display.repeat_ended(self.progress.ids[trial], repeat, outcome, value)
-        remove_folder(self._checkpoint(trial, repeat))
+        self.driver.display.show_repeat(self.state.ids[trial], repeat, outcome, value)
+        remove_folder(self._checkpoint_folder(trial, repeat))
 
-    def _checkpoint(self, trial: int, repeat: int) -> Path:
+    def _checkpoint_folder(self, trial: int, repeat: int) -> Path:
         return self.folder / f"{trial}-repeat-{repeat}"

@@ -1,88 +1,94 @@
-"""Continuing a search: is it still the same study, and where did its journal end?"""
+"""Bring a fresh search to where the journal ends."""
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from hpsearch.core import task_kinds
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StudyError
-from hpsearch.core.option_text import settings_text
-from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
-from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
-from hpsearch.run.study import Study
+from hpsearch.core.trial import Observation, Outcome, Pause, Suggestion
 from hpsearch.searchers import Search
-from hpsearch.store import Asked, SearchRecord, Told
+from hpsearch.store import Asked, Told
 
 
 @dataclass(slots=True)
-class Progress:
-    """Where a search stands. asked: the suggestions by trial. running: asked and never told."""
+class SearchState:
+    """Where a search stands.
 
-    asked: dict[int, Suggestion] = field(default_factory=dict)
+    Args:
+        suggestions: all that the search suggested, by the trial's number in the search.
+        ids: by the same number, the trial's id in the store, by which users name it.
+        unfinished: the trials that have no outcome yet.
+    """
+
+    suggestions: dict[int, Suggestion] = field(default_factory=dict)
     ids: dict[int, int] = field(default_factory=dict)
-    running: list[int] = field(default_factory=list)
+    unfinished: list[int] = field(default_factory=list)
 
-    def begun(self, trial: int) -> int:
-        """The epochs a trial starts with: those its parent ended with."""
-        parent = self.asked[trial].parent
-        return 0 if parent is None else self.asked[parent].epochs
+    def start_epoch(self, trial: int) -> int:
+        """How many epochs a trial starts with: those that its parent ended with."""
+        parent = self.suggestions[trial].parent
+        return 0 if parent is None else self.suggestions[parent].epochs
 
 
 def replay(
     search: Search,
     events: Iterable[Asked | Told],
     metric: Metric,
-    seen: Callable[[int, int, Outcome], None] = lambda trial, id_, outcome: None,
-) -> Progress:
-    """Repeat a journal into a fresh search. seen: called with each told trial, its id and its end.
+    on_ended: Callable[[int, int, Outcome], None] = lambda trial, id_, outcome: None,
+) -> SearchState:
+    """Repeat a journal's events on a fresh search.
 
-    Pauses are not repeated: they change nothing, and after DONE a larger budget may go on. Where
-    a smaller one is DONE before the journal is, the trials beyond it stand as they are.
+    Args:
+        on_ended: called with the number, the id and the outcome of each trial that ended.
+
     Raises StudyError where the search now answers differently.
     """
-    progress, done = Progress(), False
+    state, done = SearchState(), False
     for event in events:
         if isinstance(event, Told):
-            if event.trial in progress.running:
-                progress.running.remove(event.trial)
-                begun = progress.begun(event.trial)
-                search.tell(event.trial, observe(event.outcome, begun, metric))
-                seen(event.trial, progress.ids[event.trial], event.outcome)
+            if event.trial in state.unfinished:
+                state.unfinished.remove(event.trial)
+                start_epoch = state.start_epoch(event.trial)
+                search.tell(event.trial, make_observation(event.outcome, start_epoch, metric))
+                on_ended(event.trial, state.ids[event.trial], event.outcome)
+        # Pauses are not repeated: they change nothing, and a search with a larger budget goes on
+        # after the DONE of a smaller one.
         elif isinstance(event.answer, Suggestion) and not done:
             answer = search.ask(event.trial)
+            # A smaller budget is DONE before the journal ends: trials beyond it stay as they are.
             if answer is Pause.DONE:
                 done = True
                 continue
             if answer != event.answer:
                 raise StudyError(
-                    f"trial {event.id} was {_text(event.answer)}, but the search now gives "
-                    f"{_text(answer)}: its method has changed; start over with --fresh"
+                    f"trial {event.id} was {_describe_answer(event.answer)}, but the search now "
+                    f"gives {_describe_answer(answer)}: its method has changed; start over with "
+                    "--fresh"
                 )
-            progress.asked[event.trial] = answer
-            progress.ids[event.trial] = event.id or 0
-            progress.running.append(event.trial)
-    return progress
+            state.suggestions[event.trial] = answer
+            state.ids[event.trial] = event.id or 0
+            state.unfinished.append(event.trial)
+    return state
 
 
-def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
-    """What a search may learn of an outcome; begun: the epochs its parent had.
+def make_observation(outcome: Outcome, start_epoch: int, metric: Metric) -> Observation:
+    """What a search learns from an outcome.
 
-    Its loss is the value that is ranked: of the best epoch so far, not of the last one.
+    Its loss is the value that is ranked: of the best epoch so far, not of the last one. Its curves
+    begin after `start_epoch`.
     """
     if outcome.score is None:
         return Observation(None, seconds=outcome.seconds, n_weights=outcome.n_weights)
     folds = outcome.score.folds
 
     def mean(name: str) -> list[float]:
-        return mean_curve([getattr(curve, name) for curve in folds])[begun:]
+        return mean_curve([getattr(curve, name) for curve in folds])[start_epoch:]
 
     return Observation(
         loss=metric.loss(outcome.score.value),
-        curve=_losses(mean("validation"), metric),
-        train_curve=_losses(mean("train"), metric),
+        curve=_to_losses(mean("validation"), metric),
+        train_curve=_to_losses(mean("train"), metric),
         validation_loss=tuple(mean("validation_loss")),
         train_loss=tuple(mean("train_loss")),
         seconds=outcome.seconds,
@@ -90,76 +96,12 @@ def observe(outcome: Outcome, begun: int, metric: Metric) -> Observation:
     )
 
 
-def record_of(study: Study, file: Path, facts: Facts) -> SearchRecord:
-    """What the store shall know of a search of this study."""
-    task = study.task
-    training = {
-        "loss": settings_text(task.loss),
-        "outputs": task.outputs,
-        "preprocess": settings_text(task.preprocess),
-        "patience": study.patience,
-    }
-    if kind := task_kinds.kind_to_store(
-        task.loss, task.kind
-    ):  # absent: as earlier versions took it
-        training["kind"] = kind
-    return SearchRecord(
-        study=study.name,
-        searcher=study.searcher.label,
-        evaluator=study.evaluator.label,
-        seed=study.seed,
-        backend=facts.backend,
-        task=task.name,
-        measure=task.measure,
-        direction=task.objective.direction,
-        data=facts.data,
-        space=json.dumps(study.space.to_json()),
-        training=json.dumps(training),
-        file=str(file.resolve()),
-        source=file.read_text(encoding="utf-8", errors="replace"),
-        versions=json.dumps(facts.versions),
-    )
-
-
-def changes(now: SearchRecord, before: SearchRecord) -> list[str]:
-    """What of a study differs from when its search began, a line each; empty: it can go on."""
-    lines = Space.from_json(json.loads(now.space)).changes_since(
-        Space.from_json(json.loads(before.space))
-    )
-    if not lines and now.space != before.space:
-        lines = ["the order of the space's parameters changed"]
-    training_now, training_before = json.loads(now.training), json.loads(before.training)
-    pairs = {"task": (before.task, now.task), "metric": (before.measure, now.measure)}
-    pairs["direction"] = (before.direction, now.direction)
-    names = [*training_now, *(name for name in training_before if name not in training_now)]
-    pairs |= {name: (training_before.get(name), training_now.get(name)) for name in names}
-    lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
-    if now.data and now.data != before.data:
-        lines.append("the data changed")
-    return lines
-
-
-def refuse_changes(now: SearchRecord, earlier: Iterable[SearchRecord]) -> None:
-    """Raise StudyError, which says what changed, where a study is not what it was."""
-    for before in earlier:
-        if before.file != now.file and Path(before.file).exists():
-            raise StudyError(
-                f"the store has a study {now.study} of {before.file}; rename {now.file}, or name "
-                "another store by --store"
-            )
-        if found := changes(now, before):
-            raise StudyError(
-                f"study {now.study} changed since its journal began: {'; '.join(found)}; undo "
-                "that, or start over with --fresh (what was found stays in the store)"
-            )
-
-
-def _losses(values: list[float], metric: Metric) -> tuple[float, ...]:
+def _to_losses(values: list[float], metric: Metric) -> tuple[float, ...]:
     losses = (metric.loss(value) for value in values)
     return tuple(float("inf") if loss is None else loss for loss in losses)
 
 
-def _text(answer: Suggestion | Pause) -> str:
+def _describe_answer(answer: Suggestion | Pause) -> str:
     if isinstance(answer, Pause):
         return f"a pause ({answer.value})"
     return f"{dict(answer.params)} for {answer.epochs} epochs"

@@ -1,9 +1,9 @@
-"""One run of a study: find or begin its search in the store, go on with it, rank."""
+"""One run of a study: find or begin its search in the store, continue it, rank."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,19 +11,20 @@ from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.files import hide_secrets, leave_mark
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
-from hpsearch.core.trial import CheckpointInterval, Facts, Outcome
+from hpsearch.core.trial import Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
 from hpsearch.run import worker
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
+from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.display import Display
 from hpsearch.run.driver import Driver
-from hpsearch.run.load import Overrides
+from hpsearch.run.identity import find_changes, make_search_record, refuse_changes
 from hpsearch.run.loop import Loop
-from hpsearch.run.pacing import Pace
+from hpsearch.run.options import RunOptions
 from hpsearch.run.progress_writer import ProgressWriter
 from hpsearch.run.repeats import Repeats
-from hpsearch.run.replay import Progress, changes, record_of, refuse_changes, replay
-from hpsearch.run.signals import Stop, open_in_time
+from hpsearch.run.replay import SearchState, replay
+from hpsearch.run.signals import StopCondition, open_in_time
 from hpsearch.run.study import Study
 from hpsearch.searchers.base import rehearse_search
 from hpsearch.store import (
@@ -33,9 +34,7 @@ from hpsearch.store import (
     Ranked,
     SearchRecord,
     Store,
-    Url,
     exists,
-    folder_of,
     monitor_search,
     ranking,
     study_lock,
@@ -44,192 +43,182 @@ from hpsearch.training import sharing
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """Who trains. devices, per_device (None: as many as fit), timeout (seconds a trial may take),
-    recycle (trials after which a worker is replaced): as `hpsearch.executors.Processes` has them.
-    inline: this process trains instead. ray: a Ray cluster's address does, with gpus_per_worker as
-    `hpsearch.executors.RayCluster` has it.
-    """
-
-    devices: str = "auto"
-    per_device: int | None = 1
-    timeout: float | None = None
-    recycle: int | None = 200
-    inline: bool = False
-    ray: str | None = None
-    gpus_per_worker: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Where and how a study runs; all that the study itself does not say.
-
-    engine: as `hpsearch.training.engines` has it. together: trials that a worker trains side by side,
-    at most; None: as many as the searcher can have in flight without harm.
-    checkpoints: the folder, or what acts as one, that they lie in; None: beside the store.
-    keep: how many of the best trials keep their checkpoints. every: how often one is left within
-    a trial. repeats: trainings by fresh seeds that the best `finalists` get in the end.
-    """
-
-    file: Path
-    store: Path | Url
-    overrides: Overrides
-    backend: str
-    engine: str = "auto"
-    together: int | None = None
-    fresh: bool = False
-    workers: Workers = field(default_factory=Workers)
-    budget: Budget = field(default_factory=Budget)
-    every: CheckpointInterval = field(default_factory=CheckpointInterval)
-    checkpoints: Path | None = None
-    keep: int = 3
-    repeats: int = 0
-    finalists: int = 3
-
-
-@dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. ranking: of all trials its own compare with; failures: its own trials'.
+    """How a run ended.
 
-    stopped: by a signal.
+    Args:
+        ranking: of all trials that compare with this search's.
+        failures: a message for each trial of this search that failed.
+        all_failed: whether this search has trials and all of them failed.
+        was_stopped: whether a signal stopped the run.
     """
 
     ranking: list[Ranked]
     failures: list[str]
     all_failed: bool
-    stopped: bool
+    was_stopped: bool
 
 
-def run(study: Study, how: Run, display: Display) -> RunResult:
-    """Search until the searcher is done, or the budget spent, or a signal asks to stop.
+def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
+    """Search until the searcher is done, the budget is spent, or a signal asks to stop.
 
-    Nothing is written before the study was tried. Raises HpsearchError where the study cannot
-    work or is not what it was, and KeyboardInterrupt when stopped at once; what was told by then
-    is in the store.
+    Nothing is written before the study was tried. Raises HpsearchError where the study cannot work
+    or has changed since its search began, and KeyboardInterrupt where a second signal stopped the
+    run at once; trials that had ended by then are in the store.
     """
-    stop = Stop(how.budget.hours)  # from now on: loading and trying the study is part of it
+    stop = StopCondition(options.budget.hours)  # now: the hours include loading and trying
+    # Refuse what can be refused before Keras is loaded.
     planned = rehearse_search(study.searcher, study.space, seed=study.seed, first=study.start)
-    if not how.fresh:  # tell what can be told before Keras is loaded
-        with suppress(NoStoreError, OldStoreError), Store(how.store) as store:
-            record = record_of(study, how.file, Facts("", "", how.backend, {}))
+    if not options.fresh:
+        with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
+            record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
-        lock = study_lock(how.store, study.name, display.say)
-        if store_exists := exists(how.store):  # else there is nothing yet that another run may use
+        # A lock beside the store: a study has one run at a time. Where there is no store yet, the
+        # lock is taken after the study was tried, because nothing is written before.
+        lock = study_lock(options.store, study.name, display.show_line)
+        if store_exists := exists(options.store):
             fence = opened.enter_context(lock)
-        executor = _executor(study, how, opened)
+        # Open the executor, which tries the study.
+        executor = _make_executor(study, options, opened)
         facts = open_in_time(executor, stop)
-        record = record_of(study, how.file, facts)
+        record = make_search_record(study, options.file, facts)
         if facts.remark:
-            display.say(facts.remark)
+            display.show_line(facts.remark)
         if not store_exists:
             fence = opened.enter_context(lock)
-        store = opened.enter_context(Store(how.store, create=True, fence=fence, say=display.say))
-        journal = _find_or_begin(store, record, display.say, how)
-        heartbeat = Heartbeat(store, journal.search, planned, how.budget, executor.capacity)
+        # Find the search in the store, or begin it.
+        store = opened.enter_context(
+            Store(options.store, create=True, fence=fence, say=display.show_line)
+        )
+        journal = _find_or_begin_search(store, record, display.show_line, fresh=options.fresh)
+        # By the store's name too, because several stores may lie in one folder.
+        checkpoints = SearchCheckpoints(
+            options.checkpoints_root / f"{store.name}-{journal.search}", options.keep
+        )
+        # A store that lay here before and was deleted may have left checkpoints. An empty journal,
+        # not a new search, decides, because a run may be killed between the two.
+        if not len(journal):
+            checkpoints.clear()
+        # Continue the search, and show it.
+        heartbeat = Heartbeat(store, journal.search, planned, options.budget, executor.capacity)
         monitor = monitor_search(store, journal.search)
-        watching = display.watch(monitor, study.task.objective, planned.trials_text)
-        with heartbeat, watching:
-            writer = ProgressWriter(heartbeat, display.refresh, display.say)
+        shown_search = display.show_search(monitor, study.task.objective, planned.trials_text)
+        with heartbeat, shown_search:
+            writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
             executor.listen(writer)
-            driver = Driver(executor, display, stop, stop.overdue, writer.poll)
-            heartbeat.end = _search(study, store, journal, driver, how, stop)
-        _say_the_rest(display.say, how, heartbeat.end, _checkpoints(how, store, journal))
-        return _result(store, record, journal, stopped=heartbeat.end == "stopped")
+            driver = Driver(executor, display, stop.should_stop, stop.is_overdue, writer.poll)
+            heartbeat.end = _continue_search(
+                study, store, journal, checkpoints, driver, options, stop
+            )
+        _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
+        return _make_result(store, record, journal, was_stopped=heartbeat.end == "stopped")
 
 
-def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
-    workers = how.workers
-    training = worker.Training(how.backend, how.engine, how.together or study.searcher.in_flight)
+def _make_executor(study: Study, options: RunOptions, opened: ExitStack) -> Executor:
     # On Ray, workers run in a copy of the study's folder.
-    file = how.file.resolve() if workers.ray is None else Path(how.file.name)
-    prepare = partial(worker.prepare, file, how.overrides, training)
-    if workers.inline:
+    file = options.file.resolve() if options.ray is None else Path(options.file.name)
+    prepare = partial(
+        worker.prepare_from_file,
+        file,
+        options.overrides,
+        options.backend,
+        options.engine,
+        options.together or study.searcher.in_flight,
+    )
+    if options.inline:
         executor: Executor = Inline(prepare)
-    elif workers.ray is not None:
-        mark = opened.enter_context(leave_mark(_folder(how)))
-        executor = _on_ray(study, how, partial(prepare, mark=mark))
+    elif options.ray is not None:
+        mark = opened.enter_context(leave_mark(options.checkpoints_root))
+        executor = _make_ray_cluster(study, options, partial(prepare, mark=mark))
     else:
-        devices = find(workers.devices)
-        if workers.per_device != 1 or len(devices) > 1:
+        devices = find(options.devices)
+        if options.per_device != 1 or len(devices) > 1:
             prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
         executor = Processes(
             prepare,
             devices,
-            workers.per_device,
-            timeout=workers.timeout,
-            recycle=workers.recycle,
+            options.per_device,
+            timeout=options.timeout,
+            recycle=options.recycle,
             prepare_without_models=partial(prepare, try_points=False),
         )
     opened.callback(executor.close)
     return executor
 
 
-def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) -> Executor:
-    """Nodes need none of the study's files: they get its folder, and the rows without the test's."""
-    workers = how.workers
-    assert workers.ray is not None
+def _make_ray_cluster(
+    study: Study, options: RunOptions, prepare: Callable[..., tuple[Facts, Work]]
+) -> Executor:
+    """Nodes need no files: they get the study's folder, and the rows without the test's."""
+    assert options.ray is not None
     rows = replace(study.task.load(), x_test=None, y_test=None)
     return RayCluster(
         partial(prepare, shared=rows),
-        workers.ray,
-        workers.gpus_per_worker,
-        folder=how.file.resolve().parent,
-        timeout=workers.timeout,
-        recycle=workers.recycle,
+        options.ray,
+        options.gpus_per_worker,
+        folder=options.file.resolve().parent,
+        timeout=options.timeout,
+        recycle=options.recycle,
     )
 
 
-def _search(
-    study: Study, store: Store, journal: Journal, driver: Driver, how: Run, stop: Stop
+def _continue_search(
+    study: Study,
+    store: Store,
+    journal: Journal,
+    checkpoints: SearchCheckpoints,
+    driver: Driver,
+    options: RunOptions,
+    stop: StopCondition,
 ) -> End:
-    """Go on with the search until it ends."""
+    """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
     search = study.searcher.start(
         study.space, seed=derive_seed(study.seed, "search"), first=study.start
     )
-    checkpoints = _checkpoints(how, store, journal)
 
-    def take_told(trial: int, id_: int, outcome: Outcome) -> None:
+    def count_ended(trial: int, id_: int, outcome: Outcome) -> None:
         driver.display.count_trial(id_, outcome)
-        checkpoints.ended(trial, metric.loss(outcome.score.value) if outcome.score else None)
+        loss = metric.loss(outcome.score.value) if outcome.score else None
+        checkpoints.record_result(trial, loss)
 
-    progress = replay(search, journal.events(), metric, take_told)
-    if told := len(progress.asked) - len(progress.running):
-        driver.display.say(f"continuing after {told} trials")
-    with _show_decisions(driver.display.say), stop:
+    state = replay(search, journal.events(), metric, count_ended)
+    if ended := len(state.suggestions) - len(state.unfinished):
+        driver.display.show_line(f"continuing after {ended} trials")
+    with _show_decisions(driver.display.show_line), stop:
         done = Loop(
             search,
             journal,
-            progress,
+            state,
             driver,
             metric,
             checkpoints,
-            how.every,
-            how.budget.epochs,
-            Pace(stop.seconds_left),
+            options.checkpoint_every,
+            options.budget.epochs,
+            DeadlineEstimate(stop.seconds_left),
         ).run()
-        if done and how.repeats:
+        if done and options.repeats:
             done = Repeats(
-                how.repeats,
-                how.finalists,
-                partial(_best, store, journal, progress),
+                options.repeats,
+                options.finalists,
+                partial(_rank_trials, store, journal, state),
                 journal,
-                progress,
+                state,
                 driver,
                 study.evaluator,
                 metric,
                 checkpoints.folder,
-                how.every,
+                options.checkpoint_every,
             ).run()
-        return "done" if done else "stopped" if stop.signalled else "budget spent"
+        return "done" if done else "stopped" if stop.is_signalled else "budget spent"
 
 
 @contextmanager
-def _show_decisions(say: Callable[[str], None]) -> Iterator[None]:
-    """Show what search methods log of their decisions, as promotions and new bests."""
+def _show_decisions(show_line: Callable[[str], None]) -> Iterator[None]:
+    """Show the decisions that search methods log, such as promotions and new bests."""
     log, handler = logging.getLogger("hpsearch.searchers"), logging.Handler(logging.INFO)
-    handler.emit = lambda record: say(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: show_line(record.getMessage())  # type: ignore[method-assign]
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -240,55 +229,53 @@ def _show_decisions(say: Callable[[str], None]) -> Iterator[None]:
         log.setLevel(level)
 
 
-def _say_the_rest(say: Callable[[str], None], how: Run, end: End, checkpoints: Checkpoints) -> None:
+def _show_end(
+    show_line: Callable[[str], None], budget: Budget, end: End, checkpoints: SearchCheckpoints
+) -> None:
     if end == "budget spent":
-        budget = how.budget
-        spent = [f"{budget.hours:g} hours"] if budget.hours is not None else []
-        spent += [f"{budget.epochs} epochs"] if budget.epochs is not None else []
-        say(f"the {' or '.join(spent)} are spent; the same command goes on with what is left")
+        spent = [f"--hours {budget.hours:g}"] if budget.hours is not None else []
+        spent += [f"--total-epochs {budget.epochs}"] if budget.epochs is not None else []
+        show_line(f"budget spent ({' or '.join(spent)}); run the same command again to continue")
     if size := checkpoints.size:
-        say(f"checkpoints: {size / 1e6:.1f} MB in {hide_secrets(checkpoints.folder)}")
+        show_line(f"checkpoints: {size / 1e6:.1f} MB in {hide_secrets(checkpoints.folder)}")
 
 
-def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
-    """The numbers of a search's trials, best first."""
-    numbers = {id_: trial for trial, id_ in progress.ids.items()}
+def _rank_trials(store: Store, journal: Journal, state: SearchState) -> list[int]:
+    """The numbers of a search's complete trials, best first."""
+    numbers = {id_: trial for trial, id_ in state.ids.items()}
     return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
 
 
-def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
-    # By the store's name too: several stores may lie in one folder.
-    return Checkpoints(_folder(how) / f"{store.name}-{journal.search}", how.keep)
-
-
-def _folder(how: Run) -> Path:
-    return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"  # as workers see it
-
-
-def _find_or_begin(
-    store: Store, record: SearchRecord, say: Callable[[str], None], how: Run
+def _find_or_begin_search(
+    store: Store, record: SearchRecord, show_line: Callable[[str], None], *, fresh: bool
 ) -> Journal:
+    """The journal of the search that `record` describes.
+
+    Args:
+        fresh: whether to begin a new search; it replaces earlier ones of this study.
+
+    Raises StudyError where the study has changed since, unless the search is fresh.
+    """
     earlier = store.searches(record.study)
     same = [search for search in earlier if search.key == record.key]
-    stale = [s for s in earlier if s in same or changes(record, s)] if how.fresh else []
-    if not how.fresh:
-        refuse_changes(record, earlier)
-    if how.fresh or not same:
-        journal = store.begin(record, instead_of=stale)
-    else:
-        if same[-1].source != record.source:
-            say(
-                f"{record.file} was edited since this search began: its earlier trials are of the "
-                "older text; --fresh starts over"
-            )
-        journal = store.journal(same[-1].id)
-    if not len(journal):  # also where a run was killed before it came to this line
-        _checkpoints(how, store, journal).clear()  # of a store that lay here before and was deleted
-    return journal
+    if fresh:
+        replaced = [s for s in earlier if s in same or find_changes(record, s)]
+        return store.begin(record, instead_of=replaced)
+    refuse_changes(record, earlier)
+    if not same:
+        return store.begin(record)
+    if same[-1].source != record.source:
+        show_line(
+            f"{record.file} was edited since this search began: its earlier trials were trained by "
+            "the older text; --fresh starts over"
+        )
+    return store.journal(same[-1].id)
 
 
-def _result(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> RunResult:
+def _make_result(
+    store: Store, record: SearchRecord, journal: Journal, *, was_stopped: bool
+) -> RunResult:
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.complete()
-    return RunResult(ranking(store, alike), failures, all_failed, stopped)
+    return RunResult(ranking(store, alike), failures, all_failed, was_stopped)

@@ -1,4 +1,4 @@
-"""When a run shall stop: by Ctrl-C or SIGTERM, or because its time is up."""
+"""When a run must stop: by Ctrl-C or SIGTERM, or because its time is up."""
 
 import math
 import signal
@@ -13,21 +13,18 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Facts
 from hpsearch.executors import Executor
 
-_GRACE, _GRACE_SHARE = (
-    5.0,
-    0.02,
-)  # a run takes no longer than so many seconds, or such a share, more
+# A run takes at most so many seconds, or such a share of its hours, longer than its hours.
+_GRACE = 5.0
+_GRACE_SHARE = 0.02
 _TO_EXIT = 4.0  # seconds of these, for the ranking and the exit, on a busy machine too
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
-class Stop:
-    """A context. Inside it a first signal asks to stop soon, a second one stops at once.
-
-    Calling it tells whether to stop.
+class StopCondition:
+    """A context that says when to stop. A first signal stops soon, a second one stops at once.
 
     Args:
-        hours: after which to stop soon, from now on.
+        hours: from now on, after which to stop soon.
     """
 
     def __init__(self, hours: float | None = None) -> None:
@@ -35,7 +32,7 @@ class Stop:
         if hours is not None:
             self._deadline = time.monotonic() + 3600 * hours
             self._end = self._deadline + max(_GRACE, _GRACE_SHARE * 3600 * hours) - _TO_EXIT
-        self.signalled = False
+        self.is_signalled = False
         self._before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
 
     def __enter__(self) -> Self:
@@ -50,47 +47,44 @@ class Stop:
             signal.signal(number, before)
         interrupt.withdraw()
 
-    def __call__(self) -> bool:
-        return self.signalled or self.overtime
+    def should_stop(self) -> bool:
+        """Whether to begin nothing more, and let running trials stop at their next checkpoint."""
+        return self.is_signalled or self.seconds_left() <= 0
 
-    @property
-    def overtime(self) -> bool:
-        return time.monotonic() >= self._deadline
+    def is_overdue(self) -> bool:
+        """Whether to give up what still runs, though it had time to reach its next checkpoint."""
+        return self.seconds_until_overdue() <= 0
 
     def seconds_left(self) -> float:
-        """Until it is time to stop; infinite where nothing limits it."""
+        """Until the hours are over; infinite where there is no limit."""
         return self._deadline - time.monotonic()
 
-    def overdue(self) -> bool:
-        """Whether what still runs must be given up: it had a while to reach its next checkpoint."""
-        return self.seconds_to_end() <= 0
-
-    def seconds_to_end(self) -> float:
-        """Until what still runs must be given up."""
+    def seconds_until_overdue(self) -> float:
         return self._end - time.monotonic()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self():  # it stops already: now at once
-            self.signalled = True
+        if self.should_stop():  # it is stopping already, and this signal is the second wish
+            self.is_signalled = True
             raise KeyboardInterrupt
-        self.signalled = True
+        self.is_signalled = True
         interrupt.request()
 
 
-def open_in_time(executor: Executor, stop: Stop) -> Facts:
-    """Open it; raises HpsearchError where the hours are over before it has loaded the study."""
+def open_in_time(executor: Executor, stop: StopCondition) -> Facts:
+    """Open an executor. Raises HpsearchError where loading takes longer than the hours."""
     if stop.hours is None:
         return executor.open()
-    timer = threading.Timer(max(0.0, stop.seconds_to_end()), executor.close)
+    timer = threading.Timer(max(0.0, stop.seconds_until_overdue()), executor.close)
     timer.daemon = True
     timer.start()
     try:
         return executor.open()
     except HpsearchError as error:
-        if not stop.overdue():
+        if not stop.is_overdue():
             raise
         raise HpsearchError(
-            f"--hours {stop.hours:g}: to load the study and try its models took longer; give it more"
+            f"loading the study and trying its models took longer than --hours {stop.hours:g}; "
+            "allow more hours"
         ) from error
     finally:
         timer.cancel()

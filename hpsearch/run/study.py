@@ -17,15 +17,21 @@ from hpsearch.training import Build
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Study:
-    """Which task, space, model, searcher and evaluator; the command line says where it runs.
+    """What is searched: the task, the space, the model, the searcher and the evaluator.
 
-    build: `build(spec, **params)` returns a compiled Keras model; spec is a
-        `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
-    seed: everything random derives from it: points, splits, weights, the order of rows.
-    searcher: `Auto` of 50 full trainings of 27 epochs, unless given.
-    start: points to be tried before any other, by every searcher that can.
-    patience: epochs without a better validation metric after which a fit stops; None: never.
-    name: the stem of the study's file, unless given.
+    Where and how it runs is said on the command line.
+
+    Args:
+        task: what is learned.
+        space: the points that can be tried.
+        build: `build(spec, **params)` returns a compiled Keras model; spec is a
+            `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
+        searcher: which points are tried. Default: `Auto` of 50 full trainings of 27 epochs.
+        evaluator: how a point is scored.
+        start: points to try before any other; not every searcher can.
+        seed: of everything random: points, splits, weights, the order of rows.
+        patience: epochs without a better validation metric after which a fit stops; None: never.
+        name: Default: the stem of the study file.
     """
 
     task: Task
@@ -52,13 +58,13 @@ class Study:
         if not callable(self.build):
             raise StudyError(f"Study needs build= a function, got {brief(self.build)}")
         why = why_no_name(self.name, of_files=True)
-        if why and not (isinstance(self.name, str) and self.name == ""):  # load gives it one
+        if why and not (isinstance(self.name, str) and self.name == ""):  # load_study sets it
             raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
         check_seed(self, self.seed)
         check_counts(self, patience=self.patience)
         if not isinstance(self.start, list | tuple):
             raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")
-        object.__setattr__(self, "start", tuple(map(_plain_point, self.start)))
+        object.__setattr__(self, "start", tuple(map(_to_plain_point, self.start)))
         for params in self.start:
             try:
                 self.space.check(params)
@@ -66,18 +72,18 @@ class Study:
                 raise StudyError(f"start value {brief(params)}: {error}") from error
 
     def __repr__(self) -> str:
-        """What the study is, without its data."""
+        """The study in one line, without its data."""
         named = f"{self.name!r}, " if self.name else ""
-        return f"Study({named}{', '.join(f'{what}={text}' for what, text in self._facts())})"
+        return f"Study({named}{', '.join(f'{what}={text}' for what, text in self._list_facts())})"
 
     def _repr_html_(self) -> str:
         objective = self.task.objective
-        facts = dict(self._facts())
+        facts = dict(self._list_facts())
         facts["task"] += f": {objective.name}, {objective.direction}imum is best"
         del facts["space"]
         return html_repr.table((), facts.items(), self.name) + self.space._repr_html_()
 
-    def _facts(self) -> list[tuple[str, str]]:
+    def _list_facts(self) -> list[tuple[str, str]]:
         found = [
             ("task", self.task.name),
             ("space", repr(self.space)),
@@ -90,8 +96,8 @@ class Study:
         return found
 
 
-def _plain_point(params: Any) -> Any:
-    """A point with Python's own values, so that those of NumPy's and of enums match the space's."""
+def _to_plain_point(params: Any) -> Any:
+    """A point with plain Python values: those of NumPy and of enums would not match the space's."""
     if not isinstance(params, Mapping):
         return params
     return {name: to_builtin(value) for name, value in params.items()}

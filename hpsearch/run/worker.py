@@ -1,4 +1,4 @@
-"""What does the work of a trial, in a worker process or in this one."""
+"""The work of a worker process, or of this one: load the study once, then train trials."""
 
 import hashlib
 import importlib.metadata
@@ -32,51 +32,49 @@ from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.seeds import derive_seed, seed_of_repeat
 from hpsearch.core.trial import Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
-from hpsearch.run.load import Overrides, load, place_in, told
+from hpsearch.run.load import Overrides, describe_error, load_study, locate_error
 from hpsearch.run.study import Study
 from hpsearch.training import Split, Trainer, backend, engines, sharing
 from hpsearch.training.base import Build, WatchedBuild, check_space
 from hpsearch.training.peak import peak_bytes
 
-_TRACEBACK = 10_000  # characters that are kept of the beginning, and of the end, of a traceback
-_POINTS = 8  # of a space that are tried before a study is refused, because they all fail
-
-
+_TRACEBACK_CHARACTERS = 10_000  # kept of the beginning, and of the end, of a traceback
+_POINTS = 8  # tried before a study is refused because all of them fail
 _LIBRARIES = "keras|jax|jaxlib|tensorflow|torch|numpy|scipy|sklearn|absl|ml_dtypes|optree|h5py"
 
 
-class AllPointsFail(StudyError):
-    """The study's code raises the same at every point that was tried; first: at the first one."""
+class AllPointsFailError(StudyError):
+    """The study's code raises the same error at every point that was tried.
+
+    Args:
+        first: the error at the first point.
+    """
 
     def __init__(self, points: int, first: BaseException) -> None:
         self.first = first
         super().__init__(f"all {points} points that were tried fail with {first_line(first)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How a worker trains. engine: as `hpsearch.training.engines` has it. together: trials side by
-    side, at most. backend: None: as the environment says.
-    """
-
-    backend: str | None = None
-    engine: str = "auto"
-    together: int = 1
-
-
-def prepare(
+def prepare_from_file(
     file: Path,
     overrides: Overrides,
-    training: Training,
+    backend_name: str | None = None,
+    engine: str = "auto",
+    together: int = 1,
     shared: Path | Data | None = None,
     mark: Path | None = None,
     try_points: bool = True,
 ) -> tuple[Facts, Work]:
-    """Load study and data once, and try what the search will do: splits, models, one step.
+    """Load study and data, and try what the search will do: splits, models, one training step.
 
-    shared: a folder in which large data lies for all workers; the first of them fills it. Or the
-    data itself, where the task's files may be out of reach. mark: a file in the checkpoints'
-    folder, that every worker must see. try_points: whether to try models at all.
+    Args:
+        backend_name: Keras's backend; None: as the environment says.
+        engine: how to train, as `hpsearch.training.engines` has it.
+        together: how many trials this worker trains side by side, at most.
+        shared: a folder for large data, which the first worker fills and all workers read. Or the
+            data itself, for a worker that cannot read the task's files.
+        mark: a file in the checkpoints' folder, which every worker must see.
+        try_points: whether to try models at all.
 
     Raises HpsearchError where the study cannot work, before anything is spent or written.
     """
@@ -85,61 +83,77 @@ def prepare(
             f"{platform.node()} does not see the checkpoints' folder {hide_secrets(mark.parent)}; give "
             "--checkpoints a folder or URL that every node reaches"
         )
-    _leave_libraries_their_warnings()
-    backend.choose(training.backend)  # first: the study file may import Keras
-    study = load(file, overrides)
+    _show_library_warnings()
+    backend.choose(backend_name)  # first: the study file may import Keras
+    study = load_study(file, overrides)
     try:
         data = sharing.load(study.task, shared)
         source = hashlib.sha256(file.read_bytes()).hexdigest()
         progress.report_loaded()
-        return ready(study, data, training, source, try_points=try_points)
-    except AllPointsFail as error:
-        raise StudyError(f"{place_in(file, error.first)}: {error}") from error
+        return prepare_work(
+            study, data, backend_name, engine, together, source, try_points=try_points
+        )
+    except AllPointsFailError as error:
+        raise StudyError(f"{locate_error(error.first, file)}: {error}") from error
     except (HpsearchError, KeyboardInterrupt):
         raise
     except BaseException as error:  # whatever the study's code raises
-        raise StudyError(told(error, file)) from error
+        raise StudyError(describe_error(error, file)) from error
 
 
-def _leave_libraries_their_warnings() -> None:
-    """Where the user turned all warnings into errors (PYTHONWARNINGS=error), show those that the
-    frameworks raise of each other instead: Keras could train nothing.
+def _show_library_warnings() -> None:
+    """Where the user turned warnings into errors (PYTHONWARNINGS=error), only show libraries' ones.
+
+    Keras could train nothing otherwise.
     """
     if any(option.startswith("error") for option in sys.warnoptions):
         warnings.filterwarnings("default", module=rf"({_LIBRARIES})(\.|$)")
 
 
-def ready(
-    study: Study, data: Data, training: Training, source: str = "", *, try_points: bool = True
+def prepare_work(
+    study: Study,
+    data: Data,
+    backend_name: str | None = None,
+    engine: str = "auto",
+    together: int = 1,
+    source: str = "",
+    *,
+    try_points: bool = True,
 ) -> tuple[Facts, Work]:
-    """The same for a study that is loaded, on these rows; raises whatever its code raises."""
-    running = backend.choose(training.backend)
-    trainer = engines.make_trainer(study.task, training.engine, running)
+    """Prepare to train a loaded study on these rows. Raises whatever its code raises.
+
+    Arguments are those of `prepare_from_file`. source: the fingerprint of the study file.
+    """
+    chosen = backend.choose(backend_name)
+    trainer = engines.make_trainer(study.task, engine, chosen)
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.build, study.space)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
     facts = Facts(
         data.fingerprint,
         source,
-        running,
-        _versions(running),
-        1 if remark else max(1, min(training.together, trainer.max_concurrent_fits // len(splits))),
-        "\n".join(filter(None, [remark, note, _unit(study, data)])),
+        chosen,
+        _find_versions(chosen),
+        1 if remark else max(1, min(together, trainer.max_concurrent_fits // len(splits))),
+        "\n".join(filter(None, [remark, note, _describe_unit(study, data)])),
     )
-    return facts, _Works(study, trainer, data, splits, running)
+    return facts, _TrialWork(study, trainer, data, splits, chosen)
 
 
 def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tuple[str | None, str]:
-    """Try what trials do, at a few points; returns what the trainer remarks, and who will fail.
+    """Build models at a few points, and train a step.
 
-    A point at which the study's code raises is a trial that will fail, and no reason to refuse the
-    study, unless more of the space fails alike. Mistakes that hpsearch itself finds are refused.
+    Where the study's code raises at one point, only the trials of that point will fail. The study
+    is refused where all points fail in the same way, or hpsearch itself finds a mistake.
+
+    Returns the trainer's remark, if any, and a note about points that fail, else "".
     """
     points, build = study.space.probes(), WatchedBuild(study.build)
     try:
         return trainer.probe(build, points, split, data), ""
     except (Exception, SystemExit) as error:
         _refuse_mistakes(error)
+    # Some point failed. Find one that works, among more points than those tried so far.
     rng = np.random.default_rng(0)
     points += [study.space.sample(rng) for _ in range(_POINTS - len(points))]
     errors: list[BaseException] = []
@@ -149,75 +163,75 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
             break
         except (Exception, SystemExit) as error:
             _refuse_mistakes(error)
-            errors.append(_cause(error))
+            errors.append(_original_error(error))
     else:
         remark = None
         if len(set(map(first_line, errors))) == 1 and not isinstance(errors[0], TrialFailed):
-            raise AllPointsFail(len(points), errors[0]) from errors[0]
+            raise AllPointsFailError(len(points), errors[0]) from errors[0]
     unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
     if not unexpected:
         return remark, ""
     return (
         remark,
-        f"build fails at some points, whose trials will fail: {first_line(unexpected[0])}",
+        "build fails at some points; trials of these points will fail: "
+        f"{first_line(unexpected[0])}",
     )
 
 
 def _refuse_mistakes(error: BaseException) -> None:
-    """Raise it again where it is no exception of the study's own code at one point."""
-    if isinstance(error, FatalError) or isinstance(_cause(error), HpsearchError):
+    """Raise an error again unless the study's own code raised it, at this point."""
+    if isinstance(error, FatalError) or isinstance(_original_error(error), HpsearchError):
         raise error
 
 
-def _cause(error: BaseException) -> BaseException:
-    """What the study's code raised, where hpsearch says more of it by a BuildError."""
+def _original_error(error: BaseException) -> BaseException:
+    """The error that the study's code raised, also where a BuildError explains it."""
     return error.__cause__ or error if isinstance(error, BuildError) else error
 
 
-def _unit(study: Study, data: Data) -> str:
-    """What the metric's values are in, where they are not in the target's own unit."""
+def _describe_unit(study: Study, data: Data) -> str:
+    """The unit of the metric's values where it is not the target's own; else ""."""
     unit = "" if study.task.classifies or data.coding is None else data.coding.unit
     return f"{study.task.measure} is {unit}" if unit else ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Works:
-    """What a worker does once it is prepared."""
+class _TrialWork:
+    """Trains trials: what a worker does once it is prepared."""
 
     study: Study
     trainer: Trainer
     data: Data
     splits: list[Split]
-    running: str
+    backend: str
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
-        """Train some trials, together if the trainer can; yield them as they end."""
+        """Train some trials, side by side if the trainer can; yield each as it ends."""
         waiting, size = list(range(len(jobs))), len(jobs)
         while waiting:
-            places, begun = waiting[:size], time.perf_counter()
+            places, start = waiting[:size], time.perf_counter()
             builds = {place: WatchedBuild(self.study.build) for place in places}
             try:
-                for index, outcome in self._together([jobs[p] for p in places], [*builds.values()]):
+                for index, outcome in self._train([jobs[p] for p in places], [*builds.values()]):
                     waiting.remove(places[index])
                     yield places[index], outcome
             except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
                 raise
-            except BaseException as error:  # a build that calls exit() fails its trial only
+            except BaseException as error:  # also SystemExit: a build that calls it fails its trial
+                # The error ended all of them: fail the trials at fault, train the others again.
                 at_fault = [place for place in places if builds[place].failed]
                 if len(places) == 1:
                     at_fault = places
-                seconds = (time.perf_counter() - begun) / len(places)
+                seconds = (time.perf_counter() - start) / len(places)
                 for place in at_fault:
                     waiting.remove(place)
-                    yield place, self._outcome(_failure(error), seconds)
+                    yield place, self._make_outcome(_make_failure(error), seconds)
                 if not at_fault:
-                    size = 1  # one of them is at fault, and which one shows when each is alone
-                # Those whose build is not known to work go first: each is called twice at most.
+                    size = 1  # which one is at fault shows when each trains alone
+                # Trials whose build has not worked yet go first: each is built twice at most.
                 waiting.sort(key=lambda place: place in builds and builds[place].worked)
 
-    def _together(
-        self, jobs: Sequence[Job], builds: Sequence[Build]
-    ) -> Iterator[tuple[int, Outcome]]:
+    def _train(self, jobs: Sequence[Job], builds: Sequence[Build]) -> Iterator[tuple[int, Outcome]]:
         study = self.study
         trials = [
             study.evaluator.plan_fits(
@@ -237,32 +251,32 @@ class _Works:
         ]
         ended = study.evaluator.run(self.trainer, trials, self.data, study.task.objective)
         for place, score, seconds in ended:
-            yield place, self._outcome(score, seconds)
+            yield place, self._make_outcome(score, seconds)
 
-    def _outcome(self, score: Score | Failure, seconds: float) -> Outcome:
-        peak = peak_bytes(self.running)
+    def _make_outcome(self, score: Score | Failure, seconds: float) -> Outcome:
+        peak = peak_bytes(self.backend)
         if isinstance(score, Failure):
             return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
         return Outcome(score, None, seconds, score.folds[0].n_weights, peak)
 
 
-def _failure(error: BaseException) -> Failure:
+def _make_failure(error: BaseException) -> Failure:
     if isinstance(error, TrialFailed):
         return Failure("failed", message_of(error) or type(error).__name__)
     kind = "memory" if is_out_of_memory(error) else "exception"
-    return Failure(kind, first_line(error), _traceback(error))
+    return Failure(kind, first_line(error), _format_traceback(error))
 
 
-def _traceback(error: BaseException) -> str:
-    """Its traceback; of a very long one, how it begins and ends."""
+def _format_traceback(error: BaseException) -> str:
+    """An error's traceback; the beginning and the end of a very long one."""
     text = "".join(traceback.format_exception(error))
-    if len(text) <= 2 * _TRACEBACK:
+    if len(text) <= 2 * _TRACEBACK_CHARACTERS:
         return text
-    return f"{text[:_TRACEBACK]}\n...\n{text[-_TRACEBACK:]}"
+    return f"{text[:_TRACEBACK_CHARACTERS]}\n...\n{text[-_TRACEBACK_CHARACTERS:]}"
 
 
-def _versions(running: str) -> dict[str, str]:
-    names = ("hpsearch", "keras", running, "numpy")
+def _find_versions(backend_name: str) -> dict[str, str]:
+    names = ("hpsearch", "keras", backend_name, "numpy")
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in names
     }

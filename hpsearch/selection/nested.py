@@ -11,7 +11,7 @@ from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Metric
 from hpsearch.evaluators import Evaluator, KFold
-from hpsearch.run.in_memory import best, search
+from hpsearch.run.in_memory import find_best_trial, search_in_memory
 from hpsearch.run.study import Study
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
@@ -142,10 +142,10 @@ class NestedKFold:
             seed = derive_seed(study.seed, "outer", fold)
             rows = data.take(split.train)  # all that this search is ever given
             try:
-                found = search(replace(study, seed=seed), rows, engine=engine)
+                found = search_in_memory(replace(study, seed=seed), rows, engine=engine)
             except StudyError as error:
                 raise StudyError(f"outer fold {fold}: {error}") from error
-            first = best(found, study.task.objective)
+            first = find_best_trial(found, study.task.objective)
             assert first.score is not None
             fit = Fit(
                 study.build,

@@ -20,7 +20,7 @@ from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
-from hpsearch.run.replay import record_of, refuse_changes
+from hpsearch.run.identity import make_search_record, refuse_changes
 from hpsearch.run.study import Study
 from hpsearch.selection import predictions, units
 from hpsearch.selection.card import markdown
@@ -148,7 +148,7 @@ def _searches(
 
     Raises StudyError where the study is not what it was, or has no such search.
     """
-    record = record_of(study, file, Facts(data.fingerprint, "", backend, {}))
+    record = make_search_record(study, file, Facts(data.fingerprint, "", backend, {}))
     of_study = store.searches(study.name)
     refuse_changes(record, of_study)
     same = [s for s in of_study if (s.evaluator, s.seed) == (record.evaluator, record.seed)]

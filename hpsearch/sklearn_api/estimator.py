@@ -19,7 +19,7 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Direction, Task
 from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
-from hpsearch.run.in_memory import best, search
+from hpsearch.run.in_memory import find_best_trial, search_in_memory
 from hpsearch.run.study import Study
 from hpsearch.sklearn_api.given import evaluator_of
 from hpsearch.sklearn_api.labels import encode, for_loss, kind_beside
@@ -208,7 +208,9 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             patience=self.patience,
         )
         # A trial that another continued is the beginning of that one's curve, and is told with it.
-        found = [trial for trial in search(study, data, engine=self.engine) if trial.last]
+        found = [
+            trial for trial in search_in_memory(study, data, engine=self.engine) if trial.is_last
+        ]
         failures = [trial.outcome.failure for trial in found if trial.outcome.failure]
         if failures:
             warnings.warn(
@@ -217,7 +219,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
                 FitFailedWarning,
                 stacklevel=3,
             )
-        first = best(found, task.objective)
+        first = find_best_trial(found, task.objective)
         assert first.score is not None
         self.cv_results_ = cv_results(found, task.objective, evaluator.fits)
         self.best_index_ = found.index(first)

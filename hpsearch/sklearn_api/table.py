@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.task import Metric
-from hpsearch.run.in_memory import Searched
+from hpsearch.run.in_memory import SearchedTrial
 
 
-def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[str, Any]:
+def cv_results(found: Sequence[SearchedTrial], metric: Metric, folds: int) -> dict[str, Any]:
     """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
 
     Higher is better: a metric that is to be low is negated, as scikit-learn's `neg_` scorers do. A
@@ -40,7 +40,7 @@ def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[st
     }
 
 
-def _mean(searched: Searched, sign: float) -> float:
+def _mean(searched: SearchedTrial, sign: float) -> float:
     value = searched.score.value if searched.score else float("nan")
     return sign * value if np.isfinite(value) else float("nan")
 
@@ -55,7 +55,7 @@ def _ranks(values: Any) -> Any:
     return np.array([1 + np.sum(comparable > value) for value in comparable], dtype=np.int32)
 
 
-def _column(found: Sequence[Searched], name: str) -> Any:
+def _column(found: Sequence[SearchedTrial], name: str) -> Any:
     """A parameter's values, masked where it does not exist."""
     column: Any = np.ma.array(np.empty(len(found), dtype=object), mask=True)
     for trial, searched in enumerate(found):

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from hpsearch.run.load import Overrides, load
+from hpsearch.run.load import Overrides, load_study
 
 if __name__ == "__main__":
-    study = load(Path(sys.argv[1]), Overrides())
+    study = load_study(Path(sys.argv[1]), Overrides())
     data = study.task.load()
     study.evaluator.splits(study.task, data, seed=0)
     study.task.output_units(data.y)

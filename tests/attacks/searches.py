@@ -22,7 +22,7 @@ REAL = ("-m", "hpsearch", "run")
 CHAINED = (  # everything is real but the training, whose epochs are links in a chain of hashes
     "-c",
     "import sys; from tests import fakes; from hpsearch.run import session;"
-    "session.worker.prepare = fakes.prepare_chain;"
+    "session.worker.prepare_from_file = fakes.prepare_chain;"
     "sys.argv[1:1] = ['run'];"
     "from hpsearch.commands.main import main\nif __name__ == '__main__': main()",
 )

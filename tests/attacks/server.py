@@ -66,7 +66,7 @@ def _serve(pipe: Connection, gigabytes: float) -> None:
     from hpsearch.run import session
     from tests import fakes
 
-    session.worker.prepare = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing
+    session.worker.prepare_from_file = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing
     fakes.time.sleep = lambda seconds: None  # type: ignore[assignment]
     most = int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

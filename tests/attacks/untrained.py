@@ -5,5 +5,5 @@ from hpsearch.run import session
 from tests import fakes
 
 if __name__ == "__main__":
-    session.worker.prepare = fakes.prepare_chain
+    session.worker.prepare_from_file = fakes.prepare_chain
     main()

@@ -54,8 +54,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "study.py")
         file.write_text(STUDY)
-        training = worker.Training("jax", "fit")
-        pool = Processes(partial(worker.prepare, file, Overrides(), training), devices, 3)
+        prepare = partial(worker.prepare_from_file, file, Overrides(), "jax", "fit")
+        pool = Processes(prepare, devices, 3)
         try:
             start = time.perf_counter()
             pool.open()

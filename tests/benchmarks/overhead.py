@@ -22,7 +22,7 @@ from hpsearch import Float, Random, Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
 from hpsearch.executors import Executor, Inline, Processes, find, one_by_one
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
 from hpsearch.store import Store, Url, place, rankings
@@ -76,7 +76,7 @@ def search(where: Path | Url, task: str, executor: Executor, trials: int) -> Clo
         progress = replay(running, journal.events(), METRIC)
         try:
             executor.open()
-            checkpoints = Checkpoints(Path(tempfile.gettempdir()) / task)
+            checkpoints = SearchCheckpoints(Path(tempfile.gettempdir()) / task)
             Loop(running, journal, progress, executor, METRIC, clock, checkpoints).run()
         finally:
             executor.close()

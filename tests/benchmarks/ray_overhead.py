@@ -20,7 +20,7 @@ import ray
 
 from hpsearch import Random
 from hpsearch.executors import RayCluster
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
 from hpsearch.store import Store
@@ -36,7 +36,7 @@ def ours(executor: RayCluster, path: Path, trials: int) -> float:
         journal = store.begin(make_record())
         search = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(search, journal.events(), METRIC)
-        checkpoints = Checkpoints(path.parent / "checkpoints")
+        checkpoints = SearchCheckpoints(path.parent / "checkpoints")
         start = time.perf_counter()
         Loop(search, journal, progress, executor, METRIC, Clock(), checkpoints).run()
         return time.perf_counter() - start

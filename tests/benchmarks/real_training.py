@@ -7,16 +7,15 @@ What is done lies in a store under .hpsearch/, and the same command goes on from
 """
 
 import argparse
-import io
 import statistics
 from pathlib import Path
 
-from rich.console import Console
-
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import Suggestion
-from hpsearch.run.load import Overrides, load
-from hpsearch.run.session import Run, Workers, run
+from hpsearch.run.display import NoDisplay
+from hpsearch.run.load import Overrides, load_study
+from hpsearch.run.options import RunOptions
+from hpsearch.run.session import run_study
 from hpsearch.searchers import Searcher
 from hpsearch.store import Asked, Store
 from tests.conftest import ROOT
@@ -33,15 +32,15 @@ METHODS = {
 }
 
 
-def how_to_run(task: str, method: str, seed: int) -> Run:
+def how_to_run(task: str, method: str, seed: int) -> RunOptions:
     epochs, trials = TASKS[task]
     searcher = METHODS[method].format(epochs=epochs, trials=trials)
-    return Run(
+    return RunOptions(
         ROOT / "studies" / f"{task}.py",
         STORE,
         Overrides(searcher=searcher, seed=seed),
         "jax",
-        workers=Workers(inline=True),
+        inline=True,
         budget=Budget(epochs=epochs * trials),
     )
 
@@ -49,7 +48,7 @@ def how_to_run(task: str, method: str, seed: int) -> Run:
 def bests(task: str, method: str, seed: int) -> list[float] | None:
     """The best value at each quarter of the budget; None where the search is not through."""
     how, budget = how_to_run(task, method, seed), TASKS[task][0] * TASKS[task][1]
-    study = load(how.file, how.overrides)
+    study = load_study(how.file, how.overrides)
     searcher: Searcher = study.searcher
     with Store(STORE) as store:
         found = [s for s in store.searches(study.name) if s.seed == seed]
@@ -100,7 +99,7 @@ def main() -> None:
                 if STORE.exists() and bests(task, method, seed) is not None:
                     continue
                 how = how_to_run(task, method, seed)
-                run(load(how.file, how.overrides), how, Console(file=io.StringIO()))
+                run_study(load_study(how.file, how.overrides), how, NoDisplay())
                 print(task, method, seed, bests(task, method, seed), flush=True)
     for task in TASKS:
         table(task, given.seeds)

@@ -66,7 +66,7 @@ def replayed(path: Path) -> float:
         search = Random(trials=TRIALS, epochs=1).start(SPACE, seed=0)
         began = time.perf_counter()
         progress = replay(search, store.journal(found.id).events(), METRIC)
-        assert len(progress.asked) == TRIALS
+        assert len(progress.suggestions) == TRIALS
         return 1000 * (time.perf_counter() - began) / TRIALS
 
 

@@ -234,10 +234,10 @@ def measure(name: str, engine: str) -> dict[str, float]:
 
 def searched(name: str, engine: str) -> float:
     """Seconds a config of the whole search, by `hpsearch run --inline`."""
-    from hpsearch.console import tables
-    from hpsearch.console.display import TerminalDisplay
     from hpsearch.run import session
-    from hpsearch.run.load import Overrides, load
+    from hpsearch.run.display import NoDisplay
+    from hpsearch.run.load import Overrides, load_study
+    from hpsearch.run.options import RunOptions
 
     job = JOBS[name]
     task = job.task()
@@ -247,18 +247,18 @@ def searched(name: str, engine: str) -> float:
             "from tests.benchmarks import throughput\n"
             f"study = throughput.study(throughput.JOBS[{name!r}])\n"
         )
-        loaded = load(file, Overrides())
+        loaded = load_study(file, Overrides())
         assert task.name
         start = time.perf_counter()
-        how = session.Run(
+        how = RunOptions(
             file,
             Path(folder, "store.db"),
             Overrides(),
             "jax",
             engine=engine,
-            workers=session.Workers(inline=True),
+            inline=True,
         )
-        ended = session.run(loaded, how, TerminalDisplay(tables.silence()))
+        ended = session.run_study(loaded, how, NoDisplay())
         seconds = time.perf_counter() - start
         assert len(ended.ranking) == job.configs, ended.failures
     return seconds / job.configs

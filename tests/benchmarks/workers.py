@@ -17,7 +17,7 @@ import numpy as np
 from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find
 from hpsearch.run import worker
-from hpsearch.run.load import Overrides, load
+from hpsearch.run.load import Overrides, load_study
 
 TRIALS, ROUNDS = 40, 3
 STUDY = """
@@ -36,7 +36,7 @@ study = Study(
 
 
 def seconds(file: Path, jobs: list[Job], workers: int) -> float:
-    prepare = partial(worker.prepare, file, Overrides(), worker.Training("jax", "fit"))
+    prepare = partial(worker.prepare_from_file, file, Overrides(), "jax", "fit")
     # Two places of one core each; one worker takes the first of them.
     pool = Processes(prepare, find("cpu:2")[:workers])
     try:
@@ -57,7 +57,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "study.py")
         file.write_text(STUDY)
-        space, rng = load(file, Overrides()).space, np.random.default_rng(0)
+        space, rng = load_study(file, Overrides()).space, np.random.default_rng(0)
         jobs = [Job(space.sample(rng), epochs=8) for _ in range(TRIALS)]
         times: dict[int, list[float]] = {1: [], 2: []}
         for _ in range(ROUNDS):

@@ -82,7 +82,7 @@ def test_show_has_the_curves(hpsearch, store):
 @pytest.mark.parametrize("command", [("show",), ("compare", "1"), ("refit", "s.py", "--trial")])
 def test_what_is_no_trial_number_is_told(hpsearch, store, command):
     code, _, err = hpsearch(*command, "x")
-    assert (code, err.count("\n"), "'x' is no trial number" in err) == (2, 1, True)
+    assert (code, err.count("\n"), "'x' is not a trial number" in err) == (2, 1, True)
 
 
 def test_studies_lists_the_searches(hpsearch, store):
@@ -97,7 +97,7 @@ def test_studies_lists_the_searches(hpsearch, store):
 def test_a_trial_that_no_run_trains_says_how_it_goes_on(hpsearch, store):
     with Store(Path("store.db"), create=True) as opened:
         opened.journal(1).asked(3, Suggestion({"a": 3}, 2))
-    assert "state  stopped: the same command continues it" in hpsearch("show", 5)[1]
+    assert "state  stopped; run the same command again to continue it" in hpsearch("show", 5)[1]
     assert json.loads(hpsearch("show", 5, "--json")[1])["state"] == "stopped"
     assert "1 stopped" in hpsearch("studies")[1]
 
@@ -109,7 +109,7 @@ def test_plan_in_json(hpsearch, write):
         "trials": 3, "epochs": 6, "epochs_from_scratch": 6, "complete": True,
         "brackets": [[{"trials": 3, "epochs": 2}]], "seconds": None, "fits": None,
     }  # fmt: skip
-    assert "3 trials, 6 epochs, each of 4 models" in err
+    assert "3 trials, 6 epochs, 4 models a trial" in err
 
 
 def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write):
@@ -122,7 +122,7 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     lines = [" ".join(line.split()) for line in err.splitlines()]
     assert "1 81 x 1, 27 x 3, 9 x 9, 3 x 27, 1 x 81" in lines
     assert "5 5 x 81" in lines
-    assert "survivors continue, which saves 321 of 1902 epochs (17%)" in lines
+    assert "continuing the best trials saves 321 of 1902 epochs (17%)" in lines
     assert "5 x 20" in hpsearch("plan", write(), "--searcher", "bayes:trials=5")[1]
 
 
@@ -142,24 +142,24 @@ def test_plan_counts_a_search_without_end_in_part(hpsearch, write, monkeypatch, 
     told = json.loads(out)
     assert (told["complete"], told["fits"]) == (False, None)
     assert told["trials"] > 0
-    assert "and more: counting was given up before the search ended" in err
+    assert "and more: the search is too long to count to its end" in err
     random = ("--searcher", "random:trials=1000000000")
     told = hpsearch("plan", "small.py", *random, "--total-epochs", 10)[1]
-    assert "--total-epochs 10 ends it after less than" in told
+    assert "--total-epochs 10 stops it after less than" in told
 
 
 def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     file = write()
     hours = ("--hours", "0.001", "--trials", 100, "--total-epochs", 50)
     out = hpsearch("plan", file, *hours)[1]
-    assert "--total-epochs 50 ends it after 25% of them" in out
-    assert "not known before some trials of the study were timed" in out
+    assert "--total-epochs 50 stops it after 25% of these epochs" in out
+    assert "known only after trials of the study were timed" in out
     with Store(Path("store.db"), create=True) as store:
         fill_store(store, make_record(study="small", file=str(file)), 0.5)
     out = hpsearch("plan", file, *hours)[1]
-    assert "measured over 1 trial: 0.75 s an epoch, so 2 min 30 s for one worker" in out
-    assert "--hours 0.001 is enough for 2% of it by one worker, and for all of it by 42" in out
-    assert "all of it fits into --hours 1" in hpsearch("plan", file, "--hours", 1)[1]
+    assert "estimated from 1 trial at 0.75 s an epoch: 2 min 30 s with one worker" in out
+    assert "--hours 0.001 allows 2% of the search with one worker, and all of it with 42" in out
+    assert "the whole search fits into --hours 1" in hpsearch("plan", file, "--hours", 1)[1]
     told = json.loads(hpsearch("plan", file, *hours, "--json")[1])
     assert (told["seconds"], told["fits"]) == (150.0, 3.6 / 150)
 
@@ -257,7 +257,7 @@ BAD_FILES = {
     ),
     "no hours": ([], ("--hours", "-1"), r"'--hours': -1(\.0)? is not in the range 0<x<=100000"),
     "endless hours": ([], ("--hours", "inf"), r"'--hours': inf is not in the range"),
-    "strange hours": ([], ("--hours", "nan"), r"'--hours': nan is no number"),
+    "strange hours": ([], ("--hours", "nan"), r"'--hours': nan is not a number"),
     "nothing grows": (
         [],
         ("--searcher", "grow_then_regularize"),
@@ -351,7 +351,10 @@ def test_unknown_backends_are_refused(hpsearch, write):
         (("--devices", "cpu:0"), r"--devices cpu:0: cpu takes a number of workers"),
         (("--per-device", 0), r"'--per-device': 0 is not in the range x>=1"),
         (("--per-device", "many"), r"'--per-device': 'many' is not a valid integer"),
-        (("--checkpoint-every", "5h"), r"'5h' is neither epochs, as 10, nor minutes, as 5m"),
+        (
+            ("--checkpoint-every", "5h"),
+            r"'5h' is neither epochs, such as 10, nor minutes, such as 5m",
+        ),
         (("--timeout", 0), r"'--timeout': 0(\.0)? is not in the range 0<x<=1000000"),
         (("--keep", -1), r"'--keep': -1 is not in the range x>=0"),
     ],
@@ -385,7 +388,7 @@ LOUD = ("rank", "show 2", "studies", "rank --json", "completion bash", "--help",
 def test_a_full_device_is_told_in_one_line(store, tmp_path, command):
     code, out, err = in_shell(f"hpsearch {command} > /dev/full")
     assert (code, out) == (2, "")
-    assert err.endswith("not all that was to be printed could be: No space left on device\n")
+    assert err.endswith("some output could not be written: No space left on device\n")
     assert "Traceback" not in err
     assert "Exception ignored" not in err
 
@@ -451,7 +454,7 @@ class Speechless(BaseException):
         (PermissionError(13, "Permission denied", "a\nb"), 2, "a\\nb: Permission denied"),
         (StoreError("http://me:hunter2@there\nis not"), 2, "error: http://there\\nis not\n"),
         (StoreError("x" * 10**7), 2, "xxx..."),
-        (KeyboardInterrupt(), 130, "the same command continues"),
+        (KeyboardInterrupt(), 130, "run the same command again to continue"),
     ],
 )
 def test_however_a_command_ends_it_is_said_in_one_line(

@@ -117,7 +117,7 @@ def test_nothing_of_somebody_elses_is_written_over(hpsearch, precious, writer):
 
 
 def test_predictions_go_over_nothing_either(precious):
-    from hpsearch.commands.choose import PREDICTIONS
+    from hpsearch.commands.refit import PREDICTIONS
 
     for place in (*PRECIOUS, "hard.html"):
         if place != "pipe":
@@ -147,7 +147,7 @@ LABELS = [f"label {i}, with a comma" for i in range(500)]
     ],
 )
 def test_earlier_predictions_are_known_by_their_header(columns, ours):
-    from hpsearch.commands.choose import PREDICTIONS
+    from hpsearch.commands.refit import PREDICTIONS
 
     pd.DataFrame([[1] * len(columns)], columns=columns).to_csv("out.csv", index=False)
     if ours:

@@ -12,7 +12,7 @@ from hpsearch.core.errors import StoreError, StudyError, first_line, is_out_of_m
 from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
-from hpsearch.run.load import Overrides, load
+from hpsearch.run.load import Overrides, load_study
 from hpsearch.store import place
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")
@@ -106,7 +106,7 @@ def test_names_that_can_name_files_are_taken(name):
 
 @pytest.mark.parametrize("value", ["²", "0", "-1", "1e3", "5mm", "m", "9" * 5000, "1_0", "٣"])
 def test_checkpoints_come_after_epochs_or_minutes(value):
-    with pytest.raises(Exception, match=r"neither epochs, as 10, nor minutes, as 5m"):
+    with pytest.raises(Exception, match=r"neither epochs, such as 10, nor minutes, such as 5m"):
         CheckpointEvery().convert(value, None, None)
 
 
@@ -140,7 +140,7 @@ def test_whatever_a_study_file_raises_is_one_line(tmp_path, case):
     file = tmp_path / "mine.py"
     file.write_text(RAISED[case])
     with pytest.raises(StudyError, match=r"mine\.py:") as error:
-        load(file, Overrides())
+        load_study(file, Overrides())
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 1500
 
@@ -154,5 +154,5 @@ def test_a_file_that_can_name_no_study_is_refused_in_one_line(tmp_path, stem):
         " space=Space(), build=lambda spec: None)"
     )
     with pytest.raises(StudyError, match="Study needs name=") as error:
-        load(file, Overrides())
+        load_study(file, Overrides())
     assert "\n" not in str(error.value)

@@ -9,7 +9,7 @@ from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import kind_to_store
 from hpsearch.core.trial import Facts
-from hpsearch.run.replay import changes, record_of
+from hpsearch.run.identity import find_changes, make_search_record
 from hpsearch.selection.predictions import check_test
 
 ROWS = np.random.default_rng(0).random((12, 3))
@@ -198,14 +198,14 @@ def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):
         )
         file = tmp_path / "s.py"
         file.touch()
-        return record_of(study, file, Facts("", "", "none", {}))
+        return make_search_record(study, file, Facts("", "", "none", {}))
 
     numbers, classes = known(kind="regression"), known(kind="multiclass")
     assert "kind" not in json.loads(numbers.training)  # as stores of earlier versions have it
-    assert changes(classes, numbers) == ["kind was None, now multiclass"]
-    assert changes(numbers, classes) == ["kind was multiclass, now None"]
+    assert find_changes(classes, numbers) == ["kind was None, now multiclass"]
+    assert find_changes(numbers, classes) == ["kind was multiclass, now None"]
     sparse = {"loss": "sparse_categorical_crossentropy"}
-    assert changes(known(**sparse, kind="multiclass"), known(**sparse)) == []
+    assert find_changes(known(**sparse, kind="multiclass"), known(**sparse)) == []
 
 
 @pytest.mark.parametrize(

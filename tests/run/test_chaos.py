@@ -134,7 +134,7 @@ def test_a_kill_just_after_a_search_has_begun_leaves_no_other_s_checkpoints_to_i
     other = Path("checkpoints/store.db-1/0/fold-0.npz")  # of a store that lay here and was deleted
     other.parent.mkdir(parents=True)
     other.write_text("[0.5, 0.5, 0.5]")
-    died = "import os; from hpsearch.run.checkpoints import Checkpoints as C; C.clear = lambda self: os._exit(9);"
+    died = "import os; from hpsearch.run.checkpoints import SearchCheckpoints as C; C.clear = lambda self: os._exit(9);"
     process = started(before=died)
     process.communicate(timeout=60)
     assert process.returncode == 9
@@ -178,8 +178,8 @@ def test_a_signal_lets_what_runs_reach_its_checkpoint(started, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "running trials may reach the next checkpoint; another Ctrl-C stops at once" in out
-    assert err.strip() == "stopped; the same command continues"
+    assert "running trials at the next checkpoint; press Ctrl-C again to stop at once" in out
+    assert err.strip() == "stopped; run the same command again to continue"
     held = [len(json.loads(p.read_text())) for p in Path("checkpoints").rglob("*.npz")]
     assert len(held) == 3
     assert all(0 < epochs < 400 for epochs in held)
@@ -191,7 +191,7 @@ def test_hours_end_a_run_and_it_is_no_failure(started):
     process = started("--hours", 3.0 / 3600)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
-    assert "hours are spent; the same command goes on with what is left" in out
+    assert "budget spent (--hours" in out
     assert 0 < len(list(Path("checkpoints").rglob("*.npz"))) <= 6
 
 
@@ -206,5 +206,8 @@ def test_a_second_signal_stops_at_once(started):
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
-    assert (process.returncode, err.strip()) == (130, "stopped; the same command continues")
+    assert (process.returncode, err.strip()) == (
+        130,
+        "stopped; run the same command again to continue",
+    )
     assert no_orphans(started.mark)

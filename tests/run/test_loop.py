@@ -12,10 +12,11 @@ from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, one_by_one
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
+from hpsearch.run.identity import find_changes
 from hpsearch.run.loop import Loop
-from hpsearch.run.replay import changes, observe, replay
+from hpsearch.run.replay import make_observation, replay
 from hpsearch.store import Asked, Store
 from tests import fakes
 from tests.builders import make_record
@@ -64,7 +65,7 @@ def go(
         executor = Inline(work)
         executor.open()
         mortal = Fatal(journal, kill_after, before) if kill_after else journal
-        checkpoints = Checkpoints(Path("checkpoints"))
+        checkpoints = SearchCheckpoints(Path("checkpoints"))
         try:
             driver = Driver(executor, should_stop=stopped)
             Loop(search, mortal, progress, driver, METRIC, checkpoints, **options).run()
@@ -157,7 +158,7 @@ def test_replay_refuses_what_was_not_asked():
 def test_an_observation_is_of_the_epochs_since_the_parent():
     folds = (Curve((0.5, 0.6, 0.7), (0.1, 0.2, 0.3)), Curve((0.7, 0.8, 0.9), (0.3, 0.4, 0.5)))
     outcome = Outcome(Score(0.4, None, 3, folds), None, 2.0, 9)
-    seen = observe(outcome, 1, Metric("accuracy", "max"))
+    seen = make_observation(outcome, 1, Metric("accuracy", "max"))
     assert seen.loss == -0.4
     assert seen.curve == pytest.approx((-0.3, -0.4))
     assert seen.train_curve == pytest.approx((-0.7, -0.8))
@@ -172,8 +173,8 @@ def test_changes_are_told_by_name():
         measure="loss (mse)",
         data="other",
     )
-    assert changes(before, before) == []
-    assert changes(after, before) == [
+    assert find_changes(before, before) == []
+    assert find_changes(after, before) == [
         "a was Choice(1), now Choice(2)",
         "metric was accuracy, now loss (mse)",
         "patience was None, now 3",
@@ -190,9 +191,9 @@ def test_a_pause_is_not_an_answer_to_act_on():
 def test_a_budget_of_epochs_ends_the_asking_and_the_next_run_goes_on():
     whole = go(Random(trials=6, epochs=2))
     Path("store.db").unlink()
-    part = go(Random(trials=6, epochs=2), epochs=5)
+    part = go(Random(trials=6, epochs=2), most_epochs=5)
     assert len([e for e in part if not isinstance(e, Asked)]) == 3
-    assert go(Random(trials=6, epochs=2), epochs=4) == whole[: len(part) + 4]
+    assert go(Random(trials=6, epochs=2), most_epochs=4) == whole[: len(part) + 4]
     assert go(Random(trials=6, epochs=2)) == whole
 
 
@@ -218,7 +219,7 @@ def test_an_interrupted_trial_is_submitted_again():
 
     whole = go(Random(trials=3, epochs=2))
     Path("store.db").unlink()
-    part = go(Random(trials=3, epochs=2), work=prepare, stopped=lambda: False, epochs=4)
+    part = go(Random(trials=3, epochs=2), work=prepare, stopped=lambda: False, most_epochs=4)
     assert [e.trial for e in part] == [0, 0, 1]
     interrupt.withdraw()
     assert go(Random(trials=3, epochs=2)) == whole
@@ -270,7 +271,7 @@ def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
         journal = store.begin(make_record())
         search = Random(trials=2, epochs=2).start(SPACE, seed=0)
         crowd, progress = Crowd(ends), replay(search, journal.events(), METRIC)
-        checkpoints = Checkpoints(Path("checkpoints"), keep=0)
+        checkpoints = SearchCheckpoints(Path("checkpoints"), keep=0)
         stop = iter([False] * 8 + [True] * 100)
         driver = Driver(crowd, should_stop=lambda: next(stop))
         loop = Loop(search, journal, progress, driver, METRIC, checkpoints)

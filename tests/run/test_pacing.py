@@ -12,10 +12,10 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Outcome
 from hpsearch.executors import Inline, Processes
 from hpsearch.run import signals
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
+from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
-from hpsearch.run.pacing import Pace
 from hpsearch.run.replay import replay
 from hpsearch.store import Asked, Store
 from tests import fakes
@@ -35,18 +35,18 @@ class Clock:
 
 
 def paced(deadline, *ended):
-    """A pace after trials of (epochs, seconds) that ran one after the other."""
+    """An estimate after trials of (epochs, seconds) that ran one after the other."""
     clock = Clock(deadline)
-    pace = Pace(clock.left, clock)
-    pace.begin()
+    estimate = DeadlineEstimate(clock.left, clock)
+    estimate.record_start()
     for epochs, seconds in ended:
         clock.now += seconds
-        pace.end(epochs, seconds)
-    return pace
+        estimate.record_end(epochs, seconds)
+    return estimate
 
 
 def test_without_a_deadline_all_is_begun():
-    assert Pace().allows([10] * 1000, 10**6)
+    assert DeadlineEstimate().allows([10] * 1000, 10**6)
     assert paced(math.inf, (10, 1e9)).allows([10] * 1000, 10)
 
 
@@ -57,28 +57,28 @@ def test_before_the_first_has_ended_time_decides_how_many_are_begun():
 
 
 def test_a_measured_pace_decides_what_fits():
-    pace = paced(40, (10, 10))  # 30 seconds are left
-    assert pace.allows([], 10)
-    assert pace.allows([10, 10], 10)
-    assert not pace.allows([10, 10, 10], 10)
-    assert pace.allows([], 30)
-    assert not pace.allows([], 31)
-    assert not pace.allows([10, 10], 20)
-    assert not pace.allows([1, 1, 1], 1)  # a short one is compiled too
+    estimate = paced(40, (10, 10))  # 30 seconds are left
+    assert estimate.allows([], 10)
+    assert estimate.allows([10, 10], 10)
+    assert not estimate.allows([10, 10, 10], 10)
+    assert estimate.allows([], 30)
+    assert not estimate.allows([], 31)
+    assert not estimate.allows([10, 10], 20)
+    assert not estimate.allows([1, 1, 1], 1)  # a short one is compiled too
     assert not paced(15, (10, 10)).allows([], 10)
 
 
 def test_side_by_side_a_trial_may_cost_less_than_it_takes():
     clock = Clock(100)
-    pace = Pace(clock.left, clock)
-    pace.begin()
+    estimate = DeadlineEstimate(clock.left, clock)
+    estimate.record_start()
     clock.now = 40
     for _ in range(4):  # of four workers
-        pace.end(10, 40.0)
-    assert pace.allows([10] * 5, 10)
-    assert not pace.allows([10] * 6, 10)
+        estimate.record_end(10, 40.0)
+    assert estimate.allows([10] * 5, 10)
+    assert not estimate.allows([10] * 6, 10)
     clock.now = 61  # each costs the run 10 seconds, but takes 40
-    assert not pace.allows([], 10)
+    assert not estimate.allows([], 10)
 
 
 class Machine:
@@ -136,7 +136,7 @@ def go():
             )  # fmt: skip
             loop = Loop(
                 search, journal, replay(search, journal.events(), METRIC), driver, METRIC,
-                Checkpoints(Path("checkpoints")), pace=Pace(clock.left, clock),
+                SearchCheckpoints(Path("checkpoints")), deadline=DeadlineEstimate(clock.left, clock),
             )  # fmt: skip
             done = loop.run()
             events = list(journal.events())
@@ -175,20 +175,20 @@ def hang():
 def test_a_study_that_loads_longer_than_the_hours_ends_in_one_line(monkeypatch):
     monkeypatch.setattr(signals, "_GRACE", signals._TO_EXIT)
     executor = Processes(hang)
-    with pytest.raises(HpsearchError, match=r"--hours 0\.0003: to load the study and try"):
-        signals.open_in_time(executor, signals.Stop(0.0003))
+    with pytest.raises(HpsearchError, match=r"took longer than --hours 0\.0003"):
+        signals.open_in_time(executor, signals.StopCondition(0.0003))
     assert not executor._workers[0].alive
-    assert signals.open_in_time(Inline(fakes.prepare), signals.Stop(1.0)) == fakes.FACTS
+    assert signals.open_in_time(Inline(fakes.prepare), signals.StopCondition(1.0)) == fakes.FACTS
 
 
 def test_hours_end_with_a_while_to_reach_a_checkpoint():
-    short, long = signals.Stop(0.01), signals.Stop(10.0)
-    assert short.seconds_to_end() - short.seconds_left() == pytest.approx(
+    short, long = signals.StopCondition(0.01), signals.StopCondition(10.0)
+    assert short.seconds_until_overdue() - short.seconds_left() == pytest.approx(
         5.0 - signals._TO_EXIT, abs=0.1
     )
-    assert long.seconds_to_end() - long.seconds_left() == pytest.approx(
+    assert long.seconds_until_overdue() - long.seconds_left() == pytest.approx(
         720.0 - signals._TO_EXIT, abs=0.1
     )
-    assert signals.Stop().seconds_left() == math.inf
-    assert not signals.Stop().overdue()
-    assert not short()
+    assert signals.StopCondition().seconds_left() == math.inf
+    assert not signals.StopCondition().is_overdue()
+    assert not short.should_stop()

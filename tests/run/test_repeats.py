@@ -11,7 +11,7 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.run.driver import Driver
 from hpsearch.run.repeats import Repeats
-from hpsearch.run.replay import Progress
+from hpsearch.run.replay import SearchState
 from hpsearch.store import Store, ranking
 from tests.builders import RECORD, make_outcome_of_folds
 
@@ -58,7 +58,7 @@ def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
             for number, value in LUCKY.items():
                 journal.asked(number, Suggestion({"a": number}, 2))
                 journal.told(number, make_outcome_of_folds([value]))
-        progress = Progress(
+        progress = SearchState(
             {number: Suggestion({"a": number}, 2) for number in LUCKY},
             {number: number + 1 for number in LUCKY},
         )

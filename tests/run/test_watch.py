@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from hpsearch import Float, Random, Space
-from hpsearch.console.live import left_seconds, picture, summary
+from hpsearch.console.live import build_picture, estimate_seconds_left, format_summary
 from hpsearch.core import progress
 from hpsearch.core.errors import StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan, Rung
@@ -21,11 +21,11 @@ from hpsearch.core.progress import Throttle
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, ProgressReport, Suggestion
 from hpsearch.executors import Inline, one_by_one
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.progress_writer import ProgressWriter
-from hpsearch.run.replay import Progress
+from hpsearch.run.replay import SearchState
 from hpsearch.store import Heartbeat, Store, default_place, monitor_search, rankings, study_lock
 from tests import fakes
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
@@ -60,7 +60,7 @@ def begun(store, plan=PLAN, budget=None, **changes):
 
 def drawn(watched, width=120, height=40):
     console = Console(width=width, height=height, file=io.StringIO(), color_system=None)
-    console.print(picture(watched, width, height))
+    console.print(build_picture(watched, width, height))
     return console.file.getvalue()
 
 
@@ -108,10 +108,10 @@ def test_a_smaller_budget_leaves_less(store):
 def test_what_is_left_is_told_by_epochs_and_by_trials(store):
     watched, *_ = begun(store)
     watched.refresh()
-    low, high = left_seconds(watched, watched.run.began + 7.0)
+    low, high = estimate_seconds_left(watched, watched.run.began + 7.0)
     # 2 + 1.5 epochs took 7 s and 9.5 are left; 2 trials did, and 3 are left.
     assert (low, high) == (pytest.approx(3 / 2 * 7), pytest.approx(9.5 / 3.5 * 7))
-    assert left_seconds(watched, watched.run.began + 1.0) is None
+    assert estimate_seconds_left(watched, watched.run.began + 1.0) is None
 
 
 @pytest.mark.parametrize("width", [40, 120])
@@ -128,12 +128,12 @@ def test_the_picture_fits_its_window(store, width):
 def test_off_a_terminal_there_are_no_bars_and_no_trailing_blanks(hpsearch, store):
     watched, _, heartbeat = begun(store)
     watched.refresh()
-    for text in (summary(watched), _ended(hpsearch, heartbeat)):
+    for text in (format_summary(watched), _ended(hpsearch, heartbeat)):
         assert "4 of 13 epochs" in text or "2 of 13 epochs" in text
         assert "1: 2/3" in text
         assert not set("━╺╸█▌░") & set(text)
         assert all(line == line.rstrip() for line in text.splitlines())
-    assert "trial 3 2.5/3 0.85 gpu 1 units=0" in summary(watched)
+    assert "trial 3 2.5/3 0.85 gpu 1 units=0" in format_summary(watched)
 
 
 def _ended(hpsearch, heartbeat):
@@ -167,7 +167,7 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     other = 'UPDATE runs SET planned = replace(planned, \'"owner": "\', \'"owner": "0\')'
     store.db.write(lambda: store.db.execute(other))  # who owns the study now is another process
     watched.refresh()
-    assert "no word since" in drawn(watched)
+    assert "no heartbeat since" in drawn(watched)
     heartbeat.end = "done"
     with heartbeat:
         pass
@@ -175,7 +175,7 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     assert "ended: done" in drawn(watched)
     assert (watched.running, [each.trial for each in watched.waiting]) == ([], [3, 4])
     assert watched.waiting[0].reached is None
-    assert "the same command continues 2: trial 3, trial 4" in drawn(watched)
+    assert "2 stopped; the same command continues: trial 3, trial 4" in drawn(watched)
 
 
 def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):
@@ -278,8 +278,8 @@ def test_a_store_that_is_lost_ends_the_run_but_fails_no_trial(inline, monkeypatc
 def loop_of(journal, executor, heard):
     search = Random(trials=3, epochs=2).start(Space(a=Float(0.0, 1.0)), seed=0)
     driver = Driver(executor, on_poll=heard.poll)
-    metric, checkpoints = Metric("accuracy", "max"), Checkpoints(Path("checkpoints"))
-    return Loop(search, journal, Progress(), driver, metric, checkpoints)
+    metric, checkpoints = Metric("accuracy", "max"), SearchCheckpoints(Path("checkpoints"))
+    return Loop(search, journal, SearchState(), driver, metric, checkpoints)
 
 
 def test_a_trial_tells_the_mean_over_its_folds():

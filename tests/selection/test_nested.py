@@ -7,7 +7,7 @@ import pytest
 from hpsearch import Choice, Data, Float, Holdout, KFold, NestedKFold, Random, Space, Study, Task
 from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.task import Metric
-from hpsearch.run.in_memory import best, search
+from hpsearch.run.in_memory import find_best_trial, search_in_memory
 from hpsearch.selection import nested
 from hpsearch.selection.nested import NestedFold, NestedScore
 
@@ -95,7 +95,7 @@ def test_on_noise_the_best_trial_looks_good_and_nested_folds_say_chance():
     rng = np.random.default_rng(0)
     data = Data(rng.normal(size=(ROWS, 20)), rng.permutation(np.arange(ROWS) % 2))
     study = studying(data, trials=40, epochs=5, evaluator=Holdout(rows=24))
-    found = best(search(study, study.task.load()), study.task.objective)
+    found = find_best_trial(search_in_memory(study, study.task.load()), study.task.objective)
     assert found.score.value > 0.5 + 2 * math.sqrt(0.25 / 24)
     score = NestedKFold(4, inner=None).estimate(study)
     chance = math.sqrt(0.25 / ROWS)  # the standard error of a coin that is tossed for every row

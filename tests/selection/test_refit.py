@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.console import tables
-from hpsearch.console.display import TerminalDisplay
 from hpsearch.run import session
-from hpsearch.run.load import Overrides, load
-from hpsearch.run.session import Run, Workers
+from hpsearch.run.display import NoDisplay
+from hpsearch.run.load import Overrides, load_study
+from hpsearch.run.options import RunOptions
 from hpsearch.store import Store, openings
 from hpsearch.training import backend
 
@@ -58,10 +57,8 @@ def searched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("searched")
     file = folder / "signs.py"
     file.write_text(STUDY)
-    how = Run(
-        file, folder / "store.db", Overrides(), backend.choose(), workers=Workers(inline=True)
-    )
-    session.run(load(file, Overrides()), how, TerminalDisplay(tables.console(stderr=True)))
+    options = RunOptions(file, folder / "store.db", Overrides(), backend.choose(), inline=True)
+    session.run_study(load_study(file, Overrides()), options, NoDisplay())
     file.unlink()  # else the store knows the study by it
     return folder / "store.db"
 
@@ -128,7 +125,7 @@ def test_a_tested_model_is_not_tested_again_and_another_is_told_apart(hpsearch, 
     card, _ = refitted(hpsearch, file)
     again, told = refitted(hpsearch, file)
     assert again == card
-    assert "nothing was opened again" in told
+    assert "the test rows were not opened again" in told
     shutil.rmtree("models")
     lost, told = refitted(hpsearch, file)  # trained anew, but not tested anew
     assert lost["test"] == card["test"]
@@ -138,7 +135,7 @@ def test_a_tested_model_is_not_tested_again_and_another_is_told_apart(hpsearch, 
     assert other["test"]["opening"] == 2
     assert "Opening number 2 of these test rows" in told
     out = hpsearch("rank", "signs")[1]
-    assert f"by trial {last} of signs; opening 2 of these rows" in out
+    assert f"by trial {last} of signs; opening number 2 of these rows" in out
 
 
 def test_a_sealed_refit_opens_nothing(hpsearch, study, monkeypatch):
@@ -163,7 +160,7 @@ def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monke
     with Store(Path("store.db")) as store:
         (opening,) = openings(store)
     assert opening.value is None
-    assert "no verdict: the run ended by trial" in hpsearch("rank")[1]
+    assert "unknown (the run ended first) by trial" in hpsearch("rank")[1]
     card, _ = refitted(hpsearch, file)
     assert card["test"]["opening"] == 1
 
@@ -297,7 +294,7 @@ def test_a_changed_study_is_refused(hpsearch, study, write):
     study()
     file = write("signs", ("Int(4, 16)", "Int(4, 32)"), text=STUDY)
     code, _, err = hpsearch("refit", file)
-    assert (code, "changed since its journal began" in err) == (2, True)
+    assert (code, "changed since its search began" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
 from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
-from hpsearch.run.in_memory import Searched
+from hpsearch.run.in_memory import SearchedTrial
 from hpsearch.sklearn_api.given import evaluator_of, given
 from hpsearch.sklearn_api.labels import encode
 from hpsearch.sklearn_api.table import cv_results
@@ -60,9 +60,9 @@ ACCURACY = Metric("accuracy", "max")
 
 def trial(params, *folds, metric=ACCURACY):
     if not folds:
-        return Searched(params, 2, True, Outcome(failure=Failure("nan", "it diverged")))
+        return SearchedTrial(params, 2, True, Outcome(failure=Failure("nan", "it diverged")))
     curves = [Curve(validation=fold, seconds=1.0) for fold in folds]
-    return Searched(params, 2, True, Outcome(KFold(len(folds)).score(curves, metric)))
+    return SearchedTrial(params, 2, True, Outcome(KFold(len(folds)).score(curves, metric)))
 
 
 def test_the_table_has_the_keys_and_the_order_of_grid_search():

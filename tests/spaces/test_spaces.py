@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Choice, Holdout, Space
 from hpsearch.core.errors import BuildError
-from hpsearch.run.load import Overrides, load
+from hpsearch.run.load import Overrides, load_study
 from hpsearch.tasks import imdb, mnist
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, ModelSpec, Split
@@ -30,7 +30,7 @@ def standing_in(monkeypatch):
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
 def test_every_study_runs_on_its_stand_in(file):
-    study = load(file, Overrides())
+    study = load_study(file, Overrides())
     point = study.space.from_unit([0.3] * len(study.space))
     score = study.evaluator.evaluate(study.build, point, study.task, epochs=1)
     assert np.isfinite(score.value)

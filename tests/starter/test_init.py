@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hpsearch.evaluators.splits import kfold
-from hpsearch.run.load import Overrides, load
-from hpsearch.starter.write import name_of
+from hpsearch.run.load import Overrides, load_study
+from hpsearch.starter.study_text import make_study_name
 from hpsearch.tasks import table as tables
 from hpsearch.training.base import Split
 from hpsearch.training.rows import prepare_rows
@@ -66,7 +66,7 @@ def test_classes_numbers_categories_and_what_is_left_out(table, described):
     assert said["categories"] == ["colour"]
     left_out = {ast.literal_eval(note.split(" is left out: ")[0]) for note in said["notes"]}
     assert left_out == {"id", "day", "note", "same", "empty"}
-    data = load(Path("studies/data.py"), Overrides()).task.load()
+    data = load_study(Path("studies/data.py"), Overrides()).task.load()
     assert (data.x.shape, data.x_test.shape) == ((48, 3), (12, 3))
     assert np.isnan(np.concatenate([data.x, data.x_test])[:, 1]).sum() == 1
     assert set(np.unique(data.x[:, 2])) == {-1.0, 0.0, 1.0, 2.0}
@@ -94,8 +94,8 @@ def test_what_a_target_is(table, described, cells, kind, classes):
 def test_a_number_is_told_in_standard_deviations_of_the_searched_rows(table, described):
     body = [(n, ("", "none", 1000 + 50 * n)[min(i, 2)]) for i, (n, _, _) in enumerate(rows())]
     said = described(table(("x", "y"), body), "--target", "y")
-    assert said["notes"] == ["left out for want of a 'y': 2 of 60 rows"]
-    data = load(Path("studies/data.py"), Overrides()).task.load()
+    assert said["notes"] == ["2 of 60 rows are left out: they have no 'y'"]
+    data = load_study(Path("studies/data.py"), Overrides()).task.load()
     assert len(data.y) + len(data.y_test) == 58
     assert (data.y.mean(), data.y.std()) == pytest.approx((0, 1))
     back = data.y * data.coding.scale + data.coding.offset
@@ -108,7 +108,7 @@ def test_folds_have_the_same_inputs_and_learn_from_their_own_rows(table, describ
         for i, (n, colour, value) in enumerate(rows())
     ]
     described(table(("n", "colour", "y"), body), "--target", "y")
-    task = load(Path("studies/data.py"), Overrides()).task
+    task = load_study(Path("studies/data.py"), Overrides()).task
     data = task.load()
     for split in kfold(len(data.y), 4, classes=None, groups=None, seed=0):
         split = Split(split.train, split.validation)
@@ -123,7 +123,7 @@ def test_a_file_from_elsewhere_is_found_too(table, described, tmp_path, monkeypa
     monkeypatch.chdir("work")
     described(file, "--target", "y")
     assert f'Path("{file.as_posix()}")' in Path("studies/data.py").read_text()
-    assert load(Path("studies/data.py"), Overrides()).task.load().rows == 48
+    assert load_study(Path("studies/data.py"), Overrides()).task.load().rows == 48
 
 
 def test_odd_names_are_found_again(table, described):
@@ -132,7 +132,7 @@ def test_odd_names_are_found_again(table, described):
     assert said["file"] == "studies/größe_1.py"
     assert len(said["numbers"]) == len(ODD)
     assert "'a.1' is the second column of that name in the file" in said["notes"]
-    assert load(Path("studies/größe_1.py"), Overrides()).task.load().x.shape == (48, len(ODD))
+    assert load_study(Path("studies/größe_1.py"), Overrides()).task.load().x.shape == (48, len(ODD))
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
@@ -146,12 +146,12 @@ def test_other_separators_and_decimal_commas(table, described, delimiter):
 @pytest.mark.parametrize(
     ("text", "target", "told"),
     [
-        ("a\n1\n2\n", "a", "one column 'a'"),
+        ("a\n1\n2\n", "a", "only the column 'a'"),
         ("", "a", "cannot be read as CSV"),
         ("a,b\n", "a", "has no rows"),
         ("a,b\n1,2\n", "c", "there is no column 'c'; name one by --target: 'a', 'b'"),
         ("a,b\n1,2\n", None, "add --target: 'a', 'b'"),
-        ("a,b\n" + "1,2\n" * 5, "b", "5 rows have a 'b'; a search needs 10"),
+        ("a,b\n" + "1,2\n" * 5, "b", "5 rows have a 'b'; a search needs at least 10"),
         ("a,b\n" + "1,2\n" * 20, "b", "'b' is '2' in all rows"),
         ("a,b\n" + "1,2\n1,3\n" * 20, "b", "no column is left"),
         ("a,b\n" + "".join(f"{i},t{i}\n" for i in range(50)), "b", "too many for classes"),
@@ -233,7 +233,7 @@ def test_written_studies_are_formatted(table, described):
     [("a b", "a_b"), ("2024", "table_2024"), ("...", "table"), ("class", "class"), ("ÄÖ", "äö")],
 )
 def test_names_of_studies(stem, name):
-    assert name_of(Path(f"{stem}.csv")) == name
+    assert make_study_name(Path(f"{stem}.csv")) == name
 
 
 def check_unit(card, ranked, told):
@@ -304,7 +304,7 @@ def test_loss_and_metric_agree_and_the_searcher_is_the_default(table, described)
     from hpsearch.run.study import Study
 
     described(table(("x", "y"), [(n, 1000 + v) for n, _, v in rows()]), "--target", "y")
-    study = load(Path("studies/data.py"), Overrides())
+    study = load_study(Path("studies/data.py"), Overrides())
     assert (study.task.loss, study.task.metric) == ("mae", "mae")
     assert "transform" not in Path("studies/data.py").read_text()
     default = Study(
@@ -340,9 +340,9 @@ def test_a_skewed_number_is_learned_by_its_logarithm_and_told_in_its_own_unit(
     y = values(np.random.default_rng(0))
     x = np.random.default_rng(1).normal(size=len(y))
     said = described(table(("x", "y"), zip(x, y, strict=True)), "--target", "y")
-    assert ("'y' is skewed, and learned by its logarithm" in said["notes"]) == skewed
+    assert ("'y' is skewed, so its logarithm is learned" in said["notes"]) == skewed
     assert ('transform="log"' in Path("studies/data.py").read_text()) == skewed
-    data = load(Path("studies/data.py"), Overrides()).task.load()
+    data = load_study(Path("studies/data.py"), Overrides()).task.load()
     assert (data.y.mean(), data.y.std()) == pytest.approx((0, 1))
     own = np.concatenate([data.coding.in_own_unit(data.y), data.coding.in_own_unit(data.y_test)])
     assert np.sort(own) == pytest.approx(np.sort(y), rel=1e-6)
@@ -368,10 +368,10 @@ def test_rows_in_the_order_of_a_date_are_split_by_it(table, described, pattern, 
     said = described(table(("x", "when", "y"), body[::-1] if newest else body), "--target", "y")
     (ordered, left_out) = said["notes"]
     assert ordered.startswith(
-        f"rows are in the order of 'when', {'newest' if newest else 'oldest'} first: "
+        f"rows are ordered by 'when', {'newest' if newest else 'oldest'} first: "
     )
     assert left_out.startswith("'when' is left out")
-    study = load(Path("studies/data.py"), Overrides())
+    study = load_study(Path("studies/data.py"), Overrides())
     data = study.task.load()
     y, y_test = data.coding.in_own_unit(data.y), data.coding.in_own_unit(data.y_test)
     assert (np.diff(np.concatenate([y, y_test])) > 0).all()
@@ -390,7 +390,7 @@ def test_rows_in_no_order_are_drawn_and_a_year_is_a_time(table, described):
     assert "ordered" not in Path("studies/data.py").read_text()
     body = [(n, 1960 + i // 3, i % 3) for i, (n, _, _) in enumerate(rows())]
     described(table(("x", "year", "y"), body), "--target", "y", "--force")
-    study = load(Path("studies/data.py"), Overrides())
+    study = load_study(Path("studies/data.py"), Overrides())
     assert 'ordered="oldest first"' in Path("studies/data.py").read_text()
     assert study.task.output_units(study.task.load().y) == 3
 

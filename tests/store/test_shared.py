@@ -305,7 +305,7 @@ def everything(url):
 def test_the_password_is_in_no_output_no_file_and_not_in_the_store(
     database, hpsearch, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(session.worker, "prepare", fakes.prepare_chain)
+    monkeypatch.setattr(session.worker, "prepare_from_file", fakes.prepare_chain)
     Path("study.py").write_text(STUDY)
     url = Url.parse(database)
     monkeypatch.setenv("HPSEARCH_STORE", database)

@@ -9,14 +9,14 @@ from hpsearch import Asha, Hyperband, KerasTunerHyperband, Random
 from hpsearch.core.errors import StoreError
 from hpsearch.core.files import folder_at, leave_mark
 from hpsearch.core.trial import Observation, Pause
-from hpsearch.run.checkpoints import Checkpoints
+from hpsearch.run.checkpoints import SearchCheckpoints
 from tests.contracts.searcher import SPACE
 
 
 def leave(checkpoints, *trials):
     for trial in trials:
-        checkpoints.of(trial).mkdir(parents=True)
-        (checkpoints.of(trial) / "fold-0.npz").write_bytes(b"x" * 1000)
+        checkpoints.folder_of(trial).mkdir(parents=True)
+        (checkpoints.folder_of(trial) / "fold-0.npz").write_bytes(b"x" * 1000)
 
 
 def kept(checkpoints):
@@ -29,16 +29,16 @@ def folder(request, tmp_path):
 
 
 def test_the_best_few_what_runs_and_what_can_go_on_are_kept(folder):
-    checkpoints = Checkpoints(folder, keep=2)
+    checkpoints = SearchCheckpoints(folder, keep=2)
     leave(checkpoints, *range(8))
     for trial, loss in enumerate([0.5, 0.1, 0.9, 0.2, 0.7, None]):
-        checkpoints.ended(trial, loss)
-    checkpoints.tidy([6], lambda trial: trial == 4)
+        checkpoints.record_result(trial, loss)
+    checkpoints.delete_unneeded([6], lambda trial: trial == 4)
     while kept(checkpoints) != [1, 3, 4, 6]:  # what is far away is deleted in the background
         assert set(kept(checkpoints)) >= {1, 3, 4, 6}
         assert not isinstance(folder, Path)
     assert checkpoints.size == 4000
-    assert Checkpoints(folder).size == 4000
+    assert SearchCheckpoints(folder).size == 4000
     checkpoints.clear()
     assert not checkpoints.folder.exists()
     assert checkpoints.size == 0
@@ -57,10 +57,10 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_what_is_no_trials_folder_is_left_alone(tmp_path):
-    checkpoints = Checkpoints(tmp_path, keep=0)
+    checkpoints = SearchCheckpoints(tmp_path, keep=0)
     leave(checkpoints, 0)
     (tmp_path / "notes").mkdir()
-    checkpoints.tidy([], lambda trial: False)
+    checkpoints.delete_unneeded([], lambda trial: False)
     assert [path.name for path in Path(tmp_path).iterdir()] == ["notes"]
 
 
@@ -76,18 +76,18 @@ def test_what_is_no_trials_folder_is_left_alone(tmp_path):
 )
 def test_searches_know_what_they_may_continue(searcher, tmp_path):
     """Few parents are lost, because these are trained again; and the disk is not filled."""
-    search, checkpoints = searcher.start(SPACE, seed=0), Checkpoints(tmp_path / "c", keep=1)
+    search, checkpoints = searcher.start(SPACE, seed=0), SearchCheckpoints(tmp_path / "c", keep=1)
     asked, lost, most = [], 0, 0
     while not isinstance(answer := search.ask(len(asked)), Pause):
         trial = len(asked)
         asked.append(answer)
         if answer.parent is not None:
-            lost += not checkpoints.of(answer.parent).exists()
+            lost += not checkpoints.folder_of(answer.parent).exists()
         leave(checkpoints, trial)
         loss = float(zlib.crc32(str(answer.params).encode()) % 1000) / answer.epochs
         search.tell(trial, Observation(loss))
-        checkpoints.ended(trial, loss)
-        checkpoints.tidy([], search.continuable)
+        checkpoints.record_result(trial, loss)
+        checkpoints.delete_unneeded([], search.continuable)
         most = max(most, len(kept(checkpoints)))
     promoted = sum(answer.parent is not None for answer in asked)
     assert lost <= 0.1 * promoted

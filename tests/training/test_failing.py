@@ -65,7 +65,8 @@ def test_points_that_raise_are_failed_trials(run, hpsearch, engine):
     code, out, err = run(TOO_LARGE, "--inline", "--engine", engine)
     assert code == 0
     assert (
-        "build fails at some points, whose trials will fail: ValueError: model too lar" in err + out
+        "build fails at some points; trials of these points will fail: ValueError: model too lar"
+        in err + out
     )
     failed = failures(hpsearch)
     assert 0 < len(failed) < 6
@@ -112,7 +113,10 @@ WHOLLY = {
         "raise KeyError('units')",
         "bad.py:16: all 8 points that were tried fail with Key",
     ),
-    "ours": ("raise __import__('hpsearch').errors.BuildError('no such layer')", "no such layer"),
+    "ours": (
+        "raise __import__('hpsearch.core.errors').core.errors.BuildError('no such layer')",
+        "no such layer",
+    ),
     "unprintable": ("raise Unprintable", "Unprintable: (its message cannot be shown)"),
     "10 MB": ("raise ValueError('x' * 10**7)", "ValueError: xxx"),
     "exit": ("exit(3)", "SystemExit: 3"),
@@ -160,7 +164,7 @@ def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
         searcher=Random(trials=1, epochs=1),
         evaluator=Holdout(rows=300),
     )
-    _, work = worker.ready(study, study.task.load(), worker.Training(together=20))
+    _, work = worker.prepare_work(study, study.task.load(), together=20)
     together = []
     original = type(study.evaluator).run
 

@@ -1,4 +1,4 @@
-"""A model of the best point, and what it predicts."""
+"""Train a model of the best point, and predict with it."""
 
 import csv
 import io
@@ -11,38 +11,41 @@ from typing import Any
 
 import click
 
-from hpsearch.commands import arguments, completing
+from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.run.load import load
+from hpsearch.run.load import load_study
 from hpsearch.selection.choice import Choice
 from hpsearch.store import Store, Url
 
+_LONGEST_HEADER = 1_000_000  # bytes
+
 
 @click.command()
-@click.argument("study", shell_complete=completing.studies)
+@click.argument("study", shell_complete=completion.complete_studies)
 @arguments.which_search
 @arguments.choice
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder to keep the models in; else one in models/ beside the store.",
+    help="Save the models in this folder. Default: a new one in models/ beside the store.",
 )
-@click.option("--force", is_flag=True, help="Replace another model that is in the output's folder.")
+@click.option("--force", is_flag=True, help="Replace another model that is in the output folder.")
 @arguments.engine
 @arguments.store
 @arguments.as_json
 def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **options: Any) -> None:
-    """Train the best point on all rows but the test's, keep it, and open the test.
+    """Train the best point on all rows except the test rows, save it, and test it.
 
-    All searches of the study by its evaluator and seed are pooled; with --searcher or --epochs, the
-    best of that search alone is taken.
+    The best point is chosen from all searches of the study with its evaluator and seed; with
+    --searcher or --epochs, from that search alone.
 
-    It is trained for the best epoch of its mean curve over folds. The test is opened once: that is
-    recorded in the store, and whatever opens it again is told apart. The folder holds the models,
-    their preprocessing, a model card and the predictions for the test rows; `predict` uses it.
+    The model is trained up to the best epoch of the point's mean curve over folds. The test rows
+    are opened once: the store records it, and counts every later opening. The folder holds the
+    models, their preprocessing, a model card and the predictions for the test rows. `predict` uses
+    this folder.
     """
     from hpsearch.console import tables
     from hpsearch.selection import card
@@ -53,11 +56,11 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
     choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
-    file = arguments.study_file(study, store_path)
-    with suppress(OldStoreError), Store(store_path):  # there must be one to be written to
+    file = arguments.find_study_file(study, store_path)
+    with suppress(OldStoreError), Store(store_path):  # raises where there is no store yet
         pass
     with Store(store_path, create=True) as store:
-        loaded = load(file, arguments.overridden(options))
+        loaded = load_study(file, arguments.make_overrides(options))
         models = store.folder / "models" / Path(store.name).stem  # several stores may lie here
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             done = refits.refit(
@@ -72,11 +75,11 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
                 engine=options["engine"],
                 backend=chosen,
             )
-    console = tables.console(stderr=as_json)
-    tables.show(console, card.markdown(done.card).splitlines())
+    console = tables.make_console(stderr=as_json)
+    tables.print_parts(console, card.markdown(done.card).splitlines())
     if done.card["test"] and not done.anew:
-        console.print("this model was tested before; nothing was opened again")
-    console.print(f"kept in {done.folder}", soft_wrap=True)
+        console.print("this model was tested before; the test rows were not opened again")
+    console.print(f"saved in {done.folder}", soft_wrap=True)
     if as_json:
         click.echo(json.dumps({**done.card, "folder": str(done.folder)}))
 
@@ -88,22 +91,25 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The CSV file to write; else standard output.",
+    help="Write the predictions to this CSV file. Default: standard output.",
 )
 @click.option(
     "--trust",
     multiple=True,
-    help="Load this type too in the model's preprocessing; may be repeated.",
+    help="Allow this type when the model's preprocessing is loaded; may be repeated.",
 )
 @click.option(
-    "--backend", help="Keras's backend: jax, tensorflow or torch; else $KERAS_BACKEND, else jax."
+    "--backend",
+    help="Predict with this Keras backend: jax, tensorflow or torch. Default: $KERAS_BACKEND, else "
+    "jax.",
 )
 def predict(
     model: Path, file: Path, output: Path | None, trust: tuple[str, ...], backend: str | None
 ) -> None:
-    """Predict the rows of a CSV file by a model that `refit` kept.
+    """Predict the rows of a CSV file with a model that `refit` saved.
 
-    A classification gives the class and the probability of each; a regression the value.
+    MODEL is the folder of the model. A classifier predicts the class and the probability of each
+    class, a regression predicts the value.
     """
     from hpsearch.training import backend as backends
 
@@ -120,7 +126,7 @@ def predict(
 
 
 def _is_predicted(file: Path) -> bool:
-    """Whether a file's header is one of predictions: of numbers, of classes, or of labels."""
+    """Whether a file has the header of predictions: of numbers, of classes, or of labels."""
     text = read_regular_file(file, _LONGEST_HEADER, cut=True).decode(errors="replace")
     try:
         names = next(csv.reader(io.StringIO(text, newline="")), [])
@@ -132,9 +138,6 @@ def _is_predicted(file: Path) -> bool:
         return all(name.startswith("p_") for name in names[1:])
     labels = names[: len(names) // 2]
     return bool(labels) and names[len(labels) :] == [f"p_{label}" for label in labels]
-
-
-_LONGEST_HEADER = 1_000_000  # bytes
 
 
 PREDICTIONS = OutputKind("a table of predictions", _is_predicted, streams=True)

@@ -1,4 +1,4 @@
-"""What the columns of a table are, by their cells."""
+"""Describe the columns of a CSV file: numbers, categories, the target, the order of rows."""
 
 import itertools
 import re
@@ -22,24 +22,28 @@ TargetKind = Literal["classification", "regression"]
 
 _FEWEST_ROWS = 10
 _MOST_CLASSES = 30
-_CLASSES_IN_NUMBERS = 10  # whole numbers of so many kinds are taken for classes
-_MOST_VALUES = 30  # of a category; rarer ones count as none of them
+_MOST_NUMERIC_CLASSES = 10  # a target with more different whole numbers is no classification
+_MOST_VALUES = 30  # of a category; rarer values count as missing
 _ID = re.compile(r"^(id|index|unnamed: 0|.*[ _-]id|row ?(number|no)?)$", re.IGNORECASE)
-_SKEWED = 1.5  # the skewness from which a target is taken by its logarithm; 2: an exponential one's
+_SKEWED = 1.5  # a more skewed target is learned by its logarithm; an exponential one's is 2
 _CELLS_AT_ONCE = 2_000_000
 _TIME = re.compile(r"^(date|time|datetime|timestamp|year)$", re.IGNORECASE)
 _DATE = re.compile(r"^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2})?)$")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What was found.
+class TableDescription:
+    """What the columns of a table are.
 
     Args:
-        classes: of the target, empty where it is a number.
-        rarest: how many rows the rarest of them has.
-        skewed: whether the target is a number that is better taken by its logarithm.
-        ordered: how rows follow time, where a column says so.
+        rows: how many have a target.
+        target: the column to predict.
+        classes: of the target; empty where it is a number.
+        rarest: how many rows the rarest class has.
+        numbers: the columns of numbers.
+        categories: the columns of categories, with their values.
+        is_skewed: whether the target is a number that is better learned by its logarithm.
+        ordered: how rows are ordered by time, where a column says so.
         notes: what a user should know, a line each.
     """
 
@@ -49,15 +53,19 @@ class Look:
     rarest: int
     numbers: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
-    skewed: bool
+    is_skewed: bool
     ordered: Ordered | None
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Column:
-    """cells: those that are not missing, as text; values: the same as numbers, or NaN. rows: with
-    the missing ones.
+    """One column.
+
+    Args:
+        cells: those that are not missing, as text.
+        values: the same cells as numbers; NaN where a cell is no number.
+        rows: how many rows the table has, those with a missing cell too.
     """
 
     name: str
@@ -67,73 +75,85 @@ class _Column:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether nine of ten cells are numbers; the others may be marks of missing ones."""
+        """Whether nine of ten cells are numbers; the others may mark missing values."""
         return len(self.cells) > 0 and float(np.isfinite(self.values).mean()) >= 0.9
 
 
-def table(path: Path) -> "pd.DataFrame":
-    """The file's cells as text. Raises DataError where they are no table to learn from."""
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read the file's cells as text. Raises DataError where a target has no other columns."""
     frame = csv_tables.read_table(path)
     if frame.shape[1] < 2:
         raise DataError(
-            f"{path} has the one column {frame.columns[0]!r}; a target needs others to be told by"
+            f"{path} has only the column {frame.columns[0]!r}; a target needs other columns to be "
+            "predicted from"
         )
     return frame
 
 
-def look(frame: "pd.DataFrame", target: str, kind: TargetKind | None = None) -> Look:
-    """Look at each column. kind: what the target is, else guessed.
+def describe_table(
+    frame: "pd.DataFrame", target: str, kind: TargetKind | None = None
+) -> TableDescription:
+    """Describe each column.
 
-    Raises DataError where there is no such target, or nothing to learn it from.
+    Args:
+        frame: all cells as text.
+        target: the column to predict.
+        kind: what the target is; None: guess it.
+
+    Raises DataError where there is no such target, or no column to predict it from.
     """
     if target not in frame:
-        raise DataError(f"there is no column {target!r}; name one by --target: {columns(frame)}")
+        names = ", ".join(repr(str(name)) for name in frame)
+        raise DataError(f"there is no column {target!r}; name one by --target: {names}")
     notes = [
         f"{name!r} is the second column of that name in the file"
         for name in frame
         if re.search(r"\.\d+$", str(name)) and str(name).rpartition(".")[0] in frame
     ]
+    # The target, and the rows that have one.
     known = frame.loc[frame[target].notna()]
     if len(known) < _FEWEST_ROWS:
         raise DataError(
-            f"{len(known)} rows have a {target!r}; a search needs {_FEWEST_ROWS} at least"
+            f"{len(known)} rows have a {target!r}; a search needs at least {_FEWEST_ROWS}"
         )
-    classes = _classes(known[target], kind)
+    classes = _find_classes(known[target], kind)
     if not classes:
         known = known.loc[csv_tables.to_numbers(known[target]).notna()]
     if missing := len(frame) - len(known):
-        notes.append(f"left out for want of a {target!r}: {missing} of {len(frame)} rows")
+        notes.append(f"{missing} of {len(frame)} rows are left out: they have no {target!r}")
+    # The other columns: left out, numbers or categories.
     numbers: list[str] = []
     categories: dict[str, tuple[str, ...]] = {}
     ordered: Ordered | None = None
-    for column in _columns(known, [str(name) for name in frame if name != target]):
-        if ordered is None and (ordered := _order(column)):
+    for column in _read_columns(known, [str(name) for name in frame if name != target]):
+        if ordered is None and (ordered := _find_order(column)):
             notes.append(
-                f"rows are in the order of {column.name!r}, {ordered}: the last fifth by it is the "
-                "test, and the last fifth of the others validates"
+                f"rows are ordered by {column.name!r}, {ordered}: the latest fifth of the rows is "
+                "the test, and the latest fifth of the others is for validation"
             )
-        if reason := _left_out(column):
+        if reason := _why_left_out(column):
             notes.append(f"{column.name!r} is left out: {reason}")
         elif column.is_numeric:
             numbers.append(column.name)
             if strange := int(np.isnan(column.values).sum()):
                 notes.append(
-                    f"{strange} cells of {column.name!r} are no numbers and count as missing"
+                    f"{strange} cells of {column.name!r} are not numbers and count as missing"
                 )
         else:
             counts = Counter(column.cells)
-            categories[column.name] = _sorted(v for v, _ in counts.most_common(_MOST_VALUES))
+            categories[column.name] = _sort_values(v for v, _ in counts.most_common(_MOST_VALUES))
             if (rest := len(counts) - _MOST_VALUES) > 0:
-                notes.append(f"the {rest} rarest values of {column.name!r} count as none")
+                notes.append(f"the {rest} rarest values of {column.name!r} count as missing")
     if not numbers and not categories:
-        raise DataError(f"no column is left to tell {target!r} by: {'; '.join(notes)}")
+        raise DataError(f"no column is left to predict {target!r} from: {'; '.join(notes)}")
+    # What decides the metric, the folds and the transform.
     rarest = min(Counter(known[target]).values()) if classes else 0
     if classes and rarest < 10:
         notes.append(f"the rarest class of {target!r} has {rarest} rows")
     skewed = not classes and _is_skewed(csv_tables.to_numbers(known[target]).to_numpy())
     if skewed:
-        notes.append(f"{target!r} is skewed, and learned by its logarithm")
-    return Look(
+        notes.append(f"{target!r} is skewed, so its logarithm is learned")
+    return TableDescription(
         len(known),
         target,
         classes,
@@ -146,8 +166,8 @@ def look(frame: "pd.DataFrame", target: str, kind: TargetKind | None = None) -> 
     )
 
 
-def _columns(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[_Column]:
-    """The columns, many at a time: one by one, pandas takes a millisecond for each."""
+def _read_columns(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[_Column]:
+    """Yield the columns. Many are read at once: pandas takes a millisecond for each step."""
     width = max(1, _CELLS_AT_ONCE // len(frame))
     for first in range(0, len(names), width):
         block = frame[list(names[first : first + width])]
@@ -159,7 +179,7 @@ def _columns(frame: "pd.DataFrame", names: Sequence[str]) -> Iterator[_Column]:
 
 
 def _is_skewed(values: Array) -> bool:
-    """Whether the logarithm takes most of the skewness away, and there is much of it."""
+    """Whether values are skewed, and their logarithms at most half as much."""
     before, after = _skewness(values), _skewness(symmetric_log(values, np.median(np.abs(values))))
     return abs(before) > _SKEWED and abs(after) < abs(before) / 2
 
@@ -170,8 +190,8 @@ def _skewness(values: Array) -> float:
     return float((centred**3).mean()) / spread**3 if spread > 0 else 0.0
 
 
-def _order(column: _Column) -> Ordered | None:
-    """How rows follow the time in a column, if it is one and they do."""
+def _find_order(column: _Column) -> Ordered | None:
+    """How rows are ordered by a column of times; None where it holds no times, or they are not."""
     if len(column.cells) < column.rows or column.rows < 2:
         return None
     if column.is_numeric:
@@ -180,7 +200,7 @@ def _order(column: _Column) -> Ordered | None:
         moments: list[list[tuple[float, ...]]] = [[(value,) for value in column.values]]
     elif all(map(_DATE.match, column.cells)):
         parts = [tuple(map(float, re.findall(r"\d+", cell))) for cell in column.cells]
-        # Years first, or last, behind days or months: whichever makes an order.
+        # The year may come first, or last behind day and month in either order: try which fits.
         moments = [
             [tuple(each[place] for place in places) + each[3:] for each in parts]
             for places in ((0, 1, 2), (2, 1, 0), (2, 0, 1))
@@ -197,38 +217,35 @@ def _order(column: _Column) -> Ordered | None:
     return None
 
 
-def columns(frame: "pd.DataFrame") -> str:
-    """Their names in one line."""
-    return ", ".join(repr(str(name)) for name in frame)
-
-
-def _classes(column: "pd.Series", kind: TargetKind | None) -> tuple[str, ...]:
-    """The target's classes; none where it is a number. Raises DataError where it is neither."""
+def _find_classes(column: "pd.Series", kind: TargetKind | None) -> tuple[str, ...]:
+    """The target's classes; empty where it is a number. Raises DataError where it is neither."""
     values = csv_tables.to_numbers(column)
     distinct = column.nunique()
     if distinct < 2:
         raise DataError(
-            f"{column.name!r} is {column.iloc[0]!r} in all rows; there is nothing to tell"
+            f"{column.name!r} is {column.iloc[0]!r} in all rows; there is nothing to predict"
         )
     if kind is None:
         whole = values.notna().all() and (values == values.round()).all()
-        few = distinct <= min(_CLASSES_IN_NUMBERS, len(column) // 2)
+        few = distinct <= min(_MOST_NUMERIC_CLASSES, len(column) // 2)
         text = values.notna().mean() < 0.9
         kind = "classification" if text or (whole and few) else "regression"
     if kind == "regression":
         if not values.notna().any():
-            raise DataError(f"{column.name!r} holds no numbers; it is no target for a regression")
+            raise DataError(
+                f"{column.name!r} holds no numbers; a regression needs a target of numbers"
+            )
         return ()
     if distinct > min(_MOST_CLASSES, len(column) // 2):
         raise DataError(
-            f"{column.name!r} has {distinct} values in {len(column)} rows, too many for classes; name "
-            "another --target, or --kind regression where they are numbers"
+            f"{column.name!r} has {distinct} values in {len(column)} rows, too many for classes; "
+            "name another --target, or add --kind regression where the values are numbers"
         )
-    return _sorted(column.unique())
+    return _sort_values(column.unique())
 
 
-def _left_out(column: _Column) -> str | None:
-    """Why a column is no good, if so."""
+def _why_left_out(column: _Column) -> str | None:
+    """Why a column is of no use; None where it is of use."""
     cells, values = column.cells, column.values
     distinct = len(set(cells))
     if not distinct:
@@ -242,18 +259,18 @@ def _left_out(column: _Column) -> str | None:
         named = distinct > len(cells) / 2 and _ID.match(column.name)
         return "it numbers the rows" if counted or named else None
     if np.mean([_DATE.match(cell) is not None for cell in cells]) > 0.9:
-        return "it is a date or a time; make numbers of it, as the age or the weekday, to use it"
+        return "it is a date or a time; to use it, make numbers of it, such as an age or a weekday"
     if distinct > max(len(cells) / 2, 2):
-        return "nearly every row has a text of its own"
+        return "nearly every row has a different text"
     return None
 
 
-def _sorted(values: Iterable[str]) -> tuple[str, ...]:
-    """Numbers by their size, before any text."""
-    return tuple(sorted(values, key=_place))
+def _sort_values(values: Iterable[str]) -> tuple[str, ...]:
+    """Sort numbers by size, and text after them."""
+    return tuple(sorted(values, key=_sort_key))
 
 
-def _place(value: str) -> tuple[bool, float, str]:
+def _sort_key(value: str) -> tuple[bool, float, str]:
     try:
         return False, float(value), value
     except ValueError:

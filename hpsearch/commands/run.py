@@ -1,0 +1,138 @@
+"""Run a search, and say what it will cost before it runs."""
+
+import json
+import sys
+from contextlib import nullcontext, redirect_stdout, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch import store as stores
+from hpsearch.commands import arguments, completion
+from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.plan import Budget
+from hpsearch.run.load import load_study
+from hpsearch.store import Store, Url
+
+# Options of the command that `RunOptions` has by the same name and value.
+_SAME_NAMES = (
+    "engine",
+    "together",
+    "checkpoints",
+    "checkpoint_every",
+    "keep",
+    "repeats",
+    "finalists",
+    "inline",
+    "devices",
+    "timeout",
+    "recycle",
+    "ray",
+    "gpus_per_worker",
+)
+
+
+@click.command()
+@click.argument("study", shell_complete=completion.complete_studies)
+@arguments.overrides
+@arguments.budget
+@arguments.repeats
+@arguments.workers
+@arguments.checkpoints
+@arguments.engine
+@arguments.together
+@click.option(
+    "--fresh", is_flag=True, help="Start the search over; its earlier trials stay in the store."
+)
+@click.option(
+    "--quiet",
+    is_flag=True,
+    help="Print only the ranking at the end, and nothing while the search runs.",
+)
+@arguments.store
+@arguments.as_json
+def run(
+    study: str,
+    store_path: Path | Url,
+    fresh: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Run a search, or continue it: the same command goes on where the last run stopped.
+
+    STUDY is a study file, or the name of a study that was run before. A line is printed for every
+    trial that ends, and the ranking at the end. Ctrl-C or SIGTERM stops the running trials at
+    their next checkpoint; a second one stops at once.
+    """
+    from hpsearch.console import tables
+    from hpsearch.console.display import TerminalDisplay
+    from hpsearch.run.options import RunOptions
+    from hpsearch.run.session import run_study
+    from hpsearch.training import backend as backends
+    from hpsearch.training import engines
+
+    arguments.refuse_options_without_effect(options["ray"], inline=options["inline"])
+    chosen = backends.choose(options["backend"])  # first: the study file may import Keras
+    engines.check_engine(options["engine"], chosen)
+    file = arguments.find_study_file(study, store_path)
+    overrides = arguments.make_overrides(options)
+    run_options = RunOptions(
+        file,
+        store_path,
+        overrides,
+        chosen,
+        fresh=fresh,
+        budget=Budget(options["hours"], options["total_epochs"]),
+        per_device=None if options["per_device"] == "auto" else options["per_device"],
+        **{name: options[name] for name in _SAME_NAMES},
+    )
+    console = tables.make_console(stderr=as_json)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        display = TerminalDisplay(tables.make_silent_console() if quiet else console)
+        ended = run_study(load_study(file, overrides), run_options, display)
+    if ended.was_stopped:
+        raise KeyboardInterrupt
+    if ended.ranking:
+        tables.print_parts(console, tables.describe_ranking(ended.ranking, top=10))
+    tables.print_parts(console, tables.describe_failures(ended.failures))
+    if as_json:
+        click.echo(json.dumps([row.to_json() for row in ended.ranking]))
+    return 1 if ended.all_failed else 0
+
+
+@click.command()
+@click.argument("study", shell_complete=completion.complete_studies)
+@arguments.overrides
+@arguments.budget
+@arguments.store
+@arguments.as_json
+def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
+    """Show what a run will cost: brackets, rungs, trials and epochs.
+
+    If the store has timed trials of the study, the time is estimated too, and how much of the
+    search fits into --hours. --json prints the seconds for one worker, and as "fits" the share of
+    the search that fits into --hours and --total-epochs. A search that is too long to count is
+    counted in part; then "complete" is false.
+    """
+    from hpsearch.console import tables
+    from hpsearch.searchers.base import rehearse_search
+
+    loaded = load_study(
+        arguments.find_study_file(study, store_path), arguments.make_overrides(options)
+    )
+    cost = rehearse_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
+    pace = None
+    with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
+        pace = stores.pace(store, loaded.name)
+    budget = Budget(options["hours"], options["total_epochs"])
+    parts = tables.describe_plan(loaded, cost, budget, pace)
+    tables.print_parts(tables.make_console(stderr=as_json), parts)
+    if as_json:
+        seconds = None if pace is None else cost.epochs * pace[1]
+        brackets = [[asdict(rung) for rung in bracket] for bracket in cost.brackets]
+        fits = budget.affordable_share(cost.epochs, seconds) if cost.complete else None
+        more = {"seconds": seconds, "fits": fits}
+        click.echo(json.dumps({**cost.totals, "brackets": brackets, **more}))

@@ -19,7 +19,7 @@ import requests
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.export import FORMATS
-from hpsearch.export.trials import for_path
+from hpsearch.export.export_records import safe_path_part
 from hpsearch.store import Store
 from tests.test_store import record
 
@@ -396,7 +396,7 @@ def test_nothing_is_replaced_unasked_or_left_half_written(hpsearch, points, monk
         2, "hpsearch: error: mine is there already; name another by -o, or add --force\n",
     )  # fmt: skip
     before = Path("mine/trials.csv").read_bytes()
-    monkeypatch.setattr("hpsearch.export.csv.write", _half)
+    monkeypatch.setattr("hpsearch.export.csv.write_export", _half)
     assert hpsearch("export", "csv", "-o", "mine", "--force")[0] == 2
     assert Path("mine/trials.csv").read_bytes() == before
     assert hpsearch("export", "csv", "-o", "no/such")[0] == 2
@@ -411,7 +411,7 @@ def _half(results, where):
 
 @pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.extra])
 def test_a_missing_extra_is_named(hpsearch, points, name, monkeypatch):
-    monkeypatch.setitem(sys.modules, FORMATS[name].needs[0], None)
+    monkeypatch.setitem(sys.modules, FORMATS[name].packages[0], None)
     code, _, err = hpsearch("export", name)
     assert code == 2
     assert f"pip install 'hpsearch[{name}]'" in err
@@ -419,7 +419,7 @@ def test_a_missing_extra_is_named(hpsearch, points, name, monkeypatch):
 
 
 def test_names_in_paths_stay_where_they_are():
-    assert "/" not in for_path("../../etc")
-    assert for_path("..") == "__"
-    assert for_path("lr=0.01") == "lr=0.01"
-    assert len(for_path("ö" * 500).encode()) <= 150
+    assert "/" not in safe_path_part("../../etc")
+    assert safe_path_part("..") == "__"
+    assert safe_path_part("lr=0.01") == "lr=0.01"
+    assert len(safe_path_part("ö" * 500).encode()) <= 150

@@ -16,7 +16,7 @@ from hpsearch.core.errors import OldStoreError
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.run.load import load
-from hpsearch.selection.choice import Choice
+from hpsearch.selection.choice import ModelChoice
 from hpsearch.store import Store, Url
 
 
@@ -52,7 +52,7 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
 
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check(options["engine"], chosen)
-    choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
+    choice = ModelChoice(**{field.name: options[field.name] for field in fields(ModelChoice)})
     file = arguments.study_file(study, store_path)
     with suppress(OldStoreError), Store(store_path):  # there must be one to be written to
         pass
@@ -73,7 +73,7 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
                 backend=chosen,
             )
     console = tables.console(stderr=as_json)
-    tables.show(console, card.markdown(done.card).splitlines())
+    tables.show(console, card.render_card(done.card).splitlines())
     if done.card["test"] and not done.anew:
         console.print("this model was tested before; nothing was opened again")
     console.print(f"kept in {done.folder}", soft_wrap=True)

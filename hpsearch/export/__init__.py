@@ -18,22 +18,22 @@ Writer = Callable[["StoreFrames", Path], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ExportFormat:
     """module: has the `write`. where: what is written if nothing else is named. kind: what that is.
     look: the command that shows it, with {} for the path. needs: packages beside those of the
     toolkit, by their import names. extra: brings these.
     """
 
     module: str
-    where: str
+    default_path: str
     kind: OutputKind
-    look: str = ""
-    needs: tuple[str, ...] = ()
+    view_command: str = ""
+    packages: tuple[str, ...] = ()
     extra: str = ""
 
     def writer(self) -> Writer:
         """Import what writes it. Raises HpsearchError where the extra is not installed."""
-        for package in self.needs:
+        for package in self.packages:
             try:
                 import_module(package)
             except ModuleNotFoundError as error:
@@ -45,7 +45,7 @@ class Format:
         return writer
 
 
-def _folder_of(pattern: str, noun: str) -> OutputKind:
+def _folder_kind(pattern: str, noun: str) -> OutputKind:
     """A folder of files whose paths match."""
 
     def is_earlier(folder: Path) -> bool:
@@ -62,30 +62,32 @@ def _is_exported_database(file: Path) -> bool:
 EXPORT_MARK = b"hpex"  # the application id that our databases for other tools get
 _DATABASE = OutputKind("a database that hpsearch exported", _is_exported_database)
 
-FORMATS: Mapping[str, Format] = {
-    "csv": Format(
+FORMATS: Mapping[str, ExportFormat] = {
+    "csv": ExportFormat(
         "csv",
         "hpsearch-csv",
-        _folder_of(r"(trials|curves|failures)\.csv", "an export as CSV"),
+        _folder_kind(r"(trials|curves|failures)\.csv", "an export as CSV"),
     ),
-    "parquet": Format(
+    "parquet": ExportFormat(
         "parquet",
         "hpsearch-parquet",
-        _folder_of(r"(trials|curves|failures)\.parquet", "an export as Parquet"),
+        _folder_kind(r"(trials|curves|failures)\.parquet", "an export as Parquet"),
         "",
         ("pyarrow",),
         "parquet",
     ),
-    "optuna": Format("optuna", "hpsearch-optuna.db", _DATABASE, "optuna-dashboard sqlite:///{}"),
-    "tensorboard": Format(
+    "optuna": ExportFormat(
+        "optuna", "hpsearch-optuna.db", _DATABASE, "optuna-dashboard sqlite:///{}"
+    ),
+    "tensorboard": ExportFormat(
         "tensorboard",
         "hpsearch-tensorboard",
-        _folder_of(r"(.*/)?events\.out\.tfevents\.0\.hpsearch", "an export for TensorBoard"),
+        _folder_kind(r"(.*/)?events\.out\.tfevents\.0\.hpsearch", "an export for TensorBoard"),
         "tensorboard --logdir {}",
         ("tensorboard",),
         "tensorboard",
     ),
-    "mlflow": Format(
+    "mlflow": ExportFormat(
         "mlflow",
         "hpsearch-mlflow.db",
         _DATABASE,

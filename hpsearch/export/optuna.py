@@ -20,24 +20,24 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.core.parameters import Choice, Float, Int
-from hpsearch.export.sqlite import database
-from hpsearch.export.trials import Search, Trial, searches
+from hpsearch.export.export_records import ExportedSearch, ExportedTrial, read_searches
+from hpsearch.export.sqlite_file import new_database
 from hpsearch.results.frames import StoreFrames
 
 
-def write(results: StoreFrames, where: Path) -> None:
+def write_export(results: StoreFrames, path: Path) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with database(where) as url:
+    with new_database(path) as url:
         storage = optuna.storages.RDBStorage(url)
         try:
-            for search in searches(results):
-                _write(search, storage)
+            for search in read_searches(results):
+                _write_study(search, storage)
         finally:
             storage.remove_session()
             storage.engine.dispose()
 
 
-def _write(search: Search, storage: optuna.storages.RDBStorage) -> None:
+def _write_study(search: ExportedSearch, storage: optuna.storages.RDBStorage) -> None:
     study = optuna.create_study(
         storage=storage,
         study_name=search.name,
@@ -47,31 +47,35 @@ def _write(search: Search, storage: optuna.storages.RDBStorage) -> None:
         study.set_metric_names([search.record.measure])
     for name, value in search.notes.items():
         study.set_user_attr(name, value)
-    ranges = {name: distribution(parameter) for name, parameter in search.space.items()}
-    study.add_trials(_trial(trial, search, ranges) for trial in search.trials)
+    ranges = {name: to_distribution(parameter) for name, parameter in search.space.items()}
+    study.add_trials(_to_frozen_trial(trial, search, ranges) for trial in search.trials)
 
 
-def distribution(parameter: Float | Int | Choice) -> BaseDistribution:
+def to_distribution(parameter: Float | Int | Choice) -> BaseDistribution:
     """A range as Optuna has it. Options that Python calls equal (1, True) become text."""
     if isinstance(parameter, Choice):
-        return CategoricalDistribution([_option(parameter, value) for value in parameter.options])
+        return CategoricalDistribution(
+            [_to_category(parameter, value) for value in parameter.options]
+        )
     if isinstance(parameter, Int):
         step = parameter.step or 1
         return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=step)
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
 
 
-def _option(parameter: Choice, value: Any) -> Any:
+def _to_category(parameter: Choice, value: Any) -> Any:
     return value if len(set(parameter.options)) == len(parameter.options) else repr(value)
 
 
-def _trial(trial: Trial, search: Search, ranges: Mapping[str, BaseDistribution]) -> FrozenTrial:
+def _to_frozen_trial(
+    trial: ExportedTrial, search: ExportedSearch, ranges: Mapping[str, BaseDistribution]
+) -> FrozenTrial:
     params = dict(trial.params)
     for name, value in params.items():
         parameter = search.space[name]
         if isinstance(parameter, Choice):
-            params[name] = _option(parameter, value)
-    state = _state(trial, search)
+            params[name] = _to_category(parameter, value)
+    state = _to_state(trial, search)
     made = create_trial(
         state=state,
         value=trial.value if state is TrialState.COMPLETE else None,
@@ -80,8 +84,8 @@ def _trial(trial: Trial, search: Search, ranges: Mapping[str, BaseDistribution])
         user_attrs=trial.notes | ({} if trial.value is None else {"value": trial.value}),
         intermediate_values=dict(enumerate(trial.curves.get("validation", ()), 1)),
     )
-    made.datetime_start = _local(trial.started)
-    made.datetime_complete = _local(trial.ended) if trial.ended else None
+    made.datetime_start = _to_local_time(trial.started)
+    made.datetime_complete = _to_local_time(trial.ended) if trial.ended else None
     return made
 
 
@@ -92,7 +96,7 @@ _STATES = {
 }
 
 
-def _state(trial: Trial, search: Search) -> TrialState:
+def _to_state(trial: ExportedTrial, search: ExportedSearch) -> TrialState:
     if trial.state in _STATES:
         return _STATES[trial.state]
     continues = any(other.heir is not None for other in search.trials)
@@ -101,6 +105,6 @@ def _state(trial: Trial, search: Search) -> TrialState:
     return TrialState.PRUNED if ended else TrialState.COMPLETE
 
 
-def _local(at: datetime) -> datetime:
+def _to_local_time(at: datetime) -> datetime:
     """Optuna keeps the clock's time without its zone."""
     return at.astimezone().replace(tzinfo=None)

@@ -21,8 +21,8 @@ from hpsearch.results.scales import log_ticks
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 GREY = "#666666"
-MAP = "cividis_r"  # the later or better, the darker
-PAPER = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
+COLOUR_MAP = "cividis_r"  # the later or better, the darker
+LABEL_BOX = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
 ENDINGS = (".png", ".svg", ".pdf")
 _MARK = "drawn by hpsearch"  # the keyword of our pictures
 _STYLE: dict[Any, Any] = {
@@ -58,10 +58,10 @@ class Picture(Figure):
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = (int(inches * 96) for inches in self.get_size_inches())
-        return rendered(self, ".png", dpi=144), {"width": width, "height": height}
+        return render(self, ".png", dpi=144), {"width": width, "height": height}
 
 
-def styled(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+def with_style(draw: Callable[_P, _T]) -> Callable[_P, _T]:
     """Draw in our style, whatever the user's is."""
 
     @functools.wraps(draw)
@@ -72,30 +72,32 @@ def styled(draw: Callable[_P, _T]) -> Callable[_P, _T]:
     return within
 
 
-def sheet(width: float = 6.4, height: float = 3.6) -> Picture:
+def new_figure(width: float = 6.4, height: float = 3.6) -> Picture:
     """An empty figure of this size in inches, which keeps its parts from overlapping."""
     return Picture(figsize=(width, height), layout="constrained")
 
 
-def axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
+def ensure_axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
     """The axes given and their figure, or new ones."""
     if ax is None:
-        made = sheet(width, height)
+        made = new_figure(width, height)
         return made, made.add_subplot()
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure, ax
 
 
-def panels(count: int, *, across: int, width: float, height: float) -> tuple[Picture, list[Axes]]:
+def make_panels(
+    count: int, *, across: int, width: float, height: float
+) -> tuple[Picture, list[Axes]]:
     """A figure of so many panels, `across` in a row, each of this size in inches."""
     across = min(count, across)
     down = -(-count // across)
-    figure = sheet(across * width, down * height)
+    figure = new_figure(across * width, down * height)
     return figure, [figure.add_subplot(down, across, place + 1) for place in range(count)]
 
 
-def title(ax: Axes, text: str, below: str = "") -> None:
+def set_title(ax: Axes, text: str, below: str = "") -> None:
     """A title, and a smaller line or more under it that says what is drawn."""
     lines = below.count("\n") + 1 if below else 0
     ax.set_title(text, pad=5 + 10.5 * lines, fontweight="bold")
@@ -106,7 +108,7 @@ def title(ax: Axes, text: str, below: str = "") -> None:
         )  # fmt: skip
 
 
-def logarithmic(axis: Axis, low: float, high: float) -> None:
+def set_log_scale(axis: Axis, low: float, high: float) -> None:
     """A logarithmic x-axis with few labels, as plain numbers."""
     axis.axes.set_xscale("log")
     found = log_ticks(low, high)
@@ -114,15 +116,15 @@ def logarithmic(axis: Axis, low: float, high: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def colour(number: int) -> str:
+def palette_colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
-def dash(number: int) -> Any:
+def line_style(number: int) -> Any:
     return DASHES[number // len(COLOURS) % len(DASHES)]
 
 
-def rendered(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
+def render(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
     held = io.BytesIO()
     # -- no date: the same numbers give the same file
     dates: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -132,7 +134,7 @@ def rendered(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
     return held.getvalue()
 
 
-def checked(path: Path) -> Path:
+def check_picture_path(path: Path) -> Path:
     """Where a picture may be written: the path, or what links lead to from it.
 
     Raises ReportError for an unknown ending, and OutputError for a file that is no such picture.
@@ -142,17 +144,17 @@ def checked(path: Path) -> Path:
     return choose_place(path, PICTURE)
 
 
-def write(figure: Figure, path: Path) -> None:
+def write_picture(figure: Figure, path: Path) -> None:
     """As PNG, SVG or PDF, by the ending, whole or not at all. Raises ReportError or OutputError."""
-    place = checked(path)
-    write_output(place, rendered(figure, path.suffix.lower()), PICTURE)
+    place = check_picture_path(path)
+    write_output(place, render(figure, path.suffix.lower()), PICTURE)
 
 
-def _is_drawn(file: Path) -> bool:
+def _is_our_picture(file: Path) -> bool:
     """Whether we drew it, by the keyword in a PNG, SVG or PDF; a user's own figure has none."""
     content = read_regular(file, 50_000_000)
     keywords = (f"tEXtKeywords\0{_MARK}", f"<rdf:li>{_MARK}</rdf:li>", f"/Keywords ({_MARK})")
     return any(keyword.encode() in content for keyword in keywords)
 
 
-PICTURE = OutputKind("a picture that hpsearch drew", _is_drawn)
+PICTURE = OutputKind("a picture that hpsearch drew", _is_our_picture)

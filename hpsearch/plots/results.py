@@ -26,19 +26,19 @@ class Results(StoreFrames):
         """
         from hpsearch.plots import progression
 
-        return progression.anytime(self, against=against, ax=ax)
+        return progression.draw_best_so_far(self, against=against, ax=ax)
 
     def plot_timeline(self, *, ax: "Axes | None" = None) -> "Figure":
         """What each device trained when, repeats too, and the share of the time that it did."""
         from hpsearch.plots import progression
 
-        return progression.timeline(self, ax=ax)
+        return progression.draw_timeline(self, ax=ax)
 
     def plot_curves(self, *trials: int, loss: bool = False) -> "Figure":
         """Training against validation by epoch, a panel a trial; the best four if none is named."""
         from hpsearch.plots import curves
 
-        return curves.panels(self, trials, loss=loss)
+        return curves.draw_curve_panels(self, trials, loss=loss)
 
     def compare(
         self,
@@ -57,29 +57,29 @@ class Results(StoreFrames):
         from hpsearch.plots import curves
         from hpsearch.results import overlay
 
-        drawn = overlay.overlaid(self, trials, loss=loss, smooth=smooth, skip=skip)
-        return curves.compared(drawn, training=training)
+        drawn = overlay.overlay_curves(self, trials, loss=loss, smooth=smooth, skip=skip)
+        return curves.draw_overlay(drawn, training=training)
 
     def plot_slices(self) -> "Figure":
         """Value against each parameter, a panel a parameter."""
-        from hpsearch.plots import points
+        from hpsearch.plots import hyperparameters
 
-        return points.slices(self)
+        return hyperparameters.draw_slices(self)
 
     def plot_parallel(self, *, ax: "Axes | None" = None) -> "Figure":
         """Each trial a line over its parameters, to its value."""
         from hpsearch.plots import parallel
 
-        return parallel.parallel(self, ax=ax)
+        return parallel.draw_parallel(self, ax=ax)
 
     def plot_importance(self, *, ax: "Axes | None" = None) -> "Figure":
         """How much each parameter decides whether a trial is among the best, by PED-ANOVA."""
-        from hpsearch.plots import points
+        from hpsearch.plots import hyperparameters
 
-        return points.importance(self, ax=ax)
+        return hyperparameters.draw_importance(self, ax=ax)
 
     def plot_pareto(self, *, ax: "Axes | None" = None) -> "Figure":
         """Value against the number of weights, and the front of those that none beats in both."""
-        from hpsearch.plots import points
+        from hpsearch.plots import hyperparameters
 
-        return points.pareto(self, ax=ax)
+        return hyperparameters.draw_pareto(self, ax=ax)

@@ -4,14 +4,21 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.drawing import Drawing, Section, axis, colour, dash, plain
-from hpsearch.results.gathered import Comparison
+from hpsearch.report.drawing import (
+    Drawing,
+    Section,
+    escape_markup,
+    line_dash,
+    make_axis,
+    palette_colour,
+)
+from hpsearch.results.report_data import Comparison
+from hpsearch.results.running_time import best_so_far, time_unit
 from hpsearch.results.scales import add_margin, best_so_far_range
-from hpsearch.results.times import best_so_far, time_unit
-from hpsearch.results.trials import name_searches
+from hpsearch.results.trial_filters import name_searches
 
 
-def section(of: Comparison) -> Section:
+def anytime_section(of: Comparison) -> Section:
     title = "Best so far"
     complete = of.peers[of.peers["value"].notna()]
     if complete.empty:
@@ -27,8 +34,10 @@ def section(of: Comparison) -> Section:
                 for n, (search, curve) in enumerate(curves.items())
             ],
             {
-                "xaxis": axis(label, rangemode="tozero"),
-                "yaxis": axis(f"best {of.metric}", range=add_margin(*best_so_far_range(complete))),
+                "xaxis": make_axis(label, rangemode="tozero"),
+                "yaxis": make_axis(
+                    f"best {of.metric}", range=add_margin(*best_so_far_range(complete))
+                ),
                 "showlegend": True,
             },
             f"best {of.metric} against {label}, a line a search",
@@ -55,9 +64,9 @@ def _trace(n: int, name: str, steps: pd.DataFrame, column: str, scale: float) ->
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": plain(name),
+        "name": escape_markup(name),
         "x": steps[column] / scale,
         "y": steps["best"],
-        "line": {"shape": "hv", "color": colour(n), "dash": dash(n), "width": 2.5},
+        "line": {"shape": "hv", "color": palette_colour(n), "dash": line_dash(n), "width": 2.5},
         "hovertemplate": "%{y:.5~g} after %{x:.4~g}",
     }

@@ -15,7 +15,7 @@ import pandas as pd
 from hpsearch.results.scales import log_ticks
 
 GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
-SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
+COLOUR_SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
 _COLOURS, _DASHES = 6, ("solid", "dash", "dot", "dashdot")
 
 
@@ -23,12 +23,12 @@ _COLOURS, _DASHES = 6, ("solid", "dash", "dot", "dashdot")
 class Drawing:
     """One figure. height, width: pixels; where the window is narrower than width, it scrolls.
 
-    says: what is to be seen, for who cannot.
+    alt_text: what is to be seen, for who cannot.
     """
 
     data: Sequence[dict[str, Any]]
     layout: dict[str, Any]
-    says: str
+    alt_text: str
     height: int = 340
     width: int = 0
 
@@ -47,31 +47,31 @@ class Section:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
-def colour(number: int) -> str:
+def palette_colour(number: int) -> str:
     """Of the palette, which starts again after its last."""
     return f"var(--c{number % _COLOURS + 1})"
 
 
-def dash(number: int) -> str:
+def line_dash(number: int) -> str:
     """Tells lines of one colour apart."""
     return _DASHES[number // _COLOURS % len(_DASHES)]
 
 
-def plain(text: object) -> str:
+def escape_markup(text: object) -> str:
     """A text that plotly.js shows as it is.
 
-    >>> plain("<b>x</b> & y")
+    >>> escape_markup("<b>x</b> & y")
     '&lt;b&gt;x&lt;/b&gt; &amp; y'
     """
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def axis(title: str = "", **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {"title": {"text": plain(title)}} if title else {}
+def make_axis(title: str = "", **more: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"title": {"text": escape_markup(title)}} if title else {}
     return made | more
 
 
-def logarithmic(low: float, high: float) -> dict[str, Any]:
+def log_axis(low: float, high: float) -> dict[str, Any]:
     """An axis for these values."""
     room = (high / low) ** 0.05 if high > low else 1.5
     found = log_ticks(low, high)
@@ -83,14 +83,14 @@ def logarithmic(low: float, high: float) -> dict[str, Any]:
     }
 
 
-def lean(value: Any) -> Any:
+def to_plain_numbers(value: Any) -> Any:
     """The value as JSON has it: numbers to six digits, what is not finite as null.
 
-    >>> lean({"x": [1 / 3, float("nan"), 2]})
+    >>> to_plain_numbers({"x": [1 / 3, float("nan"), 2]})
     {'x': [0.333333, None, 2]}
     """
     if isinstance(value, dict):
-        return {key: lean(item) for key, item in value.items()}
+        return {key: to_plain_numbers(item) for key, item in value.items()}
     if isinstance(value, str | bool) or value is None:
         return value
     if value is pd.NA:
@@ -102,10 +102,10 @@ def lean(value: Any) -> Any:
         return (
             int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
         )
-    return [lean(item) for item in value]
+    return [to_plain_numbers(item) for item in value]
 
 
-def points(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
+def trial_markers(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
     """A trace of trials, each told by its id when pointed at."""
     shown = "trial %{customdata}<br>%{x}<br>%{y:.4~g}<extra></extra>"
     return {

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.report.drawing import Drawing, Section, axis, colour, plain
-from hpsearch.results.gathered import Comparison
+from hpsearch.report.drawing import Drawing, Section, escape_markup, make_axis, palette_colour
 from hpsearch.results.importance import compute_importance
+from hpsearch.results.report_data import Comparison
 
 
-def section(of: Comparison) -> Section:
+def importance_section(of: Comparison) -> Section:
     drawings, notes = [], []
     for family in of.families:
         try:
@@ -34,7 +34,7 @@ def _drawing(name: str, shares: pd.DataFrame) -> Drawing:
         {
             "type": "bar",
             "orientation": "h",
-            "y": [plain(name) for name in upwards.index],
+            "y": [escape_markup(name) for name in upwards.index],
             "x": share,
             "error_x": {
                 "array": error.clip(upper=1 - share),
@@ -42,13 +42,13 @@ def _drawing(name: str, shares: pd.DataFrame) -> Drawing:
                 "color": "var(--text)",
                 "thickness": 1.5,
             },
-            "marker": {"color": colour(0)},
+            "marker": {"color": palette_colour(0)},
             "hovertemplate": "%{y}: %{x:.0%}<extra></extra>",
         }
     ]
     layout = {
-        "title": {"text": plain(name)},
-        "xaxis": axis("share of importance", tickformat=".0%", rangemode="tozero"),
+        "title": {"text": escape_markup(name)},
+        "xaxis": make_axis("share of importance", tickformat=".0%", rangemode="tozero"),
         "yaxis": {"automargin": True, "type": "category", "showgrid": False},
     }
     told = [f"{name} {share:.0%}" for name, share in shares["importance"].items()]

@@ -4,22 +4,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from hpsearch.core.trial import Curve, Observation, Outcome
-from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, axis, colour
-from hpsearch.results.gathered import Comparison
+from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, make_axis, palette_colour
 from hpsearch.results.learning import mean_curve
+from hpsearch.results.report_data import Comparison
 from hpsearch.results.scales import add_margin, curve_range
 from hpsearch.searchers.grow import overfitting
 from hpsearch.store import Ranked
 
-_EPOCHS = 200  # points of a line at most
+_MOST_POINTS = 200  # points of a line at most
 
 
-def section(of: Comparison) -> Section:
+def learning_section(of: Comparison) -> Section:
     title = "Learning curves"
     found = [(row, curves) for row in of.ranking if (curves := _curves(of, row))]
     if not found:
         return Section("learning", title, notes=["No trial is complete yet."])
-    bounds = _scale(of, [curves for _, curves in found])
+    bounds = _common_range(of, [curves for _, curves in found])
     drawings = [_drawing(of, row, curves, bounds) for row, curves in found]
     lead = (
         f"The {len(found)} best trials, on one scale. Bands reach from the lowest to the highest of "
@@ -40,7 +40,7 @@ def _drawing(
 ) -> Drawing:
     validation = mean_curve([curve.validation for curve in curves])
     best = of.better.best(validation) + 1
-    why = _overfits(curves)
+    why = _why_overfitting(curves)
     data: list[dict[str, Any]] = []
     for n, (kind, part) in enumerate(
         (("training", [c.train for c in curves]), ("validation", [c.validation for c in curves]))
@@ -58,8 +58,8 @@ def _drawing(
     many = f", {len(curves)} fits" if len(curves) > 1 else ""
     layout = {
         "title": {"text": f"#{row.rank} trial {row.trial}{many}"},
-        "xaxis": axis("epoch"),
-        "yaxis": axis(of.metric, range=bounds),
+        "xaxis": make_axis("epoch"),
+        "yaxis": make_axis(of.metric, range=bounds),
         "showlegend": True,
         "shapes": shapes,
         "annotations": [
@@ -68,17 +68,17 @@ def _drawing(
              "font": {"color": WINNER if why else MUTED, "size": 11}}
         ],
     }  # fmt: skip
-    says = f"learning curves of trial {row.trial}; best epoch {best}. {why}"
-    return Drawing(data, layout, says, height=290)
+    alt_text = f"learning curves of trial {row.trial}; best epoch {best}. {why}"
+    return Drawing(data, layout, alt_text, height=290)
 
 
 def _line(lines: Sequence[Sequence[float]], name: str, n: int) -> dict[str, Any]:
     mean = mean_curve(lines)
-    at = _thinned(len(mean))
+    at = _drawn_epochs(len(mean))
     return {
         "type": "scatter", "mode": "lines", "name": name,
         "x": [epoch + 1 for epoch in at], "y": [mean[epoch] for epoch in at],
-        "line": {"color": colour(0 if n else 4), "width": 2 if n else 1.5},
+        "line": {"color": palette_colour(0 if n else 4), "width": 2 if n else 1.5},
         "hovertemplate": "epoch %{x}: %{y:.4~g}",
     }  # fmt: skip
 
@@ -87,8 +87,8 @@ def _band(lines: Sequence[Sequence[float]], n: int) -> list[dict[str, Any]]:
     if len(lines) == 1:
         return []
     every = list(zip(*lines, strict=False))
-    found = [every[epoch] for epoch in _thinned(len(every))]
-    x = [epoch + 1 for epoch in _thinned(len(every))]
+    found = [every[epoch] for epoch in _drawn_epochs(len(every))]
+    x = [epoch + 1 for epoch in _drawn_epochs(len(every))]
     edge: dict[str, Any] = {
         "type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip",
         "showlegend": False,
@@ -98,11 +98,11 @@ def _band(lines: Sequence[Sequence[float]], n: int) -> list[dict[str, Any]]:
     return [edge | {"y": low}, edge | {"y": high} | fill]
 
 
-def _thinned(epochs: int) -> range:
-    return range(0, epochs, -(-epochs // _EPOCHS))
+def _drawn_epochs(epochs: int) -> range:
+    return range(0, epochs, -(-epochs // _MOST_POINTS))
 
 
-def _overfits(curves: list[Curve]) -> str:
+def _why_overfitting(curves: list[Curve]) -> str:
     return overfitting(
         Observation(
             0.0,
@@ -112,7 +112,7 @@ def _overfits(curves: list[Curve]) -> str:
     )
 
 
-def _scale(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
+def _common_range(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
     """What all curves have in common; the best epochs are on it."""
     train, validation = (
         [mean_curve([getattr(curve, kind) for curve in curves]) for curves in found]

@@ -5,15 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.drawing import Drawing, Section, plain
-from hpsearch.results.gathered import Comparison
+from hpsearch.report.drawing import Drawing, Section, escape_markup
+from hpsearch.results.report_data import Comparison
 
 _SEARCHES = 4
 
 Rung = tuple[int, int]  # epochs at which the bracket begins, and to which this rung trains
 
 
-def section(of: Comparison) -> Section:
+def rungs_section(of: Comparison) -> Section:
     title = "Survival by rung"
     continuing = [
         trials for _, trials in of.trials.groupby("search") if trials["parent"].notna().any()
@@ -31,7 +31,7 @@ def section(of: Comparison) -> Section:
     return Section("rungs", title, lead, drawings, size="full", notes=notes)
 
 
-def flows(trials: pd.DataFrame) -> Counter[tuple[Rung, Rung | str]]:
+def count_flows(trials: pd.DataFrame) -> Counter[tuple[Rung, Rung | str]]:
     """How many trials of a search went from each rung to the next, or ended there, and how."""
     parents: dict[Any, int] = {
         trial: int(parent) for trial, parent in trials["parent"].dropna().items()
@@ -64,14 +64,14 @@ _ENDS = {
 
 
 def _drawing(trials: pd.DataFrame) -> Drawing:
-    moves = flows(trials)
+    moves = count_flows(trials)
     rungs = sorted({rung for rung, _ in moves})
     brackets = sorted({begins for begins, _ in rungs})
     ends = [name for name in _ENDS if any(to == name for _, to in moves)]
     inks = {rung: ("c1", "c4", "c6", "c5")[brackets.index(rung[0]) % 4] for rung in rungs}
     sizes = {rung: sum(n for (of, _), n in moves.items() if of == rung) for rung in rungs}
     ended = {end: sum(n for (_, to), n in moves.items() if to == end) for end in ends}
-    labels = [f"{n} x {_epochs(rung[1])}" for rung, n in sizes.items()]
+    labels = [f"{n} x {_count_epochs(rung[1])}" for rung, n in sizes.items()]
     labels += [f"{n} {_ENDS[end][1]}" for end, n in ended.items()]
     colours: dict[Rung | str, str] = {rung: ink for rung, ink in inks.items()}
     colours |= {end: _ENDS[end][0] for end in ends}
@@ -98,10 +98,12 @@ def _drawing(trials: pd.DataFrame) -> Drawing:
     ]  # fmt: skip
     first = trials.iloc[0]
     name = f"{first['study']}: {first['searcher']}, seed {first['seed']}"
-    layout = {"title": {"text": plain(name)}}
-    says = f"{name}: " + "; ".join(labels)
-    return Drawing(data, layout, says, height=160 + 70 * len(brackets), width=150 * columns + 180)
+    layout = {"title": {"text": escape_markup(name)}}
+    alt_text = f"{name}: " + "; ".join(labels)
+    return Drawing(
+        data, layout, alt_text, height=160 + 70 * len(brackets), width=150 * columns + 180
+    )
 
 
-def _epochs(count: int) -> str:
+def _count_epochs(count: int) -> str:
     return f"{count} epoch{'s' if count > 1 else ''}"

@@ -4,18 +4,18 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.results.gathered import Comparison, Gathered
-from hpsearch.results.texts import format_duration, format_with_error
-from hpsearch.results.times import own_epochs
+from hpsearch.results.formatting import format_duration, format_with_error
+from hpsearch.results.report_data import Comparison, ReportData
+from hpsearch.results.running_time import own_epochs
 from hpsearch.store import Opening, Ranked
 
-_TOLD = 30  # trials named of those that failed alike
+_MOST_NAMED = 30  # trials named of those that failed alike
 
 
-def totals(gathered: Gathered) -> list[tuple[str, str]]:
+def count_totals(data: ReportData) -> list[tuple[str, str]]:
     """Counts for the head of the page: what, how many."""
-    trials = pd.concat([each.trials for each in gathered.comparisons])
-    repeats = pd.concat([each.repeats for each in gathered.comparisons])
+    trials = pd.concat([each.trials for each in data.comparisons])
+    repeats = pd.concat([each.repeats for each in data.comparisons])
     state = trials["state"]
     epochs = own_epochs(trials)[trials["ended"].notna()].sum() + repeats["epochs"].sum()
     seconds = float(trials["seconds"].sum() + repeats["seconds"].sum())
@@ -31,12 +31,12 @@ def totals(gathered: Gathered) -> list[tuple[str, str]]:
     return [(what, count) for what, count in shown if count != "0" or what == "trials complete"]
 
 
-def choices(of: Comparison) -> list[dict[str, Any]]:
+def choice_cards(of: Comparison) -> list[dict[str, Any]]:
     """The winner, and the choice within one standard error beside it: what the cards tell."""
     if of.winner is None:
         return []
     first, simplest = of.winner, of.simplest
-    cards = [_card(of, "Winner", first, _place(of))]
+    cards = [_card(of, "Winner", first, _describe_winner(of))]
     if simplest is not None and simplest.trial != first.trial:
         other = simplest.epochs != first.epochs
         fewer = simplest.n_weights / first.n_weights if first.n_weights else 1.0
@@ -48,7 +48,7 @@ def choices(of: Comparison) -> list[dict[str, Any]]:
     return cards
 
 
-def _place(of: Comparison) -> str:
+def _describe_winner(of: Comparison) -> str:
     ties = [row for row in of.ranking[1:] if row.tied]
     many = f"{len(ties)} trial{'s' if len(ties) > 1 else ''}"
     told = f"The data do not tell {many} from it." if ties else "No other is known to be as good."
@@ -61,15 +61,15 @@ def _place(of: Comparison) -> str:
 
 
 def _card(of: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
-    tests = [o for o in of.openings if _trials(o) == [row.trial]]
+    tests = [o for o in of.openings if _tested_trials(o) == [row.trial]]
     return {"title": title, "row": row, "note": note, "test": tests[0] if tests else None}
 
 
-def openings(of: Comparison) -> list[dict[str, Any]]:
+def describe_openings(of: Comparison) -> list[dict[str, Any]]:
     """Every opening of the test by a model of these studies, in order."""
     return [
         {
-            "trials": _trials(opening),
+            "trials": _tested_trials(opening),
             "value": "the run ended before"
             if opening.value is None
             else format_with_error(opening.value, opening.se),
@@ -80,11 +80,11 @@ def openings(of: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def _trials(opening: Opening) -> list[int]:
+def _tested_trials(opening: Opening) -> list[int]:
     return [int(member["trial"]) for member in opening.model["members"]]
 
 
-def table(of: Comparison) -> dict[str, Any]:
+def ranking_table(of: Comparison) -> dict[str, Any]:
     """The ranking: names of parameters, which columns tell something, and rows."""
     rows = of.ranking
     params = list(dict.fromkeys(name for row in rows for name in row.params))
@@ -100,7 +100,7 @@ def table(of: Comparison) -> dict[str, Any]:
     }
 
 
-def failures(of: Comparison) -> list[dict[str, Any]]:
+def group_failures(of: Comparison) -> list[dict[str, Any]]:
     """By cause, the most frequent first; the traceback is of the first trial."""
     found = of.failures.assign(line=of.failures["message"].fillna("").str.split("\n").str[0])
     groups = [
@@ -108,7 +108,7 @@ def failures(of: Comparison) -> list[dict[str, Any]]:
             "kind": kind,
             "message": line,
             "count": len(group),
-            "trials": [int(trial) for trial in group.index[:_TOLD]],
+            "trials": [int(trial) for trial in group.index[:_MOST_NAMED]],
             "traceback": str(group["traceback"].iloc[0] or ""),
         }
         for (kind, line), group in found.groupby(["kind", "line"], sort=False)

@@ -4,15 +4,26 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.drawing import MUTED, Drawing, Section, axis, colour, plain
-from hpsearch.results.gathered import Comparison
-from hpsearch.results.texts import format_duration
-from hpsearch.results.times import Timeline, build_timeline, device_use, time_unit
+from hpsearch.report.drawing import (
+    MUTED,
+    Drawing,
+    Section,
+    escape_markup,
+    make_axis,
+    palette_colour,
+)
+from hpsearch.results.formatting import format_duration
+from hpsearch.results.report_data import Comparison
+from hpsearch.results.running_time import Timeline, build_timeline, device_use, time_unit
 
-_INKS = {"complete": colour(0), "repeat": colour(5), "failed": colour(1)}
+_STATE_COLOURS = {
+    "complete": palette_colour(0),
+    "repeat": palette_colour(5),
+    "failed": palette_colour(1),
+}
 
 
-def section(of: Comparison) -> Section:
+def workers_section(of: Comparison) -> Section:
     title = "Workers"
     found = build_timeline(of.trials, of.repeats)
     if found is None:
@@ -28,11 +39,11 @@ def section(of: Comparison) -> Section:
         "nothing ran at all is cut out (dotted lines). A device is idle while others work for a "
         "search that used it, and in shorter pauses."
     )
-    notes = [_said(str(device), row) for device, row in use.iterrows()]
+    notes = [_describe_use(str(device), row) for device, row in use.iterrows()]
     return Section("workers", title, lead, [_drawing(found, list(use.index))], "full", notes)
 
 
-def _said(device: str, use: "pd.Series[Any]") -> str:
+def _describe_use(device: str, use: "pd.Series[Any]") -> str:
     """How busy a device was."""
     count, again = int(use["trials"]), int(use["repeats"])
     many = f"{count} trial{'' if count == 1 else 's'}"
@@ -47,12 +58,12 @@ def _drawing(found: Timeline, devices: list[str]) -> Drawing:
     height = 0.84 / (found.bars.groupby("device")["lane"].transform("max") + 1)
     middle = found.bars["device"].map(devices.index) - 0.42 + (found.bars["lane"] + 0.5) * height
     bars = found.bars.assign(y=middle, width=0.9 * height)
-    shown = [state for state in _INKS if (bars["state"] == state).any()]
+    shown = [state for state in _STATE_COLOURS if (bars["state"] == state).any()]
     layout = {
         "barmode": "overlay",
-        "xaxis": axis(f"{name} of running", rangemode="tozero"),
+        "xaxis": make_axis(f"{name} of running", rangemode="tozero"),
         "yaxis": {
-            "tickvals": list(range(len(devices))), "ticktext": [plain(d) for d in devices],
+            "tickvals": list(range(len(devices))), "ticktext": [escape_markup(d) for d in devices],
             "range": [len(devices) - 0.5, -0.5], "showgrid": False, "zeroline": False,
             "automargin": True,
         },
@@ -64,9 +75,9 @@ def _drawing(found: Timeline, devices: list[str]) -> Drawing:
         ],
     }  # fmt: skip
     data = [_bars(state, bars[bars["state"] == state], unit, name) for state in shown]
-    says = f"when each of {len(devices)} devices trained"
+    alt_text = f"when each of {len(devices)} devices trained"
     high = max(70, 5 * int(bars["lane"].max() + 1))
-    return Drawing(data, layout, says, height=150 + high * len(devices))
+    return Drawing(data, layout, alt_text, height=150 + high * len(devices))
 
 
 def _bars(state: str, bars: pd.DataFrame, unit: float, name: str) -> dict[str, Any]:
@@ -80,6 +91,6 @@ def _bars(state: str, bars: pd.DataFrame, unit: float, name: str) -> dict[str, A
         "y": bars["y"],
         "width": bars["width"],
         "customdata": bars["trial"].astype(str) + again,
-        "marker": {"color": _INKS[state], "line": {"color": "var(--card)", "width": 1}},
+        "marker": {"color": _STATE_COLOURS[state], "line": {"color": "var(--card)", "width": 1}},
         "hovertemplate": f"trial %{{customdata}}<br>%{{x:.3~g}} {name}<extra></extra>",
     }

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.results.trials import count_states
+from hpsearch.results.trial_filters import count_states
 from hpsearch.store import (
     Rows,
     SearchRecord,
@@ -28,12 +28,12 @@ from hpsearch.store import (
 if TYPE_CHECKING:
     pass
 
-_LISTS = ["train", "validation", "train_loss", "validation_loss"]
+_CURVES = ["train", "validation", "train_loss", "validation_loss"]
 CurveRow = tuple[int, int, int, list[list[float]]]
-"""Trial, repeat, fold, and its curves in the order of _LISTS."""
-_TIMES = ["asked", "started", "ended"]
-_REALS = ["value", "se", "seconds"]
-_WHOLE = ["best_epoch", "parent", "parameters", "peak_bytes"]
+"""Trial, repeat, fold, and its curves in the order of _CURVES."""
+_TIME_COLUMNS = ["asked", "started", "ended"]
+_FLOAT_COLUMNS = ["value", "se", "seconds"]
+_INTEGER_COLUMNS = ["best_epoch", "parent", "parameters", "peak_bytes"]
 
 
 class StoreFrames:
@@ -57,7 +57,7 @@ class StoreFrames:
             searches = opened.searches()
         for name, wanted in (("task", task), ("study", study), ("evaluator", evaluator)):
             if wanted is not None:
-                searches = _only(searches, name, wanted)
+                searches = _select_searches(searches, name, wanted)
         self.searches: list[SearchRecord] = searches
 
     def __repr__(self) -> str:
@@ -81,14 +81,14 @@ class StoreFrames:
         parameter x. value and se are over all trainings; asked, started and ended are UTC; epochs
         are fewer than asked_epochs where a trial failed or stopped early; search is of the store.
         """
-        return self._read(trial_frame)
+        return self._read_store(trial_frame)
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
         """A row a repeat that has ended, a trial's training anew by fresh seeds: trial, repeat (from
         1), value (its own; NaN where it failed), epochs, seconds, failure, device, started and ended (UTC).
         """
-        return self._read(repeat_frame)
+        return self._read_store(repeat_frame)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -113,44 +113,44 @@ class StoreFrames:
     @cached_property
     def failures(self) -> pd.DataFrame:
         """A row a failed trial, by its id: study, kind, message, traceback, device, when."""
-        return self._read(failure_frame)
+        return self._read_store(failure_frame)
 
     @cached_property
     def points(self) -> dict[int, dict[str, Any]]:
         """Each trial's point by the trial's id, in the types of its space: a column of `trials`
         that some trials lack turns whole numbers into floats.
         """
-        frame = self._read(partial(_frame, all_trials))
+        frame = self._read_store(partial(_read_frame, all_trials))
         return dict(zip(frame["trial"], frame["params"], strict=True))
 
-    def _read(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
+    def _read_store(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
         with Store(self.store) as store:
             return frame(store, [record.id for record in self.searches])
 
 
 def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The trials of these searches, by id, as `StoreFrames.trials` has them."""
-    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = _read_frame(all_trials, store, searches).set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
-    types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
-    return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
+    types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
+    return pd.concat([_with_timestamps(frame.drop(columns="detail")).astype(types), points], axis=1)
 
 
 def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The repeats of these searches, as `StoreFrames.repeats` has them."""
-    frame = _frame(all_repeats, store, searches)
-    return _dated(frame).astype({"value": "float64", "seconds": "float64"})
+    frame = _read_frame(all_repeats, store, searches)
+    return _with_timestamps(frame).astype({"value": "float64", "seconds": "float64"})
 
 
 def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The failed trials of these searches, by id, as `StoreFrames.failures` has them."""
-    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = _read_frame(all_trials, store, searches).set_index("trial")
     frame = frame.loc[frame["state"] == "failed"]
     frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
-    return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
+    return _with_timestamps(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
 
 
-def _frame(
+def _read_frame(
     read: Callable[[Store, Sequence[int]], Rows], store: Store, searches: Sequence[int]
 ) -> pd.DataFrame:
     rows = read(store, searches)
@@ -160,30 +160,30 @@ def _frame(
 def _curve_frame(rows: Iterable[CurveRow]) -> pd.DataFrame:
     """A row an epoch. It is built in numbers' own size: as Python's, they need four times that."""
     places = {name: array("q") for name in ("trial", "repeat", "fold", "epoch")}
-    values = {name: array("d") for name in _LISTS}
+    values = {name: array("d") for name in _CURVES}
     for trial, repeat, fold, curves in rows:
         epochs = len(curves[0])
         for name, number in (("trial", trial), ("repeat", repeat), ("fold", fold)):
             places[name].extend(array("q", [number]) * epochs)
         places["epoch"].extend(range(1, epochs + 1))
-        for name, curve in zip(_LISTS, curves, strict=True):
+        for name, curve in zip(_CURVES, curves, strict=True):
             values[name].extend(curve)
     columns = {name: np.frombuffer(found, "int64") for name, found in places.items()}
     columns |= {name: np.frombuffer(found, "float64") for name, found in values.items()}
     return pd.DataFrame(columns, copy=False)
 
 
-def _dated(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_timestamps(frame: pd.DataFrame) -> pd.DataFrame:
     """Its columns of times, seconds since 1970, as UTC."""
     found = {
         name: pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
-        for name in _TIMES
+        for name in _TIME_COLUMNS
         if name in frame
     }
     return frame.assign(**found)
 
 
-def _only(searches: list[SearchRecord], name: str, wanted: str) -> list[SearchRecord]:
+def _select_searches(searches: list[SearchRecord], name: str, wanted: str) -> list[SearchRecord]:
     known = list(dict.fromkeys(getattr(record, name) for record in searches))
     if wanted not in known:
         raise StoreError(

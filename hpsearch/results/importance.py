@@ -11,8 +11,8 @@ from hpsearch.core.errors import ReportError
 from hpsearch.core.parameters import Choice, Int
 from hpsearch.core.space import Space
 from hpsearch.core.task import Direction, higher_is_better
-from hpsearch.results.points import Parameter, option_index, varying_parameters
-from hpsearch.results.trials import PARAMS
+from hpsearch.results.parameter_axes import Parameter, option_index, varying_parameters
+from hpsearch.results.trial_filters import PARAMS
 
 if TYPE_CHECKING:
     import optuna
@@ -41,22 +41,24 @@ def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> 
     samples = max(5, min(_BOOTSTRAPS, _COPIES // len(done)))
     with quiet():
         points = done[[PARAMS + name for name in names]].to_dict("records")
-        ranges = {name: _distribution(space[name]) for name in names}
+        ranges = {name: _optuna_distribution(space[name]) for name in names}
         made = [
-            _frozen(point, value, space, ranges)
+            _optuna_trial(point, value, space, ranges)
             for point, value in zip(points, done["value"], strict=True)
         ]
         direction = done["direction"].iloc[0]
-        whole = _shares(made, direction)
+        whole = _ped_anova(made, direction)
         picks = (draws.integers(len(made), size=len(made)) for _ in range(samples))
-        again = [_shares([made[i] for i in pick], direction) for pick in picks]
+        again = [_ped_anova([made[i] for i in pick], direction) for pick in picks]
     gc.collect()  # Optuna's studies are cycles of some ten thousand trials
     frame = pd.DataFrame({"importance": whole}).reindex(names).fillna(0.0)
     frame["error"] = pd.DataFrame(again).reindex(columns=names).fillna(0.0).std()
     return frame.rename_axis("parameter").sort_values("importance", ascending=False, kind="stable")
 
 
-def _shares(trials: "Sequence[optuna.trial.FrozenTrial]", direction: Direction) -> dict[str, float]:
+def _ped_anova(
+    trials: "Sequence[optuna.trial.FrozenTrial]", direction: Direction
+) -> dict[str, float]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -67,7 +69,7 @@ def _shares(trials: "Sequence[optuna.trial.FrozenTrial]", direction: Direction) 
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _frozen(
+def _optuna_trial(
     point: Mapping[Hashable, Any],
     value: float,
     space: Space,
@@ -78,19 +80,19 @@ def _frozen(
     there = {name: point[PARAMS + name] for name in ranges if pd.notna(point[PARAMS + name])}
     return optuna.create_trial(
         value=float(value),
-        params={name: _coded(space[name], value) for name, value in there.items()},
+        params={name: _optuna_value(space[name], value) for name, value in there.items()},
         distributions={name: ranges[name] for name in there},
     )
 
 
-def _coded(parameter: Parameter, value: Any) -> Any:
+def _optuna_value(parameter: Parameter, value: Any) -> Any:
     """A value as Optuna has it; an option by its place, because True == 1 to it."""
     if isinstance(parameter, Choice):
         return option_index(parameter, value)
     return int(value) if isinstance(parameter, Int) else float(value)
 
 
-def _distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
+def _optuna_distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
     from optuna import distributions
 
     if isinstance(parameter, Choice):

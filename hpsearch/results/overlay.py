@@ -11,14 +11,14 @@ import pandas as pd
 from hpsearch.core.errors import ReportError
 from hpsearch.core.task import Direction, Metric
 from hpsearch.results.learning import smooth_curve
-from hpsearch.results.points import describe_differences
+from hpsearch.results.parameter_axes import describe_differences
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OverlayCurve:
     """One trial's curve: a value an epoch, the mean over folds, and over repeats if there are any.
 
     std: the standard deviation over folds, epoch by epoch; None for a single one. smoothed begins
@@ -42,7 +42,7 @@ class Overlay:
 
     measure: str
     direction: Direction
-    lines: list[Line]
+    lines: list[OverlayCurve]
     smooth: float
     skip: int
 
@@ -61,21 +61,21 @@ class Overlay:
                     "best_value": line.validation[line.best - 1],
                     "folds": line.folds,
                     "trainings": line.trainings,
-                    "validation": _plain(line.validation),
-                    "training": _plain(line.training),
-                    "std": None if line.std is None else _plain(line.std),
-                    "smoothed": _plain(line.smoothed),
+                    "validation": _finite_or_none(line.validation),
+                    "training": _finite_or_none(line.training),
+                    "std": None if line.std is None else _finite_or_none(line.std),
+                    "smoothed": _finite_or_none(line.smoothed),
                 }
                 for line in self.lines
             ],
         }
 
 
-def _plain(values: Sequence[float]) -> list[float | None]:
+def _finite_or_none(values: Sequence[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
 
 
-def overlaid(
+def overlay_curves(
     results: "StoreFrames",
     trials: Sequence[int],
     *,
@@ -96,27 +96,27 @@ def overlaid(
     labels = _labels(results, rows)
     lines = []
     shortest = int(rows["epochs"].min())
-    skip = _early(shortest) if skip is None else skip
+    skip = default_skip(shortest) if skip is None else skip
     if not 0 <= skip < shortest:
         raise ReportError(
             f"the shortest of these curves has {shortest} epochs; "
             f"leave out 0 to {shortest - 1} of them, got skip={skip}"
         )
     for trial in rows.index:
-        lines.append(_line(results, trial, labels[trial], metric, loss, smooth, skip))
+        lines.append(_overlay_curve(results, trial, labels[trial], metric, loss, smooth, skip))
     return Overlay(measure, direction, lines, smooth, skip)
 
 
-def _early(epochs: int) -> int:
+def default_skip(epochs: int) -> int:
     """How many of so many epochs are the first, whose values are far from all others'.
 
-    >>> _early(500), _early(20)
+    >>> default_skip(500), default_skip(20)
     (10, 2)
     """
     return min(10, epochs // 10)
 
 
-def _line(
+def _overlay_curve(
     results: "StoreFrames",
     trial: int,
     label: str,
@@ -124,13 +124,13 @@ def _line(
     loss: bool,
     smooth: float,
     skip: int,
-) -> Line:
+) -> OverlayCurve:
     own = results.curves.loc[results.curves["trial"] == trial]
-    validation = by_fold(own, "validation_loss" if loss else "validation")
-    training = by_fold(own, "train_loss" if loss else "train")
+    validation = average_over_trainings(own, "validation_loss" if loss else "validation")
+    training = average_over_trainings(own, "train_loss" if loss else "train")
     mean = list[float](validation.mean(axis=1).tolist())
     folds = validation.shape[1]
-    return Line(
+    return OverlayCurve(
         trial=trial,
         label=label,
         validation=mean,
@@ -143,7 +143,9 @@ def _line(
     )
 
 
-def by_fold(curves: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def average_over_trainings(
+    curves: pd.DataFrame, column: str
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """One trial's curve, shape (epochs, folds): the mean over its trainings, as far as all reach."""
     each = curves.set_index(["epoch", "fold", "repeat"])[column].unstack(["fold", "repeat"])
     last = int(curves.groupby(["fold", "repeat"])["epoch"].max().min())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hpsearch.results.trials import is_maximised
+from hpsearch.results.trial_filters import is_maximised
 
 _FEW = 60  # times the lowest: with a wider range, ticks are at powers of ten alone
 

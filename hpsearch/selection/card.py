@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.core.parameters import text_of_point
-from hpsearch.results.texts import format_with_error, shorten_label
+from hpsearch.results.formatting import format_with_error, shorten_label
 
 _MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
 
 
-def markdown(card: Mapping[str, Any]) -> str:
-    return "\n".join(_lines(card)) + "\n"
+def render_card(card: Mapping[str, Any]) -> str:
+    return "\n".join(_card_lines(card)) + "\n"
 
 
-def _lines(card: Mapping[str, Any]) -> Iterator[str]:
+def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
     yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {shorten_label(card['evaluator'])}."
@@ -33,7 +33,7 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
         share = "" if len(card["members"]) == 1 else f"weight {member['weight']:.2f}, "
         yield (
             f"  ({share}{member['parameters']:,} weights, validation "
-            f"{format_with_error(member['value'], member['se'])}, {_epochs(member, card)})"
+            f"{format_with_error(member['value'], member['se'])}, {_describe_epochs(member, card)})"
         )
     yield ""
     models = card["seeds"] * len(card["members"])
@@ -48,21 +48,21 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
         trusted = " ".join(f"--trust {shlex.quote(name)}" for name in card["trust"])
         yield f"To predict by it: hpsearch predict MODEL NEW.csv {trusted}"
     yield ""
-    yield from _scores(card)
+    yield from _score_table(card)
     verdict = card["test"] or card["validation"]
     where = "test" if card["test"] else "validation"
     if "classes" in verdict:
-        yield from _classes(verdict, where)
+        yield from _class_tables(verdict, where)
     else:
-        yield from _residuals(verdict, where)
+        yield from _residual_tables(verdict, where)
 
 
-def _epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def _describe_epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     found = f"best at epoch {member['best_epoch']} on {member['best_epoch_rows']:,} rows"
     return f"{found}: {member['epochs']} epochs on all, the same number of {card['scale']}"
 
 
-def _scores(card: Mapping[str, Any]) -> Iterator[str]:
+def _score_table(card: Mapping[str, Any]) -> Iterator[str]:
     metric, validation, test = card["metric"], card["validation"], card["test"]
     yield f"| {metric} | value ± standard error |"
     yield "|---|---|"
@@ -78,10 +78,10 @@ def _scores(card: Mapping[str, Any]) -> Iterator[str]:
         yield f"| test, a model alone | {format_with_error(test['alone_mean'], test['alone_se'])} ({each}) |"
     yield f"| optimism: validation minus test | {card['optimism']:+.4f} |"
     yield ""
-    yield opened(test["opening"])
+    yield describe_opening(test["opening"])
 
 
-def opened(nth: int) -> str:
+def describe_opening(nth: int) -> str:
     """What the number of openings makes of a test figure."""
     if nth == 1:
         return "These test rows were opened once, for this model."
@@ -91,7 +91,7 @@ def opened(nth: int) -> str:
     )
 
 
-def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+def _class_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield ""
     yield f"Accuracy on {where} rows: {verdict['accuracy']:.4f}"
     yield ""
@@ -99,8 +99,8 @@ def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in verdict["classes"]:
         scores = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
-        yield f"| {_cell(row['class'])} | {scores} | {row['rows']:,} |"
-    names = [_cell(row["class"]) for row in verdict["classes"]]
+        yield f"| {_escape_cell(row['class'])} | {scores} | {row['rows']:,} |"
+    names = [_escape_cell(row["class"]) for row in verdict["classes"]]
     if len(names) > _MOST_CLASSES or "confusion" not in verdict:
         return
     yield ""
@@ -110,12 +110,12 @@ def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
         yield f"| {name} | {' | '.join(map(str, counts))} |"
 
 
-def _cell(name: Any) -> str:
+def _escape_cell(name: Any) -> str:
     """A class's name in a table of Markdown."""
     return " ".join(str(name).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-def _residuals(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+def _residual_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield ""
     yield f"On {where} rows: MAE {verdict['mae']:.4f}, RMSE {verdict['rmse']:.4f}."
     yield ""

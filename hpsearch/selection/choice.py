@@ -17,7 +17,7 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """How the final model is chosen and trained.
 
     trial: the id of one; else `one_se` says whether the simplest within one standard error of the
@@ -49,7 +49,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ModelMember:
     """A point of the final model. value, se: as ranked. of_seeds: the part of the error that its
     repeats tell. best_epoch: of the mean curve over its folds and repeats, where it was trained on
     `rows` rows on average.
@@ -66,13 +66,13 @@ class Member:
 
     def epochs(self, rows: int, scale: Scale) -> int:
         """Those that stand for its best epoch where there are so many rows."""
-        return scaled_epochs(self.best_epoch, self.rows, rows, batch_size(self.params), scale)
+        return scale_epochs(self.best_epoch, self.rows, rows, batch_size(self.params), scale)
 
 
-def scaled_epochs(best_epoch: int, before: int, after: int, batch: int, scale: Scale) -> int:
+def scale_epochs(best_epoch: int, before: int, after: int, batch: int, scale: Scale) -> int:
     """The epochs on `after` rows that stand for `best_epoch` on `before`, at least 1.
 
-    >>> scaled_epochs(20, 300, 400, 100, "epochs"), scaled_epochs(20, 300, 400, 100, "steps")
+    >>> scale_epochs(20, 300, 400, 100, "epochs"), scale_epochs(20, 300, 400, 100, "steps")
     (20, 15)
     """
     if scale == "epochs":
@@ -80,9 +80,13 @@ def scaled_epochs(best_epoch: int, before: int, after: int, batch: int, scale: S
     return max(1, round(best_epoch * math.ceil(before / batch) / math.ceil(after / batch)))
 
 
-def candidates(
-    store: Store, searches: Sequence[SearchRecord], choice: Choice, metric: Metric, trained_on: int
-) -> list[Member]:
+def choose_members(
+    store: Store,
+    searches: Sequence[SearchRecord],
+    choice: ModelChoice,
+    metric: Metric,
+    trained_on: int,
+) -> list[ModelMember]:
     """The one that is chosen, or for an ensemble the best few, best first.
 
     trained_on: rows, on average over folds. Raises HpsearchError where none is complete, or the trial named is not among them.
@@ -90,10 +94,10 @@ def candidates(
     rows = ranking(store, [search.id for search in searches])
     if not rows:
         raise HpsearchError("no trial of the study is complete yet; run it first")
-    return [_member(store, row, metric, trained_on) for row in _chosen(rows, choice)]
+    return [_make_member(store, row, metric, trained_on) for row in _choose_rows(rows, choice)]
 
 
-def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
+def _choose_rows(rows: Sequence[Ranked], choice: ModelChoice) -> Sequence[Ranked]:
     if choice.ensemble is not None:
         safe = [row for row in rows if row.failed_repeats == 0]
         return (safe or rows)[: choice.ensemble]
@@ -117,13 +121,13 @@ def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
     return rows[:1]
 
 
-def _member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> Member:
+def _make_member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> ModelMember:
     search, number = number_of(store, row.trial)
     trainings = store.journal(search).trainings(number)
     scores = [training.score for training in trainings if training.score]
     folds = [fold for score in scores for fold in score.folds]
     curve = mean_curve([fold.validation for fold in folds])
-    return Member(
+    return ModelMember(
         row.trial,
         row.params,
         row.value,

@@ -111,7 +111,7 @@ class NestedKFold:
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         outer = self._outer()
         splits = outer.splits(task, data, seed=derive(study.seed, "outer splits"))
-        chosen = list(self._choices(study, data, splits, engine))
+        chosen = list(self._search_outer_folds(study, data, splits, engine))
         trainer = engines.trainer(task, engine, backend.choose())
         values = {}
         for fold, curve in trainer.train([fit for fit, _ in chosen], data):
@@ -134,7 +134,7 @@ class NestedKFold:
     def _outer(self) -> KFold:
         return self.outer if isinstance(self.outer, KFold) else KFold(self.outer)
 
-    def _choices(
+    def _search_outer_folds(
         self, study: Study, data: Data, splits: list[Split], engine: str
     ) -> Iterator[tuple[Fit, float]]:
         """For each outer fold the fit of the trial that its search chose, and its inner value."""

@@ -17,7 +17,7 @@ from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.run.study import Study
-from hpsearch.selection.choice import Member
+from hpsearch.selection.choice import ModelMember
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Validated:
+class ValidationPrediction:
     """predicted: of shape (n, outputs), for the data's rows of these indices, of shape (n,)."""
 
     predicted: Array
     rows: Array
 
 
-def validated(
+def predict_validation_rows(
     study: Study,
     data: Data,
     splits: Sequence[Split],
-    members: Sequence[Member],
+    members: Sequence[ModelMember],
     *,
     engine: str,
     backend: str,
-) -> list[Validated]:
+) -> list[ValidationPrediction]:
     """Each member's predictions for the rows it was validated on.
 
     It is trained once more as the search trained it first, to its best epoch. Over repeated
@@ -56,7 +56,7 @@ def validated(
         )
     ]
     trained = retrain.train(study.task, data, fits, engine=engine, backend=backend)
-    found: list[Validated] = []
+    found: list[ValidationPrediction] = []
     for _ in members:
         total, times = None, np.zeros(data.rows)
         for split in splits:
@@ -67,7 +67,7 @@ def validated(
             times[split.validation] += 1
         assert total is not None
         rows = np.flatnonzero(times)
-        found.append(Validated(total[rows] / times[rows, None], rows))
+        found.append(ValidationPrediction(total[rows] / times[rows, None], rows))
     return found
 
 
@@ -88,7 +88,7 @@ def check_test(task: Task, data: Data) -> str:
     return fingerprint
 
 
-def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> dict[str, Any]:
+def score_test(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> dict[str, Any]:
     """What models make of the test rows, whose prepared inputs are x; nothing else reads their y.
 
     Together they are the model; `alone` is what each of them is by itself. The predictions are left
@@ -106,19 +106,19 @@ def tested(task: Task, data: Data, models: "Kept", x: Inputs, folder: Path) -> d
     in_table = {"true": y.reshape(len(y), -1), "predicted": together}
     if not task.classifies:
         in_table = {name: coding.in_own_unit(block) for name, block in in_table.items()}
-    _write(folder / "test.csv", **in_table)
+    _write_table(folder / "test.csv", **in_table)
     return {
         "value": value,
         "se": se,
         "rows": len(y),
         "alone": list(alone),
         "alone_mean": fmean(alone),
-        "alone_se": _error_of_mean(alone, errors),
-        **report(task, data, together, y),
+        "alone_se": _combine_errors(alone, errors),
+        **report_scores(task, data, together, y),
     }
 
 
-def report(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
+def report_scores(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
     """`scoring.report`; residuals of a logarithm are those of what it was taken of."""
     from hpsearch.models import scoring
 
@@ -127,7 +127,7 @@ def report(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]
     return scoring.report(task, predicted, y, data.classes)
 
 
-def _write(path: Path, **blocks: Array) -> None:
+def _write_table(path: Path, **blocks: Array) -> None:
     """Blocks of columns as a CSV file."""
     names = [f"{name}_{i}" for name, block in blocks.items() for i in range(block.shape[1])]
     table = np.column_stack(list(blocks.values()))
@@ -136,7 +136,7 @@ def _write(path: Path, **blocks: Array) -> None:
     write_whole(path, text.getvalue())  # not through a link of that name, to wherever it leads
 
 
-def _error_of_mean(alone: Sequence[float], errors: Sequence[float | None]) -> float | None:
+def _combine_errors(alone: Sequence[float], errors: Sequence[float | None]) -> float | None:
     """Of the mean over seeds: that over rows, which all share, and that of the seeds."""
     if any(error is None for error in errors):
         return None

@@ -23,23 +23,23 @@ from hpsearch.core.trial import Facts
 from hpsearch.run.replay import record_of, refuse_changes
 from hpsearch.run.study import Study
 from hpsearch.selection import predictions, units
-from hpsearch.selection.card import markdown
-from hpsearch.selection.choice import Choice, Member, candidates
+from hpsearch.selection.card import render_card
+from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
 from hpsearch.selection.ensemble import greedy
-from hpsearch.selection.predictions import Validated
+from hpsearch.selection.predictions import ValidationPrediction
 from hpsearch.store import SearchRecord, Store
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit
 
 _CARD = "card.json"
-_LARGEST_CARD = 10_000_000  # bytes
+_MOST_CARD_BYTES = 10_000_000  # bytes
 
-Weights = Mapping[int, Fraction]
+EnsembleWeights = Mapping[int, Fraction]
 """Of members, by their places; they add up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refitted:
+class RefitResult:
     """folder: of the models. card: what the model card says, as plain JSON. anew: whether the test
     was opened for it now, and not before, or never.
     """
@@ -53,7 +53,7 @@ def refit(
     study: Study,
     file: Path,
     store: Store,
-    choice: Choice,
+    choice: ModelChoice,
     models: Path,
     folder: Path | None = None,
     *,
@@ -61,7 +61,7 @@ def refit(
     force: bool = False,
     engine: str = "auto",
     backend: str | None = None,
-) -> Refitted:
+) -> RefitResult:
     """Choose, train on all non-test rows, keep the models in the folder, and open the test once.
 
     folder: None: one in `models`, named by the study and the trials; in one that is given, another
@@ -79,15 +79,15 @@ def refit(
     data = study.task.load()
     task = study.task.with_kind_of(data.y)
     test = None if choice.sealed else predictions.check_test(task, data)
-    record, searches = _searches(study, file, store, data, running, pooled)
+    record, searches = _comparable_searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
-    members = candidates(store, searches, choice, task.objective, rows)
-    seen = predictions.validated(study, data, splits, members, **how)
+    members = choose_members(store, searches, choice, task.objective, rows)
+    seen = predictions.predict_validation_rows(study, data, splits, members, **how)
     weights = _weights(task, data, seen) if choice.ensemble else {0: Fraction(1)}
-    model = _model(members, weights, data.rows, choice, running, record.source)
-    named, folder = folder is not None, folder or models / f"{study.name}-{_name(model)}"
-    if _is_there(folder, model, data):
+    model = _describe_model(members, weights, data.rows, choice, running, record.source)
+    named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
+    if _is_kept_in(folder, model, data):
         # Trust what the study's own preprocessing is, not what the folder says it is.
         fitted = prepare(task, data, retrain.all_rows(data.rows)).transformer
         trust = kept.types_to_trust(fitted)
@@ -98,7 +98,7 @@ def refit(
                 f"{folder} holds another model; name a new folder by --output, or add --force"
             )
         place = choose_place(folder, kept.MODELS)
-        fits, shares = _fits(study, data, members, weights, choice)
+        fits, shares = _plan_fits(study, data, members, weights, choice)
         trained = retrain.train(task, data, fits, **how)
         trust = kept.save(place, task, data, zip(shares, trained, strict=True))
     try:
@@ -122,7 +122,7 @@ def refit(
         "edited": any(search.source != record.source for search in searches),
         "trust": list(trust),
         "versions": json.loads(searches[-1].versions),
-        "validation": _validation(task, data, members, weights, seen),
+        "validation": _score_validation(task, data, members, weights, seen),
         "test": None,
     }
     anew = False
@@ -131,17 +131,17 @@ def refit(
         prepared = loaded.prepare(data.x_test)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if anew := opening.report is None:
-            tested = predictions.tested(task, data, loaded, prepared, folder)
+            tested = predictions.score_test(task, data, loaded, prepared, folder)
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    card = units.own(card, data.coding, scoring.power(task.metric))
+    card = units.convert_to_own_unit(card, data.coding, scoring.power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
-    write_whole(folder / "card.md", markdown(card))
-    return Refitted(folder, card, anew)
+    write_whole(folder / "card.md", render_card(card))
+    return RefitResult(folder, card, anew)
 
 
-def _searches(
+def _comparable_searches(
     study: Study, file: Path, store: Store, data: Data, backend: str, pooled: bool
 ) -> tuple[SearchRecord, list[SearchRecord]]:
     """The study as it is now, and its searches whose trials compare; not pooled: of its searcher.
@@ -169,7 +169,7 @@ def _searches(
     )
 
 
-def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:
+def _weights(task: Task, data: Data, seen: Sequence[ValidationPrediction]) -> EnsembleWeights:
     """Those of an ensemble, by the validation rows."""
     from hpsearch.models import scoring
 
@@ -181,12 +181,12 @@ def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:
     return greedy([each.predicted for each in seen], loss)
 
 
-def _validation(
+def _score_validation(
     task: Task,
     data: Data,
-    members: Sequence[Member],
-    weights: Weights,
-    seen: Sequence[Validated],
+    members: Sequence[ModelMember],
+    weights: EnsembleWeights,
+    seen: Sequence[ValidationPrediction],
 ) -> dict[str, Any]:
     """How good the model is on validation rows: one point as it was ranked, by its repeats too, with
     the error over rows where the ranking knows none; an ensemble on the rows it was chosen on.
@@ -200,11 +200,15 @@ def _validation(
         (member,) = members
         over_rows = None if se is None else math.hypot(se, member.of_seeds)
         value, se = member.value, over_rows if member.se is None else member.se
-    return {"value": value, "se": se, **predictions.report(task, data, together, y)}
+    return {"value": value, "se": se, **predictions.report_scores(task, data, together, y)}
 
 
-def _fits(
-    study: Study, data: Data, members: Sequence[Member], weights: Weights, choice: Choice
+def _plan_fits(
+    study: Study,
+    data: Data,
+    members: Sequence[ModelMember],
+    weights: EnsembleWeights,
+    choice: ModelChoice,
 ) -> tuple[list[Fit], list[float]]:
     """Each member once a seed on all rows, and the weight of each fit's model."""
     from hpsearch.models import retrain
@@ -221,11 +225,11 @@ def _fits(
     return fits, shares
 
 
-def _model(
-    members: Sequence[Member],
-    weights: Weights,
+def _describe_model(
+    members: Sequence[ModelMember],
+    weights: EnsembleWeights,
     rows: int,
-    choice: Choice,
+    choice: ModelChoice,
     backend: str,
     source: str,
 ) -> dict[str, Any]:
@@ -260,17 +264,17 @@ def _identity(card: Mapping[str, Any]) -> dict[str, Any]:
     return {"members": members, **{name: card[name] for name in ("seeds", "backend", "source")}}
 
 
-def _name(model: Mapping[str, Any]) -> str:
+def _folder_name(model: Mapping[str, Any]) -> str:
     """A folder's name that no other model of the store has."""
     trials = "-".join(str(member["trial"]) for member in model["members"][:3])
     digest = hashlib.sha256(canonical(_identity(model)).encode()).hexdigest()
     return f"{'ensemble' if len(model['members']) > 1 else 'trial'}-{trials}-{digest[:4]}"
 
 
-def _is_there(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
+def _is_kept_in(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
     """Whether the folder holds this very model, trained on this data."""
     try:
-        there = json.loads(read_regular(folder / _CARD, _LARGEST_CARD))
+        there = json.loads(read_regular(folder / _CARD, _MOST_CARD_BYTES))
         return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

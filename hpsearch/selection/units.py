@@ -8,7 +8,9 @@ from hpsearch.core.data import Coding
 _VALUES = ("value", "se", "alone_mean", "alone_se")
 
 
-def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> dict[str, Any]:
+def convert_to_own_unit(
+    card: Mapping[str, Any], coding: Coding | None, power: int | None
+) -> dict[str, Any]:
     """The card with its values and residuals in the target's own unit, and what the unit is.
 
     power: that of the unit in which the metric is; None: in none that is known, as it is left.
@@ -19,7 +21,7 @@ def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> di
         return {**card, "unit": {"target": coding.target, "values": coding.unit}}
     factor = coding.scale**power if power else 1.0
 
-    def scaled(scores: Mapping[str, Any]) -> dict[str, Any]:
+    def to_own_unit(scores: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(scores)
         for name in _VALUES:
             if found.get(name) is not None:
@@ -39,9 +41,9 @@ def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> di
     made = {
         **card,
         "unit": {"target": coding.target, "one": coding.scale},
-        "members": [scaled(member) for member in card["members"]],
-        "validation": scaled(card["validation"]),
-        "test": card["test"] and scaled(card["test"]),
+        "members": [to_own_unit(member) for member in card["members"]],
+        "validation": to_own_unit(card["validation"]),
+        "test": card["test"] and to_own_unit(card["test"]),
     }
     if "optimism" in card:
         made["optimism"] = card["optimism"] * factor

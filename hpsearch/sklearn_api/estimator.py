@@ -20,17 +20,17 @@ from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.in_memory import best, search
 from hpsearch.run.study import Study
-from hpsearch.sklearn_api.given import evaluator_of
-from hpsearch.sklearn_api.labels import encode, for_loss, kind_beside
+from hpsearch.sklearn_api.cv_results_table import make_cv_results
+from hpsearch.sklearn_api.cv_splits import make_evaluator
+from hpsearch.sklearn_api.labels import encode_labels, kind_unless_known, targets_for_loss
 from hpsearch.sklearn_api.network import Network
-from hpsearch.sklearn_api.table import cv_results
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 
 _KINDS = ("classifier", "regressor")
 
 
-def _classifies(estimator: "KerasSearchCV") -> bool:
+def _require_classifier(estimator: "KerasSearchCV") -> bool:
     if estimator.kind != "classifier":
         raise AttributeError(f"predict_proba needs kind='classifier', got kind={estimator.kind!r}")
     return True
@@ -54,7 +54,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
     no sample weights. Fitted: best_params_, best_score_, best_index_, best_epoch_, cv_results_ (its
-    keys are told at `hpsearch.sklearn_api.table`), n_splits_, refit_time_ in seconds, classes_,
+    keys are told at `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds, classes_,
     n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras estimator.
 
     Raises ValueError where an option or the data makes no sense, StudyError where all trials fail.
@@ -123,14 +123,17 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self._shape = targets.shape[1:]
         if self._classes:
             targets = column_or_1d(targets, warn=True)
-            self.classes_, numbers, loss = encode(targets, self.loss)
-            made, shown = for_loss(numbers, len(self.classes_), loss), _firsts(numbers)
+            self.classes_, numbers, loss = encode_labels(targets, self.loss)
+            made, shown = (
+                targets_for_loss(numbers, len(self.classes_), loss),
+                _first_row_of_each_class(numbers),
+            )
             two = len(self.classes_) == 2 and made.ndim == 1
-            kind = kind_beside(loss, "binary" if two else "multiclass")
+            kind = kind_unless_known(loss, "binary" if two else "multiclass")
         else:
             made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
-            kind = kind_beside(loss, "regression")
-        evaluator = evaluator_of(self.cv, x, numbers, groups, classes=self._classes)
+            kind = kind_unless_known(loss, "regression")
+        evaluator = make_evaluator(self.cv, x, numbers, groups, classes=self._classes)
         self._shown = x[shown], targets[shown]
         self._search(Data(x, made, groups=groups), loss, kind, evaluator)
         return self
@@ -142,7 +145,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             return np.asarray(self.classes_[likeliest])
         return self._raw(X).reshape(-1, *self._shape)
 
-    @available_if(_classifies)  # type: ignore[untyped-decorator]
+    @available_if(_require_classifier)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of shape (rows, classes), in the order of `classes_`."""
         raw = self._raw(X)
@@ -163,10 +166,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
         if "_wrapped" not in vars(self):
-            from hpsearch.sklearn_api.wrapped import wrapped
+            from hpsearch.sklearn_api.scikeras_estimator import make_scikeras_estimator
 
             x, y = self._shown
-            self._wrapped = wrapped(
+            self._wrapped = make_scikeras_estimator(
                 self._task, self._network, self._fit, x, y, classes=self._classes
             )
         return self._wrapped
@@ -200,7 +203,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             build=self.build,
             searcher=self.searcher,
             evaluator=evaluator,
-            seed=_seed(self.random_state),
+            seed=_to_seed(self.random_state),
             patience=self.patience,
         )
         # A trial that another continued is the beginning of that one's curve, and is told with it.
@@ -215,7 +218,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             )
         first = best(found, task.objective)
         assert first.score is not None
-        self.cv_results_ = cv_results(found, task.objective, evaluator.fits)
+        self.cv_results_ = make_cv_results(found, task.objective, evaluator.fits)
         self.best_index_ = found.index(first)
         self.best_params_ = dict(first.params)
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
@@ -242,12 +245,12 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.refit_time_ = time.perf_counter() - start
 
 
-def _firsts(numbers: Array) -> Array:
+def _first_row_of_each_class(numbers: Array) -> Array:
     """The first row of each class."""
     return np.asarray(np.unique(numbers, return_index=True)[1])
 
 
-def _seed(random_state: Any) -> int:
+def _to_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

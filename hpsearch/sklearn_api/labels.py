@@ -10,13 +10,13 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import Kind
 
 
-def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
+def encode_labels(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     """The sorted classes, the rows' numbers among them, and the loss: a cross-entropy if None.
 
     labels: shape (rows,). Raises ValueError for values that are no labels, for a single class, and
     for a loss that gives no probabilities.
 
-    >>> encode(np.array(["yes", "no", "yes"]))
+    >>> encode_labels(np.array(["yes", "no", "yes"]))
     (array(['no', 'yes'], dtype='<U3'), array([1, 0, 1]), 'binary_crossentropy')
     """
     from sklearn.preprocessing import LabelEncoder
@@ -31,7 +31,7 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
         )
     if loss is None:
         loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
-    told = kind_beside(loss, "multiclass")
+    told = kind_unless_known(loss, "multiclass")
     of_numbers = told is None and task_kinds.possible(loss, "loss", told) == ("regression",)
     if of_numbers or task_kinds.takes_logits(loss):
         raise ValueError(
@@ -41,10 +41,10 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     return classes, encoder.transform(labels), loss
 
 
-def kind_beside(loss: Any, kind: Kind) -> Kind | None:
+def kind_unless_known(loss: Any, kind: Kind) -> Kind | None:
     """The kind that a task needs to be told beside its loss: none where the loss tells it.
 
-    >>> kind_beside("mse", "regression"), kind_beside("hinge", "binary")
+    >>> kind_unless_known("mse", "regression"), kind_unless_known("hinge", "binary")
     (None, 'binary')
     """
     try:
@@ -54,10 +54,10 @@ def kind_beside(loss: Any, kind: Kind) -> Kind | None:
     return None
 
 
-def for_loss(numbers: Array, classes: int, loss: Any) -> Array:
+def targets_for_loss(numbers: Array, classes: int, loss: Any) -> Array:
     """Numbered labels as the loss takes them: one-hot, shape (rows, classes), where it wants that.
 
-    >>> for_loss(np.array([1, 0]), 2, "categorical_crossentropy").tolist()
+    >>> targets_for_loss(np.array([1, 0]), 2, "categorical_crossentropy").tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
     if not task_kinds.takes_one_hot(loss):

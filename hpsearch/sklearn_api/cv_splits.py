@@ -17,7 +17,7 @@ from hpsearch.training.base import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given(Evaluator):
+class FixedSplits(Evaluator):
     """Train and validate on given rows: of one table, so that no study file can name it."""
 
     pairs: tuple[Split, ...]
@@ -35,7 +35,7 @@ class Given(Evaluator):
         return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> Evaluator:
+def make_evaluator(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> Evaluator:
     """The evaluator that cv is, or stands for: a number of folds, a splitter, or pairs of rows.
 
     Raises ValueError where it is none of these, or where groups would have no effect.
@@ -52,18 +52,22 @@ def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> 
         return evaluator
     from sklearn.model_selection import check_cv
 
-    return given(check_cv(cv, y, classifier=classes).split(x, y, groups))
+    return fixed_splits(check_cv(cv, y, classifier=classes).split(x, y, groups))
 
 
-def given(pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]]) -> Given:
+def fixed_splits(
+    pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]],
+) -> FixedSplits:
     """Splits from (train, validation) pairs of row indices, or of masks, each of shape (n,).
 
     Raises DataError where there is no pair, or where one of its sides is empty.
 
-    >>> given([([0, 1], [2]), ([1, 2], [0])]).fits
+    >>> fixed_splits([([0, 1], [2]), ([1, 2], [0])]).fits
     2
     """
-    splits = tuple(Split(_indices(train), _indices(validation)) for train, validation in pairs)
+    splits = tuple(
+        Split(_row_indices(train), _row_indices(validation)) for train, validation in pairs
+    )
     if not splits:
         raise DataError("cv gives no split at all; give at least one pair of (train, test) rows")
     for fold, split in enumerate(splits):
@@ -72,9 +76,9 @@ def given(pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]]) 
                 f"fold {fold} of cv has {len(split.train)} rows to train on and "
                 f"{len(split.validation)} to validate on; both need at least one"
             )
-    return Given(splits)
+    return FixedSplits(splits)
 
 
-def _indices(rows: Sequence[int] | Array) -> Array:
+def _row_indices(rows: Sequence[int] | Array) -> Array:
     at = np.asarray(rows)
     return np.flatnonzero(at) if at.dtype == bool else at.astype(np.int64)

@@ -15,11 +15,20 @@ from hpsearch.results.frames import StoreFrames
 from hpsearch.store import SearchRecord
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
-_NOTES = ("se", "best_epoch", "epochs", "parameters", "seconds", "peak_bytes", "device", "repeats")
+_NOTE_COLUMNS = (
+    "se",
+    "best_epoch",
+    "epochs",
+    "parameters",
+    "seconds",
+    "peak_bytes",
+    "device",
+    "repeats",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ExportedTrial:
     """One trial. row: of `StoreFrames.trials`. points: in the types of the space.
 
     curves: the mean over folds of the first training, a value an epoch, by the names of CURVES; as
@@ -47,11 +56,11 @@ class Trial:
     @property
     def started(self) -> datetime:
         """In UTC. When it was asked for, where the store knows no better."""
-        return _time(self.row.asked if pd.isna(self.row.started) else self.row.started)
+        return _to_datetime(self.row.asked if pd.isna(self.row.started) else self.row.started)
 
     @property
     def ended(self) -> datetime | None:
-        return None if pd.isna(self.row.ended) else _time(self.row.ended)
+        return None if pd.isna(self.row.ended) else _to_datetime(self.row.ended)
 
     def at(self, epoch: int) -> float:
         """When an epoch ended, roughly: seconds since 1970, as if all took the same time."""
@@ -61,7 +70,7 @@ class Trial:
     @property
     def notes(self) -> dict[str, Any]:
         """What else is known of it, as plain values."""
-        known = {name: getattr(self.row, name) for name in _NOTES}
+        known = {name: getattr(self.row, name) for name in _NOTE_COLUMNS}
         known |= {"continues": self.row.parent, "continued_by": self.heir}
         if self.state == "failed":
             known |= {"failure": self.row.failure, "message": self.row.message}
@@ -75,13 +84,13 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ExportedSearch:
     """A search that has trials. name: the study's; with what tells it apart where there are more."""
 
     name: str
     record: SearchRecord
     space: Space
-    trials: tuple[Trial, ...]
+    trials: tuple[ExportedTrial, ...]
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -89,7 +98,7 @@ class Search:
         return {"metric": self.record.measure} | {n: getattr(self.record, n) for n in names}
 
 
-def searches(results: StoreFrames) -> list[Search]:
+def read_searches(results: StoreFrames) -> list[ExportedSearch]:
     """The searches of some results that have trials, oldest first."""
     records = {record.id: record for record in results.searches}
     frame = results.trials
@@ -98,15 +107,15 @@ def searches(results: StoreFrames) -> list[Search]:
     )
     heirs = {int(row.parent): row.Index for row in rows if pd.notna(row.parent)}
     points, curves = results.points, _mean_curves(results)
-    found: dict[int, list[Trial]] = {}
+    found: dict[int, list[ExportedTrial]] = {}
     for row in rows:
         mean = curves.get(row.Index, {}) if row.state == "complete" else {}
         if row.search in records:
-            trial = Trial(row.Index, points[row.Index], row, mean, heirs.get(row.Index))
+            trial = ExportedTrial(row.Index, points[row.Index], row, mean, heirs.get(row.Index))
             found.setdefault(row.search, []).append(trial)
-    names = _names([records[search] for search in found])
+    names = _unique_names([records[search] for search in found])
     return [
-        Search(
+        ExportedSearch(
             names[search],
             records[search],
             Space.from_json(json.loads(records[search].space)),
@@ -116,17 +125,17 @@ def searches(results: StoreFrames) -> list[Search]:
     ]
 
 
-def for_path(text: str) -> str:
+def safe_path_part(text: str) -> str:
     """A name that is one part of a path on every system.
 
-    >>> for_path("trial 3 loss=a/b opt=..")
+    >>> safe_path_part("trial 3 loss=a/b opt=..")
     'trial 3 loss=a_b opt=__'
     """
     safe = re.sub(r"[^\w =,.+()-]|\.(?!\d)", "_", text).strip()
     return safe.encode()[:150].decode(errors="ignore") or "_"  # a name has at most 255 bytes
 
 
-def curve_names(search: Search) -> dict[str, str]:
+def name_curves(search: ExportedSearch) -> dict[str, str]:
     """The names of CURVES as people know them: `accuracy/validation`."""
     metric = search.record.measure
     names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
@@ -148,7 +157,7 @@ def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
     return found
 
 
-def _names(records: list[SearchRecord]) -> dict[int, str]:
+def _unique_names(records: list[SearchRecord]) -> dict[int, str]:
     """Unique ones."""
     studies = [record.study for record in records]
     found = {}
@@ -162,6 +171,6 @@ def _names(records: list[SearchRecord]) -> dict[int, str]:
     return found
 
 
-def _time(stamp: pd.Timestamp) -> datetime:
+def _to_datetime(stamp: pd.Timestamp) -> datetime:
     made: datetime = stamp.floor("us").to_pydatetime()
     return made

@@ -16,9 +16,9 @@ from hpsearch.core.parameters import Choice, Int, short
 from hpsearch.core.space import Space
 from hpsearch.plots import canvas
 from hpsearch.results.importance import compute_importance
-from hpsearch.results.points import Parameter, jittered_positions, varying_parameters
+from hpsearch.results.parameter_axes import Parameter, jittered_positions, varying_parameters
 from hpsearch.results.scales import value_range
-from hpsearch.results.trials import (
+from hpsearch.results.trial_filters import (
     PARAMS,
     comparable_trials,
     is_maximised,
@@ -31,16 +31,16 @@ from hpsearch.results.trials import (
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
-BEST = canvas.COLOURS[1]
+BEST_COLOUR = canvas.COLOURS[1]
 
 
-@canvas.styled
-def slices(results: "StoreFrames") -> Figure:
+@canvas.with_style
+def draw_slices(results: "StoreFrames") -> Figure:
     """Value against each parameter; the later asked, the lighter; the best ringed."""
-    trials, space = of_one_space(results)
-    names = varied(trials, space)
+    trials, space = trials_of_one_space(results)
+    names = drawn_parameters(trials, space)
     across = 2 if len(names) in (2, 4) else 3
-    figure, axes = canvas.panels(len(names), across=across, width=3.0, height=2.5)
+    figure, axes = canvas.make_panels(len(names), across=across, width=3.0, height=2.5)
     order = np.argsort(np.argsort(trials.index))
     best = sort_best_first(trials).index[0]
     low, high = value_range(trials)
@@ -51,35 +51,35 @@ def slices(results: "StoreFrames") -> Figure:
         for these, marker, size in ((~far, "o", 18), (far, "v" if top else "^", 24)):
             ax.scatter(
                 x[these], np.clip(trials["value"][these], low, high), c=order[these],
-                cmap=canvas.MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
+                cmap=canvas.COLOUR_MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
                 edgecolors="#777777",
             )  # fmt: skip
         ax.scatter(
             x[trials.index == best], trials["value"][[best]], s=75, facecolors="none",
-            edgecolors=BEST, linewidths=1.6,
+            edgecolors=BEST_COLOUR, linewidths=1.6,
         )  # fmt: skip
-        _scale(ax, space[name])
+        _set_parameter_scale(ax, space[name])
         ax.set_xlabel(name)
         if place % across == 0:
-            ax.set_ylabel(_value(trials))
+            ax.set_ylabel(_value_label(trials))
         else:
             ax.tick_params(labelleft=False)
         ax.sharey(axes[0]) if place else None
-    shades(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // across))
+    add_colour_bar(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // across))
     notes = f"ringed: trial {best}, the best"
     notes += f"; triangles: {far.sum()} far off the scale" if far.any() else ""
     figure.suptitle(
-        f"{where(trials)}: value by parameter ({notes})", x=0.01, ha="left", fontsize=9.5
+        f"{study_names(trials)}: value by parameter ({notes})", x=0.01, ha="left", fontsize=9.5
     )
     return figure
 
 
-@canvas.styled
-def importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
+@canvas.with_style
+def draw_importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """A bar a parameter, with its error over bootstraps."""
-    trials, space = of_one_space(results)
+    trials, space = trials_of_one_space(results)
     found = compute_importance(trials, space).iloc[::-1]
-    figure, ax = canvas.axes(ax, 6.4, 1.2 + 0.34 * len(found))
+    figure, ax = canvas.ensure_axes(ax, 6.4, 1.2 + 0.34 * len(found))
     ax.barh(
         found.index, found["importance"], xerr=found["error"], color=canvas.COLOURS[0], height=0.62,
         error_kw={"ecolor": "black", "capsize": 3, "linewidth": 1},
@@ -88,16 +88,16 @@ def importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     ax.set_xlim(left=0)
     ax.set_xlabel("share of the importance for being among the best")
     below = f"PED-ANOVA over {len(trials)} trials; error bars: ± 1 SD over bootstraps"
-    canvas.title(ax, f"{where(trials)}: importance of parameters", below)
+    canvas.set_title(ax, f"{study_names(trials)}: importance of parameters", below)
     return figure
 
 
-@canvas.styled
-def pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
+@canvas.with_style
+def draw_pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """Value against weights, and the front: none is better with as few."""
     trials = leaf_trials(comparable_trials(results.trials, results.searches))
     front = pareto_front(trials)
-    figure, ax = canvas.axes(ax)
+    figure, ax = canvas.ensure_axes(ax)
     low, high = value_range(trials)
     off = ~trials["value"].between(low, high)
     above = is_maximised(trials)
@@ -119,24 +119,26 @@ def pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
         x, front["value"], yerr=front["se"].fillna(0.0), fmt="o", color=canvas.COLOURS[0],
         markersize=5, elinewidth=1, capsize=2, label="front, ± 1 standard error",
     )  # fmt: skip
-    for trial, row in _spread(front).iterrows():
+    for trial, row in _with_room_for_numbers(front).iterrows():
         ax.annotate(
             str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if above else -5),
             textcoords="offset points", fontsize=8, va="bottom" if above else "top",
         )  # fmt: skip
     if trials["parameters"].nunique() > 1:
         sizes = trials["parameters"].astype("float64")
-        canvas.logarithmic(ax.xaxis, float(sizes.min()), float(sizes.max()))
+        canvas.set_log_scale(ax.xaxis, float(sizes.min()), float(sizes.max()))
     ax.set_xlabel("weights of the model")
-    ax.set_ylabel(_value(trials))
-    canvas.title(
-        ax, f"{where(trials)}: value against size", "numbered: trials that none as small beats"
+    ax.set_ylabel(_value_label(trials))
+    canvas.set_title(
+        ax,
+        f"{study_names(trials)}: value against size",
+        "numbered: trials that none as small beats",
     )
     ax.legend(loc="best")
     return figure
 
 
-def _spread(front: pd.DataFrame) -> pd.DataFrame:
+def _with_room_for_numbers(front: pd.DataFrame) -> pd.DataFrame:
     """Those of a front whose numbers have room beside each other, the best ones first."""
     logs = np.log(front["parameters"].to_numpy(dtype=np.float64))
     room = 0.05 * (logs.max() - logs.min())
@@ -147,7 +149,7 @@ def _spread(front: pd.DataFrame) -> pd.DataFrame:
     return front.iloc[kept]
 
 
-def of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
+def trials_of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
     """The trials that rankings have, and the space that holds them all."""
     trials = leaf_trials(comparable_trials(results.trials, results.searches))
     spaces = {
@@ -164,41 +166,41 @@ def of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
     return trials, Space.from_json(json.loads(next(iter(spaces))))
 
 
-def varied(trials: pd.DataFrame, space: Space) -> list[str]:
+def drawn_parameters(trials: pd.DataFrame, space: Space) -> list[str]:
     """The parameters to draw against."""
     if found := varying_parameters(trials, space):
         return found
     raise ReportError("all points are the same: there is no parameter to draw against")
 
 
-def _scale(ax: Axes, parameter: Parameter) -> None:
+def _set_parameter_scale(ax: Axes, parameter: Parameter) -> None:
     if isinstance(parameter, Choice):
         ax.set_xticks(
             range(len(parameter.options)), [short(option) for option in parameter.options]
         )
         ax.set_xlim(-0.6, len(parameter.options) - 0.4)
     elif parameter.log:
-        canvas.logarithmic(ax.xaxis, float(parameter.low), float(parameter.high))
+        canvas.set_log_scale(ax.xaxis, float(parameter.low), float(parameter.high))
     elif isinstance(parameter, Int):
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     else:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
-def shades(
+def add_colour_bar(
     figure: Figure, axes: list[Axes], norm: Normalize, ends: tuple[str, str], **options: Any
 ) -> None:
     """What the colours mean, by the words at both ends."""
-    shades = ScalarMappable(norm, canvas.MAP)
+    shades = ScalarMappable(norm, canvas.COLOUR_MAP)
     bar = figure.colorbar(shades, ax=axes, ticks=[norm.vmin, norm.vmax], **options)
     bar.ax.set_yticklabels(ends)
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
 
 
-def _value(trials: pd.DataFrame) -> str:
+def _value_label(trials: pd.DataFrame) -> str:
     return f"validation {short_metric_name(trials['metric'].iloc[0])}"
 
 
-def where(trials: pd.DataFrame) -> str:
+def study_names(trials: pd.DataFrame) -> str:
     return ", ".join(dict.fromkeys(trials["study"]))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hpsearch.core.parameters import Choice, Float, Int, short, typed
 from hpsearch.core.space import Space
-from hpsearch.results.trials import PARAMS, parameter_names
+from hpsearch.results.trial_filters import PARAMS, parameter_names
 
 Parameter = Float | Int | Choice
 

@@ -31,7 +31,7 @@ class SearchedClassifier(KerasClassifier):  # type: ignore[misc]
 
     @property
     def feature_encoder(self) -> Any:
-        return _encoder(self.preprocess)
+        return _feature_encoder(self.preprocess)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -44,7 +44,7 @@ class SearchedRegressor(KerasRegressor):  # type: ignore[misc]
 
     @property
     def feature_encoder(self) -> Any:
-        return _encoder(self.preprocess)
+        return _feature_encoder(self.preprocess)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -52,7 +52,9 @@ class SearchedRegressor(KerasRegressor):  # type: ignore[misc]
         return tags
 
 
-def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, classes: bool) -> Any:
+def make_scikeras_estimator(
+    task: Task, network: Network, fit: Fit, x: Array, y: Array, *, classes: bool
+) -> Any:
     """The SciKeras estimator of a network that `fit` trained; `fit` of a clone trains one anew.
 
     x, y: a few rows, not prepared, with the targets as the user has them: every class at least once.
@@ -67,7 +69,9 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
     )
     kind = SearchedClassifier if classes else SearchedRegressor
     estimator = kind(
-        model=partial(_anew, build=fit.build, point=dict(fit.params), spec=spec, seed=fit.seed),
+        model=partial(
+            _build_untrained, build=fit.build, point=dict(fit.params), spec=spec, seed=fit.seed
+        ),
         preprocess=task.preprocess,
         loss=task.loss,
         epochs=fit.epochs,
@@ -84,10 +88,12 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
     return estimator
 
 
-def _anew(build: Build, point: Params, spec: ModelSpec, seed: int, preprocess: Any = None) -> Any:
+def _build_untrained(
+    build: Build, point: Params, spec: ModelSpec, seed: int, preprocess: Any = None
+) -> Any:
     """The untrained model. preprocess: SciKeras passes whatever settings it does not know."""
     return build_model(build, spec, point, seed)
 
 
-def _encoder(preprocess: Any) -> Any:
+def _feature_encoder(preprocess: Any) -> Any:
     return FunctionTransformer() if preprocess is None else clone(preprocess)

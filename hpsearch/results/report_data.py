@@ -13,14 +13,14 @@ from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
-from hpsearch.results.trials import short_metric_name
+from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 
 BEST = 8  # trials whose learning curves are drawn
 
 
 @dataclass(frozen=True)
-class Family:
+class SpaceTrials:
     """The ranked trials of one space, best first, as `StoreFrames` has them."""
 
     name: str
@@ -73,11 +73,11 @@ class Comparison:
         return self.trials.loc[[trial for trial in order if trial in self.trials.index]]
 
     @cached_property
-    def families(self) -> list[Family]:
+    def families(self) -> list[SpaceTrials]:
         """By space, in the order of their best trials."""
         spaces = {search.id: search.space for search in self.searches}
         return [
-            Family(
+            SpaceTrials(
                 ", ".join(sorted(trials["study"].unique())),
                 Space.from_json(json.loads(str(space))),
                 trials,
@@ -87,7 +87,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class ReportData:
     """kind: "study" or "task", whose report it is; comparisons: those with most trials first."""
 
     kind: str
@@ -96,7 +96,9 @@ class Gathered:
     comparisons: Sequence[Comparison]
 
 
-def gather(path: Path | Url, *, study: str | None = None, task: str | None = None) -> Gathered:
+def read_report_data(
+    path: Path | Url, *, study: str | None = None, task: str | None = None
+) -> ReportData:
     """Everything a report of a study, or of a task, tells; the store has to know it."""
     with Store(path) as store:
         searches = store.searches()
@@ -142,7 +144,7 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
             )
         )
     comparisons.sort(key=lambda each: -len(each.trials))
-    return Gathered(kind, str(name), task, comparisons)
+    return ReportData(kind, str(name), task, comparisons)
 
 
 def _trainings(store: Store, trial: int) -> list[Outcome]:

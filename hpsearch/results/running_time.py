@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hpsearch.results.trials import is_maximised
+from hpsearch.results.trial_filters import is_maximised
 
 _PAUSE = 60.0  # seconds in which nothing trains
 _LANES = 32  # of a device; of more, bars would be too thin to be seen, and some share one

@@ -7,14 +7,14 @@ from typing import Any
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text
-from hpsearch.results.gathered import Gathered
+from hpsearch.results.report_data import ReportData
 from hpsearch.store import SearchRecord
 
 
-def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
+def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
     """What is told of each search, the oldest first."""
     found = []
-    for of in gathered.comparisons:
+    for of in data.comparisons:
         for search in of.searches:
             trials = of.trials[of.trials["search"] == search.id]
             repeats = of.repeats.loc[of.repeats["trial"].isin(trials.index), "repeat"]
@@ -23,7 +23,7 @@ def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
                     "record": search,
                     "trials": len(trials),
                     "versions": json.loads(search.versions),
-                    "command": command(
+                    "command": run_command(
                         search,
                         len(trials),
                         int(repeats.max()) if len(repeats) else 0,
@@ -34,15 +34,15 @@ def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda each: each["record"].id)
 
 
-def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
-    """The command that does the search again, whatever the study's file says of its options.
+def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
+    """The command that does the search again, whatever the study's file alt_text of its options.
 
     A searcher or an evaluator of the user's own is the file's affair.
     """
     file = search.file if not search.file.startswith("-") else f"./{search.file}"
     words = ["hpsearch", "run", file]
     for name, label in (("searcher", search.searcher), ("evaluator", search.evaluator)):
-        text = option(label)
+        text = command_option(label)
         words += [f"--{name}", text] if text is not None else []
     if not continues:
         words += ["--trials", str(trials)]
@@ -51,10 +51,10 @@ def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool)
     return shlex.join(words)
 
 
-def option(label: str) -> str | None:
+def command_option(label: str) -> str | None:
     """A label as the command line takes it.
 
-    >>> option("Hyperband(max_epochs=27, eta=3)")
+    >>> command_option("Hyperband(max_epochs=27, eta=3)")
     'hyperband:max_epochs=27,eta=3,min_epochs=1'
     """
     methods = (*option_classes(searchers), *option_classes(evaluators))

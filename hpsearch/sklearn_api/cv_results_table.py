@@ -9,7 +9,7 @@ from hpsearch.core.task import Metric
 from hpsearch.run.in_memory import Searched
 
 
-def cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[str, Any]:
+def make_cv_results(found: Sequence[Searched], metric: Metric, folds: int) -> dict[str, Any]:
     """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
 
     Higher is better: a metric that is to be low is negated, as scikit-learn's `neg_` scorers do. A

@@ -273,8 +273,8 @@ URLS = (
 def test_a_server_that_is_not_there_is_told_at_once(hpsearch, points, url, silent, monkeypatch):
     from hpsearch.export import mlflow
 
-    monkeypatch.setattr(mlflow, "_CONNECTS_WITHIN", 0.5)
-    monkeypatch.setattr(mlflow, "_ANSWERS_WITHIN", 0.5)
+    monkeypatch.setattr(mlflow, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(mlflow, "_READ_TIMEOUT", 0.5)
     monkeypatch.setattr(mlflow, "MlflowClient", _not_to_be_called)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -327,7 +327,7 @@ def test_no_connection_stays_open_after_a_database_answered(monkeypatch):
 def test_no_password_is_told_where_the_export_went(hpsearch, points, monkeypatch):
     from hpsearch.export import mlflow
 
-    monkeypatch.setattr(mlflow, "send", lambda results, uri: None)
+    monkeypatch.setattr(mlflow, "send_to_server", lambda results, uri: None)
     monkeypatch.setattr(mlflow, "check_reachable", lambda uri: None)
     code, out, err = hpsearch("export", "mlflow", "-o", "http://me:hunter2@there/x", "--json")
     assert (code, json.loads(out)["where"]) == (0, "http://there/x")

@@ -10,6 +10,7 @@ import pytest
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.errors import ReportError
 from hpsearch.core.trial import Suggestion
+from hpsearch.results.best_so_far import best_so_far, own_epochs
 from hpsearch.results.importance import compute_importance
 from hpsearch.results.parameter_axes import (
     axis_labels,
@@ -17,8 +18,8 @@ from hpsearch.results.parameter_axes import (
     jittered_unit_positions,
     unit_position,
 )
-from hpsearch.results.running_time import best_so_far, build_timeline, device_use, own_epochs
 from hpsearch.results.scales import scale_values, value_labels, value_range
+from hpsearch.results.timeline import build_timeline, device_use
 from hpsearch.results.trial_filters import leaf_trials, name_searches, pareto_front
 from hpsearch.store import Store
 from tests.test_store import record, result

@@ -14,8 +14,8 @@ from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
 from hpsearch.core.option_text import option_classes, parse
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
-from hpsearch.report import reproduction, rungs
-from hpsearch.results import report_data
+from hpsearch.report import reproduction
+from hpsearch.results import report_data, rungs
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
 from tests.conftest import ROOT

@@ -41,7 +41,7 @@ class ExportFormat:
                     f"this export needs {error.name}, which is not installed: "
                     f"pip install 'hpsearch[{self.extra}]'"
                 ) from error
-        writer: Writer = import_module(f"hpsearch.export.{self.module}").write
+        writer: Writer = import_module(f"hpsearch.export.{self.module}").write_export
         return writer
 
 

@@ -1,7 +1,8 @@
 """An Optuna storage with a study for each search: for optuna-dashboard, and for Optuna itself.
 
-COMPLETE are trials that went as far as their search takes any; PRUNED those that it ended, or
-continued as another trial, at a rung before that. A running trial is RUNNING, a failed one FAIL.
+COMPLETE: a trial that went as far as its search takes any trial. PRUNED: a trial that the search
+ended, or continued as another trial, at an earlier rung. RUNNING: a running trial. FAIL: a failed
+one.
 """
 
 import warnings
@@ -11,18 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.export_records import ExportedSearch, ExportedTrial, read_searches
 from hpsearch.export.sqlite_file import new_database
 from hpsearch.results.frames import StoreFrames
+from hpsearch.results.importance import optuna_range
 
 
 def write_export(results: StoreFrames, path: Path) -> None:
@@ -52,15 +49,12 @@ def _write_study(search: ExportedSearch, storage: optuna.storages.RDBStorage) ->
 
 
 def to_distribution(parameter: Float | Int | Choice) -> BaseDistribution:
-    """A range as Optuna has it. Options that Python calls equal (1, True) become text."""
+    """A parameter as Optuna has it. Options that are equal in Python (1, True) become text."""
     if isinstance(parameter, Choice):
         return CategoricalDistribution(
             [_to_category(parameter, value) for value in parameter.options]
         )
-    if isinstance(parameter, Int):
-        step = parameter.step or 1
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=step)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+    return optuna_range(parameter)
 
 
 def _to_category(parameter: Choice, value: Any) -> Any:
@@ -92,13 +86,14 @@ def _to_frozen_trial(
 _STATES = {
     "failed": TrialState.FAIL,
     "running": TrialState.RUNNING,
-    "stopped": TrialState.WAITING,  # asked for, and no run is alive that trains it
+    "stopped": TrialState.WAITING,  # was asked for, but no run is alive to train it
 }
 
 
 def _to_state(trial: ExportedTrial, search: ExportedSearch) -> TrialState:
     if trial.state in _STATES:
         return _STATES[trial.state]
+    # Only a trial that went as far as any is complete; a rung ended or continued the others.
     continues = any(other.heir is not None for other in search.trials)
     furthest = max(other.epochs for other in search.trials)
     ended = trial.heir is not None or (continues and trial.epochs < furthest)
@@ -106,5 +101,5 @@ def _to_state(trial: ExportedTrial, search: ExportedSearch) -> TrialState:
 
 
 def _to_local_time(at: datetime) -> datetime:
-    """Optuna keeps the clock's time without its zone."""
+    """In local time without its zone, as Optuna keeps times."""
     return at.astimezone().replace(tzinfo=None)

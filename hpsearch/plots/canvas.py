@@ -1,4 +1,7 @@
-"""Figures that look alike, show themselves in notebooks, and leave pyplot and its settings alone."""
+"""The common style of all figures, and how they are shown and written.
+
+Neither pyplot nor matplotlib's global settings are touched.
+"""
 
 import functools
 import io
@@ -8,23 +11,23 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from hpsearch.core.errors import ReportError
 from hpsearch.core.files import read_regular
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.results.scales import log_ticks
+from hpsearch.results.scales import AxisScale
 
-# Okabe and Ito's colours, which the colour-blind tell apart too; its yellow is too pale for lines.
+# Okabe and Ito's colours, which are distinct for the colour-blind too. Their yellow is left out: it
+# is too pale for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D")
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 GREY = "#666666"
-COLOUR_MAP = "cividis_r"  # the later or better, the darker
+COLOUR_MAP = "cividis_r"  # later or better is darker
 LABEL_BOX = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
 ENDINGS = (".png", ".svg", ".pdf")
-_MARK = "drawn by hpsearch"  # the keyword of our pictures
+_MARK = "drawn by hpsearch"  # a keyword in the file of each picture
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#999999",
@@ -41,7 +44,7 @@ _STYLE: dict[Any, Any] = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
-    "text.parse_math": False,  # names and options of the user's may hold a $
+    "text.parse_math": False,  # the user's names and options may contain $
     "xtick.color": "#999999",
     "xtick.labelcolor": "black",
     "xtick.labelsize": 8,
@@ -54,7 +57,7 @@ _T = TypeVar("_T")
 
 
 class Picture(Figure):
-    """A figure without pyplot that a notebook shows all the same, sharp on any screen."""
+    """A figure without pyplot that notebooks show, with enough pixels for any screen."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = (int(inches * 96) for inches in self.get_size_inches())
@@ -62,7 +65,7 @@ class Picture(Figure):
 
 
 def with_style(draw: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Draw in our style, whatever the user's is."""
+    """Decorate a function so that it draws in our style, whatever the user's style is."""
 
     @functools.wraps(draw)
     def within(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -73,12 +76,12 @@ def with_style(draw: Callable[_P, _T]) -> Callable[_P, _T]:
 
 
 def new_figure(width: float = 6.4, height: float = 3.6) -> Picture:
-    """An empty figure of this size in inches, which keeps its parts from overlapping."""
+    """An empty figure of this size in inches. Its layout keeps parts from overlapping."""
     return Picture(figsize=(width, height), layout="constrained")
 
 
 def ensure_axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> tuple[Figure, Axes]:
-    """The axes given and their figure, or new ones."""
+    """These axes and their figure; for None, new ones of this size in inches."""
     if ax is None:
         made = new_figure(width, height)
         return made, made.add_subplot()
@@ -90,7 +93,7 @@ def ensure_axes(ax: Axes | None, width: float = 6.4, height: float = 3.6) -> tup
 def make_panels(
     count: int, *, across: int, width: float, height: float
 ) -> tuple[Picture, list[Axes]]:
-    """A figure of so many panels, `across` in a row, each of this size in inches."""
+    """A figure of so many panels, at most `across` in a row, each of this size in inches."""
     across = min(count, across)
     down = -(-count // across)
     figure = new_figure(across * width, down * height)
@@ -98,7 +101,7 @@ def make_panels(
 
 
 def set_title(ax: Axes, text: str, below: str = "") -> None:
-    """A title, and a smaller line or more under it that says what is drawn."""
+    """Set a title, and under it smaller lines that say what is drawn."""
     lines = below.count("\n") + 1 if below else 0
     ax.set_title(text, pad=5 + 10.5 * lines, fontweight="bold")
     if below:
@@ -108,12 +111,13 @@ def set_title(ax: Axes, text: str, below: str = "") -> None:
         )  # fmt: skip
 
 
-def set_log_scale(axis: Axis, low: float, high: float) -> None:
-    """A logarithmic x-axis with few labels, as plain numbers."""
-    axis.axes.set_xscale("log")
-    found = log_ticks(low, high)
-    axis.set_ticks(list(found), list(found.values()))
-    axis.set_minor_formatter(NullFormatter())
+def set_x_scale(ax: Axes, scale: AxisScale) -> None:
+    """Scale and label the x-axis."""
+    if scale.is_log:
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xticks(list(scale.ticks), list(scale.ticks.values()))
+    ax.set_xlim(scale.range)
 
 
 def palette_colour(number: int) -> str:
@@ -125,19 +129,20 @@ def line_style(number: int) -> Any:
 
 
 def render(figure: Figure, ending: str, *, dpi: int = 192) -> bytes:
-    held = io.BytesIO()
-    # -- no date: the same numbers give the same file
+    """The figure as a file's content; ending: ".png", ".svg" or ".pdf"."""
+    content = io.BytesIO()
+    # Without a date, so that the same numbers give the same file.
     dates: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     metadata = {"Keywords": _MARK, **dates.get(ending, {})}
     with matplotlib.rc_context({"svg.hashsalt": "hpsearch", "svg.fonttype": "path"}):
-        figure.savefig(held, format=ending[1:], dpi=dpi, metadata=metadata)
-    return held.getvalue()
+        figure.savefig(content, format=ending[1:], dpi=dpi, metadata=metadata)
+    return content.getvalue()
 
 
 def check_picture_path(path: Path) -> Path:
-    """Where a picture may be written: the path, or what links lead to from it.
+    """Check that a picture may be written there; return the path with symbolic links followed.
 
-    Raises ReportError for an unknown ending, and OutputError for a file that is no such picture.
+    Raises ReportError for an unknown ending, and OutputError where another file is there.
     """
     if path.suffix.lower() not in ENDINGS:
         raise ReportError(f"a picture's file ends in {', '.join(ENDINGS)}, got {str(path)!r}")
@@ -145,13 +150,16 @@ def check_picture_path(path: Path) -> Path:
 
 
 def write_picture(figure: Figure, path: Path) -> None:
-    """As PNG, SVG or PDF, by the ending, whole or not at all. Raises ReportError or OutputError."""
+    """Write a figure as PNG, SVG or PDF, by the path's ending; the file appears whole or not at all.
+
+    Raises ReportError or OutputError.
+    """
     place = check_picture_path(path)
     write_output(place, render(figure, path.suffix.lower()), PICTURE)
 
 
 def _is_our_picture(file: Path) -> bool:
-    """Whether we drew it, by the keyword in a PNG, SVG or PDF; a user's own figure has none."""
+    """Whether hpsearch drew it: whether the PNG, SVG or PDF has our keyword."""
     content = read_regular(file, 50_000_000)
     keywords = (f"tEXtKeywords\0{_MARK}", f"<rdf:li>{_MARK}</rdf:li>", f"/Keywords ({_MARK})")
     return any(keyword.encode() in content for keyword in keywords)

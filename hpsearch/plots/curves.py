@@ -1,4 +1,4 @@
-"""Figures of learning curves: one trial a panel, or trials over each other."""
+"""Figures of learning curves: a panel a trial, or all trials over each other."""
 
 import math
 import textwrap
@@ -27,12 +27,12 @@ from hpsearch.results.trial_filters import (
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
-_LETTERS = 12.5  # of a subtitle, an inch
+_LETTERS_PER_INCH = 12.5  # of a subtitle
 
 
 @canvas.with_style
 def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bool) -> Figure:
-    """Training against validation, a panel a trial, all on one scale."""
+    """Training and validation curves, a panel a trial, all on one scale."""
     if not trials:
         best = sort_best_first(leaf_trials(comparable_trials(results.trials, results.searches)))
         trials = [int(trial) for trial in best.index[:4]]
@@ -49,7 +49,9 @@ def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bo
         _mark_best(ax, line.best, value, canvas.COLOURS[0])
         ax.axvline(line.best, color=canvas.GREY, linewidth=0.8, linestyle=":")
         canvas.set_title(
-            ax, f"trial {line.trial}", textwrap.fill(about[line.trial], int(3.6 * _LETTERS))
+            ax,
+            f"trial {line.trial}",
+            textwrap.fill(about[line.trial], int(3.6 * _LETTERS_PER_INCH)),
         )
         ax.set_xlabel("epoch")
         ax.text(
@@ -70,11 +72,12 @@ def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bo
 
 @canvas.with_style
 def draw_overlay(drawn: Overlay, *, training: bool = False) -> Figure:
-    """Curves over each other: raw, and beside it smoothed."""
+    """Curves over each other: raw, and smoothed in a panel beside them."""
     across, width = (2, 4.6) if drawn.smooth else (1, 6.4)
     longest = max(len(line.label) for line in drawn.lines)
-    fit = int(across * width * 13 / (longest + 8))
-    columns = max(1, min(len(drawn.lines), across * 2, fit))
+    # As many columns of the legend as fit.
+    columns = int(across * width * 13 / (longest + 8))
+    columns = max(1, min(len(drawn.lines), across * 2, columns))
     height = 3.4 + 0.17 * math.ceil(len(drawn.lines) / columns)
     figure, axes = canvas.make_panels(across, across=2, width=width, height=height)
     for number, line in enumerate(drawn.lines):
@@ -86,16 +89,16 @@ def draw_overlay(drawn: Overlay, *, training: bool = False) -> Figure:
             _draw_curve(axes[0], line.training, 1, color=colour, linestyle=(0, (1, 1.2)), alpha=0.8)
         if line.smoothed:
             _draw_curve(axes[1], line.smoothed, 1 + drawn.skip, color=colour, linestyle=dash)
-            best = _best(drawn, line.smoothed)
+            best = _best_index(drawn, line.smoothed)
             _mark_best(axes[1], best + 1 + drawn.skip, line.smoothed[best], colour)
     for ax in axes:
         ax.set_xlabel("epoch")
-    letters = int(width * _LETTERS)
+    letters = int(width * _LETTERS_PER_INCH)
     axes[0].set_ylabel(f"validation {short_metric_name(drawn.measure)}")
     canvas.set_title(axes[0], "Each epoch", textwrap.fill(_raw_notes(drawn, training), letters))
-    seen = [line.validation for line in drawn.lines]
-    seen += [line.training for line in drawn.lines if training]
-    late = [value for curve in seen for value in curve[drawn.skip :]]
+    shown = [line.validation for line in drawn.lines]
+    shown += [line.training for line in drawn.lines if training]
+    late = [value for curve in shown for value in curve[drawn.skip :]]
     _set_limits(axes[:1], finite_range([*late, *_best_values(drawn)]))
     if drawn.smooth:
         canvas.set_title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
@@ -126,7 +129,7 @@ def _mark_best(ax: Axes, epoch: int, value: float, colour: str) -> None:
     )  # fmt: skip
 
 
-def _best(drawn: Overlay, values: Sequence[float]) -> int:
+def _best_index(drawn: Overlay, values: Sequence[float]) -> int:
     return Metric(drawn.measure, drawn.direction).best(values)
 
 
@@ -149,7 +152,7 @@ def _smooth_notes(drawn: Overlay) -> str:
     old, new = f"{drawn.smooth:g}", f"{round(1 - drawn.smooth, 6):g}"
     epochs = "1 epoch is" if drawn.skip == 1 else f"{drawn.skip} epochs are"
     left_out = f"; the first {epochs} left out" if drawn.skip else ""
-    return f"weight {old} on what came before, {new} on the epoch{left_out}"
+    return f"weight {old} on earlier epochs, {new} on the epoch{left_out}"
 
 
 def _set_limits(axes: Sequence[Axes], scale: tuple[float, float]) -> None:

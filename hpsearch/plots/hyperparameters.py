@@ -1,4 +1,4 @@
-"""Figures of points: what of them decides their values."""
+"""Figures of values against hyperparameters and size, and of the importance of hyperparameters."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hpsearch.core.errors import ReportError
-from hpsearch.core.parameters import Choice, Int, short
+from hpsearch.core.parameters import Int
 from hpsearch.core.space import Space
 from hpsearch.plots import canvas
 from hpsearch.results.importance import compute_importance
-from hpsearch.results.parameter_axes import Parameter, jittered_positions, varying_parameters
-from hpsearch.results.scales import value_range
+from hpsearch.results.parameter_axes import jittered_positions, parameter_scale, varying_parameters
+from hpsearch.results.scales import log_scale, value_range
 from hpsearch.results.trial_filters import (
     PARAMS,
     comparable_trials,
@@ -36,7 +36,7 @@ BEST_COLOUR = canvas.COLOURS[1]
 
 @canvas.with_style
 def draw_slices(results: "StoreFrames") -> Figure:
-    """Value against each parameter; the later asked, the lighter; the best ringed."""
+    """Value against each parameter, a panel a parameter; the darker a dot, the later its trial."""
     trials, space = trials_of_one_space(results)
     names = drawn_parameters(trials, space)
     across = 2 if len(names) in (2, 4) else 3
@@ -45,10 +45,10 @@ def draw_slices(results: "StoreFrames") -> Figure:
     best = sort_best_first(trials).index[0]
     low, high = value_range(trials)
     far = ~trials["value"].between(low, high).to_numpy()
-    top, norm = is_maximised(trials), Normalize(0, max(1, len(trials) - 1))
+    higher, norm = is_maximised(trials), Normalize(0, max(1, len(trials) - 1))
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
         x = jittered_positions(space[name], trials[PARAMS + name])
-        for these, marker, size in ((~far, "o", 18), (far, "v" if top else "^", 24)):
+        for these, marker, size in ((~far, "o", 18), (far, "v" if higher else "^", 24)):
             ax.scatter(
                 x[these], np.clip(trials["value"][these], low, high), c=order[these],
                 cmap=canvas.COLOUR_MAP, norm=norm, s=size, marker=marker, linewidths=0.3,
@@ -58,7 +58,11 @@ def draw_slices(results: "StoreFrames") -> Figure:
             x[trials.index == best], trials["value"][[best]], s=75, facecolors="none",
             edgecolors=BEST_COLOUR, linewidths=1.6,
         )  # fmt: skip
-        _set_parameter_scale(ax, space[name])
+        if scale := parameter_scale(space[name]):
+            canvas.set_x_scale(ax, scale)
+        else:
+            is_whole = isinstance(space[name], Int)
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=is_whole))
         ax.set_xlabel(name)
         if place % across == 0:
             ax.set_ylabel(_value_label(trials))
@@ -76,7 +80,7 @@ def draw_slices(results: "StoreFrames") -> Figure:
 
 @canvas.with_style
 def draw_importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
-    """A bar a parameter, with its error over bootstraps."""
+    """A bar a parameter, with its standard deviation over bootstraps."""
     trials, space = trials_of_one_space(results)
     found = compute_importance(trials, space).iloc[::-1]
     figure, ax = canvas.ensure_axes(ax, 6.4, 1.2 + 0.34 * len(found))
@@ -86,7 +90,7 @@ def draw_importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     )  # fmt: skip
     ax.grid(visible=False, axis="y")
     ax.set_xlim(left=0)
-    ax.set_xlabel("share of the importance for being among the best")
+    ax.set_xlabel("share of the importance")
     below = f"PED-ANOVA over {len(trials)} trials; error bars: ± 1 SD over bootstraps"
     canvas.set_title(ax, f"{study_names(trials)}: importance of parameters", below)
     return figure
@@ -94,7 +98,7 @@ def draw_importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
 
 @canvas.with_style
 def draw_pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
-    """Value against weights, and the front: none is better with as few."""
+    """Value against number of weights, and the Pareto front."""
     trials = leaf_trials(comparable_trials(results.trials, results.searches))
     front = pareto_front(trials)
     figure, ax = canvas.ensure_axes(ax)
@@ -126,31 +130,34 @@ def draw_pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
         )  # fmt: skip
     if trials["parameters"].nunique() > 1:
         sizes = trials["parameters"].astype("float64")
-        canvas.set_log_scale(ax.xaxis, float(sizes.min()), float(sizes.max()))
+        canvas.set_x_scale(ax, log_scale(sizes.min(), sizes.max()))
     ax.set_xlabel("weights of the model")
     ax.set_ylabel(_value_label(trials))
     canvas.set_title(
         ax,
         f"{study_names(trials)}: value against size",
-        "numbered: trials that none as small beats",
+        "numbered: trials that are better than all trials as small",
     )
     ax.legend(loc="best")
     return figure
 
 
 def _with_room_for_numbers(front: pd.DataFrame) -> pd.DataFrame:
-    """Those of a front whose numbers have room beside each other, the best ones first."""
+    """The trials of a front whose numbers do not overlap; the best are numbered first."""
     logs = np.log(front["parameters"].to_numpy(dtype=np.float64))
     room = 0.05 * (logs.max() - logs.min())
-    kept: list[int] = []
+    numbered: list[int] = []
     for place in reversed(range(len(front))):
-        if not kept or logs[kept[-1]] - logs[place] > room:
-            kept.append(place)
-    return front.iloc[kept]
+        if not numbered or logs[numbered[-1]] - logs[place] > room:
+            numbered.append(place)
+    return front.iloc[numbered]
 
 
 def trials_of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
-    """The trials that rankings have, and the space that holds them all."""
+    """The trials that rankings have, and their space.
+
+    Raises ReportError where they are of several spaces.
+    """
     trials = leaf_trials(comparable_trials(results.trials, results.searches))
     spaces = {
         record.space: record.study
@@ -167,32 +174,18 @@ def trials_of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
 
 
 def drawn_parameters(trials: pd.DataFrame, space: Space) -> list[str]:
-    """The parameters to draw against."""
+    """The parameters to draw against. Raises ReportError where none varies."""
     if found := varying_parameters(trials, space):
         return found
     raise ReportError("all points are the same: there is no parameter to draw against")
 
 
-def _set_parameter_scale(ax: Axes, parameter: Parameter) -> None:
-    if isinstance(parameter, Choice):
-        ax.set_xticks(
-            range(len(parameter.options)), [short(option) for option in parameter.options]
-        )
-        ax.set_xlim(-0.6, len(parameter.options) - 0.4)
-    elif parameter.log:
-        canvas.set_log_scale(ax.xaxis, float(parameter.low), float(parameter.high))
-    elif isinstance(parameter, Int):
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    else:
-        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
-
-
 def add_colour_bar(
     figure: Figure, axes: list[Axes], norm: Normalize, ends: tuple[str, str], **options: Any
 ) -> None:
-    """What the colours mean, by the words at both ends."""
-    shades = ScalarMappable(norm, canvas.COLOUR_MAP)
-    bar = figure.colorbar(shades, ax=axes, ticks=[norm.vmin, norm.vmax], **options)
+    """A colour bar that is labelled at both ends only."""
+    colours = ScalarMappable(norm, canvas.COLOUR_MAP)
+    bar = figure.colorbar(colours, ax=axes, ticks=[norm.vmin, norm.vmax], **options)
     bar.ax.set_yticklabels(ends)
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)

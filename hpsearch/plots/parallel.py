@@ -1,36 +1,36 @@
-"""Parallel coordinates: each trial a line over its parameters."""
+"""Parallel coordinates: each trial is a line over its parameters."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hpsearch.plots import canvas, hyperparameters
-from hpsearch.results.parameter_axes import Parameter, axis_labels, jittered_unit_positions
+from hpsearch.results.parameter_axes import axis_labels, parallel_positions
 from hpsearch.results.scales import scale_values, value_labels
 from hpsearch.results.trial_filters import PARAMS, is_maximised, short_metric_name
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
-_MISSING = -0.12  # where the lines of points without the parameter go, below its range on [0, 1]
+_MISSING = -0.12  # below the axis [0, 1]: the height of trials without the parameter
 
 
 @canvas.with_style
 def draw_parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
-    """Each trial a line over its parameters to its value; the better ones drawn last."""
+    """Each trial is a line over its parameters to its value; better ones are drawn on top."""
     trials, space = hyperparameters.trials_of_one_space(results)
     names = hyperparameters.drawn_parameters(trials, space)
     figure, ax = canvas.ensure_axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
-    columns = [_heights(trials[PARAMS + name], space[name]) for name in names]
-    # -- ranks, not values, give the colour: a few that never learned would make all others alike
+    heights = np.nan_to_num(parallel_positions(trials, space, names), nan=_MISSING)
+    # Ranks, not values, give the colour: a few trials that never learned would make all others
+    # look the same.
     better = trials["value"].rank(ascending=is_maximised(trials), method="first").to_numpy() - 1
     norm = Normalize(0, max(1, len(trials) - 1))
-    lines = np.stack([*columns, scale_values(trials)], axis=1)
+    lines = np.column_stack([heights, scale_values(trials)])
     for trial in np.argsort(better):
         shade = float(norm(better[trial]))
         ax.plot(
@@ -54,17 +54,10 @@ def draw_parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     return figure
 
 
-def _heights(
-    values: "pd.Series[Any]", parameter: Parameter
-) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Values on [0, 1], options spread a little; below where the parameter does not exist."""
-    return np.asarray(np.nan_to_num(jittered_unit_positions(parameter, values), nan=_MISSING))
-
-
 def _draw_axis(
     ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False
 ) -> None:
-    """One upright axis of parallel coordinates."""
+    """Draw one upright axis at `place`."""
     ax.plot([place, place], [0, 1], color="#666666", linewidth=0.9, zorder=5)
     for u, text in [*ticks, *([(_MISSING, "none")] if missing else [])]:
         ax.text(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.results.scales import log_ticks
+from hpsearch.results.scales import AxisScale
 
 GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
 COLOUR_SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
@@ -71,16 +71,16 @@ def make_axis(title: str = "", **more: Any) -> dict[str, Any]:
     return made | more
 
 
-def log_axis(low: float, high: float) -> dict[str, Any]:
-    """An axis for these values."""
-    room = (high / low) ** 0.05 if high > low else 1.5
-    found = log_ticks(low, high)
-    return {
-        "type": "log",
-        "range": [math.log10(low / room), math.log10(high * room)],
-        "tickvals": list(found),
-        "ticktext": list(found.values()),
+def scaled_axis(scale: AxisScale) -> dict[str, Any]:
+    """An axis with these ticks and this range."""
+    made: dict[str, Any] = {
+        "tickvals": list(scale.ticks),
+        "ticktext": [escape_markup(label) for label in scale.ticks.values()],
+        "range": scale.range,
     }
+    if scale.is_log:  # plotly.js takes the range of such an axis as powers of ten
+        return made | {"type": "log", "range": [math.log10(end) for end in scale.range]}
+    return made | {"zeroline": False}
 
 
 def to_plain_numbers(value: Any) -> Any:

@@ -1,10 +1,10 @@
-"""Where the points lie: parallel coordinates, and a slice for each hyperparameter."""
+"""Values against hyperparameters: parallel coordinates, and a slice for each hyperparameter."""
 
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core.parameters import Choice, Int, short
+from hpsearch.core.parameters import short
 from hpsearch.report.drawing import (
     COLOUR_SCALE,
     MUTED,
@@ -12,110 +12,56 @@ from hpsearch.report.drawing import (
     Drawing,
     Section,
     escape_markup,
-    log_axis,
     make_axis,
     palette_colour,
+    scaled_axis,
     trial_markers,
 )
 from hpsearch.results.parameter_axes import (
     Parameter,
     axis_labels,
+    has_few_integers,
     jittered_positions,
-    jittered_unit_positions,
+    parallel_positions,
+    parameter_scale,
     varying_parameters,
 )
 from hpsearch.results.report_data import Comparison, SpaceTrials
 from hpsearch.results.scales import add_margin, scale_values, value_labels, value_range
-from hpsearch.results.trial_filters import PARAMS, parameter_names
+from hpsearch.results.trial_filters import PARAMS, parameter_names, sample_ranked
 
-_MOST_LINES = 300  # in parallel coordinates: more are a grey carpet
-_GROUPS = (("best 5 %", 0.05, "var(--c2)", 2.5, 1.0), ("best quarter", 0.25, "var(--c1)", 1.5, 0.75),
-           ("all others", 1.0, "var(--grey)", 1.0, 0.35))  # fmt: skip
+_MOST_LINES = 300  # of parallel coordinates; more cannot be told apart
+# Name, up to which part of the ranking, colour, width, opacity.
+_GROUPS = (
+    ("best 5 %", 0.05, "var(--c2)", 2.5, 1.0),
+    ("best quarter", 0.25, "var(--c1)", 1.5, 0.75),
+    ("all others", 1.0, "var(--grey)", 1.0, 0.35),
+)
 
 
 def parallel_section(of: Comparison) -> Section:
     title = "Parallel coordinates"
-    drawings = [_parallel(of, family) for family in of.families if len(family.trials) > 1]
+    drawings = [_draw_parallel(of, family) for family in of.families if len(family.trials) > 1]
     if not drawings:
         return Section("parallel", title, notes=["There are not yet two complete trials."])
     lead = (
-        "A line a trial, from its value on the left through its point; a gap where a parameter does "
-        "not exist. A group is hidden by its name in the legend."
+        "Each line is a trial. It goes from the trial's value on the left through its "
+        "hyperparameters, with a gap where a hyperparameter does not exist. Click a group in the "
+        "legend to hide it."
     )
     most = max(len(family.trials) for family in of.families)
-    more = f"Of {most} trials, the best and some of the others are drawn: {_MOST_LINES} lines."
+    note = f"Of {most} trials, {_MOST_LINES} are drawn: the best ones, and some of the others."
     return Section(
-        "parallel", title, lead, drawings, size="full", notes=[more] if most > _MOST_LINES else []
+        "parallel", title, lead, drawings, size="full", notes=[note] if most > _MOST_LINES else []
     )
 
 
-def slices_section(of: Comparison) -> Section:
-    title = "Slices"
-    if not of.ranking:
-        return Section("slices", title, notes=["No trial is complete yet."])
-    drawings, always = [], []
-    for family in of.families:
-        varied = varying_parameters(family.trials, family.space)
-        drawings += [_slice(of, family, name) for name in varied]
-        for name in parameter_names(family.trials):
-            if name not in varied:
-                value = short(family.trials[PARAMS + name].iloc[0])
-                always.append(f"{name} is always {value} in {family.name}.")
-    several = of.ranked["epochs"].nunique() > 1
-    lead = (
-        f"Each trial's {of.metric} against one hyperparameter, whatever the others were; the "
-        f"star is the first.{' The stronger the colour, the more epochs.' if several else ''}"
-    )
-    return Section("slices", title, lead, drawings, size="small", notes=always)
-
-
-def _slice(of: Comparison, family: SpaceTrials, name: str) -> Drawing:
-    parameter, column = family.space[name], PARAMS + name
-    having = family.trials[family.trials[column].notna()]
-    x, y, trials = jittered_positions(parameter, having[column]), having["value"], having.index
-    first = trials == of.ranking[0].trial
-    epochs = of.ranked["epochs"]
-    ink: dict[str, Any] = {"color": palette_colour(0)}
-    if epochs.nunique() > 1:
-        ends = {"cmin": epochs.min(), "cmax": epochs.max()}
-        ink = {"color": having["epochs"][~first], "colorscale": COLOUR_SCALE, **ends}
-    dots = trial_markers(
-        x[~first], y[~first], trials[~first], marker={"size": 7, "opacity": 0.8, **ink}
-    )
-    star = {"color": WINNER, "size": 15, "symbol": "star"}
-    best = trial_markers(x[first], y[first], trials[first], marker=star)
-    where = f" in {family.name}" if len(of.families) > 1 else ""
-    layout = {
-        "title": {"text": f"<b>{escape_markup(name)}</b>{escape_markup(where)}"},
-        "xaxis": _ticks(parameter),
-        "yaxis": make_axis(range=add_margin(*value_range(of.ranked))),
-    }
-    return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
-
-
-def _ticks(parameter: Parameter) -> dict[str, Any]:
-    if isinstance(parameter, Choice):
-        options = [escape_markup(short(option)) for option in parameter.options]
-        at = list(range(len(options)))
-        return {"tickvals": at, "ticktext": options, "range": [-0.6, len(at) - 0.4],
-                "zeroline": False}  # fmt: skip
-    if parameter.log:
-        return log_axis(parameter.low, parameter.high)
-    if isinstance(parameter, Int) and parameter.high - parameter.low < 12:
-        return {"dtick": 1 if parameter.high - parameter.low < 6 else 2}
-    return {}
-
-
-def _parallel(of: Comparison, family: SpaceTrials) -> Drawing:
+def _draw_parallel(of: Comparison, family: SpaceTrials) -> Drawing:
     trials, names = family.trials, list(family.space)
-    columns = [
-        jittered_unit_positions(family.space[name], trials[PARAMS + name])
-        if PARAMS + name in trials
-        else np.full(len(trials), np.nan)
-        for name in names
-    ]
-    lines = np.stack([scale_values(trials), *columns, np.full(len(trials), np.nan)], axis=1)
-    drawn = _choose_lines(len(trials))
+    heights = parallel_positions(trials, family.space, names)
+    gap = np.full(len(trials), np.nan)  # ends each line, so that a whole group is one trace
+    lines = np.column_stack([scale_values(trials), heights, gap])
+    drawn = sample_ranked(len(trials), _MOST_LINES)
     data, begin = [], 0.0
     for group, end, ink, width, opacity in _GROUPS:
         some = lines[[n for n in drawn if begin <= n / len(trials) < end]]
@@ -125,11 +71,12 @@ def _parallel(of: Comparison, family: SpaceTrials) -> Drawing:
              "y": some.ravel(), "hoverinfo": "skip", "line": {"color": ink, "width": width}}
         )  # fmt: skip
         begin = end
-    scales = [value_labels(trials), *(axis_labels(family.space[name]) for name in names)]
-    marks = [
-        {"x": n, "y": at, "text": escape_markup(text), "showarrow": False, "xanchor": "left", "xshift": 4,
-         "font": {"size": 11, "color": MUTED}, "bgcolor": "var(--card)", "opacity": 0.85}
-        for n, scale in enumerate(scales) for at, text in scale
+    labels = [value_labels(trials), *(axis_labels(family.space[name]) for name in names)]
+    annotations = [
+        {"x": n, "y": at, "text": escape_markup(text), "showarrow": False, "xanchor": "left",
+         "xshift": 4, "font": {"size": 11, "color": MUTED}, "bgcolor": "var(--card)",
+         "opacity": 0.85}
+        for n, axis_ticks in enumerate(labels) for at, text in axis_ticks
     ]  # fmt: skip
     layout = {
         "title": {"text": escape_markup(family.name) if len(of.families) > 1 else ""},
@@ -144,17 +91,62 @@ def _parallel(of: Comparison, family: SpaceTrials) -> Drawing:
             fixedrange=True,
         ),
         "yaxis": {"visible": False, "range": [-0.06, 1.06], "fixedrange": True},
-        "annotations": marks,
+        "annotations": annotations,
         "showlegend": True,
         "hovermode": False,
     }
-    # the best are drawn last, and so on top
     alt_text = f"parallel coordinates of {len(drawn)} trials of {family.name}"
+    # What is drawn last is on top: the best.
     return Drawing(data[::-1], layout, alt_text, height=430, width=110 * (len(names) + 1) + 40)
 
 
-def _choose_lines(count: int) -> list[int]:
-    """Places of so many trials: the best, and of the others each n-th."""
-    best = count if count <= _MOST_LINES else _MOST_LINES // 3
-    rest = range(best, count, max(1, -(-(count - best) // (_MOST_LINES - best or 1))))
-    return [*range(best), *rest]
+def slices_section(of: Comparison) -> Section:
+    title = "Slices"
+    if not of.ranking:
+        return Section("slices", title, notes=["No trial is complete yet."])
+    drawings, notes = [], []
+    for family in of.families:
+        varied = varying_parameters(family.trials, family.space)
+        drawings += [_draw_slice(of, family, name) for name in varied]
+        for name in parameter_names(family.trials):
+            if name not in varied:
+                value = short(family.trials[PARAMS + name].iloc[0])
+                notes.append(f"{name} is always {value} in {family.name}.")
+    shade = " Stronger colour: more epochs." if of.ranked["epochs"].nunique() > 1 else ""
+    lead = (
+        f"The {of.metric} of each trial against one hyperparameter, whatever the values of the "
+        f"others. Star: the best trial.{shade}"
+    )
+    return Section("slices", title, lead, drawings, size="small", notes=notes)
+
+
+def _draw_slice(of: Comparison, family: SpaceTrials, name: str) -> Drawing:
+    parameter, column = family.space[name], PARAMS + name
+    having = family.trials[family.trials[column].notna()]
+    x, y, trials = jittered_positions(parameter, having[column]), having["value"], having.index
+    is_best = trials == of.ranking[0].trial
+    epochs = of.ranked["epochs"]
+    ink: dict[str, Any] = {"color": palette_colour(0)}
+    if epochs.nunique() > 1:
+        ends = {"cmin": epochs.min(), "cmax": epochs.max()}
+        ink = {"color": having["epochs"][~is_best], "colorscale": COLOUR_SCALE, **ends}
+    dots = trial_markers(
+        x[~is_best], y[~is_best], trials[~is_best], marker={"size": 7, "opacity": 0.8, **ink}
+    )
+    star = {"color": WINNER, "size": 15, "symbol": "star"}
+    best = trial_markers(x[is_best], y[is_best], trials[is_best], marker=star)
+    where = f" in {family.name}" if len(of.families) > 1 else ""
+    layout = {
+        "title": {"text": f"<b>{escape_markup(name)}</b>{escape_markup(where)}"},
+        "xaxis": _parameter_axis(parameter),
+        "yaxis": make_axis(range=add_margin(*value_range(of.ranked))),
+    }
+    return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
+
+
+def _parameter_axis(parameter: Parameter) -> dict[str, Any]:
+    if scale := parameter_scale(parameter):
+        return scaled_axis(scale)
+    if has_few_integers(parameter):
+        return {"dtick": 1 if parameter.high - parameter.low < 6 else 2}
+    return {}

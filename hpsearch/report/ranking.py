@@ -1,4 +1,4 @@
-"""The first of the ranking with their errors, and accuracy against size."""
+"""The best trials with their standard errors, and value against number of weights."""
 
 from typing import Any
 
@@ -9,23 +9,24 @@ from hpsearch.report.drawing import (
     WINNER,
     Drawing,
     Section,
-    log_axis,
     make_axis,
     palette_colour,
+    scaled_axis,
     trial_markers,
 )
 from hpsearch.results.report_data import Comparison
-from hpsearch.results.scales import add_margin, value_range
+from hpsearch.results.scales import add_margin, log_scale, value_range
 from hpsearch.results.trial_filters import pareto_front
 
-FIRST = 20
+_MOST_RANKED = 20
+_MOST_NAMED = 12  # trials of the front that are named below the figure
 
 
 def draw_ranking(of: Comparison) -> Drawing:
-    """Values and standard errors of the first trials, ties in colour."""
-    rows = of.ranking[:FIRST]
-    known = [row for row in rows if row.tied or row.rank == 1]
-    others = [row for row in rows if row not in known]
+    """Values and standard errors of the best trials, ties in colour."""
+    rows = of.ranking[:_MOST_RANKED]
+    tied = [row for row in rows if row.tied or row.rank == 1]
+    others = [row for row in rows if row not in tied]
     data = [
         {
             **trial_markers(
@@ -38,8 +39,8 @@ def draw_ranking(of: Comparison) -> Drawing:
             "hovertemplate": "trial %{customdata}<br>%{x:.5~g}<extra></extra>",
         }
         for some, name, ink in (
-            (known, "the first, and what is not told from it", palette_colour(0)),
-            (others, "told apart, or not known", GREY),
+            (tied, "the best, and trials not significantly different", palette_colour(0)),
+            (others, "significantly different, or not known", GREY),
         )
         if some
     ]
@@ -54,12 +55,12 @@ def draw_ranking(of: Comparison) -> Drawing:
             zeroline=False,
         ),
     }
-    if rows[0].se is not None:
-        near = [rows[0].value - rows[0].se, rows[0].value + rows[0].se]
+    if rows[0].se is not None:  # a band of one standard error around the best
         layout["shapes"] = [
             {
-                "type": "rect", "xref": "x", "yref": "paper", "x0": near[0], "x1": near[1],
-                "y0": 0, "y1": 1, "fillcolor": "var(--band)", "line": {"width": 0}, "layer": "below",
+                "type": "rect", "xref": "x", "yref": "paper", "x0": rows[0].value - rows[0].se,
+                "x1": rows[0].value + rows[0].se, "y0": 0, "y1": 1, "fillcolor": "var(--band)",
+                "line": {"width": 0}, "layer": "below",
             }
         ]  # fmt: skip
     alt_text = f"{of.metric} of the first {len(rows)} trials with standard errors"
@@ -68,15 +69,15 @@ def draw_ranking(of: Comparison) -> Drawing:
 
 def pareto_section(of: Comparison) -> Section:
     """Value against number of weights."""
-    trials = of.ranked[of.ranked["parameters"] > 0]
     title = "Pareto front"
+    trials = of.ranked[of.ranked["parameters"] > 0]
     if trials["parameters"].nunique() < 2:
-        said = (
+        note = (
             "No trial is complete yet."
             if trials.empty
             else "All trials have the same number of weights."
         )
-        return Section("pareto", title, notes=[said])
+        return Section("pareto", title, notes=[note])
     front = pareto_front(trials)
     data = [
         _trial_dots(
@@ -91,44 +92,38 @@ def pareto_section(of: Comparison) -> Section:
             line={"shape": "hv", "color": palette_colour(0), "width": 2},
             marker={"color": palette_colour(0), "size": 9},
             error_y={
-                "array": front["se"],
-                "color": palette_colour(0),
-                "thickness": 1.5,
-                "width": 3,
+                "array": front["se"], "color": palette_colour(0), "thickness": 1.5, "width": 3,
             },
         ),
         _trial_dots(
             of.ranked.head(1),
-            name="the first",
+            name="the best",
             marker={"color": WINNER, "size": 15, "symbol": "star"},
         ),
-    ]
+    ]  # fmt: skip
     if of.simplest and of.simplest.trial != of.ranking[0].trial:
         style = {"color": palette_colour(2), "size": 13, "symbol": "diamond"}
         simplest = trials[trials.index == of.simplest.trial]
-        data.append(_trial_dots(simplest, name="one standard error", marker=style))
+        data.append(
+            _trial_dots(simplest, name="the simplest within one standard error", marker=style)
+        )
     sizes = trials["parameters"]
     layout = {
-        "xaxis": make_axis("weights", **log_axis(int(sizes.min()), int(sizes.max()))),
+        "xaxis": make_axis("weights", **scaled_axis(log_scale(sizes.min(), sizes.max()))),
         "yaxis": make_axis(of.metric, range=add_margin(*value_range(trials))),
         "showlegend": True,
     }
     lead = (
-        f"The {of.metric} against size. On the front, no trial with as few weights is better; bars are "
-        "standard errors, where they are known."
+        f"The {of.metric} against the number of weights. A trial is on the front if no trial with "
+        "as few weights is better. Bars: standard errors, where they are known."
     )
-    return Section(
-        "pareto", title, lead, [Drawing(data, layout, lead)], notes=[_describe_front(front)]
-    )
+    named = [f"trial {trial} ({size:,})" for trial, size in front["parameters"].items()]
+    more = " ..." if len(named) > _MOST_NAMED else ""
+    note = f"On the front, by weights: {', '.join(named[:_MOST_NAMED])}{more}."
+    return Section("pareto", title, lead, [Drawing(data, layout, lead)], notes=[note])
 
 
 def _trial_dots(trials: pd.DataFrame, **more: Any) -> dict[str, Any]:
-    shown = {"showlegend": True, **more}
-    return trial_markers(trials["parameters"], trials["value"], trials.index, **shown)
-
-
-def _describe_front(front: pd.DataFrame) -> str:
-    told = ", ".join(
-        f"trial {trial} ({size:,})" for trial, size in front["parameters"][:12].items()
+    return trial_markers(
+        trials["parameters"], trials["value"], trials.index, **{"showlegend": True, **more}
     )
-    return f"On the front, by weights: {told}{' ...' if len(front) > 12 else ''}."

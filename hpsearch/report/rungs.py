@@ -1,16 +1,12 @@
-"""Rung survival: how many trials each rung had, and where they went."""
-
-from collections import Counter
-from typing import Any
+"""How many trials each rung had, and where they went."""
 
 import pandas as pd
 
 from hpsearch.report.drawing import Drawing, Section, escape_markup
 from hpsearch.results.report_data import Comparison
+from hpsearch.results.rungs import Rung, count_flows
 
-_SEARCHES = 4
-
-Rung = tuple[int, int]  # epochs at which the bracket begins, and to which this rung trains
+_MOST_SEARCHES = 4
 
 
 def rungs_section(of: Comparison) -> Section:
@@ -19,39 +15,16 @@ def rungs_section(of: Comparison) -> Section:
         trials for _, trials in of.trials.groupby("search") if trials["parent"].notna().any()
     ]
     if not continuing:
-        said = "No trial continued another: the search has no rungs."
-        return Section("rungs", title, notes=[said])
+        note = "No trial continued another: the search has no rungs."
+        return Section("rungs", title, notes=[note])
     lead = (
-        "From left to right, rungs of more and more epochs; a strip is as wide as the number of "
-        "trials that went that way. Brackets that begin alike are drawn as one."
+        "Rungs from left to right, by their epochs. The width of a strip is the number of trials "
+        "that went that way. Brackets whose first rungs have the same epochs are drawn as one."
     )
-    left = len(continuing) - _SEARCHES
+    left = len(continuing) - _MOST_SEARCHES
     notes = [f"{left} more searches are not drawn."] if left > 0 else []
-    drawings = [_drawing(trials) for trials in continuing[:_SEARCHES]]
+    drawings = [_draw_flows(trials) for trials in continuing[:_MOST_SEARCHES]]
     return Section("rungs", title, lead, drawings, size="full", notes=notes)
-
-
-def count_flows(trials: pd.DataFrame) -> Counter[tuple[Rung, Rung | str]]:
-    """How many trials of a search went from each rung to the next, or ended there, and how."""
-    parents: dict[Any, int] = {
-        trial: int(parent) for trial, parent in trials["parent"].dropna().items()
-    }
-    heirs = {parent: trial for trial, parent in parents.items()}
-    last = int(trials["asked_epochs"].max())
-    rung: dict[int, Rung] = {}
-    for trial, epochs in zip(trials.index, trials["asked_epochs"].astype(int), strict=True):
-        parent = rung.get(parents.get(trial, 0))
-        rung[trial] = parent[0] if parent else epochs, epochs
-    found: Counter[tuple[Rung, Rung | str]] = Counter()
-    for trial, state in zip(trials.index, trials["state"], strict=True):
-        if trial in heirs:
-            found[rung[trial], rung[heirs[trial]]] += 1
-        elif state == "complete":
-            found[rung[trial], "finished" if rung[trial][1] == last else "stopped"] += 1
-        else:
-            # A run that ended before the trial did; "stopped" is what a rung stops.
-            found[rung[trial], "unfinished" if state == "stopped" else state] += 1
-    return found
 
 
 _ENDS = {
@@ -63,7 +36,7 @@ _ENDS = {
 }
 
 
-def _drawing(trials: pd.DataFrame) -> Drawing:
+def _draw_flows(trials: pd.DataFrame) -> Drawing:
     moves = count_flows(trials)
     rungs = sorted({rung for rung, _ in moves})
     brackets = sorted({begins for begins, _ in rungs})

@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+from hpsearch.results.best_so_far import own_epochs
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.results.report_data import Comparison, ReportData
-from hpsearch.results.running_time import own_epochs
 from hpsearch.store import Opening, Ranked
 
 _MOST_NAMED = 30  # trials named of those that failed alike

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.core.parameters import Choice, Int
+from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.core.space import Space
 from hpsearch.core.task import Direction, higher_is_better
 from hpsearch.results.parameter_axes import Parameter, option_index, varying_parameters
@@ -17,28 +17,35 @@ from hpsearch.results.trial_filters import PARAMS
 if TYPE_CHECKING:
     import optuna
 
-_FEWEST = 10  # trials; of fewer, more than half would be "among the best"
+_FEWEST = 10  # trials; with fewer, more than half would be "among the best"
 _BOOTSTRAPS = 30
-_COPIES = 20_000  # trials over all bootstraps: Optuna copies each, ten thousand a second
+_MOST_COPIES = 20_000  # of trials over all bootstraps; Optuna copies ten thousand a second
 
 
 def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> pd.DataFrame:
     """How much each parameter decides whether a trial is among the best; most important first.
 
-    By PED-ANOVA (Watanabe et al., IJCAI 2023), as shares of the whole; the best are a tenth of the
-    trials, and no fewer than five. error: standard deviation over bootstraps of the trials: 30, and
-    fewer where trials are many. Raises ReportError where these are too few, or nothing varies.
+    By PED-ANOVA (Watanabe et al., IJCAI 2023). The best are a tenth of the trials, at least five.
+
+    Args:
+        seed: of the bootstraps.
+
+    Columns: importance (shares, which add up to 1), error (standard deviation over bootstraps of
+    the trials: 30, or fewer where there are many trials). Raises ReportError where there are too
+    few trials, or no parameter varies.
     """
     from hpsearch.searchers.optuna_search import quiet
 
-    done = trials.loc[trials["state"] == "complete"].sort_index()  # the same bootstraps for all
+    done = trials.loc[
+        trials["state"] == "complete"
+    ].sort_index()  # so that the order of rows has no effect
     if len(done) < _FEWEST:
         raise ReportError(f"importance needs {_FEWEST} complete trials or more, got {len(done)}")
     names = varying_parameters(done, space)
     if not names:
         raise ReportError("importance needs a parameter that varies, and all points are the same")
     draws = np.random.default_rng(seed)
-    samples = max(5, min(_BOOTSTRAPS, _COPIES // len(done)))
+    samples = max(5, min(_BOOTSTRAPS, _MOST_COPIES // len(done)))
     with quiet():
         points = done[[PARAMS + name for name in names]].to_dict("records")
         ranges = {name: _optuna_distribution(space[name]) for name in names}
@@ -50,7 +57,7 @@ def compute_importance(trials: pd.DataFrame, space: Space, *, seed: int = 0) -> 
         whole = _ped_anova(made, direction)
         picks = (draws.integers(len(made), size=len(made)) for _ in range(samples))
         again = [_ped_anova([made[i] for i in pick], direction) for pick in picks]
-    gc.collect()  # Optuna's studies are cycles of some ten thousand trials
+    gc.collect()  # Optuna's studies hold some ten thousand trials in reference cycles
     frame = pd.DataFrame({"importance": whole}).reindex(names).fillna(0.0)
     frame["error"] = pd.DataFrame(again).reindex(columns=names).fillna(0.0).std()
     return frame.rename_axis("parameter").sort_values("importance", ascending=False, kind="stable")
@@ -86,20 +93,25 @@ def _optuna_trial(
 
 
 def _optuna_value(parameter: Parameter, value: Any) -> Any:
-    """A value as Optuna has it; an option by its place, because True == 1 to it."""
+    """A value as Optuna has it; an option is its number, because to Optuna True == 1."""
     if isinstance(parameter, Choice):
         return option_index(parameter, value)
     return int(value) if isinstance(parameter, Int) else float(value)
 
 
 def _optuna_distribution(parameter: Parameter) -> "optuna.distributions.BaseDistribution":
-    from optuna import distributions
+    from optuna.distributions import CategoricalDistribution
 
     if isinstance(parameter, Choice):
-        return distributions.CategoricalDistribution(range(len(parameter.options)))
-    low, high = parameter.low, parameter.high
+        return CategoricalDistribution(range(len(parameter.options)))
+    return optuna_range(parameter)
+
+
+def optuna_range(parameter: Float | Int) -> "optuna.distributions.BaseDistribution":
+    """A range of numbers as Optuna has it."""
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    low, high, log, step = parameter.low, parameter.high, parameter.log, parameter.step
     if isinstance(parameter, Int):
-        return distributions.IntDistribution(
-            int(low), int(high), parameter.log, parameter.step or 1
-        )
-    return distributions.FloatDistribution(low, high, parameter.log, parameter.step)
+        return IntDistribution(int(low), int(high), log, int(step or 1))
+    return FloatDistribution(low, high, log, step)

@@ -1,4 +1,4 @@
-"""The curves of trials that are to be laid over each other, as numbers."""
+"""Learning curves of trials, to be drawn over each other."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ import pandas as pd
 
 from hpsearch.core.errors import ReportError
 from hpsearch.core.task import Direction, Metric
-from hpsearch.results.learning import smooth_curve
 from hpsearch.results.parameter_axes import describe_differences
 
 if TYPE_CHECKING:
@@ -19,10 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OverlayCurve:
-    """One trial's curve: a value an epoch, the mean over folds, and over repeats if there are any.
+    """One trial's curve: a value an epoch, the mean over folds and trainings.
 
-    std: the standard deviation over folds, epoch by epoch; None for a single one. smoothed begins
-    after the epochs that are left out. best: the epoch, from 1, of the best mean.
+    Args:
+        label: the trial and what distinguishes it from the others.
+        std: standard deviation over folds, a value an epoch; None where there is one fold.
+        smoothed: the smoothed validation curve after the skipped epochs; empty without smoothing.
+        best: the epoch of the best value of `validation`, from 1.
     """
 
     trial: int
@@ -38,7 +40,12 @@ class OverlayCurve:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Curves of one measure. skip: epochs before the smoothed ones begin; smooth: 0 for none."""
+    """Curves of one measure.
+
+    Args:
+        smooth: weight of earlier epochs in the smoothed curves; 0: no smoothing.
+        skip: epochs that are left out before smoothing.
+    """
 
     measure: str
     direction: Direction
@@ -47,7 +54,7 @@ class Overlay:
     skip: int
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers that are drawn; None where one is not finite."""
+        """The numbers that are drawn, as plain JSON; None for a number that is not finite."""
         return {
             "metric": self.measure,
             "direction": self.direction,
@@ -85,15 +92,18 @@ def overlay_curves(
 ) -> Overlay:
     """The curves of these trials, in this order.
 
-    loss: the minimised loss instead of the metric. Raises ReportError where a trial is unknown or
-    has no curve, or curves have no common axis.
+    Args:
+        loss: whether to take the minimised loss instead of the metric.
+        smooth, skip: as `Overlay` has them; skip=None: as many as `default_skip` says.
+
+    Raises ReportError where a trial is unknown or has no curve, or curves have no common axis.
     """
     if not 0 <= smooth < 1:
         raise ReportError(f"smoothing needs 0 <= smooth < 1, got smooth={smooth}")
-    rows = _rows(results, trials)
-    measure, direction = _measure(rows, loss=loss)
+    rows = _comparable_rows(results, trials)
+    measure, direction = _common_measure(rows, loss=loss)
     metric = Metric(measure, direction)
-    labels = _labels(results, rows)
+    labels = _curve_labels(results, rows)
     lines = []
     shortest = int(rows["epochs"].min())
     skip = default_skip(shortest) if skip is None else skip
@@ -108,7 +118,7 @@ def overlay_curves(
 
 
 def default_skip(epochs: int) -> int:
-    """How many of so many epochs are the first, whose values are far from all others'.
+    """How many of the first epochs to leave out, as their values are far from all others.
 
     >>> default_skip(500), default_skip(20)
     (10, 2)
@@ -143,18 +153,44 @@ def _overlay_curve(
     )
 
 
+def smooth_curve(values: Sequence[float], weight: float) -> list[float]:
+    """The exponential moving average, which begins with the first value.
+
+    As in Chollet, Deep Learning with Python, section 3.6. Values that are not finite are skipped.
+
+    Args:
+        values: a value an epoch.
+        weight: of the average so far; each new value has the rest.
+
+    >>> smooth_curve([1.0, 2.0, 2.0], 0.5), smooth_curve([1.0, math.nan, 2.0], 0.5)
+    ([1.0, 1.5, 1.75], [1.0, 1.0, 1.5])
+    """
+    found: list[float] = []
+    for value in values:
+        before = found[-1] if found and math.isfinite(found[-1]) else value
+        found.append(before * weight + value * (1 - weight) if math.isfinite(value) else before)
+    return found
+
+
 def average_over_trainings(
     curves: pd.DataFrame, column: str
 ) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """One trial's curve, shape (epochs, folds): the mean over its trainings, as far as all reach."""
+    """One trial's curve as the mean over its trainings, shape (epochs, folds).
+
+    It ends where the shortest fold of any training ends.
+
+    Args:
+        curves: rows of `StoreFrames.curves` of one trial.
+        column: the curve's.
+    """
     each = curves.set_index(["epoch", "fold", "repeat"])[column].unstack(["fold", "repeat"])
     last = int(curves.groupby(["fold", "repeat"])["epoch"].max().min())
     whole = each.sort_index(axis=1).loc[:last].to_numpy(dtype=np.float64)
     return np.asarray(whole.reshape(last, curves["fold"].nunique(), -1).mean(axis=2))
 
 
-def _rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
-    """The trials named, each once, all of them with curves."""
+def _comparable_rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
+    """The rows of these trials, each once. Raises ReportError where one has no curves."""
     known = results.trials
     if not trials:
         raise ReportError("name the trials to be compared: as many as you like, by their numbers")
@@ -170,8 +206,8 @@ def _rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
     return known.loc[list(dict.fromkeys(trials))]
 
 
-def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
-    """The curves' common measure. A loss is only known to be the same within one task."""
+def _common_measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
+    """The curves' common measure, and its direction. Losses are comparable within one task only."""
     column = "task" if loss else "metric"
     found = {str(what): trial for trial, what in rows[column].iloc[::-1].items()}
     if len(found) > 1:
@@ -185,8 +221,8 @@ def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
     return str(rows["metric"].iloc[0]), rows["direction"].iloc[0]
 
 
-def _labels(results: "StoreFrames", rows: pd.DataFrame) -> dict[int, str]:
-    """What tells these trials apart: study, evaluator, seed and parameters, as far as they differ."""
+def _curve_labels(results: "StoreFrames", rows: pd.DataFrame) -> dict[int, str]:
+    """Labels of trials: study, evaluator, seed and parameters, as far as they differ."""
     points = {}
     for trial, row in rows.iterrows():
         about = {name: row[name] for name in ("task", "study", "evaluator", "seed")}

@@ -1,28 +1,33 @@
-"""Where points lie: the places of parameters' values on axes, and what tells points apart."""
+"""Positions of parameters' values on axes, labels of these axes, and how points differ."""
 
 import math
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hpsearch.core.parameters import Choice, Float, Int, short, typed
 from hpsearch.core.space import Space
+from hpsearch.results.scales import AxisScale, log_scale
 from hpsearch.results.trial_filters import PARAMS, parameter_names
 
 Parameter = Float | Int | Choice
+Positions = NDArray[np.float64]
+
+_FEW_INTEGERS = 12  # with fewer values than this, trials that share one are drawn apart
 
 
 def varying_parameters(trials: pd.DataFrame, space: Space) -> list[str]:
     """The parameters that differ between trials, in the space's order."""
-    there = set(parameter_names(trials))
-    return [n for n in space if n in there and trials[PARAMS + n].nunique(dropna=False) > 1]
+    present = set(parameter_names(trials))
+    return [n for n in space if n in present and trials[PARAMS + n].nunique(dropna=False) > 1]
 
 
 def axis_position(parameter: Parameter, value: Any) -> float:
-    """Where a value lies on its axis: an option by its number; NaN where there is none.
+    """A value's position on its axis: an option's is its number; NaN where there is no value.
 
     >>> axis_position(Choice(True, 1), 1), axis_position(Int(1, 9), 3), axis_position(Float(0.0, 1.0), None)
     (1.0, 3.0, nan)
@@ -33,13 +38,13 @@ def axis_position(parameter: Parameter, value: Any) -> float:
 
 
 def option_index(parameter: Choice, value: Any) -> int:
-    """The number of an option. A frame's column may have made a float of a whole number."""
+    """The number of an option, also where a frame's column turned a whole number into a float."""
     keys = [typed(option) for option in parameter.options]
     return keys.index(typed(value)) if typed(value) in keys else parameter.options.index(value)
 
 
 def unit_position(parameter: Parameter, value: Any) -> float:
-    """Where a value lies on its axis, from 0 to 1; NaN where there is none.
+    """A value's position on its axis scaled to [0, 1]; NaN where there is no value.
 
     >>> unit_position(Choice("a", "b", "c"), "b"), unit_position(Float(0.01, 1.0, log=True), 0.1)
     (0.5, 0.5)
@@ -55,7 +60,7 @@ def unit_position(parameter: Parameter, value: Any) -> float:
 
 
 def axis_labels(parameter: Parameter) -> list[tuple[float, str]]:
-    """Where an axis from 0 to 1 is labelled, and how: each option, or the ends and the middle.
+    """Labels of an axis scaled to [0, 1]: all options, or the ends and the middle.
 
     >>> axis_labels(Float(0.01, 1.0, log=True))
     [(0.0, '0.01'), (0.5, '0.1'), (1.0, '1')]
@@ -67,43 +72,74 @@ def axis_labels(parameter: Parameter) -> list[tuple[float, str]]:
     return [(0.0, f"{low:.3g}"), (0.5, f"{middle:.3g}"), (1.0, f"{high:.3g}")]
 
 
-def jittered_positions(
-    parameter: Parameter, values: "pd.Series[Any]"
-) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """The places of trials' values; where many share one, they are spread a little, by their ids."""
-    at = np.array([axis_position(parameter, value) for value in values])
-    few = isinstance(parameter, Choice) or (
-        isinstance(parameter, Int) and not parameter.log and parameter.high - parameter.low < 12
+def parameter_scale(parameter: Parameter) -> AxisScale | None:
+    """How a parameter's axis is labelled; None: as the plotting library labels a linear axis.
+
+    >>> parameter_scale(Choice("a", "b"))
+    AxisScale(ticks={0: 'a', 1: 'b'}, range=(-0.6, 1.6), is_log=False)
+    """
+    if isinstance(parameter, Choice):
+        ticks: dict[float, str] = {
+            number: short(option) for number, option in enumerate(parameter.options)
+        }
+        return AxisScale(ticks, (-0.6, len(ticks) - 0.4))
+    return log_scale(parameter.low, parameter.high) if parameter.log else None
+
+
+def has_few_integers(parameter: Parameter) -> TypeGuard[Int]:
+    """Whether it is a linear range of so few whole numbers that many trials share each."""
+    return (
+        isinstance(parameter, Int)
+        and not parameter.log
+        and parameter.high - parameter.low < _FEW_INTEGERS
     )
-    return at + 0.4 * _spread(values.index) if few else at
 
 
-def jittered_unit_positions(
-    parameter: Parameter, values: "pd.Series[Any]"
-) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """The same from 0 to 1: as `unit_position` has them, options spread a little."""
+def jittered_positions(parameter: Parameter, values: "pd.Series[Any]") -> Positions:
+    """Positions of trials' values on an axis; where many trials share one, spread a little."""
+    at = np.array([axis_position(parameter, value) for value in values])
+    shared = isinstance(parameter, Choice) or has_few_integers(parameter)
+    return at + 0.4 * _jitter(values.index) if shared else at
+
+
+def parallel_positions(trials: pd.DataFrame, space: Space, names: Sequence[str]) -> Positions:
+    """Positions of trials on parallel axes scaled to [0, 1]; options are spread a little.
+
+    Shape (trials, parameters); NaN where a trial lacks the parameter.
+    """
+    columns = [
+        jittered_unit_positions(space[name], trials[PARAMS + name])
+        if PARAMS + name in trials
+        else np.full(len(trials), np.nan)
+        for name in names
+    ]
+    return np.stack(columns, axis=1)
+
+
+def jittered_unit_positions(parameter: Parameter, values: "pd.Series[Any]") -> Positions:
+    """Positions of trials' values on an axis scaled to [0, 1]; options are spread a little."""
     at = np.array([unit_position(parameter, value) for value in values])
-    return at + 0.06 * _spread(values.index) if isinstance(parameter, Choice) else at
+    return at + 0.06 * _jitter(values.index) if isinstance(parameter, Choice) else at
 
 
-def _spread(trials: "pd.Index[Any]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _jitter(trials: "pd.Index[Any]") -> Positions:
     """A number from -0.5 to 0.5 for each trial, always the same."""
     return np.array([zlib.crc32(str(trial).encode()) / 2**32 - 0.5 for trial in trials])
 
 
 def describe_differences(points: Mapping[int, Mapping[str, Any]]) -> dict[int, str]:
-    """What tells trials' points from each other, in one line each; maybe empty.
+    """The parameters in which points differ, one line a trial; empty where none do.
 
     >>> describe_differences({1: {"units": 8, "l2": 0.1}, 2: {"units": 9, "l2": 0.1}, 3: {"units": 9}})
     {1: 'units=8 l2=0.1', 2: 'units=9 l2=0.1', 3: 'units=9'}
     """
     names = dict.fromkeys(name for point in points.values() for name in point)
-    unlike = [
+    differing = [
         name
         for name in names
         if len({typed(point[name]) if name in point else None for point in points.values()}) > 1
     ]
     return {
-        trial: " ".join(f"{name}={short(point[name])}" for name in unlike if name in point)
+        trial: " ".join(f"{name}={short(point[name])}" for name in differing if name in point)
         for trial, point in points.items()
     }

@@ -1,4 +1,4 @@
-"""What a report tells, read from a store once."""
+"""The data of a report, read from a store at one time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
 from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 
-BEST = 8  # trials whose learning curves are drawn
+MOST_CURVES = 8  # trials whose learning curves are drawn
 
 
 @dataclass(frozen=True)
 class SpaceTrials:
-    """The ranked trials of one space, best first, as `StoreFrames` has them."""
+    """The ranked trials of one space, best first, as `StoreFrames` has them. name: of its studies."""
 
     name: str
     space: Space
@@ -30,11 +30,16 @@ class SpaceTrials:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Trials whose values may be compared: of one task, metric, data and evaluator.
+    """Trials whose values compare: of one task, metric, data and evaluator.
 
-    trials, repeats, failures: as `StoreFrames` has them, running trials too. peers: the trials of all
-    studies of the store that may be compared with these; rivals: their searches. trainings: of the
-    best trials, by id. openings: of this task's sealed test, by this metric.
+    Args:
+        searches: of the study or task that the report is about.
+        rivals: all searches of the store whose values compare with these, these too.
+        ranking: of `searches`.
+        trials, repeats, failures: of `searches`, as `StoreFrames` has them; running trials too.
+        peers: the trials of `rivals`.
+        trainings: of the best trials, by id.
+        openings: of this task's sealed test, by this metric.
     """
 
     searches: Sequence[SearchRecord]
@@ -49,12 +54,12 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        """Its name as axes have room for: "loss", not which."""
+        """The metric's short name, without the kind of a loss."""
         return short_metric_name(self.searches[0].measure)
 
     @property
     def better(self) -> Metric:
-        """What tells which values are better."""
+        """The metric with its direction."""
         return self.searches[0].metric
 
     @property
@@ -69,12 +74,12 @@ class Comparison:
     def ranked(self) -> pd.DataFrame:
         """The ranked trials, best first."""
         order = [row.trial for row in self.ranking]
-        # Of a search that was put aside since, the frames know nothing any more.
+        # The frames lack searches that were put aside after the ranking was read.
         return self.trials.loc[[trial for trial in order if trial in self.trials.index]]
 
     @cached_property
     def families(self) -> list[SpaceTrials]:
-        """By space, in the order of their best trials."""
+        """The ranked trials by space, in the order of their best trials."""
         spaces = {search.id: search.space for search in self.searches}
         return [
             SpaceTrials(
@@ -88,7 +93,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ReportData:
-    """kind: "study" or "task", whose report it is; comparisons: those with most trials first."""
+    """Everything a report shows.
+
+    Args:
+        kind: "study" or "task": what the report is about.
+        comparisons: the ones with most trials first.
+    """
 
     kind: str
     name: str
@@ -99,7 +109,7 @@ class ReportData:
 def read_report_data(
     path: Path | Url, *, study: str | None = None, task: str | None = None
 ) -> ReportData:
-    """Everything a report of a study, or of a task, tells; the store has to know it."""
+    """Read everything that a report of a study, or of a task, shows; the store has to hold it."""
     with Store(path) as store:
         searches = store.searches()
         chosen = [s for s in searches if s.study == study or s.task == task]
@@ -110,7 +120,8 @@ def read_report_data(
         mine = {
             key: [search for search in group if search in chosen] for key, group in alike.items()
         }
-        # What is ranked is read first: a trial that ends meanwhile is in the frames alone.
+        # Rankings are read before frames, so that the frames have every ranked trial, also while
+        # a search writes.
         rankings = {
             key: stores.ranking(store, {search.id for search in group})
             for key, group in mine.items()
@@ -118,9 +129,9 @@ def read_report_data(
         }
         openings = stores.openings(store, task)
         trainings = {
-            row.trial: _trainings(store, row.trial)
+            row.trial: _read_trainings(store, row.trial)
             for ranking in rankings.values()
-            for row in ranking[:BEST]
+            for row in ranking[:MOST_CURVES]
         }
         of_task = [search.id for search in searches if search.task == task]
         trials = trial_frame(store, of_task)
@@ -139,7 +150,7 @@ def read_report_data(
                 trials[trials["search"].isin([search.id for search in alike[key]])],
                 repeats[repeats["trial"].isin(own.index)],
                 failures[failures.index.isin(own.index)],
-                {row.trial: trainings[row.trial] for row in ranking[:BEST]},
+                {row.trial: trainings[row.trial] for row in ranking[:MOST_CURVES]},
                 [o for o in openings if o.study in studies and o.measure == mine[key][0].measure],
             )
         )
@@ -147,6 +158,6 @@ def read_report_data(
     return ReportData(kind, str(name), task, comparisons)
 
 
-def _trainings(store: Store, trial: int) -> list[Outcome]:
+def _read_trainings(store: Store, trial: int) -> list[Outcome]:
     search, number = stores.number_of(store, trial)
     return store.journal(search).trainings(number)

@@ -1,7 +1,7 @@
-"""Figures as plotly.js takes them, and what all of them have in common.
+"""Figures as plotly.js takes them, and what all of them share.
 
-Colours are names of the style sheet's variables ("var(--c1)"), which the page looks up, so that one
-figure serves light and dark. Text is escaped: plotly.js would take some tags in it for markup.
+Colours are variables of the style sheet, as "var(--c1)". The page looks them up, so that one figure
+serves the light and the dark theme. Text is escaped, because plotly.js interprets some tags in it.
 """
 
 import math
@@ -21,9 +21,13 @@ _COLOURS, _DASHES = 6, ("solid", "dash", "dot", "dashdot")
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure. height, width: pixels; where the window is narrower than width, it scrolls.
+    """One figure.
 
-    alt_text: what is to be seen, for who cannot.
+    Args:
+        data, layout: as plotly.js takes them.
+        alt_text: what the figure shows, for screen readers.
+        height: in pixels.
+        width: the least, in pixels; in a narrower window the figure scrolls.
     """
 
     data: Sequence[dict[str, Any]]
@@ -35,8 +39,13 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Section:
-    """size: of its figures, "small", "half" or "full". notes: lines below; alone where the store has
-    nothing to draw.
+    """One section of the page.
+
+    Args:
+        lead: a paragraph above the figures.
+        drawings: none where the store has nothing to draw.
+        size: of the figures, "small", "half" or "full".
+        notes: lines below the figures.
     """
 
     id: str
@@ -48,17 +57,17 @@ class Section:
 
 
 def palette_colour(number: int) -> str:
-    """Of the palette, which starts again after its last."""
+    """A colour of the palette, which starts again after its last."""
     return f"var(--c{number % _COLOURS + 1})"
 
 
 def line_dash(number: int) -> str:
-    """Tells lines of one colour apart."""
+    """A dash pattern, which distinguishes lines of one colour."""
     return _DASHES[number // _COLOURS % len(_DASHES)]
 
 
 def escape_markup(text: object) -> str:
-    """A text that plotly.js shows as it is.
+    """Escape a text so that plotly.js shows it as it is.
 
     >>> escape_markup("<b>x</b> & y")
     '&lt;b&gt;x&lt;/b&gt; &amp; y'
@@ -67,6 +76,7 @@ def escape_markup(text: object) -> str:
 
 
 def make_axis(title: str = "", **more: Any) -> dict[str, Any]:
+    """An axis with this title. more: its other settings in plotly.js."""
     made: dict[str, Any] = {"title": {"text": escape_markup(title)}} if title else {}
     return made | more
 
@@ -84,7 +94,7 @@ def scaled_axis(scale: AxisScale) -> dict[str, Any]:
 
 
 def to_plain_numbers(value: Any) -> Any:
-    """The value as JSON has it: numbers to six digits, what is not finite as null.
+    """Make a value plain JSON: numbers with six digits, numbers that are not finite as null.
 
     >>> to_plain_numbers({"x": [1 / 3, float("nan"), 2]})
     {'x': [0.333333, None, 2]}
@@ -106,7 +116,7 @@ def to_plain_numbers(value: Any) -> Any:
 
 
 def trial_markers(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
-    """A trace of trials, each told by its id when pointed at."""
+    """A trace of trials as dots; pointing at a dot shows the trial's id."""
     shown = "trial %{customdata}<br>%{x}<br>%{y:.4~g}<extra></extra>"
     return {
         "type": "scatter", "mode": "markers", "x": x, "y": y, "customdata": trials,

@@ -1,4 +1,4 @@
-"""Which hyperparameters decide whether a trial is among the best."""
+"""How much each hyperparameter decides whether a trial is among the best."""
 
 import pandas as pd
 
@@ -16,18 +16,18 @@ def importance_section(of: Comparison) -> Section:
         except ReportError as error:
             notes.append(f"{family.name}: {error}.")
         else:
-            drawings.append(_drawing(family.name if len(of.families) > 1 else "", shares))
+            drawings.append(_draw_importance(family.name if len(of.families) > 1 else "", shares))
     lead = (
-        "The share of each hyperparameter in whether a trial is among the best, by PED-ANOVA "
-        "(Watanabe et al., IJCAI 2023); bars of error are the standard deviation over bootstraps "
-        "of the trials."
+        "How much each hyperparameter decides whether a trial is among the best, as a share of the "
+        "whole, by PED-ANOVA (Watanabe et al., IJCAI 2023). Error bars: the standard deviation over "
+        "bootstraps of the trials."
     )
     if not of.families:
         notes = ["No trial is complete yet."]
     return Section("importance", "Importance", lead if drawings else "", drawings, notes=notes)
 
 
-def _drawing(name: str, shares: pd.DataFrame) -> Drawing:
+def _draw_importance(name: str, shares: pd.DataFrame) -> Drawing:
     upwards = shares.iloc[::-1]
     share, error = upwards["importance"], upwards["error"]
     data = [
@@ -51,5 +51,5 @@ def _drawing(name: str, shares: pd.DataFrame) -> Drawing:
         "xaxis": make_axis("share of importance", tickformat=".0%", rangemode="tozero"),
         "yaxis": {"automargin": True, "type": "category", "showgrid": False},
     }
-    told = [f"{name} {share:.0%}" for name, share in shares["importance"].items()]
-    return Drawing(data, layout, f"importance: {', '.join(told)}", height=120 + 34 * len(shares))
+    named = [f"{name} {share:.0%}" for name, share in shares["importance"].items()]
+    return Drawing(data, layout, f"importance: {', '.join(named)}", height=120 + 34 * len(shares))

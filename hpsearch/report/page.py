@@ -1,4 +1,4 @@
-"""The page: sections and tables put into the template, its scripts and its style."""
+"""The page: sections and tables, put into the template with scripts and style."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ from hpsearch.results.report_data import Comparison, ReportData, read_report_dat
 from hpsearch.store import Url
 
 _HERE = Path(__file__).parent
-_SIGNATURE = b"default-src 'none'; script-src 'sha256-"  # near the beginning of every report
+_SIGNATURE = b"default-src 'none'; script-src 'sha256-"  # near the start of every report
 
 
 def _is_report(file: Path) -> bool:
@@ -45,7 +45,13 @@ REPORT = OutputKind("a report of hpsearch", _is_report, streams=True, makes_fold
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """trials: how many the report tells of, running and failed ones too."""
+    """A report that was written.
+
+    Args:
+        name: of the study or task.
+        trials: how many the report covers, running and failed ones too.
+        bytes: the file's size.
+    """
 
     file: Path
     name: str
@@ -58,8 +64,8 @@ def write_report(
 ) -> WrittenReport:
     """Write the report of a study, or of a task; the file appears whole or not at all.
 
-    The store has to know it. Raises OutputError where the file cannot be written, or is there and
-    no report.
+    The store has to hold it. Raises OutputError where the file cannot be written, or where another
+    file than a report is there.
     """
     place = choose_place(file, REPORT)
     data = read_report_data(store, study=study, task=task)
@@ -70,7 +76,10 @@ def write_report(
 
 
 def render(data: ReportData) -> bytes:
-    """The page, in UTF-8. What the store holds is escaped, and no script runs but the page's own, by hash."""
+    """The page in UTF-8.
+
+    Texts from the store are escaped, and only the page's own scripts may run, known by their hashes.
+    """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -83,7 +92,7 @@ def render(data: ReportData) -> bytes:
         "shorten_label": shorten_label,
         "with_error": lambda row: format_with_error(row.value, row.se),
     }
-    # A script ends where "</script" stands, which none of these has.
+    # Safe as they are: none of these contains "</script", which would end a script.
     texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()
     scripts = [Markup(text) for text in texts]
     parts = [_page_part(number, each) for number, each in enumerate(data.comparisons)]
@@ -108,14 +117,15 @@ def render(data: ReportData) -> bytes:
         scripts=scripts,
         hashes=" ".join(f"'sha256-{_script_hash(script)}'" for script in scripts),
     )
-    page = io.BytesIO()  # a table of ten thousand rows is a million pieces: never all at once
+    # Encoded piece by piece: a table of ten thousand rows is a million pieces.
+    page = io.BytesIO()
     for piece in pieces:
         page.write(piece.encode())
     return page.getvalue()
 
 
 def _page_part(number: int, of: Comparison) -> dict[str, Any]:
-    """What the page tells of one comparison."""
+    """What the template needs of one comparison."""
     figure: Sequence[Drawing] = [ranking.draw_ranking(of)] if of.ranking else []
     return {
         "id": f"part{number}",

@@ -1,4 +1,4 @@
-"""How it can be repeated: the study's text, seeds, versions, and the command."""
+"""How to repeat a search: the study's text, seeds, versions, and the command."""
 
 import json
 import shlex
@@ -12,7 +12,7 @@ from hpsearch.store import SearchRecord
 
 
 def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
-    """What is told of each search, the oldest first."""
+    """What the page shows of each search, the oldest first."""
     found = []
     for of in data.comparisons:
         for search in of.searches:
@@ -35,9 +35,14 @@ def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
 
 
 def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
-    """The command that does the search again, whatever the study's file alt_text of its options.
+    """The command that runs the search again, whatever options the study's file has by now.
 
-    A searcher or an evaluator of the user's own is the file's affair.
+    A searcher or an evaluator of the user's own is left to the study's file.
+
+    Args:
+        trials: how many the search has.
+        repeats: how often its trials were repeated.
+        continues: whether any trial continued another; the searcher then sets their number.
     """
     file = search.file if not search.file.startswith("-") else f"./{search.file}"
     words = ["hpsearch", "run", file]
@@ -52,7 +57,7 @@ def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: b
 
 
 def command_option(label: str) -> str | None:
-    """A label as the command line takes it.
+    """A searcher's or evaluator's label as the command line takes it; None where it cannot.
 
     >>> command_option("Hyperband(max_epochs=27, eta=3)")
     'hyperband:max_epochs=27,eta=3,min_epochs=1'

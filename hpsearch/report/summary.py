@@ -1,4 +1,4 @@
-"""What the page tells in words and tables: the choice, its tests, the ranking, failures."""
+"""The page's words and tables: the choice, its tests, the ranking, failures."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.results.report_data import Comparison, ReportData
 from hpsearch.store import Opening, Ranked
 
-_MOST_NAMED = 30  # trials named of those that failed alike
+_MOST_NAMED = 30  # of the trials that failed for one reason
 
 
 def count_totals(data: ReportData) -> list[tuple[str, str]]:
-    """Counts for the head of the page: what, how many."""
+    """Counts for the head of the page, as (what, how many). Zeros are left out."""
     trials = pd.concat([each.trials for each in data.comparisons])
     repeats = pd.concat([each.repeats for each in data.comparisons])
     state = trials["state"]
@@ -32,32 +32,40 @@ def count_totals(data: ReportData) -> list[tuple[str, str]]:
 
 
 def choice_cards(of: Comparison) -> list[dict[str, Any]]:
-    """The winner, and the choice within one standard error beside it: what the cards tell."""
+    """The contents of the cards: the best trial, and the simplest within one standard error."""
     if of.winner is None:
         return []
-    first, simplest = of.winner, of.simplest
-    cards = [_card(of, "Winner", first, _describe_winner(of))]
-    if simplest is not None and simplest.trial != first.trial:
-        other = simplest.epochs != first.epochs
-        fewer = simplest.n_weights / first.n_weights if first.n_weights else 1.0
+    best, simplest = of.winner, of.simplest
+    cards = [_card(of, "Best", best, _describe_best(of))]
+    if simplest is not None and simplest.trial != best.trial:
+        weights = simplest.n_weights / best.n_weights if best.n_weights else 1.0
+        epochs = (
+            f", {simplest.epochs} epochs instead of {best.epochs}"
+            if simplest.epochs != best.epochs
+            else ""
+        )
         note = (
-            f"The simplest trial within one standard error of the winner: {fewer:.0%} of its "
-            f"weights{f', {simplest.epochs} epochs instead of {first.epochs}' if other else ''}."
+            "The simplest trial within one standard error of the best: "
+            f"{weights:.0%} of its weights{epochs}."
         )
         cards.append(_card(of, "Within one standard error", simplest, note))
     return cards
 
 
-def _describe_winner(of: Comparison) -> str:
-    ties = [row for row in of.ranking[1:] if row.tied]
-    many = f"{len(ties)} trial{'s' if len(ties) > 1 else ''}"
-    told = f"The data do not tell {many} from it." if ties else "No other is known to be as good."
-    first = of.ranking[0]
-    if first.se is None:
+def _describe_best(of: Comparison) -> str:
+    ties = sum(1 for row in of.ranking[1:] if row.tied)
+    best = of.ranking[0]
+    if best.se is None:
         return f"First of {len(of.ranking)}. Its standard error is not known."
-    if of.simplest is not None and of.simplest.trial == first.trial:
-        told += " It is also the simplest within one standard error."
-    return f"First of {len(of.ranking)}. {told}"
+    many = f"{ties} other trials are" if ties > 1 else "One other trial is"
+    text = (
+        f"{many} not significantly different from it."
+        if ties
+        else "No other trial is known to be as good."
+    )
+    if of.simplest is not None and of.simplest.trial == best.trial:
+        text += " It is also the simplest within one standard error."
+    return f"First of {len(of.ranking)}. {text}"
 
 
 def _card(of: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
@@ -66,7 +74,7 @@ def _card(of: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
 
 
 def describe_openings(of: Comparison) -> list[dict[str, Any]]:
-    """Every opening of the test by a model of these studies, in order."""
+    """Every opening of the test for a model of these studies, in order."""
     return [
         {
             "trials": _tested_trials(opening),
@@ -85,7 +93,7 @@ def _tested_trials(opening: Opening) -> list[int]:
 
 
 def ranking_table(of: Comparison) -> dict[str, Any]:
-    """The ranking: names of parameters, which columns tell something, and rows."""
+    """The table of the ranking: its rows, names of parameters, and which columns it needs."""
     rows = of.ranking
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     return {
@@ -101,7 +109,7 @@ def ranking_table(of: Comparison) -> dict[str, Any]:
 
 
 def group_failures(of: Comparison) -> list[dict[str, Any]]:
-    """By cause, the most frequent first; the traceback is of the first trial."""
+    """Failures by cause, the most frequent first; the traceback is of the first trial."""
     found = of.failures.assign(line=of.failures["message"].fillna("").str.split("\n").str[0])
     groups = [
         {

@@ -1,4 +1,4 @@
-"""A store's trials in the formats of other tools; one file a format. See README.md."""
+"""A store's trials in the formats of other tools, a file a format. See README.md."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,14 +14,20 @@ if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
 Writer = Callable[["StoreFrames", Path], None]
-"""Writes everything of some results to a path that is not there yet."""
+"""Writes all trials of some results to a path that does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """module: has the `write`. where: what is written if nothing else is named. kind: what that is.
-    look: the command that shows it, with {} for the path. needs: packages beside those of the
-    toolkit, by their import names. extra: brings these.
+    """An export format.
+
+    Args:
+        module: the file in this folder with its `write_export`.
+        default_path: what is written where no path is named.
+        kind: what is written, so that only an earlier export is replaced.
+        view_command: the command that shows the export, with {} for its path.
+        packages: import names of packages that it needs beside those of hpsearch.
+        extra: the extra of hpsearch that installs these packages.
     """
 
     module: str
@@ -32,7 +38,7 @@ class ExportFormat:
     extra: str = ""
 
     def writer(self) -> Writer:
-        """Import what writes it. Raises HpsearchError where the extra is not installed."""
+        """Import the function that writes it. Raises HpsearchError where a package is missing."""
         for package in self.packages:
             try:
                 import_module(package)
@@ -46,7 +52,7 @@ class ExportFormat:
 
 
 def _folder_kind(pattern: str, noun: str) -> OutputKind:
-    """A folder of files whose paths match."""
+    """A folder all of whose files have paths that match."""
 
     def is_earlier(folder: Path) -> bool:
         found = files_in(folder)
@@ -59,7 +65,7 @@ def _is_exported_database(file: Path) -> bool:
     return sqlite_mark(file) == EXPORT_MARK
 
 
-EXPORT_MARK = b"hpex"  # the application id that our databases for other tools get
+EXPORT_MARK = b"hpex"  # the SQLite application id of exported databases
 _DATABASE = OutputKind("a database that hpsearch exported", _is_exported_database)
 
 FORMATS: Mapping[str, ExportFormat] = {

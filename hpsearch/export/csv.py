@@ -6,6 +6,7 @@ from hpsearch.results.frames import StoreFrames
 
 
 def write_export(results: StoreFrames, path: Path) -> None:
+    """Write the tables into a new folder; curves some trials at a time, to save memory."""
     path.mkdir()
     results.trials.to_csv(path / "trials.csv", encoding="utf-8")
     with open(path / "curves.csv", "w", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""What every format for other tools is made from: searches, their trials, and the mean curves."""
+"""Searches, their trials and mean curves, as all exports for other tools use them."""
 
 import json
 import re
@@ -29,10 +29,14 @@ _NOTE_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ExportedTrial:
-    """One trial. row: of `StoreFrames.trials`. points: in the types of the space.
+    """One trial.
 
-    curves: the mean over folds of the first training, a value an epoch, by the names of CURVES; as
-    far as the shortest fold goes, as the trial's value has it. heir: the trial that continued it.
+    Args:
+        params: in the types of the space.
+        row: of `StoreFrames.trials`.
+        curves: of the first training, the mean over folds, by the names of CURVES. They end where
+            the shortest fold ends, as for the trial's value.
+        heir: the trial that continued it.
     """
 
     id: int
@@ -55,7 +59,7 @@ class ExportedTrial:
 
     @property
     def started(self) -> datetime:
-        """In UTC. When it was asked for, where the store knows no better."""
+        """In UTC. Where the store does not hold it: when the trial was asked for."""
         return _to_datetime(self.row.asked if pd.isna(self.row.started) else self.row.started)
 
     @property
@@ -63,13 +67,13 @@ class ExportedTrial:
         return None if pd.isna(self.row.ended) else _to_datetime(self.row.ended)
 
     def at(self, epoch: int) -> float:
-        """When an epoch ended, roughly: seconds since 1970, as if all took the same time."""
+        """When an epoch ended, in seconds since 1970, as if all epochs took the same time."""
         start, end = self.started.timestamp(), (self.ended or self.started).timestamp()
         return start + (end - start) * epoch / max(self.epochs, 1)
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What else is known of it, as plain values."""
+        """What else the store holds of it, as plain values."""
         known = {name: getattr(self.row, name) for name in _NOTE_COLUMNS}
         known |= {"continues": self.row.parent, "continued_by": self.heir}
         if self.state == "failed":
@@ -79,13 +83,17 @@ class ExportedTrial:
 
     @property
     def name(self) -> str:
-        """Short, for lists: the id, and the point to four digits."""
+        """A short name for lists: the id, and the point with four digits."""
         return f"trial {self.id} {text_of_point(self.params)}"[:120]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedSearch:
-    """A search that has trials. name: the study's; with what tells it apart where there are more."""
+    """A search that has trials.
+
+    Args:
+        name: the study's, with the search's options where the study has several searches.
+    """
 
     name: str
     record: SearchRecord
@@ -99,7 +107,7 @@ class ExportedSearch:
 
 
 def read_searches(results: StoreFrames) -> list[ExportedSearch]:
-    """The searches of some results that have trials, oldest first."""
+    """The searches that have trials, oldest first."""
     records = {record.id: record for record in results.searches}
     frame = results.trials
     rows: list[Any] = list(
@@ -126,7 +134,7 @@ def read_searches(results: StoreFrames) -> list[ExportedSearch]:
 
 
 def safe_path_part(text: str) -> str:
-    """A name that is one part of a path on every system.
+    """A name that is valid as one part of a path on every system.
 
     >>> safe_path_part("trial 3 loss=a/b opt=..")
     'trial 3 loss=a_b opt=__'
@@ -136,13 +144,14 @@ def safe_path_part(text: str) -> str:
 
 
 def name_curves(search: ExportedSearch) -> dict[str, str]:
-    """The names of CURVES as people know them: `accuracy/validation`."""
+    """Names of CURVES for people, as `accuracy/validation`."""
     metric = search.record.measure
     names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
     return dict(zip(CURVES, names, strict=True))
 
 
 def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
+    """The mean over folds of each trial's first training, as far as all folds reach."""
     frame = results.curves
     frame = frame.loc[frame["repeat"] == 0]
     folds = frame.groupby("trial")["fold"].nunique()
@@ -158,7 +167,7 @@ def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
 
 
 def _unique_names(records: list[SearchRecord]) -> dict[int, str]:
-    """Unique ones."""
+    """A unique name for each search, by id."""
     studies = [record.study for record in records]
     found = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""MLflow: an experiment for each search, a run for each trial."""
+"""MLflow: an experiment a search, a run a trial."""
 
 import logging
 import os
@@ -28,15 +28,16 @@ _METRICS_PER_CALL = 1000  # metrics in one call, as servers allow
 
 
 def write_export(results: StoreFrames, path: Path) -> None:
-    """To a SQLite file."""
+    """Write a new SQLite database of MLflow."""
     with new_database(path) as url:
         send_to_server(results, url)
 
 
 def send_to_server(results: StoreFrames, uri: str) -> None:
-    """To a tracking server, or to whatever MLflow knows by a URI; experiments there are added to.
+    """Add all trials to a tracking server, or to any other store that MLflow knows by its URI.
 
-    Raises HpsearchError where nobody answers, or MLflow refuses.
+    Experiments of the same names get more runs. Raises HpsearchError where no server answers, or
+    MLflow refuses.
     """
     check_reachable(uri)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -55,9 +56,9 @@ def send_to_server(results: StoreFrames, uri: str) -> None:
 
 
 def check_reachable(uri: str) -> None:
-    """Ask whether anybody answers at a URI, which MLflow itself would try for minutes.
+    """Check within seconds that a server answers at the URI; MLflow itself would try for minutes.
 
-    Then no single request is tried for long either, unless the environment says otherwise. Raises
+    It also sets few retries for later requests, unless the environment sets them. Raises
     HpsearchError.
     """
     for name, value in _RETRY_SETTINGS.items():
@@ -68,8 +69,8 @@ def check_reachable(uri: str) -> None:
     try:
         parts = urlsplit(uri)
         if parts.scheme in ("http", "https"):
-            # By way of proxies, if there are any. Whatever it answers, somebody does: also with a
-            # certificate that nobody signed, of which MLflow has settings of its own.
+            # By requests, which uses proxies as MLflow does. Any answer will do, also one with an
+            # unknown certificate: whether to accept that is a setting of MLflow.
             timeouts = (_CONNECT_TIMEOUT, _READ_TIMEOUT)
             with suppress(requests.exceptions.SSLError):
                 requests.get(uri, timeout=timeouts, stream=True).close()
@@ -84,15 +85,15 @@ def check_reachable(uri: str) -> None:
                     engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         raise HpsearchError(shown(f"MLflow cannot use {uri}: {first_line(error)}")) from error
-    except (OSError, ValueError) as error:  # those of requests are OSErrors
+    except (OSError, ValueError) as error:  # errors of requests are OSErrors
         raise HpsearchError(
-            f"nobody answers at {shown(uri)} ({_innermost_reason(error)}); does the server run, and is the "
-            "address right?"
+            f"nobody answers at {shown(uri)} ({_innermost_reason(error)}); does the server run, "
+            "and is the address right?"
         ) from error
 
 
 _CONNECT_TIMEOUT = 5.0  # seconds
-_READ_TIMEOUT = 30.0  # a server that starts, or is busy, takes its time
+_READ_TIMEOUT = 30.0  # seconds: a server that starts, or is busy, is slow
 _RETRY_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 _PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433}
 
@@ -101,7 +102,7 @@ _MLFLOW_FILE = OutputKind("a database of MLflow", lambda file: sqlite_mark(file)
 
 
 def _innermost_reason(error: BaseException) -> str:
-    """The innermost reason, in the system's words where it has any; it names no address."""
+    """The innermost cause, in the system's words where there are any. It contains no address."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     return getattr(error, "strerror", None) or type(error).__name__
@@ -136,7 +137,7 @@ def _all_metrics(search: ExportedSearch, trial: ExportedTrial) -> Any:
 
 
 def _mlflow_name(name: str) -> str:
-    """What MLflow takes as a name."""
+    """A name with the characters that MLflow allows."""
     return re.sub(r"[^\w./ -]", "_", name)
 
 

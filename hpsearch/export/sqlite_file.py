@@ -1,4 +1,7 @@
-"""SQLite files of other tools: written fast, because they are thrown away unless they become whole."""
+"""SQLite files for other tools, written without waiting for the disk.
+
+A crash may tear such a file, but an export appears only when it is whole.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,12 +19,15 @@ from hpsearch.export import EXPORT_MARK
 
 @contextmanager
 def new_database(path: Path) -> Iterator[str]:
-    """The URL of a new SQLite file, which nothing flushes to the disk while it is written.
+    """The URL of a new SQLite file, written without syncing and finally marked as an export.
 
-    It is signed as an export in the end. Raises HpsearchError where it cannot be written.
+    Raises HpsearchError where it cannot be written.
     """
     if "?" in str(path.absolute()):
-        raise HpsearchError(f"{path.parent} has a ? in its name, which SQLite's URLs do not take")
+        raise HpsearchError(
+            f"{path.parent} has a ? in its name, which SQLite's URLs cannot contain; "
+            "name another folder"
+        )
     event.listen(Engine, "connect", _turn_off_syncing)
     try:
         yield f"sqlite:///{path}"

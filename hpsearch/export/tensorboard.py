@@ -1,6 +1,7 @@
-"""TensorBoard event files: a run for each trial, and what its HParams tab lists them by.
+"""TensorBoard event files: a run a trial, with hyperparameters for the HParams tab.
 
-Written by TensorBoard's own record writer and messages; its `hparams.api` would import TensorFlow.
+Written with TensorBoard's own record writer and messages. Its `hparams.api` would import
+TensorFlow.
 """
 
 import time
@@ -64,7 +65,7 @@ def _write_events(folder: Path, events: Any) -> None:
 def _trial_events(
     search: ExportedSearch, trial: ExportedTrial, texts: set[str]
 ) -> Iterator[tuple[float, int, Any]]:
-    """When, at which step, what."""
+    """The events of one trial, as (seconds since 1970, step, summary values)."""
     begin = trial.started.timestamp()
     start = SessionStartInfo(group_name=str(trial.id), start_time_secs=begin)
     for name, value in {"study": search.name, **trial.params}.items():
@@ -92,12 +93,13 @@ def _trial_events(
 
 
 def _hparams_value(tag: str, **data: Any) -> list[Any]:
+    """Summary values that hold plugin data of the HParams tab."""
     described = metadata.create_summary_metadata(HParamsPluginData(**data))
     return [Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)]
 
 
 def _describe_experiment(found: list[ExportedSearch]) -> api_pb2.Experiment:
-    """One for all searches: the HParams tab takes the first it finds."""
+    """One experiment for all searches: the HParams tab shows the first one only."""
     parameters = _collect_parameters(found)
     texts = _text_parameters(found)
     study = api_pb2.HParamInfo(name="study", type=api_pb2.DATA_TYPE_STRING)
@@ -119,7 +121,7 @@ def _describe_experiment(found: list[ExportedSearch]) -> api_pb2.Experiment:
 def _describe_parameter(
     name: str, ranges: list[Float | Int | Choice], text: bool
 ) -> api_pb2.HParamInfo:
-    """A parameter of one or several searches: its type, and all that it may be."""
+    """A parameter of one or several searches: its type, and all values it may have."""
     options = [o for each in ranges if isinstance(each, Choice) for o in each.options]
     bounds = [b for each in ranges if not isinstance(each, Choice) for b in (each.low, each.high)]
     if text:
@@ -148,7 +150,7 @@ def _collect_parameters(found: list[ExportedSearch]) -> dict[str, list[Float | I
 
 
 def _text_parameters(found: list[ExportedSearch]) -> set[str]:
-    """Parameters whose values are shown as text: a column of the tab has one type."""
+    """The parameters whose values become text, because a column of the tab has one type."""
     texts = {"study"}
     for name, ranges in _collect_parameters(found).items():
         kinds = {

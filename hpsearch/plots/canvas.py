@@ -150,7 +150,7 @@ def check_picture_path(path: Path) -> Path:
 
 
 def write_picture(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by the path's ending; the file appears whole or not at all.
+    """Write a figure as PNG, SVG or PDF, by the path's ending, whole or not at all.
 
     Raises ReportError or OutputError.
     """

@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,7 +56,8 @@ def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bo
         ax.set_xlabel("epoch")
         ax.text(
             0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}",
-            transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8, bbox=canvas.LABEL_BOX,
+            transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8,
+            bbox=canvas.LABEL_BOX,
         )  # fmt: skip
     for ax in axes[::across]:
         ax.set_ylabel(short_metric_name(drawn.measure))
@@ -110,9 +111,10 @@ def draw_overlay(drawn: Overlay, *, training: bool = False) -> Figure:
     return figure
 
 
-def _draw_curve(ax: Axes, values: Sequence[float], first: int, **options: object) -> None:
+def _draw_curve(ax: Axes, values: Sequence[float], first: int, **options: Any) -> None:
+    epochs = range(first, first + len(values))
     marker = "o" if len(values) == 1 else None
-    ax.plot(range(first, first + len(values)), values, marker=marker, **options)  # type: ignore[arg-type]
+    ax.plot(epochs, values, marker=marker, **options)
 
 
 def _draw_band(ax: Axes, line: OverlayCurve, colour: str) -> None:

@@ -60,7 +60,7 @@ class Results(StoreFrames):
             loss: draw the minimised loss instead of the metric.
             training: draw the curves on training rows too.
             smooth: weight of earlier epochs in the exponential moving average; 0: no smoothing.
-            skip: leave out this many epochs before smoothing; None: ten, or a tenth of short curves.
+            skip: epochs to leave out before smoothing; None: ten, or a tenth of short curves.
         """
         from hpsearch.plots import curves
         from hpsearch.results import overlay

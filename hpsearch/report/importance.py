@@ -19,7 +19,7 @@ def importance_section(of: Comparison) -> Section:
             drawings.append(_draw_importance(family.name if len(of.families) > 1 else "", shares))
     lead = (
         "How much each hyperparameter decides whether a trial is among the best, as a share of the "
-        "whole, by PED-ANOVA (Watanabe et al., IJCAI 2023). Error bars: the standard deviation over "
+        "whole, by PED-ANOVA (Watanabe et al., IJCAI 2023). Error bars: standard deviations over "
         "bootstraps of the trials."
     )
     if not of.families:

@@ -78,7 +78,7 @@ def write_report(
 def render(data: ReportData) -> bytes:
     """The page in UTF-8.
 
-    Texts from the store are escaped, and only the page's own scripts may run, known by their hashes.
+    Texts from the store are escaped, and only the page's own scripts may run, by their hashes.
     """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),

@@ -63,7 +63,8 @@ def _draw_flows(trials: pd.DataFrame) -> Drawing:
         {
             "type": "sankey",
             "arrangement": "snap",
-            "node": {"label": labels, "color": [f"var(--{ink})" for ink in colours.values()], "pad": 18, "thickness": 14,
+            "node": {"label": labels, "color": [f"var(--{ink})" for ink in colours.values()],
+                     "pad": 18, "thickness": 14,
                      "line": {"width": 0}, "hovertemplate": "%{label}<extra></extra>"},
             "link": {key: [link[key] for link in links] for key in links[0]}
             | {"hovertemplate": "%{value:d} trials<extra></extra>"},

@@ -35,8 +35,8 @@ def workers_section(of: Comparison) -> Section:
         return Section("workers", title, notes=[note])
     lead = (
         "A bar is one training. Trainings at the same time lie above one another. Pauses of more "
-        "than a minute in which nothing ran are cut out (dotted lines). A device is idle in shorter "
-        "pauses, and while other devices work for a search that used it."
+        "than a minute in which nothing ran are cut out (dotted lines). A device is idle in "
+        "shorter pauses, and while other devices work for a search that used it."
     )
     notes = [_describe_use(str(device), use) for device, use in found.use.iterrows()]
     return Section("workers", title, lead, [_draw_timeline(found)], "full", notes)

@@ -21,7 +21,11 @@ MOST_CURVES = 8  # trials whose learning curves are drawn
 
 @dataclass(frozen=True)
 class SpaceTrials:
-    """The ranked trials of one space, best first, as `StoreFrames` has them. name: of its studies."""
+    """The ranked trials of one space, best first, as `StoreFrames` has them.
+
+    Args:
+        name: of the studies that have this space.
+    """
 
     name: str
     space: Space

@@ -132,8 +132,8 @@ def log_ticks(low: float, high: float) -> dict[float, str]:
 def format_round(number: float) -> str:
     """A round number in few characters.
 
-    >>> format_round(0.001), format_round(200.0), format_round(20000.0), format_round(5e6), format_round(1e-05)
-    ('0.001', '200', '20k', '5M', '1e-5')
+    >>> [format_round(number) for number in (0.001, 200.0, 20000.0, 5e6, 1e-05)]
+    ['0.001', '200', '20k', '5M', '1e-5']
     """
     for least, size, letter in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if abs(number) >= least:

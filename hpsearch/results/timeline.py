@@ -55,7 +55,7 @@ class Timeline:
 
 
 def build_timeline(trials: pd.DataFrame, repeats: pd.DataFrame) -> Timeline | None:
-    """The timeline of all trainings that have ended; None where the store holds no devices or times.
+    """The timeline of all trainings that have ended; None where no device or time is known.
 
     Args:
         trials, repeats: as `StoreFrames` has them.

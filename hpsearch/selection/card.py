@@ -7,17 +7,19 @@ from typing import Any
 from hpsearch.core.parameters import text_of_point
 from hpsearch.results.formatting import format_with_error, shorten_label
 
-_MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
+_MOST_CLASSES = 15  # of a confusion matrix in the text; card.json has all
 
 
 def render_card(card: Mapping[str, Any]) -> str:
+    """The model card as Markdown. card: as `refit` makes it."""
     return "\n".join(_card_lines(card)) + "\n"
 
 
 def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
-    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {shorten_label(card['evaluator'])}."
+    direction, evaluator = f"{card['direction']}imum is best", shorten_label(card["evaluator"])
+    yield f"Ranked by {card['metric']} ({direction}), {evaluator}."
     unit = card.get("unit")
     if unit and "values" in unit:
         yield f"Values are {unit['values']}; residuals are in the unit of {unit['target']!r}."
@@ -43,10 +45,13 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
     yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
     if card["edited"]:
-        yield "The study file was edited after its search began; the model is of the text as it is now."
+        yield (
+            "The study file was edited after its search began. The model is built from its current "
+            "text."
+        )
     if card["trust"]:
         trusted = " ".join(f"--trust {shlex.quote(name)}" for name in card["trust"])
-        yield f"To predict by it: hpsearch predict MODEL NEW.csv {trusted}"
+        yield f"To predict with it: hpsearch predict MODEL NEW.csv {trusted}"
     yield ""
     yield from _score_table(card)
     verdict = card["test"] or card["validation"]
@@ -66,8 +71,8 @@ def _score_table(card: Mapping[str, Any]) -> Iterator[str]:
     metric, validation, test = card["metric"], card["validation"], card["test"]
     yield f"| {metric} | value ± standard error |"
     yield "|---|---|"
-    seen = " (on the rows by which it was chosen)" if len(card["members"]) > 1 else ""
-    yield f"| validation{seen} | {format_with_error(validation['value'], validation['se'])} |"
+    note = " (on the rows that it was chosen on)" if len(card["members"]) > 1 else ""
+    yield f"| validation{note} | {format_with_error(validation['value'], validation['se'])} |"
     if test is None:
         yield ""
         yield "The test is sealed: it was not opened for this model."
@@ -75,19 +80,20 @@ def _score_table(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"| test, {test['rows']:,} rows | {format_with_error(test['value'], test['se'])} |"
     if len(test["alone"]) > 1:
         each = ", ".join(f"{value:.4f}" for value in test["alone"])
-        yield f"| test, a model alone | {format_with_error(test['alone_mean'], test['alone_se'])} ({each}) |"
+        alone = format_with_error(test["alone_mean"], test["alone_se"])
+        yield f"| test, a model alone | {alone} ({each}) |"
     yield f"| optimism: validation minus test | {card['optimism']:+.4f} |"
     yield ""
     yield describe_opening(test["opening"])
 
 
 def describe_opening(nth: int) -> str:
-    """What the number of openings makes of a test figure."""
+    """What the number of openings means for the test result."""
     if nth == 1:
         return "These test rows were opened once, for this model."
     return (
-        f"Opening number {nth} of these test rows: if anything was chosen by the earlier ones, this "
-        "figure is optimistic."
+        f"Opening number {nth} of these test rows: if anything was chosen by the earlier results, "
+        "this result is optimistic."
     )
 
 
@@ -111,7 +117,7 @@ def _class_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
 
 
 def _escape_cell(name: Any) -> str:
-    """A class's name in a table of Markdown."""
+    """A class's name, escaped for a Markdown table."""
     return " ".join(str(name).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
@@ -126,7 +132,8 @@ def _residual_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield f"| predicted minus true | {shown} |"
     yield ""
     tenths = verdict["against_true"]
-    yield f"| tenth of the rows, by the true value | {' | '.join(map(str, range(1, len(tenths) + 1)))} |"
+    numbers = " | ".join(map(str, range(1, len(tenths) + 1)))
+    yield f"| tenth of the rows, by the true value | {numbers} |"
     yield f"|---|{'---|' * len(tenths)}"
     for name in ("true", "predicted"):
         yield f"| {name}, mean | {' | '.join(f'{tenth[name]:.3f}' for tenth in tenths)} |"

@@ -1,4 +1,4 @@
-"""An evaluator from whatever scikit-learn takes as `cv`."""
+"""An evaluator from anything that scikit-learn takes as `cv`."""
 
 import math
 import statistics
@@ -18,7 +18,7 @@ from hpsearch.training.base import Split
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FixedSplits(Evaluator):
-    """Train and validate on given rows: of one table, so that no study file can name it."""
+    """Train and validate on these rows of one table; study files cannot name it."""
 
     pairs: tuple[Split, ...]
     shared_batches: bool = False
@@ -31,14 +31,17 @@ class FixedSplits(Evaluator):
         return list(self.pairs)
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """The splits' deviation over the root of their number; None where there is one."""
+        """The splits' standard deviation by the root of their number; None for a single split."""
         return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def make_evaluator(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> Evaluator:
-    """The evaluator that cv is, or stands for: a number of folds, a splitter, or pairs of rows.
+    """The evaluator for a `cv`: an evaluator, a number of folds, a splitter, or pairs of rows.
 
-    Raises ValueError where it is none of these, or where groups would have no effect.
+    Args:
+        classes: whether y holds classes, so that a splitter may stratify.
+
+    Raises ValueError where cv is none of these, or where groups would have no effect.
     """
     if cv is None or isinstance(cv, bool):
         raise ValueError(f"cv is a number of folds, an evaluator or a splitter, got {cv!r}")

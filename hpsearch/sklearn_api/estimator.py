@@ -39,25 +39,26 @@ def _require_classifier(estimator: "KerasSearchCV") -> bool:
 class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     """Search, choose, and train the choice on all rows, as GridSearchCV does for its estimators.
 
-    build, space, searcher: as `hpsearch.Study` takes them. Epochs and trials are the searcher's.
+    build, space, searcher: as `hpsearch.Study` takes them. The searcher sets epochs and trials.
     cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
         (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test) pairs.
-    kind: "classifier" or "regressor", which scikit-learn wants to know before `fit`.
+    kind: "classifier" or "regressor", because scikit-learn needs it before `fit`.
     loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
     metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked by
-        it, negated where it is to be low. `score` is always the accuracy, or R2.
-    preprocess: a transformer, fitted on each split's training rows alone. Only with one may X hold
-        NaN; what it leaves of them is refused.
+        it, negated where lower is better. `score` is always the accuracy, or R2.
+    preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
+        with a transformer that removes them.
     refit: train the best point on all rows, for the best epoch of its mean curve over folds.
     random_state: an int, a RandomState, or None for another search each time.
     patience, engine: as `hpsearch.Study` and the command line have them.
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
-    no sample weights. Fitted: best_params_, best_score_, best_index_, best_epoch_, cv_results_ (its
-    keys are told at `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds, classes_,
-    n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras estimator.
+    no sample weights. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,
+    cv_results_ (see `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds,
+    classes_, n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras
+    estimator.
 
-    Raises ValueError where an option or the data makes no sense, StudyError where all trials fail.
+    Raises ValueError for an invalid option or invalid data, StudyError where all trials fail.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Search on X of shape (rows, ...) and y of shape (rows,), or (rows, outputs) to regress.
 
-        groups: shape (rows,), for a cv that keeps them apart.
+        groups: shape (rows,), for a cv that keeps each group in one split.
         """
         if self.kind not in _KINDS:
             raise ValueError(f"kind is 'classifier' or 'regressor', got {self.kind!r}")
@@ -139,7 +140,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: Any) -> Array:
-        """Labels as `fit` was given them, or values, in the shape that y had."""
+        """Labels as in the y of `fit`, or values, in the shape of that y."""
         if self._classes:
             likeliest = self.predict_proba(X).argmax(axis=1)
             return np.asarray(self.classes_[likeliest])
@@ -158,10 +159,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
     @property
     def best_estimator_(self) -> Any:
-        """The trained network as a SciKeras KerasClassifier or KerasRegressor, made when asked for.
+        """The trained network as a SciKeras KerasClassifier or KerasRegressor, made at first use.
 
-        It predicts what this search predicts; a clone of it trains that point anew. Importing
-        SciKeras imports TensorFlow, wherever it is installed, on any backend.
+        It predicts what this search predicts; fitting a clone trains the best point again.
+        Importing SciKeras imports TensorFlow where that is installed, on any backend.
         """
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
@@ -206,7 +207,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             seed=_to_seed(self.random_state),
             patience=self.patience,
         )
-        # A trial that another continued is the beginning of that one's curve, and is told with it.
+        # A trial that another one continued is the start of that one's curve, and left out.
         found = [trial for trial in search(study, data, engine=self.engine) if trial.last]
         failures = [trial.outcome.failure for trial in found if trial.outcome.failure]
         if failures:

@@ -74,7 +74,7 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
             )
     console = tables.console(stderr=as_json)
     tables.show(console, card.render_card(done.card).splitlines())
-    if done.card["test"] and not done.anew:
+    if done.card["test"] and not done.opened_now:
         console.print("this model was tested before; nothing was opened again")
     console.print(f"kept in {done.folder}", soft_wrap=True)
     if as_json:

@@ -16,9 +16,9 @@ from hpsearch.results.best_so_far import collect_best_so_far
 from hpsearch.results.report_data import Comparison
 
 
-def anytime_section(of: Comparison) -> Section:
+def anytime_section(comparison: Comparison) -> Section:
     title = "Best so far"
-    best = collect_best_so_far(of.peers, of.rivals)
+    best = collect_best_so_far(comparison.comparable_trials, comparison.comparable_searches)
     if best is None:
         return Section("anytime", title, notes=["No trial is complete yet."])
     drawings = [
@@ -29,10 +29,10 @@ def anytime_section(of: Comparison) -> Section:
             ],
             {
                 "xaxis": make_axis(label, rangemode="tozero"),
-                "yaxis": make_axis(f"best {of.metric}", range=best.value_range),
+                "yaxis": make_axis(f"best {comparison.metric_name}", range=best.value_range),
                 "showlegend": True,
             },
-            f"best {of.metric} against {label}, a line a search",
+            f"best {comparison.metric_name} against {label}, a line a search",
         )
         for column, label in best.axes.items()
     ]

@@ -39,9 +39,13 @@ _GROUPS = (
 )
 
 
-def parallel_section(of: Comparison) -> Section:
+def parallel_section(comparison: Comparison) -> Section:
     title = "Parallel coordinates"
-    drawings = [_draw_parallel(of, family) for family in of.families if len(family.trials) > 1]
+    drawings = [
+        _draw_parallel(comparison, family)
+        for family in comparison.trials_by_space
+        if len(family.trials) > 1
+    ]
     if not drawings:
         return Section("parallel", title, notes=["There are not yet two complete trials."])
     lead = (
@@ -49,14 +53,14 @@ def parallel_section(of: Comparison) -> Section:
         "hyperparameters, with a gap where a hyperparameter does not exist. Click a group in the "
         "legend to hide it."
     )
-    most = max(len(family.trials) for family in of.families)
+    most = max(len(family.trials) for family in comparison.trials_by_space)
     note = f"Of {most} trials, {_MOST_LINES} are drawn: the best ones, and some of the others."
     return Section(
         "parallel", title, lead, drawings, size="full", notes=[note] if most > _MOST_LINES else []
     )
 
 
-def _draw_parallel(of: Comparison, family: SpaceTrials) -> Drawing:
+def _draw_parallel(comparison: Comparison, family: SpaceTrials) -> Drawing:
     trials, names = family.trials, list(family.space)
     heights = parallel_positions(trials, family.space, names)
     gap = np.full(len(trials), np.nan)  # ends each line, so that a whole group is one trace
@@ -79,10 +83,15 @@ def _draw_parallel(of: Comparison, family: SpaceTrials) -> Drawing:
         for n, axis_ticks in enumerate(labels) for at, text in axis_ticks
     ]  # fmt: skip
     layout = {
-        "title": {"text": escape_markup(family.name) if len(of.families) > 1 else ""},
+        "title": {
+            "text": escape_markup(family.name) if len(comparison.trials_by_space) > 1 else ""
+        },
         "xaxis": make_axis(
             tickvals=list(range(len(names) + 1)),
-            ticktext=[f"<b>{escape_markup(of.metric)}</b>", *map(escape_markup, names)],
+            ticktext=[
+                f"<b>{escape_markup(comparison.metric_name)}</b>",
+                *map(escape_markup, names),
+            ],
             side="top",
             showgrid=True,
             gridwidth=2,
@@ -100,32 +109,34 @@ def _draw_parallel(of: Comparison, family: SpaceTrials) -> Drawing:
     return Drawing(data[::-1], layout, alt_text, height=430, width=110 * (len(names) + 1) + 40)
 
 
-def slices_section(of: Comparison) -> Section:
+def slices_section(comparison: Comparison) -> Section:
     title = "Slices"
-    if not of.ranking:
+    if not comparison.ranking:
         return Section("slices", title, notes=["No trial is complete yet."])
     drawings, notes = [], []
-    for family in of.families:
+    for family in comparison.trials_by_space:
         varied = varying_parameters(family.trials, family.space)
-        drawings += [_draw_slice(of, family, name) for name in varied]
+        drawings += [_draw_slice(comparison, family, name) for name in varied]
         for name in parameter_names(family.trials):
             if name not in varied:
                 value = short(family.trials[PARAMS + name].iloc[0])
                 notes.append(f"{name} is always {value} in {family.name}.")
-    shade = " Stronger colour: more epochs." if of.ranked["epochs"].nunique() > 1 else ""
+    shade = (
+        " Stronger colour: more epochs." if comparison.ranked_trials["epochs"].nunique() > 1 else ""
+    )
     lead = (
-        f"The {of.metric} of each trial against one hyperparameter, whatever the values of the "
+        f"The {comparison.metric_name} of each trial against one hyperparameter, whatever the values of the "
         f"others. Star: the best trial.{shade}"
     )
     return Section("slices", title, lead, drawings, size="small", notes=notes)
 
 
-def _draw_slice(of: Comparison, family: SpaceTrials, name: str) -> Drawing:
+def _draw_slice(comparison: Comparison, family: SpaceTrials, name: str) -> Drawing:
     parameter, column = family.space[name], PARAMS + name
     having = family.trials[family.trials[column].notna()]
     x, y, trials = jittered_positions(parameter, having[column]), having["value"], having.index
-    is_best = trials == of.ranking[0].trial
-    epochs = of.ranked["epochs"]
+    is_best = trials == comparison.ranking[0].trial
+    epochs = comparison.ranked_trials["epochs"]
     ink: dict[str, Any] = {"color": palette_colour(0)}
     if epochs.nunique() > 1:
         ends = {"cmin": epochs.min(), "cmax": epochs.max()}
@@ -135,13 +146,15 @@ def _draw_slice(of: Comparison, family: SpaceTrials, name: str) -> Drawing:
     )
     star = {"color": WINNER, "size": 15, "symbol": "star"}
     best = trial_markers(x[is_best], y[is_best], trials[is_best], marker=star)
-    where = f" in {family.name}" if len(of.families) > 1 else ""
+    where = f" in {family.name}" if len(comparison.trials_by_space) > 1 else ""
     layout = {
         "title": {"text": f"<b>{escape_markup(name)}</b>{escape_markup(where)}"},
         "xaxis": _parameter_axis(parameter),
-        "yaxis": make_axis(range=add_margin(*value_range(of.ranked))),
+        "yaxis": make_axis(range=add_margin(*value_range(comparison.ranked_trials))),
     }
-    return Drawing([dots, best], layout, f"{of.metric} against {name}{where}", height=230)
+    return Drawing(
+        [dots, best], layout, f"{comparison.metric_name} against {name}{where}", height=230
+    )
 
 
 def _parameter_axis(parameter: Parameter) -> dict[str, Any]:

@@ -8,21 +8,23 @@ from hpsearch.results.importance import compute_importance
 from hpsearch.results.report_data import Comparison
 
 
-def importance_section(of: Comparison) -> Section:
+def importance_section(comparison: Comparison) -> Section:
     drawings, notes = [], []
-    for family in of.families:
+    for family in comparison.trials_by_space:
         try:
             shares = compute_importance(family.trials, family.space)
         except ReportError as error:
             notes.append(f"{family.name}: {error}.")
         else:
-            drawings.append(_draw_importance(family.name if len(of.families) > 1 else "", shares))
+            drawings.append(
+                _draw_importance(family.name if len(comparison.trials_by_space) > 1 else "", shares)
+            )
     lead = (
         "How much each hyperparameter decides whether a trial is among the best, as a share of the "
         "whole, by PED-ANOVA (Watanabe et al., IJCAI 2023). Error bars: standard deviations over "
         "bootstraps of the trials."
     )
-    if not of.families:
+    if not comparison.trials_by_space:
         notes = ["No trial is complete yet."]
     return Section("importance", "Importance", lead if drawings else "", drawings, notes=notes)
 

@@ -10,12 +10,12 @@ from hpsearch.results.trial_curves import Band, TrialCurves, best_trial_curves
 _KINDS = (("training", 4, 1.5), ("validation", 0, 2))
 
 
-def learning_section(of: Comparison) -> Section:
+def learning_section(comparison: Comparison) -> Section:
     title = "Learning curves"
-    found, value_range = best_trial_curves(of)
+    found, value_range = best_trial_curves(comparison)
     if not found:
         return Section("learning", title, notes=["No trial is complete yet."])
-    drawings = [_draw_trial(of, curves, value_range) for curves in found]
+    drawings = [_draw_trial(comparison, curves, value_range) for curves in found]
     lead = (
         f"The {len(found)} best trials, on one scale. Bands reach from the lowest to the highest "
         "value of all folds and seeds. The dotted line is the best epoch of the mean validation "
@@ -25,7 +25,9 @@ def learning_section(of: Comparison) -> Section:
     return Section("learning", title, lead, drawings, size="small")
 
 
-def _draw_trial(of: Comparison, curves: TrialCurves, value_range: tuple[float, float]) -> Drawing:
+def _draw_trial(
+    comparison: Comparison, curves: TrialCurves, value_range: tuple[float, float]
+) -> Drawing:
     row, best, overfits = curves.row, curves.best_epoch, bool(curves.overfitting)
     data: list[dict[str, Any]] = []
     for (name, colour, width), band in zip(
@@ -51,7 +53,7 @@ def _draw_trial(of: Comparison, curves: TrialCurves, value_range: tuple[float, f
     layout = {
         "title": {"text": f"#{row.rank} trial {row.trial}{fits}"},
         "xaxis": make_axis("epoch"),
-        "yaxis": make_axis(of.metric, range=value_range),
+        "yaxis": make_axis(comparison.metric_name, range=value_range),
         "showlegend": True,
         "shapes": shapes,
         "annotations": [

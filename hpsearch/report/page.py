@@ -124,27 +124,27 @@ def render(data: ReportData) -> bytes:
     return page.getvalue()
 
 
-def _page_part(number: int, of: Comparison) -> dict[str, Any]:
+def _page_part(number: int, comparison: Comparison) -> dict[str, Any]:
     """What the template needs of one comparison."""
-    figure: Sequence[Drawing] = [ranking.draw_ranking(of)] if of.ranking else []
+    figure: Sequence[Drawing] = [ranking.draw_ranking(comparison)] if comparison.ranking else []
     return {
         "id": f"part{number}",
-        "of": of,
-        "summary": summary.choice_cards(of),
-        "openings": summary.describe_openings(of),
+        "comparison": comparison,
+        "summary": summary.choice_cards(comparison),
+        "openings": summary.describe_openings(comparison),
         "ranking": Section("ranking", "Ranking", drawings=figure, size="full"),
-        "table": summary.ranking_table(of),
+        "table": summary.ranking_table(comparison),
         "after": [
-            anytime.anytime_section(of),
-            learning.learning_section(of),
-            hyperparameters.parallel_section(of),
-            hyperparameters.slices_section(of),
-            importance.importance_section(of),
-            ranking.pareto_section(of),
-            rungs.rungs_section(of),
-            timeline.workers_section(of),
+            anytime.anytime_section(comparison),
+            learning.learning_section(comparison),
+            hyperparameters.parallel_section(comparison),
+            hyperparameters.slices_section(comparison),
+            importance.importance_section(comparison),
+            ranking.pareto_section(comparison),
+            rungs.rungs_section(comparison),
+            timeline.workers_section(comparison),
         ],
-        "failures": summary.group_failures(of),
+        "failures": summary.group_failures(comparison),
     }
 
 

@@ -22,9 +22,9 @@ _MOST_RANKED = 20
 _MOST_NAMED = 12  # trials of the front that are named below the figure
 
 
-def draw_ranking(of: Comparison) -> Drawing:
+def draw_ranking(comparison: Comparison) -> Drawing:
     """Values and standard errors of the best trials, ties in colour."""
-    rows = of.ranking[:_MOST_RANKED]
+    rows = comparison.ranking[:_MOST_RANKED]
     tied = [row for row in rows if row.tied or row.rank == 1]
     others = [row for row in rows if row not in tied]
     data = [
@@ -46,7 +46,7 @@ def draw_ranking(of: Comparison) -> Drawing:
     ]
     layout: dict[str, Any] = {
         "showlegend": True,
-        "xaxis": make_axis(f"{of.metric} ± standard error"),
+        "xaxis": make_axis(f"{comparison.metric_name} ± standard error"),
         "yaxis": make_axis(
             autorange="reversed",
             tickvals=[row.rank for row in rows],
@@ -63,14 +63,14 @@ def draw_ranking(of: Comparison) -> Drawing:
                 "line": {"width": 0}, "layer": "below",
             }
         ]  # fmt: skip
-    alt_text = f"{of.metric} of the first {len(rows)} trials with standard errors"
+    alt_text = f"{comparison.metric_name} of the first {len(rows)} trials with standard errors"
     return Drawing(data, layout, alt_text, height=130 + 22 * len(rows))
 
 
-def pareto_section(of: Comparison) -> Section:
+def pareto_section(comparison: Comparison) -> Section:
     """Value against number of weights."""
     title = "Pareto front"
-    trials = of.ranked[of.ranked["parameters"] > 0]
+    trials = comparison.ranked_trials[comparison.ranked_trials["parameters"] > 0]
     if trials["parameters"].nunique() < 2:
         note = (
             "No trial is complete yet."
@@ -96,25 +96,25 @@ def pareto_section(of: Comparison) -> Section:
             },
         ),
         _trial_dots(
-            of.ranked.head(1),
+            comparison.ranked_trials.head(1),
             name="the best",
             marker={"color": WINNER, "size": 15, "symbol": "star"},
         ),
     ]  # fmt: skip
-    if of.simplest and of.simplest.trial != of.ranking[0].trial:
+    if comparison.simplest and comparison.simplest.trial != comparison.ranking[0].trial:
         style = {"color": palette_colour(2), "size": 13, "symbol": "diamond"}
-        simplest = trials[trials.index == of.simplest.trial]
+        simplest = trials[trials.index == comparison.simplest.trial]
         data.append(
             _trial_dots(simplest, name="the simplest within one standard error", marker=style)
         )
     sizes = trials["parameters"]
     layout = {
         "xaxis": make_axis("weights", **scaled_axis(log_scale(sizes.min(), sizes.max()))),
-        "yaxis": make_axis(of.metric, range=add_margin(*value_range(trials))),
+        "yaxis": make_axis(comparison.metric_name, range=add_margin(*value_range(trials))),
         "showlegend": True,
     }
     lead = (
-        f"The {of.metric} against the number of weights. A trial is on the front if no trial with "
+        f"The {comparison.metric_name} against the number of weights. A trial is on the front if no trial with "
         "as few weights is better. Bars: standard errors, where they are known."
     )
     named = [f"trial {trial} ({size:,})" for trial, size in front["parameters"].items()]

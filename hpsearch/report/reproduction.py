@@ -14,10 +14,12 @@ from hpsearch.store import SearchRecord
 def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
     """What the page shows of each search, the oldest first."""
     found = []
-    for of in data.comparisons:
-        for search in of.searches:
-            trials = of.trials[of.trials["search"] == search.id]
-            repeats = of.repeats.loc[of.repeats["trial"].isin(trials.index), "repeat"]
+    for comparison in data.comparisons:
+        for search in comparison.searches:
+            trials = comparison.trials[comparison.trials["search"] == search.id]
+            repeats = comparison.repeats.loc[
+                comparison.repeats["trial"].isin(trials.index), "repeat"
+            ]
             found.append(
                 {
                     "record": search,

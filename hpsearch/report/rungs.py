@@ -9,10 +9,12 @@ from hpsearch.results.rungs import Rung, count_flows
 _MOST_SEARCHES = 4
 
 
-def rungs_section(of: Comparison) -> Section:
+def rungs_section(comparison: Comparison) -> Section:
     title = "Survival by rung"
     continuing = [
-        trials for _, trials in of.trials.groupby("search") if trials["parent"].notna().any()
+        trials
+        for _, trials in comparison.trials.groupby("search")
+        if trials["parent"].notna().any()
     ]
     if not continuing:
         note = "No trial continued another: the search has no rungs."
@@ -42,7 +44,7 @@ def _draw_flows(trials: pd.DataFrame) -> Drawing:
     brackets = sorted({begins for begins, _ in rungs})
     ends = [name for name in _ENDS if any(to == name for _, to in moves)]
     inks = {rung: ("c1", "c4", "c6", "c5")[brackets.index(rung[0]) % 4] for rung in rungs}
-    sizes = {rung: sum(n for (of, _), n in moves.items() if of == rung) for rung in rungs}
+    sizes = {rung: sum(n for (begin, _), n in moves.items() if begin == rung) for rung in rungs}
     ended = {end: sum(n for (_, to), n in moves.items() if to == end) for end in ends}
     labels = [f"{n} x {_count_epochs(rung[1])}" for rung, n in sizes.items()]
     labels += [f"{n} {_ENDS[end][1]}" for end, n in ended.items()]

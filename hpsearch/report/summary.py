@@ -31,12 +31,12 @@ def count_totals(data: ReportData) -> list[tuple[str, str]]:
     return [(what, count) for what, count in shown if count != "0" or what == "trials complete"]
 
 
-def choice_cards(of: Comparison) -> list[dict[str, Any]]:
+def choice_cards(comparison: Comparison) -> list[dict[str, Any]]:
     """The contents of the cards: the best trial, and the simplest within one standard error."""
-    if of.winner is None:
+    if comparison.best is None:
         return []
-    best, simplest = of.winner, of.simplest
-    cards = [_card(of, "Best", best, _describe_best(of))]
+    best, simplest = comparison.best, comparison.simplest
+    cards = [_card(comparison, "Best", best, _describe_best(comparison))]
     if simplest is not None and simplest.trial != best.trial:
         weights = simplest.n_weights / best.n_weights if best.n_weights else 1.0
         epochs = (
@@ -48,32 +48,32 @@ def choice_cards(of: Comparison) -> list[dict[str, Any]]:
             "The simplest trial within one standard error of the best: "
             f"{weights:.0%} of its weights{epochs}."
         )
-        cards.append(_card(of, "Within one standard error", simplest, note))
+        cards.append(_card(comparison, "Within one standard error", simplest, note))
     return cards
 
 
-def _describe_best(of: Comparison) -> str:
-    ties = sum(1 for row in of.ranking[1:] if row.tied)
-    best = of.ranking[0]
+def _describe_best(comparison: Comparison) -> str:
+    ties = sum(1 for row in comparison.ranking[1:] if row.tied)
+    best = comparison.ranking[0]
     if best.se is None:
-        return f"First of {len(of.ranking)}. Its standard error is not known."
+        return f"First of {len(comparison.ranking)}. Its standard error is not known."
     many = f"{ties} other trials are" if ties > 1 else "One other trial is"
     text = (
         f"{many} not significantly different from it."
         if ties
         else "No other trial is known to be as good."
     )
-    if of.simplest is not None and of.simplest.trial == best.trial:
+    if comparison.simplest is not None and comparison.simplest.trial == best.trial:
         text += " It is also the simplest within one standard error."
-    return f"First of {len(of.ranking)}. {text}"
+    return f"First of {len(comparison.ranking)}. {text}"
 
 
-def _card(of: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
-    tests = [o for o in of.openings if _tested_trials(o) == [row.trial]]
+def _card(comparison: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
+    tests = [o for o in comparison.openings if _tested_trials(o) == [row.trial]]
     return {"title": title, "row": row, "note": note, "test": tests[0] if tests else None}
 
 
-def describe_openings(of: Comparison) -> list[dict[str, Any]]:
+def describe_openings(comparison: Comparison) -> list[dict[str, Any]]:
     """Every opening of the test for a model of these studies, in order."""
     return [
         {
@@ -84,7 +84,7 @@ def describe_openings(of: Comparison) -> list[dict[str, Any]]:
             "study": opening.study,
             "nth": opening.nth,
         }
-        for opening in of.openings
+        for opening in comparison.openings
     ]
 
 
@@ -92,9 +92,9 @@ def _tested_trials(opening: Opening) -> list[int]:
     return [int(member["trial"]) for member in opening.model["members"]]
 
 
-def ranking_table(of: Comparison) -> dict[str, Any]:
+def ranking_table(comparison: Comparison) -> dict[str, Any]:
     """The table of the ranking: its rows, names of parameters, and which columns it needs."""
-    rows = of.ranking
+    rows = comparison.ranking
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     return {
         "params": params,
@@ -108,9 +108,11 @@ def ranking_table(of: Comparison) -> dict[str, Any]:
     }
 
 
-def group_failures(of: Comparison) -> list[dict[str, Any]]:
+def group_failures(comparison: Comparison) -> list[dict[str, Any]]:
     """Failures by cause, the most frequent first; the traceback is of the first trial."""
-    found = of.failures.assign(line=of.failures["message"].fillna("").str.split("\n").str[0])
+    found = comparison.failures.assign(
+        line=comparison.failures["message"].fillna("").str.split("\n").str[0]
+    )
     groups = [
         {
             "kind": kind,

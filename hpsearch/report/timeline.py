@@ -23,13 +23,13 @@ _STATE_COLOURS = {
 }
 
 
-def workers_section(of: Comparison) -> Section:
+def workers_section(comparison: Comparison) -> Section:
     title = "Workers"
-    found = build_timeline(of.trials, of.repeats)
+    found = build_timeline(comparison.trials, comparison.repeats)
     if found is None:
         note = (
             "The store does not hold on which devices these trials ran."
-            if of.trials["ended"].notna().any()
+            if comparison.trials["ended"].notna().any()
             else "No trial has ended yet."
         )
         return Section("workers", title, notes=[note])

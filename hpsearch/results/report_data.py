@@ -38,36 +38,36 @@ class Comparison:
 
     Args:
         searches: of the study or task that the report is about.
-        rivals: all searches of the store whose values compare with these, these too.
+        comparable_searches: all searches of the store whose values compare with these, these too.
         ranking: of `searches`.
         trials, repeats, failures: of `searches`, as `StoreFrames` has them; running trials too.
-        peers: the trials of `rivals`.
+        comparable_trials: the trials of `comparable_searches`.
         trainings: of the best trials, by id.
         openings: of this task's sealed test, by this metric.
     """
 
     searches: Sequence[SearchRecord]
-    rivals: Sequence[SearchRecord]
+    comparable_searches: Sequence[SearchRecord]
     ranking: Sequence[Ranked]
     trials: pd.DataFrame
-    peers: pd.DataFrame
+    comparable_trials: pd.DataFrame
     repeats: pd.DataFrame
     failures: pd.DataFrame
     trainings: Mapping[int, Sequence[Outcome]]
     openings: Sequence[Opening]
 
     @property
-    def metric(self) -> str:
+    def metric_name(self) -> str:
         """The metric's short name, without the kind of a loss."""
         return short_metric_name(self.searches[0].measure)
 
     @property
-    def better(self) -> Metric:
+    def metric(self) -> Metric:
         """The metric with its direction."""
         return self.searches[0].metric
 
     @property
-    def winner(self) -> Ranked | None:
+    def best(self) -> Ranked | None:
         return self.ranking[0] if self.ranking else None
 
     @property
@@ -75,14 +75,14 @@ class Comparison:
         return next((row for row in self.ranking if row.one_se), None)
 
     @cached_property
-    def ranked(self) -> pd.DataFrame:
+    def ranked_trials(self) -> pd.DataFrame:
         """The ranked trials, best first."""
         order = [row.trial for row in self.ranking]
         # The frames lack searches that were put aside after the ranking was read.
         return self.trials.loc[[trial for trial in order if trial in self.trials.index]]
 
     @cached_property
-    def families(self) -> list[SpaceTrials]:
+    def trials_by_space(self) -> list[SpaceTrials]:
         """The ranked trials by space, in the order of their best trials."""
         spaces = {search.id: search.space for search in self.searches}
         return [
@@ -91,7 +91,9 @@ class Comparison:
                 Space.from_json(json.loads(str(space))),
                 trials,
             )
-            for space, trials in self.ranked.groupby(self.ranked["search"].map(spaces), sort=False)
+            for space, trials in self.ranked_trials.groupby(
+                self.ranked_trials["search"].map(spaces), sort=False
+            )
         ]
 
 

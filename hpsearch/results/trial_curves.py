@@ -47,19 +47,19 @@ class TrialCurves:
     validation: Band
 
 
-def best_trial_curves(of: Comparison) -> tuple[list[TrialCurves], tuple[float, float]]:
+def best_trial_curves(comparison: Comparison) -> tuple[list[TrialCurves], tuple[float, float]]:
     """The curves of the best trials, best first, and the range of the axis that shows them all.
 
     Without any curve, the range is (0, 1).
     """
     found, means, best_values = [], [], []
-    for row in of.ranking:
-        trainings = of.trainings.get(row.trial, ())
+    for row in comparison.ranking:
+        trainings = comparison.trainings.get(row.trial, ())
         curves = [fold for each in trainings if each.score for fold in each.score.folds]
         if not curves:
             continue
         mean = mean_curve([curve.validation for curve in curves])
-        best = of.better.best(mean)
+        best = comparison.metric.best(mean)
         found.append(
             TrialCurves(
                 row,
@@ -75,7 +75,7 @@ def best_trial_curves(of: Comparison) -> tuple[list[TrialCurves], tuple[float, f
         best_values.append(mean[best])
     if not found:
         return [], (0.0, 1.0)
-    rising = of.better.higher_is_better
+    rising = comparison.metric.higher_is_better
     return found, add_margin(*curve_range(means, best_values, rising=rising))
 
 

@@ -41,8 +41,8 @@ class ModelChoice:
     def __post_init__(self) -> None:
         at_least_one(self, trial=self.trial, ensemble=self.ensemble, seeds=self.seeds)
         ways = {"trial": self.trial, "one_se": self.one_se, "ensemble": self.ensemble}
-        if len(given := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
-            raise HpsearchError(f"{' and '.join(given)} exclude each other; name one")
+        if len(named := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
+            raise HpsearchError(f"{' and '.join(named)} exclude each other; name one")
 
     @property
     def label(self) -> str:
@@ -59,7 +59,7 @@ class ModelMember:
 
     Args:
         value, se: as in the ranking.
-        of_seeds: the part of the standard error that comes from seeds, by its repeats.
+        se_of_seeds: the part of the standard error that comes from seeds, by its repeats.
         best_epoch: of the mean curve over its folds and repeats.
         rows: how many rows it was trained on, on average over folds.
     """
@@ -68,7 +68,7 @@ class ModelMember:
     params: Mapping[str, Any]
     value: float
     se: float | None
-    of_seeds: float
+    se_of_seeds: float
     n_weights: int
     best_epoch: int
     rows: int

@@ -41,12 +41,12 @@ class RefitResult:
     Args:
         folder: of its files.
         card: the model card, as plain JSON.
-        anew: whether the test was opened for it now, not earlier or never.
+        opened_now: whether the test was opened for it now, not earlier or never.
     """
 
     folder: Path
     card: dict[str, Any]
-    anew: bool
+    opened_now: bool
 
 
 def refit(
@@ -136,12 +136,12 @@ def refit(
         "test": None,
     }
     # Phase 3: open the test, unless it was opened for this very model before.
-    anew = False
+    opened_now = False
     if test is not None:
         assert data.x_test is not None
         prepared = loaded.prepare(data.x_test)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
-        if anew := opening.report is None:
+        if opened_now := opening.report is None:
             tested = predictions.score_test(task, data, loaded, prepared, folder)
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
@@ -149,7 +149,7 @@ def refit(
     card = units.convert_to_own_unit(card, data.coding, scoring.power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", render_card(card))
-    return RefitResult(folder, card, anew)
+    return RefitResult(folder, card, opened_now)
 
 
 def _comparable_searches(
@@ -204,7 +204,7 @@ def _score_validation(
     value, se = scoring.score(task, together, y)
     if len(members) == 1:
         (member,) = members
-        over_rows = None if se is None else math.hypot(se, member.of_seeds)
+        over_rows = None if se is None else math.hypot(se, member.se_of_seeds)
         value, se = member.value, over_rows if member.se is None else member.se
     return {"value": value, "se": se, **predictions.report_scores(task, data, together, y)}
 

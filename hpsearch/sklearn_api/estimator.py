@@ -116,13 +116,13 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             self,
             X,
             y,
-            **self._rules(),
+            **self._validation_rules(),
             multi_output=self.kind == "regressor",
             y_numeric=self.kind == "regressor",
             ensure_min_samples=2,
         )
         self._shape = targets.shape[1:]
-        if self._classes:
+        if self._is_classifier:
             targets = column_or_1d(targets, warn=True)
             self.classes_, numbers, loss = encode_labels(targets, self.loss)
             made, shown = (
@@ -134,27 +134,27 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         else:
             made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
             kind = kind_unless_known(loss, "regression")
-        evaluator = make_evaluator(self.cv, x, numbers, groups, classes=self._classes)
+        evaluator = make_evaluator(self.cv, x, numbers, groups, classes=self._is_classifier)
         self._shown = x[shown], targets[shown]
         self._search(Data(x, made, groups=groups), loss, kind, evaluator)
         return self
 
     def predict(self, X: Any) -> Array:
         """Labels as in the y of `fit`, or values, in the shape of that y."""
-        if self._classes:
+        if self._is_classifier:
             likeliest = self.predict_proba(X).argmax(axis=1)
             return np.asarray(self.classes_[likeliest])
-        return self._raw(X).reshape(-1, *self._shape)
+        return self._predict_raw(X).reshape(-1, *self._shape)
 
     @available_if(_require_classifier)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of shape (rows, classes), in the order of `classes_`."""
-        raw = self._raw(X)
+        raw = self._predict_raw(X)
         return np.column_stack([1 - raw, raw]) if raw.shape[1] == 1 else raw
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy of a classifier's predictions, the R2 of a regressor's."""
-        measure = accuracy_score if self._classes else r2_score
+        measure = accuracy_score if self._is_classifier else r2_score
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
     @property
@@ -171,7 +171,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
             x, y = self._shown
             self._wrapped = make_scikeras_estimator(
-                self._task, self._network, self._fit, x, y, classes=self._classes
+                self._task, self._network, self._fit, x, y, classes=self._is_classifier
             )
         return self._wrapped
 
@@ -180,22 +180,22 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         return {name: value for name, value in state.items() if name != "_wrapped"}
 
     @property
-    def _classes(self) -> bool:
+    def _is_classifier(self) -> bool:
         return self.kind == "classifier"
 
-    def _rules(self) -> dict[str, Any]:
+    def _validation_rules(self) -> dict[str, Any]:
         finite = True if self.preprocess is None else "allow-nan"
         return {"allow_nd": True, "ensure_all_finite": finite}
 
-    def _raw(self, X: Any) -> Array:
+    def _predict_raw(self, X: Any) -> Array:
         check_is_fitted(self, "cv_results_")
         if "_network" not in vars(self):
             raise AttributeError(f"predict needs refit=True, got refit={self.refit!r}")
-        x = validate_data(self, X, reset=False, **self._rules())
+        x = validate_data(self, X, reset=False, **self._validation_rules())
         return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
 
     def _search(self, data: Data, loss: Any, kind: Kind | None, evaluator: Evaluator) -> None:
-        metric = self.metric or ("accuracy" if self._classes else "mse")
+        metric = self.metric or ("accuracy" if self._is_classifier else "mse")
         task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess, kind=kind)
         task.load()  # checks the targets
         study = Study(

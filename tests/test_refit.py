@@ -358,7 +358,7 @@ def test_refit_trusts_no_folder_that_was_changed(hpsearch, study):
     del sys.modules["strike"]  # as in a process of its own
     code, _, err = hpsearch("refit", file, "--sealed", "--seeds", "1")
     assert (code, err.count("\n")) == (2, 1), err
-    assert "holds other preprocessing than the study's; it was changed since" in err
+    assert "holds other preprocessing than the study's: it was changed after" in err
     assert not Path("struck.txt").exists()
     shutil.rmtree(folder)
     again, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")

@@ -1,6 +1,5 @@
 """Figures of values against hyperparameters and size, and of the importance of hyperparameters."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +16,16 @@ from hpsearch.core.space import Space
 from hpsearch.plots import canvas
 from hpsearch.results.importance import compute_importance
 from hpsearch.results.parameter_axes import jittered_positions, parameter_scale, varying_parameters
-from hpsearch.results.scales import log_scale, value_range
+from hpsearch.results.scales import is_off_scale, log_scale, value_range
 from hpsearch.results.trial_filters import (
     PARAMS,
     comparable_trials,
     is_maximised,
     leaf_trials,
     pareto_front,
-    short_metric_name,
     sort_best_first,
+    trials_of_one_space,
+    value_axis_label,
 )
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ BEST_COLOUR = canvas.COLOURS[1]
 @canvas.with_style
 def draw_slices(results: "StoreFrames") -> Figure:
     """Value against each parameter, a panel a parameter; the darker a dot, the later its trial."""
-    trials, space = trials_of_one_space(results)
+    trials, space = trials_of_one_space(results.trials, results.searches)
     names = drawn_parameters(trials, space)
     across = 2 if len(names) in (2, 4) else 3
     figure, axes = canvas.make_panels(len(names), across=across, width=3.0, height=2.5)
     order = np.argsort(np.argsort(trials.index))
     best = sort_best_first(trials).index[0]
     low, high = value_range(trials)
-    far = ~trials["value"].between(low, high).to_numpy()
+    far = is_off_scale(trials).to_numpy()
     higher, norm = is_maximised(trials), Normalize(0, max(1, len(trials) - 1))
     for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
         x = jittered_positions(space[name], trials[PARAMS + name])
@@ -65,7 +65,7 @@ def draw_slices(results: "StoreFrames") -> Figure:
             ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=is_whole))
         ax.set_xlabel(name)
         if place % across == 0:
-            ax.set_ylabel(_value_label(trials))
+            ax.set_ylabel(value_axis_label(trials))
         else:
             ax.tick_params(labelleft=False)
         ax.sharey(axes[0]) if place else None
@@ -81,7 +81,7 @@ def draw_slices(results: "StoreFrames") -> Figure:
 @canvas.with_style
 def draw_importance(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """A bar a parameter, with its standard deviation over bootstraps."""
-    trials, space = trials_of_one_space(results)
+    trials, space = trials_of_one_space(results.trials, results.searches)
     found = compute_importance(trials, space).iloc[::-1]
     figure, ax = canvas.ensure_axes(ax, 6.4, 1.2 + 0.34 * len(found))
     ax.barh(
@@ -103,13 +103,13 @@ def draw_pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     front = pareto_front(trials)
     figure, ax = canvas.ensure_axes(ax)
     low, high = value_range(trials)
-    off = ~trials["value"].between(low, high)
-    above = is_maximised(trials)
+    off = is_off_scale(trials)
+    higher = is_maximised(trials)
     others = trials.drop(front.index.union(trials.index[off]))
     far = trials.loc[off].drop(front.index, errors="ignore")
     marks = (
         (others, "o", 14, "other trials"),
-        (far, "v" if above else "^", 22, "far off the scale"),
+        (far, "v" if higher else "^", 22, "far off the scale"),
     )
     for rows, marker, size, label in marks:
         if len(rows):
@@ -125,14 +125,14 @@ def draw_pareto(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     )  # fmt: skip
     for trial, row in _with_room_for_numbers(front).iterrows():
         ax.annotate(
-            str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if above else -5),
-            textcoords="offset points", fontsize=8, va="bottom" if above else "top",
+            str(trial), (float(row["parameters"]), row["value"]), xytext=(5, 5 if higher else -5),
+            textcoords="offset points", fontsize=8, va="bottom" if higher else "top",
         )  # fmt: skip
     if trials["parameters"].nunique() > 1:
         sizes = trials["parameters"].astype("float64")
         canvas.set_x_scale(ax, log_scale(sizes.min(), sizes.max()))
     ax.set_xlabel("weights of the model")
-    ax.set_ylabel(_value_label(trials))
+    ax.set_ylabel(value_axis_label(trials))
     canvas.set_title(
         ax,
         f"{study_names(trials)}: value against size",
@@ -153,26 +153,6 @@ def _with_room_for_numbers(front: pd.DataFrame) -> pd.DataFrame:
     return front.iloc[numbered]
 
 
-def trials_of_one_space(results: "StoreFrames") -> tuple[pd.DataFrame, Space]:
-    """The trials that rankings have, and their space.
-
-    Raises ReportError where they are of several spaces.
-    """
-    trials = leaf_trials(comparable_trials(results.trials, results.searches))
-    spaces = {
-        record.space: record.study
-        for record in results.searches
-        if record.id in set(trials["search"])
-    }
-    if len(spaces) > 1:
-        one = next(iter(spaces.values()))
-        raise ReportError(
-            f"{', '.join(sorted(set(spaces.values())))} have spaces of their own; choose one: "
-            f"Results(..., study={one!r})"
-        )
-    return trials, Space.from_json(json.loads(next(iter(spaces))))
-
-
 def drawn_parameters(trials: pd.DataFrame, space: Space) -> list[str]:
     """The parameters to draw against. Raises ReportError where none varies."""
     if found := varying_parameters(trials, space):
@@ -189,10 +169,6 @@ def add_colour_bar(
     bar.ax.set_yticklabels(ends)
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
-
-
-def _value_label(trials: pd.DataFrame) -> str:
-    return f"validation {short_metric_name(trials['metric'].iloc[0])}"
 
 
 def study_names(trials: pd.DataFrame) -> str:

@@ -11,7 +11,12 @@ from matplotlib.figure import Figure
 from hpsearch.plots import canvas, hyperparameters
 from hpsearch.results.parameter_axes import axis_labels, parallel_positions
 from hpsearch.results.scales import scale_values, value_labels
-from hpsearch.results.trial_filters import PARAMS, is_maximised, short_metric_name
+from hpsearch.results.trial_filters import (
+    PARAMS,
+    is_maximised,
+    short_metric_name,
+    trials_of_one_space,
+)
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
@@ -22,7 +27,7 @@ _MISSING = -0.12  # below the axis [0, 1]: the height of trials without the para
 @canvas.with_style
 def draw_parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     """Each trial is a line over its parameters to its value; better ones are drawn on top."""
-    trials, space = hyperparameters.trials_of_one_space(results)
+    trials, space = trials_of_one_space(results.trials, results.searches)
     names = hyperparameters.drawn_parameters(trials, space)
     figure, ax = canvas.ensure_axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
     heights = np.nan_to_num(parallel_positions(trials, space, names), nan=_MISSING)

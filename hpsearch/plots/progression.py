@@ -11,7 +11,7 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.plots import canvas
 from hpsearch.results.best_so_far import collect_best_so_far
 from hpsearch.results.timeline import build_timeline
-from hpsearch.results.trial_filters import comparable_trials, short_metric_name
+from hpsearch.results.trial_filters import comparable_trials, value_axis_label
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
@@ -52,7 +52,7 @@ def draw_best_so_far(
     subject = next(iter(best.names.values())) if is_alone else complete["task"].iloc[0]
     canvas.set_title(ax, f"{subject}: best so far", "small dots: each trial's own value")
     ax.set_xlabel(best.axes[column])
-    ax.set_ylabel(f"validation {short_metric_name(complete['metric'].iloc[0])}")
+    ax.set_ylabel(value_axis_label(complete))
     ax.set_ylim(best.value_range)
     if not is_alone:
         ax.legend(loc="best")

@@ -48,6 +48,11 @@ def value_range(trials: pd.DataFrame) -> tuple[float, float]:
     return float(values.min()), float(values[values <= upper + reach].max())
 
 
+def is_off_scale(trials: pd.DataFrame) -> "pd.Series[bool]":
+    """For each trial, whether its value is outside `value_range`."""
+    return ~trials["value"].between(*value_range(trials))
+
+
 def best_so_far_range(trials: pd.DataFrame) -> tuple[float, float]:
     """The range of an axis for the best so far: all but the worst fifth of the values."""
     low, high = trials["value"].quantile([0.2, 1.0] if is_maximised(trials) else [0.0, 0.8])

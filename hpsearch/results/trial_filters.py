@@ -1,11 +1,13 @@
 """Which trials are drawn, in which order, and what they are called."""
 
+import json
 import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
+from hpsearch.core.space import Space
 from hpsearch.core.task import higher_is_better
 from hpsearch.store import COMPARED, SearchRecord
 
@@ -53,6 +55,26 @@ def leaf_trials(trials: pd.DataFrame) -> pd.DataFrame:
     return done.loc[~done.index.isin(done["parent"].dropna())]
 
 
+def trials_of_one_space(
+    trials: pd.DataFrame, searches: Sequence[SearchRecord]
+) -> tuple[pd.DataFrame, Space]:
+    """The trials that rankings have, and their space.
+
+    Raises ReportError where their values do not compare, or where they are of several spaces.
+    """
+    trials = leaf_trials(comparable_trials(trials, searches))
+    spaces = {
+        record.space: record.study for record in searches if record.id in set(trials["search"])
+    }
+    if len(spaces) > 1:
+        one = next(iter(spaces.values()))
+        raise ReportError(
+            f"{', '.join(sorted(set(spaces.values())))} have spaces of their own; choose one: "
+            f"Results(..., study={one!r})"
+        )
+    return trials, Space.from_json(json.loads(next(iter(spaces))))
+
+
 def is_maximised(trials: pd.DataFrame) -> bool:
     """Whether the highest value is best; all trials have the same metric."""
     return bool(trials["direction"].map(higher_is_better).any())
@@ -89,6 +111,11 @@ def short_metric_name(measure: str) -> str:
     ('loss', 'mae')
     """
     return measure.partition(" (")[0]
+
+
+def value_axis_label(trials: pd.DataFrame) -> str:
+    """The label of an axis of these trials' values."""
+    return f"validation {short_metric_name(trials['metric'].iloc[0])}"
 
 
 def name_searches(searches: Sequence[SearchRecord]) -> dict[int, str]:

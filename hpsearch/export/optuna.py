@@ -23,6 +23,7 @@ from hpsearch.results.importance import optuna_range
 
 
 def write_export(results: StoreFrames, path: Path) -> None:
+    """Write a new SQLite database of Optuna, with a study a search."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with new_database(path) as url:
         storage = optuna.storages.RDBStorage(url)

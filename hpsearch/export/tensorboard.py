@@ -40,6 +40,7 @@ _VALUE = "value"
 
 
 def write_export(results: StoreFrames, path: Path) -> None:
+    """Write event files into a new folder, with a folder a search and in it a folder a trial."""
     found = read_searches(results)
     _write_events(
         path,

@@ -121,10 +121,12 @@ def set_x_scale(ax: Axes, scale: AxisScale) -> None:
 
 
 def palette_colour(number: int) -> str:
+    """A colour of the palette, which starts again after its last."""
     return COLOURS[number % len(COLOURS)]
 
 
 def line_style(number: int) -> Any:
+    """A dash pattern, which distinguishes lines of one colour."""
     return DASHES[number // len(COLOURS) % len(DASHES)]
 
 

@@ -172,4 +172,5 @@ def add_colour_bar(
 
 
 def study_names(trials: pd.DataFrame) -> str:
+    """The trials' studies, for a title."""
     return ", ".join(dict.fromkeys(trials["study"]))

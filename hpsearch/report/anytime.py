@@ -17,6 +17,7 @@ from hpsearch.results.report_data import Comparison
 
 
 def anytime_section(comparison: Comparison) -> Section:
+    """The best value so far of all comparable searches."""
     title = "Best so far"
     best = collect_best_so_far(comparison.comparable_trials, comparison.comparable_searches)
     if best is None:

@@ -40,6 +40,7 @@ _GROUPS = (
 
 
 def parallel_section(comparison: Comparison) -> Section:
+    """Parallel coordinates, a figure a space."""
     title = "Parallel coordinates"
     drawings = [
         _draw_parallel(comparison, family)
@@ -110,6 +111,7 @@ def _draw_parallel(comparison: Comparison, family: SpaceTrials) -> Drawing:
 
 
 def slices_section(comparison: Comparison) -> Section:
+    """Value against each hyperparameter that varies."""
     title = "Slices"
     if not comparison.ranking:
         return Section("slices", title, notes=["No trial is complete yet."])

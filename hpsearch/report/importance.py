@@ -9,6 +9,7 @@ from hpsearch.results.report_data import Comparison
 
 
 def importance_section(comparison: Comparison) -> Section:
+    """How much each hyperparameter matters, a figure a space."""
     drawings, notes = [], []
     for family in comparison.trials_by_space:
         try:

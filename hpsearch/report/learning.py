@@ -11,6 +11,7 @@ _KINDS = (("training", 4, 1.5), ("validation", 0, 2))
 
 
 def learning_section(comparison: Comparison) -> Section:
+    """Learning curves of the best trials, a figure a trial."""
     title = "Learning curves"
     found, value_range = best_trial_curves(comparison)
     if not found:

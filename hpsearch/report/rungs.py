@@ -10,6 +10,7 @@ _MOST_SEARCHES = 4
 
 
 def rungs_section(comparison: Comparison) -> Section:
+    """How many trials went from rung to rung, a figure a search."""
     title = "Survival by rung"
     continuing = [
         trials

@@ -24,6 +24,7 @@ _STATE_COLOURS = {
 
 
 def workers_section(comparison: Comparison) -> Section:
+    """What each device trained when, and how busy it was."""
     title = "Workers"
     found = build_timeline(comparison.trials, comparison.repeats)
     if found is None:

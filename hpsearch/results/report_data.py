@@ -68,10 +68,12 @@ class Comparison:
 
     @property
     def best(self) -> Ranked | None:
+        """The first of the ranking; None where no trial is complete."""
         return self.ranking[0] if self.ranking else None
 
     @property
     def simplest(self) -> Ranked | None:
+        """The simplest trial within one standard error of the best, where that is known."""
         return next((row for row in self.ranking if row.one_se), None)
 
     @cached_property

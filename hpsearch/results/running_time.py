@@ -57,4 +57,5 @@ def training_spans(ended: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds_since_1970(times: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
+    """Timestamps in UTC as seconds since 1970."""
     return (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds()

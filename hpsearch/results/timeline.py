@@ -46,6 +46,7 @@ class Timeline:
 
     @property
     def devices(self) -> list[str]:
+        """Their names, in the order of their numbers."""
         return [str(device) for device in self.use.index]
 
     @property

@@ -46,6 +46,7 @@ class ModelChoice:
 
     @property
     def label(self) -> str:
+        """How the model was chosen, for its card."""
         if self.ensemble:
             return f"an ensemble of the best {self.ensemble}"
         if self.one_se:

@@ -28,6 +28,7 @@ class FixedSplits(Evaluator):
         return len(self.pairs)
 
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        """The splits as they are; the seed has no effect."""
         return list(self.pairs)
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:

@@ -87,7 +87,7 @@ def test_folds_are_averaged_with_a_band(store):
     (line,) = overlay.overlay_curves(Results(), [5]).lines
     np.testing.assert_allclose(line.validation, [0.6, 0.8, 0.6])
     np.testing.assert_allclose(line.std, [np.sqrt(0.02), np.sqrt(0.02), 0.0], atol=1e-12)
-    assert (line.best, line.folds) == (2, 2)  # the highest, for accuracy
+    assert (line.best_epoch, line.folds) == (2, 2)  # the highest, for accuracy
     figure = Results().compare(5)
     assert len(figure.axes[0].collections) == 1
     assert "SD over folds" in figure.axes[0].texts[0].get_text()

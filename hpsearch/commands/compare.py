@@ -59,7 +59,7 @@ def compare(
     )
     canvas.write_picture(curves.draw_overlay(drawn, training=training), output)
     for line in drawn.lines:
-        best = f"best {drawn.measure} {line.validation[line.best - 1]:.4f} at epoch {line.best}"
+        best = f"best {drawn.measure} {line.best_value:.4f} at epoch {line.best_epoch}"
         click.echo(f"{line.label}  {best}", err=as_json)
     click.echo(f"drawn into {output}", err=as_json)
     if as_json:

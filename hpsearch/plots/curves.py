@@ -45,9 +45,8 @@ def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bo
         _draw_band(ax, line, canvas.COLOURS[0])
         _draw_curve(ax, line.training, 1, color=canvas.COLOURS[1], linestyle="--", label="training")
         _draw_curve(ax, line.validation, 1, color=canvas.COLOURS[0], label="validation")
-        value = line.validation[line.best - 1]
-        _mark_best(ax, line.best, value, canvas.COLOURS[0])
-        ax.axvline(line.best, color=canvas.GREY, linewidth=0.8, linestyle=":")
+        _mark_best(ax, line.best_epoch, line.best_value, canvas.COLOURS[0])
+        ax.axvline(line.best_epoch, color=canvas.GREY, linewidth=0.8, linestyle=":")
         canvas.set_title(
             ax,
             f"trial {line.trial}",
@@ -55,14 +54,15 @@ def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bo
         )
         ax.set_xlabel("epoch")
         ax.text(
-            0.98, 0.04 if rising else 0.96, f"best {short(value)}\nat epoch {line.best}",
+            0.98, 0.04 if rising else 0.96, f"best {short(line.best_value)}\nat epoch {line.best_epoch}",
             transform=ax.transAxes, ha="right", va="bottom" if rising else "top", fontsize=8,
             bbox=canvas.LABEL_BOX,
         )  # fmt: skip
     for ax in axes[::across]:
         ax.set_ylabel(short_metric_name(drawn.measure))
     both = [own for line in drawn.lines for own in (line.validation, line.training)]
-    _set_limits(axes, curve_range(both, _best_values(drawn), rising=rising))
+    best_values = [line.best_value for line in drawn.lines]
+    _set_limits(axes, curve_range(both, best_values, rising=rising))
     handles, labels = axes[0].get_legend_handles_labels()
     if drawn.lines[0].std is not None:
         handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
@@ -85,12 +85,12 @@ def draw_overlay(drawn: Overlay, *, training: bool = False) -> Figure:
         colour, dash = canvas.palette_colour(number), canvas.line_style(number)
         _draw_band(axes[0], line, colour)
         _draw_curve(axes[0], line.validation, 1, color=colour, linestyle=dash, label=line.label)
-        _mark_best(axes[0], line.best, line.validation[line.best - 1], colour)
+        _mark_best(axes[0], line.best_epoch, line.best_value, colour)
         if training:
             _draw_curve(axes[0], line.training, 1, color=colour, linestyle=(0, (1, 1.2)), alpha=0.8)
         if line.smoothed:
             _draw_curve(axes[1], line.smoothed, 1 + drawn.skip, color=colour, linestyle=dash)
-            best = _best_index(drawn, line.smoothed)
+            best = Metric(drawn.measure, drawn.direction).best(line.smoothed)
             _mark_best(axes[1], best + 1 + drawn.skip, line.smoothed[best], colour)
     for ax in axes:
         ax.set_xlabel("epoch")
@@ -100,7 +100,8 @@ def draw_overlay(drawn: Overlay, *, training: bool = False) -> Figure:
     shown = [line.validation for line in drawn.lines]
     shown += [line.training for line in drawn.lines if training]
     late = [value for curve in shown for value in curve[drawn.skip :]]
-    _set_limits(axes[:1], finite_range([*late, *_best_values(drawn)]))
+    late += [line.best_value for line in drawn.lines]
+    _set_limits(axes[:1], finite_range(late))
     if drawn.smooth:
         canvas.set_title(axes[1], "Smoothed", textwrap.fill(_smooth_notes(drawn), letters))
         _set_limits(
@@ -129,14 +130,6 @@ def _mark_best(ax: Axes, epoch: int, value: float, colour: str) -> None:
         epoch, value, "o", color=colour, markersize=6, markeredgecolor="white", zorder=4,
         clip_on=False,
     )  # fmt: skip
-
-
-def _best_index(drawn: Overlay, values: Sequence[float]) -> int:
-    return Metric(drawn.measure, drawn.direction).best(values)
-
-
-def _best_values(drawn: Overlay) -> list[float]:
-    return [line.validation[line.best - 1] for line in drawn.lines]
 
 
 def _raw_notes(drawn: Overlay, training: bool) -> str:

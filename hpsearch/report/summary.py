@@ -78,7 +78,7 @@ def describe_openings(comparison: Comparison) -> list[dict[str, Any]]:
     return [
         {
             "trials": _tested_trials(opening),
-            "value": "the run ended before"
+            "value": "the run ended before it was scored"
             if opening.value is None
             else format_with_error(opening.value, opening.se),
             "study": opening.study,
@@ -98,12 +98,14 @@ def ranking_table(comparison: Comparison) -> dict[str, Any]:
     params = list(dict.fromkeys(name for row in rows for name in row.params))
     return {
         "params": params,
-        "texts": [n for n in params if any(isinstance(row.params.get(n), str) for row in rows)],
-        "repeats": any(row.repeats or row.failed_repeats for row in rows),
-        "several": [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows}) > 1],
-        "most": max((row.epochs for row in rows), default=0),
-        "least": min((row.epochs for row in rows), default=0),
-        "ties": any(row.tied for row in rows[1:]),
+        "text_params": [
+            n for n in params if any(isinstance(row.params.get(n), str) for row in rows)
+        ],
+        "has_repeats": any(row.repeats or row.failed_repeats for row in rows),
+        "differing": [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows}) > 1],
+        "most_epochs": max((row.epochs for row in rows), default=0),
+        "least_epochs": min((row.epochs for row in rows), default=0),
+        "has_ties": any(row.tied for row in rows[1:]),
         "rows": rows,
     }
 

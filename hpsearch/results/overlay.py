@@ -24,7 +24,7 @@ class OverlayCurve:
         label: the trial and what distinguishes it from the others.
         std: standard deviation over folds, a value an epoch; None where there is one fold.
         smoothed: the smoothed validation curve after the skipped epochs; empty without smoothing.
-        best: the epoch of the best value of `validation`, from 1.
+        best_epoch: of the best value of `validation`, from 1.
     """
 
     trial: int
@@ -33,9 +33,13 @@ class OverlayCurve:
     training: list[float]
     std: list[float] | None
     smoothed: list[float]
-    best: int
+    best_epoch: int
     folds: int
     trainings: int
+
+    @property
+    def best_value(self) -> float:
+        return self.validation[self.best_epoch - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,8 @@ class Overlay:
                 {
                     "trial": line.trial,
                     "label": line.label,
-                    "best_epoch": line.best,
-                    "best_value": line.validation[line.best - 1],
+                    "best_epoch": line.best_epoch,
+                    "best_value": line.best_value,
                     "folds": line.folds,
                     "trainings": line.trainings,
                     "validation": _finite_or_none(line.validation),
@@ -147,7 +151,7 @@ def _overlay_curve(
         training=training.mean(axis=1).tolist(),
         std=validation.std(axis=1, ddof=1).tolist() if folds > 1 else None,
         smoothed=smooth_curve(mean[skip:], smooth) if smooth else [],
-        best=metric.best(mean) + 1,
+        best_epoch=metric.best(mean) + 1,
         folds=folds,
         trainings=own["repeat"].nunique(),
     )

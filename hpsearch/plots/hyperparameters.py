@@ -46,7 +46,7 @@ def draw_slices(results: "StoreFrames") -> Figure:
     low, high = value_range(trials)
     far = is_off_scale(trials).to_numpy()
     higher, norm = is_maximised(trials), Normalize(0, max(1, len(trials) - 1))
-    for place, (ax, name) in enumerate(zip(axes, names, strict=True)):
+    for number, (ax, name) in enumerate(zip(axes, names, strict=True)):
         x = jittered_positions(space[name], trials[PARAMS + name])
         for these, marker, size in ((~far, "o", 18), (far, "v" if higher else "^", 24)):
             ax.scatter(
@@ -64,11 +64,12 @@ def draw_slices(results: "StoreFrames") -> Figure:
             is_whole = isinstance(space[name], Int)
             ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=is_whole))
         ax.set_xlabel(name)
-        if place % across == 0:
+        if number % across == 0:
             ax.set_ylabel(value_axis_label(trials))
         else:
             ax.tick_params(labelleft=False)
-        ax.sharey(axes[0]) if place else None
+        if number:
+            ax.sharey(axes[0])
     add_colour_bar(figure, axes, norm, ("first", "last"), aspect=12 * -(-len(axes) // across))
     notes = f"ringed: trial {best}, the best"
     notes += f"; triangles: {far.sum()} far off the scale" if far.any() else ""
@@ -147,9 +148,9 @@ def _with_room_for_numbers(front: pd.DataFrame) -> pd.DataFrame:
     logs = np.log(front["parameters"].to_numpy(dtype=np.float64))
     room = 0.05 * (logs.max() - logs.min())
     numbered: list[int] = []
-    for place in reversed(range(len(front))):
-        if not numbered or logs[numbered[-1]] - logs[place] > room:
-            numbered.append(place)
+    for number in reversed(range(len(front))):
+        if not numbered or logs[numbered[-1]] - logs[number] > room:
+            numbered.append(number)
     return front.iloc[numbered]
 
 

@@ -44,9 +44,9 @@ def draw_parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
         )  # fmt: skip
     top = int(np.argmax(better))
     ax.plot(range(len(names) + 1), lines[top], color=hyperparameters.BEST_COLOUR, linewidth=2.4)
-    for place, name in enumerate(names):
+    for number, name in enumerate(names):
         missing = bool(trials[PARAMS + name].isna().any())
-        _draw_axis(ax, place, axis_labels(space[name]), missing=missing)
+        _draw_axis(ax, number, axis_labels(space[name]), missing=missing)
     _draw_axis(ax, len(names), value_labels(trials))
     ax.set_xticks(range(len(names) + 1), [*names, short_metric_name(trials["metric"].iloc[0])])
     ax.set_yticks([])
@@ -59,13 +59,11 @@ def draw_parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
     return figure
 
 
-def _draw_axis(
-    ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False
-) -> None:
-    """Draw one upright axis at `place`."""
-    ax.plot([place, place], [0, 1], color="#666666", linewidth=0.9, zorder=5)
+def _draw_axis(ax: Axes, x: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:
+    """Draw one upright axis at this x; missing: label the height of trials without the parameter."""
+    ax.plot([x, x], [0, 1], color="#666666", linewidth=0.9, zorder=5)
     for u, text in [*ticks, *([(_MISSING, "none")] if missing else [])]:
         ax.text(
-            place + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
+            x + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
             bbox=canvas.LABEL_BOX,
         )  # fmt: skip

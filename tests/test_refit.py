@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.console import tables
 from hpsearch.run import session
+from hpsearch.run.display import NoDisplay
 from hpsearch.run.load import Overrides, load
 from hpsearch.run.session import Run, Workers
 from hpsearch.store import Store, openings
@@ -60,7 +60,7 @@ def searched(tmp_path_factory):
     how = Run(
         file, folder / "store.db", Overrides(), backend.choose(), workers=Workers(inline=True)
     )
-    session.run(load(file, Overrides()), how, tables.console(stderr=True))
+    session.run(load(file, Overrides()), how, NoDisplay())
     file.unlink()  # else the store knows the study by it
     return folder / "store.db"
 

@@ -39,18 +39,20 @@ def _require_classifier(estimator: "KerasSearchCV") -> bool:
 class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     """Search, choose, and train the choice on all rows, as GridSearchCV does for its estimators.
 
-    build, space, searcher: as `hpsearch.Study` takes them. The searcher sets epochs and trials.
-    cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
-        (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test) pairs.
-    kind: "classifier" or "regressor", because scikit-learn needs it before `fit`.
-    loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
-    metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked by
-        it, negated where lower is better. `score` is always the accuracy, or R2.
-    preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
-        with a transformer that removes them.
-    refit: train the best point on all rows, for the best epoch of its mean curve over folds.
-    random_state: an int, a RandomState, or None for another search each time.
-    patience, engine: as `hpsearch.Study` and the command line have them.
+    Args:
+        build, space, searcher: as `hpsearch.Study` takes them. The searcher sets epochs and trials.
+        cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
+            (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test)
+            pairs.
+        kind: "classifier" or "regressor", because scikit-learn needs it before `fit`.
+        loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
+        metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked
+            by it, negated where lower is better. `score` is always the accuracy, or R2.
+        preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
+            with a transformer that removes them.
+        refit: train the best point on all rows, for the best epoch of its mean curve over folds.
+        random_state: an int, a RandomState, or None for another search each time.
+        patience, engine: as `hpsearch.Study` and the command line have them.
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
     no sample weights. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,

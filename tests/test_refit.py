@@ -156,7 +156,7 @@ def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monke
 
     file = study()
     with monkeypatch.context() as patch:
-        patch.setattr(predictions, "tested", lambda *_: 1 / 0)
+        patch.setattr(predictions, "score_test", lambda *_: 1 / 0)
         code, _, err = hpsearch("refit", file)
         assert (code, err.count("\n"), "ZeroDivisionError" in err) == (3, 1, True)
     with Store(Path("store.db")) as store:

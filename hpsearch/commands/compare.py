@@ -56,11 +56,13 @@ def compare(
     from hpsearch.results import overlay
     from hpsearch.results.frames import StoreFrames
 
-    canvas.checked(output)
-    drawn = overlay.overlaid(StoreFrames(store_path), trials, loss=loss, smooth=smooth, skip=skip)
-    canvas.write(curves.compared(drawn, training=training), output)
+    canvas.check_picture_path(output)
+    drawn = overlay.overlay_curves(
+        StoreFrames(store_path), trials, loss=loss, smooth=smooth, skip=skip
+    )
+    canvas.write_picture(curves.draw_overlay(drawn, training=training), output)
     for line in drawn.lines:
-        best = f"best {drawn.measure} {line.validation[line.best - 1]:.4f} at epoch {line.best}"
+        best = f"best {drawn.measure} {line.best_value:.4f} at epoch {line.best_epoch}"
         click.echo(f"{line.label}  {best}", err=as_json)
     click.echo(f"drawn into {output}", err=as_json)
     if as_json:

@@ -49,13 +49,13 @@ def export(
     write = chosen.writer()
     from hpsearch.results.frames import StoreFrames
 
-    where = chosen.where if output is None else output
+    where = chosen.default_path if output is None else output
     if format == "mlflow" and "://" in where:
         from hpsearch.export import mlflow
 
         mlflow.check_reachable(where)
         results = StoreFrames(store_path, study=study, task=task)
-        mlflow.send(results, where)
+        mlflow.send_to_server(results, where)
         where = hide_secrets(where)
     else:
         place = choose_place(Path(where), chosen.kind, replace=force)
@@ -64,7 +64,7 @@ def export(
             write(results, partial)
     trials = len(results.trials)
     click.echo(f"{trials} trials written to {where}", err=True)
-    if chosen.look and "://" not in where:
-        click.echo(f"open it with: {chosen.look.format(shlex.quote(where))}", err=True)
+    if chosen.view_command and "://" not in where:
+        click.echo(f"open it with: {chosen.view_command.format(shlex.quote(where))}", err=True)
     if as_json:
         click.echo(json.dumps({"format": format, "where": where, "trials": trials}))

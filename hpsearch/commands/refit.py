@@ -16,7 +16,7 @@ from hpsearch.core.errors import OldStoreError
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.run.load import load_study
-from hpsearch.selection.choice import Choice
+from hpsearch.selection.choice import ModelChoice
 from hpsearch.store import Store, Url
 
 _LONGEST_HEADER = 1_000_000  # bytes
@@ -55,7 +55,7 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
 
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
-    choice = Choice(**{field.name: options[field.name] for field in fields(Choice)})
+    choice = ModelChoice(**{field.name: options[field.name] for field in fields(ModelChoice)})
     file = arguments.find_study_file(study, store_path)
     with suppress(OldStoreError), Store(store_path):  # raises where there is no store yet
         pass
@@ -76,8 +76,8 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
                 backend=chosen,
             )
     console = tables.make_console(stderr=as_json)
-    tables.print_parts(console, card.markdown(done.card).splitlines())
-    if done.card["test"] and not done.anew:
+    tables.print_parts(console, card.render_card(done.card).splitlines())
+    if done.card["test"] and not done.opened_now:
         console.print("this model was tested before; the test rows were not opened again")
     console.print(f"saved in {done.folder}", soft_wrap=True)
     if as_json:

@@ -3,7 +3,7 @@
 from hpsearch.core.parameters import point_text
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
-from hpsearch.results.texts import format_with_error
+from hpsearch.results.formatting import format_with_error
 
 
 class TrialLines:

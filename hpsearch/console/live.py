@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.progress import Throttle
-from hpsearch.results.texts import format_duration, format_with_error, shorten_label
+from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.store import RunningTrial, SearchMonitor
 
 Cell = tuple[str, str]

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.plan import Budget, Plan
-from hpsearch.results.texts import format_duration, format_with_error, shorten_label
+from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.run.study import Study
 from hpsearch.store import Opening, Ranked
 

@@ -1,4 +1,4 @@
-"""A store's trials in the formats of other tools; one file a format. See README.md."""
+"""A store's trials in the formats of other tools, a file a format. See README.md."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,26 +14,32 @@ if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
 Writer = Callable[["StoreFrames", Path], None]
-"""Writes everything of some results to a path that is not there yet."""
+"""Writes all trials of some results to a path that does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """module: has the `write`. where: what is written if nothing else is named. kind: what that is.
-    look: the command that shows it, with {} for the path. needs: packages beside those of the
-    toolkit, by their import names. extra: brings these.
+class ExportFormat:
+    """An export format.
+
+    Args:
+        module: the file in this folder with its `write_export`.
+        default_path: what is written where no path is named.
+        kind: what is written, so that only an earlier export is replaced.
+        view_command: the command that shows the export, with {} for its path.
+        packages: import names of packages that it needs beside those of hpsearch.
+        extra: the extra of hpsearch that installs these packages.
     """
 
     module: str
-    where: str
+    default_path: str
     kind: OutputKind
-    look: str = ""
-    needs: tuple[str, ...] = ()
+    view_command: str = ""
+    packages: tuple[str, ...] = ()
     extra: str = ""
 
     def writer(self) -> Writer:
-        """Import what writes it. Raises HpsearchError where the extra is not installed."""
-        for package in self.needs:
+        """Import the function that writes it. Raises HpsearchError where a package is missing."""
+        for package in self.packages:
             try:
                 import_module(package)
             except ModuleNotFoundError as error:
@@ -41,12 +47,12 @@ class Format:
                     f"this export needs {error.name}, which is not installed: "
                     f"pip install 'hpsearch[{self.extra}]'"
                 ) from error
-        writer: Writer = import_module(f"hpsearch.export.{self.module}").write
+        writer: Writer = import_module(f"hpsearch.export.{self.module}").write_export
         return writer
 
 
-def _folder_of(pattern: str, noun: str) -> OutputKind:
-    """A folder of files whose paths match."""
+def _folder_kind(pattern: str, noun: str) -> OutputKind:
+    """A folder all of whose files have paths that match."""
 
     def is_earlier(folder: Path) -> bool:
         found = files_in(folder)
@@ -59,33 +65,35 @@ def _is_exported_database(file: Path) -> bool:
     return sqlite_mark(file) == EXPORT_MARK
 
 
-EXPORT_MARK = b"hpex"  # the application id that our databases for other tools get
+EXPORT_MARK = b"hpex"  # the SQLite application id of exported databases
 _DATABASE = OutputKind("a database that hpsearch exported", _is_exported_database)
 
-FORMATS: Mapping[str, Format] = {
-    "csv": Format(
+FORMATS: Mapping[str, ExportFormat] = {
+    "csv": ExportFormat(
         "csv",
         "hpsearch-csv",
-        _folder_of(r"(trials|curves|failures)\.csv", "an export as CSV"),
+        _folder_kind(r"(trials|curves|failures)\.csv", "an export as CSV"),
     ),
-    "parquet": Format(
+    "parquet": ExportFormat(
         "parquet",
         "hpsearch-parquet",
-        _folder_of(r"(trials|curves|failures)\.parquet", "an export as Parquet"),
+        _folder_kind(r"(trials|curves|failures)\.parquet", "an export as Parquet"),
         "",
         ("pyarrow",),
         "parquet",
     ),
-    "optuna": Format("optuna", "hpsearch-optuna.db", _DATABASE, "optuna-dashboard sqlite:///{}"),
-    "tensorboard": Format(
+    "optuna": ExportFormat(
+        "optuna", "hpsearch-optuna.db", _DATABASE, "optuna-dashboard sqlite:///{}"
+    ),
+    "tensorboard": ExportFormat(
         "tensorboard",
         "hpsearch-tensorboard",
-        _folder_of(r"(.*/)?events\.out\.tfevents\.0\.hpsearch", "an export for TensorBoard"),
+        _folder_kind(r"(.*/)?events\.out\.tfevents\.0\.hpsearch", "an export for TensorBoard"),
         "tensorboard --logdir {}",
         ("tensorboard",),
         "tensorboard",
     ),
-    "mlflow": Format(
+    "mlflow": ExportFormat(
         "mlflow",
         "hpsearch-mlflow.db",
         _DATABASE,

@@ -1,4 +1,4 @@
-"""Three tables as Parquet files in a folder, with the types of their columns."""
+"""Three tables as Parquet files in a folder: trials, curves and failures."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,17 @@ from pandas.api.types import is_object_dtype
 from hpsearch.results.frames import StoreFrames
 
 
-def write(results: StoreFrames, where: Path) -> None:
-    where.mkdir()
+def write_export(results: StoreFrames, path: Path) -> None:
+    """Write the tables into a new folder."""
+    path.mkdir()
     for name in ("trials", "curves", "failures"):
-        _typed(getattr(results, name)).to_parquet(where / f"{name}.parquet", engine="pyarrow")
+        _with_one_type_per_column(getattr(results, name)).to_parquet(
+            path / f"{name}.parquet", engine="pyarrow"
+        )
 
 
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """A column of Parquet has one type: a parameter of strings, numbers and booleans is JSON text."""
+def _with_one_type_per_column(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn columns of several types into JSON text, because a column of Parquet has one type."""
     frame = frame.copy()
     for name in filter(lambda name: is_object_dtype(frame[name]), frame.columns):
         known = frame[name].dropna()

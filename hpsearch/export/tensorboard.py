@@ -1,6 +1,7 @@
-"""TensorBoard event files: a run for each trial, and what its HParams tab lists them by.
+"""TensorBoard event files: a run a trial, with hyperparameters for the HParams tab.
 
-Written by TensorBoard's own record writer and messages; its `hparams.api` would import TensorFlow.
+Written with TensorBoard's own record writer and messages. Its `hparams.api` would import
+TensorFlow.
 """
 
 import time
@@ -19,7 +20,14 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from hpsearch.core.parameters import Choice, Float, Int
-from hpsearch.export.trials import CURVES, Search, Trial, curve_names, for_path, searches
+from hpsearch.export.export_records import (
+    CURVES,
+    ExportedSearch,
+    ExportedTrial,
+    name_curves,
+    read_searches,
+    safe_path_part,
+)
 from hpsearch.results.frames import StoreFrames
 
 _STATUS = {
@@ -31,17 +39,21 @@ _STATUS = {
 _VALUE = "value"
 
 
-def write(results: StoreFrames, where: Path) -> None:
-    found = searches(results)
-    _write(where, [(0.0, 0, _about(metadata.EXPERIMENT_TAG, experiment=_experiment(found)))])
-    texts = _texts(found)
+def write_export(results: StoreFrames, path: Path) -> None:
+    """Write event files into a new folder, with a folder a search and in it a folder a trial."""
+    found = read_searches(results)
+    _write_events(
+        path,
+        [(0.0, 0, _hparams_value(metadata.EXPERIMENT_TAG, experiment=_describe_experiment(found)))],
+    )
+    texts = _text_parameters(found)
     for search in found:
         for trial in search.trials:
-            run = where / for_path(search.name) / for_path(trial.name)
-            _write(run, _events(search, trial, texts))
+            run = path / safe_path_part(search.name) / safe_path_part(trial.name)
+            _write_events(run, _trial_events(search, trial, texts))
 
 
-def _write(folder: Path, events: Any) -> None:
+def _write_events(folder: Path, events: Any) -> None:
     folder.mkdir(parents=True)
     with open(folder / "events.out.tfevents.0.hpsearch", "wb") as file:
         writer = RecordWriter(file)
@@ -51,8 +63,10 @@ def _write(folder: Path, events: Any) -> None:
             writer.write(event.SerializeToString())
 
 
-def _events(search: Search, trial: Trial, texts: set[str]) -> Iterator[tuple[float, int, Any]]:
-    """When, at which step, what."""
+def _trial_events(
+    search: ExportedSearch, trial: ExportedTrial, texts: set[str]
+) -> Iterator[tuple[float, int, Any]]:
+    """The events of one trial, as (seconds since 1970, step, summary values)."""
     begin = trial.started.timestamp()
     start = SessionStartInfo(group_name=str(trial.id), start_time_secs=begin)
     for name, value in {"study": search.name, **trial.params}.items():
@@ -62,8 +76,8 @@ def _events(search: Search, trial: Trial, texts: set[str]) -> Iterator[tuple[flo
             start.hparams[name].bool_value = value
         else:
             start.hparams[name].number_value = value
-    yield begin, 0, _about(metadata.SESSION_START_INFO_TAG, session_start_info=start)
-    names = curve_names(search)
+    yield begin, 0, _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start)
+    names = name_curves(search)
     for epoch, values in enumerate(zip(*(trial.curves.get(c, ()) for c in CURVES), strict=True), 1):
         scalars = [
             Summary.Value(tag=names[curve], simple_value=value)
@@ -76,33 +90,39 @@ def _events(search: Search, trial: Trial, texts: set[str]) -> Iterator[tuple[flo
     if trial.ended is not None:
         ended = trial.ended.timestamp()
         end = SessionEndInfo(status=_STATUS[trial.state], end_time_secs=ended)
-        yield ended, 0, _about(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+        yield ended, 0, _hparams_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
 
-def _about(tag: str, **data: Any) -> list[Any]:
+def _hparams_value(tag: str, **data: Any) -> list[Any]:
+    """Summary values that hold plugin data of the HParams tab."""
     described = metadata.create_summary_metadata(HParamsPluginData(**data))
     return [Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)]
 
 
-def _experiment(found: list[Search]) -> api_pb2.Experiment:
-    """One for all searches: the HParams tab takes the first it finds."""
-    parameters = _parameters(found)
-    texts = _texts(found)
+def _describe_experiment(found: list[ExportedSearch]) -> api_pb2.Experiment:
+    """One experiment for all searches: the HParams tab shows the first one only."""
+    parameters = _collect_parameters(found)
+    texts = _text_parameters(found)
     study = api_pb2.HParamInfo(name="study", type=api_pb2.DATA_TYPE_STRING)
     study.domain_discrete.extend([search.name for search in found])
-    tags = dict.fromkeys(tag for search in found for tag in curve_names(search).values())
+    tags = dict.fromkeys(tag for search in found for tag in name_curves(search).values())
     return api_pb2.Experiment(
         description="hpsearch",
         time_created_secs=min((search.record.began for search in found), default=0.0),
-        hparam_infos=[study, *(_info(n, p, n in texts) for n, p in parameters.items())],
+        hparam_infos=[
+            study,
+            *(_describe_parameter(n, p, n in texts) for n, p in parameters.items()),
+        ],
         metric_infos=[
             api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in [_VALUE, *tags]
         ],
     )
 
 
-def _info(name: str, ranges: list[Float | Int | Choice], text: bool) -> api_pb2.HParamInfo:
-    """A parameter of one or several searches: its type, and all that it may be."""
+def _describe_parameter(
+    name: str, ranges: list[Float | Int | Choice], text: bool
+) -> api_pb2.HParamInfo:
+    """A parameter of one or several searches: its type, and all values it may have."""
     options = [o for each in ranges if isinstance(each, Choice) for o in each.options]
     bounds = [b for each in ranges if not isinstance(each, Choice) for b in (each.low, each.high)]
     if text:
@@ -122,7 +142,7 @@ def _info(name: str, ranges: list[Float | Int | Choice], text: bool) -> api_pb2.
     return info
 
 
-def _parameters(found: list[Search]) -> dict[str, list[Float | Int | Choice]]:
+def _collect_parameters(found: list[ExportedSearch]) -> dict[str, list[Float | Int | Choice]]:
     parameters: dict[str, list[Float | Int | Choice]] = {}
     for search in found:
         for name, parameter in search.space.items():
@@ -130,10 +150,10 @@ def _parameters(found: list[Search]) -> dict[str, list[Float | Int | Choice]]:
     return parameters
 
 
-def _texts(found: list[Search]) -> set[str]:
-    """Parameters whose values are shown as text: a column of the tab has one type."""
+def _text_parameters(found: list[ExportedSearch]) -> set[str]:
+    """The parameters whose values become text, because a column of the tab has one type."""
     texts = {"study"}
-    for name, ranges in _parameters(found).items():
+    for name, ranges in _collect_parameters(found).items():
         kinds = {
             bool if isinstance(o, bool) else str if isinstance(o, str) else float
             for each in ranges

@@ -1,71 +1,69 @@
-"""Parallel coordinates: each trial a line over its parameters."""
+"""Parallel coordinates: each trial is a line over its parameters."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from hpsearch.plots import canvas, points
-from hpsearch.results.points import Parameter, axis_labels, jittered_unit_positions
+from hpsearch.plots import canvas, hyperparameters
+from hpsearch.results.parameter_axes import axis_labels, parallel_positions
 from hpsearch.results.scales import scale_values, value_labels
-from hpsearch.results.trials import PARAMS, is_maximised, short_metric_name
+from hpsearch.results.trial_filters import (
+    PARAMS,
+    is_maximised,
+    short_metric_name,
+    trials_of_one_space,
+)
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
-_NONE = -0.12  # where the lines of points without the parameter go, below its range on [0, 1]
+_MISSING = -0.12  # below the axis [0, 1]: the height of trials without the parameter
 
 
-@canvas.styled
-def parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
-    """Each trial a line over its parameters to its value; the better ones drawn last."""
-    trials, space = points.of_one_space(results)
-    names = points.varied(trials, space)
-    figure, ax = canvas.axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
-    columns = [_heights(trials[PARAMS + name], space[name]) for name in names]
-    # -- ranks, not values, give the colour: a few that never learned would make all others alike
+@canvas.with_style
+def draw_parallel(results: "StoreFrames", *, ax: Axes | None) -> Figure:
+    """Each trial is a line over its parameters to its value; better ones are drawn on top."""
+    trials, space = trials_of_one_space(results.trials, results.searches)
+    names = hyperparameters.drawn_parameters(trials, space)
+    figure, ax = canvas.ensure_axes(ax, max(6.4, 1.35 * (len(names) + 1.5)), 3.8)
+    heights = np.nan_to_num(parallel_positions(trials, space, names), nan=_MISSING)
+    # Ranks, not values, give the colour: a few trials that never learned would make all others
+    # look the same.
     better = trials["value"].rank(ascending=is_maximised(trials), method="first").to_numpy() - 1
     norm = Normalize(0, max(1, len(trials) - 1))
-    lines = np.stack([*columns, scale_values(trials)], axis=1)
+    lines = np.column_stack([heights, scale_values(trials)])
     for trial in np.argsort(better):
         shade = float(norm(better[trial]))
         ax.plot(
-            range(len(names) + 1), lines[trial], color=colormaps[canvas.MAP](shade),
+            range(len(names) + 1), lines[trial], color=colormaps[canvas.COLOUR_MAP](shade),
             alpha=0.25 + 0.65 * shade**2, linewidth=0.9 + 0.8 * shade,
         )  # fmt: skip
     top = int(np.argmax(better))
-    ax.plot(range(len(names) + 1), lines[top], color=points.BEST, linewidth=2.4)
-    for place, name in enumerate(names):
+    ax.plot(range(len(names) + 1), lines[top], color=hyperparameters.BEST_COLOUR, linewidth=2.4)
+    for number, name in enumerate(names):
         missing = bool(trials[PARAMS + name].isna().any())
-        _axis(ax, place, axis_labels(space[name]), missing=missing)
-    _axis(ax, len(names), value_labels(trials))
+        _draw_axis(ax, number, axis_labels(space[name]), missing=missing)
+    _draw_axis(ax, len(names), value_labels(trials))
     ax.set_xticks(range(len(names) + 1), [*names, short_metric_name(trials["metric"].iloc[0])])
     ax.set_yticks([])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
     ax.tick_params(axis="x", length=0, pad=6)
     thick = f"thick: trial {trials.index[top]}, the best of {len(trials)}"
-    canvas.title(ax, f"{points.where(trials)}: parallel coordinates", thick)
-    points.shades(figure, [ax], norm, ("worst", "best"), pad=0.08)
+    canvas.set_title(ax, f"{hyperparameters.study_names(trials)}: parallel coordinates", thick)
+    hyperparameters.add_colour_bar(figure, [ax], norm, ("worst", "best"), pad=0.08)
     return figure
 
 
-def _heights(
-    values: "pd.Series[Any]", parameter: Parameter
-) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Values on [0, 1], options spread a little; below where the parameter does not exist."""
-    return np.asarray(np.nan_to_num(jittered_unit_positions(parameter, values), nan=_NONE))
-
-
-def _axis(ax: Axes, place: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:
-    """One upright axis of parallel coordinates."""
-    ax.plot([place, place], [0, 1], color="#666666", linewidth=0.9, zorder=5)
-    for u, text in [*ticks, *([(_NONE, "none")] if missing else [])]:
+def _draw_axis(ax: Axes, x: int, ticks: list[tuple[float, str]], *, missing: bool = False) -> None:
+    """Draw one upright axis at this x; missing: label the height of trials without the parameter."""
+    ax.plot([x, x], [0, 1], color="#666666", linewidth=0.9, zorder=5)
+    for u, text in [*ticks, *([(_MISSING, "none")] if missing else [])]:
         ax.text(
-            place + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
-            bbox=canvas.PAPER,
+            x + 0.03, u, text, fontsize=7.5, va="center", zorder=6,
+            bbox=canvas.LABEL_BOX,
         )  # fmt: skip

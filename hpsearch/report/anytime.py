@@ -1,63 +1,64 @@
-"""Best so far, against epochs and against time."""
+"""The best value so far, against epochs and against time."""
 
 from typing import Any
 
 import pandas as pd
 
-from hpsearch.report.drawing import Drawing, Section, axis, colour, dash, plain
-from hpsearch.results.gathered import Comparison
-from hpsearch.results.scales import add_margin, best_so_far_range
-from hpsearch.results.times import best_so_far, time_unit
-from hpsearch.results.trials import name_searches
+from hpsearch.report.drawing import (
+    Drawing,
+    Section,
+    escape_markup,
+    line_dash,
+    make_axis,
+    palette_colour,
+)
+from hpsearch.results.best_so_far import collect_best_so_far
+from hpsearch.results.report_data import Comparison
 
 
-def section(of: Comparison) -> Section:
+def anytime_section(comparison: Comparison) -> Section:
+    """The best value so far of all comparable searches."""
     title = "Best so far"
-    complete = of.peers[of.peers["value"].notna()]
-    if complete.empty:
+    best = collect_best_so_far(comparison.comparable_trials, comparison.comparable_searches)
+    if best is None:
         return Section("anytime", title, notes=["No trial is complete yet."])
-    groups = of.peers[of.peers["search"].isin(complete["search"])].groupby("search")
-    curves = {int(str(search)): best_so_far(trials) for search, trials in groups}
-    names = name_searches([search for search in of.rivals if search.id in curves])
-    unit, unit_name = time_unit(max(float(c["seconds"].max()) for c in curves.values()))
     drawings = [
         Drawing(
             [
-                _trace(n, names[search], _steps(curve), column, scale)
-                for n, (search, curve) in enumerate(curves.items())
+                _step_line(number, best.names[search], curve, column)
+                for number, (search, curve) in enumerate(best.curves.items())
             ],
             {
-                "xaxis": axis(label, rangemode="tozero"),
-                "yaxis": axis(f"best {of.metric}", range=add_margin(*best_so_far_range(complete))),
+                "xaxis": make_axis(label, rangemode="tozero"),
+                "yaxis": make_axis(f"best {comparison.metric_name}", range=best.value_range),
                 "showlegend": True,
             },
-            f"best {of.metric} against {label}, a line a search",
+            f"best {comparison.metric_name} against {label}, a line a search",
         )
-        for column, label, scale in (
-            ("epochs", "epochs trained", 1.0),
-            ("seconds", f"{unit_name} of running", unit),
-        )
+        for column, label in best.axes.items()
     ]
     lead = (
-        "What each search of the task had found, of all studies that compare. The worst fifth of all "
-        "trials is off the scale. Epochs taken over from an earlier trial count once; pauses are "
-        "left out."
+        "The best value so far of each search of the task, from all studies whose values compare. "
+        "The worst fifth of all trials is off the scale. Epochs that a trial took over from an "
+        "earlier trial count once. Pauses are left out."
     )
     return Section("anytime", title, lead, drawings)
 
 
-def _steps(curve: pd.DataFrame) -> pd.DataFrame:
-    """Where the best changes, and the end."""
-    return pd.concat([curve.loc[curve["record"]], curve.tail(1)])
-
-
-def _trace(n: int, name: str, steps: pd.DataFrame, column: str, scale: float) -> dict[str, Any]:
+def _step_line(number: int, name: str, curve: pd.DataFrame, column: str) -> dict[str, Any]:
+    # The corners of the steps, and the end.
+    steps = pd.concat([curve.loc[curve["record"]], curve.tail(1)])
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": plain(name),
-        "x": steps[column] / scale,
+        "name": escape_markup(name),
+        "x": steps[column],
         "y": steps["best"],
-        "line": {"shape": "hv", "color": colour(n), "dash": dash(n), "width": 2.5},
+        "line": {
+            "shape": "hv",
+            "color": palette_colour(number),
+            "dash": line_dash(number),
+            "width": 2.5,
+        },
         "hovertemplate": "%{y:.5~g} after %{x:.4~g}",
     }

@@ -1,7 +1,7 @@
-"""Figures as plotly.js takes them, and what all of them have in common.
+"""Figures as plotly.js takes them, and what all of them share.
 
-Colours are names of the style sheet's variables ("var(--c1)"), which the page looks up, so that one
-figure serves light and dark. Text is escaped: plotly.js would take some tags in it for markup.
+Colours are variables of the style sheet, as "var(--c1)". The page looks them up, so that one figure
+serves the light and the dark theme. Text is escaped, because plotly.js interprets some tags in it.
 """
 
 import math
@@ -12,31 +12,40 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.results.scales import log_ticks
+from hpsearch.results.scales import AxisScale
 
 GREY, MUTED, WINNER = "var(--grey)", "var(--muted)", "var(--c2)"
-SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
+COLOUR_SCALE = [[0, "var(--s0)"], [0.5, "var(--s1)"], [1, "var(--s2)"]]
 _COLOURS, _DASHES = 6, ("solid", "dash", "dot", "dashdot")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure. height, width: pixels; where the window is narrower than width, it scrolls.
+    """One figure.
 
-    says: what is to be seen, for who cannot.
+    Args:
+        data, layout: as plotly.js takes them.
+        alt_text: what the figure shows, for screen readers.
+        height: in pixels.
+        width: the least, in pixels; in a narrower window the figure scrolls.
     """
 
     data: Sequence[dict[str, Any]]
     layout: dict[str, Any]
-    says: str
+    alt_text: str
     height: int = 340
     width: int = 0
 
 
 @dataclass(frozen=True)
 class Section:
-    """size: of its figures, "small", "half" or "full". notes: lines below; alone where the store has
-    nothing to draw.
+    """One section of the page.
+
+    Args:
+        lead: a paragraph above the figures.
+        drawings: none where the store has nothing to draw.
+        size: of the figures, "small", "half" or "full".
+        notes: lines below the figures.
     """
 
     id: str
@@ -47,50 +56,51 @@ class Section:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
-def colour(number: int) -> str:
-    """Of the palette, which starts again after its last."""
+def palette_colour(number: int) -> str:
+    """A colour of the palette, which starts again after its last."""
     return f"var(--c{number % _COLOURS + 1})"
 
 
-def dash(number: int) -> str:
-    """Tells lines of one colour apart."""
+def line_dash(number: int) -> str:
+    """A dash pattern, which distinguishes lines of one colour."""
     return _DASHES[number // _COLOURS % len(_DASHES)]
 
 
-def plain(text: object) -> str:
-    """A text that plotly.js shows as it is.
+def escape_markup(text: object) -> str:
+    """Escape a text so that plotly.js shows it as it is.
 
-    >>> plain("<b>x</b> & y")
+    >>> escape_markup("<b>x</b> & y")
     '&lt;b&gt;x&lt;/b&gt; &amp; y'
     """
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def axis(title: str = "", **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {"title": {"text": plain(title)}} if title else {}
+def make_axis(title: str = "", **more: Any) -> dict[str, Any]:
+    """An axis with this title. more: its other settings in plotly.js."""
+    made: dict[str, Any] = {"title": {"text": escape_markup(title)}} if title else {}
     return made | more
 
 
-def logarithmic(low: float, high: float) -> dict[str, Any]:
-    """An axis for these values."""
-    room = (high / low) ** 0.05 if high > low else 1.5
-    found = log_ticks(low, high)
-    return {
-        "type": "log",
-        "range": [math.log10(low / room), math.log10(high * room)],
-        "tickvals": list(found),
-        "ticktext": list(found.values()),
+def scaled_axis(scale: AxisScale) -> dict[str, Any]:
+    """An axis with these ticks and this range."""
+    made: dict[str, Any] = {
+        "tickvals": list(scale.ticks),
+        "ticktext": [escape_markup(label) for label in scale.ticks.values()],
+        "range": scale.range,
     }
+    if scale.is_log:  # plotly.js takes the range of such an axis as powers of ten
+        return made | {"type": "log", "range": [math.log10(end) for end in scale.range]}
+    return made | {"zeroline": False}
 
 
-def lean(value: Any) -> Any:
-    """The value as JSON has it: numbers to six digits, what is not finite as null.
+def to_plain_numbers(value: Any) -> Any:
+    """Make a value plain JSON: numbers with six digits, numbers that are not finite as null.
 
-    >>> lean({"x": [1 / 3, float("nan"), 2]})
+    >>> to_plain_numbers({"x": [1 / 3, float("nan"), 2]})
     {'x': [0.333333, None, 2]}
     """
     if isinstance(value, dict):
-        return {key: lean(item) for key, item in value.items()}
+        return {key: to_plain_numbers(item) for key, item in value.items()}
     if isinstance(value, str | bool) or value is None:
         return value
     if value is pd.NA:
@@ -102,11 +112,11 @@ def lean(value: Any) -> Any:
         return (
             int(number) if number.is_integer() and abs(number) < 2**53 else float(f"{number:.6g}")
         )
-    return [lean(item) for item in value]
+    return [to_plain_numbers(item) for item in value]
 
 
-def points(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
-    """A trace of trials, each told by its id when pointed at."""
+def trial_markers(x: Any, y: Any, trials: Any, **more: Any) -> dict[str, Any]:
+    """A trace of trials as dots; pointing at a dot shows the trial's id."""
     shown = "trial %{customdata}<br>%{x}<br>%{y:.4~g}<extra></extra>"
     return {
         "type": "scatter", "mode": "markers", "x": x, "y": y, "customdata": trials,

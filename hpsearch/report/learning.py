@@ -1,123 +1,76 @@
 """Learning curves of the best trials: training against validation."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from hpsearch.core.curves import mean_curve
-from hpsearch.core.trial import Curve, Observation, Outcome
-from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, axis, colour
-from hpsearch.results.gathered import Comparison
-from hpsearch.results.scales import add_margin, curve_range
-from hpsearch.searchers.grow import explain_overfitting
-from hpsearch.store import Ranked
+from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, make_axis, palette_colour
+from hpsearch.results.report_data import Comparison
+from hpsearch.results.trial_curves import Band, TrialCurves, best_trial_curves
 
-_EPOCHS = 200  # points of a line at most
+# Name, number of the colour, width of the line.
+_KINDS = (("training", 4, 1.5), ("validation", 0, 2))
 
 
-def section(of: Comparison) -> Section:
+def learning_section(comparison: Comparison) -> Section:
+    """Learning curves of the best trials, a figure a trial."""
     title = "Learning curves"
-    found = [(row, curves) for row in of.ranking if (curves := _curves(of, row))]
+    found, value_range = best_trial_curves(comparison)
     if not found:
         return Section("learning", title, notes=["No trial is complete yet."])
-    bounds = _scale(of, [curves for _, curves in found])
-    drawings = [_drawing(of, row, curves, bounds) for row, curves in found]
+    drawings = [_draw_trial(comparison, curves, value_range) for curves in found]
     lead = (
-        f"The {len(found)} best trials, on one scale. Bands reach from the lowest to the highest of "
-        "all folds and seeds. The dotted line is the best epoch of the mean curve; behind it the "
-        "ground is tinted where the model overfits: the validation loss rose while the training "
-        "loss still fell."
+        f"The {len(found)} best trials, on one scale. Bands reach from the lowest to the highest "
+        "value of all folds and seeds. The dotted line is the best epoch of the mean validation "
+        "curve. A tinted background after it shows overfitting: the validation loss rose while the "
+        "training loss still fell."
     )
     return Section("learning", title, lead, drawings, size="small")
 
 
-def _curves(of: Comparison, row: Ranked) -> list[Curve]:
-    trainings: Sequence[Outcome] = of.trainings.get(row.trial, ())
-    return [fold for each in trainings if each.score for fold in each.score.folds]
-
-
-def _drawing(
-    of: Comparison, row: Ranked, curves: list[Curve], bounds: tuple[float, float]
+def _draw_trial(
+    comparison: Comparison, curves: TrialCurves, value_range: tuple[float, float]
 ) -> Drawing:
-    validation = mean_curve([curve.validation for curve in curves])
-    best = of.better.best(validation) + 1
-    why = _overfits(curves)
+    row, best, overfits = curves.row, curves.best_epoch, bool(curves.overfitting)
     data: list[dict[str, Any]] = []
-    for n, (kind, part) in enumerate(
-        (("training", [c.train for c in curves]), ("validation", [c.validation for c in curves]))
+    for (name, colour, width), band in zip(
+        _KINDS, (curves.training, curves.validation), strict=True
     ):
-        data += [*_band(part, n), _line(part, kind, n)]
+        if curves.fits > 1:
+            data += _draw_band(band, colour)
+        data.append(
+            {"type": "scatter", "mode": "lines", "name": name, "x": band.epochs, "y": band.mean,
+             "line": {"color": palette_colour(colour), "width": width},
+             "hovertemplate": "epoch %{x}: %{y:.4~g}"}
+        )  # fmt: skip
     shapes = [
         {"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "yref": "paper",
          "line": {"color": WINNER, "width": 1.5, "dash": "dot"}}
     ]  # fmt: skip
-    if why:
+    if overfits:
         shapes.append(
-            {"type": "rect", "x0": best, "x1": len(validation), "y0": 0, "y1": 1, "yref": "paper",
+            {"type": "rect", "x0": best, "x1": curves.epochs, "y0": 0, "y1": 1, "yref": "paper",
              "fillcolor": "var(--warn)", "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
-    many = f", {len(curves)} fits" if len(curves) > 1 else ""
+    fits = f", {curves.fits} fits" if curves.fits > 1 else ""
     layout = {
-        "title": {"text": f"#{row.rank} trial {row.trial}{many}"},
-        "xaxis": axis("epoch"),
-        "yaxis": axis(of.metric, range=bounds),
+        "title": {"text": f"#{row.rank} trial {row.trial}{fits}"},
+        "xaxis": make_axis("epoch"),
+        "yaxis": make_axis(comparison.metric_name, range=value_range),
         "showlegend": True,
         "shapes": shapes,
         "annotations": [
             {"x": best, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False,
-             "text": f"{'overfits after' if why else 'best:'} {best}",
-             "font": {"color": WINNER if why else MUTED, "size": 11}}
+             "text": f"{'overfits after' if overfits else 'best:'} {best}",
+             "font": {"color": WINNER if overfits else MUTED, "size": 11}}
         ],
     }  # fmt: skip
-    says = f"learning curves of trial {row.trial}; best epoch {best}. {why}"
-    return Drawing(data, layout, says, height=290)
+    alt_text = f"learning curves of trial {row.trial}; best epoch {best}. {curves.overfitting}"
+    return Drawing(data, layout, alt_text, height=290)
 
 
-def _line(lines: Sequence[Sequence[float]], name: str, n: int) -> dict[str, Any]:
-    mean = mean_curve(lines)
-    at = _thinned(len(mean))
-    return {
-        "type": "scatter", "mode": "lines", "name": name,
-        "x": [epoch + 1 for epoch in at], "y": [mean[epoch] for epoch in at],
-        "line": {"color": colour(0 if n else 4), "width": 2 if n else 1.5},
-        "hovertemplate": "epoch %{x}: %{y:.4~g}",
-    }  # fmt: skip
-
-
-def _band(lines: Sequence[Sequence[float]], n: int) -> list[dict[str, Any]]:
-    if len(lines) == 1:
-        return []
-    every = list(zip(*lines, strict=False))
-    found = [every[epoch] for epoch in _thinned(len(every))]
-    x = [epoch + 1 for epoch in _thinned(len(every))]
+def _draw_band(band: Band, colour: int) -> list[dict[str, Any]]:
     edge: dict[str, Any] = {
-        "type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip",
-        "showlegend": False,
+        "type": "scatter", "mode": "lines", "x": band.epochs, "line": {"width": 0},
+        "hoverinfo": "skip", "showlegend": False,
     }  # fmt: skip
-    fill = {"fill": "tonexty", "fillcolor": f"var(--{'c1' if n else 'c5'}-soft)"}
-    low, high = list(map(min, found)), list(map(max, found))
-    return [edge | {"y": low}, edge | {"y": high} | fill]
-
-
-def _thinned(epochs: int) -> range:
-    return range(0, epochs, -(-epochs // _EPOCHS))
-
-
-def _overfits(curves: list[Curve]) -> str:
-    return explain_overfitting(
-        Observation(
-            0.0,
-            validation_loss=tuple(mean_curve([curve.validation_loss for curve in curves])),
-            train_loss=tuple(mean_curve([curve.train_loss for curve in curves])),
-        )
-    )
-
-
-def _scale(of: Comparison, found: list[list[Curve]]) -> tuple[float, float]:
-    """What all curves have in common; the best epochs are on it."""
-    train, validation = (
-        [mean_curve([getattr(curve, kind) for curve in curves]) for curves in found]
-        for kind in ("train", "validation")
-    )
-    best = [curve[of.better.best(curve)] for curve in validation]
-    rising = of.better.higher_is_better
-    return add_margin(*curve_range([*train, *validation], best, rising=rising))
+    fill = {"fill": "tonexty", "fillcolor": f"var(--c{colour + 1}-soft)"}
+    return [edge | {"y": band.low}, edge | {"y": band.high} | fill]

@@ -1,4 +1,4 @@
-"""The page: sections and tables put into the template, its scripts and its style."""
+"""The page: sections and tables, put into the template with scripts and style."""
 
 import base64
 import hashlib
@@ -18,34 +18,40 @@ from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.core.parameters import short_text
 from hpsearch.report import (
     anytime,
+    hyperparameters,
     importance,
     learning,
-    ranked,
-    repeating,
+    ranking,
+    reproduction,
     rungs,
-    space,
     summary,
     timeline,
 )
-from hpsearch.report.drawing import Drawing, Section, lean
-from hpsearch.results.gathered import Comparison, Gathered, gather
-from hpsearch.results.texts import format_with_error, shorten_label
+from hpsearch.report.drawing import Drawing, Section, to_plain_numbers
+from hpsearch.results.formatting import format_with_error, shorten_label
+from hpsearch.results.report_data import Comparison, ReportData, read_report_data
 from hpsearch.store import Url
 
 _HERE = Path(__file__).parent
-_SIGN = b"default-src 'none'; script-src 'sha256-"  # near the beginning of every report
+_SIGNATURE = b"default-src 'none'; script-src 'sha256-"  # near the start of every report
 
 
 def _is_report(file: Path) -> bool:
-    return _SIGN in read_regular_file(file, 1000, cut=True)
+    return _SIGNATURE in read_regular_file(file, 1000, cut=True)
 
 
 REPORT = OutputKind("a report of hpsearch", _is_report, streams=True, makes_folders=True)
 
 
 @dataclass(frozen=True)
-class Written:
-    """trials: how many the report tells of, running and failed ones too."""
+class WrittenReport:
+    """A report that was written.
+
+    Args:
+        name: of the study or task.
+        trials: how many the report covers, running and failed ones too.
+        bytes: the file's size.
+    """
 
     file: Path
     name: str
@@ -55,22 +61,25 @@ class Written:
 
 def write_report(
     store: Path | Url, file: Path, *, study: str | None = None, task: str | None = None
-) -> Written:
+) -> WrittenReport:
     """Write the report of a study, or of a task; the file appears whole or not at all.
 
-    The store has to know it. Raises OutputError where the file cannot be written, or is there and
-    no report.
+    The store has to hold it. Raises OutputError where the file cannot be written, or where another
+    file than a report is there.
     """
     place = choose_place(file, REPORT)
-    gathered = gather(store, study=study, task=task)
-    page = render(gathered)
+    data = read_report_data(store, study=study, task=task)
+    page = render(data)
     write_output(place, page, REPORT)
-    trials = sum(len(each.trials) for each in gathered.comparisons)
-    return Written(file, gathered.name, trials, len(page))
+    trials = sum(len(each.trials) for each in data.comparisons)
+    return WrittenReport(file, data.name, trials, len(page))
 
 
-def render(gathered: Gathered) -> bytes:
-    """The page, in UTF-8. What the store holds is escaped, and no script runs but the page's own, by hash."""
+def render(data: ReportData) -> bytes:
+    """The page in UTF-8.
+
+    Texts from the store are escaped, and only the page's own scripts may run, by their hashes.
+    """
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -83,10 +92,10 @@ def render(gathered: Gathered) -> bytes:
         "shorten_label": shorten_label,
         "with_error": lambda row: format_with_error(row.value, row.se),
     }
-    # A script ends where "</script" stands, which none of these has.
+    # Safe as they are: none of these contains "</script", which would end a script.
     texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()
     scripts = [Markup(text) for text in texts]
-    parts = [_part(number, each) for number, each in enumerate(gathered.comparisons)]
+    parts = [_page_part(number, each) for number, each in enumerate(data.comparisons)]
     drawings = {
         f"{part['id']}-{section.id}-{n}": {
             "data": drawing.data,
@@ -97,46 +106,47 @@ def render(gathered: Gathered) -> bytes:
         for n, drawing in enumerate(section.drawings)
     }
     pieces = templates.get_template("page.html.jinja").generate(
-        report=gathered,
+        report=data,
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         parts=parts,
-        totals=summary.totals(gathered),
-        searches=repeating.searches(gathered),
-        drawings=lean(drawings),
-        ranking=[row for each in gathered.comparisons for row in each.ranking],
+        totals=summary.count_totals(data),
+        searches=reproduction.describe_searches(data),
+        drawings=to_plain_numbers(drawings),
+        ranking=[row for each in data.comparisons for row in each.ranking],
         style=Markup((_HERE / "page.css").read_text()),
         scripts=scripts,
-        hashes=" ".join(f"'sha256-{_hash(script)}'" for script in scripts),
+        hashes=" ".join(f"'sha256-{_script_hash(script)}'" for script in scripts),
     )
-    page = io.BytesIO()  # a table of ten thousand rows is a million pieces: never all at once
+    # Encoded piece by piece: a table of ten thousand rows is a million pieces.
+    page = io.BytesIO()
     for piece in pieces:
         page.write(piece.encode())
     return page.getvalue()
 
 
-def _part(number: int, of: Comparison) -> dict[str, Any]:
-    """What the page tells of one comparison."""
-    figure: Sequence[Drawing] = [ranked.drawing(of)] if of.ranking else []
+def _page_part(number: int, comparison: Comparison) -> dict[str, Any]:
+    """What the template needs of one comparison."""
+    figure: Sequence[Drawing] = [ranking.draw_ranking(comparison)] if comparison.ranking else []
     return {
         "id": f"part{number}",
-        "of": of,
-        "summary": summary.choices(of),
-        "openings": summary.openings(of),
+        "comparison": comparison,
+        "summary": summary.choice_cards(comparison),
+        "openings": summary.describe_openings(comparison),
         "ranking": Section("ranking", "Ranking", drawings=figure, size="full"),
-        "table": summary.table(of),
+        "table": summary.ranking_table(comparison),
         "after": [
-            anytime.section(of),
-            learning.section(of),
-            space.parallel(of),
-            space.slices(of),
-            importance.section(of),
-            ranked.pareto(of),
-            rungs.section(of),
-            timeline.section(of),
+            anytime.anytime_section(comparison),
+            learning.learning_section(comparison),
+            hyperparameters.parallel_section(comparison),
+            hyperparameters.slices_section(comparison),
+            importance.importance_section(comparison),
+            ranking.pareto_section(comparison),
+            rungs.rungs_section(comparison),
+            timeline.workers_section(comparison),
         ],
-        "failures": summary.failures(of),
+        "failures": summary.group_failures(comparison),
     }
 
 
-def _hash(script: str) -> str:
+def _script_hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

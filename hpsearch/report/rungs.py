@@ -1,57 +1,33 @@
-"""Rung survival: how many trials each rung had, and where they went."""
-
-from collections import Counter
-from typing import Any
+"""How many trials each rung had, and where they went."""
 
 import pandas as pd
 
-from hpsearch.report.drawing import Drawing, Section, plain
-from hpsearch.results.gathered import Comparison
+from hpsearch.report.drawing import Drawing, Section, escape_markup
+from hpsearch.results.report_data import Comparison
+from hpsearch.results.rungs import Rung, count_flows
 
-_SEARCHES = 4
-
-Rung = tuple[int, int]  # epochs at which the bracket begins, and to which this rung trains
+_MOST_SEARCHES = 4
 
 
-def section(of: Comparison) -> Section:
+def rungs_section(comparison: Comparison) -> Section:
+    """How many trials went from rung to rung, a figure a search."""
     title = "Survival by rung"
     continuing = [
-        trials for _, trials in of.trials.groupby("search") if trials["parent"].notna().any()
+        trials
+        for _, trials in comparison.trials.groupby("search")
+        if trials["parent"].notna().any()
     ]
     if not continuing:
-        said = "No trial continued another: the search has no rungs."
-        return Section("rungs", title, notes=[said])
+        note = "No trial continued another: the search has no rungs."
+        return Section("rungs", title, notes=[note])
     lead = (
-        "From left to right, rungs of more and more epochs; a strip is as wide as the number of "
-        "trials that went that way. Brackets that begin alike are drawn as one."
+        "Rungs from left to right, by their epochs. The width of a strip is the number of trials "
+        "that went that way. Brackets whose first rungs have the same epochs are drawn as one."
     )
-    left = len(continuing) - _SEARCHES
+    left = len(continuing) - _MOST_SEARCHES
     notes = [f"{left} more searches are not drawn."] if left > 0 else []
-    drawings = [_drawing(trials) for trials in continuing[:_SEARCHES]]
+    drawings = [_draw_flows(trials) for trials in continuing[:_MOST_SEARCHES]]
     return Section("rungs", title, lead, drawings, size="full", notes=notes)
-
-
-def flows(trials: pd.DataFrame) -> Counter[tuple[Rung, Rung | str]]:
-    """How many trials of a search went from each rung to the next, or ended there, and how."""
-    parents: dict[Any, int] = {
-        trial: int(parent) for trial, parent in trials["parent"].dropna().items()
-    }
-    heirs = {parent: trial for trial, parent in parents.items()}
-    last = int(trials["asked_epochs"].max())
-    rung: dict[int, Rung] = {}
-    for trial, epochs in zip(trials.index, trials["asked_epochs"].astype(int), strict=True):
-        parent = rung.get(parents.get(trial, 0))
-        rung[trial] = parent[0] if parent else epochs, epochs
-    found: Counter[tuple[Rung, Rung | str]] = Counter()
-    for trial, state in zip(trials.index, trials["state"], strict=True):
-        if trial in heirs:
-            found[rung[trial], rung[heirs[trial]]] += 1
-        elif state == "complete":
-            found[rung[trial], "finished" if rung[trial][1] == last else "stopped"] += 1
-        else:
-            # A run that ended before the trial did; "stopped" is what a rung stops.
-            found[rung[trial], "unfinished" if state == "stopped" else state] += 1
-    return found
 
 
 _ENDS = {
@@ -63,15 +39,15 @@ _ENDS = {
 }
 
 
-def _drawing(trials: pd.DataFrame) -> Drawing:
-    moves = flows(trials)
+def _draw_flows(trials: pd.DataFrame) -> Drawing:
+    moves = count_flows(trials)
     rungs = sorted({rung for rung, _ in moves})
     brackets = sorted({begins for begins, _ in rungs})
     ends = [name for name in _ENDS if any(to == name for _, to in moves)]
     inks = {rung: ("c1", "c4", "c6", "c5")[brackets.index(rung[0]) % 4] for rung in rungs}
-    sizes = {rung: sum(n for (of, _), n in moves.items() if of == rung) for rung in rungs}
+    sizes = {rung: sum(n for (begin, _), n in moves.items() if begin == rung) for rung in rungs}
     ended = {end: sum(n for (_, to), n in moves.items() if to == end) for end in ends}
-    labels = [f"{n} x {_epochs(rung[1])}" for rung, n in sizes.items()]
+    labels = [f"{n} x {_count_epochs(rung[1])}" for rung, n in sizes.items()]
     labels += [f"{n} {_ENDS[end][1]}" for end, n in ended.items()]
     colours: dict[Rung | str, str] = {rung: ink for rung, ink in inks.items()}
     colours |= {end: _ENDS[end][0] for end in ends}
@@ -90,7 +66,8 @@ def _drawing(trials: pd.DataFrame) -> Drawing:
         {
             "type": "sankey",
             "arrangement": "snap",
-            "node": {"label": labels, "color": [f"var(--{ink})" for ink in colours.values()], "pad": 18, "thickness": 14,
+            "node": {"label": labels, "color": [f"var(--{ink})" for ink in colours.values()],
+                     "pad": 18, "thickness": 14,
                      "line": {"width": 0}, "hovertemplate": "%{label}<extra></extra>"},
             "link": {key: [link[key] for link in links] for key in links[0]}
             | {"hovertemplate": "%{value:d} trials<extra></extra>"},
@@ -98,10 +75,12 @@ def _drawing(trials: pd.DataFrame) -> Drawing:
     ]  # fmt: skip
     first = trials.iloc[0]
     name = f"{first['study']}: {first['searcher']}, seed {first['seed']}"
-    layout = {"title": {"text": plain(name)}}
-    says = f"{name}: " + "; ".join(labels)
-    return Drawing(data, layout, says, height=160 + 70 * len(brackets), width=150 * columns + 180)
+    layout = {"title": {"text": escape_markup(name)}}
+    alt_text = f"{name}: " + "; ".join(labels)
+    return Drawing(
+        data, layout, alt_text, height=160 + 70 * len(brackets), width=150 * columns + 180
+    )
 
 
-def _epochs(count: int) -> str:
+def _count_epochs(count: int) -> str:
     return f"{count} epoch{'s' if count > 1 else ''}"

@@ -1,18 +1,18 @@
-"""A store as pandas frames, for notebooks and for whatever draws."""
+"""A store as pandas frames, for notebooks, exports and figures."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.results.trials import count_states
+from hpsearch.results.trial_filters import count_states
 from hpsearch.store import (
     Rows,
     SearchRecord,
@@ -25,23 +25,25 @@ from hpsearch.store import (
     place,
 )
 
-if TYPE_CHECKING:
-    pass
-
-_LISTS = ["train", "validation", "train_loss", "validation_loss"]
+_CURVES = ["train", "validation", "train_loss", "validation_loss"]
 CurveRow = tuple[int, int, int, list[list[float]]]
-"""Trial, repeat, fold, and its curves in the order of _LISTS."""
-_TIMES = ["asked", "started", "ended"]
-_REALS = ["value", "se", "seconds"]
-_WHOLE = ["best_epoch", "parent", "parameters", "peak_bytes"]
+"""Trial, repeat, fold, and the fit's curves in the order of _CURVES."""
+_TIME_COLUMNS = ["asked", "started", "ended"]
+_FLOAT_COLUMNS = ["value", "se", "seconds"]
+_INTEGER_COLUMNS = ["best_epoch", "parent", "parameters", "peak_bytes"]
 
 
 class StoreFrames:
-    """What a store holds, of all studies, or of one study, task or evaluator (by its label).
+    """A store's trials, repeats, curves and failures as pandas frames.
 
-    Each frame is read when it is first asked for, and then kept: a new `StoreFrames` sees what came
-    since. Searches that `--fresh` put aside are left out. store: else $HPSEARCH_STORE, else
-    .hpsearch/store.db. Raises StoreError where there is no store, or nothing of that name in it.
+    Each frame is read at first use and cached; a new `StoreFrames` reads again. Searches that
+    `--fresh` put aside are left out.
+
+    Args:
+        store: its path or URL; None: $HPSEARCH_STORE, else .hpsearch/store.db.
+        study, task, evaluator: only searches of this study, task, or evaluator (by its label).
+
+    Raises StoreError where there is no store, or it holds nothing of that name.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class StoreFrames:
             searches = opened.searches()
         for name, wanted in (("task", task), ("study", study), ("evaluator", evaluator)):
             if wanted is not None:
-                searches = _only(searches, name, wanted)
+                searches = _select_searches(searches, name, wanted)
         self.searches: list[SearchRecord] = searches
 
     def __repr__(self) -> str:
@@ -76,29 +78,34 @@ class StoreFrames:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """A row a trial, by its id; state: complete, failed, running, or stopped where no run is
-        there to go on with it. A column `params_x` for each
-        parameter x. value and se are over all trainings; asked, started and ended are UTC; epochs
-        are fewer than asked_epochs where a trial failed or stopped early; search is of the store.
+        """A row a trial, by its id.
+
+        state is complete, failed, running, or stopped (no run is alive to continue it). Each
+        parameter x has a column `params_x`. value and se are over all trainings. asked, started and
+        ended are in UTC. epochs are fewer than asked_epochs where a trial failed or stopped early.
+        search is the search's id.
         """
-        return self._read(trial_frame)
+        return self._read_store(trial_frame)
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
-        """A row a repeat that has ended, a trial's training anew by fresh seeds: trial, repeat (from
-        1), value (its own; NaN where it failed), epochs, seconds, failure, device, started and ended (UTC).
+        """A row a finished repeat: a trial trained again with other seeds.
+
+        Columns: trial, repeat (from 1), value (its own; NaN where it failed), epochs, seconds,
+        failure, device, started and ended (UTC).
         """
-        return self._read(repeat_frame)
+        return self._read_store(repeat_frame)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """A row an epoch of each fold of each training (repeat 0: the first): the metric on
-        training and validation rows, and the minimised loss on both.
+        """A row for each epoch of each fold of each training (repeat 0: the first training).
+
+        It has the metric and the minimised loss, both on training and on validation rows.
         """
         return _curve_frame(chain.from_iterable(self._curve_pages()))
 
     def curve_frames(self) -> "Iterator[pd.DataFrame]":
-        """The rows of `curves`, some trials at a time, for who need not have them all at once."""
+        """The rows of `curves`, some trials at a time, to save memory."""
         empty = True
         for page in self._curve_pages():
             yield _curve_frame(page)
@@ -113,44 +120,45 @@ class StoreFrames:
     @cached_property
     def failures(self) -> pd.DataFrame:
         """A row a failed trial, by its id: study, kind, message, traceback, device, when."""
-        return self._read(failure_frame)
+        return self._read_store(failure_frame)
 
     @cached_property
     def points(self) -> dict[int, dict[str, Any]]:
-        """Each trial's point by the trial's id, in the types of its space: a column of `trials`
-        that some trials lack turns whole numbers into floats.
+        """Each trial's point by the trial's id, in the types of its space.
+
+        The columns of `trials` turn whole numbers into floats where some trials lack a parameter.
         """
-        frame = self._read(partial(_frame, all_trials))
+        frame = self._read_store(partial(_read_frame, all_trials))
         return dict(zip(frame["trial"], frame["params"], strict=True))
 
-    def _read(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
+    def _read_store(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
         with Store(self.store) as store:
             return frame(store, [record.id for record in self.searches])
 
 
 def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The trials of these searches, by id, as `StoreFrames.trials` has them."""
-    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = _read_frame(all_trials, store, searches).set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
-    types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
-    return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
+    types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
+    return pd.concat([_with_timestamps(frame.drop(columns="detail")).astype(types), points], axis=1)
 
 
 def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The repeats of these searches, as `StoreFrames.repeats` has them."""
-    frame = _frame(all_repeats, store, searches)
-    return _dated(frame).astype({"value": "float64", "seconds": "float64"})
+    frame = _read_frame(all_repeats, store, searches)
+    return _with_timestamps(frame).astype({"value": "float64", "seconds": "float64"})
 
 
 def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The failed trials of these searches, by id, as `StoreFrames.failures` has them."""
-    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = _read_frame(all_trials, store, searches).set_index("trial")
     frame = frame.loc[frame["state"] == "failed"]
     frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
-    return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
+    return _with_timestamps(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
 
 
-def _frame(
+def _read_frame(
     read: Callable[[Store, Sequence[int]], Rows], store: Store, searches: Sequence[int]
 ) -> pd.DataFrame:
     rows = read(store, searches)
@@ -158,32 +166,33 @@ def _frame(
 
 
 def _curve_frame(rows: Iterable[CurveRow]) -> pd.DataFrame:
-    """A row an epoch. It is built in numbers' own size: as Python's, they need four times that."""
+    """A row an epoch, from arrays of machine numbers: Python's would need four times the memory."""
     places = {name: array("q") for name in ("trial", "repeat", "fold", "epoch")}
-    values = {name: array("d") for name in _LISTS}
+    values = {name: array("d") for name in _CURVES}
     for trial, repeat, fold, curves in rows:
         epochs = len(curves[0])
         for name, number in (("trial", trial), ("repeat", repeat), ("fold", fold)):
             places[name].extend(array("q", [number]) * epochs)
         places["epoch"].extend(range(1, epochs + 1))
-        for name, curve in zip(_LISTS, curves, strict=True):
+        for name, curve in zip(_CURVES, curves, strict=True):
             values[name].extend(curve)
     columns = {name: np.frombuffer(found, "int64") for name, found in places.items()}
     columns |= {name: np.frombuffer(found, "float64") for name, found in values.items()}
     return pd.DataFrame(columns, copy=False)
 
 
-def _dated(frame: pd.DataFrame) -> pd.DataFrame:
-    """Its columns of times, seconds since 1970, as UTC."""
+def _with_timestamps(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn its columns of times, in seconds since 1970, into timestamps in UTC."""
     found = {
         name: pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
-        for name in _TIMES
+        for name in _TIME_COLUMNS
         if name in frame
     }
     return frame.assign(**found)
 
 
-def _only(searches: list[SearchRecord], name: str, wanted: str) -> list[SearchRecord]:
+def _select_searches(searches: list[SearchRecord], name: str, wanted: str) -> list[SearchRecord]:
+    """The searches whose field `name` is `wanted`. Raises StoreError where there is none."""
     known = list(dict.fromkeys(getattr(record, name) for record in searches))
     if wanted not in known:
         raise StoreError(

@@ -1,4 +1,4 @@
-"""The curves of trials that are to be laid over each other, as numbers."""
+"""Learning curves of trials, to be drawn over each other."""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +10,21 @@ import pandas as pd
 
 from hpsearch.core.errors import ReportError
 from hpsearch.core.task import Direction, Metric
-from hpsearch.results.learning import smooth_curve
-from hpsearch.results.points import describe_differences
+from hpsearch.results.parameter_axes import describe_differences
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One trial's curve: a value an epoch, the mean over folds, and over repeats if there are any.
+class OverlayCurve:
+    """One trial's curve: a value an epoch, the mean over folds and trainings.
 
-    std: the standard deviation over folds, epoch by epoch; None for a single one. smoothed begins
-    after the epochs that are left out. best: the epoch, from 1, of the best mean.
+    Args:
+        label: the trial and what distinguishes it from the others.
+        std: standard deviation over folds, a value an epoch; None where there is one fold.
+        smoothed: the smoothed validation curve after the skipped epochs; empty without smoothing.
+        best_epoch: of the best value of `validation`, from 1.
     """
 
     trial: int
@@ -31,23 +33,32 @@ class Line:
     training: list[float]
     std: list[float] | None
     smoothed: list[float]
-    best: int
+    best_epoch: int
     folds: int
     trainings: int
+
+    @property
+    def best_value(self) -> float:
+        return self.validation[self.best_epoch - 1]
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Curves of one measure. skip: epochs before the smoothed ones begin; smooth: 0 for none."""
+    """Curves of one measure.
+
+    Args:
+        smooth: weight of earlier epochs in the smoothed curves; 0: no smoothing.
+        skip: epochs that are left out before smoothing.
+    """
 
     measure: str
     direction: Direction
-    lines: list[Line]
+    lines: list[OverlayCurve]
     smooth: float
     skip: int
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers that are drawn; None where one is not finite."""
+        """The numbers that are drawn, as plain JSON; None for a number that is not finite."""
         return {
             "metric": self.measure,
             "direction": self.direction,
@@ -57,25 +68,25 @@ class Overlay:
                 {
                     "trial": line.trial,
                     "label": line.label,
-                    "best_epoch": line.best,
-                    "best_value": line.validation[line.best - 1],
+                    "best_epoch": line.best_epoch,
+                    "best_value": line.best_value,
                     "folds": line.folds,
                     "trainings": line.trainings,
-                    "validation": _plain(line.validation),
-                    "training": _plain(line.training),
-                    "std": None if line.std is None else _plain(line.std),
-                    "smoothed": _plain(line.smoothed),
+                    "validation": _finite_or_none(line.validation),
+                    "training": _finite_or_none(line.training),
+                    "std": None if line.std is None else _finite_or_none(line.std),
+                    "smoothed": _finite_or_none(line.smoothed),
                 }
                 for line in self.lines
             ],
         }
 
 
-def _plain(values: Sequence[float]) -> list[float | None]:
+def _finite_or_none(values: Sequence[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
 
 
-def overlaid(
+def overlay_curves(
     results: "StoreFrames",
     trials: Sequence[int],
     *,
@@ -85,38 +96,41 @@ def overlaid(
 ) -> Overlay:
     """The curves of these trials, in this order.
 
-    loss: the minimised loss instead of the metric. Raises ReportError where a trial is unknown or
-    has no curve, or curves have no common axis.
+    Args:
+        loss: whether to take the minimised loss instead of the metric.
+        smooth, skip: as `Overlay` has them; skip=None: as many as `default_skip` says.
+
+    Raises ReportError where a trial is unknown or has no curve, or curves have no common axis.
     """
     if not 0 <= smooth < 1:
         raise ReportError(f"smoothing needs 0 <= smooth < 1, got smooth={smooth}")
-    rows = _rows(results, trials)
-    measure, direction = _measure(rows, loss=loss)
+    rows = _comparable_rows(results, trials)
+    measure, direction = _common_measure(rows, loss=loss)
     metric = Metric(measure, direction)
-    labels = _labels(results, rows)
+    labels = _curve_labels(results, rows)
     lines = []
     shortest = int(rows["epochs"].min())
-    skip = _early(shortest) if skip is None else skip
+    skip = default_skip(shortest) if skip is None else skip
     if not 0 <= skip < shortest:
         raise ReportError(
             f"the shortest of these curves has {shortest} epochs; "
             f"leave out 0 to {shortest - 1} of them, got skip={skip}"
         )
     for trial in rows.index:
-        lines.append(_line(results, trial, labels[trial], metric, loss, smooth, skip))
+        lines.append(_overlay_curve(results, trial, labels[trial], metric, loss, smooth, skip))
     return Overlay(measure, direction, lines, smooth, skip)
 
 
-def _early(epochs: int) -> int:
-    """How many of so many epochs are the first, whose values are far from all others'.
+def default_skip(epochs: int) -> int:
+    """How many of the first epochs to leave out, as their values are far from all others.
 
-    >>> _early(500), _early(20)
+    >>> default_skip(500), default_skip(20)
     (10, 2)
     """
     return min(10, epochs // 10)
 
 
-def _line(
+def _overlay_curve(
     results: "StoreFrames",
     trial: int,
     label: str,
@@ -124,35 +138,63 @@ def _line(
     loss: bool,
     smooth: float,
     skip: int,
-) -> Line:
+) -> OverlayCurve:
     own = results.curves.loc[results.curves["trial"] == trial]
-    validation = by_fold(own, "validation_loss" if loss else "validation")
-    training = by_fold(own, "train_loss" if loss else "train")
+    validation = average_over_trainings(own, "validation_loss" if loss else "validation")
+    training = average_over_trainings(own, "train_loss" if loss else "train")
     mean = list[float](validation.mean(axis=1).tolist())
     folds = validation.shape[1]
-    return Line(
+    return OverlayCurve(
         trial=trial,
         label=label,
         validation=mean,
         training=training.mean(axis=1).tolist(),
         std=validation.std(axis=1, ddof=1).tolist() if folds > 1 else None,
         smoothed=smooth_curve(mean[skip:], smooth) if smooth else [],
-        best=metric.best(mean) + 1,
+        best_epoch=metric.best(mean) + 1,
         folds=folds,
         trainings=own["repeat"].nunique(),
     )
 
 
-def by_fold(curves: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """One trial's curve, shape (epochs, folds): the mean over its trainings, as far as all reach."""
+def smooth_curve(values: Sequence[float], weight: float) -> list[float]:
+    """The exponential moving average, which begins with the first value.
+
+    As in Chollet, Deep Learning with Python, section 3.6. Values that are not finite are skipped.
+
+    Args:
+        values: a value an epoch.
+        weight: of the average so far; each new value has the rest.
+
+    >>> smooth_curve([1.0, 2.0, 2.0], 0.5), smooth_curve([1.0, math.nan, 2.0], 0.5)
+    ([1.0, 1.5, 1.75], [1.0, 1.0, 1.5])
+    """
+    found: list[float] = []
+    for value in values:
+        before = found[-1] if found and math.isfinite(found[-1]) else value
+        found.append(before * weight + value * (1 - weight) if math.isfinite(value) else before)
+    return found
+
+
+def average_over_trainings(
+    curves: pd.DataFrame, column: str
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """One trial's curve as the mean over its trainings, shape (epochs, folds).
+
+    It ends where the shortest fold of any training ends.
+
+    Args:
+        curves: rows of `StoreFrames.curves` of one trial.
+        column: the curve's.
+    """
     each = curves.set_index(["epoch", "fold", "repeat"])[column].unstack(["fold", "repeat"])
     last = int(curves.groupby(["fold", "repeat"])["epoch"].max().min())
     whole = each.sort_index(axis=1).loc[:last].to_numpy(dtype=np.float64)
     return np.asarray(whole.reshape(last, curves["fold"].nunique(), -1).mean(axis=2))
 
 
-def _rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
-    """The trials named, each once, all of them with curves."""
+def _comparable_rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
+    """The rows of these trials, each once. Raises ReportError where one has no curves."""
     known = results.trials
     if not trials:
         raise ReportError("name the trials to be compared: as many as you like, by their numbers")
@@ -168,8 +210,8 @@ def _rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFrame:
     return known.loc[list(dict.fromkeys(trials))]
 
 
-def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
-    """The curves' common measure. A loss is only known to be the same within one task."""
+def _common_measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
+    """The curves' common measure, and its direction. Losses are comparable within one task only."""
     column = "task" if loss else "metric"
     found = {str(what): trial for trial, what in rows[column].iloc[::-1].items()}
     if len(found) > 1:
@@ -183,8 +225,8 @@ def _measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:
     return str(rows["metric"].iloc[0]), rows["direction"].iloc[0]
 
 
-def _labels(results: "StoreFrames", rows: pd.DataFrame) -> dict[int, str]:
-    """What tells these trials apart: study, evaluator, seed and parameters, as far as they differ."""
+def _curve_labels(results: "StoreFrames", rows: pd.DataFrame) -> dict[int, str]:
+    """Labels of trials: study, evaluator, seed and parameters, as far as they differ."""
     points = {}
     for trial, row in rows.iterrows():
         about = {name: row[name] for name in ("task", "study", "evaluator", "seed")}

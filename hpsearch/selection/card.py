@@ -5,19 +5,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.core.parameters import point_text
-from hpsearch.results.texts import format_with_error, shorten_label
+from hpsearch.results.formatting import format_with_error, shorten_label
 
-_MOST_CLASSES = 15  # of a confusion matrix in print; card.json has all
-
-
-def markdown(card: Mapping[str, Any]) -> str:
-    return "\n".join(_lines(card)) + "\n"
+_MOST_CLASSES = 15  # of a confusion matrix in the text; card.json has all
 
 
-def _lines(card: Mapping[str, Any]) -> Iterator[str]:
+def render_card(card: Mapping[str, Any]) -> str:
+    """The model card as Markdown. card: as `refit` makes it."""
+    return "\n".join(_card_lines(card)) + "\n"
+
+
+def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"# {card['task']}: a model of {card['study']}"
     yield ""
-    yield f"Ranked by {card['metric']} ({card['direction']}imum is best), {shorten_label(card['evaluator'])}."
+    direction, evaluator = f"{card['direction']}imum is best", shorten_label(card["evaluator"])
+    yield f"Ranked by {card['metric']} ({direction}), {evaluator}."
     unit = card.get("unit")
     if unit and "values" in unit:
         yield f"Values are {unit['values']}; residuals are in the unit of {unit['target']!r}."
@@ -33,7 +35,7 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
         share = "" if len(card["members"]) == 1 else f"weight {member['weight']:.2f}, "
         yield (
             f"  ({share}{member['parameters']:,} weights, validation "
-            f"{format_with_error(member['value'], member['se'])}, {_epochs(member, card)})"
+            f"{format_with_error(member['value'], member['se'])}, {_describe_epochs(member, card)})"
         )
     yield ""
     models = card["seeds"] * len(card["members"])
@@ -43,31 +45,34 @@ def _lines(card: Mapping[str, Any]) -> Iterator[str]:
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
     yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
     if card["edited"]:
-        yield "The study file was edited after its search began; the model is of the text as it is now."
+        yield (
+            "The study file was edited after its search began. The model is built from its current "
+            "text."
+        )
     if card["trust"]:
         trusted = " ".join(f"--trust {shlex.quote(name)}" for name in card["trust"])
-        yield f"To predict by it: hpsearch predict MODEL NEW.csv {trusted}"
+        yield f"To predict with it: hpsearch predict MODEL NEW.csv {trusted}"
     yield ""
-    yield from _scores(card)
+    yield from _score_table(card)
     verdict = card["test"] or card["validation"]
     where = "test" if card["test"] else "validation"
     if "classes" in verdict:
-        yield from _classes(verdict, where)
+        yield from _class_tables(verdict, where)
     else:
-        yield from _residuals(verdict, where)
+        yield from _residual_tables(verdict, where)
 
 
-def _epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+def _describe_epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     found = f"best at epoch {member['best_epoch']} on {member['best_epoch_rows']:,} rows"
     return f"{found}: {member['epochs']} epochs on all, the same number of {card['scale']}"
 
 
-def _scores(card: Mapping[str, Any]) -> Iterator[str]:
+def _score_table(card: Mapping[str, Any]) -> Iterator[str]:
     metric, validation, test = card["metric"], card["validation"], card["test"]
     yield f"| {metric} | value ± standard error |"
     yield "|---|---|"
-    seen = " (on the rows by which it was chosen)" if len(card["members"]) > 1 else ""
-    yield f"| validation{seen} | {format_with_error(validation['value'], validation['se'])} |"
+    note = " (on the rows that it was chosen on)" if len(card["members"]) > 1 else ""
+    yield f"| validation{note} | {format_with_error(validation['value'], validation['se'])} |"
     if test is None:
         yield ""
         yield "The test is sealed: it was not opened for this model."
@@ -75,23 +80,24 @@ def _scores(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"| test, {test['rows']:,} rows | {format_with_error(test['value'], test['se'])} |"
     if len(test["alone"]) > 1:
         each = ", ".join(f"{value:.4f}" for value in test["alone"])
-        yield f"| test, a model alone | {format_with_error(test['alone_mean'], test['alone_se'])} ({each}) |"
+        alone = format_with_error(test["alone_mean"], test["alone_se"])
+        yield f"| test, a model alone | {alone} ({each}) |"
     yield f"| optimism: validation minus test | {card['optimism']:+.4f} |"
     yield ""
-    yield opened(test["opening"])
+    yield describe_opening(test["opening"])
 
 
-def opened(nth: int) -> str:
-    """What the number of openings makes of a test figure."""
+def describe_opening(nth: int) -> str:
+    """What the number of openings means for the test result."""
     if nth == 1:
         return "These test rows were opened once, for this model."
     return (
-        f"Opening number {nth} of these test rows: if anything was chosen by the earlier ones, this "
-        "figure is optimistic."
+        f"Opening number {nth} of these test rows: if anything was chosen by the earlier results, "
+        "this result is optimistic."
     )
 
 
-def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+def _class_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield ""
     yield f"Accuracy on {where} rows: {verdict['accuracy']:.4f}"
     yield ""
@@ -99,8 +105,8 @@ def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for row in verdict["classes"]:
         scores = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
-        yield f"| {_cell(row['class'])} | {scores} | {row['rows']:,} |"
-    names = [_cell(row["class"]) for row in verdict["classes"]]
+        yield f"| {_escape_cell(row['class'])} | {scores} | {row['rows']:,} |"
+    names = [_escape_cell(row["class"]) for row in verdict["classes"]]
     if len(names) > _MOST_CLASSES or "confusion" not in verdict:
         return
     yield ""
@@ -110,12 +116,12 @@ def _classes(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
         yield f"| {name} | {' | '.join(map(str, counts))} |"
 
 
-def _cell(name: Any) -> str:
-    """A class's name in a table of Markdown."""
+def _escape_cell(name: Any) -> str:
+    """A class's name, escaped for a Markdown table."""
     return " ".join(str(name).split()).replace("|", "\\|").replace("<", "&lt;")
 
 
-def _residuals(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+def _residual_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield ""
     yield f"On {where} rows: MAE {verdict['mae']:.4f}, RMSE {verdict['rmse']:.4f}."
     yield ""
@@ -126,7 +132,8 @@ def _residuals(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
     yield f"| predicted minus true | {shown} |"
     yield ""
     tenths = verdict["against_true"]
-    yield f"| tenth of the rows, by the true value | {' | '.join(map(str, range(1, len(tenths) + 1)))} |"
+    numbers = " | ".join(map(str, range(1, len(tenths) + 1)))
+    yield f"| tenth of the rows, by the true value | {numbers} |"
     yield f"|---|{'---|' * len(tenths)}"
     for name in ("true", "predicted"):
         yield f"| {name}, mean | {' | '.join(f'{tenth[name]:.3f}' for tenth in tenths)} |"

@@ -1,4 +1,4 @@
-"""What the final model is made of: which points, and how long each is trained."""
+"""Which points the final model is made of, and how long each is trained."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,18 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """How the final model is chosen and trained.
+class ModelChoice:
+    """How the final model is chosen and trained; by default it is the best trial.
 
-    trial: the id of one; else `one_se` says whether the simplest within one standard error of the
-    best is taken, or the best. ensemble: of how many of the best an ensemble is chosen instead.
-    seeds: models of each. scale: what stays as it was, now that there are more rows: the number of
-    epochs, or that of optimizer steps. sealed: leave the test closed.
+    Args:
+        trial: take the trial of this id.
+        one_se: take the simplest trial within one standard error of the best.
+        ensemble: take an ensemble, chosen from this many of the best trials.
+        seeds: how many models of each trial.
+        scale: what stays the same though there are more rows: the number of epochs, or of steps.
+        sealed: whether the test stays sealed.
+
+    Raises HpsearchError where more than one of trial, one_se and ensemble is set.
     """
 
     trial: int | None = None
@@ -37,11 +42,12 @@ class Choice:
     def __post_init__(self) -> None:
         check_counts(self, trial=self.trial, ensemble=self.ensemble, seeds=self.seeds)
         ways = {"trial": self.trial, "one_se": self.one_se, "ensemble": self.ensemble}
-        if len(given := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
-            raise HpsearchError(f"{' and '.join(given)} exclude each other; name one")
+        if len(named := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
+            raise HpsearchError(f"{' and '.join(named)} exclude each other; name one")
 
     @property
     def label(self) -> str:
+        """How the model was chosen, for its card."""
         if self.ensemble:
             return f"an ensemble of the best {self.ensemble}"
         if self.one_se:
@@ -50,30 +56,34 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """A point of the final model. value, se: as ranked. of_seeds: the part of the error that its
-    repeats tell. best_epoch: of the mean curve over its folds and repeats, where it was trained on
-    `rows` rows on average.
+class ModelMember:
+    """A point of the final model.
+
+    Args:
+        value, se: as in the ranking.
+        se_of_seeds: the part of the standard error that comes from seeds, by its repeats.
+        best_epoch: of the mean curve over its folds and repeats.
+        rows: how many rows it was trained on, on average over folds.
     """
 
     trial: int
     params: Mapping[str, Any]
     value: float
     se: float | None
-    of_seeds: float
+    se_of_seeds: float
     n_weights: int
     best_epoch: int
     rows: int
 
     def epochs(self, rows: int, scale: Scale) -> int:
-        """Those that stand for its best epoch where there are so many rows."""
-        return scaled_epochs(self.best_epoch, self.rows, rows, batch_size(self.params), scale)
+        """How many epochs on so many rows correspond to its best epoch."""
+        return scale_epochs(self.best_epoch, self.rows, rows, batch_size(self.params), scale)
 
 
-def scaled_epochs(best_epoch: int, before: int, after: int, batch: int, scale: Scale) -> int:
-    """The epochs on `after` rows that stand for `best_epoch` on `before`, at least 1.
+def scale_epochs(best_epoch: int, before: int, after: int, batch: int, scale: Scale) -> int:
+    """How many epochs on `after` rows correspond to `best_epoch` on `before` rows; at least 1.
 
-    >>> scaled_epochs(20, 300, 400, 100, "epochs"), scaled_epochs(20, 300, 400, 100, "steps")
+    >>> scale_epochs(20, 300, 400, 100, "epochs"), scale_epochs(20, 300, 400, 100, "steps")
     (20, 15)
     """
     if scale == "epochs":
@@ -81,23 +91,31 @@ def scaled_epochs(best_epoch: int, before: int, after: int, batch: int, scale: S
     return max(1, round(best_epoch * math.ceil(before / batch) / math.ceil(after / batch)))
 
 
-def candidates(
-    store: Store, searches: Sequence[SearchRecord], choice: Choice, metric: Metric, trained_on: int
-) -> list[Member]:
-    """The one that is chosen, or for an ensemble the best few, best first.
+def choose_members(
+    store: Store,
+    searches: Sequence[SearchRecord],
+    choice: ModelChoice,
+    metric: Metric,
+    trained_on: int,
+) -> list[ModelMember]:
+    """The chosen trial as a member; for an ensemble the best few, best first.
 
-    trained_on: rows, on average over folds. Raises HpsearchError where none is complete, or the trial named is not among them.
+    Args:
+        trained_on: rows that trials are trained on, on average over folds.
+
+    Raises HpsearchError where no trial is complete, or where the ranking lacks the named trial.
     """
     rows = ranking(store, [search.id for search in searches])
     if not rows:
         raise HpsearchError("no trial of the study is complete yet; run it first")
-    return [_member(store, row, metric, trained_on) for row in _chosen(rows, choice)]
+    return [_make_member(store, row, metric, trained_on) for row in _choose_rows(rows, choice)]
 
 
-def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
+def _choose_rows(rows: Sequence[Ranked], choice: ModelChoice) -> Sequence[Ranked]:
     if choice.ensemble is not None:
-        safe = [row for row in rows if row.failed_repeats == 0]
-        return (safe or rows)[: choice.ensemble]
+        # A trial with a failed repeat may fail again.
+        reliable = [row for row in rows if row.failed_repeats == 0]
+        return (reliable or rows)[: choice.ensemble]
     if choice.trial is not None:
         found = [row for row in rows if row.trial == choice.trial]
         if not found:
@@ -111,20 +129,20 @@ def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
         found = [row for row in rows if row.one_se]
         if not found:
             raise HpsearchError(
-                "the best trial has no standard error to choose within: its one split tells none; "
-                "search by --evaluator kfold, or name a --trial"
+                "the best trial has no standard error to choose within, because its evaluator has "
+                "one split only; search by --evaluator kfold, or name a --trial"
             )
         return found
     return rows[:1]
 
 
-def _member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> Member:
+def _make_member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> ModelMember:
     search, number = number_of(store, row.trial)
     trainings = store.journal(search).trainings(number)
     scores = [training.score for training in trainings if training.score]
     folds = [fold for score in scores for fold in score.folds]
     curve = mean_curve([fold.validation for fold in folds])
-    return Member(
+    return ModelMember(
         row.trial,
         row.params,
         row.value,

@@ -1,4 +1,4 @@
-"""Nested k-fold: what a whole search, choice included, is worth on rows it never saw."""
+"""Nested k-fold: how good a whole search with its choice is, on rows it never saw."""
 
 import statistics
 from collections.abc import Iterator
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NestedFold:
-    """What one outer fold came to.
+    """The result of one outer fold.
 
-    params, epochs: the trial picked on its training rows, and the epochs it was trained anew for.
-    inner: the value that the search believed; outer: that on the fold's rows; rows: their number.
+    Args:
+        params: the trial that the search on the fold's training rows chose.
+        epochs: how long it was trained again.
+        inner: its value in the search. outer: its value on the fold's own rows.
+        rows: how many the fold has.
     """
 
     fold: int
@@ -38,7 +41,7 @@ class NestedFold:
 
 @dataclass(frozen=True, slots=True)
 class NestedScore:
-    """The procedure's value: the mean over outer folds, its standard error, and what it comes from."""
+    """How good the whole procedure is: the mean over outer folds and its standard error."""
 
     metric: Metric
     value: float
@@ -52,13 +55,13 @@ class NestedScore:
 
     @property
     def optimism(self) -> float:
-        """How much better the searches believed their choices than they are: above 0, better."""
+        """How much better the searches judged their choices than they are; above 0: too good."""
         believed = statistics.fmean(fold.inner for fold in self.folds)
         return believed - self.value if self.metric.higher_is_better else self.value - believed
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """A row an outer fold, a column each of its fields and of its parameters."""
+        """A row an outer fold, with a column for each of its fields and parameters."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -78,14 +81,15 @@ class NestedScore:
 
 @dataclass(frozen=True, slots=True)
 class NestedKFold:
-    """Search anew on each outer fold's training rows, and measure the choice on the fold.
+    """Search again on each outer fold's training rows, and score the choice on the fold's own rows.
 
-    The best of many trials looks better than it is, because it was chosen by the very numbers that
-    praise it (Cawley and Talbot, JMLR 11, 2010). Rows that no search saw tell what it is worth: not
-    one model, but the procedure that finds models.
+    The best of many trials looks better than it is, because it was chosen by the value it is judged
+    by (Cawley and Talbot, JMLR 11, 2010). Rows that the search never saw give an honest value: not
+    of one model, but of the procedure that finds models.
 
-    outer: a number of folds, or a KFold, which may keep groups apart.
-    inner: how each search scores its trials; None: as the study does.
+    Args:
+        outer: a number of folds, or a KFold, which may keep groups apart.
+        inner: how each search scores its trials; None: as the study does.
     """
 
     outer: int | KFold = 5
@@ -99,25 +103,25 @@ class NestedKFold:
         self._outer()
 
     def estimate(self, study: Study, *, engine: str = "auto") -> NestedScore:
-        """Search and train once an outer fold; the task's test rows are left alone.
+        """Search once and train once for each outer fold; the task's test rows are not used.
 
-        Raises HpsearchError, which names the fold, where all of a search's trials fail or the
-        chosen one diverges.
+        Raises HpsearchError, which names the fold, where all trials of a search fail or the chosen
+        trial diverges.
         """
         loaded = study.task.load()
-        # Classes that one fold lacks exist nevertheless, so that every model has the same outputs.
+        # From all rows: a fold may lack a class, but every model needs the same outputs.
         task = study.task.with_kind_of(loaded.y)
         data = replace(loaded, x_test=None, y_test=None)
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         outer = self._outer()
         splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))
-        chosen = list(self._choices(study, data, splits, engine))
+        chosen = list(self._search_outer_folds(study, data, splits, engine))
         trainer = engines.make_trainer(task, engine, backend.choose())
         values = {}
         for fold, curve in trainer.train([fit for fit, _ in chosen], data):
             if curve.failure is not None:
                 raise HpsearchError(
-                    f"outer fold {fold}: training the chosen trial anew failed: "
+                    f"outer fold {fold}: training the chosen trial again failed: "
                     f"{curve.failure.message}; narrow the space, or take another seed"
                 )
             values[fold] = curve.validation[-1]
@@ -134,13 +138,13 @@ class NestedKFold:
     def _outer(self) -> KFold:
         return self.outer if isinstance(self.outer, KFold) else KFold(self.outer)
 
-    def _choices(
+    def _search_outer_folds(
         self, study: Study, data: Data, splits: list[Split], engine: str
     ) -> Iterator[tuple[Fit, float]]:
-        """For each outer fold the fit of the trial that its search chose, and its inner value."""
+        """For each outer fold: a fit of the trial that its search chose, and its inner value."""
         for fold, split in enumerate(splits):
             seed = derive_seed(study.seed, "outer", fold)
-            rows = data.take(split.train)  # all that this search is ever given
+            rows = data.take(split.train)  # the search gets no other rows
             try:
                 found = search_in_memory(replace(study, seed=seed), rows, engine=engine)
             except StudyError as error:

@@ -1,9 +1,11 @@
-"""What models predict for rows they were not trained on, and how good that is."""
+"""Predictions for rows that models were not trained on, their scores, and ensembles of them."""
 
 import io
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -17,34 +19,43 @@ from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.run.study import Study
-from hpsearch.selection.choice import Member
+from hpsearch.selection.choice import ModelMember
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
     from hpsearch.models.kept import KeptModels
 
 
+EnsembleWeights = Mapping[int, Fraction]
+"""Weights of members by their positions; they add up to 1."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Validated:
-    """predicted: of shape (n, outputs), for the data's rows of these indices, of shape (n,)."""
+class ValidationPrediction:
+    """One member's predictions for the rows it was validated on.
+
+    Args:
+        predicted: shape (n, outputs).
+        rows: their indices in the data, shape (n,).
+    """
 
     predicted: Array
     rows: Array
 
 
-def validated(
+def predict_validation_rows(
     study: Study,
     data: Data,
     splits: Sequence[Split],
-    members: Sequence[Member],
+    members: Sequence[ModelMember],
     *,
     engine: str,
     backend: str,
-) -> list[Validated]:
+) -> list[ValidationPrediction]:
     """Each member's predictions for the rows it was validated on.
 
-    It is trained once more as the search trained it first, to its best epoch. Over repeated
-    folds predictions are averaged.
+    Each is trained again as the search trained it first, to its best epoch. Over repeated folds,
+    predictions are averaged.
     """
     from hpsearch.models import retrain
 
@@ -56,8 +67,9 @@ def validated(
         )
     ]
     trained = retrain.train(study.task, data, fits, engine=engine, backend=backend)
-    found: list[Validated] = []
+    found: list[ValidationPrediction] = []
     for _ in members:
+        # The mean over all splits that validate a row.
         total, times = None, np.zeros(data.rows)
         for split in splits:
             predicted = next(trained).predict_validation()
@@ -67,12 +79,57 @@ def validated(
             times[split.validation] += 1
         assert total is not None
         rows = np.flatnonzero(times)
-        found.append(Validated(total[rows] / times[rows, None], rows))
+        found.append(ValidationPrediction(total[rows] / times[rows, None], rows))
     return found
 
 
+def choose_ensemble(
+    task: Task, data: Data, validated: Sequence[ValidationPrediction]
+) -> EnsembleWeights:
+    """Weights that make the best ensemble on validation rows."""
+    from hpsearch.models import scoring
+
+    def loss(predicted: Array) -> float:
+        value, _ = scoring.score(task, predicted, data.y[validated[0].rows], error=False)
+        found = task.objective.loss(value)
+        return math.inf if found is None else found
+
+    return choose_greedily([each.predicted for each in validated], loss)
+
+
+def choose_greedily(
+    predictions: Sequence[Array], loss: Callable[[Array], float], *, picks: int = 50
+) -> dict[int, Fraction]:
+    """Weights of predictions, by their positions, that make the loss of their mean low.
+
+    Greedily adds, with replacement, whichever prediction makes the mean best, starting with the
+    best one. Of all means on the way the best is taken, the first of equal ones (Caruana et al.,
+    Ensemble Selection from Libraries of Models, ICML 2004, section 2).
+
+    Args:
+        loss: of predictions; lower is better.
+        picks: how many predictions are added.
+
+    >>> a, b, c = (np.array([v]) for v in (0.0, 3.0, 9.0))
+    >>> choose_greedily([a, b, c], lambda mean: abs(float(mean[0]) - 1))
+    {0: Fraction(2, 3), 1: Fraction(1, 3)}
+    """
+    chosen: list[int] = []
+    total = np.zeros_like(predictions[0], dtype=np.float64)
+    best, best_loss = 0, np.inf
+    for size in range(1, picks + 1):
+        losses = [loss((total + each) / size) for each in predictions]
+        position = int(np.argmin(losses))
+        chosen.append(position)
+        total += predictions[position]
+        if losses[position] < best_loss or not best:
+            best, best_loss = size, losses[position]
+    counts = Counter(chosen[:best])
+    return {position: Fraction(count, best) for position, count in sorted(counts.items())}
+
+
 def check_test(task: Task, data: Data) -> str:
-    """The test's fingerprint; DataError where it cannot tell how good a model is."""
+    """The test's fingerprint. Raises DataError where the test cannot score a model."""
     fingerprint, y = data.test_fingerprint, data.y_test
     assert y is not None
     if not np.isfinite(y).all():
@@ -88,11 +145,15 @@ def check_test(task: Task, data: Data) -> str:
     return fingerprint
 
 
-def tested(task: Task, data: Data, models: "KeptModels", x: Inputs, folder: Path) -> dict[str, Any]:
-    """What models make of the test rows, whose prepared inputs are x; nothing else reads their y.
+def score_test(
+    task: Task, data: Data, models: "KeptModels", x: Inputs, folder: Path
+) -> dict[str, Any]:
+    """Score models on the test rows, and write their predictions into the folder.
 
-    Together they are the model; `alone` is what each of them is by itself. The predictions are left
-    in the folder.
+    Nothing else reads the test's targets. Beside the models together, `alone` has each one's score.
+
+    Args:
+        x: prepared inputs of the test rows.
     """
     from hpsearch.models import scoring
 
@@ -106,20 +167,20 @@ def tested(task: Task, data: Data, models: "KeptModels", x: Inputs, folder: Path
     in_table = {"true": y.reshape(len(y), -1), "predicted": together}
     if not task.classifies:
         in_table = {name: coding.in_own_unit(block) for name, block in in_table.items()}
-    _write(folder / "test.csv", **in_table)
+    _write_table(folder / "test.csv", **in_table)
     return {
         "value": value,
         "se": se,
         "rows": len(y),
         "alone": list(alone),
         "alone_mean": fmean(alone),
-        "alone_se": _error_of_mean(alone, errors),
-        **report(task, data, together, y),
+        "alone_se": _combine_errors(alone, errors),
+        **report_scores(task, data, together, y),
     }
 
 
-def report(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
-    """`scoring.report`; residuals of a logarithm are those of what it was taken of."""
+def report_scores(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
+    """`scoring.report`; residuals of a logarithmic target are in the target's own unit."""
     from hpsearch.models import scoring
 
     if data.coding is not None and data.coding.logarithm:
@@ -127,17 +188,17 @@ def report(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]
     return scoring.report(task, predicted, y, data.classes)
 
 
-def _write(path: Path, **blocks: Array) -> None:
-    """Blocks of columns as a CSV file."""
+def _write_table(path: Path, **blocks: Array) -> None:
+    """Write blocks of columns, each of shape (rows, columns), as a CSV file."""
     names = [f"{name}_{i}" for name, block in blocks.items() for i in range(block.shape[1])]
     table = np.column_stack(list(blocks.values()))
     text = io.StringIO()
     np.savetxt(text, table, "%.6g", ",", header=",".join(names), comments="")
-    write_whole(path, text.getvalue())  # not through a link of that name, to wherever it leads
+    write_whole(path, text.getvalue())  # replaces a symbolic link instead of writing through it
 
 
-def _error_of_mean(alone: Sequence[float], errors: Sequence[float | None]) -> float | None:
-    """Of the mean over seeds: that over rows, which all share, and that of the seeds."""
+def _combine_errors(alone: Sequence[float], errors: Sequence[float | None]) -> float | None:
+    """The standard error of the mean over seeds: over rows, which all share, and over seeds."""
     if any(error is None for error in errors):
         return None
     over_rows = fmean(error for error in errors if error is not None)

@@ -1,4 +1,4 @@
-"""The chosen points, trained on all rows but the test's; then the sealed test, opened once."""
+"""Train the chosen points on all rows but the test's; then open the sealed test once."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch import store as stores
-from hpsearch.core.data import Array, Data
+from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.outputs import choose_place, is_kept_model
@@ -23,37 +23,37 @@ from hpsearch.core.trial import Facts
 from hpsearch.run.identity import make_search_record, refuse_changes
 from hpsearch.run.study import Study
 from hpsearch.selection import predictions, units
-from hpsearch.selection.card import markdown
-from hpsearch.selection.choice import Choice, Member, candidates
-from hpsearch.selection.ensemble import greedy
-from hpsearch.selection.predictions import Validated
+from hpsearch.selection.card import render_card
+from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
+from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
 from hpsearch.store import SearchRecord, Store
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit
 
 _CARD = "card.json"
-_LARGEST_CARD = 10_000_000  # bytes
-
-Weights = Mapping[int, Fraction]
-"""Of members, by their places; they add up to 1."""
+_MOST_CARD_BYTES = 10_000_000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Refitted:
-    """folder: of the models. card: what the model card says, as plain JSON. anew: whether the test
-    was opened for it now, and not before, or never.
+class RefitResult:
+    """A refitted model.
+
+    Args:
+        folder: of its files.
+        card: the model card, as plain JSON.
+        opened_now: whether the test was opened for it now, not earlier or never.
     """
 
     folder: Path
     card: dict[str, Any]
-    anew: bool
+    opened_now: bool
 
 
 def refit(
     study: Study,
     file: Path,
     store: Store,
-    choice: Choice,
+    choice: ModelChoice,
     models: Path,
     folder: Path | None = None,
     *,
@@ -61,52 +61,62 @@ def refit(
     force: bool = False,
     engine: str = "auto",
     backend: str | None = None,
-) -> Refitted:
-    """Choose, train on all non-test rows, keep the models in the folder, and open the test once.
+) -> RefitResult:
+    """Choose points, train them on all rows but the test's, keep the models, open the test once.
 
-    folder: None: one in `models`, named by the study and the trials; in one that is given, another
-    model is replaced by `force` only. pooled: choose of all searches by the study's evaluator and seed, not of its
-    searcher's alone. A model that was tested before keeps the verdict there is. Raises HpsearchError
-    before the test is opened wherever something cannot work.
+    A model that was tested before keeps its test result.
+
+    Args:
+        models: the folder of folders; where `folder` is None, the study and trials name one in it.
+        folder: where the models are kept; another model there is replaced only with `force`.
+        pooled: choose among all searches with the study's evaluator and seed, not only among those
+            of its searcher.
+
+    Raises HpsearchError, before the test is opened, where something cannot work.
     """
     from hpsearch.models import kept, retrain, scoring
     from hpsearch.training.rows import prepare_rows
 
     if folder is not None and not is_kept_model(folder):
-        choose_place(folder, kept.MODELS)  # before hours are spent
+        choose_place(folder, kept.MODELS)  # refuses before hours of training
+    # Phase 1: choose the members and their weights.
     running = backends.choose(backend)
     how: dict[str, Any] = {"engine": engine, "backend": running}
     data = study.task.load()
     task = study.task.with_kind_of(data.y)
     test = None if choice.sealed else predictions.check_test(task, data)
-    record, searches = _searches(study, file, store, data, running, pooled)
+    record, searches = _comparable_searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
-    members = candidates(store, searches, choice, task.objective, rows)
-    seen = predictions.validated(study, data, splits, members, **how)
-    weights = _weights(task, data, seen) if choice.ensemble else {0: Fraction(1)}
-    model = _model(members, weights, data.rows, choice, running, record.source)
-    named, folder = folder is not None, folder or models / f"{study.name}-{_name(model)}"
-    if _is_there(folder, model, data):
-        # Trust what the study's own preprocessing is, not what the folder says it is.
+    members = choose_members(store, searches, choice, task.objective, rows)
+    validated = predictions.predict_validation_rows(study, data, splits, members, **how)
+    weights = (
+        predictions.choose_ensemble(task, data, validated) if choice.ensemble else {0: Fraction(1)}
+    )
+    model = _describe_model(members, weights, data.rows, choice, running, record.source)
+    # Phase 2: train and keep the models, unless the folder holds them already.
+    is_named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
+    if _is_kept_in(folder, model, data):
+        # Trust the types of the study's own preprocessing, not those that the folder names.
         fitted = prepare_rows(task, data, retrain.all_rows(data.rows)).transformer
         trust = kept.types_to_trust(fitted)
     else:
-        # Without a card, it was broken off; a name of our own tells models apart.
-        if named and (folder / _CARD).exists() and not force:
+        # Without a card, the folder is of an interrupted run. A folder that we named is of this
+        # model: names differ between models.
+        if is_named and (folder / _CARD).exists() and not force:
             raise HpsearchError(
                 f"{folder} holds another model; name a new folder by --output, or add --force"
             )
         place = choose_place(folder, kept.MODELS)
-        fits, shares = _fits(study, data, members, weights, choice)
+        fits, shares = _plan_fits(study, data, members, weights, choice)
         trained = retrain.train(task, data, fits, **how)
         trust = kept.save(place, task, data, zip(shares, trained, strict=True))
     try:
-        loaded = kept.load(folder, trust)  # what cannot be loaded must not open the test
+        loaded = kept.load(folder, trust)  # before the test is opened, which counts
     except UntrustedError as error:
         raise HpsearchError(
-            f"{folder} holds other preprocessing than the study's; it was changed since it was "
-            "written: delete the folder, and the same command trains anew"
+            f"{folder} holds other preprocessing than the study's: it was changed after it was "
+            "written; delete the folder, and run the same command again"
         ) from error
     card = {
         "task": task.name,
@@ -122,31 +132,35 @@ def refit(
         "edited": any(search.source != record.source for search in searches),
         "trust": list(trust),
         "versions": json.loads(searches[-1].versions),
-        "validation": _validation(task, data, members, weights, seen),
+        "validation": _score_validation(task, data, members, weights, validated),
         "test": None,
     }
-    anew = False
+    # Phase 3: open the test, unless it was opened for this very model before.
+    opened_now = False
     if test is not None:
         assert data.x_test is not None
         prepared = loaded.prepare_inputs(data.x_test)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
-        if anew := opening.report is None:
-            tested = predictions.tested(task, data, loaded, prepared, folder)
+        if opened_now := opening.report is None:
+            tested = predictions.score_test(task, data, loaded, prepared, folder)
             opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    card = units.own(card, data.coding, scoring.unit_power(task.metric))
+    card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.metric))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
-    write_whole(folder / "card.md", markdown(card))
-    return Refitted(folder, card, anew)
+    write_whole(folder / "card.md", render_card(card))
+    return RefitResult(folder, card, opened_now)
 
 
-def _searches(
+def _comparable_searches(
     study: Study, file: Path, store: Store, data: Data, backend: str, pooled: bool
 ) -> tuple[SearchRecord, list[SearchRecord]]:
-    """The study as it is now, and its searches whose trials compare; not pooled: of its searcher.
+    """The study as it is now, and its searches whose trials compare.
 
-    Raises StudyError where the study is not what it was, or has no such search.
+    Args:
+        pooled: whether to take the searches of all searchers, or only of the study's.
+
+    Raises StudyError where the study has changed since its searches, or has no such search.
     """
     record = make_search_record(study, file, Facts(data.fingerprint, "", backend, {}))
     of_study = store.searches(study.name)
@@ -164,55 +178,51 @@ def _searches(
         return record, named
     known = ", ".join(sorted({s.searcher for s in same}))
     raise StudyError(
-        f"study {study.name} has no search by {record.searcher}; it has {known}: name one as it was "
-        "run, or leave --searcher and --epochs out, to choose of all"
+        f"study {study.name} has no search by {record.searcher}; it has {known}: name one as it "
+        "was run, or leave --searcher and --epochs out, to choose among all"
     )
 
 
-def _weights(task: Task, data: Data, seen: Sequence[Validated]) -> Weights:
-    """Those of an ensemble, by the validation rows."""
-    from hpsearch.models import scoring
-
-    def loss(predicted: Array) -> float:
-        value, _ = scoring.score(task, predicted, data.y[seen[0].rows], error=False)
-        found = task.objective.loss(value)
-        return math.inf if found is None else found
-
-    return greedy([each.predicted for each in seen], loss)
-
-
-def _validation(
+def _score_validation(
     task: Task,
     data: Data,
-    members: Sequence[Member],
-    weights: Weights,
-    seen: Sequence[Validated],
+    members: Sequence[ModelMember],
+    weights: EnsembleWeights,
+    validated: Sequence[ValidationPrediction],
 ) -> dict[str, Any]:
-    """How good the model is on validation rows: one point as it was ranked, by its repeats too, with
-    the error over rows where the ranking knows none; an ensemble on the rows it was chosen on.
+    """How good the model is on validation rows.
+
+    A single member has its value in the ranking, repeats included; where the ranking has no
+    standard error, that over rows is taken. An ensemble is scored on the rows it was chosen on.
     """
     from hpsearch.models import scoring
 
-    together = np.asarray(sum(float(w) * seen[place].predicted for place, w in weights.items()))
-    y = data.y[seen[0].rows]
+    together = np.asarray(
+        sum(float(w) * validated[position].predicted for position, w in weights.items())
+    )
+    y = data.y[validated[0].rows]
     value, se = scoring.score(task, together, y)
     if len(members) == 1:
         (member,) = members
-        over_rows = None if se is None else math.hypot(se, member.of_seeds)
+        over_rows = None if se is None else math.hypot(se, member.se_of_seeds)
         value, se = member.value, over_rows if member.se is None else member.se
-    return {"value": value, "se": se, **predictions.report(task, data, together, y)}
+    return {"value": value, "se": se, **predictions.report_scores(task, data, together, y)}
 
 
-def _fits(
-    study: Study, data: Data, members: Sequence[Member], weights: Weights, choice: Choice
+def _plan_fits(
+    study: Study,
+    data: Data,
+    members: Sequence[ModelMember],
+    weights: EnsembleWeights,
+    choice: ModelChoice,
 ) -> tuple[list[Fit], list[float]]:
-    """Each member once a seed on all rows, and the weight of each fit's model."""
+    """A fit of each member for each seed on all rows, and the weight of each fit's model."""
     from hpsearch.models import retrain
 
     split = retrain.all_rows(data.rows)
     fits, shares = [], []
-    for place, weight in weights.items():
-        member = members[place]
+    for position, weight in weights.items():
+        member = members[position]
         epochs = member.epochs(data.rows, choice.scale)
         for number in range(choice.seeds):
             seed = derive_seed(study.seed, "refit", canonical_json(member.params), number)
@@ -221,15 +231,15 @@ def _fits(
     return fits, shares
 
 
-def _model(
-    members: Sequence[Member],
-    weights: Weights,
+def _describe_model(
+    members: Sequence[ModelMember],
+    weights: EnsembleWeights,
     rows: int,
-    choice: Choice,
+    choice: ModelChoice,
     backend: str,
     source: str,
 ) -> dict[str, Any]:
-    """What the final model is, as plain JSON. source: the study file's text."""
+    """The final model's part of the card, as plain JSON. source: the study file's text."""
     return {
         "choice": choice.label,
         "members": [
@@ -244,7 +254,7 @@ def _model(
                 "best_epoch_rows": member.rows,
                 "epochs": member.epochs(rows, choice.scale),
             }
-            for member, weight in ((members[place], weights[place]) for place in weights)
+            for member, weight in ((members[position], weights[position]) for position in weights)
         ],
         "scale": choice.scale,
         "seeds": choice.seeds,
@@ -254,23 +264,23 @@ def _model(
 
 
 def _identity(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model that was tested is known again by."""
+    """What identifies a model, to find its earlier test result."""
     names = ("trial", "params", "epochs", "weight")
     members = [{name: member[name] for name in names} for member in card["members"]]
     return {"members": members, **{name: card[name] for name in ("seeds", "backend", "source")}}
 
 
-def _name(model: Mapping[str, Any]) -> str:
-    """A folder's name that no other model of the store has."""
+def _folder_name(model: Mapping[str, Any]) -> str:
+    """A name for the model's folder that no other model of the store has."""
     trials = "-".join(str(member["trial"]) for member in model["members"][:3])
     digest = hashlib.sha256(canonical_json(_identity(model)).encode()).hexdigest()
     return f"{'ensemble' if len(model['members']) > 1 else 'trial'}-{trials}-{digest[:4]}"
 
 
-def _is_there(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
-    """Whether the folder holds this very model, trained on this data."""
+def _is_kept_in(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
+    """Whether the folder holds this model, trained on this data."""
     try:
-        there = json.loads(read_regular_file(folder / _CARD, _LARGEST_CARD))
+        there = json.loads(read_regular_file(folder / _CARD, _MOST_CARD_BYTES))
         return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

@@ -1,27 +1,32 @@
-"""A model card in the target's own unit, where training has it in another."""
+"""A model card in the target's own unit, where the model was trained in another."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.core.data import Coding
 
-_VALUES = ("value", "se", "alone_mean", "alone_se")
+_METRIC_VALUES = ("value", "se", "alone_mean", "alone_se")
 
 
-def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> dict[str, Any]:
-    """The card with its values and residuals in the target's own unit, and what the unit is.
+def convert_to_own_unit(
+    card: Mapping[str, Any], coding: Coding | None, power: int | None
+) -> dict[str, Any]:
+    """The card with values and residuals in the target's own unit, and a field `unit` that says so.
 
-    power: that of the unit in which the metric is; None: in none that is known, as it is left.
+    Args:
+        power: the power of the target's unit that the metric is in; None: unknown, so that its
+            values stay as they are.
     """
     if coding is None or coding.is_own_unit:
         return {**card, "unit": None}
-    if coding.logarithm:  # residuals are in the target's own unit already; values cannot be
+    if coding.logarithm:
+        # Residuals are in the target's own unit already; the metric's values cannot be converted.
         return {**card, "unit": {"target": coding.target, "values": coding.unit}}
     factor = coding.scale**power if power else 1.0
 
-    def scaled(scores: Mapping[str, Any]) -> dict[str, Any]:
+    def to_own_unit(scores: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(scores)
-        for name in _VALUES:
+        for name in _METRIC_VALUES:
             if found.get(name) is not None:
                 found[name] *= factor
         if "alone" in found:
@@ -39,9 +44,9 @@ def own(card: Mapping[str, Any], coding: Coding | None, power: int | None) -> di
     made = {
         **card,
         "unit": {"target": coding.target, "one": coding.scale},
-        "members": [scaled(member) for member in card["members"]],
-        "validation": scaled(card["validation"]),
-        "test": card["test"] and scaled(card["test"]),
+        "members": [to_own_unit(member) for member in card["members"]],
+        "validation": to_own_unit(card["validation"]),
+        "test": card["test"] and to_own_unit(card["test"]),
     }
     if "optimism" in card:
         made["optimism"] = card["optimism"] * factor

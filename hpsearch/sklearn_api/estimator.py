@@ -21,17 +21,17 @@ from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.in_memory import find_best_trial, search_in_memory
 from hpsearch.run.study import Study
-from hpsearch.sklearn_api.given import evaluator_of
-from hpsearch.sklearn_api.labels import encode, for_loss, kind_beside
+from hpsearch.sklearn_api.cv_results_table import make_cv_results
+from hpsearch.sklearn_api.cv_splits import make_evaluator
+from hpsearch.sklearn_api.labels import encode_labels, kind_unless_known, targets_for_loss
 from hpsearch.sklearn_api.network import Network
-from hpsearch.sklearn_api.table import cv_results
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 
 _KINDS = ("classifier", "regressor")
 
 
-def _classifies(estimator: "KerasSearchCV") -> bool:
+def _require_classifier(estimator: "KerasSearchCV") -> bool:
     if estimator.kind != "classifier":
         raise AttributeError(f"predict_proba needs kind='classifier', got kind={estimator.kind!r}")
     return True
@@ -40,25 +40,28 @@ def _classifies(estimator: "KerasSearchCV") -> bool:
 class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     """Search, choose, and train the choice on all rows, as GridSearchCV does for its estimators.
 
-    build, space, searcher: as `hpsearch.Study` takes them. Epochs and trials are the searcher's.
-    cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
-        (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test) pairs.
-    kind: "classifier" or "regressor", which scikit-learn wants to know before `fit`.
-    loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
-    metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked by
-        it, negated where it is to be low. `score` is always the accuracy, or R2.
-    preprocess: a transformer, fitted on each split's training rows alone. Only with one may X hold
-        NaN; what it leaves of them is refused.
-    refit: train the best point on all rows, for the best epoch of its mean curve over folds.
-    random_state: an int, a RandomState, or None for another search each time.
-    patience, engine: as `hpsearch.Study` and the command line have them.
+    Args:
+        build, space, searcher: as `hpsearch.Study` takes them. The searcher sets epochs and trials.
+        cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
+            (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test)
+            pairs.
+        kind: "classifier" or "regressor", because scikit-learn needs it before `fit`.
+        loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
+        metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked
+            by it, negated where lower is better. `score` is always the accuracy, or R2.
+        preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
+            with a transformer that removes them.
+        refit: train the best point on all rows, for the best epoch of its mean curve over folds.
+        random_state: an int, a RandomState, or None for another search each time.
+        patience, engine: as `hpsearch.Study` and the command line have them.
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
-    no sample weights. Fitted: best_params_, best_score_, best_index_, best_epoch_, cv_results_ (its
-    keys are told at `hpsearch.sklearn_api.table`), n_splits_, refit_time_ in seconds, classes_,
-    n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras estimator.
+    no sample weights. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,
+    cv_results_ (see `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds,
+    classes_, n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras
+    estimator.
 
-    Raises ValueError where an option or the data makes no sense, StudyError where all trials fail.
+    Raises ValueError for an invalid option or invalid data, StudyError where all trials fail.
     """
 
     def __init__(
@@ -108,7 +111,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Search on X of shape (rows, ...) and y of shape (rows,), or (rows, outputs) to regress.
 
-        groups: shape (rows,), for a cv that keeps them apart.
+        groups: shape (rows,), for a cv that keeps each group in one split.
         """
         if not isinstance(self.kind, str) or self.kind not in _KINDS:
             raise ValueError(f"kind is 'classifier' or 'regressor', got {brief(self.kind)}")
@@ -118,59 +121,62 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             self,
             X,
             y,
-            **self._rules(),
+            **self._validation_rules(),
             multi_output=self.kind == "regressor",
             y_numeric=self.kind == "regressor",
             ensure_min_samples=2,
         )
         self._shape = targets.shape[1:]
-        if self._classes:
+        if self._is_classifier:
             targets = column_or_1d(targets, warn=True)
-            self.classes_, numbers, loss = encode(targets, self.loss)
-            made, shown = for_loss(numbers, len(self.classes_), loss), _firsts(numbers)
+            self.classes_, numbers, loss = encode_labels(targets, self.loss)
+            made, shown = (
+                targets_for_loss(numbers, len(self.classes_), loss),
+                _first_row_of_each_class(numbers),
+            )
             two = len(self.classes_) == 2 and made.ndim == 1
-            kind = kind_beside(loss, "binary" if two else "multiclass")
+            kind = kind_unless_known(loss, "binary" if two else "multiclass")
         else:
             made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
-            kind = kind_beside(loss, "regression")
-        evaluator = evaluator_of(self.cv, x, numbers, groups, classes=self._classes)
+            kind = kind_unless_known(loss, "regression")
+        evaluator = make_evaluator(self.cv, x, numbers, groups, classes=self._is_classifier)
         self._shown = x[shown], targets[shown]
         self._search(Data(x, made, groups=groups), loss, kind, evaluator)
         return self
 
     def predict(self, X: Any) -> Array:
-        """Labels as `fit` was given them, or values, in the shape that y had."""
-        if self._classes:
+        """Labels as in the y of `fit`, or values, in the shape of that y."""
+        if self._is_classifier:
             likeliest = self.predict_proba(X).argmax(axis=1)
             return np.asarray(self.classes_[likeliest])
-        return self._raw(X).reshape(-1, *self._shape)
+        return self._predict_raw(X).reshape(-1, *self._shape)
 
-    @available_if(_classifies)  # type: ignore[untyped-decorator]
+    @available_if(_require_classifier)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of shape (rows, classes), in the order of `classes_`."""
-        raw = self._raw(X)
+        raw = self._predict_raw(X)
         return np.column_stack([1 - raw, raw]) if raw.shape[1] == 1 else raw
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The accuracy of a classifier's predictions, the R2 of a regressor's."""
-        measure = accuracy_score if self._classes else r2_score
+        measure = accuracy_score if self._is_classifier else r2_score
         return float(measure(y, self.predict(X), sample_weight=sample_weight))
 
     @property
     def best_estimator_(self) -> Any:
-        """The trained network as a SciKeras KerasClassifier or KerasRegressor, made when asked for.
+        """The trained network as a SciKeras KerasClassifier or KerasRegressor, made at first use.
 
-        It predicts what this search predicts; a clone of it trains that point anew. Importing
-        SciKeras imports TensorFlow, wherever it is installed, on any backend.
+        It predicts what this search predicts; fitting a clone trains the best point again.
+        Importing SciKeras imports TensorFlow where that is installed, on any backend.
         """
         if "_network" not in vars(self):
             raise AttributeError("best_estimator_ is there after fit, with refit=True")
         if "_wrapped" not in vars(self):
-            from hpsearch.sklearn_api.wrapped import wrapped
+            from hpsearch.sklearn_api.scikeras_estimator import make_scikeras_estimator
 
             x, y = self._shown
-            self._wrapped = wrapped(
-                self._task, self._network, self._fit, x, y, classes=self._classes
+            self._wrapped = make_scikeras_estimator(
+                self._task, self._network, self._fit, x, y, classes=self._is_classifier
             )
         return self._wrapped
 
@@ -179,23 +185,22 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         return {name: value for name, value in state.items() if name != "_wrapped"}
 
     @property
-    def _classes(self) -> bool:
+    def _is_classifier(self) -> bool:
         return self.kind == "classifier"
 
-    def _rules(self) -> dict[str, Any]:
+    def _validation_rules(self) -> dict[str, Any]:
         finite = True if self.preprocess is None else "allow-nan"
         return {"allow_nd": True, "ensure_all_finite": finite}
 
-    def _raw(self, X: Any) -> Array:
+    def _predict_raw(self, X: Any) -> Array:
         check_is_fitted(self, "cv_results_")
         if "_network" not in vars(self):
             raise AttributeError(f"predict needs refit=True, got refit={self.refit!r}")
-        x = validate_data(self, X, reset=False, **self._rules())
+        x = validate_data(self, X, reset=False, **self._validation_rules())
         return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
 
     def _search(self, data: Data, loss: Any, kind: Kind | None, evaluator: Evaluator) -> None:
-        usual = "accuracy" if self._classes else "mse"
-        metric = usual if self.metric is None else self.metric
+        metric = self.metric or ("accuracy" if self._is_classifier else "mse")
         task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess, kind=kind)
         task.load()  # checks the targets
         study = Study(
@@ -204,10 +209,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             build=self.build,
             searcher=self.searcher,
             evaluator=evaluator,
-            seed=_seed(self.random_state),
+            seed=_to_seed(self.random_state),
             patience=self.patience,
         )
-        # A trial that another continued is the beginning of that one's curve, and is told with it.
+        # A trial that another one continued is the start of that one's curve, and left out.
         found = [
             trial for trial in search_in_memory(study, data, engine=self.engine) if trial.is_last
         ]
@@ -221,7 +226,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             )
         first = find_best_trial(found, task.objective)
         assert first.score is not None
-        self.cv_results_ = cv_results(found, task.objective, evaluator.fits)
+        self.cv_results_ = make_cv_results(found, task.objective, evaluator.fits)
         self.best_index_ = found.index(first)
         self.best_params_ = dict(first.params)
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
@@ -248,12 +253,12 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.refit_time_ = time.perf_counter() - start
 
 
-def _firsts(numbers: Array) -> Array:
+def _first_row_of_each_class(numbers: Array) -> Array:
     """The first row of each class."""
     return np.asarray(np.unique(numbers, return_index=True)[1])
 
 
-def _seed(random_state: Any) -> int:
+def _to_seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))

@@ -1,4 +1,4 @@
-"""Labels of any kind as the numbers that a loss takes."""
+"""Class labels of any type as the numbers that a loss takes."""
 
 from typing import Any
 
@@ -10,13 +10,16 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import Kind
 
 
-def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
-    """The sorted classes, the rows' numbers among them, and the loss: a cross-entropy if None.
+def encode_labels(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
+    """The sorted classes, each row's number among them, and the loss (None: a cross-entropy).
 
-    labels: shape (rows,). Raises ValueError for values that are no labels, for a single class, and
-    for a loss that gives no probabilities.
+    Args:
+        labels: shape (rows,).
 
-    >>> encode(np.array(["yes", "no", "yes"]))
+    Raises ValueError for values that are no labels, for a single class, and for a loss that gives
+    no probabilities.
+
+    >>> encode_labels(np.array(["yes", "no", "yes"]))
     (array(['no', 'yes'], dtype='<U3'), array([1, 0, 1]), 'binary_crossentropy')
     """
     from sklearn.preprocessing import LabelEncoder
@@ -31,8 +34,8 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
         )
     if loss is None:
         loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
-    told = kind_beside(loss, "multiclass")
-    of_numbers = told is None and task_kinds.possible_kinds(loss, "loss", told) == ("regression",)
+    kind = kind_unless_known(loss, "multiclass")
+    of_numbers = kind is None and task_kinds.possible_kinds(loss, "loss", kind) == ("regression",)
     if of_numbers or task_kinds.takes_logits(loss):
         raise ValueError(
             "a classifier needs a cross-entropy of probabilities (not from_logits=True), got "
@@ -41,10 +44,10 @@ def encode(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     return classes, encoder.transform(labels), loss
 
 
-def kind_beside(loss: Any, kind: Kind) -> Kind | None:
-    """The kind that a task needs to be told beside its loss: none where the loss tells it.
+def kind_unless_known(loss: Any, kind: Kind) -> Kind | None:
+    """The kind that a task needs beside its loss; None where the loss implies it.
 
-    >>> kind_beside("mse", "regression"), kind_beside("hinge", "binary")
+    >>> kind_unless_known("mse", "regression"), kind_unless_known("hinge", "binary")
     (None, 'binary')
     """
     try:
@@ -54,10 +57,10 @@ def kind_beside(loss: Any, kind: Kind) -> Kind | None:
     return None
 
 
-def for_loss(numbers: Array, classes: int, loss: Any) -> Array:
-    """Numbered labels as the loss takes them: one-hot, shape (rows, classes), where it wants that.
+def targets_for_loss(numbers: Array, classes: int, loss: Any) -> Array:
+    """Numbered labels as the loss takes them: one-hot, shape (rows, classes), where it needs that.
 
-    >>> for_loss(np.array([1, 0]), 2, "categorical_crossentropy").tolist()
+    >>> targets_for_loss(np.array([1, 0]), 2, "categorical_crossentropy").tolist()
     [[0.0, 1.0], [1.0, 0.0]]
     """
     if not task_kinds.takes_one_hot(loss):

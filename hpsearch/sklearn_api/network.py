@@ -1,4 +1,4 @@
-"""A trained network with its preprocessing: it predicts, and can be pickled."""
+"""A trained network with its preprocessing, which predicts and can be pickled."""
 
 import pickle
 from dataclasses import dataclass
@@ -11,13 +11,18 @@ from hpsearch.training.rows import prepare_inputs
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """model: a compiled Keras model. transformer: fitted preprocessing; None where there is none."""
+    """A trained network.
+
+    Args:
+        model: a compiled Keras model.
+        transformer: fitted preprocessing, or None.
+    """
 
     model: Any
     transformer: Any
 
     def predict(self, x: Inputs) -> Array:
-        """Predictions of shape (rows, outputs) for rows as they come."""
+        """Predictions of shape (rows, outputs) for rows that are not preprocessed."""
         from hpsearch.models import retrain
 
         return retrain.predict(self.model, prepare_inputs(self.transformer, x))
@@ -30,7 +35,7 @@ class Network:
 
 
 def _unpickled(model: bytes, transformer: Any) -> Network:
-    backend.choose()  # first: what follows imports Keras
+    backend.choose()  # before Keras is imported
     from hpsearch.training.building import without_tensorflow
 
     with without_tensorflow():

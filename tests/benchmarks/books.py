@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.core.parameters import point_text
-from hpsearch.results.texts import format_with_error
+from hpsearch.results.formatting import format_with_error
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "studies" / "README.md"

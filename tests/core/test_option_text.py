@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text, parse_options
-from hpsearch.report import repeating
+from hpsearch.report import reproduction
 
 METHODS = (*option_classes(searchers), *option_classes(evaluators))
 WORDS = st.text(
@@ -57,7 +57,7 @@ def methods(draw, cls=None):
 @settings(max_examples=200)
 @given(methods(), st.data())
 def test_a_label_becomes_text_and_options_again(options, data):
-    text = repeating.option(options.label)
+    text = reproduction.command_option(options.label)
     assert text is not None
     (words,) = (shlex.split(shlex.quote(text)),)
     again = parse_options(words[0], "option", METHODS)
@@ -104,8 +104,8 @@ def test_what_people_write_is_read(text, options):
 
 
 def test_a_method_of_ones_own_is_left_to_the_study():
-    assert repeating.option("of their own") is None
-    assert repeating.option("Mine(a=1)") is None
+    assert reproduction.command_option("of their own") is None
+    assert reproduction.command_option("Mine(a=1)") is None
 
 
 STUDY = """

@@ -259,10 +259,10 @@ def test_a_users_own_figure_is_not_replaced(ending):
     Figure().savefig(own)
     before = own.read_bytes()
     with pytest.raises(OutputError, match="not a picture that hpsearch drew"):
-        canvas.write(canvas.sheet(), own)
+        canvas.write_picture(canvas.new_figure(), own)
     assert own.read_bytes() == before
     for _ in range(2):
-        canvas.write(canvas.sheet(), ours)
+        canvas.write_picture(canvas.new_figure(), ours)
 
 
 def test_a_folder_is_there_until_the_new_one_is_whole(monkeypatch):

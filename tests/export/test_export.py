@@ -19,7 +19,7 @@ import requests
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.export import FORMATS
-from hpsearch.export.trials import for_path
+from hpsearch.export.export_records import safe_path_part
 from hpsearch.store import Store
 from tests.builders import make_record
 
@@ -273,8 +273,8 @@ URLS = (
 def test_a_server_that_is_not_there_is_told_at_once(hpsearch, points, url, silent, monkeypatch):
     from hpsearch.export import mlflow
 
-    monkeypatch.setattr(mlflow, "_CONNECTS_WITHIN", 0.5)
-    monkeypatch.setattr(mlflow, "_ANSWERS_WITHIN", 0.5)
+    monkeypatch.setattr(mlflow, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(mlflow, "_READ_TIMEOUT", 0.5)
     monkeypatch.setattr(mlflow, "MlflowClient", _not_to_be_called)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -327,7 +327,7 @@ def test_no_connection_stays_open_after_a_database_answered(monkeypatch):
 def test_no_password_is_told_where_the_export_went(hpsearch, points, monkeypatch):
     from hpsearch.export import mlflow
 
-    monkeypatch.setattr(mlflow, "send", lambda results, uri: None)
+    monkeypatch.setattr(mlflow, "send_to_server", lambda results, uri: None)
     monkeypatch.setattr(mlflow, "check_reachable", lambda uri: None)
     code, out, err = hpsearch("export", "mlflow", "-o", "http://me:hunter2@there/x", "--json")
     assert (code, json.loads(out)["where"]) == (0, "http://there/x")
@@ -396,7 +396,7 @@ def test_nothing_is_replaced_unasked_or_left_half_written(hpsearch, points, monk
         2, "hpsearch: error: mine exists already; name another by -o, or add --force\n",
     )  # fmt: skip
     before = Path("mine/trials.csv").read_bytes()
-    monkeypatch.setattr("hpsearch.export.csv.write", _half)
+    monkeypatch.setattr("hpsearch.export.csv.write_export", _half)
     assert hpsearch("export", "csv", "-o", "mine", "--force")[0] == 2
     assert Path("mine/trials.csv").read_bytes() == before
     assert hpsearch("export", "csv", "-o", "no/such")[0] == 2
@@ -411,7 +411,7 @@ def _half(results, where):
 
 @pytest.mark.parametrize("name", [n for n, f in FORMATS.items() if f.extra])
 def test_a_missing_extra_is_named(hpsearch, points, name, monkeypatch):
-    monkeypatch.setitem(sys.modules, FORMATS[name].needs[0], None)
+    monkeypatch.setitem(sys.modules, FORMATS[name].packages[0], None)
     code, _, err = hpsearch("export", name)
     assert code == 2
     assert f"pip install 'hpsearch[{name}]'" in err
@@ -419,7 +419,7 @@ def test_a_missing_extra_is_named(hpsearch, points, name, monkeypatch):
 
 
 def test_names_in_paths_stay_where_they_are():
-    assert "/" not in for_path("../../etc")
-    assert for_path("..") == "__"
-    assert for_path("lr=0.01") == "lr=0.01"
-    assert len(for_path("ö" * 500).encode()) <= 150
+    assert "/" not in safe_path_part("../../etc")
+    assert safe_path_part("..") == "__"
+    assert safe_path_part("lr=0.01") == "lr=0.01"
+    assert len(safe_path_part("ö" * 500).encode()) <= 150

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from hpsearch import Data, Task
-from hpsearch.selection.ensemble import greedy
+from hpsearch.selection.predictions import choose_greedily
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +107,7 @@ def test_an_ensemble_beats_each_of_its_members_where_their_errors_differ():
     def loss(predicted):
         return float(np.mean((predicted - y) ** 2))
 
-    weights = greedy(predictions, loss)
+    weights = choose_greedily(predictions, loss)
     together = sum(float(weight) * predictions[place] for place, weight in weights.items())
     assert loss(together) < min(map(loss, predictions)) * 0.7
     assert sum(weights.values()) == 1

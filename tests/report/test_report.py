@@ -14,8 +14,8 @@ from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
 from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
-from hpsearch.report import repeating, rungs
-from hpsearch.results import gathered
+from hpsearch.report import reproduction
+from hpsearch.results import report_data, rungs
 from hpsearch.store import Store, openings, rankings
 from hpsearch.store.openings import judge, open_test
 from tests.builders import EVIL, RECORD
@@ -189,7 +189,7 @@ def test_nobody_waits_for_a_report_and_it_sees_whole_trials(tmp_path):
         with Store(path, create=False) if path.stat().st_size else Store(None) as store:
             if not store.searches():
                 continue
-        (of,) = gathered.gather(path, study="filled").comparisons
+        (of,) = report_data.read_report_data(path, study="filled").comparisons
         seen.add(len(of.ranking))
         whole = of.trials[of.trials["state"] == "complete"]
         assert {row.trial for row in of.ranking} <= set(whole.index)
@@ -247,8 +247,8 @@ def test_json_says_what_was_written(hpsearch, filled):
 
 
 def test_rungs_count_where_trials_went(filled):
-    (of, *_) = gathered.gather(filled, study="bands").comparisons
-    moves = rungs.flows(of.trials)
+    (of, *_) = report_data.read_report_data(filled, study="bands").comparisons
+    moves = rungs.count_flows(of.trials)
     assert moves[(1, 1), (1, 3)] == 3
     assert moves[(1, 3), (1, 9)] == 1
     assert moves[(1, 1), "failed"] == 2
@@ -264,12 +264,14 @@ def test_the_command_to_repeat_names_the_same_options(options):
     from hpsearch import evaluators, searchers
 
     classes = option_classes(searchers) + option_classes(evaluators)
-    again = parse_options(repeating.option(options.label), "option", classes, options)
+    again = parse_options(reproduction.command_option(options.label), "option", classes, options)
     assert again == options
     assert again.label == options.label
 
 
 def test_openings_are_those_of_the_store(filled):
-    of = next(c for c in gathered.gather(filled, task="made").comparisons if c.openings)
+    of = next(
+        c for c in report_data.read_report_data(filled, task="made").comparisons if c.openings
+    )
     with Store(filled) as store:
         assert list(of.openings) == openings(store, "made")

@@ -84,10 +84,10 @@ def test_the_loss_and_one_trial_alone(hpsearch, store):
 
 
 def test_folds_are_averaged_with_a_band(store):
-    (line,) = overlay.overlaid(Results(), [5]).lines
+    (line,) = overlay.overlay_curves(Results(), [5]).lines
     np.testing.assert_allclose(line.validation, [0.6, 0.8, 0.6])
     np.testing.assert_allclose(line.std, [np.sqrt(0.02), np.sqrt(0.02), 0.0], atol=1e-12)
-    assert (line.best, line.folds) == (2, 2)  # the highest, for accuracy
+    assert (line.best_epoch, line.folds) == (2, 2)  # the highest, for accuracy
     figure = Results().compare(5)
     assert len(figure.axes[0].collections) == 1
     assert "SD over folds" in figure.axes[0].texts[0].get_text()
@@ -96,7 +96,7 @@ def test_folds_are_averaged_with_a_band(store):
 def test_repeats_are_averaged_as_far_as_all_reach(store):
     journal = store.journal(2)
     journal.repeated(0, 1, told(curve(0.3, 0.5), curve(0.5, 0.9)), 0.75, None)
-    (line,) = overlay.overlaid(Results(), [5]).lines
+    (line,) = overlay.overlay_curves(Results(), [5]).lines
     np.testing.assert_allclose(line.validation, [0.5, 0.75])
     seen = [np.std(folds, ddof=1) for folds in ((0.4, 0.6), (0.6, 0.9))]
     np.testing.assert_allclose(line.std, seen)
@@ -104,7 +104,7 @@ def test_repeats_are_averaged_as_far_as_all_reach(store):
 
 
 def test_the_drawn_lines_are_the_numbers(store):
-    drawn = overlay.overlaid(Results(), [1, 2], skip=1)
+    drawn = overlay.overlay_curves(Results(), [1, 2], skip=1)
     raw, smooth = Results().compare(1, 2, skip=1).axes
     for line, own in zip(drawn.lines, (raw.lines[0], raw.lines[2]), strict=True):
         assert own.get_ydata().tolist() == line.validation

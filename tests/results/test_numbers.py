@@ -10,16 +10,17 @@ import pytest
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.errors import ReportError
 from hpsearch.core.trial import Suggestion
+from hpsearch.results.best_so_far import best_so_far, own_epochs
 from hpsearch.results.importance import compute_importance
-from hpsearch.results.points import (
+from hpsearch.results.parameter_axes import (
     axis_labels,
     jittered_positions,
     jittered_unit_positions,
     unit_position,
 )
 from hpsearch.results.scales import scale_values, value_labels, value_range
-from hpsearch.results.times import best_so_far, build_timeline, device_use, own_epochs
-from hpsearch.results.trials import leaf_trials, name_searches, pareto_front
+from hpsearch.results.timeline import build_timeline, device_use
+from hpsearch.results.trial_filters import leaf_trials, name_searches, pareto_front
 from hpsearch.store import Store
 from tests.builders import make_outcome, make_record
 

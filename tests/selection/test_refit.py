@@ -154,7 +154,7 @@ def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monke
 
     file = study()
     with monkeypatch.context() as patch:
-        patch.setattr(predictions, "tested", lambda *_: 1 / 0)
+        patch.setattr(predictions, "score_test", lambda *_: 1 / 0)
         code, _, err = hpsearch("refit", file)
         assert (code, err.count("\n"), "ZeroDivisionError" in err) == (3, 1, True)
     with Store(Path("store.db")) as store:
@@ -356,7 +356,7 @@ def test_refit_trusts_no_folder_that_was_changed(hpsearch, study):
     del sys.modules["strike"]  # as in a process of its own
     code, _, err = hpsearch("refit", file, "--sealed", "--seeds", "1")
     assert (code, err.count("\n")) == (2, 1), err
-    assert "holds other preprocessing than the study's; it was changed since" in err
+    assert "holds other preprocessing than the study's: it was changed after" in err
     assert not Path("struck.txt").exists()
     shutil.rmtree(folder)
     again, _ = refitted(hpsearch, file, "--sealed", "--seeds", "1")

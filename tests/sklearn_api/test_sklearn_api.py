@@ -19,9 +19,9 @@ from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
 from hpsearch.run.in_memory import SearchedTrial
-from hpsearch.sklearn_api.given import evaluator_of, given
-from hpsearch.sklearn_api.labels import encode
-from hpsearch.sklearn_api.table import cv_results
+from hpsearch.sklearn_api.cv_results_table import make_cv_results
+from hpsearch.sklearn_api.cv_splits import fixed_splits, make_evaluator
+from hpsearch.sklearn_api.labels import encode_labels
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_the_table_has_the_keys_and_the_order_of_grid_search():
         trial({"rate": 0.2, "momentum": 0.9}, (0.9, 0.1), (0.7, 0.1)),
         trial({"rate": 5.0}),
     ]
-    table = cv_results(found, ACCURACY, 2)
+    table = make_cv_results(found, ACCURACY, 2)
     assert table["mean_test_score"] == pytest.approx([0.7, 0.8, np.nan], nan_ok=True)
     assert table["std_test_score"] == pytest.approx([0.1, 0.1, np.nan], nan_ok=True)
     assert table["split1_test_score"] == pytest.approx([0.8, 0.7, np.nan], nan_ok=True)
@@ -86,13 +86,13 @@ def test_the_table_has_the_keys_and_the_order_of_grid_search():
 def test_a_loss_is_negated_so_that_higher_is_better():
     metric = Metric("mse", "min")
     found = [trial({"rate": r}, (r,), (r,), metric=metric) for r in (0.2, 0.1)]
-    table = cv_results(found, metric, 2)
+    table = make_cv_results(found, metric, 2)
     assert table["mean_test_score"].tolist() == [-0.2, -0.1]
     assert table["rank_test_score"].tolist() == [2, 1]
 
 
 def test_cv_is_stratified_as_scikit_learn_does_it():
-    splits = evaluator_of(3, X, CLASSES, None, classes=True)
+    splits = make_evaluator(3, X, CLASSES, None, classes=True)
     assert splits == KFold(3)
     task, data = task_of(CLASSES)
     ours = [np.bincount(CLASSES[s.validation]) for s in splits.splits(task, data, seed=0)]
@@ -111,27 +111,27 @@ def task_of(y):
 
 def test_cv_takes_splitters_pairs_and_masks():
     task, data = task_of(CLASSES)
-    splitter = evaluator_of(model_selection.GroupKFold(4), X, CLASSES, GROUPS, classes=True)
+    splitter = make_evaluator(model_selection.GroupKFold(4), X, CLASSES, GROUPS, classes=True)
     for split in splitter.splits(task, data, seed=0):
         assert not set(GROUPS[split.train]) & set(GROUPS[split.validation])
     assert splitter.fits == 4
     mask = np.arange(60) < 40
-    (split,) = given([(mask, ~mask)]).splits(task, data, seed=0)
+    (split,) = fixed_splits([(mask, ~mask)]).splits(task, data, seed=0)
     assert split.validation.tolist() == list(range(40, 60))
-    assert given([([0], [1])]).standard_error([0.5], task.objective, 1) is None
+    assert fixed_splits([([0], [1])]).standard_error([0.5], task.objective, 1) is None
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: evaluator_of(3, X, CLASSES, GROUPS, classes=True), "groups have no effect"),
-        (lambda: evaluator_of(Holdout(), X, CLASSES, GROUPS, classes=True), "groups have no"),
-        (lambda: evaluator_of(None, X, CLASSES, None, classes=True), "cv is a number of folds"),
-        (lambda: evaluator_of(1, X, CLASSES, None, classes=True), "folds >= 2"),
-        (lambda: given([]), "no split at all"),
-        (lambda: given([([0, 1], [])]), "fold 0 of cv has 2 rows to train on and 0"),
-        (lambda: encode(np.array(["a", "a"])), "at least 2 classes, got 1 class: a"),
-        (lambda: encode(np.array([0, 1]), "mse"), "needs a cross-entropy of probabilities"),
+        (lambda: make_evaluator(3, X, CLASSES, GROUPS, classes=True), "groups have no effect"),
+        (lambda: make_evaluator(Holdout(), X, CLASSES, GROUPS, classes=True), "groups have no"),
+        (lambda: make_evaluator(None, X, CLASSES, None, classes=True), "cv is a number of folds"),
+        (lambda: make_evaluator(1, X, CLASSES, None, classes=True), "folds >= 2"),
+        (lambda: fixed_splits([]), "no split at all"),
+        (lambda: fixed_splits([([0, 1], [])]), "fold 0 of cv has 2 rows to train on and 0"),
+        (lambda: encode_labels(np.array(["a", "a"])), "at least 2 classes, got 1 class: a"),
+        (lambda: encode_labels(np.array([0, 1]), "mse"), "needs a cross-entropy of probabilities"),
         (lambda: searching(kind="ranker").fit(X, NAMES), "kind is 'classifier' or 'regressor'"),
         (lambda: searching(loss="binary_crossentropy").fit(X, NAMES), "targets from 0 to 1"),
     ],

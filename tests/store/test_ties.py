@@ -15,7 +15,7 @@ from hpsearch import Holdout, KFold, Results
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Score
-from hpsearch.selection.choice import Choice, _chosen
+from hpsearch.selection.choice import ModelChoice, _choose_rows
 from hpsearch.store import (
     Journal,
     Store,
@@ -159,7 +159,7 @@ def test_what_failed_when_repeated_is_no_one_error_choice(place):
         journal.repeated(1, 1, failed, 0.945, 0.01)
         rows = rankings(store)[0]
         assert [row.trial for row in rows if row.one_se] == [3]
-        assert [row.trial for row in _chosen(rows, Choice(ensemble=3))] == [1, 3]
+        assert [row.trial for row in _choose_rows(rows, ModelChoice(ensemble=3))] == [1, 3]
         for number in (0, 2):  # where all did, it is still the simplest
             journal.repeated(number, 1, failed, (0.95, 0, 0.944)[number], 0.01)
         assert [row.trial for row in rankings(store)[0] if row.one_se] == [2]

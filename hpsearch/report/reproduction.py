@@ -1,4 +1,4 @@
-"""How it can be repeated: the study's text, seeds, versions, and the command."""
+"""How to repeat a search: the study's text, seeds, versions, and the command."""
 
 import json
 import shlex
@@ -7,23 +7,25 @@ from typing import Any
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text
-from hpsearch.results.gathered import Gathered
+from hpsearch.results.report_data import ReportData
 from hpsearch.store import SearchRecord
 
 
-def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
-    """What is told of each search, the oldest first."""
+def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
+    """What the page shows of each search, the oldest first."""
     found = []
-    for of in gathered.comparisons:
-        for search in of.searches:
-            trials = of.trials[of.trials["search"] == search.id]
-            repeats = of.repeats.loc[of.repeats["trial"].isin(trials.index), "repeat"]
+    for comparison in data.comparisons:
+        for search in comparison.searches:
+            trials = comparison.trials[comparison.trials["search"] == search.id]
+            repeats = comparison.repeats.loc[
+                comparison.repeats["trial"].isin(trials.index), "repeat"
+            ]
             found.append(
                 {
                     "record": search,
                     "trials": len(trials),
                     "versions": json.loads(search.versions),
-                    "command": command(
+                    "command": run_command(
                         search,
                         len(trials),
                         int(repeats.max()) if len(repeats) else 0,
@@ -34,15 +36,20 @@ def searches(gathered: Gathered) -> list[Mapping[str, Any]]:
     return sorted(found, key=lambda each: each["record"].id)
 
 
-def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
-    """The command that does the search again, whatever the study's file says of its options.
+def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
+    """The command that runs the search again, whatever options the study's file has by now.
 
-    A searcher or an evaluator of the user's own is the file's affair.
+    A searcher or an evaluator of the user's own is left to the study's file.
+
+    Args:
+        trials: how many the search has.
+        repeats: how often its trials were repeated.
+        continues: whether any trial continued another; the searcher then sets their number.
     """
     file = search.file if not search.file.startswith("-") else f"./{search.file}"
     words = ["hpsearch", "run", file]
     for name, label in (("searcher", search.searcher), ("evaluator", search.evaluator)):
-        text = option(label)
+        text = command_option(label)
         words += [f"--{name}", text] if text is not None else []
     if not continues:
         words += ["--trials", str(trials)]
@@ -51,10 +58,10 @@ def command(search: SearchRecord, trials: int, repeats: int, *, continues: bool)
     return shlex.join(words)
 
 
-def option(label: str) -> str | None:
-    """A label as the command line takes it.
+def command_option(label: str) -> str | None:
+    """A searcher's or evaluator's label as the command line takes it; None where it cannot.
 
-    >>> option("Hyperband(max_epochs=27, eta=3)")
+    >>> command_option("Hyperband(max_epochs=27, eta=3)")
     'hyperband:max_epochs=27,eta=3,min_epochs=1'
     """
     methods = (*option_classes(searchers), *option_classes(evaluators))

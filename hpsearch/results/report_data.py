@@ -1,4 +1,4 @@
-"""What a report tells, read from a store once."""
+"""The data of a report, read from a store at one time."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,19 @@ from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
-from hpsearch.results.trials import short_metric_name
+from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
 
-BEST = 8  # trials whose learning curves are drawn
+MOST_CURVES = 8  # trials whose learning curves are drawn
 
 
 @dataclass(frozen=True)
-class Family:
-    """The ranked trials of one space, best first, as `StoreFrames` has them."""
+class SpaceTrials:
+    """The ranked trials of one space, best first, as `StoreFrames` has them.
+
+    Args:
+        name: of the studies that have this space.
+    """
 
     name: str
     space: Space
@@ -30,65 +34,79 @@ class Family:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Trials whose values may be compared: of one task, metric, data and evaluator.
+    """Trials whose values compare: of one task, metric, data and evaluator.
 
-    trials, repeats, failures: as `StoreFrames` has them, running trials too. peers: the trials of all
-    studies of the store that may be compared with these; rivals: their searches. trainings: of the
-    best trials, by id. openings: of this task's sealed test, by this metric.
+    Args:
+        searches: of the study or task that the report is about.
+        comparable_searches: all searches of the store whose values compare with these, these too.
+        ranking: of `searches`.
+        trials, repeats, failures: of `searches`, as `StoreFrames` has them; running trials too.
+        comparable_trials: the trials of `comparable_searches`.
+        trainings: of the best trials, by id.
+        openings: of this task's sealed test, by this metric.
     """
 
     searches: Sequence[SearchRecord]
-    rivals: Sequence[SearchRecord]
+    comparable_searches: Sequence[SearchRecord]
     ranking: Sequence[Ranked]
     trials: pd.DataFrame
-    peers: pd.DataFrame
+    comparable_trials: pd.DataFrame
     repeats: pd.DataFrame
     failures: pd.DataFrame
     trainings: Mapping[int, Sequence[Outcome]]
     openings: Sequence[Opening]
 
     @property
-    def metric(self) -> str:
-        """Its name as axes have room for: "loss", not which."""
+    def metric_name(self) -> str:
+        """The metric's short name, without the kind of a loss."""
         return short_metric_name(self.searches[0].measure)
 
     @property
-    def better(self) -> Metric:
-        """What tells which values are better."""
+    def metric(self) -> Metric:
+        """The metric with its direction."""
         return self.searches[0].metric
 
     @property
-    def winner(self) -> Ranked | None:
+    def best(self) -> Ranked | None:
+        """The first of the ranking; None where no trial is complete."""
         return self.ranking[0] if self.ranking else None
 
     @property
     def simplest(self) -> Ranked | None:
+        """The simplest trial within one standard error of the best, where that is known."""
         return next((row for row in self.ranking if row.one_se), None)
 
     @cached_property
-    def ranked(self) -> pd.DataFrame:
+    def ranked_trials(self) -> pd.DataFrame:
         """The ranked trials, best first."""
         order = [row.trial for row in self.ranking]
-        # Of a search that was put aside since, the frames know nothing any more.
+        # The frames lack searches that were put aside after the ranking was read.
         return self.trials.loc[[trial for trial in order if trial in self.trials.index]]
 
     @cached_property
-    def families(self) -> list[Family]:
-        """By space, in the order of their best trials."""
+    def trials_by_space(self) -> list[SpaceTrials]:
+        """The ranked trials by space, in the order of their best trials."""
         spaces = {search.id: search.space for search in self.searches}
         return [
-            Family(
+            SpaceTrials(
                 ", ".join(sorted(trials["study"].unique())),
                 Space.from_json(json.loads(str(space))),
                 trials,
             )
-            for space, trials in self.ranked.groupby(self.ranked["search"].map(spaces), sort=False)
+            for space, trials in self.ranked_trials.groupby(
+                self.ranked_trials["search"].map(spaces), sort=False
+            )
         ]
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """kind: "study" or "task", whose report it is; comparisons: those with most trials first."""
+class ReportData:
+    """Everything a report shows.
+
+    Args:
+        kind: "study" or "task": what the report is about.
+        comparisons: the ones with most trials first.
+    """
 
     kind: str
     name: str
@@ -96,8 +114,10 @@ class Gathered:
     comparisons: Sequence[Comparison]
 
 
-def gather(path: Path | Url, *, study: str | None = None, task: str | None = None) -> Gathered:
-    """Everything a report of a study, or of a task, tells; the store has to know it."""
+def read_report_data(
+    path: Path | Url, *, study: str | None = None, task: str | None = None
+) -> ReportData:
+    """Read everything that a report of a study, or of a task, shows; the store has to hold it."""
     with Store(path) as store:
         searches = store.searches()
         chosen = [s for s in searches if s.study == study or s.task == task]
@@ -108,7 +128,8 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
         mine = {
             key: [search for search in group if search in chosen] for key, group in alike.items()
         }
-        # What is ranked is read first: a trial that ends meanwhile is in the frames alone.
+        # Rankings are read before frames, so that the frames have every ranked trial, also while
+        # a search writes.
         rankings = {
             key: stores.ranking(store, {search.id for search in group})
             for key, group in mine.items()
@@ -116,9 +137,9 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
         }
         openings = stores.openings(store, task)
         trainings = {
-            row.trial: _trainings(store, row.trial)
+            row.trial: _read_trainings(store, row.trial)
             for ranking in rankings.values()
-            for row in ranking[:BEST]
+            for row in ranking[:MOST_CURVES]
         }
         of_task = [search.id for search in searches if search.task == task]
         trials = trial_frame(store, of_task)
@@ -137,14 +158,14 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
                 trials[trials["search"].isin([search.id for search in alike[key]])],
                 repeats[repeats["trial"].isin(own.index)],
                 failures[failures.index.isin(own.index)],
-                {row.trial: trainings[row.trial] for row in ranking[:BEST]},
+                {row.trial: trainings[row.trial] for row in ranking[:MOST_CURVES]},
                 [o for o in openings if o.study in studies and o.measure == mine[key][0].measure],
             )
         )
     comparisons.sort(key=lambda each: -len(each.trials))
-    return Gathered(kind, str(name), task, comparisons)
+    return ReportData(kind, str(name), task, comparisons)
 
 
-def _trainings(store: Store, trial: int) -> list[Outcome]:
+def _read_trainings(store: Store, trial: int) -> list[Outcome]:
     search, number = stores.number_of(store, trial)
     return store.journal(search).trainings(number)

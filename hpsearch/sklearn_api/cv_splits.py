@@ -1,4 +1,4 @@
-"""An evaluator from whatever scikit-learn takes as `cv`."""
+"""An evaluator from anything that scikit-learn takes as `cv`."""
 
 import math
 import statistics
@@ -18,8 +18,8 @@ from hpsearch.training.base import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given(Evaluator):
-    """Train and validate on given rows: of one table, so that no study file can name it."""
+class FixedSplits(Evaluator):
+    """Train and validate on these rows of one table; study files cannot name it."""
 
     pairs: tuple[Split, ...]
     shared_batches: bool = False
@@ -29,20 +29,24 @@ class Given(Evaluator):
         return len(self.pairs)
 
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        """The splits as they are; the seed has no effect."""
         return list(self.pairs)
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
-        """The splits' deviation over the root of their number; None where there is one."""
+        """The splits' standard deviation by the root of their number; None for a single split."""
         return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
-def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> Evaluator:
-    """The evaluator that cv is, or stands for: a number of folds, a splitter, or pairs of rows.
+def make_evaluator(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> Evaluator:
+    """The evaluator for a `cv`: an evaluator, a number of folds, a splitter, or pairs of rows.
 
-    Raises ValueError where it is none of these, or where groups would have no effect.
+    Args:
+        classes: whether y holds classes, so that a splitter may stratify.
+
+    Raises ValueError where cv is none of these, or where groups would have no effect.
     """
     if cv is None or isinstance(cv, bool | str):
-        raise ValueError(_no_cv(cv))
+        raise ValueError(_refusal(cv))
     evaluator = KFold(int(cv)) if isinstance(cv, Integral) else cv
     if isinstance(evaluator, Evaluator):
         if groups is not None and not (isinstance(evaluator, KFold) and evaluator.groups):
@@ -53,33 +57,37 @@ def evaluator_of(cv: Any, x: Array, y: Array, groups: Any, *, classes: bool) -> 
         return evaluator
     from sklearn.model_selection import check_cv
 
-    splitter = cv if callable(getattr(cv, "split", None)) else _pairs(cv)
-    return given(check_cv(splitter, y, classifier=classes).split(x, y, groups))
+    splitter = cv if callable(getattr(cv, "split", None)) else _list_pairs(cv)
+    return fixed_splits(check_cv(splitter, y, classifier=classes).split(x, y, groups))
 
 
-def _no_cv(cv: Any) -> str:
+def _refusal(cv: Any) -> str:
     return (
         "cv is a number of folds, an evaluator, a splitter, or pairs of (train, test) rows, got "
         f"{brief(cv)}"
     )
 
 
-def _pairs(cv: Any) -> list[tuple[Any, Any]]:
+def _list_pairs(cv: Any) -> list[tuple[Any, Any]]:
     try:
         return [(train, test) for train, test in cv]
     except (TypeError, ValueError) as error:
-        raise ValueError(_no_cv(cv)) from error
+        raise ValueError(_refusal(cv)) from error
 
 
-def given(pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]]) -> Given:
+def fixed_splits(
+    pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]],
+) -> FixedSplits:
     """Splits from (train, validation) pairs of row indices, or of masks, each of shape (n,).
 
     Raises DataError where there is no pair, or where one of its sides is empty.
 
-    >>> given([([0, 1], [2]), ([1, 2], [0])]).fits
+    >>> fixed_splits([([0, 1], [2]), ([1, 2], [0])]).fits
     2
     """
-    splits = tuple(Split(_indices(train), _indices(validation)) for train, validation in pairs)
+    splits = tuple(
+        Split(_row_indices(train), _row_indices(validation)) for train, validation in pairs
+    )
     if not splits:
         raise DataError("cv gives no split at all; give at least one pair of (train, test) rows")
     for fold, split in enumerate(splits):
@@ -88,9 +96,9 @@ def given(pairs: Iterable[tuple[Sequence[int] | Array, Sequence[int] | Array]]) 
                 f"fold {fold} of cv has {len(split.train)} rows to train on and "
                 f"{len(split.validation)} to validate on; both need at least one"
             )
-    return Given(splits)
+    return FixedSplits(splits)
 
 
-def _indices(rows: Sequence[int] | Array) -> Array:
+def _row_indices(rows: Sequence[int] | Array) -> Array:
     at = np.asarray(rows)
     return np.flatnonzero(at) if at.dtype == bool else at.astype(np.int64)

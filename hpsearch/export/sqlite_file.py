@@ -1,4 +1,7 @@
-"""SQLite files of other tools: written fast, because they are thrown away unless they become whole."""
+"""SQLite files for other tools, written without waiting for the disk.
+
+A crash may tear such a file, but an export appears only when it is whole.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,14 +18,17 @@ from hpsearch.export import EXPORT_MARK
 
 
 @contextmanager
-def database(path: Path) -> Iterator[str]:
-    """The URL of a new SQLite file, which nothing flushes to the disk while it is written.
+def new_database(path: Path) -> Iterator[str]:
+    """The URL of a new SQLite file, written without syncing and finally marked as an export.
 
-    It is signed as an export in the end. Raises HpsearchError where it cannot be written.
+    Raises HpsearchError where it cannot be written.
     """
     if "?" in str(path.absolute()):
-        raise HpsearchError(f"{path.parent} has a ? in its name, which SQLite's URLs do not take")
-    event.listen(Engine, "connect", _relax)
+        raise HpsearchError(
+            f"{path.parent} has a ? in its name, which SQLite's URLs cannot contain; "
+            "name another folder"
+        )
+    event.listen(Engine, "connect", _turn_off_syncing)
     try:
         yield f"sqlite:///{path}"
         with closing(sqlite3.connect(path)) as opened:
@@ -30,10 +36,10 @@ def database(path: Path) -> Iterator[str]:
     except (SQLAlchemyError, sqlite3.Error) as error:  # a full disk
         raise HpsearchError(f"the database cannot be written: {first_line(error)}") from error
     finally:
-        event.remove(Engine, "connect", _relax)
+        event.remove(Engine, "connect", _turn_off_syncing)
 
 
-def _relax(connection: Any, _: Any) -> None:
+def _turn_off_syncing(connection: Any, _: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = OFF")
     cursor.execute("PRAGMA journal_mode = MEMORY")

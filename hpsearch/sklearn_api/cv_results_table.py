@@ -1,4 +1,4 @@
-"""A search's trials as the table that scikit-learn's searches leave."""
+"""A search's trials as scikit-learn's table `cv_results_`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,14 @@ from hpsearch.core.task import Metric
 from hpsearch.run.in_memory import SearchedTrial
 
 
-def cv_results(found: Sequence[SearchedTrial], metric: Metric, folds: int) -> dict[str, Any]:
+def make_cv_results(found: Sequence[SearchedTrial], metric: Metric, folds: int) -> dict[str, Any]:
     """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
 
-    Higher is better: a metric that is to be low is negated, as scikit-learn's `neg_` scorers do. A
-    failed trial has NaN and ranks last; equal ones share the better rank. std_test_score divides by
-    n, as GridSearchCV does. Values are of the best epoch of the mean curve, in best_epoch (0 where
-    it failed). The times are of a trial's own epochs, without those it continues.
+    Higher is better: a metric that is better when low is negated, as by scikit-learn's `neg_`
+    scorers. A failed trial has NaN and ranks last; equal trials share the better rank.
+    std_test_score divides by n, as in GridSearchCV. Values are of the best epoch of the mean curve,
+    which best_epoch holds (0 for a failed trial). Times are of the trial's own epochs, without
+    those of the trial it continued.
     """
     sign = 1.0 if metric.higher_is_better else -1.0
     scores, seconds = np.full((2, folds, len(found)), np.nan)
@@ -46,7 +47,7 @@ def _mean(searched: SearchedTrial, sign: float) -> float:
 
 
 def _ranks(values: Any) -> Any:
-    """From 1, the highest first.
+    """Ranks from 1, the highest value first.
 
     >>> _ranks(np.array([0.5, float("nan"), 0.9, 0.9]))
     array([3, 4, 1, 1], dtype=int32)
@@ -56,7 +57,7 @@ def _ranks(values: Any) -> Any:
 
 
 def _column(found: Sequence[SearchedTrial], name: str) -> Any:
-    """A parameter's values, masked where it does not exist."""
+    """A parameter's values, masked where a trial lacks it."""
     column: Any = np.ma.array(np.empty(len(found), dtype=object), mask=True)
     for trial, searched in enumerate(found):
         if name in searched.params:

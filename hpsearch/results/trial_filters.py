@@ -1,15 +1,17 @@
-"""Which trials are drawn, in which order, and by which names."""
+"""Which trials are drawn, in which order, and what they are called."""
 
+import json
 import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
+from hpsearch.core.space import Space
 from hpsearch.core.task import higher_is_better
 from hpsearch.store import COMPARED, SearchRecord
 
-PARAMS = "params_"  # what the columns of a trial's point begin with
+PARAMS = "params_"  # prefix of the columns of parameters
 
 
 def count_states(trials: pd.DataFrame) -> str:
@@ -25,9 +27,9 @@ def parameter_names(trials: pd.DataFrame) -> list[str]:
 
 
 def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) -> pd.DataFrame:
-    """The complete trials, refused where their values do not compare.
+    """The complete trials, if their values compare: if all that `COMPARED` names is the same.
 
-    They do where all that `COMPARED` names is the same. Raises ReportError.
+    Raises ReportError where none is complete, or where values do not compare.
     """
     done = trials.loc[trials["state"] == "complete"]
     if done.empty:
@@ -48,31 +50,62 @@ def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) ->
 
 
 def leaf_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """The complete trials that no complete one continued: as rankings have them."""
+    """The complete trials that no complete trial continued, as in rankings."""
     done = trials.loc[trials["state"] == "complete"]
     return done.loc[~done.index.isin(done["parent"].dropna())]
 
 
+def trials_of_one_space(
+    trials: pd.DataFrame, searches: Sequence[SearchRecord]
+) -> tuple[pd.DataFrame, Space]:
+    """The trials that rankings have, and their space.
+
+    Raises ReportError where their values do not compare, or where they are of several spaces.
+    """
+    trials = leaf_trials(comparable_trials(trials, searches))
+    spaces = {
+        record.space: record.study for record in searches if record.id in set(trials["search"])
+    }
+    if len(spaces) > 1:
+        one = next(iter(spaces.values()))
+        raise ReportError(
+            f"{', '.join(sorted(set(spaces.values())))} have spaces of their own; choose one: "
+            f"Results(..., study={one!r})"
+        )
+    return trials, Space.from_json(json.loads(next(iter(spaces))))
+
+
 def is_maximised(trials: pd.DataFrame) -> bool:
-    """Whether the highest value is best; the trials' metric is one."""
+    """Whether the highest value is best; all trials have the same metric."""
     return bool(trials["direction"].map(higher_is_better).any())
 
 
 def sort_best_first(trials: pd.DataFrame) -> pd.DataFrame:
-    """By value, ties by id."""
+    """Sort by value; equal values stay in their order."""
     sign = -1.0 if is_maximised(trials) else 1.0
     return trials.sort_values("value", key=lambda values: sign * values, kind="stable")
 
 
+def sample_ranked(count: int, most: int) -> list[int]:
+    """Positions of at most so many trials in a ranking: the best, and of the others each n-th.
+
+    >>> sample_ranked(4, 9), sample_ranked(100, 6)
+    ([0, 1, 2, 3], [0, 1, 2, 27, 52, 77])
+    """
+    best = count if count <= most else most // 3
+    others = range(best, count, max(1, -(-(count - best) // (most - best or 1))))
+    return [*range(best), *others]
+
+
 def pareto_front(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials that no other beats in value with as few weights, the smallest first."""
+    """The trials that are better than all trials with as few weights, the smallest first."""
     small_first = sort_best_first(trials).sort_values("parameters", kind="stable")
     losses = small_first["value"] * (-1.0 if is_maximised(trials) else 1.0)
     return small_first.loc[losses < losses.cummin().shift(fill_value=math.inf)]
 
 
 def short_metric_name(measure: str) -> str:
-    """A metric as axes have room for.
+    """A metric's name without what is in brackets, as axes have room for.
 
     >>> short_metric_name("loss (mse, from logits)"), short_metric_name("mae")
     ('loss', 'mae')
@@ -80,17 +113,22 @@ def short_metric_name(measure: str) -> str:
     return measure.partition(" (")[0]
 
 
+def value_axis_label(trials: pd.DataFrame) -> str:
+    """The label of an axis of these trials' values."""
+    return f"validation {short_metric_name(trials['metric'].iloc[0])}"
+
+
 def name_searches(searches: Sequence[SearchRecord]) -> dict[int, str]:
-    """By id, what tells searches from each other: the study, and what differs within it."""
-    found = {}
+    """Names of searches by id: the study, and what differs between searches of one study."""
+    names = {}
     for search in searches:
-        own = [other for other in searches if other.study == search.study]
-        differ = [
-            text for at, text in enumerate(_texts(search)) if len({_texts(o)[at] for o in own}) > 1
+        own = [_options(other) for other in searches if other.study == search.study]
+        differing = [
+            text for at, text in enumerate(_options(search)) if len({each[at] for each in own}) > 1
         ]
-        found[search.id] = ", ".join([search.study, *differ])
-    return found
+        names[search.id] = ", ".join([search.study, *differing])
+    return names
 
 
-def _texts(search: SearchRecord) -> tuple[str, ...]:
+def _options(search: SearchRecord) -> tuple[str, ...]:
     return search.searcher, f"seed {search.seed}", search.backend

@@ -1,4 +1,4 @@
-"""Times, values and methods as people write them: the same on terminals, in reports and in cards."""
+"""Times, values and labels as text: the same on terminals, in reports and in model cards."""
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import drop_defaults, option_classes
@@ -6,7 +6,7 @@ from hpsearch.core.parameters import short_text
 
 
 def shorten_label(text: str) -> str:
-    """A searcher's or evaluator's label as people read it.
+    """A searcher's or evaluator's label without its defaults.
 
     >>> shorten_label("KFold(folds=3, groups=False, repeats=1, shared_batches=False)")
     'KFold(folds=3)'
@@ -15,7 +15,7 @@ def shorten_label(text: str) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A time as people say it.
+    """A duration in the one or two units that matter.
 
     >>> [format_duration(seconds) for seconds in (0.34, 8.4, 125, 1500, 7300)]
     ['0.34 s', '8 s', '2 min 5 s', '25 min', '2 h 1 min']

@@ -1,11 +1,12 @@
 """A trained network as a SciKeras estimator.
 
-Measured with SciKeras 0.13.0 on the JAX backend: fitting, predicting, scoring, cloning, pickling
-and cross-validation of its wrappers work; but scikit-learn's `is_classifier` says no of them, so
-that their folds are not stratified, which the classes here mend; and a clone cannot be fitted
-where loss="categorical_crossentropy" meets two classes, which SciKeras does not one-hot. Importing SciKeras imports
-TensorFlow wherever that is installed, and changes how Keras pickles models, losses and optimizers
-in this process. Hence nothing imports this file before `best_estimator_` is asked for.
+With SciKeras 0.13.0 on the JAX backend, its wrappers can fit, predict, score, be cloned, pickled
+and cross-validated, with two limits. scikit-learn's `is_classifier` is false for them, so that
+folds would not be stratified; the classes here correct that. A clone cannot be fitted with
+loss="categorical_crossentropy" on two classes, because SciKeras does not one-hot them.
+
+Importing SciKeras imports TensorFlow where that is installed, and changes how Keras pickles models,
+losses and optimizers in this process. So this file is imported only for `best_estimator_`.
 """
 
 from functools import partial
@@ -27,11 +28,11 @@ from hpsearch.training.building import build_model
 
 
 class SearchedClassifier(KerasClassifier):  # type: ignore[misc]
-    """SciKeras's classifier, with `preprocess`: a transformer that `fit` fits on its rows, or None."""
+    """SciKeras's classifier with `preprocess`: None, or a transformer that `fit` fits first."""
 
     @property
     def feature_encoder(self) -> Any:
-        return _encoder(self.preprocess)
+        return _feature_encoder(self.preprocess)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -40,11 +41,11 @@ class SearchedClassifier(KerasClassifier):  # type: ignore[misc]
 
 
 class SearchedRegressor(KerasRegressor):  # type: ignore[misc]
-    """SciKeras's regressor, likewise."""
+    """SciKeras's regressor with `preprocess`, as for the classifier."""
 
     @property
     def feature_encoder(self) -> Any:
-        return _encoder(self.preprocess)
+        return _feature_encoder(self.preprocess)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -52,11 +53,16 @@ class SearchedRegressor(KerasRegressor):  # type: ignore[misc]
         return tags
 
 
-def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, classes: bool) -> Any:
-    """The SciKeras estimator of a network that `fit` trained; `fit` of a clone trains one anew.
+def make_scikeras_estimator(
+    task: Task, network: Network, fit: Fit, x: Array, y: Array, *, classes: bool
+) -> Any:
+    """The SciKeras estimator of a trained network; fitting a clone trains a new network.
 
-    x, y: a few rows, not prepared, with the targets as the user has them: every class at least once.
-    classes: whether it is a classifier.
+    Args:
+        fit: the one that trained the network.
+        x, y: a few rows before preprocessing, with targets in the user's form; each class at least
+            once.
+        classes: whether it is a classifier.
     """
     spec = ModelSpec(
         input_shape=tuple(network.model.input_shape[1:]),
@@ -67,7 +73,9 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
     )
     kind = SearchedClassifier if classes else SearchedRegressor
     estimator = kind(
-        model=partial(_anew, build=fit.build, point=dict(fit.params), spec=spec, seed=fit.seed),
+        model=partial(
+            _build_untrained, build=fit.build, point=dict(fit.params), spec=spec, seed=fit.seed
+        ),
         preprocess=task.preprocess,
         loss=task.loss,
         epochs=fit.epochs,
@@ -75,8 +83,8 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
         random_state=fit.seed,
         verbose=0,
     )
-    # As float64, so that SciKeras, which refuses to lose precision, takes floats of any kind.
-    # Without NaN, which it refuses too, also when it predicts.
+    # As float64, because SciKeras refuses to lose precision in later calls. Without NaN, because it
+    # refuses these too.
     estimator.initialize(np.nan_to_num(x.astype(np.float64)), y)
     estimator.model_ = network.model
     if network.transformer is not None:
@@ -84,10 +92,12 @@ def wrapped(task: Task, network: Network, fit: Fit, x: Array, y: Array, *, class
     return estimator
 
 
-def _anew(build: Build, point: Params, spec: ModelSpec, seed: int, preprocess: Any = None) -> Any:
-    """The untrained model. preprocess: SciKeras passes whatever settings it does not know."""
+def _build_untrained(
+    build: Build, point: Params, spec: ModelSpec, seed: int, preprocess: Any = None
+) -> Any:
+    """The untrained model. preprocess: unused; SciKeras passes all settings it does not know."""
     return build_model(build, spec, point, seed)
 
 
-def _encoder(preprocess: Any) -> Any:
+def _feature_encoder(preprocess: Any) -> Any:
     return FunctionTransformer() if preprocess is None else clone(preprocess)

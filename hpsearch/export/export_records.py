@@ -1,4 +1,4 @@
-"""What every format for other tools is made from: searches, their trials, and the mean curves."""
+"""Searches, their trials and mean curves, as all exports for other tools use them."""
 
 import json
 import re
@@ -15,15 +15,28 @@ from hpsearch.results.frames import StoreFrames
 from hpsearch.store import SearchRecord
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
-_NOTES = ("se", "best_epoch", "epochs", "parameters", "seconds", "peak_bytes", "device", "repeats")
+_NOTE_COLUMNS = (
+    "se",
+    "best_epoch",
+    "epochs",
+    "parameters",
+    "seconds",
+    "peak_bytes",
+    "device",
+    "repeats",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One trial. row: of `StoreFrames.trials`. points: in the types of the space.
+class ExportedTrial:
+    """One trial.
 
-    curves: the mean over folds of the first training, a value an epoch, by the names of CURVES; as
-    far as the shortest fold goes, as the trial's value has it. heir: the trial that continued it.
+    Args:
+        params: in the types of the space.
+        row: of `StoreFrames.trials`.
+        curves: of the first training, the mean over folds, by the names of CURVES. They end where
+            the shortest fold ends, as for the trial's value.
+        heir: the trial that continued it.
     """
 
     id: int
@@ -46,22 +59,22 @@ class Trial:
 
     @property
     def started(self) -> datetime:
-        """In UTC. When it was asked for, where the store knows no better."""
-        return _time(self.row.asked if pd.isna(self.row.started) else self.row.started)
+        """In UTC. Where the store does not hold it: when the trial was asked for."""
+        return _to_datetime(self.row.asked if pd.isna(self.row.started) else self.row.started)
 
     @property
     def ended(self) -> datetime | None:
-        return None if pd.isna(self.row.ended) else _time(self.row.ended)
+        return None if pd.isna(self.row.ended) else _to_datetime(self.row.ended)
 
     def at(self, epoch: int) -> float:
-        """When an epoch ended, roughly: seconds since 1970, as if all took the same time."""
+        """When an epoch ended, in seconds since 1970, as if all epochs took the same time."""
         start, end = self.started.timestamp(), (self.ended or self.started).timestamp()
         return start + (end - start) * epoch / max(self.epochs, 1)
 
     @property
     def notes(self) -> dict[str, Any]:
-        """What else is known of it, as plain values."""
-        known = {name: getattr(self.row, name) for name in _NOTES}
+        """What else the store holds of it, as plain values."""
+        known = {name: getattr(self.row, name) for name in _NOTE_COLUMNS}
         known |= {"continues": self.row.parent, "continued_by": self.heir}
         if self.state == "failed":
             known |= {"failure": self.row.failure, "message": self.row.message}
@@ -70,18 +83,22 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Short, for lists: the id, and the point to four digits."""
+        """A short name for lists: the id, and the point with four digits."""
         return f"trial {self.id} {point_text(self.params)}"[:120]
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """A search that has trials. name: the study's; with what tells it apart where there are more."""
+class ExportedSearch:
+    """A search that has trials.
+
+    Args:
+        name: the study's, with the search's options where the study has several searches.
+    """
 
     name: str
     record: SearchRecord
     space: Space
-    trials: tuple[Trial, ...]
+    trials: tuple[ExportedTrial, ...]
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -89,8 +106,8 @@ class Search:
         return {"metric": self.record.measure} | {n: getattr(self.record, n) for n in names}
 
 
-def searches(results: StoreFrames) -> list[Search]:
-    """The searches of some results that have trials, oldest first."""
+def read_searches(results: StoreFrames) -> list[ExportedSearch]:
+    """The searches that have trials, oldest first."""
     records = {record.id: record for record in results.searches}
     frame = results.trials
     rows: list[Any] = list(
@@ -98,15 +115,15 @@ def searches(results: StoreFrames) -> list[Search]:
     )
     heirs = {int(row.parent): row.Index for row in rows if pd.notna(row.parent)}
     points, curves = results.points, _mean_curves(results)
-    found: dict[int, list[Trial]] = {}
+    found: dict[int, list[ExportedTrial]] = {}
     for row in rows:
         mean = curves.get(row.Index, {}) if row.state == "complete" else {}
         if row.search in records:
-            trial = Trial(row.Index, points[row.Index], row, mean, heirs.get(row.Index))
+            trial = ExportedTrial(row.Index, points[row.Index], row, mean, heirs.get(row.Index))
             found.setdefault(row.search, []).append(trial)
-    names = _names([records[search] for search in found])
+    names = _unique_names([records[search] for search in found])
     return [
-        Search(
+        ExportedSearch(
             names[search],
             records[search],
             Space.from_json(json.loads(records[search].space)),
@@ -116,24 +133,25 @@ def searches(results: StoreFrames) -> list[Search]:
     ]
 
 
-def for_path(text: str) -> str:
-    """A name that is one part of a path on every system.
+def safe_path_part(text: str) -> str:
+    """A name that is valid as one part of a path on every system.
 
-    >>> for_path("trial 3 loss=a/b opt=..")
+    >>> safe_path_part("trial 3 loss=a/b opt=..")
     'trial 3 loss=a_b opt=__'
     """
     safe = re.sub(r"[^\w =,.+()-]|\.(?!\d)", "_", text).strip()
     return safe.encode()[:150].decode(errors="ignore") or "_"  # a name has at most 255 bytes
 
 
-def curve_names(search: Search) -> dict[str, str]:
-    """The names of CURVES as people know them: `accuracy/validation`."""
+def name_curves(search: ExportedSearch) -> dict[str, str]:
+    """Names of CURVES for people, as `accuracy/validation`."""
     metric = search.record.measure
     names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
     return dict(zip(CURVES, names, strict=True))
 
 
 def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
+    """The mean over folds of each trial's first training, as far as all folds reach."""
     frame = results.curves
     frame = frame.loc[frame["repeat"] == 0]
     folds = frame.groupby("trial")["fold"].nunique()
@@ -148,8 +166,8 @@ def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
     return found
 
 
-def _names(records: list[SearchRecord]) -> dict[int, str]:
-    """Unique ones."""
+def _unique_names(records: list[SearchRecord]) -> dict[int, str]:
+    """A unique name for each search, by id."""
     studies = [record.study for record in records]
     found = {}
     for record in records:
@@ -162,6 +180,6 @@ def _names(records: list[SearchRecord]) -> dict[int, str]:
     return found
 
 
-def _time(stamp: pd.Timestamp) -> datetime:
+def _to_datetime(stamp: pd.Timestamp) -> datetime:
     made: datetime = stamp.floor("us").to_pydatetime()
     return made

@@ -1,0 +1,82 @@
+"""The best value so far of searches, against epochs and against running time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from hpsearch.results.running_time import (
+    running_clock,
+    seconds_since_1970,
+    time_unit,
+    training_spans,
+)
+from hpsearch.results.scales import add_margin, best_so_far_range
+from hpsearch.results.trial_filters import is_maximised, name_searches
+from hpsearch.store import SearchRecord
+
+
+@dataclass(frozen=True)
+class BestSoFar:
+    """Everything that is drawn of the best value so far.
+
+    Args:
+        curves: a frame a search, by the search's id, as `best_so_far` makes it, with one more
+            column `time`: running time in the axis's unit.
+        names: what distinguishes the searches, by id.
+        axes: the column to draw against, `epochs` or `time`, and its axis's label.
+        value_range: of the axis of values.
+    """
+
+    curves: Mapping[int, pd.DataFrame]
+    names: Mapping[int, str]
+    axes: Mapping[str, str]
+    value_range: tuple[float, float]
+
+
+def collect_best_so_far(trials: pd.DataFrame, searches: Sequence[SearchRecord]) -> BestSoFar | None:
+    """The best so far of each search that has a complete trial; None where no search has one.
+
+    Args:
+        trials: comparable trials, as `StoreFrames` has them; failed and running ones too.
+        searches: at least the searches of these trials.
+    """
+    complete = trials[trials["value"].notna()]
+    if complete.empty:
+        return None
+    groups = trials[trials["search"].isin(complete["search"])].groupby("search")
+    curves = {int(str(search)): best_so_far(own) for search, own in groups}
+    unit, unit_name = time_unit(max(float(curve["seconds"].max()) for curve in curves.values()))
+    return BestSoFar(
+        {search: curve.assign(time=curve["seconds"] / unit) for search, curve in curves.items()},
+        name_searches([search for search in searches if search.id in curves]),
+        {"epochs": "epochs trained, over all trials", "time": f"{unit_name} of running"},
+        add_margin(*best_so_far_range(complete)),
+    )
+
+
+def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:
+    """The best value so far of one search, a row for each trial that ended, in that order.
+
+    Columns: epochs (trained until then by all trials; continued epochs count once), seconds (of
+    running time), value (the trial's own), best, record (whether it is a new best).
+    """
+    ended = trials.loc[trials["ended"].notna()].sort_values("ended", kind="stable")
+    clock, _ = running_clock(training_spans(ended))
+    best = ended["value"].cummax() if is_maximised(ended) else ended["value"].cummin()
+    frame = pd.DataFrame(
+        {
+            "epochs": own_epochs(trials)[ended.index].cumsum(),
+            "seconds": clock(seconds_since_1970(ended["ended"])),
+            "value": ended["value"],
+            "best": best.ffill(),
+        }
+    )
+    frame["record"] = frame["best"].notna() & (frame["best"] != frame["best"].shift())
+    return frame
+
+
+def own_epochs(trials: pd.DataFrame) -> "pd.Series[float]":
+    """The epochs that each trial trained itself, without those of the trial that it continued."""
+    before = trials["parent"].map(trials["epochs"]).astype("float64").fillna(0.0)
+    return (trials["epochs"] - before).clip(lower=0.0)

@@ -11,7 +11,7 @@ from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
-from hpsearch.executors import Inline, one_by_one
+from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
@@ -133,7 +133,7 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
     jobs = []
 
     def prepare():
-        return fakes.FACTS, one_by_one(lambda job: jobs.append(job) or fakes.outcome(job))
+        return fakes.FACTS, work_one_by_one(lambda job: jobs.append(job) or fakes.outcome(job))
 
     go(Halving(points=4, epochs=4), work=prepare)
     parents = {str(job.params): job.checkpoint_out for job in jobs[:4]}
@@ -217,7 +217,7 @@ def test_an_interrupted_trial_is_submitted_again():
             interrupt.request()
             return fakes.outcome(job)
 
-        return fakes.FACTS, one_by_one(work)
+        return fakes.FACTS, work_one_by_one(work)
 
     whole = go(Random(trials=3, epochs=2))
     Path("store.db").unlink()
@@ -234,7 +234,7 @@ def test_a_study_whose_first_trials_all_fail_the_same_way_stops(causes):
             cause = int(job.params["dropout"] * 1e6) % causes
             return Outcome(failure=Failure("exception", f"no such layer {cause}", "Traceback"))
 
-        return fakes.FACTS, one_by_one(fail)
+        return fakes.FACTS, work_one_by_one(fail)
 
     if causes == 1:
         with pytest.raises(StudyError, match="the first 20 trials all failed with exception: no s"):

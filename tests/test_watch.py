@@ -20,7 +20,7 @@ from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.progress import Throttle
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, Reached, Suggestion
-from hpsearch.executors import Inline, one_by_one
+from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
@@ -241,7 +241,7 @@ def test_progress_that_cannot_be_written_fails_neither_trial_nor_run(error, monk
     with Store(Path("store.db"), create=True) as store:
         journal = store.begin(RECORD)
         heard = ProgressWriter(Broken(error), lambda: states.append("drawn"), said.append)
-        executor = Inline(lambda: (fakes.FACTS, one_by_one(telling_work)))
+        executor = Inline(lambda: (fakes.FACTS, work_one_by_one(telling_work)))
         executor.open()
         executor.listen(heard)
         loop_of(journal, executor, heard).run()

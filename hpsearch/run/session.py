@@ -12,7 +12,7 @@ from hpsearch.core.files import marked, shown
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive
 from hpsearch.core.trial import Every, Facts, Outcome
-from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
+from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find_devices
 from hpsearch.run import worker
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.display import Display
@@ -150,7 +150,7 @@ def _executor(study: Study, how: Run, opened: ExitStack) -> Executor:
         mark = opened.enter_context(marked(_folder(how)))
         executor = _on_ray(study, how, partial(prepare, mark=mark))
     else:
-        devices = find(workers.devices)
+        devices = find_devices(workers.devices)
         if workers.per_device != 1 or len(devices) > 1:
             prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
         executor = Processes(

@@ -21,7 +21,7 @@ from pathlib import Path
 from hpsearch import Float, Random, Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
-from hpsearch.executors import Executor, Inline, Processes, find, one_by_one
+from hpsearch.executors import Executor, Inline, Processes, find_devices, work_one_by_one
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
@@ -42,7 +42,7 @@ def outcome(job: Job, *, epochs: int, folds: int) -> Outcome:
 
 def prepare(epochs: int = 1, folds: int = 1):  # type: ignore[no-untyped-def]
     facts = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
-    return facts, one_by_one(partial(outcome, epochs=epochs, folds=folds))
+    return facts, work_one_by_one(partial(outcome, epochs=epochs, folds=folds))
 
 
 class Clock:
@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         where = place(url or Path(name) / "store.db")
         found["inline"] = search(where, f"inline-{mark}", Inline(prepare), 2000).median_ms()
-        pool = Processes(prepare, find("cpu:2"))
+        pool = Processes(prepare, find_devices("cpu:2"))
         found["workers"] = search(where, f"workers-{mark}", pool, 2000).median_ms()
         large = partial(prepare, EPOCHS, FOLDS)
         clock = search(where, f"large-{mark}", Inline(large), TRIALS)

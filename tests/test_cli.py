@@ -96,7 +96,7 @@ def test_studies_lists_the_searches(hpsearch, store):
 
 def test_a_trial_that_no_run_trains_says_how_it_goes_on(hpsearch, store):
     with Store(Path("store.db"), create=True) as opened:
-        opened.journal(1).asked(3, Suggestion({"a": 3}, 2))
+        opened.journal(1).append_answer(3, Suggestion({"a": 3}, 2))
     assert "state  stopped: the same command continues it" in hpsearch("show", 5)[1]
     assert json.loads(hpsearch("show", 5, "--json")[1])["state"] == "stopped"
     assert "1 stopped" in hpsearch("studies")[1]
@@ -431,7 +431,7 @@ def test_a_search_goes_on_when_nobody_reads_its_lines(write, tmp_path, how):
     in_shell(script)
     assert Path("code").read_text() == "0\n"
     with Store(Path("store.db")) as opened:
-        assert opened.journal(1).complete() == 3
+        assert opened.journal(1).count_complete() == 3
 
 
 class Speechless(BaseException):
@@ -460,7 +460,7 @@ def test_however_a_command_ends_it_is_said_in_one_line(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("hpsearch.store.studies", fail)
+    monkeypatch.setattr("hpsearch.store.list_studies", fail)
     found, out, err = hpsearch("studies")
     assert (found, out) == (code, "")
     assert said in err

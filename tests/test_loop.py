@@ -16,7 +16,7 @@ from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import changes, observe, replay
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests import fakes
 from tests.fakes import Halving
 from tests.test_store import record
@@ -35,14 +35,14 @@ class Fatal:
     def __init__(self, journal, after, before):
         self.journal, self.left, self.before = journal, after, before
 
-    def complete(self):
-        return self.journal.complete()
+    def count_complete(self):
+        return self.journal.count_complete()
 
-    def asked(self, trial, answer):
-        return self._append(self.journal.asked, trial, answer)
+    def append_answer(self, trial, answer):
+        return self._append(self.journal.append_answer, trial, answer)
 
-    def told(self, trial, outcome):
-        return self._append(self.journal.told, trial, outcome)
+    def append_outcome(self, trial, outcome):
+        return self._append(self.journal.append_outcome, trial, outcome)
 
     def _append(self, append, *arguments):
         self.left -= 1
@@ -61,7 +61,7 @@ def go(
     """One run, or one that is killed; returns the journal's events."""
     with Store(Path("store.db"), create=True) as store:
         known = store.searches()
-        journal = store.journal(known[0].id) if known else store.begin(record())
+        journal = store.journal(known[0].id) if known else store.begin_search(record())
         search = searcher.start(space, seed=seed)
         progress = replay(search, journal.events(), METRIC)
         executor = Inline(work)
@@ -119,7 +119,7 @@ def test_more_trials_go_on_after_done():
     few = go(Random(trials=2, epochs=2))
     many = go(Random(trials=5, epochs=2))
     assert many[: len(few)] == few
-    assert [e.trial for e in many if isinstance(e, Asked)] == [0, 1, 2, 2, 3, 4, 5]
+    assert [e.trial for e in many if isinstance(e, AskedEvent)] == [0, 1, 2, 2, 3, 4, 5]
     assert go(Random(trials=5, epochs=2)) == many
 
 
@@ -145,7 +145,7 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
 
 def test_a_failed_trial_does_not_stop_the_search():
     events = go(Halving(points=8, epochs=4), space=Space(dropout=Float(0.0, 0.9)))
-    told = [e.outcome for e in events if not isinstance(e, Asked)]
+    told = [e.outcome for e in events if not isinstance(e, AskedEvent)]
     assert len(told) == 12
     assert 0 < sum(o.failure is not None for o in told) < 12
 
@@ -186,15 +186,17 @@ def test_changes_are_told_by_name():
 
 def test_a_pause_is_not_an_answer_to_act_on():
     events = go(Halving(points=2, epochs=2))
-    assert [e.answer for e in events if isinstance(e, Asked)][-1] is Pause.DONE
-    assert all(isinstance(e.answer, Suggestion | Pause) for e in events if isinstance(e, Asked))
+    assert [e.answer for e in events if isinstance(e, AskedEvent)][-1] is Pause.DONE
+    assert all(
+        isinstance(e.answer, Suggestion | Pause) for e in events if isinstance(e, AskedEvent)
+    )
 
 
 def test_a_budget_of_epochs_ends_the_asking_and_the_next_run_goes_on():
     whole = go(Random(trials=6, epochs=2))
     Path("store.db").unlink()
     part = go(Random(trials=6, epochs=2), epochs=5)
-    assert len([e for e in part if not isinstance(e, Asked)]) == 3
+    assert len([e for e in part if not isinstance(e, AskedEvent)]) == 3
     assert go(Random(trials=6, epochs=2), epochs=4) == whole[: len(part) + 4]
     assert go(Random(trials=6, epochs=2)) == whole
 
@@ -270,7 +272,7 @@ class Crowd:
 def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
     """Though another trial ends meanwhile, and the search has nothing more to ask."""
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record())
+        journal = store.begin_search(record())
         search = Random(trials=2, epochs=2).start(SPACE, seed=0)
         crowd, progress = Crowd(ends), replay(search, journal.events(), METRIC)
         checkpoints = Checkpoints(Path("checkpoints"), keep=0)

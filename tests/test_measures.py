@@ -109,11 +109,11 @@ def test_more_trials_at_a_time_than_can_be_seen_share_lanes():
 
 def test_rankings_have_the_furthest_trials():
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record())
-        journal.asked(0, Suggestion({"a": 1}, 2))
-        journal.told(0, result(0.5, epochs=2))
-        journal.asked(1, Suggestion({"a": 1}, 6, parent=0))
-        journal.told(1, result(0.6, epochs=6))
+        journal = store.begin_search(record())
+        journal.append_answer(0, Suggestion({"a": 1}, 2))
+        journal.append_outcome(0, result(0.5, epochs=2))
+        journal.append_answer(1, Suggestion({"a": 1}, 6, parent=0))
+        journal.append_outcome(1, result(0.6, epochs=6))
     found = Results().trials
     assert own_epochs(found).tolist() == [2, 4]
     assert leaf_trials(found).index.tolist() == [2]
@@ -181,11 +181,11 @@ def test_importance_finds_the_parameter_that_decides():
         sometimes=Int(1, 9, when={"kind": "a"}),
     )  # fmt: skip
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(record(direction="min", space=json.dumps(space.to_json())))
+        journal = store.begin_search(record(direction="min", space=json.dumps(space.to_json())))
         for number in range(40):
             point = space.sample(rng)
-            journal.asked(number, Suggestion(point, 6))
-            journal.told(number, result(point["good"]))
+            journal.append_answer(number, Suggestion(point, 6))
+            journal.append_outcome(number, result(point["good"]))
     found = compute_importance(Results().trials, space)
     assert found.index[0] == "good"
     assert set(found.index) == {"good", "idle", "kind", "sometimes"}

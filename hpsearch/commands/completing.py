@@ -42,7 +42,7 @@ def trials(context: click.Context, parameter: click.Parameter, incomplete: str) 
     """The ids of ranked trials, best first, with their value and point."""
     found: dict[str, str] = {}
     with suppress(HpsearchError), Store(_store(context)) as store:
-        for ranking in stores.rankings(store):
+        for ranking in stores.rank_tasks(store):
             for row in ranking:
                 point = text_of_point(row.params)
                 found[str(row.trial)] = f"{row.measure} {short(row.value)} {row.study} {point}"[:70]
@@ -76,7 +76,7 @@ def _searches(context: click.Context) -> list[SearchRecord]:
 
 
 def _store(context: click.Context) -> Path | Url:
-    return stores.place(context.params.get("store_path") or stores.default_place())
+    return stores.parse_place(context.params.get("store_path") or stores.default_place())
 
 
 def _fitting(described: dict[str, str], incomplete: str) -> Items:

@@ -26,8 +26,8 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
     from hpsearch.console import tables
 
     with Store(store_path) as store:
-        found = stores.rankings(store, task)
-        opened = stores.openings(store, task)
+        found = stores.rank_tasks(store, task)
+        opened = stores.list_openings(store, task)
     console = tables.console(stderr=as_json)
     for ranking in found:
         tables.show(console, tables.ranking(ranking, top=top))
@@ -47,7 +47,7 @@ def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
     from hpsearch.console import tables
 
     with Store(store_path) as store:
-        details = stores.trial(store, trial)
+        details = stores.read_trial(store, trial)
     tables.show(tables.console(stderr=as_json), tables.trial(details))
     if as_json:
         click.echo(json.dumps(details))
@@ -61,7 +61,7 @@ def studies(store_path: Path | Url, as_json: bool) -> None:
     from hpsearch.console import tables
 
     with Store(store_path) as store:
-        found = stores.studies(store)
+        found = stores.list_studies(store)
     tables.show(tables.console(stderr=as_json), [tables.searches(found)])
     if as_json:
         click.echo(json.dumps(found))

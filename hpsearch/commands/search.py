@@ -113,7 +113,7 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     takes = rehearse(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
-        pace = stores.pace(store, loaded.name)
+        pace = stores.measure_pace(store, loaded.name)
     budget = Budget(options["hours"], options["total_epochs"])
     tables.show(tables.console(stderr=as_json), tables.plan(loaded, takes, budget, pace))
     if as_json:

@@ -53,7 +53,7 @@ def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
 
 def _search(store: Store, study: str | None) -> int:
     """The search of a study that was heard of last."""
-    from hpsearch.store import last_run
+    from hpsearch.store import read_last_run
 
     searches = store.searches()
     name = Path(study).stem if study is not None and study.endswith(".py") else study
@@ -68,7 +68,9 @@ def _search(store: Store, study: str | None) -> int:
         raise StudyError("the store has no study yet; run one")
 
     def last_heard(record: SearchRecord) -> tuple[bool, int, int]:
-        run = last_run(store, record.id)  # runs are numbered in their order, whatever clocks say
+        run = read_last_run(
+            store, record.id
+        )  # runs are numbered in their order, whatever clocks say
         return (run.alive, run.id, record.id) if run else (False, 0, record.id)
 
     return max(found, key=last_heard).id
@@ -79,7 +81,7 @@ def _lines(watched: SearchMonitor) -> Iterator[str]:
     from hpsearch.console.lines import line, result, said_best
     from hpsearch.core.parameters import text_of_point
 
-    before = watched.told
+    before = watched.n_ended
     for number, ended in enumerate(watched.refresh(), before + 1):
         of = f"/{watched.run.plan.trials_text}" if watched.run else ""
         best = watched.best
@@ -105,11 +107,11 @@ def standing(watched: SearchMonitor) -> dict[str, Any]:
         "metric": search.measure,
         "running_now": run is not None and run.alive,
         "ended": run.ended if run else None,
-        "trials": watched.told,
+        "trials": watched.n_ended,
         "trials_planned": run.plan.trials if run else None,
         "plan_complete": run.plan.complete if run else None,
-        "epochs": watched.epochs + watched.underway(),
-        "epochs_left": watched.left(),
+        "epochs": watched.epochs + watched.epochs_underway(),
+        "epochs_left": watched.epochs_left(),
         "seconds_left": left_seconds(watched, now) if run and run.alive else None,
         "best": watched.best and asdict(watched.best),
         "running": [asdict(each) for each in watched.running],

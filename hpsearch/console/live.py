@@ -92,14 +92,14 @@ def _parts(
 
 
 def _spent(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:
-    underway, left = monitor.underway(), monitor.left()
+    underway, left = monitor.epochs_underway(), monitor.epochs_left()
     done = monitor.epochs + underway
     total = None if left is None else monitor.epochs + left
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
     of = "" if total is None else f" of {total:,}"
     trials = "" if monitor.run is None else f" of {monitor.run.plan.trials_text}"
-    texts = [f"{done:,.0f}{of} epochs", f"{monitor.told:,}{trials} trials", *_times(monitor)]
+    texts = [f"{done:,.0f}{of} epochs", f"{monitor.n_ended:,}{trials} trials", *_times(monitor)]
     if width < _NARROW:
         del texts[1]
     text = ", ".join(texts)
@@ -112,7 +112,7 @@ def _times(monitor: SearchMonitor) -> Iterator[str]:
     if run is None:
         return
     if not run.alive:
-        yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.heard)}"
+        yield f"ended: {run.ended}" if run.ended else f"no word since {_clock(run.last_heard)}"
         return
     yield format_duration(now - run.began)
     left = left_seconds(monitor, now)
@@ -137,10 +137,10 @@ def left_seconds(monitor: SearchMonitor, now: float) -> tuple[float, float] | No
     By the epochs, by the trials (short ones take their time to compile, long ones to train) and by
     the epochs of the run's last third: where these agree, they are to be trusted.
     """
-    run, left = monitor.run, monitor.left()
+    run, left = monitor.run, monitor.epochs_left()
     if run is None or left is None:
         return None
-    elapsed, underway = now - run.began, monitor.underway()
+    elapsed, underway = now - run.began, monitor.epochs_underway()
     done = monitor.trained_by_run + underway
     if elapsed < 2 or done <= 0:
         return None
@@ -148,7 +148,7 @@ def left_seconds(monitor: SearchMonitor, now: float) -> tuple[float, float] | No
     found = [ahead * elapsed / done]
     ended = monitor.ended_in_run
     if ended and run.budget.epochs is None:
-        found.append((run.plan.trials - monitor.told) * elapsed / len(ended))
+        found.append((run.plan.trials - monitor.n_ended) * elapsed / len(ended))
     third = [epochs for at, epochs in ended if at >= now - elapsed / 3]
     if len(third) >= 3:
         found.append(ahead * elapsed / 3 / sum(third))
@@ -162,9 +162,11 @@ def _running(monitor: SearchMonitor, width: int, most: int, bars: bool) -> Table
     begun.sort(key=lambda each: each.value is None)  # those first that tell something
     shown = (begun or monitor.running)[:most]
     for each in shown:
-        of = max(1, each.epochs - each.begun)
+        of = max(1, each.epochs - each.start_epoch)
         bar = ProgressBar(
-            total=of, completed=(each.reached or each.begun) - each.begun, width=max(8, width // 8)
+            total=of,
+            completed=(each.reached or each.start_epoch) - each.start_epoch,
+            width=max(8, width // 8),
         )
         value = "" if each.value is None else short(each.value)
         more = [] if narrow else [each.device, text_of_point(each.params)]
@@ -188,7 +190,7 @@ def _name(each: RunningTrial) -> str:
 
 
 def _epochs(each: RunningTrial) -> str:
-    reached = each.begun if each.reached is None else each.reached
+    reached = each.start_epoch if each.reached is None else each.reached
     return f"{reached:.4g}/{each.epochs}"
 
 
@@ -218,7 +220,7 @@ def _rung(
 ) -> Cell:
     """How many trials have ended there of how many, as text and as a bar."""
     filling = monitor.rungs.get(key)
-    asked, told = (filling.asked, filling.told) if filling else (0, 0)
+    asked, told = (filling.asked, filling.ended) if filling else (0, 0)
     size = max(planned.get(key, 0), asked)
     eighths = round(8 * told / size) if size else 0
     bar = "█" * (eighths // 2) + "▌" * (eighths % 2)

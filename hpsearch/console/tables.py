@@ -15,7 +15,7 @@ from hpsearch.core.parameters import short, text_of_point
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.results.texts import format_duration, format_with_error, shorten_label
 from hpsearch.run.study import Study
-from hpsearch.store import Opening, Ranked
+from hpsearch.store import Opening, RankedTrial
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -97,7 +97,7 @@ def _cost(takes: Plan, budget: Budget, pace: tuple[int, float] | None) -> Iterat
         )
 
 
-def ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table | str]:
+def ranking(rows: Sequence[RankedTrial], *, top: int | None = 20) -> Iterator[Table | str]:
     """A ranking, best first, and what it cannot tell apart or should not compare.
 
     What all rows have in common stands above the table, so that it fits narrow windows.
@@ -214,7 +214,7 @@ def _curves(metric: str, curves: Sequence[Mapping[str, Sequence[float]]]) -> Tab
     return table
 
 
-def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
+def _notes(rows: Sequence[RankedTrial], top: int | None) -> Iterable[str]:
     if top is not None and len(rows) > top:
         yield f"{len(rows) - top} more; --top {len(rows)} shows all"
     tied = [row for row in rows[1:top] if row.tied]
@@ -233,11 +233,11 @@ def _notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
         yield f"not all had {most} epochs: fewer epochs may have cost a trial its place"
 
 
-def _repeats(row: Ranked) -> str:
+def _repeats(row: RankedTrial) -> str:
     return f"{row.repeats}, {row.failed_repeats} failed" if row.failed_repeats else str(row.repeats)
 
 
-def _more(row: Ranked) -> str:
+def _more(row: RankedTrial) -> str:
     """What would tell a trial from the first."""
     if row.more_repeats is None:
         return (

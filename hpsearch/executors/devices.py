@@ -191,7 +191,7 @@ def _own_cores() -> set[int]:
 
 
 def _list_gpus() -> list[_Gpu]:
-    """The GPUs that nvidia-smi lists, in the order of the bus; none where there is no nvidia-smi."""
+    """The GPUs that nvidia-smi lists, in the order of the bus; none without nvidia-smi."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -219,7 +219,7 @@ def _to_bytes(mebibytes: str) -> int:
 
 
 def _leave_visible(gpus: Sequence[_Gpu]) -> list[_Gpu]:
-    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order; like CUDA, up to the first unknown."""
+    """The GPUs named by CUDA_VISIBLE_DEVICES, in its order; like CUDA, up to the first unknown."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is None:
         return list(gpus)

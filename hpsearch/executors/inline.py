@@ -67,7 +67,7 @@ class Inline(SubmitMixin):
 def _reraise_ctrl_c() -> Iterator[None]:
     """Raise KeyboardInterrupt at the latest when the job ends.
 
-    Where it is raised inside a callback from compiled code, as JAX has them, it is printed and lost.
+    Raised inside a callback from compiled code, as JAX has them, it is printed and lost.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

@@ -62,7 +62,7 @@ class PendingJob:
         self.faults += at_fault
 
     def finish(self, outcome: Outcome) -> None:
-        if not outcome.seconds and self.started is not None:  # its worker could not tell
+        if not outcome.seconds and self.started is not None:  # its worker did not measure them
             outcome = replace(outcome, seconds=time.monotonic() - self.started_clock)
         self.future.set_result(replace(outcome, device=self.device, started=self.started))
 

@@ -9,7 +9,7 @@ from hpsearch.results.gathered import Comparison
 from hpsearch.results.learning import mean_curve
 from hpsearch.results.scales import add_margin, curve_range
 from hpsearch.searchers.grow import overfitting
-from hpsearch.store import Ranked
+from hpsearch.store import RankedTrial
 
 _EPOCHS = 200  # points of a line at most
 
@@ -30,13 +30,13 @@ def section(of: Comparison) -> Section:
     return Section("learning", title, lead, drawings, size="small")
 
 
-def _curves(of: Comparison, row: Ranked) -> list[Curve]:
+def _curves(of: Comparison, row: RankedTrial) -> list[Curve]:
     trainings: Sequence[Outcome] = of.trainings.get(row.trial, ())
     return [fold for each in trainings if each.score for fold in each.score.folds]
 
 
 def _drawing(
-    of: Comparison, row: Ranked, curves: list[Curve], bounds: tuple[float, float]
+    of: Comparison, row: RankedTrial, curves: list[Curve], bounds: tuple[float, float]
 ) -> Drawing:
     validation = mean_curve([curve.validation for curve in curves])
     best = of.better.best(validation) + 1

@@ -7,7 +7,7 @@ import pandas as pd
 from hpsearch.results.gathered import Comparison, Gathered
 from hpsearch.results.texts import format_duration, format_with_error
 from hpsearch.results.times import own_epochs
-from hpsearch.store import Opening, Ranked
+from hpsearch.store import Opening, RankedTrial
 
 _TOLD = 30  # trials named of those that failed alike
 
@@ -60,7 +60,7 @@ def _place(of: Comparison) -> str:
     return f"First of {len(of.ranking)}. {told}"
 
 
-def _card(of: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
+def _card(of: Comparison, title: str, row: RankedTrial, note: str) -> dict[str, Any]:
     tests = [o for o in of.openings if _trials(o) == [row.trial]]
     return {"title": title, "row": row, "note": note, "test": tests[0] if tests else None}
 

@@ -14,15 +14,15 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.results.trials import count_states
 from hpsearch.store import (
-    Rows,
+    QueryResult,
     SearchRecord,
     Store,
     Url,
-    all_curves,
-    all_repeats,
-    all_trials,
     default_place,
-    place,
+    parse_place,
+    read_all_curves,
+    read_all_repeats,
+    read_all_trials,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class StoreFrames:
         task: str | None = None,
         evaluator: str | None = None,
     ) -> None:
-        self.store = default_place() if store is None else place(store)
+        self.store = default_place() if store is None else parse_place(store)
         with Store(self.store) as opened:
             searches = opened.searches()
         for name, wanted in (("task", task), ("study", study), ("evaluator", evaluator)):
@@ -108,7 +108,7 @@ class StoreFrames:
 
     def _curve_pages(self) -> "Iterator[Iterable[CurveRow]]":
         with Store(self.store) as store:
-            yield from all_curves(store, [record.id for record in self.searches])
+            yield from read_all_curves(store, [record.id for record in self.searches])
 
     @cached_property
     def failures(self) -> pd.DataFrame:
@@ -120,7 +120,7 @@ class StoreFrames:
         """Each trial's point by the trial's id, in the types of its space: a column of `trials`
         that some trials lack turns whole numbers into floats.
         """
-        frame = self._read(partial(_frame, all_trials))
+        frame = self._read(partial(_frame, read_all_trials))
         return dict(zip(frame["trial"], frame["params"], strict=True))
 
     def _read(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
@@ -130,7 +130,7 @@ class StoreFrames:
 
 def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The trials of these searches, by id, as `StoreFrames.trials` has them."""
-    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = _frame(read_all_trials, store, searches).set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_REALS, "float64") | dict.fromkeys(_WHOLE, "Int64")
     return pd.concat([_dated(frame.drop(columns="detail")).astype(types), points], axis=1)
@@ -138,20 +138,20 @@ def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
 
 def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The repeats of these searches, as `StoreFrames.repeats` has them."""
-    frame = _frame(all_repeats, store, searches)
+    frame = _frame(read_all_repeats, store, searches)
     return _dated(frame).astype({"value": "float64", "seconds": "float64"})
 
 
 def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The failed trials of these searches, by id, as `StoreFrames.failures` has them."""
-    frame = _frame(all_trials, store, searches).set_index("trial")
+    frame = _frame(read_all_trials, store, searches).set_index("trial")
     frame = frame.loc[frame["state"] == "failed"]
     frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
     return _dated(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
 
 
 def _frame(
-    read: Callable[[Store, Sequence[int]], Rows], store: Store, searches: Sequence[int]
+    read: Callable[[Store, Sequence[int]], QueryResult], store: Store, searches: Sequence[int]
 ) -> pd.DataFrame:
     rows = read(store, searches)
     return pd.DataFrame(list(rows), columns=list(rows.names))

@@ -14,7 +14,7 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
 from hpsearch.results.trials import short_metric_name
-from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
+from hpsearch.store import Opening, RankedTrial, SearchRecord, Store, Url
 
 BEST = 8  # trials whose learning curves are drawn
 
@@ -39,7 +39,7 @@ class Comparison:
 
     searches: Sequence[SearchRecord]
     rivals: Sequence[SearchRecord]
-    ranking: Sequence[Ranked]
+    ranking: Sequence[RankedTrial]
     trials: pd.DataFrame
     peers: pd.DataFrame
     repeats: pd.DataFrame
@@ -58,11 +58,11 @@ class Comparison:
         return self.searches[0].metric
 
     @property
-    def winner(self) -> Ranked | None:
+    def winner(self) -> RankedTrial | None:
         return self.ranking[0] if self.ranking else None
 
     @property
-    def simplest(self) -> Ranked | None:
+    def simplest(self) -> RankedTrial | None:
         return next((row for row in self.ranking if row.one_se), None)
 
     @cached_property
@@ -110,11 +110,11 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
         }
         # What is ranked is read first: a trial that ends meanwhile is in the frames alone.
         rankings = {
-            key: stores.ranking(store, {search.id for search in group})
+            key: stores.rank_searches(store, {search.id for search in group})
             for key, group in mine.items()
             if group
         }
-        openings = stores.openings(store, task)
+        openings = stores.list_openings(store, task)
         trainings = {
             row.trial: _trainings(store, row.trial)
             for ranking in rankings.values()
@@ -146,5 +146,5 @@ def gather(path: Path | Url, *, study: str | None = None, task: str | None = Non
 
 
 def _trainings(store: Store, trial: int) -> list[Outcome]:
-    search, number = stores.number_of(store, trial)
+    search, number = stores.locate_trial(store, trial)
     return store.journal(search).trainings(number)

@@ -18,7 +18,7 @@ from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import Progress
 from hpsearch.run.study import Study
-from hpsearch.store import Asked, Store, Told
+from hpsearch.store import AskedEvent, Store, ToldEvent
 from hpsearch.training import backend
 
 
@@ -57,11 +57,11 @@ def search(study: Study, data: Data, *, engine: str = "auto") -> list[Searched]:
         ).run()
         executor.close()
         events = list(journal.events())
-    told = {event.trial: event.outcome for event in events if isinstance(event, Told)}
+    told = {event.trial: event.outcome for event in events if isinstance(event, ToldEvent)}
     asked = [
         (event.trial, event.answer)
         for event in events
-        if isinstance(event, Asked) and isinstance(event.answer, Suggestion)
+        if isinstance(event, AskedEvent) and isinstance(event.answer, Suggestion)
     ]
     continued = {answer.parent for trial, answer in asked if told[trial].score is not None}
     found = [

@@ -83,7 +83,7 @@ class Loop:
     def _ask(self) -> Suggestion | Pause:
         trial = len(self.progress.asked)
         answer = self.search.ask(trial)
-        id_ = self.journal.asked(trial, answer)  # before anything acts on it
+        id_ = self.journal.append_answer(trial, answer)  # before anything acts on it
         if isinstance(answer, Suggestion):
             assert id_ is not None
             self.progress.asked[trial], self.progress.ids[trial] = answer, id_
@@ -121,7 +121,7 @@ class Loop:
 
     def job_ended(self, job: Job, outcome: Outcome) -> None:
         trial = job.trial
-        self.journal.told(trial, outcome)
+        self.journal.append_outcome(trial, outcome)
         suggestion = self.progress.asked[trial]
         self.driver.display.trial_ended(self.progress.ids[trial], suggestion, outcome)
         observation = observe(outcome, self.progress.begun(trial), self.metric)
@@ -148,7 +148,7 @@ class Loop:
                 for f in self._failures
             )
         )
-        if alike and len(self._failures) == _HOPELESS and not self.journal.complete():
+        if alike and len(self._failures) == _HOPELESS and not self.journal.count_complete():
             assert first is not None
             raise StudyError(
                 f"the first {_HOPELESS} trials all failed with {first.kind}: {first.message}; mend "

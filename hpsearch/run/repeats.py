@@ -51,7 +51,7 @@ class Repeats:
 
     def _missing(self) -> Iterator[tuple[int, int]]:
         for trial in self.best()[: self.finalists]:
-            ended = self.journal.repeats(trial)
+            ended = self.journal.ended_repeats(trial)
             for repeat in range(1, self.repeats + 1):
                 if repeat not in ended:
                     yield trial, repeat
@@ -75,7 +75,7 @@ class Repeats:
         trainings = [*self.journal.trainings(trial), outcome]
         scores = [training.score for training in trainings if training.score is not None]
         value, se = self.evaluator.combined(scores, self.metric)
-        self.journal.repeated(trial, repeat, outcome, value, se)
+        self.journal.append_repeat(trial, repeat, outcome, value, se)
         self.driver.display.repeat_ended(self.progress.ids[trial], repeat, outcome, value)
         remove(self._checkpoint(trial, repeat))
 

@@ -14,7 +14,7 @@ from hpsearch.core.trial import Facts, Observation, Outcome, Pause, Suggestion
 from hpsearch.evaluators.base import mean_curve
 from hpsearch.run.study import Study
 from hpsearch.searchers import Search
-from hpsearch.store import Asked, SearchRecord, Told
+from hpsearch.store import AskedEvent, SearchRecord, ToldEvent
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Progress:
 
 def replay(
     search: Search,
-    events: Iterable[Asked | Told],
+    events: Iterable[AskedEvent | ToldEvent],
     metric: Metric,
     seen: Callable[[int, int, Outcome], None] = lambda trial, id_, outcome: None,
 ) -> Progress:
@@ -45,7 +45,7 @@ def replay(
     """
     progress, done = Progress(), False
     for event in events:
-        if isinstance(event, Told):
+        if isinstance(event, ToldEvent):
             if event.trial in progress.running:
                 progress.running.remove(event.trial)
                 begun = progress.begun(event.trial)

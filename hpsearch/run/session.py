@@ -27,17 +27,17 @@ from hpsearch.run.signals import Stop, open_in_time
 from hpsearch.run.study import Study
 from hpsearch.searchers.base import rehearse
 from hpsearch.store import (
-    End,
     Heartbeat,
     Journal,
-    Ranked,
+    RankedTrial,
+    RunEnd,
     SearchRecord,
     Store,
     Url,
-    exists,
-    folder_of,
+    folder_beside,
+    has_store,
     monitor_search,
-    ranking,
+    rank_searches,
     study_lock,
 )
 from hpsearch.training import sharing
@@ -94,7 +94,7 @@ class RunResult:
     stopped: by a signal.
     """
 
-    ranking: list[Ranked]
+    ranking: list[RankedTrial]
     failures: list[str]
     all_failed: bool
     stopped: bool
@@ -115,7 +115,9 @@ def run(study: Study, how: Run, display: Display) -> RunResult:
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
         lock = study_lock(how.store, study.name, display.say)
-        if store_exists := exists(how.store):  # else there is nothing yet that another run may use
+        if store_exists := has_store(
+            how.store
+        ):  # else there is nothing yet that another run may use
             fence = opened.enter_context(lock)
         executor = _executor(study, how, opened)
         facts = open_in_time(executor, stop)
@@ -182,7 +184,7 @@ def _on_ray(study: Study, how: Run, prepare: Callable[..., tuple[Facts, Work]]) 
 
 def _search(
     study: Study, store: Store, journal: Journal, driver: Driver, how: Run, stop: Stop
-) -> End:
+) -> RunEnd:
     """Go on with the search until it ends."""
     metric = study.task.objective
     search = study.searcher.start(study.space, seed=derive(study.seed, "search"), first=study.start)
@@ -238,7 +240,9 @@ def _show_decisions(say: Callable[[str], None]) -> Iterator[None]:
         log.setLevel(level)
 
 
-def _say_the_rest(say: Callable[[str], None], how: Run, end: End, checkpoints: Checkpoints) -> None:
+def _say_the_rest(
+    say: Callable[[str], None], how: Run, end: RunEnd, checkpoints: Checkpoints
+) -> None:
     if end == "budget spent":
         budget = how.budget
         spent = [f"{budget.hours:g} hours"] if budget.hours is not None else []
@@ -251,7 +255,9 @@ def _say_the_rest(say: Callable[[str], None], how: Run, end: End, checkpoints: C
 def _best(store: Store, journal: Journal, progress: Progress) -> list[int]:
     """The numbers of a search's trials, best first."""
     numbers = {id_: trial for trial, id_ in progress.ids.items()}
-    return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
+    return [
+        numbers[row.trial] for row in rank_searches(store, [journal.search]) if row.trial in numbers
+    ]
 
 
 def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
@@ -260,7 +266,9 @@ def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
 
 
 def _folder(how: Run) -> Path:
-    return how.checkpoints or folder_of(how.store).absolute() / "checkpoints"  # as workers see it
+    return (
+        how.checkpoints or folder_beside(how.store).absolute() / "checkpoints"
+    )  # as workers see it
 
 
 def _find_or_begin(
@@ -272,7 +280,7 @@ def _find_or_begin(
     if not how.fresh:
         refuse_changes(record, earlier)
     if how.fresh or not same:
-        journal = store.begin(record, instead_of=stale)
+        journal = store.begin_search(record, instead_of=stale)
     else:
         if same[-1].source != record.source:
             say(
@@ -288,5 +296,5 @@ def _find_or_begin(
 def _result(store: Store, record: SearchRecord, journal: Journal, *, stopped: bool) -> RunResult:
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
-    all_failed = bool(failures) and not journal.complete()
-    return RunResult(ranking(store, alike), failures, all_failed, stopped)
+    all_failed = bool(failures) and not journal.count_complete()
+    return RunResult(rank_searches(store, alike), failures, all_failed, stopped)

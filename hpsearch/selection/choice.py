@@ -9,7 +9,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import at_least_one
 from hpsearch.core.task import Metric
 from hpsearch.evaluators.base import error_of_seeds, mean_curve
-from hpsearch.store import Ranked, SearchRecord, Store, number_of, ranking
+from hpsearch.store import RankedTrial, SearchRecord, Store, locate_trial, rank_searches
 from hpsearch.training.base import batch_size
 
 Scale = Literal["epochs", "steps"]
@@ -87,13 +87,13 @@ def candidates(
 
     trained_on: rows, on average over folds. Raises HpsearchError where none is complete, or the trial named is not among them.
     """
-    rows = ranking(store, [search.id for search in searches])
+    rows = rank_searches(store, [search.id for search in searches])
     if not rows:
         raise HpsearchError("no trial of the study is complete yet; run it first")
     return [_member(store, row, metric, trained_on) for row in _chosen(rows, choice)]
 
 
-def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
+def _chosen(rows: Sequence[RankedTrial], choice: Choice) -> Sequence[RankedTrial]:
     if choice.ensemble is not None:
         safe = [row for row in rows if row.failed_repeats == 0]
         return (safe or rows)[: choice.ensemble]
@@ -117,8 +117,8 @@ def _chosen(rows: Sequence[Ranked], choice: Choice) -> Sequence[Ranked]:
     return rows[:1]
 
 
-def _member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> Member:
-    search, number = number_of(store, row.trial)
+def _member(store: Store, row: RankedTrial, metric: Metric, trained_on: int) -> Member:
+    search, number = locate_trial(store, row.trial)
     trainings = store.journal(search).trainings(number)
     scores = [training.score for training in trainings if training.score]
     folds = [fold for score in scores for fold in score.folds]

@@ -7,7 +7,7 @@ points between them as in a search in which every build is well-behaved, to the 
 import json
 from typing import Any
 
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests.attacks.commands import throw_away
 from tests.attacks.figures import Figures
 from tests.attacks.searches import Search
@@ -78,7 +78,7 @@ def results(search: Search) -> dict[int, tuple[str | None, Any]]:
         points = {
             e.trial: int(e.answer.params["at"])  # type: ignore[union-attr, call-overload]
             for e in journal.events()
-            if isinstance(e, Asked) and e.id is not None
+            if isinstance(e, AskedEvent) and e.id is not None
         }
         outcomes = {at: journal.outcome(trial) for trial, at in points.items()}
     return {

@@ -25,7 +25,7 @@ from hpsearch.executors import Executor, Inline, Processes, find_devices, work_o
 from hpsearch.run.checkpoints import Checkpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
-from hpsearch.store import Store, Url, place, rankings
+from hpsearch.store import Store, Url, parse_place, rank_tasks
 from tests.test_store import record
 
 METRIC = Metric("loss", "min")
@@ -71,7 +71,7 @@ class Clock:
 def search(where: Path | Url, task: str, executor: Executor, trials: int) -> Clock:
     clock = Clock()
     with Store(where, create=True) as store:
-        journal = store.begin(record(task=task))
+        journal = store.begin_search(record(task=task))
         running = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(running, journal.events(), METRIC)
         try:
@@ -89,7 +89,7 @@ def main() -> None:
     url = parser.parse_args().store
     found, mark = {}, uuid.uuid4().hex[:8]
     with tempfile.TemporaryDirectory() as name:
-        where = place(url or Path(name) / "store.db")
+        where = parse_place(url or Path(name) / "store.db")
         found["inline"] = search(where, f"inline-{mark}", Inline(prepare), 2000).median_ms()
         pool = Processes(prepare, find_devices("cpu:2"))
         found["workers"] = search(where, f"workers-{mark}", pool, 2000).median_ms()
@@ -102,7 +102,7 @@ def main() -> None:
             times = []
             for _ in range(11):
                 start = time.perf_counter()
-                assert len(rankings(store, f"large-{mark}")[0]) == TRIALS
+                assert len(rank_tasks(store, f"large-{mark}")[0]) == TRIALS
                 times.append(1000 * (time.perf_counter() - start))
         found["rank"] = statistics.median(times)
     print(f"2,000 trials inline: {found['inline']:.2f} ms a trial; bar 2")

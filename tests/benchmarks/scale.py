@@ -88,7 +88,7 @@ def live(path: Path) -> float:
     """Milliseconds for each of 1,000 trials that run, to write how far it is."""
     some = [Reached(trial, 0, 1.0, 0.5, "10.0.0.1 gpu 0") for trial in range(1000)]
     with Store(path, create=True) as store:
-        journal = store.begin(record())
+        journal = store.begin_search(record())
         journal.reached(some)
         began = time.perf_counter()
         for _ in range(20):

@@ -67,7 +67,9 @@ def test_a_connection_lost_at_a_commit_tells_nothing_twice_and_loses_nothing(far
         journal.append_repeat(0, 1, result(0.3), 0.3, None)
         assert len(store.searches()) == 1
         events = list(store.journal(journal.search).events())
-        assert [type(e).__name__ for e in events] == ["Asked", "Told"] * 3 + ["Asked"]
+        assert [type(e).__name__ for e in events] == ["AskedEvent", "ToldEvent"] * 3 + [
+            "AskedEvent"
+        ]
         assert [e.trial for e in events if isinstance(e, AskedEvent)] == [0, 1, 2, 3]
         assert journal.ended_repeats(0) == {1}
 
@@ -170,7 +172,7 @@ def test_what_cannot_be_reached_or_used_is_told_in_a_line(database, refused):
     secret = url.password
     there = f"postgresql://{url.user}:{secret}@{url.host}"
     told = {
-        f"{there}:{free_port()}/x": "cannot be reached .*does the server run",
+        f"{there}:{free_port()}/x": "cannot be reached .*the server runs",
         f"postgresql://{url.user}:wr0ng@{url.host}:{url.port}/postgres": "ATH|password",
         f"{there}:{url.port}/nowhere": "does not exist.*createdb",
         database: "there is no store in .*; run a study first",

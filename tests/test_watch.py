@@ -92,7 +92,7 @@ def test_it_follows_in_small_steps_as_at_once(store):
     watched.refresh()
     late = monitor_search(store, journal.search)
     late.refresh()
-    for name in ("told", "epochs", "rungs", "best", "running", "failures"):
+    for name in ("n_ended", "epochs", "rungs", "best", "running", "failures"):
         assert getattr(watched, name) == getattr(late, name), name
     assert (watched.best.value, watched.epochs_left(), watched.running) == (0.9, 1, [])
 
@@ -314,6 +314,7 @@ def test_the_command_tells_how_a_search_stands(hpsearch, store):
         "trial": 3, "repeat": 0, "params": {"units": 0}, "begun": 1, "epochs": 3,
         "reached": 2.5, "value": 0.85, "device": "gpu 1",
     }  # fmt: skip
+    assert set(stands["rungs"][0]) == {"begins", "epochs", "asked", "told"}
     assert json.loads(hpsearch("watch", "--json")[1])["study"] == "other"
     store.db.write(lambda: store.db.execute("UPDATE runs SET ended = 'stopped'"))
     stands = json.loads(hpsearch("watch", "s", "--json")[1])

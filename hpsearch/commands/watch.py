@@ -114,11 +114,11 @@ def standing(watched: SearchMonitor) -> dict[str, Any]:
         "epochs_left": watched.epochs_left(),
         "seconds_left": left_seconds(watched, now) if run and run.alive else None,
         "best": watched.best and asdict(watched.best),
-        "running": [asdict(each) for each in watched.running],
-        "waiting": [asdict(each) for each in watched.waiting],
+        "running": [each.to_json() for each in watched.running],
+        "waiting": [each.to_json() for each in watched.waiting],
         "rungs": [
-            {"begins": begins, "epochs": epochs, **asdict(filling)}
-            for (begins, epochs), filling in sorted(watched.rungs.items())
+            {"begins": begins, "epochs": epochs, "asked": rung.asked, "told": rung.ended}
+            for (begins, epochs), rung in sorted(watched.rungs.items())
         ],
         "failures": dict(watched.failures),
     }

@@ -18,6 +18,11 @@ Prepare = Callable[[], tuple[Facts, Work]]
 
 
 class Executor(Protocol):
+    """Runs jobs, in this process or elsewhere.
+
+    open -> (listen) -> submit_all -> submit_all ... -> (interrupt) -> close
+    """
+
     @property
     def capacity(self) -> int:
         """Jobs worth having in flight."""

@@ -17,7 +17,7 @@ class WorkerLost(Exception):
     def __init__(self, error: BaseException, *, at_fault: bool) -> None:
         self.at_fault = at_fault
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        # If the actor's own code raised, Ray's last line says what; else its first line says what happened.
+        # Where the actor's own code raised, Ray's last line says what; else its first line does.
         began = getattr(error, "actor_init_failed", False)
         super().__init__(f"the worker died ({lines[-1 if began else 0].strip()})")
 

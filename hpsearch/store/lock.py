@@ -17,8 +17,8 @@ def study_lock(
 
     A dead owner keeps no file lock, and keeps a lease for less than a minute. Yields the lease,
     which the store checks in every transaction, or None. Raises StoreError, which names the process
-    that owns the study. Where the system has no file locks, the journal stops a second run: two runs
-    cannot append the same event.
+    that owns the study. Where the system has no file locks, the journal stops a second run: two
+    runs cannot append the same event.
     """
     if isinstance(store, Url):
         from hpsearch.store.lease import lease_study

@@ -1,7 +1,7 @@
 """The present state of a search, for displays. It reads the store and never writes to it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hpsearch.core.trial import Failure
@@ -42,6 +42,13 @@ class RunningTrial:
     reached: float | None = None
     value: float | None = None
     device: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields by their names in JSON documents."""
+        return {_JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
+
+
+_JSON_NAMES = {"start_epoch": "begun"}
 
 
 @dataclass(frozen=True, slots=True)

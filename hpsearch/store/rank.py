@@ -119,38 +119,45 @@ def _rank(db: Database, searches: Sequence[SearchRecord]) -> list[RankedTrial]:
     if not rows:
         return []
     rows.sort(key=_sort_key)
+    # All points are parsed as one JSON text, which is faster than one by one.
     points = json.loads(f"[{','.join(row.point for row in rows)}]")
     if set(map(type, points)) != {dict}:
         raise ValueError("a point is not a JSON object")
+    # Compare each trial with the first.
     ties_with_first = _Ties(db, rows[0])
     simplest = _find_simplest(rows)
-    return [
-        RankedTrial(
-            rank,
-            row.id,
-            row.search.study,
-            row.search.searcher,
-            row.value,
-            row.se,
-            row.epochs,
-            row.n_weights,
-            row.seconds,
-            point,
-            (tie := ties_with_first.compare(row))[0],
-            row.search.task,
-            row.search.measure,
-            row.search.evaluator,
-            row.search.data,
-            row.repeats,
-            row.failed,
-            tie[1],
-            row is simplest,
+    ranking = []
+    for rank, (point, row) in enumerate(zip(points, rows, strict=True), 1):
+        tied, more_repeats = ties_with_first.compare(row)
+        ranking.append(
+            RankedTrial(
+                rank=rank,
+                trial=row.id,
+                study=row.search.study,
+                searcher=row.search.searcher,
+                value=row.value,
+                se=row.se,
+                epochs=row.epochs,
+                n_weights=row.n_weights,
+                seconds=row.seconds,
+                params=point,
+                tied=tied,
+                task=row.search.task,
+                measure=row.search.measure,
+                evaluator=row.search.evaluator,
+                data=row.search.data,
+                repeats=row.repeats,
+                failed_repeats=row.failed,
+                more_repeats=more_repeats,
+                one_se=row is simplest,
+            )
         )
-        for rank, (point, row) in enumerate(zip(points, rows, strict=True), 1)
-    ]
+    return ranking
 
 
 class _Row(NamedTuple):
+    """A complete trial: the columns of _COMPLETE, and its search."""
+
     value: float
     point: str
     id: int

@@ -40,9 +40,8 @@ def test_without_shared_rows_it_is_the_paired_t_test(seed):
     first, second = rng.normal(0.0, 1.0, 12), rng.normal(0.7, 1.0, 12)
     told = stats.ttest_rel(first, second).pvalue < 0.05
     assert ties.are_indistinguishable([[d] for d in first - second], share=0.0) is not told
-    assert (
-        ties.are_indistinguishable([list(first - second)], share=0.5) is not told
-    )  # seeds on a single split
+    # Seeds on a single split.
+    assert ties.are_indistinguishable([list(first - second)], share=0.5) is not told
 
 
 def test_shared_rows_widen_the_error_as_nadeau_and_bengio_have_it():
@@ -60,9 +59,8 @@ def test_a_further_seed_brings_no_further_folds():
     once = [[0.010], [0.022], [0.035], [0.004], [0.024]]
     assert ties.are_indistinguishable(once, 0.25)
     assert ties.are_indistinguishable([seeds * 5 for seeds in once], 0.25)
-    assert (
-        ties.count_repeats_needed([seeds * 2 for seeds in once], 0.25) is None
-    )  # no noise of seeds in it
+    # There is no noise of seeds in it.
+    assert ties.count_repeats_needed([seeds * 2 for seeds in once], 0.25) is None
 
 
 def test_more_repeats_are_as_many_as_would_do():

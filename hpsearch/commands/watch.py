@@ -68,9 +68,8 @@ def _search(store: Store, study: str | None) -> int:
         raise StudyError("the store has no study yet; run one")
 
     def last_heard(record: SearchRecord) -> tuple[bool, int, int]:
-        run = read_last_run(
-            store, record.id
-        )  # runs are numbered in their order, whatever clocks say
+        # Runs are numbered in their order, whatever clocks say.
+        run = read_last_run(store, record.id)
         return (run.alive, run.id, record.id) if run else (False, 0, record.id)
 
     return max(found, key=last_heard).id

@@ -115,9 +115,8 @@ def run(study: Study, how: Run, display: Display) -> RunResult:
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
         lock = study_lock(how.store, study.name, display.say)
-        if store_exists := has_store(
-            how.store
-        ):  # else there is nothing yet that another run may use
+        # Where there is no store yet, there is nothing that another run may use.
+        if store_exists := has_store(how.store):
             fence = opened.enter_context(lock)
         executor = _executor(study, how, opened)
         facts = open_in_time(executor, stop)
@@ -266,9 +265,8 @@ def _checkpoints(how: Run, store: Store, journal: Journal) -> Checkpoints:
 
 
 def _folder(how: Run) -> Path:
-    return (
-        how.checkpoints or folder_beside(how.store).absolute() / "checkpoints"
-    )  # as workers see it
+    # Absolute, because workers may run in another folder.
+    return how.checkpoints or folder_beside(how.store).absolute() / "checkpoints"
 
 
 def _find_or_begin(

@@ -137,6 +137,7 @@ class Postgresql:
         unanswered: list[tuple[str, T]] = []  # a transaction whose commit was sent and not answered
 
         def attempt() -> T:
+            # Was the connection lost during a commit that took place?
             if unanswered and self._is_committed(unanswered[0][0]):
                 return unanswered[0][1]
             unanswered.clear()
@@ -234,9 +235,8 @@ class Postgresql:
                     self._say(
                         f"{self._url} does not answer ({driver_message(error)}); trying again"
                     )
-                time.sleep(
-                    delay * random.uniform(0.5, 1.0)
-                )  # so that not all runs retry at the same time
+                # At random, so that not all runs retry at the same time.
+                time.sleep(delay * random.uniform(0.5, 1.0))
                 delay = min(_LONGEST_PAUSE, 2 * delay)
             else:
                 if tries >= 3:

@@ -72,15 +72,14 @@ class Sqlite:
     def _open(self, path: Path, *, create: bool) -> None:
         if not create and not path.is_file():
             raise NoStoreError(_missing_store(path))
-        if (
-            path.exists() and not path.is_file()
-        ):  # SQLite would open a device and write files beside it
+        # SQLite would open a device and write files beside it.
+        if path.exists() and not path.is_file():
             raise StoreError(f"{path} is not a file; name another by --store")
         refuse_hard_links(path)
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connect(str(path))
-            self._check_whose(path, create=True)
+            self._check_or_create(path, create=True)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self.query("SELECT count(*) FROM sqlite_master")  # creates NAME-wal
@@ -94,7 +93,7 @@ class Sqlite:
         # writing.
         self._connect(str(path))
         try:
-            self._check_whose(path, create=False)
+            self._check_or_create(path, create=False)
             return
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (
@@ -111,7 +110,7 @@ class Sqlite:
             self._connect(str(Path(self._copy.name) / path.resolve().name))
         else:
             self._connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
-        self._check_whose(path, create=False)
+        self._check_or_create(path, create=False)
 
     def _connect(self, where: str, *, uri: bool = False) -> None:
         self._db = sqlite3.connect(where, isolation_level=None, timeout=_WAIT, uri=uri)
@@ -125,17 +124,16 @@ class Sqlite:
         assert self._db is not None, "the store is closed"
         return self._db
 
-    def _check_whose(self, path: Path, *, create: bool) -> None:
+    def _check_or_create(self, path: Path, *, create: bool) -> None:
         if create:  # two runs that create one store at the same time take turns
             self._connection.execute("BEGIN IMMEDIATE")
         [(owner,)] = self._connection.execute("PRAGMA application_id")
         [(version,)] = self._connection.execute("PRAGMA user_version")
         [(tables,)] = self._connection.execute("SELECT count(*) FROM sqlite_master")
         fresh = tables == owner == version == 0
+        # An empty file: the run that made it was killed before its first commit.
         if fresh and not create:
-            raise NoStoreError(
-                _missing_store(path)
-            )  # the run that made it was killed before its first commit
+            raise NoStoreError(_missing_store(path))
         if not fresh and owner != _APPLICATION:
             raise StoreError(
                 f"{path} was made by another program and is left alone; name another file by "
@@ -152,7 +150,8 @@ class Sqlite:
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
             self._connection.execute("COMMIT")
-        if version == VERSION:  # outside the transaction: checking a large file takes time
+        # Outside the transaction, so that other runs can write: checking a large file takes time.
+        if version == VERSION:
             check_file(self._connection, path)
 
     def query(self, statement: str, **values: Any) -> QueryResult:

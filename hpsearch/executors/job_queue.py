@@ -26,7 +26,7 @@ class TimedOut(Exception):
     """A job, or the start of a worker, took longer than it may."""
 
     def __str__(self) -> str:
-        return "the worker took longer than it may"
+        return "the worker exceeded its time limit"
 
 
 @dataclass(eq=False, slots=True)
@@ -58,10 +58,12 @@ class PendingJob:
             self.started, self.started_clock = time.time(), time.monotonic()
 
     def count_loss(self, *, at_fault: bool) -> None:
+        """Note that its worker was lost; at_fault: possibly by the job."""
         self.losses += 1
         self.faults += at_fault
 
     def finish(self, outcome: Outcome) -> None:
+        """Set the future's result."""
         if not outcome.seconds and self.started is not None:  # its worker did not measure them
             outcome = replace(outcome, seconds=time.monotonic() - self.started_clock)
         self.future.set_result(replace(outcome, device=self.device, started=self.started))
@@ -106,6 +108,7 @@ class JobQueue:
             return taken
 
     def take_all(self) -> list[PendingJob]:
+        """Take all pending jobs without waiting."""
         with self._changed:
             taken = list(self._pending)
             self._pending.clear()
@@ -189,6 +192,7 @@ def finish_as_they_end(
 
 
 def lacks_memory(outcome: Outcome) -> bool:
+    """Whether a job failed because memory ran out."""
     return outcome.failure is not None and outcome.failure.kind == "memory"
 
 
@@ -198,10 +202,12 @@ def worker_failure(kind: str, error: Exception, times: int) -> Failure:
 
 
 def first_worker_error(error: Exception, way_out: str) -> HpsearchError:
+    """The error that ends the run because no worker could load the study."""
     return HpsearchError(f"{error} while it loaded the study, {ATTEMPTS} times in a row; {way_out}")
 
 
 def start_daemon(target: Callable[..., None], *arguments: object) -> threading.Thread:
+    """Start and return a thread."""
     # A daemon: an interrupted parent must not wait for a job that runs for hours.
     thread = threading.Thread(target=target, args=arguments, daemon=True)
     thread.start()

@@ -195,7 +195,7 @@ class RayCluster(QueuedExecutor):
             why = first_line(error)
         if not self._closing.is_set() and why not in self._warned:
             self._warned.add(why)
-            log.warning("a worker on %s does not help: %s", worker.name or "a Ray node", why)
+            log.warning("a worker on %s is not used: %s", worker.name or "a Ray node", why)
         self._closing.wait(_RETRY_START)
         return False
 
@@ -262,4 +262,4 @@ def _difference(facts: Facts, first: Facts | None) -> str | None:
     if facts.versions != first.versions:
         return f"it has {facts.versions}, others have {first.versions}; install the same"
     same = loaded_the_same(facts, first)
-    return None if same else str(StudyError("its study or data is another one than the first's"))
+    return None if same else str(StudyError("its study or data differs from the first worker's"))

@@ -42,7 +42,7 @@ class MemoryGate:
 
 
 def memory_name(device: Device) -> str:
-    """The same for all devices that share memory."""
+    """The name of the memory that a device uses: a GPU's own, or the machine's ("host")."""
     return device.id if device.kind == "gpu" else "host"
 
 

@@ -125,6 +125,7 @@ class Sqlite:
         return self._db
 
     def _check_or_create(self, path: Path, *, create: bool) -> None:
+        """Check version and content; if `create`, make or upgrade the tables first."""
         if create:  # two runs that create one store at the same time take turns
             self._connection.execute("BEGIN IMMEDIATE")
         [(owner,)] = self._connection.execute("PRAGMA application_id")

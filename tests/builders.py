@@ -7,7 +7,7 @@ import numpy as np
 
 from hpsearch.core.trial import Curve, Outcome, Score, Suggestion
 from hpsearch.store import Journal, SearchRecord, Store
-from hpsearch.store.database import LASTING
+from hpsearch.store.database import PERMANENT_TABLES
 
 RECORD = SearchRecord(
     study="s", searcher="Random()", evaluator="Holdout()", seed=0, backend="jax", task="digits",
@@ -68,7 +68,7 @@ def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> J
 # What turns a store of this version into one of version 3.
 VERSION_3 = """
 ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
-""" + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in LASTING)
+""" + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in PERMANENT_TABLES)
 
 
 def build_on_digits(build: Any, params: Any) -> Any:

@@ -29,7 +29,7 @@ from hpsearch.core.trial import (
     Score,
     Suggestion,
 )
-from hpsearch.executors import Work, one_by_one
+from hpsearch.executors import Work, work_one_by_one
 from hpsearch.searchers import Search
 
 
@@ -104,12 +104,12 @@ FACTS = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
 
 
 def prepare() -> tuple[Facts, Work]:
-    return FACTS, one_by_one(outcome)
+    return FACTS, work_one_by_one(outcome)
 
 
 def prepare_dying() -> tuple[Facts, Work]:
     """Work that kills its process once for each name of a file in `params["once"]`, or always."""
-    return FACTS, one_by_one(_die_or_work)
+    return FACTS, work_one_by_one(_die_or_work)
 
 
 def prepare_dying_first(folder: str, deaths: int) -> tuple[Facts, Work]:
@@ -130,7 +130,7 @@ def prepare_hanging_when_loaded() -> tuple[Facts, Work]:
 def prepare_remarking() -> tuple[Facts, Work]:
     """Facts that tell of this process what no other one would."""
     remark = f"build fails at some points: {os.getpid()}"
-    return replace(FACTS, remark=remark, together=1 + os.getpid()), one_by_one(outcome)
+    return replace(FACTS, remark=remark, together=1 + os.getpid()), work_one_by_one(outcome)
 
 
 class LicenseLost(FatalError):
@@ -140,7 +140,7 @@ class LicenseLost(FatalError):
 
 def prepare_refusing_jobs() -> tuple[Facts, Work]:
     """Work that ends the run by an error of the study's own class."""
-    return FACTS, one_by_one(_lose_license)
+    return FACTS, work_one_by_one(_lose_license)
 
 
 def _lose_license(job: Job) -> Outcome:
@@ -149,7 +149,7 @@ def _lose_license(job: Job) -> Outcome:
 
 def prepare_forking() -> tuple[Facts, Work]:
     """Work that leaves a child behind, and then dies or not as `params["act"]` says."""
-    return FACTS, one_by_one(_fork)
+    return FACTS, work_one_by_one(_fork)
 
 
 def _fork(job: Job) -> Outcome:
@@ -172,7 +172,7 @@ def prepare_broken() -> tuple[Facts, Work]:
 
 def prepare_reading(array: "np.ndarray[Any, Any]") -> tuple[Facts, Work]:
     """Work that says of the array it was given whether it may write into it, and its sum."""
-    return FACTS, one_by_one(partial(_read, array))
+    return FACTS, work_one_by_one(partial(_read, array))
 
 
 def _read(array: "np.ndarray[Any, Any]", job: Job) -> Outcome:
@@ -191,7 +191,7 @@ def _die_or_work(job: Job) -> Outcome:
 
 def prepare_staged() -> tuple[Facts, Work]:
     """Work told by `params["act"]` what to do, which leaves a trace in the folder `params["to"]`."""
-    return FACTS, one_by_one(_act)
+    return FACTS, work_one_by_one(_act)
 
 
 def _act(job: Job) -> Outcome:
@@ -244,7 +244,7 @@ def prepare_chain(
     try_points: bool = True,
 ) -> tuple[Facts, Work]:
     """Stands in for `run.worker.prepare_from_file`: training is a chain of hashes, 10 ms an epoch."""
-    return FACTS, one_by_one(_chain)
+    return FACTS, work_one_by_one(_chain)
 
 
 def _chain(job: Job) -> Outcome:

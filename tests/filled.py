@@ -54,16 +54,16 @@ def fill(
     free = dict.fromkeys(_DEVICES, _BEGAN)
     now = [_BEGAN]
     with patch("hpsearch.store.journal.time", SimpleNamespace(time=lambda: now[0])):
-        journal = store.begin(record)
+        journal = store.begin_search(record)
         search, trial = searcher.start(space, seed=0), 0
         while isinstance(asked := search.ask(trial), Suggestion):
-            journal.asked(trial, asked)
+            journal.append_answer(trial, asked)
             device = min(free, key=lambda name: free[name])
             outcome = _outcome(asked, folds, rng, (fail or {}).get(trial), device, free[device])
             free[device] += outcome.seconds + 0.4
             now[0] = free[device]
             if trial < (getattr(searcher, "trials", None) or 10**9) - running:
-                journal.told(trial, outcome)
+                journal.append_outcome(trial, outcome)
             score = outcome.score
             search.tell(trial, Observation(score and 1 - score.value, epochs_of(score)))
             trial += 1

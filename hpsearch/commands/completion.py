@@ -64,7 +64,7 @@ def complete_trials(context: click.Context, parameter: click.Parameter, incomple
     """The ids of ranked trials, best first, with their value and point."""
     found: dict[str, str] = {}
     with suppress(HpsearchError), Store(_store_place(context)) as store:
-        for ranking in stores.rankings(store):
+        for ranking in stores.rank_tasks(store):
             for row in ranking:
                 point = point_text(row.params)
                 found[str(row.trial)] = (
@@ -104,7 +104,7 @@ def _read_searches(context: click.Context) -> list[SearchRecord]:
 
 
 def _store_place(context: click.Context) -> Path | Url:
-    return stores.place(context.params.get("store_path") or stores.default_place())
+    return stores.parse_place(context.params.get("store_path") or stores.default_place())
 
 
 def _offer(described: dict[str, str], incomplete: str) -> Items:

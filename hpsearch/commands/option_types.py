@@ -11,7 +11,7 @@ from hpsearch.core.files import folder_at
 from hpsearch.core.rules import MOST_STORED, brief
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.store import Url
-from hpsearch.store import place as store_place
+from hpsearch.store import parse_place as store_place
 
 COUNT = click.IntRange(min=1)
 

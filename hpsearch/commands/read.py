@@ -29,8 +29,8 @@ def rank(task: str | None, top: int, store_path: Path | Url, as_json: bool) -> N
     from hpsearch.console import tables
 
     with Store(store_path) as store:
-        found = stores.rankings(store, task)
-        opened = stores.openings(store, task)
+        found = stores.rank_tasks(store, task)
+        opened = stores.list_openings(store, task)
     console = tables.make_console(stderr=as_json)
     for ranking in found:
         tables.print_parts(console, tables.describe_ranking(ranking, top=top))
@@ -50,7 +50,7 @@ def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
     from hpsearch.console import tables
 
     with Store(store_path) as store:
-        details = stores.trial(store, trial)
+        details = stores.read_trial(store, trial)
     tables.print_parts(tables.make_console(stderr=as_json), tables.describe_trial(details))
     if as_json:
         click.echo(json.dumps(details))
@@ -64,7 +64,7 @@ def studies(store_path: Path | Url, as_json: bool) -> None:
     from hpsearch.console import tables
 
     with Store(store_path) as store:
-        found = stores.studies(store)
+        found = stores.list_studies(store)
     tables.print_parts(tables.make_console(stderr=as_json), [tables.make_search_table(found)])
     if as_json:
         click.echo(json.dumps(found))

@@ -126,7 +126,7 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     cost = rehearse_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
-        pace = stores.pace(store, loaded.name)
+        pace = stores.measure_pace(store, loaded.name)
     budget = Budget(options["hours"], options["total_epochs"])
     parts = tables.describe_plan(loaded, cost, budget, pace)
     tables.print_parts(tables.make_console(stderr=as_json), parts)

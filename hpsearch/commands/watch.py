@@ -54,7 +54,7 @@ def watch(study: str | None, store_path: Path | Url, as_json: bool) -> None:
 
 def _find_search(store: Store, study: str | None) -> int:
     """The search with the latest run, of a study or of all."""
-    from hpsearch.store import last_run
+    from hpsearch.store import read_last_run
 
     searches = store.searches()
     name = Path(study).stem if study is not None and study.endswith(".py") else study
@@ -69,7 +69,7 @@ def _find_search(store: Store, study: str | None) -> int:
         raise StudyError("the store has no study yet; run a study first")
 
     def run_order(record: SearchRecord) -> tuple[bool, int, int]:
-        run = last_run(store, record.id)  # by their numbers, because clocks may be wrong
+        run = read_last_run(store, record.id)  # by their numbers, because clocks may be wrong
         return (run.alive, run.id, record.id) if run else (False, 0, record.id)
 
     return max(found, key=run_order).id
@@ -80,7 +80,7 @@ def _refresh_lines(watched: SearchMonitor) -> Iterator[str]:
     from hpsearch.console.lines import format_best, format_result, join_parts
     from hpsearch.core.parameters import point_text
 
-    before = watched.told
+    before = watched.n_ended
     for number, ended in enumerate(watched.refresh(), before + 1):
         of = f"/{watched.run.plan.trials_text}" if watched.run else ""
         best = watched.best
@@ -106,18 +106,18 @@ def _describe_state(watched: SearchMonitor) -> dict[str, Any]:
         "metric": search.measure,
         "running_now": run is not None and run.alive,
         "ended": run.ended if run else None,
-        "trials": watched.told,
+        "trials": watched.n_ended,
         "trials_planned": run.plan.trials if run else None,
         "plan_complete": run.plan.complete if run else None,
-        "epochs": watched.epochs + watched.underway(),
-        "epochs_left": watched.left(),
+        "epochs": watched.epochs + watched.epochs_underway(),
+        "epochs_left": watched.epochs_left(),
         "seconds_left": estimate_seconds_left(watched, now) if run and run.alive else None,
         "best": watched.best and asdict(watched.best),
-        "running": [asdict(each) for each in watched.running],
-        "waiting": [asdict(each) for each in watched.waiting],
+        "running": [each.to_json() for each in watched.running],
+        "waiting": [each.to_json() for each in watched.waiting],
         "rungs": [
-            {"begins": begins, "epochs": epochs, **asdict(filling)}
-            for (begins, epochs), filling in sorted(watched.rungs.items())
+            {"begins": begins, "epochs": epochs, "asked": rung.asked, "told": rung.ended}
+            for (begins, epochs), rung in sorted(watched.rungs.items())
         ],
         "failures": dict(watched.failures),
     }

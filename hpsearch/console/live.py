@@ -93,14 +93,18 @@ def _build_parts(
 
 
 def _build_progress(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:
-    underway, left = monitor.underway(), monitor.left()
+    underway, left = monitor.epochs_underway(), monitor.epochs_left()
     done = monitor.epochs + underway
     total = None if left is None else monitor.epochs + left
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
     of = "" if total is None else f" of {total:,}"
     trials = "" if monitor.run is None else f" of {monitor.run.plan.trials_text}"
-    texts = [f"{done:,.0f}{of} epochs", f"{monitor.told:,}{trials} trials", *_format_times(monitor)]
+    texts = [
+        f"{done:,.0f}{of} epochs",
+        f"{monitor.n_ended:,}{trials} trials",
+        *_format_times(monitor),
+    ]
     if width < _NARROW:
         del texts[1]
     text = ", ".join(texts)
@@ -114,7 +118,9 @@ def _format_times(monitor: SearchMonitor) -> Iterator[str]:
         return
     if not run.alive:
         yield (
-            f"ended: {run.ended}" if run.ended else f"no heartbeat since {_format_clock(run.heard)}"
+            f"ended: {run.ended}"
+            if run.ended
+            else f"no heartbeat since {_format_clock(run.last_heard)}"
         )
         return
     yield format_duration(now - run.began)
@@ -141,10 +147,10 @@ def estimate_seconds_left(monitor: SearchMonitor, now: float) -> tuple[float, fl
     ones to train), and by the epochs of the run's last third. The closer they are, the better the
     estimate.
     """
-    run, left = monitor.run, monitor.left()
+    run, left = monitor.run, monitor.epochs_left()
     if run is None or left is None:
         return None
-    elapsed, underway = now - run.began, monitor.underway()
+    elapsed, underway = now - run.began, monitor.epochs_underway()
     done = monitor.trained_by_run + underway
     if elapsed < 2 or done <= 0:
         return None
@@ -152,7 +158,7 @@ def estimate_seconds_left(monitor: SearchMonitor, now: float) -> tuple[float, fl
     found = [ahead * elapsed / done]
     ended = monitor.ended_in_run
     if ended and run.budget.epochs is None:
-        found.append((run.plan.trials - monitor.told) * elapsed / len(ended))
+        found.append((run.plan.trials - monitor.n_ended) * elapsed / len(ended))
     third = [epochs for at, epochs in ended if at >= now - elapsed / 3]
     if len(third) >= 3:
         found.append(ahead * elapsed / 3 / sum(third))
@@ -168,9 +174,11 @@ def _build_running_table(
     started.sort(key=lambda each: each.value is None)  # trials with a value come first
     shown = (started or monitor.running)[:most_running]
     for each in shown:
-        of = max(1, each.epochs - each.begun)
+        of = max(1, each.epochs - each.start_epoch)
         bar = ProgressBar(
-            total=of, completed=(each.reached or each.begun) - each.begun, width=max(8, width // 8)
+            total=of,
+            completed=(each.reached or each.start_epoch) - each.start_epoch,
+            width=max(8, width // 8),
         )
         value = "" if each.value is None else short_text(each.value)
         more = [] if narrow else [each.device, point_text(each.params)]
@@ -196,7 +204,7 @@ def _format_name(each: RunningTrial) -> str:
 
 
 def _format_epochs(each: RunningTrial) -> str:
-    reached = each.begun if each.reached is None else each.reached
+    reached = each.start_epoch if each.reached is None else each.reached
     return f"{reached:.4g}/{each.epochs}"
 
 
@@ -231,7 +239,7 @@ def _format_rung(
         planned: trials by such keys.
     """
     filling = monitor.rungs.get(key)
-    asked, told = (filling.asked, filling.told) if filling else (0, 0)
+    asked, told = (filling.asked, filling.ended) if filling else (0, 0)
     size = max(planned.get(key, 0), asked)
     eighths = round(8 * told / size) if size else 0
     bar = "█" * (eighths // 2) + "▌" * (eighths % 2)

@@ -15,7 +15,7 @@ from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.run.study import Study
-from hpsearch.store import Opening, Ranked
+from hpsearch.store import Opening, RankedTrial
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -100,7 +100,7 @@ def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None)
         )
 
 
-def describe_ranking(rows: Sequence[Ranked], *, top: int | None = 20) -> Iterator[Table | str]:
+def describe_ranking(rows: Sequence[RankedTrial], *, top: int | None = 20) -> Iterator[Table | str]:
     """A ranking, best first, with notes on its ties and on what limits the comparison.
 
     What all rows have in common is said above the table, so that it fits narrow windows.
@@ -217,7 +217,7 @@ def _make_curve_table(metric: str, curves: Sequence[Mapping[str, Sequence[float]
     return table
 
 
-def _describe_notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
+def _describe_notes(rows: Sequence[RankedTrial], top: int | None) -> Iterable[str]:
     if top is not None and len(rows) > top:
         yield f"{len(rows) - top} more; --top {len(rows)} shows all"
     tied = [row for row in rows[1:top] if row.tied]
@@ -236,11 +236,11 @@ def _describe_notes(rows: Sequence[Ranked], top: int | None) -> Iterable[str]:
         yield f"some trials had fewer than {most} epochs, which may have lowered their rank"
 
 
-def _format_repeats(row: Ranked) -> str:
+def _format_repeats(row: RankedTrial) -> str:
     return f"{row.repeats}, {row.failed_repeats} failed" if row.failed_repeats else str(row.repeats)
 
 
-def _describe_more_repeats(row: Ranked) -> str:
+def _describe_more_repeats(row: RankedTrial) -> str:
     """How many repeats would make the difference from the best significant."""
     if row.more_repeats is None:
         return (

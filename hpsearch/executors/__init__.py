@@ -1,7 +1,7 @@
 """Executors: where jobs run. See README.md."""
 
-from hpsearch.executors.base import Executor, Prepare, Work, one_by_one
-from hpsearch.executors.devices import Device, find
+from hpsearch.executors.base import Executor, Prepare, Work, work_one_by_one
+from hpsearch.executors.devices import Device, find_devices
 from hpsearch.executors.inline import Inline
 from hpsearch.executors.processes import Processes
 from hpsearch.executors.ray_cluster import RayCluster
@@ -14,6 +14,6 @@ __all__ = [
     "Processes",
     "RayCluster",
     "Work",
-    "find",
-    "one_by_one",
+    "find_devices",
+    "work_one_by_one",
 ]

@@ -1,4 +1,4 @@
-"""Where jobs run."""
+"""What an executor is: something that runs jobs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -8,8 +8,9 @@ from typing import Protocol
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 
 Work = Callable[[Sequence[Job]], Iterator[tuple[int, Outcome]]]
-"""Does jobs, side by side if it can, and yields each one's place and outcome as it ends. A job that
-fails is an Outcome with a failure, not an exception.
+"""Does jobs, side by side if it can, and yields each one's place and outcome as it ends.
+
+A job that fails is an Outcome with a failure, not an exception.
 """
 
 Prepare = Callable[[], tuple[Facts, Work]]
@@ -17,36 +18,44 @@ Prepare = Callable[[], tuple[Facts, Work]]
 
 
 class Executor(Protocol):
+    """Runs jobs, in this process or elsewhere.
+
+    open -> (listen) -> submit_all -> submit_all ... -> (interrupt) -> close
+    """
+
     @property
     def capacity(self) -> int:
         """Jobs worth having in flight."""
 
     def open(self) -> Facts:
-        """Start, and return what was found; raises HpsearchError where the study cannot work."""
+        """Start, and return what the first worker found.
+
+        Raises HpsearchError where the study cannot work.
+        """
 
     def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
-        """Take jobs, together where that is faster. A lost worker is an Outcome with a failure,
-        after some attempts.
+        """Take jobs; they are done side by side where that is faster.
 
-        A future raises HpsearchError where the study is no longer what the run began with, or
-        the disk is full, and Interrupted after `interrupt`; nothing else.
+        A job whose workers are lost again and again ends as an Outcome with a failure. A future
+        raises Interrupted after `interrupt`, and HpsearchError where the study is no longer what
+        the run began with, or the disk is full; nothing else.
         """
 
     def submit(self, job: Job) -> "Future[Outcome]":
         """Take one job."""
 
-    def listen(self, heard: Callable[[ProgressReport], None]) -> None:
-        """Tell how far running jobs are, a few times a second; maybe in another thread."""
+    def listen(self, on_progress: Callable[[ProgressReport], None]) -> None:
+        """Report how far running jobs are, a few times a second; maybe from another thread."""
 
     def interrupt(self) -> None:
-        """Ask what runs to stop at its next checkpoint, and begin nothing that waits."""
+        """Ask running jobs to stop at their next checkpoint, and start no pending ones."""
 
     def close(self) -> None:
-        """Stop at once; what runs is abandoned."""
+        """Stop at once; running jobs are abandoned."""
 
 
-class Pool:
-    """An executor's `submit`, where it has `submit_all`."""
+class SubmitMixin:
+    """`submit` for an executor that has `submit_all`."""
 
     __slots__ = ()
 
@@ -55,17 +64,15 @@ class Pool:
         return future
 
 
-def found_the_same(facts: Facts, first: Facts | None) -> bool:
-    """Whether two workers loaded the same study and data.
-
-    How many trials one trains at a time, and what it remarks, may depend on its memory and machine.
-    """
+def loaded_the_same(facts: Facts, first: Facts | None) -> bool:
+    """Whether two workers loaded the same study and data."""
     assert first is not None
+    # How many trials it trains at a time, and its remark, may depend on its memory and machine.
     return replace(facts, together=first.together, remark=first.remark) == first
 
 
-def one_by_one(do: Callable[[Job], Outcome]) -> Work:
-    """The work of who can do no jobs side by side."""
+def work_one_by_one(do: Callable[[Job], Outcome]) -> Work:
+    """Work that never does jobs side by side."""
 
     def work(jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         yield from enumerate(map(do, jobs))

@@ -1,4 +1,4 @@
-"""Which GPUs and cores there are, and what a worker on each of them is told; no framework is loaded."""
+"""Which GPUs and cores there are, and the environment of a worker on each; loads no framework."""
 
 import csv
 import os
@@ -12,15 +12,17 @@ from typing import Literal
 from hpsearch.core.errors import DeviceError
 
 _GIB = 2**30
-_NAME = re.compile(r"\d+$|gpu-|mig-")  # of a GPU, in lower case
-_LEAST_FREE = 0.1  # of a GPU's memory; with less, somebody else has it
+_GPU_NAME = re.compile(r"\d+$|gpu-|mig-")  # in lower case
+_LEAST_FREE = 0.1  # of a GPU's memory; with less free, another program uses it
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
     """A GPU, a share of this machine's cores, or the machine as frameworks find it ("host").
 
-    id: what CUDA_VISIBLE_DEVICES shall say; empty for cores. total: bytes of memory, 0 if unknown.
+    Args:
+        id: the value for CUDA_VISIBLE_DEVICES; empty for cores.
+        total: bytes of memory; 0 if unknown.
     """
 
     kind: Literal["gpu", "cpu", "host"]
@@ -32,9 +34,12 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one worker: its device, its environment, the cores it may use.
+    """A place for one worker.
 
-    name: what people call it: "gpu 0", and "gpu 0.2" for the second worker there.
+    Args:
+        environment: names and values, to be set before a framework is imported.
+        cores: those that it may use.
+        name: for people: "gpu 0", and "gpu 0.2" for the second worker there.
     """
 
     device: Device
@@ -52,49 +57,50 @@ class _Gpu:
     free: int
 
 
-def find(wanted: str = "auto") -> list[Device]:
+def find_devices(wanted: str = "auto") -> list[Device]:
     """The devices named: "auto" (every free GPU, else the host), "cpu:2", or "0,1,GPU-a1b2".
 
     Numbers count what CUDA_VISIBLE_DEVICES leaves visible, as frameworks do. Raises DeviceError.
     """
     text = wanted.strip().lower()
     if text == "cpu" or text.startswith("cpu:"):
-        return _cpus(text.removeprefix("cpu").removeprefix(":") or "1", wanted)
-    visible = _visible(_gpus())
+        return _cpu_devices(text.removeprefix("cpu").removeprefix(":") or "1", wanted)
+    visible = _leave_visible(_list_gpus())
     if text == "auto":
-        free = [_device(gpu) for gpu in visible if not _taken(gpu)]
+        free = [_to_device(gpu) for gpu in visible if not _is_taken(gpu)]
         if visible and not free:
-            return _cpus("1", wanted)
+            return _cpu_devices("1", wanted)
         return free or [Device("host", cores=tuple(sorted(_own_cores())))]
     found: list[Device] = []
     for name in (part.strip() for part in wanted.split(",")):
-        if not _NAME.match(name.lower()):
+        if not _GPU_NAME.match(name.lower()):
             raise DeviceError(
                 f"--devices {wanted}: {name!r} is neither auto, cpu, cpu:N nor GPU numbers"
             )
-        gpu = _named(visible, name)
+        gpu = _gpu_named(visible, name)
         if gpu is None:
             there = ", ".join(f"{i} ({gpu.name})" for i, gpu in enumerate(visible))
             raise DeviceError(
                 f"--devices {wanted}: there is no GPU {name}; this machine has "
                 f"{there or 'none that nvidia-smi shows; use cpu'}"
             )
-        if _taken(gpu):
+        if _is_taken(gpu):
             raise DeviceError(
                 f"--devices {wanted}: GPU {name} ({gpu.name}) has {gpu.free / _GIB:.1f} of "
                 f"{gpu.total / _GIB:.1f} GiB free; leave it out, or stop what uses it"
             )
-        device = _device(gpu)
+        device = _to_device(gpu)
         if device in found:
             raise DeviceError(f"--devices {wanted}: GPU {name} occurs twice; use --per-device")
         found.append(device)
     return found
 
 
-def slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> list[Slot]:
+def assign_slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> list[Slot]:
     """A slot for each worker: the first of every device, then the second...
 
-    share: limit each worker of a GPU to its part of the memory; else it takes what it needs.
+    Args:
+        share: limit each worker of a GPU to its part of the memory; else it takes what it needs.
     """
     cores = sorted(_own_cores())
     count = len(devices) * per_device
@@ -102,32 +108,32 @@ def slots(devices: Sequence[Device], per_device: int, *, share: bool = True) -> 
     for place in range(count):
         device = devices[place % len(devices)]
         if device.cores:
-            own = _part(device.cores, place // len(devices), per_device)
+            own = _share(device.cores, place // len(devices), per_device)
         else:
-            own = _part(cores, place, count)
+            own = _share(cores, place, count)
         environment = _environment(device, per_device, share=share)
-        made.append(Slot(device, environment, own, _name(devices, place)))
+        made.append(Slot(device, environment, own, _slot_name(devices, place)))
     return made
 
 
-def _name(devices: Sequence[Device], place: int) -> str:
+def _slot_name(devices: Sequence[Device], place: int) -> str:
     device = devices[place % len(devices)]
     number = device.id or (str(place % len(devices)) if len(devices) > 1 else "")
     nth = place // len(devices)
     return f"{device.kind} {number}".rstrip() + (f".{nth + 1}" if nth else "")
 
 
-def alone(slot: Slot) -> Slot:
-    """The same place with all of its device's memory."""
+def give_all_memory(slot: Slot) -> Slot:
+    """The same slot, with all of its device's memory."""
     environment = _environment(slot.device, 1, share=True)
     return replace(slot, environment=environment)
 
 
-def environment(gpus: float) -> dict[str, str]:
-    """The same for a worker whose place another chooses: a share of a GPU, or one core."""
+def ray_environment(gpus: float) -> dict[str, str]:
+    """The environment of a worker that Ray places: on a share of a GPU, or on one core."""
     device = Device("gpu" if gpus else "cpu")
     found = dict(_environment(device, 1 / (gpus or 1), 1, share=True))
-    if gpus:  # who places it says which
+    if gpus:  # Ray sets it
         del found["CUDA_VISIBLE_DEVICES"]
     return found
 
@@ -135,14 +141,14 @@ def environment(gpus: float) -> dict[str, str]:
 def _environment(
     device: Device, per_device: float, threads: int | None = None, *, share: bool
 ) -> tuple[tuple[str, str], ...]:
-    """What must be in a process before a framework is imported.
+    """The environment that a worker needs before a framework is imported.
 
-    threads: what NumPy's and PyTorch's libraries cut their work by, where it is not this machine's
-    number of cores.
+    Args:
+        threads: of NumPy's and PyTorch's libraries; None: this machine's number of cores.
     """
-    # All libraries cut their work by the threads they think they have, and sums cut otherwise end in
-    # other last bits: a result must not depend on how many workers there are. So each is told the
-    # same number, and kept to its share of the cores by affinity.
+    # Libraries divide their work by the number of threads, and sums divided otherwise differ in the
+    # last bits. A result must not depend on how many workers there are. So each gets the same
+    # number of threads, and is kept to its share of the cores by affinity.
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     found = {name: str(threads or len(_own_cores())) for name in names}
     found |= {name: str(len(_own_cores())) for name in ("NPROC", "TF_NUM_INTRAOP_THREADS")}
@@ -160,18 +166,18 @@ def _environment(
     return tuple(found.items())
 
 
-def _cpus(count: str, wanted: str) -> list[Device]:
+def _cpu_devices(count: str, wanted: str) -> list[Device]:
     cores = sorted(_own_cores())
     if not count.isdigit() or int(count) < 1:
         raise DeviceError(f"--devices {wanted}: cpu takes a number of workers, as cpu:2")
     number = int(count)
     return [
         Device("cpu", name=f"{len(own)} cores", cores=own)
-        for own in (_part(cores, place, number) for place in range(number))
+        for own in (_share(cores, place, number) for place in range(number))
     ]
 
 
-def _part(cores: Sequence[int], place: int, of: int) -> tuple[int, ...]:
+def _share(cores: Sequence[int], place: int, of: int) -> tuple[int, ...]:
     """One of `of` equal parts; where there are fewer cores than parts, cores are shared."""
     if of >= len(cores):
         return (cores[place % len(cores)],)
@@ -184,8 +190,8 @@ def _own_cores() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def _gpus() -> list[_Gpu]:
-    """What the driver's own tool lists, in the order of the bus; nothing where there is none."""
+def _list_gpus() -> list[_Gpu]:
+    """The GPUs that nvidia-smi lists, in the order of the bus; none without nvidia-smi."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -202,43 +208,43 @@ def _gpus() -> list[_Gpu]:
         return []
     rows = [[cell.strip() for cell in row] for row in csv.reader(listed.splitlines())]
     return [
-        _Gpu(index, uuid, name, _bytes(total), _bytes(free))
+        _Gpu(index, uuid, name, _to_bytes(total), _to_bytes(free))
         for index, uuid, name, total, free in (row for row in rows if len(row) == 5)
     ]
 
 
-def _bytes(mebibytes: str) -> int:
-    """0 where the driver does not tell ("[N/A]"), as on machines that share memory."""
+def _to_bytes(mebibytes: str) -> int:
+    """0 where the driver does not say ("[N/A]"), as where GPU and machine share memory."""
     return int(float(mebibytes) * 2**20) if mebibytes.replace(".", "").isdigit() else 0
 
 
-def _visible(gpus: Sequence[_Gpu]) -> list[_Gpu]:
-    """Those that CUDA_VISIBLE_DEVICES leaves, in its order; like CUDA, up to the first unknown."""
+def _leave_visible(gpus: Sequence[_Gpu]) -> list[_Gpu]:
+    """The GPUs named by CUDA_VISIBLE_DEVICES, in its order; like CUDA, up to the first unknown."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is None:
         return list(gpus)
     left: list[_Gpu] = []
     for name in allowed.split(","):
-        gpu = next((g for g in gpus if _is(g, name.strip())), None)
+        gpu = next((g for g in gpus if _is_named(g, name.strip())), None)
         if gpu is None:
             break
         left.append(gpu)
     return left
 
 
-def _is(gpu: _Gpu, name: str) -> bool:
+def _is_named(gpu: _Gpu, name: str) -> bool:
     return name == gpu.index or (name.startswith("GPU-") and gpu.uuid.startswith(name))
 
 
-def _named(visible: Sequence[_Gpu], name: str) -> _Gpu | None:
+def _gpu_named(visible: Sequence[_Gpu], name: str) -> _Gpu | None:
     if name.isdigit():
         return visible[int(name)] if int(name) < len(visible) else None
-    return next((gpu for gpu in visible if name.startswith("GPU-") and _is(gpu, name)), None)
+    return next((gpu for gpu in visible if name.startswith("GPU-") and _is_named(gpu, name)), None)
 
 
-def _taken(gpu: _Gpu) -> bool:
+def _is_taken(gpu: _Gpu) -> bool:
     return gpu.total > 0 and gpu.free < _LEAST_FREE * gpu.total
 
 
-def _device(gpu: _Gpu) -> Device:
+def _to_device(gpu: _Gpu) -> Device:
     return Device("gpu", gpu.index, gpu.name, gpu.total)

@@ -12,16 +12,17 @@ from types import FrameType
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
-from hpsearch.executors.base import Pool, Prepare, Work
+from hpsearch.executors.base import Prepare, SubmitMixin, Work
 
 _HERE = "this process"
 
 
 @dataclass(slots=True)
-class Inline(Pool):
+class Inline(SubmitMixin):
+    """Does jobs as they are submitted: a future is done when `submit` returns."""
+
     prepare: Prepare
     _work: Work | None = field(default=None, init=False)
-
     _together: int = field(default=1, init=False)
 
     @property
@@ -37,7 +38,7 @@ class Inline(Pool):
         assert self._work is not None, "open() comes first"
         futures: list[Future[Outcome]] = [Future() for _ in jobs]
         started = time.time()
-        with _no_ctrl_c_lost():
+        with _reraise_ctrl_c():
             try:
                 for index, outcome in self._work(jobs):
                     futures[index].set_result(replace(outcome, device=_HERE, started=started))
@@ -47,12 +48,12 @@ class Inline(Pool):
                         future.set_exception(error)
         return futures
 
-    def listen(self, heard: Callable[[ProgressReport], None]) -> None:
-        def told(some: Sequence[ProgressReport]) -> None:
+    def listen(self, on_progress: Callable[[ProgressReport], None]) -> None:
+        def report(some: Sequence[ProgressReport]) -> None:
             for reached in some:
-                heard(replace(reached, device=_HERE))
+                on_progress(replace(reached, device=_HERE))
 
-        progress.report_progress_to(told)
+        progress.report_progress_to(report)
 
     def interrupt(self) -> None:
         interrupt.request()
@@ -63,10 +64,10 @@ class Inline(Pool):
 
 
 @contextmanager
-def _no_ctrl_c_lost() -> Iterator[None]:
+def _reraise_ctrl_c() -> Iterator[None]:
     """Raise KeyboardInterrupt at the latest when the job ends.
 
-    Raised inside a callback from compiled code, as JAX has them, it is printed and forgotten.
+    Raised inside a callback from compiled code, as JAX has them, it is printed and lost.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):

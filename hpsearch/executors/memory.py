@@ -1,4 +1,4 @@
-"""Who shares memory, and how much there is."""
+"""How much memory there is, and which workers may use it at the same time."""
 
 import functools
 import os
@@ -10,16 +10,16 @@ from pathlib import Path
 from hpsearch.executors.devices import Device
 
 _MOST_PER_DEVICE = 8
-_GPU_CONTEXT = 2**29  # bytes that each process takes of a GPU beside what it allocates
+_GPU_CONTEXT = 2**29  # bytes of a GPU that each process takes, beside what it allocates
 
 
-class Room:
-    """Lets workers in together, or one of them alone."""
+class MemoryGate:
+    """Lets many workers in at once, or one that needs all of the memory."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._inside = self._waiting_alone = 0
-        self._sealed = False
+        self._has_one_alone = False
 
     @contextmanager
     def enter(self, *, alone: bool) -> Iterator[None]:
@@ -28,25 +28,31 @@ class Room:
                 self._waiting_alone += 1
                 self._changed.wait_for(lambda: self._inside == 0)
                 self._waiting_alone -= 1
-                self._sealed = True
+                self._has_one_alone = True
             else:
-                self._changed.wait_for(lambda: not self._sealed and not self._waiting_alone)
+                self._changed.wait_for(lambda: not self._has_one_alone and not self._waiting_alone)
             self._inside += 1
         try:
             yield
         finally:
             with self._changed:
                 self._inside -= 1
-                self._sealed = False
+                self._has_one_alone = False
                 self._changed.notify_all()
 
 
-def memory_of(device: Device) -> str:
+def memory_name(device: Device) -> str:
+    """The name of the memory that a device uses: a GPU's own, or the machine's ("host")."""
     return device.id if device.kind == "gpu" else "host"
 
 
-def fitting(device: Device, peak: int, devices: int) -> int:
-    """How many workers a device holds, each with the peak of the first jobs and some room."""
+def workers_that_fit(device: Device, peak: int, devices: int) -> int:
+    """How many workers fit on a device.
+
+    Args:
+        peak: bytes that each job took at most; a fifth is added.
+        devices: how many share the machine's memory, if this one is no GPU.
+    """
     if device.kind == "gpu":
         each, total, most = int(1.2 * peak) + _GPU_CONTEXT, device.total, _MOST_PER_DEVICE
     else:
@@ -57,7 +63,7 @@ def fitting(device: Device, peak: int, devices: int) -> int:
 
 @functools.cache  # asked after every job
 def machine_memory() -> int:
-    """Bytes of this machine, or of the container; without end where nothing tells."""
+    """Bytes of this machine, or of the container; 2**63 where the system does not say."""
     limits = [2**63]
     with suppress(ValueError, OSError, AttributeError):
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -11,13 +11,15 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Prepare, Work
 
-Said = list[ProgressReport] | tuple[int, Outcome] | BaseException
-"""How far jobs are; or one's place and outcome; or why no more will come."""
+Message = list[ProgressReport] | tuple[int, Outcome] | BaseException
+"""Progress of jobs; or the place and outcome of one; or the error that ended all of them."""
 
 
 class Actor:
-    """Ray calls it by threads of its own; what it is asked for is all done by one other thread,
-    because frameworks keep what a study set (the precision, for one) for each thread.
+    """Loads a study and does its jobs, all in one thread.
+
+    Ray calls its methods from several threads, but frameworks keep some settings of a study (the
+    precision, for one) for each thread.
     """
 
     def __init__(self, prepare: Prepare) -> None:
@@ -27,8 +29,9 @@ class Actor:
         self._thread = ThreadPoolExecutor(1)
 
     def start(self) -> tuple[Facts | BaseException, str, str]:
-        """Load what is needed. Returns what was found, or why it cannot work; the place's name;
-        and the node.
+        """Load the study.
+
+        Returns what was found, or the error; the name of the node and GPU; and the node's id.
         """
         import ray
 
@@ -38,15 +41,16 @@ class Actor:
         self._name = " ".join(place)
         return self._thread.submit(self._load).result(), self._name, context.get_node_id()
 
-    def do(self, jobs: Sequence[Job], seconds: float) -> Iterator[Said]:
-        """Do some jobs, side by side if that can be; yields what is to be said, as it comes.
+    def do(self, jobs: Sequence[Job], seconds: float) -> Iterator[Message]:
+        """Do some jobs, side by side if possible, and yield messages as they come.
 
-        seconds: between two messages of how far they are.
+        Args:
+            seconds: between two progress messages.
         """
-        said: SimpleQueue[Said | None] = SimpleQueue()
-        self._thread.submit(self._do, jobs, seconds, said)
-        while (next_ := said.get()) is not None:
-            yield next_
+        messages: SimpleQueue[Message | None] = SimpleQueue()
+        self._thread.submit(self._do, jobs, seconds, messages)
+        while (message := messages.get()) is not None:
+            yield message
 
     def interrupt(self) -> None:
         interrupt.request()
@@ -60,20 +64,22 @@ class Actor:
             return RuntimeError(f"the worker could not start:\n{traceback.format_exc()}")
         return facts
 
-    def _do(self, jobs: Sequence[Job], seconds: float, said: "SimpleQueue[Said | None]") -> None:
+    def _do(
+        self, jobs: Sequence[Job], seconds: float, messages: "SimpleQueue[Message | None]"
+    ) -> None:
         assert self._work is not None, "start() comes first"
 
-        def told(some: Sequence[ProgressReport]) -> None:
-            said.put([replace(reached, device=self._name) for reached in some])
+        def send_progress(some: Sequence[ProgressReport]) -> None:
+            messages.put([replace(reached, device=self._name) for reached in some])
 
-        progress.report_progress_to(told, seconds)
+        progress.report_progress_to(send_progress, seconds)
         try:
-            for ended in self._work(jobs):
-                said.put(ended)
+            for place_and_outcome in self._work(jobs):
+                messages.put(place_and_outcome)
         except (HpsearchError, interrupt.Interrupted) as error:
-            said.put(error)
-        except BaseException:  # nobody else would hear of it
-            said.put(RuntimeError(traceback.format_exc()))
+            messages.put(error)
+        except BaseException:  # else nobody would ever see it
+            messages.put(RuntimeError(traceback.format_exc()))
         finally:
             progress.report_progress_to(None)
-            said.put(None)
+            messages.put(None)

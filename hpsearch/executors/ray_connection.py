@@ -1,4 +1,4 @@
-"""To a Ray cluster, or one line that says why not."""
+"""Connects to a Ray cluster, or raises an error whose one line says why that fails."""
 
 import logging
 import os
@@ -11,23 +11,24 @@ from typing import Any
 from hpsearch.core.errors import DeviceError
 from hpsearch.core.files import hide_secrets
 
-_SECONDS = 20.0  # that a cluster may take to answer
+_SECONDS = 20.0  # within which a cluster must answer
 
 
 def connect(address: str, folder: Path | None) -> tuple[Any, bool]:
-    """The module `ray`, connected; and whether it was not before. Raises DeviceError.
+    """The module `ray`, connected; and whether this call connected it. Raises DeviceError.
 
-    folder: is copied to every node, where its workers run in it.
+    Args:
+        folder: copied to every node; workers run in it.
     """
-    ray = _ray()
+    ray = _import_ray()
     if ray.is_initialized():
         return ray, False
     if "://" in address:
         raise DeviceError(
-            f"--ray {hide_secrets(address)}: a Ray client cannot carry a search; run this on a node of the "
-            "cluster, with --ray auto or HOST:PORT"
+            f"--ray {hide_secrets(address)}: a Ray client cannot carry a search; run this on a node of "
+            "the cluster, with --ray auto or HOST:PORT"
         )
-    _try(address)
+    _check_address(address)
     options = {"runtime_env": {"working_dir": str(folder)}} if folder is not None else {}
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -38,19 +39,21 @@ def connect(address: str, folder: Path | None) -> tuple[Any, bool]:
 
 
 def inventory(ray: Any) -> str:
-    """What the cluster has, in words."""
+    """The nodes, cores and GPUs of the cluster, in words."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     cores, gpus = (sum(node.get(name, 0) for node in nodes) for name in ("CPU", "GPU"))
-    return f"{_count(len(nodes), 'node')} with {_count(cores, 'core')} and {_count(gpus, 'GPU')}"
+    return (
+        f"{_counted(len(nodes), 'node')} with {_counted(cores, 'core')} and {_counted(gpus, 'GPU')}"
+    )
 
 
-def _count(number: float, what: str) -> str:
+def _counted(number: float, what: str) -> str:
     return f"{number:g} {what}{'s' * (number != 1)}" if number else f"no {what}"
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     try:
-        # What its own threads have to say of a node that is gone is told by us.
+        # Silences messages of Ray's own threads on lost nodes: this program reports them.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
         import ray.exceptions
@@ -61,12 +64,15 @@ def _ray() -> Any:
     return ray
 
 
-def _try(address: str) -> None:
-    """Refuse what does not answer; in a child, because Ray waits for minutes, and then exits."""
+def _check_address(address: str) -> None:
+    """Refuse an address that does not answer.
+
+    Tried in a child process, because Ray waits for minutes and then exits.
+    """
     if address != "auto":
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
-            raise DeviceError(f"--ray {address}: neither auto nor HOST:PORT, as 10.0.0.1:6379")
+            raise DeviceError(f"--ray {address}: neither auto nor HOST:PORT, such as 10.0.0.1:6379")
         try:
             socket.create_connection((host, int(port)), timeout=5.0).close()
         except (OSError, OverflowError) as error:
@@ -85,7 +91,8 @@ def _try(address: str) -> None:
         )
     except subprocess.TimeoutExpired:
         raise DeviceError(
-            f"--ray {address}: no Ray cluster answered within {_SECONDS:g} seconds; see `ray status`"
+            f"--ray {address}: no Ray cluster answered within {_SECONDS:g} seconds; see "
+            "`ray status`"
         ) from None
     if tried.returncode:
         last = (tried.stderr.strip().splitlines() or ["it ended"])[-1]

@@ -1,4 +1,4 @@
-"""An actor on a Ray cluster, as the process that wants it sees it."""
+"""An actor on a Ray cluster, as seen by the process that created it."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -6,29 +6,37 @@ from contextlib import suppress
 from typing import Any
 
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
-from hpsearch.executors.devices import environment
+from hpsearch.executors.devices import ray_environment
+from hpsearch.executors.job_queue import TimedOut
 from hpsearch.executors.ray_actor import Actor
-from hpsearch.executors.workers import TimedOut
 
 
-class Lost(Exception):
-    """A worker is gone. at_fault: what it did may have ended it; else its node is gone too."""
+class WorkerLost(Exception):
+    """A worker is gone. at_fault: its job may have ended it; else its node is gone too."""
 
     def __init__(self, error: BaseException, *, at_fault: bool) -> None:
         self.at_fault = at_fault
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        # Ray appends what its code raised; else the first line tells it.
+        # Where the actor's own code raised, Ray's last line says what; else its first line does.
         began = getattr(error, "actor_init_failed", False)
         super().__init__(f"the worker died ({lines[-1 if began else 0].strip()})")
 
 
 class RayWorker:
-    """An actor, as this process sees it. node: None until Ray has placed it and it has loaded."""
+    """An actor, as this process sees it.
+
+    Attributes:
+        ready: it has loaded the study, and is not lost.
+        busy: it has jobs; its executor says so.
+        node: where it runs; None until Ray has placed it and it has loaded.
+        name: of its node and GPU, for people.
+        jobs: how many it has done.
+    """
 
     def __init__(
-        self, ray: Any, prepare: Any, gpus: float, heard: Callable[[ProgressReport], None]
+        self, ray: Any, prepare: Any, gpus: float, on_progress: Callable[[ProgressReport], None]
     ) -> None:
-        self._ray, self._heard = ray, heard
+        self._ray, self._on_progress = ray, on_progress
         self.ready = self.busy = False
         self.node: str | None = None
         self.name = ""
@@ -39,7 +47,7 @@ class RayWorker:
                 num_cpus=0 if gpus else 1,
                 num_gpus=gpus,
                 max_concurrency=2,  # to be interrupted in the middle
-                runtime_env={"env_vars": environment(gpus)},
+                runtime_env={"env_vars": ray_environment(gpus)},
             )
             .remote(prepare)
         )
@@ -47,7 +55,7 @@ class RayWorker:
     def start(self) -> Facts:
         """Wait until it has a place, and has loaded what it needs.
 
-        Raises Lost, or what `prepare` raised.
+        Raises WorkerLost, or what `prepare` raised.
         """
         found, self.name, self.node = self._get(self._actor.start.remote())
         if isinstance(found, BaseException):
@@ -59,10 +67,13 @@ class RayWorker:
     def do(
         self, jobs: Sequence[Job], seconds: float, timeout: float | None
     ) -> Iterator[tuple[int, Outcome]]:
-        """Yield the place and outcome of each as it ends. seconds: between two messages of how
-        far they are; timeout: that each may take.
+        """Do some jobs, and yield each one's place and outcome as it ends.
 
-        Raises Lost, TimedOut, Interrupted or HpsearchError.
+        Args:
+            seconds: between two progress messages.
+            timeout: seconds that each job may take.
+
+        Raises WorkerLost, TimedOut, Interrupted or HpsearchError.
         """
         end = None if timeout is None else time.monotonic() + timeout * len(jobs)
         answers = self._actor.do.remote(list(jobs), seconds)
@@ -78,9 +89,9 @@ class RayWorker:
                 return
             if isinstance(answer, BaseException):
                 raise answer
-            if isinstance(answer, list):  # not an end, but how far they are
+            if isinstance(answer, list):  # progress, not an outcome
                 for reached in answer:
-                    self._heard(reached)
+                    self._on_progress(reached)
             else:
                 self.jobs += 1
                 yield answer
@@ -98,8 +109,8 @@ class RayWorker:
         errors = self._ray.exceptions
         try:
             return self._ray.get(reference)
-        except errors.ActorUnavailableError as error:  # its node is, as far as can be seen
-            raise Lost(error, at_fault=False) from None
+        except errors.ActorUnavailableError as error:  # its node cannot be reached
+            raise WorkerLost(error, at_fault=False) from None
         except errors.RayError as error:
             alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
-            raise Lost(error, at_fault=self.node in alive) from None
+            raise WorkerLost(error, at_fault=self.node in alive) from None

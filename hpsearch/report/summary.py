@@ -7,7 +7,7 @@ import pandas as pd
 from hpsearch.results.best_so_far import own_epochs
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.results.report_data import Comparison, ReportData
-from hpsearch.store import Opening, Ranked
+from hpsearch.store import Opening, RankedTrial
 
 _MOST_NAMED = 30  # of the trials that failed for one reason
 
@@ -68,7 +68,7 @@ def _describe_best(comparison: Comparison) -> str:
     return f"First of {len(comparison.ranking)}. {text}"
 
 
-def _card(comparison: Comparison, title: str, row: Ranked, note: str) -> dict[str, Any]:
+def _card(comparison: Comparison, title: str, row: RankedTrial, note: str) -> dict[str, Any]:
     tests = [o for o in comparison.openings if _tested_trials(o) == [row.trial]]
     return {"title": title, "row": row, "note": note, "test": tests[0] if tests else None}
 

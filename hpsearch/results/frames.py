@@ -14,15 +14,15 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.results.trial_filters import count_states
 from hpsearch.store import (
-    Rows,
+    QueryResult,
     SearchRecord,
     Store,
     Url,
-    all_curves,
-    all_repeats,
-    all_trials,
     default_place,
-    place,
+    parse_place,
+    read_all_curves,
+    read_all_repeats,
+    read_all_trials,
 )
 
 _CURVES = ["train", "validation", "train_loss", "validation_loss"]
@@ -54,7 +54,7 @@ class StoreFrames:
         task: str | None = None,
         evaluator: str | None = None,
     ) -> None:
-        self.store = default_place() if store is None else place(store)
+        self.store = default_place() if store is None else parse_place(store)
         with Store(self.store) as opened:
             searches = opened.searches()
         for name, wanted in (("task", task), ("study", study), ("evaluator", evaluator)):
@@ -115,7 +115,7 @@ class StoreFrames:
 
     def _curve_pages(self) -> "Iterator[Iterable[CurveRow]]":
         with Store(self.store) as store:
-            yield from all_curves(store, [record.id for record in self.searches])
+            yield from read_all_curves(store, [record.id for record in self.searches])
 
     @cached_property
     def failures(self) -> pd.DataFrame:
@@ -128,7 +128,7 @@ class StoreFrames:
 
         The columns of `trials` turn whole numbers into floats where some trials lack a parameter.
         """
-        frame = self._read_store(partial(_read_frame, all_trials))
+        frame = self._read_store(partial(_read_frame, read_all_trials))
         return dict(zip(frame["trial"], frame["params"], strict=True))
 
     def _read_store(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
@@ -138,7 +138,7 @@ class StoreFrames:
 
 def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The trials of these searches, by id, as `StoreFrames.trials` has them."""
-    frame = _read_frame(all_trials, store, searches).set_index("trial")
+    frame = _read_frame(read_all_trials, store, searches).set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
     return pd.concat([_with_timestamps(frame.drop(columns="detail")).astype(types), points], axis=1)
@@ -146,20 +146,20 @@ def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
 
 def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The repeats of these searches, as `StoreFrames.repeats` has them."""
-    frame = _read_frame(all_repeats, store, searches)
+    frame = _read_frame(read_all_repeats, store, searches)
     return _with_timestamps(frame).astype({"value": "float64", "seconds": "float64"})
 
 
 def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     """The failed trials of these searches, by id, as `StoreFrames.failures` has them."""
-    frame = _read_frame(all_trials, store, searches).set_index("trial")
+    frame = _read_frame(read_all_trials, store, searches).set_index("trial")
     frame = frame.loc[frame["state"] == "failed"]
     frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
     return _with_timestamps(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
 
 
 def _read_frame(
-    read: Callable[[Store, Sequence[int]], Rows], store: Store, searches: Sequence[int]
+    read: Callable[[Store, Sequence[int]], QueryResult], store: Store, searches: Sequence[int]
 ) -> pd.DataFrame:
     rows = read(store, searches)
     return pd.DataFrame(list(rows), columns=list(rows.names))

@@ -14,7 +14,7 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
 from hpsearch.results.trial_filters import short_metric_name
-from hpsearch.store import Opening, Ranked, SearchRecord, Store, Url
+from hpsearch.store import Opening, RankedTrial, SearchRecord, Store, Url
 
 MOST_CURVES = 8  # trials whose learning curves are drawn
 
@@ -48,7 +48,7 @@ class Comparison:
 
     searches: Sequence[SearchRecord]
     comparable_searches: Sequence[SearchRecord]
-    ranking: Sequence[Ranked]
+    ranking: Sequence[RankedTrial]
     trials: pd.DataFrame
     comparable_trials: pd.DataFrame
     repeats: pd.DataFrame
@@ -67,12 +67,12 @@ class Comparison:
         return self.searches[0].metric
 
     @property
-    def best(self) -> Ranked | None:
+    def best(self) -> RankedTrial | None:
         """The first of the ranking; None where no trial is complete."""
         return self.ranking[0] if self.ranking else None
 
     @property
-    def simplest(self) -> Ranked | None:
+    def simplest(self) -> RankedTrial | None:
         """The simplest trial within one standard error of the best, where that is known."""
         return next((row for row in self.ranking if row.one_se), None)
 
@@ -131,11 +131,11 @@ def read_report_data(
         # Rankings are read before frames, so that the frames have every ranked trial, also while
         # a search writes.
         rankings = {
-            key: stores.ranking(store, {search.id for search in group})
+            key: stores.rank_searches(store, {search.id for search in group})
             for key, group in mine.items()
             if group
         }
-        openings = stores.openings(store, task)
+        openings = stores.list_openings(store, task)
         trainings = {
             row.trial: _read_trainings(store, row.trial)
             for ranking in rankings.values()
@@ -167,5 +167,5 @@ def read_report_data(
 
 
 def _read_trainings(store: Store, trial: int) -> list[Outcome]:
-    search, number = stores.number_of(store, trial)
+    search, number = stores.locate_trial(store, trial)
     return store.journal(search).trainings(number)

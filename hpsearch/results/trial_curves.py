@@ -8,7 +8,7 @@ from hpsearch.core.trial import Curve, Observation
 from hpsearch.results.report_data import Comparison
 from hpsearch.results.scales import add_margin, curve_range
 from hpsearch.searchers.grow import explain_overfitting
-from hpsearch.store import Ranked
+from hpsearch.store import RankedTrial
 
 _MOST_POINTS = 200  # of a drawn curve
 
@@ -38,7 +38,7 @@ class TrialCurves:
         overfitting: why the trial overfits; empty where it does not.
     """
 
-    row: Ranked
+    row: RankedTrial
     fits: int
     best_epoch: int
     epochs: int

@@ -19,7 +19,7 @@ from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import SearchState
 from hpsearch.run.study import Study
-from hpsearch.store import Asked, Store, Told
+from hpsearch.store import AskedEvent, Store, ToldEvent
 from hpsearch.training import backend
 
 
@@ -68,11 +68,11 @@ def search_in_memory(study: Study, data: Data, *, engine: str = "auto") -> list[
         ).run()
         executor.close()
         events = list(journal.events())
-    outcomes = {event.trial: event.outcome for event in events if isinstance(event, Told)}
+    outcomes = {event.trial: event.outcome for event in events if isinstance(event, ToldEvent)}
     suggestions = [
         (event.trial, event.answer)
         for event in events
-        if isinstance(event, Asked) and isinstance(event.answer, Suggestion)
+        if isinstance(event, AskedEvent) and isinstance(event.answer, Suggestion)
     ]
     continued = {s.parent for trial, s in suggestions if outcomes[trial].score is not None}
     trials = [

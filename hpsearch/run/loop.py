@@ -85,7 +85,7 @@ class Loop:
     def _ask_next(self) -> Suggestion | Pause:
         trial = len(self.state.suggestions)
         answer = self.search.ask(trial)
-        id_ = self.journal.asked(trial, answer)  # before anything acts on it
+        id_ = self.journal.append_answer(trial, answer)  # before anything acts on it
         if isinstance(answer, Suggestion):
             assert id_ is not None
             self.state.suggestions[trial], self.state.ids[trial] = answer, id_
@@ -124,7 +124,7 @@ class Loop:
     def record_outcome(self, job: Job, outcome: Outcome) -> None:
         trial = job.trial
         # The journal comes first: what follows can be derived from it again.
-        self.journal.told(trial, outcome)
+        self.journal.append_outcome(trial, outcome)
         suggestion = self.state.suggestions[trial]
         self.driver.display.show_trial(self.state.ids[trial], suggestion, outcome)
         observation = make_observation(outcome, self.state.start_epoch(trial), self.metric)
@@ -153,7 +153,7 @@ class Loop:
                 for f in self._failures
             )
         )
-        if alike and len(self._failures) == _SAME_FAILURES and not self.journal.complete():
+        if alike and len(self._failures) == _SAME_FAILURES and not self.journal.count_complete():
             assert first is not None
             raise StudyError(
                 f"the first {_SAME_FAILURES} trials all failed with {first.kind}: {first.message}; "

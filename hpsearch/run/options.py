@@ -6,7 +6,7 @@ from pathlib import Path
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.run.load import Overrides
-from hpsearch.store import Url, folder_of
+from hpsearch.store import Url, folder_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +60,4 @@ class RunOptions:
     def checkpoints_root(self) -> Path:
         """The folder in which each search has one for its checkpoints."""
         # Absolute, because workers may have another current folder.
-        return self.checkpoints or folder_of(self.store).absolute() / "checkpoints"
+        return self.checkpoints or folder_beside(self.store).absolute() / "checkpoints"

@@ -56,7 +56,7 @@ class Repeats:
     def _find_missing(self) -> Iterator[tuple[int, int]]:
         """As (trial, repeat)."""
         for trial in self.rank_trials()[: self.finalists]:
-            ended = self.journal.repeats(trial)
+            ended = self.journal.ended_repeats(trial)
             for repeat in range(1, self.repeats + 1):
                 if repeat not in ended:
                     yield trial, repeat
@@ -80,7 +80,7 @@ class Repeats:
         trainings = [*self.journal.trainings(trial), outcome]
         scores = [training.score for training in trainings if training.score is not None]
         value, se = self.evaluator.combined(scores, self.metric)
-        self.journal.repeated(trial, repeat, outcome, value, se)
+        self.journal.append_repeat(trial, repeat, outcome, value, se)
         self.driver.display.show_repeat(self.state.ids[trial], repeat, outcome, value)
         remove_folder(self._checkpoint_folder(trial, repeat))
 

@@ -8,7 +8,7 @@ from hpsearch.core.errors import StudyError
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Observation, Outcome, Pause, Suggestion
 from hpsearch.searchers import Search
-from hpsearch.store import Asked, Told
+from hpsearch.store import AskedEvent, ToldEvent
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class SearchState:
 
 def replay(
     search: Search,
-    events: Iterable[Asked | Told],
+    events: Iterable[AskedEvent | ToldEvent],
     metric: Metric,
     on_ended: Callable[[int, int, Outcome], None] = lambda trial, id_, outcome: None,
 ) -> SearchState:
@@ -46,7 +46,7 @@ def replay(
     """
     state, done = SearchState(), False
     for event in events:
-        if isinstance(event, Told):
+        if isinstance(event, ToldEvent):
             if event.trial in state.unfinished:
                 state.unfinished.remove(event.trial)
                 start_epoch = state.start_epoch(event.trial)

@@ -12,7 +12,7 @@ from hpsearch.core.files import hide_secrets, leave_mark
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts, Outcome
-from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find
+from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find_devices
 from hpsearch.run import worker
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
@@ -28,15 +28,15 @@ from hpsearch.run.signals import StopCondition, open_in_time
 from hpsearch.run.study import Study
 from hpsearch.searchers.base import rehearse_search
 from hpsearch.store import (
-    End,
     Heartbeat,
     Journal,
-    Ranked,
+    RankedTrial,
+    RunEnd,
     SearchRecord,
     Store,
-    exists,
+    has_store,
     monitor_search,
-    ranking,
+    rank_searches,
     study_lock,
 )
 from hpsearch.training import sharing
@@ -53,7 +53,7 @@ class RunResult:
         was_stopped: whether a signal stopped the run.
     """
 
-    ranking: list[Ranked]
+    ranking: list[RankedTrial]
     failures: list[str]
     all_failed: bool
     was_stopped: bool
@@ -77,7 +77,7 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
         # A lock beside the store: a study has one run at a time. Where there is no store yet, the
         # lock is taken after the study was tried, because nothing is written before.
         lock = study_lock(options.store, study.name, display.show_line)
-        if store_exists := exists(options.store):
+        if store_exists := has_store(options.store):
             fence = opened.enter_context(lock)
         # Open the executor, which tries the study.
         executor = _make_executor(study, options, opened)
@@ -132,7 +132,7 @@ def _make_executor(study: Study, options: RunOptions, opened: ExitStack) -> Exec
         mark = opened.enter_context(leave_mark(options.checkpoints_root))
         executor = _make_ray_cluster(study, options, partial(prepare, mark=mark))
     else:
-        devices = find(options.devices)
+        devices = find_devices(options.devices)
         if options.per_device != 1 or len(devices) > 1:
             prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
         executor = Processes(
@@ -171,7 +171,7 @@ def _continue_search(
     driver: Driver,
     options: RunOptions,
     stop: StopCondition,
-) -> End:
+) -> RunEnd:
     """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
     search = study.searcher.start(
@@ -230,7 +230,7 @@ def _show_decisions(show_line: Callable[[str], None]) -> Iterator[None]:
 
 
 def _show_end(
-    show_line: Callable[[str], None], budget: Budget, end: End, checkpoints: SearchCheckpoints
+    show_line: Callable[[str], None], budget: Budget, end: RunEnd, checkpoints: SearchCheckpoints
 ) -> None:
     if end == "budget spent":
         spent = [f"--hours {budget.hours:g}"] if budget.hours is not None else []
@@ -243,7 +243,9 @@ def _show_end(
 def _rank_trials(store: Store, journal: Journal, state: SearchState) -> list[int]:
     """The numbers of a search's complete trials, best first."""
     numbers = {id_: trial for trial, id_ in state.ids.items()}
-    return [numbers[row.trial] for row in ranking(store, [journal.search]) if row.trial in numbers]
+    return [
+        numbers[row.trial] for row in rank_searches(store, [journal.search]) if row.trial in numbers
+    ]
 
 
 def _find_or_begin_search(
@@ -260,10 +262,10 @@ def _find_or_begin_search(
     same = [search for search in earlier if search.key == record.key]
     if fresh:
         replaced = [s for s in earlier if s in same or find_changes(record, s)]
-        return store.begin(record, instead_of=replaced)
+        return store.begin_search(record, instead_of=replaced)
     refuse_changes(record, earlier)
     if not same:
-        return store.begin(record)
+        return store.begin_search(record)
     if same[-1].source != record.source:
         show_line(
             f"{record.file} was edited since this search began: its earlier trials were trained by "
@@ -277,5 +279,5 @@ def _make_result(
 ) -> RunResult:
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
-    all_failed = bool(failures) and not journal.complete()
-    return RunResult(ranking(store, alike), failures, all_failed, was_stopped)
+    all_failed = bool(failures) and not journal.count_complete()
+    return RunResult(rank_searches(store, alike), failures, all_failed, was_stopped)

@@ -10,7 +10,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.task import Metric
 from hpsearch.evaluators.base import error_of_seeds
-from hpsearch.store import Ranked, SearchRecord, Store, number_of, ranking
+from hpsearch.store import RankedTrial, SearchRecord, Store, locate_trial, rank_searches
 from hpsearch.training.base import batch_size
 
 Scale = Literal["epochs", "steps"]
@@ -105,13 +105,13 @@ def choose_members(
 
     Raises HpsearchError where no trial is complete, or where the ranking lacks the named trial.
     """
-    rows = ranking(store, [search.id for search in searches])
+    rows = rank_searches(store, [search.id for search in searches])
     if not rows:
         raise HpsearchError("no trial of the study is complete yet; run it first")
     return [_make_member(store, row, metric, trained_on) for row in _choose_rows(rows, choice)]
 
 
-def _choose_rows(rows: Sequence[Ranked], choice: ModelChoice) -> Sequence[Ranked]:
+def _choose_rows(rows: Sequence[RankedTrial], choice: ModelChoice) -> Sequence[RankedTrial]:
     if choice.ensemble is not None:
         # A trial with a failed repeat may fail again.
         reliable = [row for row in rows if row.failed_repeats == 0]
@@ -136,8 +136,8 @@ def _choose_rows(rows: Sequence[Ranked], choice: ModelChoice) -> Sequence[Ranked
     return rows[:1]
 
 
-def _make_member(store: Store, row: Ranked, metric: Metric, trained_on: int) -> ModelMember:
-    search, number = number_of(store, row.trial)
+def _make_member(store: Store, row: RankedTrial, metric: Metric, trained_on: int) -> ModelMember:
+    search, number = locate_trial(store, row.trial)
     trainings = store.journal(search).trainings(number)
     scores = [training.score for training in trainings if training.score]
     folds = [fold for score in scores for fold in score.folds]

@@ -125,7 +125,7 @@ def refit(
         "direction": task.objective.direction,
         "evaluator": study.evaluator.label,
         "searches": [search.searcher for search in searches],
-        "trials": sum(store.journal(search.id).complete() for search in searches),
+        "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
         "rows": data.rows,
         **model,
@@ -143,7 +143,9 @@ def refit(
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if opened_now := opening.report is None:
             tested = predictions.score_test(task, data, loaded, prepared, folder)
-            opening = stores.judge(store, opening, tested["value"], tested["se"], tested)
+            opening = stores.record_test_result(
+                store, opening, tested["value"], tested["se"], tested
+            )
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
     card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.metric))

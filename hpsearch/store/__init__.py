@@ -1,52 +1,52 @@
 """The results store: a journal, and the ranking read from it. See README.md."""
 
-from hpsearch.store.database import Rows
-from hpsearch.store.flat import all_curves, all_repeats, all_trials
+from hpsearch.store.database import QueryResult
+from hpsearch.store.flat import read_all_curves, read_all_repeats, read_all_trials
 from hpsearch.store.journal import Journal
 from hpsearch.store.lock import study_lock
 from hpsearch.store.monitor import EndedTrial, RunningTrial, SearchMonitor, monitor_search
-from hpsearch.store.openings import Opening, judge, open_test, openings
-from hpsearch.store.rank import Ranked, ranking, rankings
-from hpsearch.store.read import number_of, pace, studies, trial
-from hpsearch.store.records import COMPARED, Asked, SearchRecord, Told
-from hpsearch.store.runs import End, Heartbeat, RunRecord, last_run
-from hpsearch.store.store import Store, exists
-from hpsearch.store.url import Url, default_place, folder_of, place
+from hpsearch.store.openings import Opening, list_openings, open_test, record_test_result
+from hpsearch.store.rank import RankedTrial, rank_searches, rank_tasks
+from hpsearch.store.read import list_studies, locate_trial, measure_pace, read_trial
+from hpsearch.store.records import COMPARED, AskedEvent, SearchRecord, ToldEvent
+from hpsearch.store.runs import Heartbeat, RunEnd, RunRecord, read_last_run
+from hpsearch.store.store import Store, has_store
+from hpsearch.store.url import Url, default_place, folder_beside, parse_place
 
 __all__ = [
     "COMPARED",
-    "Asked",
-    "End",
+    "AskedEvent",
     "EndedTrial",
     "Heartbeat",
     "Journal",
     "Opening",
-    "Ranked",
-    "Rows",
+    "QueryResult",
+    "RankedTrial",
+    "RunEnd",
     "RunRecord",
     "RunningTrial",
     "SearchMonitor",
     "SearchRecord",
     "Store",
-    "Told",
+    "ToldEvent",
     "Url",
-    "all_curves",
-    "all_repeats",
-    "all_trials",
     "default_place",
-    "exists",
-    "folder_of",
-    "judge",
-    "last_run",
+    "folder_beside",
+    "has_store",
+    "list_openings",
+    "list_studies",
+    "locate_trial",
+    "measure_pace",
     "monitor_search",
-    "number_of",
     "open_test",
-    "openings",
-    "pace",
-    "place",
-    "ranking",
-    "rankings",
-    "studies",
+    "parse_place",
+    "rank_searches",
+    "rank_tasks",
+    "read_all_curves",
+    "read_all_repeats",
+    "read_all_trials",
+    "read_last_run",
+    "read_trial",
+    "record_test_result",
     "study_lock",
-    "trial",
 ]

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and what their errors mean."""
+"""Connections to PostgreSQL, and the meaning of their errors."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hpsearch.store.url import Url
 
-# A connection over which nothing is heard ends within seconds, at either end.
+# A connection whose other end is gone is closed within half a minute, at either end.
 _CONNECT = {
     "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 20_000, "application_name": "hpsearch",
@@ -17,27 +17,28 @@ _SESSION = "SET idle_in_transaction_session_timeout = '30s'"
 _READ_ONLY = "SET default_transaction_read_only = on"
 
 
-def engine(url: Url, *, read_only: bool = False) -> Engine:
-    """SQLAlchemy's, for one thread. Raises ImportError without a driver."""
+def make_engine(url: Url, *, read_only: bool = False) -> Engine:
+    """SQLAlchemy's engine, for use by one thread. Raises ImportError without a driver."""
     query = dict(url.query)
     address = URL.create(
         "postgresql+psycopg", url.user, url.password, url.host, url.port, url.database, query
     )
     options = {name: value for name, value in _CONNECT.items() if name not in query}
-    made = create_engine(address, connect_args=options, hide_parameters=True)
+    engine = create_engine(address, connect_args=options, hide_parameters=True)
 
-    @event.listens_for(made, "connect")
-    def begin(connection: Any, _: object) -> None:
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _: object) -> None:
         connection.autocommit = True
         connection.execute(f"{_SESSION}; {_READ_ONLY}" if read_only else _SESSION)
         connection.autocommit = False
 
-    return made
+    return engine
 
 
-def lost(error: DBAPIError) -> bool:
-    """Whether it may succeed when tried again: the connection is gone, or two were in each other's
-    way. Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html
+def is_transient(error: DBAPIError) -> bool:
+    """Whether a retry may succeed: the connection is lost, or two transactions were in conflict.
+
+    Error classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
     """
     state = getattr(error.orig, "sqlstate", None)
     if state is None:  # nothing came from the server
@@ -45,13 +46,14 @@ def lost(error: DBAPIError) -> bool:
     return (state[:2] in ("08", "40", "57") and state != "57014") or state in ("25P03", "53300")
 
 
-def reason(error: DBAPIError) -> str:
-    """The driver's own words, on one line; never the statement or its values."""
+def driver_message(error: DBAPIError) -> str:
+    """The driver's message, on one line; never the statement or its values."""
     words = str(error.orig).strip().splitlines()[:1] or [type(error.orig).__name__]
     return re.sub(r"\s+", " ", words[0])
 
 
-def way_out(state: str | None, words: str, *, reached: bool) -> str:
+def suggest_way_out(state: str | None, words: str, *, reached: bool) -> str:
+    """What the user can do. reached: whether the database answered before."""
     if state == "42501":
         return (
             "ask its owner to GRANT SELECT, INSERT, UPDATE, DELETE on the store's tables, or for "
@@ -60,9 +62,9 @@ def way_out(state: str | None, words: str, *, reached: bool) -> str:
     if state == "42P07":
         return "it holds tables of another program; name another database by --store"
     if reached:
-        return "mend that, and the same command continues: what was told is kept"
+        return "fix that, and run the same command again to continue: no finished trial is lost"
     if "password" in words:
         return "a password comes from the URL, $PGPASSWORD or ~/.pgpass"
     if "does not exist" in words:
         return "create it (createdb), or name another by --store"
-    return "is the address right, and does the server run?"
+    return "check that the address is right and that the server runs"

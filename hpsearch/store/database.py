@@ -1,6 +1,6 @@
-"""What the store asks of a database: both kinds take the same statements.
+"""The interface of a store's database, which SQLite and PostgreSQL implement.
 
-Statements keep to the SQL that SQLite and PostgreSQL have in common, with named parameters.
+Statements use the SQL that both have in common, with named parameters.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,11 +16,11 @@ Values = Mapping[str, Any]
 
 
 class DuplicateError(HpsearchError):
-    """A row of this key is there already."""
+    """A row with this key exists already."""
 
 
-class Rows(list[tuple[Any, ...]]):
-    """What a query found. names: of the columns."""
+class QueryResult(list[tuple[Any, ...]]):
+    """The rows that a query found. names: of the columns."""
 
     def __init__(self, names: Iterable[str], rows: Iterable[tuple[Any, ...]]) -> None:
         super().__init__(rows)
@@ -31,65 +31,81 @@ class Rows(list[tuple[Any, ...]]):
 
 
 class Fence(Protocol):
-    """Who must still own a study when a transaction is committed."""
+    """Keeps a run that has lost its study from writing."""
 
     def check(self, connection: Any) -> None:
-        """Raises StoreError where it is no longer owned; else it stays so until the commit."""
+        """Raise StoreLostError where the run no longer owns its study.
+
+        If it returns, the run owns the study until the transaction is committed.
+        """
 
 
 class Database(Protocol):
-    """An open database. It is used by the thread that opened it.
+    """An open database, for use by the thread that opened it.
 
-    folder, name: where files that belong to the store lie, and how those are called that must not
-    be taken for another store's.
+    Attributes:
+        folder: where files that belong to the store lie.
+        name: tells these files from those of another store in the same folder.
     """
 
     folder: Path
     name: str
 
-    def query(self, statement: str, **values: Any) -> Rows: ...
+    def query(self, statement: str, **values: Any) -> QueryResult: ...
 
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
-        """Run it once for each row of values. Raises DuplicateError."""
+        """Run the statement once for each row of values. Raises DuplicateError."""
 
     def read(self, work: Callable[[], T]) -> T:
-        """Return what `work` makes of queries that all see the store as it is at one moment.
+        """Return the result of `work`, whose queries all see the store at the same moment.
 
-        It may be begun anew where the connection is lost. Raises StoreError where what it finds
-        makes no sense.
+        `work` may run again where the connection is lost. Raises StoreError where the store's
+        content makes no sense.
         """
 
     def write(self, work: Callable[[], T]) -> T:
-        """Do all of `work`, or nothing, and return what it returns.
+        """Return the result of `work`, which is one transaction: all of it is written, or nothing.
 
-        It may be begun anew where the connection is lost, so it changes nothing but the database.
-        Raises StoreError where it cannot be written, and StoreLostError where the store is no longer
-        this run's.
+        `work` may run again where the connection is lost, so it must change only the database.
+        Raises StoreError where the store cannot be written, and StoreLostError where it is no
+        longer this run's.
         """
 
     def next_id(self, table: str) -> int:
-        """A number that no row has, of a table with an `id`; to be called within `write`."""
+        """An id that no row of the table has. Call it within `write`."""
 
     def lock(self, table: str) -> None:
-        """Nobody else writes to this table until the end of `write`."""
+        """Keep others from writing to this table until the end of `write`."""
 
-    def owner(self, study: str) -> str | None:
-        """Who runs a study now, as `lock.this_process` calls it; "": nobody; None: not known."""
+    def find_owner(self, study: str) -> str | None:
+        """The process that runs a study now, as `process_name` names it.
+
+        "" where none does; None where that is not known.
+        """
 
     def close(self) -> None: ...
 
 
-LASTING = ("searches", "retired", "asked", "told", "curves", "repeats", "openings", "verdicts")
-"""Tables whose rows stay as they were inserted, so that each has a digest of its values."""
+PERMANENT_TABLES = (
+    "searches",
+    "retired",
+    "asked",
+    "told",
+    "curves",
+    "repeats",
+    "openings",
+    "verdicts",
+)
+"""Tables whose rows are never changed; each row has a digest of its values."""
 
-LISTS = ("train", "validation", "train_loss", "validation_loss")
-"""Columns of `curves` that are long; their digest is a column of its own, `lists`."""
+CURVE_LISTS = ("train", "validation", "train_loss", "validation_loss")
+"""The long columns of `curves`. They have a digest of their own, in the column `lists`."""
 
 
-def insert(db: Database, table: str, *rows: Values) -> None:
-    """Insert rows, all of the same columns, each with its digest. Raises DuplicateError."""
+def insert_rows(db: Database, table: str, *rows: Values) -> None:
+    """Insert rows that have the same columns, each with its digest. Raises DuplicateError."""
     if rows:
-        if table in LASTING:
+        if table in PERMANENT_TABLES:
             rows = tuple({**row, "digest": _digest_row(row)} for row in rows)
         names = list(rows[0])
         columns, values = ", ".join(names), ", ".join(f":{name}" for name in names)
@@ -97,27 +113,25 @@ def insert(db: Database, table: str, *rows: Values) -> None:
 
 
 def _digest_row(row: Values) -> int:
-    return digest_of(row[name] for name in sorted(row) if name not in LISTS)
+    return digest_values(row[name] for name in sorted(row) if name not in CURVE_LISTS)
 
 
-def digest_of(values: Iterable[Any]) -> int:
-    """Of a row's values in the order of the columns' names, by which damage to it is noticed.
-
-    The same for what is inserted and what is read: neither None nor NaN counts, and 1.0 is 1,
-    because databases make the one of the other.
-    """
+def digest_values(values: Iterable[Any]) -> int:
+    """The checksum of a row's values, in the order of its columns' names; shows damage to it."""
+    # The same for what is inserted and what is read back: databases turn NaN into None, and 1 into
+    # 1.0. So None and NaN are left out, and whole numbers are taken as integers.
     plain: list[Any] = []
     for value in values:
         if value is None or value != value:
             continue
         if isinstance(value, float) and not value.is_integer():
-            plain.append(float(value))  # NumPy's has another repr
+            plain.append(float(value))  # NumPy's floats have another repr
         else:
             plain.append(int(value) if isinstance(value, int | float) else value)
     return crc32(repr(plain).encode(errors="surrogatepass"))
 
 
-def run(db: Database, statements: str) -> None:
-    """Statements without values, divided by semicolons; all in the transaction there is."""
+def run_statements(db: Database, statements: str) -> None:
+    """Run statements without values, separated by semicolons, in the current transaction."""
     for statement in filter(str.strip, statements.split(";")):
         db.execute(statement)

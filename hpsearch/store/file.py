@@ -1,7 +1,7 @@
-"""The file of a SQLite store on disk: which file it is, and copies of it.
+"""The file of a SQLite store on disk: its identity, and copies of it.
 
-SQLite keeps what was written last beside the file, in NAME-wal, until it is moved into the file. So
-whoever reads one without the other misses trials, or reads nonsense.
+SQLite first writes to a file beside it, NAME-wal, and moves that into the file later. Reading one
+without the other misses trials, or gives nonsense.
 """
 
 import os
@@ -14,13 +14,13 @@ from pathlib import Path
 from hpsearch.core.errors import StoreError
 
 Identity = tuple[int, int]
-"""Device and inode: a file's, whatever it is called."""
+"""Device and inode of a file: the same under all of its names."""
 
-_TRIES = 3  # to copy a file that somebody writes to
+_TRIES = 3  # to copy a file while a run writes to it
 
 
-def identity(path: Path) -> Identity | None:
-    """None where there is no such file."""
+def identify_file(path: Path) -> Identity | None:
+    """Its device and inode; None where there is no such file."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -28,31 +28,32 @@ def identity(path: Path) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def wal_of(path: Path) -> Path:
-    """Where SQLite keeps what was written last; it looks beside the file that a link points to."""
+def wal_path(path: Path) -> Path:
+    """The path of NAME-wal: beside the file that a symbolic link points to."""
     real = path.resolve()
     return real.with_name(f"{real.name}-wal")
 
 
 def refuse_hard_links(path: Path) -> None:
-    """Raise StoreError for a file of several names.
+    """Raise StoreError for a file with several names.
 
-    By each name SQLite looks for another NAME-wal: who reads by one name misses what was written by
-    the other, and two who write spoil the file (https://www.sqlite.org/howtocorrupt.html, 2.3).
+    SQLite looks for another NAME-wal under each name: a reader by one name misses what was written
+    by the other, and two writers corrupt the file (https://www.sqlite.org/howtocorrupt.html, 2.3).
     """
-    if identity(path) is not None and path.stat().st_nlink > 1:
+    if identify_file(path) is not None and path.stat().st_nlink > 1:
         raise StoreError(
-            f"{path} is one file of {path.stat().st_nlink} names (hard links), of which each would "
-            "see other trials; keep the name that it was made by, and make the others symbolic links"
+            f"{path} is a file with {path.stat().st_nlink} names (hard links), and each name would "
+            "show other trials; keep the name that it was made by, and make the others symbolic "
+            "links"
         )
 
 
 def copy_to_read(path: Path) -> "tempfile.TemporaryDirectory[str]":
-    """A private folder with a copy of a store and of its NAME-wal, both called as they are.
+    """A private folder with copies of a store and its NAME-wal, under the same names.
 
-    Raises StoreError where somebody goes on writing meanwhile.
+    Raises StoreError where a run keeps writing to the store meanwhile.
     """
-    files = [path.resolve(), wal_of(path)]
+    files = [path.resolve(), wal_path(path)]
     folder = tempfile.TemporaryDirectory(prefix="hpsearch-store-")
     try:
         for _ in range(_TRIES):
@@ -62,8 +63,8 @@ def copy_to_read(path: Path) -> "tempfile.TemporaryDirectory[str]":
             if before == [_state(file) for file in files]:
                 return folder
         raise StoreError(
-            f"{path} is being written to, and its folder may not be: no reader sees all of its "
-            "trials; allow this user to write to the folder, or wait for the run"
+            f"{path} is being written to, and you may not write to its folder, so that not all of "
+            "its trials can be read; allow this user to write to the folder, or wait for the run"
         )
     except BaseException:
         folder.cleanup()
@@ -75,8 +76,8 @@ def _state(file: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def place_to_rescue(path: Path) -> Path:
-    """A path beside a store, at which nothing is, for what is saved of it."""
+def choose_rescue_path(path: Path) -> Path:
+    """A free path beside a store for the copy that is saved of it."""
     real = path.resolve()
     number = 1
     while True:
@@ -86,11 +87,11 @@ def place_to_rescue(path: Path) -> Path:
         number += 1
 
 
-def rescue(db: sqlite3.Connection, place: Path) -> Path:
-    """Write all that a connection sees to a store of its own; returns where it is.
+def write_rescue_copy(db: sqlite3.Connection, place: Path) -> Path:
+    """Write all that a connection sees to a new store, and return its path.
 
-    The file behind the connection may be deleted: as long as it is open, all of it is there. Where
-    the folder cannot be made any more, it is written to the folder for temporary files.
+    The file behind the connection may be deleted: while it is open, its content is still there.
+    Where the folder cannot be made again, the copy goes to the folder for temporary files.
     """
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""One run of a study at a time, on one machine: a lock of the operating system beside the store's file."""
+"""One run of a study at a time, on one machine: a file lock beside the store's file."""
 
 import hashlib
 import os
@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import IO
 
 from hpsearch.core.errors import StoreError
-from hpsearch.store.file import identity
+from hpsearch.store.file import identify_file
 
-# A process that only looks whether a study is owned holds its lock for an instant.
+# Tries again for a moment: a process that only checks whether a study runs also takes the lock.
 _TRIES, _PAUSE = 20, 0.02  # seconds
 
 
-def this_process() -> str:
-    """How an owner is called, over all machines."""
+def process_name() -> str:
+    """The name of this process, unique across machines: PID@HOST."""
     return f"{os.getpid()}@{socket.gethostname()}"
 
 
-def owner(store: Path, study: str) -> str | None:
-    """Who runs a study of a file: as `this_process` calls it; "" where nobody does.
+def find_owner(store: Path, study: str) -> str | None:
+    """The process that runs a study of a file, as `process_name` names it; "" where none does.
 
-    None where that cannot be told: the system has no such locks, or this user may not look.
+    None where that is not known: the system has no such locks, or this user may not read them.
     """
     try:
         import fcntl
@@ -42,11 +42,10 @@ def owner(store: Path, study: str) -> str | None:
 
 
 def _lock_file(store: Path, study: str) -> Path:
-    """Beside the store, and of its device and inode: it has one lock whatever it is called.
-
-    A study's name may be any text, so a hash of it stands for it.
-    """
-    found, real = identity(store), store.resolve()
+    """The path of a study's lock file, in `locks/` beside the store."""
+    # Named by device and inode, so that all names of a store lead to one lock; and by a hash of the
+    # study's name, which may be any text.
+    found, real = identify_file(store), store.resolve()
     if found is None:
         raise FileNotFoundError(store)
     digest = hashlib.sha256(study.encode(errors="surrogatepass")).hexdigest()[:16]
@@ -55,7 +54,7 @@ def _lock_file(store: Path, study: str) -> Path:
 
 @contextmanager
 def lock_file_study(store: Path, study: str) -> Iterator[None]:
-    """Own a study of a store in a file. Raises StoreError, which names the process that owns it."""
+    """Lock a study of a store in a file. Raises StoreError where another process runs it."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -63,7 +62,7 @@ def lock_file_study(store: Path, study: str) -> Iterator[None]:
         return
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        if identity(store) is None:  # what is locked must be there; empty, it is no store yet
+        if identify_file(store) is None:  # an empty file is no store yet, but it has an identity
             os.close(os.open(store, os.O_CREAT | os.O_WRONLY, 0o666))
         path = _lock_file(store, study)
         path.parent.mkdir(exist_ok=True)
@@ -73,7 +72,7 @@ def lock_file_study(store: Path, study: str) -> Iterator[None]:
             f"{store} cannot be written: {error.strerror or error}; name another place by --store"
         ) from error
     with file:
-        if not _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if not _try_lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
             file.seek(0)
             pid = file.read(1000).decode(errors="replace").partition("@")[0]
             raise StoreError(
@@ -82,18 +81,18 @@ def lock_file_study(store: Path, study: str) -> Iterator[None]:
             )
         try:
             file.truncate(0)
-            file.write(this_process().encode())
+            file.write(process_name().encode())
             file.flush()
         except OSError as error:  # a full disk
             raise StoreError(
-                f"{store} cannot be written: {error.strerror or error}; mend that, or name another "
+                f"{store} cannot be written: {error.strerror or error}; fix that, or name another "
                 "place by --store"
             ) from error
         yield
 
 
-def _lock(file: IO[bytes], how: int) -> bool:
-    """Whether it could be had."""
+def _try_lock(file: IO[bytes], how: int) -> bool:
+    """Whether the lock was free."""
     import fcntl
 
     for _ in range(_TRIES):

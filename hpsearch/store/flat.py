@@ -1,10 +1,10 @@
-"""All trials and all curves of a store as flat rows, for tables and frames."""
+"""All trials, repeats and curves of searches as flat rows, for tables and frames."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from hpsearch.store.database import Rows
-from hpsearch.store.rows import curves, point
+from hpsearch.store.database import QueryResult
+from hpsearch.store.rows import parse_curves, parse_point
 from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
@@ -15,7 +15,8 @@ SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measur
        CASE WHEN t.value IS NOT NULL THEN 'complete' WHEN t.trial IS NOT NULL THEN 'failed'
             WHEN s.id IN ({{running}}) THEN 'running' ELSE 'stopped' END AS state,
        {VALUE} AS value, {ERROR} AS se,
-       t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, a.epochs AS asked_epochs, p.id AS parent,
+       t.best_epoch, coalesce(t.epochs, a.epochs) AS epochs, a.epochs AS asked_epochs,
+       p.id AS parent,
        coalesce(r.repeats, 0) AS repeats,
        t.parameters, t.seconds, t.peak_bytes, t.device, a.at AS asked, t.started, t.at AS ended,
        t.failure, t.message, t.detail, a.params, a.search
@@ -33,7 +34,7 @@ FROM asked a JOIN curves c ON c.search = a.search AND c.trial = a.trial
 WHERE a.answer = 'suggest' AND a.search IN ({searches}) AND a.id BETWEEN :first AND :last
 ORDER BY a.id, c.repeat, c.fold
 """
-_PAGE = 128  # trials whose curves are read at a time: those of all may need much memory
+_PAGE = 128  # trials whose curves are read at a time, to limit memory
 
 _REPEATS = """
 SELECT a.id AS trial, r.repeat, r.own AS value, r.epochs, r.seconds, r.failure, r.device, r.started,
@@ -44,40 +45,43 @@ ORDER BY a.id, r.repeat
 """
 
 
-def all_trials(store: Store, searches: Sequence[int]) -> Rows:
-    """A row a trial of these searches, those that did not end and failed ones too; by id.
+def read_all_trials(store: Store, searches: Sequence[int]) -> QueryResult:
+    """One row for each trial of these searches, by id; unfinished and failed ones too.
 
-    Points are mappings. What did not end is running where a run of its search is alive, else stopped.
+    `params` are mappings. An unfinished trial is "running" while a run of its search is alive, and
+    "stopped" otherwise.
     """
 
-    def read() -> Rows:
+    def read() -> QueryResult:
         running = [search for search in searches if is_running(store, search)]
-        found = store.db.query(_TRIALS.format(searches=_listed(searches), running=_listed(running)))
+        found = store.db.query(
+            _TRIALS.format(searches=_sql_list(searches), running=_sql_list(running))
+        )
         at = found.names.index("params")
-        return Rows(found.names, ((*row[:at], point(row[at]), *row[at + 1 :]) for row in found))
+        return QueryResult(
+            found.names, ((*row[:at], parse_point(row[at]), *row[at + 1 :]) for row in found)
+        )
 
     return store.db.read(read)
 
 
-def all_repeats(store: Store, searches: Sequence[int]) -> Rows:
-    """A row a repeat of these trials that has ended; value: its own."""
-    return store.db.query(_REPEATS.format(searches=_listed(searches)))
+def read_all_repeats(store: Store, searches: Sequence[int]) -> QueryResult:
+    """One row for each finished repeat of these searches' trials; value: of that training alone."""
+    return store.db.query(_REPEATS.format(searches=_sql_list(searches)))
 
 
-def all_curves(
+def read_all_curves(
     store: Store, searches: Sequence[int]
 ) -> Iterator[list[tuple[int, int, int, list[list[float]]]]]:
-    """A row a fold of each training of these trials: trial, repeat, fold, and the four curves; some
-    rows at a time.
-    """
+    """Trial, repeat, fold, and the four curves, for each fold of each training; some at a time."""
     ids = "SELECT id FROM asked WHERE answer = 'suggest' AND search IN ({searches}) ORDER BY id"
-    trials = [id_ for (id_,) in store.db.query(ids.format(searches=_listed(searches)))]
-    statement = _CURVES.format(searches=_listed(searches))
+    trials = [id_ for (id_,) in store.db.query(ids.format(searches=_sql_list(searches)))]
+    statement = _CURVES.format(searches=_sql_list(searches))
 
     def page(some: Sequence[int]) -> list[tuple[int, int, int, list[list[float]]]]:
         found = store.db.query(statement, first=some[0], last=some[-1])
         return [
-            (trial, repeat, fold, _aligned(curves(texts, digest)))
+            (trial, repeat, fold, _check_lengths(parse_curves(texts, digest)))
             for trial, repeat, fold, *texts, digest in found
         ]
 
@@ -85,11 +89,11 @@ def all_curves(
         yield store.db.read(partial(page, trials[begin : begin + _PAGE]))
 
 
-def _aligned(lists: list[list[float]]) -> list[list[float]]:
+def _check_lengths(lists: list[list[float]]) -> list[list[float]]:
     if len(set(map(len, lists))) != 1:
         raise ValueError("curves of one training have different lengths")
     return lists
 
 
-def _listed(searches: Sequence[int]) -> str:
+def _sql_list(searches: Sequence[int]) -> str:
     return ", ".join(str(int(search)) for search in searches) or "NULL"

@@ -1,6 +1,6 @@
-"""Whether a file of SQLite is a store as this program makes them, and whole.
+"""Checks that a SQLite file is a store that this program made, and is undamaged.
 
-A file may come from anybody, and disks fail: what is read from it is checked first.
+A file may come from anywhere, and disks fail: its content is checked before it is used.
 """
 
 import sqlite3
@@ -8,66 +8,67 @@ from functools import cache
 from pathlib import Path
 
 from hpsearch.core.errors import StoreError
-from hpsearch.store.database import LASTING, LISTS, digest_of
+from hpsearch.store.database import CURVE_LISTS, PERMANENT_TABLES, digest_values
 from hpsearch.store.schema import TABLES
 
 LARGEST_ROW = 2**27  # bytes; the four curves of a fold of a million epochs have 80 MB
 
-# What reading a damaged cell raises: it holds no JSON, another JSON, or too deep a one.
-DAMAGES = (ValueError, TypeError, LookupError, RecursionError, ArithmeticError)
+# What reading a damaged cell raises: it is not JSON, not the expected JSON, or nested too deeply.
+DAMAGE_ERRORS = (ValueError, TypeError, LookupError, RecursionError, ArithmeticError)
 
 _TYPES = {"INTEGER": "('integer')", "REAL": "('real', 'integer')", "TEXT": "('text')"}
 
 
 def check_file(db: sqlite3.Connection, path: Path) -> None:
-    """Raise StoreError where tables are missing or are none, pages are damaged, a cell is of
-    another type than its column, a row has another digest than it was written with, or rows of
-    the journal are missing.
+    """Raise StoreError where a file is damaged.
+
+    Checked are its tables and pages, the type of each cell, the digest of each row, and whether
+    rows of the journal are missing.
     """
     objects = dict(db.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))
-    for name, columns in _columns().items():
-        # Views and virtual tables are programs, which may never end.
+    for name, columns in _expected_columns().items():
+        # Not a view or virtual table in its place: these run code, which may never end.
         if not objects.get(name, "").startswith("table CREATE TABLE"):
-            raise _damaged(path, f"it has no table {name}")
+            raise _damage_error(path, f"it has no table {name}")
         found = {row[1] for row in db.execute(f"PRAGMA table_xinfo({name})")}
         if missing := [column for column, *_ in columns if column not in found]:
-            raise _damaged(path, f"its table {name} has no column {missing[0]}")
+            raise _damage_error(path, f"its table {name} has no column {missing[0]}")
     if any(kind.startswith("trigger") for kind in objects.values()):
-        raise _damaged(path, "it has triggers, which no version of this program makes")
-    # Not quick_check, which does not compare indices with their tables.
+        raise _damage_error(path, "it has triggers, which no version of this program makes")
+    # Not quick_check: it does not compare indices with their tables.
     [(first,)] = db.execute("PRAGMA integrity_check(1)")
     if first != "ok":
-        raise _damaged(path, " ".join(str(first).split())[:200])
-    for name, columns in _columns().items():
+        raise _damage_error(path, " ".join(str(first).split())[:200])
+    for name, columns in _expected_columns().items():
         _check_types(db, path, name, columns)
-        if name in LASTING:
+        if name in PERMANENT_TABLES:
             _check_digests(db, path, name, columns)
-    _check_rows_together(db, path)
+    _check_relations(db, path)
 
 
-# What no row tells by itself, each with a query that finds one where it is so.
-_TOGETHER = {
-    "some of its rows are of no search": "SELECT 1 FROM pragma_foreign_key_check LIMIT 1",
+# Damage that no single row shows, each with a query that returns a row where there is some.
+_RELATIONS = {
+    "some of its rows belong to no search": "SELECT 1 FROM pragma_foreign_key_check LIMIT 1",
     "events of its journal are missing": """
         SELECT 1 FROM (SELECT search, seq FROM asked UNION ALL SELECT search, seq FROM told)
         GROUP BY search HAVING min(seq) != 1 OR max(seq) != count(*) LIMIT 1
     """,
-    "a trial was told and never asked": """
+    "a trial has an outcome and was never asked for": """
         SELECT 1 FROM told t WHERE NOT EXISTS (
             SELECT 1 FROM asked a
             WHERE a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest'
         ) LIMIT 1
     """,
-    "a search was put aside for itself, or for an earlier one": """
+    "a search was replaced by itself, or by an earlier one": """
         SELECT 1 FROM retired WHERE successor <= search LIMIT 1
     """,
 }
 
 
-def _check_rows_together(db: sqlite3.Connection, path: Path) -> None:
-    for what, query in _TOGETHER.items():
+def _check_relations(db: sqlite3.Connection, path: Path) -> None:
+    for what, query in _RELATIONS.items():
         if db.execute(query).fetchone():
-            raise _damaged(path, what)
+            raise _damage_error(path, what)
 
 
 def _check_types(
@@ -81,7 +82,7 @@ def _check_types(
     )
     [(count,)] = db.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {wrong} LIMIT 1)")
     if count:
-        raise _damaged(path, f"a cell of its table {table} is not of the column's type")
+        raise _damage_error(path, f"a cell of its table {table} is not of the column's type")
 
 
 def _check_digests(
@@ -91,16 +92,15 @@ def _check_digests(
     for digest, *values in db.execute(
         f"SELECT digest, {', '.join(names)} FROM {table} WHERE digest IS NOT NULL"
     ):
-        if digest_of(values) != digest:
-            raise _damaged(path, f"a row of its table {table} is not what was written")
+        if digest_values(values) != digest:
+            raise _damage_error(path, f"a row of its table {table} is not what was written")
 
 
 @cache
-def _columns() -> dict[str, list[tuple[str, str, bool]]]:
-    """By table: name, type, and whether it is always there, of each column.
+def _expected_columns() -> dict[str, list[tuple[str, str, bool]]]:
+    """Each table's columns: name, type, and whether a value is required.
 
-    Without the curves themselves, by far the most that a store holds: they are checked as they
-    are read.
+    Without the curves themselves, by far the largest part of a store: these are checked when read.
     """
     made = sqlite3.connect(":memory:")
     try:
@@ -112,7 +112,7 @@ def _columns() -> dict[str, list[tuple[str, str, bool]]]:
             table: [
                 (name, kind, bool(required or key))
                 for _, name, kind, required, _, key in made.execute(f"PRAGMA table_info({table})")
-                if name not in LISTS
+                if name not in CURVE_LISTS
             ]
             for table in tables
         }
@@ -120,7 +120,7 @@ def _columns() -> dict[str, list[tuple[str, str, bool]]]:
         made.close()
 
 
-def _damaged(path: Path, what: str) -> StoreError:
+def _damage_error(path: Path, what: str) -> StoreError:
     return StoreError(
         f"{path} is damaged: {what}; take a backup of it, or name another store by --store"
     )

@@ -1,4 +1,4 @@
-"""The journal: everything asked and told, appended before anything acts on it."""
+"""The journal: every answer and outcome of a search, appended before anything acts on it."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,15 +9,15 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.seeds import canonical_json
 from hpsearch.core.trial import Curve, Outcome, Pause, Score, Suggestion
 from hpsearch.store import rows
-from hpsearch.store.database import Database, DuplicateError, insert
-from hpsearch.store.records import Asked, Told
+from hpsearch.store.database import Database, DuplicateError, insert_rows
+from hpsearch.store.records import AskedEvent, ToldEvent
 
 T = TypeVar("T")
 _PAGE = 256  # events read at a time
 
 
 class Journal:
-    """The events of one search, in order. Each call is one transaction."""
+    """The events of one search, in order. Each method is one transaction."""
 
     def __init__(self, db: Database, search: int) -> None:
         self._db, self.search = db, search
@@ -31,15 +31,13 @@ class Journal:
         self._seq, self._last = last[0] if last else (0, None)
 
     def __len__(self) -> int:
-        """How many events there are."""
+        """The number of events."""
         return self._seq
 
-    def asked(self, trial: int, answer: Suggestion | Pause) -> int | None:
-        """Append an answer; returns the id by which people call the trial, if it is one.
-
-        A pause that follows the same pause is no news and is not appended again: a run that was
-        killed and continued leaves the journal of a run that never was.
-        """
+    def append_answer(self, trial: int, answer: Suggestion | Pause) -> int | None:
+        """Append an answer of the searcher; returns the new trial's id, or None for a pause."""
+        # The same pause again is not appended, so that a run that was killed and continued leaves
+        # the same journal as one that was never killed.
         if isinstance(answer, Pause):
             if self._last != answer.value:
                 self._append(lambda: self._insert("asked", trial=trial, answer=answer.value))
@@ -63,8 +61,8 @@ class Journal:
         self._last = "suggest"
         return id_
 
-    def told(self, trial: int, outcome: Outcome) -> None:
-        """Append how a trial ended, with every fold's curves."""
+    def append_outcome(self, trial: int, outcome: Outcome) -> None:
+        """Append the outcome of a trial, with every fold's curves."""
         score = outcome.score
 
         def append() -> None:
@@ -73,17 +71,17 @@ class Journal:
                 trial=trial,
                 value=score and score.value,
                 se=score and score.se,
-                **rows.outcome_columns(outcome),
+                **rows.outcome_to_columns(outcome),
             )
-            self._end(trial, 0, score)
+            self._write_curves(trial, 0, score)
 
         self._append(append)
         self._last = None
 
-    def repeated(
+    def append_repeat(
         self, trial: int, repeat: int, outcome: Outcome, value: float | None, se: float | None
     ) -> None:
-        """Append how a training with fresh seeds ended, and the value of all trainings so far."""
+        """Append the outcome of a repeat, and the trial's value over all trainings so far."""
 
         def append() -> None:
             [(before,)] = self._db.query(
@@ -100,19 +98,19 @@ class Journal:
                 "value": value,
                 "se": se,
                 "at": time.time(),
-                **rows.outcome_columns(outcome),
+                **rows.outcome_to_columns(outcome),
             }
-            insert(self._db, "repeats", row)
-            self._end(trial, repeat, outcome.score)
+            insert_rows(self._db, "repeats", row)
+            self._write_curves(trial, repeat, outcome.score)
 
         self._db.write(append)
 
-    def events(self) -> Iterator[Asked | Told]:
-        """Everything so far, in order."""
-        for begin in range(1, self._seq + 1, _PAGE):  # numbers are without gaps
+    def events(self) -> Iterator[AskedEvent | ToldEvent]:
+        """All events so far, in order."""
+        for begin in range(1, self._seq + 1, _PAGE):  # their numbers have no gaps
             yield from self._db.read(partial(self._page, begin))
 
-    def _page(self, begin: int) -> list[Asked | Told]:
+    def _page(self, begin: int) -> list[AskedEvent | ToldEvent]:
         which = {"s": self.search, "a": begin, "z": begin + _PAGE - 1}
         between = "search = :s AND seq BETWEEN :a AND :z"
         asked = self._db.query(f"SELECT * FROM asked WHERE {between}", **which).records()
@@ -120,18 +118,20 @@ class Journal:
         curves = self._curves(
             f"repeat = 0 AND trial IN (SELECT trial FROM told WHERE {between})", **which
         )
-        events: dict[int, Asked | Told] = {row["seq"]: _asked(row) for row in asked}
+        events: dict[int, AskedEvent | ToldEvent] = {
+            row["seq"]: _event_from_row(row) for row in asked
+        }
         for row in told:
             folds = curves.get((row["trial"], 0), ())
-            outcome = rows.outcome(row, row["value"], row["se"], folds)
-            events[row["seq"]] = Told(row["trial"], outcome)
+            outcome = rows.outcome_from_row(row, row["value"], row["se"], folds)
+            events[row["seq"]] = ToldEvent(row["trial"], outcome)
         return [events[seq] for seq in sorted(events)]
 
     def outcome(self, trial: int) -> Outcome | None:
-        """How a trial ended; None while it runs."""
+        """The outcome of a trial; None while it runs."""
         return next(iter(self.trainings(trial)), None)
 
-    def repeats(self, trial: int) -> set[int]:
+    def ended_repeats(self, trial: int) -> set[int]:
         """The numbers, from 1, of a trial's repeats that have ended."""
         found = self._db.query(
             "SELECT repeat FROM repeats WHERE search = :s AND trial = :t", s=self.search, t=trial
@@ -139,7 +139,10 @@ class Journal:
         return {repeat for (repeat,) in found}
 
     def trainings(self, trial: int) -> list[Outcome]:
-        """A told trial's first training, then its repeats; each with its own value."""
+        """The outcomes of a trial's first training and its repeats, each with its own value.
+
+        Empty while the first training runs.
+        """
         return self._db.read(lambda: self._trainings(trial))
 
     def _trainings(self, trial: int) -> list[Outcome]:
@@ -153,15 +156,15 @@ class Journal:
         )
         curves = self._curves("trial = :t", **which)
         return [
-            rows.outcome(told, told["value"], told["se"], curves.get((trial, 0), ())),
+            rows.outcome_from_row(told, told["value"], told["se"], curves.get((trial, 0), ())),
             *(
-                rows.outcome(row, row["own"], None, curves.get((trial, row["repeat"]), ()))
+                rows.outcome_from_row(row, row["own"], None, curves.get((trial, row["repeat"]), ()))
                 for row in repeats.records()
             ),
         ]
 
-    def complete(self) -> int:
-        """How many trials ended with a value."""
+    def count_complete(self) -> int:
+        """The number of trials that ended with a value."""
         [(counted,)] = self._db.query(
             "SELECT count(value) FROM told WHERE search = :s", s=self.search
         )
@@ -177,7 +180,7 @@ class Journal:
         return [f"{kind}: {message}" for kind, message in found]
 
     def _append(self, work: Callable[[], T]) -> T:
-        """The next event of the search."""
+        """Write the next event of the search."""
         try:
             done = self._db.write(work)
         except DuplicateError as error:
@@ -190,20 +193,20 @@ class Journal:
 
     def _insert(self, table: str, **values: Any) -> None:
         row = {"search": self.search, "seq": self._seq + 1, "at": time.time(), **values}
-        insert(self._db, table, row)
+        insert_rows(self._db, table, row)
 
-    def _end(self, trial: int, repeat: int, score: Score | None) -> None:
-        """The curves of a training, which now is no longer live."""
+    def _write_curves(self, trial: int, repeat: int, score: Score | None) -> None:
+        """Write the curves of a training that has ended, and delete its progress."""
         which = {"search": self.search, "trial": trial, "repeat": repeat}
-        folds = rows.curve_columns(score) if score else ()
-        insert(self._db, "curves", *(which | columns for columns in folds))
+        folds = rows.curve_rows(score) if score else ()
+        insert_rows(self._db, "curves", *(which | columns for columns in folds))
         self._db.execute(
             "DELETE FROM live WHERE search = :search AND trial = :trial AND repeat = :repeat",
             [which],
         )
 
     def _curves(self, where: str, **values: Any) -> dict[tuple[int, int], tuple[Curve, ...]]:
-        """By trial and repeat, the curves of its folds."""
+        """The curves of each training's folds, by trial and repeat."""
         found = self._db.query(
             f"SELECT trial, repeat, {rows.CURVE_COLUMNS} FROM curves "
             f"WHERE search = :s AND {where} ORDER BY trial, repeat, fold",
@@ -212,12 +215,12 @@ class Journal:
         curves: dict[tuple[int, int], tuple[Curve, ...]] = {}
         for row in found.records():
             key = row["trial"], row["repeat"]
-            curves[key] = (*curves.get(key, ()), rows.curve(row))
+            curves[key] = (*curves.get(key, ()), rows.curve_from_row(row))
         return curves
 
 
-def _asked(row: Mapping[str, Any]) -> Asked:
+def _event_from_row(row: Mapping[str, Any]) -> AskedEvent:
     if row["answer"] != "suggest":
-        return Asked(row["trial"], Pause(row["answer"]))
-    suggestion = Suggestion(rows.point(row["params"]), row["epochs"], row["parent"])
-    return Asked(row["trial"], suggestion, row["id"])
+        return AskedEvent(row["trial"], Pause(row["answer"]))
+    suggestion = Suggestion(rows.parse_point(row["params"]), row["epochs"], row["parent"])
+    return AskedEvent(row["trial"], suggestion, row["id"])

@@ -1,4 +1,4 @@
-"""One run of a study at a time, over several machines: a lease in the database they share."""
+"""One run of a study at a time, on several machines: a lease in the database that they share."""
 
 import os
 import socket
@@ -12,13 +12,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from hpsearch.core.errors import StoreError, StoreLostError
-from hpsearch.store.connection import engine
+from hpsearch.store.connection import make_engine
 from hpsearch.store.database import Say
 from hpsearch.store.postgresql import Postgresql
 from hpsearch.store.url import Url
 
-SECONDS = 45.0  # that a lease lasts; a dead owner loses it by then
-RENEWED = 5.0  # seconds after which a living owner renews it
+LEASE_SECONDS = 45.0  # after which a dead owner loses its lease
+RENEW_SECONDS = 5.0  # after which a living owner renews it
 
 _NOW = "extract(epoch FROM clock_timestamp())"  # the server's: machines' clocks differ
 _TAKE = f"""
@@ -38,10 +38,10 @@ _GIVE_BACK = text("DELETE FROM leases WHERE study = :study AND owner = :owner")
 
 
 class Lease:
-    """A study that a run owns, which a thread of its own renews.
+    """A run's ownership of a study, for a limited time; a thread renews it.
 
-    Every transaction of the run checks it, and holds the row until its commit: whoever takes the
-    lease over afterwards finds all that was told, and the former owner writes nothing more.
+    Every transaction of the run checks the lease, and locks its row until the commit. So a run that
+    takes the lease over sees all that was written, and the former owner writes nothing more.
     """
 
     def __init__(self, url: Url, study: str) -> None:
@@ -52,60 +52,61 @@ class Lease:
     def check(self, connection: Connection) -> None:
         if connection.execute(_HOLD, self._which).first() is None:
             raise StoreLostError(
-                f"study {self._study} is another run's by now, as this one was not heard of for "
-                f"{SECONDS:g} seconds; this one stops, and what it told is kept"
+                f"study {self._study} is another run's by now, because this one did not renew its "
+                f"lease for {LEASE_SECONDS:g} seconds; this one stops, and "
+                "its finished trials are kept"
             )
 
-    def take(self, db: Postgresql, say: Say) -> None:
-        """Wait as long as an owner that is dead keeps it. Raises StoreError for one that lives."""
-        values = {"host": socket.gethostname(), "pid": os.getpid(), "seconds": SECONDS}
-        seen: float | None = None
+    def acquire(self, db: Postgresql, say: Say) -> None:
+        """Take the lease; wait while a dead owner has it. Raises StoreError for a living owner."""
+        values = {"host": socket.gethostname(), "pid": os.getpid(), "seconds": LEASE_SECONDS}
+        last_expiry: float | None = None
         while True:
             if db.write(lambda: db.query(_TAKE, **self._which, **values)):
                 return
             for host, pid, expires in db.query(_HOLDER, study=self._study):
-                if seen is not None and expires > seen:
+                if last_expiry is not None and expires > last_expiry:
                     raise StoreError(
                         f"study {self._study} is being run by process {pid} on {host}; wait for "
                         "it, or stop it"
                     )
-                if seen is None:
-                    say(f"process {pid} on {host} runs study {self._study}, if it lives: waiting")
-                seen = expires
-            time.sleep(min(0.5, RENEWED / 4))
+                if last_expiry is None:
+                    say(f"waiting: process {pid} on {host} may still run study {self._study}")
+                last_expiry = expires
+            time.sleep(min(0.5, RENEW_SECONDS / 4))
 
-    def renew(self) -> None:
-        """Until the end; what the database does not answer is asked again soon."""
-        own = engine(self._url).execution_options(isolation_level="AUTOCOMMIT")
-        wait = RENEWED
+    def keep_renewing(self) -> None:
+        """Renew the lease until `stop_renewing`, then delete it; retry soon where that fails."""
+        own = make_engine(self._url).execution_options(isolation_level="AUTOCOMMIT")
+        wait = RENEW_SECONDS
         while not self._ended.wait(wait):
             try:
                 with own.connect() as connection:
-                    connection.execute(_RENEW, self._which | {"seconds": SECONDS})
-                wait = RENEWED
+                    connection.execute(_RENEW, self._which | {"seconds": LEASE_SECONDS})
+                wait = RENEW_SECONDS
             except DBAPIError:
-                wait = min(1.0, RENEWED)
+                wait = min(1.0, RENEW_SECONDS)
         with suppress(DBAPIError), own.connect() as connection:
             connection.execute(_GIVE_BACK, self._which)
         own.dispose()
 
-    def end(self) -> None:
+    def stop_renewing(self) -> None:
         self._ended.set()
 
 
 @contextmanager
-def leased(url: Url, study: str, say: Say) -> Iterator[Lease]:
-    """Own a study of a store, which is made where there is none. Raises StoreError."""
+def lease_study(url: Url, study: str, say: Say) -> Iterator[Lease]:
+    """Lease a study of a store, which is made where there is none. Raises StoreError."""
     lease = Lease(url, study)
     db = Postgresql(url, create=True, say=say)
     try:
-        lease.take(db, say)
+        lease.acquire(db, say)
     finally:
         db.close()
-    renewing = threading.Thread(target=lease.renew, name="lease", daemon=True)
+    renewing = threading.Thread(target=lease.keep_renewing, name="lease", daemon=True)
     renewing.start()
     try:
         yield lease
     finally:
-        lease.end()
-        renewing.join(timeout=15.0)  # a database that does not answer forgets the lease by itself
+        lease.stop_renewing()
+        renewing.join(timeout=15.0)  # if the database does not answer, the lease runs out

@@ -1,4 +1,4 @@
-"""One run of a study at a time, whatever the store is."""
+"""One run of a study at a time, in any kind of store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +13,17 @@ from hpsearch.store.url import Url
 def study_lock(
     store: Path | Url, study: str, say: Say = lambda line: None
 ) -> Iterator[Fence | None]:
-    """Own a study of a store: a file's by a lock of the operating system, a database's by a lease.
+    """Lock a study of a store: by a file lock for a file, by a lease for a database.
 
-    A dead owner does not hold the lock, and the lease only for a minute. Yields what the store
-    checks in every transaction, if it is a lease. Raises StoreError, which names the process that
-    owns the study. Where the system has no such locks, a second run is noticed by the journal: two
-    cannot append the same event.
+    A dead owner keeps no file lock, and keeps a lease for less than a minute. Yields the lease,
+    which the store checks in every transaction, or None. Raises StoreError, which names the process
+    that owns the study. Where the system has no file locks, the journal stops a second run: two
+    runs cannot append the same event.
     """
     if isinstance(store, Url):
-        from hpsearch.store.lease import leased
+        from hpsearch.store.lease import lease_study
 
-        with leased(store, study, say) as lease:
+        with lease_study(store, study, say) as lease:
             yield lease
     else:
         with lock_file_study(store, study):

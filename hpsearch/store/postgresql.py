@@ -1,6 +1,6 @@
 """A store in a PostgreSQL database that several machines share, by SQLAlchemy.
 
-Imported only where a store is a URL: SQLAlchemy takes half as long to load as all of `rank`.
+Imported only where a store is a URL: loading SQLAlchemy takes half as long as all of `rank`.
 """
 
 import random
@@ -16,18 +16,26 @@ from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hpsearch.core.errors import HpsearchError, NoStoreError, StoreError, first_line
-from hpsearch.store.connection import engine, lost, reason, way_out
-from hpsearch.store.database import DuplicateError, Fence, Rows, Say, Values, insert, run
-from hpsearch.store.integrity import DAMAGES
-from hpsearch.store.schema import TABLES, VERSION, upgrade
+from hpsearch.store.connection import driver_message, is_transient, make_engine, suggest_way_out
+from hpsearch.store.database import (
+    DuplicateError,
+    Fence,
+    QueryResult,
+    Say,
+    Values,
+    insert_rows,
+    run_statements,
+)
+from hpsearch.store.integrity import DAMAGE_ERRORS
+from hpsearch.store.schema import TABLES, VERSION, upgrade_tables
 from hpsearch.store.sqlite import check_version
-from hpsearch.store.url import Url, folder_of
+from hpsearch.store.url import Url, folder_beside
 
 T = TypeVar("T")
-PATIENCE = 300.0  # seconds for which a database that was reached once may not answer
-_LONGEST = 5.0  # seconds between two tries
+RETRY_SECONDS = 300.0  # for which a database that was reached once may be away
+_LONGEST_PAUSE = 5.0  # seconds between two tries
 
-# Ids are drawn from sequences, so that runs that write at once do not wait for each other.
+# Ids come from sequences, so that runs that write at the same time do not wait for each other.
 OWN_TABLES = """
 CREATE TABLE hpsearch (id TEXT NOT NULL, version INTEGER NOT NULL);
 CREATE TABLE leases (
@@ -43,28 +51,33 @@ _HOLDER = """
 SELECT host, pid FROM leases
 WHERE study = :study AND expires > extract(epoch FROM clock_timestamp())
 """
-_NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
-_MAKING = 0x68707365  # of an advisory lock: two runs that begin one store at once take turns
+_TYPE_NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
+# The key of an advisory lock: two runs that create one store at the same time take turns.
+_CREATE_LOCK = 0x68707365
 
 
 class Postgresql:
     """An open database.
 
-    What fails because the connection is lost is tried again for `PATIENCE` seconds. Whether a
-    commit whose answer was lost took place is asked of the server (`pg_xact_status`), so that
-    nothing is written twice. Raises StoreError where there is no store, or none of this program; an
-    empty database becomes one if `create`.
+    Where the connection is lost, a transaction is tried again for RETRY_SECONDS. If it was lost
+    during a commit, the server is asked whether that took place (`pg_xact_status`), so that nothing
+    is written twice.
+
+    Args:
+        create: make a store of an empty database, and upgrade an older store.
+
+    Raises StoreError where there is no store, or the tables are another program's.
     """
 
     def __init__(
         self, url: Url, *, create: bool = False, fence: Fence | None = None, say: Say | None = None
     ) -> None:
         self._url, self._fence, self._say = url, fence, say or (lambda line: None)
-        self._engine = engine(url, read_only=not create)
+        self._engine = make_engine(url, read_only=not create)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._within: Connection | None = None  # of the transaction there is
+        self._within: Connection | None = None  # of the current transaction
         self._reached = False
-        self.folder, self.name = folder_of(url), ""
+        self.folder, self.name = folder_beside(url), ""
         try:
             self._open(create=create)
         except BaseException:
@@ -72,7 +85,7 @@ class Postgresql:
             raise
 
     def _open(self, *, create: bool) -> None:
-        found = self._found()
+        found = self._read_identity()
         self._reached = True
         if found is None and not create:
             raise NoStoreError(
@@ -81,50 +94,51 @@ class Postgresql:
         if found is not None:
             check_version(self._url, found[1], create=create)
         if found is None or found[1] < VERSION:
-            self._fence, fence = None, self._fence  # there may be no leases yet
-            self.write(self._make)
-            self._fence, found = fence, self._found()
+            self._fence, fence = None, self._fence  # the table of leases may not exist yet
+            self.write(self._create_or_upgrade)
+            self._fence, found = fence, self._read_identity()
         assert found is not None
         database = re.sub(r"\W", "_", self._url.database or "postgresql")
         self.name = f"{database}-{found[0]}"
 
-    def _found(self) -> tuple[str, int] | None:
-        """The store's own name and version; None where there is none."""
+    def _read_identity(self) -> tuple[str, int] | None:
+        """The store's own id and version; None where there is no store."""
         [(there,)] = self.query("SELECT to_regclass('hpsearch') IS NOT NULL")
         return self.query("SELECT id, version FROM hpsearch")[0] if there else None
 
-    def _make(self) -> None:
-        self.query("SELECT pg_advisory_xact_lock(:key)", key=_MAKING)
-        found = self._found()
+    def _create_or_upgrade(self) -> None:
+        self.query("SELECT pg_advisory_xact_lock(:key)", key=_CREATE_LOCK)
+        found = self._read_identity()
         if found is None:
-            run(self, TABLES + OWN_TABLES)
-            insert(self, "hpsearch", {"id": uuid.uuid4().hex[:8], "version": VERSION})
+            run_statements(self, TABLES + OWN_TABLES)
+            insert_rows(self, "hpsearch", {"id": uuid.uuid4().hex[:8], "version": VERSION})
         elif found[1] < VERSION:
-            upgrade(self, found[1])
+            upgrade_tables(self, found[1])
             self.execute("UPDATE hpsearch SET version = :version", [{"version": VERSION}])
 
-    def query(self, statement: str, **values: Any) -> Rows:
-        def attempt() -> Rows:
+    def query(self, statement: str, **values: Any) -> QueryResult:
+        def attempt() -> QueryResult:
             with self._connection() as connection:
                 found = connection.execute(_text(statement), values)
-                return Rows(found.keys(), map(tuple, found))
+                return QueryResult(found.keys(), map(tuple, found))
 
-        return attempt() if self._within else self._persist(attempt)
+        return attempt() if self._within else self._retry(attempt)
 
     def execute(self, statement: str, rows: Sequence[Values] = ({},)) -> None:
         assert self._within is not None, "statements that write are called within `write`"
         if not rows:
             return
         try:
-            self._within.execute(_text(_translated(statement)), [*map(_storable, rows)])
+            self._within.execute(_text(_to_postgresql(statement)), [*map(_storable, rows)])
         except IntegrityError as error:
             raise DuplicateError(first_line(error)) from None
 
     def write(self, work: Callable[[], T]) -> T:
-        unanswered: list[tuple[str, T]] = []  # the transaction whose end was not told
+        unanswered: list[tuple[str, T]] = []  # a transaction whose commit was sent and not answered
 
         def attempt() -> T:
-            if unanswered and self._committed(unanswered[0][0]):
+            # Was the connection lost during a commit that took place?
+            if unanswered and self._is_committed(unanswered[0][0]):
                 return unanswered[0][1]
             unanswered.clear()
             with self._engine.connect() as connection, self._transaction(connection):
@@ -136,7 +150,7 @@ class Postgresql:
                 connection.commit()
                 return done
 
-        return self._persist(attempt, "written")
+        return self._retry(attempt, "written")
 
     def read(self, work: Callable[[], T]) -> T:
         if self._within is not None:
@@ -148,10 +162,10 @@ class Postgresql:
                 return work()
 
         try:
-            return self._persist(attempt)
+            return self._retry(attempt)
         except HpsearchError:
             raise
-        except DAMAGES as error:
+        except DAMAGE_ERRORS as error:
             raise StoreError(
                 f"{self._url} cannot be read as a store: {first_line(error)}"
             ) from error
@@ -164,15 +178,15 @@ class Postgresql:
         assert self._within is not None
         self._within.execute(_text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
 
-    def owner(self, study: str) -> str | None:
+    def find_owner(self, study: str) -> str | None:
         found = self.query(_HOLDER, study=study)
         return f"{found[0][1]}@{found[0][0]}" if found else ""
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _committed(self, transaction: str) -> bool:
-        status = "in progress"  # as long as the server has not seen that nobody listens any more
+    def _is_committed(self, transaction: str) -> bool:
+        status = "in progress"  # until the server notices that the connection is gone
         while status == "in progress":
             [(status,)] = self.query(
                 "SELECT pg_xact_status(CAST(:number AS xid8))", number=transaction
@@ -196,31 +210,34 @@ class Postgresql:
             with self._reading.connect() as connection:
                 yield connection
 
-    def _persist(self, attempt: Callable[[], T], verb: str = "read") -> T:
-        """Try it until the database answers, at most for as long as patience lasts."""
+    def _retry(self, attempt: Callable[[], T], verb: str = "read") -> T:
+        """Repeat an attempt until the database answers, for RETRY_SECONDS at most."""
         began, delay, tries = time.monotonic(), 0.05, 0
         while True:
             try:
                 done = attempt()
             except DBAPIError as error:
-                if not self._reached or not lost(error):
+                if not self._reached or not is_transient(error):
                     state = getattr(error.orig, "sqlstate", None)
-                    way = way_out(state, reason(error), reached=self._reached)
+                    way = suggest_way_out(state, driver_message(error), reached=self._reached)
                     verb = verb if self._reached or state else "reached"
                     raise StoreError(
-                        f"{self._url} cannot be {verb} ({reason(error)}); {way}"
+                        f"{self._url} cannot be {verb} ({driver_message(error)}); {way}"
                     ) from None
                 tries += 1
-                if time.monotonic() - began > PATIENCE:
+                if time.monotonic() - began > RETRY_SECONDS:
                     raise StoreError(
-                        f"{self._url} has not answered for {PATIENCE:g} seconds "
-                        f"({reason(error)}); the same command continues when it does: what was "
-                        "told is kept"
+                        f"{self._url} has not answered for {RETRY_SECONDS:g} seconds "
+                        f"({driver_message(error)}); the same command continues when it "
+                        "does: no finished trial is lost"
                     ) from None
-                if tries == 3:  # a second or so is no news
-                    self._say(f"{self._url} does not answer ({reason(error)}); trying again")
-                time.sleep(delay * random.uniform(0.5, 1.0))  # not all runs at once
-                delay = min(_LONGEST, 2 * delay)
+                if tries == 3:  # shorter outages are not worth a message
+                    self._say(
+                        f"{self._url} does not answer ({driver_message(error)}); trying again"
+                    )
+                # At random, so that not all runs retry at the same time.
+                time.sleep(delay * random.uniform(0.5, 1.0))
+                delay = min(_LONGEST_PAUSE, 2 * delay)
             else:
                 if tries >= 3:
                     self._say(f"{self._url} answers again")
@@ -233,16 +250,16 @@ def _text(statement: str) -> TextClause:
 
 
 @cache
-def _translated(statement: str) -> str:
-    """A statement that makes tables, in PostgreSQL's names."""
+def _to_postgresql(statement: str) -> str:
+    """A statement that makes or alters tables, with PostgreSQL's type names."""
     if statement.lstrip().startswith(("CREATE", "ALTER")):
-        for old, new in _NAMES.items():
+        for old, new in _TYPE_NAMES.items():
             statement = re.sub(old, new, statement)
     return statement
 
 
 def _storable(values: Values) -> dict[str, Any]:
-    """PostgreSQL's texts hold anything but NUL, for which its picture stands."""
+    """Values with NUL replaced by its symbol, because PostgreSQL's texts cannot hold NUL."""
     return {
         name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""The ranking of a task, over all studies and searchers whose values may be compared."""
+"""Rankings of trials, over all studies and searchers whose values may be compared."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,15 +13,21 @@ from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, SECONDS, VALUE
 
 
-class Ranked(NamedTuple):
-    """A trial's place. trial: the id people call it by.
+class RankedTrial(NamedTuple):
+    """A trial and its place in a ranking.
 
-    value, se, seconds: over all of its trainings. repeats: those after the first, by fresh seeds,
-    that ended well; failed_repeats: the others. Who has these is unsafe, and ranks behind who has
-    none. tied: the data do not tell it from the first: by `ties.tied` over the folds of both; of a
-    single split by its seeds, or by one standard error of the first's value; None where that is not
-    known. more_repeats: of both, that would tell a tie apart; None where none is known to. one_se: the simplest within one standard error of the
-    first: with the fewest parameters, then the fewest epochs.
+    Args:
+        trial: its id across the store.
+        value, se, seconds: over all of its trainings.
+        repeats: trainings after the first, with fresh seeds, that ended well.
+        failed_repeats: those that failed. A trial with one ranks behind all trials without.
+        tied: whether it is not significantly different from the first: by
+            `ties.are_indistinguishable` over the folds of both; on a single split over the seeds,
+            or by one standard error of the first's value. None where that is not known.
+        more_repeats: further repeats of both that would show a difference; None where no number of
+            repeats is known to.
+        one_se: whether it is the simplest trial within one standard error of the first: the one
+            with the fewest weights, then the fewest epochs.
     """
 
     rank: int
@@ -45,14 +51,13 @@ class Ranked(NamedTuple):
     one_se: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The same, by the names that JSON documents have."""
+        """The fields by their names in JSON documents."""
         return {_JSON_NAMES.get(name, name): value for name, value in self._asdict().items()}
 
 
 _JSON_NAMES = {"measure": "metric", "n_weights": "parameters"}
 
 
-# A complete trial that a complete one continued is represented by that.
 _COMPLETE = f"""
 SELECT {VALUE}, a.params, a.id, {ERROR}, t.epochs, t.parameters, {SECONDS}, t.trial,
        coalesce(r.repeats, 0), coalesce(r.failed, 0)
@@ -73,17 +78,16 @@ WHERE c.search = :search AND c.parent IS NOT NULL AND t.value IS NOT NULL
 """
 
 
-def rankings(store: Store, task: str | None = None) -> list[list[Ranked]]:
+def rank_tasks(store: Store, task: str | None = None) -> list[list[RankedTrial]]:
     """One ranking, best first, for each set of trials that may be compared.
 
-    These have task, data fingerprint, metric and evaluator in common. A trial that another
-    continued is represented by the one that went furthest. Raises StoreError for a task the store
-    does not know.
+    These have task, data fingerprint, metric and evaluator in common. A trial that was continued
+    is represented by its continuation. Raises StoreError for a task that the store does not have.
     """
-    return store.db.read(lambda: _rankings(store, task))
+    return store.db.read(lambda: _rank_tasks(store, task))
 
 
-def _rankings(store: Store, task: str | None) -> list[list[Ranked]]:
+def _rank_tasks(store: Store, task: str | None) -> list[list[RankedTrial]]:
     searches = store.searches()
     if task is not None and task not in (known := {record.task for record in searches}):
         raise StoreError(
@@ -93,60 +97,67 @@ def _rankings(store: Store, task: str | None) -> list[list[Ranked]]:
     for s in searches:
         if task in (None, s.task):
             compared.setdefault(s.comparison, []).append(s)
-    found = (_ranked(store.db, compared[key]) for key in sorted(compared))
+    found = (_rank(store.db, compared[key]) for key in sorted(compared))
     return [ranking for ranking in found if ranking]
 
 
-def ranking(store: Store, searches: Collection[int]) -> list[Ranked]:
-    """The ranking of these searches alone, whose values may be compared; maybe empty."""
+def rank_searches(store: Store, searches: Collection[int]) -> list[RankedTrial]:
+    """The ranking of these searches, whose values must be comparable; it may be empty."""
     found = [record for record in store.searches() if record.id in searches]
-    return store.db.read(lambda: _ranked(store.db, found)) if found else []
+    return store.db.read(lambda: _rank(store.db, found)) if found else []
 
 
-def best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
-    """The id and the value of the first of a search's own ranking; None where that is empty."""
-    first = min(_rows(store.db, search), key=_place, default=None)
+def find_best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
+    """The id and value of a search's best trial; None where it has no complete one."""
+    first = min(_read_rows(store.db, search), key=_sort_key, default=None)
     return first and (first.id, first.value)
 
 
-def _ranked(db: Database, searches: Sequence[SearchRecord]) -> list[Ranked]:
-    # Sorted and built here, not in SQL: ten thousand trials take a third of the time.
-    rows: list[_Row] = [row for search in searches for row in _rows(db, search)]
+def _rank(db: Database, searches: Sequence[SearchRecord]) -> list[RankedTrial]:
+    # Sorted and built here, not in SQL: for ten thousand trials it takes a third of the time.
+    rows: list[_Row] = [row for search in searches for row in _read_rows(db, search)]
     if not rows:
         return []
-    rows.sort(key=_place)
+    rows.sort(key=_sort_key)
+    # All points are parsed as one JSON text, which is faster than one by one.
     points = json.loads(f"[{','.join(row.point for row in rows)}]")
     if set(map(type, points)) != {dict}:
-        raise ValueError("a point is no JSON object")
-    compared = _Ties(db, rows[0])
-    simplest = _one_se(rows)
-    return [
-        Ranked(
-            rank,
-            row.id,
-            row.search.study,
-            row.search.searcher,
-            row.value,
-            row.se,
-            row.epochs,
-            row.n_weights,
-            row.seconds,
-            point,
-            (tie := compared.of(row))[0],
-            row.search.task,
-            row.search.measure,
-            row.search.evaluator,
-            row.search.data,
-            row.repeats,
-            row.failed,
-            tie[1],
-            row is simplest,
+        raise ValueError("a point is not a JSON object")
+    # Compare each trial with the first.
+    ties_with_first = _Ties(db, rows[0])
+    simplest = _find_simplest(rows)
+    ranking = []
+    for rank, (point, row) in enumerate(zip(points, rows, strict=True), 1):
+        tied, more_repeats = ties_with_first.compare(row)
+        ranking.append(
+            RankedTrial(
+                rank=rank,
+                trial=row.id,
+                study=row.search.study,
+                searcher=row.search.searcher,
+                value=row.value,
+                se=row.se,
+                epochs=row.epochs,
+                n_weights=row.n_weights,
+                seconds=row.seconds,
+                params=point,
+                tied=tied,
+                task=row.search.task,
+                measure=row.search.measure,
+                evaluator=row.search.evaluator,
+                data=row.search.data,
+                repeats=row.repeats,
+                failed_repeats=row.failed,
+                more_repeats=more_repeats,
+                one_se=row is simplest,
+            )
         )
-        for rank, (point, row) in enumerate(zip(points, rows, strict=True), 1)
-    ]
+    return ranking
 
 
 class _Row(NamedTuple):
+    """A complete trial: the columns of _COMPLETE, and its search."""
+
     value: float
     point: str
     id: int
@@ -160,13 +171,13 @@ class _Row(NamedTuple):
     search: SearchRecord
 
 
-def _place(row: _Row) -> tuple[bool, float, str, int]:
+def _sort_key(row: _Row) -> tuple[bool, float, str, int]:
     value = -row.value if higher_is_better(row.search.direction) else row.value
     return row.failed > 0, value, row.point, row.id
 
 
-def _rows(db: Database, search: SearchRecord) -> Iterator[_Row]:
-    """The complete trials of a search that none continued, each with all its trainings' value."""
+def _read_rows(db: Database, search: SearchRecord) -> Iterator[_Row]:
+    """The complete trials of a search, without those that a complete trial continued."""
     continued = {parent for (parent,) in db.query(_CONTINUED, search=search.id)}
     for columns in db.query(_COMPLETE, search=search.id):
         row = _Row._make((*columns, search))
@@ -174,10 +185,11 @@ def _rows(db: Database, search: SearchRecord) -> Iterator[_Row]:
             yield row
 
 
-def _one_se(rows: Sequence[_Row]) -> _Row | None:
-    """The simplest trial within one standard error of the first (Breiman et al., Classification and
-    Regression Trees, 1984, section 3.4.3), where that error is known. It is none that failed when
-    it was repeated, unless all did.
+def _find_simplest(rows: Sequence[_Row]) -> _Row | None:
+    """The simplest trial within one standard error of the first; None where no error is known.
+
+    Breiman et al., Classification and Regression Trees, 1984, section 3.4.3. A trial with a failed
+    repeat is chosen only where the first has one too.
     """
     first = rows[0]
     if first.se is None:
@@ -195,38 +207,41 @@ class _Ties:
         self._values: dict[int, dict[int, dict[tuple[int, int], float]]] = {}
         sizes = db.query(_SPLITS, search=first.search.id, trial=first.trial)
         shares = [rows / train if train else 0.0 for rows, train in sizes]
-        # Of a store that did not yet hold what was trained on, pairs tell nothing: no share of 0.
+        # Stores of version 1 lack the numbers of training rows: a share of 0 would be wrong.
         self._share = sum(shares) / len(shares) if shares and all(shares) else None
 
-    def of(self, row: _Row) -> tuple[bool | None, int | None]:
-        """Whether it is tied with the first, and how many repeats would tell them apart."""
+    def compare(self, row: _Row) -> tuple[bool | None, int | None]:
+        """Whether a trial is tied with the first, and the repeats that would show a difference."""
         error, apart = self._first.se, abs(row.value - self._first.value)
-        # An error of 0 comes of folds that all have one value, and tells of no other rows.
+        # An error of 0 comes of folds that all have the same value, and says nothing of other rows.
         near = None if error is None or (error == 0 and apart > 0) else apart <= error
         if row is self._first:
             return near, None
         differences = self._differences(row)
         if self._share is None or sum(map(len, differences)) < 2:
             return near, None
-        tied, folds = ties.tied(differences, self._share), len(differences) > 1
+        tied, folds = ties.are_indistinguishable(differences, self._share), len(differences) > 1
         if not tied:
-            return (False if folds else near), None  # of other rows, seeds alone tell nothing
-        more = ties.more_repeats(differences, self._share) if folds or not near else None
+            return (False if folds else near), None  # seeds alone say nothing about other rows
+        more = ties.count_repeats_needed(differences, self._share) if folds or not near else None
         return True, more
 
     def _differences(self, row: _Row) -> list[list[float]]:
-        """By split, one for each seed with which both were trained; empty where splits differ."""
+        """By split, the differences for each seed that both were trained with.
+
+        Empty where their splits differ.
+        """
         first = self._first
         if row.search.seed != first.search.seed:
             return []
-        firsts = self._read(first.search)[first.trial]
-        mine = self._read(row.search).get(row.trial, {})
+        firsts = self._read_values(first.search)[first.trial]
+        mine = self._read_values(row.search).get(row.trial, {})
         found: dict[int, list[float]] = {}
         for repeat, fold in sorted(firsts.keys() & mine.keys()):
             found.setdefault(fold, []).append(mine[repeat, fold] - firsts[repeat, fold])
         return list(found.values())
 
-    def _read(self, search: SearchRecord) -> dict[int, dict[tuple[int, int], float]]:
+    def _read_values(self, search: SearchRecord) -> dict[int, dict[tuple[int, int], float]]:
         if search.id not in self._values:
             found = self._values.setdefault(search.id, {})
             for trial, repeat, fold, value in self._db.query(_VALUES, search=search.id):

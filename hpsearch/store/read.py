@@ -1,4 +1,4 @@
-"""What the reading commands show of searches and single trials, as plain records."""
+"""Searches and single trials as plain records, as the reading commands show them."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -7,8 +7,8 @@ from typing import Any
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StoreError
 from hpsearch.core.task import Metric
-from hpsearch.store.rank import best
-from hpsearch.store.rows import point
+from hpsearch.store.rank import find_best
+from hpsearch.store.rows import parse_point
 from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
@@ -24,8 +24,8 @@ FROM searches s WHERE s.id NOT IN (SELECT search FROM retired) ORDER BY s.id
 _TRIAL = f"""
 SELECT a.id, a.trial AS number, a.params, a.epochs AS asked_epochs, p.id AS parent,
        {VALUE} AS value, {ERROR} AS se,
-       s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.direction, s.seed, s.backend,
-       gone.successor
+       s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.direction, s.seed,
+       s.backend, gone.successor
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
 {JOIN_REPEATED}
@@ -35,28 +35,29 @@ WHERE a.id = :id
 """
 
 
-def studies(store: Store) -> list[dict[str, Any]]:
-    """Every search that is not retired: what it is, how far it is, and its best trial and value, as
-    they are ranked. stopped: trials that were asked for, while no run is there to train them.
+def list_studies(store: Store) -> list[dict[str, Any]]:
+    """Every search that is not retired: its names, its progress, and its best trial and value.
+
+    Unfinished trials are "running" while a run of the search is alive, and "stopped" otherwise.
     """
-    return store.db.read(lambda: _studies(store))
+    return store.db.read(lambda: _list_studies(store))
 
 
-def _studies(store: Store) -> list[dict[str, Any]]:
+def _list_studies(store: Store) -> list[dict[str, Any]]:
     counted = {row["id"]: row for row in store.db.query(_COUNTS).records()}
     found = []
     for record in store.searches():
-        if (row := counted.get(record.id)) is None:  # begun just now
+        if (row := counted.get(record.id)) is None:  # begun after they were counted
             continue
-        begun, alive = row["trials"] - row["told"], is_running(store, record.id)
-        trial, value = best(store, record) or (None, None)
+        unfinished, alive = row["trials"] - row["told"], is_running(store, record.id)
+        trial, value = find_best(store, record) or (None, None)
         found.append(
             {
-                **_what(row),
+                **_describe_search(row),
                 "trials": row["told"],
                 "failed": row["failed"],
-                "running": begun if alive else 0,
-                "stopped": 0 if alive else begun,
+                "running": unfinished if alive else 0,
+                "stopped": 0 if alive else unfinished,
                 "best": value,
                 "best_trial": trial,
                 "began": row["began"],
@@ -66,16 +67,16 @@ def _studies(store: Store) -> list[dict[str, Any]]:
     return found
 
 
-def trial(store: Store, id_: int) -> dict[str, Any]:
-    """Everything of one trial; its value, error, best epoch and seconds over all of its trainings.
+def read_trial(store: Store, id_: int) -> dict[str, Any]:
+    """All about one trial; value, error, best epoch and seconds are over all of its trainings.
 
-    repeats: these one by one, the first of them too; empty where it was trained once. Raises
-    StoreError where there is none of that id.
+    "repeats" holds each training, the first one too; it is empty where there was only one. Raises
+    StoreError where no trial has this id.
     """
-    return store.db.read(lambda: _trial(store, id_))
+    return store.db.read(lambda: _read_trial(store, id_))
 
 
-def _trial(store: Store, id_: int) -> dict[str, Any]:
+def _read_trial(store: Store, id_: int) -> dict[str, Any]:
     found = store.db.query(_TRIAL, id=id_).records()
     if not found:
         [(last,)] = store.db.query("SELECT max(id) FROM asked")
@@ -97,10 +98,10 @@ def _trial(store: Store, id_: int) -> dict[str, Any]:
         best_epoch = Metric(row["measure"], row["direction"]).best(mean_curve(curves)) + 1
     return {
         "trial": row["id"],
-        **_what(row),
+        **_describe_search(row),
         "state": state,
         "retired": row["successor"] is not None,
-        "params": point(row["params"]),
+        "params": parse_point(row["params"]),
         "parent": row["parent"],
         "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
         "value": value,
@@ -119,7 +120,7 @@ def _trial(store: Store, id_: int) -> dict[str, Any]:
                 "failure": repeat.failure and repeat.failure.kind,
             }
             for number, repeat in zip(
-                [0, *sorted(journal.repeats(row["number"]))], trainings, strict=True
+                [0, *sorted(journal.ended_repeats(row["number"]))], trainings, strict=True
             )
         ]
         if len(trainings) > 1
@@ -128,20 +129,20 @@ def _trial(store: Store, id_: int) -> dict[str, Any]:
     }
 
 
-def number_of(store: Store, id_: int) -> tuple[int, int]:
-    """The search of the trial that people call by this id, and its number there."""
+def locate_trial(store: Store, id_: int) -> tuple[int, int]:
+    """The search of the trial with this id, and the trial's number within the search."""
     [(search, number)] = store.db.query("SELECT search, trial FROM asked WHERE id = :id", id=id_)
     return search, number
 
 
-def _what(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a search is, as both records call it."""
+def _describe_search(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of a search, by the keys that both records use."""
     names = ("study", "task", "searcher", "evaluator", "seed", "backend")
     return {"metric": row["measure"]} | {name: row[name] for name in names}
 
 
-def pace(store: Store, study: str) -> tuple[int, float] | None:
-    """How many complete trials of a study were timed, and the seconds an epoch of them took."""
+def measure_pace(store: Store, study: str) -> tuple[int, float] | None:
+    """The number of a study's complete trials, and their mean seconds an epoch; None before any."""
     [(trials, seconds, epochs)] = store.db.query(
         "SELECT count(*), sum(t.seconds), sum(t.epochs - coalesce(p.epochs, 0)) "
         "FROM told t JOIN searches s ON s.id = t.search "

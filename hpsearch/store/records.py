@@ -1,4 +1,4 @@
-"""What the store gives back: searches, and the events of their journals."""
+"""Records that the store returns: searches, and the events of their journals."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,22 @@ from hpsearch.core.task import Metric, higher_is_better
 from hpsearch.core.trial import Outcome, Pause, Suggestion
 
 COMPARED = ("task", "measure", "evaluator", "data", "direction")
-"""The fields of a search that make its trials' values comparable with those of another search."""
+"""Two searches whose values may be compared have these fields in common."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchRecord:
-    """What a search is: the first five fields name it, the others must not change under it.
+    """A search: the first five fields identify it, the others must stay the same.
 
-    searcher, evaluator: labels. measure: the metric as rankings compare it. data: fingerprint.
-    space: JSON. training: JSON of what else decides a trial's value. versions: JSON.
+    Args:
+        searcher, evaluator: their labels.
+        measure: the metric as rankings compare it.
+        data: the data's fingerprint.
+        space: JSON.
+        training: JSON of everything else that decides a trial's value.
+        source: a digest of the study's file.
+        versions: JSON.
+        began: seconds since 1970.
     """
 
     study: str
@@ -40,7 +47,7 @@ class SearchRecord:
 
     @property
     def comparison(self) -> tuple[str, ...]:
-        """What has to be the same for values to compare: the fields named in COMPARED."""
+        """The values of the fields in COMPARED."""
         return tuple(getattr(self, name) for name in COMPARED)
 
     @property
@@ -49,13 +56,17 @@ class SearchRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedEvent:
+    """The searcher answered. id: the trial's number across the store; None for a pause."""
+
     trial: int
     answer: Suggestion | Pause
     id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldEvent:
+    """A trial ended, and the searcher was told its outcome."""
+
     trial: int
     outcome: Outcome

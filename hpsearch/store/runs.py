@@ -1,6 +1,6 @@
-"""Who searches now, what they plan and how far they are, for those who look on.
+"""Runs of a search: their plan, progress and end, for displays.
 
-Nothing depends on it: a journal is whole without.
+Nothing else depends on these rows: a search can be continued without them.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 from hpsearch.core.errors import StoreError
 from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.trial import ProgressReport
-from hpsearch.store.database import insert
-from hpsearch.store.file_lock import this_process
+from hpsearch.store.database import insert_rows
+from hpsearch.store.file_lock import process_name
 from hpsearch.store.store import Store
 
 _LIVE = """
@@ -24,19 +24,22 @@ ON CONFLICT (search, trial, repeat) DO UPDATE
 SET epochs = excluded.epochs, value = excluded.value, device = excluded.device, at = excluded.at
 """
 
-# Seconds after which a run that says nothing is taken to be dead, where its lock cannot be seen.
-GONE = 60.0
+# Seconds without a sign of life after which a run counts as dead, if its lock cannot be read.
+SILENT_SECONDS = 60.0
 
-End = Literal["done", "stopped", "budget spent", "broken off"]
-"""How a run ended; stopped: by a signal."""
+RunEnd = Literal["done", "stopped", "budget spent", "broken off"]
+"""How a run ended. "stopped": by a signal; "broken off": by an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run of a search. began, heard: seconds since 1970. ended: None where it has not.
+    """A run of a search.
 
-    told_before: the place in the journal from which on it tells. alive: whether it ran when the
-    store was read.
+    Args:
+        began, last_heard: seconds since 1970.
+        ended: None where it has not ended, or was killed.
+        events_before: how many events the journal had when the run began.
+        alive: whether it ran when the store was read.
     """
 
     id: int
@@ -44,26 +47,26 @@ class RunRecord:
     plan: Plan
     budget: Budget
     began: float
-    heard: float
-    ended: End | None
-    told_before: int
+    last_heard: float
+    ended: RunEnd | None
+    events_before: int
     alive: bool
 
 
 class Heartbeat:
-    """A run's row in the store, which says that it is alive: a context in which the run runs.
+    """A run's row in the store, which shows that it is alive. A context around the run.
 
     Set `end` once it is known how the run ends.
     """
 
     def __init__(self, store: Store, search: int, plan: Plan, budget: Budget, workers: int) -> None:
         self._db, self._search = store.db, search
-        self.end: End = "broken off"
+        self.end: RunEnd = "broken off"
         now = time.time()
         planned = {
             "plan": asdict(plan),
             "budget": asdict(budget),
-            "owner": this_process(),
+            "owner": process_name(),
             "told_before": len(store.journal(search)),
         }
         row = {
@@ -75,10 +78,10 @@ class Heartbeat:
         }
 
         def begin() -> int:
-            # A search has one run at a time: what an earlier one left behind runs no more.
+            # A search has one run at a time, so progress that an earlier run left is out of date.
             self._db.execute("DELETE FROM live WHERE search = :search", [{"search": search}])
             new = self._db.next_id("runs")
-            insert(self._db, "runs", {"id": new, **row})
+            insert_rows(self._db, "runs", {"id": new, **row})
             return new
 
         self._run = self._db.write(begin)
@@ -94,7 +97,7 @@ class Heartbeat:
 
         self._db.write(write_both)
 
-    def _write_heard(self, at: float, ended: End | None) -> None:
+    def _write_heard(self, at: float, ended: RunEnd | None) -> None:
         row = {"run": self._run, "at": at, "ended": ended}
         self._db.execute("UPDATE runs SET heard = :at, ended = :ended WHERE id = :run", [row])
 
@@ -106,16 +109,16 @@ class Heartbeat:
             self._write_heard(time.time(), self.end)
             self._db.execute("DELETE FROM live WHERE search = :search", [{"search": self._search}])
 
-        with suppress(StoreError):  # a full disk has been told already
+        with suppress(StoreError):  # a full disk has been reported already
             self._db.write(end)
 
 
-def last_run(store: Store, search: int) -> RunRecord | None:
-    """The last run of a search; None of one that no run of this version went on with."""
-    return store.db.read(lambda: _last_run(store, search))
+def read_last_run(store: Store, search: int) -> RunRecord | None:
+    """The last run of a search; None where only versions before 3 ran it."""
+    return store.db.read(lambda: _read_last_run(store, search))
 
 
-def _last_run(store: Store, search: int) -> RunRecord | None:
+def _read_last_run(store: Store, search: int) -> RunRecord | None:
     found = store.db.query(
         "SELECT r.*, s.study FROM runs r JOIN searches s ON s.id = r.search "
         "WHERE r.search = :search ORDER BY r.id DESC LIMIT 1",
@@ -137,23 +140,21 @@ def _last_run(store: Store, search: int) -> RunRecord | None:
         row["heard"],
         row["ended"],
         planned.get("told_before", 0),
-        row["ended"] is None and _lives(store, row, planned.get("owner")),
+        row["ended"] is None and _is_alive(store, row, planned.get("owner")),
     )
 
 
 def is_running(store: Store, search: int) -> bool:
     """Whether a run of a search is alive."""
-    run = last_run(store, search)
+    run = read_last_run(store, search)
     return run is not None and run.alive
 
 
-def _lives(store: Store, row: Mapping[str, Any], process: str | None) -> bool:
-    """Whether the process of a run that said nothing of its end still owns the study.
-
-    Clocks are asked only where the lock cannot be seen. They may jump: a run that was heard of in
-    the future is as dead as one of long ago.
-    """
-    owner = store.db.owner(row["study"])
+def _is_alive(store: Store, row: Mapping[str, Any], process: str | None) -> bool:
+    """Whether the process of a run that wrote no end still owns the study."""
+    owner = store.db.find_owner(row["study"])
     if owner is not None and process is not None:
         return owner == process
-    return owner != "" and abs(time.time() - row["heard"]) < GONE
+    # Clocks count only where the lock cannot be read. They may jump: a last sign of life in the
+    # future proves as little as one of long ago.
+    return owner != "" and abs(time.time() - row["heard"]) < SILENT_SECONDS

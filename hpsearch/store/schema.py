@@ -1,23 +1,27 @@
 """The store's tables, and their versions.
 
-State is derived, never stored: a trial asked and not told is running, or stopped where no run is
-alive; told without a value, it failed; a search is over when it answered "done" last.
+State is derived, never stored. A trial with a row in `asked` and none in `told` is running, or
+stopped where no run is alive. A trial in `told` without a value has failed. A search is over when
+its last answer is "done".
 
-A trial's first training is told; `repeats` holds those with fresh seeds: `own` is the value of one
-alone, `value` and `se` those of all so far, and `seq` counts a trial's repeats in the order in which
-they were recorded: repeat 2 may end before repeat 1. In `curves` the first training is repeat 0, and `value`
-is the fold's at the training's best epoch. An opening is written before the test is read, its
-verdict after. `live` holds how far what runs is, and `runs` who searches, when last
-heard, and how it ended: for those who look on. Only their rows are ever changed. All others have a
-`digest` of their values, and `curves` one of its four `lists`; rows of earlier versions have none.
-Times (`began`, `started`, `at`) are seconds since 1970; `device` names the worker too.
+- `told` has each trial's first training, `repeats` those with fresh seeds. There `own` is the value
+  of one training, and `value` and `se` are over all trainings so far. `seq` counts a trial's
+  repeats in the order in which they were recorded: repeat 2 may end before repeat 1.
+- In `curves` the first training is repeat 0, and `value` is the fold's at the training's best
+  epoch.
+- A row of `openings` is written before a test is read, its row of `verdicts` after.
+- `live` has the progress of running trials; `runs` has who searches, when it was last heard of, and
+  how it ended. They are for displays, and only their rows are ever changed.
+- All other rows have a `digest` of their values, and `curves` one of its four `lists`. Rows of
+  versions before 4 have none.
+- Times (`began`, `started`, `at`) are seconds since 1970. `device` names the worker too.
 
-The text is SQLite's; `postgresql.py` has what is called otherwise there.
+The statements are SQLite's; `postgresql.py` translates what PostgreSQL names otherwise.
 """
 
 import json
 
-from hpsearch.store.database import LASTING, Database, insert, run
+from hpsearch.store.database import PERMANENT_TABLES, Database, insert_rows, run_statements
 
 VERSION = 4
 
@@ -100,26 +104,26 @@ CREATE TABLE runs (
 """
 SINCE_4 = "ALTER TABLE repeats ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;"
 SINCE_4 += "ALTER TABLE curves ADD COLUMN lists INTEGER;"
-SINCE_4 += "".join(f"ALTER TABLE {table} ADD COLUMN digest INTEGER;" for table in LASTING)
+SINCE_4 += "".join(f"ALTER TABLE {table} ADD COLUMN digest INTEGER;" for table in PERMANENT_TABLES)
 TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4
 
 
-def upgrade(db: Database, version: int) -> None:
-    """The tables of an earlier version become this one's."""
+def upgrade_tables(db: Database, version: int) -> None:
+    """Change the tables of an earlier version into those of this version."""
     if version < 2:
         db.execute("ALTER TABLE curves RENAME TO curves_1")
-        run(db, SINCE_2)
+        run_statements(db, SINCE_2)
     if version < 3:
-        run(db, SINCE_3)
+        run_statements(db, SINCE_3)
     if version < 4:
-        run(db, SINCE_4)
+        run_statements(db, SINCE_4)
         _number_repeats(db)
     if version < 2:
-        _take_curves_1(db)
+        _move_curves_1(db)
 
 
-def _take_curves_1(db: Database) -> None:
-    """From version 1, which knew neither repeats nor openings, and not what folds trained on."""
+def _move_curves_1(db: Database) -> None:
+    """Copy the curves of version 1, which had no repeats and no values of folds."""
     best = {
         (search, trial): epoch
         for search, trial, epoch in db.query("SELECT search, trial, best_epoch FROM told")
@@ -127,12 +131,12 @@ def _take_curves_1(db: Database) -> None:
     for row in db.query("SELECT * FROM curves_1").records():
         epoch = best[row["search"], row["trial"]]
         value = json.loads(row["validation"])[epoch - 1]
-        insert(db, "curves", row | {"repeat": 0, "value": value, "train_rows": 0})
+        insert_rows(db, "curves", row | {"repeat": 0, "value": value, "train_rows": 0})
     db.execute("DROP TABLE curves_1")
 
 
 def _number_repeats(db: Database) -> None:
-    """From version 3, in which only their times tell in which order repeats were recorded."""
+    """Give the repeats of version 3 a `seq`, by the times at which they were recorded."""
     earlier = "SELECT count(*) FROM repeats e WHERE e.search = repeats.search"
     earlier += " AND e.trial = repeats.trial AND (e.at < repeats.at"
     earlier += " OR (e.at = repeats.at AND e.repeat <= repeats.repeat))"

@@ -1,4 +1,4 @@
-"""A store in a file of one machine, by the standard library."""
+"""A store in a SQLite file on one machine, by the standard library."""
 
 import sqlite3
 import tempfile
@@ -18,43 +18,45 @@ from hpsearch.core.errors import (
 )
 from hpsearch.core.outputs import STORE_MARK
 from hpsearch.store import file_lock
-from hpsearch.store.database import DuplicateError, Rows, Values, run
+from hpsearch.store.database import DuplicateError, QueryResult, Values, run_statements
 from hpsearch.store.file import (
     Identity,
+    choose_rescue_path,
     copy_to_read,
-    identity,
-    place_to_rescue,
+    identify_file,
     refuse_hard_links,
-    rescue,
-    wal_of,
+    wal_path,
+    write_rescue_copy,
 )
-from hpsearch.store.integrity import DAMAGES, LARGEST_ROW, check_file
-from hpsearch.store.schema import TABLES, VERSION, upgrade
-from hpsearch.store.url import folder_of
+from hpsearch.store.integrity import DAMAGE_ERRORS, LARGEST_ROW, check_file
+from hpsearch.store.schema import TABLES, VERSION, upgrade_tables
+from hpsearch.store.url import folder_beside
 
 T = TypeVar("T")
-_APPLICATION = int.from_bytes(STORE_MARK)  # SQLite's own place to tell whose file this is
-# A message that repeats damaged text may be no text itself.
+_APPLICATION = int.from_bytes(STORE_MARK)  # SQLite's application_id of a store
+# UnicodeError: a message of SQLite may repeat damaged text.
 _ERRORS = (sqlite3.Error, UnicodeError)
-_WAIT = 30.0  # seconds for another writer to end
+_WAIT = 30.0  # seconds for another writer to finish
 
 
 class Sqlite:
-    """An open file; without a path, a store that is gone with its connection.
+    """An open file; without a path, a store in memory.
 
-    Raises StoreError where there is none, or the file is not a store of this program; one that is
-    missing or empty becomes one if `create`.
+    Args:
+        create: make a store where the file is missing or empty, and upgrade an older store.
+
+    Raises StoreError where there is no file, or it is not a store of this program.
     """
 
     def __init__(self, path: Path | None, *, create: bool = False) -> None:
-        self.folder, self.name = (folder_of(path), path.name) if path else (Path(), "memory")
+        self.folder, self.name = (folder_beside(path), path.name) if path else (Path(), "memory")
         self._path, self._files = path, dict[Path, Identity | None]()
         self._rescue: Path | None = None
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._db: sqlite3.Connection | None = None
         if path is None:
             self._connect(":memory:")
-            run(self, TABLES)
+            run_statements(self, TABLES)
             return
         try:
             self._open(path, create=create)
@@ -62,33 +64,36 @@ class Sqlite:
             self.close()
             if isinstance(error, (*_ERRORS, OSError)):
                 raise StoreError(
-                    f"{path} cannot be opened as a store: {short_reason(error)}; name another by --store"
+                    f"{path} cannot be opened as a store: {short_reason(error)}; name another "
+                    "by --store"
                 ) from error
             raise
 
     def _open(self, path: Path, *, create: bool) -> None:
         if not create and not path.is_file():
-            raise NoStoreError(_missing(path))
-        if path.exists() and not path.is_file():  # SQLite would open a device, and write beside it
-            raise StoreError(f"{path} is no file; name another by --store")
+            raise NoStoreError(_missing_store(path))
+        # SQLite would open a device and write files beside it.
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is not a file; name another by --store")
         refuse_hard_links(path)
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connect(str(path))
-            self._check_owner(path, create=True)
+            self._check_or_create(path, create=True)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            self.query("SELECT count(*) FROM sqlite_master")  # now NAME-wal is there
-            self._files = {file: identity(file) for file in (path.absolute(), wal_of(path))}
+            self.query("SELECT count(*) FROM sqlite_master")  # creates NAME-wal
+            self._files = {file: identify_file(file) for file in (path.absolute(), wal_path(path))}
         else:
             self._open_to_read(path)
             self._connection.execute("PRAGMA query_only = ON")
 
     def _open_to_read(self, path: Path) -> None:
-        # Readers too need WAL's side files; that they write nothing is the pragma's doing.
+        # Not opened read-only: readers too need WAL's side files. PRAGMA query_only keeps them from
+        # writing.
         self._connect(str(path))
         try:
-            self._check_owner(path, create=False)
+            self._check_or_create(path, create=False)
             return
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (
@@ -96,21 +101,21 @@ class Sqlite:
                 sqlite3.SQLITE_READONLY,
             ):
                 raise
-        # A folder in which this user may not write. Without NAME-wal the file is whole, else a copy
-        # of both is read.
+        # This user may not write to the folder. Without NAME-wal the file is complete and is read
+        # as it is; else a copy of both is read.
         self.close()
-        wal = wal_of(path)
+        wal = wal_path(path)
         if wal.exists() and wal.stat().st_size:
             self._copy = copy_to_read(path)
             self._connect(str(Path(self._copy.name) / path.resolve().name))
         else:
             self._connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
-        self._check_owner(path, create=False)
+        self._check_or_create(path, create=False)
 
     def _connect(self, where: str, *, uri: bool = False) -> None:
         self._db = sqlite3.connect(where, isolation_level=None, timeout=_WAIT, uri=uri)
-        # A file may come from anybody: its own functions and views get no power, and no row is
-        # larger than what is sensible.
+        # The file may come from anywhere: its functions and views are not trusted, and the size of
+        # a row is limited.
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_ROW)
 
@@ -119,37 +124,41 @@ class Sqlite:
         assert self._db is not None, "the store is closed"
         return self._db
 
-    def _check_owner(self, path: Path, *, create: bool) -> None:
-        if create:  # two that begin one store at once take turns
+    def _check_or_create(self, path: Path, *, create: bool) -> None:
+        """Check version and content; if `create`, make or upgrade the tables first."""
+        if create:  # two runs that create one store at the same time take turns
             self._connection.execute("BEGIN IMMEDIATE")
         [(owner,)] = self._connection.execute("PRAGMA application_id")
         [(version,)] = self._connection.execute("PRAGMA user_version")
         [(tables,)] = self._connection.execute("SELECT count(*) FROM sqlite_master")
         fresh = tables == owner == version == 0
+        # An empty file: the run that made it was killed before its first commit.
         if fresh and not create:
-            raise NoStoreError(_missing(path))  # its maker was killed before the first commit
+            raise NoStoreError(_missing_store(path))
         if not fresh and owner != _APPLICATION:
             raise StoreError(
-                f"{path} was made by another program and is left alone; name another file by --store"
+                f"{path} was made by another program and is left alone; name another file by "
+                "--store"
             )
         if not fresh:
             check_version(path, version, create=create)
         if fresh:
-            run(self, TABLES)
+            run_statements(self, TABLES)
         elif version < VERSION:
-            upgrade(self, version)
+            upgrade_tables(self, version)
             check_file(self._connection, path)
         if create:
             self._connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
             self._connection.execute("COMMIT")
-        if version == VERSION:  # a large file takes its time, and other runs go on writing
+        # Outside the transaction, so that other runs can write: checking a large file takes time.
+        if version == VERSION:
             check_file(self._connection, path)
 
-    def query(self, statement: str, **values: Any) -> Rows:
+    def query(self, statement: str, **values: Any) -> QueryResult:
         try:
             found = self._connection.execute(statement, values)
-            return Rows([column[0] for column in found.description], found)
+            return QueryResult([column[0] for column in found.description], found)
         except _ERRORS as error:
             raise StoreError(
                 f"{self._path} cannot be read as a store: {short_reason(error)}"
@@ -170,13 +179,14 @@ class Sqlite:
             try:
                 return work()
             finally:
-                with suppress(sqlite3.Error):  # what was read is read
+                with suppress(sqlite3.Error):  # what was read is valid all the same
                     self._connection.execute("COMMIT")
         except HpsearchError:
             raise
-        except (*_ERRORS, *DAMAGES) as error:
+        except (*_ERRORS, *DAMAGE_ERRORS) as error:
             raise StoreError(
-                f"{self._path} cannot be read as a store: {short_reason(error)}; take a backup of it"
+                f"{self._path} cannot be read as a store: {short_reason(error)}; take a backup "
+                "of it"
             ) from error
 
     def write(self, work: Callable[[], T]) -> T:
@@ -185,29 +195,31 @@ class Sqlite:
             try:
                 done = work()
             except BaseException:
-                if self._connection.in_transaction:  # a full disk has ended it already
+                if self._connection.in_transaction:  # a full disk has rolled it back already
                     self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
         except _ERRORS as error:
             raise StoreError(
-                f"the store cannot be written ({short_reason(error)}); mend that, and the same command "
-                "continues: what was told is kept"
+                f"the store cannot be written ({short_reason(error)}); fix that, and the same "
+                "command continues: no finished trial is lost"
             ) from error
-        # After it was written: what is rescued then has this too.
+        # After the commit, so that the rescued copy has this transaction too.
         self._rescue_if_deleted()
         return done
 
     def _rescue_if_deleted(self) -> None:
-        """Raise StoreLostError where the path no longer leads to the file that is written to."""
+        """Save a copy and raise StoreLostError where the open file is no longer at its path."""
         try:
-            if all(identity(file) == opened for file, opened in self._files.items()):
+            if all(identify_file(file) == opened for file, opened in self._files.items()):
                 return
-        except OSError:  # whatever hides it, it is not known to be gone
+        except OSError:  # it may be hidden only for now
             return
         assert self._path is not None
         try:
-            self._rescue = rescue(self._connection, self._rescue or place_to_rescue(self._path))
+            self._rescue = write_rescue_copy(
+                self._connection, self._rescue or choose_rescue_path(self._path)
+            )
         except (*_ERRORS, OSError) as error:
             raise StoreLostError(
                 f"{self._path} was deleted or replaced while it was written to, and what it held "
@@ -223,10 +235,10 @@ class Sqlite:
         return int(number)
 
     def lock(self, table: str) -> None:
-        """Whoever writes is alone anyway."""
+        """Nothing to do: SQLite has one writer at a time."""
 
-    def owner(self, study: str) -> str | None:
-        return None if self._path is None else file_lock.owner(self._path, study)
+    def find_owner(self, study: str) -> str | None:
+        return None if self._path is None else file_lock.find_owner(self._path, study)
 
     def close(self) -> None:
         if self._db is not None:
@@ -237,7 +249,7 @@ class Sqlite:
 
 
 def check_version(place: object, version: int, *, create: bool) -> None:
-    """Raises StoreError for a store that is newer than this program, or older and not upgraded."""
+    """Raise StoreError for a newer store, or an older one that is only read."""
     if version > VERSION:
         raise StoreError(
             f"{place} is of version {version}, newer than the {VERSION} this program knows; "
@@ -245,10 +257,10 @@ def check_version(place: object, version: int, *, create: bool) -> None:
         )
     if version < VERSION and not create:
         raise OldStoreError(
-            f"{place} is of version {version}, older than the {VERSION} this program reads; run any "
-            "study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
+            f"{place} is of version {version}, older than the {VERSION} this program reads; run "
+            "any study of it once more (hpsearch run NAME), which upgrades it and loses nothing"
         )
 
 
-def _missing(path: Path) -> str:
+def _missing_store(path: Path) -> str:
     return f"there is no store at {path}; run a study first, or name it by --store"

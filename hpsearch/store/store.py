@@ -1,4 +1,4 @@
-"""An open store, of either kind: its searches, and the journal of each."""
+"""An open store, in a file or a database: its searches, and the journal of each."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError
-from hpsearch.store.database import Database, Fence, Say, insert
+from hpsearch.store.database import Database, Fence, Say, insert_rows
 from hpsearch.store.journal import Journal
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.sqlite import Sqlite
@@ -17,10 +17,18 @@ _RECORD = ", ".join(field.name for field in fields(SearchRecord))
 
 
 class Store:
-    """An open store; without a place, one in memory. `create` is for the one who runs a study;
-    reading never writes. fence: of `study_lock`, if it gave one. say: hears of a database's outages.
+    """An open store. Without `create` it is only read.
 
-    folder, name: where files that belong to the store lie, and what tells them from another's.
+    Args:
+        place: None for a store in memory.
+        create: make it, or upgrade it, where necessary: for running a study.
+        fence: what `study_lock` returned.
+        say: called with messages on outages of a database.
+
+    Attributes:
+        folder: where files that belong to the store lie.
+        name: tells these files from those of another store in the same folder.
+
     Raises NoStoreError, OldStoreError or another StoreError where it cannot be opened.
     """
 
@@ -34,7 +42,7 @@ class Store:
     ) -> None:
         self.db: Database
         if isinstance(place, Url):
-            self.db = _shared(place, create=create, fence=fence, say=say)
+            self.db = _open_postgresql(place, create=create, fence=fence, say=say)
         else:
             self.db = Sqlite(place, create=create)
         self.folder, self.name = self.db.folder, self.db.name
@@ -54,16 +62,18 @@ class Store:
         )
         return [SearchRecord(**row) for row in found.records()]
 
-    def begin(self, record: SearchRecord, *, instead_of: Sequence[SearchRecord] = ()) -> Journal:
-        """Begin a search; those it stands instead of stay in the store but leave the rankings."""
+    def begin_search(
+        self, record: SearchRecord, *, instead_of: Sequence[SearchRecord] = ()
+    ) -> Journal:
+        """Begin a search. Those that it replaces stay in the store but leave the rankings."""
         names = [field.name for field in fields(record) if field.name not in ("id", "began")]
         values = {name: getattr(record, name) for name in names} | {"began": time.time()}
 
         def write() -> int:
             new = self.db.next_id("searches")
-            insert(self.db, "searches", {"id": new, **values})
+            insert_rows(self.db, "searches", {"id": new, **values})
             retired = [{"search": old.id, "successor": new} for old in instead_of]
-            insert(self.db, "retired", *retired)
+            insert_rows(self.db, "retired", *retired)
             return new
 
         return Journal(self.db, self.db.write(write))
@@ -72,8 +82,8 @@ class Store:
         return Journal(self.db, search)
 
 
-def exists(place: Path | Url) -> bool:
-    """Whether there is a store, of whatever version."""
+def has_store(place: Path | Url) -> bool:
+    """Whether there is a store, of any version."""
     if isinstance(place, Path):
         return place.exists()
     try:
@@ -85,7 +95,7 @@ def exists(place: Path | Url) -> bool:
         return True
 
 
-def _shared(url: Url, **how: Any) -> Database:
+def _open_postgresql(url: Url, **how: Any) -> Database:
     try:
         from hpsearch.store.postgresql import Postgresql
 

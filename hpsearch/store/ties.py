@@ -1,4 +1,4 @@
-"""Which trials the data cannot tell apart, by values paired over folds and seeds."""
+"""Tests whether two trials differ significantly, by values paired over folds and seeds."""
 
 import math
 import statistics
@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from functools import cache
 
 _LEVEL = 0.05  # two-sided
-_SIGNS = 1 + math.ceil(-math.log2(_LEVEL))  # differences of one sign have a chance of 2 / 2**n: 6
-_MOST = 100  # trainings; who needs more will not train them
+# The sign test needs 6 differences: n of one sign have a probability of 2 / 2**n.
+_SIGNS = 1 + math.ceil(-math.log2(_LEVEL))
+_MOST = 100  # trainings; nobody would train more
 
 Differences = Sequence[Sequence[float]]
-"""Of two models: for each split, one for each seed with which both were trained on it."""
+"""Differences of two models' values: for each split, one for each seed that both had."""
 
 
 def standard_error(differences: Sequence[float], share: float) -> float:
-    """Of the mean difference between two models, over splits.
+    """The standard error of the mean difference between two models, over splits.
 
-    The splits share training rows, so that the differences are no independent sample: to 1/n, the
-    variance's factor, the share of validation to training rows is added (Nadeau and Bengio, Machine
-    Learning 52, 2003, section 3).
+    The splits share training rows, so the differences are not independent. Therefore the variance
+    is multiplied not by 1/n but by 1/n + share (Nadeau and Bengio, Machine Learning 52, 2003,
+    section 3).
+
+    Args:
+        share: the ratio of validation rows to training rows.
 
     >>> round(standard_error([0.1, 0.2, 0.3], 0.5), 4)
     0.0913
@@ -27,20 +31,24 @@ def standard_error(differences: Sequence[float], share: float) -> float:
     return math.sqrt(_variance(differences) * (1 / n + share))
 
 
-def tied(differences: Differences, share: float) -> bool:
-    """Whether a t test at 5 % leaves the models untold apart.
+def are_indistinguishable(differences: Differences, share: float) -> bool:
+    """Whether a t test at 5 % shows no difference between the models.
 
-    Over several splits it is the corrected one, of the means over seeds: a further seed brings no
-    new rows. On a single split it is the ordinary one, over seeds, and speaks of these rows alone.
+    Over several splits it is the corrected test, on the means over seeds: a further seed brings no
+    new rows. On a single split it is the ordinary test over seeds, which speaks of these rows only.
 
-    >>> tied([[0.1], [0.2], [0.3]], 0.5), tied([[0.19], [0.2], [0.21]], 0.5)
-    (True, False)
+    >>> are_indistinguishable([[0.1], [0.2], [0.3]], 0.5)
+    True
+    >>> are_indistinguishable([[0.19], [0.2], [0.21]], 0.5)
+    False
+    >>> are_indistinguishable([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]], 0.5)
+    True
+    >>> are_indistinguishable([[0.19, 0.2, 0.21]], 0.5)
+    False
 
-    Differences that are all the same are judged by their signs.
+    Differences that are all equal are judged by the sign test.
 
-    >>> tied([[0.1]] * 5, 0.25), tied([[0.1]] * 6, 0.2)
-    (True, False)
-    >>> tied([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]], 0.5), tied([[0.19, 0.2, 0.21]], 0.5)
+    >>> are_indistinguishable([[0.1]] * 5, 0.25), are_indistinguishable([[0.1]] * 6, 0.2)
     (True, False)
     """
     values, share = _sample(differences, share)
@@ -50,17 +58,18 @@ def tied(differences: Differences, share: float) -> bool:
 
 
 def _variance(values: Sequence[float]) -> float:
-    """Of a sample. `statistics.variance` works in fractions, for a ranking ten times as long."""
+    """The variance of a sample."""
+    # Not `statistics.variance`: it computes with fractions, and a ranking takes ten times as long.
     mean = statistics.fmean(values)
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
 def _are_alike(values: Sequence[float]) -> bool:
-    """Whether differences are the same but for rounding.
+    """Whether differences are equal except for rounding.
 
-    Their deviation of 0 is no variance of 0: few rows, of which as many went one way in every
-    split, show none. A t test on it would be certain of any difference, so that the sign test
-    stands in for it, which needs no variance (Demsar, JMLR 7, 2006, section 3.1.4).
+    With few rows, all splits may show the same difference by chance: that is no variance of 0. A t
+    test would take any such difference for significant. The sign test takes its place, which needs
+    no variance (Demsar, JMLR 7, 2006, section 3.1.4).
 
     >>> _are_alike([0.96 - 0.95, 0.94 - 0.93]), _are_alike([0.01, 0.02])
     (True, False)
@@ -68,40 +77,46 @@ def _are_alike(values: Sequence[float]) -> bool:
     return max(values) - min(values) <= 1e-9 * max(1.0, *map(abs, values))
 
 
-def more_repeats(differences: Differences, share: float) -> int | None:
-    """How many further trainings of both would tell them apart, if things stay as they are.
+def count_repeats_needed(differences: Differences, share: float) -> int | None:
+    """How many further repeats of both models would show a difference; None: no number would.
 
-    They take the seeds' part out of the variance, over several splits no more than that. How large
-    it is, repeats tell; before there are any, it is taken to be all, so that the number is the
-    least. None: no number of them would.
+    It is assumed that mean and variances stay as they are. Repeats reduce the part of the variance
+    that comes from the seeds; over several splits, the rest stays. Before there are any repeats,
+    all of it is taken to come from the seeds, so that the number is a lower bound.
 
-    >>> more_repeats([[0.1], [0.2], [0.3]], 0.1), more_repeats([[0.1, 0.1], [0.3, 0.3]], 0.1)
-    (2, None)
-    >>> more_repeats([[0.1, 0.2, 0.0]], 0.1)
+    >>> count_repeats_needed([[0.1], [0.2], [0.3]], 0.1)
+    2
+    >>> print(count_repeats_needed([[0.1, 0.1], [0.3, 0.3]], 0.1))
+    None
+    >>> count_repeats_needed([[0.1, 0.2, 0.0]], 0.1)
     4
     """
     values, share = _sample(differences, share)
-    if _are_alike(values):  # of what they vary by, nothing is known; on one split, signs may do
+    # Equal differences: the variance is unknown, so only more signs on a single split can help.
+    if _are_alike(values):
         signs = _SIGNS - len(values) if len(differences) == 1 and any(values) else 0
         return signs if signs > 0 else None
+    # Split the variance into the seeds' part, which repeats reduce, and the splits' part.
     mean, repeats = abs(statistics.fmean(values)), len(differences[0])
     total = _variance(values)
-    lasting, passing, splits = 0.0, total, len(differences)
+    of_splits, of_seeds, splits = 0.0, total, len(differences)
     if splits > 1 and repeats > 1:
-        passing = statistics.fmean(_variance(seeds) for seeds in differences)
-        lasting = max(0.0, total - passing / repeats)
+        of_seeds = statistics.fmean(_variance(seeds) for seeds in differences)
+        of_splits = max(0.0, total - of_seeds / repeats)
+    # Several splits: how small must the seeds' part be for the mean to be significant?
     if splits > 1:
-        room = (mean / _limit(splits)) ** 2 / (1 / splits + share) - lasting  # for the seeds' part
-        trainings = math.floor(passing / room) + 1 if room > passing / _MOST else _MOST
+        room = (mean / _limit(splits)) ** 2 / (1 / splits + share) - of_splits
+        trainings = math.floor(of_seeds / room) + 1 if room > of_seeds / _MOST else _MOST
         return trainings - repeats if trainings < _MOST else None
+    # A single split: try each number of trainings.
     for trainings in range(repeats + 1, _MOST):
-        if mean > _limit(trainings) * math.sqrt(passing / trainings):
+        if mean > _limit(trainings) * math.sqrt(of_seeds / trainings):
             return trainings - repeats
     return None
 
 
 def _sample(differences: Differences, share: float) -> tuple[Sequence[float], float]:
-    """The sample that is tested, and the share that corrects for it."""
+    """The sample to be tested, and the share of rows that corrects its standard error."""
     if len(differences) == 1:
         return differences[0], 0.0
     return [statistics.fmean(seeds) for seeds in differences], share
@@ -109,6 +124,7 @@ def _sample(differences: Differences, share: float) -> tuple[Sequence[float], fl
 
 @cache
 def _limit(pairs: int) -> float:
+    """The value of t above which a mean of so many differences is significant."""
     from scipy.special import stdtrit
 
     return float(stdtrit(pairs - 1, 1 - _LEVEL / 2))

@@ -1,12 +1,12 @@
-"""The one view of trials: which value a repeated trial has, and what every reader takes for it.
+"""The SQL for a trial's value over all of its trainings, which every reader uses.
 
-A trial's repeats are numbered (`repeat`), and may end in another order. `seq` says in which: it is
-counted within the trial when a repeat is recorded, so that no clock decides anything. Each repeat's
-`value` and `se` are of all trainings that had ended by then; so those of the last one hold.
+A trial's repeats are numbered (`repeat`), but may end in another order. `seq` counts them in the
+order in which they were recorded, so that no clock matters. Each repeat's `value` and `se` are over
+all trainings that had ended by then, so those of the last recorded repeat are the trial's.
 """
 
-# By search and trial, of those that were repeated: value and error over all trainings, the seconds
-# of the repeats, how many ended well and how many failed.
+# One row for each trial that was repeated: value and error over all trainings, the seconds of the
+# repeats, how many of them ended well and how many failed.
 REPEATED = """(
   SELECT counted.search, counted.trial, latest.value, latest.se,
          counted.seconds, counted.repeats, counted.failed
@@ -19,7 +19,7 @@ REPEATED = """(
     AND latest.seq = counted.latest
 )"""
 
-# A trial t of `told`, joined with its r of REPEATED: its value, error and seconds over all.
+# For a trial t of `told`, joined with its row r of REPEATED: value, error and seconds over all.
 VALUE = "coalesce(r.value, t.value)"
 ERROR = "CASE WHEN r.value IS NULL THEN t.se ELSE r.se END"
 SECONDS = "t.seconds + coalesce(r.seconds, 0.0)"

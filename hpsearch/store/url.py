@@ -1,4 +1,4 @@
-"""Where a store lies: a file, or a database that several machines share."""
+"""The place of a store: a file, or a database that several machines share."""
 
 import os
 from dataclasses import dataclass, field
@@ -13,10 +13,12 @@ _KINDS = ("postgresql", "postgres", "postgresql+psycopg")
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A database's address. Its password is in no text of it but where it is connected to.
+    """A database's address. Neither `str` nor `repr` shows its password.
 
-    query: further options of libpq, as sslmode. What is not said, libpq takes from its environment
-    variables (PGHOST, PGPASSWORD ...) and ~/.pgpass.
+    What is None, libpq takes from its environment variables (PGHOST, PGPASSWORD...) and ~/.pgpass.
+
+    Args:
+        query: further options of libpq, such as sslmode.
     """
 
     host: str | None = None
@@ -28,7 +30,7 @@ class Url:
 
     @classmethod
     def parse(cls, text: str) -> "Url":
-        """Raises StoreError, which never repeats the text: it may hold a password."""
+        """Read a URL. Raises StoreError, whose message never repeats the text and its password."""
         kind = text.partition("://")[0]
         if kind not in _KINDS:
             raise StoreError(
@@ -42,8 +44,9 @@ class Url:
             misread = True
         if misread:
             raise StoreError(
-                "--store is no URL as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; in a password, "
-                "write @ as %40, / as %2F, ? as %3F, # as %23 and : as %3A, or put it into ~/.pgpass"
+                "--store needs a URL such as postgresql://USER:PASSWORD@HOST:PORT/DATABASE; in a "
+                "password, write @ as %40, / as %2F, ? as %3F, # as %23 and : as %3A, or put it "
+                "into ~/.pgpass"
             )
         query = dict(parse_qsl(parts.query))
         password = query.pop("password", None) or parts.password
@@ -57,7 +60,7 @@ class Url:
         )
 
     def __str__(self) -> str:
-        """For people: without the password, and without options, which may name keys.
+        """For people: without the password, and without options, which may name key files.
 
         >>> str(Url.parse("postgresql://ann:secret@db.lab:5433/trials?sslmode=require"))
         'postgresql://ann:***@db.lab:5433/trials'
@@ -68,10 +71,10 @@ class Url:
         return f"postgresql://{user}{self.host or ''}{port}/{self.database or ''}"
 
 
-def place(text: str | Path | Url) -> Path | Url:
-    """A store's file, or its URL. Raises StoreError for a URL of an unknown kind, and for no path.
+def parse_place(text: str | Path | Url) -> Path | Url:
+    """A store's file, or its URL, from text. Raises StoreError where it is neither.
 
-    >>> place("postgresql://db.lab/trials")
+    >>> parse_place("postgresql://db.lab/trials")
     Url(host='db.lab', port=None, database='trials', user=None)
     """
     if isinstance(text, Url):
@@ -81,11 +84,11 @@ def place(text: str | Path | Url) -> Path | Url:
     return Url.parse(text) if isinstance(text, str) and "://" in text else Path(text)
 
 
-def folder_of(place: Path | Url) -> Path:
-    """Where files lie that belong to a store: beside it, or here where it is elsewhere."""
+def folder_beside(place: Path | Url) -> Path:
+    """The folder for a store's further files: beside a file, else .hpsearch in this folder."""
     return place.parent if isinstance(place, Path) else Path(".hpsearch")
 
 
 def default_place() -> Path | Url:
-    """Where the store is if nobody says so: $HPSEARCH_STORE, else .hpsearch/store.db."""
-    return place(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db")
+    """The store's place where no option names one: $HPSEARCH_STORE, else .hpsearch/store.db."""
+    return parse_place(os.environ.get("HPSEARCH_STORE") or ".hpsearch/store.db")

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from hpsearch.store import Store, studies
+from hpsearch.store import Store, list_studies
 from tests.attacks.faults import Case, Verdict, chained, refused, try_each
 from tests.attacks.searches import CHAINED, Running, Search
 
@@ -89,7 +89,7 @@ def loses_its_store(folder: Path, name: str) -> Verdict:
     if named is None or not Path(named[0]).is_file():
         return "destroyed", f"no file has the {printed} trials: {end.err[-500:]}"
     with Store(Path(named[0])) as saved:
-        told = sum(row["trials"] for row in studies(saved))
+        told = sum(row["trials"] for row in list_studies(saved))
     return ("equal", "") if told >= printed else ("wrong value", f"{told} of {printed} trials")
 
 

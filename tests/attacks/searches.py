@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests.attacks import processes
 from tests.attacks.commands import ROOT
 
@@ -178,7 +178,9 @@ def journal(path: Path, *, ordered: bool = False) -> list[str]:
         (search,) = store.searches()
         opened = store.journal(search.id)
         events = list(opened.events())
-        asked = {e.trial: e.answer for e in events if isinstance(e, Asked) and e.id is not None}
+        asked = {
+            e.trial: e.answer for e in events if isinstance(e, AskedEvent) and e.id is not None
+        }
         trainings = {trial: opened.trainings(trial) for trial in asked}
     trials = []
     for trial, answer in asked.items():
@@ -194,4 +196,6 @@ def journal(path: Path, *, ordered: bool = False) -> list[str]:
         trials.append(json.dumps(record, sort_keys=True))
     if not ordered:
         return sorted(trials)
-    return [f"{'asked' if isinstance(e, Asked) else 'told'} {e.trial}" for e in events] + trials
+    return [
+        f"{'asked' if isinstance(e, AskedEvent) else 'told'} {e.trial}" for e in events
+    ] + trials

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests.attacks.commands import throw_away
 from tests.attacks.figures import Figures
 from tests.attacks.searches import Search
@@ -82,7 +82,7 @@ def results(search: Search) -> dict[int, tuple[str | None, Any]]:
         points = {
             e.trial: int(e.answer.params["at"])  # type: ignore[union-attr, call-overload]
             for e in journal.events()
-            if isinstance(e, Asked) and e.id is not None
+            if isinstance(e, AskedEvent) and e.id is not None
         }
         outcomes = {at: journal.outcome(trial) for trial, at in points.items()}
     return {

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch.core.trial import Job
-from hpsearch.executors import Processes, find
+from hpsearch.executors import Processes, find_devices
 from hpsearch.run import worker
 from hpsearch.run.load import Overrides
 
@@ -44,7 +44,7 @@ study = Study(
 
 
 def main() -> None:
-    devices = [device for device in find("auto") if device.kind == "gpu"][:1]
+    devices = [device for device in find_devices("auto") if device.kind == "gpu"][:1]
     if not devices:
         raise SystemExit("no GPU is free here")
     total = devices[0].total // 2**30

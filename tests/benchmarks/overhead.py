@@ -21,11 +21,11 @@ from pathlib import Path
 from hpsearch import Float, Random, Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
-from hpsearch.executors import Executor, Inline, Processes, find, one_by_one
+from hpsearch.executors import Executor, Inline, Processes, find_devices, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
-from hpsearch.store import Store, Url, place, rankings
+from hpsearch.store import Store, Url, parse_place, rank_tasks
 from tests.builders import make_record
 
 METRIC = Metric("loss", "min")
@@ -42,7 +42,7 @@ def outcome(job: Job, *, epochs: int, folds: int) -> Outcome:
 
 def prepare(epochs: int = 1, folds: int = 1):  # type: ignore[no-untyped-def]
     facts = Facts(data="0" * 16, source="0" * 64, backend="none", versions={})
-    return facts, one_by_one(partial(outcome, epochs=epochs, folds=folds))
+    return facts, work_one_by_one(partial(outcome, epochs=epochs, folds=folds))
 
 
 class Clock:
@@ -71,7 +71,7 @@ class Clock:
 def search(where: Path | Url, task: str, executor: Executor, trials: int) -> Clock:
     clock = Clock()
     with Store(where, create=True) as store:
-        journal = store.begin(make_record(task=task))
+        journal = store.begin_search(make_record(task=task))
         running = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(running, journal.events(), METRIC)
         try:
@@ -89,9 +89,9 @@ def main() -> None:
     url = parser.parse_args().store
     found, mark = {}, uuid.uuid4().hex[:8]
     with tempfile.TemporaryDirectory() as name:
-        where = place(url or Path(name) / "store.db")
+        where = parse_place(url or Path(name) / "store.db")
         found["inline"] = search(where, f"inline-{mark}", Inline(prepare), 2000).median_ms()
-        pool = Processes(prepare, find("cpu:2"))
+        pool = Processes(prepare, find_devices("cpu:2"))
         found["workers"] = search(where, f"workers-{mark}", pool, 2000).median_ms()
         large = partial(prepare, EPOCHS, FOLDS)
         clock = search(where, f"large-{mark}", Inline(large), TRIALS)
@@ -102,7 +102,7 @@ def main() -> None:
             times = []
             for _ in range(11):
                 start = time.perf_counter()
-                assert len(rankings(store, f"large-{mark}")[0]) == TRIALS
+                assert len(rank_tasks(store, f"large-{mark}")[0]) == TRIALS
                 times.append(1000 * (time.perf_counter() - start))
         found["rank"] = statistics.median(times)
     print(f"2,000 trials inline: {found['inline']:.2f} ms a trial; bar 2")

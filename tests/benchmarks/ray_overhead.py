@@ -33,7 +33,7 @@ TRIALS, LONG = 100, 2000
 def ours(executor: RayCluster, path: Path, trials: int) -> float:
     """Seconds for all of them."""
     with Store(path, create=True) as store:
-        journal = store.begin(make_record())
+        journal = store.begin_search(make_record())
         search = Random(trials=trials, epochs=1).start(SPACE, seed=0)
         progress = replay(search, journal.events(), METRIC)
         checkpoints = SearchCheckpoints(path.parent / "checkpoints")

@@ -17,7 +17,7 @@ from hpsearch.run.load import Overrides, load_study
 from hpsearch.run.options import RunOptions
 from hpsearch.run.session import run_study
 from hpsearch.searchers import Searcher
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests.conftest import ROOT
 
 STORE = Path(".hpsearch", "real_training.db")
@@ -58,7 +58,7 @@ def bests(task: str, method: str, seed: int) -> list[float] | None:
     best, spent, open_quarters = float("inf"), 0, list(QUARTERS)
     out: list[float] = []
     for event in events:
-        if isinstance(event, Asked):
+        if isinstance(event, AskedEvent):
             if isinstance(event.answer, Suggestion):
                 asked[event.trial] = event.answer
             continue

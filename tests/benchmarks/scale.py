@@ -26,8 +26,8 @@ import ray
 from hpsearch import Random
 from hpsearch.core import progress
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
-from hpsearch.executors import Executor, Inline, RayCluster, one_by_one
-from hpsearch.executors.base import Pool
+from hpsearch.executors import Executor, Inline, RayCluster, work_one_by_one
+from hpsearch.executors.base import SubmitMixin
 from hpsearch.run.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
@@ -46,7 +46,7 @@ def chatter(job: Job) -> Outcome:
 
 
 def prepare_chatter() -> Any:
-    return Facts("0" * 16, "0" * 64, "none", {}), one_by_one(chatter)
+    return Facts("0" * 16, "0" * 64, "none", {}), work_one_by_one(chatter)
 
 
 def trials(path: Path, executor: Executor) -> tuple[float, float]:
@@ -88,7 +88,7 @@ def live(path: Path) -> float:
     """Milliseconds for each of 1,000 trials that run, to write how far it is."""
     some = [ProgressReport(trial, 0, 1.0, 0.5, "10.0.0.1 gpu 0") for trial in range(1000)]
     with Store(path, create=True) as store:
-        journal = store.begin(make_record())
+        journal = store.begin_search(make_record())
         journal.reached(some)
         began = time.perf_counter()
         for _ in range(20):
@@ -96,7 +96,7 @@ def live(path: Path) -> float:
         return (time.perf_counter() - began) / 20
 
 
-class Crowd(Pool):
+class Crowd(SubmitMixin):
     """A thousand workers, one of which ends at a time."""
 
     def __init__(self) -> None:

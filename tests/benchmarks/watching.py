@@ -18,13 +18,13 @@ from tests.conftest import ROOT
 ROUNDS = 5
 RANK = """
 import time
-from hpsearch.store import Store, rankings
+from hpsearch.store import Store, rank_tasks
 from pathlib import Path
 while True:
     time.sleep(0.1)
     try:
         with Store(Path("store.db")) as store:
-            rankings(store)
+            rank_tasks(store)
     except Exception:
         pass
 """

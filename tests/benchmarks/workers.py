@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hpsearch.core.trial import Job
-from hpsearch.executors import Processes, find
+from hpsearch.executors import Processes, find_devices
 from hpsearch.run import worker
 from hpsearch.run.load import Overrides, load_study
 
@@ -38,7 +38,7 @@ study = Study(
 def seconds(file: Path, jobs: list[Job], workers: int) -> float:
     prepare = partial(worker.prepare_from_file, file, Overrides(), "jax", "fit")
     # Two places of one core each; one worker takes the first of them.
-    pool = Processes(prepare, find("cpu:2")[:workers])
+    pool = Processes(prepare, find_devices("cpu:2")[:workers])
     try:
         pool.open()
         # As many long jobs as there are workers, so that each one has started and compiled.

@@ -434,7 +434,7 @@ def test_a_search_goes_on_when_nobody_reads_its_lines(write, tmp_path, how):
     in_shell(script)
     assert Path("code").read_text() == "0\n"
     with Store(Path("store.db")) as opened:
-        assert opened.journal(1).complete() == 3
+        assert opened.journal(1).count_complete() == 3
 
 
 class Speechless(BaseException):
@@ -463,7 +463,7 @@ def test_however_a_command_ends_it_is_said_in_one_line(
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr("hpsearch.store.studies", fail)
+    monkeypatch.setattr("hpsearch.store.list_studies", fail)
     found, out, err = hpsearch("studies")
     assert (found, out) == (code, "")
     assert said in err

@@ -13,7 +13,7 @@ from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.run.load import Overrides, load_study
-from hpsearch.store import place
+from hpsearch.store import parse_place
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")
 
@@ -95,7 +95,7 @@ def test_options_are_refused_where_they_are_made(make, message):
 @pytest.mark.parametrize("store", [7, True, b"x", [], "a\nb", "a\0b"])
 def test_what_is_no_path_names_no_store(store):
     with pytest.raises(StoreError, match="named by a path or a URL, got") as error:
-        place(store)
+        parse_place(store)
     assert "\n" not in str(error.value)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from hpsearch.core.errors import DeviceError
 from hpsearch.core.trial import Job
-from hpsearch.executors import Processes, find
-from hpsearch.executors.devices import slots
+from hpsearch.executors import Processes, find_devices
+from hpsearch.executors.devices import assign_slots
 from tests import fakes
 from tests.conftest import ROOT
 
@@ -23,7 +23,7 @@ def pool(tmp_path):
     made = []
 
     def pool(devices, per_device=1, **options):
-        made.append(Processes(fakes.prepare_staged, find(devices), per_device, **options))
+        made.append(Processes(fakes.prepare_staged, find_devices(devices), per_device, **options))
         made[-1].open()
         return made[-1]
 
@@ -45,23 +45,23 @@ def reports(futures):
 
 def test_names_of_devices(gpus, monkeypatch):
     gpus(80, 80, 40)
-    assert [d.id for d in find("auto")] == ["0", "1", "2"]
-    assert [d.id for d in find("2,0")] == ["2", "0"]
-    assert [d.id for d in find("GPU-1111")] == ["1"]
-    assert [d.kind for d in find("cpu:3")] == ["cpu"] * 3
+    assert [d.id for d in find_devices("auto")] == ["0", "1", "2"]
+    assert [d.id for d in find_devices("2,0")] == ["2", "0"]
+    assert [d.id for d in find_devices("GPU-1111")] == ["1"]
+    assert [d.kind for d in find_devices("cpu:3")] == ["cpu"] * 3
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-0000")
-    assert [d.id for d in find("auto")] == ["2", "0"]
-    assert [d.id for d in find("1")] == ["0"]
+    assert [d.id for d in find_devices("auto")] == ["2", "0"]
+    assert [d.id for d in find_devices("1")] == ["0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert [d.kind for d in find("auto")] == ["host"]
+    assert [d.kind for d in find_devices("auto")] == ["host"]
 
 
 def test_a_gpu_that_somebody_else_fills_is_left_out_of_auto(gpus):
     gpus(80, 80, free=[1, 79])
-    assert [d.id for d in find("auto")] == ["1"]
+    assert [d.id for d in find_devices("auto")] == ["1"]
     gpus(80, free=[1])
-    (cpu,) = find("auto")
-    assert dict(slots([cpu], 1)[0].environment)["CUDA_VISIBLE_DEVICES"] == "-1"
+    (cpu,) = find_devices("auto")
+    assert dict(assign_slots([cpu], 1)[0].environment)["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
 @pytest.mark.parametrize(
@@ -79,28 +79,32 @@ def test_a_gpu_that_somebody_else_fills_is_left_out_of_auto(gpus):
 def test_devices_that_are_not_there_are_refused(gpus, devices, message):
     gpus(80, 40, free=[80, 2])
     with pytest.raises(DeviceError, match=message):
-        find(devices)
+        find_devices(devices)
 
 
 def test_without_gpus_the_way_out_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(DeviceError, match="none that nvidia-smi shows; use cpu"):
-        find("0")
+        find_devices("0")
 
 
 def test_cores_are_split_and_shared_where_there_are_too_few(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    assert [d.cores for d in find("cpu:2")] == [(0, 1, 2, 3), (4, 5, 6, 7)]
-    assert [d.cores for d in find("cpu:3")] == [(0, 1), (2, 3, 4), (5, 6, 7)]
-    assert {len(d.cores) for d in find("cpu:20")} == {1}
-    two = slots(find("cpu:2"), 2)
+    assert [d.cores for d in find_devices("cpu:2")] == [(0, 1, 2, 3), (4, 5, 6, 7)]
+    assert [d.cores for d in find_devices("cpu:3")] == [(0, 1), (2, 3, 4), (5, 6, 7)]
+    assert {len(d.cores) for d in find_devices("cpu:20")} == {1}
+    two = assign_slots(find_devices("cpu:2"), 2)
     assert [slot.cores for slot in two] == [(0, 1), (4, 5), (2, 3), (6, 7)]
 
 
 def test_workers_cut_their_work_alike_however_many_they_are():
     """Else sums end in other last bits, and one seed gives several results."""
     for name in ("NPROC", "TF_NUM_INTRAOP_THREADS"):
-        told = {dict(s.environment)[name] for n in (1, 2, 5) for s in slots(find(f"cpu:{n}"), 2)}
+        told = {
+            dict(s.environment)[name]
+            for n in (1, 2, 5)
+            for s in assign_slots(find_devices(f"cpu:{n}"), 2)
+        }
         assert told == {str(len(os.sched_getaffinity(0)))}
 
 
@@ -203,8 +207,10 @@ def test_no_library_is_told_another_number_of_threads_by_more_workers(monkeypatc
     """Sums that are cut otherwise end in other last bits, and a ranking would depend on it."""
     monkeypatch.setattr("hpsearch.executors.devices._own_cores", lambda: set(range(4)))
     told = {
-        slot.environment for number in (1, 2, 8) for slot in slots(find(f"cpu:{number}"), 1)
-    } | {slot.environment for slot in slots(find("cpu"), 3)}
+        slot.environment
+        for number in (1, 2, 8)
+        for slot in assign_slots(find_devices(f"cpu:{number}"), 1)
+    } | {slot.environment for slot in assign_slots(find_devices("cpu"), 3)}
     assert len(told) == 1
     (environment,) = told
     libraries = ("OMP", "OPENBLAS", "MKL")
@@ -238,13 +244,13 @@ print([value.hex() for value in (*curve.train_loss, *curve.validation_loss)])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(len(find("cpu")[0].cores) < 2, reason="needs two cores to share out")
+@pytest.mark.skipif(len(find_devices("cpu")[0].cores) < 2, reason="needs two cores to share out")
 @pytest.mark.parametrize("backend", ["tensorflow", "torch"])
 def test_a_worker_trains_the_same_bits_however_many_there_are(backend):
     """In place of a search by 1, 2 and 8 workers: what differs between them is cores and threads."""
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"needs {backend}")
-    places = {slots(find(f"cpu:{number}"), 1)[0] for number in (1, 2, 8)}
+    places = {assign_slots(find_devices(f"cpu:{number}"), 1)[0] for number in (1, 2, 8)}
     cores = {slot.cores: slot for slot in places}
     assert len(cores) > 1
     told = set()

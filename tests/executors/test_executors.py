@@ -11,7 +11,7 @@ from hpsearch import executors
 from hpsearch.core.errors import FatalError, HpsearchError
 from hpsearch.core.trial import Job
 from hpsearch.executors import Inline, Processes, RayCluster, ray_cluster
-from hpsearch.executors.ray_worker import Lost
+from hpsearch.executors.ray_worker import WorkerLost
 from tests import fakes
 from tests.conftest import ROOT, is_alive
 from tests.contracts.executor import ExecutorContract, opened
@@ -27,7 +27,7 @@ class TestExecutors(ExecutorContract):
 
 
 def test_no_executor_escapes_the_contract():
-    apart = {"Device", "Executor", "Prepare", "Work", "find", "one_by_one"}
+    apart = {"Device", "Executor", "Prepare", "Work", "find_devices", "work_one_by_one"}
     assert {e.__name__ for e in EXECUTORS + ELSEWHERE} == set(executors.__all__) - apart
 
 
@@ -123,7 +123,9 @@ class ClosedRay:
         pass
 
 
-@pytest.mark.parametrize("raised", [ConnectionError("no Ray"), Lost(OSError(), at_fault=True)])
+@pytest.mark.parametrize(
+    "raised", [ConnectionError("no Ray"), WorkerLost(OSError(), at_fault=True)]
+)
 def test_a_cluster_that_is_closed_while_it_loads_ends_in_one_line(monkeypatch, raised):
     ray = ClosedRay(raised)
     monkeypatch.setattr(ray_cluster.ray_connection, "connect", lambda *_: (ray, True))

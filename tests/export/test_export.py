@@ -58,16 +58,20 @@ def store():
     rng = np.random.default_rng(0)
     points = [SPACE.sample(rng) for _ in range(5)]
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(RUNG)
+        journal = store.begin_search(RUNG)
         for number, point in enumerate(points):
-            journal.asked(number, Suggestion(point, 2))
-        journal.told(0, outcome([0.5, 0.25], device="cpu-0", started=time.time() - 9))
-        journal.told(1, outcome([0.5, 0.75]))
-        journal.told(2, Outcome(failure=Failure("nan", "it diverged", "Traceback"), seconds=1.0))
-        journal.asked(5, Suggestion(points[1], 4, parent=1))
-        journal.told(5, outcome([0.5, 0.75, 0.625, 0.875]))
-        journal.told(3, outcome([0.5, 0.875]))
-        other = store.begin(make_record(study="b", task="boston", measure="mae", direction="min"))
+            journal.append_answer(number, Suggestion(point, 2))
+        journal.append_outcome(0, outcome([0.5, 0.25], device="cpu-0", started=time.time() - 9))
+        journal.append_outcome(1, outcome([0.5, 0.75]))
+        journal.append_outcome(
+            2, Outcome(failure=Failure("nan", "it diverged", "Traceback"), seconds=1.0)
+        )
+        journal.append_answer(5, Suggestion(points[1], 4, parent=1))
+        journal.append_outcome(5, outcome([0.5, 0.75, 0.625, 0.875]))
+        journal.append_outcome(3, outcome([0.5, 0.875]))
+        other = store.begin_search(
+            make_record(study="b", task="boston", measure="mae", direction="min")
+        )
         other.asked(0, Suggestion({}, 1))
         other.told(0, outcome([2.5]))
     return points
@@ -81,7 +85,7 @@ def points(store):
 def means(trial, name="validation"):
     """The mean curve, as the store's own reader has it."""
     with Store(Path("store.db")) as opened:
-        from hpsearch.store import trial as read
+        from hpsearch.store import read_trial as read
 
         curves = [curve[name] for curve in read(opened, trial)["curves"]]
     return [sum(v) / len(v) for v in zip(*curves, strict=False)]

@@ -43,10 +43,10 @@ def test_python_blocks_run_in_order():
         record = dataclasses.replace(
             RECORD, study="digits_dropout", space=json.dumps(space.to_json())
         )
-        journal = store.begin(record)
+        journal = store.begin_search(record)
         for number in range(10):
-            journal.asked(number, Suggestion({"dropout": number / 20}, 2))
-            journal.told(number, make_outcome(number / 10))
+            journal.append_answer(number, Suggestion({"dropout": number / 20}, 2))
+            journal.append_outcome(number, make_outcome(number / 10))
     namespace = {}
     for code in PYTHON:
         exec(compile(code, "README.md", "exec"), namespace)

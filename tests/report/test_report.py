@@ -16,8 +16,8 @@ from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.report import reproduction
 from hpsearch.results import report_data, rungs
-from hpsearch.store import Store, openings, rankings
-from hpsearch.store.openings import judge, open_test
+from hpsearch.store import Store, list_openings, rank_tasks
+from hpsearch.store.openings import open_test, record_test_result
 from tests.builders import EVIL, RECORD
 from tests.conftest import ROOT
 from tests.filled import fill
@@ -39,9 +39,9 @@ def filled(tmp_path):
         fill(store, Random(trials=14, epochs=8), KFold(4), study="folds", folds=4, running=2)
         fill(store, Random(trials=20, epochs=8), Holdout(rows=100), study="plain")
         opened = open_test(store, 2, "rows", {"members": [{"trial": 25}], "seeds": 1})
-        judge(store, opened, 0.81, 0.01, {})
+        record_test_result(store, opened, 0.81, 0.01, {})
         again = open_test(store, 2, "rows", {"members": [{"trial": 26}], "seeds": 1})
-        judge(store, again, 0.83, 0.01, {})
+        record_test_result(store, again, 0.83, 0.01, {})
     return tmp_path / "store.db"
 
 
@@ -84,7 +84,7 @@ def report(hpsearch, name, *options):
 def test_its_numbers_are_those_of_the_ranking(hpsearch, filled):
     page = report(hpsearch, "made")
     with Store(filled) as store:
-        ranked = [row for ranking in rankings(store, "made") for row in ranking]
+        ranked = [row for ranking in rank_tasks(store, "made") for row in ranking]
     told = page.scripts["numbers"]
     assert told["task"] == "made"
     key = lambda row: (row["evaluator"], row["rank"])  # noqa: E731
@@ -120,7 +120,7 @@ def test_repeats_are_drawn_beside_their_trials(hpsearch, tmp_path):
         fill(store, Random(trials=2, epochs=2), Holdout(rows=9))
         journal = store.journal(1)
         again = dataclasses.replace(journal.trainings(0)[0], started=time.time() - 1)
-        journal.repeated(0, 1, again, 0.5, 0.01)
+        journal.append_repeat(0, 1, again, 0.5, 0.01)
     page = report(hpsearch, "filled")
     bars = page.scripts["drawings"]["part0-workers-0"]["data"]
     assert {bar["name"]: bar["customdata"] for bar in bars} == {
@@ -213,7 +213,7 @@ def test_a_store_without_a_complete_trial_is_told_of(hpsearch, tmp_path):
 def test_a_search_without_a_trial_is_reported_and_read(hpsearch, tmp_path):
     """As a run leaves it that was killed before its first trial."""
     with Store(tmp_path / "store.db", create=True) as store:
-        store.begin(RECORD)
+        store.begin_search(RECORD)
     for name in ("s", "digits"):
         assert "No trial is complete yet" in report(hpsearch, name).text
     code, _, err = hpsearch("show", 1)
@@ -274,4 +274,4 @@ def test_openings_are_those_of_the_store(filled):
         c for c in report_data.read_report_data(filled, task="made").comparisons if c.openings
     )
     with Store(filled) as store:
-        assert list(of.openings) == openings(store, "made")
+        assert list(of.openings) == list_openings(store, "made")

@@ -28,14 +28,14 @@ def told(*folds):
 @pytest.fixture
 def store():
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(make_record(measure="mae", direction="min"))
+        journal = store.begin_search(make_record(measure="mae", direction="min"))
         for number, (units, values) in enumerate(((8, (4.0, 2.0, 3.0)), (16, (5.0, 1.0, 0.5)))):
-            journal.asked(number, Suggestion({"units": units, "dropout": 0.25}, 3))
-            journal.told(number, told(curve(*values)))
-        journal.asked(2, Suggestion({"units": 32, "dropout": 0.25}, 3))
-        journal.told(2, Outcome(failure=Failure("nan", "loss became nan")))
-        journal.asked(3, Suggestion({"units": 64, "dropout": 0.25}, 3))
-        other = store.begin(make_record(study="other", task="mnist", evaluator="KFold(2)"))
+            journal.append_answer(number, Suggestion({"units": units, "dropout": 0.25}, 3))
+            journal.append_outcome(number, told(curve(*values)))
+        journal.append_answer(2, Suggestion({"units": 32, "dropout": 0.25}, 3))
+        journal.append_outcome(2, Outcome(failure=Failure("nan", "loss became nan")))
+        journal.append_answer(3, Suggestion({"units": 64, "dropout": 0.25}, 3))
+        other = store.begin_search(make_record(study="other", task="mnist", evaluator="KFold(2)"))
         other.asked(0, Suggestion({"units": 8}, 3))
         other.told(0, told(curve(0.5, 0.7, 0.6), curve(0.7, 0.9, 0.6)))
         yield store
@@ -95,7 +95,7 @@ def test_folds_are_averaged_with_a_band(store):
 
 def test_repeats_are_averaged_as_far_as_all_reach(store):
     journal = store.journal(2)
-    journal.repeated(0, 1, told(curve(0.3, 0.5), curve(0.5, 0.9)), 0.75, None)
+    journal.append_repeat(0, 1, told(curve(0.3, 0.5), curve(0.5, 0.9)), 0.75, None)
     (line,) = overlay.overlay_curves(Results(), [5]).lines
     np.testing.assert_allclose(line.validation, [0.5, 0.75])
     seen = [np.std(folds, ddof=1) for folds in ((0.4, 0.6), (0.6, 0.9))]
@@ -145,8 +145,8 @@ def test_a_notebook_must_name_trials(store):
 
 def test_a_best_epoch_among_the_first_stays_in_the_picture(store):
     """The scale leaves the first epochs out, where curves begin far off; not what is marked."""
-    journal = store.begin(make_record(study="third", measure="mae", direction="min"))
-    journal.asked(0, Suggestion({"units": 8}, 40))
-    journal.told(0, told(curve(0.01, *[5.0 + 0.1 * epoch for epoch in range(39)])))
+    journal = store.begin_search(make_record(study="third", measure="mae", direction="min"))
+    journal.append_answer(0, Suggestion({"units": 8}, 40))
+    journal.append_outcome(0, told(curve(0.01, *[5.0 + 0.1 * epoch for epoch in range(39)])))
     for ax in (Results().compare(6).axes[0], Results().plot_curves(6).axes[0]):
         assert ax.get_ylim()[0] < 0.01

@@ -110,11 +110,11 @@ def test_more_trials_at_a_time_than_can_be_seen_share_lanes():
 
 def test_rankings_have_the_furthest_trials():
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(make_record())
-        journal.asked(0, Suggestion({"a": 1}, 2))
-        journal.told(0, make_outcome(0.5, epochs=2))
-        journal.asked(1, Suggestion({"a": 1}, 6, parent=0))
-        journal.told(1, make_outcome(0.6, epochs=6))
+        journal = store.begin_search(make_record())
+        journal.append_answer(0, Suggestion({"a": 1}, 2))
+        journal.append_outcome(0, make_outcome(0.5, epochs=2))
+        journal.append_answer(1, Suggestion({"a": 1}, 6, parent=0))
+        journal.append_outcome(1, make_outcome(0.6, epochs=6))
     found = Results().trials
     assert own_epochs(found).tolist() == [2, 4]
     assert leaf_trials(found).index.tolist() == [2]
@@ -182,11 +182,13 @@ def test_importance_finds_the_parameter_that_decides():
         sometimes=Int(1, 9, when={"kind": "a"}),
     )  # fmt: skip
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(make_record(direction="min", space=json.dumps(space.to_json())))
+        journal = store.begin_search(
+            make_record(direction="min", space=json.dumps(space.to_json()))
+        )
         for number in range(40):
             point = space.sample(rng)
-            journal.asked(number, Suggestion(point, 6))
-            journal.told(number, make_outcome(point["good"]))
+            journal.append_answer(number, Suggestion(point, 6))
+            journal.append_outcome(number, make_outcome(point["good"]))
     found = compute_importance(Results().trials, space)
     assert found.index[0] == "good"
     assert set(found.index) == {"good", "idle", "kind", "sometimes"}

@@ -64,16 +64,18 @@ def journal():
         search = make_record(
             task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json())
         )
-        journal = store.begin(search)
+        journal = store.begin_search(search)
         rng = np.random.default_rng(0)
         for number in range(12):
-            journal.asked(number, Suggestion(SPACE.sample(rng), 6))
+            journal.append_answer(number, Suggestion(SPACE.sample(rng), 6))
             value = 0.5 + 0.1 * (number % 5)
-            journal.told(number, trained(value, folds=2, n_weights=100 + 50 * number))
-        journal.asked(12, Suggestion(SPACE.sample(rng), 6))
+            journal.append_outcome(number, trained(value, folds=2, n_weights=100 + 50 * number))
+        journal.append_answer(12, Suggestion(SPACE.sample(rng), 6))
         failure = Failure("nan", "loss became nan", "Traceback ...")
-        journal.told(12, Outcome(failure=failure, seconds=1.0, device="cpu 1", started=1003.0))
-        journal.asked(13, Suggestion(SPACE.sample(rng), 6))
+        journal.append_outcome(
+            12, Outcome(failure=failure, seconds=1.0, device="cpu 1", started=1003.0)
+        )
+        journal.append_answer(13, Suggestion(SPACE.sample(rng), 6))
         yield journal
 
 
@@ -121,7 +123,7 @@ def test_failures_have_their_traceback(journal):
 
 
 def test_a_repeated_trial_has_the_value_of_all_its_trainings(journal):
-    journal.repeated(0, 1, trained(0.6, folds=2, seed=1), 0.55, 0.02)
+    journal.append_repeat(0, 1, trained(0.6, folds=2, seed=1), 0.55, 0.02)
     results = Results()
     row = results.trials.loc[1]
     assert (row["value"], row["se"], row["repeats"]) == (0.55, 0.02, 1)
@@ -129,9 +131,9 @@ def test_a_repeated_trial_has_the_value_of_all_its_trainings(journal):
 
 
 def test_repeats_have_a_row_each(journal):
-    journal.repeated(0, 1, trained(0.6, seed=1), 0.55, 0.02)
+    journal.append_repeat(0, 1, trained(0.6, seed=1), 0.55, 0.02)
     failed = Outcome(failure=Failure("nan", "loss became nan"), seconds=1.0, device="cpu 1")
-    journal.repeated(0, 2, failed, None, None)
+    journal.append_repeat(0, 2, failed, None, None)
     repeats = Results().repeats
     assert repeats[["trial", "repeat", "device"]].values.tolist() == [
         [1, 1, "cpu 0"],
@@ -145,7 +147,7 @@ def test_repeats_have_a_row_each(journal):
 
 def test_trials_of_a_search_put_aside_are_left_out(journal):
     with Store(Path("store.db"), create=True) as store:
-        store.begin(make_record(task="mine", seed=1), instead_of=store.searches())
+        store.begin_search(make_record(task="mine", seed=1), instead_of=store.searches())
     results = Results()
     assert results.trials.empty
     assert results.curves.empty
@@ -153,7 +155,7 @@ def test_trials_of_a_search_put_aside_are_left_out(journal):
 
 def test_studies_tasks_and_evaluators_can_be_chosen(journal):
     with Store(Path("store.db"), create=True) as store:
-        other = store.begin(make_record(study="other", task="mnist", evaluator="KFold(3)"))
+        other = store.begin_search(make_record(study="other", task="mnist", evaluator="KFold(3)"))
         other.asked(0, Suggestion({"units": 8}, 2))
     assert len(Results().trials) == 15
     for which in ({"study": "other"}, {"task": "mnist"}, {"evaluator": "KFold(3)"}):
@@ -233,17 +235,17 @@ def test_searches_of_one_study_are_told_apart(journal):
         search = make_record(
             task="mine", measure="mae", direction="min", space=json.dumps(SPACE.to_json()), seed=7
         )
-        other = store.begin(search)
-        other.asked(0, Suggestion({"dropout": 0.1, "rate": 0.01}, 6))
-        other.told(0, trained(0.4))
+        other = store.begin_search(search)
+        other.append_answer(0, Suggestion({"dropout": 0.1, "rate": 0.01}, 6))
+        other.append_outcome(0, trained(0.4))
     (legend,) = [ax.get_legend() for ax in Results().plot_anytime().axes]
     assert [text.get_text() for text in legend.texts] == ["s, seed 0", "s, seed 7"]
 
 
 def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
     far = Suggestion(SPACE.sample(np.random.default_rng(3)), 6)
-    journal.asked(20, far)
-    journal.told(20, trained(90.0))
+    journal.append_answer(20, far)
+    journal.append_outcome(20, trained(90.0))
     results = Results()
     assert results.trials["value"].max() == 90.0
     for figure in (results.plot_slices(), results.plot_pareto()):
@@ -254,7 +256,7 @@ def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
 
 def test_values_that_do_not_compare_are_not_drawn_together(journal):
     with Store(Path("store.db"), create=True) as store:
-        other = store.begin(make_record(study="other", task="mnist"))
+        other = store.begin_search(make_record(study="other", task="mnist"))
         other.asked(0, Suggestion({"units": 8}, 2))
         other.told(0, trained(0.9))
     with pytest.raises(
@@ -269,10 +271,10 @@ def test_names_and_options_are_drawn_as_they_are():
     space = Space(kind=Choice("$a", "<b>$"))
     with Store(Path("store.db"), create=True) as store:
         search = make_record(study="<i>$s", space=json.dumps(space.to_json()))
-        journal = store.begin(search)
+        journal = store.begin_search(search)
         for number, kind in enumerate(("$a", "<b>$") * 5):
-            journal.asked(number, Suggestion({"kind": kind}, 6))
-            journal.told(number, trained(0.1 * number))
+            journal.append_answer(number, Suggestion({"kind": kind}, 6))
+            journal.append_outcome(number, trained(0.1 * number))
     results = Results()
     figure = results.compare(1, 2)
     assert "trial 1: kind=$a" in [text.get_text() for text in figure.legends[0].texts]

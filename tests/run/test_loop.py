@@ -11,13 +11,13 @@ from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
-from hpsearch.executors import Inline, one_by_one
+from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.identity import find_changes
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import make_observation, replay
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests import fakes
 from tests.builders import make_record
 from tests.fakes import METRIC, SPACE, Halving
@@ -33,14 +33,14 @@ class Fatal:
     def __init__(self, journal, after, before):
         self.journal, self.left, self.before = journal, after, before
 
-    def complete(self):
-        return self.journal.complete()
+    def count_complete(self):
+        return self.journal.count_complete()
 
-    def asked(self, trial, answer):
-        return self._append(self.journal.asked, trial, answer)
+    def append_answer(self, trial, answer):
+        return self._append(self.journal.append_answer, trial, answer)
 
-    def told(self, trial, outcome):
-        return self._append(self.journal.told, trial, outcome)
+    def append_outcome(self, trial, outcome):
+        return self._append(self.journal.append_outcome, trial, outcome)
 
     def _append(self, append, *arguments):
         self.left -= 1
@@ -59,7 +59,7 @@ def go(
     """One run, or one that is killed; returns the journal's events."""
     with Store(Path("store.db"), create=True) as store:
         known = store.searches()
-        journal = store.journal(known[0].id) if known else store.begin(make_record())
+        journal = store.journal(known[0].id) if known else store.begin_search(make_record())
         search = searcher.start(space, seed=seed)
         progress = replay(search, journal.events(), METRIC)
         executor = Inline(work)
@@ -117,7 +117,7 @@ def test_more_trials_go_on_after_done():
     few = go(Random(trials=2, epochs=2))
     many = go(Random(trials=5, epochs=2))
     assert many[: len(few)] == few
-    assert [e.trial for e in many if isinstance(e, Asked)] == [0, 1, 2, 2, 3, 4, 5]
+    assert [e.trial for e in many if isinstance(e, AskedEvent)] == [0, 1, 2, 2, 3, 4, 5]
     assert go(Random(trials=5, epochs=2)) == many
 
 
@@ -131,7 +131,7 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
     jobs = []
 
     def prepare():
-        return fakes.FACTS, one_by_one(lambda job: jobs.append(job) or fakes.outcome(job))
+        return fakes.FACTS, work_one_by_one(lambda job: jobs.append(job) or fakes.outcome(job))
 
     go(Halving(points=4, epochs=4), work=prepare)
     parents = {str(job.params): job.checkpoint_out for job in jobs[:4]}
@@ -143,7 +143,7 @@ def test_a_continued_trial_gets_its_parents_folder_and_epochs():
 
 def test_a_failed_trial_does_not_stop_the_search():
     events = go(Halving(points=8, epochs=4), space=Space(dropout=Float(0.0, 0.9)))
-    told = [e.outcome for e in events if not isinstance(e, Asked)]
+    told = [e.outcome for e in events if not isinstance(e, AskedEvent)]
     assert len(told) == 12
     assert 0 < sum(o.failure is not None for o in told) < 12
 
@@ -184,15 +184,17 @@ def test_changes_are_told_by_name():
 
 def test_a_pause_is_not_an_answer_to_act_on():
     events = go(Halving(points=2, epochs=2))
-    assert [e.answer for e in events if isinstance(e, Asked)][-1] is Pause.DONE
-    assert all(isinstance(e.answer, Suggestion | Pause) for e in events if isinstance(e, Asked))
+    assert [e.answer for e in events if isinstance(e, AskedEvent)][-1] is Pause.DONE
+    assert all(
+        isinstance(e.answer, Suggestion | Pause) for e in events if isinstance(e, AskedEvent)
+    )
 
 
 def test_a_budget_of_epochs_ends_the_asking_and_the_next_run_goes_on():
     whole = go(Random(trials=6, epochs=2))
     Path("store.db").unlink()
     part = go(Random(trials=6, epochs=2), most_epochs=5)
-    assert len([e for e in part if not isinstance(e, Asked)]) == 3
+    assert len([e for e in part if not isinstance(e, AskedEvent)]) == 3
     assert go(Random(trials=6, epochs=2), most_epochs=4) == whole[: len(part) + 4]
     assert go(Random(trials=6, epochs=2)) == whole
 
@@ -215,7 +217,7 @@ def test_an_interrupted_trial_is_submitted_again():
             interrupt.request()
             return fakes.outcome(job)
 
-        return fakes.FACTS, one_by_one(work)
+        return fakes.FACTS, work_one_by_one(work)
 
     whole = go(Random(trials=3, epochs=2))
     Path("store.db").unlink()
@@ -232,7 +234,7 @@ def test_a_study_whose_first_trials_all_fail_the_same_way_stops(causes):
             cause = int(job.params["dropout"] * 1e6) % causes
             return Outcome(failure=Failure("exception", f"no such layer {cause}", "Traceback"))
 
-        return fakes.FACTS, one_by_one(fail)
+        return fakes.FACTS, work_one_by_one(fail)
 
     if causes == 1:
         with pytest.raises(StudyError, match="the first 20 trials all failed with exception: no s"):
@@ -268,7 +270,7 @@ class Crowd:
 def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
     """Though another trial ends meanwhile, and the search has nothing more to ask."""
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(make_record())
+        journal = store.begin_search(make_record())
         search = Random(trials=2, epochs=2).start(SPACE, seed=0)
         crowd, progress = Crowd(ends), replay(search, journal.events(), METRIC)
         checkpoints = SearchCheckpoints(Path("checkpoints"), keep=0)

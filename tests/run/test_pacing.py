@@ -17,7 +17,7 @@ from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from tests import fakes
 from tests.builders import make_record
 from tests.fakes import METRIC, SPACE
@@ -128,7 +128,7 @@ def go():
         machine = kind(clock, seconds)
         with Store(Path("store.db"), create=True) as store:
             known = store.searches()
-            journal = store.journal(known[0].id) if known else store.begin(make_record())
+            journal = store.journal(known[0].id) if known else store.begin_search(make_record())
             search = Random(trials=trials, epochs=5).start(SPACE, seed=0)
             driver = Driver(
                 machine, should_stop=lambda: clock.left() <= 0,
@@ -140,7 +140,7 @@ def go():
             )  # fmt: skip
             done = loop.run()
             events = list(journal.events())
-        return machine, done, sum(not isinstance(event, Asked) for event in events)
+        return machine, done, sum(not isinstance(event, AskedEvent) for event in events)
 
     return go
 

@@ -12,7 +12,7 @@ from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.run.driver import Driver
 from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import SearchState
-from hpsearch.store import Store, ranking
+from hpsearch.store import Store, rank_searches
 from tests.builders import RECORD, make_outcome_of_folds
 
 LUCKY = {0: 0.99, 1: 0.95, 2: 0.94, 3: 0.90}  # what the search saw
@@ -54,23 +54,23 @@ def repeat(executor, *, repeats=5, finalists=2, stopped=lambda: False):
         if store.searches():
             journal = store.journal(1)
         else:
-            journal = store.begin(RECORD)
+            journal = store.begin_search(RECORD)
             for number, value in LUCKY.items():
-                journal.asked(number, Suggestion({"a": number}, 2))
-                journal.told(number, make_outcome_of_folds([value]))
+                journal.append_answer(number, Suggestion({"a": number}, 2))
+                journal.append_outcome(number, make_outcome_of_folds([value]))
         progress = SearchState(
             {number: Suggestion({"a": number}, 2) for number in LUCKY},
             {number: number + 1 for number in LUCKY},
         )
 
         def best():
-            return [row.trial - 1 for row in ranking(store, [journal.search])]
+            return [row.trial - 1 for row in rank_searches(store, [journal.search])]
 
         made = Repeats(
             repeats, finalists, best, journal, progress, Driver(executor, should_stop=stopped),
             Holdout(), Metric("accuracy", "max"), Path("checkpoints"),
         )  # fmt: skip
-        return made.run(), ranking(store, [journal.search])
+        return made.run(), rank_searches(store, [journal.search])
 
 
 def test_who_was_lucky_falls_behind_and_lets_another_in():

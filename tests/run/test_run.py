@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch import KFold
-from hpsearch.store import Asked, Store
+from hpsearch.store import AskedEvent, Store
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, wait_for_checkpoints
@@ -27,7 +27,7 @@ def journal(path):
         return [
             [
                 (event.trial, event.answer, event.id)
-                if isinstance(event, Asked)
+                if isinstance(event, AskedEvent)
                 else (event.trial, _lasting(event.outcome))
                 for event in store.journal(search.id).events()
             ]

@@ -20,13 +20,13 @@ from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.progress import Throttle
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, ProgressReport, Suggestion
-from hpsearch.executors import Inline, one_by_one
+from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.progress_writer import ProgressWriter
 from hpsearch.run.replay import SearchState
-from hpsearch.store import Heartbeat, Store, default_place, monitor_search, rankings, study_lock
+from hpsearch.store import Heartbeat, Store, default_place, monitor_search, rank_tasks, study_lock
 from tests import fakes
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.builders import RECORD, make_outcome, make_record
@@ -46,14 +46,14 @@ def store(request, monkeypatch):
 
 def begun(store, plan=PLAN, budget=None, **changes):
     """A search whose trial 0 ended, 1 failed, 2 continues 0 and trains, and 3 waits."""
-    journal = store.begin(make_record(**changes))
+    journal = store.begin_search(make_record(**changes))
     heartbeat = Heartbeat(store, journal.search, plan, budget or Budget(), workers=2)
     for number in (0, 1):
-        journal.asked(number, Suggestion({"units": 10 * number}, 1))
-    journal.told(0, make_outcome(0.8, epochs=1))
-    journal.told(1, Outcome(failure=Failure("nan", "loss became nan"), seconds=2.0))
-    journal.asked(2, Suggestion({"units": 0}, 3, parent=0))
-    journal.asked(3, Suggestion({"units": 70}, 8))
+        journal.append_answer(number, Suggestion({"units": 10 * number}, 1))
+    journal.append_outcome(0, make_outcome(0.8, epochs=1))
+    journal.append_outcome(1, Outcome(failure=Failure("nan", "loss became nan"), seconds=2.0))
+    journal.append_answer(2, Suggestion({"units": 0}, 3, parent=0))
+    journal.append_answer(3, Suggestion({"units": 70}, 8))
     heartbeat.write([ProgressReport(2, 0, 2.5, 0.85, "gpu 1")])
     return monitor_search(store, journal.search), journal, heartbeat
 
@@ -67,12 +67,17 @@ def drawn(watched, width=120, height=40):
 def test_it_sees_what_ended_what_trains_and_how_rungs_fill(store):
     watched, *_ = begun(store)
     assert [(told.trial, told.value) for told in watched.refresh()] == [(1, 0.8), (2, None)]
-    assert (watched.told, watched.epochs, watched.left(), watched.underway()) == (2, 2, 11, 1.5)
+    assert (watched.n_ended, watched.epochs, watched.epochs_left(), watched.epochs_underway()) == (
+        2,
+        2,
+        11,
+        1.5,
+    )
     assert [(r.trial, r.reached, r.value, r.device) for r in watched.running] == [
         (3, 2.5, 0.85, "gpu 1"),
         (4, None, None, ""),
     ]
-    filled = {key: (rung.asked, rung.told) for key, rung in watched.rungs.items()}
+    filled = {key: (rung.asked, rung.ended) for key, rung in watched.rungs.items()}
     assert filled == {(1, 1): (2, 2), (1, 3): (1, 0), (8, 8): (1, 0)}
     assert (watched.best.trial, dict(watched.failures)) == (1, {"nan": 1})
     assert watched.refresh() == []
@@ -81,20 +86,20 @@ def test_it_sees_what_ended_what_trains_and_how_rungs_fill(store):
 def test_it_follows_in_small_steps_as_at_once(store):
     watched, journal, _ = begun(store)
     watched.refresh()
-    journal.told(2, make_outcome(0.9, epochs=3))
+    journal.append_outcome(2, make_outcome(0.9, epochs=3))
     assert [told.trial for told in watched.refresh()] == [3]
-    journal.told(3, make_outcome(0.7, epochs=8))
+    journal.append_outcome(3, make_outcome(0.7, epochs=8))
     watched.refresh()
     late = monitor_search(store, journal.search)
     late.refresh()
-    for name in ("told", "epochs", "rungs", "best", "running", "failures"):
+    for name in ("n_ended", "epochs", "rungs", "best", "running", "failures"):
         assert getattr(watched, name) == getattr(late, name), name
-    assert (watched.best.value, watched.left(), watched.running) == (0.9, 1, [])
+    assert (watched.best.value, watched.epochs_left(), watched.running) == (0.9, 1, [])
 
 
 def test_lower_is_better_where_the_search_minimises(store):
     watched, journal, _ = begun(store, direction="min")
-    journal.told(2, make_outcome(0.5, epochs=3))
+    journal.append_outcome(2, make_outcome(0.5, epochs=3))
     watched.refresh()
     assert watched.best.value == 0.5
 
@@ -102,7 +107,7 @@ def test_lower_is_better_where_the_search_minimises(store):
 def test_a_smaller_budget_leaves_less(store):
     watched, *_ = begun(store, budget=Budget(epochs=6))
     watched.refresh()
-    assert watched.left() == 4
+    assert watched.epochs_left() == 4
 
 
 def test_what_is_left_is_told_by_epochs_and_by_trials(store):
@@ -144,10 +149,10 @@ def _ended(hpsearch, heartbeat):
 
 
 def test_a_low_window_shows_the_first_of_many(store):
-    journal = store.begin(RECORD)
+    journal = store.begin_search(RECORD)
     heartbeat = Heartbeat(store, journal.search, Plan(50, 50, 50), Budget(), workers=50)
     for number in range(50):
-        journal.asked(number, Suggestion({"units": number}, 5))
+        journal.append_answer(number, Suggestion({"units": number}, 5))
     heartbeat.write([ProgressReport(number, 0, 1.0) for number in range(50)])
     watched = monitor_search(store, journal.search)
     watched.refresh()
@@ -181,7 +186,7 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
 def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):
     watched, journal, heartbeat = begun(store)
     heartbeat.write([ProgressReport(0, 1, 0.5), ProgressReport(0, 2, 0.5)])
-    journal.repeated(0, 1, make_outcome(0.7, epochs=1), 0.75, 0.1)
+    journal.append_repeat(0, 1, make_outcome(0.7, epochs=1), 0.75, 0.1)
     heartbeat.write([ProgressReport(0, 1, 1.0)])  # on its way while the repeat ended
     watched.refresh()
     assert [each.repeat for each in watched.running if each.trial == 1] == [2]
@@ -189,11 +194,11 @@ def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(s
 
 def test_the_best_is_by_all_trainings_where_some_were_repeated(store):
     watched, journal, _ = begun(store)
-    journal.told(2, make_outcome(0.9, epochs=3))
-    journal.told(3, make_outcome(0.85, epochs=8))
+    journal.append_outcome(2, make_outcome(0.9, epochs=3))
+    journal.append_outcome(3, make_outcome(0.85, epochs=8))
     watched.refresh()
     assert watched.best.trial == 3
-    journal.repeated(2, 1, make_outcome(0.5, epochs=3), 0.7, 0.1)
+    journal.append_repeat(2, 1, make_outcome(0.5, epochs=3), 0.7, 0.1)
     watched.refresh()
     assert (watched.best.trial, watched.best.value) == (4, 0.85)
 
@@ -239,14 +244,14 @@ def test_progress_that_cannot_be_written_fails_neither_trial_nor_run(error, monk
     monkeypatch.setattr("hpsearch.run.progress_writer._SECONDS", 0.0)
     said, states = [], []
     with Store(Path("store.db"), create=True) as store:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         heard = ProgressWriter(Broken(error), lambda: states.append("drawn"), said.append)
-        executor = Inline(lambda: (fakes.FACTS, one_by_one(telling_work)))
+        executor = Inline(lambda: (fakes.FACTS, work_one_by_one(telling_work)))
         executor.open()
         executor.listen(heard)
         loop_of(journal, executor, heard).run()
         executor.close()
-        assert [row.value for row in rankings(store)[0]] == [0.5] * 3
+        assert [row.value for row in rank_tasks(store)[0]] == [0.5] * 3
         assert journal.failures() == []
     assert len(said) == 1
     assert str(error) in said[0]
@@ -309,6 +314,7 @@ def test_the_command_tells_how_a_search_stands(hpsearch, store):
         "trial": 3, "repeat": 0, "params": {"units": 0}, "begun": 1, "epochs": 3,
         "reached": 2.5, "value": 0.85, "device": "gpu 1",
     }  # fmt: skip
+    assert set(stands["rungs"][0]) == {"begins", "epochs", "asked", "told"}
     assert json.loads(hpsearch("watch", "--json")[1])["study"] == "other"
     store.db.write(lambda: store.db.execute("UPDATE runs SET ended = 'stopped'"))
     stands = json.loads(hpsearch("watch", "s", "--json")[1])
@@ -348,9 +354,9 @@ def test_who_looks_on_sees_whole_trials_and_their_order(tmp_path):
         watched = monitor_search(store, 1)
         while run.poll() is None:
             seen += watched.refresh()
-            assert watched.told + len(watched.running) == len(watched._asked)
+            assert watched.n_ended + len(watched.running) == len(watched._asked)
         seen += watched.refresh()
-        assert len(seen) == watched.told == 100
+        assert len(seen) == watched.n_ended == 100
         assert all(told.value is not None and told.epochs == 10 for told in seen)
     assert run.returncode == 0
     out, _ = lines.communicate(timeout=60)

@@ -14,7 +14,7 @@ from hpsearch.run import session
 from hpsearch.run.display import NoDisplay
 from hpsearch.run.load import Overrides, load_study
 from hpsearch.run.options import RunOptions
-from hpsearch.store import Store, openings
+from hpsearch.store import Store, list_openings
 from hpsearch.training import backend
 
 pytestmark = pytest.mark.slow
@@ -144,7 +144,7 @@ def test_a_sealed_refit_opens_nothing(hpsearch, study, monkeypatch):
     assert card["test"] is None
     assert "The test is sealed" in told
     with Store(Path("store.db")) as store:
-        assert openings(store) == []
+        assert list_openings(store) == []
     opened, _ = refitted(hpsearch, file)
     assert opened["test"]["opening"] == 1
 
@@ -158,7 +158,7 @@ def test_a_refit_that_ends_in_the_test_has_opened_it_once(hpsearch, study, monke
         code, _, err = hpsearch("refit", file)
         assert (code, err.count("\n"), "ZeroDivisionError" in err) == (3, 1, True)
     with Store(Path("store.db")) as store:
-        (opening,) = openings(store)
+        (opening,) = list_openings(store)
     assert opening.value is None
     assert "unknown (the run ended first) by trial" in hpsearch("rank")[1]
     card, _ = refitted(hpsearch, file)
@@ -280,7 +280,7 @@ def test_what_cannot_be_chosen_is_refused_before_anything_is_opened(
 
     assert re.search(message, err)
     with Store(Path("store.db")) as store:
-        assert openings(store) == []
+        assert list_openings(store) == []
 
 
 def test_a_study_without_a_test_is_refused_or_left_sealed(hpsearch, study):
@@ -427,7 +427,7 @@ def test_what_cannot_be_loaded_again_does_not_open_the_test(hpsearch, study):
     code, _, err = hpsearch("refit", file)
     assert (code, "cannot be loaded in Keras's safe mode" in err) == (2, True)
     with Store(Path("store.db")) as store:
-        assert openings(store) == []
+        assert list_openings(store) == []
 
 
 def test_preprocessing_beyond_skops_list_is_tested_and_says_whom_to_trust(hpsearch, study):
@@ -450,7 +450,7 @@ def test_a_test_that_cannot_tell_is_not_opened(hpsearch, study, change):
     code, _, err = hpsearch("refit", study((old, change)))
     assert (code, "NaN or infinity" in err) == (2, True)
     with Store(Path("store.db")) as store:
-        assert openings(store) == []
+        assert list_openings(store) == []
 
 
 def test_a_folder_of_something_else_is_left_alone(hpsearch, study):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from hpsearch.store import Asked, Store, lease, place
+from hpsearch.store import AskedEvent, Store, lease, parse_place
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.conftest import ROOT
 from tests.postgres import Server, binaries
@@ -34,7 +34,7 @@ def server():
 
 def begin(study, store, patience=300):
     """A run with a single worker, so that trials end in one order."""
-    brief = f"postgresql.PATIENCE, lease.SECONDS = {patience}, {LEASE}"
+    brief = f"postgresql.RETRY_SECONDS, lease.LEASE_SECONDS = {patience}, {LEASE}"
     code = f"from hpsearch.store import lease, postgresql; {brief}; {CHAINED[1]}"
     Path(f"{study}.py").write_text(CHAIN_STUDY.replace("SEARCHER", SEARCHERS[study]))
     return subprocess.Popen(
@@ -73,10 +73,10 @@ def undisturbed(tmp_path_factory):
 
 def journal(store, study):
     """What was asked and told of a study, in order; all but times and places."""
-    with Store(place(store)) as opened:
+    with Store(parse_place(store)) as opened:
         (search,) = opened.searches(study)
         return [
-            (e.trial, e.answer) if isinstance(e, Asked) else (e.trial, e.outcome.score)
+            (e.trial, e.answer) if isinstance(e, AskedEvent) else (e.trial, e.outcome.score)
             for e in opened.journal(search.id).events()
         ]
 
@@ -115,7 +115,7 @@ def test_two_studies_at_once_outlive_the_death_of_their_server(server, start, un
         ended(run)
     for study in SEARCHERS:
         assert journal(server.url, study) == undisturbed[study]
-    with Store(place(server.url)) as store:
+    with Store(parse_place(server.url)) as store:
         ids = store.db.query("SELECT id FROM asked WHERE id IS NOT NULL")
         assert len(ids) == len(set(ids)) > 40
 
@@ -138,10 +138,10 @@ def test_a_long_outage_stops_a_study_which_then_goes_on(server, start, undisturb
 def test_a_run_that_was_killed_is_continued_on_another_machine_within_a_minute(
     server, start, undisturbed
 ):
-    assert lease.SECONDS + lease.RENEWED < 60
+    assert lease.LEASE_SECONDS + lease.RENEW_SECONDS < 60
     run = start("one", server.url)
     until_told(server.url, 3, "one")
     run.kill()
     out = ended(start("one", server.url))
-    assert "runs study one, if it lives: waiting" in out
+    assert "may still run study one" in out
     assert journal(server.url, "one") == undisturbed["one"]

@@ -13,8 +13,8 @@ import pytest
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Pause, Suggestion
 from hpsearch.run import session
-from hpsearch.store import Asked, Store, Url, place, rankings, study_lock
-from hpsearch.store.database import run
+from hpsearch.store import AskedEvent, Store, Url, parse_place, rank_tasks, study_lock
+from hpsearch.store.database import run_statements
 from tests import fakes
 from tests.builders import RECORD, make_outcome, make_record
 from tests.postgres import Network, free_port
@@ -40,43 +40,45 @@ def far(url, network):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("hpsearch.store.postgresql.PATIENCE", 1.0)
+    monkeypatch.setattr("hpsearch.store.postgresql.RETRY_SECONDS", 1.0)
 
 
 @pytest.fixture
 def brief(monkeypatch):
     """Leases are lost after a second."""
-    monkeypatch.setattr("hpsearch.store.lease.SECONDS", 1.0)
-    monkeypatch.setattr("hpsearch.store.lease.RENEWED", 0.2)
+    monkeypatch.setattr("hpsearch.store.lease.LEASE_SECONDS", 1.0)
+    monkeypatch.setattr("hpsearch.store.lease.RENEW_SECONDS", 0.2)
 
 
 @pytest.mark.parametrize("lost", ["commit", "answer"])
 def test_a_connection_lost_at_a_commit_tells_nothing_twice_and_loses_nothing(far, network, lost):
     with Store(far, create=True) as store:
         network.lose = lost
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         for number in range(3):
             network.lose = lost
-            assert journal.asked(number, Suggestion({"a": number}, 2)) is not None
+            assert journal.append_answer(number, Suggestion({"a": number}, 2)) is not None
             assert network.lose is None
             network.lose = lost
-            journal.told(number, make_outcome(number / 10, folds=2))
+            journal.append_outcome(number, make_outcome(number / 10, folds=2))
         network.lose = lost
-        journal.asked(3, Pause.DONE)
+        journal.append_answer(3, Pause.DONE)
         network.lose = lost
-        journal.repeated(0, 1, make_outcome(0.3), 0.3, None)
+        journal.append_repeat(0, 1, make_outcome(0.3), 0.3, None)
         assert len(store.searches()) == 1
         events = list(store.journal(journal.search).events())
-        assert [type(e).__name__ for e in events] == ["Asked", "Told"] * 3 + ["Asked"]
-        assert [e.trial for e in events if isinstance(e, Asked)] == [0, 1, 2, 3]
-        assert journal.repeats(0) == {1}
+        assert [type(e).__name__ for e in events] == ["AskedEvent", "ToldEvent"] * 3 + [
+            "AskedEvent"
+        ]
+        assert [e.trial for e in events if isinstance(e, AskedEvent)] == [0, 1, 2, 3]
+        assert journal.ended_repeats(0) == {1}
 
 
 def test_an_outage_is_ridden_out_and_said(far, network):
     said = []
     with Store(far, create=True, say=said.append) as store:
-        journal = store.begin(RECORD)
-        journal.asked(0, Suggestion({}, 2))
+        journal = store.begin_search(RECORD)
+        journal.append_answer(0, Suggestion({}, 2))
         network.fail()
 
         def mend():
@@ -85,9 +87,9 @@ def test_an_outage_is_ridden_out_and_said(far, network):
 
         mending = threading.Thread(target=mend)
         mending.start()
-        journal.told(0, make_outcome(0.5))
+        journal.append_outcome(0, make_outcome(0.5))
         mending.join()
-        assert [row.value for row in rankings(store)[0]] == [0.5]
+        assert [row.value for row in rank_tasks(store)[0]] == [0.5]
     assert len(said) == 2
     assert "does not answer" in said[0]
     assert "answers again" in said[1]
@@ -95,7 +97,7 @@ def test_an_outage_is_ridden_out_and_said(far, network):
 
 def test_reading_rides_out_an_outage_too(far, network):
     with Store(far, create=True) as store:
-        store.begin(RECORD)
+        store.begin_search(RECORD)
         network.fail()
         network.down = False
         assert len(store.searches()) == 1
@@ -103,12 +105,12 @@ def test_reading_rides_out_an_outage_too(far, network):
 
 def test_a_long_outage_ends_in_one_line(far, network, impatient):
     with Store(far, create=True) as store:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         network.fail()
         with pytest.raises(StoreError, match="not answered for 1 seconds") as caught:
-            journal.asked(0, Suggestion({}, 2))
+            journal.append_answer(0, Suggestion({}, 2))
         network.down = False
-        assert journal.asked(0, Suggestion({}, 2)) == 1  # nothing of it had arrived
+        assert journal.append_answer(0, Suggestion({}, 2)) == 1  # nothing of it had arrived
     assert "the same command continues" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -116,17 +118,17 @@ def test_a_long_outage_ends_in_one_line(far, network, impatient):
 def test_a_dead_owner_loses_its_lease_and_writes_no_more(url, far, network, brief):
     """The network of the first owner fails; when it is back, the study is another's."""
     with study_lock(far, "s") as first, Store(far, create=True, fence=first) as store:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         network.fail()
         began = time.monotonic()
         with study_lock(url, "s") as second, Store(url, create=True, fence=second) as other:
             assert time.monotonic() - began < 5
-            other.journal(journal.search).asked(0, Suggestion({}, 2))
+            other.journal(journal.search).append_answer(0, Suggestion({}, 2))
             network.down = False
             with pytest.raises(StoreError, match="another run's by now"):
-                journal.told(0, make_outcome(0.5))
+                journal.append_outcome(0, make_outcome(0.5))
             with pytest.raises(StoreError, match="another run's by now"):
-                store.begin(make_record(seed=1))
+                store.begin_search(make_record(seed=1))
             assert len(other.searches()) == 1
 
 
@@ -136,7 +138,7 @@ def test_a_living_owner_keeps_its_lease(url, brief):
         time.sleep(1.5)
         with pytest.raises(StoreError, match="is being run by"), study_lock(url, "s", said.append):
             pass
-        store.begin(RECORD)
+        store.begin_search(RECORD)
     assert "waiting" in said[0]
     began = time.monotonic()
     with study_lock(url, "s"):
@@ -148,7 +150,7 @@ def test_a_lease_that_ran_out_is_still_its_owner_s_while_nobody_wants_it(far, ne
         network.fail()
         time.sleep(1.3)
         network.down = False
-        store.begin(RECORD)
+        store.begin_search(RECORD)
         assert [search.study for search in store.searches()] == [RECORD.study]
 
 
@@ -170,7 +172,7 @@ def test_what_cannot_be_reached_or_used_is_told_in_a_line(database, refused):
     secret = url.password
     there = f"postgresql://{url.user}:{secret}@{url.host}"
     told = {
-        f"{there}:{free_port()}/x": "cannot be reached .*does the server run",
+        f"{there}:{free_port()}/x": "cannot be reached .*the server runs",
         f"postgresql://{url.user}:wr0ng@{url.host}:{url.port}/postgres": "ATH|password",
         f"{there}:{url.port}/nowhere": "does not exist.*createdb",
         database: "there is no store in .*; run a study first",
@@ -188,7 +190,7 @@ def test_what_cannot_be_reached_or_used_is_told_in_a_line(database, refused):
 
 
 def test_a_password_may_be_written_in_the_url_s_own_way():
-    url = place("postgresql://ann%40lab:p%40ss%2Fw@db:5/x%20y?sslmode=require")
+    url = parse_place("postgresql://ann%40lab:p%40ss%2Fw@db:5/x%20y?sslmode=require")
     assert (url.user, url.password, url.database) == ("ann@lab", "p@ss/w", "x y")
     assert dict(url.query) == {"sslmode": "require"}
     assert "ss" not in repr(url) + str(url).replace("ssl", "")
@@ -206,9 +208,9 @@ def test_a_password_need_not_be_in_the_url_s_usual_place(database, way, monkeypa
     bare = database.replace(f":{url.password}@", "@")
     if way == "?password=":
         bare += f"&password={url.password}"
-    with Store(place(bare), create=True) as store:
-        store.begin(RECORD)
-    assert url.password not in str(place(bare)) + repr(place(bare))
+    with Store(parse_place(bare), create=True) as store:
+        store.begin_search(RECORD)
+    assert url.password not in str(parse_place(bare)) + repr(parse_place(bare))
 
 
 def test_without_rights_it_says_whom_to_ask(database, refused):
@@ -225,7 +227,7 @@ def test_without_rights_it_says_whom_to_ask(database, refused):
             with pytest.raises(StoreError, match=r"permission denied for schema.*CREATE"):
                 Store(poor, create=True)
             with Store(url, create=True) as store:
-                store.begin(RECORD)
+                store.begin_search(RECORD)
             with pytest.raises(StoreError, match=r"permission denied for table hpsearch.*GRANT"):
                 Store(poor)
             connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
@@ -235,7 +237,7 @@ def test_without_rights_it_says_whom_to_ask(database, refused):
                 pytest.raises(StoreError, match=r"cannot be written .permission denied"),
                 Store(poor, create=True) as store,
             ):
-                store.begin(RECORD)
+                store.begin_search(RECORD)
         finally:
             connection.execute(f"DROP OWNED BY {role}")
             connection.execute(f"DROP ROLE {role}")
@@ -275,7 +277,7 @@ def test_two_stores_of_one_database_s_name_have_files_of_their_own(url):
             tables = ", ".join(table for (table,) in every)
             ids = "searches_id, asked_id, openings_id, runs_id"
             drop = f"DROP TABLE {tables} CASCADE; DROP SEQUENCE {ids}"
-            store.db.write(lambda drop=drop: run(store.db, drop))
+            store.db.write(lambda drop=drop: run_statements(store.db, drop))
     assert names[0] != names[1]
     assert all(name.startswith("postgres-") for name in names)
 
@@ -348,6 +350,6 @@ def test_the_password_is_in_no_model_and_on_no_card(database, hpsearch, write, t
         seen += out + err
     assert re.search(r"checkpoints: .* in .*\.hpsearch/run/checkpoints/postgres-\w{8}-1", seen)
     assert list(tmp_path.glob(".hpsearch/models/postgres-*/*/card.md"))
-    assert password not in seen + everything(place(database))
+    assert password not in seen + everything(parse_place(database))
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or password.encode() not in path.read_bytes()

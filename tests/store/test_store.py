@@ -14,21 +14,21 @@ from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError, plain_
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, ProgressReport, Score, Suggestion
 from hpsearch.store import (
-    Asked,
+    AskedEvent,
     Heartbeat,
     Store,
-    exists,
-    judge,
-    last_run,
+    has_store,
+    list_openings,
+    list_studies,
     monitor_search,
     open_test,
-    openings,
-    rankings,
-    studies,
+    rank_tasks,
+    read_last_run,
+    read_trial,
+    record_test_result,
     study_lock,
-    trial,
 )
-from hpsearch.store.database import run
+from hpsearch.store.database import run_statements
 from tests.builders import RECORD, VERSION_3, fill_store, make_outcome, make_record
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -72,16 +72,16 @@ answers = st.one_of(
 def test_what_is_journaled_comes_back_as_it_was(place, pairs):
     wanted = []
     with Store(place, create=True) as store:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         for number, (answer, outcome) in enumerate(pairs):
-            journal.asked(number, answer)
+            journal.append_answer(number, answer)
             wanted.append((number, answer))
             if isinstance(answer, Suggestion):
-                journal.told(number, outcome)
+                journal.append_outcome(number, outcome)
                 wanted.append((number, held(outcome)))
     with Store(place) as store:
         found = [
-            (e.trial, e.answer if isinstance(e, Asked) else e.outcome)
+            (e.trial, e.answer if isinstance(e, AskedEvent) else e.outcome)
             for e in store.journal(journal.search).events()
         ]
     pauses = [i for i, (_, a) in enumerate(wanted) if isinstance(a, Pause)]
@@ -101,41 +101,41 @@ def held(outcome):
 def test_a_long_journal_comes_back_in_order(place):
     """Longer than what is read at a time."""
     with Store(place, create=True) as store:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         for number in range(300):
-            journal.asked(number, Suggestion({"a": number}, 1))
+            journal.append_answer(number, Suggestion({"a": number}, 1))
             if number % 2:
-                journal.told(number - 1, make_outcome(number / 1000, folds=2))
+                journal.append_outcome(number - 1, make_outcome(number / 1000, folds=2))
         events = list(store.journal(journal.search).events())
     kinds = [(type(e).__name__, e.trial) for e in events]
     expected = []
     for number in range(300):
-        expected.append(("Asked", number))
+        expected.append(("AskedEvent", number))
         if number % 2:
-            expected.append(("Told", number - 1))
+            expected.append(("ToldEvent", number - 1))
     assert kinds == expected
-    told = [e.outcome.score for e in events if not isinstance(e, Asked)]
+    told = [e.outcome.score for e in events if not isinstance(e, AskedEvent)]
     assert all(len(score.folds) == 2 for score in told)
     assert [score.value for score in told] == [n / 1000 for n in range(1, 300, 2)]
 
 
 def test_a_pause_is_journaled_once_until_something_happens(place):
     with Store(place, create=True) as store:
-        journal = store.begin(RECORD)
-        journal.asked(0, Suggestion({}, 1))
+        journal = store.begin_search(RECORD)
+        journal.append_answer(0, Suggestion({}, 1))
         for _ in range(3):
-            journal.asked(1, Pause.WAIT)
-            store.journal(journal.search).asked(1, Pause.WAIT)  # as a continued run would
+            journal.append_answer(1, Pause.WAIT)
+            store.journal(journal.search).append_answer(1, Pause.WAIT)  # as a continued run would
         journal = store.journal(journal.search)
-        journal.told(0, make_outcome(0.5))
-        journal.asked(1, Pause.WAIT)
-        kinds = [e.answer if isinstance(e, Asked) else "told" for e in journal.events()]
+        journal.append_outcome(0, make_outcome(0.5))
+        journal.append_answer(1, Pause.WAIT)
+        kinds = [e.answer if isinstance(e, AskedEvent) else "told" for e in journal.events()]
     assert kinds == [Suggestion({}, 1), Pause.WAIT, "told", Pause.WAIT]
 
 
 def test_trials_are_called_by_ids_of_their_own_across_searches(place):
     with Store(place, create=True) as store:
-        one, two = store.begin(RECORD), store.begin(make_record(study="t"))
+        one, two = store.begin_search(RECORD), store.begin_search(make_record(study="t"))
         ids = [j.asked(n, Suggestion({}, 1)) for n, j in ((0, one), (0, two), (1, one), (1, two))]
     assert ids == [1, 2, 3, 4]
 
@@ -144,18 +144,18 @@ def test_a_trial_is_told_once(place):
     with Store(place, create=True) as store:
         journal = fill_store(store, RECORD, 0.5)
         with pytest.raises(StoreError, match="another run writes"):
-            journal.told(0, make_outcome(0.6))
-        assert [r.value for r in rankings(store)[0]] == [0.5]
+            journal.append_outcome(0, make_outcome(0.6))
+        assert [r.value for r in rank_tasks(store)[0]] == [0.5]
 
 
 def test_two_writers_of_one_search_are_noticed(place):
     with Store(place, create=True) as store, Store(place) as _:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         with Store(place, create=True) as other:
             rival = other.journal(journal.search)
-            journal.asked(0, Suggestion({}, 1))
+            journal.append_answer(0, Suggestion({}, 1))
             with pytest.raises(StoreError, match="another run writes"):
-                rival.asked(0, Suggestion({}, 1))
+                rival.append_answer(0, Suggestion({}, 1))
 
 
 def test_readers_see_whole_trials_while_a_run_writes(place):
@@ -163,8 +163,8 @@ def test_readers_see_whole_trials_while_a_run_writes(place):
     seen, done = [], threading.Event()
 
     def look(store):
-        for ranking in rankings(store):
-            seen.extend(len(trial(store, row.trial)["curves"]) for row in ranking[-2:])
+        for ranking in rank_tasks(store):
+            seen.extend(len(read_trial(store, row.trial)["curves"]) for row in ranking[-2:])
 
     def read():
         with Store(place) as store:
@@ -177,8 +177,8 @@ def test_readers_see_whole_trials_while_a_run_writes(place):
         reader = threading.Thread(target=read)
         reader.start()
         for number in range(1, 100):
-            journal.asked(number, Suggestion({}, 1))
-            journal.told(number, make_outcome(0.5, folds=3))
+            journal.append_answer(number, Suggestion({}, 1))
+            journal.append_outcome(number, make_outcome(0.5, folds=3))
         done.set()
         reader.join()
     assert set(seen) == {3}
@@ -188,14 +188,14 @@ def test_reading_writes_nothing(place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.5)
     with Store(place) as store, pytest.raises(StoreError, match="cannot be written"):
-        store.begin(RECORD)
+        store.begin_search(RECORD)
 
 
 def test_best_comes_first_in_either_direction(place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.5, 0.9, 0.7)
         fill_store(store, make_record(task="boston", measure="mae", direction="min"), 2.5, 1.0, 9.0)
-        values = {r[0].task: [row.value for row in r] for r in rankings(store)}
+        values = {r[0].task: [row.value for row in r] for r in rank_tasks(store)}
     assert values == {"digits": [0.9, 0.7, 0.5], "boston": [1.0, 2.5, 9.0]}
 
 
@@ -204,7 +204,7 @@ def test_only_what_compares_is_ranked_together(difference, place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.5)
         fill_store(store, make_record(study="t", **{difference: "other"}), 0.6)
-        assert [len(r) for r in rankings(store)] == [1, 1]
+        assert [len(r) for r in rank_tasks(store)] == [1, 1]
 
 
 def test_studies_searchers_and_seeds_are_ranked_together(place):
@@ -212,7 +212,7 @@ def test_studies_searchers_and_seeds_are_ranked_together(place):
         fill_store(store, RECORD, 0.5)
         fill_store(store, make_record(study="t"), 0.7)
         fill_store(store, make_record(searcher="Grid()", seed=3, backend="tensorflow"), 0.6)
-        (ranking,) = rankings(store, "digits")
+        (ranking,) = rank_tasks(store, "digits")
     assert [(r.rank, r.value, r.study, r.searcher) for r in ranking] == [
         (1, 0.7, "t", "Random()"),
         (2, 0.6, "s", "Grid()"),
@@ -224,7 +224,7 @@ def test_ties_are_within_one_standard_error_of_the_first(place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.90, 0.895, 0.88, se=0.01)
         fill_store(store, make_record(task="other"), 0.9, 0.9)
-        other, digits = sorted(rankings(store), key=lambda r: -ord(r[0].task[0]))
+        other, digits = sorted(rank_tasks(store), key=lambda r: -ord(r[0].task[0]))
     assert [r.tied for r in digits] == [True, True, False]
     assert [r.tied for r in other] == [None, None]
 
@@ -232,19 +232,19 @@ def test_ties_are_within_one_standard_error_of_the_first(place):
 def test_a_continued_trial_is_ranked_once_where_it_went_furthest(place):
     with Store(place, create=True) as store:
         journal = fill_store(store, RECORD, 0.5, 0.6)
-        journal.asked(2, Suggestion({"a": 1}, 4, parent=1))
-        assert len(rankings(store)[0]) == 2  # the child still runs
-        journal.told(2, make_outcome(0.8, epochs=4))
-        journal.asked(3, Suggestion({"a": 0}, 4, parent=0))
-        journal.told(3, Outcome(failure=Failure("nan", "loss became nan")))
-        assert [(r.value, r.epochs) for r in rankings(store)[0]] == [(0.8, 4), (0.5, 2)]
+        journal.append_answer(2, Suggestion({"a": 1}, 4, parent=1))
+        assert len(rank_tasks(store)[0]) == 2  # the child still runs
+        journal.append_outcome(2, make_outcome(0.8, epochs=4))
+        journal.append_answer(3, Suggestion({"a": 0}, 4, parent=0))
+        journal.append_outcome(3, Outcome(failure=Failure("nan", "loss became nan")))
+        assert [(r.value, r.epochs) for r in rank_tasks(store)[0]] == [(0.8, 4), (0.5, 2)]
 
 
 def test_a_failure_whose_message_no_file_can_hold_is_spelled_out(place):
     with Store(place, create=True) as store:
-        journal = store.begin(RECORD)
-        journal.asked(0, Suggestion({}, 1))
-        journal.told(0, Outcome(failure=Failure("exception", "no \ud800", "a NUL: \0")))
+        journal = store.begin_search(RECORD)
+        journal.append_answer(0, Suggestion({}, 1))
+        journal.append_outcome(0, Outcome(failure=Failure("exception", "no \ud800", "a NUL: \0")))
         failure = journal.outcome(0).failure
         assert (failure.message, failure.detail) == ("no \\ud800", "a NUL: \\x00")
 
@@ -252,25 +252,25 @@ def test_a_failure_whose_message_no_file_can_hold_is_spelled_out(place):
 def test_failures_are_not_ranked_but_counted(place):
     with Store(place, create=True) as store:
         journal = fill_store(store, RECORD, 0.5)
-        journal.asked(1, Suggestion({}, 1))
-        journal.told(1, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
-        journal.asked(2, Suggestion({}, 1))
-        (row,) = studies(store)
+        journal.append_answer(1, Suggestion({}, 1))
+        journal.append_outcome(1, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
+        journal.append_answer(2, Suggestion({}, 1))
+        (row,) = list_studies(store)
         assert (row["trials"], row["failed"], row["stopped"], row["best"]) == (2, 1, 1, 0.5)
-        assert len(rankings(store)[0]) == 1
+        assert len(rank_tasks(store)[0]) == 1
         assert journal.failures() == ["nan: loss became nan"]
-        assert trial(store, 2)["detail"] == "Traceback"
-        assert trial(store, 3)["state"] == "stopped"
+        assert read_trial(store, 2)["detail"] == "Traceback"
+        assert read_trial(store, 3)["state"] == "stopped"
 
 
 def test_what_no_run_trains_is_stopped(place):
     with Store(place, create=True) as store:
         journal = fill_store(store, RECORD, 0.5)
-        journal.asked(1, Suggestion({}, 1))
+        journal.append_answer(1, Suggestion({}, 1))
 
         def stands():
-            (row,) = studies(store)
-            return trial(store, 2)["state"], row["running"], row["stopped"]
+            (row,) = list_studies(store)
+            return read_trial(store, 2)["state"], row["running"], row["stopped"]
 
         with study_lock(place, "s"):
             heartbeat = Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
@@ -289,15 +289,15 @@ def test_what_no_run_trains_is_stopped(place):
 def test_no_clock_says_whether_a_run_lives(hours, place, monkeypatch):
     with Store(place, create=True) as store, monkeypatch.context() as patch:
         journal = fill_store(store, RECORD, 0.5)
-        journal.asked(1, Suggestion({}, 1))
+        journal.append_answer(1, Suggestion({}, 1))
         now = time.time()
         patch.setattr("hpsearch.store.runs.time.time", lambda: now + 3600 * hours)
         with study_lock(place, "s"):
             heartbeat = Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
             heartbeat.write([ProgressReport(1, 0, 0.5), ProgressReport(0, 1, 0.5)])
             patch.undo()
-            assert trial(store, 2)["state"] == "running"
-        assert trial(store, 2)["state"] == "stopped"
+            assert read_trial(store, 2)["state"] == "running"
+        assert read_trial(store, 2)["state"] == "stopped"
         with study_lock(place, "s"):  # the next run knows nothing of what that one trained
             Heartbeat(store, journal.search, Plan(2, 2, 2), Budget(), workers=1)
             watched = monitor_search(store, journal.search)
@@ -311,25 +311,25 @@ def test_a_retired_search_leaves_the_rankings_but_not_the_store(place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.9)
         (old,) = store.searches()
-        store.begin(RECORD, instead_of=[old])
-        assert rankings(store) == []
+        store.begin_search(RECORD, instead_of=[old])
+        assert rank_tasks(store) == []
         assert len(store.searches()) == 1
-        assert trial(store, 1)["value"] == 0.9
-        assert trial(store, 1)["retired"] is True
+        assert read_trial(store, 1)["value"] == 0.9
+        assert read_trial(store, 1)["retired"] is True
 
 
 def test_unknown_tasks_and_trials_are_named(place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.9)
         with pytest.raises(StoreError, match="no task 'mnist'; it has digits"):
-            rankings(store, "mnist")
+            rank_tasks(store, "mnist")
         with pytest.raises(StoreError, match="no trial 7; its trials are 1 to 1"):
-            trial(store, 7)
+            read_trial(store, 7)
 
 
 def test_a_missing_store_is_not_made_by_reading(place):
     for _ in range(2):
-        assert not exists(place)
+        assert not has_store(place)
         with pytest.raises(NoStoreError, match=r"no store (at|in) .*; run a study first"):
             Store(place)
     assert not list(Path().iterdir())
@@ -342,18 +342,18 @@ def test_a_store_whose_maker_was_killed_is_made_again():
     with Store(Path("store.db"), create=True) as store:
         fill_store(store, RECORD, 0.5)
     with Store(Path("store.db")) as store:
-        assert len(rankings(store)) == 1
+        assert len(rank_tasks(store)) == 1
 
 
 def test_directions_are_never_mixed(place):
     with Store(place, create=True) as store:
         fill_store(store, RECORD, 0.5)
         fill_store(store, make_record(study="t", direction="min"), 0.6)
-        assert [len(r) for r in rankings(store)] == [1, 1]
+        assert [len(r) for r in rank_tasks(store)] == [1, 1]
 
 
 def test_a_study_is_owned_by_one_run_at_a_time(place, monkeypatch):
-    monkeypatch.setattr("hpsearch.store.lease.RENEWED", 0.1)
+    monkeypatch.setattr("hpsearch.store.lease.RENEW_SECONDS", 0.1)
     with study_lock(place, "s"), study_lock(place, "t"):
         with (
             pytest.raises(StoreError, match=rf"process {os.getpid()}.*; wait for it"),
@@ -373,7 +373,7 @@ def test_the_same_model_tested_twice_at_once_is_one_opening(place):
         with Store(place, create=True) as store:
             start.wait()
             opening = open_test(store, search, "test", {"a": 1})
-            found.append(judge(store, opening, len(found) + 0.5, None, {}).value)
+            found.append(record_test_result(store, opening, len(found) + 0.5, None, {}).value)
 
     found = []
     threads = [threading.Thread(target=test, args=(found,)) for _ in range(4)]
@@ -382,23 +382,23 @@ def test_the_same_model_tested_twice_at_once_is_one_opening(place):
     for thread in threads:
         thread.join()
     with Store(place) as store:
-        (opening,) = openings(store)
+        (opening,) = list_openings(store)
     assert found == [opening.value] * 4
 
 
 def test_runs_that_write_at_once_share_no_trial_s_number(place):
     """Each from a connection of its own; what each told is whole."""
     with Store(place, create=True) as store:
-        journals = [store.begin(make_record(study=f"s{i}")).search for i in range(4)]
+        journals = [store.begin_search(make_record(study=f"s{i}")).search for i in range(4)]
     ids, failed = {}, []
 
     def write(search):
         try:
             with Store(place, create=True) as store:
                 journal = store.journal(search)
-                ids[search] = [journal.asked(n, Suggestion({"a": n}, 1)) for n in range(20)]
+                ids[search] = [journal.append_answer(n, Suggestion({"a": n}, 1)) for n in range(20)]
                 for number in range(20):
-                    journal.told(number, make_outcome(number / 100, folds=2))
+                    journal.append_outcome(number, make_outcome(number / 100, folds=2))
         except Exception as error:
             failed.append(error)
 
@@ -410,17 +410,17 @@ def test_runs_that_write_at_once_share_no_trial_s_number(place):
     assert failed == []
     assert len({id_ for some in ids.values() for id_ in some}) == 80
     with Store(place) as store:
-        assert len(rankings(store)[0]) == 80
+        assert len(rank_tasks(store)[0]) == 80
         assert [len(list(store.journal(s).events())) for s in journals] == [40] * 4
 
 
 def test_frames_hold_what_was_told(place):
     with Store(place, create=True) as store:
         journal = fill_store(store, RECORD, 0.5, 0.6, folds=2)
-        journal.asked(2, Suggestion({"a": 7}, 4, parent=1))
-        journal.asked(3, Suggestion({"b": "x"}, 4))
-        journal.told(3, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
-        journal.repeated(1, 1, make_outcome(0.7), 0.65, 0.1)
+        journal.append_answer(2, Suggestion({"a": 7}, 4, parent=1))
+        journal.append_answer(3, Suggestion({"b": "x"}, 4))
+        journal.append_outcome(3, Outcome(failure=Failure("nan", "loss became nan", "Traceback")))
+        journal.append_repeat(1, 1, make_outcome(0.7), 0.65, 0.1)
         fill_store(store, make_record(study="t", task="other"), 0.1)
     found = Results(place, task="digits")
     assert list(found.trials["state"]) == ["complete", "complete", "stopped", "failed"]
@@ -436,13 +436,13 @@ def test_frames_hold_what_was_told(place):
 def test_how_far_trials_are_is_known_until_they_end(place):
     with Store(place, create=True) as store:
         journal = fill_store(store, RECORD, 0.5)
-        journal.asked(1, Suggestion({}, 4))
+        journal.append_answer(1, Suggestion({}, 4))
         heartbeat = Heartbeat(store, journal.search, Plan(2, 8, 8), Budget(), workers=1)
         heartbeat.write([ProgressReport(1, 0, 1.0, 0.4, "gpu 0"), ProgressReport(0, 1, 0.5)])
         heartbeat.write([ProgressReport(1, 0, 2.0, None, "gpu 0")])
         live = "SELECT trial, repeat, epochs, value, device FROM live ORDER BY trial"
         assert store.db.query(live) == [(0, 1, 0.5, None, ""), (1, 0, 2.0, None, "gpu 0")]
-        journal.told(1, make_outcome(0.6))
+        journal.append_outcome(1, make_outcome(0.6))
         assert [row[0] for row in store.db.query(live)] == [0]
 
 
@@ -463,7 +463,7 @@ def set_version(place, version, changes=""):
     """Make a store of another version; changes: statements that make its tables so."""
     name = "PRAGMA user_version" if isinstance(place, Path) else "UPDATE hpsearch SET version"
     with Store(place, create=True) as store:
-        store.db.write(lambda: run(store.db, f"{changes}; {name} = {version}"))
+        store.db.write(lambda: run_statements(store.db, f"{changes}; {name} = {version}"))
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -488,12 +488,12 @@ def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place
     set_version(place, 2, VERSION_2)
     with pytest.raises(OldStoreError, match="of version 2, older than the 4"):
         Store(place)
-    assert exists(place)
+    assert has_store(place)
     with Store(place, create=True) as store:
         assert list(store.journal(journal.search).events()) == before
         fill_store(store, make_record(study="t"), 0.6)
     with Store(place) as store:
-        assert [row.value for row in rankings(store)[0]] == [0.6, 0.5]
+        assert [row.value for row in rank_tasks(store)[0]] == [0.6, 0.5]
 
 
 def test_a_plan_that_a_disk_damaged_is_one_line(tmp_path):
@@ -504,4 +504,4 @@ def test_a_plan_that_a_disk_damaged_is_one_line(tmp_path):
         db.execute("UPDATE runs SET planned = 'Inf'")
     db.close()
     with Store(tmp_path / "s.db") as store, pytest.raises(StoreError, match="cannot be read"):
-        last_run(store, search)
+        read_last_run(store, search)

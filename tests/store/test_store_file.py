@@ -17,7 +17,7 @@ from hpsearch import Results
 from hpsearch.core.errors import HpsearchError, StoreError, StoreLostError
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Suggestion
-from hpsearch.store import Heartbeat, Store, rankings, studies, study_lock, trial
+from hpsearch.store import Heartbeat, Store, list_studies, rank_tasks, read_trial, study_lock
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
 from tests.builders import RECORD, fill_store, make_outcome, make_record
 from tests.conftest import ROOT
@@ -50,19 +50,19 @@ def test_a_store_that_is_deleted_while_it_is_written_to_is_rescued(lose):
     path = Path("folder", "store.db")
     with Store(path, create=True) as store:
         journal = fill_store(store, RECORD, 0.5, 0.6)
-        journal.asked(2, Suggestion({"a": 2}, 2))
+        journal.append_answer(2, Suggestion({"a": 2}, 2))
         lose(path)
         with pytest.raises(StoreLostError, match=r"deleted or replaced .*store\.rescued\.db"):
-            journal.told(2, make_outcome(0.7))
+            journal.append_outcome(2, make_outcome(0.7))
         before = list(journal.events())
     rescued = Path("folder", "store.rescued.db")
     with Store(rescued, create=True) as store:
         assert list(store.journal(1).events())[: len(before)] == before
-        assert [row.value for row in rankings(store)[0]] == [0.7, 0.6, 0.5]  # the last one too
+        assert [row.value for row in rank_tasks(store)[0]] == [0.7, 0.6, 0.5]  # the last one too
         fill_store(store, make_record(study="t"), 0.8)
     if lose is replace:
         with Store(path) as store:
-            assert [row["study"] for row in studies(store)] == ["another's"]
+            assert [row["study"] for row in list_studies(store)] == ["another's"]
 
 
 def test_a_rescued_store_overwrites_no_other():
@@ -72,19 +72,19 @@ def test_a_rescued_store_overwrites_no_other():
             delete(PATH)
             for number in (1, 2):  # the last write is in it, however many there are
                 with pytest.raises(StoreLostError):
-                    journal.asked(number, Suggestion({}, 1))
+                    journal.append_answer(number, Suggestion({}, 1))
                 journal = store.journal(journal.search)
     for name in ("store.rescued.db", "store.rescued-2.db"):
         with Store(Path(name)) as store:
-            assert studies(store)[0]["stopped"] == 2
+            assert list_studies(store)[0]["stopped"] == 2
 
 
 def test_a_run_whose_folder_changes_has_lost_nothing(tmp_path, monkeypatch):
     with Store(PATH, create=True) as store:
-        journal = store.begin(RECORD)
+        journal = store.begin_search(RECORD)
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir("elsewhere")
-        assert journal.asked(0, Suggestion({}, 1)) == 1
+        assert journal.append_answer(0, Suggestion({}, 1)) == 1
 
 
 def test_a_store_has_one_owner_by_whatever_name():
@@ -116,7 +116,7 @@ def test_a_store_of_two_names_is_refused_and_read_by_its_symbolic_link(hpsearch)
         fill_store(store, RECORD, 0.5)
     os.link(PATH, "hard.db")
     for create in (True, False):
-        with pytest.raises(StoreError, match=r"one file of 2 names.*symbolic links"):
+        with pytest.raises(StoreError, match=r"a file with 2 names.*symbolic links"):
             Store(Path("hard.db"), create=create)
     assert hpsearch("rank", "--store", "hard.db")[0] == 2
     Path("hard.db").unlink()
@@ -124,7 +124,7 @@ def test_a_store_of_two_names_is_refused_and_read_by_its_symbolic_link(hpsearch)
     with Store(Path("link.db"), create=True) as store:
         fill_store(store, make_record(study="t"), 0.6)
     with Store(PATH) as store:
-        assert len(rankings(store)[0]) == 2
+        assert len(rank_tasks(store)[0]) == 2
 
 
 READ = """
@@ -132,14 +132,14 @@ import os
 import sys
 from pathlib import Path
 from hpsearch.core.errors import StoreError
-from hpsearch.store import Store, rankings
+from hpsearch.store import Store, rank_tasks
 if os.getuid() == 0:  # who may write everywhere
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
 try:
     with Store(Path(sys.argv[1])) as store:
-        print(*(row.value for row in rankings(store)[0]))
+        print(*(row.value for row in rank_tasks(store)[0]))
 except StoreError as error:
     print(error)
 """
@@ -205,7 +205,7 @@ def test_a_store_is_no_pipe_or_folder():
     os.mkfifo("pipe")
     Path("folder").mkdir()
     for place in ("pipe", "folder"):
-        with pytest.raises(StoreError, match=f"{place} is no file; name another by --store"):
+        with pytest.raises(StoreError, match=f"{place} is not a file; name another by --store"):
             Store(Path(place), create=True)
     assert sorted(path.name for path in Path().iterdir()) == ["folder", "pipe"]
 
@@ -261,7 +261,12 @@ DAMAGES = {
 def looks():
     """All that is read of a store, as text."""
     with Store(PATH) as store:
-        found = [rankings(store), studies(store), trial(store, 1), *store.journal(1).events()]
+        found = [
+            rank_tasks(store),
+            list_studies(store),
+            read_trial(store, 1),
+            *store.journal(1).events(),
+        ]
     results = Results(PATH)
     frames = results.trials, results.curves, results.repeats, results.failures
     return repr((found, results.points)) + "".join(frame.to_csv() for frame in frames)
@@ -271,7 +276,7 @@ def looks():
 def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
     with Store(PATH, create=True) as store:
         journal = fill_store(store, RECORD, 0.5, 0.6, folds=2)
-        journal.repeated(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
+        journal.append_repeat(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
         Heartbeat(store, journal.search, Plan(2, 4, 4), Budget(), workers=1)
     with closing(sqlite3.connect(PATH)) as db:
         db.executescript(DAMAGES[damage])
@@ -291,7 +296,7 @@ def test_a_damaged_store_is_refused_in_one_line(damage, hpsearch):
 def test_a_store_with_flipped_bits_or_cut_is_read_as_it_was_or_refused_in_one_line():
     with Store(PATH, create=True) as store:
         journal = fill_store(store, RECORD, *(n / 100 for n in range(40)), folds=2)
-        journal.repeated(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
+        journal.append_repeat(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
     whole, dice = PATH.read_bytes(), random.Random(0)
     right, said = looks(), []
     for round_ in range(150):
@@ -347,6 +352,6 @@ def test_a_run_whose_store_is_deleted_says_so_and_what_is_rescued_goes_on(tmp_pa
 def told_in(path):
     try:
         with Store(path) as store:
-            return sum(row["trials"] for row in studies(store))
+            return sum(row["trials"] for row in list_studies(store))
     except StoreError:  # it is being made
         return 0

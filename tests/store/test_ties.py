@@ -19,16 +19,16 @@ from hpsearch.selection.choice import ModelChoice, _choose_rows
 from hpsearch.store import (
     Journal,
     Store,
-    judge,
+    list_openings,
+    list_studies,
     monitor_search,
     open_test,
-    openings,
-    rankings,
-    studies,
+    rank_tasks,
+    read_trial,
+    record_test_result,
     ties,
-    trial,
 )
-from hpsearch.store.database import run
+from hpsearch.store.database import run_statements
 from tests.builders import RECORD, VERSION_3, append_outcomes, make_outcome_of_folds, make_record
 
 ACCURACY = Metric("accuracy", "max")
@@ -39,8 +39,9 @@ def test_without_shared_rows_it_is_the_paired_t_test(seed):
     rng = np.random.default_rng(seed)
     first, second = rng.normal(0.0, 1.0, 12), rng.normal(0.7, 1.0, 12)
     told = stats.ttest_rel(first, second).pvalue < 0.05
-    assert ties.tied([[d] for d in first - second], share=0.0) is not told
-    assert ties.tied([list(first - second)], share=0.5) is not told  # seeds on a single split
+    assert ties.are_indistinguishable([[d] for d in first - second], share=0.0) is not told
+    # Seeds on a single split.
+    assert ties.are_indistinguishable([list(first - second)], share=0.5) is not told
 
 
 def test_shared_rows_widen_the_error_as_nadeau_and_bengio_have_it():
@@ -50,23 +51,24 @@ def test_shared_rows_widen_the_error_as_nadeau_and_bengio_have_it():
     assert ties.standard_error(differences, 1 / 9) == pytest.approx(error)
     t = np.mean(differences) / error
     assert t == pytest.approx(3.025, abs=5e-3)
-    assert not ties.tied([[d] for d in differences], 1 / 9)  # 2.262 is the limit
-    assert ties.tied([[d - 0.006] for d in differences], 1 / 9)
+    assert not ties.are_indistinguishable([[d] for d in differences], 1 / 9)  # 2.262 is the limit
+    assert ties.are_indistinguishable([[d - 0.006] for d in differences], 1 / 9)
 
 
 def test_a_further_seed_brings_no_further_folds():
     once = [[0.010], [0.022], [0.035], [0.004], [0.024]]
-    assert ties.tied(once, 0.25)
-    assert ties.tied([seeds * 5 for seeds in once], 0.25)
-    assert ties.more_repeats([seeds * 2 for seeds in once], 0.25) is None  # no noise of seeds in it
+    assert ties.are_indistinguishable(once, 0.25)
+    assert ties.are_indistinguishable([seeds * 5 for seeds in once], 0.25)
+    # There is no noise of seeds in it.
+    assert ties.count_repeats_needed([seeds * 2 for seeds in once], 0.25) is None
 
 
 def test_more_repeats_are_as_many_as_would_do():
     """Where half of the variance over folds is the seeds'."""
     rng = np.random.default_rng(2)
     seeds = [list(fold + rng.normal(0, 0.012, 2)) for fold in 0.012 + rng.normal(0, 0.004, 5)]
-    more = ties.more_repeats(seeds, share=0.25)
-    assert ties.tied(seeds, 0.25)
+    more = ties.count_repeats_needed(seeds, share=0.25)
+    assert ties.are_indistinguishable(seeds, 0.25)
     passing = np.mean([np.var(each, ddof=1) for each in seeds])
     means = [np.mean(each) for each in seeds]
     lasting = np.var(means, ddof=1) - passing / 2
@@ -82,7 +84,7 @@ def test_more_repeats_are_as_many_as_would_do():
 
 def test_more_seeds_on_a_single_split_are_as_many_as_would_do():
     differences = [0.01, 0.05, -0.02, 0.04]
-    more = ties.more_repeats([differences], share=0.25)
+    more = ties.count_repeats_needed([differences], share=0.25)
     mean, deviation = np.mean(differences), np.std(differences, ddof=1)
 
     def told_apart(seeds):
@@ -99,7 +101,7 @@ def ranked(place):
     def ranked(*outcomes, **changes):
         with Store(place, create=True) as store:
             append_outcomes(store, make_record(**changes), *outcomes)
-            return rankings(store)[-1]
+            return rank_tasks(store)[-1]
 
     return ranked
 
@@ -124,7 +126,7 @@ def test_other_splits_are_not_paired(place):
         append_outcomes(store, RECORD, make_outcome_of_folds(FIRST, se=0.02))
         append_outcomes(store, make_record(seed=1), make_outcome_of_folds(WORSE))
         append_outcomes(store, make_record(searcher="Grid()"), make_outcome_of_folds(WORSE))
-        rows = rankings(store)[0]
+        rows = rank_tasks(store)[0]
     assert [(row.trial, row.tied) for row in rows] == [(1, True), (2, True), (3, False)]
 
 
@@ -156,13 +158,13 @@ def test_what_failed_when_repeated_is_no_one_error_choice(place):
             store, RECORD, best, simple, make_outcome_of_folds([0.944], n_weights=30)
         )
         failed = Outcome(failure=Failure("nan", "loss became nan"))
-        journal.repeated(1, 1, failed, 0.945, 0.01)
-        rows = rankings(store)[0]
+        journal.append_repeat(1, 1, failed, 0.945, 0.01)
+        rows = rank_tasks(store)[0]
         assert [row.trial for row in rows if row.one_se] == [3]
         assert [row.trial for row in _choose_rows(rows, ModelChoice(ensemble=3))] == [1, 3]
         for number in (0, 2):  # where all did, it is still the simplest
-            journal.repeated(number, 1, failed, (0.95, 0, 0.944)[number], 0.01)
-        assert [row.trial for row in rankings(store)[0] if row.one_se] == [2]
+            journal.append_repeat(number, 1, failed, (0.95, 0, 0.944)[number], 0.01)
+        assert [row.trial for row in rank_tasks(store)[0] if row.one_se] == [2]
 
 
 @pytest.mark.parametrize(("folds", "tied"), [(5, True), (6, False)])
@@ -184,10 +186,10 @@ def test_an_error_of_zero_tells_no_trials_apart(ranked):
 
 
 def test_seeds_that_all_differ_alike_need_as_many_as_the_sign_test():
-    assert ties.tied([[0.01] * 3], 0.25)
-    assert ties.more_repeats([[0.01] * 3], 0.25) == 3
-    assert not ties.tied([[0.01] * 6], 0.25)
-    assert ties.more_repeats([[0.0] * 3], 0.25) is None
+    assert ties.are_indistinguishable([[0.01] * 3], 0.25)
+    assert ties.count_repeats_needed([[0.01] * 3], 0.25) == 3
+    assert not ties.are_indistinguishable([[0.01] * 6], 0.25)
+    assert ties.count_repeats_needed([[0.0] * 3], 0.25) is None
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -217,9 +219,9 @@ def test_repeats_count_in_the_ranking(direction, first, place):
             make_outcome_of_folds([0.95]),
             make_outcome_of_folds([0.94]),
         )
-        journal.repeated(0, 1, make_outcome_of_folds([0.91]), 0.93, 0.005)
-        row, other = rankings(store)[0]
-        shown, (listed,) = trial(store, 1), studies(store)
+        journal.append_repeat(0, 1, make_outcome_of_folds([0.91]), 0.93, 0.005)
+        row, other = rank_tasks(store)[0]
+        shown, (listed,) = read_trial(store, 1), list_studies(store)
     assert row.trial == first
     repeated = row if row.trial == 1 else other
     assert (repeated.value, repeated.se, repeated.repeats, repeated.seconds) == (0.93, 0.005, 1, 2)
@@ -235,13 +237,13 @@ def test_repeats_that_end_out_of_order_give_one_value_to_all_who_read(back, plac
         journal = append_outcomes(
             store, RECORD, make_outcome_of_folds([0.95]), make_outcome_of_folds([0.94])
         )
-        journal.repeated(0, 2, make_outcome_of_folds([0.91]), 0.93, 0.02)
+        journal.append_repeat(0, 2, make_outcome_of_folds([0.91]), 0.93, 0.02)
         now = time.time() - back
         with monkeypatch.context() as patch:
             patch.setattr("hpsearch.store.journal.time.time", lambda: now)
-            journal.repeated(0, 1, make_outcome_of_folds([0.99]), 0.95, 0.03)
-        row = next(row for row in rankings(store)[0] if row.trial == 1)
-        shown, (listed,) = trial(store, 1), studies(store)
+            journal.append_repeat(0, 1, make_outcome_of_folds([0.99]), 0.95, 0.03)
+        row = next(row for row in rank_tasks(store)[0] if row.trial == 1)
+        shown, (listed,) = read_trial(store, 1), list_studies(store)
         watched = monitor_search(store, journal.search)
         watched.refresh()
     framed = Results(place).trials.loc[1]
@@ -254,21 +256,21 @@ def test_repeats_that_end_out_of_order_give_one_value_to_all_who_read(back, plac
 def test_what_ends_while_a_trial_is_shown_is_seen_whole_or_not_at_all(place, monkeypatch):
     with Store(place, create=True) as store:
         journal = append_outcomes(store, RECORD, make_outcome_of_folds([0.95]))
-        journal.repeated(0, 1, make_outcome_of_folds([0.91]), 0.93, 0.02)
+        journal.append_repeat(0, 1, make_outcome_of_folds([0.91]), 0.93, 0.02)
         read = Journal.trainings
 
         def ends_meanwhile(self, number):
             found = read(self, number)
-            journal.repeated(
-                0, len(journal.repeats(0)) + 1, make_outcome_of_folds([0.99]), 0.95, 0.03
+            journal.append_repeat(
+                0, len(journal.ended_repeats(0)) + 1, make_outcome_of_folds([0.99]), 0.95, 0.03
             )
             return found
 
         with Store(place) as reader, monkeypatch.context() as patch:
             patch.setattr(Journal, "trainings", ends_meanwhile)
-            shown = trial(reader, 1)
+            shown = read_trial(reader, 1)
         assert ([each["repeat"] for each in shown["repeats"]], shown["value"]) == ([0, 1], 0.93)
-        assert len(trial(store, 1)["repeats"]) == 3
+        assert len(read_trial(store, 1)["repeats"]) == 3
 
 
 def test_repeats_of_a_store_of_version_3_are_in_the_order_of_their_times(place):
@@ -277,14 +279,16 @@ def test_repeats_of_a_store_of_version_3_are_in_the_order_of_their_times(place):
             store, RECORD, make_outcome_of_folds([0.95]), make_outcome_of_folds([0.9])
         )
         for number, repeat in enumerate((2, 1, 3)):
-            journal.repeated(0, repeat, make_outcome_of_folds([0.91]), 0.9 + number / 100, 0.02)
-        before = rankings(store)
+            journal.append_repeat(
+                0, repeat, make_outcome_of_folds([0.91]), 0.9 + number / 100, 0.02
+            )
+        before = rank_tasks(store)
         version = "PRAGMA user_version = 3" if isinstance(place, Path) else (
             "UPDATE hpsearch SET version = 3")  # fmt: skip
-        store.db.write(lambda: run(store.db, f"{VERSION_3} {version}"))
+        store.db.write(lambda: run_statements(store.db, f"{VERSION_3} {version}"))
     with Store(place, create=True) as store:
         assert store.db.query("SELECT repeat FROM repeats ORDER BY seq") == [(2,), (1,), (3,)]
-        assert rankings(store) == before
+        assert rank_tasks(store) == before
 
 
 @pytest.fixture
@@ -301,10 +305,10 @@ def repeated(place):
             )
             for repeat, values in enumerate(seeds, 1):
                 for trial_, own in enumerate(values):
-                    journal.repeated(
+                    journal.append_repeat(
                         trial_, repeat, make_outcome_of_folds([own]), (first, second)[trial_], se
                     )
-            return rankings(store)[0]
+            return rank_tasks(store)[0]
 
     return repeated
 
@@ -329,10 +333,10 @@ def test_who_failed_when_repeated_ranks_behind(place):
         journal = append_outcomes(
             store, RECORD, make_outcome_of_folds([0.95]), make_outcome_of_folds([0.90])
         )
-        journal.repeated(0, 1, make_outcome_of_folds([0.97]), 0.96, 0.01)
+        journal.append_repeat(0, 1, make_outcome_of_folds([0.97]), 0.96, 0.01)
         failed = Outcome(failure=Failure("nan", "loss became nan"))
-        journal.repeated(0, 2, failed, 0.96, 0.01)
-        rows = rankings(store)[0]
+        journal.append_repeat(0, 2, failed, 0.96, 0.01)
+        rows = rank_tasks(store)[0]
     assert [(row.trial, row.repeats, row.failed_repeats) for row in rows] == [(2, 0, 0), (1, 1, 1)]
 
 
@@ -366,13 +370,13 @@ def test_an_opening_is_recorded_before_its_verdict_and_told_apart_after(place):
         first = open_test(store, search, "test", model)
         assert (first.nth, first.value) == (1, None)
         assert open_test(store, search, "test", model).id == first.id  # it goes on
-        judge(store, first, 0.8, 0.01, {"rows": 5})
+        record_test_result(store, first, 0.8, 0.01, {"rows": 5})
         assert open_test(store, search, "test", model).report == {"rows": 5}
         second = open_test(store, search, "test", {**model, "seeds": 3})
         other = open_test(store, search, "another test", model)
         assert (second.nth, other.nth) == (2, 1)
-        assert [o.value for o in openings(store, "digits")] == [0.8, None, None]
-        assert openings(store, "mnist") == []
+        assert [o.value for o in list_openings(store, "digits")] == [0.8, None, None]
+        assert list_openings(store, "mnist") == []
 
 
 @pytest.mark.slow
@@ -426,7 +430,7 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
     with Store(path, create=True) as store:
         after = list(store.journal(journal.search).events())
         store.journal(journal.search).repeated(0, 1, make_outcome_of_folds(FIRST), 0.93, 0.01)
-        assert rankings(store)[0][0].repeats == 1
+        assert rank_tasks(store)[0][0].repeats == 1
 
     def without_train_rows(event):
         score = getattr(getattr(event, "outcome", None), "score", None)
@@ -437,4 +441,4 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
 
     assert list(map(without_train_rows, after)) == list(map(without_train_rows, before))
     with Store(path) as store:  # and now it can be read
-        assert len(rankings(store)[0]) == 2
+        assert len(rank_tasks(store)[0]) == 2

@@ -1,6 +1,6 @@
-"""One worker process, as its parent sees it, and what runs in it.
+"""A worker process: as its parent sees it, and the code that runs in it.
 
-It loads Keras and the data once and stays warm. It ends with its parent, whatever ended that.
+It loads Keras and the data once and stays warm. It ends when its parent ends, for whatever reason.
 """
 
 import multiprocessing
@@ -22,36 +22,38 @@ from hpsearch.core.streams import make_streams_tolerant
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Prepare
 from hpsearch.executors.devices import Slot
+from hpsearch.executors.job_queue import TimedOut
 
-_environment = threading.Lock()  # it is the process's: one worker is started at a time
+_environment_lock = threading.Lock()  # workers start one at a time: all set os.environ
 _LOOK = 1.0  # seconds between two looks at whether a silent worker lives
 _INTERRUPT = getattr(signal, "SIGUSR1", None)
 
 
 class WorkerDied(Exception):
-    """A worker ended in the middle. signal: what killed it, if that was one."""
+    """A worker ended before its jobs did. signal: the name of the one that killed it, if any."""
 
     def __init__(self, code: int) -> None:
         self.signal = signal.Signals(-code).name if code < 0 else None
         super().__init__(f"the worker died ({self.signal or f'exit code {code}'})")
 
 
-class TimedOut(Exception):
-    """A job, or the start of a worker, took longer than it may."""
+class WorkerProcess:
+    """A worker process, which can be killed and started again.
 
-    def __str__(self) -> str:
-        return "the worker took longer than it may"
+    Args:
+        prepare: loads the study; called in the process, so it must be picklable.
+        slot: its device, environment and cores.
+        on_progress: called with how far running jobs are.
+    """
 
-
-class Worker:
-    """A process in its place. `prepare` is called in it, and must be picklable."""
-
-    def __init__(self, prepare: Prepare, slot: Slot) -> None:
+    def __init__(
+        self, prepare: Prepare, slot: Slot, on_progress: Callable[[ProgressReport], None]
+    ) -> None:
         self.prepare, self.slot = prepare, slot
+        self._on_progress = on_progress
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
-        self.heard: Callable[[ProgressReport], None] = lambda reached: None
-        self.busy = False  # its owner says so, under its lock
+        self.busy = False  # set by its executor, under the executor's lock
         self.jobs = 0
         self._closed = False
 
@@ -66,7 +68,10 @@ class Worker:
     def start(self, timeout: float | None = None) -> Facts:
         """Start it, and wait until it has loaded what it needs and tried a few models.
 
-        timeout: seconds that it may try them. Raises WorkerDied, TimedOut, or what `prepare` did.
+        Args:
+            timeout: seconds that trying the models may take.
+
+        Raises WorkerDied, TimedOut, or what `prepare` raised.
         """
         # Spawned, not forked: a fork of a process with threads, or with a GPU, may hang.
         context = multiprocessing.get_context("spawn")
@@ -74,7 +79,7 @@ class Worker:
         process = context.Process(
             target=_main, args=(theirs, self.prepare, self.slot.cores), name="hpsearch-worker"
         )
-        with _environment, _set(dict(self.slot.environment)), _ctrl_c_ignored():
+        with _environment_lock, _set_environment(dict(self.slot.environment)), _ctrl_c_ignored():
             process.start()
         self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
@@ -92,19 +97,22 @@ class Worker:
     def do(
         self, jobs: Sequence[Job], timeout: float | None = None
     ) -> Iterator[tuple[int, Outcome]]:
-        """Do some jobs, and yield the place and outcome of each as it ends. timeout: seconds.
+        """Do some jobs, and yield each one's place and outcome as it ends.
+
+        Args:
+            timeout: seconds that all of them may take.
 
         Raises WorkerDied, TimedOut (it was killed then), Interrupted, or HpsearchError.
         """
         assert self._pipe is not None
         end = None if timeout is None else time.monotonic() + timeout
-        with suppress(OSError):  # then it is dead, which receiving will tell
+        with suppress(OSError):  # then it is dead, and receiving raises
             self._pipe.send(list(jobs))
         for _ in jobs:
             answer = self._receive(end)
-            while isinstance(answer, list):  # not an end, but how far they are
+            while isinstance(answer, list):  # progress, not an outcome
                 for reached in answer:
-                    self.heard(replace(reached, device=self.slot.name))
+                    self._on_progress(replace(reached, device=self.slot.name))
                 answer = self._receive(end)
             if isinstance(answer, BaseException):
                 raise answer
@@ -113,18 +121,18 @@ class Worker:
             yield answer
 
     def interrupt(self) -> None:
-        """Ask it to stop what it does at its next checkpoint."""
+        """Ask it to stop its jobs at their next checkpoint."""
         if self.pid is not None and _INTERRUPT is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, _INTERRUPT)
 
     def close(self) -> None:
-        """End it at once, also if it is just being started."""
+        """Kill it for good, also if it is just being started."""
         self._closed = True
         self.kill()
 
     def kill(self) -> None:
-        """End it, and what it started, at once."""
+        """Kill it and every process that it started."""
         if self._process is None or self._process.exitcode is not None:
             return
         self._kill_group()
@@ -132,13 +140,13 @@ class Worker:
         self._process.join()
 
     def _kill_group(self) -> None:
-        """End what it started, while its number is still its own: before it is waited for."""
+        # Before it is waited for: until then its process id belongs to no other process.
         if hasattr(os, "killpg") and self.pid is not None:
             with suppress(ProcessLookupError, PermissionError):  # it has no group of its own yet
                 os.killpg(self.pid, signal.SIGKILL)
 
     def memory(self) -> int:
-        """The bytes that it alone holds now; 0 where the system does not tell."""
+        """Bytes that it holds now and shares with none; 0 where the system does not say."""
         try:
             with open(f"/proc/{self.pid}/statm") as file:
                 _, resident, shared, *_ = map(int, file.read().split())
@@ -147,15 +155,15 @@ class Worker:
             return 0
 
     def _receive(self, end: float | None) -> object:
-        """What it says next. end: until when it may take, by the monotonic clock."""
+        """Its next message. end: the latest time for it, by the monotonic clock."""
         assert self._pipe is not None
         assert self._process is not None
         try:
-            while not self._pipe.poll(self._patience(end)):
+            while not self._pipe.poll(self._seconds_to_poll(end)):
                 if end is not None and time.monotonic() >= end:
                     self.kill()
                     raise TimedOut
-                # What it forked may hold the pipe open, so that its end is not heard.
+                # A process that it forked may hold the pipe open, so that no EOFError comes.
                 if self._has_ended() and not self._pipe.poll(0):
                     raise EOFError
             return self._pipe.recv()
@@ -164,12 +172,12 @@ class Worker:
             self._process.join()
             raise WorkerDied(self._process.exitcode or 0) from None
 
-    def _patience(self, end: float | None) -> float:
+    def _seconds_to_poll(self, end: float | None) -> float:
         """Seconds until the next look at whether it lives, or its time is up."""
         return _LOOK if end is None else min(_LOOK, max(0.0, end - time.monotonic()))
 
     def _has_ended(self) -> bool:
-        """Whether it has, without waiting for it: its number stays its own."""
+        """Whether the process has ended; does not reap it, so that its id stays its own."""
         assert self.pid is not None
         if not hasattr(os, "waitid"):
             return not self.alive
@@ -183,14 +191,14 @@ class Worker:
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     _end_with_parent()
     os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
-    make_streams_tolerant()  # also where nobody reads what a study prints
+    make_streams_tolerant()  # printing, even where nobody reads it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if _INTERRUPT is not None:
         signal.signal(_INTERRUPT, interrupt.request)
     if hasattr(os, "sched_setaffinity"):
         # Every framework obeys it; NPROC only says into how many parts XLA cuts its work.
         os.sched_setaffinity(0, cores)
-    if hasattr(os, "register_at_fork"):  # what a build forks is none of ours, and must not speak
+    if hasattr(os, "register_at_fork"):  # a process that a build forks must not answer for this one
         os.register_at_fork(after_in_child=pipe.close)
     progress.call_when_loaded(lambda: pipe.send(None))
     try:
@@ -207,14 +215,14 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
         while True:
             jobs = pipe.recv()
             try:
-                for ended in work(jobs):
-                    pipe.send(ended)
+                for place_and_outcome in work(jobs):
+                    pipe.send(place_and_outcome)
             except (HpsearchError, interrupt.Interrupted) as error:
                 pipe.send(error)
 
 
 def _end_with_parent() -> None:
-    """Be the head of a group of processes of one's own, which is killed when the parent dies."""
+    """Lead a process group of its own, which is killed when the parent dies."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     if sys.platform == "linux":
@@ -226,10 +234,10 @@ def _end_with_parent() -> None:
             os._exit(1)
     if hasattr(os, "setsid"):
         os.setsid()
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    threading.Thread(target=_kill_group_after, args=(parent,), daemon=True).start()
 
 
-def _watch(parent: BaseProcess) -> None:
+def _kill_group_after(parent: BaseProcess) -> None:
     parent.join()
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
@@ -237,7 +245,7 @@ def _watch(parent: BaseProcess) -> None:
 
 
 @contextmanager
-def _set(environment: dict[str, str]) -> Iterator[None]:
+def _set_environment(environment: dict[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
@@ -252,9 +260,9 @@ def _set(environment: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _ctrl_c_ignored() -> Iterator[None]:
-    """What is started here ignores SIGINT from its first instruction on.
+    """A process started here ignores SIGINT from its first instruction on.
 
-    Only the main thread may say so; the others' workers ignore it a little later.
+    Only the main thread can set this; workers started by other threads ignore it a little later.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hpsearch import store as stores
+from hpsearch.commands import guide
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import option_classes
 from hpsearch.core.parameters import short, text_of_point
@@ -59,6 +60,10 @@ def evaluators(context: click.Context, parameter: click.Parameter, incomplete: s
     from hpsearch import evaluators as package
 
     return _methods(package, incomplete)
+
+
+def topics(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    return _fitting({topic: guide.title(topic) for topic in guide.TOPICS}, incomplete)
 
 
 def _methods(package: Any, incomplete: str) -> Items:

@@ -100,6 +100,7 @@ def test_options_that_are_named_exist(page):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # some forty commands, each in a process of its own
 def test_every_example_runs(in_a_copy):
     """One page after the other, in one folder, in which later pages find the trials of earlier
     ones. What several pages say is run once.

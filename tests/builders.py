@@ -49,19 +49,19 @@ def fill_store(
     store: Store, search: SearchRecord, *values: float, params: Any = None, **options: Any
 ) -> Journal:
     """Begin a search and append complete trials with these values."""
-    journal = store.begin(search)
+    journal = store.begin_search(search)
     for number, value in enumerate(values):
-        journal.asked(number, Suggestion(params or {"a": number}, 2))
-        journal.told(number, make_outcome(value, **options))
+        journal.append_answer(number, Suggestion(params or {"a": number}, 2))
+        journal.append_outcome(number, make_outcome(value, **options))
     return journal
 
 
 def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> Journal:
     """Begin a search and append trials that ended so."""
-    journal = store.begin(search)
+    journal = store.begin_search(search)
     for number, each in enumerate(outcomes):
-        journal.asked(number, Suggestion({"a": number}, each.epochs))
-        journal.told(number, each)
+        journal.append_answer(number, Suggestion({"a": number}, each.epochs))
+        journal.append_outcome(number, each)
     return journal
 
 

@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from hpsearch import store as stores
+from hpsearch.commands import guide
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import option_classes
 from hpsearch.core.parameters import point_text, short_text
@@ -87,6 +88,11 @@ def complete_evaluators(
     from hpsearch import evaluators as package
 
     return _offer_methods(package, incomplete)
+
+
+def complete_topics(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """The topics of the guide, with their titles."""
+    return _offer({topic: guide.title(topic) for topic in guide.TOPICS}, incomplete)
 
 
 def _offer_methods(package: Any, incomplete: str) -> Items:

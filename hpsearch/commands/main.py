@@ -9,6 +9,7 @@ import click
 from hpsearch.commands.compare import compare
 from hpsearch.commands.completion import completion
 from hpsearch.commands.export import export
+from hpsearch.commands.help import show_help
 from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.refit import predict, refit
@@ -91,6 +92,8 @@ def _print_error(message: str) -> None:
 def app() -> None:
     """Hyperparameter search and model selection for Keras models.
 
+    `hpsearch help` lists the topics of the guide.
+
     Exit codes: 0 done; 1 every trial failed; 2 a mistake of yours, reported in one line (--debug
     adds the traceback); 3 a mistake in hpsearch; 130 stopped by Ctrl-C.
     """
@@ -110,6 +113,7 @@ COMMANDS = (
     predict,
     export,
     completion,
+    show_help,
 )
 for command in COMMANDS:
     app.add_command(command)

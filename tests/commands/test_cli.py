@@ -381,7 +381,7 @@ def in_shell(script):
 
 
 LOUD = ("rank", "show 2", "studies", "rank --json", "completion bash", "--help", "watch --json",
-        "compare 2", "report digits", "run --help")  # fmt: skip
+        "compare 2", "report digits", "run --help", "help", "help spaces")  # fmt: skip
 
 
 @pytest.mark.parametrize("command", LOUD)

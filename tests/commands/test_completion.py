@@ -78,6 +78,7 @@ def bash(*words):
         (["run", "--searcher", "h"], ["hyperband"]),
         (["run", "--evaluator", ""], ["holdout", "kfold"]),
         (["refit", "s", "--trial", "2"], ["2"]),
+        (["help", "ma"], ["many-machines"]),
         (["rank", "--store", "nowhere.db", ""], []),
     ],
     ids=lambda value: " ".join(value),

@@ -39,6 +39,8 @@ COMMANDS = [
     ["show", "1"],
     ["studies"],
     ["completion", "bash"],
+    ["help"],
+    ["help", "spaces"],
 ]
 
 
@@ -50,7 +52,7 @@ def test_reading_commands_load_no_framework(command, tmp_path):
     assert loaded(code) == "[]"
 
 
-@pytest.mark.parametrize("words", ["run ", "show ", "rank ", "run --searcher "])
+@pytest.mark.parametrize("words", ["run ", "show ", "rank ", "run --searcher ", "help "])
 def test_completing_loads_no_framework(words, tmp_path):
     with Store(tmp_path / "store.db", create=True) as store:
         fill_store(store, RECORD, 0.5, 0.6)

@@ -1,93 +1,165 @@
-"""The README's code runs as it stands."""
+"""The code and the commands of the README and of the guide run as they stand."""
 
-import dataclasses
-import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
-from hpsearch import Float, Space
-from hpsearch.core.trial import Suggestion
-from hpsearch.store import Store
-from tests.builders import RECORD, make_outcome
+from hpsearch.commands import guide, main
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"(<!-- needs data.*?-->\n)?```(\w+)\n(.*?)```", README, re.DOTALL)
-PYTHON = [code for _, language, code in BLOCKS if language == "python"]
-COMMANDS = [
-    pytest.param(line, marks=[pytest.mark.realdata] if needs_data else [])
-    for needs_data, language, code in BLOCKS
-    if language == "sh"
-    for line in code.splitlines()
-]
+FOLDER = ROOT / "hpsearch" / "guide"
+PAGES = [ROOT / "README.md", *(FOLDER / f"{topic}.md" for topic in guide.TOPICS)]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A block of Python, or one command, in the page's order."""
+
+    page: str
+    language: str
+    code: str
+    needs_data: bool
+
+
+def examples(page):
+    found = re.findall(r"(<!-- needs data.*?-->\n)?```(\w+)\n(.*?)```", page.read_text(), re.DOTALL)
+    for needs_data, language, code in found:
+        if language == "python":
+            yield Example(page.name, language, code, bool(needs_data))
+        if language == "sh":
+            for line in code.splitlines():
+                yield Example(page.name, language, line, bool(needs_data))
+
+
+EXAMPLES = {page.stem: list(examples(page)) for page in PAGES}
+IDS = [page.stem for page in PAGES]
 
 
 def test_the_two_first_commands_need_nothing_before_them():
-    installs = [p.values[0] for p in COMMANDS if p.values[0].startswith("pip install")]
+    installs = [e.code for e in EXAMPLES["README"] if e.code.startswith("pip install")]
     assert installs == [
         "pip install -e . && python -m hpsearch run studies/digits_dropout.py",
         'pip install -e ".[dev]" && python -m pytest -n 2 --dist worksteal',
     ]
 
 
-@pytest.mark.slow
-def test_python_blocks_run_in_order():
-    with Store(Path(os.environ["HPSEARCH_STORE"]), create=True) as store:
-        space = Space(dropout=Float(0.0, 0.5))
-        record = dataclasses.replace(
-            RECORD, study="digits_dropout", space=json.dumps(space.to_json())
-        )
-        journal = store.begin_search(record)
-        for number in range(10):
-            journal.append_answer(number, Suggestion({"dropout": number / 20}, 2))
-            journal.append_outcome(number, make_outcome(number / 10))
-    namespace = {}
-    for code in PYTHON:
-        exec(compile(code, "README.md", "exec"), namespace)
-    assert namespace["score"].mean > 0.9
+def test_the_readme_is_short_and_leads_to_every_page():
+    text = PAGES[0].read_text()
+    assert len(text.splitlines()) <= 200
+    assert all(f"](hpsearch/guide/{topic}.md)" in text for topic in guide.TOPICS)
+    assert sorted(path.stem for path in FOLDER.glob("*.md")) == sorted(guide.TOPICS)
+
+
+def test_the_readme_names_every_command():
+    assert set(re.findall(r"^\| `(\w+)", PAGES[0].read_text(), re.MULTILINE)) == set(
+        main.app.commands
+    )
+
+
+def test_the_study_of_the_readme_is_the_one_that_it_runs():
+    (code,) = [e.code for e in EXAMPLES["README"] if "study = Study(" in e.code]
+    assert code.strip() in (ROOT / "studies" / "digits_dropout.py").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES[1:], ids=IDS[1:])
+def test_a_page_has_a_title_and_begins_with_an_example(page):
+    lines = page.read_text().splitlines()
+    assert re.match(r"# \S.{10,80}$", lines[0])
+    before_the_second_heading = re.split(r"\n## ", page.read_text())[0]
+    first_block = re.search(r"```(\w+)\n", before_the_second_heading)
+    assert first_block
+    assert first_block[1] in ("python", "sh")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_options_that_are_named_exist(page):
+    ours = {
+        name
+        for command in main.app.commands.values()
+        for option in command.params
+        if isinstance(option, click.Option)
+        for name in option.opts
+    }
+    of_others = {"--dist", "--whole", "--logdir", "--backend-store-uri", "--help", "--debug"}
+    found = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", page.read_text()))
+    assert found - ours - of_others == set()
 
 
 @pytest.mark.slow
-def test_the_study_of_the_readme_runs(tmp_path):
-    (code,) = [code for code in PYTHON if "study = Study(" in code]
-    (tmp_path / "mine.py").write_text(code)
-    assert run("python -m hpsearch run mine.py") == 0
-    assert run("python -m hpsearch rank mine") == 0
+@pytest.mark.timeout(1200)  # some forty commands, each in a process of its own
+def test_every_example_runs(in_a_copy):
+    """One page after the other, in one folder, in which later pages find the trials of earlier
+    ones. What several pages say is run once.
+    """
+    before, named = set(), {}
+    for name in IDS:
+        new = [e for e in EXAMPLES[name] if e.language == "python" or e.code not in before]
+        before |= {example.code for example in new}
+        named[name] = run_examples(new)
+    assert named["README"]["score"].mean > 0.9
 
 
 @pytest.mark.slow
-def test_every_command_runs(tmp_path):
-    """In order, in one folder: the first run makes what `rank` shows."""
-    for name in ("studies", "spaces"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for command in COMMANDS:
-        line = command.values[0]
-        if not line.startswith("pip install") and not command.marks:
-            assert run(line) == 0, line
+@pytest.mark.thorough
+@pytest.mark.parametrize("page", IDS)
+def test_a_page_runs_without_the_others(in_a_copy, page):
+    run_examples(EXAMPLES[page])
 
 
 @pytest.mark.slow
 @pytest.mark.realdata
-def test_commands_on_real_data_run(tmp_path):
+def test_examples_on_real_data_run(in_a_copy):
     """With one trial of one epoch, so that it does not take minutes."""
+    for example in (e for examples in EXAMPLES.values() for e in examples if e.needs_data):
+        run(example.code.replace("--trials 6 --epochs 5", "--trials 1 --epochs 1"))
+
+
+@pytest.fixture
+def in_a_copy(tmp_path):
+    """A folder with what the examples read, in which they may write."""
     for name in ("studies", "spaces"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    for command in COMMANDS:
-        if command.marks:
-            line = command.values[0].replace("--trials 6 --epochs 5", "--trials 1 --epochs 1")
-            assert run(line) == 0, line
+        shutil.copytree(ROOT / name, tmp_path / name)
+
+
+def run_examples(examples):
+    """Run the examples of one page, but for installing and those that need data: what Python named.
+
+    Python that begins with a comment of a file's name is also saved as that file, as the page asks.
+    """
+    namespace = {}
+    for example in examples:
+        if example.needs_data or example.code.startswith("pip install"):
+            continue
+        if example.language == "sh":
+            run(example.code)
+            continue
+        if file := re.match(r"# (\w+\.py)\n", example.code):
+            Path(file[1]).write_text(example.code)
+        exec(compile(example.code, example.page, "exec"), namespace)
+    return namespace
 
 
 def run(line):
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "hpsearch"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *words[1:]], env=environment, cwd=Path.cwd(), stdout=subprocess.DEVNULL
-    ).returncode
+    ended = subprocess.run(
+        [sys.executable, *words[1:]],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, f"{line}\n{ended.stderr}"

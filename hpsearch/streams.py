@@ -45,6 +45,13 @@ class TolerantStream(io.FileIO):
             return len(data)
 
 
+class TolerantText(io.TextIOWrapper):
+    """Text that goes to a tolerant stream; a study that closes it does not close it for others."""
+
+    def close(self) -> None:
+        self.flush()
+
+
 def never_fail() -> list[TolerantStream]:
     """Make this process's standard output and error tolerant, as far as they are its own.
 
@@ -61,7 +68,7 @@ def never_fail() -> list[TolerantStream]:
         raw = TolerantStream(stream.fileno())
         # Under `python -u` nothing is buffered, so that logs of containers are up to date.
         buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
-        text = io.TextIOWrapper(
+        text = TolerantText(
             buffer,
             encoding=stream.encoding,
             errors=_TOLERANT_ERRORS.get(stream.errors or "strict", stream.errors),

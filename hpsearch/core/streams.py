@@ -47,6 +47,13 @@ class TolerantStream(io.FileIO):
             return len(data)
 
 
+class TolerantText(io.TextIOWrapper):
+    """Text that goes to a tolerant stream. Code that closes it does not close it for others."""
+
+    def close(self) -> None:
+        self.flush()
+
+
 def make_streams_tolerant() -> list[TolerantStream]:
     """Make this process's standard output and error tolerant, and return them in this order.
 
@@ -63,7 +70,7 @@ def make_streams_tolerant() -> list[TolerantStream]:
         raw = TolerantStream(stream.fileno())
         # No buffer under `python -u`, by which logs of containers are up to date.
         buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
-        text = io.TextIOWrapper(
+        text = TolerantText(
             buffer,
             encoding=stream.encoding,
             errors=_TOLERANT_ERRORS.get(stream.errors or "strict", stream.errors),

@@ -109,3 +109,10 @@ def test_nobody_who_reads_is_no_error():
     assert stream.write(b"lost") == 4
     assert stream.error is None
     os.close(writing)
+
+
+def test_who_closes_standard_output_closes_it_for_nobody_else():
+    code = f"{PRINT} print('a'); sys.stdout.close(); print('b'); sys.stderr.close(); 1 / 0"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "a\nb\n")
+    assert "ZeroDivisionError" in done.stderr

@@ -1,6 +1,9 @@
 """What can go wrong by the user's hand: one line that gives the rule, the value and the way out."""
 
+import re
+
 _LONGEST = 500  # characters of a message that is shown in one line
+_VARYING = re.compile(r"_\d+\b|0x[0-9a-f]+")
 _MEMORY = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
 
 
@@ -88,6 +91,15 @@ def first_line(error: BaseException) -> str:
     """
     message = message_of(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def without_numbers(line: str) -> str:
+    """A message without what differs from model to model: Keras's numbers of names, and addresses.
+
+    >>> without_numbers("'sequential_9' has no input")
+    "'sequential' has no input"
+    """
+    return _VARYING.sub("", line)
 
 
 def message_of(error: BaseException) -> str:

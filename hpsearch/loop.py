@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hpsearch.checkpoints import Checkpoints
-from hpsearch.errors import StudyError
+from hpsearch.errors import StudyError, without_numbers
 from hpsearch.executors import Executor
 from hpsearch.interrupt import Interrupted
 from hpsearch.pacing import Pace
@@ -165,7 +165,9 @@ class Loop:
             first is not None
             and first.kind != "failed"
             and all(
-                f is not None and (f.kind, f.message) == (first.kind, first.message)
+                f is not None
+                and f.kind == first.kind
+                and without_numbers(f.message) == without_numbers(first.message)
                 for f in self._failures
             )
         )

@@ -26,6 +26,7 @@ from hpsearch.errors import (
     first_line,
     message_of,
     out_of_memory,
+    without_numbers,
 )
 from hpsearch.executors import Work
 from hpsearch.files import shown
@@ -152,7 +153,8 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
             errors.append(_cause(error))
     else:
         remark = None
-        if len(set(map(first_line, errors))) == 1 and not isinstance(errors[0], TrialFailed):
+        causes = {without_numbers(first_line(error)) for error in errors}
+        if len(causes) == 1 and not isinstance(errors[0], TrialFailed):
             raise AllPointsFail(len(points), errors[0]) from errors[0]
     unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
     if not unexpected:

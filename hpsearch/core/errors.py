@@ -1,7 +1,10 @@
 """Errors for the user's mistakes. Each message is one line: the rule, the value and the way out."""
 
+import re
+
 _LONGEST = 500  # characters of a message in one line
 _MEMORY_SIGNS = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
+_VARYING = re.compile(r"_\d+\b|0x[0-9a-f]+")
 
 
 class HpsearchError(Exception):
@@ -88,6 +91,15 @@ def first_line(error: BaseException) -> str:
     """
     message = message_of(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def without_numbers(line: str) -> str:
+    """A message without numbers in Keras's names and addresses, which differ from model to model.
+
+    >>> without_numbers("'sequential_9' has no input")
+    "'sequential' has no input"
+    """
+    return _VARYING.sub("", line)
 
 
 def message_of(error: BaseException) -> str:

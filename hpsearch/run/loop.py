@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.errors import StudyError
+from hpsearch.core.errors import StudyError, without_numbers
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import CheckpointInterval, Failure, Job, Outcome, Pause, Suggestion
 from hpsearch.run.checkpoints import SearchCheckpoints
@@ -149,7 +149,9 @@ class Loop:
             first is not None
             and first.kind != "failed"
             and all(
-                f is not None and (f.kind, f.message) == (first.kind, first.message)
+                f is not None
+                and f.kind == first.kind
+                and without_numbers(f.message) == without_numbers(first.message)
                 for f in self._failures
             )
         )

@@ -26,6 +26,7 @@ from hpsearch.core.errors import (
     first_line,
     is_out_of_memory,
     message_of,
+    without_numbers,
 )
 from hpsearch.core.files import hide_secrets
 from hpsearch.core.interrupt import Interrupted
@@ -166,7 +167,8 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
             errors.append(_original_error(error))
     else:
         remark = None
-        if len(set(map(first_line, errors))) == 1 and not isinstance(errors[0], TrialFailed):
+        causes = {without_numbers(first_line(error)) for error in errors}
+        if len(causes) == 1 and not isinstance(errors[0], TrialFailed):
             raise AllPointsFailError(len(points), errors[0]) from errors[0]
     unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
     if not unexpected:

@@ -175,7 +175,8 @@ def judge(
     """The verdict on a command, and what was seen.
 
     expect: "clear" (refused in one line, exit code 2, nothing written), "works" (exit code 0),
-        "either", or "fails" (exit code 1: every trial failed, each recorded as such).
+        "either", "fails" (exit code 1: every trial failed, each recorded as such), or "stops" (as by
+        Ctrl-C)
     writes: patterns of the files that it may make or change.
     check: for what works: why it did not, or nothing.
     """
@@ -193,7 +194,7 @@ def judge(
     if destroyed := beyond(ended.changed):
         return "destroyed", f"{seen}\n  -> changed: {', '.join(destroyed)}"
     if ended.code == 2:
-        if expect in ("works", "fails"):
+        if expect in ("works", "fails", "stops"):
             return "wrongly refused", seen
         if rule := unclear(ended.err):
             return "unclear", f"{rule}: {seen}"
@@ -202,7 +203,7 @@ def judge(
         return "clear", seen
     if expect == "clear":
         return "wrongly accepted", seen
-    if ended.code != (1 if expect == "fails" else 0):
+    if ended.code != {"fails": 1, "stops": 130}.get(expect, 0):
         return "unclear", seen
     wrong = check(ended) if check else ""
     return ("wrongly accepted", f"{wrong}: {seen}") if wrong else ("works", seen)

@@ -200,3 +200,15 @@ def test_warnings_as_errors_are_of_the_study_not_of_keras(write):
     file = write("bad", ("{body}", "__import__('warnings').warn('mine')"), text=BUILD)
     ended = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert "all 8 points that were tried fail with UserWarning: mine" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_model_that_never_works_is_refused_though_keras_numbers_its_name(hpsearch, write):
+    body = (
+        "import keras; model = keras.Sequential([keras.Input(spec.input_shape)]); "
+        "model.compile('adam', loss=spec.loss, metrics=spec.metrics); return model"
+    )
+    file = write("bad", ("{body}", body), text=BUILD)
+    code, out, err = hpsearch("run", file, "--inline")
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert "points that were tried fail with" in err

@@ -117,7 +117,7 @@ def parallel_positions(trials: pd.DataFrame, space: Space, names: Sequence[str])
         else np.full(len(trials), np.nan)
         for name in names
     ]
-    return np.stack(columns, axis=1)
+    return np.array(columns).reshape(len(names), len(trials)).T
 
 
 def jittered_unit_positions(parameter: Parameter, values: "pd.Series[Any]") -> Positions:

@@ -96,7 +96,7 @@ def test_studies_lists_the_searches(hpsearch, store):
 
 def test_a_trial_that_no_run_trains_says_how_it_goes_on(hpsearch, store):
     with Store(Path("store.db"), create=True) as opened:
-        opened.journal(1).asked(3, Suggestion({"a": 3}, 2))
+        opened.journal(1).append_answer(3, Suggestion({"a": 3}, 2))
     assert "state  stopped; run the same command again to continue it" in hpsearch("show", 5)[1]
     assert json.loads(hpsearch("show", 5, "--json")[1])["state"] == "stopped"
     assert "1 stopped" in hpsearch("studies")[1]

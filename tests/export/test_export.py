@@ -72,8 +72,8 @@ def store():
         other = store.begin_search(
             make_record(study="b", task="boston", measure="mae", direction="min")
         )
-        other.asked(0, Suggestion({}, 1))
-        other.told(0, outcome([2.5]))
+        other.append_answer(0, Suggestion({}, 1))
+        other.append_outcome(0, outcome([2.5]))
     return points
 
 

@@ -36,8 +36,8 @@ def store():
         journal.append_outcome(2, Outcome(failure=Failure("nan", "loss became nan")))
         journal.append_answer(3, Suggestion({"units": 64, "dropout": 0.25}, 3))
         other = store.begin_search(make_record(study="other", task="mnist", evaluator="KFold(2)"))
-        other.asked(0, Suggestion({"units": 8}, 3))
-        other.told(0, told(curve(0.5, 0.7, 0.6), curve(0.7, 0.9, 0.6)))
+        other.append_answer(0, Suggestion({"units": 8}, 3))
+        other.append_outcome(0, told(curve(0.5, 0.7, 0.6), curve(0.7, 0.9, 0.6)))
         yield store
 
 

@@ -156,7 +156,7 @@ def test_trials_of_a_search_put_aside_are_left_out(journal):
 def test_studies_tasks_and_evaluators_can_be_chosen(journal):
     with Store(Path("store.db"), create=True) as store:
         other = store.begin_search(make_record(study="other", task="mnist", evaluator="KFold(3)"))
-        other.asked(0, Suggestion({"units": 8}, 2))
+        other.append_answer(0, Suggestion({"units": 8}, 2))
     assert len(Results().trials) == 15
     for which in ({"study": "other"}, {"task": "mnist"}, {"evaluator": "KFold(3)"}):
         assert Results(**which).trials["params_units"].tolist() == [8]
@@ -257,8 +257,8 @@ def test_a_value_far_worse_than_all_others_is_drawn_at_the_edge(journal):
 def test_values_that_do_not_compare_are_not_drawn_together(journal):
     with Store(Path("store.db"), create=True) as store:
         other = store.begin_search(make_record(study="other", task="mnist"))
-        other.asked(0, Suggestion({"units": 8}, 2))
-        other.told(0, trained(0.9))
+        other.append_answer(0, Suggestion({"units": 8}, 2))
+        other.append_outcome(0, trained(0.9))
     with pytest.raises(
         ReportError, match=r"within one task.*mine, mnist.*Results\(..., task='mine'\)"
     ):

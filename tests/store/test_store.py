@@ -136,7 +136,10 @@ def test_a_pause_is_journaled_once_until_something_happens(place):
 def test_trials_are_called_by_ids_of_their_own_across_searches(place):
     with Store(place, create=True) as store:
         one, two = store.begin_search(RECORD), store.begin_search(make_record(study="t"))
-        ids = [j.asked(n, Suggestion({}, 1)) for n, j in ((0, one), (0, two), (1, one), (1, two))]
+        ids = [
+            j.append_answer(n, Suggestion({}, 1))
+            for n, j in ((0, one), (0, two), (1, one), (1, two))
+        ]
     assert ids == [1, 2, 3, 4]
 
 

@@ -429,7 +429,7 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
         Store(path)
     with Store(path, create=True) as store:
         after = list(store.journal(journal.search).events())
-        store.journal(journal.search).repeated(0, 1, make_outcome_of_folds(FIRST), 0.93, 0.01)
+        store.journal(journal.search).append_repeat(0, 1, make_outcome_of_folds(FIRST), 0.93, 0.01)
         assert rank_tasks(store)[0][0].repeats == 1
 
     def without_train_rows(event):

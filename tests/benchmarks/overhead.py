@@ -23,6 +23,8 @@ from hpsearch.core.task import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
 from hpsearch.executors import Executor, Inline, Processes, find_devices, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints
+from hpsearch.run.display import NoDisplay
+from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
 from hpsearch.store import Store, Url, parse_place, rank_tasks
@@ -45,16 +47,14 @@ def prepare(epochs: int = 1, folds: int = 1):  # type: ignore[no-untyped-def]
     return facts, work_one_by_one(partial(outcome, epochs=epochs, folds=folds))
 
 
-class Clock:
-    """Listens to a run: when each trial ended, and what memory was held then, in pages."""
+class Clock(NoDisplay):
+    """Notes when each trial of a run ended, and what memory was held then, in pages."""
 
     def __init__(self) -> None:
         self.ended_at: list[float] = []
         self.pages: dict[int, int] = {}
 
-    def stopping(self, running: int) -> None: ...
-
-    def ended(self, id_: int, suggestion: Suggestion, outcome: Outcome) -> None:
+    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
         self.ended_at.append(time.perf_counter())
         if len(self.ended_at) in (TRIALS // 10, TRIALS):
             held = Path("/proc/self/statm").read_text().split()[1] if sys.platform == "linux" else 0
@@ -77,7 +77,7 @@ def search(where: Path | Url, task: str, executor: Executor, trials: int) -> Clo
         try:
             executor.open()
             checkpoints = SearchCheckpoints(Path(tempfile.gettempdir()) / task)
-            Loop(running, journal, progress, executor, METRIC, clock, checkpoints).run()
+            Loop(running, journal, progress, Driver(executor, clock), METRIC, checkpoints).run()
         finally:
             executor.close()
     return clock

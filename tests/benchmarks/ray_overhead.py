@@ -21,10 +21,11 @@ import ray
 from hpsearch import Random
 from hpsearch.executors import RayCluster
 from hpsearch.run.checkpoints import SearchCheckpoints
+from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import replay
 from hpsearch.store import Store
-from tests.benchmarks.overhead import METRIC, SPACE, Clock, prepare
+from tests.benchmarks.overhead import METRIC, SPACE, prepare
 from tests.builders import make_record
 
 TRIALS, LONG = 100, 2000
@@ -38,7 +39,7 @@ def ours(executor: RayCluster, path: Path, trials: int) -> float:
         progress = replay(search, journal.events(), METRIC)
         checkpoints = SearchCheckpoints(path.parent / "checkpoints")
         start = time.perf_counter()
-        Loop(search, journal, progress, executor, METRIC, Clock(), checkpoints).run()
+        Loop(search, journal, progress, Driver(executor), METRIC, checkpoints).run()
         return time.perf_counter() - start
 
 

@@ -42,3 +42,12 @@ def test_nothing_lies_loose():
     rooms = [path for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"]
     for room in rooms:
         assert (room / "__init__.py").exists() or room.name == "guide", room
+
+
+def test_no_two_classes_have_one_name():
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

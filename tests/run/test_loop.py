@@ -1,5 +1,6 @@
 """The loop and replay, with work that trains nothing."""
 
+import random
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from hpsearch.core import interrupt
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.task import Metric
-from hpsearch.core.trial import Curve, Failure, Outcome, Pause, Score, Suggestion
+from hpsearch.core.trial import Curve, Failure, Job, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.identity import find_changes
 from hpsearch.run.loop import Loop
-from hpsearch.run.replay import make_observation, replay
-from hpsearch.store import AskedEvent, Store
+from hpsearch.run.replay import SearchState, make_observation, replay
+from hpsearch.store import AskedEvent, Store, ToldEvent
 from tests import fakes
 from tests.builders import make_record
 from tests.fakes import METRIC, SPACE, Halving
@@ -279,3 +280,48 @@ def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
         loop = Loop(search, journal, progress, driver, METRIC, checkpoints)
         assert loop.run() is False
         assert [p.name for p in Path("checkpoints").iterdir()] == [str(ends.index(False))]
+
+
+class Disorderly:
+    """An executor whose jobs end one at a time, in an order that a dice throws."""
+
+    capacity = 4
+
+    def __init__(self, seed):
+        self.dice, self.running = random.Random(seed), []
+
+    def submit_all(self, jobs):
+        submitted = [(job, Future()) for job in jobs]
+        self.running += submitted
+        return [future for _, future in submitted]
+
+    def end_one(self):
+        if self.running:
+            job, future = self.running.pop(self.dice.randrange(len(self.running)))
+            future.set_result(fakes.outcome(job))
+        return False
+
+
+@pytest.mark.parametrize("searcher", [Random(trials=12, epochs=2), Halving(8, 4), SEARCHERS[2]])
+def test_outcomes_may_come_in_any_order(searcher):
+    """Each is told of its own trial, and the journal replays."""
+    orders = set()
+    for seed in range(4):
+        with Store(Path(f"{seed}.db"), create=True) as store:
+            journal = store.begin_search(make_record())
+            executor = Disorderly(seed)
+            # Asked before each wait whether to stop: a good time for one of the jobs to end.
+            driver = Driver(executor, should_stop=executor.end_one)
+            search, state = searcher.start(SPACE, seed=0), SearchState()
+            checkpoints = SearchCheckpoints(Path(f"checkpoints-{seed}"), keep=0)
+            assert Loop(search, journal, state, driver, METRIC, checkpoints).run()
+            events = list(journal.events())
+            told = [event for event in events if isinstance(event, ToldEvent)]
+            orders.add(tuple(event.trial for event in told))
+            for event in told:
+                suggestion = state.suggestions[event.trial]
+                job = Job(suggestion.params, suggestion.epochs)
+                assert event.outcome == fakes.outcome(job)
+            again = replay(searcher.start(SPACE, seed=0), journal.events(), METRIC)
+            assert (again.unfinished, len(again.suggestions)) == ([], len(told))
+    assert len(orders) > 1

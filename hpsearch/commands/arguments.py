@@ -90,11 +90,13 @@ overrides = _combine(
 )
 
 budget = _combine(
-    click.option("--hours", type=Amount(0, 1e5, min_open=True), help="Stop after this many hours."),
+    click.option(
+        "--hours", type=Amount(0, 1e5, min_open=True), help="Stop this run after this many hours."
+    ),
     click.option(
         "--total-epochs",
         type=_MANY,
-        help="Stop after this many epochs over all trials. The epochs of --repeats do not count.",
+        help="Stop this run after this many epochs over its trials. The epochs of --repeats do not count.",
     ),
 )
 

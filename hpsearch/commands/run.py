@@ -44,7 +44,9 @@ _SAME_NAMES = (
 @arguments.engine
 @arguments.together
 @click.option(
-    "--fresh", is_flag=True, help="Start the search over; its earlier trials stay in the store."
+    "--fresh",
+    is_flag=True,
+    help="Start the search over. Its earlier trials stay in the store, and leave the rankings.",
 )
 @click.option(
     "--quiet",
@@ -65,7 +67,7 @@ def run(
 
     STUDY is a study file, or the name of a study that was run before. A line is printed for every
     trial that ends, and the ranking at the end. Ctrl-C or SIGTERM stops the running trials at
-    their next checkpoint; a second one stops at once.
+    the end of their epoch, with a checkpoint; a second one stops at once.
     """
     from hpsearch.console import tables
     from hpsearch.console.display import TerminalDisplay

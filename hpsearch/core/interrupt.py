@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 
 def request(*_: object) -> None:
-    """Ask training in this process to stop at its next checkpoint. Usable as a signal handler."""
+    """Ask training in this process to stop after its epoch, with a checkpoint. Usable as a signal handler."""
     _requested.set()
 
 
@@ -28,7 +28,7 @@ def request_at(deadline: float) -> None:
 
 
 def is_requested() -> bool:
-    """Whether training should stop at its next checkpoint."""
+    """Whether training should stop after its epoch, with a checkpoint."""
     return _requested.is_set() or time.monotonic() >= _deadline
 
 

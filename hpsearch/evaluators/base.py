@@ -55,7 +55,7 @@ class Evaluator(ABC):
 
     @property
     def label(self) -> str:
-        """What must be equal for two trials' values to be compared."""
+        """The evaluator's name and options: rankings compare trials of equal labels only."""
         # Left out where it is False: the labels in older stores do not have it.
         return describe_options(self, without=() if self.shared_batches else ("shared_batches",))
 

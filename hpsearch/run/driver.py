@@ -20,13 +20,13 @@ class JobSource(Protocol):
     """Where jobs come from and outcomes go: the trials of a search, or repeats of the best ones."""
 
     def next_jobs(self, running: Collection[Job]) -> Sequence[Job]:
-        """Jobs to submit now, beside the running ones. Empty while nothing runs: finished."""
+        """Jobs to submit now, beside the running ones. An empty list while nothing runs ends the loop."""
 
     def record_outcome(self, job: Job, outcome: Outcome) -> None:
         """Record how a job ended."""
 
     def record_interruption(self, job: Job) -> None:
-        """Note that a job was stopped at a checkpoint; the next run submits it again."""
+        """Note that a job stopped early, with a checkpoint; the next run submits it again."""
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Driver:
     Args:
         executor: where jobs run; it is open.
         display: shows that the run is stopping.
-        should_stop: whether to submit nothing more and stop running jobs at their next checkpoint.
+        should_stop: whether to submit nothing more and stop running jobs at the end of their epoch.
         is_overdue: whether to give up jobs that were asked to stop and still run.
         on_poll: called several times a second.
     """

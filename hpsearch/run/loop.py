@@ -55,7 +55,7 @@ class Loop:
         self._waiting = list(self.state.unfinished)
         end = self.driver.run(self)
         done = self._done and end != "given up" and not self._interrupted and not self._waiting
-        if done:  # a larger budget may yet continue some trials: it trains their parents again
+        if done:  # no checkpoint is needed any more; a larger search trains again what it continues
             self.checkpoints.delete_unneeded([], lambda trial: False)
         return done
 

@@ -48,11 +48,11 @@ class StopCondition:
         interrupt.withdraw()
 
     def should_stop(self) -> bool:
-        """Whether to begin nothing more, and let running trials stop at their next checkpoint."""
+        """Whether to begin nothing more, and let running trials stop at the end of their epoch."""
         return self.is_signalled or self.seconds_left() <= 0
 
     def is_overdue(self) -> bool:
-        """Whether to give up what still runs, though it had time to reach its next checkpoint."""
+        """Whether to give up what still runs, though it had time to end its epoch."""
         return self.seconds_until_overdue() <= 0
 
     def seconds_left(self) -> float:

@@ -81,7 +81,7 @@ WHERE c.search = :search AND c.parent IS NOT NULL AND t.value IS NOT NULL
 def rank_tasks(store: Store, task: str | None = None) -> list[list[RankedTrial]]:
     """One ranking, best first, for each set of trials that may be compared.
 
-    These have task, data fingerprint, metric and evaluator in common. A trial that was continued
+    These have in common what `records.COMPARED` names: task, metric and its direction, evaluator, data. A trial that was continued
     is represented by its continuation. Raises StoreError for a task that the store does not have.
     """
     return store.db.read(lambda: _rank_tasks(store, task))

@@ -11,7 +11,7 @@ COMPARED = ("task", "measure", "evaluator", "data", "direction")
 
 @dataclass(frozen=True, slots=True)
 class SearchRecord:
-    """A search: the first five fields identify it, the others must stay the same.
+    """A search: the first five fields identify it; most others must stay the same while it is continued.
 
     Args:
         searcher, evaluator: their labels.

@@ -113,7 +113,7 @@ class Decision:
         if known.running:
             posterior = self._believe_running(known, posterior)
 
-        # By how much a candidate must beat the best: less as the budget is spent.
+        # By how much a candidate must beat the best: less, the more full trainings were spent.
         fading = 1.0 if rng.random() < rules.bold else min(1.0, rules.fade / known.spent) ** 2
         goal = best + rules.xi * fading
 

@@ -20,7 +20,11 @@ class JobSource(Protocol):
     """Where jobs come from and outcomes go: the trials of a search, or repeats of the best ones."""
 
     def next_jobs(self, running: Collection[Job]) -> Sequence[Job]:
-        """Jobs to submit now, beside the running ones. An empty list while nothing runs ends the loop."""
+        """The jobs to submit now. An empty list while nothing runs ends the loop.
+
+        Args:
+            running: the jobs that run; a live view, from which a job is gone once it has ended.
+        """
 
     def record_outcome(self, job: Job, outcome: Outcome) -> None:
         """Record how a job ended."""

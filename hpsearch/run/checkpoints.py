@@ -1,6 +1,7 @@
 """Which trials' checkpoints stay on disk: those that can be continued, and the best few."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,9 +55,14 @@ class SearchCheckpoints:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        folders = [self.folder / str(trial) for trial in self._trials_with_folder]
-        return sum(f.stat().st_size for path in folders if path.exists() for f in path.iterdir())
+        """Bytes on disk, without files that cannot be read just now: it is only shown."""
+        total = 0
+        for trial in self._trials_with_folder:
+            with suppress(OSError):
+                for file in (self.folder / str(trial)).iterdir():
+                    with suppress(OSError):
+                        total += file.stat().st_size
+        return total
 
     @property
     def _trials_with_folder(self) -> set[int]:

@@ -92,3 +92,12 @@ def test_searches_know_what_they_may_continue(searcher, tmp_path):
     promoted = sum(answer.parent is not None for answer in asked)
     assert lost <= 0.1 * promoted
     assert most <= 0.7 * len(asked)
+
+
+def test_the_size_of_files_that_cannot_be_read_is_left_out(tmp_path):
+    folder = tmp_path / "checkpoints"
+    (folder / "0").mkdir(parents=True)
+    (folder / "0" / "fold-0.npz").write_bytes(b"x" * 1000)
+    (folder / "0" / "fold-1.npz").symlink_to("nowhere")
+    (folder / "1").write_text("no folder")
+    assert SearchCheckpoints(folder).size == 1000

@@ -140,7 +140,13 @@ def _prompt(answer: bytes, codes: tuple[int, ...], folder: Path) -> tuple[str, s
         if not terminal.read_until(b"predicted"):
             return "hang", f"it did not ask: {terminal.output[-300:]!r}"
         terminal.write(answer)
-        code, seen = terminal.wait(30), f"{terminal.output[-400:]!r}"
+        code = terminal.wait(10)
+        if code is None and b"\x03" in answer:
+            # Python notices a Ctrl-C just before it begins to read only when it has read. A person
+            # presses it again.
+            terminal.write(b"\x03")
+            code = terminal.wait(20)
+        seen = f"{terminal.output[-400:]!r}"
     finally:
         terminal.end()
     if code is None:

@@ -83,6 +83,7 @@ CALLS = {
     "predict": ["predict", "mine", "table.csv"],
     "export": ["export", "csv"],
     "completion": ["completion", "bash"],
+    "help": ["help", "spaces"],
 }
 # What a study's or a task's name may be, where junk is tried; and options whose junk another module
 # tries, because what matters is what lies there.

@@ -108,13 +108,13 @@ def test_on_noise_the_best_trial_looks_good_and_nested_folds_say_chance():
 
 @pytest.mark.slow
 def test_a_search_gets_its_training_rows_and_no_others(monkeypatch):
-    given, real = [], nested.search
+    given, real = [], nested.search_in_memory
 
     def watched(study, data, *, engine):
         given.append((study, data))
         return real(study, data, engine=engine)
 
-    monkeypatch.setattr(nested, "search", watched)
+    monkeypatch.setattr(nested, "search_in_memory", watched)
     numbered = np.column_stack([np.arange(ROWS), X])
     x = {"left": numbered, "right": X[:, :2]}
     data = Data(x, X[:, 0] + X[:, 1], x_test=x, y_test=X[:, 0], groups=GROUPS)

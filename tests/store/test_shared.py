@@ -348,7 +348,7 @@ def test_the_password_is_in_no_model_and_on_no_card(database, hpsearch, write, t
         code, out, err = hpsearch(*command, "--store", database, "--epochs", 1)
         assert code == 0, err
         seen += out + err
-    assert re.search(r"checkpoints: .* in .*\.hpsearch/run/checkpoints/postgres-\w{8}-1", seen)
+    assert re.search(r"checkpoints: .* in .*\.hpsearch/checkpoints/postgres-\w{8}-1", seen)
     assert list(tmp_path.glob(".hpsearch/models/postgres-*/*/card.md"))
     assert password not in seen + everything(parse_place(database))
     for path in tmp_path.rglob("*"):

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class StoreFrames:
         ended are in UTC. epochs are fewer than asked_epochs where a trial failed or stopped early.
         search is the search's id.
         """
-        return self._read_store(trial_frame)
+        return trial_frame(self._read_store(read_trial_rows))
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
@@ -120,7 +120,7 @@ class StoreFrames:
     @cached_property
     def failures(self) -> pd.DataFrame:
         """A row a failed trial, by its id: study, kind, message, traceback, device, when."""
-        return self._read_store(failure_frame)
+        return failure_frame(self._read_store(read_trial_rows))
 
     @cached_property
     def points(self) -> dict[int, dict[str, Any]]:
@@ -128,17 +128,22 @@ class StoreFrames:
 
         The columns of `trials` turn whole numbers into floats where some trials lack a parameter.
         """
-        frame = self._read_store(partial(_read_frame, read_all_trials))
-        return dict(zip(frame["trial"], frame["params"], strict=True))
+        rows = self._read_store(read_trial_rows)
+        return dict(zip(rows["trial"], rows["params"], strict=True))
 
     def _read_store(self, frame: Callable[[Store, Sequence[int]], pd.DataFrame]) -> pd.DataFrame:
         with Store(self.store) as store:
             return frame(store, [record.id for record in self.searches])
 
 
-def trial_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
-    """The trials of these searches, by id, as `StoreFrames.trials` has them."""
-    frame = _read_frame(read_all_trials, store, searches).set_index("trial")
+def read_trial_rows(store: Store, searches: Sequence[int]) -> pd.DataFrame:
+    """All trials of these searches as the store has them: for `trial_frame` and `failure_frame`."""
+    return _read_frame(read_all_trials, store, searches)
+
+
+def trial_frame(rows: pd.DataFrame) -> pd.DataFrame:
+    """The trials of `read_trial_rows`, by id, as `StoreFrames.trials` has them."""
+    frame = rows.set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
     return pd.concat([_with_timestamps(frame.drop(columns="detail")).astype(types), points], axis=1)
@@ -150,10 +155,9 @@ def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     return _with_timestamps(frame).astype({"value": "float64", "seconds": "float64"})
 
 
-def failure_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
-    """The failed trials of these searches, by id, as `StoreFrames.failures` has them."""
-    frame = _read_frame(read_all_trials, store, searches).set_index("trial")
-    frame = frame.loc[frame["state"] == "failed"]
+def failure_frame(rows: pd.DataFrame) -> pd.DataFrame:
+    """The failed trials of `read_trial_rows`, by id, as `StoreFrames.failures` has them."""
+    frame = rows.loc[rows["state"] == "failed"].set_index("trial")
     frame = frame.rename(columns={"failure": "kind", "detail": "traceback"})
     return _with_timestamps(frame)[["study", "kind", "message", "traceback", "device", "ended"]]
 

@@ -12,7 +12,7 @@ from hpsearch import store as stores
 from hpsearch.core.space import Space
 from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
-from hpsearch.results.frames import failure_frame, repeat_frame, trial_frame
+from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
 from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Opening, RankedTrial, SearchRecord, Store, Url
 
@@ -142,9 +142,9 @@ def read_report_data(
             for row in ranking[:MOST_CURVES]
         }
         of_task = [search.id for search in searches if search.task == task]
-        trials = trial_frame(store, of_task)
+        rows = read_trial_rows(store, of_task)
+        trials, failures = trial_frame(rows), failure_frame(rows)
         repeats = repeat_frame(store, of_task)
-        failures = failure_frame(store, of_task)
     comparisons = []
     for key, ranking in rankings.items():
         own = trials[trials["search"].isin([search.id for search in mine[key]])]

@@ -48,6 +48,6 @@ class TerminalDisplay:
     def show_stopping(self, running: int) -> None:
         if running:
             self.show_line(
-                f"stopping {running} running trial{'s' if running > 1 else ''} at the next "
-                "checkpoint; press Ctrl-C again to stop at once"
+                f"stopping {running} running trial{'s' if running > 1 else ''} at the end of "
+                f"{'their' if running > 1 else 'its'} epoch; press Ctrl-C again to stop at once"
             )

@@ -48,7 +48,7 @@ class Executor(Protocol):
         """Report how far running jobs are, a few times a second; maybe from another thread."""
 
     def interrupt(self) -> None:
-        """Ask running jobs to stop at their next checkpoint, and start no pending ones."""
+        """Ask running jobs to stop at the end of their epoch, with a checkpoint, and start no pending ones."""
 
     def close(self) -> None:
         """Stop at once; running jobs are abandoned."""

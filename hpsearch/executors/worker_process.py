@@ -121,7 +121,7 @@ class WorkerProcess:
             yield answer
 
     def interrupt(self) -> None:
-        """Ask it to stop its jobs at their next checkpoint."""
+        """Ask it to stop its jobs at the end of their epoch, with a checkpoint."""
         if self.pid is not None and _INTERRUPT is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, _INTERRUPT)

@@ -37,7 +37,7 @@ class Display(Protocol):
         """Show a repeat that has just ended. value: the trial's, over all its trainings."""
 
     def show_stopping(self, running: int) -> None:
-        """Show that no new trial begins. running: how many may reach their next checkpoint."""
+        """Show that no new trial begins. running: how many may end their epoch."""
 
 
 class NoDisplay:

@@ -178,7 +178,7 @@ def test_a_signal_lets_what_runs_reach_its_checkpoint(started, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "running trials at the next checkpoint; press Ctrl-C again to stop at once" in out
+    assert "running trials at the end of their epoch; press Ctrl-C again to stop at once" in out
     assert err.strip() == "stopped; run the same command again to continue"
     held = [len(json.loads(p.read_text())) for p in Path("checkpoints").rglob("*.npz")]
     assert len(held) == 3

@@ -31,9 +31,6 @@ def make_trainer(task: Task, engine: str, backend: str) -> Trainer:
         from hpsearch.training.fit import FitTrainer
 
         return FitTrainer(task)
-    from hpsearch.training.batched import hardware
-
-    hardware.use_all_cores()
     from hpsearch.training import keras_internals
 
     if engine == "gang":

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.batched.device_data import DeviceTable
+from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program_spec import (
     EarlyStopping,
@@ -52,9 +53,14 @@ class Program:
 
     @property
     def bytes(self) -> int:
-        """Memory that a call takes, the table included, as XLA plans it."""
+        """Memory of a device that a call takes, the table included, as XLA plans it.
+
+        The processor's devices all have one memory.
+        """
         planned = self._compiled.memory_analysis()
-        return int(planned.argument_size_in_bytes + planned.temp_size_in_bytes)
+        of_each = planned.argument_size_in_bytes + planned.temp_size_in_bytes
+        on_one = count_devices(self.spec.members) if jax.default_backend() == "cpu" else 1
+        return int(of_each * on_one)
 
     def put_state(self, arrays: Any) -> Any:
         """Put arrays of shape (members, ...) on the devices."""
@@ -149,11 +155,17 @@ class Program:
             _abstract((), "int32", whole),
             _abstract((), "int32", whole),
         )
-        train = jax.jit(
-            training.train_epochs, donate_argnums=0, out_shardings=(over(0), whole, whole)
+        # Each device trains its own members, as if there were no others: left to XLA, a program that
+        # is split over devices computes in another way than one that is not, and last bits differ.
+        train = jax.shard_map(
+            training.train_epochs,
+            mesh=_member_mesh(spec.members),
+            in_specs=jax.tree.map(lambda argument: argument.sharding.spec, arguments),
+            out_specs=(over(0).spec, over(1).spec, over(1).spec),
+            check_vma=False,
         )
         with training.replaced_layers():
-            lowered = train.lower(*arguments)
+            lowered = jax.jit(train, donate_argnums=0).lower(*arguments)
         return lowered.compile()
 
     def _over_members(self, axis: int, shared: bool = False) -> Any:
@@ -213,15 +225,8 @@ def table_sharding(members: int) -> Any:
 
 
 def _member_mesh(members: int) -> Any:
-    """The devices to split members over: as many as can have equal shares of two or more.
-
-    XLA computes a batch of one in another way than a larger one, and the last bits then differ.
-    With two or more on each device, a fit ends the same whatever trains beside it.
-    """
-    devices = jax.local_devices()
-    while len(devices) > 1 and (members % len(devices) or members < 2 * len(devices)):
-        devices = devices[:-1]
-    return Mesh(np.array(devices), ("members",))
+    """The devices that a program splits its members over."""
+    return Mesh(np.array(jax.local_devices()[: count_devices(members)]), ("members",))
 
 
 def _abstract(shape: tuple[int, ...], dtype: Any, sharding: Any) -> Any:

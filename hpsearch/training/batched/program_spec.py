@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
 from hpsearch.training.batched.device_data import DeviceTable
+from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.rows import validation_batch_size
 
@@ -120,11 +121,11 @@ def make_program_spec(
 def round_up_members(members: int) -> int:
     """The number of places that a program has for this many members.
 
-    One of 2, 4, ..., 16, 20, ..., 32, 40, ..., 64, 80, ...: so few sizes that a later batch often
-    finds its program compiled, and so many that few places stay empty.
-
-    >>> [round_up_members(n) for n in (1, 7, 17, 33)]
-    [2, 8, 20, 40]
+    On each device one of 2, 4, ..., 16, 20, ..., 32, 40, ..., 64, 80, ...: so few sizes that a
+    later batch often finds its program compiled, and so many that few places stay empty. Not one
+    alone: XLA computes a batch of one in another way than a larger one, and last bits differ.
     """
-    step = max(2, (1 << max(members - 1, 1).bit_length()) // 8)
-    return -(-members // step) * step
+    devices = count_devices(members)
+    share = -(-members // devices)
+    step = max(2, (1 << max(share - 1, 1).bit_length()) // 8)
+    return -(-share // step) * step * devices

@@ -57,9 +57,13 @@ class TracedTraining:
         epochs: Any,
         steps: Any,
     ) -> tuple[State, Any, Any]:
-        """Train `epochs` epochs of `steps` steps; arguments and results as `Program.__call__`."""
+        """Train `epochs` epochs of `steps` steps; arguments and results as `Program.__call__`.
+
+        The members are those of one device: a share of the program's.
+        """
         spec = self.spec
         left, best, since, patience = stopping
+        members = len(left)
 
         def must_go_on(carry: Any) -> Any:
             epoch, _, alive, *_ = carry
@@ -86,14 +90,14 @@ class TracedTraining:
             alive &= finite & (since < patience) & (epoch + 1 < left)
             return epoch + 1, state, alive, best, since, values.at[epoch].set(now)
 
-        values = jnp.full((spec.max_epochs, spec.members, 4), jnp.nan)
+        values = jnp.full((spec.max_epochs, members, 4), jnp.nan)
         start = (0, state, left > 0, best, since, values)
         _, state, _, _, _, values = jax.lax.while_loop(must_go_on, train_one, start)
 
         # Predict once more where the metric is computed from predictions, outside the program.
         predictions = None
         if spec.train_predict_steps:
-            nothing = (jnp.zeros(spec.members), jnp.zeros(spec.members))
+            nothing = (jnp.zeros(members), jnp.zeros(members))
             _, predictions = self._validate(state, traits, rows, validation, nothing)
         return state, values, predictions
 
@@ -107,7 +111,7 @@ class TracedTraining:
         def step(number: Any, carry: Any) -> Any:
             return train_all(*carry, traits, *_take_rows(rows, order[number]))
 
-        start = state, self._new_counters()
+        start = state, self._new_counters(len(traits.scalars))
         state, counted = jax.lax.fori_loop(0, steps, step, start)
         return state, jax.vmap(self._metric_and_loss)(counted)
 
@@ -127,7 +131,7 @@ class TracedTraining:
             return counted, predicted if train_predict_steps else None
 
         inputs = jnp.arange(self.spec.validation_steps), validation
-        counted, predictions = jax.lax.scan(step, self._new_counters(), inputs)
+        counted, predictions = jax.lax.scan(step, self._new_counters(len(traits.scalars)), inputs)
         metric, loss = jax.vmap(self._metric_and_loss)(counted)
         return jnp.stack([trained[0], metric, trained[1], loss], axis=1), predictions
 
@@ -195,10 +199,9 @@ class TracedTraining:
 
     # -- Metrics: Keras's own counters, and the sums of losses and rows
 
-    def _new_counters(self) -> Any:
-        """All members' counters before an epoch."""
+    def _new_counters(self, members: int) -> Any:
+        """The counters of this many members before an epoch."""
         counters = [v.value for v in self._model.metrics_variables]
-        members = self.spec.members
         return jax.tree.map(
             lambda array: jnp.broadcast_to(array, (members, *array.shape)), (counters, jnp.zeros(2))
         )

@@ -24,7 +24,7 @@ from hpsearch.training.batched.batchable import (
     why_rows_mix,
 )
 from hpsearch.training.batched.device_data import DeviceTable, make_table
-from hpsearch.training.batched.hardware import cache_bytes, free_bytes
+from hpsearch.training.batched.hardware import cache_bytes, free_bytes, use_all_cores
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import PROGRAMS, Program, table_sharding
 from hpsearch.training.batched.program_spec import round_up_members
@@ -63,6 +63,9 @@ class BatchedTrainer:
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
     _warned: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        use_all_cores()
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""

@@ -50,8 +50,6 @@ class Loop:
         same way.
         """
         # Trials that an earlier run left without an outcome come first.
-        for trial in self.state.unfinished:
-            self._epochs_begun += self._epochs_to_train(trial)
         self._waiting = list(self.state.unfinished)
         end = self.driver.run(self)
         done = self._done and end != "given up" and not self._interrupted and not self._waiting
@@ -66,17 +64,19 @@ class Loop:
         chosen: list[int] = []
         answer: Suggestion | Pause = Pause.WAIT
         while len(running) + len(chosen) < executor.capacity and not should_stop():
-            if not self._waiting:
-                if self.most_epochs is not None and self._epochs_begun >= self.most_epochs:
-                    answer = Pause.WAIT
-                    break
+            spent = self.most_epochs is not None and self._epochs_begun >= self.most_epochs
+            # With all epochs spent it is only asked whether it is done, once all trials have ended.
+            going_on = running or chosen or self._interrupted
+            if not self._waiting and not (spent and going_on):
                 answer = self._ask_next()
                 if isinstance(answer, Pause):
                     break
-            if not self._would_end_in_time(self._waiting[0], chosen):
+            if spent or not self._would_end_in_time(self._waiting[0], chosen):
                 answer = Pause.WAIT
                 break
-            chosen.append(self._waiting.pop(0))
+            trial = self._waiting.pop(0)
+            self._epochs_begun += self._epochs_to_train(trial)
+            chosen.append(trial)
         self._done = answer is Pause.DONE
         if chosen:
             self.deadline.record_start()
@@ -89,7 +89,6 @@ class Loop:
         if isinstance(answer, Suggestion):
             assert id_ is not None
             self.state.suggestions[trial], self.state.ids[trial] = answer, id_
-            self._epochs_begun += self._epochs_to_train(trial)
             self._waiting.append(trial)
         return answer
 

@@ -200,6 +200,19 @@ def test_a_budget_of_epochs_ends_the_asking_and_the_next_run_goes_on():
     assert go(Random(trials=6, epochs=2)) == whole
 
 
+def test_a_budget_of_all_that_a_search_takes_ends_it():
+    """So that what follows a search, as its repeats, is not left out as if trials were missing."""
+    exact = go(Random(trials=3, epochs=2), most_epochs=6)
+    assert [e.answer for e in exact if isinstance(e, AskedEvent)][-1] is Pause.DONE
+
+
+def test_what_an_earlier_run_began_is_within_the_budget_too():
+    with pytest.raises(Killed):
+        go(Random(trials=4, epochs=2), kill_after=1)  # after the first question
+    events = go(Random(trials=4, epochs=2), most_epochs=2)
+    assert len([e for e in events if not isinstance(e, AskedEvent)]) == 1
+
+
 def test_stopped_it_asks_no_more_and_the_next_run_goes_on():
     whole = go(Random(trials=6, epochs=2))
     Path("store.db").unlink()

@@ -16,8 +16,8 @@ import numpy as np
 from hpsearch import Choice, Float, Space
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import DataError, FatalError
+from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import describe_options
-from hpsearch.core.task import Metric
 from hpsearch.core.trial import (
     Curve,
     Facts,

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from hpsearch.console.lines import TrialLines
 from hpsearch.console.live import Panel
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.store import SearchMonitor
 

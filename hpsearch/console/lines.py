@@ -1,7 +1,7 @@
 """Format one line for each trial of a running search that ends."""
 
+from hpsearch.core.metric import Metric
 from hpsearch.core.parameters import point_text
-from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.results.formatting import format_with_error
 

@@ -90,6 +90,9 @@ class Data:
         groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
         columns: names of the columns of x, where it is a table; `predict` looks for these in files.
         coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
+        sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
+            from 0 on.
+        sample_weight_test: likewise of the test rows; `Task(weighted_metrics=True)` needs it.
 
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
@@ -103,6 +106,8 @@ class Data:
     groups: Array | None = None
     columns: tuple[str, ...] = ()
     coding: Coding | None = None
+    sample_weight: Array | None = None
+    sample_weight_test: Array | None = None
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "x_test", "y_test"):
@@ -116,8 +121,14 @@ class Data:
         for name in ("y", "y_test"):
             if isinstance(getattr(self, name), dict):
                 raise DataError(f"{name} must be one array, got a dict; a task has one target")
-        _check_same_rows({"x": self.x, "y": self.y, "groups": self.groups})
-        _check_same_rows({"x_test": self.x_test, "y_test": self.y_test})
+        for name in ("sample_weight", "sample_weight_test"):
+            if (weights := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _check_weights(name, weights))
+        _check_same_rows(
+            {"x": self.x, "y": self.y, "groups": self.groups, "sample_weight": self.sample_weight}
+        )
+        tested = {name: getattr(self, name) for name in ("x_test", "y_test", "sample_weight_test")}
+        _check_same_rows(tested)
         if self.rows == 0:
             raise DataError("the data has no rows")
         _check_same_shape("x", self.x, self.x_test)
@@ -152,7 +163,7 @@ class Data:
         return self.coding.classes if self.coding else ()
 
     def take(self, rows: Sequence[int] | Array) -> "Data":
-        """The rows at these indices, with their groups, and without test rows.
+        """The rows at these indices, with their groups and weights, and without test rows.
 
         Raises DataError where `rows` has anything but indices of rows.
         """
@@ -165,8 +176,11 @@ class Data:
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
             )
         x = self.x[at] if isinstance(self.x, np.ndarray) else {k: v[at] for k, v in self.x.items()}
-        groups = None if self.groups is None else self.groups[at]
-        return Data(x, self.y[at], groups=groups, columns=self.columns, coding=self.coding)
+        by_row = {
+            name: None if array is None else array[at]
+            for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
+        }
+        return Data(x, self.y[at], columns=self.columns, coding=self.coding, **by_row)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -180,6 +194,8 @@ class Data:
         }
         if self.groups is not None:
             parts["groups"] = self.groups
+        if self.sample_weight is not None:
+            parts["sample_weight"] = self.sample_weight
         return _digest(parts)
 
     @cached_property
@@ -222,6 +238,24 @@ def _number_groups(groups: Any) -> Array:
     raise DataError(
         f"groups must be one number or name a row, and none of them NaN, got {brief(groups)}"
     )
+
+
+def _check_weights(name: str, given: Any) -> Array:
+    """Weights of rows as float32: finite, not negative, of shape (rows,)."""
+    weights = _to_number_array(name, given)
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights.reshape(-1)
+    if weights.ndim != 1:
+        raise DataError(f"{name} must be one number a row, got shape {weights.shape}")
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32)
+    wrong = ~np.isfinite(weights) | (weights < 0)
+    if wrong.any():
+        raise DataError(
+            f"{name} must be finite numbers from 0 on, got {weights[wrong][0]} in row "
+            f"{int(np.flatnonzero(wrong)[0])}"
+        )
+    return weights
 
 
 def _check_inputs(name: str, value: Any) -> Any:

@@ -1,77 +1,22 @@
-"""A task: data, loss, metric with its direction, and preprocessing."""
+"""A task: data, loss, metrics, weights, and preprocessing."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from functools import cached_property
+from typing import Any, Self
 
-from hpsearch.core import task_kinds
+from hpsearch.core import scores, task_kinds
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.option_text import check_counts, did_you_mean, settings_text
+from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
+from hpsearch.core.option_text import check_counts, check_switches, settings_text
+from hpsearch.core.row_weights import (
+    check_class_weight,
+    compute_row_weights,
+    compute_test_weights,
+)
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task_kinds import Kind
-
-Direction = Literal["min", "max"]
-
-_HIGHER_IS_BETTER = (
-    "accuracy",
-    "auc",
-    "binary_accuracy",
-    "categorical_accuracy",
-    "precision",
-    "r2_score",
-    "recall",
-    "roc_auc",
-    "sparse_categorical_accuracy",
-)
-_LOWER_IS_BETTER = (
-    "loss",
-    "mae",
-    "mape",
-    "mean_absolute_error",
-    "mean_absolute_percentage_error",
-    "mean_squared_error",
-    "mse",
-    "msle",
-    "rmse",
-    "root_mean_squared_error",
-)
-
-
-def higher_is_better(direction: str) -> bool:
-    """Whether a metric of this direction is better where it is higher."""
-    return direction == "max"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric's name and direction. Which values are better, and what NaN is, is known only here."""
-
-    name: str
-    direction: Direction
-
-    @property
-    def higher_is_better(self) -> bool:
-        return higher_is_better(self.direction)
-
-    def loss(self, value: float | None) -> float | None:
-        """The value, negated where higher is better; None where it is not finite."""
-        if value is None or not math.isfinite(value):
-            return None
-        return -value if self.higher_is_better else value
-
-    def best(self, values: Sequence[float]) -> int:
-        """The index of the best finite value, the first of equal ones. ValueError if there is none.
-
-        >>> Metric("accuracy", "max").best([0.5, float("nan"), 0.9, 0.9])
-        2
-        """
-        losses = [self.loss(value) for value in values]
-        finite = [(loss, index) for index, loss in enumerate(losses) if loss is not None]
-        if not finite:
-            raise ValueError("no finite value to choose the best from")
-        return min(finite)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +27,11 @@ class Task:
         name: its name in rankings.
         data: the Data, or a function without arguments that loads it when it is first needed.
         loss: a Keras loss by name or object, or a function of your own.
-        metric: trials are ranked by it: accuracy, mae, mse, rmse, roc_auc, loss, or the name of any
-            other Keras metric.
-        direction: "min" or "max"; needed for a metric that is not among these.
+        metric: trials are ranked by it: accuracy, mae, mse, rmse, roc_auc, loss; the name of any
+            other Keras metric; the name of a scikit-learn scorer, as f1_macro or r2; or a function
+            of your own, `(y_true, y_pred) -> number`, which gets arrays of shape (rows,) where the
+            model has one output, else (rows, outputs), and probabilities where it predicts classes.
+        direction: "min" or "max"; needed for a function, and for a Keras metric not named here.
         preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
             the training rows of each split only.
         outputs: units of the model's last layer; by default as y needs them.
@@ -93,6 +40,11 @@ class Task:
             `hpsearch.core.task_kinds`. None where the loss decides it, as cross-entropies (focal
             ones too) and errors do. It is needed with a loss of your own, a hinge or KL divergence,
             and for classes that are learned by mse.
+        metrics: more metrics to record for each epoch and fold: names, functions, or pairs of
+            either with "min" or "max".
+        class_weight: how much the rows of each class weigh in the training loss: a dict, or
+            "balanced" for weights that make all classes weigh the same.
+        weighted_metrics: weigh rows in the metrics too, by class_weight and `Data.sample_weight`.
 
     Raises DataError where these contradict each other; `load` does so for targets.
     """
@@ -100,11 +52,14 @@ class Task:
     name: str
     data: Data | Callable[[], Data]
     loss: Any
-    metric: str = "loss"
+    metric: str | Callable[[Any, Any], float] = "loss"
     direction: Direction | None = None
     preprocess: Any = None
     outputs: int | None = None
     kind: Kind | None = None
+    metrics: Sequence[Any] = ()
+    class_weight: Any = None
+    weighted_metrics: bool = False
 
     def __post_init__(self) -> None:
         if why := why_no_name(self.name):
@@ -119,23 +74,11 @@ class Task:
                 f"{brief(self.loss)}"
             )
         check_counts(self, outputs=self.outputs)
-        self._check_metric()
+        check_switches(self, weighted_metrics=self.weighted_metrics)
+        check_class_weight(self.class_weight)
         self._check_preprocess()
-        task_kinds.possible_kinds(self.loss, self.metric, self.kind)
-
-    def _check_metric(self) -> None:
-        if self.direction is not None and (
-            not isinstance(self.direction, str) or self.direction not in ("min", "max")
-        ):
-            raise DataError(f"direction is 'min' or 'max', got {brief(self.direction)}")
-        if not isinstance(self.metric, str):
-            raise DataError(f"Task needs metric= a name, got {brief(self.metric)}")
-        known = _HIGHER_IS_BETTER + _LOWER_IS_BETTER
-        if self.direction is None and self.metric not in known:
-            raise DataError(
-                f"unknown metric {brief(self.metric)}{did_you_mean(self.metric, known)}; for any "
-                "other Keras metric say which way is better: Task(..., direction='min' or 'max')"
-            )
+        for metric in self.recorded:
+            task_kinds.possible_kinds(self.loss, metric.name, self.kind)
 
     def _check_preprocess(self) -> None:
         given = self.preprocess
@@ -149,29 +92,66 @@ class Task:
                 )
 
     def load(self) -> Data:
-        """The data. Raises DataError where its targets do not fit the task."""
+        """The data. Raises DataError where its targets or weights do not fit the task."""
         data = self.data if isinstance(self.data, Data) else self.data()
         if not isinstance(data, Data):
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
         self.check_targets(data.y)
+        weights = self.row_weights(data)
+        if self.weighted_metrics:
+            missing = "Task(class_weight=) or Data(sample_weight=)" if weights is None else ""
+            if data.x_test is not None and data.sample_weight is not None:
+                missing = missing or "Data(sample_weight_test=)" * (data.sample_weight_test is None)
+            if missing:
+                raise DataError(f"weighted_metrics=True needs weights: {missing}")
         return data
 
     def check_targets(self, y: Array) -> None:
-        """Raise DataError where targets are not of the task's kind."""
-        task_kinds.check_targets(self.kind_of(y), self.loss, self.metric, y, self.outputs)
+        """Raise DataError where targets are not of the task's kind, or a metric is not for them."""
+        kind, weighted = self.kind_of(y), self.weighted_metrics
+        for metric in self.recorded:
+            task_kinds.check_targets(kind, self.loss, metric, y, self.outputs)
+            if metric.needs_predictions and y.ndim <= 2:
+                scores.check_computable(metric, kind, y, self.output_units(y), weighted)
+
+    def row_weights(self, data: Data) -> Array | None:
+        """The weight of each row in the training loss, shape (rows,); None where all weigh 1.
+
+        Raises DataError where a class has no weight.
+        """
+        if self.class_weight is None and data.sample_weight is None:
+            return None
+        return compute_row_weights(self.class_weight, self.kind_of(data.y), data)
+
+    def metric_weights(self, data: Data) -> Array | None:
+        """The weight of each searched row in the metrics, shape (rows,); None where all weigh 1."""
+        return self.row_weights(data) if self.weighted_metrics else None
+
+    def test_weights(self, data: Data) -> Array | None:
+        """The weight of each test row in the metrics, shape (rows,); None where all weigh 1."""
+        if not self.weighted_metrics:
+            return None
+        return compute_test_weights(self.class_weight, self.kind_of(data.y), data)
 
     @property
     def objective(self) -> Metric:
-        natural: Direction = "max" if self.metric in _HIGHER_IS_BETTER else "min"
-        return Metric(self.metric, self.direction or natural)
+        """The metric that trials are ranked by."""
+        return self.recorded[0]
+
+    @cached_property
+    def recorded(self) -> tuple[Metric, ...]:
+        """All metrics that are recorded; the first is the one that trials are ranked by."""
+        ranked = parse_metric(self.metric, self.direction)
+        return ranked, *parse_metrics(self.metrics, ranked)
 
     @property
     def measure(self) -> str:
         """The metric's name in rankings. For "loss" it names the loss: only equal ones compare."""
-        if self.metric != "loss":
-            return self.metric
-        settings = self.loss if isinstance(self.loss, str) else settings_text(self.loss)
-        return f"loss ({settings})"
+        name = self.objective.name
+        if name == "loss":
+            settings = self.loss if isinstance(self.loss, str) else settings_text(self.loss)
+            name = f"loss ({settings})"
+        return f"{name}, weighted" if self.weighted_metrics else name
 
     def kind_of(self, y: Array) -> Kind:
         """The task's kind: by `kind`, by its loss, or else by these targets."""
@@ -214,4 +194,4 @@ class Task:
 
     @property
     def _kinds(self) -> tuple[Kind, ...]:
-        return task_kinds.possible_kinds(self.loss, self.metric, self.kind)
+        return task_kinds.possible_kinds(self.loss, self.objective.name, self.kind)

@@ -19,6 +19,7 @@ import numpy as np
 
 from hpsearch.core.data import Array
 from hpsearch.core.errors import DataError
+from hpsearch.core.metric import CLASS_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 
@@ -60,6 +61,7 @@ _OF_CLASSES: dict[str, tuple[Kind, ...]] = {
     **dict.fromkeys(
         ("sparse_categorical_accuracy", "sparse_top_k_categorical_accuracy"), ("multiclass",)
     ),
+    **dict.fromkeys(CLASS_SCORERS, _ANY_CLASSES),
 }
 _AT_HALF = (
     "accuracy",
@@ -188,7 +190,9 @@ def kind_to_store(loss: Any, kind: Kind | None) -> str | None:
     return None if kind == "regression" else kind
 
 
-def check_targets(kind: Kind, loss: Any, metric: str, y: Array, outputs: int | None = None) -> None:
+def check_targets(
+    kind: Kind, loss: Any, metric: Metric, y: Array, outputs: int | None = None
+) -> None:
     """Raise DataError for targets that do not fit the kind, the loss or the metric.
 
     Args:
@@ -197,7 +201,8 @@ def check_targets(kind: Kind, loss: Any, metric: str, y: Array, outputs: int | N
     name = loss_name(loss)
     _check_shape(kind, name, y)
     _check_values(kind, y, outputs)
-    _check_metric(kind, loss, metric, y)
+    if metric.function is None:
+        _check_metric(kind, loss, metric, y)
     units = output_units(kind, y)
     if outputs is None and kind == "multiclass" and units < 2:
         raise DataError("a multiclass task needs 2 classes or more, and y has one; say outputs=")
@@ -263,8 +268,9 @@ def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
             )
 
 
-def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
+def _check_metric(kind: Kind, loss: Any, wanted: Metric, y: Array) -> None:
     """Raise DataError for a metric that makes no sense here, or would crash in a fit."""
+    metric = wanted.name
     if kind == "regression" and y.ndim > 2 and metric == "r2_score":
         raise DataError(
             f"metric 'r2_score' needs y of shape (rows,) or (rows, outputs), got {y.shape}; use mse"
@@ -277,10 +283,10 @@ def _check_metric(kind: Kind, loss: Any, metric: str, y: Array) -> None:
         raise DataError(
             f"metric {metric!r} is not for a {kind} task; use binary_accuracy, roc_auc or loss"
         )
-    if numbered and not sparse and metric != "roc_auc":
+    if numbered and not sparse and not wanted.needs_predictions:
         raise DataError(
-            f"metric {metric!r} is not supported on classes numbered 0, 1, 2, ... yet; supported "
-            "are accuracy, roc_auc and loss"
+            f"metric {metric!r} is not supported on classes numbered 0, 1, 2, ...; supported are "
+            "accuracy, roc_auc, loss, and scikit-learn's scorers of classes, as f1_macro"
         )
     if not numbered and metric.startswith("sparse_"):
         raise DataError(f"metric {metric!r} needs classes numbered 0, 1, 2, ...; use accuracy")

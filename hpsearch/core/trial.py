@@ -1,5 +1,6 @@
 """Plain frozen records that searchers, executors, workers and stores exchange."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -83,6 +84,8 @@ class Curve:
     Args:
         train, validation: the task's metric.
         train_loss, validation_loss: the loss that was minimised.
+        metrics: of each metric recorded beside the task's, by name, the same as "train" and
+            "validation". A value is NaN where the metric is not defined.
         rows, train_rows: how many rows it is validated and trained on.
         seconds: of this fit alone, without the one that it continues.
     """
@@ -91,6 +94,7 @@ class Curve:
     validation: tuple[float, ...] = ()
     train_loss: tuple[float, ...] = ()
     validation_loss: tuple[float, ...] = ()
+    metrics: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
     rows: int = 0
     train_rows: int = 0
     n_weights: int = 0

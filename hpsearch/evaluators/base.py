@@ -9,11 +9,12 @@ from pathlib import Path
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import check_counts, describe_options
 from hpsearch.core.rules import brief, check_seed
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
-from hpsearch.core.task import Metric, Task
+from hpsearch.core.task import Task
 from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
 from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
+from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import check_counts, check_switches
-from hpsearch.core.task import Metric, Task
+from hpsearch.core.task import Task
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import kfold
 from hpsearch.training.base import Split

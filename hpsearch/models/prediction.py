@@ -8,6 +8,7 @@ import numpy as np
 
 from hpsearch.core.data import Array, Coding
 from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.core.scores import apply_link
 from hpsearch.models.kept import KeptModels
 from hpsearch.tasks import csv_tables
 
@@ -87,12 +88,12 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from hpsearch.models.scoring import pick_classes, to_probabilities
+    from hpsearch.models.scoring import pick_classes
 
     predicted = _predict_together(kept, read_table(path, kept))
     if kept.logits:
         link = kept.link or ("sigmoid" if predicted.shape[1] == 1 else "softmax")
-        predicted = to_probabilities(predicted, link)
+        predicted = apply_link(predicted, link)
     outputs, coding = predicted.shape[1], kept.coding or Coding()
     if not kept.classifies:
         predicted = coding.in_own_unit(predicted)

@@ -14,6 +14,7 @@ from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
+from hpsearch.training.history import History
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 
 _BATCH = 1024
@@ -53,8 +54,7 @@ def train(
 
     Raises HpsearchError where one of them diverges.
     """
-    # Watch the loss: one validation row has a loss, but may have no metric. Nothing depends on it.
-    trainer = engines.make_trainer(replace(task, metric="loss", direction=None), engine, backend)
+    trainer = engines.make_trainer(_watch_loss(task), engine, backend)
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
             replace(fit, checkpoint_out=Path(folder) / f"{i}.npz", patience=None)
@@ -83,14 +83,19 @@ def predict(model: Any, x: Inputs) -> Array:
     return predicted.reshape(len(predicted), -1)
 
 
+def _watch_loss(task: Task) -> Task:
+    """The task with no metric but the loss: one validation row has a loss, but may have no metric.
+
+    Nothing depends on it.
+    """
+    return replace(task, metric="loss", direction=None, metrics=(), weighted_metrics=False)
+
+
 def _restore_model(task: Task, data: Data, fit: Fit, rows: SplitRows) -> Any:
-    # Without the metric "loss": it is our own function, and loading a saved model would need it.
-    compiled = [] if task.metric == "loss" else metrics.make_metrics(task)
-    model = build_model(
-        fit.build, make_model_spec(task, rows, data.y, compiled), fit.params, fit.seed
-    )
+    spec = make_model_spec(task, rows, data.y, metrics.make_metrics(task, to_save=True))
+    model = build_model(fit.build, spec, fit.params, fit.seed)
     assert fit.checkpoint_out is not None
-    if checkpoint.load(fit.checkpoint_out, fit, model) is None:
+    if checkpoint.load(fit.checkpoint_out, History(fit, _watch_loss(task).recorded), model) is None:
         raise HpsearchError(
             f"the checkpoint {fit.checkpoint_out} could not be written or read; see the log"
         )

@@ -1,13 +1,14 @@
 """Score predictions: the task's metric with its standard error over rows, and details."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 from hpsearch.core.data import Array
+from hpsearch.core.scores import apply_link
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.rows import shape_targets
@@ -21,7 +22,7 @@ _ROOT = ("rmse", "root_mean_squared_error")
 
 
 def score(
-    task: Task, predicted: Array, y: Array, *, error: bool = True
+    task: Task, predicted: Array, y: Array, weights: Array | None = None, *, error: bool = True
 ) -> tuple[float, float | None]:
     """The task's metric over these rows, and its standard error over them.
 
@@ -29,28 +30,35 @@ def score(
         task: says which metric.
         predicted: of shape (rows, outputs).
         y: targets as the task has them.
+        weights: of the rows in the metric, shape (rows,); None: all weigh 1.
         error: False: leave out a standard error that takes time.
 
     Where the metric is a mean over rows, the error is that of the mean; for its root, by the delta
     method; else by a bootstrap (Efron 1979).
     """
-    if (rows := score_rows(task, task.metric, predicted, y)) is not None:
-        return float(rows.mean()), _error_of_mean(rows)
-    if task.metric in _ROOT:
-        squares = score_rows(task, "mse", predicted, y)
-        assert squares is not None
-        root = math.sqrt(float(squares.mean()))
-        of_squares = _error_of_mean(squares)
-        return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
-    measure = _roc_auc if task.metric == "roc_auc" else _keras_measure(task)
+    objective = task.objective
+    if weights is None:
+        if (rows := score_rows(task, objective.name, predicted, y)) is not None:
+            return float(rows.mean()), _error_of_mean(rows)
+        if objective.name in _ROOT:
+            squares = score_rows(task, "mse", predicted, y)
+            assert squares is not None
+            root = math.sqrt(float(squares.mean()))
+            of_squares = _error_of_mean(squares)
+            return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
+
     y = shape_targets(task, y)
+    measure = metrics.make_measure(task, objective)
+    value = measure(predicted, y, weights)
     if not error:
-        return measure(predicted, y), None
+        return value, None
     rng = np.random.default_rng(0)
-    samples = (rng.integers(len(y), size=len(y)) for _ in range(_RESAMPLES))
-    values = [measure(predicted[rows], y[rows]) for rows in samples]
+    values = []
+    for _ in range(_RESAMPLES):
+        rows = rng.integers(len(y), size=len(y))
+        values.append(measure(predicted[rows], y[rows], None if weights is None else weights[rows]))
     finite = [value for value in values if math.isfinite(value)]
-    return measure(predicted, y), float(np.std(finite, ddof=1)) if len(finite) > 1 else None
+    return value, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
 
 def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
@@ -111,7 +119,7 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
             ],
         }
     if task.from_logits:
-        predicted = to_probabilities(predicted, task.link)
+        predicted = apply_link(predicted, task.link)
     if task.kind_of(y) == "multilabel":
         true, found = y > 0.5, predicted > 0.5
         names = np.arange(y.shape[1])
@@ -145,13 +153,6 @@ def _report_classes(
     }
 
 
-def to_probabilities(logits: Array, link: str) -> Array:
-    """Turn logits into probabilities of the same shape; link: "sigmoid" or "softmax"."""
-    from scipy.special import expit, softmax
-
-    return np.asarray(expit(logits) if link == "sigmoid" else softmax(logits, axis=1))
-
-
 def pick_classes(predicted: Array) -> Array:
     """The predicted class of each row; a single output is the probability of class 1."""
     if predicted.shape[1] > 1:
@@ -171,24 +172,3 @@ def _differences(predicted: Array, y: Array) -> Array:
 
 def _error_of_mean(values: Sequence[float] | Array) -> float | None:
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
-
-
-def _roc_auc(predicted: Array, y: Array) -> float:
-    return metrics.roc_auc(predicted, y)
-
-
-def _keras_measure(task: Task) -> Callable[[Array, Array], float]:
-    """A function that computes a metric of Keras by a model that passes its input on."""
-    found: dict[int, Any] = {}
-
-    def measure(predicted: Array, y: Array) -> float:
-        outputs = predicted.shape[1]
-        if outputs not in found:
-            inputs = keras.Input((outputs,))
-            model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-            model.compile(loss=task.loss, metrics=metrics.make_metrics(task))
-            found[outputs] = model
-        logs = found[outputs].evaluate(predicted, y, batch_size=len(y), verbose=0, return_dict=True)
-        return float(metrics.read(logs, task.metric))
-
-    return measure

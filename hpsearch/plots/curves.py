@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from hpsearch.core.metric import Metric, higher_is_better
 from hpsearch.core.parameters import short_text
-from hpsearch.core.task import Metric, higher_is_better
 from hpsearch.plots import canvas
 from hpsearch.results.overlay import Overlay, OverlayCurve, overlay_curves
 from hpsearch.results.parameter_axes import describe_differences

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
+from hpsearch.core.metric import Direction, higher_is_better
 from hpsearch.core.parameters import Choice, Int
 from hpsearch.core.space import Space
-from hpsearch.core.task import Direction, higher_is_better
 from hpsearch.results.parameter_axes import Parameter, option_index, varying_parameters
 from hpsearch.results.trial_filters import PARAMS
 from hpsearch.searchers.optuna_ranges import to_distribution

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.core.task import Direction, Metric
+from hpsearch.core.metric import Direction, Metric
 from hpsearch.results.parameter_axes import describe_differences
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from hpsearch import store as stores
+from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
-from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
 from hpsearch.results.trial_filters import short_metric_name

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
+from hpsearch.core.metric import higher_is_better
 from hpsearch.core.space import Space
-from hpsearch.core.task import higher_is_better
 from hpsearch.store import COMPARED, SearchRecord
 
 PARAMS = "params_"  # prefix of the columns of parameters

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.store import SearchMonitor
 

@@ -22,6 +22,12 @@ def make_search_record(study: Study, file: Path, facts: Facts) -> SearchRecord:
         "preprocess": settings_text(task.preprocess),
         "patience": study.patience,
     }
+    # Left out where they are not given, so that searches of earlier versions go on.
+    if task.class_weight is not None:
+        given = task.class_weight
+        training["class_weight"] = given if isinstance(given, str) else str(dict(given))
+    if task.objective.function is not None:
+        training["metric"] = settings_text(task.objective.function)
     # Left out where earlier versions took the task for the same kind, so that their searches go on.
     if kind := task_kinds.kind_to_store(task.loss, task.kind):
         training["kind"] = kind

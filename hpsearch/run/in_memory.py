@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import StudyError
+from hpsearch.core.metric import Metric
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params
-from hpsearch.core.task import Metric
 from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
 from hpsearch.run import worker

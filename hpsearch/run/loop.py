@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.core.errors import StudyError, without_numbers
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import CheckpointInterval, Failure, Job, Outcome, Pause, Suggestion
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from hpsearch.core.files import remove_folder
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import CheckpointInterval, Job, Outcome
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.driver import Driver

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StudyError
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Observation, Outcome, Pause, Suggestion
 from hpsearch.searchers import Search
 from hpsearch.store import AskedEvent, ToldEvent

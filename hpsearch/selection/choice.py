@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args
 
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import check_counts
-from hpsearch.core.task import Metric
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.store import RankedTrial, SearchRecord, Store, locate_trial, rank_searches
 from hpsearch.training.base import batch_size

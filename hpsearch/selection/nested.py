@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.metric import Metric
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
-from hpsearch.core.task import Metric
 from hpsearch.evaluators import Evaluator, KFold
 from hpsearch.run.in_memory import find_best_trial, search_in_memory
 from hpsearch.run.study import Study
@@ -111,7 +111,7 @@ class NestedKFold:
         loaded = study.task.load()
         # From all rows: a fold may lack a class, but every model needs the same outputs.
         task = study.task.with_kind_of(loaded.y)
-        data = replace(loaded, x_test=None, y_test=None)
+        data = replace(loaded, x_test=None, y_test=None, sample_weight_test=None)
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         outer = self._outer()
         splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.core import task_kinds
+from hpsearch.core import scores, task_kinds
 from hpsearch.core.data import Array, Coding, Data, Inputs
 from hpsearch.core.errors import DataError
 from hpsearch.core.files import write_whole
@@ -89,8 +89,11 @@ def choose_ensemble(
     """Weights that make the best ensemble on validation rows."""
     from hpsearch.models import scoring
 
+    rows, row_weights = validated[0].rows, task.metric_weights(data)
+    y, known = data.y[rows], None if row_weights is None else row_weights[rows]
+
     def loss(predicted: Array) -> float:
-        value, _ = scoring.score(task, predicted, data.y[validated[0].rows], error=False)
+        value, _ = scoring.score(task, predicted, y, known, error=False)
         found = task.objective.loss(value)
         return math.inf if found is None else found
 
@@ -140,8 +143,11 @@ def check_test(task: Task, data: Data) -> str:
             f"y_test has the class {y.max():g}, which none of the searched rows has; say "
             f"Task(..., outputs={y.max() + 1:g}) and search again, or say --sealed"
         )
-    if task.metric == "roc_auc" and len(np.unique(y)) < 2:
+    if task.objective.name == "roc_auc" and len(np.unique(y)) < 2:
         raise DataError("y_test has a single class, which has no ROC AUC; say --sealed")
+    if (metric := task.objective).needs_predictions and y.ndim <= 2:
+        kind, units = task.kind_of(data.y), task.output_units(data.y)
+        scores.check_computable(metric, kind, y, units, task.weighted_metrics)
     return fingerprint
 
 
@@ -161,8 +167,11 @@ def score_test(
     assert y is not None
     each = list(models.predict_each(x))
     together = models.average(each)
-    value, se = scoring.score(task, together, y)
-    alone, errors = zip(*(scoring.score(task, predicted, y) for predicted in each), strict=True)
+    weights = task.test_weights(data)
+    value, se = scoring.score(task, together, y, weights)
+    alone, errors = zip(
+        *(scoring.score(task, predicted, y, weights) for predicted in each), strict=True
+    )
     coding = data.coding or Coding()
     in_table = {"true": y.reshape(len(y), -1), "predicted": together}
     if not task.classifies:

@@ -148,7 +148,7 @@ def refit(
             )
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.metric))
+    card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.objective.name))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", render_card(card))
     return RefitResult(folder, card, opened_now)
@@ -202,8 +202,9 @@ def _score_validation(
     together = np.asarray(
         sum(float(w) * validated[position].predicted for position, w in weights.items())
     )
-    y = data.y[validated[0].rows]
-    value, se = scoring.score(task, together, y)
+    rows, row_weights = validated[0].rows, task.metric_weights(data)
+    y = data.y[rows]
+    value, se = scoring.score(task, together, y, None if row_weights is None else row_weights[rows])
     if len(members) == 1:
         (member,) = members
         over_rows = None if se is None else math.hypot(se, member.se_of_seeds)

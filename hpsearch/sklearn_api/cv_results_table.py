@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.run.in_memory import SearchedTrial
 
 

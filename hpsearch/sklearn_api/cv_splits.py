@@ -11,8 +11,9 @@ import numpy as np
 
 from hpsearch.core.data import Array, Data
 from hpsearch.core.errors import DataError
+from hpsearch.core.metric import Metric
 from hpsearch.core.rules import brief
-from hpsearch.core.task import Metric, Task
+from hpsearch.core.task import Task
 from hpsearch.evaluators import Evaluator, KFold
 from hpsearch.training.base import Split
 

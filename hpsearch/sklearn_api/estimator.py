@@ -14,9 +14,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from hpsearch.core.data import Array, Data
+from hpsearch.core.metric import Direction
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
-from hpsearch.core.task import Direction, Task
+from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.in_memory import find_best_trial, search_in_memory

@@ -69,7 +69,7 @@ def make_scikeras_estimator(
         outputs=int(network.model.output_shape[-1]),
         activation=task.activation,
         loss=task.loss,
-        metrics=[] if task.metric == "loss" else metrics.make_metrics(task),
+        metrics=metrics.make_metrics(task, to_save=True),
     )
     kind = SearchedClassifier if classes else SearchedRegressor
     estimator = kind(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hpsearch.core.errors import StoreError
-from hpsearch.core.task import higher_is_better
+from hpsearch.core.metric import higher_is_better
 from hpsearch.store import ties
 from hpsearch.store.database import Database
 from hpsearch.store.records import SearchRecord

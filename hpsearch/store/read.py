@@ -6,7 +6,7 @@ from typing import Any
 
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StoreError
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.store.rank import find_best
 from hpsearch.store.rows import parse_point
 from hpsearch.store.runs import is_running

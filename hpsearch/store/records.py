@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hpsearch.core.task import Metric, higher_is_better
+from hpsearch.core.metric import Metric, higher_is_better
 from hpsearch.core.trial import Outcome, Pause, Suggestion
 
 COMPARED = ("task", "measure", "evaluator", "data", "direction")

@@ -79,15 +79,15 @@ def save(history: History, values: Iterable[Any]) -> None:
     history.note_checkpoint()
 
 
-def load(path: Path, fit: Fit, model: Any) -> Curves | None:
-    """Restore a checkpoint of this fit into a freshly built model, and return its curves.
+def load(path: Path, history: History, model: Any) -> Curves | None:
+    """Restore a checkpoint of a history's fit into a freshly built model, and return its curves.
 
     Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
     training from the start gives the same, only later.
     """
     wanted = list_variables(model)
     try:
-        values, curves = _read(path, fit, [tuple(v.shape) for v in wanted])
+        values, curves = _read(path, history, [tuple(v.shape) for v in wanted])
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged file may raise anything
@@ -102,7 +102,7 @@ def restore(history: History, model: Any) -> None:
     """Continue where this fit was interrupted, else where its parent ended, else start anew."""
     fit = history.fit
     for path in (fit.checkpoint_out, fit.checkpoint_in):
-        curves = load(path, fit, model) if path is not None else None
+        curves = load(path, history, model) if path is not None else None
         if curves is not None:
             history.resume_from(curves)
             return
@@ -159,7 +159,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Array], Curves]:
+def _read(
+    path: Path, history: History, shapes: list[tuple[int, ...]]
+) -> tuple[list[_Array], Curves]:
     """Read variables of these shapes, and the curves. A damaged file may raise any error."""
     status = path.stat()
     if is_local(path) and not stat.S_ISREG(status.st_mode):
@@ -169,9 +171,9 @@ def _read(path: Path, fit: Fit, shapes: list[tuple[int, ...]]) -> tuple[list[_Ar
     arrays = _unpack(path.read_bytes())
     if bytes(arrays.pop("checksum", _text(""))).decode() != _checksum(arrays):
         raise _Unusable("its checksum does not match, or it is of an earlier version")
-    if bytes(arrays.pop("fit")).decode() != identify_fit(fit):
+    if bytes(arrays.pop("fit")).decode() != identify_fit(history.fit):
         raise _Unusable("it is of another fit")
-    curves = _checked_curves(json.loads(bytes(arrays.pop("history"))), fit.epochs)
+    curves = _check_curves(json.loads(bytes(arrays.pop("history"))), history)
     values = [arrays[f"variable_{i}"] for i in range(len(arrays))]
     if (found := [value.shape for value in values]) != shapes:
         raise _Unusable(f"it is of another model: shapes {found}, expected {shapes}")
@@ -203,15 +205,23 @@ def _unpack(data: bytes) -> dict[str, _Array]:
     return arrays
 
 
-def _checked_curves(found: Any, most: int) -> Curves:
-    """Check curves from a file: finite, and of at most this many epochs."""
-    columns = [found[name] for name in CURVES]
+def _check_curves(found: Any, history: History) -> Curves:
+    """Curves from a file as a history has them: of its metrics, and of its fit's epochs at most.
+
+    Those of the task's metric and of the loss are finite.
+    """
+    names, most = list(history.curves), history.fit.epochs
+    if sorted(found) != sorted(names):
+        raise _Unusable("its curves are of other metrics")
+    columns = [found[name] for name in names]
     epochs = {len(column) for column in columns}
-    if len(found) != len(CURVES) or len(epochs) != 1 or max(epochs) > most:
+    if len(epochs) != 1 or max(epochs) > most:
         raise _Unusable(f"its curves are not of {most} epochs at most")
-    if not all(type(v) is float and math.isfinite(v) for column in columns for v in column):
+    if not all(type(value) is float for column in columns for value in column):
+        raise _Unusable("its curves are not numbers")
+    if not all(math.isfinite(value) for name in CURVES for value in found[name]):
         raise _Unusable("its curves are not finite numbers")
-    return dict(zip(CURVES, columns, strict=True))
+    return dict(zip(names, columns, strict=True))
 
 
 def _checksum(arrays: dict[str, _Array]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from hpsearch.core import interrupt
 from hpsearch.core.data import Data
@@ -76,11 +75,12 @@ class FitTrainer:
                 continue
             with _name_failing_model():
                 if _shows_in_a_step(model):
-                    logs = _try_a_step(model, *_first_rows(rows, 2))
+                    few = _take_few(rows, 2, 1)
+                    logs = _try_a_step(model, few.x, few.y)
                 else:
                     fit = Fit(build, params, split, seed=0, epochs=1)
                     logs = self._try_an_epoch(fit, rows, data)
-            metrics.check(logs, self.task.metric, model)
+            metrics.check(logs, self.task, model)
         return self.remark
 
     def measure_epoch_seconds(self, fit: Fit, data: Data) -> float:
@@ -99,7 +99,7 @@ class FitTrainer:
 
         # Build the model, and restore it where the fit was interrupted or its parent ended.
         model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
-        history = History(fit, self.task.objective)
+        history = History(fit, self.task.recorded)
         checkpoint.restore(history, model)
 
         # Train the epochs that are left.
@@ -114,7 +114,7 @@ class FitTrainer:
                 shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[
                     ShuffleCallback(batches),
-                    HistoryCallback(history, self.task.objective, rows),
+                    HistoryCallback(history, self.task.with_kind_of(data.y), rows),
                     CheckpointCallback(history),
                     *callbacks,
                 ],
@@ -132,11 +132,7 @@ class FitTrainer:
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
         """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""
         n, held_out = batch_size(fit.params), validation_batch_size(len(rows.y_validation))
-        x, y = _first_rows(rows, n)
-        x_validation, y_validation = _first_rows(
-            SplitRows(rows.x_validation, rows.y_validation, rows.x, rows.y), held_out
-        )
-        few = SplitRows(x, y, x_validation, y_validation)
+        few = _take_few(rows, n, held_out)
         split = Split(fit.split.train[:n], fit.split.validation[:held_out])
         logged = keras.callbacks.History()
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
@@ -162,11 +158,22 @@ def _name_failing_model() -> Iterator[None]:
         ) from error
 
 
-def _first_rows(rows: SplitRows, n: int) -> tuple[Any, Any]:
-    """The first training rows and their targets."""
-    if isinstance(rows.x, np.ndarray):
-        return rows.x[:n], rows.y[:n]
-    return {name: array[:n] for name, array in rows.x.items()}, rows.y[:n]
+def _take_few(rows: SplitRows, n: int, held_out: int) -> SplitRows:
+    """The first `n` training rows, and the first `held_out` validation rows."""
+
+    def first(arrays: Any, size: int) -> Any:
+        return keras.tree.map_structure(lambda array: array[:size], arrays)
+
+    return SplitRows(
+        first(rows.x, n),
+        first(rows.y, n),
+        first(rows.x_validation, held_out),
+        first(rows.y_validation, held_out),
+        weights=None if rows.weights is None else rows.weights[:n],
+        weights_validation=first(rows.weights_validation, held_out)
+        if rows.weights_validation is not None
+        else None,
+    )
 
 
 class _Clock(keras.callbacks.Callback):  # type: ignore[misc]

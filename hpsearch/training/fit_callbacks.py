@@ -1,5 +1,6 @@
 """Callbacks of `model.fit`: the order of rows, the curves, checkpoints."""
 
+import itertools
 import math
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from hpsearch.core import interrupt
 from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
-from hpsearch.core.task import Metric
+from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import seed_backend
@@ -27,7 +28,7 @@ class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __init__(self, rows: SplitRows, fit: Fit) -> None:
         super().__init__()
-        self.x, self.y, self.fit = rows.x, rows.y, fit
+        self.x, self.y, self.weights, self.fit = rows.x, rows.y, rows.weights, fit
         self.size = batch_size(fit.params)
         self.order = np.arange(len(rows.y))
 
@@ -38,11 +39,11 @@ class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return math.ceil(len(self.y) / self.size)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows = self.order[index * self.size : (index + 1) * self.size]
-        if isinstance(self.x, np.ndarray):
-            return self.x[rows], self.y[rows]
-        return {name: array[rows] for name, array in self.x.items()}, self.y[rows]
+        x: Any = self.x
+        x = x[rows] if isinstance(x, np.ndarray) else {name: x[name][rows] for name in x}
+        return (x, self.y[rows]) if self.weights is None else (x, self.y[rows], self.weights[rows])
 
 
 class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -63,9 +64,10 @@ class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
 class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Collects the curves; stops the fit when it diverges or its patience ends it."""
 
-    def __init__(self, history: History, metric: Metric, rows: SplitRows) -> None:
+    def __init__(self, history: History, task: Task, rows: SplitRows) -> None:
         super().__init__()
-        self.history, self.metric, self.rows = history, metric, rows
+        self.history, self.task, self.rows = history, task, rows
+        self.measures = metrics.make_measures(task)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
@@ -76,17 +78,29 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
                     "train_step and test_step return the loss"
                 )
         losses = float(logs["loss"]), float(logs["val_loss"])
-        self.history.add_epoch([*self._metric_values(logs), *losses])
+        first, *others = self._metric_values(logs)
+        self.history.add_epoch([*first, *losses, *itertools.chain(*others)])
         self.model.stop_training = self.history.has_ended
 
-    def _metric_values(self, logs: dict[str, Any]) -> tuple[float, float]:
-        if self.metric.name == "roc_auc":
-            rows = self.rows
-            return (
-                metrics.roc_auc(_predict(self.model, rows.x), rows.y),
-                metrics.roc_auc(_predict(self.model, rows.x_validation), rows.y_validation),
-            )
-        return metrics.read(logs, self.metric.name), metrics.read(logs, self.metric.name, "val_")
+    def _metric_values(self, logs: dict[str, Any]) -> list[tuple[float, float]]:
+        """Each recorded metric on the training and on the validation rows."""
+        task, rows = self.task, self.rows
+        counted = {
+            metric.name: (metrics.read(logs, metric.name), metrics.read(logs, metric.name, "val_"))
+            for metric in metrics.counted_metrics(task)
+        }
+        if self.measures:
+            parts = [
+                (_predict(self.model, x), y, weights if task.weighted_metrics else None)
+                for x, y, weights in (
+                    (rows.x, rows.y, rows.weights),
+                    (rows.x_validation, rows.y_validation, rows.weights_validation),
+                )
+            ]
+            for name, measure in self.measures.items():
+                train, validation = (measure(*part) for part in parts)
+                counted[name] = train, validation
+        return [counted[metric.name] for metric in task.recorded]
 
 
 class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]

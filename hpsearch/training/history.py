@@ -5,27 +5,48 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure
 from hpsearch.training.base import Fit
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
 
 
+def curve_names(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """The names of a history's curves: CURVES are the first metric's, the others' follow.
+
+    >>> curve_names([Metric("accuracy", "max"), Metric("f1", "max")])[4:]
+    ('train f1', 'validation f1')
+    """
+    others = (f"{part} {metric.name}" for metric in metrics[1:] for part in CURVES[:2])
+    return *CURVES, *others
+
+
+def curve_columns(metrics: Sequence[Metric]) -> dict[tuple[str, str], int]:
+    """Where "train" and "validation" of each metric stand in `curve_names`, by (part, name)."""
+    names = curve_names(metrics)
+    columns = {
+        (part, metric.name): names.index(f"{part} {metric.name}")
+        for metric in metrics[1:]
+        for part in CURVES[:2]
+    }
+    return columns | {(part, metrics[0].name): names.index(part) for part in CURVES[:2]}
+
+
 class History:
-    """A fit's curves so far: `curves` has a value per epoch for each name of CURVES.
+    """A fit's curves so far: `curves` has a value per epoch for each of `curve_names`.
 
     All else is derived from the curves, so that a continued fit ends where it would have. A fit
     that diverged has a `failure`.
 
     Args:
         fit: the fit.
-        metric: the objective, which says what is better.
+        metrics: those that are recorded; the first is the objective, which says what is better.
     """
 
-    def __init__(self, fit: Fit, metric: Metric) -> None:
-        self.fit, self.metric = fit, metric
-        self.curves: dict[str, list[float]] = {name: [] for name in CURVES}
+    def __init__(self, fit: Fit, metrics: Sequence[Metric]) -> None:
+        self.fit, self.metrics, self.metric = fit, tuple(metrics), metrics[0]
+        self.curves: dict[str, list[float]] = {name: [] for name in curve_names(metrics)}
         self.failure: Failure | None = None
         self._saved, self._saved_epoch = time.monotonic(), 0
 
@@ -66,13 +87,16 @@ class History:
         self._report_epoch()
 
     def add_epoch(self, values: Sequence[float]) -> None:
-        """Add an epoch's values, in the order of CURVES; one that is not finite ends the fit."""
-        for name, value in zip(CURVES, values, strict=True):
+        """Add an epoch's values, in the order of `curve_names`.
+
+        A value of CURVES that is not finite ends the fit; others may be undefined.
+        """
+        for name, value in zip(CURVES, values, strict=False):
             if not math.isfinite(value):
                 self.failure = Failure("nan", f"{name} became {value} in epoch {self.epochs + 1}")
                 return
-        for name, value in zip(CURVES, values, strict=True):
-            self.curves[name].append(float(value))
+        for curve, value in zip(self.curves.values(), values, strict=True):
+            curve.append(float(value) if math.isfinite(value) else math.nan)
         self._report_epoch()
 
     @property
@@ -104,8 +128,13 @@ class History:
     def to_curve(self, **facts: Any) -> Curve:
         """The curve to return; facts: n_weights and seconds."""
         curves: Any = {name: tuple(values) for name, values in self.curves.items()}
+        others = {
+            metric.name: {part: curves[f"{part} {metric.name}"] for part in CURVES[:2]}
+            for metric in self.metrics[1:]
+        }
         return Curve(
-            **curves,
+            **{name: curves[name] for name in CURVES},
+            metrics=others,
             rows=len(self.fit.split.validation),
             train_rows=len(self.fit.split.train),
             failure=self.failure,

@@ -1,33 +1,110 @@
-"""The task's metric: computed by Keras, or for the ROC AUC by scikit-learn."""
+"""The task's metrics: counted by Keras in each minibatch, or computed from all predictions."""
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from hpsearch.core import scores
 from hpsearch.core.data import Array
 from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.metric import Metric
 from hpsearch.core.task import Task
 
 
-def make_metrics(task: Task) -> list[Any]:
-    """New Keras metrics for `spec.metrics`. Raises HpsearchError for an unknown metric."""
-    if task.metric == "loss":
+def counted_metrics(task: Task) -> list[Metric]:
+    """The recorded metrics that Keras counts while a model trains and is validated."""
+    return [metric for metric in task.recorded if not needs_predictions(task, metric)]
+
+
+def predicted_metrics(task: Task) -> list[Metric]:
+    """The recorded metrics that are computed from predictions for all rows, after each epoch."""
+    return [metric for metric in task.recorded if needs_predictions(task, metric)]
+
+
+def needs_predictions(task: Task, metric: Metric) -> bool:
+    """Whether a metric of the task is computed from predictions: also where it weighs rows."""
+    return metric.needs_predictions or task.weighted_metrics
+
+
+def make_metrics(task: Task, *, to_save: bool = False) -> list[Any]:
+    """New Keras metrics for `spec.metrics`. Raises HpsearchError for an unknown metric.
+
+    Args:
+        to_save: only those that a saved model can be loaded with. "loss" is a function of our own.
+    """
+    names = [metric.name for metric in counted_metrics(task)]
+    return [
+        each
+        for name in names
+        if not (to_save and name == "loss")
+        for each in _make_metric(task, name)
+    ]
+
+
+Measure = Callable[[Array, Array, Array | None], float]
+"""A metric of predictions, targets, and the rows' weights (None: all weigh 1)."""
+
+
+def make_measure(task: Task, metric: Metric) -> Measure:
+    """A function that computes a metric from predictions for all rows; NaN where it is undefined.
+
+    It takes what the model returns, of shape (rows, outputs); targets as models get them; and the
+    weights of the rows, shape (rows,).
+
+    Args:
+        task: of these rows; its kind must be known without them (`Task.with_kind_of`).
+        metric: any of the task's.
+    """
+    if not metric.needs_predictions:
+        return _make_keras_measure(task, metric)
+    link = task.link if task.from_logits and metric.name != "roc_auc" else "linear"
+
+    def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
+        predicted = scores.apply_link(np.asarray(predicted), link)
+        return scores.compute_score(metric, task.kind_of(y), y, predicted, weights)
+
+    return measure
+
+
+def make_measures(task: Task) -> dict[str, Measure]:
+    """By name, the metrics that are computed from predictions for all rows, after each epoch."""
+    return {metric.name: make_measure(task, metric) for metric in predicted_metrics(task)}
+
+
+def _make_keras_measure(task: Task, metric: Metric) -> Measure:
+    """What Keras counts over all rows, by a model that returns its inputs."""
+    found: dict[tuple[int, ...], Any] = {}
+
+    def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
+        shape = predicted.shape[1:]
+        if shape not in found:
+            inputs = keras.Input(shape)
+            model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
+            model.compile(loss=task.loss, weighted_metrics=_make_metric(task, metric.name))
+            found[shape] = model
+        logs = found[shape].evaluate(
+            predicted, y, sample_weight=weights, batch_size=len(y), verbose=0, return_dict=True
+        )
+        return float(read(logs, metric.name))
+
+    return measure
+
+
+def _make_metric(task: Task, name: str) -> list[Any]:
+    if name == "loss":
         # Keras's own "loss" includes penalties: a smaller L2 factor would win by that alone.
         loss = keras.losses.get(task.loss)
         pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
         return [keras.metrics.MeanMetricWrapper(_match_ranks(pointwise), name="task_loss")]
-    if task.metric == "rmse":
+    if name == "rmse":
         return [keras.metrics.RootMeanSquaredError(name="rmse")]
-    if task.metric == "roc_auc":
-        return []
     try:
-        keras.metrics.get(task.metric)
+        keras.metrics.get(name)
     except ValueError as error:
-        raise HpsearchError(f"Keras knows no metric {task.metric!r}; see keras.metrics") from error
-    return [task.metric]
+        raise HpsearchError(f"Keras knows no metric {name!r}; see keras.metrics") from error
+    return [name]
 
 
 def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
@@ -41,40 +118,16 @@ def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
     return logs[key]
 
 
-def check(logs: Mapping[str, Any], name: str, model: Any) -> None:
-    """Raise BuildError where a model's logs do not contain the metric."""
-    if name == "roc_auc":
-        return
-    read(logs, name)
-    if name == "loss" and "task_loss" not in logs and model.losses:
+def check(logs: Mapping[str, Any], task: Task, model: Any) -> None:
+    """Raise BuildError where a model's logs do not contain the task's metrics."""
+    names = [metric.name for metric in counted_metrics(task)]
+    for name in names:
+        read(logs, name)
+    if "loss" in names and "task_loss" not in logs and model.losses:
         raise BuildError(
             "the model's loss includes penalties of its weights, which must not decide the "
             "ranking; compile it with metrics=spec.metrics"
         )
-
-
-def roc_auc(predicted: Any, y: Array) -> float:
-    """The area under the ROC curve of predictions, exact, over all rows.
-
-    With more than two classes, it is the mean over each class against the rest. NaN where y has
-    one class only. Keras's AUC sorts predictions into bins, and ranks models wrongly whose
-    predictions crowd at 0 or 1.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    predicted = np.asarray(predicted)
-    targets = y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y
-    if predicted.ndim == 2 and predicted.shape[1] == 1:
-        predicted = predicted.reshape(-1)
-    elif targets.ndim == 1 and predicted.shape[1] == 2:
-        predicted = predicted[:, 1]
-    elif targets.ndim == 1:
-        targets = np.eye(predicted.shape[1])[targets.astype(int)]
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            return float(roc_auc_score(targets, predicted))
-        except ValueError:
-            return float("nan")
 
 
 def _match_ranks(pointwise: Any) -> Any:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class SplitRows:
         x_validation: validation rows.
         y_validation: their targets.
         transformer: the fitted preprocessing; None where the task has none.
+        weights: of the training rows in the loss, shape (rows,); None where all weigh 1.
+        weights_validation: likewise; training uses them in weighted metrics only.
     """
 
     x: Inputs
@@ -34,6 +36,8 @@ class SplitRows:
     x_validation: Inputs
     y_validation: Array
     transformer: Any = None
+    weights: Array | None = None
+    weights_validation: Array | None = None
 
 
 def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
@@ -51,6 +55,10 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
     rows = SplitRows(
         x, _index_rows(y, split.train), x_validation, _index_rows(y, split.validation), fitted
     )
+    if (weights := task.row_weights(data)) is not None:
+        parts = (_index_rows(weights, part) for part in (split.train, split.validation))
+        rows = replace(rows, **dict(zip(("weights", "weights_validation"), parts, strict=True)))
+        _check_some_weigh(rows)
     for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
         for part, array in inputs_by_name(arrays).items():
             _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
@@ -161,6 +169,14 @@ def _to_dense(array: Any) -> Array:
     from scipy.sparse import issparse
 
     return np.asarray(array.toarray() if issparse(array) else array)
+
+
+def _check_some_weigh(rows: SplitRows) -> None:
+    assert rows.weights is not None
+    if not (rows.weights > 0).any():
+        raise DataError(
+            "all training rows of a split have sample_weight 0; leave some with weights above 0"
+        )
 
 
 def _check_finite(name: str, array: Array) -> None:

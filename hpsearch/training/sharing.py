@@ -76,8 +76,9 @@ def _name_arrays(data: Data) -> dict[str, Array]:
     else:
         arrays = {f"x {name}": array for name, array in data.x.items()}
     arrays["y"] = data.y
-    if data.groups is not None:
-        arrays["groups"] = data.groups
+    for name in ("groups", "sample_weight"):
+        if (array := getattr(data, name)) is not None:
+            arrays[name] = array
     return arrays
 
 
@@ -94,6 +95,7 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
         inputs or parts["x"],
         parts["y"],
         groups=parts.get("groups"),
+        sample_weight=parts.get("sample_weight"),
         columns=index["columns"],
         coding=index["coding"] and Coding.from_json(index["coding"]),
     )

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch import Float, Random, Space
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
 from hpsearch.executors import Executor, Inline, Processes, find_devices, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints

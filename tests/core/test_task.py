@@ -14,8 +14,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from hpsearch import Data, Task
 from hpsearch.core.errors import DataError
+from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import settings_text
-from hpsearch.core.task import Metric
 from hpsearch.tasks import digits, mnist, source
 from hpsearch.training.base import Split
 from hpsearch.training.rows import make_model_spec, prepare_rows

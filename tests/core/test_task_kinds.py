@@ -165,7 +165,7 @@ def test_classes_may_have_gaps_where_outputs_says_how_many_there_are():
 
 @pytest.mark.parametrize("metric", ["precision", "recall", "auc", "mae", "categorical_accuracy"])
 def test_metrics_that_cannot_read_numbered_classes_are_refused(metric):
-    with pytest.raises(DataError, match="supported are accuracy, roc_auc and loss"):
+    with pytest.raises(DataError, match="supported are accuracy, roc_auc, loss, and"):
         task("sparse_categorical_crossentropy", THREE, metric=metric, direction="max").load()
     task("categorical_crossentropy", ONE_HOT, metric=metric, direction="max").load()
 

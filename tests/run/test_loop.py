@@ -10,7 +10,7 @@ from hpsearch import Asha, Bayes, Float, Genetic, Hyperband, Random, Space
 from hpsearch.core import interrupt
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Job, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints

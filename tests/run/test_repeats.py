@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Holdout
 from hpsearch.core.interrupt import Interrupted
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
 from hpsearch.run.driver import Driver
 from hpsearch.run.repeats import Repeats

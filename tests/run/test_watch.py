@@ -16,9 +16,9 @@ from hpsearch import Float, Random, Space
 from hpsearch.console.live import build_picture, estimate_seconds_left, format_summary
 from hpsearch.core import progress
 from hpsearch.core.errors import StoreError, StoreLostError
+from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget, Plan, Rung
 from hpsearch.core.progress import Throttle
-from hpsearch.core.task import Metric
 from hpsearch.core.trial import Failure, Job, Outcome, ProgressReport, Suggestion
 from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
 from hpsearch.core.errors import DataError, StudyError
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
 from hpsearch.run.in_memory import SearchedTrial
 from hpsearch.sklearn_api.cv_results_table import make_cv_results

@@ -13,7 +13,7 @@ from scipy import stats
 
 from hpsearch import Holdout, KFold, Results
 from hpsearch.core.errors import OldStoreError
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Score
 from hpsearch.selection.choice import ModelChoice, _choose_rows
 from hpsearch.store import (

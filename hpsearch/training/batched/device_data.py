@@ -20,12 +20,14 @@ class DeviceTable:
     Args:
         x: array of shape (rows, ...), or a dict of such.
         y: array of shape (rows, ...).
+        weights: of the rows in the training loss, shape (rows,); None where all weigh 1.
         starts: where each split's rows begin, if each split has rows of its own because
             preprocessing is fitted on its training rows; else None.
     """
 
     x: Any
     y: Any
+    weights: Any = None
     starts: dict[Split, int] | None = None
 
     def train_rows(self, split: Split) -> Indices:
@@ -43,10 +45,15 @@ class DeviceTable:
     @property
     def signature(self) -> tuple[Any, ...]:
         """Names, shapes and types of the arrays: all of a table that a program depends on."""
-        return tuple(
-            (name, array.shape, str(array.dtype))
-            for name, array in [*inputs_by_name(self.x).items(), ("y", self.y)]
-        )
+        arrays = [*inputs_by_name(self.x).items(), ("y", self.y)]
+        if self.weights is not None:
+            arrays.append(("weights", self.weights))
+        return tuple((name, array.shape, str(array.dtype)) for name, array in arrays)
+
+    @property
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """x, y and weights: what a program gets."""
+        return self.x, self.y, self.weights
 
 
 def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> DeviceTable:
@@ -55,7 +62,7 @@ def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -
     if task.preprocess is None:
         whole = np.arange(data.rows)
         rows = prepare_rows(task, data, Split(whole, whole))
-        return DeviceTable(*jax.device_put((rows.x, rows.y), sharding))
+        return DeviceTable(*jax.device_put((rows.x, rows.y, rows.weights), sharding))
     # With it, each split's rows, one split after the other.
     prepared = [prepare_rows(task, data, split) for split in splits]
     sizes = [len(rows.y) + len(rows.y_validation) for rows in prepared]
@@ -66,8 +73,12 @@ def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -
     }
     y = np.concatenate([part for rows in prepared for part in (rows.y, rows.y_validation)])
     x = x if isinstance(prepared[0].x, dict) else x["x"]
-    x, y = jax.device_put((x, y), sharding)
-    return DeviceTable(x, y, dict(zip(splits, starts, strict=True)))
+    weights = None
+    if prepared[0].weights is not None:
+        both = [part for rows in prepared for part in (rows.weights, rows.weights_validation)]
+        weights = np.concatenate([part for part in both if part is not None])
+    x, y, weights = jax.device_put((x, y, weights), sharding)
+    return DeviceTable(x, y, weights, dict(zip(splits, starts, strict=True)))
 
 
 def _both_parts(rows: SplitRows, name: str) -> tuple[Any, Any]:

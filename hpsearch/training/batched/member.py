@@ -3,10 +3,11 @@
 import functools
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hpsearch.core.task import Metric
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
@@ -45,14 +46,20 @@ class BatchMember:
     seconds: float = 0.0
 
     @classmethod
-    def build(cls, index: int, fit: Fit, spec: ModelSpec, metric: Metric) -> "BatchMember":
-        """Build the model of a fit, and restore its checkpoint; raises what `build` raises."""
+    def build(
+        cls, index: int, fit: Fit, spec: ModelSpec, metrics: Sequence[Metric]
+    ) -> "BatchMember":
+        """Build the model of a fit, and restore its checkpoint; raises what `build` raises.
+
+        Args:
+            metrics: that are recorded; the first is the objective.
+        """
         start = time.perf_counter()
         with deferred_initialization():
             model = build_model(fit.build, spec, fit.params, fit.seed)
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
-        history = History(fit, metric)
+        history = History(fit, metrics)
         checkpoint.restore(history, model)
         scalars = ModelScalars(model)
         seconds = time.perf_counter() - start

@@ -46,7 +46,7 @@ class Program:
     ) -> None:
         self.spec = spec
         _compile_metrics(model, task, table)
-        training = TracedTraining(model, scalars, task.objective, spec)
+        training = TracedTraining(model, scalars, task, spec)
         start = time.perf_counter()
         self._compiled = self._compile(training, model, scalars, table)
         self.seconds_to_compile = time.perf_counter() - start
@@ -99,15 +99,16 @@ class Program:
             epochs: how many to train.
             steps: training steps of each epoch; None: all.
 
-        The values are those of `history.CURVES`, of shape (max_epochs, members, 4). The predictions
-        after the last epoch are of shape (steps, members, batch, outputs), or None where the
-        metric does not need them.
+        The values are of shape (max_epochs, members, curves), the curves those of
+        `history.curve_names`; NaN where a metric is computed from predictions. The predictions
+        after the last epoch are of shape (steps, members, batch, outputs), or None where no metric
+        needs them.
         """
         return self._compiled(  # type: ignore[no-any-return]
             state,
             traits,
             validation,
-            (table.x, table.y),
+            table.arrays,
             jax.device_put(order, self._over_members(2, self.spec.shared_order)),
             jax.device_put(stopping, self._over_members(0)),
             np.int32(epochs),
@@ -147,7 +148,7 @@ class Program:
                 _abstract((spec.members, axes), "int32", over(0)),
             ),
             _abstract(validation, "int32", over(1, spec.shared_validation)),
-            jax.tree.map(lambda a: _abstract(a.shape, a.dtype, whole), (table.x, table.y)),
+            jax.tree.map(lambda a: _abstract(a.shape, a.dtype, whole), table.arrays),
             _abstract(order, "int32", over(2, spec.shared_order)),
             EarlyStopping(
                 *[_abstract(members, t, over(0)) for t in ("int32", "float32", "int32", "int32")]
@@ -200,7 +201,7 @@ class ProgramCache:
         """
         spec = make_program_spec(task, members, table, has_padded_members=template.wide is not None)
         # The template itself, not its key: an id in a key is only unique while its object lives.
-        key = task.objective, template, spec
+        key = task.recorded, task.weighted_metrics, template, spec
         program = self._compiled.pop(key, None)
         if program is None or program.cancelled() or (program.done() and program.exception()):
             make = partial(Program, template.model, template.scalars, task, spec, table)

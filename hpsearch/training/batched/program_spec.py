@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
+from hpsearch.training import metrics
 from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
@@ -31,8 +32,8 @@ class ProgramSpec:
         shared_order: whether all members train on the same rows in each step.
         shared_validation: whether all members validate on the same rows.
         table: the signature of the rows' table (`DeviceTable.signature`).
-        train_predict_steps: 0, or where the metric is computed from predictions, how many steps
-            of training rows are predicted before the validation rows.
+        train_predict_steps: 0, or where a metric is computed from predictions, how many steps of
+            training rows are predicted before the validation rows.
         has_padded_members: whether members' networks may be narrower than the program's.
     """
 
@@ -92,7 +93,7 @@ def make_program_spec(
     validation_batch = max(validation_batch_size(n) for n in validation_rows)
     validation_steps = max(-(-n // validation_batch) for n in validation_rows)
     train_predict_steps = 0
-    if task.metric == "roc_auc":
+    if metrics.predicted_metrics(task):
         train_predict_steps = max(-(-member.rows // validation_batch) for member in members)
 
     one_split = len({member.fit.split for member in members}) == 1

@@ -18,6 +18,7 @@ from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import Program
 from hpsearch.training.batched.program_spec import EarlyStopping, Traits, round_up_members
+from hpsearch.training.history import curve_columns
 from hpsearch.training.rows import draw_row_order
 
 # Seconds that one call should take: curves come back, and requests to stop are noticed, as often.
@@ -47,6 +48,8 @@ class BatchRun:
         self._task, self._get_program = task, get_program
         self._chunk = chunk
         self._epoch_seconds = 0.0  # of the last call; 0 before the first
+        self._columns = curve_columns(task.recorded)
+        self._measures = metrics.make_measures(task)
         self._orders: dict[tuple[BatchMember, int], Any] = {}  # minibatches, drawn ahead
         self._running: list[BatchMember] = []
         self._load_members(members, [member.initial_state() for member in members])
@@ -160,7 +163,7 @@ class BatchRun:
         values = np.array(values, np.float64)
         seconds = time.perf_counter() - start
         if spec.train_predict_steps:
-            self._add_roc_auc(values, np.asarray(predictions))
+            self._add_predicted_metrics(values, np.asarray(predictions))
         self._epoch_seconds = seconds / epochs
 
         # Add them to the histories, up to where each member ended.
@@ -216,7 +219,7 @@ class BatchRun:
             left.append(history.epochs_left if runs else 0)
             best.append(history.best_loss)
             since.append(history.epochs_since_best)
-            # The device cannot compute the ROC AUC, so patience is then checked after each call.
+            # The device cannot compute some metrics, so patience is then checked after each call.
             wanted = None if self._program.spec.train_predict_steps else history.fit.patience
             patience.append(_NEVER if wanted is None else wanted)
         types = np.int32, np.float32, np.int32, np.int32
@@ -272,16 +275,28 @@ class BatchRun:
             batches = np.concatenate([training, batches])
         return batches
 
-    def _add_roc_auc(self, values: Any, predictions: Any) -> None:
-        """Compute the metric from predictions of shape (steps, members, minibatch, outputs)."""
-        steps, y = self._program.spec.train_predict_steps, np.asarray(self._table.y)
+    def _add_predicted_metrics(self, values: Any, predictions: Any) -> None:
+        """Add the metrics that are computed from predictions, to the one epoch of a call.
+
+        Args:
+            values: of shape (max_epochs, members, curves).
+            predictions: of shape (steps, members, minibatch, outputs).
+        """
+        steps, table = self._program.spec.train_predict_steps, self._table
+        y, weights = np.asarray(table.y), None
+        if self._task.weighted_metrics:
+            weights = np.asarray(table.weights)
         for place, member in enumerate(self._members):
-            if member in self._running:
-                rows = self._validation_rows(member)
-                for column, part in enumerate((slice(None, steps), slice(steps, None))):
-                    real = rows[part] >= 0
-                    predicted = predictions[part, place][real]
-                    values[0, place, column] = metrics.roc_auc(predicted, y[rows[part][real]])
+            if member not in self._running:
+                continue
+            rows = self._validation_rows(member)
+            for part, at in (("train", slice(None, steps)), ("validation", slice(steps, None))):
+                real = rows[at] >= 0
+                predicted, which = predictions[at, place][real], rows[at][real]
+                known = None if weights is None else weights[which]
+                for name, measure in self._measures.items():
+                    column = self._columns[part, name]
+                    values[0, place, column] = measure(predicted, y[which], known)
 
     def _save_checkpoints(self, members: Sequence[BatchMember]) -> None:
         """Write checkpoints of those members that want one and have not diverged."""

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import keras
 
-from hpsearch.core.task import Metric
+from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.batched.padding import dropout_as_if_narrow
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
@@ -32,15 +32,14 @@ class TracedTraining:
     Args:
         model: the model whose structure all members have.
         scalars: its numbers that the program takes as data.
-        metric: the metric of the curves.
+        task: says which metrics are recorded.
         spec: what the program is compiled for.
     """
 
-    def __init__(
-        self, model: Any, scalars: ModelScalars, metric: Metric, spec: ProgramSpec
-    ) -> None:
+    def __init__(self, model: Any, scalars: ModelScalars, task: Task, spec: ProgramSpec) -> None:
         self.spec = spec
-        self._model, self._scalars, self._metric = model, scalars, metric
+        self._model, self._scalars, self._metrics = model, scalars, task.recorded
+        self._counted = {metric.name for metric in metrics.counted_metrics(task)}
         self._loss_is_mean = has_mean_loss(model)
         # Of the member that is being traced, for layers that need them (`replaced_layers`).
         self._real_rows: Any = None
@@ -80,31 +79,32 @@ class TracedTraining:
             state = jax.tree.map(lambda a, b: jnp.where(_like(alive, a), a, b), new, state)
 
             # Early stopping, as `History` has it: count the epochs since the best.
-            loss = -now[:, 1] if self._metric.higher_is_better else now[:, 1]
+            loss = -now[:, 1] if self._metrics[0].higher_is_better else now[:, 1]
             since = jnp.where(loss < best, 0, since + 1)
             best = jnp.minimum(loss, best)
 
             # A member goes on while it has not diverged, has patience, and has epochs left.
-            # The ROC AUC is not known here (columns 0 and 1), so only losses can diverge.
-            finite = jnp.isfinite(now[:, 2:] if spec.train_predict_steps else now).all(axis=1)
+            # Where the metric is not known here (columns 0 and 1), only losses can diverge.
+            is_counted = self._metrics[0].name in self._counted
+            finite = jnp.isfinite(now[:, 0 if is_counted else 2 : 4]).all(axis=1)
             alive &= finite & (since < patience) & (epoch + 1 < left)
             return epoch + 1, state, alive, best, since, values.at[epoch].set(now)
 
-        values = jnp.full((spec.max_epochs, members, 4), jnp.nan)
+        values = jnp.full((spec.max_epochs, members, 2 + 2 * len(self._metrics)), jnp.nan)
         start = (0, state, left > 0, best, since, values)
         _, state, _, _, _, values = jax.lax.while_loop(must_go_on, train_one, start)
 
-        # Predict once more where the metric is computed from predictions, outside the program.
+        # Predict once more where a metric is computed from predictions, outside the program.
         predictions = None
         if spec.train_predict_steps:
-            nothing = (jnp.zeros(members), jnp.zeros(members))
+            nothing = (jnp.zeros((members, len(self._metrics))), jnp.zeros(members))
             _, predictions = self._validate(state, traits, rows, validation, nothing)
         return state, values, predictions
 
     def _train_epoch(
         self, state: State, traits: Traits, rows: Any, order: Any, steps: Any
     ) -> tuple[State, tuple[Any, Any]]:
-        """The state after an epoch, and each member's metric and loss over its minibatches."""
+        """The state after an epoch, and each member's metrics and loss over its minibatches."""
         data_axes = _axes_of_rows(self.spec.shared_order)
         train_all = jax.vmap(self._train_step, in_axes=(0, 0, 0, *data_axes))
 
@@ -113,12 +113,12 @@ class TracedTraining:
 
         start = state, self._new_counters(len(traits.scalars))
         state, counted = jax.lax.fori_loop(0, steps, step, start)
-        return state, jax.vmap(self._metric_and_loss)(counted)
+        return state, jax.vmap(self._metrics_and_loss)(counted)
 
     def _validate(
         self, state: State, traits: Traits, rows: Any, validation: Any, trained: tuple[Any, Any]
     ) -> tuple[Any, Any]:
-        """The values of an epoch, of shape (members, 4), and the predictions if wanted."""
+        """The values of an epoch, of shape (members, curves), and the predictions if wanted."""
         data_axes = _axes_of_rows(self.spec.shared_validation)
         test_all = jax.vmap(self._test_step, in_axes=(0, 0, 0, *data_axes, None))
         train_predict_steps = self.spec.train_predict_steps
@@ -132,13 +132,22 @@ class TracedTraining:
 
         inputs = jnp.arange(self.spec.validation_steps), validation
         counted, predictions = jax.lax.scan(step, self._new_counters(len(traits.scalars)), inputs)
-        metric, loss = jax.vmap(self._metric_and_loss)(counted)
-        return jnp.stack([trained[0], metric, trained[1], loss], axis=1), predictions
+        found, loss = jax.vmap(self._metrics_and_loss)(counted)
+        # In the order of `curve_names`: the losses stand between the first metric and the others.
+        pairs = jnp.stack([trained[0], found], axis=2)
+        losses = jnp.stack([trained[1], loss], axis=1)
+        others = pairs[:, 1:].reshape(len(loss), -1)
+        return jnp.concatenate([pairs[:, 0], losses, others], axis=1), predictions
 
     def _train_step(
-        self, state: State, counted: Any, traits: Traits, x: Any, y: Any, real: Any
+        self, state: State, counted: Any, traits: Traits, x: Any, y: Any, own: Any, real: Any
     ) -> tuple[State, Any]:
-        """One training step of one member, on a minibatch whose real rows are marked."""
+        """One training step of one member.
+
+        Args:
+            own: the rows' own weights in the loss; None where all weigh 1.
+            real: which rows do not only fill up the minibatch.
+        """
         model, spec = self._model, self.spec
         weights, others, slots = state
         with self._traced_as(traits, real if spec.fills_batches else None):
@@ -150,7 +159,7 @@ class TracedTraining:
                 counted[0],
                 x,
                 y,
-                self._weights_of_rows(real) if spec.fills_batches else None,
+                self._weights_of_rows(own, real if spec.fills_batches else None),
                 training=True,
                 optimizer_variables=slots,
             )
@@ -174,28 +183,42 @@ class TracedTraining:
         traits: Traits,
         x: Any,
         y: Any,
+        own: Any,
         real: Any,
         counts: Any,
     ) -> tuple[Any, Any]:
-        """One validation step of one member; counts: whether its rows count for the metric."""
+        """One validation step of one member; counts: whether its rows count for the metrics.
+
+        Its rows' own weights are for training only.
+        """
         filled = self.spec.fills_validation or self.spec.train_predict_steps > 0
         real = real & counts
         with self._traced_as(traits, None):
-            weights = self._weights_of_rows(real) if filled else None
+            weights = self._weights_of_rows(None, real if filled else None)
             _, (loss, predicted, _, _) = self._model.compute_loss_and_updates(
                 state[0], state[1], counted[0], x, y, weights, training=False
             )
         return self._count(counted, loss, x, y, predicted, real, filled), predicted
 
-    def _weights_of_rows(self, real: Any) -> Any:
-        """Sample weights that make the loss of a minibatch the one of its real rows."""
-        weights = self._ones_and_zeros(real)
-        if not self._loss_is_mean:
-            return weights
-        return weights * len(real) / jnp.maximum(weights.sum(), 1)
+    def _weights_of_rows(self, own: Any, real: Any) -> Any:
+        """Sample weights that make the loss of a minibatch the one of its real rows.
 
-    def _ones_and_zeros(self, real: Any) -> Any:
-        return real.astype("float32").reshape(-1, *[1] * (len(self._model.output_shape) - 2))
+        Args:
+            own: the rows' own weights; None where all weigh 1.
+            real: which rows are real; None where all are.
+
+        None where all rows weigh the same.
+        """
+        if real is None:
+            return own
+        weights = real.astype("float32")
+        if self._loss_is_mean:
+            weights = weights * len(real) / jnp.maximum(weights.sum(), 1)
+        return self._by_row(weights if own is None else weights * own)
+
+    def _by_row(self, values: Any) -> Any:
+        """A number a row, in a shape that broadcasts over the losses of a row's parts."""
+        return values.reshape(-1, *[1] * (len(self._model.output_shape) - 2))
 
     # -- Metrics: Keras's own counters, and the sums of losses and rows
 
@@ -212,22 +235,25 @@ class TracedTraining:
         """A member's counters after one more minibatch."""
         counters, sums = counted
         rows = real.sum()
-        weights = self._ones_and_zeros(real) if filled else None
+        weights = self._by_row(real.astype("float32")) if filled else None
         with self._counters_set_to(counters) as scope:
             self._model.compute_metrics(x, y, predicted, weights)
         new = [scope.get_current_value(v) for v in self._model.metrics_variables]
         counters = [b if a is None else a for a, b in zip(new, counters, strict=True)]
         return counters, sums + jnp.stack([jnp.where(rows > 0, loss * rows, 0.0), rows])
 
-    def _metric_and_loss(self, counted: Any) -> tuple[Any, Any]:
-        """A member's metric and loss, from its counters."""
+    def _metrics_and_loss(self, counted: Any) -> tuple[Any, Any]:
+        """A member's metrics, of shape (metrics,), and its loss, from its counters."""
         counters, sums = counted
         loss = sums[0] / sums[1]
-        if self._metric.name == "roc_auc":
-            return jnp.nan * loss, loss  # computed from predictions, outside the program
         with self._counters_set_to(counters):
-            logs = self._model.get_metrics_result()
-        return metrics.read({**logs, "loss": loss}, self._metric.name), loss
+            logs = {**self._model.get_metrics_result(), "loss": loss}
+        # Others are computed from predictions, outside the program.
+        found = [
+            metrics.read(logs, metric.name) if metric.name in self._counted else jnp.nan * loss
+            for metric in self._metrics
+        ]
+        return jnp.stack(found), loss
 
     def _counters_set_to(self, values: Any) -> Any:
         mapping = list(zip(self._model.metrics_variables, values, strict=True))
@@ -291,15 +317,15 @@ class TracedTraining:
         return dropout_as_if_narrow(inputs, layer.rate, key, self._extents[axis])
 
 
-def _take_rows(rows: Any, indices: Any) -> tuple[Any, Any, Any]:
-    """x, y, and which of them are real: an index of -1 only fills up."""
-    x, y = jax.tree.map(lambda array: array[jnp.maximum(indices, 0)], rows)
-    return x, y, indices >= 0
+def _take_rows(rows: Any, indices: Any) -> tuple[Any, Any, Any, Any]:
+    """x, y, weights, and which of them are real: an index of -1 only fills up."""
+    x, y, weights = jax.tree.map(lambda array: array[jnp.maximum(indices, 0)], rows)
+    return x, y, weights, indices >= 0
 
 
-def _axes_of_rows(shared: bool) -> tuple[Any, Any, Any]:
-    """The axis of x, y and real over which `vmap` goes; none where all members share them."""
-    return (None, None, None) if shared else (0, 0, 0)
+def _axes_of_rows(shared: bool) -> tuple[Any, ...]:
+    """The axis of these four over which `vmap` goes; none where all members share them."""
+    return (None,) * 4 if shared else (0,) * 4
 
 
 def _find_dropouts(model: Any) -> list[tuple[Any, int]]:

@@ -74,7 +74,7 @@ class BatchedTrainer:
         alone: list[int] = []
         for index, fit in enumerate(fits):
             spec = self._model_spec(fit.split, data)
-            member = BatchMember.build(index, fit, spec, self.task.objective)
+            member = BatchMember.build(index, fit, spec, self.task.recorded)
             if why := _why_not_side_by_side(member):
                 self._warn_once(self._refuse(why))
                 alone.append(index)
@@ -166,7 +166,7 @@ class BatchedTrainer:
         rebuilt = []
         for member in members:
             spec = self._model_spec(member.fit.split, data)
-            again = BatchMember.build(member.index, member.fit, spec, self.task.objective)
+            again = BatchMember.build(member.index, member.fit, spec, self.task.recorded)
             template.set_layout(again)
             rebuilt.append(again)
         return rebuilt
@@ -221,7 +221,7 @@ class BatchedTrainer:
         FitTrainer(self.task).probe(build, points, split, data)
         fit = Fit(build, points[0], split, seed=0, epochs=1)
         spec = self._model_spec(split, data)
-        member = BatchMember.build(0, fit, spec, self.task.objective)
+        member = BatchMember.build(0, fit, spec, self.task.recorded)
         if (why := _why_not_side_by_side(member)) is None:
             return None
         remark = self._refuse(why)
@@ -276,7 +276,8 @@ class BatchedTrainer:
                 raise MemoryError(f"{program.bytes:,} bytes are wanted")
             return program, table
 
-        return BatchRun(self.task, members, get_compiled, self.chunk)
+        # A part of the rows, as validation rows are, must not change the kind of the task.
+        return BatchRun(self.task.with_kind_of(data.y), members, get_compiled, self.chunk)
 
     def _get_program(
         self,
@@ -325,8 +326,11 @@ def _distinct_splits(members: Sequence[BatchMember]) -> tuple[Split, ...]:
 def _why_not_side_by_side(member: BatchMember) -> str | None:
     """Why this member cannot train side by side with others; None where it can."""
     why = why_not_batchable(member.model)
-    if why or (why := why_metric_differs(member.model, member.history.metric.name)):
+    if why:
         return why
+    for metric in member.history.metrics:
+        if why := why_metric_differs(member.model, metric.name):
+            return why
     # Rows that mix only matter where a last minibatch is filled up.
     held_out = len(member.fit.split.validation)
     fills_validation = held_out % validation_batch_size(held_out)

@@ -131,7 +131,7 @@ def parse_metric(given: Any, direction: Any = None) -> Metric:
         )
     function = None if isinstance(given, str) else given
     name = given if isinstance(given, str) else _name_function(given)
-    known: Direction | None = direction
+    known: Any = direction
     if known is None and function is None:
         known = _known_directions().get(name)
     if known is None:

@@ -39,7 +39,7 @@ def compute_row_weights(class_weight: Any, kind: Kind, data: Data) -> Array | No
     """
     weights = _multiply(class_weight, kind, data, data.y, data.sample_weight)
     if weights is not None and not (weights > 0).any():
-        raise DataError("all rows weigh 0; leave some with weights above 0")
+        raise DataError("all rows have the weight zero; leave some with weights above 0")
     return weights
 
 

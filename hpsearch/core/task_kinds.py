@@ -19,7 +19,7 @@ import numpy as np
 
 from hpsearch.core.data import Array
 from hpsearch.core.errors import DataError
-from hpsearch.core.metric import CLASS_SCORERS, Metric
+from hpsearch.core.metric import CLASS_SCORERS, ERROR_FUNCTIONS, NUMBER_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 
@@ -122,6 +122,11 @@ def possible_kinds(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...
         raise DataError(
             f"{why}loss {name!r}{near} does not decide the kind of the task; give it by "
             f"Task(..., kind=...): {', '.join(known or KINDS)}"
+        )
+    if metric in (*NUMBER_SCORERS, *ERROR_FUNCTIONS) and "regression" not in found:
+        raise DataError(
+            f"metric {metric!r} is for a regression, and this task is {found[0]}; use accuracy, "
+            "f1_macro or loss"
         )
     of = _OF_CLASSES.get(metric)
     if metric in ("f1_score", "fbeta_score"):

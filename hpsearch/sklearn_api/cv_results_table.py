@@ -9,7 +9,9 @@ from hpsearch.core.metric import Metric
 from hpsearch.run.in_memory import SearchedTrial
 
 
-def make_cv_results(found: Sequence[SearchedTrial], metric: Metric, folds: int) -> dict[str, Any]:
+def make_cv_results(
+    found: Sequence[SearchedTrial], metrics: Sequence[Metric], folds: int
+) -> dict[str, Any]:
     """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
 
     Higher is better: a metric that is better when low is negated, as by scikit-learn's `neg_`
@@ -17,7 +19,12 @@ def make_cv_results(found: Sequence[SearchedTrial], metric: Metric, folds: int) 
     std_test_score divides by n, as in GridSearchCV. Values are of the best epoch of the mean curve,
     which best_epoch holds (0 for a failed trial). Times are of the trial's own epochs, without
     those of the trial it continued.
+
+    Args:
+        metrics: the first ranks the trials; the others have columns by their names, as
+            `mean_test_f1_macro`, of the same epochs.
     """
+    metric = metrics[0]
     sign = 1.0 if metric.higher_is_better else -1.0
     scores, seconds = np.full((2, folds, len(found)), np.nan)
     for trial, searched in enumerate(found):
@@ -38,6 +45,31 @@ def make_cv_results(found: Sequence[SearchedTrial], metric: Metric, folds: int) 
         "mean_test_score": mean,
         "std_test_score": scores.std(axis=0),
         "rank_test_score": _ranks(mean),
+        **{
+            column: values
+            for other in metrics[1:]
+            for column, values in _columns_of_metric(found, other, folds).items()
+        },
+    }
+
+
+def _columns_of_metric(
+    found: Sequence[SearchedTrial], metric: Metric, folds: int
+) -> dict[str, Any]:
+    """The columns of a metric that is recorded beside the one that ranks."""
+    sign = 1.0 if metric.higher_is_better else -1.0
+    values = np.full((folds, len(found)), np.nan)
+    for trial, searched in enumerate(found):
+        if searched.score is not None:
+            epoch = searched.score.best_epoch - 1
+            values[:, trial] = [
+                sign * curve.metrics[metric.name]["validation"][epoch]
+                for curve in searched.score.folds
+            ]
+    return {
+        **{f"split{fold}_test_{metric.name}": values[fold] for fold in range(folds)},
+        f"mean_test_{metric.name}": values.mean(axis=0),
+        f"std_test_{metric.name}": values.std(axis=0),
     }
 
 

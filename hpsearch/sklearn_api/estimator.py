@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -50,14 +51,16 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
         metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked
             by it, negated where lower is better. `score` is always the accuracy, or R2.
+        metrics: more metrics for `cv_results_`, as `hpsearch.Task` takes them.
+        class_weight: how much the rows of each class weigh in the training loss: a dict by label,
+            or "balanced".
         preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
             with a transformer that removes them.
         refit: train the best point on all rows, for the best epoch of its mean curve over folds.
         random_state: an int, a RandomState, or None for another search each time.
         patience, engine: as `hpsearch.Study` and the command line have them.
 
-    X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. There are
-    no sample weights. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,
+    X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,
     cv_results_ (see `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds,
     classes_, n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras
     estimator.
@@ -74,8 +77,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         cv: Any = 5,
         kind: str = "classifier",
         loss: Any = None,
-        metric: str | None = None,
+        metric: Any = None,
         direction: Direction | None = None,
+        metrics: Any = (),
+        class_weight: Any = None,
         preprocess: Any = None,
         refit: bool = True,
         random_state: Any = 0,
@@ -90,6 +95,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.loss = loss
         self.metric = metric
         self.direction = direction
+        self.metrics = metrics
+        self.class_weight = class_weight
         self.preprocess = preprocess
         self.refit = refit
         self.random_state = random_state
@@ -109,10 +116,13 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             tags.regressor_tags = RegressorTags()
         return tags
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
         """Search on X of shape (rows, ...) and y of shape (rows,), or (rows, outputs) to regress.
 
-        groups: shape (rows,), for a cv that keeps each group in one split.
+        Args:
+            groups: shape (rows,), for a cv that keeps each group in one split.
+            sample_weight: how much each row weighs in the training loss, shape (rows,). Scores of
+                trials do not weigh rows.
         """
         if not isinstance(self.kind, str) or self.kind not in _KINDS:
             raise ValueError(f"kind is 'classifier' or 'regressor', got {brief(self.kind)}")
@@ -142,7 +152,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             kind = kind_unless_known(loss, "regression")
         evaluator = make_evaluator(self.cv, x, numbers, groups, classes=self._is_classifier)
         self._shown = x[shown], targets[shown]
-        self._search(Data(x, made, groups=groups), loss, kind, evaluator)
+        data = Data(x, made, groups=groups, sample_weight=sample_weight)
+        self._search(data, loss, kind, evaluator)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -202,7 +213,17 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def _search(self, data: Data, loss: Any, kind: Kind | None, evaluator: Evaluator) -> None:
         metric = self.metric or ("accuracy" if self._is_classifier else "mse")
-        task = Task("KerasSearchCV", data, loss, metric, self.direction, self.preprocess, kind=kind)
+        task = Task(
+            "KerasSearchCV",
+            data,
+            loss,
+            metric,
+            self.direction,
+            self.preprocess,
+            kind=kind,
+            metrics=self.metrics,
+            class_weight=self._class_weight_by_number(),
+        )
         task.load()  # checks the targets
         study = Study(
             task=task,
@@ -227,7 +248,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             )
         first = find_best_trial(found, task.objective)
         assert first.score is not None
-        self.cv_results_ = make_cv_results(found, task.objective, evaluator.fits)
+        self.cv_results_ = make_cv_results(found, task.recorded, evaluator.fits)
         self.best_index_ = found.index(first)
         self.best_params_ = dict(first.params)
         self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
@@ -237,6 +258,20 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)
         if self.refit:
             self._train(study, data)
+
+    def _class_weight_by_number(self) -> Any:
+        """`class_weight` by the numbers that stand for the labels."""
+        if not isinstance(self.class_weight, Mapping):
+            return self.class_weight
+        if not self._is_classifier:
+            raise ValueError("class_weight is for kind='classifier'; use fit(..., sample_weight=)")
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
+        if unknown := [label for label in self.class_weight if label not in numbers]:
+            raise ValueError(
+                f"class_weight has no class {brief(unknown[0])} to weigh; y has "
+                f"{brief(self.classes_.tolist())}"
+            )
+        return {numbers[label]: weight for label, weight in self.class_weight.items()}
 
     def _train(self, study: Study, data: Data) -> None:
         from hpsearch.models import retrain

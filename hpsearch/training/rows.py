@@ -175,7 +175,7 @@ def _check_some_weigh(rows: SplitRows) -> None:
     assert rows.weights is not None
     if not (rows.weights > 0).any():
         raise DataError(
-            "all training rows of a split have sample_weight 0; leave some with weights above 0"
+            "all training rows of a split have the weight zero; leave some with weights above 0"
         )
 
 

@@ -1,0 +1,163 @@
+"""Metrics by name, by function, and several of them."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import get_scorer_names
+
+from hpsearch import Data, Task
+from hpsearch.core.errors import DataError
+from hpsearch.core.metric import CLASS_SCORERS, ERROR_FUNCTIONS, NUMBER_SCORERS, parse_metric
+from hpsearch.core.scores import compute_score
+
+X = np.zeros((6, 2))
+CLASSES = np.array([0, 1, 2, 0, 1, 2])
+NUMBERS = np.linspace(-1, 1, 6)
+SPARSE = "sparse_categorical_crossentropy"
+
+
+def made(y=CLASSES, loss=SPARSE, **options):
+    return Task("t", Data(X, y), loss, **options)
+
+
+def half(y_true, y_pred):
+    return 0.5
+
+
+def a_word(y_true, y_pred):
+    return "good"
+
+
+def fails(y_true, y_pred):
+    raise KeyError("no such class")
+
+
+def test_names_are_those_of_scikit_learn():
+    assert set(CLASS_SCORERS + NUMBER_SCORERS) <= set(get_scorer_names())
+
+
+def test_the_first_ranks_and_all_are_recorded():
+    task = made(metric="f1_macro", metrics=["accuracy", "roc_auc", (half, "max"), "f1_macro"])
+    assert [metric.name for metric in task.recorded] == ["f1_macro", "accuracy", "roc_auc", "half"]
+    assert task.measure == task.objective.name == "f1_macro"
+    assert task.objective.higher_is_better
+    task.load()
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [
+        ({"metric": half}, "function of your own; say which way is better"),
+        ({"metric": lambda y, p: 0.0, "direction": "max"}, "is a function with a name"),
+        ({"metric": 3}, "metric= a name, or a function"),
+        ({"metric": "acuracy"}, "did you mean 'accuracy'"),
+        ({"metrics": "accuracy"}, "metrics= a list"),
+        ({"metrics": ["accuracy", "accuracy"]}, "'accuracy' twice"),
+        ({"metrics": [(half, "up")]}, "direction is 'min' or 'max'"),
+        ({"metrics": ["r2x"]}, "unknown metric 'r2x'"),
+        ({"metric": "r2"}, "'r2' is for a regression, and this task is multiclass"),
+        ({"class_weight": "even"}, "class_weight= 'balanced', or a dict"),
+        ({"class_weight": {0: -1.0}}, "weights from 0 on, got -1.0 for class 0"),
+        ({"class_weight": {0: float("nan")}}, "weights from 0 on"),
+        ({"weighted_metrics": 1}, "weighted_metrics"),
+    ],
+)
+def test_what_is_no_metric_or_weight_is_refused_at_once(options, wrong):
+    with pytest.raises((DataError, ValueError), match=wrong):
+        made(**options)
+
+
+@pytest.mark.parametrize(
+    ("task", "wrong"),
+    [
+        (made(metric="f1"), "'f1' cannot be computed for these targets, a multiclass task"),
+        (made(metric=a_word, direction="max"), "must return one number, got 'good'"),
+        (made(metrics=[(fails, "min")]), "'fails' cannot be computed.*no such class"),
+        (made(class_weight={0: 1.0, 1: 2.0}), "class 2 no weight"),
+        (made(class_weight={0: 1.0, 1: 2.0, 2: 1.0, "x": 1.0}), "no class 'x' to weigh"),
+        (made(NUMBERS, "mse", class_weight="balanced"), "this one is regression"),
+        (made(weighted_metrics=True), "weighted_metrics=True needs weights"),
+    ],
+)
+def test_what_does_not_go_with_the_targets_is_refused_where_they_are_loaded(task, wrong):
+    with pytest.raises(DataError, match=wrong):
+        task.load()
+
+
+def test_scores_of_classes_are_refused_for_numbers():
+    with pytest.raises(DataError, match="'f1_macro' is for classes"):
+        made(NUMBERS, "mse", metric="f1_macro")
+
+
+@pytest.mark.parametrize(
+    ("weights", "wrong"),
+    [
+        (np.ones(5), "same number of rows"),
+        (np.ones((6, 2)), "one number a row, got shape"),
+        ([1, 1, 1, 1, 1, -1], "finite numbers from 0 on, got -1.0 in row 5"),
+        ([1, 1, np.inf, 1, 1, 1], "got inf in row 2"),
+        (["a"] * 6, "array of numbers"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, wrong):
+    with pytest.raises(DataError, match=wrong):
+        Data(X, CLASSES, sample_weight=weights)
+
+
+def test_rows_that_all_weigh_nothing_are_refused():
+    with pytest.raises(DataError, match="the weight zero"):
+        Task("t", Data(X, CLASSES, sample_weight=np.zeros(6)), SPARSE).load()
+
+
+def test_weighted_metrics_need_weights_of_the_test_rows_too():
+    data = Data(X, CLASSES, X, CLASSES, sample_weight=np.ones(6))
+    with pytest.raises(DataError, match="sample_weight_test"):
+        Task("t", data, SPARSE, "accuracy", weighted_metrics=True).load()
+
+
+def test_weighted_values_are_not_ranked_with_others():
+    assert (
+        made(metric="accuracy", class_weight="balanced", weighted_metrics=True).measure
+        != "accuracy"
+    )
+
+
+def test_weights_change_the_fingerprint_and_go_with_their_rows():
+    data = Data(X, CLASSES, sample_weight=np.arange(6.0))
+    assert data.fingerprint != Data(X, CLASSES).fingerprint
+    assert data.take([4, 2]).sample_weight.tolist() == [4.0, 2.0]
+
+
+def test_balanced_classes_weigh_the_same_together():
+    y = np.array([0, 0, 0, 0, 1, 2])
+    weights = made(y, class_weight="balanced").row_weights(Data(X, y))
+    assert [weights[y == n].sum() for n in range(3)] == pytest.approx([2, 2, 2])
+
+
+@pytest.mark.parametrize("name", ["median_absolute_error", "max_error", "mean_pinball_loss", "r2"])
+def test_scores_of_numbers(name):
+    from sklearn import metrics
+
+    predicted = NUMBERS[:, None] * 0.5
+    by_name = {"r2": metrics.r2_score}.get(name) or getattr(metrics, name)
+    found = compute_score(parse_metric(name), "regression", NUMBERS[:, None], predicted)
+    assert found == pytest.approx(by_name(NUMBERS, predicted[:, 0]))
+
+
+def test_two_labels_are_not_taken_for_two_classes():
+    from sklearn.metrics import average_precision_score
+
+    y = np.array([[0, 1], [1, 1], [1, 0], [0, 0]])
+    predicted = np.array([[0.2, 0.6], [0.4, 0.9], [0.7, 0.8], [0.5, 0.1]])
+    found = compute_score(parse_metric("average_precision"), "multilabel", y, predicted)
+    assert found == pytest.approx(average_precision_score(y, predicted))
+
+
+def test_a_score_without_its_classes_is_undefined():
+    assert np.isnan(
+        compute_score(parse_metric("roc_auc"), "binary", np.zeros(4), np.full((4, 1), 0.5))
+    )
+
+
+@pytest.mark.parametrize("name", ERROR_FUNCTIONS)
+def test_errors_are_better_low(name):
+    assert parse_metric(name).direction == "min"

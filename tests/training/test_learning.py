@@ -1,0 +1,288 @@
+"""What a trial may learn: each feature trains as plain Keras does, by every engine and backend."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn import metrics as of_sklearn
+
+from hpsearch import Choice, Data, Holdout, KFold, Random, Space, Task
+from hpsearch.core.seeds import derive_seed
+from hpsearch.tasks import digits
+from hpsearch.training import backend
+from hpsearch.training.base import Fit, batch_size
+from hpsearch.training.building import build_model
+from hpsearch.training.metrics import make_metrics
+from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
+from spaces import mlp
+from tests.conftest import check_on_tensorflow
+from tests.contracts.trainer import arrays, same
+from tests.training.test_training import TRAINERS
+
+pytestmark = pytest.mark.slow
+
+EPOCHS = 5
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(205, 6)).astype("float32")
+LATENT = X @ RNG.normal(size=(6, 4)).astype("float32")
+CLASSES = LATENT[:, :3].argmax(axis=1)
+NUMBERS = LATENT[:, 0] + 0.1 * RNG.normal(size=205).astype("float32")
+LABELS = (LATENT[:, :3] > 0).astype("float32")
+WEIGHTS = RNG.random(205).astype("float32")
+ONE_HOT = np.eye(3, dtype="float32")[CLASSES]
+
+SPARSE = {"loss": "sparse_categorical_crossentropy", "metric": "accuracy"}
+
+
+def clipped(y_true, y_pred):
+    """A loss of one's own, row by row."""
+    return keras.ops.mean(keras.ops.minimum(keras.ops.square(y_true - y_pred), 4.0), axis=-1)
+
+
+class Pinball(keras.losses.Loss):
+    def __init__(self, share=0.7, **options):
+        super().__init__(**options)
+        self.share = share
+
+    def call(self, y_true, y_pred):
+        apart = y_true - y_pred
+        return keras.ops.mean(
+            keras.ops.maximum(self.share * apart, (self.share - 1) * apart), axis=-1
+        )
+
+
+def share_of_best_class(y_true, y_pred):
+    """A metric of one's own."""
+    return float((y_pred.argmax(axis=1) == y_true).mean())
+
+
+@dataclasses.dataclass
+class Feature:
+    """Something that a task may have.
+
+    Args:
+        options: of the Task.
+        y: the targets.
+        data: more options of the Data.
+        plain: what the plain loop gives to `model.fit` beside the rows, from their numbers.
+        batch_size: 31 divides the training rows, so that no minibatch must be filled up, as losses
+            of one's own do not allow.
+    """
+
+    options: dict[str, Any]
+    y: Any
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)
+    plain: Callable[[Any], dict[str, Any]] = lambda rows: {}
+    batch_size: int = 32
+
+    @property
+    def task(self) -> Task:
+        return Task("t", Data(X, self.y, **self.data), **self.options)
+
+
+BY_CLASS = {0: 1.0, 1: 5.0, 2: 0.5}
+BALANCED = {n: 205 / 3 / (CLASSES == n).sum() for n in range(3)}
+FEATURES = {
+    "sample_weight": Feature(
+        SPARSE, CLASSES, {"sample_weight": WEIGHTS}, lambda rows: {"sample_weight": WEIGHTS[rows]}
+    ),
+    "class_weight": Feature(
+        SPARSE | {"class_weight": BY_CLASS}, CLASSES, {}, lambda rows: {"class_weight": BY_CLASS}
+    ),
+    "class_weight, one-hot": Feature(
+        {"loss": "categorical_crossentropy", "metric": "accuracy", "class_weight": BY_CLASS},
+        ONE_HOT,
+        {},
+        lambda rows: {"class_weight": BY_CLASS},
+    ),
+    "class_weight, binary": Feature(
+        {"loss": "binary_crossentropy", "metric": "accuracy", "class_weight": {0: 1, 1: 3}},
+        (CLASSES == 1).astype("float32"),
+        {},
+        lambda rows: {"class_weight": {0: 1.0, 1: 3.0}},
+    ),
+    "class_weight, balanced": Feature(
+        SPARSE | {"class_weight": "balanced"}, CLASSES, {}, lambda rows: {"class_weight": BALANCED}
+    ),
+    "both weights": Feature(
+        SPARSE | {"class_weight": BY_CLASS},
+        CLASSES,
+        {"sample_weight": WEIGHTS},
+        lambda rows: {
+            "sample_weight": WEIGHTS[rows] * np.array([BY_CLASS[n] for n in CLASSES[rows]])
+        },
+    ),
+    "several metrics": Feature(
+        SPARSE | {"metrics": ["f1_macro", "roc_auc", "sparse_categorical_accuracy"]}, CLASSES
+    ),
+    "a metric of one's own": Feature(SPARSE | {"metrics": [(share_of_best_class, "max")]}, CLASSES),
+    "a loss of one's own": Feature(
+        {"loss": clipped, "kind": "regression", "metric": "mae"}, NUMBERS, batch_size=31
+    ),
+    "a Loss of one's own": Feature(
+        {"loss": Pinball(0.8), "kind": "regression", "metric": "loss"}, NUMBERS, batch_size=31
+    ),
+    "a loss of one's own, weighted": Feature(
+        {"loss": Pinball(0.8), "kind": "regression", "metric": "mae"},
+        NUMBERS,
+        {"sample_weight": WEIGHTS},
+        lambda rows: {"sample_weight": WEIGHTS[rows]},
+        batch_size=31,
+    ),
+    "regression": Feature({"loss": "mse", "metric": "mae", "metrics": ["r2", "rmse"]}, NUMBERS),
+    "several labels": Feature(
+        {"loss": "binary_crossentropy", "metric": "binary_accuracy", "metrics": ["f1_samples"]},
+        LABELS,
+    ),
+}
+
+
+def feature_fit(feature, **changes):
+    (split,) = Holdout(rows=50).splits(feature.task, feature.task.load(), seed=1)
+    params = {"optimizer": "adam", "learning_rate": 0.01, "batch_size": feature.batch_size}
+    changes = {"epochs": EPOCHS, **changes}
+    return Fit(mlp.model(hidden=(8,)), params, split, seed=5, **changes)
+
+
+def train_plainly(feature, fit, *, predict=False):
+    """What Keras alone logs in each epoch, with predictions for the rows if wanted."""
+    task, data = feature.task, feature.task.load()
+    rows = prepare_rows(task, data, fit.split)
+    spec = make_model_spec(task, rows, data.y, make_metrics(task))
+    model = build_model(fit.build, spec, fit.params, fit.seed)
+    logs = []
+    for epoch in range(fit.epochs):
+        order = draw_row_order(fit, epoch)
+        told = model.fit(
+            rows.x[order],
+            rows.y[order],
+            batch_size=batch_size(fit.params),
+            shuffle=False,
+            epochs=epoch + 1,
+            initial_epoch=epoch,
+            validation_data=(rows.x_validation, rows.y_validation),
+            verbose=0,
+            **feature.plain(fit.split.train[order]),
+        )
+        logs.append({name: values[-1] for name, values in told.history.items()})
+        if predict:
+            rows_of_both = rows.x, rows.x_validation
+            logs[-1]["predicted"] = [model.predict(x, verbose=0) for x in rows_of_both]
+    return logs, rows
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("name", FEATURES)
+def test_it_trains_as_plain_keras_does(make, name, tmp_path):
+    feature = FEATURES[name]
+    fit = feature_fit(feature)
+    plain, _ = train_plainly(feature, fit)
+    curve = dict(make(feature.task).train([fit], feature.task.load()))[0]
+    assert curve.train_loss == pytest.approx([each["loss"] for each in plain], abs=1e-4)
+    assert curve.validation_loss == pytest.approx([each["val_loss"] for each in plain], abs=1e-4)
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("name", ["both weights", "several metrics", "several labels"])
+def test_continuing_equals_never_stopping(make, name, tmp_path):
+    """Bit for bit: weights, optimizer, and every recorded curve."""
+    feature = FEATURES[name]
+    trainer, data = make(feature.task), feature.task.load()
+    paths = [tmp_path / f"{name}.npz" for name in ("whole", "half", "continued")]
+    fits = [
+        feature_fit(feature, checkpoint_out=paths[0]),
+        feature_fit(feature, epochs=2, checkpoint_out=paths[1]),
+        feature_fit(feature, checkpoint_in=paths[1], checkpoint_out=paths[2]),
+    ]
+    whole, _, continued = (dict(trainer.train([fit], data))[0] for fit in fits)
+    assert continued.metrics == whole.metrics
+    assert same(arrays(paths[0]), arrays(paths[2]))
+
+
+SCORED = {
+    "f1_macro": lambda y, p: of_sklearn.f1_score(y, p.argmax(1), average="macro"),
+    "balanced_accuracy": lambda y, p: of_sklearn.balanced_accuracy_score(y, p.argmax(1)),
+    "neg_log_loss": lambda y, p: -of_sklearn.log_loss(y, p / p.astype("float64").sum(1)[:, None]),
+    "average_precision": lambda y, p: of_sklearn.average_precision_score(np.eye(3)[y], p),
+    "share_of_best_class": share_of_best_class,
+}
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+def test_scores_are_those_of_scikit_learn_in_every_epoch(make):
+    names = [name for name in SCORED if name != "share_of_best_class"]
+    feature = Feature(
+        SPARSE | {"metric": names[0], "metrics": [*names[1:], (share_of_best_class, "max")]},
+        CLASSES,
+    )
+    fit = feature_fit(feature)
+    plain, rows = train_plainly(feature, fit, predict=True)
+    curve = dict(make(feature.task).train([fit], feature.task.load()))[0]
+    found = {names[0]: {"train": curve.train, "validation": curve.validation}, **curve.metrics}
+    for name, score in SCORED.items():
+        for part, y, at in (("train", rows.y, 0), ("validation", rows.y_validation, 1)):
+            expected = [score(y.reshape(-1), each["predicted"][at]) for each in plain]
+            assert found[name][part] == pytest.approx(expected, abs=1e-4), (name, part)
+
+
+def recall_of_eight(y_true, y_pred):
+    return float((y_pred.argmax(axis=1) == 8)[y_true == 8].mean())
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+def test_class_weight_raises_the_recall_of_a_rare_class(make):
+    """Of digits, with eights cut to 3 % of the rows."""
+    whole = digits.task().load()
+    eights = np.flatnonzero(whole.y == 8)
+    others = np.flatnonzero(whole.y != 8)
+    kept = np.sort(np.concatenate([others, eights[: int(0.03 / 0.97 * len(others))]]))
+    data = Data(whole.x[kept], whole.y[kept])
+    found = []
+    for class_weight in (None, {**dict.fromkeys(range(10), 1.0), 8: 10.0}):
+        options = SPARSE | {"metrics": [(recall_of_eight, "max")], "class_weight": class_weight}
+        task = Task("rare", data, **options)
+        splits = KFold(3).splits(task, data, seed=0)
+        params = {"optimizer": "adam", "batch_size": 32}
+        fits = [Fit(mlp.model(hidden=(16,)), params, split, 3, 4) for split in splits]
+        curves = dict(make(task).train(fits, data))
+        ends = [curve.metrics["recall_of_eight"]["validation"][-1] for curve in curves.values()]
+        found.append(np.mean(ends))
+    without, weighted = found
+    assert weighted > without + 0.1
+
+
+def test_sample_weight_through_kfold_and_scikit_learn_equals_a_manual_loop():
+    from hpsearch import KerasSearchCV
+
+    space = Space(optimizer=Choice("adam"), learning_rate=Choice(0.01))
+    search = KerasSearchCV(
+        mlp.model(hidden=(8,)),
+        space,
+        Random(trials=1, epochs=EPOCHS),
+        cv=KFold(3, stratify=False),
+        metric="loss",
+        random_state=4,
+        refit=False,
+    ).fit(X, CLASSES, sample_weight=WEIGHTS)
+    feature = Feature(SPARSE | {"metric": "loss"}, CLASSES, FEATURES["sample_weight"].data)
+    feature.plain = FEATURES["sample_weight"].plain
+    splits = KFold(3, stratify=False).splits(
+        feature.task, feature.task.load(), seed=derive_seed(4, "splits")
+    )
+    fits = KFold(3, stratify=False).plan_fits(
+        splits, search.build, search.best_params_, epochs=EPOCHS, seed=4
+    )
+    curves = [[each["val_task_loss"] for each in train_plainly(feature, fit)[0]] for fit in fits]
+    best = np.mean(curves, axis=0).argmin()
+    assert search.best_epoch_ == best + 1
+    expected = [-curve[best] for curve in curves]
+    found = [search.cv_results_[f"split{fold}_test_score"][0] for fold in range(3)]
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_all_of_it_holds_on_tensorflow_too():
+    if backend.name() != "tensorflow":
+        check_on_tensorflow(__file__)

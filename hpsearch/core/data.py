@@ -15,6 +15,7 @@ from hpsearch.core.rules import brief, why_no_name
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Inputs = Array | Mapping[str, Array]
+Targets = Array | Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,14 @@ class Data:
 
     Args:
         x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
-        y: an array of shape (rows,) or (rows, outputs).
+        y: an array of shape (rows,) or (rows, outputs); (rows, steps) or (rows, steps, classes) for
+            sequences; or a dict of such arrays for a model with several outputs.
         x_test, y_test: the test rows, of the same shapes.
         groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
         columns: names of the columns of x, where it is a table; `predict` looks for these in files.
         coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
         sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
-            from 0 on.
+            from 0 on. For sequences also (rows, steps): 0 for a step that only fills up.
         sample_weight_test: likewise of the test rows; `Task(weighted_metrics=True)` needs it.
 
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
@@ -100,9 +102,9 @@ class Data:
     """
 
     x: Inputs
-    y: Array
+    y: Targets
     x_test: Inputs | None = None
-    y_test: Array | None = None
+    y_test: Targets | None = None
     groups: Array | None = None
     columns: tuple[str, ...] = ()
     coding: Coding | None = None
@@ -118,12 +120,9 @@ class Data:
                 raise DataError(f"Data needs {name}, got None")
         if self.groups is not None:
             object.__setattr__(self, "groups", _number_groups(self.groups))
-        for name in ("y", "y_test"):
-            if isinstance(getattr(self, name), dict):
-                raise DataError(f"{name} must be one array, got a dict; a task has one target")
-        for name in ("sample_weight", "sample_weight_test"):
+        for name, y in (("sample_weight", self.y), ("sample_weight_test", self.y_test)):
             if (weights := getattr(self, name)) is not None:
-                object.__setattr__(self, name, _check_weights(name, weights))
+                object.__setattr__(self, name, _check_weights(name, weights, y))
         _check_same_rows(
             {"x": self.x, "y": self.y, "groups": self.groups, "sample_weight": self.sample_weight}
         )
@@ -155,7 +154,7 @@ class Data:
 
     @property
     def rows(self) -> int:
-        return len(self.y)
+        return count_rows(self.y)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -175,12 +174,12 @@ class Data:
             raise DataError(
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
             )
-        x = self.x[at] if isinstance(self.x, np.ndarray) else {k: v[at] for k, v in self.x.items()}
         by_row = {
             name: None if array is None else array[at]
             for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
         }
-        return Data(x, self.y[at], columns=self.columns, coding=self.coding, **by_row)
+        x, y = take_rows(self.x, at), take_rows(self.y, at)
+        return Data(x, y, columns=self.columns, coding=self.coding, **by_row)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -189,7 +188,7 @@ class Data:
         The test rows do not count: a search neither reads them nor depends on them.
         """
         parts = {
-            "y": self.y,
+            **{f"y {name}".rstrip(): array for name, array in targets_by_name(self.y).items()},
             **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
         }
         if self.groups is not None:
@@ -207,14 +206,34 @@ class Data:
         """
         if self.x_test is None or self.y_test is None:
             raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
-        y = self.y_test
-        one_hot = y.ndim == 2 and y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all())
-        return _digest({"y": (y.argmax(axis=1) if one_hot else y.reshape(-1)).astype(np.float64)})
+        parts = {}
+        for name, y in targets_by_name(self.y_test).items():
+            one_hot = y.ndim == 2 and y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all())
+            numbers = y.argmax(axis=1) if one_hot else y.reshape(-1)
+            parts[f"y {name}".rstrip()] = numbers.astype(np.float64)
+        return _digest(parts)
 
 
 def inputs_by_name(x: Inputs) -> dict[str, Array]:
     """The inputs by name; a single array is called "x"."""
     return dict(x) if isinstance(x, Mapping) else {"x": x}
+
+
+def targets_by_name(y: Targets) -> dict[str, Array]:
+    """The targets by output; a single array is called ""."""
+    return dict(y) if isinstance(y, Mapping) else {"": y}
+
+
+def count_rows(arrays: Inputs) -> int:
+    """The number of rows of an array, or of each of several."""
+    return len(next(iter(arrays.values())) if isinstance(arrays, Mapping) else arrays)
+
+
+def take_rows(arrays: Inputs, rows: Any) -> Any:
+    """The rows at these indices, or of this slice, of an array or of each of several."""
+    if isinstance(arrays, Mapping):
+        return {name: array[rows] for name, array in arrays.items()}
+    return arrays[rows]
 
 
 def _digest(parts: Mapping[str, Array]) -> str:
@@ -240,15 +259,21 @@ def _number_groups(groups: Any) -> Array:
     )
 
 
-def _check_weights(name: str, given: Any) -> Array:
-    """Weights of rows as float32: finite, not negative, of shape (rows,)."""
+def _check_weights(name: str, given: Any, y: Any) -> Array:
+    """Weights as float32: finite, not negative, a number for each row, or each step of a sequence."""
     weights = _to_number_array(name, given)
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights.reshape(-1)
-    if weights.ndim != 1:
-        raise DataError(f"{name} must be one number a row, got shape {weights.shape}")
+    is_by_step = isinstance(y, np.ndarray) and weights.ndim == 2 and weights.shape == y.shape[:2]
+    if weights.ndim != 1 and not is_by_step:
+        raise DataError(
+            f"{name} must be one number a row, or one a step of a sequence, got shape "
+            f"{weights.shape}"
+        )
     with np.errstate(over="ignore"):
         weights = weights.astype(np.float32)
+    if not weights.any():
+        raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
     wrong = ~np.isfinite(weights) | (weights < 0)
     if wrong.any():
         raise DataError(

@@ -1,8 +1,8 @@
 """Metrics: their names, which way is better, and who computes them."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hpsearch.core.errors import DataError
@@ -74,11 +74,19 @@ class Metric:
         name: in rankings, curves and messages.
         direction: "min" or "max".
         function: a function of the user's own, `(y_true, y_pred) -> number`.
+        output: of a task with several outputs, the one that it is of; "" for the only one, or all.
+            Then `name` is as "steering/mae".
     """
 
     name: str
     direction: Direction
     function: Callable[[Any, Any], float] | None = field(default=None, compare=False)
+    output: str = ""
+
+    @property
+    def own_name(self) -> str:
+        """The name without the output's."""
+        return self.name.removeprefix(f"{self.output}/") if self.output else self.name
 
     @property
     def higher_is_better(self) -> bool:
@@ -90,7 +98,7 @@ class Metric:
 
         Others are counted by Keras, minibatch after minibatch.
         """
-        return self.function is not None or self.name in _FROM_PREDICTIONS
+        return self.function is not None or self.own_name in _FROM_PREDICTIONS
 
     def loss(self, value: float | None) -> float | None:
         """The value, negated where higher is better; None where it is not finite."""
@@ -111,15 +119,21 @@ class Metric:
         return min(finite)[1]
 
 
-def parse_metric(given: Any, direction: Any = None) -> Metric:
+def parse_metric(given: Any, direction: Any = None, outputs: Collection[str] = ()) -> Metric:
     """The metric that a task names.
 
     Args:
-        given: a name, or a function of the user's own.
+        given: a name, or a function of the user's own; with several outputs "loss", a name as
+            "steering/mae", or a dict of one output's: {"steering": function}.
         direction: "min" or "max"; needed for a function, and for a name that is not known here.
+        outputs: the names of several outputs.
 
     Raises DataError.
     """
+    if outputs and not (isinstance(given, str) and given == "loss"):
+        output, own = _split_off_output(given, outputs)
+        metric = parse_metric(own, direction)
+        return replace(metric, name=f"{output}/{metric.name}", output=output)
     if direction is not None and (
         not isinstance(direction, str) or direction not in ("min", "max")
     ):
@@ -145,27 +159,53 @@ def parse_metric(given: Any, direction: Any = None) -> Metric:
     return Metric(name, known, function)
 
 
-def parse_metrics(given: Any, ranked: Metric) -> tuple[Metric, ...]:
+def parse_metrics(given: Any, ranked: Metric, outputs: Collection[str] = ()) -> tuple[Metric, ...]:
     """The metrics that are recorded beside the one that trials are ranked by.
 
     Args:
-        given: a list of names, functions, and pairs (name or function, direction).
+        given: a list of names, functions, and pairs (name or function, direction); with several
+            outputs also a dict of such lists by output.
         ranked: the metric that trials are ranked by; it may be among these.
+        outputs: the names of several outputs.
 
     Raises DataError where something in it is no metric, or two have one name.
     """
-    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
-        raise DataError(f"Task needs metrics= a list of metrics, got {brief(given)}")
+    if outputs and isinstance(given, Mapping):
+        given = [({output: own}, way) for output in given for own, way in _as_pairs(given[output])]
     found: list[Metric] = []
-    for each in given:
-        pair = each if isinstance(each, tuple) and len(each) == 2 else (each, None)
-        metric = parse_metric(*pair)
+    for own, direction in _as_pairs(given):
+        metric = parse_metric(own, direction, outputs)
         if metric == ranked and metric.function is ranked.function:
             continue
         if metric.name in {ranked.name, *(other.name for other in found)}:
             raise DataError(f"metrics= names {metric.name!r} twice; give each metric once")
         found.append(metric)
     return tuple(found)
+
+
+def _as_pairs(given: Any) -> list[tuple[Any, Any]]:
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise DataError(f"Task needs metrics= a list of metrics, got {brief(given)}")
+    return [each if isinstance(each, tuple) and len(each) == 2 else (each, None) for each in given]
+
+
+def _split_off_output(given: Any, outputs: Collection[str]) -> tuple[str, Any]:
+    """The output of a metric, and what is named of it."""
+    if isinstance(given, Mapping) and len(given) == 1:
+        [(output, own)] = given.items()
+    elif isinstance(given, str) and "/" in given:
+        output, _, own = given.rpartition("/")
+    else:
+        raise DataError(
+            f"a metric of a task with several outputs names one, as '{min(outputs)}/mae' or "
+            f"{{'{min(outputs)}': function}}, or is 'loss'; got {brief(given)}"
+        )
+    if output not in outputs:
+        raise DataError(
+            f"metric {brief(given)} is of an output {brief(output)} that the task has not; its "
+            f"loss names {', '.join(outputs)}"
+        )
+    return output, own
 
 
 def _known_directions() -> dict[str, Direction]:

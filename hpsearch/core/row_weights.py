@@ -37,10 +37,7 @@ def compute_row_weights(class_weight: Any, kind: Kind, data: Data) -> Array | No
 
     Raises DataError where a class has no weight, or the task has no classes.
     """
-    weights = _multiply(class_weight, kind, data, data.y, data.sample_weight)
-    if weights is not None and not (weights > 0).any():
-        raise DataError("all rows have the weight zero; leave some with weights above 0")
-    return weights
+    return _multiply(class_weight, kind, data, data.y, data.sample_weight)
 
 
 def compute_test_weights(class_weight: Any, kind: Kind, data: Data) -> Array | None:

@@ -36,11 +36,11 @@ def compute_score(
         y = y.reshape(-1)
     if metric.function is not None:
         return _call_function(metric, y, _squeeze(predicted), weights)
-    if metric.name == "roc_auc":
+    if metric.own_name == "roc_auc":
         return compute_roc_auc(predicted, y, weights)
     with warnings.catch_warnings(action="ignore"):
         try:
-            return _score_by_sklearn(metric.name, kind, y, predicted, weights)
+            return _score_by_sklearn(metric.own_name, kind, y, predicted, weights)
         except ValueError:
             return math.nan
 
@@ -69,8 +69,8 @@ def check_computable(metric: Metric, kind: Kind, y: Array, units: int, weighted:
         with warnings.catch_warnings(action="ignore"):
             if metric.function is not None:
                 _call_function(metric, y, _squeeze(predicted), weights)
-            elif metric.name != "roc_auc":
-                value = _score_by_sklearn(metric.name, kind, y, predicted, weights)
+            elif metric.own_name != "roc_auc":
+                value = _score_by_sklearn(metric.own_name, kind, y, predicted, weights)
                 if not math.isfinite(value) and kind != "regression":
                     raise ValueError(f"it is {value}")
     except DataError:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
+import numpy as np
+
 from hpsearch.core import scores, task_kinds
-from hpsearch.core.data import Array, Data
+from hpsearch.core.data import Array, Data, Targets, targets_by_name
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text
@@ -15,7 +17,7 @@ from hpsearch.core.row_weights import (
     compute_row_weights,
     compute_test_weights,
 )
-from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.rules import brief, why_no_name, why_no_number
 from hpsearch.core.task_kinds import Kind
 
 
@@ -26,25 +28,30 @@ class Task:
     Args:
         name: its name in rankings.
         data: the Data, or a function without arguments that loads it when it is first needed.
-        loss: a Keras loss by name or object, or a function of your own.
+        loss: a Keras loss by name or object, or a function of your own; for a model with several
+            outputs a dict of them by output. `loss`, `y` and the model name the same outputs.
         metric: trials are ranked by it: accuracy, mae, mse, rmse, roc_auc, loss; the name of any
             other Keras metric; the name of a scikit-learn scorer, as f1_macro or r2; or a function
             of your own, `(y_true, y_pred) -> number`, which gets arrays of shape (rows,) where the
             model has one output, else (rows, outputs), and probabilities where it predicts classes.
+            Of several outputs: "loss" for all together, or of one, as "steering/mae".
         direction: "min" or "max"; needed for a function, and for a Keras metric not named here.
         preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
             the training rows of each split only.
-        outputs: units of the model's last layer; by default as y needs them.
+        outputs: units of the model's last layer; by default as y needs them. A dict by output
+            where there are several; so is `kind`.
         kind: "binary", "multiclass", "multilabel" or "regression". It decides outputs, activation,
             whether folds are stratified, and which metrics are possible; see the table in
             `hpsearch.core.task_kinds`. None where the loss decides it, as cross-entropies (focal
             ones too) and errors do. It is needed with a loss of your own, a hinge or KL divergence,
             and for classes that are learned by mse.
         metrics: more metrics to record for each epoch and fold: names, functions, or pairs of
-            either with "min" or "max".
+            either with "min" or "max". Of several outputs also a dict of lists by output.
         class_weight: how much the rows of each class weigh in the training loss: a dict, or
             "balanced" for weights that make all classes weigh the same.
         weighted_metrics: weigh rows in the metrics too, by class_weight and `Data.sample_weight`.
+        loss_weights: how much the loss of each of several outputs weighs in their sum: a dict by
+            output; 1 where it says nothing.
 
     Raises DataError where these contradict each other; `load` does so for targets.
     """
@@ -52,14 +59,15 @@ class Task:
     name: str
     data: Data | Callable[[], Data]
     loss: Any
-    metric: str | Callable[[Any, Any], float] = "loss"
+    metric: Any = "loss"
     direction: Direction | None = None
     preprocess: Any = None
-    outputs: int | None = None
-    kind: Kind | None = None
+    outputs: Any = None
+    kind: Any = None
     metrics: Sequence[Any] = ()
     class_weight: Any = None
     weighted_metrics: bool = False
+    loss_weights: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         if why := why_no_name(self.name):
@@ -68,17 +76,52 @@ class Task:
             raise DataError(
                 f"Task needs data= a Data, or a function that loads one, got {brief(self.data)}"
             )
-        if not isinstance(self.loss, str) and not callable(self.loss):
-            raise DataError(
-                f"Task needs loss= a Keras loss by name or object, or a function, got "
-                f"{brief(self.loss)}"
-            )
-        check_counts(self, outputs=self.outputs)
         check_switches(self, weighted_metrics=self.weighted_metrics)
         check_class_weight(self.class_weight)
         self._check_preprocess()
+        if isinstance(self.loss, Mapping):
+            self._check_outputs(self.loss)
+        elif not isinstance(self.loss, str) and not callable(self.loss):
+            raise DataError(
+                f"Task needs loss= a Keras loss by name or object, or a function, or a dict of these "
+                f"by output, got {brief(self.loss)}"
+            )
+        elif self.loss_weights is not None:
+            raise DataError("loss_weights= is for several outputs: give loss= a dict by output")
+        else:
+            check_counts(self, outputs=self.outputs)
         for metric in self.recorded:
-            task_kinds.possible_kinds(self.loss, metric.name, self.kind)
+            if metric.output or not self.has_several_outputs:
+                part = self.parts[metric.output]
+                task_kinds.possible_kinds(part.loss, metric.own_name, part.kind)
+
+    def _check_outputs(self, losses: Mapping[Any, Any]) -> None:
+        """Raise DataError where the outputs' names, kinds or weights do not meet the losses'."""
+        for name in losses:
+            if (why := why_no_name(name)) or "/" in name:
+                raise DataError(f"outputs need {why or 'names without /'}, got {brief(name)}")
+        if len(losses) < 2:
+            raise DataError("loss= a dict is for two outputs or more; for one, give its loss alone")
+        for option in ("kind", "outputs", "loss_weights"):
+            given = getattr(self, option)
+            if given is None:
+                continue
+            if not isinstance(given, Mapping):
+                raise DataError(
+                    f"with several outputs {option}= is a dict by output, got {brief(given)}"
+                )
+            if unknown := [name for name in given if name not in losses]:
+                raise DataError(
+                    f"{option}= names an output {brief(unknown[0])} that loss= does not; it names "
+                    f"{', '.join(losses)}"
+                )
+        for name, weight in (self.loss_weights or {}).items():
+            if why_no_number(weight) or weight < 0:
+                raise DataError(
+                    f"loss_weights needs numbers from 0 on, got {brief(weight)} for {name}"
+                )
+        if self.class_weight is not None:
+            raise DataError("class_weight is for one output; use Data(sample_weight=)")
 
     def _check_preprocess(self) -> None:
         given = self.preprocess
@@ -106,12 +149,26 @@ class Task:
                 raise DataError(f"weighted_metrics=True needs weights: {missing}")
         return data
 
-    def check_targets(self, y: Array) -> None:
+    def check_targets(self, y: Targets) -> None:
         """Raise DataError where targets are not of the task's kind, or a metric is not for them."""
-        kind, weighted = self.kind_of(y), self.weighted_metrics
-        for metric in self.recorded:
+        by_name = targets_by_name(y)
+        if by_name.keys() != self.parts.keys():
+            raise DataError(
+                f"y and loss= must name the same outputs, got y of {_outputs_text(by_name)} and "
+                f"loss of {_outputs_text(self.parts)}"
+            )
+        for name, part in self.parts.items():
+            of_part = [metric for metric in self.recorded if metric.output == name]
+            if self.has_several_outputs:
+                of_part.append(part.objective)
+            part._check_part(by_name[name], of_part, self.weighted_metrics)
+
+    def _check_part(self, y: Array, metrics: Sequence[Metric], weighted: bool) -> None:
+        """`check_targets` of one output."""
+        kind = self.kind_of(y)
+        for metric in metrics:
             task_kinds.check_targets(kind, self.loss, metric, y, self.outputs)
-            if metric.needs_predictions and y.ndim <= 2:
+            if metric.needs_predictions:
                 scores.check_computable(metric, kind, y, self.output_units(y), weighted)
 
     def row_weights(self, data: Data) -> Array | None:
@@ -119,8 +176,8 @@ class Task:
 
         Raises DataError where a class has no weight.
         """
-        if self.class_weight is None and data.sample_weight is None:
-            return None
+        if self.class_weight is None:
+            return data.sample_weight
         return compute_row_weights(self.class_weight, self.kind_of(data.y), data)
 
     def metric_weights(self, data: Data) -> Array | None:
@@ -129,8 +186,8 @@ class Task:
 
     def test_weights(self, data: Data) -> Array | None:
         """The weight of each test row in the metrics, shape (rows,); None where all weigh 1."""
-        if not self.weighted_metrics:
-            return None
+        if not self.weighted_metrics or self.class_weight is None:
+            return data.sample_weight_test if self.weighted_metrics else None
         return compute_test_weights(self.class_weight, self.kind_of(data.y), data)
 
     @property
@@ -141,8 +198,36 @@ class Task:
     @cached_property
     def recorded(self) -> tuple[Metric, ...]:
         """All metrics that are recorded; the first is the one that trials are ranked by."""
-        ranked = parse_metric(self.metric, self.direction)
-        return ranked, *parse_metrics(self.metrics, ranked)
+        outputs = self.loss if isinstance(self.loss, Mapping) else ()
+        ranked = parse_metric(self.metric, self.direction, outputs)
+        return ranked, *parse_metrics(self.metrics, ranked, outputs)
+
+    @property
+    def has_several_outputs(self) -> bool:
+        return isinstance(self.loss, Mapping)
+
+    @cached_property
+    def parts(self) -> "dict[str, Task]":
+        """The task of each output, by its name; a single output's is the task itself, under ""."""
+        if not isinstance(self.loss, Mapping):
+            return {"": self}
+        one: dict[str, Any] = {"direction": None, "metrics": (), "loss_weights": None}
+        return {
+            name: replace(
+                self,
+                loss=loss,
+                kind=(self.kind or {}).get(name),
+                outputs=(self.outputs or {}).get(name),
+                metric="loss",
+                **one,
+            )
+            for name, loss in self.loss.items()
+        }
+
+    def weigh_losses(self) -> dict[str, float]:
+        """How much the loss of each output weighs in their sum."""
+        given = self.loss_weights or {}
+        return {name: float(given.get(name, 1.0)) for name in self.parts}
 
     @property
     def measure(self) -> str:
@@ -150,41 +235,61 @@ class Task:
         name = self.objective.name
         if name == "loss":
             settings = self.loss if isinstance(self.loss, str) else settings_text(self.loss)
-            name = f"loss ({settings})"
+            weights = f", weights {settings_text(self.loss_weights)}" if self.loss_weights else ""
+            name = f"loss ({settings}{weights})"
         return f"{name}, weighted" if self.weighted_metrics else name
 
-    def kind_of(self, y: Array) -> Kind:
-        """The task's kind: by `kind`, by its loss, or else by these targets."""
+    def kind_of(self, y: Any) -> Kind:
+        """The kind of a task with one output: by `kind`, by its loss, or else by these targets."""
         return task_kinds.kind_of_targets(self._kinds, y)
 
-    def with_kind_of(self, y: Array) -> Self:
+    def with_kind_of(self, y: Any) -> Self:
         """The same task, with kind and outputs fixed as these rows have them.
 
         So a part of the rows does not change them.
         """
-        return replace(self, kind=self.kind_of(y), outputs=self.output_units(y))
+        if not self.has_several_outputs:
+            return replace(self, kind=self.kind_of(y), outputs=self.output_units(y))
+        kinds = {name: part.kind_of(y[name]) for name, part in self.parts.items()}
+        return replace(self, kind=kinds, outputs=self.output_units(y))
 
     def classes(self, data: Data) -> Array | None:
-        """The class of each row, shape (rows,); None where the task is no classification."""
-        return task_kinds.classes_of_rows(self.kind_of(data.y), data.y)
+        """The class of each row, shape (rows,), to stratify by.
+
+        None where the task is no classification, or a row has a class for each step or output.
+        """
+        if self.has_several_outputs or self.is_sequence(data.y):
+            return None
+        return task_kinds.classes_of_rows(self.kind_of(data.y), np.asarray(data.y))
+
+    def is_sequence(self, y: Any) -> bool:
+        """Whether each row of one output's targets has a class for each of several steps."""
+        return task_kinds.is_sequence(self.kind_of(y), self.loss, y)
 
     @property
     def classifies(self) -> bool:
-        """Whether it predicts classes."""
-        return self._kinds != ("regression",)
+        """Whether it has one output, and predicts classes."""
+        return not self.has_several_outputs and self._kinds != ("regression",)
 
-    def output_units(self, y: Array) -> int:
-        """Units of the last layer that suit y and the loss."""
-        return self.outputs or task_kinds.output_units(self.kind_of(y), y)
+    def output_units(self, y: Any) -> Any:
+        """Units of the last layer that suit y and the loss; by output where there are several."""
+        if self.has_several_outputs:
+            return {name: part.output_units(y[name]) for name, part in self.parts.items()}
+        return self.outputs or task_kinds.output_units(self.kind_of(y), y, self.loss)
 
     @property
-    def activation(self) -> str:
-        """The activation of the last layer: "linear" where the loss takes logits, else `link`."""
+    def activation(self) -> Any:
+        """The activation of the last layer: "linear" where the loss takes logits, else `link`.
+
+        By output where there are several.
+        """
+        if self.has_several_outputs:
+            return {name: part.activation for name, part in self.parts.items()}
         return "linear" if self.from_logits else self.link
 
     @property
     def link(self) -> str:
-        """The function from logits to predictions: "sigmoid", "softmax" or "linear" (numbers)."""
+        """The function from logits to predictions of one output: "sigmoid", "softmax", "linear"."""
         return task_kinds.link_function(self._kinds, self.loss)
 
     @property
@@ -194,4 +299,8 @@ class Task:
 
     @property
     def _kinds(self) -> tuple[Kind, ...]:
-        return task_kinds.possible_kinds(self.loss, self.objective.name, self.kind)
+        return task_kinds.possible_kinds(self.loss, self.objective.own_name, self.kind)
+
+
+def _outputs_text(outputs: Mapping[str, Any]) -> str:
+    return ", ".join(outputs) if "" not in outputs else "one array"

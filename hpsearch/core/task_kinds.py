@@ -4,6 +4,7 @@
 |---|---|---|
 | binary | (rows,) or (rows, 1), from 0 to 1 | 1 unit, sigmoid |
 | multiclass | (rows,): 0, 1, 2...; or (rows, classes), one-hot | a unit for each class, softmax |
+| multiclass | (rows, steps), (rows, steps, classes): a class a step | for each step, the same |
 | multilabel | (rows, labels), each from 0 to 1 | a unit for each label, sigmoid |
 | regression | (rows,) or (rows, outputs), any numbers | a unit for each output, linear |
 | regression | (rows, ...) of any shape, for example images | up to the model |
@@ -102,7 +103,7 @@ def possible_kinds(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...
     name = loss_name(loss)
     known = _LOSSES.get(name)
     if name == "ctc":
-        raise DataError("loss 'ctc' is for sequences, which are not supported as targets yet")
+        raise DataError("loss 'ctc' is for sequences of unequal length, which are not supported")
     if kind is not None:
         if kind not in KINDS:
             raise DataError(f"kind is one of {', '.join(KINDS)}, got {brief(kind)}")
@@ -164,10 +165,27 @@ def link_function(kinds: tuple[Kind, ...], loss: Any) -> str:
     return "sigmoid" if alone else "softmax"
 
 
-def output_units(kind: Kind, y: Array) -> int:
+def is_sequence(kind: Kind, loss: Any, y: Array) -> bool:
+    """Whether each row has a class for each of several steps: a number, or a one-hot vector.
+
+    Only losses that say whether they take numbers tell (rows, steps) from (rows, classes).
+    """
+    if kind != "multiclass" or is_column(y):
+        return False
+    return y.ndim == 2 if loss_name(loss) in _SPARSE else y.ndim == 3
+
+
+def is_numbered(kind: Kind, loss: Any, y: Array) -> bool:
+    """Whether classes are numbered 0, 1, 2, ..., a row or a step."""
+    return kind == "multiclass" and (is_column(y) or (y.ndim == 2 and is_sequence(kind, loss, y)))
+
+
+def output_units(kind: Kind, y: Array, loss: Any) -> int:
     """The units of the last layer that the targets need."""
-    if kind == "multiclass" and is_column(y):
+    if is_numbered(kind, loss, y):
         return int(y.max()) + 1
+    if is_sequence(kind, loss, y):
+        return int(y.shape[2])
     return int(y.shape[1]) if y.ndim > 1 else 1
 
 
@@ -204,15 +222,15 @@ def check_targets(
         outputs: `Task.outputs`.
     """
     name = loss_name(loss)
-    _check_shape(kind, name, y)
-    _check_values(kind, y, outputs)
+    _check_shape(kind, name, y, outputs)
+    _check_values(kind, loss, y, outputs)
     if metric.function is None:
         _check_metric(kind, loss, metric, y)
-    units = output_units(kind, y)
+    units = output_units(kind, y, loss)
     if outputs is None and kind == "multiclass" and units < 2:
         raise DataError("a multiclass task needs 2 classes or more, and y has one; say outputs=")
     wrong = outputs is not None and outputs != units and y.ndim <= 2
-    if wrong and (kind == "multiclass" and is_column(y)):
+    if wrong and is_numbered(kind, loss, y):
         wrong = outputs is not None and outputs < max(units, 2)  # others have no row here
     if wrong and name in _LOSSES:  # a loss of the user's own may take what it likes
         raise DataError(
@@ -221,13 +239,17 @@ def check_targets(
         )
 
 
-def _check_shape(kind: Kind, name: str, y: Array) -> None:
+def _check_shape(kind: Kind, name: str, y: Array, outputs: int | None) -> None:
     column = is_column(y)
-    if (y.ndim > 2 and kind != "regression") or (name in _SPARSE and not column):
-        supported = "(rows,)" if name in _SPARSE else "(rows,) and (rows, outputs)"
+    if y.ndim > 2 and kind != "regression" and not is_sequence(kind, name, y):
+        shapes = "(rows,) or (rows, labels)"
+        if kind == "multiclass":
+            shapes = "(rows,) or (rows, steps" + (")" if name in _SPARSE else ", classes)")
+        raise DataError(f"a {kind} task with {name} needs y of shape {shapes}, got {y.shape}")
+    if name in _SPARSE and not column and outputs is None and _looks_one_hot(y):
         raise DataError(
-            f"y has the shape {y.shape}, and sequences are not supported as targets yet, only "
-            f"{supported}"
+            f"y of shape {y.shape} looks one-hot, and {name} takes numbers of classes; use "
+            "categorical_crossentropy, or say outputs=2 if each row has two classes in steps"
         )
     if kind == "binary" and not column:
         raise DataError(
@@ -245,12 +267,16 @@ def _check_shape(kind: Kind, name: str, y: Array) -> None:
         )
 
 
-def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
+def _looks_one_hot(y: Array) -> bool:
+    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
+def _check_values(kind: Kind, loss: Any, y: Array, outputs: int | None) -> None:
     known = y[np.isfinite(y)]  # NaN is checked later: preprocessing may fill it
     if kind == "regression" or not len(known):
         return
     rule = ""
-    if kind == "multiclass" and is_column(y):
+    if is_numbered(kind, loss, y):
         if (known < 0).any() or (known != np.floor(known)).any():
             rule = "classes numbered 0, 1, 2, ..."
         # With outputs=, there may be classes without a row, for example words of a vocabulary.
@@ -263,8 +289,8 @@ def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
             f"a {kind} task needs {rule}, got y from {known.min()} to {known.max()}; number the "
             "classes anew, as sklearn.preprocessing.LabelEncoder does"
         )
-    if kind == "multiclass" and not is_column(y):
-        sums = y.sum(axis=1, dtype=np.float64)
+    if kind == "multiclass" and not is_numbered(kind, loss, y):
+        sums = y.sum(axis=-1, dtype=np.float64)
         if (np.abs(sums - 1) > 0.01).any():  # and none that is NaN
             raise DataError(
                 f"a multiclass task needs one class a row, so that each row of y adds up to 1, got "
@@ -275,15 +301,15 @@ def _check_values(kind: Kind, y: Array, outputs: int | None) -> None:
 
 def _check_metric(kind: Kind, loss: Any, wanted: Metric, y: Array) -> None:
     """Raise DataError for a metric that makes no sense here, or would crash in a fit."""
-    metric = wanted.name
+    metric = wanted.own_name
     if kind == "regression" and y.ndim > 2 and metric == "r2_score":
         raise DataError(
             f"metric 'r2_score' needs y of shape (rows,) or (rows, outputs), got {y.shape}; use mse"
         )
     if kind == "regression" or metric == "loss":
         return
-    column, sparse = is_column(y), metric == "accuracy" or metric.startswith("sparse_")
-    numbered = kind == "multiclass" and column
+    sparse = metric == "accuracy" or metric.startswith("sparse_")
+    numbered = is_numbered(kind, loss, y)
     if kind not in _OF_CLASSES.get(metric, KINDS):
         raise DataError(
             f"metric {metric!r} is not for a {kind} task; use binary_accuracy, roc_auc or loss"

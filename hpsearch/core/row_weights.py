@@ -37,15 +37,15 @@ def compute_row_weights(class_weight: Any, kind: Kind, data: Data) -> Array | No
 
     Raises DataError where a class has no weight, or the task has no classes.
     """
-    return _multiply(class_weight, kind, data, data.y, data.sample_weight)
+    return _multiply(class_weight, kind, data, np.asarray(data.y), data.sample_weight)
 
 
 def compute_test_weights(class_weight: Any, kind: Kind, data: Data) -> Array | None:
     """The weight of each test row in weighted metrics, as `compute_row_weights` has it."""
-    assert data.y_test is not None
-    if class_weight is not None and len(np.setdiff1d(data.y_test, data.y)):
+    y = np.asarray(data.y_test)
+    if class_weight is not None and len(np.setdiff1d(y, np.asarray(data.y))):
         raise DataError("class_weight needs test rows of the classes that the searched rows have")
-    return _multiply(class_weight, kind, data, data.y_test, data.sample_weight_test)
+    return _multiply(class_weight, kind, data, y, data.sample_weight_test)
 
 
 def _multiply(
@@ -63,8 +63,9 @@ def _weights_by_class(class_weight: Any, kind: Kind, data: Data) -> Array:
             f"class_weight is for a binary or multiclass task, and this one is {kind}; use "
             "Data(sample_weight=)"
         )
-    numbers = _class_numbers(data.y)
-    if is_column(data.y) and (data.y.reshape(-1) != numbers).any():
+    y = np.asarray(data.y)
+    numbers = _class_numbers(y)
+    if is_column(y) and (y.reshape(-1) != numbers).any():
         raise DataError("class_weight needs y of classes 0, 1, 2, ..., and y has other values")
     counts = np.bincount(numbers)
     if not isinstance(class_weight, Mapping):

@@ -55,6 +55,10 @@ def check_computable(metric: Metric, kind: Kind, y: Array, units: int, weighted:
         units: of the model's last layer.
         weighted: whether rows are weighed in it.
     """
+    if y.ndim == 2 and kind == "multiclass" and not (y.sum(axis=1) == 1).all():
+        y = y.reshape(-1)  # a class a step
+    elif y.ndim == 3 and kind == "multiclass":
+        y = y.reshape(-1, y.shape[2])
     y = y[:: max(1, len(y) // _ROWS_TO_TRY)]
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         return  # training will name the rows
@@ -103,6 +107,26 @@ def compute_roc_auc(predicted: Array, y: Array, weights: Array | None = None) ->
             return float(roc_auc_score(targets, predicted, sample_weight=weights))
         except ValueError:
             return math.nan
+
+
+def flatten_steps(
+    predicted: Array, y: Array, weights: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """Sequences as rows of single steps, without steps that weigh nothing.
+
+    Args:
+        predicted: of shape (rows, steps, classes).
+        y: of shape (rows, steps), or (rows, steps, classes).
+        weights: of shape (rows,) or (rows, steps), or None.
+    """
+    rows, steps = predicted.shape[:2]
+    predicted = predicted.reshape(rows * steps, -1)
+    y = y.reshape(rows * steps, *y.shape[2:])
+    if weights is None:
+        return predicted, y, None
+    weights = np.broadcast_to(weights.reshape(rows, -1), (rows, steps)).reshape(-1)
+    counts = weights > 0
+    return predicted[counts], y[counts], weights[counts]
 
 
 def apply_link(predicted: Array, link: str) -> Array:

@@ -178,6 +178,11 @@ class Task:
         """
         if self.class_weight is None:
             return data.sample_weight
+        if self.is_sequence(data.y):
+            raise DataError(
+                "class_weight is for a class a row, and this task has one a step; use "
+                "Data(sample_weight=) of shape (rows, steps)"
+            )
         return compute_row_weights(self.class_weight, self.kind_of(data.y), data)
 
     def metric_weights(self, data: Data) -> Array | None:

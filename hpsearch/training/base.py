@@ -30,19 +30,22 @@ class ModelSpec:
 
     Args:
         input_shape: of one row, preprocessed; a dict where the task has several inputs.
-        outputs: units of the last layer.
+        outputs: units of the last layer; for sequences, of each step.
         activation: of the last layer.
         loss: to pass to `model.compile`.
         metrics: to pass to `model.compile`.
         dtype: of the rows, preprocessed; a dict where the task has several inputs.
+        loss_weights: to pass to `model.compile` where the task has several outputs. Then outputs,
+            activation, loss and metrics are dicts by output, and the model names the same outputs.
     """
 
     input_shape: Any
-    outputs: int
-    activation: str
+    outputs: Any
+    activation: Any
     loss: Any
-    metrics: list[Any] = field(default_factory=list)
+    metrics: Any = field(default_factory=list)
     dtype: Any = "float32"
+    loss_weights: dict[str, float] | None = None
 
 
 Build = Callable[..., Any]

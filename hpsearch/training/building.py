@@ -27,7 +27,10 @@ _ALWAYS = property(lambda layer: True, _ignore_refusal)
 
 
 def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
-    """Build the compiled model at a point; BuildError where `build` returns something else."""
+    """Build the compiled model at a point; BuildError where `build` returns something else.
+
+    So it does where several outputs are not those of the task.
+    """
     arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
     with _seeded(seed), images_compiled_by_jax():
         model = build(spec, **arguments)
@@ -45,7 +48,29 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
                 "build returned a model without an input shape; begin it with "
                 "keras.Input(spec.input_shape)"
             )
+    _check_outputs(model, spec)
     return model
+
+
+def _check_outputs(model: Any, spec: ModelSpec) -> None:
+    """Raise BuildError where the outputs' names or loss weights are not the task's."""
+    if not isinstance(spec.outputs, dict):
+        return
+    if not isinstance(model, keras.Sequential | keras.src.models.functional.Functional):
+        return  # only known once it is called; Keras compares the names then
+    outputs = model.output
+    names = list(outputs) if isinstance(outputs, dict) else list(model.output_names)
+    if sorted(names) != sorted(spec.outputs):
+        raise BuildError(
+            f"the task has the outputs {', '.join(spec.outputs)}, and the model {', '.join(names)}; "
+            "name the output layers so, or return a dict of outputs from the model"
+        )
+    given = model._compile_loss._user_loss_weights
+    if (dict.fromkeys(names, 1.0) if given is None else given) != spec.loss_weights:
+        raise BuildError(
+            "the model is compiled with other loss_weights than the task's; compile it with "
+            "loss_weights=spec.loss_weights"
+        )
 
 
 @contextlib.contextmanager

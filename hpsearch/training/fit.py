@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from hpsearch.core import interrupt
-from hpsearch.core.data import Data
+from hpsearch.core.data import Data, count_rows
 from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
@@ -110,7 +110,7 @@ class FitTrainer:
                 initial_epoch=history.epochs,
                 epochs=fit.epochs,
                 validation_data=(rows.x_validation, rows.y_validation),
-                validation_batch_size=validation_batch_size(len(rows.y_validation)),
+                validation_batch_size=validation_batch_size(count_rows(rows.y_validation)),
                 shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[
                     ShuffleCallback(batches),
@@ -131,7 +131,7 @@ class FitTrainer:
 
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
         """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""
-        n, held_out = batch_size(fit.params), validation_batch_size(len(rows.y_validation))
+        n, held_out = batch_size(fit.params), validation_batch_size(count_rows(rows.y_validation))
         few = _take_few(rows, n, held_out)
         split = Split(fit.split.train[:n], fit.split.validation[:held_out])
         logged = keras.callbacks.History()

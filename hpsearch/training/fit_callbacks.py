@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from hpsearch.core import interrupt
+from hpsearch.core.data import count_rows, take_rows
 from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
@@ -30,20 +31,20 @@ class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__()
         self.x, self.y, self.weights, self.fit = rows.x, rows.y, rows.weights, fit
         self.size = batch_size(fit.params)
-        self.order = np.arange(len(rows.y))
+        self.rows = count_rows(rows.y)
+        self.order = np.arange(self.rows)
 
     def shuffle(self, epoch: int) -> None:
         """Draw the row order of this epoch."""
         self.order = draw_row_order(self.fit, epoch)
 
     def __len__(self) -> int:
-        return math.ceil(len(self.y) / self.size)
+        return math.ceil(self.rows / self.size)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows = self.order[index * self.size : (index + 1) * self.size]
-        x: Any = self.x
-        x = x[rows] if isinstance(x, np.ndarray) else {name: x[name][rows] for name in x}
-        return (x, self.y[rows]) if self.weights is None else (x, self.y[rows], self.weights[rows])
+        x, y = take_rows(self.x, rows), take_rows(self.y, rows)
+        return (x, y) if self.weights is None else (x, y, self.weights[rows])
 
 
 class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -86,12 +87,19 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
         """Each recorded metric on the training and on the validation rows."""
         task, rows = self.task, self.rows
         counted = {
-            metric.name: (metrics.read(logs, metric.name), metrics.read(logs, metric.name, "val_"))
+            metric.name: (
+                metrics.read(logs, task, metric),
+                metrics.read(logs, task, metric, "val_"),
+            )
             for metric in metrics.counted_metrics(task)
         }
         if self.measures:
             parts = [
-                (_predict(self.model, x), y, weights if task.weighted_metrics else None)
+                (
+                    predict_by_output(self.model, x, task),
+                    y,
+                    weights if task.weighted_metrics else None,
+                )
                 for x, y, weights in (
                     (rows.x, rows.y, rows.weights),
                     (rows.x_validation, rows.y_validation, rows.weights_validation),
@@ -121,5 +129,9 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
 
 
-def _predict(model: Any, x: Any) -> Any:
-    return model.predict(x, batch_size=1024, verbose=0)
+def predict_by_output(model: Any, x: Any, task: Task) -> Any:
+    """Predictions as an array, or as a dict by output where the task has several."""
+    predicted = model.predict(x, batch_size=1024, verbose=0)
+    if task.has_several_outputs and not isinstance(predicted, dict):
+        return dict(zip(model.output_names, predicted, strict=True))
+    return predicted

@@ -83,7 +83,12 @@ class History:
 
     def resume_from(self, curves: dict[str, list[float]]) -> None:
         """Continue from the curves of a checkpoint."""
-        self.curves, self._saved_epoch = curves, len(curves["validation"])
+        # NaN as `add_epoch` has it: equal to itself where it is the same object.
+        self.curves = {
+            name: [value if math.isfinite(value) else math.nan for value in values]
+            for name, values in curves.items()
+        }
+        self._saved_epoch = len(curves["validation"])
         self._report_epoch()
 
     def add_epoch(self, values: Sequence[float]) -> None:

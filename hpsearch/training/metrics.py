@@ -1,6 +1,7 @@
 """The task's metrics: counted by Keras in each minibatch, or computed from all predictions."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -28,12 +29,24 @@ def needs_predictions(task: Task, metric: Metric) -> bool:
     return metric.needs_predictions or task.weighted_metrics
 
 
-def make_metrics(task: Task, *, to_save: bool = False) -> list[Any]:
-    """New Keras metrics for `spec.metrics`. Raises HpsearchError for an unknown metric.
+def make_metrics(task: Task, *, to_save: bool = False) -> Any:
+    """New Keras metrics for `spec.metrics`: a list, or a dict of lists by output.
 
     Args:
         to_save: only those that a saved model can be loaded with. "loss" is a function of our own.
+
+    Raises HpsearchError for an unknown metric.
     """
+    if task.has_several_outputs:
+        return {
+            name: [
+                each
+                for own in _names_of_output(task, name)
+                if not (to_save and own == "loss")
+                for each in _make_metric(part, own)
+            ]
+            for name, part in task.parts.items()
+        }
     names = [metric.name for metric in counted_metrics(task)]
     return [
         each
@@ -43,7 +56,17 @@ def make_metrics(task: Task, *, to_save: bool = False) -> list[Any]:
     ]
 
 
-Measure = Callable[[Array, Array, Array | None], float]
+def _names_of_output(task: Task, output: str) -> list[str]:
+    """The metrics of one of several outputs that Keras counts, by their own names."""
+    counted = counted_metrics(task)
+    names = [metric.own_name for metric in counted if metric.output == output]
+    # The loss of all outputs together is added up from those of each.
+    if any(not metric.output for metric in counted) and "loss" not in names:
+        names.append("loss")
+    return names
+
+
+Measure = Callable[[Any, Any, Array | None], float]
 """A metric of predictions, targets, and the rows' weights (None: all weigh 1)."""
 
 
@@ -57,13 +80,34 @@ def make_measure(task: Task, metric: Metric) -> Measure:
         task: of these rows; its kind must be known without them (`Task.with_kind_of`).
         metric: any of the task's.
     """
+    if task.has_several_outputs:
+        return _make_measure_of_outputs(task, metric)
     if not metric.needs_predictions:
-        return _make_keras_measure(task, metric)
-    link = task.link if task.from_logits and metric.name != "roc_auc" else "linear"
+        return _make_keras_measure(task, metric.own_name)
+    link = task.link if task.from_logits and metric.own_name != "roc_auc" else "linear"
 
     def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
-        predicted = scores.apply_link(np.asarray(predicted), link)
+        predicted, y = scores.apply_link(np.asarray(predicted), link), np.asarray(y)
+        if task.is_sequence(y):
+            predicted, y, weights = scores.flatten_steps(predicted, y, weights)
         return scores.compute_score(metric, task.kind_of(y), y, predicted, weights)
+
+    return measure
+
+
+def _make_measure_of_outputs(task: Task, metric: Metric) -> Measure:
+    """A metric of one of several outputs, or the sum of their losses; all given by output."""
+    shares = {metric.output: 1.0} if metric.output else task.weigh_losses()
+    measures = {
+        name: make_measure(task.parts[name], replace(metric, name=metric.own_name, output=""))
+        for name in shares
+    }
+
+    def measure(predicted: Any, y: Any, weights: Array | None = None) -> float:
+        return sum(
+            share * measures[name](predicted[name], y[name], weights)
+            for name, share in shares.items()
+        )
 
     return measure
 
@@ -73,7 +117,7 @@ def make_measures(task: Task) -> dict[str, Measure]:
     return {metric.name: make_measure(task, metric) for metric in predicted_metrics(task)}
 
 
-def _make_keras_measure(task: Task, metric: Metric) -> Measure:
+def _make_keras_measure(task: Task, name: str) -> Measure:
     """What Keras counts over all rows, by a model that returns its inputs."""
     found: dict[tuple[int, ...], Any] = {}
 
@@ -82,12 +126,12 @@ def _make_keras_measure(task: Task, metric: Metric) -> Measure:
         if shape not in found:
             inputs = keras.Input(shape)
             model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
-            model.compile(loss=task.loss, weighted_metrics=_make_metric(task, metric.name))
+            model.compile(loss=task.loss, weighted_metrics=_make_metric(task, name))
             found[shape] = model
         logs = found[shape].evaluate(
             predicted, y, sample_weight=weights, batch_size=len(y), verbose=0, return_dict=True
         )
-        return float(read(logs, metric.name))
+        return float(_read_log(logs, name))
 
     return measure
 
@@ -107,12 +151,23 @@ def _make_metric(task: Task, name: str) -> list[Any]:
     return [name]
 
 
-def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
-    """The metric among an epoch's logs; BuildError where the model was compiled without it."""
+def read(logs: Mapping[str, Any], task: Task, metric: Metric, prefix: str = "") -> Any:
+    """A metric among an epoch's logs; BuildError where the model was compiled without it."""
+    if metric.output:
+        return _read_log(logs, metric.own_name, f"{prefix}{metric.output}_")
+    if task.has_several_outputs:
+        return sum(
+            share * _read_log(logs, "loss", f"{prefix}{name}_")
+            for name, share in task.weigh_losses().items()
+        )
+    return _read_log(logs, metric.name, prefix)
+
+
+def _read_log(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
     key = f"{prefix}task_loss" if name == "loss" and f"{prefix}task_loss" in logs else prefix + name
     if key not in logs:
         raise BuildError(
-            f"the model reports {', '.join(logs)} but not the task's metric {name!r}; compile it "
+            f"the model reports {', '.join(logs)} but not the task's metric {key!r}; compile it "
             "with metrics=spec.metrics"
         )
     return logs[key]
@@ -120,10 +175,12 @@ def read(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
 
 def check(logs: Mapping[str, Any], task: Task, model: Any) -> None:
     """Raise BuildError where a model's logs do not contain the task's metrics."""
-    names = [metric.name for metric in counted_metrics(task)]
-    for name in names:
-        read(logs, name)
-    if "loss" in names and "task_loss" not in logs and model.losses:
+    counted = counted_metrics(task)
+    for metric in counted:
+        read(logs, task, metric)
+    if not model.losses or not any(metric.own_name == "loss" for metric in counted):
+        return
+    if not any(name.endswith("task_loss") for name in logs):
         raise BuildError(
             "the model's loss includes penalties of its weights, which must not decide the "
             "ranking; compile it with metrics=spec.metrics"

@@ -64,12 +64,16 @@ def describe_network(model: Any) -> Any:
 
 def _describe(model: Any) -> Any:
     network = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
-    loss = model.loss
+    losses = model.loss.values() if isinstance(model.loss, dict) else [model.loss]
     if (
         not network
         or not is_of_keras(model, keras.Model)
         or not all(map(is_of_keras, model._flatten_layers(include_self=False)))
-        or (isinstance(loss, keras.losses.Loss) and not is_of_keras(loss, keras.losses.Loss))
+        or not all(
+            is_of_keras(loss, keras.losses.Loss)
+            for loss in losses
+            if isinstance(loss, keras.losses.Loss)
+        )
     ):
         return None
     try:

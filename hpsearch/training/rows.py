@@ -1,14 +1,14 @@
 """Prepare the rows of a split, and order them in each epoch. No framework is imported here."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data, Inputs, inputs_by_name
+from hpsearch.core.data import Array, Data, Inputs, Targets, inputs_by_name, targets_by_name
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
@@ -23,18 +23,19 @@ class SplitRows:
 
     Args:
         x: training rows.
-        y: their targets.
+        y: their targets, an array or a dict by output.
         x_validation: validation rows.
         y_validation: their targets.
         transformer: the fitted preprocessing; None where the task has none.
-        weights: of the training rows in the loss, shape (rows,); None where all weigh 1.
+        weights: of the training rows in the loss, shape (rows,), or (rows, steps) of sequences;
+            None where all weigh 1.
         weights_validation: likewise; training uses them in weighted metrics only.
     """
 
     x: Inputs
-    y: Array
+    y: Any
     x_validation: Inputs
-    y_validation: Array
+    y_validation: Any
     transformer: Any = None
     weights: Array | None = None
     weights_validation: Array | None = None
@@ -49,11 +50,12 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
-            fitted = _fit_transformer(task.preprocess, x, data.y[split.train])
+            y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
+            fitted = _fit_transformer(task.preprocess, x, y)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
     rows = SplitRows(
-        x, _index_rows(y, split.train), x_validation, _index_rows(y, split.validation), fitted
+        x, _take_rows(y, split.train), x_validation, _take_rows(y, split.validation), fitted
     )
     if (weights := task.row_weights(data)) is not None:
         parts = (_index_rows(weights, part) for part in (split.train, split.validation))
@@ -62,17 +64,20 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
     for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
         for part, array in inputs_by_name(arrays).items():
             _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
-    _check_finite("y", rows.y)
-    _check_finite("y", rows.y_validation)
+    for targets in (rows.y, rows.y_validation):
+        for output, array in targets_by_name(targets).items():
+            _check_finite(f"y[{output!r}]" if output else "y", array)
     return rows
 
 
-def shape_targets(task: Task, y: Array) -> Array:
-    """y in the shape that models need: a column where the model has one output.
+def shape_targets(task: Task, y: Targets) -> Any:
+    """y in the shape that models need: a column where the model has one output unit.
 
     Otherwise Keras's losses and metrics disagree: some compare row by row, others every row with
     every other.
     """
+    if isinstance(y, Mapping):
+        return {name: shape_targets(part, y[name]) for name, part in task.parts.items()}
     return y.reshape(-1, 1) if y.ndim == 1 and task.output_units(y) == 1 else y
 
 
@@ -96,7 +101,7 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     }
 
 
-def make_model_spec(task: Task, rows: SplitRows, y: Array, metrics: list[Any]) -> ModelSpec:
+def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any) -> ModelSpec:
     """What `build` needs to know; y: of all searched rows, so that no class is missed."""
     shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(rows.x).items()}
     dtypes = {name: str(array.dtype) for name, array in inputs_by_name(rows.x).items()}
@@ -107,6 +112,7 @@ def make_model_spec(task: Task, rows: SplitRows, y: Array, metrics: list[Any]) -
         activation=task.activation,
         loss=task.loss,
         metrics=metrics,
+        loss_weights=task.weigh_losses() if task.has_several_outputs else None,
     )
 
 
@@ -139,7 +145,7 @@ def _index_rows(array: Array, indices: Indices) -> Array:
     return array[indices]
 
 
-def _fit_transformer(transformer: Any, x: Inputs, y: Array) -> Any:
+def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
     from sklearn.base import clone
 
     if isinstance(x, np.ndarray):

@@ -70,12 +70,15 @@ def folder() -> Iterator[Path]:
 
 
 def _name_arrays(data: Data) -> dict[str, Array]:
-    """The arrays by name: "x", or "x NAME" for each of several inputs; "y", "groups"."""
+    """The arrays by name: "x", or "x NAME" for each of several inputs; "y" likewise; "groups"..."""
     if isinstance(data.x, np.ndarray):
         arrays = {"x": data.x}
     else:
         arrays = {f"x {name}": array for name, array in data.x.items()}
-    arrays["y"] = data.y
+    if isinstance(data.y, np.ndarray):
+        arrays["y"] = data.y
+    else:
+        arrays |= {f"y {name}": array for name, array in data.y.items()}
     for name in ("groups", "sample_weight"):
         if (array := getattr(data, name)) is not None:
             arrays[name] = array
@@ -91,9 +94,10 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
     except (OSError, ValueError) as error:
         raise DataError(f"the data shared in {folder} cannot be read: {error}") from error
     inputs = {name[2:]: array for name, array in parts.items() if name.startswith("x ")}
+    targets = {name[2:]: array for name, array in parts.items() if name.startswith("y ")}
     return Data(
         inputs or parts["x"],
-        parts["y"],
+        targets or parts["y"],
         groups=parts.get("groups"),
         sample_weight=parts.get("sample_weight"),
         columns=index["columns"],

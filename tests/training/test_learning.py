@@ -10,6 +10,7 @@ import pytest
 from sklearn import metrics as of_sklearn
 
 from hpsearch import Choice, Data, Holdout, KFold, Random, Space, Task
+from hpsearch.core.data import take_rows
 from hpsearch.core.seeds import derive_seed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
@@ -59,11 +60,15 @@ def share_of_best_class(y_true, y_pred):
     return float((y_pred.argmax(axis=1) == y_true).mean())
 
 
+SMALL = mlp.model(hidden=(8,))
+
+
 @dataclasses.dataclass
 class Feature:
     """Something that a task may have.
 
     Args:
+        build, params: of the model.
         options: of the Task.
         y: the targets.
         data: more options of the Data.
@@ -77,6 +82,8 @@ class Feature:
     data: dict[str, Any] = dataclasses.field(default_factory=dict)
     plain: Callable[[Any], dict[str, Any]] = lambda rows: {}
     batch_size: int = 32
+    build: Any = SMALL
+    params: dict[str, Any] = dataclasses.field(default_factory=lambda: {"optimizer": "adam"})
 
     @property
     def task(self) -> Task:
@@ -140,11 +147,79 @@ FEATURES = {
 }
 
 
+TAGS = (X[:, :5] > 0).astype("int64") + (X[:, :5] > 1)
+MASK = np.arange(5) < RNG.integers(2, 6, size=205)[:, None]
+
+
+def tagger(spec, units, learning_rate):
+    """A class for each of 5 steps."""
+    inputs = keras.Input(spec.input_shape)
+    steps = keras.layers.Reshape((-1, 1))(inputs[:, :5])
+    hidden = keras.layers.Dense(units, activation="relu")(steps)
+    outputs = keras.layers.Dense(spec.outputs, activation=spec.activation)(hidden)
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=spec.loss, metrics=spec.metrics)
+    return model
+
+
+def two_headed(spec, units, learning_rate):
+    """A model with an output for each of the task's."""
+    inputs = keras.Input(spec.input_shape)
+    hidden = keras.layers.Dense(units, activation="relu")(inputs)
+    outputs = {
+        name: keras.layers.Dense(spec.outputs[name], spec.activation[name], name=name)(hidden)
+        for name in spec.outputs
+    }
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss=spec.loss,
+        metrics=spec.metrics,
+        loss_weights=spec.loss_weights,
+    )
+    return model
+
+
+TWO = {
+    "loss": {"kind": "sparse_categorical_crossentropy", "size": "mse"},
+    "loss_weights": {"size": 0.3},
+}
+BOTH = {"kind": CLASSES, "size": NUMBERS}
+FEATURES |= {
+    "sequences": Feature(
+        SPARSE | {"metrics": ["f1_macro"]}, TAGS, build=tagger, params={"units": 8}, batch_size=31
+    ),
+    "one-hot sequences, masked": Feature(
+        {"loss": "categorical_crossentropy", "metric": "accuracy", "weighted_metrics": True},
+        np.eye(3, dtype="float32")[TAGS],
+        {"sample_weight": MASK},
+        lambda rows: {"sample_weight": MASK[rows].astype("float32")},
+        batch_size=31,
+        build=tagger,
+        params={"units": 8},
+    ),
+    "two outputs": Feature(
+        TWO | {"metric": "loss", "metrics": ["kind/accuracy", "size/mae"]},
+        BOTH,
+        build=two_headed,
+        params={"units": 8},
+    ),
+    "two outputs, weighted": Feature(
+        TWO | {"metric": "size/mae", "metrics": ["kind/f1_macro", "size/r2"]},
+        BOTH,
+        {"sample_weight": WEIGHTS},
+        lambda rows: {"sample_weight": WEIGHTS[rows]},
+        build=two_headed,
+        params={"units": 8},
+    ),
+}
+
+
 def feature_fit(feature, **changes):
     (split,) = Holdout(rows=50).splits(feature.task, feature.task.load(), seed=1)
-    params = {"optimizer": "adam", "learning_rate": 0.01, "batch_size": feature.batch_size}
+    params = {"learning_rate": 0.01, "batch_size": feature.batch_size, **feature.params}
     changes = {"epochs": EPOCHS, **changes}
-    return Fit(mlp.model(hidden=(8,)), params, split, seed=5, **changes)
+    return Fit(feature.build, params, split, seed=5, **changes)
 
 
 def train_plainly(feature, fit, *, predict=False):
@@ -158,7 +233,7 @@ def train_plainly(feature, fit, *, predict=False):
         order = draw_row_order(fit, epoch)
         told = model.fit(
             rows.x[order],
-            rows.y[order],
+            take_rows(rows.y, order),
             batch_size=batch_size(fit.params),
             shuffle=False,
             epochs=epoch + 1,
@@ -186,7 +261,16 @@ def test_it_trains_as_plain_keras_does(make, name, tmp_path):
 
 
 @pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
-@pytest.mark.parametrize("name", ["both weights", "several metrics", "several labels"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "both weights",
+        "several metrics",
+        "several labels",
+        "one-hot sequences, masked",
+        "two outputs, weighted",
+    ],
+)
 def test_continuing_equals_never_stopping(make, name, tmp_path):
     """Bit for bit: weights, optimizer, and every recorded curve."""
     feature = FEATURES[name]

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from hpsearch.training.batched.scalars import loss_reduction
+from hpsearch.training.batched.scalars import loss_reduction, losses_of
 from hpsearch.training.overrides import find_override, is_of_keras
 
 _MIXING_LAYERS = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
@@ -40,16 +40,18 @@ def why_not_batchable(model: Any) -> str | None:
         return why
     if why := find_override(model.optimizer, keras.optimizers.Optimizer, "update_step"):
         return f"its optimizer {why}"
-    if isinstance(model.loss, keras.losses.Loss):
-        if why := find_override(model.loss, keras.losses.Loss, "call"):
+    for loss in losses_of(model):
+        if isinstance(loss, keras.losses.Loss) and (
+            why := find_override(loss, keras.losses.Loss, "call")
+        ):
             return f"its loss {why}"
     if model.run_eagerly or not model.jit_compile:
         return _why_not_compiled(model)
-    if isinstance(model.loss, dict | list | tuple) or len(model.outputs or [1]) > 1:
-        return "it has several outputs"
-    if model.loss is None:  # it minimizes add_loss alone
+    if len(model.outputs or [1]) > 1 and not isinstance(model.loss, dict):
+        return "it has several outputs, and its losses are not given by their names"
+    if any(loss is None for loss in losses_of(model)):  # it minimizes add_loss alone
         return "it was compiled without a loss"
-    if model._compile_loss._user_loss_weights is not None:
+    if model._compile_loss._user_loss_weights is not None and not isinstance(model.loss, dict):
         return "its loss is weighted (loss_weights)"
     if model.optimizer.use_ema:
         return "its optimizer averages the weights (use_ema=True)"
@@ -58,8 +60,11 @@ def why_not_batchable(model: Any) -> str | None:
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False) is True:
             return f"a layer {type(layer).__name__} keeps its state from batch to batch"
-    if loss_reduction(model.loss) is None:
+    reductions = {loss_reduction(loss) for loss in losses_of(model)}
+    if None in reductions:
         return "its loss is not reduced to a mean or a sum"
+    if len(reductions) > 1:
+        return "some of its losses are reduced to a mean, and some to a sum"
     return None
 
 
@@ -113,7 +118,9 @@ def why_rows_mix(model: Any) -> str | None:
             return f"a layer {type(layer).__name__} works along the rows (axis=0)"
     if any(keras.src.backend.get_keras_mask(output) is not None for output in model.outputs):
         return "its predictions are masked"
-    return None if _is_rowwise(model.loss) else "its loss need not compare row by row"
+    if all(map(_is_rowwise, losses_of(model))):
+        return None
+    return "its loss need not compare row by row"
 
 
 def _is_elementwise(operation: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.data import Data, inputs_by_name
+from hpsearch.core.data import Data, count_rows, inputs_by_name, targets_by_name
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.rows import SplitRows, prepare_rows
@@ -19,8 +19,9 @@ class DeviceTable:
 
     Args:
         x: array of shape (rows, ...), or a dict of such.
-        y: array of shape (rows, ...).
-        weights: of the rows in the training loss, shape (rows,); None where all weigh 1.
+        y: array of shape (rows, ...), or a dict of such.
+        weights: of the rows in the training loss, shape (rows,), or (rows, steps) of sequences;
+            None where all weigh 1.
         starts: where each split's rows begin, if each split has rows of its own because
             preprocessing is fitted on its training rows; else None.
     """
@@ -45,7 +46,8 @@ class DeviceTable:
     @property
     def signature(self) -> tuple[Any, ...]:
         """Names, shapes and types of the arrays: all of a table that a program depends on."""
-        arrays = [*inputs_by_name(self.x).items(), ("y", self.y)]
+        targets = targets_by_name(self.y).items()
+        arrays = [*inputs_by_name(self.x).items(), *((f"y {name}", y) for name, y in targets)]
         if self.weights is not None:
             arrays.append(("weights", self.weights))
         return tuple((name, array.shape, str(array.dtype)) for name, array in arrays)
@@ -65,18 +67,19 @@ def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -
         return DeviceTable(*jax.device_put((rows.x, rows.y, rows.weights), sharding))
     # With it, each split's rows, one split after the other.
     prepared = [prepare_rows(task, data, split) for split in splits]
-    sizes = [len(rows.y) + len(rows.y_validation) for rows in prepared]
+    sizes = [count_rows(rows.y) + count_rows(rows.y_validation) for rows in prepared]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     x: Any = {
         name: np.concatenate([part for rows in prepared for part in _both_parts(rows, name)])
         for name in inputs_by_name(prepared[0].x)
     }
-    y = np.concatenate([part for rows in prepared for part in (rows.y, rows.y_validation)])
+    both = [part for rows in prepared for part in (rows.y, rows.y_validation)]
+    y = jax.tree.map(lambda *parts: np.concatenate(parts), *both)
     x = x if isinstance(prepared[0].x, dict) else x["x"]
     weights = None
     if prepared[0].weights is not None:
         both = [part for rows in prepared for part in (rows.weights, rows.weights_validation)]
-        weights = np.concatenate([part for part in both if part is not None])
+        weights = np.concatenate(both)
     x, y, weights = jax.device_put((x, y, weights), sharding)
     return DeviceTable(x, y, weights, dict(zip(splits, starts, strict=True)))
 

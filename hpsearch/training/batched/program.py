@@ -239,6 +239,7 @@ def _compile_metrics(model: Any, task: Task, table: DeviceTable) -> None:
     model.compile(
         optimizer=model.optimizer,
         loss=model.loss,
+        loss_weights=task.weigh_losses() if task.has_several_outputs else None,
         weighted_metrics=metrics.make_metrics(task) or None,
         auto_scale_loss=False,
     )

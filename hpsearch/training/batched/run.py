@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hpsearch.core import interrupt
+from hpsearch.core.data import take_rows
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.batched.device_data import DeviceTable
@@ -163,7 +164,7 @@ class BatchRun:
         values = np.array(values, np.float64)
         seconds = time.perf_counter() - start
         if spec.train_predict_steps:
-            self._add_predicted_metrics(values, np.asarray(predictions))
+            self._add_predicted_metrics(values, jax.tree.map(np.asarray, predictions))
         self._epoch_seconds = seconds / epochs
 
         # Add them to the histories, up to where each member ended.
@@ -280,10 +281,14 @@ class BatchRun:
 
         Args:
             values: of shape (max_epochs, members, curves).
-            predictions: of shape (steps, members, minibatch, outputs).
+            predictions: of shape (steps, members, minibatch, outputs); a dict of such, or a list in
+                the order of the model's outputs, where there are several.
         """
+        if isinstance(predictions, list | tuple):
+            names = self._members[0].model.output_names
+            predictions = dict(zip(names, predictions, strict=True))
         steps, table = self._program.spec.train_predict_steps, self._table
-        y, weights = np.asarray(table.y), None
+        y, weights = jax.tree.map(np.asarray, table.y), None
         if self._task.weighted_metrics:
             weights = np.asarray(table.weights)
         for place, member in enumerate(self._members):
@@ -292,11 +297,14 @@ class BatchRun:
             rows = self._validation_rows(member)
             for part, at in (("train", slice(None, steps)), ("validation", slice(steps, None))):
                 real = rows[at] >= 0
-                predicted, which = predictions[at, place][real], rows[at][real]
+                which = rows[at][real]
+                predicted = jax.tree.map(
+                    lambda array, at=at, place=place, real=real: array[at, place][real], predictions
+                )
                 known = None if weights is None else weights[which]
                 for name, measure in self._measures.items():
                     column = self._columns[part, name]
-                    values[0, place, column] = measure(predicted, y[which], known)
+                    values[0, place, column] = measure(predicted, take_rows(y, which), known)
 
     def _save_checkpoints(self, members: Sequence[BatchMember]) -> None:
         """Write checkpoints of those members that want one and have not diverged."""

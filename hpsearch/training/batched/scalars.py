@@ -151,6 +151,14 @@ def copy_loss(loss: Any) -> Any:
     return type(loss).from_config({**loss.get_config(), "dtype": loss.dtype})
 
 
+def losses_of(model: Any) -> list[Any]:
+    """The losses of a model's outputs."""
+    loss = model.loss
+    if isinstance(loss, dict):
+        return list(loss.values())
+    return list(loss) if isinstance(loss, list | tuple) else [loss]
+
+
 def loss_reduction(loss: Any) -> str | None:
     """How a loss sums up the rows of a minibatch; None where it does not."""
     reduction = getattr(loss, "reduction", "sum_over_batch_size")
@@ -159,7 +167,7 @@ def loss_reduction(loss: Any) -> str | None:
 
 def has_mean_loss(model: Any) -> bool:
     """Whether the loss of a minibatch is the mean over its rows; otherwise it is their sum."""
-    return loss_reduction(model.loss) != "sum"
+    return loss_reduction(losses_of(model)[0]) != "sum"
 
 
 def _find_fields(model: Any) -> Iterator[ScalarField]:
@@ -263,18 +271,20 @@ def describe_compilation(model: Any) -> Any:
     if not isinstance(optimizer.get("learning_rate"), dict):  # a dict describes a schedule
         optimizer.pop("learning_rate", None)
     kind = type(model.optimizer).__qualname__
-    return [kind, strip_names(optimizer), _describe_loss(model)]
+    return [kind, strip_names(optimizer), _describe_loss(model.loss)]
 
 
-def _describe_loss(model: Any) -> Any:
-    if isinstance(model.loss, str):
-        return model.loss
-    if isinstance(model.loss, keras.losses.Loss):
-        described = dict(model.loss.get_config())
-        if hasattr(model.loss, "_fn_kwargs"):
-            described |= model.loss._fn_kwargs
-        return [type(model.loss).__qualname__, strip_names(described)]
-    return describe_by_identity(model.loss)
+def _describe_loss(loss: Any) -> Any:
+    if isinstance(loss, str):
+        return loss
+    if isinstance(loss, dict):
+        return {name: _describe_loss(each) for name, each in loss.items()}
+    if isinstance(loss, keras.losses.Loss):
+        described = dict(loss.get_config())
+        if hasattr(loss, "_fn_kwargs"):
+            described |= loss._fn_kwargs
+        return [type(loss).__qualname__, strip_names(described)]
+    return describe_by_identity(loss)
 
 
 def describe_by_identity(thing: Any) -> str:

@@ -38,7 +38,8 @@ class TracedTraining:
 
     def __init__(self, model: Any, scalars: ModelScalars, task: Task, spec: ProgramSpec) -> None:
         self.spec = spec
-        self._model, self._scalars, self._metrics = model, scalars, task.recorded
+        self._model, self._scalars, self._task = model, scalars, task
+        self._metrics = task.recorded
         self._counted = {metric.name for metric in metrics.counted_metrics(task)}
         self._loss_is_mean = has_mean_loss(model)
         # Of the member that is being traced, for layers that need them (`replaced_layers`).
@@ -214,10 +215,13 @@ class TracedTraining:
         weights = real.astype("float32")
         if self._loss_is_mean:
             weights = weights * len(real) / jnp.maximum(weights.sum(), 1)
-        return self._by_row(weights if own is None else weights * own)
+        weights = self._by_row(weights)
+        return weights if own is None else weights * own
 
     def _by_row(self, values: Any) -> Any:
         """A number a row, in a shape that broadcasts over the losses of a row's parts."""
+        if self._task.has_several_outputs:
+            return values  # Keras broadcasts it for each output
         return values.reshape(-1, *[1] * (len(self._model.output_shape) - 2))
 
     # -- Metrics: Keras's own counters, and the sums of losses and rows
@@ -250,7 +254,9 @@ class TracedTraining:
             logs = {**self._model.get_metrics_result(), "loss": loss}
         # Others are computed from predictions, outside the program.
         found = [
-            metrics.read(logs, metric.name) if metric.name in self._counted else jnp.nan * loss
+            metrics.read(logs, self._task, metric)
+            if metric.name in self._counted
+            else jnp.nan * loss
             for metric in self._metrics
         ]
         return jnp.stack(found), loss

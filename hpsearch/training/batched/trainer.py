@@ -329,7 +329,7 @@ def _why_not_side_by_side(member: BatchMember) -> str | None:
     if why:
         return why
     for metric in member.history.metrics:
-        if why := why_metric_differs(member.model, metric.name):
+        if why := why_metric_differs(member.model, metric.own_name):
             return why
     # Rows that mix only matter where a last minibatch is filled up.
     held_out = len(member.fit.split.validation)

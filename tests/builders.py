@@ -68,6 +68,7 @@ def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> J
 # What turns a store of this version into one of version 3.
 VERSION_3 = """
 ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
+ALTER TABLE curves DROP COLUMN metrics;
 """ + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in PERMANENT_TABLES)
 
 

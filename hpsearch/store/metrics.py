@@ -94,9 +94,9 @@ def read_metrics_within(
     db: Database, searches: Sequence[int], trial: int | None = None
 ) -> dict[int, TrialMetrics]:
     """`read_metrics`, within a read of the caller's."""
-    ids = [id_ for (id_,) in db.query(_TRIALS.format(searches=sql_list(searches)))]
-    if trial is not None:
-        ids = [id_ for id_ in ids if id_ == trial]
+    ids = [trial]
+    if trial is None:
+        ids = [id_ for (id_,) in db.query(_TRIALS.format(searches=sql_list(searches)))]
     statement = _CURVES.format(searches=sql_list(searches))
     found: dict[int, TrialMetrics] = {}
     for begin in range(0, len(ids), _PAGE):

@@ -93,14 +93,20 @@ def parse_point(text: str) -> dict[str, Any]:
 def metrics_to_text(curve: Curve, directions: Mapping[str, Direction]) -> str | None:
     """The column `metrics` of a fit: JSON by name, or None where no metric was recorded.
 
-    An undefined value is null. Raises ValueError for a metric whose direction is not known.
+    An undefined value is null. Raises ValueError for a metric whose direction is not known, or
+    whose curves are not as long as the task's, because no reader would take them.
 
-    >>> curve = Curve(metrics={"f1": {"train": (0.5,), "validation": (math.nan,)}})
+    >>> f1 = {"train": (0.5,), "validation": (math.nan,)}
+    >>> curve = Curve(validation=(0.9,), metrics={"f1": f1})
     >>> metrics_to_text(curve, {"f1": "max"})
     '{"f1": {"direction": "max", "train": [0.5], "validation": [null]}}'
     """
     if unknown := [name for name in curve.metrics if name not in directions]:
         raise ValueError(f"the journal was not told which way metric {unknown[0]!r} is better")
+    epochs = len(curve.validation)
+    for name, parts in curve.metrics.items():
+        if any(len(parts[part]) != epochs for part in _PARTS):
+            raise ValueError(f"the curves of metric {name!r} have another length than {epochs}")
     found = {
         name: {"direction": directions[name]}
         | {part: [v if math.isfinite(v) else None for v in parts[part]] for part in _PARTS}
@@ -147,7 +153,9 @@ def _parse_metric(name: str, entry: Any, epochs: int) -> MetricCurves:
         if len(values) != epochs:
             raise ValueError(f"the curves of metric {name[:40]} have another length")
         # The one NaN of `math`, as trainers take it: so curves that are read equal those written.
-        curves.append(tuple(math.nan if value is None else float(value) for value in values))
+        if None in values:
+            values = [math.nan if value is None else value for value in values]
+        curves.append(tuple(map(float, values)))
     return MetricCurves(entry["direction"], *curves)
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_metric_whose_direction_is_not_known_is_not_written(place):
     with Store(place, create=True) as store:
         with pytest.raises(ValueError, match="which way metric 'gap' is better"):
             fill(store, FIRST, metrics=METRICS[:1])
+        assert store.db.query("SELECT count(*) FROM told") == [(0,)]
+
+
+def test_curves_that_no_reader_would_take_are_not_written(place):
+    short = {"train": (0.5,), "validation": (0.5,)}
+    (fold,) = make_outcome(0.5).score.folds
+    score = replace(make_outcome(0.5).score, folds=(replace(fold, metrics={"f1": short}),))
+    with Store(place, create=True) as store:
+        with pytest.raises(ValueError, match="'f1' have another length than 2"):
+            fill(store, replace(make_outcome(0.5), score=score))
         assert store.db.query("SELECT count(*) FROM told") == [(0,)]
 
 

@@ -42,10 +42,13 @@ def standard_error(
         trainings: for each training, the value of each fold.
         rows: of the first fold's validation.
 
-    None where the evaluator gives none, and for an evaluator that is not one of hpsearch's.
+    None where the evaluator gives none, for an evaluator that is not one of hpsearch's, and where
+    the values are not as many as it has folds.
     """
     made = _make_evaluator(evaluator)
-    return None if made is None else made.combined_error(trainings, metric, rows)
+    if made is None or any(len(values) != made.fits for values in trainings):
+        return None
+    return made.combined_error(trainings, metric, rows)
 
 
 @cache

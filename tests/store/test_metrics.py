@@ -192,24 +192,30 @@ def test_both_directions_of_one_name_do_not_rank_together(place):
         assert len(rank(store, "gap")[0].rows) == 2
 
 
+HOLDOUT = "Holdout(fraction=0.2, shuffle=True)"
+
+
 @pytest.mark.parametrize(
-    ("evaluator", "name", "error"),
+    ("evaluator", "name", "values", "error"),
     [
-        ("Holdout(fraction=0.2, shuffle=True)", "balanced_accuracy", math.sqrt(0.8 * 0.2 / 100)),
-        ("Holdout(fraction=0.2, shuffle=True)", "f1", None),
-        ("Mine(2)", "balanced_accuracy", None),
-        ("KFold(folds=2, sorted=True)", "f1", None),  # of a later version
+        (HOLDOUT, "balanced_accuracy", [0.8], math.sqrt(0.8 * 0.2 / 100)),
+        (HOLDOUT, "f1", [0.8], None),
+        ("KFold(folds=2, groups=False, repeats=1)", "f1", [0.7, 0.9], 0.1),
+        ("KFold(folds=2, groups=False, repeats=1)", "f1", [0.8], None),  # a fold is missing
+        ("Mine(folds=2)", "balanced_accuracy", [0.7, 0.9], None),
+        ("KFold(folds=2, sorted=True)", "f1", [0.7, 0.9], None),  # of a later version
+        ("not a label", "f1", [0.7, 0.9], None),
     ],
 )
-def test_an_error_is_by_the_rule_of_the_evaluator(evaluator, name, error):
-    found = standard_error(evaluator, Metric(name, "max"), [[0.8]], 100)
+def test_an_error_is_by_the_rule_of_the_evaluator(evaluator, name, values, error):
+    found = standard_error(evaluator, Metric(name, "max"), [values], 100)
     assert found == (error if error is None else pytest.approx(error))
 
 
 def test_seeds_add_to_the_error_of_a_single_split():
-    label, metric = "Holdout(fraction=0.2, shuffle=True)", Metric("accuracy", "max")
-    one = standard_error(label, metric, [[0.8]], 100)
-    two = standard_error(label, metric, [[0.7], [0.9]], 100)
+    metric = Metric("accuracy", "max")
+    one = standard_error(HOLDOUT, metric, [[0.8]], 100)
+    two = standard_error(HOLDOUT, metric, [[0.7], [0.9]], 100)
     assert two == pytest.approx(math.hypot(one, 0.1))
 
 

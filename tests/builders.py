@@ -1,6 +1,7 @@
 """Made-up searches, outcomes and stores, for tests of whatever reads them."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,31 @@ def make_outcome_of_folds(
     return Outcome(score, None, 1.0, n_weights, 0)
 
 
+def make_outcome_with_metrics(
+    validation: Sequence[Sequence[float]],
+    metrics: Mapping[str, Sequence[Sequence[float]]],
+    se: float | None = 0.01,
+) -> Outcome:
+    """A trial that ended well, whose value is best where it is highest.
+
+    Args:
+        validation: the task's metric, a curve for each fold.
+        metrics: likewise, for each metric recorded beside it; on training rows it is the same.
+    """
+    folds = []
+    for fold, curve in enumerate(validation):
+        own = tuple(curve)
+        recorded = {n: {part: tuple(c[fold]) for part in PARTS} for n, c in metrics.items()}
+        losses = (0.1,) * len(own), (0.2,) * len(own)
+        folds.append(Curve(own, own, *losses, metrics=recorded, rows=25, train_rows=75))
+    mean = np.mean(validation, axis=0)
+    best = int(mean.argmax())
+    return Outcome(Score(float(mean[best]), se, best + 1, tuple(folds)), None, 1.0, 10, 0)
+
+
+PARTS = ("train", "validation")
+
+
 def fill_store(
     store: Store, search: SearchRecord, *values: float, params: Any = None, **options: Any
 ) -> Journal:
@@ -68,6 +94,7 @@ def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> J
 # What turns a store of this version into one of version 3.
 VERSION_3 = """
 ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
+ALTER TABLE curves DROP COLUMN metrics;
 """ + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in PERMANENT_TABLES)
 
 

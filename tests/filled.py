@@ -1,7 +1,8 @@
 """Stores as searches leave them, filled without training."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -9,6 +10,7 @@ from unittest.mock import patch
 import numpy as np
 
 from hpsearch import Choice, Float, Int, Space
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Observation, Outcome, Score, Suggestion
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.searchers import Searcher
@@ -36,11 +38,13 @@ def fill(
     fail: Mapping[int, Failure] | None = None,
     running: int = 0,
     space: Space = SPACE,
+    metrics: Sequence[Metric] = (),
     **changes: Any,
 ) -> None:
     """Search a space on three devices, with made-up curves that overfit where units are many.
 
-    fail: trials that fail, by number. running: how many of the last are not told.
+    fail: trials that fail, by number. running: how many of the last are not told. metrics: are
+    recorded beside the task's, somewhat below it.
     """
     rng = np.random.default_rng(0)
     record = SearchRecord(
@@ -54,12 +58,13 @@ def fill(
     free = dict.fromkeys(_DEVICES, _BEGAN)
     now = [_BEGAN]
     with patch("hpsearch.store.journal.time", SimpleNamespace(time=lambda: now[0])):
-        journal = store.begin_search(record)
+        journal = store.begin_search(record, metrics=metrics)
         search, trial = searcher.start(space, seed=0), 0
         while isinstance(asked := search.ask(trial), Suggestion):
             journal.append_answer(trial, asked)
             device = min(free, key=lambda name: free[name])
             outcome = _outcome(asked, folds, rng, (fail or {}).get(trial), device, free[device])
+            outcome = _with_metrics(outcome, metrics)
             free[device] += outcome.seconds + 0.4
             now[0] = free[device]
             if trial < (getattr(searcher, "trials", None) or 10**9) - running:
@@ -67,6 +72,17 @@ def fill(
             score = outcome.score
             search.tell(trial, Observation(score and 1 - score.value, epochs_of(score)))
             trial += 1
+
+
+def _with_metrics(outcome: Outcome, metrics: Sequence[Metric]) -> Outcome:
+    if outcome.score is None:
+        return outcome
+    folds = []
+    for curve in outcome.score.folds:
+        parts = {"train": curve.train, "validation": curve.validation}
+        below = {part: tuple(0.9 * value for value in values) for part, values in parts.items()}
+        folds.append(replace(curve, metrics={metric.name: below for metric in metrics}))
+    return replace(outcome, score=replace(outcome.score, folds=tuple(folds)))
 
 
 def epochs_of(score: Score | None) -> tuple[float, ...]:

@@ -22,6 +22,7 @@ from hpsearch.store import Url
 @click.option(
     "--loss", is_flag=True, help="Draw the loss that was minimised instead of the metric."
 )
+@click.option("--metric", help="Draw this metric, recorded by the trials beside the task's own.")
 @click.option("--training", is_flag=True, help="Draw the curves on the training rows as well.")
 @click.option(
     "--smooth",
@@ -41,6 +42,7 @@ def compare(
     trials: tuple[int, ...],
     output: Path,
     loss: bool,
+    metric: str | None,
     training: bool,
     smooth: float,
     skip: int | None,
@@ -58,7 +60,7 @@ def compare(
 
     canvas.check_picture_path(output)
     drawn = overlay.overlay_curves(
-        StoreFrames(store_path), trials, loss=loss, smooth=smooth, skip=skip
+        StoreFrames(store_path), trials, loss=loss, metric=metric, smooth=smooth, skip=skip
     )
     canvas.write_picture(curves.draw_overlay(drawn, training=training), output)
     for line in drawn.lines:

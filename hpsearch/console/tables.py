@@ -15,7 +15,7 @@ from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.run.study import Study
-from hpsearch.store import Opening, RankedTrial
+from hpsearch.store import MetricRanking, Opening, RankedTrial
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -100,10 +100,29 @@ def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None)
         )
 
 
-def describe_ranking(rows: Sequence[RankedTrial], *, top: int | None = 20) -> Iterator[Table | str]:
+def describe_metric_ranking(ranking: MetricRanking, *, top: int | None) -> Iterator[Table | str]:
+    """A ranking by one metric of several, and how many trials have no value of it."""
+    if ranking.rows:
+        yield from describe_ranking(ranking.rows, top=top, by_own=ranking.by_own)
+    if ranking.left_out:
+        search = ranking.searches[0]
+        many = f"{ranking.left_out} trial{'s' if ranking.left_out > 1 else ''}"
+        where = "" if ranking.rows else f"{search.task}, {shorten_label(search.evaluator)}: "
+        yield (
+            f"{where}{many} left out, without a value of {ranking.measure}: not recorded, or not "
+            "defined at the best epoch"
+        )
+
+
+def describe_ranking(
+    rows: Sequence[RankedTrial], *, top: int | None = 20, by_own: bool = True
+) -> Iterator[Table | str]:
     """A ranking, best first, with notes on its ties and on what limits the comparison.
 
     What all rows have in common is said above the table, so that it fits narrow windows.
+
+    Args:
+        by_own: whether it is by the task's own metric, by which --repeats chooses its finalists.
     """
     first = rows[0]
     names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows[:top]}) > 1]
@@ -130,7 +149,7 @@ def describe_ranking(rows: Sequence[RankedTrial], *, top: int | None = 20) -> It
             point_text(row.params),
         )
     yield table
-    yield from _describe_notes(rows, top)
+    yield from _describe_notes(rows, top, by_own)
 
 
 def describe_openings(found: Sequence[Opening]) -> Iterator[str]:
@@ -186,6 +205,13 @@ def describe_trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     for name in ("trial", "study", "searcher", "evaluator", "state", "value", "se", "best_epoch"):
         if details[name] is not None:
             yield f"{name.replace('_', ' '):>12}  {short_text(details[name])}"
+    for number, (name, found) in enumerate(details["metrics"].items()):
+        value = (
+            "not defined"
+            if found["value"] is None
+            else format_with_error(found["value"], found["se"])
+        )
+        yield f"{'' if number else 'metrics':>12}  {name} {value}"
     for name in ("epochs", "parent", "parameters", "seconds"):
         if details[name] is not None:
             yield f"{name:>12}  {short_text(details[name])}"
@@ -217,13 +243,14 @@ def _make_curve_table(metric: str, curves: Sequence[Mapping[str, Sequence[float]
     return table
 
 
-def _describe_notes(rows: Sequence[RankedTrial], top: int | None) -> Iterable[str]:
+def _describe_notes(rows: Sequence[RankedTrial], top: int | None, by_own: bool) -> Iterable[str]:
     if top is not None and len(rows) > top:
         yield f"{len(rows) - top} more; --top {len(rows)} shows all"
     tied = [row for row in rows[1:top] if row.tied]
     if tied:
         yield "= not significantly different from the best"
-        yield _describe_more_repeats(tied[0])
+        if by_own:
+            yield _describe_more_repeats(tied[0])
     simplest = next((row for row in rows if row.one_se), rows[0])
     if simplest.rank > 1:
         yield (

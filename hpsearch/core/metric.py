@@ -66,6 +66,15 @@ def higher_is_better(direction: str) -> bool:
     return direction == "max"
 
 
+def plain_metric_name(measure: str) -> str:
+    """The name of a task's metric as the task names it, from that in rankings (`Task.measure`).
+
+    >>> plain_metric_name("loss (mse), weighted"), plain_metric_name("mae")
+    ('loss', 'mae')
+    """
+    return measure.removesuffix(", weighted").partition(" (")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A metric. Which values are better, and what NaN is, is known only here.

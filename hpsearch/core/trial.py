@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,11 @@ class Score:
         folds = [curve.validation for curve in self.folds]
         each = ", ".join(f"{value:.4f}" for value in self.at_best)
         drawn = html_repr.curves_svg(folds, self.best_epoch - 1)
-        return f"<p><b>{self._text}</b><br>folds: {each}</p>{drawn}"
+        metrics = "".join(
+            f"<br>{escape(name)}: {', '.join(f'{value:.4f}' for value in values)}"
+            for name, values in self.metrics_at_best.items()
+        )
+        return f"<p><b>{self._text}</b><br>folds: {each}{metrics}</p>{drawn}"
 
     @property
     def _text(self) -> str:
@@ -141,6 +146,16 @@ class Score:
     def at_best(self) -> list[float]:
         """Each fold's value at the best epoch."""
         return [curve.validation[self.best_epoch - 1] for curve in self.folds]
+
+    @property
+    def metrics_at_best(self) -> dict[str, list[float]]:
+        """Each fold's value at the best epoch, of each metric recorded beside the task's, by name.
+
+        A value is NaN where the metric is not defined.
+        """
+        names = list(self.folds[0].metrics) if self.folds else []
+        best = self.best_epoch - 1
+        return {n: [c.metrics[n]["validation"][best] for c in self.folds] for n in names}
 
     @property
     def std(self) -> float:

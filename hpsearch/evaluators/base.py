@@ -87,12 +87,23 @@ class Evaluator(ABC):
         ]
         mean = mean_curve(folds)
         best = metric.best(mean)
-        at_best = [curve[best] for curve in folds]
-        error = self.standard_error(at_best, metric, scores[0].folds[0].rows)
+        trainings = [[curve.validation[best] for curve in score.folds] for score in scores]
+        return mean[best], self.combined_error(trainings, metric, scores[0].folds[0].rows)
+
+    def combined_error(
+        self, trainings: Sequence[Sequence[float]], metric: Metric, rows: int
+    ) -> float | None:
+        """The standard error of the mean over trainings and folds, as `combined` has it.
+
+        Args:
+            trainings: for each training by another seed, the value of each fold.
+            rows: of the first fold's validation.
+        """
+        folds = [statistics.fmean(values) for values in zip(*trainings, strict=True)]
+        error = self.standard_error(folds, metric, rows)
         if error is None or len(folds) > 1:
-            return mean[best], error
-        seeds = [score.folds[0].validation[best] for score in scores]
-        return mean[best], math.hypot(error, error_of_seeds(seeds))
+            return error
+        return math.hypot(error, error_of_seeds([values[0] for values in trainings]))
 
     def plan_fits(
         self,

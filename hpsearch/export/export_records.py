@@ -1,6 +1,7 @@
 """Searches, their trials and mean curves, as all exports for other tools use them."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import pandas as pd
 from hpsearch.core.parameters import point_text
 from hpsearch.core.space import Space
 from hpsearch.results.frames import StoreFrames
+from hpsearch.results.metric_values import METRICS, curve_column, metric_names
+from hpsearch.results.trial_filters import PARAMS
 from hpsearch.store import SearchRecord
 
 CURVES = ("train", "validation", "train_loss", "validation_loss")
@@ -34,8 +37,10 @@ class ExportedTrial:
     Args:
         params: in the types of the space.
         row: of `StoreFrames.trials`.
-        curves: of the first training, the mean over folds, by the names of CURVES. They end where
-            the shortest fold ends, as for the trial's value.
+        curves: of the first training, the mean over folds, by their columns in
+            `StoreFrames.curves`. They end where the shortest fold ends, as for the trial's value;
+            those of metrics beside the task's have a NaN where any fold has one.
+        metrics: the values of the metrics recorded beside the task's, at the best epoch.
         heir: the trial that continued it.
     """
 
@@ -43,6 +48,7 @@ class ExportedTrial:
     params: Mapping[str, Any]
     row: Any
     curves: Mapping[str, list[float]]
+    metrics: Mapping[str, float]
     heir: int | None
 
     @property
@@ -101,6 +107,14 @@ class ExportedSearch:
     trials: tuple[ExportedTrial, ...]
 
     @property
+    def metric_names(self) -> list[str]:
+        """The metrics beside the task's of which any of its trials has curves."""
+        first = curve_column("validation", "")
+        columns = (column for trial in self.trials for column in trial.curves)
+        found = (name.removeprefix(first) for name in columns if name.startswith(first))
+        return list(dict.fromkeys(found))
+
+    @property
     def notes(self) -> dict[str, Any]:
         names = ("study", "task", "searcher", "evaluator", "seed", "backend", "direction", "file")
         return {"metric": self.record.measure} | {n: getattr(self.record, n) for n in names}
@@ -111,7 +125,7 @@ def read_searches(results: StoreFrames) -> list[ExportedSearch]:
     records = {record.id: record for record in results.searches}
     frame = results.trials
     rows: list[Any] = list(
-        frame[[n for n in frame if not str(n).startswith("params_")]].itertuples()
+        frame[[n for n in frame if not str(n).startswith((PARAMS, METRICS))]].itertuples()
     )
     heirs = {int(row.parent): row.Index for row in rows if pd.notna(row.parent)}
     points, curves = results.points, _mean_curves(results)
@@ -119,7 +133,12 @@ def read_searches(results: StoreFrames) -> list[ExportedSearch]:
     for row in rows:
         mean = curves.get(row.Index, {}) if row.state == "complete" else {}
         if row.search in records:
-            trial = ExportedTrial(row.Index, points[row.Index], row, mean, heirs.get(row.Index))
+            recorded = results.recorded.get(row.Index)
+            known = recorded.at_best if recorded else {}
+            metrics = {n: m.value for n, m in known.items() if math.isfinite(m.value)}
+            trial = ExportedTrial(
+                row.Index, points[row.Index], row, mean, metrics, heirs.get(row.Index)
+            )
             found.setdefault(row.search, []).append(trial)
     names = _unique_names([records[search] for search in found])
     return [
@@ -144,25 +163,43 @@ def safe_path_part(text: str) -> str:
 
 
 def name_curves(search: ExportedSearch) -> dict[str, str]:
-    """Names of CURVES for people, as `accuracy/validation`."""
+    """Names of a search's curves for people, as `accuracy/validation`, by their columns."""
     metric = search.record.measure
     names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
-    return dict(zip(CURVES, names, strict=True))
+    found = dict(zip(CURVES, names, strict=True))
+    for name in search.metric_names:
+        for part in CURVES[:2]:
+            # A metric of another name may be called as one of these are: "loss", for instance.
+            taken = f"{name}/{part}" in names
+            found[curve_column(part, name)] = f"{METRICS if taken else ''}{name}/{part}"
+    return found
+
+
+def metrics_at_best(trial: ExportedTrial) -> dict[str, float]:
+    """A trial's metrics beside the task's at the best epoch, by names that no curve has."""
+    return {f"value/{name}": value for name, value in trial.metrics.items()}
 
 
 def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:
     """The mean over folds of each trial's first training, as far as all folds reach."""
     frame = results.curves
     frame = frame.loc[frame["repeat"] == 0]
+    metrics = [
+        curve_column(part, name) for name in metric_names(results.recorded) for part in CURVES[:2]
+    ]
     folds = frame.groupby("trial")["fold"].nunique()
     grouped = frame.groupby(["trial", "epoch"])
-    means = grouped[list(CURVES)].mean()
+    means = grouped[[*CURVES, *metrics]].mean()
+    defined = grouped[metrics].count().eq(grouped.size(), axis=0)
+    means[metrics] = means[metrics].where(defined)
     reached = grouped.size() == folds.reindex(means.index.get_level_values("trial")).to_numpy()
     means = means.loc[reached].reset_index("epoch", drop=True)
     found: dict[int, dict[str, list[float]]] = {}
-    for name in CURVES:
+    for name in (*CURVES, *metrics):
         for trial, values in means.groupby(level="trial", sort=False)[name]:
-            found.setdefault(int(str(trial)), {})[name] = values.tolist()
+            # A trial of another search, or of before, has no such metric.
+            if name in CURVES or values.notna().any():
+                found.setdefault(int(str(trial)), {})[name] = values.tolist()
     return found
 
 

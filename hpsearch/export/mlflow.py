@@ -1,6 +1,7 @@
 """MLflow: an experiment a search, a run a trial."""
 
 import logging
+import math
 import os
 import re
 import socket
@@ -19,7 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.files import hide_secrets
 from hpsearch.core.outputs import OutputKind, choose_place, sqlite_mark
-from hpsearch.export.export_records import ExportedSearch, ExportedTrial, name_curves, read_searches
+from hpsearch.export.export_records import (
+    ExportedSearch,
+    ExportedTrial,
+    metrics_at_best,
+    name_curves,
+    read_searches,
+)
 from hpsearch.export.sqlite_file import new_database
 from hpsearch.results.frames import StoreFrames
 
@@ -132,10 +139,13 @@ def _all_metrics(search: ExportedSearch, trial: ExportedTrial) -> Any:
     names = name_curves(search)
     for curve, values in trial.curves.items():
         for epoch, value in enumerate(values, 1):
+            if math.isnan(value):  # a metric that is not defined at this epoch
+                continue
             yield Metric(_mlflow_name(names[curve]), value, _milliseconds(trial.at(epoch)), epoch)
     if trial.value is not None:
         best = int(trial.row.best_epoch)
-        yield Metric("value", trial.value, _milliseconds(trial.at(best)), best)
+        for name, value in {"value": trial.value, **metrics_at_best(trial)}.items():
+            yield Metric(_mlflow_name(name), value, _milliseconds(trial.at(best)), best)
 
 
 def _mlflow_name(name: str) -> str:

@@ -16,7 +16,12 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from hpsearch.core.parameters import Choice, Float, Int
-from hpsearch.export.export_records import ExportedSearch, ExportedTrial, read_searches
+from hpsearch.export.export_records import (
+    ExportedSearch,
+    ExportedTrial,
+    metrics_at_best,
+    read_searches,
+)
 from hpsearch.export.sqlite_file import new_database
 from hpsearch.results.frames import StoreFrames
 from hpsearch.searchers.optuna_ranges import to_distribution
@@ -75,7 +80,9 @@ def _to_frozen_trial(
         value=trial.value if state is TrialState.COMPLETE else None,
         params=params,
         distributions={name: ranges[name] for name in params},
-        user_attrs=trial.notes | ({} if trial.value is None else {"value": trial.value}),
+        user_attrs=trial.notes
+        | ({} if trial.value is None else {"value": trial.value})
+        | metrics_at_best(trial),
         intermediate_values=dict(enumerate(trial.curves.get("validation", ()), 1)),
     )
     made.datetime_start = _to_local_time(trial.started)

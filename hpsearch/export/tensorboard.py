@@ -4,6 +4,7 @@ Written with TensorBoard's own record writer and messages. Its `hparams.api` wou
 TensorFlow.
 """
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +22,9 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.export_records import (
-    CURVES,
     ExportedSearch,
     ExportedTrial,
+    metrics_at_best,
     name_curves,
     read_searches,
     safe_path_part,
@@ -78,15 +79,18 @@ def _trial_events(
             start.hparams[name].number_value = value
     yield begin, 0, _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start)
     names = name_curves(search)
-    for epoch, values in enumerate(zip(*(trial.curves.get(c, ()) for c in CURVES), strict=True), 1):
+    for epoch, values in enumerate(zip(*trial.curves.values(), strict=True), 1):
         scalars = [
             Summary.Value(tag=names[curve], simple_value=value)
-            for curve, value in zip(CURVES, values, strict=True)
+            for curve, value in zip(trial.curves, values, strict=True)
+            if not math.isnan(value)  # a metric that is not defined at this epoch
         ]
         yield trial.at(epoch), epoch, scalars
     if trial.value is not None:
         step = int(trial.row.best_epoch)
-        yield trial.at(step), step, [Summary.Value(tag=_VALUE, simple_value=trial.value)]
+        at_best = {_VALUE: trial.value, **metrics_at_best(trial)}
+        tagged = [Summary.Value(tag=tag, simple_value=value) for tag, value in at_best.items()]
+        yield trial.at(step), step, tagged
     if trial.ended is not None:
         ended = trial.ended.timestamp()
         end = SessionEndInfo(status=_STATUS[trial.state], end_time_secs=ended)
@@ -105,7 +109,12 @@ def _describe_experiment(found: list[ExportedSearch]) -> api_pb2.Experiment:
     texts = _text_parameters(found)
     study = api_pb2.HParamInfo(name="study", type=api_pb2.DATA_TYPE_STRING)
     study.domain_discrete.extend([search.name for search in found])
-    tags = dict.fromkeys(tag for search in found for tag in name_curves(search).values())
+    tags = dict.fromkeys(
+        [
+            *(tag for search in found for each in search.trials for tag in metrics_at_best(each)),
+            *(tag for search in found for tag in name_curves(search).values()),
+        ]
+    )
     return api_pb2.Experiment(
         description="hpsearch",
         time_created_secs=min((search.record.began for search in found), default=0.0),

@@ -31,12 +31,14 @@ _LETTERS_PER_INCH = 12.5  # of a subtitle
 
 
 @canvas.with_style
-def draw_curve_panels(results: "StoreFrames", trials: Sequence[int], *, loss: bool) -> Figure:
+def draw_curve_panels(
+    results: "StoreFrames", trials: Sequence[int], *, loss: bool, metric: str | None = None
+) -> Figure:
     """Training and validation curves, a panel a trial, all on one scale."""
     if not trials:
         best = sort_best_first(leaf_trials(comparable_trials(results.trials, results.searches)))
         trials = [int(trial) for trial in best.index[:4]]
-    drawn = overlay_curves(results, trials, loss=loss, smooth=0.0, skip=0)
+    drawn = overlay_curves(results, trials, loss=loss, metric=metric, smooth=0.0, skip=0)
     across = 2 if len(drawn.lines) in (2, 4) else 3
     figure, axes = canvas.make_panels(len(drawn.lines), across=across, width=3.6, height=2.7)
     about = describe_differences({line.trial: results.points[line.trial] for line in drawn.lines})

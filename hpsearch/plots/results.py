@@ -39,16 +39,22 @@ class Results(StoreFrames):
 
         return progression.draw_timeline(self, ax=ax)
 
-    def plot_curves(self, *trials: int, loss: bool = False) -> "Figure":
-        """Training and validation curves, a panel a trial; without trials, the best four."""
+    def plot_curves(self, *trials: int, loss: bool = False, metric: str | None = None) -> "Figure":
+        """Training and validation curves, a panel a trial; without trials, the best four.
+
+        Args:
+            loss: draw the minimised loss instead of the metric.
+            metric: draw this metric, which was recorded beside the task's.
+        """
         from hpsearch.plots import curves
 
-        return curves.draw_curve_panels(self, trials, loss=loss)
+        return curves.draw_curve_panels(self, trials, loss=loss, metric=metric)
 
     def compare(
         self,
         *trials: int,
         loss: bool = False,
+        metric: str | None = None,
         training: bool = False,
         smooth: float = 0.9,
         skip: int | None = None,
@@ -58,6 +64,7 @@ class Results(StoreFrames):
         Args:
             trials: their ids.
             loss: draw the minimised loss instead of the metric.
+            metric: draw this metric, which was recorded beside the task's.
             training: draw the curves on training rows too.
             smooth: weight of earlier epochs in the exponential moving average; 0: no smoothing.
             skip: epochs to leave out before smoothing; None: ten, or a tenth of short curves.
@@ -65,7 +72,9 @@ class Results(StoreFrames):
         from hpsearch.plots import curves
         from hpsearch.results import overlay
 
-        drawn = overlay.overlay_curves(self, trials, loss=loss, smooth=smooth, skip=skip)
+        drawn = overlay.overlay_curves(
+            self, trials, loss=loss, metric=metric, smooth=smooth, skip=skip
+        )
         return curves.draw_overlay(drawn, training=training)
 
     def plot_slices(self) -> "Figure":

@@ -2,9 +2,24 @@
 
 from typing import Any
 
-from hpsearch.report.drawing import MUTED, WINNER, Drawing, Section, make_axis, palette_colour
+from hpsearch.core.metric import higher_is_better
+from hpsearch.report.drawing import (
+    MUTED,
+    WINNER,
+    Drawing,
+    Section,
+    escape_markup,
+    make_axis,
+    palette_colour,
+)
 from hpsearch.results.report_data import Comparison
-from hpsearch.results.trial_curves import Band, TrialCurves, best_trial_curves
+from hpsearch.results.trial_curves import (
+    Band,
+    MetricCurvesOfTrials,
+    TrialCurves,
+    best_metric_curves,
+    best_trial_curves,
+)
 
 # Name, number of the colour, width of the line.
 _KINDS = (("training", 4, 1.5), ("validation", 0, 2))
@@ -24,6 +39,45 @@ def learning_section(comparison: Comparison) -> Section:
         "training loss still fell."
     )
     return Section("learning", title, lead, drawings, size="small")
+
+
+def metric_sections(comparison: Comparison) -> list[Section]:
+    """The curves of the metrics recorded beside the task's, a figure a metric; none without any."""
+    found = best_metric_curves(comparison)
+    if not found:
+        return []
+    lead = (
+        "The best trials' metrics on validation rows, the mean over folds and seeds. Dots mark the "
+        f"epoch that is best by {comparison.metric_name}."
+    )
+    return [
+        Section("metrics", "Other metrics", lead, [_draw_metric(each) for each in found], "half")
+    ]
+
+
+def _draw_metric(metric: MetricCurvesOfTrials) -> Drawing:
+    data: list[dict[str, Any]] = []
+    for number, line in enumerate(metric.lines):
+        name, ink = f"#{line.row.rank} trial {line.row.trial}", palette_colour(number)
+        data.append(
+            {"type": "scatter", "mode": "lines", "name": name, "x": line.epochs, "y": line.mean,
+             "line": {"color": ink, "width": 2}, "legendgroup": name,
+             "hovertemplate": "epoch %{x}: %{y:.4~g}"}
+        )  # fmt: skip
+        data.append(
+            {"type": "scatter", "mode": "markers", "name": name, "x": [line.best_epoch],
+             "y": [line.at_best], "marker": {"color": ink, "size": 8}, "legendgroup": name,
+             "showlegend": False, "hovertemplate": "epoch %{x}: %{y:.4~g}"}
+        )  # fmt: skip
+    way = "higher" if higher_is_better(metric.direction) else "lower"
+    layout = {
+        "title": {"text": escape_markup(f"{metric.name}, {way} is better")},
+        "xaxis": make_axis("epoch"),
+        "yaxis": make_axis(metric.name, range=metric.range),
+        "showlegend": True,
+    }
+    alt_text = f"{metric.name} of the {len(metric.lines)} best trials by epoch"
+    return Drawing(data, layout, alt_text, height=320)
 
 
 def _draw_trial(

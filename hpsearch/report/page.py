@@ -137,6 +137,7 @@ def _page_part(number: int, comparison: Comparison) -> dict[str, Any]:
         "after": [
             anytime.anytime_section(comparison),
             learning.learning_section(comparison),
+            *learning.metric_sections(comparison),
             hyperparameters.parallel_section(comparison),
             hyperparameters.slices_section(comparison),
             importance.importance_section(comparison),

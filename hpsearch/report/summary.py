@@ -6,6 +6,7 @@ import pandas as pd
 
 from hpsearch.results.best_so_far import own_epochs
 from hpsearch.results.formatting import format_duration, format_with_error
+from hpsearch.results.metric_values import MetricValue
 from hpsearch.results.report_data import Comparison, ReportData
 from hpsearch.store import Opening, RankedTrial
 
@@ -70,7 +71,19 @@ def _describe_best(comparison: Comparison) -> str:
 
 def _card(comparison: Comparison, title: str, row: RankedTrial, note: str) -> dict[str, Any]:
     tests = [o for o in comparison.openings if _tested_trials(o) == [row.trial]]
-    return {"title": title, "row": row, "note": note, "test": tests[0] if tests else None}
+    metrics = comparison.metric_values.get(row.trial, {}).values()
+    return {
+        "title": title,
+        "row": row,
+        "note": note,
+        "metrics": [(metric.name, format_metric(metric)) for metric in metrics],
+        "test": tests[0] if tests else None,
+    }
+
+
+def format_metric(metric: MetricValue) -> str:
+    """A metric's value with its error, where they are known."""
+    return "not defined" if metric.value is None else format_with_error(metric.value, metric.se)
 
 
 def describe_openings(comparison: Comparison) -> list[dict[str, Any]]:
@@ -101,6 +114,7 @@ def ranking_table(comparison: Comparison) -> dict[str, Any]:
         "text_params": [
             n for n in params if any(isinstance(row.params.get(n), str) for row in rows)
         ],
+        "metrics": comparison.metric_names,
         "has_repeats": any(row.repeats or row.failed_repeats for row in rows),
         "differing": [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows}) > 1],
         "most_epochs": max((row.epochs for row in rows), default=0),

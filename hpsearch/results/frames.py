@@ -1,7 +1,8 @@
 """A store as pandas frames, for notebooks, exports and figures."""
 
+import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -12,22 +13,27 @@ import pandas as pd
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.results.metric_values import METRICS, curve_column, metric_names
 from hpsearch.results.trial_filters import count_states
 from hpsearch.store import (
+    ParsedCurves,
     QueryResult,
     SearchRecord,
     Store,
+    TrialMetrics,
     Url,
     default_place,
     parse_place,
     read_all_curves,
     read_all_repeats,
     read_all_trials,
+    read_metrics,
 )
 
 _CURVES = ["train", "validation", "train_loss", "validation_loss"]
-CurveRow = tuple[int, int, int, list[list[float]]]
-"""Trial, repeat, fold, and the fit's curves in the order of _CURVES."""
+_PARTS = ["train", "validation"]  # of the rows, each with a curve of a metric
+CurveRow = tuple[int, int, int, ParsedCurves]
+"""Trial, repeat, fold, and the fit's curves, whose `lists` are in the order of _CURVES."""
 _TIME_COLUMNS = ["asked", "started", "ended"]
 _FLOAT_COLUMNS = ["value", "se", "seconds"]
 _INTEGER_COLUMNS = ["best_epoch", "parent", "parameters", "peak_bytes"]
@@ -83,9 +89,17 @@ class StoreFrames:
         state is complete, failed, running, or stopped (no run is alive to continue it). Each
         parameter x has a column `params_x`. value and se are over all trainings. asked, started and
         ended are in UTC. epochs are fewer than asked_epochs where a trial failed or stopped early.
-        search is the search's id.
+        search is the search's id. Each metric x that was recorded beside the task's has a column
+        `metrics_x`: its mean over folds and trainings at the trial's best epoch, NaN where it was
+        not recorded or is not defined.
         """
-        return trial_frame(self._read_store(read_trial_rows))
+        return trial_frame(self._read_store(read_trial_rows), self.recorded)
+
+    @cached_property
+    def recorded(self) -> Mapping[int, TrialMetrics]:
+        """What trials recorded beside their task's metric, by the trial's id."""
+        with Store(self.store) as store:
+            return read_metrics(store, [record.id for record in self.searches])
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
@@ -100,18 +114,23 @@ class StoreFrames:
     def curves(self) -> pd.DataFrame:
         """A row for each epoch of each fold of each training (repeat 0: the first training).
 
-        It has the metric and the minimised loss, both on training and on validation rows.
+        It has the metric and the minimised loss, both on training and on validation rows. So have
+        `train_metrics_x` and `validation_metrics_x` each metric x recorded beside the task's, which
+        is NaN where it is not defined or was not recorded.
         """
-        return _curve_frame(chain.from_iterable(self._curve_pages()))
+        names = metric_names(self.recorded)
+        return _curve_frame(chain.from_iterable(self._curve_pages()), names)
 
     def curve_frames(self) -> "Iterator[pd.DataFrame]":
         """The rows of `curves`, some trials at a time, to save memory."""
+        # All have the same columns, so the metrics are known before the first.
+        names = metric_names(self.recorded)
         empty = True
         for page in self._curve_pages():
-            yield _curve_frame(page)
+            yield _curve_frame(page, names)
             empty = False
         if empty:
-            yield _curve_frame(())
+            yield _curve_frame((), names)
 
     def _curve_pages(self) -> "Iterator[Iterable[CurveRow]]":
         with Store(self.store) as store:
@@ -141,12 +160,31 @@ def read_trial_rows(store: Store, searches: Sequence[int]) -> pd.DataFrame:
     return _read_frame(read_all_trials, store, searches)
 
 
-def trial_frame(rows: pd.DataFrame) -> pd.DataFrame:
-    """The trials of `read_trial_rows`, by id, as `StoreFrames.trials` has them."""
+def trial_frame(rows: pd.DataFrame, recorded: Mapping[int, TrialMetrics]) -> pd.DataFrame:
+    """The trials of `read_trial_rows`, by id, as `StoreFrames.trials` has them.
+
+    Args:
+        recorded: what `read_metrics` has of them.
+    """
     frame = rows.set_index("trial")
     points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
-    return pd.concat([_with_timestamps(frame.drop(columns="detail")).astype(types), points], axis=1)
+    plain = _with_timestamps(frame.drop(columns="detail")).astype(types)
+    metrics = pd.DataFrame(
+        {
+            METRICS + name: _values_at_best(frame.index, recorded, name)
+            for name in metric_names(recorded)
+        },
+        index=frame.index,
+    )
+    return pd.concat([plain, metrics, points], axis=1)
+
+
+def _values_at_best(
+    trials: "pd.Index[Any]", recorded: Mapping[int, TrialMetrics], name: str
+) -> list[float]:
+    found = (recorded[trial].at_best.get(name) if trial in recorded else None for trial in trials)
+    return [math.nan if metric is None else metric.value for metric in found]
 
 
 def repeat_frame(store: Store, searches: Sequence[int]) -> pd.DataFrame:
@@ -169,17 +207,29 @@ def _read_frame(
     return pd.DataFrame(list(rows), columns=list(rows.names))
 
 
-def _curve_frame(rows: Iterable[CurveRow]) -> pd.DataFrame:
-    """A row an epoch, from arrays of machine numbers: Python's would need four times the memory."""
+def _curve_frame(rows: Iterable[CurveRow], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row an epoch, from arrays of machine numbers: Python's would need four times the memory.
+
+    Args:
+        metrics: the names of those that have columns.
+    """
     places = {name: array("q") for name in ("trial", "repeat", "fold", "epoch")}
     values = {name: array("d") for name in _CURVES}
+    values |= {curve_column(part, name): array("d") for name in metrics for part in _PARTS}
     for trial, repeat, fold, curves in rows:
-        epochs = len(curves[0])
+        epochs = len(curves.lists[0])
         for name, number in (("trial", trial), ("repeat", repeat), ("fold", fold)):
             places[name].extend(array("q", [number]) * epochs)
         places["epoch"].extend(range(1, epochs + 1))
-        for name, curve in zip(_CURVES, curves, strict=True):
+        for name, curve in zip(_CURVES, curves.lists, strict=True):
             values[name].extend(curve)
+        undefined = (math.nan,) * epochs
+        for name in metrics:
+            metric = curves.metrics.get(name)
+            for part in _PARTS:
+                values[curve_column(part, name)].extend(
+                    undefined if metric is None else getattr(metric, part)
+                )
     columns = {name: np.frombuffer(found, "int64") for name, found in places.items()}
     columns |= {name: np.frombuffer(found, "float64") for name, found in values.items()}
     return pd.DataFrame(columns, copy=False)

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.core.errors import ReportError
-from hpsearch.core.metric import Direction, Metric
+from hpsearch.core.metric import Direction, Metric, plain_metric_name
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.results.metric_values import curve_column
 from hpsearch.results.parameter_axes import describe_differences
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ def overlay_curves(
     trials: Sequence[int],
     *,
     loss: bool = False,
+    metric: str | None = None,
     smooth: float = 0.9,
     skip: int | None = None,
 ) -> Overlay:
@@ -98,15 +101,17 @@ def overlay_curves(
 
     Args:
         loss: whether to take the minimised loss instead of the metric.
+        metric: the name of another metric that was recorded, to take instead of the task's.
         smooth, skip: as `Overlay` has them; skip=None: as many as `default_skip` says.
 
-    Raises ReportError where a trial is unknown or has no curve, or curves have no common axis.
+    Raises ReportError where a trial is unknown or has no such curve, or curves have no common axis.
     """
+    if loss and metric is not None:
+        raise ReportError(f"draw the loss or the metric {metric!r}, not both at once")
     if not 0 <= smooth < 1:
         raise ReportError(f"smoothing needs 0 <= smooth < 1, got smooth={smooth}")
     rows = _comparable_rows(results, trials)
-    measure, direction = _common_measure(rows, loss=loss)
-    metric = Metric(measure, direction)
+    shown, columns = _choose_measure(results, rows, loss=loss, metric=metric)
     labels = _curve_labels(results, rows)
     lines = []
     shortest = int(rows["epochs"].min())
@@ -117,8 +122,8 @@ def overlay_curves(
             f"leave out 0 to {shortest - 1} of them, got skip={skip}"
         )
     for trial in rows.index:
-        lines.append(_overlay_curve(results, trial, labels[trial], metric, loss, smooth, skip))
-    return Overlay(measure, direction, lines, smooth, skip)
+        lines.append(_overlay_curve(results, trial, labels[trial], shown, columns, smooth, skip))
+    return Overlay(shown.name, shown.direction, lines, smooth, skip)
 
 
 def default_skip(epochs: int) -> int:
@@ -135,14 +140,17 @@ def _overlay_curve(
     trial: int,
     label: str,
     metric: Metric,
-    loss: bool,
+    columns: tuple[str, str],
     smooth: float,
     skip: int,
 ) -> OverlayCurve:
     own = results.curves.loc[results.curves["trial"] == trial]
-    validation = average_over_trainings(own, "validation_loss" if loss else "validation")
-    training = average_over_trainings(own, "train_loss" if loss else "train")
+    training, validation = (average_over_trainings(own, column) for column in columns)
     mean = list[float](validation.mean(axis=1).tolist())
+    if not np.isfinite(mean).any():
+        raise ReportError(
+            f"{metric.name} of trial {trial} is not defined at any epoch; leave it out"
+        )
     folds = validation.shape[1]
     return OverlayCurve(
         trial=trial,
@@ -208,6 +216,36 @@ def _comparable_rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFr
             kind = f" ({failure})" if state == "failed" else ""
             raise ReportError(f"trial {trial} has no curves, it is {state}{kind}; leave it out")
     return known.loc[list(dict.fromkeys(trials))]
+
+
+def _choose_measure(
+    results: "StoreFrames", rows: pd.DataFrame, *, loss: bool, metric: str | None
+) -> tuple[Metric, tuple[str, str]]:
+    """What is drawn, and the columns of its curves on training and on validation rows.
+
+    Raises ReportError where a trial did not record the metric, or curves have no common axis.
+    """
+    measure, direction = _common_measure(rows, loss=loss)
+    if loss:
+        return Metric(measure, direction), ("train_loss", "validation_loss")
+    if metric is None or metric in (measure, plain_metric_name(measure)):
+        return Metric(measure, direction), ("train", "validation")
+    directions: dict[Direction, int] = {}
+    for trial in map(int, rows.index):
+        found = results.recorded.get(trial)
+        known = found.at_best if found else {}
+        if metric not in known:
+            names = [plain_metric_name(measure), *known]
+            raise ReportError(
+                f"trial {trial} did not record a metric {metric!r}{did_you_mean(metric, names)}; "
+                f"it has {', '.join(names)}"
+            )
+        directions.setdefault(known[metric].direction, trial)
+    if len(directions) > 1:
+        each = ", ".join(f"{way!r} in trial {trial}" for way, trial in directions.items())
+        raise ReportError(f"metric {metric!r} is {each}, which have no common axis")
+    columns = curve_column("train", metric), curve_column("validation", metric)
+    return Metric(metric, next(iter(directions))), columns
 
 
 def _common_measure(rows: pd.DataFrame, *, loss: bool) -> tuple[str, Direction]:

@@ -13,6 +13,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
+from hpsearch.results.metric_values import MetricValue, summarize_metrics
 from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Opening, RankedTrial, SearchRecord, Store, Url
 
@@ -43,6 +44,7 @@ class Comparison:
         trials, repeats, failures: of `searches`, as `StoreFrames` has them; running trials too.
         comparable_trials: the trials of `comparable_searches`.
         trainings: of the best trials, by id.
+        metric_values: of the ranked trials, by id and name: the metrics recorded beside the task's.
         openings: of this task's sealed test, by this metric.
     """
 
@@ -54,6 +56,7 @@ class Comparison:
     repeats: pd.DataFrame
     failures: pd.DataFrame
     trainings: Mapping[int, Sequence[Outcome]]
+    metric_values: Mapping[int, Mapping[str, MetricValue]]
     openings: Sequence[Opening]
 
     @property
@@ -65,6 +68,12 @@ class Comparison:
     def metric(self) -> Metric:
         """The metric with its direction."""
         return self.searches[0].metric
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The metrics that any ranked trial recorded beside the task's."""
+        found = (name for values in self.metric_values.values() for name in values)
+        return list(dict.fromkeys(found))
 
     @property
     def best(self) -> RankedTrial | None:
@@ -143,7 +152,8 @@ def read_report_data(
         }
         of_task = [search.id for search in searches if search.task == task]
         rows = read_trial_rows(store, of_task)
-        trials, failures = trial_frame(rows), failure_frame(rows)
+        recorded = stores.read_metrics(store, of_task)
+        trials, failures = trial_frame(rows, recorded), failure_frame(rows)
         repeats = repeat_frame(store, of_task)
     comparisons = []
     for key, ranking in rankings.items():
@@ -159,6 +169,11 @@ def read_report_data(
                 repeats[repeats["trial"].isin(own.index)],
                 failures[failures.index.isin(own.index)],
                 {row.trial: trainings[row.trial] for row in ranking[:MOST_CURVES]},
+                {
+                    row.trial: summarize_metrics(row.evaluator, recorded[row.trial])
+                    for row in ranking
+                    if row.trial in recorded
+                },
                 [o for o in openings if o.study in studies and o.measure == mine[key][0].measure],
             )
         )

@@ -55,7 +55,7 @@ def search_in_memory(study: Study, data: Data, *, engine: str = "auto") -> list[
     )
     with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         executor.open()
-        journal = store.journal(0)
+        journal = store.journal(0, study.task.recorded[1:])
         Loop(
             study.searcher.start(
                 study.space, seed=derive_seed(study.seed, "search"), first=study.start

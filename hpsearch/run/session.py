@@ -1,7 +1,7 @@
 """One run of a study: find or begin its search in the store, continue it, rank."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.files import hide_secrets, leave_mark
+from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts, Outcome
@@ -91,7 +92,9 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
         store = opened.enter_context(
             Store(options.store, create=True, fence=fence, say=display.show_line)
         )
-        journal = _find_or_begin_search(store, record, display.show_line, fresh=options.fresh)
+        journal = _find_or_begin_search(
+            store, record, study.task.recorded[1:], display.show_line, fresh=options.fresh
+        )
         # By the store's name too, because several stores may lie in one folder.
         checkpoints = SearchCheckpoints(
             options.checkpoints_root / f"{store.name}-{journal.search}", options.keep
@@ -249,11 +252,17 @@ def _rank_trials(store: Store, journal: Journal, state: SearchState) -> list[int
 
 
 def _find_or_begin_search(
-    store: Store, record: SearchRecord, show_line: Callable[[str], None], *, fresh: bool
+    store: Store,
+    record: SearchRecord,
+    metrics: Sequence[Metric],
+    show_line: Callable[[str], None],
+    *,
+    fresh: bool,
 ) -> Journal:
     """The journal of the search that `record` describes.
 
     Args:
+        metrics: those that are recorded beside the task's; earlier trials may have others.
         fresh: whether to begin a new search; it replaces earlier ones of this study.
 
     Raises StudyError where the study has changed since, unless the search is fresh.
@@ -262,16 +271,16 @@ def _find_or_begin_search(
     same = [search for search in earlier if search.key == record.key]
     if fresh:
         replaced = [s for s in earlier if s in same or find_changes(record, s)]
-        return store.begin_search(record, instead_of=replaced)
+        return store.begin_search(record, instead_of=replaced, metrics=metrics)
     refuse_changes(record, earlier)
     if not same:
-        return store.begin_search(record)
+        return store.begin_search(record, metrics=metrics)
     if same[-1].source != record.source:
         show_line(
             f"{record.file} was edited since this search began: its earlier trials were trained by "
             "the older text; --fresh starts over"
         )
-    return store.journal(same[-1].id)
+    return store.journal(same[-1].id, metrics)
 
 
 def _make_result(

@@ -99,6 +99,9 @@ PERMANENT_TABLES = (
 """Tables whose rows are never changed; each row has a digest of its values."""
 
 CURVE_LISTS = ("train", "validation", "train_loss", "validation_loss")
+"""The columns of `curves` with a fit's four curves, each a JSON list."""
+
+LONG_COLUMNS = (*CURVE_LISTS, "metrics")
 """The long columns of `curves`. They have a digest of their own, in the column `lists`."""
 
 
@@ -113,7 +116,7 @@ def insert_rows(db: Database, table: str, *rows: Values) -> None:
 
 
 def _digest_row(row: Values) -> int:
-    return digest_values(row[name] for name in sorted(row) if name not in CURVE_LISTS)
+    return digest_values(row[name] for name in sorted(row) if name not in LONG_COLUMNS)
 
 
 def digest_values(values: Iterable[Any]) -> int:

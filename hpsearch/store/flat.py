@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hpsearch.store.database import QueryResult
-from hpsearch.store.rows import parse_curves, parse_point
+from hpsearch.store.rows import ParsedCurves, parse_curves, parse_point
 from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, VALUE
@@ -29,7 +29,8 @@ ORDER BY a.id
 """
 
 _CURVES = """
-SELECT a.id, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss, c.lists
+SELECT a.id, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation_loss,
+       c.metrics, c.lists
 FROM asked a JOIN curves c ON c.search = a.search AND c.trial = a.trial
 WHERE a.answer = 'suggest' AND a.search IN ({searches}) AND a.id BETWEEN :first AND :last
 ORDER BY a.id, c.repeat, c.fold
@@ -55,7 +56,7 @@ def read_all_trials(store: Store, searches: Sequence[int]) -> QueryResult:
     def read() -> QueryResult:
         running = [search for search in searches if is_running(store, search)]
         found = store.db.query(
-            _TRIALS.format(searches=_sql_list(searches), running=_sql_list(running))
+            _TRIALS.format(searches=sql_list(searches), running=sql_list(running))
         )
         at = found.names.index("params")
         return QueryResult(
@@ -67,18 +68,18 @@ def read_all_trials(store: Store, searches: Sequence[int]) -> QueryResult:
 
 def read_all_repeats(store: Store, searches: Sequence[int]) -> QueryResult:
     """One row for each finished repeat of these searches' trials; value: of that training alone."""
-    return store.db.query(_REPEATS.format(searches=_sql_list(searches)))
+    return store.db.query(_REPEATS.format(searches=sql_list(searches)))
 
 
 def read_all_curves(
     store: Store, searches: Sequence[int]
-) -> Iterator[list[tuple[int, int, int, list[list[float]]]]]:
-    """Trial, repeat, fold, and the four curves, for each fold of each training; some at a time."""
+) -> Iterator[list[tuple[int, int, int, ParsedCurves]]]:
+    """Trial, repeat, fold, and the curves, for each fold of each training; some at a time."""
     ids = "SELECT id FROM asked WHERE answer = 'suggest' AND search IN ({searches}) ORDER BY id"
-    trials = [id_ for (id_,) in store.db.query(ids.format(searches=_sql_list(searches)))]
-    statement = _CURVES.format(searches=_sql_list(searches))
+    trials = [id_ for (id_,) in store.db.query(ids.format(searches=sql_list(searches)))]
+    statement = _CURVES.format(searches=sql_list(searches))
 
-    def page(some: Sequence[int]) -> list[tuple[int, int, int, list[list[float]]]]:
+    def page(some: Sequence[int]) -> list[tuple[int, int, int, ParsedCurves]]:
         found = store.db.query(statement, first=some[0], last=some[-1])
         return [
             (trial, repeat, fold, _check_lengths(parse_curves(texts, digest)))
@@ -89,11 +90,12 @@ def read_all_curves(
         yield store.db.read(partial(page, trials[begin : begin + _PAGE]))
 
 
-def _check_lengths(lists: list[list[float]]) -> list[list[float]]:
-    if len(set(map(len, lists))) != 1:
+def _check_lengths(curves: ParsedCurves) -> ParsedCurves:
+    if len(set(map(len, curves.lists))) != 1:
         raise ValueError("curves of one training have different lengths")
-    return lists
+    return curves
 
 
-def _sql_list(searches: Sequence[int]) -> str:
+def sql_list(searches: Sequence[int]) -> str:
+    """The ids of searches as SQL has them in brackets."""
     return ", ".join(str(int(search)) for search in searches) or "NULL"

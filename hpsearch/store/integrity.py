@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 
 from hpsearch.core.errors import StoreError
-from hpsearch.store.database import CURVE_LISTS, PERMANENT_TABLES, digest_values
+from hpsearch.store.database import LONG_COLUMNS, PERMANENT_TABLES, digest_values
 from hpsearch.store.schema import TABLES
 
-LARGEST_ROW = 2**27  # bytes; the four curves of a fold of a million epochs have 80 MB
+# Bytes. The four curves of a fold of a million epochs have 80 MB, and each metric beside 40 MB.
+LARGEST_ROW = 2**29
 
 # What reading a damaged cell raises: it is not JSON, not the expected JSON, or nested too deeply.
 DAMAGE_ERRORS = (ValueError, TypeError, LookupError, RecursionError, ArithmeticError)
@@ -112,7 +113,7 @@ def _expected_columns() -> dict[str, list[tuple[str, str, bool]]]:
             table: [
                 (name, kind, bool(required or key))
                 for _, name, kind, required, _, key in made.execute(f"PRAGMA table_info({table})")
-                if name not in CURVE_LISTS
+                if name not in LONG_COLUMNS
             ]
             for table in tables
         }

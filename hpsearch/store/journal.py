@@ -1,11 +1,12 @@
 """The journal: every answer and outcome of a search, appended before anything acts on it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 from hpsearch.core.errors import StoreError
+from hpsearch.core.metric import Metric
 from hpsearch.core.seeds import canonical_json
 from hpsearch.core.trial import Curve, Outcome, Pause, Score, Suggestion
 from hpsearch.store import rows
@@ -17,10 +18,16 @@ _PAGE = 256  # events read at a time
 
 
 class Journal:
-    """The events of one search, in order. Each method is one transaction."""
+    """The events of one search, in order. Each method is one transaction.
 
-    def __init__(self, db: Database, search: int) -> None:
+    Args:
+        metrics: those that outcomes may have beside the task's. Their directions are written with
+            their curves.
+    """
+
+    def __init__(self, db: Database, search: int, metrics: Iterable[Metric] = ()) -> None:
         self._db, self.search = db, search
+        self._directions = {metric.name: metric.direction for metric in metrics}
         last = db.query(
             "SELECT seq, answer FROM asked WHERE search = :s "
             "UNION ALL SELECT seq, NULL FROM told WHERE search = :s ORDER BY seq DESC LIMIT 1",
@@ -198,7 +205,7 @@ class Journal:
     def _write_curves(self, trial: int, repeat: int, score: Score | None) -> None:
         """Write the curves of a training that has ended, and delete its progress."""
         which = {"search": self.search, "trial": trial, "repeat": repeat}
-        folds = rows.curve_rows(score) if score else ()
+        folds = rows.curve_rows(score, self._directions) if score else ()
         insert_rows(self._db, "curves", *(which | columns for columns in folds))
         self._db.execute(
             "DELETE FROM live WHERE search = :search AND trial = :trial AND repeat = :repeat",

@@ -1,16 +1,23 @@
 """Rankings of trials, over all studies and searchers whose values may be compared."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hpsearch.core.errors import StoreError
-from hpsearch.core.metric import higher_is_better
+from hpsearch.core.metric import Direction, Metric, higher_is_better, plain_metric_name
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.store import ties
 from hpsearch.store.database import Database
+from hpsearch.store.metrics import MetricAtBest, TrialMetrics, read_metrics_within
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.store import Store
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, SECONDS, VALUE
+
+_ValuesBySearch = dict[int, dict[int, dict[tuple[int, int], float]]]
+"""By search and trial, the value of each (repeat, fold)."""
 
 
 class RankedTrial(NamedTuple):
@@ -58,6 +65,32 @@ class RankedTrial(NamedTuple):
 _JSON_NAMES = {"measure": "metric", "n_weights": "parameters"}
 
 
+class MetricRanking(NamedTuple):
+    """A ranking by a metric, best first.
+
+    Args:
+        searches: whose values compare; the rankings are of their trials.
+        measure: the metric as it is shown.
+        by_own: whether it is the metric that the task names.
+        left_out: how many complete trials have no value of it: they were trained before it was
+            recorded, or it is not defined at their best epoch.
+    """
+
+    searches: Sequence[SearchRecord]
+    measure: str
+    by_own: bool
+    rows: list[RankedTrial]
+    left_out: int
+
+
+ErrorRule = Callable[[str, Metric, Sequence[Sequence[float]], int], float | None]
+"""Gives the standard error of a mean over trainings and folds, or None where they give none.
+
+It is called with the evaluator's label, the metric, each training's values by fold, and the number
+of rows of the first fold's validation.
+"""
+
+
 _COMPLETE = f"""
 SELECT {VALUE}, a.params, a.id, {ERROR}, t.epochs, t.parameters, {SECONDS}, t.trial,
        coalesce(r.repeats, 0), coalesce(r.failed, 0)
@@ -88,6 +121,12 @@ def rank_tasks(store: Store, task: str | None = None) -> list[list[RankedTrial]]
 
 
 def _rank_tasks(store: Store, task: str | None) -> list[list[RankedTrial]]:
+    found = (_rank(store.db, searches) for searches in _compared_searches(store, task))
+    return [ranking for ranking in found if ranking]
+
+
+def _compared_searches(store: Store, task: str | None) -> list[list[SearchRecord]]:
+    """The searches of a task, or of all, in groups whose values may be compared."""
     searches = store.searches()
     if task is not None and task not in (known := {record.task for record in searches}):
         raise StoreError(
@@ -97,8 +136,85 @@ def _rank_tasks(store: Store, task: str | None) -> list[list[RankedTrial]]:
     for s in searches:
         if task in (None, s.task):
             compared.setdefault(s.comparison, []).append(s)
-    found = (_rank(store.db, compared[key]) for key in sorted(compared))
-    return [ranking for ranking in found if ranking]
+    return [compared[key] for key in sorted(compared)]
+
+
+def rank_by_metric(
+    store: Store, task: str | None, name: str, standard_error: ErrorRule
+) -> list[MetricRanking]:
+    """Rankings as those of `rank_tasks`, by any metric that trials recorded.
+
+    A trial's value is that of the metric at its best epoch by the task's own metric, so that it is
+    of the model that one would keep: the mean over its folds and trainings. By the task's own
+    metric, the ranking is that of `rank_tasks`.
+
+    Raises StoreError for a task that the store does not have, and for a metric that no trial
+    recorded.
+    """
+    return store.db.read(lambda: _rank_by_metric(store, task, name, standard_error))
+
+
+def _rank_by_metric(
+    store: Store, task: str | None, name: str, standard_error: ErrorRule
+) -> list[MetricRanking]:
+    found: list[MetricRanking] = []
+    known: dict[str, None] = {}
+    is_known = False
+    for searches in _compared_searches(store, task):
+        own = searches[0].measure
+        known |= dict.fromkeys([plain_metric_name(own)])
+        if name in (own, plain_metric_name(own)):
+            is_known = True
+            found.append(MetricRanking(searches, own, True, _rank(store.db, searches), 0))
+            continue
+        recorded = read_metrics_within(store.db, [search.id for search in searches])
+        names = dict.fromkeys(n for trial in recorded.values() for n in trial.directions)
+        is_known, known = is_known or name in names, known | names
+        found.append(_rank_recorded(store.db, searches, name, recorded, standard_error))
+    if not is_known:
+        raise StoreError(
+            f"no trial recorded a metric {name!r}{did_you_mean(name, known)}; recorded are: "
+            f"{', '.join(known) or 'none'}"
+        )
+    return [ranking for ranking in found if ranking.rows or ranking.left_out]
+
+
+def _rank_recorded(
+    db: Database,
+    searches: Sequence[SearchRecord],
+    name: str,
+    recorded: Mapping[int, TrialMetrics],
+    standard_error: ErrorRule,
+) -> MetricRanking:
+    """The ranking by a metric that is recorded beside the task's."""
+    measure = f"{name}, weighted" if searches[0].measure.endswith(", weighted") else name
+    rows: list[_Row] = []
+    left_out = 0
+    first: tuple[Direction, int] | None = None
+    values: _ValuesBySearch = {}
+    for search in searches:
+        of_search = values.setdefault(search.id, {})
+        for row in _read_rows(db, search):
+            trial = recorded.get(row.id)
+            metric: MetricAtBest | None = trial.at_best.get(name) if trial else None
+            if trial is None or metric is None or not math.isfinite(metric.value):
+                left_out += 1
+                continue
+            if first is None:
+                first = metric.direction, row.id
+            elif metric.direction != first[0]:
+                raise StoreError(
+                    f"metric {name!r} is {first[0]!r} in trial {first[1]} and "
+                    f"{metric.direction!r} in trial {row.id}, which cannot be ranked together; "
+                    "give it another name in one of the studies"
+                )
+            of_search[row.trial] = dict(metric.values)
+            error = standard_error(
+                search.evaluator, Metric(name, metric.direction), metric.trainings, trial.rows
+            )
+            ranked = replace(search, measure=measure, direction=metric.direction)
+            rows.append(row._replace(value=metric.value, se=error, search=ranked))
+    return MetricRanking(searches, measure, False, _rank_rows(db, rows, values), left_out)
 
 
 def rank_searches(store: Store, searches: Collection[int]) -> list[RankedTrial]:
@@ -115,7 +231,20 @@ def find_best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
 
 def _rank(db: Database, searches: Sequence[SearchRecord]) -> list[RankedTrial]:
     # Sorted and built here, not in SQL: for ten thousand trials it takes a third of the time.
-    rows: list[_Row] = [row for search in searches for row in _read_rows(db, search)]
+    return _rank_rows(db, [row for search in searches for row in _read_rows(db, search)], {})
+
+
+def _rank_rows(
+    db: Database,
+    rows: "list[_Row]",
+    values: _ValuesBySearch,
+) -> list[RankedTrial]:
+    """The ranking of these trials.
+
+    Args:
+        values: by search and trial, the value of each repeat and fold, by which trials are paired;
+            those of other searches are read.
+    """
     if not rows:
         return []
     rows.sort(key=_sort_key)
@@ -124,7 +253,7 @@ def _rank(db: Database, searches: Sequence[SearchRecord]) -> list[RankedTrial]:
     if set(map(type, points)) != {dict}:
         raise ValueError("a point is not a JSON object")
     # Compare each trial with the first.
-    ties_with_first = _Ties(db, rows[0])
+    ties_with_first = _Ties(db, rows[0], values)
     simplest = _find_simplest(rows)
     ranking = []
     for rank, (point, row) in enumerate(zip(points, rows, strict=True), 1):
@@ -202,9 +331,13 @@ def _find_simplest(rows: Sequence[_Row]) -> _Row | None:
 class _Ties:
     """Compares trials with the first of their ranking."""
 
-    def __init__(self, db: Database, first: _Row) -> None:
-        self._db, self._first = db, first
-        self._values: dict[int, dict[int, dict[tuple[int, int], float]]] = {}
+    def __init__(
+        self,
+        db: Database,
+        first: _Row,
+        values: _ValuesBySearch,
+    ) -> None:
+        self._db, self._first, self._values = db, first, values
         sizes = db.query(_SPLITS, search=first.search.id, trial=first.trial)
         shares = [rows / train if train else 0.0 for rows, train in sizes]
         # Stores of version 1 lack the numbers of training rows: a share of 0 would be wrong.

@@ -1,5 +1,6 @@
 """Searches and single trials as plain records, as the reading commands show them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StoreError
 from hpsearch.core.metric import Metric
+from hpsearch.core.trial import Curve
 from hpsearch.store.rank import find_best
 from hpsearch.store.rows import parse_point
 from hpsearch.store.runs import is_running
@@ -125,8 +127,20 @@ def _read_trial(store: Store, id_: int) -> dict[str, Any]:
         ]
         if len(trainings) > 1
         else [],
-        "curves": [asdict(curve) for curve in score.folds] if score else [],
+        "curves": [_describe_curve(curve) for curve in score.folds] if score else [],
     }
+
+
+def _describe_curve(curve: Curve) -> dict[str, Any]:
+    """A fold's curves as plain JSON: an undefined value of a metric is None."""
+    metrics = {
+        name: {
+            part: [value if math.isfinite(value) else None for value in values]
+            for part, values in parts.items()
+        }
+        for name, parts in curve.metrics.items()
+    }
+    return {**asdict(curve), "metrics": metrics}
 
 
 def locate_trial(store: Store, id_: int) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hpsearch.core.metric import Metric, higher_is_better
+from hpsearch.core.metric import Direction, Metric, higher_is_better
 from hpsearch.core.trial import Outcome, Pause, Suggestion
 
 COMPARED = ("task", "measure", "evaluator", "data", "direction")
@@ -53,6 +53,20 @@ class SearchRecord:
     @property
     def key(self) -> tuple[str, str, str, int, str]:
         return self.study, self.searcher, self.evaluator, self.seed, self.backend
+
+
+@dataclass(frozen=True, slots=True)
+class MetricCurves:
+    """The curves of a metric recorded beside the task's, of one fit.
+
+    Args:
+        direction: which values are better, as the task said when the fit was trained.
+        train, validation: a value an epoch; NaN where the metric is not defined.
+    """
+
+    direction: Direction
+    train: tuple[float, ...]
+    validation: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

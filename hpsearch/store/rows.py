@@ -1,13 +1,17 @@
 """Converts outcomes and curves to rows of the store's tables, and back."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hpsearch.core.errors import plain_text
+from hpsearch.core.metric import Direction
 from hpsearch.core.trial import Curve, Failure, Outcome, Score
-from hpsearch.store.database import CURVE_LISTS, digest_values
+from hpsearch.store.database import CURVE_LISTS, LONG_COLUMNS, digest_values
+from hpsearch.store.records import MetricCurves
 
+_PARTS = ("train", "validation")  # of the rows, each with a curve of a metric
 # By column, the field of `Curve`.
 _NUMBERS = {
     "rows": "rows",
@@ -15,7 +19,19 @@ _NUMBERS = {
     "parameters": "n_weights",
     "seconds": "seconds",
 }
-CURVE_COLUMNS = ", ".join((*CURVE_LISTS, *_NUMBERS, "lists"))
+CURVE_COLUMNS = ", ".join((*LONG_COLUMNS, *_NUMBERS, "lists"))
+
+
+class ParsedCurves(NamedTuple):
+    """The curves of one fit.
+
+    Args:
+        lists: the four curves, in the order of CURVE_LISTS.
+        metrics: those of the metrics recorded beside the task's, by name.
+    """
+
+    lists: list[list[float]]
+    metrics: dict[str, MetricCurves]
 
 
 def outcome_to_columns(outcome: Outcome) -> dict[str, Any]:
@@ -48,15 +64,20 @@ def outcome_from_row(
     return Outcome(score, failure, row["seconds"], row["parameters"], **used)
 
 
-def curve_rows(score: Score) -> Iterator[dict[str, Any]]:
-    """One row of `curves` for each fold."""
+def curve_rows(score: Score, directions: Mapping[str, Direction]) -> Iterator[dict[str, Any]]:
+    """One row of `curves` for each fold.
+
+    Args:
+        directions: of all metrics that the curves have beside the task's.
+    """
     for fold, (curve, value) in enumerate(zip(score.folds, score.at_best, strict=True)):
         row: dict[str, Any] = {column: getattr(curve, name) for column, name in _NUMBERS.items()}
         row |= {name: json.dumps(getattr(curve, name)) for name in CURVE_LISTS}
+        row["metrics"] = metrics_to_text(curve, directions)
         yield {
             "fold": fold,
             "value": value,
-            "lists": digest_values(row[name] for name in CURVE_LISTS),
+            "lists": digest_values(row[name] for name in LONG_COLUMNS),
             **row,
         }
 
@@ -69,8 +90,33 @@ def parse_point(text: str) -> dict[str, Any]:
     return found
 
 
-def parse_curves(texts: Sequence[str], digest: int | None) -> list[list[float]]:
-    """The four curves of a fold, from their JSON in the order of CURVE_LISTS.
+def metrics_to_text(curve: Curve, directions: Mapping[str, Direction]) -> str | None:
+    """The column `metrics` of a fit: JSON by name, or None where no metric was recorded.
+
+    An undefined value is null. Raises ValueError for a metric whose direction is not known, or
+    whose curves are not as long as the task's, because no reader would take them.
+
+    >>> f1 = {"train": (0.5,), "validation": (math.nan,)}
+    >>> curve = Curve(validation=(0.9,), metrics={"f1": f1})
+    >>> metrics_to_text(curve, {"f1": "max"})
+    '{"f1": {"direction": "max", "train": [0.5], "validation": [null]}}'
+    """
+    if unknown := [name for name in curve.metrics if name not in directions]:
+        raise ValueError(f"the journal was not told which way metric {unknown[0]!r} is better")
+    epochs = len(curve.validation)
+    for name, parts in curve.metrics.items():
+        if any(len(parts[part]) != epochs for part in _PARTS):
+            raise ValueError(f"the curves of metric {name!r} have another length than {epochs}")
+    found = {
+        name: {"direction": directions[name]}
+        | {part: [v if math.isfinite(v) else None for v in parts[part]] for part in _PARTS}
+        for name, parts in curve.metrics.items()
+    }
+    return json.dumps(found, allow_nan=False) if found else None
+
+
+def parse_curves(texts: Sequence[str | None], digest: int | None) -> ParsedCurves:
+    """The curves of a fold, from their JSON in the order of LONG_COLUMNS.
 
     Args:
         digest: of the column `lists`.
@@ -79,10 +125,45 @@ def parse_curves(texts: Sequence[str], digest: int | None) -> list[list[float]]:
     """
     if digest is not None and digest != digest_values(texts):
         raise ValueError("curves are not what was written")
-    return [_parse_numbers(text) for text in texts]
+    *curves, metrics = texts
+    lists = [_parse_numbers(text) for text in curves]
+    epochs = len(lists[CURVE_LISTS.index("validation")])
+    return ParsedCurves(lists, {} if metrics is None else _parse_metrics(metrics, epochs))
 
 
-def _parse_numbers(text: str) -> list[float]:
+def _parse_metrics(text: Any, epochs: int) -> dict[str, MetricCurves]:
+    """Metrics as `metrics_to_text` writes them. Raises ValueError for any other text."""
+    # Not any bytes either, which `json.loads` would take.
+    found = json.loads(text, parse_constant=_refuse_constant) if type(text) is str else None
+    if type(found) is not dict or not found:
+        raise ValueError(f"not metrics: {str(text)[:40]}")
+    return {name: _parse_metric(name, entry, epochs) for name, entry in found.items()}
+
+
+def _parse_metric(name: str, entry: Any, epochs: int) -> MetricCurves:
+    if type(entry) is not dict or entry.keys() != {"direction", *_PARTS}:
+        raise ValueError(f"not the curves of a metric: {name[:40]}")
+    if entry["direction"] not in ("min", "max"):
+        raise ValueError(f"metric {name[:40]} has no direction")
+    curves: list[tuple[float, ...]] = []
+    for part in _PARTS:
+        values = entry[part]
+        if type(values) is not list or not set(map(type, values)) <= {float, int, type(None)}:
+            raise ValueError(f"not a curve of metric {name[:40]}")
+        if len(values) != epochs:
+            raise ValueError(f"the curves of metric {name[:40]} have another length")
+        # The one NaN of `math`, as trainers take it: so curves that are read equal those written.
+        if None in values:
+            values = [math.nan if value is None else value for value in values]
+        curves.append(tuple(map(float, values)))
+    return MetricCurves(entry["direction"], *curves)
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"metrics have a number that is {text}")
+
+
+def _parse_numbers(text: Any) -> list[float]:
     found = json.loads(text)
     if type(found) is not list or not set(map(type, found)) <= {float, int}:
         raise ValueError(f"not a curve: {text[:40]}")
@@ -92,5 +173,10 @@ def _parse_numbers(text: str) -> list[float]:
 def curve_from_row(row: Mapping[str, Any]) -> Curve:
     """The curve in a row of CURVE_COLUMNS."""
     found: dict[str, Any] = {name: row[column] for column, name in _NUMBERS.items()}
-    lists = parse_curves([row[name] for name in CURVE_LISTS], row["lists"])
-    return Curve(**found | dict(zip(CURVE_LISTS, map(tuple, lists), strict=True)))
+    parsed = parse_curves([row[name] for name in LONG_COLUMNS], row["lists"])
+    found |= dict(zip(CURVE_LISTS, map(tuple, parsed.lists), strict=True))
+    metrics = {
+        name: {"train": curves.train, "validation": curves.validation}
+        for name, curves in parsed.metrics.items()
+    }
+    return Curve(**found, metrics=metrics)

@@ -12,8 +12,10 @@ its last answer is "done".
 - A row of `openings` is written before a test is read, its row of `verdicts` after.
 - `live` has the progress of running trials; `runs` has who searches, when it was last heard of, and
   how it ended. They are for displays, and only their rows are ever changed.
-- All other rows have a `digest` of their values, and `curves` one of its four `lists`. Rows of
-  versions before 4 have none.
+- `curves.metrics` has the metrics recorded beside the task's, as `rows.metrics_to_text` writes them;
+  NULL where there are none.
+- All other rows have a `digest` of their values, and `curves` one more, `lists`, of its curves and
+  metrics. Rows of versions before 4 have none.
 - Times (`began`, `started`, `at`) are seconds since 1970. `device` names the worker too.
 
 The statements are SQLite's; `postgresql.py` translates what PostgreSQL names otherwise.
@@ -23,7 +25,7 @@ import json
 
 from hpsearch.store.database import PERMANENT_TABLES, Database, insert_rows, run_statements
 
-VERSION = 4
+VERSION = 5
 
 SINCE_1 = """
 CREATE TABLE searches (
@@ -105,7 +107,8 @@ CREATE TABLE runs (
 SINCE_4 = "ALTER TABLE repeats ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;"
 SINCE_4 += "ALTER TABLE curves ADD COLUMN lists INTEGER;"
 SINCE_4 += "".join(f"ALTER TABLE {table} ADD COLUMN digest INTEGER;" for table in PERMANENT_TABLES)
-TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4
+SINCE_5 = "ALTER TABLE curves ADD COLUMN metrics TEXT;"
+TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5
 
 
 def upgrade_tables(db: Database, version: int) -> None:
@@ -118,6 +121,8 @@ def upgrade_tables(db: Database, version: int) -> None:
     if version < 4:
         run_statements(db, SINCE_4)
         _number_repeats(db)
+    if version < 5:
+        run_statements(db, SINCE_5)
     if version < 2:
         _move_curves_1(db)
 

@@ -1,12 +1,13 @@
 """An open store, in a file or a database: its searches, and the journal of each."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
 from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError
+from hpsearch.core.metric import Metric
 from hpsearch.store.database import Database, Fence, Say, insert_rows
 from hpsearch.store.journal import Journal
 from hpsearch.store.records import SearchRecord
@@ -63,9 +64,17 @@ class Store:
         return [SearchRecord(**row) for row in found.records()]
 
     def begin_search(
-        self, record: SearchRecord, *, instead_of: Sequence[SearchRecord] = ()
+        self,
+        record: SearchRecord,
+        *,
+        instead_of: Sequence[SearchRecord] = (),
+        metrics: Iterable[Metric] = (),
     ) -> Journal:
-        """Begin a search. Those that it replaces stay in the store but leave the rankings."""
+        """Begin a search. Those that it replaces stay in the store but leave the rankings.
+
+        Args:
+            metrics: those that are recorded beside the task's.
+        """
         names = [field.name for field in fields(record) if field.name not in ("id", "began")]
         values = {name: getattr(record, name) for name in names} | {"began": time.time()}
 
@@ -76,10 +85,11 @@ class Store:
             insert_rows(self.db, "retired", *retired)
             return new
 
-        return Journal(self.db, self.db.write(write))
+        return Journal(self.db, self.db.write(write), metrics)
 
-    def journal(self, search: int) -> Journal:
-        return Journal(self.db, search)
+    def journal(self, search: int, metrics: Iterable[Metric] = ()) -> Journal:
+        """The journal of a search; metrics: those that are recorded beside the task's from now."""
+        return Journal(self.db, search, metrics)
 
 
 def has_store(place: Path | Url) -> bool:

@@ -49,6 +49,19 @@ def test_a_study_says_what_it_is_without_its_data():
     assert html.endswith(SPACE._repr_html_())
 
 
+def test_a_score_has_its_metrics_at_the_best_epoch():
+    def curve(first, second):
+        f1 = {"train": (0.0, 0.0), "validation": (first, second)}
+        return Curve(validation=(0.5, 0.7), metrics={"<b>": f1})
+
+    score = Score(0.7, 0.1, 2, (curve(0.9, 0.25), curve(0.9, 0.75)))
+    assert score.metrics_at_best == {"<b>": [0.25, 0.75]}
+    assert "<br>&lt;b&gt;: 0.2500, 0.7500</p>" in score._repr_html_()
+    without = Score(0.7, 0.1, 2, (Curve(validation=(0.5, 0.7)),))
+    assert without.metrics_at_best == {}
+    assert "<br>folds: 0.7000</p>" in without._repr_html_()
+
+
 def test_a_score_shows_its_error_its_epoch_and_its_curve():
     folds = [Curve(validation=(0.1, 0.5, 0.4)), Curve(validation=(0.3, 0.7, 0.6, 0.9))]
     score = Score(0.6, 0.1, 2, tuple(folds))

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import time
-from html.parser import HTMLParser
 
 import pytest
 
@@ -21,6 +20,7 @@ from hpsearch.store.openings import open_test, record_test_result
 from tests.builders import EVIL, RECORD
 from tests.conftest import ROOT
 from tests.filled import fill
+from tests.report.pages import Page
 
 NAN = Failure("nan", "loss became nan", "Traceback ...\nFloatingPointError: nan")
 SECTIONS = (
@@ -43,35 +43,6 @@ def filled(tmp_path):
         again = open_test(store, 2, "rows", {"members": [{"trial": 26}], "seeds": 1})
         record_test_result(store, again, 0.83, 0.01, {})
     return tmp_path / "store.db"
-
-
-class Page(HTMLParser):
-    """tags: how often each begins. ids. scripts: the JSON in them. rows: of rankings, their data."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.ids, self.scripts, self.rows, self.text = {}, [], {}, [], ""
-        self._script = None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        self.tags[tag] = self.tags.get(tag, 0) + 1
-        self.ids += [values["id"]] if "id" in values else []
-        self._script = values.get("id", "code") if tag == "script" else None
-        if tag == "tr":
-            self.rows.append([])
-        if tag == "td" and "data-v" in values:
-            self.rows[-1].append(values["data-v"])
-
-    def handle_endtag(self, tag):
-        self._script = None
-
-    def handle_data(self, data):
-        if self._script in ("numbers", "drawings"):
-            self.scripts[self._script] = json.loads(data)
-        elif self._script is None:
-            self.text += data
 
 
 def report(hpsearch, name, *options):

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from hpsearch import Hyperband, Random
+from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Failure
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.store import Store
@@ -55,7 +56,10 @@ def page(request, hpsearch, tmp_path):
         if request.param == "hyperband":
             fill(store, Hyperband(max_epochs=9), Holdout(rows=9), study=EVIL, fail=failure)
         else:
-            fill(store, Random(trials=24, epochs=12), KFold(4), study=EVIL, folds=4, fail=failure)
+            fill(
+                store, Random(trials=24, epochs=12), KFold(4), study=EVIL, folds=4, fail=failure,
+                metrics=[Metric("f1_macro", "max"), Metric(EVIL, "max")],
+            )  # fmt: skip
     assert hpsearch("report", EVIL, "-o", "report.html")[0] == 0
     return (tmp_path / "report.html").as_uri()
 

@@ -15,11 +15,18 @@ import pytest
 
 from hpsearch import Results
 from hpsearch.core.errors import HpsearchError, StoreError, StoreLostError
+from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Suggestion
 from hpsearch.store import Heartbeat, Store, list_studies, rank_tasks, read_trial, study_lock
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
-from tests.builders import RECORD, fill_store, make_outcome, make_record
+from tests.builders import (
+    RECORD,
+    fill_store,
+    make_outcome,
+    make_outcome_with_metrics,
+    make_record,
+)
 from tests.conftest import ROOT
 
 PATH = Path("store.db")
@@ -297,6 +304,11 @@ def test_a_store_with_flipped_bits_or_cut_is_read_as_it_was_or_refused_in_one_li
     with Store(PATH, create=True) as store:
         journal = fill_store(store, RECORD, *(n / 100 for n in range(40)), folds=2)
         journal.append_repeat(0, 1, make_outcome(0.7, folds=2), 0.6, 0.1)
+        journal = store.journal(journal.search, [Metric("f1", "max")])
+        for number in range(40, 60):
+            journal.append_answer(number, Suggestion({"a": number}, 2))
+            curves = [[number / 99, number / 98], [number / 97, number / 96]]
+            journal.append_outcome(number, make_outcome_with_metrics(curves, {"f1": curves}))
     whole, dice = PATH.read_bytes(), random.Random(0)
     right, said = looks(), []
     for round_ in range(150):

@@ -171,10 +171,10 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     return pretend
 
 
-def check_on_tensorflow(file: str) -> None:
-    """That the tests of a file pass in a process of their own, on TensorFlow."""
+def check_on_tensorflow(*tests: str) -> None:
+    """That the tests of a file, or these of its tests, pass on TensorFlow, in their own process."""
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
         cwd=ROOT,
         env={**os.environ, "KERAS_BACKEND": "tensorflow"},
         capture_output=True,

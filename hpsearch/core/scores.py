@@ -36,6 +36,8 @@ def compute_score(
         y = y.reshape(-1)
     if metric.function is not None:
         return _call_function(metric, y, _squeeze(predicted), weights)
+    if not np.isfinite(predicted).all():
+        return math.nan
     if metric.own_name == "roc_auc":
         return compute_roc_auc(predicted, y, weights)
     with warnings.catch_warnings(action="ignore"):

@@ -152,7 +152,7 @@ def kind_of_targets(kinds: tuple[Kind, ...], y: Array) -> Kind:
         return kinds[0]
     if is_column(y):
         return "binary"
-    one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()
+    one_hot = ((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all()
     return "multiclass" if one_hot else "multilabel"
 
 

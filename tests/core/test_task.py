@@ -121,7 +121,6 @@ MASKED = np.ma.masked_array(X, X > 0.5)
         ({"x": {}, "y": Y}, "at least one input"),
         ({"x": {3: X}, "y": Y}, "printable characters, got 3"),
         ({"x": {"\ud800": X}, "y": Y}, "printable characters"),
-        ({"x": X, "y": {"a": Y}}, "y must be one array"),
         ({"x": X, "y": Y[:, None][:, :0]}, "y has no columns"),
         ({"x": MASKED, "y": Y}, "masked values"),
         ({"x": [[1.0], [1.0, 2.0]], "y": [0.0, 1.0]}, "x is not an array"),

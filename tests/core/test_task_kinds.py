@@ -126,19 +126,38 @@ SEQUENCES = np.tile(THREE[:, None], (1, 4))
 
 
 @pytest.mark.parametrize(
-    ("loss", "y", "metric"),
+    ("loss", "y"),
     [
-        ("sparse_categorical_crossentropy", SEQUENCES, "accuracy"),
-        ("sparse_categorical_crossentropy", SEQUENCES[..., None], "accuracy"),
-        ("categorical_crossentropy", np.eye(3)[SEQUENCES], "accuracy"),
-        ("binary_crossentropy", np.eye(3)[SEQUENCES], "loss"),
+        ("sparse_categorical_crossentropy", SEQUENCES),
+        ("categorical_crossentropy", np.eye(3)[SEQUENCES]),
+        ("binary_crossentropy", np.eye(3)[SEQUENCES]),
     ],
 )
-def test_sequences_as_targets_are_refused(loss, y, metric):
-    with pytest.raises(
-        DataError, match=r"sequences are not supported as targets yet, only \(rows,"
-    ):
-        task(loss, y, metric=metric).load()
+def test_sequences_have_a_class_a_step(loss, y):
+    made = task(loss, y, metric="accuracy" if loss != "binary_crossentropy" else "loss")
+    data = made.load()
+    assert made.is_sequence(data.y)
+    assert made.output_units(data.y) == 3
+    assert made.classes(data) is None  # no folds are stratified by them
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "wrong"),
+    [
+        ("sparse_categorical_crossentropy", SEQUENCES[..., None], r"\(rows,\) or \(rows, steps\)"),
+        ("categorical_crossentropy", np.eye(3)[SEQUENCES][:, None], r"\(rows, steps, classes\)"),
+        ("binary_crossentropy", np.ones((12, 4, 2)), r"\(rows,\) or \(rows, labels\)"),
+        ("sparse_categorical_crossentropy", np.eye(3)[THREE], "looks one-hot"),
+    ],
+)
+def test_targets_of_other_shapes_are_refused(loss, y, wrong):
+    with pytest.raises(DataError, match=wrong):
+        task(loss, y, metric="loss").load()
+
+
+def test_class_weight_is_not_for_a_class_a_step():
+    with pytest.raises(DataError, match="has one a step"):
+        task("sparse_categorical_crossentropy", SEQUENCES, class_weight="balanced").load()
 
 
 @pytest.mark.parametrize("loss", ["mse", "mean_absolute_error", "huber"])
@@ -212,12 +231,21 @@ def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):
     ("options", "message"),
     [
         ({"loss": None}, "Task needs loss= a Keras loss"),
-        ({"loss": {"a": "mse"}}, "Task needs loss="),
+        ({"loss": {"a": "mse"}}, "two outputs or more"),
+        ({"loss": {"a": "mse", "b/c": "mse"}}, "names without /"),
+        ({"loss": {"a": "mse", "b": "mse"}, "metric": "mae"}, "names one, as 'a/mae'"),
+        ({"loss": {"a": "mse", "b": "mse"}, "metric": "c/mae"}, "an output 'c' that the task has"),
+        ({"loss": {"a": "mse", "b": "mse"}, "kind": {"c": "binary"}}, "names an output 'c'"),
+        ({"loss": {"a": "mse", "b": "mse"}, "kind": "binary"}, "kind= is a dict by output"),
+        ({"loss": {"a": "mse", "b": "mse"}, "loss_weights": {"a": -1}}, "from 0 on, got -1 for a"),
+        ({"loss": {"a": "mse", "b": "mse"}, "class_weight": {0: 1}}, "class_weight is for one"),
+        ({"loss_weights": {"a": 1}}, "loss_weights= is for several outputs"),
         ({"name": 7}, "Task needs name="),
         ({"name": "a\nb"}, "printable"),
         ({"name": ""}, "printable"),
         ({"data": [1.0]}, "Task needs data="),
-        ({"metric": len}, "metric= a name"),
+        ({"metric": len}, "say which way is better"),
+        ({"metric": 3}, "metric= a name"),
         ({"outputs": 0}, "outputs >= 1"),
         ({"outputs": True}, "outputs >= 1"),
         ({"preprocess": "scale"}, "a scikit-learn transformer"),

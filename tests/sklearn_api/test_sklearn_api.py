@@ -156,9 +156,13 @@ def test_scikit_learn_knows_its_kind_and_its_settings():
     assert not hasattr(search, "best_estimator_")
 
 
-def test_sample_weights_are_no_argument_of_fit():
-    with pytest.raises(TypeError, match="sample_weight"):
-        searching().fit(X, NAMES, sample_weight=np.ones(60))
+def test_weights_of_rows_and_labels_are_checked_before_anything_trains():
+    with pytest.raises(DataError, match="same number of rows"):
+        searching().fit(X, NAMES, sample_weight=np.ones(len(X) - 1))
+    with pytest.raises(ValueError, match="no class 'none' to weigh"):
+        searching(class_weight={"none": 1.0}).fit(X, NAMES)
+    with pytest.raises(ValueError, match="is for kind='classifier'"):
+        searching(kind="regressor", class_weight={0: 1.0}).fit(X, X[:, 0])
 
 
 # What searches.

@@ -367,6 +367,21 @@ def test_sample_weight_through_kfold_and_scikit_learn_equals_a_manual_loop():
     assert found == pytest.approx(expected, abs=1e-4)
 
 
-def test_all_of_it_holds_on_tensorflow_too():
-    if backend.name() != "tensorflow":
-        check_on_tensorflow(__file__)
+@pytest.mark.skipif(backend.name() == "tensorflow", reason="runs there")
+@pytest.mark.parametrize(
+    "names",
+    [
+        [
+            "both weights",
+            "a Loss of one's own",
+            "one-hot sequences, masked",
+            "two outputs, weighted",
+        ],
+        pytest.param([name for name in FEATURES], marks=pytest.mark.thorough),
+    ],
+    ids=["some", "all"],
+)
+def test_it_holds_on_tensorflow_too(names):
+    test = f"{__file__}::test_it_trains_as_plain_keras_does"
+    again = f"{__file__}::test_continuing_equals_never_stopping[two outputs, weighted-fit_trainer]"
+    check_on_tensorflow(*(f"{test}[{name}-fit_trainer]" for name in names), again)

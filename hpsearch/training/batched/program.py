@@ -59,6 +59,7 @@ class Program:
         """
         planned = self._compiled.memory_analysis()
         of_each = planned.argument_size_in_bytes + planned.temp_size_in_bytes
+        of_each += planned.output_size_in_bytes - planned.alias_size_in_bytes  # predictions
         on_one = count_devices(self.spec.members) if jax.default_backend() == "cpu" else 1
         return int(of_each * on_one)
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 from sklearn import metrics as of_sklearn
 
-from hpsearch import Choice, Data, Holdout, KFold, Random, Space, Task
+from hpsearch import Choice, Data, Holdout, KFold, Random, Space, Study, Task
 from hpsearch.core.data import take_rows
+from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
+from hpsearch.core.trial import Facts
+from hpsearch.run.identity import find_changes, make_search_record
 from hpsearch.tasks import digits
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, batch_size
@@ -385,3 +388,56 @@ def test_it_holds_on_tensorflow_too(names):
     test = f"{__file__}::test_it_trains_as_plain_keras_does"
     again = f"{__file__}::test_continuing_equals_never_stopping[two outputs, weighted-fit_trainer]"
     check_on_tensorflow(*(f"{test}[{name}-fit_trainer]" for name in names), again)
+
+
+def renamed(spec, units, learning_rate):
+    inputs = keras.Input(spec.input_shape)
+    outputs = {"kind": keras.layers.Dense(3)(inputs), "length": keras.layers.Dense(1)(inputs)}
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", loss={"kind": "mse", "length": "mse"})
+    return model
+
+
+def unweighted(spec, units, learning_rate):
+    model = two_headed(spec, units, learning_rate)
+    model.compile("adam", loss=spec.loss, metrics=spec.metrics)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "wrong"),
+    [
+        (renamed, "outputs kind, size, and the model kind, length"),
+        (unweighted, "other loss_weights"),
+    ],
+)
+def test_a_model_of_other_outputs_is_refused_at_the_start(build, wrong):
+    feature = FEATURES["two outputs"]
+    fit = feature_fit(feature)
+    trainer = TRAINERS[0](feature.task)
+    with pytest.raises(BuildError, match=wrong):
+        trainer.probe(build, [fit.params], fit.split, feature.task.load())
+
+
+def test_a_change_of_weights_is_a_change_of_the_study(tmp_path):
+    """A search goes on only as it began; another metric to record is no such change."""
+    file = tmp_path / "study.py"
+    file.write_text("")
+
+    def record(**options):
+        task = Task("t", Data(X, CLASSES), **SPARSE | options)
+        study = Study(
+            task=task,
+            space=Space(optimizer=Choice("adam")),
+            build=SMALL,
+            searcher=Random(trials=1, epochs=1),
+        )
+        return make_search_record(study, file, Facts("d", "", "jax", {}))
+
+    assert not find_changes(record(), record(metrics=["f1_macro"]))
+    (change,) = find_changes(record(class_weight=BY_CLASS), record())
+    assert "class_weight" in change
+    changes = find_changes(
+        record(class_weight=BY_CLASS, weighted_metrics=True), record(class_weight=BY_CLASS)
+    )
+    assert changes == ["metric was accuracy, now accuracy, weighted"]

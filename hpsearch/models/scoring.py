@@ -33,13 +33,15 @@ class _Part:
     """What a task's metric is added up from: the metric of one output.
 
     Args:
-        share: what it is multiplied by.
+        output: its name; "" where there is one.
+        share: what its metric is multiplied by.
         task: of that output alone.
         metric: without the output's name.
         predicted: of shape (rows, units), or (rows, steps, classes) of sequences.
         y: targets in the shape that models need.
     """
 
+    output: str
     share: float
     task: Task
     metric: Metric
@@ -48,7 +50,13 @@ class _Part:
 
 
 def score(
-    task: Task, predicted: Targets, y: Targets, weights: Array | None = None, *, error: bool = True
+    task: Task,
+    predicted: Targets,
+    y: Targets,
+    weights: Array | None = None,
+    *,
+    error: bool = True,
+    measures: dict[str, metrics.Measure] | None = None,
 ) -> tuple[float, float | None]:
     """The task's metric over these rows, and its standard error over them.
 
@@ -60,6 +68,7 @@ def score(
         weights: of the rows in the metric, shape (rows,), or (rows, steps) of sequences; None: all
             weigh 1.
         error: False: leave out a standard error that takes time.
+        measures: for many calls with one task: what takes time to make is kept in it.
 
     Where the metric is a mean over rows, the error is that of the mean; for its root, by the delta
     method; else by a bootstrap over rows (Efron 1979). All steps of a sequence stay together.
@@ -77,20 +86,29 @@ def score(
             of_squares = _error_of_mean(squares)
             return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
 
-    measures = [metrics.make_measure(part.task, part.metric) for part in parts]
+    made = {} if measures is None else measures
+    for part in parts:
+        if part.output not in made:
+            made[part.output] = metrics.make_measure(part.task, part.metric)
 
     def measure(rows: Any) -> float:
         weighed = None if weights is None else weights[rows]
         return sum(
-            part.share * of_part(part.predicted[rows], part.y[rows], weighed)
-            for part, of_part in zip(parts, measures, strict=True)
+            part.share * made[part.output](part.predicted[rows], part.y[rows], weighed)
+            for part in parts
         )
+
+    def measure_drawn(rows: Any) -> float:
+        try:
+            return measure(rows)
+        except Exception:  # a function of the user's own, for example where a class is missing
+            return math.nan
 
     value = measure(slice(None))
     if not error:
         return value, None
     rng, count = np.random.default_rng(0), count_rows(y)
-    values = [measure(rng.integers(count, size=count)) for _ in range(_RESAMPLES)]
+    values = [measure_drawn(rng.integers(count, size=count)) for _ in range(_RESAMPLES)]
     finite = [value for value in values if math.isfinite(value)]
     return value, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
@@ -109,7 +127,7 @@ def _split_metric(task: Task, predicted: Targets, y: Targets) -> list[_Part]:
         # Of images and the like, predictions are in one row, and losses compare them by shape.
         alike = predictions[name].size == true.size
         shaped = predictions[name].reshape(true.shape) if alike else predictions[name]
-        parts.append(_Part(share, part, own, shaped, true))
+        parts.append(_Part(name, share, part, own, shaped, true))
     return parts
 
 

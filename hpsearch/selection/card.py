@@ -104,12 +104,12 @@ def describe_opening(nth: int) -> str:
 
 
 def _class_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
-    counted = "steps" if "steps" in verdict else "rows"
+    counted, of = "rows", f"{where} rows"
+    if "steps" in verdict:
+        counted, of = "steps", f"the steps of {where} rows"
+        if left_out := verdict["steps_left_out"]:
+            of += f" ({left_out:,} of weight 0 left out)"
     yield ""
-    left_out = f", {verdict['steps_left_out']:,} of weight 0 left out" * (
-        verdict.get("steps_left_out", 0) > 0
-    )
-    of = f"{where} rows" if counted == "rows" else f"the steps of {where} rows{left_out}"
     yield f"Accuracy on {of}: {verdict['accuracy']:.4f}"
     yield ""
     yield f"| class | precision | recall | F1 | {counted} |"

@@ -29,14 +29,13 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
-from hpsearch.models.output_types import map_outputs
+from hpsearch.models.output_types import OutputTypes, map_outputs
 from hpsearch.run.study import Study
 from hpsearch.selection.choice import ModelMember
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
     from hpsearch.models.kept import KeptModels
-    from hpsearch.models.output_types import OutputTypes
 
 
 EnsembleWeights = Mapping[int, Fraction]
@@ -114,9 +113,10 @@ def choose_ensemble(
 
     rows, row_weights = validated[0].rows, task.metric_weights(data)
     y, known = take_rows(data.y, rows), None if row_weights is None else row_weights[rows]
+    measures: dict[str, Any] = {}
 
     def loss(predicted: Any) -> float:
-        value, _ = scoring.score(task, predicted, y, known, error=False)
+        value, _ = scoring.score(task, predicted, y, known, error=False, measures=measures)
         found = task.objective.loss(value)
         return math.inf if found is None else found
 
@@ -252,7 +252,7 @@ def report_scores(
     return scoring.report(task, predicted, y, data.classes, weights)
 
 
-def _make_columns(data: Data, outputs: "OutputTypes", predicted: Any) -> dict[str, Array]:
+def _make_columns(data: Data, outputs: OutputTypes, predicted: Any) -> dict[str, Array]:
     """The columns of test.csv in blocks of shape (rows, columns), by the beginning of their names.
 
     Of a sequence: the true and the predicted class of each step, and the latter's probability.

@@ -26,14 +26,31 @@ def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[
 
 
 def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
-    """Add the output layer that suits the task, and compile with the optimizer in params."""
+    """Add the output layers that suit the task, and compile with the optimizer in params.
+
+    Where the task has several outputs, each has a layer of its name, and the model returns a dict.
+    """
     import keras
 
-    outputs = keras.layers.Dense(spec.outputs, activation=spec.activation)(hidden)
+    dense, activation = keras.layers.Dense, spec.activation
+    outputs: Any
+    if isinstance(spec.outputs, dict):
+        if "loss" in params:
+            raise BuildError(
+                "the parameter loss replaces the loss of one output, and the task has "
+                f"{', '.join(spec.outputs)}; leave it out of the space"
+            )
+        outputs = {
+            name: dense(units, activation=activation[name], name=name)(hidden)
+            for name, units in spec.outputs.items()
+        }
+    else:
+        outputs = dense(spec.outputs, activation=activation)(hidden)
     model = keras.Model(inputs, outputs)
     model.compile(
         optimizer=optimizers.make(**{k: v for k, v in params.items() if k in optimizers.PARAMS}),
         loss=params.get("loss", spec.loss),
         metrics=spec.metrics,
+        loss_weights=getattr(spec, "loss_weights", None),
     )
     return model

@@ -109,7 +109,8 @@ def predict(
     """Predict the rows of a CSV file with a model that `refit` saved.
 
     MODEL is the folder of the model. A classifier predicts the class and the probability of each
-    class, a regression predicts the value.
+    class, a regression predicts the value. For sequences, the class of each step and its
+    probability are predicted. Of several outputs, each column's name begins with the output's.
     """
     from hpsearch.training import backend as backends
 
@@ -126,18 +127,32 @@ def predict(
 
 
 def _is_predicted(file: Path) -> bool:
-    """Whether a file has the header of predictions: of numbers, of classes, or of labels."""
+    """Whether a file has the header of predictions, of one output or of several."""
     text = read_regular_file(file, _LONGEST_HEADER, cut=True).decode(errors="replace")
     try:
         names = next(csv.reader(io.StringIO(text, newline="")), [])
     except csv.Error:  # a field is too long
         return False
+    if _is_header_of_output(names):
+        return True
+    by_output: dict[str, list[str]] = {}
+    for name in names:
+        output, slash, own = name.partition("/")
+        by_output.setdefault(output if slash else "", []).append(own)
+    named = len(by_output) > 1 and "" not in by_output
+    return named and all(map(_is_header_of_output, by_output.values()))
+
+
+def _is_header_of_output(names: list[str]) -> bool:
+    """Whether these are the columns of one output: of numbers, classes, labels, or a sequence."""
     if names in (["predicted"], [f"predicted_{i}" for i in range(len(names))]):
         return bool(names)
     if names[:1] == ["class"] and len(names) > 1:
         return all(name.startswith("p_") for name in names[1:])
-    labels = names[: len(names) // 2]
-    return bool(labels) and names[len(labels) :] == [f"p_{label}" for label in labels]
+    first, last = names[: len(names) // 2], names[len(names) // 2 :]
+    if first == [f"class_{step}" for step in range(len(first))]:
+        return bool(first) and last == [f"p_{step}" for step in range(len(first))]
+    return bool(first) and last == [f"p_{label}" for label in first]
 
 
 PREDICTIONS = OutputKind("a table of predictions", _is_predicted, streams=True)

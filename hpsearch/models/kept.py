@@ -7,26 +7,31 @@ types.
 
 import json
 import math
+import operator
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from hpsearch.core.data import Array, Coding, Data, Inputs, inputs_by_name
+from hpsearch.core.data import Coding, Data, Inputs, inputs_by_name, targets_by_name
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
+from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task
+from hpsearch.core.task_kinds import KINDS
+from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs, map_outputs
 from hpsearch.models.retrain import TrainedModel, predict
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.rows import prepare_inputs
 
 _FORMAT = 1
+_FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
+_LINKS = ("linear", "sigmoid", "softmax")
 _HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
 _PREPROCESS = "preprocess.skops"
 _FILES = re.compile(r"model-\d+\.keras|preprocess\.skops|(model|card)\.json|card\.md|test\.csv")
@@ -38,42 +43,39 @@ class KeptModels:
     """Models that predict together, by the weighted mean of their outputs.
 
     Args:
-        classifies: whether the outputs stand for classes.
-        logits: whether the outputs are logits, which `link` makes probabilities.
+        outputs: what each output predicts, by its name; "" where there is one.
         shapes: the shape of a row, by input; "x" where there is one input.
         columns: the names of the columns of x, where it is a table with names.
         weights: of each model; they add up to 1.
         models: the Keras models.
         transformer: the fitted preprocessing; None where there is none.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
-        labels: whether a row may have several classes.
-        link: "sigmoid" or "softmax"; empty where the folder does not say.
     """
 
-    classifies: bool
-    logits: bool
+    outputs: OutputTypes
     shapes: dict[str, tuple[int, ...]]
     columns: tuple[str, ...]
     weights: tuple[float, ...]
     models: tuple[Any, ...]
     transformer: Any
     coding: Coding | None = None
-    labels: bool = False
-    link: str = ""
 
     def prepare_inputs(self, x: Inputs) -> Inputs:
         """Preprocess rows; DataError where NaN or infinity is left."""
         return prepare_inputs(self.transformer, x)
 
-    def predict_each(self, x: Inputs) -> Iterator[Array]:
-        """Each model's predictions, of shape (rows, outputs), for preprocessed rows."""
+    def predict_each(self, x: Inputs) -> Iterator[Any]:
+        """Each model's predictions for preprocessed rows, as `retrain.predict` returns them."""
         for model in self.models:
-            yield predict(model, x)
+            yield predict(model, x, self.outputs)
 
-    def average(self, predictions: Iterable[Array]) -> Array:
-        """The weighted mean of the models' predictions, in their order."""
-        pairs = zip(self.weights, predictions, strict=True)
-        return np.asarray(sum(weight * each for weight, each in pairs))
+    def average(self, predictions: Iterable[Any]) -> Any:
+        """The weighted mean of the models' predictions, in their order, for each output."""
+        total = None
+        for weight, predicted in zip(self.weights, predictions, strict=True):
+            share = map_outputs(lambda each, by=weight: by * each, predicted)
+            total = share if total is None else map_outputs(operator.add, total, share)
+        return total
 
 
 def _is_model_folder(folder: Path) -> bool:
@@ -108,13 +110,11 @@ def save(
                 saved = _dump_transformer(trained.transformer)
                 trust = _unknown_types(saved)
                 (partial / _PREPROCESS).write_bytes(saved)
+        outputs = _outputs_to_json(task, data)
         index = {
-            "format": _FORMAT,
+            "format": _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT,
             "task": task.name,
-            "kind": task.kind_of(data.y),
-            "classifies": task.classifies,
-            "link": task.link,
-            "logits": task.from_logits,
+            **outputs,
             "inputs": {name: array.shape[1:] for name, array in inputs_by_name(data.x).items()},
             "columns": data.columns,
             "coding": data.coding and data.coding.to_json(),
@@ -142,9 +142,10 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
         columns = tuple(map(str, index["columns"]))
         # Folders of earlier versions have no coding, no kind and no link.
         coding = Coding.from_json(index["coding"]) if index.get("coding") else None
-        classifies, logits = bool(index["classifies"]), bool(index["logits"])
-        labels, link = index.get("kind") == "multilabel", str(index.get("link", ""))
+        outputs = _outputs_from_json(index)
         _check_index(weights, shapes, columns, coding)
+        if coding is not None and (why := why_no_coding(coding, outputs)):
+            raise ValueError(why)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HpsearchError(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
@@ -152,18 +153,60 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
         ) from error
     models = tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1))
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
-    return KeptModels(
-        classifies,
-        logits,
-        shapes,
-        columns,
-        weights,
-        models,
-        transformer,
-        coding,
-        labels,
-        link,
-    )
+    return KeptModels(outputs, shapes, columns, weights, models, transformer, coding)
+
+
+def why_no_coding(coding: Coding, outputs: Mapping[str, Any]) -> str:
+    """Why a coding of targets does not go with these outputs; empty where it does."""
+    if "" in outputs or (coding.is_own_unit and not coding.classes):
+        return ""
+    return "a coding names the classes or the unit of one target, and there are several outputs"
+
+
+def _outputs_to_json(task: Task, data: Data) -> dict[str, Any]:
+    """What the outputs predict, as plain JSON: as earlier versions have it where they can read it."""
+    targets, outputs = targets_by_name(data.y), describe_outputs(task, data.y)
+    by_name = {
+        name: {
+            "kind": part.kind_of(targets[name]),
+            "link": part.link,
+            "logits": part.from_logits,
+            "sequence": outputs[name].is_sequence,
+        }
+        for name, part in task.parts.items()
+    }
+    if list(by_name) != [""] or outputs[""].is_sequence:
+        return {"outputs": by_name}
+    one = by_name[""]
+    return {
+        "kind": one["kind"],
+        "classifies": task.classifies,
+        "link": one["link"],
+        "logits": one["logits"],
+    }
+
+
+def _outputs_from_json(index: Mapping[str, Any]) -> dict[str, OutputType]:
+    """The inverse of `_outputs_to_json`. Raises ValueError, KeyError or TypeError."""
+    if index.get("format", _FORMAT) not in (_FORMAT, _FORMAT_OF_OUTPUTS):
+        raise ValueError(f"its format is {brief(index['format'])}, of another version of hpsearch")
+    if "outputs" not in index:
+        labels, link = index.get("kind") == "multilabel", str(index.get("link", ""))
+        classifies, logits = bool(index["classifies"]), bool(index["logits"])
+        return {"": OutputType(classifies, logits, labels, link)}
+    found = {}
+    for name, output in index["outputs"].items():
+        kind, link, sequence = output["kind"], output["link"], output["sequence"]
+        if name and (why_no_name(name) or "/" in name):
+            raise ValueError(f"an output cannot be called {brief(name)}")
+        if kind not in KINDS or link not in _LINKS or (sequence and kind != "multiclass"):
+            raise ValueError(f"output {brief(name)} contradicts itself: {brief(output)}")
+        found[name] = OutputType(
+            kind != "regression", bool(output["logits"]), kind == "multilabel", link, bool(sequence)
+        )
+    if not found or ("" in found) != (len(found) == 1):
+        raise ValueError("outputs must be one without a name, or several with names")
+    return found
 
 
 def _check_index(

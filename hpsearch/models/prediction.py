@@ -2,14 +2,15 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Coding
+from hpsearch.core.data import Array, Coding, targets_by_name
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.scores import apply_link
 from hpsearch.models.kept import KeptModels
+from hpsearch.models.output_types import OutputType
 from hpsearch.tasks import csv_tables
 
 if TYPE_CHECKING:
@@ -84,39 +85,65 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
     """Predictions for the rows of a CSV file.
 
     For a classification: `class`, and a probability for each class. Where a row may have several
-    labels: 1 or 0, and a probability, for each label. For a regression: the values.
+    labels: 1 or 0, and a probability, for each label. For a sequence: the class of each step,
+    `class_0`, `class_1`..., and its probability, `p_0`, `p_1`.... For a regression: the values. Of
+    several outputs, the names of all columns begin with the output's, as in `age/predicted`.
     """
+    import pandas as pd
+
+    predicted = targets_by_name(_predict_together(kept, read_table(path, kept)))
+    coding = kept.coding or Coding()
+    frames = []
+    for name, output in kept.outputs.items():
+        frame = _make_frame(predicted[name], output, coding)
+        frames.append(frame.add_prefix(f"{name}/") if name else frame)
+    return pd.concat(frames, axis=1)
+
+
+def to_probabilities(predicted: Array, output: OutputType) -> Array:
+    """Predictions of an output, with logits made probabilities."""
+    if not output.logits:
+        return predicted
+    link = output.link or ("sigmoid" if predicted.shape[-1] == 1 else "softmax")
+    return apply_link(predicted, link)
+
+
+def _make_frame(predicted: Array, output: OutputType, coding: Coding) -> "pd.DataFrame":
+    """The table of one output's predictions."""
     import pandas as pd
 
     from hpsearch.models.scoring import pick_classes
 
-    predicted = _predict_together(kept, read_table(path, kept))
-    if kept.logits:
-        link = kept.link or ("sigmoid" if predicted.shape[1] == 1 else "softmax")
-        predicted = apply_link(predicted, link)
-    outputs, coding = predicted.shape[1], kept.coding or Coding()
-    if not kept.classifies:
+    predicted = to_probabilities(predicted, output)
+    units = predicted.shape[-1]
+    if not output.classifies:
         predicted = coding.in_own_unit(predicted)
-        names = ["predicted"] if outputs == 1 else [f"predicted_{i}" for i in range(outputs)]
+        names = ["predicted"] if units == 1 else [f"predicted_{i}" for i in range(units)]
         return pd.DataFrame(predicted, columns=names)
-    named = coding.classes or tuple(map(str, range(max(outputs, 2))))
-    if len(named) != max(outputs, 2):
+    named = coding.classes or tuple(map(str, range(max(units, 2))))
+    if len(named) != max(units, 2):
         raise HpsearchError(
-            f"the model tells {max(outputs, 2)} classes apart, and its folder names {len(named)}; "
+            f"the model tells {max(units, 2)} classes apart, and its folder names {len(named)}; "
             "it was changed since `hpsearch refit` wrote it"
         )
-    names = [f"p_{name}" for name in (named[1:] if outputs == 1 else named)]
+    classes = pick_classes(predicted)
+    shown = np.array(coding.classes)[classes] if coding.classes else classes
+    if output.is_sequence:
+        steps = range(predicted.shape[1])
+        likely = pd.DataFrame(predicted.max(axis=2), columns=[f"p_{step}" for step in steps])
+        found = pd.DataFrame(shown, columns=[f"class_{step}" for step in steps])
+        return pd.concat([found, likely], axis=1)
+    names = [f"p_{name}" for name in (named[1:] if units == 1 else named)]
     frame = pd.DataFrame(predicted, columns=names)
-    if kept.labels:
+    if output.labels:
         found = pd.DataFrame((predicted > 0.5).astype(np.int64), columns=list(named))
         return pd.concat([found, frame], axis=1)
-    classes = pick_classes(predicted)
-    frame.insert(0, "class", np.array(coding.classes)[classes] if coding.classes else classes)
+    frame.insert(0, "class", shown)
     return frame
 
 
-def _predict_together(kept: KeptModels, x: Array) -> Array:
-    """The models' weighted mean prediction, of shape (rows, outputs)."""
+def _predict_together(kept: KeptModels, x: Array) -> Any:
+    """The models' weighted mean prediction; a dict by output where there are several."""
     try:
         return kept.average(kept.predict_each(kept.prepare_inputs(x)))
     except HpsearchError:

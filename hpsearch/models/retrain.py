@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data, Inputs
+from hpsearch.core.data import Data, Inputs
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.task import Task
+from hpsearch.models.output_types import (
+    OutputType,
+    OutputTypes,
+    describe_outputs,
+    shape_predictions,
+)
 from hpsearch.training import checkpoint, engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
@@ -27,19 +33,21 @@ class TrainedModel:
     Args:
         model: compiled as `build` compiled it.
         rows: its split's rows, and their fitted preprocessing.
+        outputs: what each of its outputs predicts.
     """
 
     model: Any
     rows: SplitRows
+    outputs: OutputTypes
 
     @property
     def transformer(self) -> Any:
         """The fitted preprocessing; None where the task has none."""
         return self.rows.transformer
 
-    def predict_validation(self) -> Array:
-        """Predictions of shape (rows, outputs) for the validation rows of its split."""
-        return predict(self.model, self.rows.x_validation)
+    def predict_validation(self) -> Any:
+        """Predictions for the validation rows of its split, as `predict` returns them."""
+        return predict(self.model, self.rows.x_validation, self.outputs)
 
 
 def all_rows(rows: int) -> Split:
@@ -66,21 +74,28 @@ def train(
                     f"training anew failed: {curve.failure.message}; choose another trial, or "
                     "another --seed"
                 )
+        outputs = describe_outputs(task, data.y)
         prepared: dict[int, SplitRows] = {}
         for fit in saved:
             if id(fit.split) not in prepared:
                 prepared = {
                     id(fit.split): prepare_rows(task, data, fit.split)
                 }  # one at a time, to save memory
-            yield TrainedModel(
-                _restore_model(task, data, fit, prepared[id(fit.split)]), prepared[id(fit.split)]
-            )
+            rows = prepared[id(fit.split)]
+            yield TrainedModel(_restore_model(task, data, fit, rows), rows, outputs)
 
 
-def predict(model: Any, x: Inputs) -> Array:
-    """Predictions of shape (rows, outputs)."""
-    predicted = np.asarray(model.predict(x, batch_size=_BATCH, verbose=0))
-    return predicted.reshape(len(predicted), -1)
+_ONE_OUTPUT: OutputTypes = {"": OutputType()}
+
+
+def predict(model: Any, x: Inputs, outputs: OutputTypes = _ONE_OUTPUT) -> Any:
+    """Predictions of shape (rows, units), or (rows, steps, classes) of sequences.
+
+    Where the model has several outputs, it is a dict of such arrays. Raises HpsearchError where its
+    outputs are not these.
+    """
+    raw = model.predict(x, batch_size=_BATCH, verbose=0)
+    return shape_predictions(model, raw, outputs)
 
 
 def _watch_loss(task: Task) -> Task:

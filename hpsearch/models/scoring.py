@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from hpsearch.core.data import Array
+from hpsearch.core import task_kinds
+from hpsearch.core.data import Array, Targets, count_rows, targets_by_name
+from hpsearch.core.metric import Metric
 from hpsearch.core.scores import apply_link
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
@@ -19,55 +22,127 @@ _ACCURACY = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 _ABSOLUTE = ("mae", "mean_absolute_error")
 _SQUARED = ("mse", "mean_squared_error")
 _ROOT = ("rmse", "root_mean_squared_error")
+_IN_UNIT = (  # scikit-learn's, in the unit of the target
+    *("neg_mean_absolute_error", "neg_median_absolute_error", "neg_root_mean_squared_error"),
+    *("neg_max_error", "max_error", "median_absolute_error", "mean_pinball_loss"),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What a task's metric is added up from: the metric of one output.
+
+    Args:
+        output: its name; "" where there is one.
+        share: what its metric is multiplied by.
+        task: of that output alone.
+        metric: without the output's name.
+        predicted: of shape (rows, units), or (rows, steps, classes) of sequences.
+        y: targets in the shape that models need.
+    """
+
+    output: str
+    share: float
+    task: Task
+    metric: Metric
+    predicted: Array
+    y: Array
 
 
 def score(
-    task: Task, predicted: Array, y: Array, weights: Array | None = None, *, error: bool = True
+    task: Task,
+    predicted: Targets,
+    y: Targets,
+    weights: Array | None = None,
+    *,
+    error: bool = True,
+    measures: dict[str, metrics.Measure] | None = None,
 ) -> tuple[float, float | None]:
     """The task's metric over these rows, and its standard error over them.
 
     Args:
         task: says which metric.
-        predicted: of shape (rows, outputs).
+        predicted: of shape (rows, units), or (rows, steps, classes) of sequences; a dict by output
+            where there are several.
         y: targets as the task has them.
-        weights: of the rows in the metric, shape (rows,); None: all weigh 1.
+        weights: of the rows in the metric, shape (rows,), or (rows, steps) of sequences; None: all
+            weigh 1.
         error: False: leave out a standard error that takes time.
+        measures: for many calls with one task: what takes time to make is kept in it.
 
     Where the metric is a mean over rows, the error is that of the mean; for its root, by the delta
-    method; else by a bootstrap (Efron 1979).
+    method; else by a bootstrap over rows (Efron 1979). All steps of a sequence stay together.
     """
-    objective = task.objective
+    parts = _split_metric(task, predicted, y)
     if weights is None:
-        if (rows := score_rows(task, objective.name, predicted, y)) is not None:
+        by_row = [score_rows(p.task, p.metric.name, p.predicted, p.y) for p in parts]
+        if all(values is not None for values in by_row):
+            rows = sum(part.share * values for part, values in zip(parts, by_row, strict=True))
             return float(rows.mean()), _error_of_mean(rows)
-        if objective.name in _ROOT:
-            squares = score_rows(task, "mse", predicted, y)
+        if parts[0].metric.name in _ROOT:
+            squares = score_rows(parts[0].task, "mse", parts[0].predicted, parts[0].y)
             assert squares is not None
             root = math.sqrt(float(squares.mean()))
             of_squares = _error_of_mean(squares)
             return root, None if of_squares is None else of_squares / (2 * root) if root else 0.0
 
-    y = shape_targets(task, y)
-    measure = metrics.make_measure(task, objective)
-    value = measure(predicted, y, weights)
+    made = {} if measures is None else measures
+    for part in parts:
+        if part.output not in made:
+            made[part.output] = metrics.make_measure(part.task, part.metric)
+
+    def measure(rows: Any) -> float:
+        weighed = None if weights is None else weights[rows]
+        return sum(
+            part.share * made[part.output](part.predicted[rows], part.y[rows], weighed)
+            for part in parts
+        )
+
+    def measure_drawn(rows: Any) -> float:
+        try:
+            return measure(rows)
+        except Exception:  # a function of the user's own, for example where a class is missing
+            return math.nan
+
+    value = measure(slice(None))
     if not error:
         return value, None
-    rng = np.random.default_rng(0)
-    values = []
-    for _ in range(_RESAMPLES):
-        rows = rng.integers(len(y), size=len(y))
-        values.append(measure(predicted[rows], y[rows], None if weights is None else weights[rows]))
+    rng, count = np.random.default_rng(0), count_rows(y)
+    values = [measure_drawn(rng.integers(count, size=count)) for _ in range(_RESAMPLES)]
     finite = [value for value in values if math.isfinite(value)]
     return value, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
 
 
+def _split_metric(task: Task, predicted: Targets, y: Targets) -> list[_Part]:
+    """The parts of the task's metric; several only of the loss of several outputs."""
+    objective, predictions, targets = task.objective, targets_by_name(predicted), targets_by_name(y)
+    own = replace(objective, name=objective.own_name, output="")
+    shares = {objective.output: 1.0}
+    if task.has_several_outputs and not objective.output:
+        shares = task.weigh_losses()
+    parts = []
+    for name, share in shares.items():
+        part = task.parts[name]
+        true = shape_targets(part, targets[name])
+        # Of images and the like, predictions are in one row, and losses compare them by shape.
+        alike = predictions[name].size == true.size
+        shaped = predictions[name].reshape(true.shape) if alike else predictions[name]
+        parts.append(_Part(name, share, part, own, shaped, true))
+    return parts
+
+
 def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
-    """The metric of each row, of shape (rows,); None where it is not a mean over rows."""
+    """The metric of each row, of shape (rows,); None where it is not a mean over rows.
+
+    Of a sequence, it is the mean over the row's steps. The task has one output.
+    """
     y = shape_targets(task, y)
     if metric in _ACCURACY:
-        return (pick_classes(predicted) == _true_classes(y)).astype(np.float64)
+        right = pick_classes(predicted) == _true_classes(task, y)
+        return right.reshape(len(y), -1).mean(axis=1)
     if metric == "binary_accuracy":
-        return ((predicted > 0.5) == (y.reshape(len(y), -1) > 0.5)).mean(axis=1)
+        alike = (predicted > 0.5) == (y.reshape(predicted.shape) > 0.5)
+        return alike.reshape(len(y), -1).mean(axis=1)
     if metric == "loss":
         loss = keras.losses.get(task.loss)
         pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
@@ -81,26 +156,51 @@ def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
 
 def unit_power(metric: str) -> int | None:
     """The power of the target's unit that a metric is in; None where that is not known."""
-    if metric in _ABSOLUTE + _ROOT:
+    if metric in _ABSOLUTE + _ROOT + _IN_UNIT:
         return 1
-    return 2 if metric in _SQUARED else None
+    return 2 if metric in (*_SQUARED, "neg_mean_squared_error") else None
 
 
-def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) -> dict[str, Any]:
+def report(
+    task: Task,
+    predicted: Targets,
+    y: Targets,
+    known: Sequence[str] = (),
+    weights: Array | None = None,
+) -> dict[str, Any]:
     """Details beside the metric, as plain JSON.
 
     For a classification: the accuracy; precision, recall, F1 and the number of rows by class; the
     confusion matrix (row: true, column: predicted). Where a row may have several labels, the
-    accuracy is over all labels, and there is no confusion matrix. For a regression: mean absolute
-    and root mean squared error; quantiles of the residuals (predicted minus true); the means of
-    predicted and true values for each tenth of the rows, by the true value.
+    accuracy is over all labels, and there is no confusion matrix. For sequences, all of it is over
+    steps, and the numbers of steps are called `steps`. For a regression: mean absolute and root mean squared error; quantiles of the residuals
+    (predicted minus true); the means of predicted and true values for each tenth of the rows, by
+    the true value. Of several outputs: `outputs`, with these of each.
 
     Args:
         task: says which of these.
-        predicted: of shape (rows, outputs).
+        predicted: of shape (rows, units), or (rows, steps, classes) of sequences; a dict by output
+            where there are several.
         y: targets as the task has them.
         known: names of the classes, if they have any.
+        weights: of each step of sequences, shape (rows, steps); steps of weight 0 are left out.
+            Weights of rows have no effect.
     """
+    predictions, targets = targets_by_name(predicted), targets_by_name(y)
+    if task.has_several_outputs:
+        return {
+            "outputs": {
+                name: report(part, predictions[name], targets[name])
+                for name, part in task.parts.items()
+            }
+        }
+    return _report_output(task, predictions[""], targets[""], known, weights)
+
+
+def _report_output(
+    task: Task, predicted: Array, y: Array, known: Sequence[str], weights: Array | None
+) -> dict[str, Any]:
+    """`report` of one output."""
     if not task.classifies:
         true = shape_targets(task, y).reshape(len(y), -1).mean(axis=1)
         residuals = _differences(predicted, shape_targets(task, y))
@@ -126,15 +226,24 @@ def report(task: Task, predicted: Array, y: Array, known: Sequence[str] = ()) ->
         return _report_classes(true, found, names, known)
     from sklearn.metrics import confusion_matrix
 
-    true, found = _true_classes(y), pick_classes(predicted)
+    true, found = _true_classes(task, y), pick_classes(predicted)
+    counts: dict[str, Any] = {}
+    if task.is_sequence(y):
+        counted = np.ones(true.shape, bool)
+        if weights is not None and weights.ndim == 2:
+            counted = weights > 0
+        true, found = true[counted], found[counted]
+        counts = {"steps": len(true), "steps_left_out": int((~counted).sum())}
     names = np.unique(np.concatenate([true, found]))
     confusion = confusion_matrix(true, found, labels=names).tolist()
-    return {**_report_classes(true, found, names, known), "confusion": confusion}
+    by_class = _report_classes(true, found, names, known, "steps" if counts else "rows")
+    return {**counts, **by_class, "confusion": confusion}
 
 
 def _report_classes(
-    true: Array, found: Array, names: Array, known: Sequence[str]
+    true: Array, found: Array, names: Array, known: Sequence[str], counted: str = "rows"
 ) -> dict[str, Any]:
+    """Scores of each class. counted: what has a class, "rows" or "steps"."""
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(true, found, labels=names, zero_division=0)
@@ -146,24 +255,27 @@ def _report_classes(
                 "precision": float(precision),
                 "recall": float(recall),
                 "f1": float(f1),
-                "rows": int(rows),
+                counted: int(number),
             }
-            for name, precision, recall, f1, rows in zip(names, *columns, strict=True)
+            for name, precision, recall, f1, number in zip(names, *columns, strict=True)
         ],
     }
 
 
 def pick_classes(predicted: Array) -> Array:
-    """The predicted class of each row; a single output is the probability of class 1."""
-    if predicted.shape[1] > 1:
-        return np.asarray(predicted.argmax(axis=1))
+    """The predicted class of each row, or step; a single unit is the probability of class 1."""
+    if predicted.shape[-1] > 1:
+        return np.asarray(predicted.argmax(axis=-1))
     return (predicted.reshape(-1) > 0.5).astype(np.int64)
 
 
-def _true_classes(y: Array) -> Array:
-    if y.ndim == 2 and y.shape[1] > 1:
-        return np.asarray(y.argmax(axis=1))
-    return y.reshape(-1).astype(np.int64)
+def _true_classes(task: Task, y: Array) -> Array:
+    """The class of each row, shape (rows,), or of each step, shape (rows, steps)."""
+    if task_kinds.is_column(y):
+        return y.reshape(-1).astype(np.int64)
+    if y.ndim == 2 and task.is_sequence(y):
+        return y.astype(np.int64)
+    return np.asarray(y.argmax(axis=-1))
 
 
 def _differences(predicted: Array, y: Array) -> Array:

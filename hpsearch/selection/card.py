@@ -44,6 +44,8 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     )
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
     yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
+    if "weights" in card:
+        yield f"Rows weigh by {card['weights']}."
     if card["edited"]:
         yield (
             "The study file was edited after its search began. The model is built from its current "
@@ -56,10 +58,14 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield from _score_table(card)
     verdict = card["test"] or card["validation"]
     where = "test" if card["test"] else "validation"
-    if "classes" in verdict:
-        yield from _class_tables(verdict, where)
-    else:
-        yield from _residual_tables(verdict, where)
+    for name, details in verdict.get("outputs", {"": verdict}).items():
+        if name:
+            yield ""
+            yield f"## {_escape_cell(name)}"
+        if "classes" in details:
+            yield from _class_tables(details, where)
+        else:
+            yield from _residual_tables(details, where)
 
 
 def _describe_epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
@@ -98,14 +104,19 @@ def describe_opening(nth: int) -> str:
 
 
 def _class_tables(verdict: Mapping[str, Any], where: str) -> Iterator[str]:
+    counted, of = "rows", f"{where} rows"
+    if "steps" in verdict:
+        counted, of = "steps", f"the steps of {where} rows"
+        if left_out := verdict["steps_left_out"]:
+            of += f" ({left_out:,} of weight 0 left out)"
     yield ""
-    yield f"Accuracy on {where} rows: {verdict['accuracy']:.4f}"
+    yield f"Accuracy on {of}: {verdict['accuracy']:.4f}"
     yield ""
-    yield "| class | precision | recall | F1 | rows |"
+    yield f"| class | precision | recall | F1 | {counted} |"
     yield "|---|---|---|---|---|"
     for row in verdict["classes"]:
         scores = " | ".join(f"{row[name]:.3f}" for name in ("precision", "recall", "f1"))
-        yield f"| {_escape_cell(row['class'])} | {scores} | {row['rows']:,} |"
+        yield f"| {_escape_cell(row['class'])} | {scores} | {row[counted]:,} |"
     names = [_escape_cell(row["class"]) for row in verdict["classes"]]
     if len(names) > _MOST_CLASSES or "confusion" not in verdict:
         return

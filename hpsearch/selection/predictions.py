@@ -1,11 +1,13 @@
 """Predictions for rows that models were not trained on, their scores, and ensembles of them."""
 
+import csv
 import io
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.core import scores, task_kinds
-from hpsearch.core.data import Array, Coding, Data, Inputs
+from hpsearch.core.data import (
+    Array,
+    Coding,
+    Data,
+    Inputs,
+    Targets,
+    count_rows,
+    take_rows,
+    targets_by_name,
+)
 from hpsearch.core.errors import DataError
 from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
+from hpsearch.models.output_types import OutputTypes, map_outputs
 from hpsearch.run.study import Study
 from hpsearch.selection.choice import ModelMember
 from hpsearch.training.base import Split
@@ -35,11 +47,12 @@ class ValidationPrediction:
     """One member's predictions for the rows it was validated on.
 
     Args:
-        predicted: shape (n, outputs).
+        predicted: shape (n, units), or (n, steps, classes) of sequences; a dict by output where
+            there are several.
         rows: their indices in the data, shape (n,).
     """
 
-    predicted: Array
+    predicted: Any
     rows: Array
 
 
@@ -74,13 +87,22 @@ def predict_validation_rows(
         for split in splits:
             predicted = next(trained).predict_validation()
             if total is None:
-                total = np.zeros((data.rows, predicted.shape[1]))
-            total[split.validation] += predicted
+                total = map_outputs(lambda each: np.zeros((data.rows, *each.shape[1:])), predicted)
+            map_outputs(partial(_add_at, split.validation), total, predicted)
             times[split.validation] += 1
-        assert total is not None
         rows = np.flatnonzero(times)
-        found.append(ValidationPrediction(total[rows] / times[rows, None], rows))
+        mean = map_outputs(partial(_divide_rows, rows, times[rows]), total)
+        found.append(ValidationPrediction(mean, rows))
     return found
+
+
+def _add_at(rows: Array, total: Array, predicted: Array) -> None:
+    total[rows] += predicted
+
+
+def _divide_rows(rows: Array, by: Array, total: Array) -> Array:
+    """These rows, each divided by its own number."""
+    return np.asarray(total[rows] / by.reshape(-1, *[1] * (total.ndim - 1)))
 
 
 def choose_ensemble(
@@ -90,10 +112,11 @@ def choose_ensemble(
     from hpsearch.models import scoring
 
     rows, row_weights = validated[0].rows, task.metric_weights(data)
-    y, known = data.y[rows], None if row_weights is None else row_weights[rows]
+    y, known = take_rows(data.y, rows), None if row_weights is None else row_weights[rows]
+    measures: dict[str, Any] = {}
 
-    def loss(predicted: Array) -> float:
-        value, _ = scoring.score(task, predicted, y, known, error=False)
+    def loss(predicted: Any) -> float:
+        value, _ = scoring.score(task, predicted, y, known, error=False, measures=measures)
         found = task.objective.loss(value)
         return math.inf if found is None else found
 
@@ -101,7 +124,7 @@ def choose_ensemble(
 
 
 def choose_greedily(
-    predictions: Sequence[Array], loss: Callable[[Array], float], *, picks: int = 50
+    predictions: Sequence[Any], loss: Callable[[Any], float], *, picks: int = 50
 ) -> dict[int, Fraction]:
     """Weights of predictions, by their positions, that make the loss of their mean low.
 
@@ -110,6 +133,7 @@ def choose_greedily(
     Ensemble Selection from Libraries of Models, ICML 2004, section 2).
 
     Args:
+        predictions: arrays, or dicts of arrays by output.
         loss: of predictions; lower is better.
         picks: how many predictions are added.
 
@@ -118,37 +142,65 @@ def choose_greedily(
     {0: Fraction(2, 3), 1: Fraction(1, 3)}
     """
     chosen: list[int] = []
-    total = np.zeros_like(predictions[0], dtype=np.float64)
+    total = map_outputs(lambda each: np.zeros_like(each, dtype=np.float64), predictions[0])
     best, best_loss = 0, np.inf
     for size in range(1, picks + 1):
-        losses = [loss((total + each) / size) for each in predictions]
+        losses = [loss(map_outputs(partial(_mean_with, size), total, p)) for p in predictions]
         position = int(np.argmin(losses))
         chosen.append(position)
-        total += predictions[position]
+        total = map_outputs(np.add, total, predictions[position])
         if losses[position] < best_loss or not best:
             best, best_loss = size, losses[position]
     counts = Counter(chosen[:best])
     return {position: Fraction(count, best) for position, count in sorted(counts.items())}
 
 
+def combine(validated: Sequence[ValidationPrediction], weights: EnsembleWeights) -> Any:
+    """The weighted mean of members' predictions, for each output."""
+    total: Any = None
+    for position, weight in weights.items():
+        share = map_outputs(lambda each, by=float(weight): by * each, validated[position].predicted)
+        total = share if total is None else map_outputs(np.add, total, share)
+    return total
+
+
+def _mean_with(size: int, total: Array, added: Array) -> Any:
+    """The mean of `size` arrays, of which the others add up to `total`."""
+    return (total + added) / size
+
+
 def check_test(task: Task, data: Data) -> str:
     """The test's fingerprint. Raises DataError where the test cannot score a model."""
-    fingerprint, y = data.test_fingerprint, data.y_test
-    assert y is not None
+    fingerprint = data.test_fingerprint  # raises where there is no test
+    assert data.y_test is not None
+    searched, tested = targets_by_name(data.y), targets_by_name(data.y_test)
+    for name, part in task.parts.items():
+        called = f"y_test[{name!r}]" if name else "y_test"
+        _check_test_targets(part, searched[name], tested[name], called)
+    objective = task.objective
+    if objective.output or not task.has_several_outputs:
+        part, y = task.parts[objective.output], tested[objective.output]
+        if objective.own_name == "roc_auc" and len(np.unique(y)) < 2:
+            raise DataError("y_test has a single class, which has no ROC AUC; say --sealed")
+        if objective.needs_predictions and (y.ndim <= 2 or part.is_sequence(y)):
+            kind, units = part.kind_of(y), part.output_units(searched[objective.output])
+            scores.check_computable(objective, kind, y, units, task.weighted_metrics)
+    weights = task.test_weights(data)
+    if weights is not None and not (weights > 0).any():
+        raise DataError("all test rows have the weight zero; weigh some, or say --sealed")
+    return fingerprint
+
+
+def _check_test_targets(part: Task, searched: Array, y: Array, called: str) -> None:
+    """`check_test` of one output's targets. called: their name in messages."""
     if not np.isfinite(y).all():
-        raise DataError("y_test holds NaN or infinity; drop those rows, or say --sealed")
-    numbered = task.kind_of(data.y) == "multiclass" and task_kinds.is_column(y)
-    if numbered and task.output_units(data.y) <= y.max():
+        raise DataError(f"{called} holds NaN or infinity; drop those rows, or say --sealed")
+    numbered = task_kinds.is_numbered(part.kind_of(searched), part.loss, y)
+    if numbered and part.output_units(searched) <= y.max():
         raise DataError(
-            f"y_test has the class {y.max():g}, which none of the searched rows has; say "
+            f"{called} has the class {y.max():g}, which none of the searched rows has; say "
             f"Task(..., outputs={y.max() + 1:g}) and search again, or say --sealed"
         )
-    if task.objective.name == "roc_auc" and len(np.unique(y)) < 2:
-        raise DataError("y_test has a single class, which has no ROC AUC; say --sealed")
-    if (metric := task.objective).needs_predictions and y.ndim <= 2:
-        kind, units = task.kind_of(data.y), task.output_units(data.y)
-        scores.check_computable(metric, kind, y, units, task.weighted_metrics)
-    return fingerprint
 
 
 def score_test(
@@ -172,37 +224,68 @@ def score_test(
     alone, errors = zip(
         *(scoring.score(task, predicted, y, weights) for predicted in each), strict=True
     )
-    coding = data.coding or Coding()
-    in_table = {"true": y.reshape(len(y), -1), "predicted": together}
-    if not task.classifies:
-        in_table = {name: coding.in_own_unit(block) for name, block in in_table.items()}
-    _write_table(folder / "test.csv", **in_table)
+    _write_table(folder / "test.csv", _make_columns(data, models.outputs, together))
     return {
         "value": value,
         "se": se,
-        "rows": len(y),
+        "rows": count_rows(y),
         "alone": list(alone),
         "alone_mean": fmean(alone),
         "alone_se": _combine_errors(alone, errors),
-        **report_scores(task, data, together, y),
+        **report_scores(task, data, together, y, data.sample_weight_test),
     }
 
 
-def report_scores(task: Task, data: Data, predicted: Array, y: Array) -> dict[str, Any]:
-    """`scoring.report`; residuals of a logarithmic target are in the target's own unit."""
+def report_scores(
+    task: Task, data: Data, predicted: Any, y: Targets, weights: Array | None
+) -> dict[str, Any]:
+    """`scoring.report`; residuals of a logarithmic target are in the target's own unit.
+
+    Args:
+        weights: `Data.sample_weight` of these rows.
+    """
     from hpsearch.models import scoring
 
-    if data.coding is not None and data.coding.logarithm:
-        predicted, y = data.coding.in_own_unit(predicted), data.coding.in_own_unit(y)
-    return scoring.report(task, predicted, y, data.classes)
+    coding = data.coding
+    if coding is not None and coding.logarithm and not task.has_several_outputs:
+        predicted, y = coding.in_own_unit(predicted), coding.in_own_unit(np.asarray(y))
+    return scoring.report(task, predicted, y, data.classes, weights)
 
 
-def _write_table(path: Path, **blocks: Array) -> None:
+def _make_columns(data: Data, outputs: OutputTypes, predicted: Any) -> dict[str, Array]:
+    """The columns of test.csv in blocks of shape (rows, columns), by the beginning of their names.
+
+    Of a sequence: the true and the predicted class of each step, and the latter's probability.
+    """
+    from hpsearch.models.prediction import to_probabilities
+
+    assert data.y_test is not None
+    coding, blocks = data.coding or Coding(), {}
+    true, by_output = targets_by_name(data.y_test), targets_by_name(predicted)
+    for name, output in outputs.items():
+        y, shown = true[name], by_output[name]
+        found = {"true": y.reshape(len(y), -1), "predicted": shown}
+        if output.is_sequence:
+            found = {
+                "true": y if y.ndim == 2 else y.argmax(axis=2),
+                "predicted": shown.argmax(axis=2),
+                "p": to_probabilities(shown, output).max(axis=2),
+            }
+        elif not output.classifies:
+            found = {of: coding.in_own_unit(block) for of, block in found.items()}
+        prefix = f"{name}/" if name else ""
+        blocks.update({f"{prefix}{of}": block for of, block in found.items()})
+    return blocks
+
+
+def _write_table(path: Path, blocks: Mapping[str, Array]) -> None:
     """Write blocks of columns, each of shape (rows, columns), as a CSV file."""
     names = [f"{name}_{i}" for name, block in blocks.items() for i in range(block.shape[1])]
     table = np.column_stack(list(blocks.values()))
     text = io.StringIO()
-    np.savetxt(text, table, "%.6g", ",", header=",".join(names), comments="")
+    header = io.StringIO()
+    csv.writer(header, lineterminator="").writerow(names)  # an output's name may hold a comma
+    np.savetxt(text, table, "%.6g", ",", header=header.getvalue(), comments="")
     write_whole(path, text.getvalue())  # replaces a symbolic link instead of writing through it
 
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
 from hpsearch import store as stores
-from hpsearch.core.data import Data
-from hpsearch.core.errors import HpsearchError, StudyError, UntrustedError
+from hpsearch.core.data import Data, take_rows
+from hpsearch.core.errors import DataError, HpsearchError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.outputs import choose_place, is_kept_model
+from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
@@ -84,6 +83,8 @@ def refit(
     how: dict[str, Any] = {"engine": engine, "backend": running}
     data = study.task.load()
     task = study.task.with_kind_of(data.y)
+    if data.coding is not None and (why := kept.why_no_coding(data.coding, task.parts)):
+        raise DataError(f"{why}; leave classes, offset and scale out of Data(coding=)")
     test = None if choice.sealed else predictions.check_test(task, data)
     record, searches = _comparable_searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
@@ -128,6 +129,7 @@ def refit(
         "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
         "rows": data.rows,
+        **_describe_weights(task, data),
         **model,
         "edited": any(search.source != record.source for search in searches),
         "trust": list(trust),
@@ -148,7 +150,7 @@ def refit(
             )
         card["test"] = {**(opening.report or {}), "opening": opening.nth, "fingerprint": test}
         card["optimism"] = card["validation"]["value"] - card["test"]["value"]
-    card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.objective.name))
+    card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.objective.own_name))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", render_card(card))
     return RefitResult(folder, card, opened_now)
@@ -199,17 +201,27 @@ def _score_validation(
     """
     from hpsearch.models import scoring
 
-    together = np.asarray(
-        sum(float(w) * validated[position].predicted for position, w in weights.items())
-    )
+    together = predictions.combine(validated, weights)
     rows, row_weights = validated[0].rows, task.metric_weights(data)
-    y = data.y[rows]
+    y = take_rows(data.y, rows)
     value, se = scoring.score(task, together, y, None if row_weights is None else row_weights[rows])
     if len(members) == 1:
         (member,) = members
         over_rows = None if se is None else math.hypot(se, member.se_of_seeds)
         value, se = member.value, over_rows if member.se is None else member.se
-    return {"value": value, "se": se, **predictions.report_scores(task, data, together, y)}
+    given = None if data.sample_weight is None else data.sample_weight[rows]
+    return {"value": value, "se": se, **predictions.report_scores(task, data, together, y, given)}
+
+
+def _describe_weights(task: Task, data: Data) -> dict[str, str]:
+    """The card's words on weights of rows; nothing where all weigh 1."""
+    named = [] if task.class_weight is None else [f"class_weight={brief(task.class_weight)}"]
+    if data.sample_weight is not None:
+        named.append("sample_weight" + (" of each step" if data.sample_weight.ndim == 2 else ""))
+    if not named:
+        return {}
+    where = "the training loss and the metrics" if task.weighted_metrics else "the training loss"
+    return {"weights": f"{' times '.join(named)}, in {where}"}
 
 
 def _plan_fits(

@@ -22,7 +22,7 @@ def convert_to_own_unit(
     if coding.logarithm:
         # Residuals are in the target's own unit already; the metric's values cannot be converted.
         return {**card, "unit": {"target": coding.target, "values": coding.unit}}
-    factor = coding.scale**power if power else 1.0
+    factor = 1.0 if power is None else coding.scale**power
 
     def to_own_unit(scores: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(scores)
@@ -41,9 +41,12 @@ def convert_to_own_unit(
             ]
         return found
 
+    unit: dict[str, Any] = {"target": coding.target, "one": coding.scale}
+    if power is None:
+        unit["values"] = f"computed from targets {coding.unit}"
     made = {
         **card,
-        "unit": {"target": coding.target, "one": coding.scale},
+        "unit": unit,
         "members": [to_own_unit(member) for member in card["members"]],
         "validation": to_own_unit(card["validation"]),
         "test": card["test"] and to_own_unit(card["test"]),

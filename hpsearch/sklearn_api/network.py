@@ -4,6 +4,8 @@ import pickle
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from hpsearch.core.data import Array, Inputs
 from hpsearch.training import backend
 from hpsearch.training.rows import prepare_inputs
@@ -25,7 +27,8 @@ class Network:
         """Predictions of shape (rows, outputs) for rows that are not preprocessed."""
         from hpsearch.models import retrain
 
-        return retrain.predict(self.model, prepare_inputs(self.transformer, x))
+        x = prepare_inputs(self.transformer, x)
+        return np.asarray(retrain.predict(self.model, x))
 
     def __reduce__(self) -> Any:
         from hpsearch.training.building import without_tensorflow

@@ -112,3 +112,105 @@ def test_an_ensemble_beats_each_of_its_members_where_their_errors_differ():
     assert loss(together) < min(map(loss, predictions)) * 0.7
     assert sum(weights.values()) == 1
     assert float(weights.get(2, 0)) < 0.2
+
+
+STEPS = RNG.integers(0, 3, (200, 4))
+STEP_PROBABILITIES = RNG.dirichlet(np.ones(3), (200, 4)) * 0.6 + 0.4 * np.eye(3)[STEPS]
+FULL = np.arange(4) < RNG.integers(1, 5, (200, 1))  # steps that do not only fill up
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_a_sequence_is_scored_over_all_steps_with_the_error_over_rows(metric, one_hot):
+    from hpsearch.models import scoring
+
+    y = np.eye(3)[STEPS] if one_hot else STEPS
+    made = task(f"{'' if one_hot else 'sparse_'}categorical_crossentropy", metric, y)
+    right = STEP_PROBABILITIES.argmax(2) == STEPS
+    of_steps = right if metric == "accuracy" else -np.log(
+        np.take_along_axis(STEP_PROBABILITIES, STEPS[..., None], 2)[..., 0]
+    )  # fmt: skip
+    value, error = scoring.score(made, STEP_PROBABILITIES, y)
+    assert value == pytest.approx(of_steps.mean(), rel=1e-5)
+    # The steps of a row may be alike, so it is the rows that count.
+    assert error == pytest.approx(of_steps.mean(1).std(ddof=1) / math.sqrt(200), rel=1e-5)
+    alike = scoring.score(made, STEP_PROBABILITIES[:, [0] * 4], y[:, [0] * 4])
+    first = of_steps[:, 0]
+    assert alike[1] == pytest.approx(first.std(ddof=1) / math.sqrt(200), rel=1e-5)
+
+
+def test_steps_that_weigh_nothing_do_not_count():
+    from hpsearch.models import scoring
+
+    made = task("sparse_categorical_crossentropy", "accuracy", STEPS)
+    spoiled = np.where(FULL[..., None], STEP_PROBABILITIES, np.eye(3)[(STEPS + 1) % 3])
+    right = (STEP_PROBABILITIES.argmax(2) == STEPS)[FULL]
+    value, error = scoring.score(made, spoiled, STEPS, FULL.astype(np.float32))
+    assert value == pytest.approx(right.mean(), rel=1e-5)
+    assert error > 0
+    report = scoring.report(made, spoiled, STEPS, weights=FULL.astype(np.float32))
+    assert report["accuracy"] == pytest.approx(right.mean())
+    assert (report["steps"], report["steps_left_out"]) == (FULL.sum(), (~FULL).sum())
+    assert np.sum(report["confusion"]) == sum(row["steps"] for row in report["classes"])
+    assert np.sum(report["confusion"]) == FULL.sum()
+    # Weights of rows say nothing of steps.
+    by_row = scoring.report(made, STEP_PROBABILITIES, STEPS, weights=np.zeros(200))
+    assert by_row["steps"] == 800
+
+
+OUTPUTS = {"age": REAL, "sex": BINARY, "job": np.eye(3)[CLASSES]}
+PREDICTED = {"age": GUESSED, "sex": SCORES, "job": PROBABILITIES}
+LOSSES = {"age": "mse", "sex": "binary_crossentropy", "job": "categorical_crossentropy"}
+
+
+def test_the_loss_of_several_outputs_is_their_weighted_sum():
+    from hpsearch.models import scoring
+
+    made = Task("t", Data(np.zeros((200, 1)), OUTPUTS), LOSSES, loss_weights={"sex": 0.5, "job": 0})
+    squares = (GUESSED[:, 0] - REAL) ** 2
+    entropy = -np.log(np.where(BINARY == 1, SCORES[:, 0], 1 - SCORES[:, 0]))
+    rows = squares + 0.5 * entropy
+    value, error = scoring.score(made, PREDICTED, OUTPUTS)
+    assert value == pytest.approx(rows.mean(), rel=1e-5)
+    assert error == pytest.approx(rows.std(ddof=1) / math.sqrt(200), rel=1e-5)
+    weights = RNG.uniform(size=200).astype(np.float32)
+    value, error = scoring.score(made, PREDICTED, OUTPUTS, weights)
+    assert value == pytest.approx(np.average(rows, weights=weights), rel=1e-5)
+    assert error > 0
+
+
+@pytest.mark.parametrize("metric", ["age/mae", "age/rmse", "sex/accuracy", "job/f1_macro"])
+def test_a_metric_of_one_output_is_what_it_is_alone(metric):
+    from hpsearch.models import scoring
+
+    output, own = metric.split("/")
+    made = Task("t", Data(np.zeros((200, 1)), OUTPUTS), LOSSES, metric)
+    alone = task(LOSSES[output], own, OUTPUTS[output])
+    expected = scoring.score(alone, PREDICTED[output], OUTPUTS[output])
+    assert scoring.score(made, PREDICTED, OUTPUTS) == pytest.approx(expected)
+    reports = scoring.report(made, PREDICTED, OUTPUTS)["outputs"]
+    assert list(reports) == ["age", "sex", "job"]
+    assert reports[output] == scoring.report(alone, PREDICTED[output], OUTPUTS[output])
+
+
+def test_a_function_that_fails_on_some_rows_still_has_an_error():
+    from hpsearch.models import scoring
+
+    def first_rows_share(true, predicted):
+        if not np.isin(REAL[0], true):
+            raise ValueError("the first row is missing")
+        return np.abs(true - predicted).mean()
+
+    made = task("mse", first_rows_share, REAL, direction="min")
+    value, error = scoring.score(made, GUESSED, REAL)
+    assert value == pytest.approx(np.abs(REAL - GUESSED[:, 0]).mean())
+    assert error == pytest.approx(np.abs(REAL - GUESSED[:, 0]).std() / math.sqrt(200), rel=0.4)
+
+
+def test_images_are_compared_point_by_point():
+    from hpsearch.models import scoring
+
+    y = RNG.normal(size=(20, 3, 2))
+    made = task("mse", "loss", y)
+    value, _ = scoring.score(made, np.zeros((20, 6)), y)
+    assert value == pytest.approx((y**2).mean(), rel=1e-5)

@@ -1,5 +1,8 @@
 """Builders refuse hyperparameters that they would have to change, and train none that differs."""
 
+from dataclasses import fields
+from types import SimpleNamespace
+
 import pytest
 
 from hpsearch.core.errors import BuildError
@@ -37,6 +40,39 @@ WORDS = ModelSpec((12,), 1, "sigmoid", "binary_crossentropy", ["accuracy"])
 def test_what_would_have_to_be_changed_is_refused(builder, spec, params, message):
     with pytest.raises(BuildError, match=message):
         builder(spec, **params)
+
+
+PEOPLE = ModelSpec(
+    (4,),
+    {"age": 1, "job": 3},
+    {"age": "linear", "job": "softmax"},
+    {"age": "mse", "job": "sparse_categorical_crossentropy"},
+    {"age": ["mae"], "job": ["accuracy"]},
+)
+
+
+@pytest.mark.slow
+def test_each_of_several_outputs_has_a_layer_of_its_name():
+    import numpy as np
+
+    spec = SimpleNamespace(
+        **{field.name: getattr(PEOPLE, field.name) for field in fields(PEOPLE)}
+        | {"loss_weights": {"age": 0.25, "job": 2.0}}
+    )
+    model = mlp.model((8,))(spec)
+    x, y = np.ones((6, 4)), {"age": np.ones((6, 1)), "job": np.arange(6) % 3}
+    predicted = model.predict(x, verbose=0)
+    assert {name: each.shape for name, each in predicted.items()} == {"age": (6, 1), "job": (6, 3)}
+    assert predicted["job"].sum(axis=1) == pytest.approx(1)
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert {"age_mae", "job_accuracy"} <= set(logs)
+    assert logs["loss"] == pytest.approx(0.25 * logs["age_loss"] + 2 * logs["job_loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_loss_of_several_outputs_is_no_hyperparameter():
+    with pytest.raises(BuildError, match=r"loss replaces the loss of one output, and .* age, job"):
+        mlp.model((8,))(PEOPLE, loss="mae")
 
 
 @pytest.mark.parametrize("hidden", [(0,), (-4,), 64, "64", (2.5,)])

@@ -153,14 +153,21 @@ def _make_metric(task: Task, name: str) -> list[Any]:
 
 def read(logs: Mapping[str, Any], task: Task, metric: Metric, prefix: str = "") -> Any:
     """A metric among an epoch's logs; BuildError where the model was compiled without it."""
+    if metric.output or not task.has_several_outputs:
+        (found,) = _read_logs(logs, task, metric, prefix)
+        return found
+    shares = task.weigh_losses().values()
+    values = _read_logs(logs, task, metric, prefix)
+    return sum(share * value for share, value in zip(shares, values, strict=True))
+
+
+def _read_logs(logs: Mapping[str, Any], task: Task, metric: Metric, prefix: str = "") -> list[Any]:
+    """What is logged of a metric: of all outputs together, the loss of each."""
     if metric.output:
-        return _read_log(logs, metric.own_name, f"{prefix}{metric.output}_")
+        return [_read_log(logs, metric.own_name, f"{prefix}{metric.output}_")]
     if task.has_several_outputs:
-        return sum(
-            share * _read_log(logs, "loss", f"{prefix}{name}_")
-            for name, share in task.weigh_losses().items()
-        )
-    return _read_log(logs, metric.name, prefix)
+        return [_read_log(logs, "loss", f"{prefix}{name}_") for name in task.parts]
+    return [_read_log(logs, metric.name, prefix)]
 
 
 def _read_log(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
@@ -177,7 +184,7 @@ def check(logs: Mapping[str, Any], task: Task, model: Any) -> None:
     """Raise BuildError where a model's logs do not contain the task's metrics."""
     counted = counted_metrics(task)
     for metric in counted:
-        read(logs, task, metric)
+        _read_logs(logs, task, metric)
     if not model.losses or not any(metric.own_name == "loss" for metric in counted):
         return
     if not any(name.endswith("task_loss") for name in logs):

@@ -158,6 +158,20 @@ def test_steps_that_weigh_nothing_do_not_count():
     assert by_row["steps"] == 800
 
 
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("metric", ["accuracy", "loss"])
+def test_the_weight_of_a_row_is_that_of_each_of_its_steps(metric, one_hot):
+    from hpsearch.models import scoring
+
+    rows = np.arange(4)  # as many as steps
+    y = np.eye(3)[STEPS[:4]] if one_hot else STEPS[:4]
+    made = task(f"{'' if one_hot else 'sparse_'}categorical_crossentropy", metric, y)
+    weights = np.array([0.0, 1, 2, 5], np.float32)
+    value, _ = scoring.score(made, STEP_PROBABILITIES[:4], y, weights)
+    by_row = [scoring.score(made, STEP_PROBABILITIES[[r]], y[[r]])[0] for r in rows]
+    assert value == pytest.approx(np.average(by_row, weights=weights), rel=1e-5)
+
+
 OUTPUTS = {"age": REAL, "sex": BINARY, "job": np.eye(3)[CLASSES]}
 PREDICTED = {"age": GUESSED, "sex": SCORES, "job": PROBABILITIES}
 LOSSES = {"age": "mse", "sex": "binary_crossentropy", "job": "categorical_crossentropy"}
@@ -214,3 +228,6 @@ def test_images_are_compared_point_by_point():
     made = task("mse", "loss", y)
     value, _ = scoring.score(made, np.zeros((20, 6)), y)
     assert value == pytest.approx((y**2).mean(), rel=1e-5)
+    weights = np.arange(20, dtype=np.float32)
+    value, _ = scoring.score(made, np.zeros((20, 6)), y, weights)
+    assert value == pytest.approx(np.average((y**2).mean((1, 2)), weights=weights), rel=1e-5)

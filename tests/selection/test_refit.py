@@ -517,6 +517,50 @@ def test_logits_become_probabilities(hpsearch, study):
     assert all(0 <= p <= 1 for row in rows for p in row[1:])
 
 
+OWN_METRIC = """
+def share_right(true, predicted, sample_weight=None):
+    assert true.shape == predicted.shape == (len(true),)
+    return np.average(true == (predicted > 0.5), weights=sample_weight)
+
+study"""
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_metric_of_ones_own_and_weights_go_into_the_card(hpsearch, study, weighted):
+    file = study(
+        ("\nstudy", OWN_METRIC),
+        ('"sparse_categorical_crossentropy"', '"binary_crossentropy"'),
+        ('metric="accuracy"', f"""metric=share_right, direction="max", weighted_metrics={weighted},
+        class_weight={{0: 1, 1: 3}}"""),
+    )  # fmt: skip
+    card, told = refitted(hpsearch, file, "--ensemble", "2", "--seeds", "1")
+    where = "the training loss and the metrics" if weighted else "the training loss"
+    assert card["weights"] == f"class_weight={{0: 1, 1: 3}}, in {where}"
+    assert f"Rows weigh by class_weight={{0: 1, 1: 3}}, in {where}." in told
+    assert card["metric"] == ("share_right, weighted" if weighted else "share_right")
+    rows = np.loadtxt(Path(card["folder"], "test.csv"), delimiter=",", skiprows=1)
+    weights = np.where(rows[:, 0] == 1, 3, 1) if weighted else None
+    right = np.average((rows[:, 1] > 0.5) == rows[:, 0], weights=weights)
+    assert card["test"]["value"] == pytest.approx(right)
+    assert card["test"]["se"] > 0
+
+
+def test_a_card_without_weights_does_not_speak_of_them(hpsearch, study):
+    card, told = refitted(hpsearch, study(), "--sealed", "--seeds", "1")
+    assert "weights" not in card
+    assert "Rows weigh" not in told
+
+
+def test_retraining_weighs_rows_as_the_search_did(hpsearch, study):
+    only_zeros = "x_test=x[120:], sample_weight=1 - y[:120] + 1e-6"
+    file = study(("x_test=x[120:]", only_zeros), ("epochs=6", "epochs=15"))
+    card, _ = refitted(hpsearch, file, "--seeds", "1", "--output", "model")
+    assert card["weights"] == "sample_weight, in the training loss"
+    rows = np.loadtxt("model/test.csv", delimiter=",", skiprows=1)
+    assert rows[:, 0].mean() > 0.3
+    assert rows[:, 2].mean() < 0.15  # of the class whose rows weigh nothing
+
+
 class Opaque:
     def transform(self, x):
         return x

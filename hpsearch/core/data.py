@@ -3,19 +3,27 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from decimal import Decimal
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.rules import brief, why_no_name
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Inputs = Array | Mapping[str, Array]
-Targets = Array | Mapping[str, Array]
+from hpsearch.core.arrays import (
+    Array,
+    Inputs,
+    Targets,
+    check_arrays,
+    check_same_rows,
+    check_same_shape,
+    check_weights,
+    count_rows,
+    inputs_by_name,
+    number_groups,
+    take_rows,
+    targets_by_name,
+)
+from hpsearch.core.errors import DataError
+from hpsearch.core.rules import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +123,23 @@ class Data:
         for name in ("x", "y", "x_test", "y_test"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _check_inputs(name, value))
+                object.__setattr__(self, name, check_arrays(name, value))
             elif name in ("x", "y"):
                 raise DataError(f"Data needs {name}, got None")
         if self.groups is not None:
-            object.__setattr__(self, "groups", _number_groups(self.groups))
+            object.__setattr__(self, "groups", number_groups(self.groups))
         for name, y in (("sample_weight", self.y), ("sample_weight_test", self.y_test)):
             if (weights := getattr(self, name)) is not None:
-                object.__setattr__(self, name, _check_weights(name, weights, y))
-        _check_same_rows(
+                object.__setattr__(self, name, check_weights(name, weights, y))
+        check_same_rows(
             {"x": self.x, "y": self.y, "groups": self.groups, "sample_weight": self.sample_weight}
         )
         tested = {name: getattr(self, name) for name in ("x_test", "y_test", "sample_weight_test")}
-        _check_same_rows(tested)
+        check_same_rows(tested)
         if self.rows == 0:
             raise DataError("the data has no rows")
-        _check_same_shape("x", self.x, self.x_test)
-        _check_same_shape("y", self.y, self.y_test)
+        check_same_shape("x", self.x, self.x_test)
+        check_same_shape("y", self.y, self.y_test)
         self._check_columns()
         if not isinstance(self.coding, Coding | None):
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
@@ -214,155 +222,9 @@ class Data:
         return _digest(parts)
 
 
-def inputs_by_name(x: Inputs) -> dict[str, Array]:
-    """The inputs by name; a single array is called "x"."""
-    return dict(x) if isinstance(x, Mapping) else {"x": x}
-
-
-def targets_by_name(y: Targets) -> dict[str, Array]:
-    """The targets by output; a single array is called ""."""
-    return dict(y) if isinstance(y, Mapping) else {"": y}
-
-
-def count_rows(arrays: Inputs) -> int:
-    """The number of rows of an array, or of each of several."""
-    return len(next(iter(arrays.values())) if isinstance(arrays, Mapping) else arrays)
-
-
-def take_rows(arrays: Inputs, rows: Any) -> Any:
-    """The rows at these indices, or of this slice, of an array or of each of several."""
-    if isinstance(arrays, Mapping):
-        return {name: array[rows] for name, array in arrays.items()}
-    return arrays[rows]
-
-
 def _digest(parts: Mapping[str, Array]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
         digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()[:16]
-
-
-def _number_groups(groups: Any) -> Array:
-    """Number the groups from 0, in the order of their sorted names."""
-    try:
-        array = np.asarray(groups)
-        if array.ndim == 2 and array.shape[1] == 1:
-            array = array.reshape(-1)
-        if array.ndim == 1 and not (array.dtype.kind == "f" and np.isnan(array).any()):
-            return np.unique(array, return_inverse=True)[1].reshape(-1)
-    except (TypeError, ValueError) as error:  # ragged, or names beside numbers
-        raise DataError(f"groups cannot be compared: {first_line(error)}") from error
-    raise DataError(
-        f"groups must be one number or name a row, and none of them NaN, got {brief(groups)}"
-    )
-
-
-def _check_weights(name: str, given: Any, y: Any) -> Array:
-    """Weights as float32: finite, not negative, a number for each row, or each step of a sequence."""
-    weights = _to_number_array(name, given)
-    if weights.ndim == 2 and weights.shape[1] == 1:
-        weights = weights.reshape(-1)
-    is_by_step = isinstance(y, np.ndarray) and weights.ndim == 2 and weights.shape == y.shape[:2]
-    if weights.ndim != 1 and not is_by_step:
-        raise DataError(
-            f"{name} must be one number a row, or one a step of a sequence, got shape "
-            f"{weights.shape}"
-        )
-    with np.errstate(over="ignore"):
-        weights = weights.astype(np.float32)
-    if not weights.any():
-        raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
-    wrong = ~np.isfinite(weights) | (weights < 0)
-    if wrong.any():
-        raise DataError(
-            f"{name} must be finite numbers from 0 on, got {weights[wrong][0]} in row "
-            f"{int(np.flatnonzero(wrong)[0])}"
-        )
-    return weights
-
-
-def _check_inputs(name: str, value: Any) -> Any:
-    """Inputs or targets as an array of numbers, or as a dict of such arrays."""
-    if not isinstance(value, Mapping):
-        return _to_number_array(name, value)
-    if not value:
-        raise DataError(f"{name} must have at least one input, got an empty dict")
-    for key in value:
-        if why := why_no_name(key):
-            raise DataError(f"inputs of {name} need {why}, got {brief(key)}")
-    return {key: _to_number_array(f"{name}[{key!r}]", part) for key, part in value.items()}
-
-
-def _to_number_array(name: str, value: Any) -> Array:
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise DataError(
-            f"{name} has masked values, which would be used as data; use x.filled(np.nan)"
-        )
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:  # rows of unequal length
-        raise DataError(f"{name} is not an array: {first_line(error)}") from error
-    if array.dtype == object:  # a frame with columns of several kinds
-        array = _unbox_numbers(array)
-    kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
-    if array.ndim == 0 or kind not in "biuf" or bits > 64:
-        raise DataError(
-            f"{name} must be an array of numbers with a row a sample, got dtype {array.dtype} and "
-            f"shape {array.shape}; {_way_out(kind, bits)}"
-        )
-    if 0 in array.shape[1:]:
-        raise DataError(f"{name} has no columns: its shape is {array.shape}")
-    # Frameworks take numbers in the processor's order of bytes only.
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _way_out(kind: str, bits: int) -> str:
-    if kind == "c":
-        return "split complex numbers into real and imaginary parts"
-    if kind == "f" and bits > 64:
-        return "no network computes so precisely: use astype(np.float64)"
-    if kind in "mM":
-        return "turn times into numbers, as days since a date"
-    return "encode text and categories as numbers"
-
-
-def _unbox_numbers(array: Array) -> Array:
-    """Python objects as float64, if each is a number that float64 can hold; else unchanged."""
-    for value in array.flat:
-        if isinstance(value, str | bytes | complex | np.complexfloating):
-            return array
-    try:
-        numbers = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return array
-    changed = array[~((numbers == array) | np.isnan(numbers))]  # for example Decimal("0.1")
-    return numbers if all(isinstance(each, Decimal | Fraction) for each in changed) else array
-
-
-def _check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
-    lengths = {
-        name if part == "x" else f"{name}[{part!r}]": len(array)
-        for name, value in arrays.items()
-        if value is not None
-        for part, array in inputs_by_name(value).items()
-    }
-    if len(set(lengths.values())) > 1:
-        raise DataError(
-            f"every array needs the same number of rows, got "
-            f"{', '.join(f'{name}: {rows}' for name, rows in lengths.items())}"
-        )
-
-
-def _check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
-    """Raise DataError where test rows have another shape than the searched rows."""
-    if test is None:
-        return
-    here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
-    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
-    if here != there:
-        raise DataError(
-            f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "
-            f"{brief(here)}"
-        )

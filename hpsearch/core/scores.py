@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.metric import ERROR_FUNCTIONS, Metric
 from hpsearch.core.rules import brief

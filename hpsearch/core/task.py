@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from hpsearch.core import scores, task_kinds
-from hpsearch.core.data import Array, Data, Targets, targets_by_name
+from hpsearch.core.arrays import Array, Targets, targets_by_name
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import CLASS_SCORERS, ERROR_FUNCTIONS, NUMBER_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean

@@ -17,7 +17,8 @@ from typing import Any
 
 import keras
 
-from hpsearch.core.data import Coding, Data, Inputs, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name
+from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output

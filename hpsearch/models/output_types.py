@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Targets, targets_by_name
+from hpsearch.core.arrays import Array, Targets, targets_by_name
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.task import Task
 

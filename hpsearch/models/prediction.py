@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Coding, targets_by_name
+from hpsearch.core.arrays import Array, targets_by_name
+from hpsearch.core.data import Coding
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.scores import apply_link
 from hpsearch.models.kept import KeptModels

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Data, Inputs
+from hpsearch.core.arrays import Inputs
+from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.task import Task
 from hpsearch.models.output_types import (

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from hpsearch.core import task_kinds
-from hpsearch.core.data import Array, Targets, count_rows, targets_by_name
+from hpsearch.core.arrays import Array, Targets, count_rows, targets_by_name
 from hpsearch.core.metric import Metric
 from hpsearch.core.scores import apply_link
 from hpsearch.core.task import Task

@@ -15,16 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.core import scores, task_kinds
-from hpsearch.core.data import (
-    Array,
-    Coding,
-    Data,
-    Inputs,
-    Targets,
-    count_rows,
-    take_rows,
-    targets_by_name,
-)
+from hpsearch.core.arrays import Array, Inputs, Targets, count_rows, take_rows, targets_by_name
+from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task

@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from hpsearch import store as stores
-from hpsearch.core.data import Data, take_rows
+from hpsearch.core.arrays import take_rows
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, HpsearchError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.outputs import choose_place, is_kept_model

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import Metric
 from hpsearch.core.rules import brief

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core import task_kinds
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import Kind
 

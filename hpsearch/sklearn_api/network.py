@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Inputs
+from hpsearch.core.arrays import Array, Inputs
 from hpsearch.training import backend
 from hpsearch.training.rows import prepare_inputs
 

@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import ClassifierTags, RegressorTags
 
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.sklearn_api.network import Network

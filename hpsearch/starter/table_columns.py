@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.tasks import csv_tables
 from hpsearch.tasks.table import Ordered, symmetric_log

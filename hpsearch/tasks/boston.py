@@ -9,7 +9,8 @@ scikit-learn's diabetes data.
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.tasks import documents, source
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.tasks import keras_pickles, source
 

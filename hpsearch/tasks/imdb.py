@@ -10,7 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.tasks import documents, source
 from hpsearch.tasks.documents import Documents

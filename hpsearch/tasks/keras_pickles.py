@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.tasks import source
 

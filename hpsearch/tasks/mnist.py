@@ -7,7 +7,8 @@ The stand-in is scikit-learn's digits, of 8 x 8 pixels.
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.tasks import digits, source
 

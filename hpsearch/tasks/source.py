@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, short_reason
 from hpsearch.core.task import Task
 

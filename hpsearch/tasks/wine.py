@@ -9,7 +9,8 @@ The judges' grade (quality) is left out. The stand-in is scikit-learn's wine dat
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
 from hpsearch.tasks import source

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 from hpsearch.core import interrupt
-from hpsearch.core.data import Data, count_rows
+from hpsearch.core.arrays import count_rows
+from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task

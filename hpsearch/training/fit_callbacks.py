@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from hpsearch.core import interrupt
-from hpsearch.core.data import count_rows, take_rows
+from hpsearch.core.arrays import count_rows, take_rows
 from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task

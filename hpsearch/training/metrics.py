@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from hpsearch.core import scores
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
 from hpsearch.core.task import Task

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.data import Array, Data, Inputs, Targets, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import Array, Inputs, Targets, inputs_by_name, targets_by_name
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task

@@ -21,7 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 from hpsearch import Holdout
-from hpsearch.core.data import Array
+from hpsearch.core.arrays import Array
 from hpsearch.core.task import Task
 from hpsearch.tasks import boston, imdb, mnist, reuters, seizure, wine
 from hpsearch.training.rows import prepare_rows

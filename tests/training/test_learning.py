@@ -10,7 +10,7 @@ import pytest
 from sklearn import metrics as of_sklearn
 
 from hpsearch import Choice, Data, Holdout, KFold, Random, Space, Study, Task
-from hpsearch.core.data import take_rows
+from hpsearch.core.arrays import take_rows
 from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts

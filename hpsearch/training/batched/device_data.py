@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.data import Data, count_rows, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import count_rows, inputs_by_name, targets_by_name
+from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.rows import SplitRows, prepare_rows

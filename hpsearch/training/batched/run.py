@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hpsearch.core import interrupt
-from hpsearch.core.data import take_rows
+from hpsearch.core.arrays import take_rows
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.batched.device_data import DeviceTable

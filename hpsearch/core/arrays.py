@@ -1,0 +1,161 @@
+"""Arrays of rows, as users give them: one, or several by name; and the checks of them."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.rules import brief, why_no_name
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Inputs = Array | Mapping[str, Array]
+Targets = Array | Mapping[str, Array]
+
+
+def inputs_by_name(x: Inputs) -> dict[str, Array]:
+    """The inputs by name; a single array is called "x"."""
+    return dict(x) if isinstance(x, Mapping) else {"x": x}
+
+
+def targets_by_name(y: Targets) -> dict[str, Array]:
+    """The targets by output; a single array is called ""."""
+    return dict(y) if isinstance(y, Mapping) else {"": y}
+
+
+def count_rows(arrays: Inputs) -> int:
+    """The number of rows of an array, or of each of several."""
+    return len(next(iter(arrays.values())) if isinstance(arrays, Mapping) else arrays)
+
+
+def take_rows(arrays: Inputs, rows: Any) -> Any:
+    """The rows at these indices, or of this slice, of an array or of each of several."""
+    if isinstance(arrays, Mapping):
+        return {name: array[rows] for name, array in arrays.items()}
+    return arrays[rows]
+
+
+def number_groups(groups: Any) -> Array:
+    """Number the groups from 0, in the order of their sorted names."""
+    try:
+        array = np.asarray(groups)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array.reshape(-1)
+        if array.ndim == 1 and not (array.dtype.kind == "f" and np.isnan(array).any()):
+            return np.unique(array, return_inverse=True)[1].reshape(-1)
+    except (TypeError, ValueError) as error:  # ragged, or names beside numbers
+        raise DataError(f"groups cannot be compared: {first_line(error)}") from error
+    raise DataError(
+        f"groups must be one number or name a row, and none of them NaN, got {brief(groups)}"
+    )
+
+
+def check_weights(name: str, given: Any, y: Any) -> Array:
+    """Weights as float32: finite, not negative, a number for each row, or each step of a sequence."""
+    weights = _to_number_array(name, given)
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights.reshape(-1)
+    is_by_step = isinstance(y, np.ndarray) and weights.ndim == 2 and weights.shape == y.shape[:2]
+    if weights.ndim != 1 and not is_by_step:
+        raise DataError(
+            f"{name} must be one number a row, or one a step of a sequence, got shape "
+            f"{weights.shape}"
+        )
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32)
+    if not weights.any():
+        raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
+    wrong = ~np.isfinite(weights) | (weights < 0)
+    if wrong.any():
+        raise DataError(
+            f"{name} must be finite numbers from 0 on, got {weights[wrong][0]} in row "
+            f"{int(np.flatnonzero(wrong)[0])}"
+        )
+    return weights
+
+
+def check_arrays(name: str, value: Any) -> Any:
+    """Inputs or targets as an array of numbers, or as a dict of such arrays."""
+    if not isinstance(value, Mapping):
+        return _to_number_array(name, value)
+    if not value:
+        raise DataError(f"{name} must have at least one input, got an empty dict")
+    for key in value:
+        if why := why_no_name(key):
+            raise DataError(f"inputs of {name} need {why}, got {brief(key)}")
+    return {key: _to_number_array(f"{name}[{key!r}]", part) for key, part in value.items()}
+
+
+def _to_number_array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DataError(
+            f"{name} has masked values, which would be used as data; use x.filled(np.nan)"
+        )
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:  # rows of unequal length
+        raise DataError(f"{name} is not an array: {first_line(error)}") from error
+    if array.dtype == object:  # a frame with columns of several kinds
+        array = _unbox_numbers(array)
+    kind, bits = array.dtype.kind, 8 * array.dtype.itemsize
+    if array.ndim == 0 or kind not in "biuf" or bits > 64:
+        raise DataError(
+            f"{name} must be an array of numbers with a row a sample, got dtype {array.dtype} and "
+            f"shape {array.shape}; {_way_out(kind, bits)}"
+        )
+    if 0 in array.shape[1:]:
+        raise DataError(f"{name} has no columns: its shape is {array.shape}")
+    # Frameworks take numbers in the processor's order of bytes only.
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _way_out(kind: str, bits: int) -> str:
+    if kind == "c":
+        return "split complex numbers into real and imaginary parts"
+    if kind == "f" and bits > 64:
+        return "no network computes so precisely: use astype(np.float64)"
+    if kind in "mM":
+        return "turn times into numbers, as days since a date"
+    return "encode text and categories as numbers"
+
+
+def _unbox_numbers(array: Array) -> Array:
+    """Python objects as float64, if each is a number that float64 can hold; else unchanged."""
+    for value in array.flat:
+        if isinstance(value, str | bytes | complex | np.complexfloating):
+            return array
+    try:
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return array
+    changed = array[~((numbers == array) | np.isnan(numbers))]  # for example Decimal("0.1")
+    return numbers if all(isinstance(each, Decimal | Fraction) for each in changed) else array
+
+
+def check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
+    lengths = {
+        name if part == "x" else f"{name}[{part!r}]": len(array)
+        for name, value in arrays.items()
+        if value is not None
+        for part, array in inputs_by_name(value).items()
+    }
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            f"every array needs the same number of rows, got "
+            f"{', '.join(f'{name}: {rows}' for name, rows in lengths.items())}"
+        )
+
+
+def check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
+    """Raise DataError where test rows have another shape than the searched rows."""
+    if test is None:
+        return
+    here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
+    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
+    if here != there:
+        raise DataError(
+            f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "
+            f"{brief(here)}"
+        )

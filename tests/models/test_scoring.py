@@ -35,7 +35,7 @@ def keras_says(task, predicted, y):
     model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     model.compile(loss=task.loss, metrics=metrics.make_metrics(task))
     logs = model.evaluate(predicted, shape_targets(task, y), verbose=0, return_dict=True)
-    return metrics.read(logs, task.metric)
+    return logs["task_loss" if task.metric == "loss" else task.metric]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,13 @@ def number_groups(groups: Any) -> Array:
     )
 
 
+def is_one_hot(y: Array) -> bool:
+    """Whether each row of shape (rows, classes) is all zeros but for a single one."""
+    if y.ndim != 2 or y.shape[1] < 2:
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
 def check_weights(name: str, given: Any, y: Any) -> Array:
     """Weights as float32: finite, not negative, a number for each row, or each step of a sequence."""
     weights = _to_number_array(name, given)

@@ -18,6 +18,7 @@ from hpsearch.core.arrays import (
     check_weights,
     count_rows,
     inputs_by_name,
+    is_one_hot,
     number_groups,
     take_rows,
     targets_by_name,
@@ -143,6 +144,9 @@ class Data:
         self._check_columns()
         if not isinstance(self.coding, Coding | None):
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
+        coding = self.coding or Coding()
+        if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
+            raise DataError("coding names classes, or a unit, of one output, and y has several")
 
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
@@ -216,8 +220,7 @@ class Data:
             raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
         parts = {}
         for name, y in targets_by_name(self.y_test).items():
-            one_hot = y.ndim == 2 and y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all())
-            numbers = y.argmax(axis=1) if one_hot else y.reshape(-1)
+            numbers = y.argmax(axis=1) if is_one_hot(y) else y.reshape(-1)
             parts[f"y {name}".rstrip()] = numbers.astype(np.float64)
         return _digest(parts)
 

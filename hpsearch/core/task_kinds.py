@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from hpsearch.core.arrays import Array
+from hpsearch.core.arrays import Array, is_one_hot
 from hpsearch.core.errors import DataError
 from hpsearch.core.metric import CLASS_SCORERS, ERROR_FUNCTIONS, NUMBER_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean
@@ -246,7 +246,7 @@ def _check_shape(kind: Kind, name: str, y: Array, outputs: int | None) -> None:
         if kind == "multiclass":
             shapes = "(rows,) or (rows, steps" + (")" if name in _SPARSE else ", classes)")
         raise DataError(f"a {kind} task with {name} needs y of shape {shapes}, got {y.shape}")
-    if name in _SPARSE and not column and outputs is None and _looks_one_hot(y):
+    if name in _SPARSE and not column and outputs is None and is_one_hot(y):
         raise DataError(
             f"y of shape {y.shape} looks one-hot, and {name} takes numbers of classes; use "
             "categorical_crossentropy, or say outputs=2 if each row has two classes in steps"
@@ -265,10 +265,6 @@ def _check_shape(kind: Kind, name: str, y: Array, outputs: int | None) -> None:
             f"{name} needs y of shape (rows, classes), got {y.shape}; one-hot it by "
             "keras.utils.to_categorical(y), or use sparse_categorical_crossentropy"
         )
-
-
-def _looks_one_hot(y: Array) -> bool:
-    return y.ndim == 2 and bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
 
 
 def _check_values(kind: Kind, loss: Any, y: Array, outputs: int | None) -> None:

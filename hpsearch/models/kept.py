@@ -145,7 +145,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
         coding = Coding.from_json(index["coding"]) if index.get("coding") else None
         outputs = _outputs_from_json(index)
         _check_index(weights, shapes, columns, coding)
-        if coding is not None and (why := why_no_coding(coding, outputs)):
+        if coding is not None and (why := _why_no_coding(coding, outputs)):
             raise ValueError(why)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HpsearchError(
@@ -157,7 +157,7 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
     return KeptModels(outputs, shapes, columns, weights, models, transformer, coding)
 
 
-def why_no_coding(coding: Coding, outputs: Mapping[str, Any]) -> str:
+def _why_no_coding(coding: Coding, outputs: Mapping[str, Any]) -> str:
     """Why a coding of targets does not go with these outputs; empty where it does."""
     if "" in outputs or (coding.is_own_unit and not coding.classes):
         return ""

@@ -13,7 +13,7 @@ from typing import Any
 from hpsearch import store as stores
 from hpsearch.core.arrays import take_rows
 from hpsearch.core.data import Data
-from hpsearch.core.errors import DataError, HpsearchError, StudyError, UntrustedError
+from hpsearch.core.errors import HpsearchError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.rules import brief
@@ -84,8 +84,6 @@ def refit(
     how: dict[str, Any] = {"engine": engine, "backend": running}
     data = study.task.load()
     task = study.task.with_kind_of(data.y)
-    if data.coding is not None and (why := kept.why_no_coding(data.coding, task.parts)):
-        raise DataError(f"{why}; leave classes, offset and scale out of Data(coding=)")
     test = None if choice.sealed else predictions.check_test(task, data)
     record, searches = _comparable_searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))

@@ -109,6 +109,19 @@ def _infer_shapes(model: Any, spec: ModelSpec) -> None:
     keras.src.backend.compute_output_spec(model, x, training=False)
 
 
+def output_shapes(model: Any) -> Any:
+    """The shapes of a model's outputs: a tuple, or a dict or list of tuples as the model has them.
+
+    () for a subclassed model, which need not know them.
+    """
+    outputs = getattr(model, "output", None)
+    if isinstance(outputs, dict):
+        return {name: tuple(output.shape) for name, output in outputs.items()}
+    if isinstance(outputs, list | tuple):
+        return [tuple(output.shape) for output in outputs]
+    return () if outputs is None else tuple(outputs.shape)
+
+
 def state_variables(model: Any) -> tuple[Any, Any, Any]:
     """A built model's variables: trainable ones, others, and its optimizer's."""
     return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables

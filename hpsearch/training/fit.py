@@ -91,7 +91,7 @@ class FitTrainer:
         rows = prepare_rows(self.task, data, small.split)
         model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
         clock = _Clock()
-        model.fit(Minibatches(rows, small), epochs=3, callbacks=[clock], verbose=0)
+        model.fit(Minibatches(rows, small, model), epochs=3, callbacks=[clock], verbose=0)
         return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
 
     def _train_on(self, fit: Fit, rows: SplitRows, data: Data, *callbacks: Any) -> Curve:
@@ -105,7 +105,7 @@ class FitTrainer:
 
         # Train the epochs that are left.
         if must_train := not history.has_ended:
-            batches = Minibatches(rows, fit)
+            batches = Minibatches(rows, fit, model)
             model.fit(
                 batches,
                 initial_epoch=history.epochs,

@@ -14,9 +14,9 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
-from hpsearch.training.building import seed_backend
+from hpsearch.training.building import output_shapes, seed_backend
 from hpsearch.training.history import History
-from hpsearch.training.rows import SplitRows, draw_row_order
+from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
 
 
 class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -25,14 +25,16 @@ class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
     Args:
         rows: the rows of its split.
         fit: the fit.
+        model: the model that they are for.
     """
 
-    def __init__(self, rows: SplitRows, fit: Fit) -> None:
+    def __init__(self, rows: SplitRows, fit: Fit, model: Any) -> None:
         super().__init__()
         self.x, self.y, self.weights, self.fit = rows.x, rows.y, rows.weights, fit
         self.size = batch_size(fit.params)
         self.rows = count_rows(rows.y)
         self.order = np.arange(self.rows)
+        self.shapes = output_shapes(model)
 
     def shuffle(self, epoch: int) -> None:
         """Draw the row order of this epoch."""
@@ -44,7 +46,9 @@ class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows = self.order[index * self.size : (index + 1) * self.size]
         x, y = take_rows(self.x, rows), take_rows(self.y, rows)
-        return (x, y) if self.weights is None else (x, y, self.weights[rows])
+        if self.weights is None:
+            return x, y
+        return x, y, spread_weights(self.weights[rows], self.shapes)
 
 
 class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]

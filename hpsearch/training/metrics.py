@@ -12,6 +12,7 @@ from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
 from hpsearch.core.task import Task
+from hpsearch.training.rows import spread_weights
 
 
 def counted_metrics(task: Task) -> list[Metric]:
@@ -128,6 +129,8 @@ def _make_keras_measure(task: Task, name: str) -> Measure:
             model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
             model.compile(loss=task.loss, weighted_metrics=_make_metric(task, name))
             found[shape] = model
+        if weights is not None:
+            weights = spread_weights(weights, predicted.shape)
         logs = found[shape].evaluate(
             predicted, y, sample_weight=weights, batch_size=len(y), verbose=0, return_dict=True
         )

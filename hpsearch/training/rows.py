@@ -82,6 +82,23 @@ def shape_targets(task: Task, y: Targets) -> Any:
     return y.reshape(-1, 1) if y.ndim == 1 and task.output_units(y) == 1 else y
 
 
+def spread_weights(weights: Array, shapes: Any) -> Any:
+    """Weights of rows in shapes that broadcast over a row's losses, one a step or a pixel.
+
+    Args:
+        weights: of shape (rows,) or (rows, steps).
+        shapes: of the model's outputs, a tuple, or a dict or list of tuples.
+    """
+    if isinstance(shapes, dict | list):
+        named = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
+        spread = {name: spread_weights(weights, shape) for name, shape in named}
+        if all(each is weights for each in spread.values()):
+            return weights
+        return spread if isinstance(shapes, dict) else list(spread.values())
+    missing = len(shapes) - 1 - weights.ndim
+    return weights.reshape(*weights.shape, *[1] * missing) if missing > 0 else weights
+
+
 def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess rows to predict; DataError where NaN or infinity is left."""
     found = transform_inputs(fitted, x)

@@ -324,6 +324,7 @@ def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_pat
     import keras
 
     from hpsearch.models import kept, scoring
+    from hpsearch.models.output_types import describe_outputs
     from hpsearch.models.prediction import predict_table
     from hpsearch.models.retrain import TrainedModel, all_rows
     from hpsearch.training.rows import prepare_rows
@@ -341,7 +342,8 @@ def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_pat
     inputs = keras.Input((3,))
     same = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     data = found.load()
-    trained = TrainedModel(same, prepare_rows(found, data, all_rows(data.rows)))
+    rows = prepare_rows(found, data, all_rows(data.rows))
+    trained = TrainedModel(same, rows, describe_outputs(found, data.y))
     kept.save(tmp_path / "m", found, data, [(1.0, trained)])
     np.savetxt(tmp_path / "rows.csv", [[2.0, -2.0, 3.0]], delimiter=",")
     frame = predict_table(kept.load(tmp_path / "m"), tmp_path / "rows.csv")

@@ -174,7 +174,6 @@ def test_names_of_classes_do_not_go_with_several_outputs(write, hpsearch):
         ("from hpsearch import *", "from hpsearch import *\nfrom hpsearch.core.data import Coding"),
         text=PEOPLE,
     )  # fmt: skip
-    assert hpsearch("run", file, "--inline", "--searcher", "random:trials=1,epochs=1")[0] == 0
-    code, _, err = hpsearch("refit", file, "--searcher", "random:trials=1,epochs=1")
+    code, _, err = hpsearch("run", file, "--inline", "--searcher", "random:trials=1,epochs=1")
     assert (code, err.count("\n")) == (2, 1)
-    assert "names the classes or the unit of one target, and there are several outputs" in err
+    assert "coding names classes, or a unit, of one output" in err

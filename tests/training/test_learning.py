@@ -165,6 +165,25 @@ def tagger(spec, units, learning_rate):
     return model
 
 
+def tagger_with_size(spec, units, learning_rate):
+    """A class for each of 5 steps, and a number."""
+    inputs = keras.Input(spec.input_shape)
+    hidden = keras.layers.Dense(5 * units, activation="relu")(inputs)
+    steps = keras.layers.Reshape((5, units))(hidden)
+    outputs = {
+        "tags": keras.layers.Dense(spec.outputs["tags"], spec.activation["tags"])(steps),
+        "size": keras.layers.Dense(spec.outputs["size"], spec.activation["size"])(hidden),
+    }
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss=spec.loss,
+        metrics=spec.metrics,
+        loss_weights=spec.loss_weights,
+    )
+    return model
+
+
 def two_headed(spec, units, learning_rate):
     """A model with an output for each of the task's."""
     inputs = keras.Input(spec.input_shape)
@@ -199,6 +218,28 @@ FEATURES |= {
         lambda rows: {"sample_weight": MASK[rows].astype("float32")},
         batch_size=31,
         build=tagger,
+        params={"units": 8},
+    ),
+    "sequences, rows weighted": Feature(
+        SPARSE,
+        TAGS,
+        {"sample_weight": WEIGHTS},
+        lambda rows: {"sample_weight": np.repeat(WEIGHTS[rows][:, None], 5, axis=1)},
+        batch_size=31,
+        build=tagger,
+        params={"units": 8},
+    ),
+    "a sequence and a number, weighted": Feature(
+        {"loss": {"tags": SPARSE["loss"], "size": "mse"}, "metric": "tags/accuracy"},
+        {"tags": TAGS, "size": NUMBERS},
+        {"sample_weight": WEIGHTS},
+        lambda rows: {
+            "sample_weight": {
+                "tags": np.repeat(WEIGHTS[rows][:, None], 5, axis=1),
+                "size": WEIGHTS[rows],
+            }
+        },
+        build=tagger_with_size,
         params={"units": 8},
     ),
     "two outputs": Feature(

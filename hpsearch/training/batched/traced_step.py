@@ -20,7 +20,9 @@ from hpsearch.training import metrics
 from hpsearch.training.batched.padding import dropout_as_if_narrow
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
 from hpsearch.training.batched.scalars import ModelScalars, has_mean_loss
+from hpsearch.training.building import output_shapes
 from hpsearch.training.overrides import is_of_keras
+from hpsearch.training.rows import spread_weights
 
 State = tuple[list[Any], list[Any], list[Any]]
 """Trainable variables, others, and the optimizer's; each of shape (members, ...)."""
@@ -211,18 +213,17 @@ class TracedTraining:
         None where all rows weigh the same.
         """
         if real is None:
-            return own
+            return own if own is None else self._by_row(own)
         weights = real.astype("float32")
         if self._loss_is_mean:
             weights = weights * len(real) / jnp.maximum(weights.sum(), 1)
-        weights = self._by_row(weights)
-        return weights if own is None else weights * own
+        if own is not None:
+            weights = own * weights.reshape(-1, *[1] * (own.ndim - 1))
+        return self._by_row(weights)
 
     def _by_row(self, values: Any) -> Any:
-        """A number a row, in a shape that broadcasts over the losses of a row's parts."""
-        if self._task.has_several_outputs:
-            return values  # Keras broadcasts it for each output
-        return values.reshape(-1, *[1] * (len(self._model.output_shape) - 2))
+        """A number a row, in shapes that broadcast over the losses of a row's parts."""
+        return spread_weights(values, output_shapes(self._model))
 
     # -- Metrics: Keras's own counters, and the sums of losses and rows
 

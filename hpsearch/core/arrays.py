@@ -72,8 +72,6 @@ def check_weights(name: str, given: Any, y: Any) -> Array:
         )
     with np.errstate(over="ignore"):
         weights = weights.astype(np.float32)
-    if not weights.any():
-        raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
     wrong = ~np.isfinite(weights) | (weights < 0)
     if wrong.any():
         raise DataError(

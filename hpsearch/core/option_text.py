@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import difflib
+import functools
 import hashlib
 import inspect
 import re
@@ -196,6 +197,9 @@ def _is_left_out(options: Any, name: str, value: Any) -> bool:
     return value is None and (name not in fields or fields[name].default is None)
 
 
+_PLAIN = bool | int | float | str
+
+
 def settings_text(value: Any) -> str:
     """A text that is equal for equal settings, in every process, and differs for others.
 
@@ -211,13 +215,40 @@ def settings_text(value: Any) -> str:
         return "[" + ", ".join(settings_text(item) for item in value) + "]"
     if isinstance(value, np.ndarray):
         return f"array {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:16]}"
+    if isinstance(value, functools.partial):
+        parts = [settings_text(part) for part in (value.func, value.args, value.keywords)]
+        return f"partial({', '.join(parts)})"
     if isinstance(value, type) or inspect.isroutine(value):
-        return f"{value.__module__}.{value.__qualname__}"
+        return f"{value.__module__}.{value.__qualname__}{_closure_text(value)}"
     for method, options in (("get_params", {"deep": False}), ("get_config", {})):
         settings = getattr(value, method, None)
         if callable(settings):
-            return f"{type(value).__name__}({settings_text(settings(**options))})"
+            found = settings(**options)
+            if method == "get_config" and not type(value).__module__.startswith("keras."):
+                found = _own_settings(value, found)
+            return f"{type(value).__name__}({settings_text(found)})"
     return repr(value)
+
+
+def _closure_text(function: Any) -> str:
+    """What a function made by another remembers of it, as far as that is plain; mostly empty."""
+    held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    held += getattr(function, "__defaults__", None) or ()
+    plain = [value for value in held if isinstance(value, _PLAIN)]
+    return f" with {settings_text(plain)}" if plain else ""
+
+
+def _own_settings(value: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an object of the user's own class, whose get_config need not say all.
+
+    Without the name, in which Keras counts objects.
+    """
+    own = {
+        name: each
+        for name, each in vars(value).items()
+        if isinstance(each, _PLAIN) and not name.startswith("_")
+    }
+    return {name: each for name, each in {**own, **config}.items() if name != "name"}
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:

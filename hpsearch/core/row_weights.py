@@ -38,7 +38,12 @@ def compute_row_weights(class_weight: Any, kind: Kind, data: Data) -> Array | No
 
     Raises DataError where a class has no weight, or the task has no classes.
     """
-    return _multiply(class_weight, kind, data, np.asarray(data.y), data.sample_weight)
+    weights = _multiply(class_weight, kind, data, np.asarray(data.y), data.sample_weight)
+    if weights is not None and not weights.any():
+        raise DataError(
+            "class_weight and sample_weight make all rows weigh zero; give some weights above 0"
+        )
+    return weights
 
 
 def compute_test_weights(class_weight: Any, kind: Kind, data: Data) -> Array | None:

@@ -142,6 +142,9 @@ def apply_link(predicted: Array, link: str) -> Array:
 
 def _call_function(metric: Metric, y: Array, predicted: Array, weights: Array | None) -> float:
     assert metric.function is not None
+    # Copies: a function may change what it gets, and these are the arrays that are trained on.
+    y, predicted = y.copy(), predicted.copy()
+    weights = None if weights is None else weights.copy()
     if weights is None:
         value = metric.function(y, predicted)
     else:

@@ -1,5 +1,6 @@
 """A task: data, loss, metrics, weights, and preprocessing."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -91,6 +92,12 @@ class Task:
             raise DataError("loss_weights= is for several outputs: give loss= a dict by output")
         else:
             check_counts(self, outputs=self.outputs)
+        for name, part in self.parts.items():
+            if getattr(part.loss, "reduction", "sum") in (None, "none"):
+                raise DataError(
+                    f"loss{f' of {name}' if name else ''} has reduction="
+                    f"{part.loss.reduction!r}, and training needs one number; leave reduction out"
+                )
         for metric in self.recorded:
             if metric.output or not self.has_several_outputs:
                 part = self.parts[metric.output]
@@ -103,6 +110,12 @@ class Task:
                 raise DataError(f"outputs need {why or 'names without /'}, got {brief(name)}")
         if len(losses) < 2:
             raise DataError("loss= a dict is for two outputs or more; for one, give its loss alone")
+        for one, other in itertools.permutations(losses, 2):
+            if other.startswith(f"{one}_") or other == f"val_{one}":
+                raise DataError(
+                    f"outputs {one} and {other} cannot be told apart in Keras's logs, as "
+                    f"{other}_loss; rename one"
+                )
         for option in ("kind", "outputs", "loss_weights"):
             given = getattr(self, option)
             if given is None:
@@ -141,6 +154,7 @@ class Task:
         if not isinstance(data, Data):
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
         self.check_targets(data.y)
+        self._check_weights(data)
         weights = self.row_weights(data)
         if self.weighted_metrics:
             missing = "Task(class_weight=) or Data(sample_weight=)" if weights is None else ""
@@ -149,6 +163,24 @@ class Task:
             if missing:
                 raise DataError(f"weighted_metrics=True needs weights: {missing}")
         return data
+
+    def _check_weights(self, data: Data) -> None:
+        """Raise DataError where rows' weights do not go with the targets, or all are zero."""
+        for name in ("sample_weight", "sample_weight_test"):
+            weights = getattr(data, name)
+            if weights is None:
+                continue
+            if not weights.any():
+                raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
+            y = data.y
+            if weights.ndim == 2 and (
+                not isinstance(y, np.ndarray)
+                or not (self.is_sequence(y) or (y.ndim > 2 and not self.classifies))
+            ):
+                raise DataError(
+                    f"{name} of shape {weights.shape} is for sequences, of steps that each have a "
+                    f"loss of their own; give one number a row"
+                )
 
     def check_targets(self, y: Targets) -> None:
         """Raise DataError where targets are not of the task's kind, or a metric is not for them."""

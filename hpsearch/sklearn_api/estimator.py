@@ -189,7 +189,13 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
             x, y = self._shown
             self._wrapped = make_scikeras_estimator(
-                self._task, self._network, self._fit, x, y, classes=self._is_classifier
+                self._task,
+                self._network,
+                self._fit,
+                x,
+                y,
+                classes=self._is_classifier,
+                class_weight=self.class_weight,
             )
         return self._wrapped
 
@@ -272,6 +278,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
                 f"class_weight has no class {brief(unknown[0])} to weigh; y has "
                 f"{brief(self.classes_.tolist())}"
             )
+        if missing := [label for label in numbers if label not in self.class_weight]:
+            raise ValueError(f"class_weight gives class {brief(missing[0])} no weight")
         return {numbers[label]: weight for label, weight in self.class_weight.items()}
 
     def _train(self, study: Study, data: Data) -> None:

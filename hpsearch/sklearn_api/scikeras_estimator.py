@@ -54,7 +54,14 @@ class SearchedRegressor(KerasRegressor):  # type: ignore[misc]
 
 
 def make_scikeras_estimator(
-    task: Task, network: Network, fit: Fit, x: Array, y: Array, *, classes: bool
+    task: Task,
+    network: Network,
+    fit: Fit,
+    x: Array,
+    y: Array,
+    *,
+    classes: bool,
+    class_weight: Any = None,
 ) -> Any:
     """The SciKeras estimator of a trained network; fitting a clone trains a new network.
 
@@ -63,6 +70,7 @@ def make_scikeras_estimator(
         x, y: a few rows before preprocessing, with targets in the user's form; each class at least
             once.
         classes: whether it is a classifier.
+        class_weight: of a classifier, by the user's labels.
     """
     spec = ModelSpec(
         input_shape=tuple(network.model.input_shape[1:]),
@@ -82,6 +90,7 @@ def make_scikeras_estimator(
         batch_size=batch_size(fit.params),
         random_state=fit.seed,
         verbose=0,
+        **({"class_weight": class_weight} if classes else {}),
     )
     # As float64, because SciKeras refuses to lose precision in later calls. Without NaN, because it
     # refuses these too.

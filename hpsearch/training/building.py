@@ -66,6 +66,8 @@ def _check_outputs(model: Any, spec: ModelSpec) -> None:
             "name the output layers so, or return a dict of outputs from the model"
         )
     given = model._compile_loss._user_loss_weights
+    if isinstance(given, list | tuple):
+        given = dict(zip(model.output_names, given, strict=False))
     if (dict.fromkeys(names, 1.0) if given is None else given) != spec.loss_weights:
         raise BuildError(
             "the model is compiled with other loss_weights than the task's; compile it with "

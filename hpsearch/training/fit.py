@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from hpsearch.core import interrupt
-from hpsearch.core.arrays import count_rows
+from hpsearch.core.arrays import count_rows, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.space import Params
@@ -81,7 +81,13 @@ class FitTrainer:
                 else:
                     fit = Fit(build, params, split, seed=0, epochs=1)
                     logs = self._try_an_epoch(fit, rows, data)
-            metrics.check(logs, self.task, model)
+            is_sequence = any(
+                part.is_sequence(y)
+                for part, y in zip(
+                    self.task.parts.values(), targets_by_name(data.y).values(), strict=True
+                )
+            )
+            metrics.check(logs, self.task, model, is_sequence=is_sequence)
         return self.remark
 
     def measure_epoch_seconds(self, fit: Fit, data: Data) -> float:

@@ -1,5 +1,6 @@
 """The task's metrics: counted by Keras in each minibatch, or computed from all predictions."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -88,6 +89,8 @@ def make_measure(task: Task, metric: Metric) -> Measure:
     link = task.link if task.from_logits and metric.own_name != "roc_auc" else "linear"
 
     def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
+        if weights is not None and not weights.any():
+            return math.nan
         predicted, y = scores.apply_link(np.asarray(predicted), link), np.asarray(y)
         if task.is_sequence(y):
             predicted, y, weights = scores.flatten_steps(predicted, y, weights)
@@ -123,6 +126,8 @@ def _make_keras_measure(task: Task, name: str) -> Measure:
     found: dict[tuple[int, ...], Any] = {}
 
     def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
+        if weights is not None and not weights.any():
+            return math.nan  # where Keras has 0, which would be the best error there is
         shape = predicted.shape[1:]
         if shape not in found:
             inputs = keras.Input(shape)
@@ -183,8 +188,20 @@ def _read_log(logs: Mapping[str, Any], name: str, prefix: str = "") -> Any:
     return logs[key]
 
 
-def check(logs: Mapping[str, Any], task: Task, model: Any) -> None:
-    """Raise BuildError where a model's logs do not contain the task's metrics."""
+def check(logs: Mapping[str, Any], task: Task, model: Any, *, is_sequence: bool) -> None:
+    """Raise BuildError where a model's logs do not contain the task's metrics, or masked ones.
+
+    Args:
+        is_sequence: whether the targets have a class for each step.
+    """
+    masks = [keras.src.backend.get_keras_mask(output) for output in getattr(model, "outputs", ())]
+    if any(mask is not None for mask in masks) and (is_sequence or predicted_metrics(task)):
+        raise BuildError(
+            "the model masks steps, which Keras then leaves out of loss and metrics, and what is "
+            "computed from predictions does not; take the mask off before the last layer, and say "
+            "which steps count by Data(sample_weight=) of shape (rows, steps), with "
+            "Task(weighted_metrics=True)"
+        )
     counted = counted_metrics(task)
     for metric in counted:
         _read_logs(logs, task, metric)

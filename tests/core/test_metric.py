@@ -105,7 +105,7 @@ def test_weights_that_are_none_are_refused(weights, wrong):
 
 def test_rows_that_all_weigh_nothing_are_refused():
     with pytest.raises(DataError, match="zero in all rows"):
-        Data(X, CLASSES, sample_weight=np.zeros(6))
+        Task("t", Data(X, CLASSES, sample_weight=np.zeros(6)), SPARSE).load()
 
 
 def test_weighted_metrics_need_weights_of_the_test_rows_too():
@@ -161,3 +161,42 @@ def test_a_score_without_its_classes_is_undefined():
 @pytest.mark.parametrize("name", ERROR_FUNCTIONS)
 def test_errors_are_better_low(name):
     assert parse_metric(name).direction == "min"
+
+
+def test_weights_by_step_are_not_for_rows_of_several_numbers():
+    y = np.stack([NUMBERS, -NUMBERS], axis=1)
+    with pytest.raises(DataError, match="is for sequences"):
+        Task("t", Data(X, y, sample_weight=np.ones((6, 2))), "mse").load()
+
+
+def make_loss(share):
+    def loss(y_true, y_pred):
+        return share * (y_true - y_pred) ** 2
+
+    return loss
+
+
+def test_settings_of_functions_and_losses_of_ones_own_are_part_of_what_they_are():
+    from functools import partial
+
+    from hpsearch.core.option_text import settings_text
+
+    assert settings_text(make_loss(1.0)) != settings_text(make_loss(2.0))
+    assert settings_text(make_loss(1.0)) == settings_text(make_loss(1.0))
+    assert settings_text(partial(half, y_pred=1)) == settings_text(partial(half, y_pred=1))
+    assert settings_text(partial(half, y_pred=1)) != settings_text(partial(half, y_pred=2))
+
+
+@pytest.mark.slow
+def test_a_loss_of_ones_own_is_known_by_its_state_and_not_by_its_count():
+    import keras
+
+    from hpsearch.core.option_text import settings_text
+
+    class Scaled(keras.losses.Loss):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+    assert settings_text(Scaled(1.0)) != settings_text(Scaled(2.0))
+    assert settings_text(Scaled(1.0)) == settings_text(Scaled(1.0))

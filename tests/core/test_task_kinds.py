@@ -240,6 +240,8 @@ def test_a_search_goes_on_only_as_the_kind_that_it_began_as(tmp_path):
         ({"loss": {"a": "mse", "b": "mse"}, "loss_weights": {"a": -1}}, "from 0 on, got -1 for a"),
         ({"loss": {"a": "mse", "b": "mse"}, "class_weight": {0: 1}}, "class_weight is for one"),
         ({"loss_weights": {"a": 1}}, "loss_weights= is for several outputs"),
+        ({"loss": {"a": "mse", "a_task": "mse"}}, "cannot be told apart"),
+        ({"loss": {"val_a": "mse", "a": "mse"}}, "cannot be told apart"),
         ({"name": 7}, "Task needs name="),
         ({"name": "a\nb"}, "printable"),
         ({"name": ""}, "printable"),

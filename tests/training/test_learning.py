@@ -17,7 +17,7 @@ from hpsearch.core.trial import Facts
 from hpsearch.run.identity import find_changes, make_search_record
 from hpsearch.tasks import digits
 from hpsearch.training import backend
-from hpsearch.training.base import Fit, batch_size
+from hpsearch.training.base import Fit, Split, batch_size
 from hpsearch.training.building import build_model
 from hpsearch.training.metrics import make_metrics
 from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
@@ -482,3 +482,83 @@ def test_a_change_of_weights_is_a_change_of_the_study(tmp_path):
         record(class_weight=BY_CLASS, weighted_metrics=True), record(class_weight=BY_CLASS)
     )
     assert changes == ["metric was accuracy, now accuracy, weighted"]
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("change", ["state of a loss", "loss_weights", "loss of the task alone"])
+def test_a_task_is_not_trained_as_an_earlier_one(make, change):
+    """In one process, as in a notebook, where compiled programs are kept."""
+    found = []
+    for factor in (1.0, 100.0):
+        if change == "loss_weights":
+            options = TWO | {"metric": "loss", "loss_weights": {"size": factor}}
+            feature = Feature(options, BOTH, build=two_headed, params={"units": 8})
+        elif change == "state of a loss":
+            options = {"loss": Pinball(factor), "kind": "regression", "metric": "loss"}
+            feature = Feature(options, NUMBERS, batch_size=31)
+        else:
+            loss = "mse" if factor == 1 else "mae"
+            feature = Feature(
+                {"loss": loss, "metric": "loss"}, NUMBERS, params={"units": 8}, build=squared
+            )
+        fit = feature_fit(feature)
+        plain, _ = train_plainly(feature, fit)
+        curve = dict(make(feature.task).train([fit], feature.task.load()))[0]
+        assert curve.train_loss == pytest.approx([each["loss"] for each in plain], rel=1e-4)
+        found.append(curve.validation[-1])
+    assert abs(found[0] - found[1]) > 1e-3
+
+
+def squared(spec, units, learning_rate):
+    """Trains by a loss of its own, whatever the task's is."""
+    model = keras.Sequential([keras.Input(spec.input_shape), keras.layers.Dense(units)])
+    model.add(keras.layers.Dense(spec.outputs))
+    model.compile("adam", loss="mse", metrics=spec.metrics)
+    return model
+
+
+def centred(y_true, y_pred):
+    """Changes what it gets, as careless functions do."""
+    y_true -= y_true.mean()
+    y_pred -= y_pred.mean()
+    return float((y_true * y_pred).mean())
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+def test_a_metric_that_changes_its_arguments_changes_nothing_else(make):
+    y = NUMBERS + 5
+    curves = []
+    for metrics in ([(centred, "max"), "r2"], ["r2"]):
+        feature = Feature({"loss": "mse", "metric": "mae", "metrics": metrics}, y.copy())
+        task = feature.task
+        curves.append(dict(make(task).train([feature_fit(feature)], task.load()))[0])
+        assert (feature.y == y).all()
+    assert curves[0].validation == curves[1].validation
+    assert curves[0].metrics["r2"] == curves[1].metrics["r2"]
+
+
+@pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
+def test_a_weighted_metric_of_rows_that_weigh_nothing_is_no_value(make):
+    weights = np.ones(205)
+    weights[-50:] = 0
+    options = {"loss": "mse", "metric": "mae", "weighted_metrics": True}
+    feature = Feature(options, NUMBERS, {"sample_weight": weights})
+    split = Split(np.arange(155), np.arange(155, 205))
+    fit = dataclasses.replace(feature_fit(feature), split=split)
+    curve = dict(make(feature.task).train([fit], feature.task.load()))[0]
+    assert curve.failure.kind == "nan"
+
+
+def masking(spec, units, learning_rate):
+    inputs = keras.Input(spec.input_shape)
+    steps = keras.layers.Embedding(3, units, mask_zero=True)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(steps))
+    model.compile("adam", loss=spec.loss, metrics=spec.metrics)
+    return model
+
+
+def test_a_model_that_masks_steps_is_refused_at_the_start():
+    task = Task("t", Data(TAGS, TAGS), **SPARSE)
+    (split,) = Holdout(rows=50).splits(task, task.load(), seed=1)
+    with pytest.raises(BuildError, match="the model masks steps"):
+        TRAINERS[0](task).probe(masking, [{"units": 4, "learning_rate": 0.1}], split, task.load())

@@ -353,7 +353,7 @@ def test_a_trial_that_goes_on_finds_the_program_of_its_model():
     def described(build):
         spec = BatchedTrainer(TASK)._model_spec(WHOLE, SMALL)
         fit = Fit(WatchedBuild(build), {"factor": 0.5}, WHOLE, 1, 2)
-        made = BatchMember.build(0, fit, spec, TASK.objective)
+        made = BatchMember.build(0, fit, spec, TASK.recorded)
         return describe_structure(made.model, made.scalars, fit)
 
     build, other = (functools.partial(own_numbers, "layer") for _ in range(2))

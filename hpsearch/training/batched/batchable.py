@@ -53,6 +53,8 @@ def why_not_batchable(model: Any) -> str | None:
         return "it was compiled without a loss"
     if model._compile_loss._user_loss_weights is not None and not isinstance(model.loss, dict):
         return "its loss is weighted (loss_weights)"
+    if getattr(model._compile_metrics, "_user_weighted_metrics", None):
+        return "it was compiled with weighted_metrics"
     if model.optimizer.use_ema:
         return "its optimizer averages the weights (use_ema=True)"
     if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):

@@ -202,7 +202,9 @@ class ProgramCache:
         """
         spec = make_program_spec(task, members, table, has_padded_members=template.wide is not None)
         # The template itself, not its key: an id in a key is only unique while its object lives.
-        key = task.recorded, task.weighted_metrics, template, spec
+        losses = tuple((name, part.loss) for name, part in task.parts.items())
+        shares = tuple(task.weigh_losses().values())
+        key = task.recorded, task.weighted_metrics, losses, shares, template, spec
         program = self._compiled.pop(key, None)
         if program is None or program.cancelled() or (program.done() and program.exception()):
             make = partial(Program, template.model, template.scalars, task, spec, table)

@@ -283,6 +283,9 @@ def _describe_loss(loss: Any) -> Any:
         described = dict(loss.get_config())
         if hasattr(loss, "_fn_kwargs"):
             described |= loss._fn_kwargs
+        if not is_of_keras(loss, keras.losses.Loss):  # its get_config need not say all
+            known = vars(keras.losses.Loss())
+            described["own"] = {name: v for name, v in vars(loss).items() if name not in known}
         return [type(loss).__qualname__, strip_names(described)]
     return describe_by_identity(loss)
 

@@ -104,7 +104,7 @@ class Bench:
 
         for variable, value in zip(checkpoint.list_variables(self.model), self.fresh, strict=True):
             variable.assign(value)
-        history = History(self.fit, self.task.objective)
+        history = History(self.fit, self.task.recorded)
         checkpoint.restore(history, self.model)
         return history.curves if history.epochs else None
 

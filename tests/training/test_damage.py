@@ -63,7 +63,7 @@ def one(tmp_path, module):
     from hpsearch.training.history import History
 
     own = fit(checkpoint_out=tmp_path / "c.npz")
-    history = History(own, TASK.objective)
+    history = History(own, TASK.recorded)
     history.resume_from(json.loads(json.dumps(CURVES)))
     module.save(history, [variable.value for variable in Model().variables])
     return own
@@ -72,7 +72,9 @@ def one(tmp_path, module):
 def loads(module, one):
     """Whether it was restored; wrong values, or a model touched without it, fail the test."""
     model = Model(fill=9)
-    curves = module.load(one.checkpoint_out, one, model)
+    from hpsearch.training.history import History
+
+    curves = module.load(one.checkpoint_out, History(one, TASK.recorded), model)
     assert (curves, model.state) in ((None, Model(fill=9).state), (CURVES, Model().state))
     return curves is not None
 
@@ -208,7 +210,7 @@ def test_what_stands_in_its_place_is_none_and_is_written_over(module, one, put):
     partial = one.checkpoint_out.with_suffix(".partial")
     if put is not put_huge_file:
         put(partial)
-    history = History(one, TASK.objective)
+    history = History(one, TASK.recorded)
     history.resume_from(CURVES)
     module.save(history, [variable.value for variable in Model().variables])
     assert loads(module, one)
@@ -223,7 +225,7 @@ def test_a_link_in_the_place_does_not_lead_to_what_it_names(module, one, tmp_pat
         one.checkpoint_out.with_name(name).symlink_to(precious)
     from hpsearch.training.history import History
 
-    history = History(one, TASK.objective)
+    history = History(one, TASK.recorded)
     history.resume_from(CURVES)
     module.save(history, [variable.value for variable in Model().variables])
     assert precious.read_text() == "x"
@@ -237,7 +239,7 @@ def test_where_none_can_be_written_training_goes_on_but_for_a_full_disk(
 
     (tmp_path / "file").touch()
     nowhere = dataclasses.replace(one, checkpoint_out=tmp_path / "file" / "folder" / "c.npz")
-    module.save(History(nowhere, TASK.objective), [])
+    module.save(History(nowhere, TASK.recorded), [])
     assert "cannot be written" in caplog.text
 
     def full(*_):
@@ -245,7 +247,7 @@ def test_where_none_can_be_written_training_goes_on_but_for_a_full_disk(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DiskFullError, match="the disk is full"):
-        module.save(History(one, TASK.objective), [])
+        module.save(History(one, TASK.recorded), [])
 
 
 def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_path):

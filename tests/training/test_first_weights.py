@@ -40,7 +40,7 @@ def begin_side_by_side(build):
     from hpsearch.training.batched.member import BatchMember
     from hpsearch.training.building import state_variables
 
-    member = BatchMember.build(0, Fit(build, {}, SPLIT, 3, 1), spec(), TASK.objective)
+    member = BatchMember.build(0, Fit(build, {}, SPLIT, 3, 1), spec(), TASK.recorded)
     values = {
         id(v): array
         for part, arrays in zip(state_variables(member.model), member.initial_state(), strict=True)

@@ -171,11 +171,13 @@ def test_roc_auc_is_exact(kind, monkeypatch):
         fit_trainer(task),
         Holdout(rows=40, shuffle=False).splits(task, data, seed=0),
     )
-    from hpsearch.training import metrics
+    from hpsearch.core import scores
 
     seen = []
-    original = metrics.roc_auc
-    monkeypatch.setattr(metrics, "roc_auc", lambda p, y: seen.append(p) or original(p, y))
+    original = scores.compute_roc_auc
+    monkeypatch.setattr(
+        scores, "compute_roc_auc", lambda p, y, weights: seen.append(p) or original(p, y, weights)
+    )
     one = dataclasses.replace(fit(params={}, epochs=2), split=split)
     curve = dict(trainer.train([one], data))[0]
     assert len(seen[-1]) == 40

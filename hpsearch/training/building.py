@@ -54,11 +54,9 @@ def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any
 
 def _check_outputs(model: Any, spec: ModelSpec) -> None:
     """Raise BuildError where the outputs' names or loss weights are not the task's."""
-    if not isinstance(spec.outputs, dict):
-        return
-    if not isinstance(model, keras.Sequential | keras.src.models.functional.Functional):
-        return  # only known once it is called; Keras compares the names then
-    outputs = model.output
+    outputs = getattr(model, "output", None)
+    if not isinstance(spec.outputs, dict) or outputs is None:
+        return  # a subclassed model's are only known once it is called; Keras compares them then
     names = list(outputs) if isinstance(outputs, dict) else list(model.output_names)
     if sorted(names) != sorted(spec.outputs):
         raise BuildError(

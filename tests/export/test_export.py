@@ -217,7 +217,7 @@ def test_mlflow_has_runs_params_and_metrics(hpsearch, points):
     from mlflow.tracking import MlflowClient
 
     assert hpsearch("export", "mlflow", RUNG.study)[0] == 0
-    client = MlflowClient("sqlite:///hpsearch-mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path('hpsearch-mlflow.db').resolve()}")
     experiment = client.get_experiment_by_name(RUNG.study)
     runs = {int(r.data.tags["trial"]): r for r in client.search_runs([experiment.experiment_id])}
     assert sorted(runs) == [1, 2, 3, 4, 5, 6]

@@ -102,7 +102,7 @@ def test_mlflow_has_curves_and_values(hpsearch):
     from mlflow.tracking import MlflowClient
 
     assert hpsearch("export", "mlflow")[0] == 0
-    client = MlflowClient("sqlite:///hpsearch-mlflow.db")
+    client = MlflowClient(f"sqlite:///{Path('hpsearch-mlflow.db').resolve()}")
     experiment = client.get_experiment_by_name("s")
     runs = {int(r.data.tags["trial"]): r for r in client.search_runs([experiment.experiment_id])}
     assert runs[2].data.metrics["value/f1"] == 0.375

@@ -109,6 +109,12 @@ def _infer_shapes(model: Any, spec: ModelSpec) -> None:
     keras.src.backend.compute_output_spec(model, x, training=False)
 
 
+def has_masked_outputs(model: Any) -> bool:
+    """Whether some steps of what a model returns are masked, as layers with mask_zero=True do it."""
+    get_mask = keras.src.backend.common.masking.get_keras_mask
+    return any(get_mask(output) is not None for output in getattr(model, "outputs", None) or ())
+
+
 def output_shapes(model: Any) -> Any:
     """The shapes of a model's outputs: a tuple, or a dict or list of tuples as the model has them.
 

@@ -150,9 +150,9 @@ RELIED_ON = (
         for name in ("_user_metrics", "_user_weighted_metrics")
     ),
     Internal(
-        "keras.src.backend.get_keras_mask",
+        "keras.src.backend.common.masking.get_keras_mask",
         "tells predictions that are masked",
-        lambda: keras.src.backend.get_keras_mask,
+        lambda: keras.src.backend.common.masking.get_keras_mask,
         ("x",),
     ),
     Internal(

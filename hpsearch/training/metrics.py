@@ -13,6 +13,7 @@ from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
 from hpsearch.core.task import Task
+from hpsearch.training.building import has_masked_outputs
 from hpsearch.training.rows import spread_weights
 
 
@@ -194,8 +195,7 @@ def check(logs: Mapping[str, Any], task: Task, model: Any, *, is_sequence: bool)
     Args:
         is_sequence: whether the targets have a class for each step.
     """
-    masks = [keras.src.backend.get_keras_mask(output) for output in getattr(model, "outputs", ())]
-    if any(mask is not None for mask in masks) and (is_sequence or predicted_metrics(task)):
+    if (is_sequence or predicted_metrics(task)) and has_masked_outputs(model):
         raise BuildError(
             "the model masks steps, which Keras then leaves out of loss and metrics, and what is "
             "computed from predictions does not; take the mask off before the last layer, and say "

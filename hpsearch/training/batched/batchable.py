@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from hpsearch.training.batched.scalars import loss_reduction, losses_of
+from hpsearch.training.building import has_masked_outputs
 from hpsearch.training.overrides import find_override, is_of_keras
 
 _MIXING_LAYERS = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
@@ -118,7 +119,7 @@ def why_rows_mix(model: Any) -> str | None:
         axes = getattr(layer, "axis", None)
         if 0 in (axes if isinstance(axes, list | tuple) else [axes]):
             return f"a layer {type(layer).__name__} works along the rows (axis=0)"
-    if any(keras.src.backend.get_keras_mask(output) is not None for output in model.outputs):
+    if has_masked_outputs(model):
         return "its predictions are masked"
     if all(map(_is_rowwise, losses_of(model))):
         return None

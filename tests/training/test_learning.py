@@ -305,16 +305,7 @@ def test_it_trains_as_plain_keras_does(make, name, tmp_path):
 
 
 @pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "both weights",
-        "several metrics",
-        "several labels",
-        "one-hot sequences, masked",
-        "two outputs, weighted",
-    ],
-)
+@pytest.mark.parametrize("name", FEATURES)
 def test_continuing_equals_never_stopping(make, name, tmp_path):
     """Bit for bit: weights, optimizer, and every recorded curve."""
     feature = FEATURES[name]

@@ -95,7 +95,7 @@ def score(
         return sum(
             part.share
             * made[part.output](
-                part.predicted[rows], part.y[rows], _spread_weights(part, weights, rows)
+                part.predicted[rows], part.y[rows], None if weights is None else weights[rows]
             )
             for part in parts
         )
@@ -113,21 +113,6 @@ def score(
     values = [measure_drawn(rng.integers(count, size=count)) for _ in range(_RESAMPLES)]
     finite = [value for value in values if math.isfinite(value)]
     return value, float(np.std(finite, ddof=1)) if len(finite) > 1 else None
-
-
-def _spread_weights(part: _Part, weights: Array | None, rows: Any) -> Array | None:
-    """The weights of these rows, in the shape that the part's metric takes.
-
-    Keras multiplies values of shape (rows, steps) by weights of shape (rows,) as NumPy does: not at
-    all, or, where there are as many rows as steps, wrongly.
-    """
-    if weights is None:
-        return None
-    is_numbered = part.y.ndim == 2 and part.task.is_sequence(part.y)
-    shape = part.y.shape if is_numbered else part.y.shape[:-1]
-    if weights.ndim == 1 < len(shape) and not part.metric.needs_predictions:
-        weights = np.broadcast_to(weights.reshape(-1, *[1] * (len(shape) - 1)), shape)
-    return np.asarray(weights[rows])
 
 
 def _split_metric(task: Task, predicted: Targets, y: Targets) -> list[_Part]:

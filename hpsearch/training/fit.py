@@ -81,11 +81,9 @@ class FitTrainer:
                 else:
                     fit = Fit(build, params, split, seed=0, epochs=1)
                     logs = self._try_an_epoch(fit, rows, data)
+            targets = targets_by_name(data.y)
             is_sequence = any(
-                part.is_sequence(y)
-                for part, y in zip(
-                    self.task.parts.values(), targets_by_name(data.y).values(), strict=True
-                )
+                part.is_sequence(targets[name]) for name, part in self.task.parts.items()
             )
             metrics.check(logs, self.task, model, is_sequence=is_sequence)
         return self.remark

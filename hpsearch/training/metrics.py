@@ -135,8 +135,9 @@ def _make_keras_measure(task: Task, name: str) -> Measure:
             model = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
             model.compile(loss=task.loss, weighted_metrics=_make_metric(task, name))
             found[shape] = model
-        if weights is not None:
+        if weights is not None:  # a weight for each loss, also where a row has several
             weights = spread_weights(weights, predicted.shape)
+            weights = np.broadcast_to(weights, predicted.shape[:-1])
         logs = found[shape].evaluate(
             predicted, y, sample_weight=weights, batch_size=len(y), verbose=0, return_dict=True
         )

@@ -165,6 +165,16 @@ def tagger(spec, units, learning_rate):
     return model
 
 
+def compile_outputs(model, spec, learning_rate):
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss=spec.loss,
+        metrics=spec.metrics,
+        loss_weights=spec.loss_weights,
+    )
+    return model
+
+
 def tagger_with_size(spec, units, learning_rate):
     """A class for each of 5 steps, and a number."""
     inputs = keras.Input(spec.input_shape)
@@ -174,14 +184,7 @@ def tagger_with_size(spec, units, learning_rate):
         "tags": keras.layers.Dense(spec.outputs["tags"], spec.activation["tags"])(steps),
         "size": keras.layers.Dense(spec.outputs["size"], spec.activation["size"])(hidden),
     }
-    model = keras.Model(inputs, outputs)
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss=spec.loss,
-        metrics=spec.metrics,
-        loss_weights=spec.loss_weights,
-    )
-    return model
+    return compile_outputs(keras.Model(inputs, outputs), spec, learning_rate)
 
 
 def two_headed(spec, units, learning_rate):
@@ -192,14 +195,7 @@ def two_headed(spec, units, learning_rate):
         name: keras.layers.Dense(spec.outputs[name], spec.activation[name], name=name)(hidden)
         for name in spec.outputs
     }
-    model = keras.Model(inputs, outputs)
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss=spec.loss,
-        metrics=spec.metrics,
-        loss_weights=spec.loss_weights,
-    )
-    return model
+    return compile_outputs(keras.Model(inputs, outputs), spec, learning_rate)
 
 
 TWO = {
@@ -553,3 +549,22 @@ def test_a_model_that_masks_steps_is_refused_at_the_start():
     (split,) = Holdout(rows=50).splits(task, task.load(), seed=1)
     with pytest.raises(BuildError, match="the model masks steps"):
         TRAINERS[0](task).probe(masking, [{"units": 4, "learning_rate": 0.1}], split, task.load())
+
+
+def masking_with_size(spec, units, learning_rate):
+    inputs = keras.Input(spec.input_shape)
+    steps = keras.layers.Embedding(3, units, mask_zero=True)(inputs)
+    outputs = {
+        "tags": keras.layers.Dense(spec.outputs["tags"], spec.activation["tags"])(steps),
+        "size": keras.layers.Dense(1)(keras.layers.GlobalAveragePooling1D()(steps)),
+    }
+    return compile_outputs(keras.Model(inputs, outputs), spec, learning_rate)
+
+
+def test_a_masked_output_is_found_in_whatever_order_outputs_are_named():
+    y = {"size": NUMBERS, "tags": TAGS}
+    task = Task("t", Data(TAGS, y), {"tags": SPARSE["loss"], "size": "mse"}, "tags/accuracy")
+    (split,) = Holdout(rows=50).splits(task, task.load(), seed=1)
+    points = [{"units": 4, "learning_rate": 0.1}]
+    with pytest.raises(BuildError, match="the model masks steps"):
+        TRAINERS[0](task).probe(masking_with_size, points, split, task.load())

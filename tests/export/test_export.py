@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from hpsearch.export import FORMATS
 from hpsearch.export.export_records import safe_path_part
 from hpsearch.store import Store
 from tests.builders import make_record
+from tests.export.events import read_events
 
 SPACE = Space(
     units=Int(4, 64, log=True),
@@ -171,7 +172,7 @@ def test_tensorboard_has_a_run_a_trial_and_the_experiment(hpsearch, points):
     assert {path.parent.parent.name for path in runs} == {"", "größe _b____", "b"}
     found = {}
     for path in runs:
-        for event in _events(path):
+        for event in read_events(path):
             for value in event.summary.value:
                 found.setdefault(path.parent.name, []).append((value.tag, event.step, value))
     trial = next(events for name, events in found.items() if name.startswith("trial 6 "))
@@ -196,19 +197,6 @@ def test_tensorboard_has_a_run_a_trial_and_the_experiment(hpsearch, points):
     )
     assert {info.name for info in experiment.hparam_infos} == {"study", *SPACE}
     assert experiment.metric_infos[0].name.tag == "value"
-
-
-def _events(path):
-    """By TensorBoard's reader that does without TensorFlow."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
-
-    reader = PyRecordReader_New(str(path))
-    with suppress(OutOfRangeError):
-        while True:
-            reader.GetNext()
-            yield Event.FromString(reader.record())
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Exports have all metrics, curves and values at the best epoch, in the ways of their tools."""
 
 import math
-from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ from hpsearch.core.trial import Suggestion
 from hpsearch.export.export_records import name_curves, read_searches
 from hpsearch.store import Store
 from tests.builders import make_outcome, make_outcome_with_metrics, make_record
+from tests.export.events import read_events
 
 METRICS = (Metric("f1", "max"), Metric("loss", "min"))
 FOUND = make_outcome_with_metrics(
@@ -81,19 +81,6 @@ def test_tensorboard_has_curves_and_values(hpsearch):
     assert found["loss/validation"] == pytest.approx({1: 0.2, 2: 0.2})
     assert found["metrics_loss/train"] == {1: 3.0, 2: 3.0}
     assert found["value/f1"] == {2: 0.375}
-
-
-def read_events(path):
-    """By TensorBoard's reader that does without TensorFlow."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
-
-    reader = PyRecordReader_New(str(path))
-    with suppress(OutOfRangeError):
-        while True:
-            reader.GetNext()
-            yield Event.FromString(reader.record())
 
 
 @pytest.mark.slow

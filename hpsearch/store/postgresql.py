@@ -35,6 +35,17 @@ T = TypeVar("T")
 RETRY_SECONDS = 300.0  # for which a database that was reached once may be away
 _LONGEST_PAUSE = 5.0  # seconds between two tries
 
+# The last transaction of each writer. Rows of writers long gone are deleted by the next new one.
+COMMITS = """
+CREATE TABLE commits (writer TEXT PRIMARY KEY, transaction TEXT NOT NULL, at REAL NOT NULL);
+"""
+_RECORD_COMMIT = """
+INSERT INTO commits (writer, transaction, at) VALUES (:writer, :transaction, :at)
+ON CONFLICT (writer) DO UPDATE SET transaction = excluded.transaction, at = excluded.at
+"""
+_FORGET_COMMITS = "DELETE FROM commits WHERE at < :before"
+_COMMITS_KEPT = 86400.0  # seconds, far more than RETRY_SECONDS
+
 # Ids come from sequences, so that runs that write at the same time do not wait for each other.
 OWN_TABLES = """
 CREATE TABLE hpsearch (id TEXT NOT NULL, version INTEGER NOT NULL);
@@ -60,8 +71,9 @@ class Postgresql:
     """An open database.
 
     Where the connection is lost, a transaction is tried again for RETRY_SECONDS. If it was lost
-    during a commit, the server is asked whether that took place (`pg_xact_status`), so that nothing
-    is written twice.
+    during a commit, the server is asked whether that took place, so that nothing is written twice:
+    every transaction writes its number into `commits`. `pg_xact_status` alone would not do, because
+    a server that crashes gives the numbers of the transactions that it lost out again.
 
     Args:
         create: make a store of an empty database, and upgrade an older store.
@@ -76,6 +88,7 @@ class Postgresql:
         self._engine = make_engine(url, read_only=not create)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._within: Connection | None = None  # of the current transaction
+        self._writer = uuid.uuid4().hex
         self._reached = False
         self.folder, self.name = folder_beside(url), ""
         try:
@@ -93,7 +106,9 @@ class Postgresql:
             )
         if found is not None:
             check_version(self._url, found[1], create=create)
-        if found is None or found[1] < VERSION:
+        if create and found is not None and found[1] == VERSION:
+            self.write(self._forget_commits)
+        elif found is None or found[1] < VERSION:
             self._fence, fence = None, self._fence  # the table of leases may not exist yet
             self.write(self._create_or_upgrade)
             self._fence, found = fence, self._read_identity()
@@ -110,10 +125,12 @@ class Postgresql:
         self.query("SELECT pg_advisory_xact_lock(:key)", key=_CREATE_LOCK)
         found = self._read_identity()
         if found is None:
-            run_statements(self, TABLES + OWN_TABLES)
+            run_statements(self, TABLES + OWN_TABLES + COMMITS)
             insert_rows(self, "hpsearch", {"id": uuid.uuid4().hex[:8], "version": VERSION})
         elif found[1] < VERSION:
             upgrade_tables(self, found[1])
+            if found[1] < 5:
+                run_statements(self, COMMITS)
             self.execute("UPDATE hpsearch SET version = :version", [{"version": VERSION}])
 
     def query(self, statement: str, **values: Any) -> QueryResult:
@@ -146,6 +163,7 @@ class Postgresql:
                 if self._fence:
                     self._fence.check(connection)
                 done = work()
+                self._record_commit(number)
                 unanswered.append((number, done))
                 connection.commit()
                 return done
@@ -185,6 +203,14 @@ class Postgresql:
     def close(self) -> None:
         self._engine.dispose()
 
+    def _forget_commits(self) -> None:
+        self.execute(_FORGET_COMMITS, [{"before": time.time() - _COMMITS_KEPT}])
+
+    def _record_commit(self, transaction: str) -> None:
+        """Write the current transaction's number beside what it writes."""
+        row = {"writer": self._writer, "transaction": transaction, "at": time.time()}
+        self.execute(_RECORD_COMMIT, [row])
+
     def _is_committed(self, transaction: str) -> bool:
         status = "in progress"  # until the server notices that the connection is gone
         while status == "in progress":
@@ -192,7 +218,14 @@ class Postgresql:
                 "SELECT pg_xact_status(CAST(:number AS xid8))", number=transaction
             )
             time.sleep(0.0 if status != "in progress" else 0.2)
-        return bool(status == "committed")
+        [(made,)] = self.query("SELECT to_regclass('commits') IS NOT NULL")
+        return made and bool(
+            self.query(
+                "SELECT 1 FROM commits WHERE writer = :writer AND transaction = :number",
+                writer=self._writer,
+                number=transaction,
+            )
+        )
 
     @contextmanager
     def _transaction(self, connection: Connection) -> Iterator[None]:

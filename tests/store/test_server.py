@@ -3,19 +3,24 @@
 Everything is real but the training, whose epochs are links in a chain of hashes.
 """
 
+import dataclasses
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import event, text
 
-from hpsearch.store import AskedEvent, Store, lease, parse_place
+from hpsearch.core.trial import Suggestion
+from hpsearch.store import AskedEvent, Store, Url, lease, parse_place
 from tests.attacks.searches import CHAIN_STUDY, CHAINED
+from tests.builders import RECORD
 from tests.conftest import ROOT
-from tests.postgres import Server, binaries
+from tests.postgres import Network, Server, binaries
 
 pytestmark = [
     pytest.mark.slow,
@@ -118,6 +123,40 @@ def test_two_studies_at_once_outlive_the_death_of_their_server(server, start, un
     with Store(parse_place(server.url)) as store:
         ids = store.db.query("SELECT id FROM asked WHERE id IS NOT NULL")
         assert len(ids) == len(set(ids)) > 40
+
+
+def test_a_transaction_s_number_that_is_given_out_again_after_a_crash_hides_no_loss(server):
+    """What a crash loses of a transaction takes its number along: the next one has the same."""
+    network = Network(server.port)
+    url = dataclasses.replace(Url.parse(server.url), port=network.port)
+    mending = []
+
+    def crash(connection):
+        """Kill the server as a commit is sent; others write before this store is back."""
+        if not mending:
+            number = connection.execute(text("SELECT pg_current_xact_id()::text")).scalar()
+            network.down = True
+            server.kill()
+            mending.append(threading.Thread(target=mend, args=[int(number)]))
+            mending[0].start()
+
+    def mend(lost):
+        server.start()
+        with psycopg.connect(server.url, autocommit=True) as other:
+            while int(other.execute("SELECT pg_current_xact_id()::text").fetchone()[0]) < lost:
+                pass
+            found = other.execute("SELECT pg_xact_status(%s::text::xid8)", [str(lost)]).fetchone()
+            assert found == ("committed",)
+        network.down = False
+
+    with Store(url, create=True) as store:
+        journal = store.begin_search(RECORD)
+        event.listen(store.db._engine, "commit", crash)
+        for trial in range(3):
+            assert journal.append_answer(trial, Suggestion({}, 1)) is not None
+        assert [e.trial for e in store.journal(journal.search).events()] == [0, 1, 2]
+    mending[0].join()
+    network.close()
 
 
 def test_a_long_outage_stops_a_study_which_then_goes_on(server, start, undisturbed):

@@ -3,6 +3,7 @@
 Imported only where a store is a URL: loading SQLAlchemy takes half as long as all of `rank`.
 """
 
+import itertools
 import random
 import re
 import time
@@ -37,11 +38,18 @@ _LONGEST_PAUSE = 5.0  # seconds between two tries
 
 # The last transaction of each writer. Rows of writers long gone are deleted by the next new one.
 COMMITS = """
-CREATE TABLE commits (writer TEXT PRIMARY KEY, transaction TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS commits (
+  writer TEXT PRIMARY KEY, number INTEGER NOT NULL, at REAL NOT NULL
+);
 """
 _RECORD_COMMIT = """
-INSERT INTO commits (writer, transaction, at) VALUES (:writer, :transaction, :at)
-ON CONFLICT (writer) DO UPDATE SET transaction = excluded.transaction, at = excluded.at
+INSERT INTO commits (writer, number, at) VALUES (:writer, :number, :at)
+ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at
+"""
+# It writes the row, so that it waits for a transaction of the writer that has not ended.
+_FIND_COMMIT = """
+INSERT INTO commits (writer, number, at) VALUES (:writer, :number, :at)
+ON CONFLICT (writer) DO UPDATE SET at = excluded.at RETURNING number
 """
 _FORGET_COMMITS = "DELETE FROM commits WHERE at < :before"
 _COMMITS_KEPT = 86400.0  # seconds, far more than RETRY_SECONDS
@@ -62,6 +70,8 @@ _HOLDER = """
 SELECT host, pid FROM leases
 WHERE study = :study AND expires > extract(epoch FROM clock_timestamp())
 """
+# to_regclass would answer from a cache, which may not know what another run has just created.
+_FIND_TABLE = "SELECT 1 FROM pg_class WHERE relname = :table AND pg_table_is_visible(oid)"
 _TYPE_NAMES = {" WITHOUT ROWID": "", r"\bINTEGER\b": "BIGINT", r"\bREAL\b": "DOUBLE PRECISION"}
 # The key of an advisory lock: two runs that create one store at the same time take turns.
 _CREATE_LOCK = 0x68707365
@@ -72,8 +82,8 @@ class Postgresql:
 
     Where the connection is lost, a transaction is tried again for RETRY_SECONDS. If it was lost
     during a commit, the server is asked whether that took place, so that nothing is written twice:
-    every transaction writes its number into `commits`. `pg_xact_status` alone would not do, because
-    a server that crashes gives the numbers of the transactions that it lost out again.
+    every transaction of this writer has a number, which it leaves in `commits`. The server's own
+    numbers (`pg_xact_status`) would not do: those that a crash loses are given out again.
 
     Args:
         create: make a store of an empty database, and upgrade an older store.
@@ -88,7 +98,7 @@ class Postgresql:
         self._engine = make_engine(url, read_only=not create)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._within: Connection | None = None  # of the current transaction
-        self._writer = uuid.uuid4().hex
+        self._writer, self._numbers = uuid.uuid4().hex, itertools.count(1)
         self._reached = False
         self.folder, self.name = folder_beside(url), ""
         try:
@@ -118,8 +128,9 @@ class Postgresql:
 
     def _read_identity(self) -> tuple[str, int] | None:
         """The store's own id and version; None where there is no store."""
-        [(there,)] = self.query("SELECT to_regclass('hpsearch') IS NOT NULL")
-        return self.query("SELECT id, version FROM hpsearch")[0] if there else None
+        if not self.query(_FIND_TABLE, table="hpsearch"):
+            return None
+        return self.query("SELECT id, version FROM hpsearch")[0]
 
     def _create_or_upgrade(self) -> None:
         self.query("SELECT pg_advisory_xact_lock(:key)", key=_CREATE_LOCK)
@@ -151,7 +162,7 @@ class Postgresql:
             raise DuplicateError(first_line(error)) from None
 
     def write(self, work: Callable[[], T]) -> T:
-        unanswered: list[tuple[str, T]] = []  # a transaction whose commit was sent and not answered
+        unanswered: list[tuple[int, T]] = []  # a transaction whose commit was sent and not answered
 
         def attempt() -> T:
             # Was the connection lost during a commit that took place?
@@ -159,11 +170,11 @@ class Postgresql:
                 return unanswered[0][1]
             unanswered.clear()
             with self._engine.connect() as connection, self._transaction(connection):
-                [(number,)] = self.query("SELECT CAST(pg_current_xact_id() AS TEXT)")
                 if self._fence:
                     self._fence.check(connection)
                 done = work()
-                self._record_commit(number)
+                number = next(self._numbers)
+                self.execute(_RECORD_COMMIT, [self._commit_row(number)])
                 unanswered.append((number, done))
                 connection.commit()
                 return done
@@ -206,26 +217,14 @@ class Postgresql:
     def _forget_commits(self) -> None:
         self.execute(_FORGET_COMMITS, [{"before": time.time() - _COMMITS_KEPT}])
 
-    def _record_commit(self, transaction: str) -> None:
-        """Write the current transaction's number beside what it writes."""
-        row = {"writer": self._writer, "transaction": transaction, "at": time.time()}
-        self.execute(_RECORD_COMMIT, [row])
+    def _is_committed(self, number: int) -> bool:
+        if not self.query(_FIND_TABLE, table="commits"):  # no store is made yet
+            return False
+        [(last,)] = self.query(_FIND_COMMIT, **self._commit_row(0))
+        return bool(last == number)
 
-    def _is_committed(self, transaction: str) -> bool:
-        status = "in progress"  # until the server notices that the connection is gone
-        while status == "in progress":
-            [(status,)] = self.query(
-                "SELECT pg_xact_status(CAST(:number AS xid8))", number=transaction
-            )
-            time.sleep(0.0 if status != "in progress" else 0.2)
-        [(made,)] = self.query("SELECT to_regclass('commits') IS NOT NULL")
-        return made and bool(
-            self.query(
-                "SELECT 1 FROM commits WHERE writer = :writer AND transaction = :number",
-                writer=self._writer,
-                number=transaction,
-            )
-        )
+    def _commit_row(self, number: int) -> Values:
+        return {"writer": self._writer, "number": number, "at": time.time()}
 
     @contextmanager
     def _transaction(self, connection: Connection) -> Iterator[None]:

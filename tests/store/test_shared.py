@@ -1,22 +1,25 @@
 """A store in PostgreSQL: outages, leases, errors, and the password that nobody sees."""
 
 import dataclasses
+import os
 import re
+import subprocess
 import sys
 import threading
 import time
 import uuid
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Pause, Suggestion
 from hpsearch.run import session
 from hpsearch.store import AskedEvent, Store, Url, parse_place, rank_tasks, study_lock
-from hpsearch.store.database import run_statements
 from tests import fakes
 from tests.builders import RECORD, make_outcome, make_record
+from tests.conftest import ROOT
 from tests.postgres import Network, free_port
 
 
@@ -214,8 +217,6 @@ def test_a_password_need_not_be_in_the_url_s_usual_place(database, way, monkeypa
 
 
 def test_without_rights_it_says_whom_to_ask(database, refused):
-    import psycopg
-
     url = Url.parse(database)
     role = f"r{uuid.uuid4().hex}"
     with psycopg.connect(database, autocommit=True) as connection:
@@ -244,8 +245,6 @@ def test_without_rights_it_says_whom_to_ask(database, refused):
 
 
 def test_tables_of_others_are_left_alone(database):
-    import psycopg
-
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE told (mine TEXT)")
         with pytest.raises(StoreError, match="tables of another program"):
@@ -261,7 +260,7 @@ def test_a_missing_driver_is_named(refused, monkeypatch):
     assert "hidden" not in line
 
 
-def test_two_stores_of_one_database_s_name_have_files_of_their_own(url):
+def test_two_stores_of_one_database_s_name_have_files_of_their_own(database, url):
     """Whoever reads checkpoints of another store would go on from another trial's."""
     names = []
     for _ in range(2):
@@ -273,11 +272,10 @@ def test_two_stores_of_one_database_s_name_have_files_of_their_own(url):
             every = store.db.query(
                 "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
             )
-        with Store(url, create=True) as store:
-            tables = ", ".join(table for (table,) in every)
-            ids = "searches_id, asked_id, openings_id, runs_id"
-            drop = f"DROP TABLE {tables} CASCADE; DROP SEQUENCE {ids}"
-            store.db.write(lambda drop=drop: run_statements(store.db, drop))
+        tables = ", ".join(table for (table,) in every)
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute(f"DROP TABLE {tables} CASCADE")
+            connection.execute("DROP SEQUENCE searches_id, asked_id, openings_id, runs_id")
     assert names[0] != names[1]
     assert all(name.startswith("postgres-") for name in names)
 
@@ -353,3 +351,42 @@ def test_the_password_is_in_no_model_and_on_no_card(database, hpsearch, write, t
     assert password not in seen + everything(parse_place(database))
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or password.encode() not in path.read_bytes()
+
+
+def test_two_runs_may_make_one_store_at_the_same_time(database):
+    """Whoever waits for the other sees what that made, whatever its connection had looked up."""
+    code = f"""
+import sys, time
+from hpsearch.store import Store, Url, postgresql
+
+read, run = postgresql.Postgresql._read_identity, postgresql.run_statements
+def read_and_wait(self):
+    found = read(self)
+    if self._within is None:
+        print("ready", flush=True)
+        sys.stdin.readline()
+    return found
+def run_slowly(*arguments):
+    time.sleep(0.3)  # the other waits for this one by now
+    run(*arguments)
+postgresql.Postgresql._read_identity = read_and_wait
+postgresql.run_statements = run_slowly
+with Store(Url.parse({database!r}), create=True) as store:
+    print(store.name)
+"""
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        for _ in range(2)
+    ]
+    for maker in makers:
+        assert maker.stdout.readline() == "ready\n"
+    ended = [maker.communicate("\n\n") for maker in makers]
+    assert [err for _, err in ended] == ["", ""]
+    assert len({out for out, _ in ended}) == 1

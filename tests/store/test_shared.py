@@ -387,6 +387,9 @@ with Store(Url.parse({database!r}), create=True) as store:
     ]
     for maker in makers:
         assert maker.stdout.readline() == "ready\n"
-    ended = [maker.communicate("\n\n") for maker in makers]
+    for maker in makers:
+        maker.stdin.write("\n\n")
+        maker.stdin.flush()
+    ended = [maker.communicate() for maker in makers]
     assert [err for _, err in ended] == ["", ""]
     assert len({out for out, _ in ended}) == 1

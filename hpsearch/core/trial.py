@@ -253,6 +253,37 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """What `Study(after_trial=...)` is told of a trial that ended.
+
+    Args:
+        study: its name.
+        task: the task's name.
+        metric: the metric that ranks, and `direction`, "min" or "max".
+        trial: the number that rankings and `show` have for it.
+        parent: the number of the trial that it continued; None where it began anew.
+        params: the point, as a dict by name.
+        epochs: that it was asked for in total.
+        outcome: its score with every fold's curves, or its failure; its seconds.
+    """
+
+    study: str
+    task: str
+    metric: str
+    direction: str
+    trial: int
+    parent: int | None
+    params: Params
+    epochs: int
+    outcome: Outcome
+
+    @property
+    def value(self) -> float | None:
+        """The metric at the best epoch; None where the trial failed."""
+        return None if self.outcome.score is None else self.outcome.score.value
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of a study once its data is loaded and its model was built.
 

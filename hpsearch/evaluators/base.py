@@ -16,7 +16,7 @@ from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
-from hpsearch.training.base import Build, Fit, Split, Trainer, check_names
+from hpsearch.training.base import Build, Callbacks, Fit, Split, Trainer, check_names
 
 
 class TrainingFailed(HpsearchError):
@@ -119,11 +119,14 @@ class Evaluator(ABC):
         checkpoint_every: CheckpointInterval = CheckpointInterval(),
         seen: Callable[[int], Callable[[int, float], None]] | None = None,
         study: str = "",
+        most_epochs: int | None = None,
+        callbacks: Callbacks | None = None,
     ) -> list[Fit]:
         """The fits of one trial. Their seeds depend on (seed, params, fold), never on the trial.
 
         Args:
             seen: gives, for each fold, the function that its fit calls after every epoch.
+            others: as `Fit` has them.
         """
         return [
             Fit(
@@ -139,6 +142,9 @@ class Evaluator(ABC):
                 checkpoint_every=checkpoint_every,
                 on_epoch=seen(fold) if seen else None,
                 study=study,
+                most_epochs=most_epochs,
+                callbacks=callbacks,
+                fold=fold,
             )
             for fold, split in enumerate(splits)
         ]

@@ -63,7 +63,9 @@ def train(
 
     Raises HpsearchError where one of them diverges.
     """
-    trainer = engines.make_trainer(_watch_loss(task), engine, backend)
+    trainer = engines.make_trainer(
+        _watch_loss(task), engine, backend, has_callbacks=any(fit.callbacks for fit in fits)
+    )
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
             replace(fit, checkpoint_out=Path(folder) / f"{i}.npz", patience=None)
@@ -108,7 +110,7 @@ def _watch_loss(task: Task) -> Task:
 
 
 def _restore_model(task: Task, data: Data, fit: Fit, rows: SplitRows) -> Any:
-    spec = make_model_spec(task, rows, data.y, metrics.make_metrics(task, to_save=True))
+    spec = make_model_spec(task, rows, data.y, metrics.make_metrics(task, to_save=True), fit)
     model = build_model(fit.build, spec, fit.params, fit.seed)
     assert fit.checkpoint_out is not None
     if checkpoint.load(fit.checkpoint_out, History(fit, _watch_loss(task).recorded), model) is None:

@@ -1,6 +1,6 @@
 """What a study file defines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,12 @@ from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief, check_seed, to_builtin, why_no_name
 from hpsearch.core.space import Params, Space
 from hpsearch.core.task import Task
+from hpsearch.core.trial import TrialRecord
 from hpsearch.evaluators import Evaluator, Holdout
 from hpsearch.searchers import Auto, Searcher
+from hpsearch.searchers.base import rehearse_search
 from hpsearch.training import Build
+from hpsearch.training.base import Callbacks, TrainFunction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,17 +29,26 @@ class Study:
         space: the points that can be tried.
         build: `build(spec, **params)` returns a compiled Keras model; spec is a
             `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
+        train: instead of build, `train(run, **params)` trains in a way of its own; run is a
+            `hpsearch.training.TrainingRun`.
         searcher: which points are tried. Default: `Auto` of 50 full trainings of 27 epochs.
         evaluator: how a point is scored.
         start: points to try before any other; not every searcher can.
         seed: of everything random: points, splits, weights, the order of rows.
+        callbacks: `callbacks(trial)` returns new Keras callbacks for each fit; trial is a
+            `hpsearch.training.TrialInfo`. Fits are then trained one after the other.
+        after_trial: called with each trial's `TrialRecord` as it ends, in the process that runs the
+            search: to log it elsewhere.
         patience: epochs without a better validation metric after which a fit stops; None: never.
         name: Default: the stem of the study file.
     """
 
     task: Task
     space: Space
-    build: Build
+    build: Build | None = None
+    train: TrainFunction | None = None
+    callbacks: Callbacks | None = None
+    after_trial: Callable[[TrialRecord], object] | None = None
     searcher: Searcher = field(default_factory=Auto)
     evaluator: Evaluator = field(default_factory=Holdout)
     start: Sequence[Params] = ()
@@ -55,8 +67,15 @@ class Study:
             value = getattr(self, name)
             if not isinstance(value, kind) or isinstance(value, type):
                 raise StudyError(f"Study needs {name}= a {kind.__name__}, got {brief(value)}")
-        if not callable(self.build):
-            raise StudyError(f"Study needs build= a function, got {brief(self.build)}")
+        if (self.build is None) == (self.train is None):
+            given = "neither" if self.build is None else "both"
+            raise StudyError(f"Study needs build= a function, or train= one, got {given}")
+        for name in ("build", "train", "callbacks", "after_trial"):
+            function = getattr(self, name)
+            if function is not None and not callable(function):
+                raise StudyError(f"Study needs {name}= a function, got {brief(function)}")
+        if self.train is not None and self.callbacks is not None:
+            raise StudyError("callbacks= are for the fit of build=; train= calls its own")
         why = why_no_name(self.name, of_files=True)
         if why and not (isinstance(self.name, str) and self.name == ""):  # load_study sets it
             raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
@@ -70,6 +89,21 @@ class Study:
                 self.space.check(params)
             except SpaceError as error:
                 raise StudyError(f"start value {brief(params)}: {error}") from error
+
+    @property
+    def trial_function(self) -> Build | TrainFunction:
+        """What a trial calls with its point: `build`, or `train`."""
+        function = self.train if self.build is None else self.build
+        assert function is not None
+        return function
+
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs that a trial can get, those of the trials that it continues included."""
+        if (known := getattr(self.searcher, "most_epochs", None)) is not None:
+            return int(known)
+        plan = rehearse_search(self.searcher, self.space, seed=self.seed, first=self.start)
+        return max(rung.epochs for bracket in plan.brackets for rung in bracket)
 
     def __repr__(self) -> str:
         """The study in one line, without its data."""

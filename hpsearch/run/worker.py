@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,9 +127,11 @@ def prepare_work(
     Arguments are those of `prepare_from_file`. source: the fingerprint of the study file.
     """
     chosen = backend.choose(backend_name)
-    trainer = engines.make_trainer(study.task, engine, chosen)
+    trainer = engines.make_trainer(
+        study.task, engine, chosen, has_callbacks=study.callbacks is not None
+    )
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
-    check_space(study.build, study.space)
+    check_space(study.trial_function, study.space)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
     facts = Facts(
         data.fingerprint,
@@ -149,9 +152,10 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
 
     Returns the trainer's remark, if any, and a note about points that fail, else "".
     """
-    points, build = study.space.probes(), WatchedBuild(study.build)
+    points, build = study.space.probes(), WatchedBuild(study.trial_function)
+    how: dict[str, Any] = {"most_epochs": study.most_epochs, "callbacks": study.callbacks}
     try:
-        return trainer.probe(build, points, split, data), ""
+        return trainer.probe(build, points, split, data, **how), ""
     except (Exception, SystemExit) as error:
         _refuse_mistakes(error)
     # Some point failed. Find one that works, among more points than those tried so far.
@@ -160,7 +164,7 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
     errors: list[BaseException] = []
     for point in points:
         try:
-            remark = trainer.probe(build, [point], split, data)
+            remark = trainer.probe(build, [point], split, data, **how)
             break
         except (Exception, SystemExit) as error:
             _refuse_mistakes(error)
@@ -212,7 +216,7 @@ class _TrialWork:
         waiting, size = list(range(len(jobs))), len(jobs)
         while waiting:
             places, start = waiting[:size], time.perf_counter()
-            builds = {place: WatchedBuild(self.study.build) for place in places}
+            builds = {place: WatchedBuild(self.study.trial_function) for place in places}
             try:
                 for index, outcome in self._train([jobs[p] for p in places], [*builds.values()]):
                     waiting.remove(places[index])
@@ -248,6 +252,8 @@ class _TrialWork:
                 checkpoint_every=job.checkpoint_every,
                 seen=progress.JobProgress(job, len(self.splits)).of_fold,
                 study=f"{study.name} {self.data.fingerprint}",
+                most_epochs=study.most_epochs,
+                callbacks=study.callbacks,
             )
             for job, build in zip(jobs, builds, strict=True)
         ]

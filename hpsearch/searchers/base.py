@@ -97,6 +97,11 @@ class FullTrainingOptions:
     def continues(self) -> bool:
         return False
 
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs that a trial can get."""
+        return int(self.epochs)  # type: ignore[attr-defined]
+
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         return _replace_given(self, trials=trials, epochs=epochs)  # type: ignore[no-any-return]
 
@@ -117,6 +122,11 @@ class HalvingOptions:
     @property
     def continues(self) -> bool:
         return True
+
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs that a trial can get, those of the trials that it continues included."""
+        return int(self.max_epochs)  # type: ignore[attr-defined]
 
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         return _replace_given(self, trials=trials, max_epochs=epochs)  # type: ignore[no-any-return]

@@ -116,7 +116,9 @@ class NestedKFold:
         outer = self._outer()
         splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))
         chosen = list(self._search_outer_folds(study, data, splits, engine))
-        trainer = engines.make_trainer(task, engine, backend.choose())
+        trainer = engines.make_trainer(
+            task, engine, backend.choose(), has_callbacks=study.callbacks is not None
+        )
         values = {}
         for fold, curve in trainer.train([fit for fit, _ in chosen], data):
             if curve.failure is not None:
@@ -152,10 +154,12 @@ class NestedKFold:
             first = find_best_trial(found, study.task.objective)
             assert first.score is not None
             fit = Fit(
-                study.build,
+                study.trial_function,
                 first.params,
                 split,
                 derive_seed(seed, "anew", canonical_json(first.params)),
                 first.score.best_epoch,
+                most_epochs=study.most_epochs,
+                callbacks=study.callbacks,
             )
             yield fit, first.score.value

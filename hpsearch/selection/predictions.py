@@ -68,7 +68,13 @@ def predict_validation_rows(
         fit
         for member in members
         for fit in study.evaluator.plan_fits(
-            splits, study.build, member.params, epochs=member.best_epoch, seed=study.seed
+            splits,
+            study.trial_function,
+            member.params,
+            epochs=member.best_epoch,
+            seed=study.seed,
+            most_epochs=study.most_epochs,
+            callbacks=study.callbacks,
         )
     ]
     trained = retrain.train(study.task, data, fits, engine=engine, backend=backend)

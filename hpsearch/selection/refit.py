@@ -240,7 +240,17 @@ def _plan_fits(
         epochs = member.epochs(data.rows, choice.scale)
         for number in range(choice.seeds):
             seed = derive_seed(study.seed, "refit", canonical_json(member.params), number)
-            fits.append(Fit(study.build, member.params, split, seed, epochs))
+            fits.append(
+                Fit(
+                    study.trial_function,
+                    member.params,
+                    split,
+                    seed,
+                    epochs,
+                    most_epochs=study.most_epochs,
+                    callbacks=study.callbacks,
+                )
+            )
             shares.append(float(weight / choice.seeds))
     return fits, shares
 

@@ -287,7 +287,14 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
         start = time.perf_counter()
         split, seed = retrain.all_rows(data.rows), derive_seed(study.seed, "refit")
-        fit = Fit(self.build, self.best_params_, split, seed, self.best_epoch_)
+        fit = Fit(
+            self.build,
+            self.best_params_,
+            split,
+            seed,
+            self.best_epoch_,
+            most_epochs=study.most_epochs,
+        )
         (trained,) = retrain.train(
             study.task, data, [fit], engine=self.engine, backend=backend.choose()
         )

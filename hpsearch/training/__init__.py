@@ -1,5 +1,5 @@
 """Training: lists of fits in, learning curves out. See README.md."""
 
-from hpsearch.training.base import Build, Fit, ModelSpec, Split, Trainer
+from hpsearch.training.base import Build, Fit, ModelSpec, Split, Trainer, TrialInfo
 
-__all__ = ["Build", "Fit", "ModelSpec", "Split", "Trainer"]
+__all__ = ["Build", "Fit", "ModelSpec", "Split", "Trainer", "TrialInfo"]

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ class ModelSpec:
         dtype: of the rows, preprocessed; a dict where the task has several inputs.
         loss_weights: to pass to `model.compile` where the task has several outputs. Then outputs,
             activation, loss and metrics are dicts by output, and the model names the same outputs.
+        rows: that it is trained on in each epoch: those of the fold.
+        batch_size: of a minibatch, in rows.
+        epochs: the most that a trial can get, as a schedule of learning rates needs it:
+            `CosineDecay(rate, decay_steps=spec.steps_per_epoch * spec.epochs)`.
     """
 
     input_shape: Any
@@ -46,10 +51,47 @@ class ModelSpec:
     metrics: Any = field(default_factory=list)
     dtype: Any = "float32"
     loss_weights: dict[str, float] | None = None
+    rows: int = 0
+    batch_size: int = DEFAULT_BATCH_SIZE
+    epochs: int = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Minibatches of an epoch; the last one may be smaller."""
+        return math.ceil(self.rows / self.batch_size)
 
 
 Build = Callable[..., Any]
 """`build(spec: ModelSpec, **params) -> compiled keras.Model`"""
+
+TrainFunction = Callable[..., Any]
+"""`train(run: TrainingRun, **params)` trains in its own way; see `hpsearch.training.own`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialInfo:
+    """What a callback factory is told of the fit that its callbacks are for.
+
+    Args:
+        params: the point, as a dict by name.
+        fold: its number, from 0.
+        seed: of the fit.
+        epochs: the most that the trial can get.
+        folder: of the trial's checkpoints, for files that a continued fit finds again; None where
+            nothing is kept.
+        is_refit: whether the chosen trial is trained again on all rows, with none to validate on.
+    """
+
+    params: Params
+    fold: int
+    seed: int
+    epochs: int
+    folder: Path | None
+    is_refit: bool = False
+
+
+Callbacks = Callable[[TrialInfo], Sequence[Any]]
+"""`callbacks(trial: TrialInfo) -> [keras.callbacks.Callback, ...]`, new ones in each call."""
 
 
 class WatchedBuild:
@@ -106,6 +148,9 @@ class Fit:
         checkpoint_every: how often to write it before the end.
         on_epoch: called after every epoch with the number of epochs and the validation metric.
         study: the study and its data; a checkpoint of another is not continued.
+        most_epochs: that it can reach in the search, when it is continued; None: `epochs`.
+        callbacks: makes its Keras callbacks.
+        fold: its number, from 0.
     """
 
     build: Build
@@ -120,6 +165,9 @@ class Fit:
     checkpoint_every: CheckpointInterval = CheckpointInterval()
     on_epoch: Callable[[int, float], None] | None = None
     study: str = ""
+    most_epochs: int | None = None
+    callbacks: Callbacks | None = None
+    fold: int = 0
 
 
 class Trainer(Protocol):
@@ -131,7 +179,16 @@ class Trainer(Protocol):
         Raises Interrupted, with checkpoints written, soon after that was requested.
         """
 
-    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
+    def probe(
+        self,
+        build: Build,
+        points: Iterable[Params],
+        split: Split,
+        data: Data,
+        *,
+        most_epochs: int = 1,
+        callbacks: Callbacks | None = None,
+    ) -> str | None:
         """Raise BuildError or DataError where models at these points could not be trained.
 
         Returns why fits will be trained one after the other, if the user should know; else None.

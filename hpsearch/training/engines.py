@@ -9,7 +9,7 @@ from hpsearch.training.base import Trainer
 ENGINES = ("auto", "gang", "fit")
 
 
-def make_trainer(task: Task, engine: str, backend: str) -> Trainer:
+def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool = False) -> Trainer:
     """The trainer of an engine. Call this once the backend is chosen.
 
     Args:
@@ -17,6 +17,7 @@ def make_trainer(task: Task, engine: str, backend: str) -> Trainer:
         engine: "fit": `model.fit`, one fit after the other. "gang": side by side, or not at all.
             "auto": side by side where that is possible and faster.
         backend: the backend that Keras runs on.
+        has_callbacks: whether fits have Keras callbacks, which only `model.fit` calls.
 
     Raises HpsearchError where the engine does not train on this backend, or cannot work with this
     version of Keras.
@@ -27,6 +28,16 @@ def make_trainer(task: Task, engine: str, backend: str) -> Trainer:
             f"{', '.join(ENGINES)}"
         )
     check_engine(engine, backend)
+    if has_callbacks and engine == "gang":
+        raise HpsearchError(
+            "--engine gang cannot train with callbacks, which model.fit calls; use --engine fit"
+        )
+    if has_callbacks and backend == "jax" and engine == "auto":
+        from hpsearch.training.fit import FitTrainer
+
+        return FitTrainer(
+            task, "models are trained one after the other, by fit: the study has callbacks"
+        )
     if engine == "fit" or backend != "jax":
         from hpsearch.training.fit import FitTrainer
 

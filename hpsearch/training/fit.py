@@ -18,7 +18,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint, metrics
-from hpsearch.training.base import Build, Fit, ModelSpec, Split, batch_size, check_names
+from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size, check_names
 from hpsearch.training.building import build_model, state_variables
 from hpsearch.training.deferred import deferred_initialization, read_as_placeholders
 from hpsearch.training.fit_callbacks import (
@@ -59,7 +59,16 @@ class FitTrainer:
         finally:
             _clear_compiled()
 
-    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
+    def probe(
+        self,
+        build: Build,
+        points: Iterable[Params],
+        split: Split,
+        data: Data,
+        *,
+        most_epochs: int = 1,
+        callbacks: Callbacks | None = None,
+    ) -> str | None:
         """Build a model at each point and try to train the first.
 
         Where one step shows whether training works, JAX only traces a step. Otherwise it trains
@@ -70,8 +79,9 @@ class FitTrainer:
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
+            fit = Fit(build, params, split, seed=0, epochs=1, most_epochs=most_epochs)
             with deferred_initialization():
-                model = build_model(build, self._model_spec(rows, data), params, seed=0)
+                model = build_model(build, self._model_spec(rows, data, fit), params, seed=0)
             if index > 0:
                 continue
             with _name_failing_model():
@@ -79,7 +89,6 @@ class FitTrainer:
                     few = _take_few(rows, 2, 1)
                     logs = _try_a_step(model, few.x, few.y)
                 else:
-                    fit = Fit(build, params, split, seed=0, epochs=1)
                     logs = self._try_an_epoch(fit, rows, data)
             targets = targets_by_name(data.y)
             is_sequence = any(
@@ -93,7 +102,7 @@ class FitTrainer:
         few = 20 * batch_size(fit.params)
         small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
         rows = prepare_rows(self.task, data, small.split)
-        model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
+        model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         clock = _Clock()
         model.fit(Minibatches(rows, small, model), epochs=3, callbacks=[clock], verbose=0)
         return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
@@ -103,7 +112,7 @@ class FitTrainer:
         start = time.perf_counter()
 
         # Build the model, and restore it where the fit was interrupted or its parent ended.
-        model = build_model(fit.build, self._model_spec(rows, data), fit.params, fit.seed)
+        model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         history = History(fit, self.task.recorded)
         checkpoint.restore(history, model)
 
@@ -146,8 +155,8 @@ class FitTrainer:
             self._train_on(replace(fit, epochs=2), few, data)
         return {name: values[-1] for name, values in logged.history.items()}
 
-    def _model_spec(self, rows: SplitRows, data: Data) -> ModelSpec:
-        return make_model_spec(self.task, rows, data.y, metrics.make_metrics(self.task))
+    def _model_spec(self, rows: SplitRows, data: Data, fit: Fit) -> ModelSpec:
+        return make_model_spec(self.task, rows, data.y, metrics.make_metrics(self.task), fit)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
-from hpsearch.training.base import Fit, Indices, ModelSpec, Split
+from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size
 
 _VALIDATION_BATCH = 1024
 
@@ -119,7 +119,7 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     }
 
 
-def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any) -> ModelSpec:
+def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
     """What `build` needs to know; y: of all searched rows, so that no class is missed."""
     shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(rows.x).items()}
     dtypes = {name: str(array.dtype) for name, array in inputs_by_name(rows.x).items()}
@@ -131,6 +131,9 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any) -> Mo
         loss=task.loss,
         metrics=metrics,
         loss_weights=task.weigh_losses() if task.has_several_outputs else None,
+        rows=len(fit.split.train),
+        batch_size=batch_size(fit.params),
+        epochs=fit.most_epochs or fit.epochs,
     )
 
 

@@ -17,7 +17,7 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import settings_text
 from hpsearch.tasks import digits, mnist, source
-from hpsearch.training.base import Split
+from hpsearch.training.base import Fit, Split
 from hpsearch.training.rows import make_model_spec, prepare_rows
 
 RNG = np.random.default_rng(0)
@@ -250,9 +250,12 @@ def test_the_spec_is_of_the_prepared_rows():
     three = task(
         data=data, loss="sparse_categorical_crossentropy", preprocess=OneHotEncoder(dtype=np.int8)
     )
-    spec = make_model_spec(three, prepare_rows(three, data, SPLIT), data.y, [])
+    fit = Fit(lambda spec: None, {"batch_size": 8}, SPLIT, seed=0, epochs=3, most_epochs=9)
+    spec = make_model_spec(three, prepare_rows(three, data, SPLIT), data.y, [], fit)
     assert (spec.input_shape, spec.activation) == ((6,), "softmax")
     assert spec.outputs == data.y.max() + 1
+    assert (spec.rows, spec.batch_size, spec.epochs) == (15, 8, 9)
+    assert spec.steps_per_epoch == 2
 
 
 def test_nan_is_refused_unless_preprocessing_fills_it():

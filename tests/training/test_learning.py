@@ -266,7 +266,7 @@ def train_plainly(feature, fit, *, predict=False):
     """What Keras alone logs in each epoch, with predictions for the rows if wanted."""
     task, data = feature.task, feature.task.load()
     rows = prepare_rows(task, data, fit.split)
-    spec = make_model_spec(task, rows, data.y, make_metrics(task))
+    spec = make_model_spec(task, rows, data.y, make_metrics(task), fit)
     model = build_model(fit.build, spec, fit.params, fit.seed)
     logs = []
     for epoch in range(fit.epochs):

@@ -17,7 +17,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
-from hpsearch.training.base import Build, Fit, ModelSpec, Split
+from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size
 from hpsearch.training.batched.batchable import (
     why_metric_differs,
     why_not_batchable,
@@ -73,7 +73,7 @@ class BatchedTrainer:
         waiting: list[BatchMember] = []
         alone: list[int] = []
         for index, fit in enumerate(fits):
-            spec = self._model_spec(fit.split, data)
+            spec = self._model_spec(fit, data)
             member = BatchMember.build(index, fit, spec, self.task.recorded)
             if why := _why_not_side_by_side(member):
                 self._warn_once(self._refuse(why))
@@ -165,7 +165,7 @@ class BatchedTrainer:
         """Build these members again: as they were at first, or at their last checkpoint."""
         rebuilt = []
         for member in members:
-            spec = self._model_spec(member.fit.split, data)
+            spec = self._model_spec(member.fit, data)
             again = BatchMember.build(member.index, member.fit, spec, self.task.recorded)
             template.set_layout(again)
             rebuilt.append(again)
@@ -215,12 +215,22 @@ class BatchedTrainer:
         self._sizes[template.key] = best
         return best, run
 
-    def probe(self, build: Build, points: Iterable[Params], split: Split, data: Data) -> str | None:
+    def probe(
+        self,
+        build: Build,
+        points: Iterable[Params],
+        split: Split,
+        data: Data,
+        *,
+        most_epochs: int = 1,
+        callbacks: Callbacks | None = None,
+    ) -> str | None:
         """As `FitTrainer.probe`; refuses, if strict, also what cannot be trained side by side."""
         points = list(points)
-        FitTrainer(self.task).probe(build, points, split, data)
-        fit = Fit(build, points[0], split, seed=0, epochs=1)
-        spec = self._model_spec(split, data)
+        how: dict[str, Any] = {"most_epochs": most_epochs, "callbacks": callbacks}
+        FitTrainer(self.task).probe(build, points, split, data, **how)
+        fit = Fit(build, points[0], split, seed=0, epochs=1, **how)
+        spec = self._model_spec(fit, data)
         member = BatchMember.build(0, fit, spec, self.task.recorded)
         if (why := _why_not_side_by_side(member)) is None:
             return None
@@ -245,14 +255,21 @@ class BatchedTrainer:
             self._warned.add(text)
             log.warning("%s", text)
 
-    def _model_spec(self, split: Split, data: Data) -> ModelSpec:
+    def _model_spec(self, fit: Fit, data: Data) -> ModelSpec:
         # Without preprocessing, rows have one shape in all splits.
-        key = split if self.task.preprocess is not None else None
+        key = fit.split if self.task.preprocess is not None else None
         if key not in self._specs:
-            rows = prepare_rows(self.task, data, split)
-            self._specs[key] = make_model_spec(self.task, rows, data.y, [])
+            rows = prepare_rows(self.task, data, fit.split)
+            self._specs[key] = make_model_spec(self.task, rows, data.y, [], fit)
         spec = self._specs[key]
-        return replace(spec, loss=copy_loss(spec.loss), metrics=metrics.make_metrics(self.task))
+        return replace(
+            spec,
+            loss=copy_loss(spec.loss),
+            metrics=metrics.make_metrics(self.task),
+            rows=len(fit.split.train),
+            batch_size=batch_size(fit.params),
+            epochs=fit.most_epochs or fit.epochs,
+        )
 
     def _start_batch(
         self, template: Template, members: Sequence[BatchMember], data: Data

@@ -18,10 +18,10 @@ from hpsearch.models.output_types import (
     describe_outputs,
     shape_predictions,
 )
-from hpsearch.training import checkpoint, engines, metrics
+from hpsearch.training import engines, metrics
 from hpsearch.training.base import Fit, Split
-from hpsearch.training.building import build_model
 from hpsearch.training.history import History
+from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 
 _BATCH = 1024
@@ -111,10 +111,11 @@ def _watch_loss(task: Task) -> Task:
 
 def _restore_model(task: Task, data: Data, fit: Fit, rows: SplitRows) -> Any:
     spec = make_model_spec(task, rows, data.y, metrics.make_metrics(task, to_save=True), fit)
-    model = build_model(fit.build, spec, fit.params, fit.seed)
-    assert fit.checkpoint_out is not None
-    if checkpoint.load(fit.checkpoint_out, History(fit, _watch_loss(task).recorded), model) is None:
+    phased = PhasedModel(fit.build, spec, fit.params, fit.seed)
+    history = History(fit, _watch_loss(task).recorded)
+    phased.restore(history)
+    if not history.epochs:
         raise HpsearchError(
             f"the checkpoint {fit.checkpoint_out} could not be written or read; see the log"
         )
-    return model
+    return phased.model

@@ -62,7 +62,41 @@ class ModelSpec:
 
 
 Build = Callable[..., Any]
-"""`build(spec: ModelSpec, **params) -> compiled keras.Model`"""
+"""`build(spec: ModelSpec, **params) -> compiled keras.Model, or Phases of such models`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of a trial's epochs, with a model that is compiled for it.
+
+    Args:
+        start: called when the phase begins; it freezes or unfreezes layers, compiles, and returns
+            the compiled model. That may be the model of the phase before or another one that shares
+            layers with it.
+        epochs: of this phase; None for the last one, which goes on to the end of the trial.
+    """
+
+    start: Callable[[], Any]
+    epochs: int | None = None
+
+
+class Phases(tuple[Phase, ...]):
+    """What `build` returns for a model that is trained in phases, one after the other.
+
+    A phase has an optimizer of its own, which starts anew. The trial continues, in whichever phase
+    it is, as any trial does.
+
+    >>> phases = Phases(Phase(train_head, epochs=5), Phase(train_all))  # doctest: +SKIP
+    """
+
+    def __new__(cls, *phases: Phase) -> "Phases":
+        for phase in phases:
+            if not isinstance(phase, Phase) or not callable(phase.start):
+                raise BuildError(f"Phases is made of Phase(function, epochs=...), got {phase!r}")
+        if not phases:
+            raise BuildError("Phases needs at least one Phase(function, epochs=...), got none")
+        return super().__new__(cls, phases)
+
 
 TrainFunction = Callable[..., Any]
 """`train(run: TrainingRun, **params)` trains in its own way; see `hpsearch.training.own`."""

@@ -3,7 +3,7 @@
 import contextlib
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ import numpy as np
 
 from hpsearch.core.errors import BuildError
 from hpsearch.core.space import Params
-from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec
+from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec, Phase, Phases
 
 
 def _ignore_refusal(layer: Any, value: bool) -> None:
@@ -27,29 +27,49 @@ _ALWAYS = property(lambda layer: True, _ignore_refusal)
 
 
 def build_model(build: Build, spec: ModelSpec, params: Params, seed: int) -> Any:
-    """Build the compiled model at a point; BuildError where `build` returns something else.
+    """Build the compiled model at a point, that of the first phase where it has several.
 
-    So it does where several outputs are not those of the task.
+    Raises BuildError where `build` returns something else, or several outputs are not the task's.
     """
+    return call_build(build, spec, params, seed)[0]
+
+
+def call_build(
+    build: Build, spec: ModelSpec, params: Params, seed: int
+) -> tuple[Any, Sequence[Phase]]:
+    """The compiled model at a point, and the phases where there are several; the first has begun."""
     arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
     with _seeded(seed), images_compiled_by_jax():
-        model = build(spec, **arguments)
-        if not isinstance(model, keras.Model):
-            raise BuildError(f"build must return a compiled keras.Model, got {model!r}")
-        if not model.compiled or model.optimizer is None:
-            raise BuildError(
-                "build returned a model that is not compiled; end it with "
-                "model.compile(optimizer, loss=spec.loss, metrics=spec.metrics)"
-            )
-        if not all(layer.built for layer in model._flatten_layers()):
-            _infer_shapes(model, spec)
-        if not model.built:
-            raise BuildError(
-                "build returned a model without an input shape; begin it with "
-                "keras.Input(spec.input_shape)"
-            )
+        model, phases = build(spec, **arguments), ()
+        if isinstance(model, Phases):
+            model, phases = model[0].start(), model
+        check_model(model, spec)
+    return model, phases
+
+
+def start_phase(phase: Phase, seed: int) -> Any:
+    """The model of a phase that begins now; seed: of what it draws."""
+    with _seeded(seed), images_compiled_by_jax():
+        return phase.start()
+
+
+def check_model(model: Any, spec: ModelSpec) -> None:
+    """Raise BuildError for what is no compiled model of the task; infer its shapes if need be."""
+    if not isinstance(model, keras.Model):
+        raise BuildError(f"build must return a compiled keras.Model, got {model!r}")
+    if not model.compiled or model.optimizer is None:
+        raise BuildError(
+            "build returned a model that is not compiled; end it with "
+            "model.compile(optimizer, loss=spec.loss, metrics=spec.metrics)"
+        )
+    if not all(layer.built for layer in model._flatten_layers()):
+        _infer_shapes(model, spec)
+    if not model.built:
+        raise BuildError(
+            "build returned a model without an input shape; begin it with "
+            "keras.Input(spec.input_shape)"
+        )
     _check_outputs(model, spec)
-    return model
 
 
 def _check_outputs(model: Any, spec: ModelSpec) -> None:

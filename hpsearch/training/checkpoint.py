@@ -21,7 +21,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,13 @@ def save(history: History, values: Iterable[Any]) -> None:
     history.note_checkpoint()
 
 
-def load(path: Path, history: History, model: Any) -> Curves | None:
+def load(path: Path, history: History, model: Any, earlier: Sequence[Any] = ()) -> Curves | None:
     """Restore a checkpoint of a history's fit into a freshly built model, and return its curves.
 
-    Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
+    earlier: the models of earlier phases. Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
     training from the start gives the same, only later.
     """
-    wanted = list_variables(model)
+    wanted = list_variables(model, earlier)
     try:
         values, curves = _read(path, history, [tuple(v.shape) for v in wanted])
     except FileNotFoundError:
@@ -98,14 +98,20 @@ def load(path: Path, history: History, model: Any) -> Curves | None:
     return curves
 
 
-def restore(history: History, model: Any) -> None:
-    """Continue where this fit was interrupted, else where its parent ended, else start anew."""
-    fit = history.fit
-    for path in (fit.checkpoint_out, fit.checkpoint_in):
-        curves = load(path, history, model) if path is not None else None
-        if curves is not None:
-            history.resume_from(curves)
-            return
+def count_epochs(path: Path, history: History) -> int:
+    """The epochs of a checkpoint, without its variables; 0 where it has none that can be read."""
+    try:
+        if is_local(path) and not stat.S_ISREG(path.stat().st_mode):
+            return 0
+        with path.open("rb") as file, zipfile.ZipFile(file) as arrays:
+            entry = arrays.getinfo("history.npy")
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > _ROOM:
+                return 0
+            text = arrays.read(entry)
+        curves = json.loads(text[text.index(b"\n") + 1 :])  # a line of NumPy's comes first
+        return len(_check_curves(curves, history)["validation"])
+    except Exception:  # a damaged file may raise anything; `load` says what is wrong with it
+        return 0
 
 
 def identify_fit(fit: Fit) -> str:
@@ -119,18 +125,23 @@ def identify_fit(fit: Fit) -> str:
     )
 
 
-def read_values(model: Any) -> list[Any]:
+def read_values(model: Any, earlier: Sequence[Any] = ()) -> list[Any]:
     """The model's whole state, as arrays."""
-    return [keras.ops.convert_to_numpy(variable) for variable in list_variables(model)]
+    return [keras.ops.convert_to_numpy(variable) for variable in list_variables(model, earlier)]
 
 
-def list_variables(model: Any) -> list[Any]:
-    """The variables that a checkpoint holds, in its order."""
+def list_variables(model: Any, earlier: Sequence[Any] = ()) -> list[Any]:
+    """The variables that a checkpoint holds, in its order.
+
+    earlier: the models of earlier phases, whose layers may come back in a later one.
+    """
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+    models = [*earlier, model]
     # A metric starts anew with every epoch: no state to keep.
-    metrics = {id(variable) for variable in model.metrics_variables}
-    return [v for v in model.variables if id(v) not in metrics] + list(model.optimizer.variables)
+    metrics = {id(variable) for each in models for variable in each.metrics_variables}
+    found = {id(v): v for each in models for v in each.variables if id(v) not in metrics}
+    return [*found.values(), *model.optimizer.variables]
 
 
 def _write(path: Path, arrays: dict[str, _Array]) -> None:

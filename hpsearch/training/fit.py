@@ -29,6 +29,7 @@ from hpsearch.training.fit_callbacks import (
 )
 from hpsearch.training.history import History
 from hpsearch.training.overrides import find_override
+from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows, validation_batch_size
 
 
@@ -81,21 +82,34 @@ class FitTrainer:
             batch_size(params)
             fit = Fit(build, params, split, seed=0, epochs=1, most_epochs=most_epochs)
             with deferred_initialization():
-                model = build_model(build, self._model_spec(rows, data, fit), params, seed=0)
-            if index > 0:
-                continue
+                phased = PhasedModel(build, self._model_spec(rows, data, fit), params, seed=0)
+                if index > 0:
+                    phased.enter_phase(most_epochs)
+                    continue
+            model = phased.model
             with _name_failing_model():
                 if _shows_in_a_step(model):
                     few = _take_few(rows, 2, 1)
                     logs = _try_a_step(model, few.x, few.y)
                 else:
                     logs = self._try_an_epoch(fit, rows, data)
+            self._try_later_phases(phased, rows)
             targets = targets_by_name(data.y)
             is_sequence = any(
                 part.is_sequence(targets[name]) for name, part in self.task.parts.items()
             )
             metrics.check(logs, self.task, model, is_sequence=is_sequence)
         return self.remark
+
+    def _try_later_phases(self, phased: PhasedModel, rows: SplitRows) -> None:
+        """Begin each phase but the first, and try a step of its model where that shows anything."""
+        while phased.end is not None:
+            with deferred_initialization():
+                phased.enter_phase(phased.end)
+            with _name_failing_model():
+                if _shows_in_a_step(phased.model):
+                    few = _take_few(rows, 2, 1)
+                    _try_a_step(phased.model, few.x, few.y)
 
     def measure_epoch_seconds(self, fit: Fit, data: Data) -> float:
         """Estimate the seconds of an epoch's steps from a part of them; trains no trial."""
@@ -112,24 +126,26 @@ class FitTrainer:
         start = time.perf_counter()
 
         # Build the model, and restore it where the fit was interrupted or its parent ended.
-        model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
+        phased = PhasedModel(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         history = History(fit, self.task.recorded)
-        checkpoint.restore(history, model)
+        phased.restore(history)
 
-        # Train the epochs that are left.
-        if must_train := not history.has_ended:
-            batches = Minibatches(rows, fit, model)
-            model.fit(
+        # Train the epochs that are left, phase by phase.
+        must_train = not history.has_ended
+        while not history.has_ended:
+            phased.enter_phase(history.epochs)
+            batches = Minibatches(rows, fit, phased.model)
+            phased.model.fit(
                 batches,
                 initial_epoch=history.epochs,
-                epochs=fit.epochs,
+                epochs=min(fit.epochs, phased.end or fit.epochs),
                 validation_data=(rows.x_validation, rows.y_validation),
                 validation_batch_size=validation_batch_size(count_rows(rows.y_validation)),
                 shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[
                     ShuffleCallback(batches),
                     HistoryCallback(history, self.task.with_kind_of(data.y), rows),
-                    CheckpointCallback(history),
+                    CheckpointCallback(history, phased),
                     *callbacks,
                 ],
                 verbose=0,
@@ -138,9 +154,9 @@ class FitTrainer:
         # Write the checkpoint, unless it is there already.
         out = fit.checkpoint_out
         if out is not None and history.failure is None and (must_train or not out.exists()):
-            checkpoint.save(history, checkpoint.read_values(model))
+            checkpoint.save(history, phased.read_values())
         return history.to_curve(
-            n_weights=int(model.count_params()), seconds=time.perf_counter() - start
+            n_weights=int(phased.model.count_params()), seconds=time.perf_counter() - start
         )
 
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:

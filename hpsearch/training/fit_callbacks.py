@@ -16,6 +16,7 @@ from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import output_shapes, seed_backend
 from hpsearch.training.history import History
+from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
 
 
@@ -118,9 +119,9 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
 class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes checkpoints while the fit trains, and stops it where that was requested."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, phased: PhasedModel) -> None:
         super().__init__()
-        self.history = history
+        self.history, self.phased = history, phased
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         history, out = self.history, self.history.fit.checkpoint_out
@@ -128,7 +129,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
             return  # the trainer writes the last checkpoint
         stop = interrupt.is_requested()
         if out is not None and (stop or history.is_checkpoint_due):
-            checkpoint.save(history, checkpoint.read_values(self.model))
+            checkpoint.save(history, self.phased.read_values())
         if stop:
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
 

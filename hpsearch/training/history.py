@@ -37,7 +37,8 @@ class History:
     """A fit's curves so far: `curves` has a value per epoch for each of `curve_names`.
 
     All else is derived from the curves, so that a continued fit ends where it would have. A fit
-    that diverged has a `failure`.
+    that diverged has a `failure`. Where `phase_end` is set, what trains it now ends with that epoch,
+    and the fit goes on in another phase.
 
     Args:
         fit: the fit.
@@ -48,6 +49,7 @@ class History:
         self.fit, self.metrics, self.metric = fit, tuple(metrics), metrics[0]
         self.curves: dict[str, list[float]] = {name: [] for name in curve_names(metrics)}
         self.failure: Failure | None = None
+        self.phase_end: int | None = None
         self._saved, self._saved_epoch = time.monotonic(), 0
 
     @property
@@ -68,8 +70,12 @@ class History:
 
     @property
     def epochs_left(self) -> int:
-        """Epochs to come, if nothing else ends the fit."""
-        return max(0, self.fit.epochs - self.epochs)
+        """Epochs to come in this phase, if nothing else ends the fit."""
+        return max(0, self._last_epoch - self.epochs)
+
+    @property
+    def _last_epoch(self) -> int:
+        return min(self.fit.epochs, self.phase_end or self.fit.epochs)
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -79,7 +85,16 @@ class History:
 
     @property
     def has_ended(self) -> bool:
-        return self.failure is not None or self.is_out_of_patience or self.epochs >= self.fit.epochs
+        """Whether the fit has ended, or the phase that trains now."""
+        return (
+            self.failure is not None or self.is_out_of_patience or self.epochs >= self._last_epoch
+        )
+
+    @property
+    def has_phase_left(self) -> bool:
+        """Whether only the phase has ended, and the fit goes on in the next one."""
+        at_end = self.failure is None and not self.is_out_of_patience
+        return at_end and self.epochs < self.fit.epochs and self.has_ended
 
     def resume_from(self, curves: dict[str, list[float]]) -> None:
         """Continue from the curves of a checkpoint."""

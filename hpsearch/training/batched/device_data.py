@@ -1,7 +1,7 @@
 """The rows of some splits on the device: once, and in the type in which they came."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from hpsearch.training.rows import SplitRows, prepare_rows
 
 @dataclass(frozen=True, eq=False)
 class DeviceTable:
-    """x and y on the device. A row that splits share lies there once, unless it is preprocessed.
+    """x and y, on the device. A row that splits share lies there once, unless it is preprocessed.
 
     Args:
         x: array of shape (rows, ...), or a dict of such.
@@ -53,19 +53,24 @@ class DeviceTable:
             arrays.append(("weights", self.weights))
         return tuple((name, array.shape, str(array.dtype)) for name, array in arrays)
 
+    def put_on(self, sharding: Any) -> "DeviceTable":
+        """The table with its arrays on these devices."""
+        x, y, weights = jax.device_put(self.arrays, sharding)
+        return replace(self, x=x, y=y, weights=weights)
+
     @property
     def arrays(self) -> tuple[Any, Any, Any]:
         """x, y and weights: what a program gets."""
         return self.x, self.y, self.weights
 
 
-def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -> DeviceTable:
-    """Put the rows of these splits on the device; raises DataError as `prepare_rows` does."""
+def make_table(task: Task, data: Data, splits: Sequence[Split]) -> DeviceTable:
+    """The rows of these splits, not on the device yet; raises DataError as `prepare_rows` does."""
     # Without preprocessing, all rows once, whatever the splits.
     if task.preprocess is None:
         whole = np.arange(data.rows)
         rows = prepare_rows(task, data, Split(whole, whole))
-        return DeviceTable(*jax.device_put((rows.x, rows.y, rows.weights), sharding))
+        return DeviceTable(rows.x, rows.y, rows.weights)
     # With it, each split's rows, one split after the other.
     prepared = [prepare_rows(task, data, split) for split in splits]
     sizes = [count_rows(rows.y) + count_rows(rows.y_validation) for rows in prepared]
@@ -81,7 +86,6 @@ def make_table(task: Task, data: Data, splits: Sequence[Split], sharding: Any) -
     if prepared[0].weights is not None:
         both = [part for rows in prepared for part in (rows.weights, rows.weights_validation)]
         weights = np.concatenate(both)
-    x, y, weights = jax.device_put((x, y, weights), sharding)
     return DeviceTable(x, y, weights, dict(zip(splits, starts, strict=True)))
 
 

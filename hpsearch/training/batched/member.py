@@ -4,7 +4,8 @@ import functools
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hpsearch.core.metric import Metric
@@ -19,9 +20,11 @@ from hpsearch.training.batched.padding import (
     parse_chain,
 )
 from hpsearch.training.batched.scalars import ModelScalars
-from hpsearch.training.building import build_model, state_variables
+from hpsearch.training.building import state_variables
 from hpsearch.training.deferred import compute_first_value, deferred_initialization
+from hpsearch.training.frozen import FrozenPart, find_frozen_part
 from hpsearch.training.history import History
+from hpsearch.training.phases import PhasedModel
 
 
 @dataclass(eq=False)
@@ -31,7 +34,9 @@ class BatchMember:
     Args:
         index: its place among the fits asked for.
         history: its curves so far.
-        model: the built model; it lends its structure, and is never trained itself.
+        phased: the built model, in the phase that trains now; never trained itself.
+        frozen: its part that is not trained, where that comes before all others; else None.
+        model: what is trained of it, which lends its structure: all, or what follows `frozen`.
         scalars: the model's numbers that a program takes as data.
         layout: how its variables lie in the program that trains it; its template sets another
             one where that program is of a wider network.
@@ -40,6 +45,8 @@ class BatchMember:
 
     index: int
     history: History
+    phased: PhasedModel
+    frozen: FrozenPart | None
     model: Any
     scalars: ModelScalars
     layout: OwnLayout | PaddedLayout
@@ -55,15 +62,29 @@ class BatchMember:
             metrics: that are recorded; the first is the objective.
         """
         start = time.perf_counter()
+        history = History(fit, metrics)
         with deferred_initialization():
-            model = build_model(fit.build, spec, fit.params, fit.seed)
+            phased = PhasedModel(fit.build, spec, fit.params, fit.seed)
+            phased.restore(history)
+            if not history.has_ended:
+                phased.enter_phase(history.epochs)
+                history.phase_end = phased.end
+            model = phased.model
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
-        history = History(fit, metrics)
-        checkpoint.restore(history, model)
+        # A model of several inputs has no single row of features.
+        frozen = None if isinstance(spec.input_shape, dict) else find_frozen_part(model)
+        model = model if frozen is None else frozen.head
         scalars = ModelScalars(model)
         seconds = time.perf_counter() - start
-        return cls(index, history, model, scalars, OwnLayout(scalars), seconds)
+        return cls(index, history, phased, frozen, model, scalars, OwnLayout(scalars), seconds)
+
+    def keep_for_next_phase(self, folder: str) -> None:
+        """Give a fit that keeps no checkpoint one in this folder, where it has a phase left."""
+        end, fit = self.history.phase_end, self.fit
+        if fit.checkpoint_out is None and end is not None and end < fit.epochs:
+            kept = Path(folder) / f"{self.index}.npz"
+            self.history.fit = replace(fit, checkpoint_out=kept)
 
     @functools.cached_property
     def chain(self) -> DenseChain | None:
@@ -106,9 +127,12 @@ class BatchMember:
             )
             for variable, value in zip(variables, arrays, strict=True)
         }
-        wanted = [values[id(variable)] for variable in checkpoint.list_variables(self.model)]
+        wanted = [
+            values[id(variable)] if id(variable) in values else compute_first_value(variable)
+            for variable in self.phased.list_variables()
+        ]
         checkpoint.save(self.history, wanted)
 
     def to_curve(self) -> Curve:
-        n_weights = int(self.model.count_params())
+        n_weights = int(self.phased.model.count_params())
         return self.history.to_curve(n_weights=n_weights, seconds=self.seconds)

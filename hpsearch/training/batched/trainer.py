@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from hpsearch.core.arrays import Array
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
 from hpsearch.core.space import Params
@@ -33,6 +35,7 @@ from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
 from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
+from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,8 @@ class BatchedTrainer:
     _tables: dict[Any, DeviceTable] = field(default_factory=dict)
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
+    # What frozen parts give for all rows: computed once, however many models are trained on it.
+    _features: RecentDict[Array] = field(default_factory=lambda: RecentDict(_MAX_TABLES))
     _warned: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -69,25 +74,54 @@ class BatchedTrainer:
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""
+        waiting, seconds = dict(enumerate(fits)), dict.fromkeys(range(len(fits)), 0.0)
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+            while waiting:
+                again: dict[int, Fit] = {}
+                for index, fit, curve, has_phase_left in self._train_phase(waiting, data, folder):
+                    seconds[index] += curve.seconds
+                    if has_phase_left:  # it continues from its checkpoint, in its next phase
+                        again[index] = fit
+                    else:
+                        yield index, replace(curve, seconds=seconds[index])
+                waiting = again
+
+    def _train_phase(
+        self, fits: Mapping[int, Fit], data: Data, folder: str
+    ) -> Iterator[tuple[int, Fit, Curve, bool]]:
+        """Train fits to the end of the phase that they are in, or, by `fit`, to their own end.
+
+        Args:
+            fits: by index.
+            data: the task's.
+            folder: for checkpoints from which fits without their own go on in their next phase.
+
+        Yields (index, fit, curve, whether it has a phase left).
+        """
         # Build all models, and set aside those that only `fit` can train.
         waiting: list[BatchMember] = []
-        alone: list[int] = []
-        for index, fit in enumerate(fits):
+        alone: dict[int, Fit] = {}
+        for index, fit in fits.items():
             spec = self._model_spec(fit, data)
             member = BatchMember.build(index, fit, spec, self.task.recorded)
+            member.keep_for_next_phase(folder)
             if why := _why_not_side_by_side(member):
                 self._warn_once(self._refuse(why))
-                alone.append(index)
+                alone[index] = member.fit
             elif member.history.has_ended:  # its parent ended because its patience did
                 if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
                     member.save_checkpoint(member.initial_state())
-                yield index, member.to_curve()
+                yield index, fit, member.to_curve(), False
             else:
                 waiting.append(member)
 
         with _compiler_thread() as compiler:
             # Start to compile all programs: while one group trains, those of others are compiled.
-            groups = PROGRAMS.templates.assign_members(waiting)
+            groups = [
+                group
+                for members in _group_by_features(waiting)
+                for group in PROGRAMS.templates.assign_members(members)
+            ]
             for template, members in groups:
                 if size := self._known_size(template, members):
                     batch = next(split_evenly(members, size))
@@ -95,22 +129,23 @@ class BatchedTrainer:
 
             # Train one group after the other; what does not compile is left to `fit`.
             for template, members in groups:
-                left = {member.index for member in members}
+                left = {member.index: member.fit for member in members}
                 try:
                     size, first = self._choose_size(template, members, data)
                     if size:
                         for member in self._train_group(template, members, size, data, first):
-                            left.remove(member.index)
-                            yield member.index, member.to_curve()
+                            del left[member.index]
+                            has_phase_left = member.history.has_phase_left
+                            yield member.index, member.fit, member.to_curve(), has_phase_left
                 except _NotCompiled as error:
                     self._warn_once(self._refuse(str(error)))
                     self._sizes[template.key] = 0  # it would not compile for later trials either
-                alone += sorted(left)
+                alone |= left
 
         # Train the others by `fit`.
-        if alone:
-            for place, curve in FitTrainer(self.task).train([fits[i] for i in alone], data):
-                yield alone[place], curve
+        places = sorted(alone)
+        for place, curve in FitTrainer(self.task).train([alone[i] for i in places], data):
+            yield places[place], alone[places[place]], curve, False
 
     def _train_group(
         self,
@@ -305,18 +340,29 @@ class BatchedTrainer:
         compiler: ThreadPoolExecutor | None = None,
     ) -> tuple[Future[Program], DeviceTable]:
         """The program for some members, and the rows that it trains them on."""
-        table = self._get_table(splits, len(members), data)
+        table = self._get_table(splits, len(members), data, members[0].frozen)
         return PROGRAMS.get_program(self.task, template, members, table, compiler), table
 
-    def _get_table(self, splits: tuple[Split, ...], members: int, data: Data) -> DeviceTable:
-        """The rows of these splits, on the devices of a batch of this many members."""
+    def _get_table(
+        self, splits: tuple[Split, ...], members: int, data: Data, frozen: FrozenPart | None
+    ) -> DeviceTable:
+        """The rows of these splits, on the devices of a batch of this many members.
+
+        frozen: the part of the members' models whose output stands for x.
+        """
         sharding = table_sharding(round_up_members(members))
-        key = splits if self.task.preprocess is not None else None, sharding
-        if key not in self._tables:
+        rows = splits if self.task.preprocess is not None else None
+        digest = None if frozen is None else frozen.digest
+        if (rows, digest, sharding) not in self._tables:
             while len(self._tables) >= _MAX_TABLES:
                 del self._tables[next(iter(self._tables))]
-            self._tables[key] = make_table(self.task, data, splits, sharding)
-        return self._tables[key]
+            table = make_table(self.task, data, splits)
+            if frozen is not None:
+                if (rows, digest) not in self._features:
+                    self._features[rows, digest] = frozen.compute_features(table.x)
+                table = replace(table, x=self._features[rows, digest])
+            self._tables[rows, digest, sharding] = table.put_on(sharding)
+        return self._tables[rows, digest, sharding]
 
 
 class _NotCompiled(Exception):
@@ -334,6 +380,15 @@ def split_evenly(
     batches = -(-len(members) // max_members)
     size = -(-len(members) // batches)
     return (members[start : start + size] for start in range(0, len(members), size))
+
+
+def _group_by_features(members: Sequence[BatchMember]) -> list[list[BatchMember]]:
+    """Group members by the frozen part whose features they are trained on; None is a group too."""
+    groups: dict[str | None, list[BatchMember]] = {}
+    for member in members:
+        digest = None if member.frozen is None else member.frozen.digest
+        groups.setdefault(digest, []).append(member)
+    return list(groups.values())
 
 
 def _distinct_splits(members: Sequence[BatchMember]) -> tuple[Split, ...]:

@@ -1,5 +1,14 @@
 """Training: lists of fits in, learning curves out. See README.md."""
 
-from hpsearch.training.base import Build, Fit, ModelSpec, Split, Trainer, TrialInfo
+from hpsearch.training.base import (
+    Build,
+    Fit,
+    ModelSpec,
+    Phase,
+    Phases,
+    Split,
+    Trainer,
+    TrialInfo,
+)
 
-__all__ = ["Build", "Fit", "ModelSpec", "Split", "Trainer", "TrialInfo"]
+__all__ = ["Build", "Fit", "ModelSpec", "Phase", "Phases", "Split", "Trainer", "TrialInfo"]

@@ -1,6 +1,6 @@
 """What all builders share: checking their parameters, and compiling."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hpsearch.core.errors import BuildError
@@ -25,30 +25,47 @@ def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[
             raise BuildError(unknown_parameter_message(name, known))
 
 
-def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
-    """Add the output layers that suit the task, and compile with the optimizer in params.
+def make_output_layers(spec: ModelSpec, params: dict[str, Any]) -> Callable[[Any], Any]:
+    """The output layers that suit the task, as a function of what they are applied to.
 
-    Where the task has several outputs, each has a layer of its name, and the model returns a dict.
+    Where the task has several outputs, each has a layer of its name, and the function returns a
+    dict.
     """
+    from keras.layers import Dense
+
+    if not isinstance(spec.outputs, dict):
+        layer: Callable[[Any], Any] = Dense(spec.outputs, activation=spec.activation)
+        return layer
+    if "loss" in params:
+        raise BuildError(
+            "the parameter loss replaces the loss of one output, and the task has "
+            f"{', '.join(spec.outputs)}; leave it out of the space"
+        )
+    layers = {
+        name: Dense(units, activation=spec.activation[name], name=name)
+        for name, units in spec.outputs.items()
+    }
+    return lambda hidden: {name: layer(hidden) for name, layer in layers.items()}
+
+
+def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
+    """Add the output layers that suit the task, and compile with the optimizer in params."""
     import keras
 
-    dense, activation = keras.layers.Dense, spec.activation
-    outputs: Any
-    if isinstance(spec.outputs, dict):
-        if "loss" in params:
-            raise BuildError(
-                "the parameter loss replaces the loss of one output, and the task has "
-                f"{', '.join(spec.outputs)}; leave it out of the space"
-            )
-        outputs = {
-            name: dense(units, activation=activation[name], name=name)(hidden)
-            for name, units in spec.outputs.items()
-        }
-    else:
-        outputs = dense(spec.outputs, activation=activation)(hidden)
-    model = keras.Model(inputs, outputs)
+    return compile_model(
+        keras.Model(inputs, make_output_layers(spec, params)(hidden)), spec, params
+    )
+
+
+def compile_model(
+    model: Any, spec: ModelSpec, params: dict[str, Any], rate_share: float = 1.0
+) -> Any:
+    """Compile a model with the optimizer in params, at this share of its learning rate."""
+    optimizer = optimizers.make(**{k: v for k, v in params.items() if k in optimizers.PARAMS})
+    if rate_share != 1.0:
+        optimizer.learning_rate = float(optimizer.learning_rate) * rate_share
     model.compile(
-        optimizer=optimizers.make(**{k: v for k, v in params.items() if k in optimizers.PARAMS}),
+        optimizer=optimizer,
         loss=params.get("loss", spec.loss),
         metrics=spec.metrics,
         loss_weights=getattr(spec, "loss_weights", None),

@@ -93,7 +93,14 @@ def prepare_from_file(
         source = hashlib.sha256(file.read_bytes()).hexdigest()
         progress.report_loaded()
         return prepare_work(
-            study, data, backend_name, engine, together, source, try_points=try_points
+            study,
+            data,
+            backend_name,
+            engine,
+            together,
+            source,
+            try_points=try_points,
+            shared=shared if isinstance(shared, Path) else None,
         )
     except AllPointsFailError as error:
         raise StudyError(f"{locate_error(error.first, file)}: {error}") from error
@@ -121,6 +128,7 @@ def prepare_work(
     source: str = "",
     *,
     try_points: bool = True,
+    shared: Path | None = None,
 ) -> tuple[Facts, Work]:
     """Prepare to train a loaded study on these rows. Raises whatever its code raises.
 
@@ -128,7 +136,11 @@ def prepare_work(
     """
     chosen = backend.choose(backend_name)
     trainer = engines.make_trainer(
-        study.task, engine, chosen, has_callbacks=study.callbacks is not None
+        study.task,
+        engine,
+        chosen,
+        has_callbacks=study.callbacks is not None,
+        shared=shared,
     )
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.trial_function, study.space)

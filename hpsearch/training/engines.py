@@ -1,5 +1,7 @@
 """Choose the trainer: `model.fit`, or many fits side by side."""
 
+from pathlib import Path
+
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
@@ -9,7 +11,14 @@ from hpsearch.training.base import Trainer
 ENGINES = ("auto", "gang", "fit")
 
 
-def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool = False) -> Trainer:
+def make_trainer(
+    task: Task,
+    engine: str,
+    backend: str,
+    *,
+    has_callbacks: bool = False,
+    shared: Path | None = None,
+) -> Trainer:
     """The trainer of an engine. Call this once the backend is chosen.
 
     Args:
@@ -18,6 +27,7 @@ def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool =
             "auto": side by side where that is possible and faster.
         backend: the backend that Keras runs on.
         has_callbacks: whether fits have Keras callbacks, which only `model.fit` calls.
+        shared: a folder of this run and data, where workers share what one of them computes.
 
     Raises HpsearchError where the engine does not train on this backend, or cannot work with this
     version of Keras.
@@ -52,7 +62,7 @@ def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool =
         return FitTrainer(task, f"models are trained one after the other, by fit: {why}")
     from hpsearch.training.batched.trainer import BatchedTrainer
 
-    return BatchedTrainer(task, strict=engine == "gang")
+    return BatchedTrainer(task, strict=engine == "gang", shared=shared)
 
 
 def check_engine(engine: str, backend: str) -> None:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from hpsearch.core.arrays import Array
+from hpsearch.training.batched.scalars import strip_names
 from hpsearch.training.overrides import describe_network, is_of_keras
 
 _BATCH = 256
@@ -38,7 +39,8 @@ class FrozenPart:
     def digest(self) -> str:
         """Equal for frozen parts that give the same features."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(json.dumps(describe_network(self.features), default=str).encode())
+        described = strip_names(describe_network(self.features))
+        digest.update(json.dumps(described, sort_keys=True, default=str).encode())
         for variable in self.features.variables:
             array = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
             digest.update(f"{array.dtype} {array.shape} ".encode())

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,29 @@ def load(task: Task, folder: Path | Data | None) -> Data:
         refused.touch()
         return data
     return _map_arrays(folder, found)
+
+
+def compute_once(folder: Path | None, name: str, compute: Callable[[], Array]) -> Array:
+    """An array that one worker computes and all map: for what is the same for all trials.
+
+    Workers that begin at the same moment may each compute it. folder: where data is shared; None:
+    compute it here.
+    """
+    if folder is None:
+        return compute()
+    path = folder / f"{name}.npy"
+    if not path.exists():
+        array = compute()
+        partial = folder / f"{name}-{os.getpid()}.partial"
+        try:
+            with open(partial, "wb") as file:
+                np.save(file, array, allow_pickle=False)
+            os.replace(partial, path)
+        except OSError:  # no room
+            partial.unlink(missing_ok=True)
+            return array
+    mapped: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
 
 
 @contextmanager

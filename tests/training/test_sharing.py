@@ -107,3 +107,19 @@ def test_without_room_each_loads_its_own_and_nothing_is_left(tmp_path, monkeypat
     for _ in range(2):
         assert (sharing.load(task(Data(LARGE, Y)), tmp_path).x == LARGE).all()
     assert [path.name for path in tmp_path.iterdir()] == ["refused"]
+
+
+def test_what_one_worker_computes_the_others_map(tmp_path):
+    computed = []
+
+    def compute():
+        computed.append(1)
+        return LARGE
+
+    first, second = (sharing.compute_once(tmp_path, "features-1", compute) for _ in range(2))
+    assert len(computed) == 1
+    assert np.array_equal(first, LARGE)
+    assert np.array_equal(second, LARGE)
+    assert is_mapped(second)
+    assert sharing.compute_once(None, "features-1", compute) is LARGE
+    assert [path.name for path in tmp_path.iterdir()] == ["features-1.npy"]

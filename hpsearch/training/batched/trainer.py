@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,7 +20,7 @@ from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
-from hpsearch.training import metrics
+from hpsearch.training import metrics, sharing
 from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size
 from hpsearch.training.batched.batchable import (
     why_metric_differs,
@@ -55,12 +57,14 @@ class BatchedTrainer:
         strict: refuse such a fit instead.
         max_members: models of a batch, at most.
         chunk: epochs per call of the program; None: what takes about half a second.
+        shared: a folder of this run and data, where workers share what one of them computes.
     """
 
     task: Task
     strict: bool = False
     max_members: int = 256
     chunk: int | None = None
+    shared: Path | None = None
     _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
     _tables: dict[Any, DeviceTable] = field(default_factory=dict)
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
@@ -359,7 +363,11 @@ class BatchedTrainer:
             table = make_table(self.task, data, splits)
             if frozen is not None:
                 if (rows, digest) not in self._features:
-                    self._features[rows, digest] = frozen.compute_features(table.x)
+                    self._features[rows, digest] = sharing.compute_once(
+                        self.shared if rows is None else None,
+                        f"features-{digest}",
+                        partial(frozen.compute_features, table.x),
+                    )
                 table = replace(table, x=self._features[rows, digest])
             self._tables[rows, digest, sharding] = table.put_on(sharding)
         return self._tables[rows, digest, sharding]

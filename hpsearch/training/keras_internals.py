@@ -54,6 +54,11 @@ def _of_dense_layer(name: str) -> Any:
     return getattr(keras.layers.Dense(1), name)
 
 
+def _graph_of_a_layer() -> Any:
+    inputs = keras.Input((1,))
+    return keras.Model(inputs, keras.layers.Flatten()(inputs))
+
+
 def _of_smoothed_loss(name: str) -> Any:
     return getattr(keras.losses.CategoricalCrossentropy(label_smoothing=0.5), name)
 
@@ -132,6 +137,22 @@ RELIED_ON = (
         "makes the variables of a model that learns its input's shape when called",
         lambda: keras.src.backend.compute_output_spec,
         ("fn",),
+    ),
+    # -- `frozen`: the calls of layers that a model is made of
+    Internal(
+        "keras.src.models.functional.Functional",
+        "the type of a model that is a plain graph of layers",
+        lambda: keras.src.models.functional.Functional,
+    ),
+    Internal(
+        "Functional._nodes_by_depth",
+        "the calls of layers that a model is made of",
+        lambda: _graph_of_a_layer()._nodes_by_depth[0][0].operation,
+    ),
+    Internal(
+        "Layer._non_trainable_variables",
+        "tells layers that keep a state from those that only have weights",
+        lambda: _of_dense_layer("_non_trainable_variables"),
     ),
     # -- `batched.batchable`, `scalars`, `padding`: what may train side by side, and structure
     Internal(

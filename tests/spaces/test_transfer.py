@@ -85,7 +85,10 @@ def test_augmented_features_are_not_kept():
         ({"unit": 3}, "does not know the parameter 'unit'"),
         ({"units": 0}, "units must be a whole number of at least 1"),
         ({"frozen_epochs": 0}, "frozen_epochs must be a whole number of at least 1"),
-        ({"frozen_epochs": 1, "fine_tuning_rate": 0.0}, "fine_tuning_rate must be a number, above 0"),
+        (
+            {"frozen_epochs": 1, "fine_tuning_rate": 0.0},
+            "fine_tuning_rate must be a number, above 0",
+        ),
         ({"dropout": 1.0}, "dropout must be a number"),
     ],
 )

@@ -12,14 +12,14 @@ pytestmark = pytest.mark.slow
 STUDY = """
 import keras
 import numpy as np
-from hpsearch import Data, Float, Hyperband, KFold, Space, Study, Task
+from hpsearch import Choice, Data, Float, Hyperband, KFold, Space, Study, Task
 from spaces import transfer
 
 rng = np.random.default_rng(0)
 y = rng.integers(0, 3, 150)
 x = (rng.normal(size=(150, 8, 8, 1)) + y[:, None, None, None]).astype("float32")
 task = Task("marks", Data(x[:120], y[:120], x[120:], y[120:]),
-            "sparse_categorical_crossentropy", "accuracy")
+            "sparse_categorical_crossentropy", "loss")
 
 def load_backbone():
     keras.utils.set_random_seed(3)
@@ -28,7 +28,8 @@ def load_backbone():
 
 study = Study(
     task=task,
-    space=Space(transfer.SPACE, transfer.phases(3), dropout=Float(0.0, 0.5)),
+    space=Space(transfer.SPACE | {"learning_rate": Float(1e-4, 1e-2, log=True)}, transfer.phases(3), dropout=Float(0.0, 0.5),
+                batch_size=Choice(10)),
     build=transfer.model(load_backbone),
     searcher=Hyperband(max_epochs=3, eta=3),
     evaluator=KFold(2),

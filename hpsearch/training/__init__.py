@@ -1,5 +1,6 @@
 """Training: lists of fits in, learning curves out. See README.md."""
 
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, Trainer, TrialInfo
+from hpsearch.training.own import TrainingRun
 
-__all__ = ["Build", "Fit", "ModelSpec", "Split", "Trainer", "TrialInfo"]
+__all__ = ["Build", "Fit", "ModelSpec", "Split", "Trainer", "TrainingRun", "TrialInfo"]

@@ -9,7 +9,15 @@ from hpsearch.training.base import Trainer
 ENGINES = ("auto", "gang", "fit")
 
 
-def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool = False) -> Trainer:
+def make_trainer(
+    task: Task,
+    engine: str,
+    backend: str,
+    *,
+    has_callbacks: bool = False,
+    trains_itself: bool = False,
+    compares_curves: bool = False,
+) -> Trainer:
     """The trainer of an engine. Call this once the backend is chosen.
 
     Args:
@@ -18,6 +26,8 @@ def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool =
             "auto": side by side where that is possible and faster.
         backend: the backend that Keras runs on.
         has_callbacks: whether fits have Keras callbacks, which only `model.fit` calls.
+        trains_itself: whether the study has a training function of its own.
+        compares_curves: whether the searcher compares training with validation curves.
 
     Raises HpsearchError where the engine does not train on this backend, or cannot work with this
     version of Keras.
@@ -28,6 +38,15 @@ def make_trainer(task: Task, engine: str, backend: str, *, has_callbacks: bool =
             f"{', '.join(ENGINES)}"
         )
     check_engine(engine, backend)
+    if trains_itself:
+        if engine == "gang":
+            raise HpsearchError(
+                "--engine gang trains models that build returns, and this study trains by a "
+                "function of its own; use --engine auto, or fit"
+            )
+        from hpsearch.training.own_trainer import OwnTrainer
+
+        return OwnTrainer(task, compares_curves)
     if has_callbacks and engine == "gang":
         raise HpsearchError(
             "--engine gang cannot train with callbacks, which model.fit calls; use --engine fit"

@@ -237,9 +237,11 @@ def _make_curve_table(metric: str, curves: Sequence[Mapping[str, Sequence[float]
     table.add_column("training" if len(curves) == 1 else "training, mean", justify="right")
     epochs = min(len(curve["validation"]) for curve in curves)
     for epoch in range(epochs):
-        training = sum(curve["train"][epoch] for curve in curves) / len(curves)
         values = [f"{curve['validation'][epoch]:.4f}" for curve in curves]
-        table.add_row(str(epoch + 1), *values, f"{training:.4f}")
+        training = [curve["train"][epoch] for curve in curves]
+        known = None not in training  # a training function may report no such values
+        mean = f"{sum(training) / len(curves):.4f}" if known else "-"
+        table.add_row(str(epoch + 1), *values, mean)
     return table
 
 

@@ -16,7 +16,15 @@ from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
-from hpsearch.training.base import Build, Callbacks, Fit, Split, Trainer, check_names
+from hpsearch.training.base import (
+    Build,
+    Callbacks,
+    Fit,
+    Split,
+    Trainer,
+    TrainFunction,
+    check_names,
+)
 
 
 class TrainingFailed(HpsearchError):
@@ -181,28 +189,32 @@ class Evaluator(ABC):
 
     def evaluate(
         self,
-        build: Build,
-        params: Params,
-        task: Task,
+        build: Build | None = None,
+        params: Params | None = None,
+        task: Task | None = None,
         *,
-        epochs: int,
+        epochs: int | None = None,
         seed: int = 0,
         patience: int | None = None,
         engine: str = "auto",
+        train: TrainFunction | None = None,
     ) -> Score:
         """Score one point without a study or a store, as in a notebook.
 
         Args:
             engine: auto, gang or fit; see `hpsearch.training.engines`.
+            train: instead of build, a training function, as `Study` has it.
 
-        Raises TrainingFailed where a fit diverges, and whatever `build` raises.
+        Raises TrainingFailed where a fit diverges, and whatever `build` or `train` raises.
         """
         from hpsearch.training import backend, engines
 
         check_counts(self, epochs=epochs, patience=patience)
         check_seed(self, seed)
-        if not callable(build):
-            raise BuildError(f"evaluate needs build= a function, got {brief(build)}")
+        function = build if train is None else train
+        if not callable(function) or (build is not None and train is not None):
+            given = "both" if build is not None and train is not None else brief(function)
+            raise BuildError(f"evaluate needs build= a function, or train= one, got {given}")
         if not isinstance(params, Mapping):
             raise BuildError(
                 f"evaluate needs params= a dict of values by name, got {brief(params)}"
@@ -211,11 +223,13 @@ class Evaluator(ABC):
             raise BuildError(
                 f"evaluate needs task= a Task and epochs= a number, got {brief(task)} and {epochs}"
             )
-        check_names(build, params)
-        trainer = engines.make_trainer(task, engine, backend.choose())
+        check_names(function, params, trains_itself=train is not None)
+        trainer = engines.make_trainer(
+            task, engine, backend.choose(), trains_itself=train is not None
+        )
         data = task.load()
         splits = self.splits(task, data, seed=derive_seed(seed, "splits"))
-        fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
+        fits = self.plan_fits(splits, function, params, epochs=epochs, seed=seed, patience=patience)
         ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
         if isinstance(score, Failure):
             raise TrainingFailed(score.message)

@@ -9,6 +9,7 @@ import numpy as np
 from hpsearch.core.arrays import Array, targets_by_name
 from hpsearch.core.data import Coding
 from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.core.row_scores import pick_classes
 from hpsearch.core.scores import apply_link
 from hpsearch.models.kept import KeptModels
 from hpsearch.models.output_types import OutputType
@@ -112,8 +113,6 @@ def to_probabilities(predicted: Array, output: OutputType) -> Array:
 def _make_frame(predicted: Array, output: OutputType, coding: Coding) -> "pd.DataFrame":
     """The table of one output's predictions."""
     import pandas as pd
-
-    from hpsearch.models.scoring import pick_classes
 
     predicted = to_probabilities(predicted, output)
     units = predicted.shape[-1]

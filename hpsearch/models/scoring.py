@@ -8,19 +8,24 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.core import task_kinds
+from hpsearch.core import row_scores
 from hpsearch.core.arrays import Array, Targets, count_rows, targets_by_name
 from hpsearch.core.metric import Metric
+from hpsearch.core.row_scores import (
+    ABSOLUTE,
+    SQUARED,
+    pick_classes,
+    subtract_targets,
+    true_classes,
+)
 from hpsearch.core.scores import apply_link
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.plain_metrics import Measure
 from hpsearch.training.rows import shape_targets
 
 _RESAMPLES = 100
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-_ACCURACY = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
-_ABSOLUTE = ("mae", "mean_absolute_error")
-_SQUARED = ("mse", "mean_squared_error")
 _ROOT = ("rmse", "root_mean_squared_error")
 _IN_UNIT = (  # scikit-learn's, in the unit of the target
     *("neg_mean_absolute_error", "neg_median_absolute_error", "neg_root_mean_squared_error"),
@@ -56,7 +61,7 @@ def score(
     weights: Array | None = None,
     *,
     error: bool = True,
-    measures: dict[str, metrics.Measure] | None = None,
+    measures: dict[str, Measure] | None = None,
 ) -> tuple[float, float | None]:
     """The task's metric over these rows, and its standard error over them.
 
@@ -139,28 +144,19 @@ def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
     Of a sequence, it is the mean over the row's steps. The task has one output.
     """
     y = shape_targets(task, y)
-    if metric in _ACCURACY:
-        right = pick_classes(predicted) == _true_classes(task, y)
-        return right.reshape(len(y), -1).mean(axis=1)
-    if metric == "binary_accuracy":
-        alike = (predicted > 0.5) == (y.reshape(predicted.shape) > 0.5)
-        return alike.reshape(len(y), -1).mean(axis=1)
     if metric == "loss":
         loss = keras.losses.get(task.loss)
         pointwise = loss.call if isinstance(loss, keras.losses.Loss) else loss
         values = pointwise(keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(predicted))
         return keras.ops.convert_to_numpy(values).astype(np.float64).reshape(len(y), -1).mean(1)
-    if metric in _ABSOLUTE + _SQUARED:
-        differences = _differences(predicted, y)
-        return (np.abs(differences) if metric in _ABSOLUTE else differences**2).mean(axis=1)
-    return None
+    return row_scores.score_rows(task, metric, predicted, y)
 
 
 def unit_power(metric: str) -> int | None:
     """The power of the target's unit that a metric is in; None where that is not known."""
-    if metric in _ABSOLUTE + _ROOT + _IN_UNIT:
+    if metric in ABSOLUTE + _ROOT + _IN_UNIT:
         return 1
-    return 2 if metric in (*_SQUARED, "neg_mean_squared_error") else None
+    return 2 if metric in (*SQUARED, "neg_mean_squared_error") else None
 
 
 def report(
@@ -205,7 +201,7 @@ def _report_output(
     """`report` of one output."""
     if not task.classifies:
         true = shape_targets(task, y).reshape(len(y), -1).mean(axis=1)
-        residuals = _differences(predicted, shape_targets(task, y))
+        residuals = subtract_targets(predicted, shape_targets(task, y))
         tenths = [rows for rows in np.array_split(np.argsort(true, kind="stable"), 10) if len(rows)]
         quantiles = np.quantile(residuals, _QUANTILES)
         return {
@@ -228,7 +224,7 @@ def _report_output(
         return _report_classes(true, found, names, known)
     from sklearn.metrics import confusion_matrix
 
-    true, found = _true_classes(task, y), pick_classes(predicted)
+    true, found = true_classes(task, y), pick_classes(predicted)
     counts: dict[str, Any] = {}
     if task.is_sequence(y):
         counted = np.ones(true.shape, bool)
@@ -262,26 +258,6 @@ def _report_classes(
             for name, precision, recall, f1, number in zip(names, *columns, strict=True)
         ],
     }
-
-
-def pick_classes(predicted: Array) -> Array:
-    """The predicted class of each row, or step; a single unit is the probability of class 1."""
-    if predicted.shape[-1] > 1:
-        return np.asarray(predicted.argmax(axis=-1))
-    return (predicted.reshape(-1) > 0.5).astype(np.int64)
-
-
-def _true_classes(task: Task, y: Array) -> Array:
-    """The class of each row, shape (rows,), or of each step, shape (rows, steps)."""
-    if task_kinds.is_column(y):
-        return y.reshape(-1).astype(np.int64)
-    if y.ndim == 2 and task.is_sequence(y):
-        return y.astype(np.int64)
-    return np.asarray(y.argmax(axis=-1))
-
-
-def _differences(predicted: Array, y: Array) -> Array:
-    return predicted.reshape(len(y), -1).astype(np.float64) - y.reshape(len(y), -1)
 
 
 def _error_of_mean(values: Sequence[float] | Array) -> float | None:

@@ -22,7 +22,7 @@ class Band:
 
     Args:
         epochs: from 1.
-        mean, low, high: over fits, a value for each of these epochs.
+        mean, low, high: over fits, a value for each of these epochs; NaN where it was not reported.
     """
 
     epochs: Sequence[int]

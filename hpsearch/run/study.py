@@ -105,6 +105,11 @@ class Study:
         plan = rehearse_search(self.searcher, self.space, seed=self.seed, first=self.start)
         return max(rung.epochs for bracket in plan.brackets for rung in bracket)
 
+    @property
+    def compares_curves(self) -> bool:
+        """Whether the searcher compares curves on training rows with those on validation rows."""
+        return bool(getattr(self.searcher, "compares_curves", False))
+
     def __repr__(self) -> str:
         """The study in one line, without its data."""
         named = f"{self.name!r}, " if self.name else ""

@@ -141,9 +141,11 @@ def prepare_work(
         chosen,
         has_callbacks=study.callbacks is not None,
         shared=shared,
+        trains_itself=study.train is not None,
+        compares_curves=study.compares_curves,
     )
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
-    check_space(study.trial_function, study.space)
+    check_space(study.trial_function, study.space, trains_itself=study.train is not None)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
     facts = Facts(
         data.fingerprint,
@@ -191,8 +193,8 @@ def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tup
         return remark, ""
     return (
         remark,
-        "build fails at some points; trials of these points will fail: "
-        f"{first_line(unexpected[0])}",
+        f"{'train' if study.build is None else 'build'} fails at some points; trials of these points "
+        f"will fail: {first_line(unexpected[0])}",
     )
 
 

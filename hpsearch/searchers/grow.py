@@ -77,6 +77,11 @@ class GrowThenRegularize(FullTrainingOptions):
     def in_flight(self) -> int:
         return 1
 
+    @property
+    def compares_curves(self) -> bool:
+        """That it needs curves on training rows, which a training function may leave out."""
+        return True
+
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         by_name = [n for n in space if _WEAKENS.search(n)]
         regularizing = self._choose_names(space, "regularize", by_name)
@@ -235,10 +240,13 @@ def explain_overfitting(trial: Observation) -> str:
     fell while the validation loss rose by more than it usually changes from epoch to epoch. Both
     curves are smoothed over a tenth of their length. These are the curves of the loss that was
     minimised: an accuracy often stays the same while the model gets ever more sure of its mistakes.
-    The metric's curves are used only where there are no others.
+    The metric's curves are used only where there are no others, or none that is whole.
     """
-    validation = trial.validation_loss or trial.curve
-    train = trial.train_loss or trial.train_curve
+    train, validation = trial.train_loss, trial.validation_loss
+    if not train or not all(map(math.isfinite, (*train, *validation))):
+        train, validation = trial.train_curve, trial.curve
+    if not all(map(math.isfinite, (*train, *validation))):
+        return ""
     if trial.loss is None or len(validation) < 2 or len(train) != len(validation):
         return ""
     usual = statistics.median(abs(b - a) for a, b in itertools.pairwise(validation))

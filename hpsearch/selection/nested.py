@@ -117,7 +117,11 @@ class NestedKFold:
         splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))
         chosen = list(self._search_outer_folds(study, data, splits, engine))
         trainer = engines.make_trainer(
-            task, engine, backend.choose(), has_callbacks=study.callbacks is not None
+            task,
+            engine,
+            backend.choose(),
+            has_callbacks=study.callbacks is not None,
+            trains_itself=study.train is not None,
         )
         values = {}
         for fold, curve in trainer.train([fit for fit, _ in chosen], data):

@@ -1,7 +1,7 @@
 """Searches and single trials as plain records, as the reading commands show them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +9,7 @@ from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StoreError
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve
+from hpsearch.store.database import CURVE_LISTS
 from hpsearch.store.rank import find_best
 from hpsearch.store.rows import parse_point
 from hpsearch.store.runs import is_running
@@ -132,15 +133,17 @@ def _read_trial(store: Store, id_: int) -> dict[str, Any]:
 
 
 def _describe_curve(curve: Curve) -> dict[str, Any]:
-    """A fold's curves as plain JSON: an undefined value of a metric is None."""
+    """A fold's curves as plain JSON: a value that is undefined, or was not reported, is None."""
+
+    def finite(values: Sequence[float]) -> list[float | None]:
+        return [value if math.isfinite(value) else None for value in values]
+
     metrics = {
-        name: {
-            part: [value if math.isfinite(value) else None for value in values]
-            for part, values in parts.items()
-        }
+        name: {part: finite(values) for part, values in parts.items()}
         for name, parts in curve.metrics.items()
     }
-    return {**asdict(curve), "metrics": metrics}
+    lists = {name: finite(getattr(curve, name)) for name in CURVE_LISTS}
+    return {**asdict(curve), **lists, "metrics": metrics}
 
 
 def locate_trial(store: Store, id_: int) -> tuple[int, int]:

@@ -72,7 +72,7 @@ def curve_rows(score: Score, directions: Mapping[str, Direction]) -> Iterator[di
     """
     for fold, (curve, value) in enumerate(zip(score.folds, score.at_best, strict=True)):
         row: dict[str, Any] = {column: getattr(curve, name) for column, name in _NUMBERS.items()}
-        row |= {name: json.dumps(getattr(curve, name)) for name in CURVE_LISTS}
+        row |= {name: json.dumps(_nan_to_none(getattr(curve, name))) for name in CURVE_LISTS}
         row["metrics"] = metrics_to_text(curve, directions)
         yield {
             "fold": fold,
@@ -108,11 +108,14 @@ def metrics_to_text(curve: Curve, directions: Mapping[str, Direction]) -> str | 
         if any(len(parts[part]) != epochs for part in _PARTS):
             raise ValueError(f"the curves of metric {name!r} have another length than {epochs}")
     found = {
-        name: {"direction": directions[name]}
-        | {part: [v if math.isfinite(v) else None for v in parts[part]] for part in _PARTS}
+        name: {"direction": directions[name]} | {part: _nan_to_none(parts[part]) for part in _PARTS}
         for name, parts in curve.metrics.items()
     }
     return json.dumps(found, allow_nan=False) if found else None
+
+
+def _nan_to_none(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def parse_curves(texts: Sequence[str | None], digest: int | None) -> ParsedCurves:
@@ -126,7 +129,10 @@ def parse_curves(texts: Sequence[str | None], digest: int | None) -> ParsedCurve
     if digest is not None and digest != digest_values(texts):
         raise ValueError("curves are not what was written")
     *curves, metrics = texts
-    lists = [_parse_numbers(text) for text in curves]
+    lists = [
+        _parse_numbers(text, may_lack=name != "validation")
+        for name, text in zip(CURVE_LISTS, curves, strict=True)
+    ]
     epochs = len(lists[CURVE_LISTS.index("validation")])
     return ParsedCurves(lists, {} if metrics is None else _parse_metrics(metrics, epochs))
 
@@ -152,10 +158,7 @@ def _parse_metric(name: str, entry: Any, epochs: int) -> MetricCurves:
             raise ValueError(f"not a curve of metric {name[:40]}")
         if len(values) != epochs:
             raise ValueError(f"the curves of metric {name[:40]} have another length")
-        # The one NaN of `math`, as trainers take it: so curves that are read equal those written.
-        if None in values:
-            values = [math.nan if value is None else value for value in values]
-        curves.append(tuple(map(float, values)))
+        curves.append(tuple(map(float, _none_to_nan(values))))
     return MetricCurves(entry["direction"], *curves)
 
 
@@ -163,11 +166,18 @@ def _refuse_constant(text: str) -> float:
     raise ValueError(f"metrics have a number that is {text}")
 
 
-def _parse_numbers(text: Any) -> list[float]:
+def _none_to_nan(values: list[Any]) -> list[Any]:
+    # The one NaN of `math`, as trainers take it: so curves that are read equal those written.
+    return [math.nan if v is None else v for v in values] if None in values else values
+
+
+def _parse_numbers(text: Any, *, may_lack: bool) -> list[float]:
+    """A curve from its JSON. may_lack: whether null may stand for what was not reported."""
     found = json.loads(text)
-    if type(found) is not list or not set(map(type, found)) <= {float, int}:
+    kinds = {float, int, type(None)} if may_lack else {float, int}
+    if type(found) is not list or not set(map(type, found)) <= kinds:
         raise ValueError(f"not a curve: {text[:40]}")
-    return found
+    return _none_to_nan(found)
 
 
 def curve_from_row(row: Mapping[str, Any]) -> Curve:

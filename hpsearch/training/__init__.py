@@ -10,5 +10,16 @@ from hpsearch.training.base import (
     Trainer,
     TrialInfo,
 )
+from hpsearch.training.own import TrainingRun
 
-__all__ = ["Build", "Fit", "ModelSpec", "Phase", "Phases", "Split", "Trainer", "TrialInfo"]
+__all__ = [
+    "Build",
+    "Fit",
+    "ModelSpec",
+    "Phase",
+    "Phases",
+    "Split",
+    "Trainer",
+    "TrainingRun",
+    "TrialInfo",
+]

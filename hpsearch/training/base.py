@@ -233,10 +233,25 @@ class Trainer(Protocol):
         """How many fits it can train side by side."""
 
 
-def check_space(build: Build, space: Space) -> None:
-    """Raise BuildError for parameters that `build` does not have, or impossible batch sizes."""
-    check_names(build, space)
-    if "batch_size" not in space:
+def check_space(
+    function: Build | TrainFunction, space: Space, *, trains_itself: bool = False
+) -> None:
+    """Raise BuildError where a study's function and the space do not have the same parameters.
+
+    So it does for impossible batch sizes.
+
+    Args:
+        trains_itself: whether the function is `train`, not `build`.
+    """
+    check_names(function, space, trains_itself=trains_itself)
+    for name in _needed_names(function):
+        if name not in space:
+            raise BuildError(
+                f"{'train' if trains_itself else 'build'} needs the parameter {name!r}, which the "
+                f"space has not{did_you_mean(name, space)}; add it to the space, or give it a "
+                "default"
+            )
+    if "batch_size" not in space or trains_itself:
         return
     sizes = space["batch_size"]
     ends = sizes.options if isinstance(sizes, Choice) else (sizes.low, sizes.high)
@@ -254,18 +269,36 @@ def batch_size(params: Params) -> int:
     return size
 
 
-def check_names(build: Build, names: Iterable[str]) -> None:
-    """Raise BuildError for names that `build` has no parameter for.
+def check_names(
+    function: Build | TrainFunction, names: Iterable[str], *, trains_itself: bool = False
+) -> None:
+    """Raise BuildError for names that a study's function has no parameter for.
 
-    A build with `**params` takes any name, and may check them itself.
+    One with `**params` takes any name, and may check them itself.
+
+    Args:
+        trains_itself: whether the function is `train`, not `build`.
     """
-    parameters = list(inspect.signature(build).parameters.values())
+    parameters = list(inspect.signature(function).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
     known = [p.name for p in parameters[1:]]
     for name in names:
-        if name not in known and name not in FIT_PARAMS:
+        if name in known or (name in FIT_PARAMS and not trains_itself):
+            continue
+        if not trains_itself:
             raise BuildError(unknown_parameter_message(name, known))
+        raise BuildError(
+            f"train does not take the parameter {name!r} of the space{did_you_mean(name, known)}; "
+            f"it takes {', '.join(known) or 'none'}"
+        )
+
+
+def _needed_names(function: Build | TrainFunction) -> list[str]:
+    """The parameters that a study's function has no default for, but for the first one."""
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    various = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in various]
 
 
 def unknown_parameter_message(name: str, known: Iterable[str]) -> str:

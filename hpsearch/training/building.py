@@ -194,7 +194,7 @@ def _seeded(seed: int) -> Iterator[None]:
     random.seed(seed)
     np.random.seed(seed)
     seed_backend(seed)
-    _reset_keras_generator()
+    reset_keras_generator()
     try:
         yield
     finally:
@@ -202,7 +202,7 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(states[1])
 
 
-def _reset_keras_generator() -> None:
+def reset_keras_generator() -> None:
     """Let Keras make its own generator anew, from the current seed, when it needs it."""
     try:
         name = keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR

@@ -21,18 +21,17 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from hpsearch.core.errors import DiskFullError
 from hpsearch.core.files import is_local
 from hpsearch.core.seeds import canonical_json
 from hpsearch.training.base import Fit, Split
-from hpsearch.training.history import CURVES, History
+from hpsearch.training.history import History
 
 Curves = dict[str, list[float]]
 _Array = np.ndarray[Any, Any]
@@ -43,7 +42,7 @@ _ROOM = 64 * 2**20  # bytes that a file may take beside its variables: headers, 
 log = logging.getLogger(__name__)
 
 
-class _Unusable(Exception):
+class UnusableError(Exception):
     """A file is not a whole checkpoint of the fit; the text says why."""
 
 
@@ -54,12 +53,17 @@ def save(history: History, values: Iterable[Any]) -> None:
     training goes on: a checkpoint only saves epochs. It is not flushed to the disk: the checksum
     detects a file that a power cut tore, and its epochs are trained again.
     """
+    save_arrays(history, {f"variable_{i}": plain_array(v) for i, v in enumerate(values)})
+
+
+def save_arrays(history: History, state: Mapping[str, _Array]) -> None:
+    """Write a fit's state with its curves and identity, as `save` does."""
     path = history.fit.checkpoint_out
     assert path is not None
-    arrays: dict[str, _Array] = {f"variable_{i}": _plain(v) for i, v in enumerate(values)}
-    arrays["history"] = _text(json.dumps(history.curves))
-    arrays["fit"] = _text(identify_fit(history.fit))
-    arrays["checksum"] = _text(_checksum(arrays))
+    arrays = dict(state)
+    arrays["history"] = text_array(json.dumps(history.curves))
+    arrays["fit"] = text_array(identify_fit(history.fit))
+    arrays["checksum"] = text_array(compute_checksum(arrays))
     unwritable = OSError if is_local(path) else Exception  # a remote path may raise any
     try:
         if is_local(path):
@@ -127,6 +131,8 @@ def identify_fit(fit: Fit) -> str:
 
 def read_values(model: Any, earlier: Sequence[Any] = ()) -> list[Any]:
     """The model's whole state, as arrays."""
+    import keras  # here: a training function of one's own may do without it
+
     return [keras.ops.convert_to_numpy(variable) for variable in list_variables(model, earlier)]
 
 
@@ -174,25 +180,36 @@ def _read(
     path: Path, history: History, shapes: list[tuple[int, ...]]
 ) -> tuple[list[_Array], Curves]:
     """Read variables of these shapes, and the curves. A damaged file may raise any error."""
-    status = path.stat()
-    if is_local(path) and not stat.S_ISREG(status.st_mode):
-        raise _Unusable("it is not a file")  # opening a pipe would block for ever
-    if status.st_size > _ROOM + 16 * sum(math.prod(shape) for shape in shapes):
-        raise _Unusable(f"{status.st_size:,} bytes are more than its model can have")
-    arrays = _unpack(path.read_bytes())
-    if bytes(arrays.pop("checksum", _text(""))).decode() != _checksum(arrays):
-        raise _Unusable("its checksum does not match, or it is of an earlier version")
-    if bytes(arrays.pop("fit")).decode() != identify_fit(history.fit):
-        raise _Unusable("it is of another fit")
-    curves = _check_curves(json.loads(bytes(arrays.pop("history"))), history)
+    most = _ROOM + 16 * sum(math.prod(shape) for shape in shapes)
+    arrays, curves = read_arrays(path, history, most)
     values = [arrays[f"variable_{i}"] for i in range(len(arrays))]
     if (found := [value.shape for value in values]) != shapes:
-        raise _Unusable(f"it is of another model: shapes {found}, expected {shapes}")
+        raise UnusableError(f"it is of another model: shapes {found}, expected {shapes}")
     return values, curves
 
 
-def _unpack(data: bytes) -> dict[str, _Array]:
-    """Read the arrays of an `.npz` as `save` writes it.
+def read_arrays(path: Path, history: History, most: int) -> tuple[dict[str, _Array], Curves]:
+    """Read what `save_arrays` wrote of this fit, and the curves. A damaged file may raise any error.
+
+    Args:
+        most: the most bytes that the file may have.
+    """
+    status = path.stat()
+    if is_local(path) and not stat.S_ISREG(status.st_mode):
+        raise UnusableError("it is not a file")  # opening a pipe would block for ever
+    if status.st_size > most:
+        raise UnusableError(f"{status.st_size:,} bytes are more than its model can have")
+    arrays = unpack_arrays(path.read_bytes())
+    if bytes(arrays.pop("fit")).decode() != identify_fit(history.fit):
+        raise UnusableError("it is of another fit")
+    curves = _check_curves(json.loads(bytes(arrays.pop("history"))), history)
+    return arrays, curves
+
+
+def unpack_arrays(data: bytes) -> dict[str, _Array]:
+    """Read the arrays of an `.npz` as `save_arrays` writes it, and compare their checksum.
+
+    A damaged file may raise any error.
 
     NumPy's own reader trusts the headers, so a small damaged file could take gigabytes of memory.
     """
@@ -200,42 +217,44 @@ def _unpack(data: bytes) -> dict[str, _Array]:
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         entries = file.infolist()
         if sum(entry.file_size for entry in entries) > len(data):
-            raise _Unusable("its contents are larger than the file")
+            raise UnusableError("its contents are larger than the file")
         for entry in entries:
             if entry.compress_type != zipfile.ZIP_STORED:
-                raise _Unusable(f"{entry.filename} is compressed")
+                raise UnusableError(f"{entry.filename} is compressed")
             content = file.read(entry)
             header = io.BytesIO(content)  # shares the bytes
             if np.lib.format.read_magic(header) != (1, 0):
-                raise _Unusable(f"{entry.filename} is of an unknown version")
+                raise UnusableError(f"{entry.filename} is of an unknown version")
             shape, by_columns, type_ = np.lib.format.read_array_header_1_0(header)
             if by_columns or type_.kind not in "biuf":
-                raise _Unusable(f"{entry.filename} is of an unknown layout")
+                raise UnusableError(f"{entry.filename} is of an unknown layout")
             flat = np.frombuffer(content, type_, offset=header.tell())
             arrays[entry.filename.removesuffix(".npy")] = flat.reshape(shape)
+    if bytes(arrays.pop("checksum", text_array(""))).decode() != compute_checksum(arrays):
+        raise UnusableError("its checksum does not match, or it is of an earlier version")
     return arrays
 
 
 def _check_curves(found: Any, history: History) -> Curves:
     """Curves from a file as a history has them: of its metrics, and of its fit's epochs at most.
 
-    Those of the task's metric and of the loss are finite.
+    Those that must have a value in every epoch are finite.
     """
     names, most = list(history.curves), history.fit.epochs
     if sorted(found) != sorted(names):
-        raise _Unusable("its curves are of other metrics")
+        raise UnusableError("its curves are of other metrics")
     columns = [found[name] for name in names]
     epochs = {len(column) for column in columns}
     if len(epochs) != 1 or max(epochs) > most:
-        raise _Unusable(f"its curves are not of {most} epochs at most")
+        raise UnusableError(f"its curves are not of {most} epochs at most")
     if not all(type(value) is float for column in columns for value in column):
-        raise _Unusable("its curves are not numbers")
-    if not all(math.isfinite(value) for name in CURVES for value in found[name]):
-        raise _Unusable("its curves are not finite numbers")
+        raise UnusableError("its curves are not numbers")
+    if not all(math.isfinite(value) for name in history.required for value in found[name]):
+        raise UnusableError("its curves are not finite numbers")
     return dict(zip(names, columns, strict=True))
 
 
-def _checksum(arrays: dict[str, _Array]) -> str:
+def compute_checksum(arrays: dict[str, _Array]) -> str:
     """A checksum of the names, types, shapes and values of the arrays."""
     digest = hashlib.blake2b(digest_size=16)
     for name, array in sorted(arrays.items()):
@@ -253,11 +272,11 @@ def _rows_digest(split: Split) -> str:
     return digest.hexdigest()
 
 
-def _text(text: str) -> _Array:
+def text_array(text: str) -> _Array:
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
-def _plain(array: Any) -> _Array:
+def plain_array(array: Any) -> _Array:
     # NumPy's files cannot hold bfloat16 and similar types; float32 holds their values exactly.
     plain = array if array.dtype.kind in "biuf" else array.astype(np.float32)
     return np.asarray(plain, order="C")

@@ -18,6 +18,8 @@ def make_trainer(
     *,
     has_callbacks: bool = False,
     shared: Path | None = None,
+    trains_itself: bool = False,
+    compares_curves: bool = False,
 ) -> Trainer:
     """The trainer of an engine. Call this once the backend is chosen.
 
@@ -28,6 +30,8 @@ def make_trainer(
         backend: the backend that Keras runs on.
         has_callbacks: whether fits have Keras callbacks, which only `model.fit` calls.
         shared: a folder of this run and data, where workers share what one of them computes.
+        trains_itself: whether the study has a training function of its own.
+        compares_curves: whether the searcher compares training with validation curves.
 
     Raises HpsearchError where the engine does not train on this backend, or cannot work with this
     version of Keras.
@@ -38,6 +42,15 @@ def make_trainer(
             f"{', '.join(ENGINES)}"
         )
     check_engine(engine, backend)
+    if trains_itself:
+        if engine == "gang":
+            raise HpsearchError(
+                "--engine gang trains models that build returns, and this study trains by a "
+                "function of its own; use --engine auto, or fit"
+            )
+        from hpsearch.training.own_trainer import OwnTrainer
+
+        return OwnTrainer(task, compares_curves)
     if has_callbacks and engine == "gang":
         raise HpsearchError(
             "--engine gang cannot train with callbacks, which model.fit calls; use --engine fit"

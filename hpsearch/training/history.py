@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from hpsearch.core.metric import Metric
@@ -43,11 +43,13 @@ class History:
     Args:
         fit: the fit.
         metrics: those that are recorded; the first is the objective, which says what is better.
+        optional: those of CURVES that may lack values: NaN stands for what was not reported.
     """
 
-    def __init__(self, fit: Fit, metrics: Sequence[Metric]) -> None:
+    def __init__(self, fit: Fit, metrics: Sequence[Metric], optional: Collection[str] = ()) -> None:
         self.fit, self.metrics, self.metric = fit, tuple(metrics), metrics[0]
         self.curves: dict[str, list[float]] = {name: [] for name in curve_names(metrics)}
+        self.required = tuple(name for name in CURVES if name not in optional)
         self.failure: Failure | None = None
         self.phase_end: int | None = None
         self._saved, self._saved_epoch = time.monotonic(), 0
@@ -109,10 +111,10 @@ class History:
     def add_epoch(self, values: Sequence[float]) -> None:
         """Add an epoch's values, in the order of `curve_names`.
 
-        A value of CURVES that is not finite ends the fit; others may be undefined.
+        A required value that is not finite ends the fit; others may be undefined.
         """
         for name, value in zip(CURVES, values, strict=False):
-            if not math.isfinite(value):
+            if name in self.required and not math.isfinite(value):
                 self.failure = Failure("nan", f"{name} became {value} in epoch {self.epochs + 1}")
                 return
         for curve, value in zip(self.curves.values(), values, strict=True):

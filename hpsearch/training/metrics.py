@@ -1,19 +1,19 @@
 """The task's metrics: counted by Keras in each minibatch, or computed from all predictions."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from hpsearch.core import scores
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
 from hpsearch.core.task import Task
 from hpsearch.training.building import has_masked_outputs
+from hpsearch.training.plain_metrics import Measure, make_score_measure
 from hpsearch.training.rows import spread_weights
 
 
@@ -69,10 +69,6 @@ def _names_of_output(task: Task, output: str) -> list[str]:
     return names
 
 
-Measure = Callable[[Any, Any, Array | None], float]
-"""A metric of predictions, targets, and the rows' weights (None: all weigh 1)."""
-
-
 def make_measure(task: Task, metric: Metric) -> Measure:
     """A function that computes a metric from predictions for all rows; NaN where it is undefined.
 
@@ -87,17 +83,7 @@ def make_measure(task: Task, metric: Metric) -> Measure:
         return _make_measure_of_outputs(task, metric)
     if not metric.needs_predictions:
         return _make_keras_measure(task, metric.own_name)
-    link = task.link if task.from_logits and metric.own_name != "roc_auc" else "linear"
-
-    def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
-        if weights is not None and not weights.any():
-            return math.nan
-        predicted, y = scores.apply_link(np.asarray(predicted), link), np.asarray(y)
-        if task.is_sequence(y):
-            predicted, y, weights = scores.flatten_steps(predicted, y, weights)
-        return scores.compute_score(metric, task.kind_of(y), y, predicted, weights)
-
-    return measure
+    return make_score_measure(task, metric)
 
 
 def _make_measure_of_outputs(task: Task, metric: Metric) -> Measure:

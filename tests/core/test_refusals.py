@@ -34,7 +34,10 @@ def study(**options):
         (lambda: Data(np.zeros((2, 1)), [0, 1], columns=5), "columns needs a list of names, got 5"),
         (lambda: TASK.data.take([[0], [1, 2]]), "take needs a list of row numbers"),
         (lambda: Space(a=Int(0, 9)).from_unit(["x"]), "a unit point here is 1 numbers"),
-        (lambda: KFold(2).evaluate(5, {}, TASK, epochs=1), "build= a function, got 5"),
+        (
+            lambda: KFold(2).evaluate(5, {}, TASK, epochs=1),
+            "build= a function, or train= one, got 5",
+        ),
         (lambda: KFold(2).evaluate(len, [], TASK, epochs=1), "params= a dict"),
         (
             lambda: KFold(2).evaluate(len, {}, "t", epochs=1),

@@ -1,0 +1,184 @@
+"""What a training function of the study's own gets: `train(run, **params)`."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hpsearch.core.arrays import Array, count_rows
+from hpsearch.core.space import Params
+from hpsearch.core.task import Task
+from hpsearch.training.base import ModelSpec
+from hpsearch.training.own_progress import FitProgress
+from hpsearch.training.plain_metrics import measure_predictions, shape_predictions
+from hpsearch.training.rows import SplitRows, make_model_spec
+
+Predict = Callable[[Any], Any]
+"""Preprocessed rows -> predictions, of the shape that Keras models give them."""
+
+
+class TrainingRun:
+    """One fit: its rows, what it continues, and where it reports. `Study(train=...)` gets one.
+
+    Its life: restore -> epochs -> (report, save) in each epoch -> return predict.
+
+        def train(run, learning_rate, units):
+            state = run.restore() or start(units)      # None where nothing was saved
+            for epoch in run.epochs():                 # counted from 0; those that are left
+                ...                                    # one epoch on run.train
+                run.report(accuracy=..., loss=...)     # on run.validation
+                run.save(state)
+            return lambda rows: ...                    # for refit and ensembles
+
+    At the start, and at the start of each epoch, the global generators of Python, NumPy, Keras and
+    its backend are seeded by `seed` and the epoch. So a function that draws from them, and saves
+    whatever else an epoch changes, continues as if it had never stopped.
+    """
+
+    __slots__ = ("_progress", "_rows")
+
+    def __init__(self, progress: FitProgress, rows: SplitRows) -> None:
+        self._progress, self._rows = progress, rows
+
+    @property
+    def train(self) -> tuple[Any, Any]:
+        """x and y of the training rows, preprocessed; they cannot be changed in place.
+
+        y has the shape (rows, 1) where the model has one output. Several inputs or outputs are
+        dicts of arrays.
+        """
+        return _freeze(self._rows.x), _freeze(self._rows.y)
+
+    @property
+    def validation(self) -> tuple[Any, Any]:
+        """x and y of the validation rows, likewise. Where `is_refit`, it is one of the others."""
+        return _freeze(self._rows.x_validation), _freeze(self._rows.y_validation)
+
+    @property
+    def train_weights(self) -> Array | None:
+        """How much each training row weighs in the loss, shape (rows,), or (rows, steps).
+
+        None where all weigh 1. A function that never reads it is refused where the task has
+        weights.
+        """
+        self._progress.reads_weights = True
+        return _freeze(self._rows.weights)  # type: ignore[no-any-return]
+
+    @property
+    def validation_weights(self) -> Array | None:
+        """Likewise, of the validation rows; for metrics where the task has weighted_metrics."""
+        return _freeze(self._rows.weights_validation)  # type: ignore[no-any-return]
+
+    @property
+    def params(self) -> Params:
+        """The point, as a dict by name."""
+        return dict(self._progress.fit.params)
+
+    @property
+    def task(self) -> Task:
+        """What is learned; its kind and outputs are known."""
+        return self._progress.task
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What `build` of a Keras model would get: shapes, outputs, loss, metrics."""
+        from hpsearch.training.metrics import make_metrics  # which imports Keras
+
+        task, rows = self.task, self._rows
+        return make_model_spec(task, rows, rows.y, make_metrics(task), self._progress.fit)
+
+    @property
+    def seed(self) -> int:
+        """Of this fit, from 0 to 2**31 - 1: the same whenever and wherever it is trained."""
+        return self._progress.fit.seed
+
+    @property
+    def fold(self) -> int:
+        """The number of the fold, from 0."""
+        return self._progress.fit.fold
+
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs that the trial can get, as a schedule of learning rates needs it."""
+        fit = self._progress.fit
+        return fit.most_epochs or fit.epochs
+
+    @property
+    def is_refit(self) -> bool:
+        """Whether it trains on all rows, with none to validate on: then it need not report."""
+        return self._progress.is_refit
+
+    @property
+    def folder(self) -> Path:
+        """A folder of this fit's own. `save` keeps its files, and `restore` puts them back."""
+        return self._progress.folder
+
+    def restore(self, state: Any = None) -> Any:
+        """The state that was saved last; `state` where nothing was saved, by default None.
+
+        Arrays are NumPy's. Keras objects are not made anew, but filled: give a state with them
+        where `save` gets one, and call it also to start, as in
+        `state = run.restore({"model": model, "optimizer": optimizer})`. Where only files were
+        saved, it returns `folder`. Epochs then go on after the saved one.
+        """
+        return self._progress.restore(state)
+
+    def epochs(self) -> Iterator[int]:
+        """The epochs that are left, counted from 0.
+
+        The loop ends where the fit is complete, patience has ended it, or a value that was
+        reported is not finite; it raises Interrupted where the search stops.
+        """
+        return self._progress.loop()
+
+    def report(self, **values: Any) -> None:
+        """Report an epoch: `loss` and the task's metrics on the validation rows, by their names.
+
+        The metric that ranks is needed. With `train_` before their names, they are of the training
+        rows. Names that are no identifiers go into a dict: `run.report(**{"kind/accuracy": 0.9})`.
+        """
+        self._progress.report(values)
+
+    def save(self, state: Any = None) -> None:
+        """Say what the next epoch needs; it is written only where a checkpoint is due.
+
+        Args:
+            state: a Keras model, or a dict of arrays, numbers, texts and Keras objects, also in
+                lists and dicts. None where all of it lies in files of `folder`.
+        """
+        self._progress.save(state)
+
+    def measure(self, predict: Predict, *, train: bool = False) -> dict[str, float]:
+        """The loss and all metrics of the task for predictions: `run.report(**run.measure(f))`.
+
+        Args:
+            predict: rows -> predictions, as train returns it: probabilities of classes, or numbers,
+                of shape (rows, outputs); logits where the task's loss takes them.
+            train: measure on the training rows too.
+        """
+        rows, weighted = self._rows, self.task.weighted_metrics
+        found = {
+            "": (rows.x_validation, rows.y_validation, rows.weights_validation),
+            "train_": (rows.x, rows.y, rows.weights),
+        }
+        return {
+            prefix + name: value
+            for prefix, (x, y, weights) in found.items()
+            if train or not prefix
+            for name, value in measure_predictions(
+                self.task,
+                shape_predictions(self.task, predict(_freeze(x)), count_rows(y)),
+                y,
+                weights if weighted else None,
+            ).items()
+        }
+
+
+def _freeze(arrays: Any) -> Any:
+    """The same arrays, which cannot be changed in place: other trials train on them too."""
+    if arrays is None:
+        return None
+    if isinstance(arrays, Mapping):
+        return {name: _freeze(array) for name, array in arrays.items()}
+    view = arrays.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,210 @@
+"""Trains by a function of the study's own, one fit at a time. No framework is imported here."""
+
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core import interrupt
+from hpsearch.core.arrays import count_rows, take_rows
+from hpsearch.core.data import Data
+from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed
+from hpsearch.core.rules import brief
+from hpsearch.core.space import Params
+from hpsearch.core.task import Task
+from hpsearch.core.trial import Curve
+from hpsearch.training.base import Callbacks, Fit, Split, TrainFunction, check_names
+from hpsearch.training.checkpoint import save_arrays
+from hpsearch.training.history import History
+from hpsearch.training.own import TrainingRun
+from hpsearch.training.own_progress import FitProgress
+from hpsearch.training.own_seeds import restored_generators, seed_generators
+from hpsearch.training.own_state import find_state
+from hpsearch.training.plain_metrics import shape_predictions
+from hpsearch.training.rows import SplitRows, prepare_rows
+
+_FEW_ROWS = 256  # that a function is tried on, of each part
+
+
+@dataclass(frozen=True)
+class OwnTrainer:
+    """Trains by `train(run, **params)`, which stands in `Fit.build`.
+
+    Args:
+        task: what is learned.
+        compares_curves: whether the searcher compares training with validation curves, which must
+            then be reported.
+    """
+
+    task: Task
+    compares_curves: bool = False
+
+    @property
+    def max_concurrent_fits(self) -> int:
+        return 1
+
+    def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
+        """Yield (index, curve) in the order of `fits`; whatever `train` raises passes through."""
+        try:
+            for index, fit in enumerate(fits):
+                if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
+                    raise interrupt.Interrupted("stopped between two folds")
+                # No name for the rows: they must not stay in memory while the next are prepared.
+                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
+        finally:
+            _clear_compiled()
+
+    def probe(
+        self,
+        build: TrainFunction,
+        points: Iterable[Params],
+        split: Split,
+        data: Data,
+        *,
+        most_epochs: int = 1,
+        callbacks: Callbacks | None = None,
+    ) -> str | None:
+        """Train at the first point for an epoch on a few rows, then continue for another."""
+        rows = prepare_rows(self.task, data, split)
+        for index, params in enumerate(points):
+            check_names(build, params, trains_itself=True)
+            if index > 0:
+                continue
+            fit = Fit(build, params, split, seed=0, epochs=1, most_epochs=most_epochs)
+            few = _choose_few(self.task, data, split)
+            try:
+                self._try_epochs(replace(fit, split=few), _take(rows, split, few), data)
+            except (HpsearchError, TrialFailed, interrupt.Interrupted):
+                raise
+            except Exception:  # it may need more rows
+                self._try_epochs(fit, rows, data)
+        return None
+
+    def _try_epochs(self, fit: Fit, rows: SplitRows, data: Data) -> None:
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+            fit = replace(fit, checkpoint_out=Path(folder, "try.npz"))
+            self._train_on(fit, rows, data, is_trial=True)
+            self._train_on(replace(fit, epochs=2), rows, data, is_trial=True)
+
+    def _train_on(self, fit: Fit, rows: SplitRows, data: Data, *, is_trial: bool = False) -> Curve:
+        """Train a fit on its prepared rows, from its checkpoint if there is one.
+
+        Args:
+            is_trial: whether the function is only tried: then all mistakes are errors.
+        """
+        start = time.perf_counter()
+        task = self.task.with_kind_of(data.y)
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+            progress = FitProgress(
+                fit,
+                task,
+                Path(folder, "own"),
+                is_refit=_validates_on_training_rows(fit.split),
+                is_strict=is_trial,
+                compares_curves=self.compares_curves,
+            )
+            progress.folder.mkdir()
+            history = progress.history
+            progress.saved = find_state(history)
+
+            # Where it has ended, by patience or in whole, nothing is left to train.
+            if progress.saved is not None:
+                state, curves = progress.saved
+                ended = History(fit, task.recorded, _not_required(history))
+                ended.resume_from(curves)
+                if ended.has_ended:
+                    if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
+                        save_arrays(ended, state.to_arrays())
+                    seconds = time.perf_counter() - start
+                    return ended.to_curve(n_weights=state.n_weights, seconds=seconds)
+
+            predict = call_train(progress, rows)
+            if is_trial and history.failure is None:
+                self._check_use(progress, rows, predict)
+            return history.to_curve(
+                n_weights=progress.n_weights, seconds=time.perf_counter() - start
+            )
+
+    def _check_use(self, progress: FitProgress, rows: SplitRows, predict: Any) -> None:
+        """Raise BuildError where weights were not read, or predict does not predict."""
+        if rows.weights is not None and not progress.reads_weights:
+            raise BuildError(
+                "the task has class_weight or sample_weight, and train never reads "
+                "run.train_weights; weigh the rows by it, or take the weights from the task"
+            )
+        if predict is None:
+            return
+        predicted = predict(rows.x_validation)
+        shape_predictions(progress.task, predicted, count_rows(rows.y_validation))
+
+
+def call_train(progress: FitProgress, rows: SplitRows) -> Any:
+    """Call the training function of a fit; returns the `predict` that it returns, or None.
+
+    Whatever it raises passes through, unless a value that it reported was not finite.
+    """
+    fit = progress.fit
+    with restored_generators():
+        seed_generators(fit.seed)
+        try:
+            predict = fit.build(TrainingRun(progress, rows), **fit.params)
+        except Exception:
+            if progress.error is not None:
+                raise progress.error from None
+            if progress.history.failure is None:
+                raise
+            return None  # its numbers were no longer finite; the curve says so
+        progress.conclude()
+    if predict is not None and not callable(predict):
+        raise BuildError(f"train must return a function, rows -> predictions, got {brief(predict)}")
+    return predict
+
+
+def _not_required(history: History) -> list[str]:
+    return [name for name in history.curves if name not in history.required]
+
+
+def _validates_on_training_rows(split: Split) -> bool:
+    """Whether a split holds out no rows, as that of a refit."""
+    return len(split.validation) == 1 and bool(np.isin(split.validation, split.train).all())
+
+
+def _choose_few(task: Task, data: Data, split: Split) -> Split:
+    """A few rows of a split; of a classification, some of each class."""
+    classes = task.with_kind_of(data.y).classes(data)
+
+    def choose(rows: Any) -> Any:
+        if classes is None:
+            return rows[:_FEW_ROWS]
+        found = np.unique(classes[rows])
+        each = math.ceil(_FEW_ROWS / len(found))
+        return np.sort(np.concatenate([rows[classes[rows] == name][:each] for name in found]))
+
+    return Split(choose(split.train), choose(split.validation))
+
+
+def _take(rows: SplitRows, split: Split, few: Split) -> SplitRows:
+    """The prepared rows of a part of a split."""
+    train = np.flatnonzero(np.isin(split.train, few.train))
+    held_out = np.flatnonzero(np.isin(split.validation, few.validation))
+    return SplitRows(
+        take_rows(rows.x, train),
+        take_rows(rows.y, train),
+        take_rows(rows.x_validation, held_out),
+        take_rows(rows.y_validation, held_out),
+        rows.transformer,
+        None if rows.weights is None else rows.weights[train],
+        None if rows.weights_validation is None else rows.weights_validation[held_out],
+    )
+
+
+def _clear_compiled() -> None:
+    """Free what JAX compiled for models that are gone; it would keep all of it."""
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()

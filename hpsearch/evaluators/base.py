@@ -189,11 +189,13 @@ class Evaluator(ABC):
         seed: int = 0,
         patience: int | None = None,
         engine: str = "auto",
+        callbacks: Callbacks | None = None,
     ) -> Score:
         """Score one point without a study or a store, as in a notebook.
 
         Args:
             engine: auto, gang or fit; see `hpsearch.training.engines`.
+            callbacks: `callbacks(trial)` returns new Keras callbacks for each fit, as of a `Study`.
 
         Raises TrainingFailed where a fit diverges, and whatever `build` raises.
         """
@@ -211,11 +213,23 @@ class Evaluator(ABC):
             raise BuildError(
                 f"evaluate needs task= a Task and epochs= a number, got {brief(task)} and {epochs}"
             )
+        if callbacks is not None and not callable(callbacks):
+            raise BuildError(f"evaluate needs callbacks= a function, got {brief(callbacks)}")
         check_names(build, params)
-        trainer = engines.make_trainer(task, engine, backend.choose())
+        trainer = engines.make_trainer(
+            task, engine, backend.choose(), has_callbacks=callbacks is not None
+        )
         data = task.load()
         splits = self.splits(task, data, seed=derive_seed(seed, "splits"))
-        fits = self.plan_fits(splits, build, params, epochs=epochs, seed=seed, patience=patience)
+        fits = self.plan_fits(
+            splits,
+            build,
+            params,
+            epochs=epochs,
+            seed=seed,
+            patience=patience,
+            callbacks=callbacks,
+        )
         ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
         if isinstance(score, Failure):
             raise TrainingFailed(score.message)

@@ -77,17 +77,20 @@ class TrialInfo:
         fold: its number, from 0.
         seed: of the fit.
         epochs: the most that the trial can get.
-        folder: of the trial's checkpoints, for files that a continued fit finds again; None where
-            nothing is kept.
+        folder: an empty folder for the fit's files, beside its checkpoint and kept as long. A fit
+            that continues finds its own files there, or a copy of those of the trial that it
+            continues. Where nothing is kept, as in `evaluate` and `refit`, it is a temporary one.
         is_refit: whether the chosen trial is trained again on all rows, with none to validate on.
+        is_probe: whether this only tries, before a search, if training works.
     """
 
     params: Params
     fold: int
     seed: int
     epochs: int
-    folder: Path | None
+    folder: Path
     is_refit: bool = False
+    is_probe: bool = False
 
 
 Callbacks = Callable[[TrialInfo], Sequence[Any]]
@@ -151,6 +154,10 @@ class Fit:
         most_epochs: that it can reach in the search, when it is continued; None: `epochs`.
         callbacks: makes its Keras callbacks.
         fold: its number, from 0.
+        keeps_final_model: whether `checkpoint_out` gets the model as `model.fit` leaves it, with the
+            averaged or best weights that Keras sets at its end, instead of the state from which
+            training goes on.
+        is_refit, is_probe: as `TrialInfo` has them.
     """
 
     build: Build
@@ -168,6 +175,9 @@ class Fit:
     most_epochs: int | None = None
     callbacks: Callbacks | None = None
     fold: int = 0
+    keeps_final_model: bool = False
+    is_refit: bool = False
+    is_probe: bool = False
 
 
 class Trainer(Protocol):

@@ -3,7 +3,10 @@
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure
@@ -33,11 +36,27 @@ def curve_columns(metrics: Sequence[Metric]) -> dict[tuple[str, str], int]:
     return columns | {(part, metrics[0].name): names.index(part) for part in CURVES[:2]}
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCallbacks:
+    """The states of a fit's callbacks as a checkpoint holds them.
+
+    Args:
+        names: of their classes, in the order of the list.
+        states: of each, as `callback_state` encodes it: JSON can hold it.
+        arrays: that the states refer to by their number.
+    """
+
+    names: list[str]
+    states: list[Any]
+    arrays: list[np.ndarray[Any, Any]] = field(default_factory=list)
+
+
 class History:
     """A fit's curves so far: `curves` has a value per epoch for each of `curve_names`.
 
-    All else is derived from the curves, so that a continued fit ends where it would have. A fit
-    that diverged has a `failure`.
+    All else is derived from the curves, so that a continued fit ends where it would have; but for
+    what callbacks did: `stopped` says that one of them ended the fit, and `callbacks` holds their
+    states. A fit that diverged has a `failure`.
 
     Args:
         fit: the fit.
@@ -48,6 +67,8 @@ class History:
         self.fit, self.metrics, self.metric = fit, tuple(metrics), metrics[0]
         self.curves: dict[str, list[float]] = {name: [] for name in curve_names(metrics)}
         self.failure: Failure | None = None
+        self.stopped = False
+        self.callbacks: KeptCallbacks | None = None
         self._saved, self._saved_epoch = time.monotonic(), 0
 
     @property
@@ -79,7 +100,9 @@ class History:
 
     @property
     def has_ended(self) -> bool:
-        return self.failure is not None or self.is_out_of_patience or self.epochs >= self.fit.epochs
+        if self.failure is not None or self.stopped or self.is_out_of_patience:
+            return True
+        return self.epochs >= self.fit.epochs
 
     def resume_from(self, curves: dict[str, list[float]]) -> None:
         """Continue from the curves of a checkpoint."""

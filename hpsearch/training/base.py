@@ -97,6 +97,34 @@ Callbacks = Callable[[TrialInfo], Sequence[Any]]
 """`callbacks(trial: TrialInfo) -> [keras.callbacks.Callback, ...]`, new ones in each call."""
 
 
+class WithoutValidation:
+    """A factory without the callbacks that watch a validation metric, for fits that have none.
+
+    Args:
+        original: the study's factory.
+    """
+
+    def __init__(self, original: Callbacks) -> None:
+        self._original = original
+        self.left_out: dict[str, str] = {}
+        """What each one watches, by the name of its class."""
+
+    def __call__(self, trial: TrialInfo) -> Sequence[Any]:
+        made = self._original(trial)
+        if not isinstance(made, list | tuple):
+            return made  # the trainer refuses it
+        return [callback for callback in made if not self._leaves_out(callback)]
+
+    def _leaves_out(self, callback: Any) -> bool:
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or not monitor.startswith("val_"):
+            return False
+        if getattr(callback, "save_best_only", True) is False:
+            return False  # a ModelCheckpoint that saves every epoch
+        self.left_out[type(callback).__name__] = monitor
+        return True
+
+
 class WatchedBuild:
     """A `build` that remembers how its last call ended.
 

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,31 +97,3 @@ def _prepare_folder(fit: Fit, checkpoint: Path, continues: bool) -> Path:
     else:
         partial.mkdir(parents=True)
     return partial.rename(folder)
-
-
-class WithoutValidation:
-    """A factory without the callbacks that watch a validation metric, for fits that have none.
-
-    Args:
-        original: the study's factory.
-    """
-
-    def __init__(self, original: Callbacks) -> None:
-        self._original = original
-        self.left_out: dict[str, str] = {}
-        """What each one watches, by the name of its class."""
-
-    def __call__(self, trial: TrialInfo) -> Sequence[Any]:
-        made = self._original(trial)
-        if not isinstance(made, list | tuple):
-            return made  # `make_callbacks` refuses it
-        return [callback for callback in made if not self._leaves_out(callback)]
-
-    def _leaves_out(self, callback: Any) -> bool:
-        monitor = getattr(callback, "monitor", None)
-        if not isinstance(monitor, str) or not monitor.startswith("val_"):
-            return False
-        if getattr(callback, "save_best_only", True) is False:
-            return False  # a ModelCheckpoint that saves every epoch
-        self.left_out[type(callback).__name__] = monitor
-        return True

@@ -479,7 +479,7 @@ def test_metrics_of_predictions_and_best_weights_are_of_the_averaged_ones(tmp_pa
 
 
 def test_what_watches_validation_is_left_out_where_there_is_none():
-    from hpsearch.training.own_callbacks import WithoutValidation
+    from hpsearch.training.base import WithoutValidation
 
     factory = WithoutValidation(
         lambda t: [

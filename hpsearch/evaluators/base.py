@@ -198,12 +198,14 @@ class Evaluator(ABC):
         patience: int | None = None,
         engine: str = "auto",
         train: TrainFunction | None = None,
+        callbacks: Callbacks | None = None,
     ) -> Score:
         """Score one point without a study or a store, as in a notebook.
 
         Args:
             engine: auto, gang or fit; see `hpsearch.training.engines`.
             train: instead of build, a training function, as `Study` has it.
+            callbacks: `callbacks(trial)` returns new Keras callbacks for each fit, as of a `Study`.
 
         Raises TrainingFailed where a fit diverges, and whatever `build` or `train` raises.
         """
@@ -223,13 +225,29 @@ class Evaluator(ABC):
             raise BuildError(
                 f"evaluate needs task= a Task and epochs= a number, got {brief(task)} and {epochs}"
             )
+        if callbacks is not None and not callable(callbacks):
+            raise BuildError(f"evaluate needs callbacks= a function, got {brief(callbacks)}")
+        if callbacks is not None and train is not None:
+            raise BuildError("callbacks= are for the fit of build=; train= calls its own")
         check_names(function, params, trains_itself=train is not None)
         trainer = engines.make_trainer(
-            task, engine, backend.choose(), trains_itself=train is not None
+            task,
+            engine,
+            backend.choose(),
+            has_callbacks=callbacks is not None,
+            trains_itself=train is not None,
         )
         data = task.load()
         splits = self.splits(task, data, seed=derive_seed(seed, "splits"))
-        fits = self.plan_fits(splits, function, params, epochs=epochs, seed=seed, patience=patience)
+        fits = self.plan_fits(
+            splits,
+            function,
+            params,
+            epochs=epochs,
+            seed=seed,
+            patience=patience,
+            callbacks=callbacks,
+        )
         ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
         if isinstance(score, Failure):
             raise TrainingFailed(score.message)

@@ -63,12 +63,17 @@ def train(
 
     Raises HpsearchError where one of them diverges.
     """
-    trainer = engines.make_trainer(
-        _watch_loss(task), engine, backend, has_callbacks=any(fit.callbacks for fit in fits)
-    )
+    has_callbacks = any(fit.callbacks for fit in fits)
+    watched = _watch_loss(task, with_counted=has_callbacks)
+    trainer = engines.make_trainer(watched, engine, backend, has_callbacks=has_callbacks)
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
-            replace(fit, checkpoint_out=Path(folder) / f"{i}.npz", patience=None)
+            replace(
+                fit,
+                checkpoint_out=Path(folder) / f"{i}.npz",
+                patience=None,
+                keeps_final_model=True,
+            )
             for i, fit in enumerate(fits)
         ]
         for _, curve in trainer.train(saved, data):
@@ -85,7 +90,8 @@ def train(
                     id(fit.split): prepare_rows(task, data, fit.split)
                 }  # one at a time, to save memory
             rows = prepared[id(fit.split)]
-            yield TrainedModel(_restore_model(task, data, fit, rows), rows, outputs)
+            model = _restore_model(task, data, fit, rows, History(fit, watched.recorded))
+            yield TrainedModel(model, rows, outputs)
 
 
 _ONE_OUTPUT: OutputTypes = {"": OutputType()}
@@ -101,18 +107,22 @@ def predict(model: Any, x: Inputs, outputs: OutputTypes = _ONE_OUTPUT) -> Any:
     return shape_predictions(model, raw, outputs)
 
 
-def _watch_loss(task: Task) -> Task:
-    """The task with no metric but the loss: one validation row has a loss, but may have no metric.
+def _watch_loss(task: Task, *, with_counted: bool) -> Task:
+    """The task ranked by the loss: one validation row has a loss, but may have no other metric.
 
-    Nothing depends on it.
+    Nothing depends on it, unless a callback does.
+
+    Args:
+        with_counted: keep the metrics that Keras counts: callbacks see the same as in the search.
     """
-    return replace(task, metric="loss", direction=None, metrics=(), weighted_metrics=False)
+    counted = metrics.counted_metrics(task) if with_counted else []
+    pairs = [(metric.name, metric.direction) for metric in counted if metric.name != "loss"]
+    return replace(task, metric="loss", direction=None, metrics=pairs, weighted_metrics=False)
 
 
-def _restore_model(task: Task, data: Data, fit: Fit, rows: SplitRows) -> Any:
+def _restore_model(task: Task, data: Data, fit: Fit, rows: SplitRows, history: History) -> Any:
     spec = make_model_spec(task, rows, data.y, metrics.make_metrics(task, to_save=True), fit)
     phased = PhasedModel(fit.build, spec, fit.params, fit.seed)
-    history = History(fit, _watch_loss(task).recorded)
     phased.restore(history)
     if not history.epochs:
         raise HpsearchError(

@@ -1,6 +1,6 @@
 """One run of a search: ask -> journal -> submit -> wait -> journal -> tell."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.core.errors import StudyError, without_numbers
@@ -12,6 +12,9 @@ from hpsearch.run.driver import Driver
 from hpsearch.run.replay import SearchState, make_observation
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
+
+LogTrial = Callable[[int, int | None, Suggestion, Outcome], None]
+"""Called with a trial's id and its parent's, what was asked for, and how it ended."""
 
 # If so many trials fail in the same way from the beginning, the study is at fault, not its points.
 _SAME_FAILURES = 20
@@ -25,6 +28,7 @@ class Loop:
         checkpoint_every: how often a trial leaves a checkpoint before its end.
         most_epochs: how many this run may train over all trials; None: as many as the search wants.
         deadline: says whether a trial would end in time; trials that would not are not begun.
+        log_trial: called after each trial that ended, once the journal has it.
     """
 
     search: Search
@@ -36,6 +40,7 @@ class Loop:
     checkpoint_every: CheckpointInterval = CheckpointInterval()
     most_epochs: int | None = None
     deadline: DeadlineEstimate = field(default_factory=DeadlineEstimate)
+    log_trial: LogTrial | None = None
     _waiting: list[int] = field(default_factory=list)  # in the journal, and not submitted yet
     _interrupted: list[int] = field(default_factory=list)
     _running: Collection[Job] = ()
@@ -136,6 +141,9 @@ class Loop:
         unfinished = [*running, *self._interrupted, *self._waiting]
         parents = [self.state.suggestions[t].parent for t in unfinished]
         self.checkpoints.delete_unneeded([*unfinished, *parents], self.search.continuable)
+        if self.log_trial is not None:
+            parent = None if suggestion.parent is None else self.state.ids[suggestion.parent]
+            self.log_trial(self.state.ids[trial], parent, suggestion, outcome)
         self._refuse_equal_failures(outcome)
 
     def _refuse_equal_failures(self, outcome: Outcome) -> None:

@@ -27,6 +27,7 @@ from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import SearchState, replay
 from hpsearch.run.signals import StopCondition, open_in_time
 from hpsearch.run.study import Study
+from hpsearch.run.trial_logger import TrialLogger
 from hpsearch.searchers.base import rehearse_search
 from hpsearch.store import (
     Heartbeat,
@@ -200,6 +201,7 @@ def _continue_search(
             options.checkpoint_every,
             options.budget.epochs,
             DeadlineEstimate(stop.seconds_left),
+            TrialLogger(study, driver.display.show_line).log,
         ).run()
         if done and options.repeats:
             done = Repeats(

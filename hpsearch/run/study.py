@@ -38,7 +38,7 @@ class Study:
         callbacks: `callbacks(trial)` returns new Keras callbacks for each fit; trial is a
             `hpsearch.training.TrialInfo`. Fits are then trained one after the other.
         after_trial: called with each trial's `TrialRecord` as it ends, in the process that runs the
-            search: to log it elsewhere.
+            search: to log it elsewhere. Once at most, and not for repeats nor in nested searches.
         patience: epochs without a better validation metric after which a fit stops; None: never.
         name: Default: the stem of the study file.
     """

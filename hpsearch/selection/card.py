@@ -46,6 +46,12 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
     if "weights" in card:
         yield f"Rows weigh by {card['weights']}."
+    if left_out := card.get("callbacks_left_out"):
+        named = ", ".join(f"{name} ({watched})" for name, watched in left_out.items())
+        yield (
+            f"Trained without the callbacks {named}: they watch validation rows, and all rows were "
+            "trained on."
+        )
     if card["edited"]:
         yield (
             "The study file was edited after its search began. The model is built from its current "

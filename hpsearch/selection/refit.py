@@ -28,7 +28,7 @@ from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
 from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
 from hpsearch.store import SearchRecord, Store
 from hpsearch.training import backend as backends
-from hpsearch.training.base import Fit
+from hpsearch.training.base import Fit, WithoutValidation
 
 _CARD = "card.json"
 _MOST_CARD_BYTES = 10_000_000  # bytes
@@ -95,11 +95,13 @@ def refit(
     )
     model = _describe_model(members, weights, data.rows, choice, running, record.source)
     # Phase 2: train and keep the models, unless the folder holds them already.
+    left_out: dict[str, str] = {}  # callbacks, and what they watch
     is_named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
     if _is_kept_in(folder, model, data):
         # Trust the types of the study's own preprocessing, not those that the folder names.
         fitted = prepare_rows(task, data, retrain.all_rows(data.rows)).transformer
         trust = kept.types_to_trust(fitted)
+        left_out = _read_card(folder).get("callbacks_left_out", left_out)
     else:
         # Without a card, the folder is of an interrupted run. A folder that we named is of this
         # model: names differ between models.
@@ -108,9 +110,11 @@ def refit(
                 f"{folder} holds another model; name a new folder by --output, or add --force"
             )
         place = choose_place(folder, kept.MODELS)
-        fits, shares = _plan_fits(study, data, members, weights, choice)
+        callbacks = None if study.callbacks is None else WithoutValidation(study.callbacks)
+        fits, shares = _plan_fits(study, data, members, weights, choice, callbacks)
         trained = retrain.train(task, data, fits, **how)
         trust = kept.save(place, task, data, zip(shares, trained, strict=True))
+        left_out = {} if callbacks is None else callbacks.left_out
     try:
         loaded = kept.load(folder, trust)  # before the test is opened, which counts
     except UntrustedError as error:
@@ -129,6 +133,7 @@ def refit(
         "data": data.fingerprint,
         "rows": data.rows,
         **_describe_weights(task, data),
+        **({"callbacks_left_out": left_out} if left_out else {}),
         **model,
         "edited": any(search.source != record.source for search in searches),
         "trust": list(trust),
@@ -229,6 +234,7 @@ def _plan_fits(
     members: Sequence[ModelMember],
     weights: EnsembleWeights,
     choice: ModelChoice,
+    callbacks: WithoutValidation | None,
 ) -> tuple[list[Fit], list[float]]:
     """A fit of each member for each seed on all rows, and the weight of each fit's model."""
     from hpsearch.models import retrain
@@ -248,7 +254,8 @@ def _plan_fits(
                     seed,
                     epochs,
                     most_epochs=study.most_epochs,
-                    callbacks=study.callbacks,
+                    callbacks=callbacks,
+                    is_refit=True,
                 )
             )
             shares.append(float(weight / choice.seeds))
@@ -301,10 +308,15 @@ def _folder_name(model: Mapping[str, Any]) -> str:
     return f"{'ensemble' if len(model['members']) > 1 else 'trial'}-{trials}-{digest[:4]}"
 
 
+def _read_card(folder: Path) -> Any:
+    """The card in a folder. Raises OSError or ValueError where there is none."""
+    return json.loads(read_regular_file(folder / _CARD, _MOST_CARD_BYTES))
+
+
 def _is_kept_in(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
     """Whether the folder holds this model, trained on this data."""
     try:
-        there = json.loads(read_regular_file(folder / _CARD, _MOST_CARD_BYTES))
+        there = _read_card(folder)
         return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

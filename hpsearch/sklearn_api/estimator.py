@@ -29,7 +29,7 @@ from hpsearch.sklearn_api.cv_splits import make_evaluator
 from hpsearch.sklearn_api.labels import encode_labels, kind_unless_known, targets_for_loss
 from hpsearch.sklearn_api.network import Network
 from hpsearch.training import backend
-from hpsearch.training.base import Fit, Split
+from hpsearch.training.base import Fit, Split, WithoutValidation
 
 _KINDS = ("classifier", "regressor")
 
@@ -59,7 +59,9 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             with a transformer that removes them.
         refit: train the best point on all rows, for the best epoch of its mean curve over folds.
         random_state: an int, a RandomState, or None for another search each time.
-        patience, engine: as `hpsearch.Study` and the command line have them.
+        patience, callbacks, engine: as `hpsearch.Study` and the command line have them. The choice
+            is trained on all rows without callbacks that watch validation, and clones of
+            best_estimator_ without any.
 
     X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,
     cv_results_ (see `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds,
@@ -86,6 +88,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         refit: bool = True,
         random_state: Any = 0,
         patience: int | None = None,
+        callbacks: Any = None,
         engine: str = "auto",
     ) -> None:
         self.build = build
@@ -102,6 +105,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.refit = refit
         self.random_state = random_state
         self.patience = patience
+        self.callbacks = callbacks
         self.engine = engine
 
     def __sklearn_tags__(self) -> Any:
@@ -240,6 +244,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             evaluator=evaluator,
             seed=_to_seed(self.random_state),
             patience=self.patience,
+            callbacks=self.callbacks,
         )
         # A trial that another one continued is the start of that one's curve, and left out.
         found = [
@@ -294,6 +299,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             seed,
             self.best_epoch_,
             most_epochs=study.most_epochs,
+            callbacks=self.callbacks and WithoutValidation(self.callbacks),
+            is_refit=True,
         )
         (trained,) = retrain.train(
             study.task, data, [fit], engine=self.engine, backend=backend.choose()

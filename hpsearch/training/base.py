@@ -111,21 +111,52 @@ class TrialInfo:
         fold: its number, from 0.
         seed: of the fit.
         epochs: the most that the trial can get.
-        folder: of the trial's checkpoints, for files that a continued fit finds again; None where
-            nothing is kept.
+        folder: an empty folder for the fit's files, beside its checkpoint and kept as long. A fit
+            that continues finds its own files there, or a copy of those of the trial that it
+            continues. Where nothing is kept, as in `evaluate` and `refit`, it is a temporary one.
         is_refit: whether the chosen trial is trained again on all rows, with none to validate on.
+        is_probe: whether this only tries, before a search, if training works.
     """
 
     params: Params
     fold: int
     seed: int
     epochs: int
-    folder: Path | None
+    folder: Path
     is_refit: bool = False
+    is_probe: bool = False
 
 
 Callbacks = Callable[[TrialInfo], Sequence[Any]]
 """`callbacks(trial: TrialInfo) -> [keras.callbacks.Callback, ...]`, new ones in each call."""
+
+
+class WithoutValidation:
+    """A factory without the callbacks that watch a validation metric, for fits that have none.
+
+    Args:
+        original: the study's factory.
+    """
+
+    def __init__(self, original: Callbacks) -> None:
+        self._original = original
+        self.left_out: dict[str, str] = {}
+        """What each one watches, by the name of its class."""
+
+    def __call__(self, trial: TrialInfo) -> Sequence[Any]:
+        made = self._original(trial)
+        if not isinstance(made, list | tuple):
+            return made  # the trainer refuses it
+        return [callback for callback in made if not self._leaves_out(callback)]
+
+    def _leaves_out(self, callback: Any) -> bool:
+        monitor = getattr(callback, "monitor", None)
+        if not isinstance(monitor, str) or not monitor.startswith("val_"):
+            return False
+        if getattr(callback, "save_best_only", True) is False:
+            return False  # a ModelCheckpoint that saves every epoch
+        self.left_out[type(callback).__name__] = monitor
+        return True
 
 
 class WatchedBuild:
@@ -185,6 +216,10 @@ class Fit:
         most_epochs: that it can reach in the search, when it is continued; None: `epochs`.
         callbacks: makes its Keras callbacks.
         fold: its number, from 0.
+        keeps_final_model: whether `checkpoint_out` gets the model as `model.fit` leaves it, with the
+            averaged or best weights that Keras sets at its end, instead of the state from which
+            training goes on.
+        is_refit, is_probe: as `TrialInfo` has them.
     """
 
     build: Build
@@ -202,6 +237,9 @@ class Fit:
     most_epochs: int | None = None
     callbacks: Callbacks | None = None
     fold: int = 0
+    keeps_final_model: bool = False
+    is_refit: bool = False
+    is_probe: bool = False
 
 
 class Trainer(Protocol):

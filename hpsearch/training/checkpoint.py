@@ -5,8 +5,8 @@ random generator, and the optimizer's. Keras's own weight files leave out the ge
 the optimizer's state when the model to be restored was not trained yet. Order, not names, tells
 variables apart, so that a fit started on one backend can be continued on another.
 
-Beside them lie the curves so far, the fit's identity, and a checksum of all of it. A file that is
-not a whole checkpoint of this very fit is not used: its epochs are trained again.
+Beside them lie the curves so far, the states of the study's own callbacks, the fit's identity, and
+a checksum of all of it. A file that is a whole checkpoint of this very fit is not used: its epochs are trained again.
 """
 
 import contextlib
@@ -22,22 +22,26 @@ import shutil
 import stat
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core.errors import DiskFullError
+from hpsearch.core.errors import BuildError, DiskFullError
 from hpsearch.core.files import is_local
 from hpsearch.core.seeds import canonical_json
+from hpsearch.training import callback_state
 from hpsearch.training.base import Fit, Split
-from hpsearch.training.history import History
+from hpsearch.training.history import History, KeptCallbacks
 
 Curves = dict[str, list[float]]
 _Array = np.ndarray[Any, Any]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_ROOM = 64 * 2**20  # bytes that a file may take beside its variables: headers, curves
+# Bytes that a file may take beside its variables: headers, curves; and what callbacks keep.
+_ROOM = 64 * 2**20
+_CALLBACKS_ROOM = _ROOM // 2
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +66,7 @@ def save_arrays(history: History, state: Mapping[str, _Array]) -> None:
     assert path is not None
     arrays = dict(state)
     arrays["history"] = text_array(json.dumps(history.curves))
+    arrays |= _pack_callbacks(history, arrays)
     arrays["fit"] = text_array(identify_fit(history.fit))
     arrays["checksum"] = text_array(compute_checksum(arrays))
     unwritable = OSError if is_local(path) else Exception  # a remote path may raise any
@@ -91,7 +96,7 @@ def load(path: Path, history: History, model: Any, earlier: Sequence[Any] = ()) 
     """
     wanted = list_variables(model, earlier)
     try:
-        values, curves = _read(path, history, [tuple(v.shape) for v in wanted])
+        values, curves, entry = _read(path, history, [tuple(v.shape) for v in wanted])
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged file may raise anything
@@ -99,6 +104,7 @@ def load(path: Path, history: History, model: Any, earlier: Sequence[Any] = ()) 
         return None
     for variable, value in zip(wanted, values, strict=True):
         variable.assign(value)
+    history.stopped, history.callbacks = entry.stopped, entry.callbacks
     return curves
 
 
@@ -176,16 +182,63 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _CallbacksEntry:
+    """What a checkpoint says of callbacks; files of fits without them have no such entry.
+
+    Args:
+        stopped: whether one ended the fit.
+        callbacks: the states of the study's own.
+    """
+
+    stopped: bool = False
+    callbacks: KeptCallbacks | None = None
+
+
+def _pack_callbacks(history: History, arrays: dict[str, _Array]) -> dict[str, _Array]:
+    kept = history.callbacks
+    if kept is None and not history.stopped:
+        return {}
+    entry: dict[str, Any] = {"stopped": history.stopped, "names": [], "states": [], "arrays": 0}
+    found: dict[str, _Array] = {}
+    if kept is not None:
+        entry |= {"names": kept.names, "states": kept.states, "arrays": len(kept.arrays)}
+        found = {f"callbacks_{i}": array for i, array in enumerate(kept.arrays)}
+    found["callbacks"] = text_array(json.dumps(entry))
+    size, room = sum(array.nbytes for array in found.values()), _CALLBACKS_ROOM
+    if size > room + 8 * sum(array.size for array in arrays.values()):
+        raise BuildError(
+            f"the callbacks {', '.join(entry['names'])} keep {size:,} bytes of state, more than a "
+            f"checkpoint holds ({room:,} beside the model's own); write them to trial.folder"
+        )
+    return found
+
+
+def _unpack_callbacks(arrays: dict[str, _Array]) -> _CallbacksEntry:
+    """Take the entry of callbacks out of a file's arrays. A damaged one may raise any error."""
+    if (text := arrays.pop("callbacks", None)) is None:
+        return _CallbacksEntry()
+    entry = json.loads(bytes(text))
+    found = [arrays.pop(f"callbacks_{i}") for i in range(entry["arrays"])]
+    kept = KeptCallbacks(list(map(str, entry["names"])), list(entry["states"]), found)
+    callback_state.check(kept)
+    return _CallbacksEntry(entry["stopped"] is True, kept)
+
+
 def _read(
     path: Path, history: History, shapes: list[tuple[int, ...]]
-) -> tuple[list[_Array], Curves]:
-    """Read variables of these shapes, and the curves. A damaged file may raise any error."""
+) -> tuple[list[_Array], Curves, _CallbacksEntry]:
+    """Read variables of these shapes, the curves, and what it says of callbacks.
+
+    A damaged file may raise any error.
+    """
     most = _ROOM + 16 * sum(math.prod(shape) for shape in shapes)
     arrays, curves = read_arrays(path, history, most)
+    entry = _unpack_callbacks(arrays)
     values = [arrays[f"variable_{i}"] for i in range(len(arrays))]
     if (found := [value.shape for value in values]) != shapes:
         raise UnusableError(f"it is of another model: shapes {found}, expected {shapes}")
-    return values, curves
+    return values, curves, entry
 
 
 def read_arrays(path: Path, history: History, most: int) -> tuple[dict[str, _Array], Curves]:

@@ -22,13 +22,16 @@ from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batc
 from hpsearch.training.building import build_model, state_variables
 from hpsearch.training.deferred import deferred_initialization, read_as_placeholders
 from hpsearch.training.fit_callbacks import (
+    AverageCallback,
     CheckpointCallback,
     HistoryCallback,
     Minibatches,
     ShuffleCallback,
+    averages_weights,
 )
 from hpsearch.training.history import History
 from hpsearch.training.overrides import find_override
+from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows, validation_batch_size
 
@@ -72,15 +75,24 @@ class FitTrainer:
     ) -> str | None:
         """Build a model at each point and try to train the first.
 
-        Where one step shows whether training works, JAX only traces a step. Otherwise it trains
-        an epoch of one minibatch as trials are trained, checkpoint included. Returns the trainer's
-        remark.
+        Where one step shows whether training works, JAX only traces a step. Otherwise, and where
+        there are callbacks, it trains two epochs of one minibatch as trials are trained, the second
+        one from the first one's checkpoint. Returns the trainer's remark.
         """
         rows = prepare_rows(self.task, data, split)
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
-            fit = Fit(build, params, split, seed=0, epochs=1, most_epochs=most_epochs)
+            fit = Fit(
+                build,
+                params,
+                split,
+                seed=0,
+                epochs=1,
+                most_epochs=most_epochs,
+                callbacks=callbacks,
+                is_probe=True,
+            )
             with deferred_initialization():
                 phased = PhasedModel(build, self._model_spec(rows, data, fit), params, seed=0)
                 if index > 0:
@@ -88,7 +100,7 @@ class FitTrainer:
                     continue
             model = phased.model
             with _name_failing_model():
-                if _shows_in_a_step(model):
+                if callbacks is None and _shows_in_a_step(model):
                     few = _take_few(rows, 2, 1)
                     logs = _try_a_step(model, few.x, few.y)
                 else:
@@ -128,36 +140,61 @@ class FitTrainer:
         # Build the model, and restore it where the fit was interrupted or its parent ended.
         phased = PhasedModel(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         history = History(fit, self.task.recorded)
-        phased.restore(history)
+        restored = phased.restore(history)
 
         # Train the epochs that are left, phase by phase.
-        must_train = not history.has_ended
-        while not history.has_ended:
-            phased.enter_phase(history.epochs)
-            batches = Minibatches(rows, fit, phased.model)
-            phased.model.fit(
-                batches,
-                initial_epoch=history.epochs,
-                epochs=min(fit.epochs, phased.end or fit.epochs),
-                validation_data=(rows.x_validation, rows.y_validation),
-                validation_batch_size=validation_batch_size(count_rows(rows.y_validation)),
-                shuffle=False,  # Keras would shuffle the batches by the global generator
-                callbacks=[
-                    ShuffleCallback(batches),
-                    HistoryCallback(history, self.task.with_kind_of(data.y), rows),
-                    CheckpointCallback(history, phased),
-                    *callbacks,
-                ],
-                verbose=0,
-            )
+        if must_train := not history.has_ended:
+            continues = restored is not None and restored == fit.checkpoint_out
+            with made_callbacks(fit, continues=continues) as own:
+                goes_on = True
+                while goes_on:
+                    phased.enter_phase(history.epochs)
+                    history.phase_end = phased.end
+                    self._fit_model(phased, history, rows, data, own, callbacks)
+                    goes_on = history.has_phase_left
 
-        # Write the checkpoint, unless it is there already.
+        # Its last epoch wrote the checkpoint. Write it where there was none, or where the model is
+        # wanted as Keras and the callbacks leave it at the end.
         out = fit.checkpoint_out
-        if out is not None and history.failure is None and (must_train or not out.exists()):
-            checkpoint.save(history, phased.read_values())
+        if out is not None and history.failure is None:
+            if fit.keeps_final_model if must_train else not out.exists():
+                checkpoint.save(history, phased.read_values())
         return history.to_curve(
             n_weights=int(phased.model.count_params()), seconds=time.perf_counter() - start
         )
+
+    def _fit_model(
+        self,
+        phased: PhasedModel,
+        history: History,
+        rows: SplitRows,
+        data: Data,
+        own: list[Any],
+        others: Sequence[Any],
+    ) -> None:
+        """Call `fit` for one phase. own: the study's callbacks, which run first, as Keras has them."""
+        fit, model = history.fit, phased.model
+        batches = Minibatches(rows, fit, model)
+        average = AverageCallback() if averages_weights(model.optimizer) else None
+        saving = CheckpointCallback(history, phased, own, average)
+        model.fit(
+            batches,
+            initial_epoch=history.epochs,
+            epochs=epochs_of_trial(fit),  # what callbacks are told; `history` ends it before
+            validation_data=(rows.x_validation, rows.y_validation),
+            validation_batch_size=validation_batch_size(count_rows(rows.y_validation)),
+            shuffle=False,  # Keras would shuffle the batches by the global generator
+            callbacks=[
+                *([] if average is None else [average]),
+                *own,
+                ShuffleCallback(batches),
+                HistoryCallback(history, self.task.with_kind_of(data.y), rows),
+                saving,
+                *others,
+            ],
+            verbose=0,
+        )
+        saving.restore_phase_end()
 
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
         """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""

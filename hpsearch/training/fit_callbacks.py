@@ -1,7 +1,9 @@
-"""Callbacks of `model.fit`: the order of rows, the curves, checkpoints."""
+"""hpsearch's callbacks of `model.fit`: the order of rows, averaged weights, curves, checkpoints."""
 
 import itertools
+import logging
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,9 +17,12 @@ from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import output_shapes, seed_backend
+from hpsearch.training.callback_state import CallbackStates
 from hpsearch.training.history import History
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
+
+log = logging.getLogger(__name__)
 
 
 class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -83,9 +88,11 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
                     f"the model reports {', '.join(logs) or 'nothing'} but no {name!r}; let its "
                     "train_step and test_step return the loss"
                 )
+        wants_stop = bool(self.model.stop_training)
         losses = float(logs["loss"]), float(logs["val_loss"])
         first, *others = self._metric_values(logs)
         self.history.add_epoch([*first, *losses, *itertools.chain(*others)])
+        self.history.stopped |= wants_stop
         self.model.stop_training = self.history.has_ended
 
     def _metric_values(self, logs: dict[str, Any]) -> list[tuple[float, float]]:
@@ -116,22 +123,109 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return [counted[metric.name] for metric in task.recorded]
 
 
-class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes checkpoints while the fit trains, and stops it where that was requested."""
+class AverageCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Puts averaged weights (`use_ema=True`) in the model's place from validation to the epoch's end.
 
-    def __init__(self, history: History, phased: PhasedModel) -> None:
+    So the curves, and the callbacks at the end of an epoch, see the weights that `fit` leaves in
+    the model at its end. As `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)`, but without its
+    rounding on TensorFlow, where it swaps by additions, and with the last epoch like any other.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_swapped = False
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if not self._is_swapped:
+            self._swap()
+
+    def swap_back(self) -> None:
+        """Put the weights that are trained in their place again."""
+        if self._is_swapped:
+            self._swap()
+
+    def _swap(self) -> None:
+        for weight, average in list_averages(self.model.optimizer):
+            trained = keras.ops.convert_to_numpy(weight)
+            weight.assign(average)
+            average.assign(trained)
+        self._is_swapped = not self._is_swapped
+
+
+def list_averages(optimizer: Any) -> Iterator[tuple[Any, Any]]:
+    """A built optimizer's weights with their averages, where it has averages."""
+    for each in _innermost(optimizer):
+        if each.use_ema:
+            yield from zip(
+                each._trainable_variables, each._model_variables_moving_average, strict=True
+            )
+
+
+def averages_weights(optimizer: Any) -> bool:
+    """Whether an optimizer, or one inside it, averages weights."""
+    return any(each.use_ema for each in _innermost(optimizer))
+
+
+def _innermost(optimizer: Any) -> list[Any]:
+    """The optimizers inside one that scales the loss, or has several."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    return list(getattr(inner, "optimizers", [inner]))
+
+
+class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Writes checkpoints, and stops the fit where that was requested. The last of all callbacks.
+
+    Also the one of the last epoch: after it, Keras and callbacks may set weights from which
+    training cannot go on, averaged ones or the best ones.
+
+    Args:
+        history: the fit's curves.
+        phased: the model.
+        own: the study's own callbacks.
+        average: swaps averaged weights; None where there are none.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        phased: PhasedModel,
+        own: list[Any],
+        average: AverageCallback | None,
+    ) -> None:
         super().__init__()
         self.history, self.phased = history, phased
+        self.states, self.average = CallbackStates(own), average
+        self._at_phase_end: list[Any] | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if not self.states.begin(self.history.callbacks):
+            log.warning(
+                "the study's callbacks are others than those of the checkpoint that a fit continues "
+                "from; they begin anew"
+            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        history, out = self.history, self.history.fit.checkpoint_out
-        if history.has_ended:
-            return  # the trainer writes the last checkpoint
-        stop = interrupt.is_requested()
-        if out is not None and (stop or history.is_checkpoint_due):
+        if self.average is not None:
+            self.average.swap_back()
+        history, fit = self.history, self.history.fit
+        must_stop = interrupt.is_requested() and not history.has_ended
+        is_due = must_stop or history.has_ended or history.is_checkpoint_due
+        if fit.checkpoint_out and is_due and not history.failure and not fit.keeps_final_model:
+            history.callbacks = self.states.collect()
             checkpoint.save(history, self.phased.read_values())
-        if stop:
+        if history.has_phase_left:
+            history.callbacks = self.states.collect()
+            self._at_phase_end = self.phased.read_values()
+        if must_stop:
             raise interrupt.Interrupted(f"stopped after epoch {epoch + 1}")
+
+    def restore_phase_end(self) -> None:
+        """Put back the state with which a phase ended, from which a continued fit goes on too.
+
+        Keras and callbacks may set averaged or best weights when `fit` ends.
+        """
+        if self._at_phase_end is not None:
+            self.phased.assign_values(self._at_phase_end)
 
 
 def predict_by_output(model: Any, x: Any, task: Task) -> Any:

@@ -3,7 +3,10 @@
 import math
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure
@@ -33,12 +36,28 @@ def curve_columns(metrics: Sequence[Metric]) -> dict[tuple[str, str], int]:
     return columns | {(part, metrics[0].name): names.index(part) for part in CURVES[:2]}
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCallbacks:
+    """The states of a fit's callbacks as a checkpoint holds them.
+
+    Args:
+        names: of their classes, in the order of the list.
+        states: of each, as `callback_state` encodes it: JSON can hold it.
+        arrays: that the states refer to by their number.
+    """
+
+    names: list[str]
+    states: list[Any]
+    arrays: list[np.ndarray[Any, Any]] = field(default_factory=list)
+
+
 class History:
     """A fit's curves so far: `curves` has a value per epoch for each of `curve_names`.
 
-    All else is derived from the curves, so that a continued fit ends where it would have. A fit
-    that diverged has a `failure`. Where `phase_end` is set, what trains it now ends with that epoch,
-    and the fit goes on in another phase.
+    All else is derived from the curves, so that a continued fit ends where it would have; but for
+    what callbacks did: `stopped` says that one of them ended the fit, and `callbacks` holds their
+    states. A fit that diverged has a `failure`. Where `phase_end` is set, what trains it now ends
+    with that epoch, and the fit goes on in another phase.
 
     Args:
         fit: the fit.
@@ -52,6 +71,8 @@ class History:
         self.required = tuple(name for name in CURVES if name not in optional)
         self.failure: Failure | None = None
         self.phase_end: int | None = None
+        self.stopped = False
+        self.callbacks: KeptCallbacks | None = None
         self._saved, self._saved_epoch = time.monotonic(), 0
 
     @property
@@ -88,15 +109,17 @@ class History:
     @property
     def has_ended(self) -> bool:
         """Whether the fit has ended, or the phase that trains now."""
-        return (
-            self.failure is not None or self.is_out_of_patience or self.epochs >= self._last_epoch
-        )
+        return self._is_over or self.epochs >= self._last_epoch
 
     @property
     def has_phase_left(self) -> bool:
         """Whether only the phase has ended, and the fit goes on in the next one."""
-        at_end = self.failure is None and not self.is_out_of_patience
-        return at_end and self.epochs < self.fit.epochs and self.has_ended
+        return self.has_ended and not self._is_over and self.epochs < self.fit.epochs
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether something ended it before its last epoch."""
+        return self.failure is not None or self.stopped or self.is_out_of_patience
 
     def resume_from(self, curves: dict[str, list[float]]) -> None:
         """Continue from the curves of a checkpoint."""

@@ -1,6 +1,7 @@
 """Models that are trained in phases: first with some layers frozen, then compiled anew."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hpsearch.core.errors import BuildError
@@ -53,8 +54,11 @@ class PhasedModel:
         while self.end is not None and epochs >= self.end:
             self._enter_next()
 
-    def restore(self, history: History) -> None:
-        """Continue where the fit was interrupted, else where its parent ended, else start anew."""
+    def restore(self, history: History) -> Path | None:
+        """Continue where the fit was interrupted, else where its parent ended, else start anew.
+
+        Returns the checkpoint that it continues from.
+        """
         for path in (history.fit.checkpoint_out, history.fit.checkpoint_in):
             if path is None:
                 continue
@@ -63,9 +67,10 @@ class PhasedModel:
             curves = checkpoint.load(path, history, self.model, self.earlier)
             if curves is not None:
                 history.resume_from(curves)
-                return
+                return path
             if self.earlier:
                 self._start_anew()
+        return None
 
     def list_variables(self) -> list[Any]:
         """The variables that a checkpoint holds, in its order."""
@@ -74,6 +79,11 @@ class PhasedModel:
     def read_values(self) -> list[Any]:
         """The whole state, as arrays, as a checkpoint holds it."""
         return checkpoint.read_values(self.model, self.earlier)
+
+    def assign_values(self, values: Sequence[Any]) -> None:
+        """Set the whole state; the inverse of `read_values`."""
+        for variable, value in zip(self.list_variables(), values, strict=True):
+            variable.assign(value)
 
     def _enter_phase_of_last(self, epochs: int) -> None:
         """Enter the phase in which the last of this many epochs was trained."""

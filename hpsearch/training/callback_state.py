@@ -13,7 +13,6 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from hpsearch.core.errors import BuildError
@@ -217,6 +216,8 @@ def _describe(value: Any, callback: Any, around: tuple[int, ...] = ()) -> Any:
     if isinstance(value, random.Random):
         return id(value), value.getstate()
     beside = type(value).__module__ == type(callback).__module__
+    import keras  # here: checkpoints of training functions do without it
+
     if isinstance(value, keras.callbacks.Callback) or (
         beside
         and not isinstance(value, type | types.FunctionType | types.ModuleType | keras.layers.Layer)

@@ -9,7 +9,8 @@ from hpsearch.training.base import unknown_parameter_message
 from spaces import optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)
-"""Parameters of every builder. loss: the loss to train with, instead of the task's."""
+"""Parameters of every builder. loss: the loss to train with, instead of the task's. The others are
+those of `optimizers.make`, schedules included."""
 
 
 def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[str]) -> None:
@@ -48,7 +49,9 @@ def compiled(inputs: Any, hidden: Any, spec: ModelSpec, params: dict[str, Any]) 
         outputs = dense(spec.outputs, activation=activation)(hidden)
     model = keras.Model(inputs, outputs)
     model.compile(
-        optimizer=optimizers.make(**{k: v for k, v in params.items() if k in optimizers.PARAMS}),
+        optimizer=optimizers.make(
+            **{k: v for k, v in params.items() if k in optimizers.PARAMS}, spec=spec
+        ),
         loss=params.get("loss", spec.loss),
         metrics=spec.metrics,
         loss_weights=getattr(spec, "loss_weights", None),

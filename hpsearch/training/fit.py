@@ -30,6 +30,7 @@ from hpsearch.training.fit_callbacks import (
 from hpsearch.training.history import History
 from hpsearch.training.overrides import find_override
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows, validation_batch_size
+from hpsearch.training.schedules import check_schedule
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ class FitTrainer:
             check_names(build, params)
             batch_size(params)
             fit = Fit(build, params, split, seed=0, epochs=1, most_epochs=most_epochs)
+            spec = self._model_spec(rows, data, fit)
             with deferred_initialization():
-                model = build_model(build, self._model_spec(rows, data, fit), params, seed=0)
+                model = build_model(build, spec, params, seed=0)
+            check_schedule(model, spec)
             if index > 0:
                 continue
             with _name_failing_model():

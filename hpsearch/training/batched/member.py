@@ -22,6 +22,7 @@ from hpsearch.training.batched.scalars import ModelScalars
 from hpsearch.training.building import build_model, state_variables
 from hpsearch.training.deferred import compute_first_value, deferred_initialization
 from hpsearch.training.history import History
+from hpsearch.training.schedules import own_schedule
 
 
 @dataclass(eq=False)
@@ -57,6 +58,7 @@ class BatchMember:
         start = time.perf_counter()
         with deferred_initialization():
             model = build_model(fit.build, spec, fit.params, fit.seed)
+            own_schedule(model)
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
         history = History(fit, metrics)

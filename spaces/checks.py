@@ -29,18 +29,23 @@ def number(
     *,
     above: float | None = None,
     below: float | None = None,
+    most: float | None = None,
 ) -> float:
     """A number such as a rate or a factor. Raises BuildError outside of its bounds.
 
     Args:
         above: it must be larger than this; by default, 0 or more.
         below: it must be smaller than this.
+        most: it must not be larger than this.
     """
     value = params.get(name, default)
     if why_no_number(value) or not (
-        (value >= 0 if above is None else value > above) and (below is None or value < below)
+        (value >= 0 if above is None else value > above)
+        and (below is None or value < below)
+        and (most is None or value <= most)
     ):
         ends = [f"above {above:g}" if above is not None else "0 or more"]
         ends += [f"below {below:g}"] if below is not None else []
+        ends += [f"at most {most:g}"] if most is not None else []
         raise BuildError(f"{name} must be a number, {' and '.join(ends)}, got {brief(value)}")
     return float(value)

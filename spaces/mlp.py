@@ -1,18 +1,22 @@
-"""Multilayer perceptrons: hidden layers of any width, dropout, L1 and L2.
+"""Multilayer perceptrons: hidden layers of any width, dropout, L1 and L2, normalization...
 
 build=mlp.model(hidden=(512, 256, 128))       the widths are fixed
 build=mlp.model(), space=Space(mlp.widths(3)) the widths are searched
+space=Space(mlp.widths(3), mlp.normalization(), mlp.residual(3), mlp.max_norm())
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from hpsearch import Float, Int
+from hpsearch import Choice, Float, Int
 from hpsearch.core.errors import BuildError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 from hpsearch.training import Build, ModelSpec
 from spaces import checks, network
+
+NORMALIZATIONS = ("none", "batch", "layer")
 
 
 def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
@@ -45,6 +49,43 @@ def dropouts(layers: int, high: float = 0.5, *, fixed: bool = False) -> dict[str
     }
 
 
+def input_dropout(high: float = 0.3) -> dict[str, Float]:
+    """The share of each row's inputs that are dropped (Srivastava et al., JMLR 15, 2014)."""
+    return {"input_dropout": Float(0.0, high)}
+
+
+def max_norm(low: float = 1.0, high: float = 5.0) -> dict[str, Float]:
+    """The length that the weights of a hidden unit have at most (Srivastava et al., 2014)."""
+    return {"max_norm": Float(low, high, log=True)}
+
+
+def normalization() -> dict[str, Choice]:
+    """Whether each hidden layer is normalized before its activation: by batch, by row, or not."""
+    return {"normalization": Choice(*NORMALIZATIONS)}
+
+
+def residual(layers: int, *, fixed: bool = False) -> dict[str, Choice]:
+    """Whether what goes into a hidden layer is added to what comes out, from the second one on.
+
+    Args:
+        fixed: there are always `layers` layers, as in `model(hidden=...)`.
+    """
+    if layers < 2:
+        raise ValueError(f"residual needs at least 2 layers, got {layers}; leave it out")
+    return {"residual": Choice(False, True, when=None if fixed else _at_least(2, layers))}
+
+
+def activations(*names: str) -> dict[str, Choice]:
+    """The activation of the hidden layers: of these, or of some usual ones."""
+    return {"activation": Choice(*(names or ("relu", "elu", "gelu", "silu", "tanh")))}
+
+
+def initializers(*names: str) -> dict[str, Choice]:
+    """How the first weights of the hidden layers are drawn: of these, or of some usual ones."""
+    usual = ("glorot_uniform", "he_normal", "lecun_normal", "orthogonal")
+    return {"initializer": Choice(*(names or usual))}
+
+
 def _at_least(layer: int, layers: int) -> dict[str, range]:
     return {"layers": range(layer, layers + 1)}
 
@@ -63,9 +104,15 @@ def model(
             or with `units` and `funnel`.
         dropout_on: the layers that the parameter `dropout` acts on.
 
-    Its parameters; it raises BuildError for any other:
-    dropout, or dropout_1, dropout_2... for single layers; l1 and l2 (factors of every hidden
-    kernel); activation; initializer; and those of `spaces.network` (loss, optimizer...).
+    Its parameters, with defaults in brackets; it raises BuildError for any other, and for those
+    that have no effect:
+    dropout (0), or dropout_1, dropout_2... for single layers; input_dropout (0).
+    l1, l2 (0): factors of every hidden kernel; max_norm: what no hidden unit's weights exceed.
+    activation, initializer: of the hidden layers.
+    normalization ("none"): "batch" or "layer", between a hidden layer and its activation.
+    residual (False): whether what goes into a hidden layer, from the second one on, is added to
+        what comes out of it; a dense layer without activation fits it where the widths differ.
+    And those of `spaces.network` (loss, optimizer...).
     """
     if dropout_on not in ("all", "first"):
         raise ValueError(f"dropout_on is 'all' or 'first', got {brief(dropout_on)}")
@@ -80,20 +127,84 @@ def model(
         sizes = _sizes(hidden, params)
         network.check("mlp.model", spec, params, _known(hidden, len(sizes)))
         rates = _rates(len(sizes), params, dropout_on)
+        make_dense = _dense_maker(params, initializer)
+        act = _find(keras.activations, "activation", params.get("activation", activation))
+        normalize, is_residual = _normalizer(params), _is_residual(params, len(sizes))
+
         inputs = keras.Input(spec.input_shape)
         x = keras.layers.Flatten()(inputs) if len(spec.input_shape) > 1 else inputs
-        for units, rate in zip(sizes, rates, strict=True):
-            x = keras.layers.Dense(
-                units,
-                activation=params.get("activation", activation),
-                kernel_initializer=params.get("initializer", initializer),
-                kernel_regularizer=_penalty(params),
-            )(x)
+        if rate := checks.number(params, "input_dropout", below=1.0):
+            x = keras.layers.Dropout(rate)(x)
+        for index, (units, rate) in enumerate(zip(sizes, rates, strict=True)):
+            before = x
+            if normalize is None:
+                x = make_dense(units, activation=act)(x)
+            else:
+                # No bias: the normalization that follows has one, or would remove it.
+                x = normalize()(make_dense(units, use_bias=False)(x))
+                x = keras.layers.Activation(act)(x)
             if rate:
                 x = keras.layers.Dropout(rate)(x)
+            if is_residual and index > 0:
+                if before.shape[-1] != units:
+                    before = make_dense(units, use_bias=False)(before)
+                x = keras.layers.Add()([before, x])
         return network.compiled(inputs, x, spec, params)
 
     return build
+
+
+def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]:
+    """Makes the dense layers: all have the initializer, the penalty and the constraint."""
+    import keras
+
+    options: dict[str, Any] = {"kernel_initializer": params.get("initializer", initializer)}
+    _find(keras.initializers, "initializer", options["kernel_initializer"])
+    if "max_norm" in params:
+        longest = checks.number(params, "max_norm", above=0.0)
+        options["kernel_constraint"] = keras.constraints.MaxNorm(longest, axis=0)
+
+    def make(units: int, **more: Any) -> Any:
+        return keras.layers.Dense(units, kernel_regularizer=_penalty(params), **options, **more)
+
+    return make
+
+
+def _find(of: Any, kind: str, name: Any) -> Any:
+    """One of Keras's activations or initializers, which may be given itself."""
+    try:
+        return of.get(name)
+    except (TypeError, ValueError) as error:
+        raise BuildError(
+            f"Keras has no {kind} {brief(name)}{did_you_mean(str(name), dir(of))}"
+        ) from error
+
+
+def _normalizer(params: dict[str, Any]) -> Callable[[], Any] | None:
+    """Makes the normalization of a layer; None where there is none."""
+    import keras
+
+    name = params.get("normalization", "none")
+    if name not in NORMALIZATIONS:
+        raise BuildError(
+            f"normalization is one of {', '.join(NORMALIZATIONS)}, got {brief(name)}"
+            f"{did_you_mean(str(name), NORMALIZATIONS)}"
+        )
+    if name == "batch":
+        return lambda: keras.layers.BatchNormalization(momentum=0.9)  # as in spaces.cnn
+    return keras.layers.LayerNormalization if name == "layer" else None
+
+
+def _is_residual(params: dict[str, Any], layers: int) -> bool:
+    residual = params.get("residual", False)
+    if not isinstance(residual, bool):
+        raise BuildError(f"residual is True or False, got {brief(residual)}")
+    if residual and layers < 2:
+        raise BuildError(
+            "residual=True has no effect on one hidden layer; let it exist only where it does: "
+            "mlp.residual(layers), or when={'layers': range(2, 4)}"
+        )
+    return residual
 
 
 def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
@@ -140,7 +251,8 @@ def _penalty(params: dict[str, Any]) -> Any:
 
 def _known(hidden: Sequence[int] | None, layers: int) -> list[str]:
     names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), "l1", "l2"]
-    names += ["activation", "initializer"]
+    names += ["input_dropout", "max_norm", "activation", "initializer"]
+    names += ["normalization", "residual"]
     if hidden is None:
         names += ["layers", "units", "funnel", *(f"units_{i}" for i in range(1, layers + 1))]
     return names

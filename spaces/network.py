@@ -9,7 +9,8 @@ from hpsearch.training.base import unknown_parameter_message
 from spaces import optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)
-"""Parameters of every builder. loss: the loss to train with, instead of the task's."""
+"""Parameters of every builder. loss: the loss to train with, instead of the task's. The others are
+those of `optimizers.make`, schedules included."""
 
 
 def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[str]) -> None:
@@ -61,11 +62,12 @@ def compile_model(
     model: Any, spec: ModelSpec, params: dict[str, Any], rate_share: float = 1.0
 ) -> Any:
     """Compile a model with the optimizer in params, at this share of its learning rate."""
-    optimizer = optimizers.make(**{k: v for k, v in params.items() if k in optimizers.PARAMS})
+    given = {name: value for name, value in params.items() if name in optimizers.PARAMS}
     if rate_share != 1.0:
-        optimizer.learning_rate = float(optimizer.learning_rate) * rate_share
+        usual = optimizers.make(given.get("optimizer", "rmsprop")).learning_rate
+        given["learning_rate"] = float(given.get("learning_rate", usual)) * rate_share
     model.compile(
-        optimizer=optimizer,
+        optimizer=optimizers.make(**given, spec=spec),
         loss=params.get("loss", spec.loss),
         metrics=spec.metrics,
         loss_weights=getattr(spec, "loss_weights", None),

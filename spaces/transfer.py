@@ -9,6 +9,7 @@ and every trial: side by side they are computed once, and only heads are trained
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,25 +70,29 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
             x = layer(x)
         head = _make_head(trained, spec, params)
 
-        def compile_on(base: Any, share: float) -> Any:
+        epochs = spec.epochs
+        if "frozen_epochs" in params:
+            epochs = min(checks.whole(params, "frozen_epochs"), epochs)
+
+        def compile_on(base: Any, share: float, phase_epochs: int) -> Any:
             joined = keras.Model(inputs, head(base(x, training=False)))
-            return network.compile_model(joined, spec, params, rate_share=share)
+            of_phase = replace(spec, epochs=phase_epochs)  # a schedule runs through in each phase
+            return network.compile_model(joined, of_phase, params, rate_share=share)
 
         def start_frozen() -> Any:
             # A model of its own: calls of the shared one would pile up in it, trial by trial.
             base = keras.Model(trained.inputs, trained.outputs[0])
             base.trainable = False
-            return compile_on(base, 1.0)
+            return compile_on(base, 1.0, epochs)
 
         def start_whole() -> Any:
             base = keras.models.clone_model(trained)
             base.set_weights(trained.get_weights())
             _unfreeze(base, params)
             share = checks.number(params, "fine_tuning_rate", 0.1, above=0.0)
-            return compile_on(base, share)
+            return compile_on(base, share, spec.epochs - epochs)
 
-        epochs = None if "frozen_epochs" not in params else checks.whole(params, "frozen_epochs")
-        if epochs is None or 0 < spec.epochs <= epochs:
+        if epochs == spec.epochs:
             return start_frozen()
         return Phases(Phase(start_frozen, epochs), Phase(start_whole))
 

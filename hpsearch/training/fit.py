@@ -34,6 +34,7 @@ from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows, validation_batch_size
+from hpsearch.training.schedules import check_schedule
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,12 @@ class FitTrainer:
                 callbacks=callbacks,
                 is_probe=True,
             )
+            spec = self._model_spec(rows, data, fit)
             with deferred_initialization():
-                phased = PhasedModel(build, self._model_spec(rows, data, fit), params, seed=0)
+                phased = PhasedModel(build, spec, params, seed=0)
+                check_schedule(phased.model, spec)
                 if index > 0:
-                    phased.enter_phase(most_epochs)
+                    self._enter_later_phases(phased, spec)
                     continue
             model = phased.model
             with _name_failing_model():
@@ -105,7 +108,7 @@ class FitTrainer:
                     logs = _try_a_step(model, few.x, few.y)
                 else:
                     logs = self._try_an_epoch(fit, rows, data)
-            self._try_later_phases(phased, rows)
+            self._enter_later_phases(phased, spec, _take_few(rows, 2, 1))
             targets = targets_by_name(data.y)
             is_sequence = any(
                 part.is_sequence(targets[name]) for name, part in self.task.parts.items()
@@ -113,14 +116,16 @@ class FitTrainer:
             metrics.check(logs, self.task, model, is_sequence=is_sequence)
         return self.remark
 
-    def _try_later_phases(self, phased: PhasedModel, rows: SplitRows) -> None:
-        """Begin each phase but the first, and try a step of its model where that shows anything."""
+    def _enter_later_phases(
+        self, phased: PhasedModel, spec: ModelSpec, few: SplitRows | None = None
+    ) -> None:
+        """Begin each phase but the first. few: rows to try a step on, where that shows anything."""
         while phased.end is not None:
             with deferred_initialization():
                 phased.enter_phase(phased.end)
+            check_schedule(phased.model, spec)
             with _name_failing_model():
-                if _shows_in_a_step(phased.model):
-                    few = _take_few(rows, 2, 1)
+                if few is not None and _shows_in_a_step(phased.model):
                     _try_a_step(phased.model, few.x, few.y)
 
     def measure_epoch_seconds(self, fit: Fit, data: Data) -> float:

@@ -192,6 +192,17 @@ RELIED_ON = (
         lambda: _of_dense_layer("_inbound_nodes"),
     ),
     Internal(
+        "Optimizer._learning_rate",
+        "the schedule of learning rates, whose numbers are data",
+        lambda: _in_code_of(keras.optimizers.Optimizer.learning_rate.fset, "_learning_rate"),
+    ),
+    Internal(
+        "Optimizer._clip_gradients",
+        "replaced, so that one program serves all values of clipvalue",
+        lambda: keras.optimizers.Optimizer._clip_gradients,
+        ("grads",),
+    ),
+    Internal(
         "Loss._fn_kwargs",
         "how far a loss smooths labels",
         lambda: _of_smoothed_loss("_fn_kwargs")["label_smoothing"],

@@ -14,12 +14,12 @@ from hpsearch.core import interrupt
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.tasks import digits
 from hpsearch.training.base import Fit, Trainer
-from spaces import mlp
+from spaces import mlp, optimizers
 
 TASK = digits.task()
 DATA = TASK.load()
 (SPLIT,) = Holdout(rows=300).splits(TASK, DATA, seed=1)
-OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw", "adadelta")
+OPTIMIZERS = optimizers.ALL_NAMES
 
 Make = Callable[[Task], Trainer]
 

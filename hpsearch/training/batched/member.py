@@ -25,6 +25,7 @@ from hpsearch.training.deferred import compute_first_value, deferred_initializat
 from hpsearch.training.frozen import FrozenPart, find_frozen_part
 from hpsearch.training.history import History
 from hpsearch.training.phases import PhasedModel
+from hpsearch.training.schedules import own_schedule
 
 
 @dataclass(eq=False)
@@ -70,6 +71,7 @@ class BatchMember:
                 phased.enter_phase(history.epochs)
                 history.phase_end = phased.end
             model = phased.model
+            own_schedule(model)
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
         # A model of several inputs has no single row of features.

@@ -5,6 +5,7 @@ The weights of the added units are zero, and stay so. The added layers pass on w
 variables lie in the wide one.
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,14 @@ _ELEMENTWISE = (
     *_IDEMPOTENT,
     *("tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "softsign", "leaky_relu"),
     *("relu6", "hard_sigmoid", "mish", "exponential"),
+)
+# Optimizers that treat each element of a weight by itself. Others, as Muon and Adafactor, take means
+# or products over a whole weight, which added units would change.
+_ELEMENTWISE_OPTIMIZERS = (
+    *(keras.optimizers.SGD, keras.optimizers.RMSprop, keras.optimizers.Adadelta),
+    *(keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.Nadam),
+    *(keras.optimizers.Adamax, keras.optimizers.Adagrad, keras.optimizers.Lion),
+    keras.optimizers.Ftrl,
 )
 _BESIDE_DENSE = (keras.layers.Dropout, keras.layers.BatchNormalization, keras.layers.Activation)
 
@@ -87,6 +96,8 @@ class DenseChain:
 def parse_chain(model: Any) -> DenseChain | None:
     """A model as a chain of dense layers; None where it is not one, or may not be padded."""
     if not is_described_fully(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
+        return None
+    if type(model.optimizer) not in _ELEMENTWISE_OPTIMIZERS:
         return None
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     if any(len(layer._inbound_nodes) != 1 for layer in layers):
@@ -309,13 +320,15 @@ def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[L
 
 
 def _label_slots(optimizer: Any, prefixes: list[str], weights: list[Label]) -> Iterator[Label]:
+    others = itertools.count()
     for variable in optimizer.variables:
         found = [i for i, prefix in enumerate(prefixes) if variable.name.startswith(f"{prefix}_")]
         if found:  # Keras names a slot after its weight: dense_kernel_momentum
             index = max(found, key=lambda i: len(prefixes[i]))
             yield (*weights[index], variable.name.removeprefix(prefixes[index]))
         else:
-            yield ("optimizer", variable.name)
+            # By its place among the others: Keras numbers some names through the process.
+            yield ("optimizer", next(others))
 
 
 def _label_scalars(scalars: ModelScalars, chain: DenseChain) -> list[Any]:

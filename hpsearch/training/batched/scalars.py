@@ -1,7 +1,8 @@
 """Tell a model's structure from its scalars: numbers that one program takes as data.
 
 Models of one structure train by one compiled program, each with its own scalars: dropout rates,
-penalties, momentum, weight decay, label smoothing.
+penalties, constraints, momentum, weight decay, clipping, label smoothing, and the numbers of a
+learning rate schedule.
 """
 
 import contextlib
@@ -18,10 +19,24 @@ from hpsearch.core.seeds import canonical_json
 from hpsearch.training.base import Fit
 from hpsearch.training.building import without_tensorflow
 from hpsearch.training.overrides import describe_network, is_of_keras, number_of_build
+from hpsearch.training.schedules import KINDS, find_schedule
 
 PENALTIES = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
 _SMOOTHED = (keras.losses.CategoricalCrossentropy, keras.losses.BinaryCrossentropy)
 _MOMENTUM = (keras.optimizers.SGD, keras.optimizers.RMSprop)
+# Numbers of any optimizer, of which some exist on one kind only.
+_OF_OPTIMIZERS = (
+    *("weight_decay", "adam_weight_decay"),
+    *("clipnorm", "global_clipnorm"),
+)
+# Attributes of schedules that are numbers. The factors of CosineDecayRestarts are not among them:
+# they decide by a rounded logarithm when it restarts, and must be rounded as in `fit`.
+_OF_SCHEDULES = (
+    *("initial_learning_rate", "end_learning_rate", "warmup_target"),
+    *("decay_steps", "first_decay_steps", "warmup_steps"),
+    *("decay_rate", "power", "alpha"),
+)
+_EXACT = 2**24  # a float32 holds all whole numbers up to here
 
 # Held while scalars are replaced: models may share a loss or a regularizer, and one model is
 # compiled in a thread while others are built.
@@ -68,6 +83,9 @@ class TracedScalar:
     def __truediv__(self, other: Any) -> Any:
         return self.value / other
 
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self.value
+
     __radd__, __rmul__ = __add__, __mul__
 
 
@@ -79,7 +97,7 @@ class ScalarField:
         layer: the layer it belongs to; None: the optimizer or the loss.
         name: what it is, as "rate"; equal for scalars of one kind.
         get: returns its value.
-        set: sets its value.
+        set: sets its value; a traced one is a `TracedScalar`.
     """
 
     layer: Any
@@ -92,7 +110,8 @@ class ModelScalars:
     """The scalars of one model, in the order of its structure.
 
     The learning rate is not among them: it is a variable of the optimizer. Nor is a scalar that is
-    zero: Keras then leaves out what it stands for, and the structure is another.
+    zero: Keras then leaves out what it stands for, and the structure is another. Only a schedule
+    counts with all of its numbers.
     """
 
     def __init__(self, model: Any) -> None:
@@ -129,6 +148,7 @@ def describe_structure(model: Any, scalars: ModelScalars, fit: Fit) -> str:
     """
     with scalars.blanked_out(), without_tensorflow():
         origin = [type(model).__qualname__, canonical_json(fit.params), number_of_build(fit.build)]
+        origin += [len(fit.split.train), fit.most_epochs or fit.epochs]  # `build` is told these
         network = describe_network(model)
         described = {
             "model": origin if network is None else strip_names(network),
@@ -192,15 +212,92 @@ def _find_fields(model: Any) -> Iterator[ScalarField]:
                 for factor in ("l1", "l2"):
                     name = f"{factor} of {variable.name}"
                     yield from field_of(layer, variable.regularizer, factor, name)
+            if id(variable) in trained and type(variable.constraint) is keras.constraints.MaxNorm:
+                if (id(variable.constraint), "max_value") not in known:
+                    known.add((id(variable.constraint), "max_value"))
+                    name = f"max_value of {variable.name}"
+                    yield _traced_field(layer, variable.constraint, "max_value", name)
     # The optimizer, where it is Keras's own: another may do anything with a number.
     optimizer_is_of_keras = is_of_keras(model.optimizer, keras.optimizers.Optimizer)
     if optimizer_is_of_keras:
-        yield from field_of(None, model.optimizer, "weight_decay", "weight_decay")
+        for name in _OF_OPTIMIZERS:
+            if (getattr(model.optimizer, name, None) or 0) > 0:
+                yield from field_of(None, model.optimizer, name, name)
+        if (model.optimizer.clipvalue or 0) > 0:
+            yield _clipping_field(model.optimizer)
+        yield from _schedule_fields(find_schedule(model.optimizer))
     if optimizer_is_of_keras and isinstance(model.optimizer, _MOMENTUM):
         yield from field_of(None, model.optimizer, "momentum", "momentum")
     # The loss.
     if type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs):
         yield _smoothing_field(model.loss)
+
+
+def _clipping_field(optimizer: Any) -> ScalarField:
+    """The `clipvalue` of an optimizer.
+
+    Keras passes it to where only a traced value itself may go, and tests it before. So while it is
+    traced, gradients are clipped here.
+    """
+
+    def set_clipvalue(value: Any) -> None:
+        vars(optimizer).pop("_clip_gradients", None)
+        optimizer.clipvalue = _unwrap(value)
+        if isinstance(value, TracedScalar):
+            most = value.value
+            optimizer._clip_gradients = lambda gradients: [
+                None if each is None else keras.ops.clip(each, -most, most) for each in gradients
+            ]
+
+    return ScalarField(None, "clipvalue", lambda: optimizer.clipvalue, set_clipvalue)
+
+
+def _schedule_fields(schedule: Any) -> Iterator[ScalarField]:
+    """The numbers of one of Keras's schedules; none where it might compute otherwise with traced ones.
+
+    Keras computes in the type of its first rate, which must be the one of a traced number.
+    """
+    if type(schedule) not in KINDS or keras.config.floatx() != "float32":
+        return
+    if isinstance(schedule, keras.optimizers.schedules.PiecewiseConstantDecay):
+        rates, others = schedule.values, schedule.boundaries
+        fields = [_item_field(schedule, "values", i) for i in range(len(rates))]
+        fields += [_item_field(schedule, "boundaries", i) for i in range(len(others))]
+    else:
+        rates = [schedule.initial_learning_rate]
+        found = [name for name in _OF_SCHEDULES if getattr(schedule, name, None) is not None]
+        others = [getattr(schedule, name) for name in found]
+        fields = [_traced_field(None, schedule, name, name) for name in found]
+    if all(type(rate) is float for rate in rates) and all(map(_is_exact, others)):
+        yield from fields
+
+
+def _is_exact(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= _EXACT)
+
+
+def _traced_field(layer: Any, owner: Any, attribute: str, name: str) -> ScalarField:
+    """A number that Keras never tests: it gets the traced value itself."""
+
+    def set_value(value: Any) -> None:
+        setattr(owner, attribute, _unwrap(value))
+
+    return ScalarField(layer, name, partial(getattr, owner, attribute), set_value)
+
+
+def _item_field(owner: Any, name: str, index: int) -> ScalarField:
+    """Likewise, an item of a list of numbers."""
+
+    def set_item(value: Any) -> None:
+        items = list(getattr(owner, name))
+        items[index] = _unwrap(value)
+        setattr(owner, name, items)
+
+    return ScalarField(None, f"{name} {index}", lambda: getattr(owner, name)[index], set_item)
+
+
+def _unwrap(value: Any) -> Any:
+    return value.value if isinstance(value, TracedScalar) else value
 
 
 def _smooths_last_axis(options: dict[str, Any]) -> bool:

@@ -2,5 +2,15 @@
 
 from hpsearch.training.base import Build, Fit, ModelSpec, Split, Trainer, TrialInfo
 from hpsearch.training.own import TrainingRun
+from hpsearch.training.sklearn_models import sklearn_model
 
-__all__ = ["Build", "Fit", "ModelSpec", "Split", "Trainer", "TrainingRun", "TrialInfo"]
+__all__ = [
+    "Build",
+    "Fit",
+    "ModelSpec",
+    "Split",
+    "Trainer",
+    "TrainingRun",
+    "TrialInfo",
+    "sklearn_model",
+]

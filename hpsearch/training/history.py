@@ -50,6 +50,7 @@ class History:
         self.curves: dict[str, list[float]] = {name: [] for name in curve_names(metrics)}
         self.required = tuple(name for name in CURVES if name not in optional)
         self.failure: Failure | None = None
+        self.is_complete = False  # whether more epochs would change nothing, as a function said
         self._saved, self._saved_epoch = time.monotonic(), 0
 
     @property
@@ -81,7 +82,9 @@ class History:
 
     @property
     def has_ended(self) -> bool:
-        return self.failure is not None or self.is_out_of_patience or self.epochs >= self.fit.epochs
+        if self.failure is not None or (self.is_complete and self.epochs > 0):
+            return True
+        return self.is_out_of_patience or self.epochs >= self.fit.epochs
 
     def resume_from(self, curves: dict[str, list[float]]) -> None:
         """Continue from the curves of a checkpoint."""

@@ -118,6 +118,7 @@ class OwnTrainer:
                 state, curves = progress.saved
                 ended = History(fit, task.recorded, _not_required(history))
                 ended.resume_from(curves)
+                ended.is_complete = state.is_complete
                 if ended.has_ended:
                     if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
                         save_arrays(ended, state.to_arrays())

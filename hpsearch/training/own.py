@@ -108,6 +108,11 @@ class TrainingRun:
         return self._progress.is_refit
 
     @property
+    def only_predicts(self) -> bool:
+        """Whether it is to return `predict` alone, from what it saved: then it has no rows."""
+        return self._progress.only_predicts
+
+    @property
     def folder(self) -> Path:
         """A folder of this fit's own. `save` keeps its files, and `restore` puts them back."""
         return self._progress.folder

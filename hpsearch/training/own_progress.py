@@ -58,7 +58,7 @@ class FitProgress:
     epoch_of_state: int | None = None  # counted from 1
     error: Exception | None = None  # that stopped the function, which may have caught it
     reads_weights: bool = False
-    _is_restored: bool = False
+    is_restored: bool = False
     _has_looped: bool = False
     _is_in_epoch: bool = False
     _has_reported: bool = False
@@ -74,12 +74,12 @@ class FitProgress:
 
     def restore(self, given: Any) -> Any:
         """The saved state, from which the epochs then go on; `given` where nothing was saved."""
-        if self._has_looped or self._is_restored:
+        if self._has_looped or self.is_restored:
             raise self._refuse(
                 "run.restore() is called once, before the loop over run.epochs(); train calls it "
-                + ("twice" if self._is_restored else "after that")
+                + ("twice" if self.is_restored else "after that")
             )
-        self._is_restored = True
+        self.is_restored = True
         if self.saved is None:
             return given
         state, curves = self.saved

@@ -1,6 +1,7 @@
 """Training functions of scikit-learn's estimators."""
 
 import inspect
+import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -206,7 +207,7 @@ def _take_rows(run: TrainingRun) -> _Rows:
 
 
 def _to_table(x: Array) -> Array:
-    return x.reshape(len(x), -1)
+    return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 def _predict(estimator: Any, x: Array, task: Task) -> Array:
@@ -226,7 +227,7 @@ def _predict(estimator: Any, x: Array, task: Task) -> Array:
             likely = np.column_stack([_of_class_one(*each) for each in labels])
     if units == 1 and likely.shape[1] == 2:
         likely = likely[:, 1:]
-    return _to_logits(likely, task) if task.from_logits else np.asarray(likely)
+    return np.asarray(_to_logits(likely, task) if task.from_logits else likely)
 
 
 def _of_class_one(likely: Array, classes: Array) -> Array:
@@ -242,7 +243,7 @@ def _spread(likely: Array, classes: Array, units: int) -> Array:
 
 def _to_logits(likely: Array, task: Task) -> Array:
     likely = np.clip(likely, 1e-7, 1 - 1e-7)
-    return np.log(likely) if task.link == "softmax" else np.log(likely) - np.log1p(-likely)
+    return np.asarray(np.log(likely) - (0 if task.link == "softmax" else np.log1p(-likely)))
 
 
 def _predicts_classes_only(task: Task, estimator: Any) -> bool:

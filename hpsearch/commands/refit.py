@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from hpsearch.commands import arguments, completion
-from hpsearch.core.errors import OldStoreError
+from hpsearch.core.errors import OldStoreError, StudyError
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.run.load import load_study
+from hpsearch.run.load import Overrides, load_study
 from hpsearch.selection.choice import ModelChoice
 from hpsearch.store import Store, Url
 
@@ -99,12 +99,22 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     help="Allow this type when the model's preprocessing is loaded; may be repeated.",
 )
 @click.option(
+    "--study",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The study's file, where it trains by a function of its own: it is run, to predict.",
+)
+@click.option(
     "--backend",
     help="Predict with this Keras backend: jax, tensorflow or torch. Default: $KERAS_BACKEND, else "
     "jax.",
 )
 def predict(
-    model: Path, file: Path, output: Path | None, trust: tuple[str, ...], backend: str | None
+    model: Path,
+    file: Path,
+    output: Path | None,
+    trust: tuple[str, ...],
+    study: Path | None,
+    backend: str | None,
 ) -> None:
     """Predict the rows of a CSV file with a model that `refit` saved.
 
@@ -117,8 +127,14 @@ def predict(
     place = None if output is None else choose_place(output, PREDICTIONS, sources=(file,))
     backends.choose(backend)
     from hpsearch.models import kept, prediction
+    from hpsearch.selection.refit import own_training
 
-    models = kept.load(model, trust)
+    training = None if study is None else own_training(load_study(study, Overrides()))
+    if study is not None and training is None:
+        raise StudyError(
+            f"{study} trains models by build, which predict without it; leave --study out"
+        )
+    models = kept.load(model, trust, training)
     predicted = prediction.predict_table(models, file)
     if place is None:
         predicted.to_csv(sys.stdout, index=False)

@@ -1,17 +1,43 @@
-"""Metrics and losses of single rows, without a framework."""
+"""Metrics and losses of a task from predictions, without a framework."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core import task_kinds
+from hpsearch.core import scores, task_kinds
 from hpsearch.core.arrays import Array
+from hpsearch.core.metric import Metric
 from hpsearch.core.task import Task
 
 ABSOLUTE = ("mae", "mean_absolute_error")
 SQUARED = ("mse", "mean_squared_error")
 _ACCURACY = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 _EPSILON = 1e-7  # Keras's: probabilities are kept so far from 0 and 1
+
+
+Measure = Callable[[Any, Any, Array | None], float]
+"""A metric of predictions, targets, and the rows' weights (None: all weigh 1)."""
+
+
+def make_score_measure(task: Task, metric: Metric) -> Measure:
+    """The function that computes a metric which needs the predictions for all rows.
+
+    Args:
+        task: with one output.
+    """
+    link = task.link if task.from_logits and metric.own_name != "roc_auc" else "linear"
+
+    def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
+        if weights is not None and not weights.any():
+            return math.nan
+        predicted, y = scores.apply_link(np.asarray(predicted), link), np.asarray(y)
+        if task.is_sequence(y):
+            predicted, y, weights = scores.flatten_steps(predicted, y, weights)
+        return scores.compute_score(metric, task.kind_of(y), y, predicted, weights)
+
+    return measure
 
 
 def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Array | None:

@@ -2,7 +2,7 @@
 
 The folder holds `model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which
 says how they belong together. They are read in Keras's safe mode and with skops's list of trusted
-types.
+types. Models of a study's own training function are `model-1.npz` ..., see `own_models`.
 """
 
 import json
@@ -26,16 +26,20 @@ from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs, map_outputs
+from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
 from hpsearch.models.retrain import TrainedModel, predict
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.rows import prepare_inputs
 
 _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
+_FORMAT_OF_OWN = 3  # of a training function of the study's own
 _LINKS = ("linear", "sigmoid", "softmax")
 _HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
 _PREPROCESS = "preprocess.skops"
-_FILES = re.compile(r"model-\d+\.keras|preprocess\.skops|(model|card)\.json|card\.md|test\.csv")
+_FILES = re.compile(
+    r"model-\d+\.(keras|npz)|preprocess\.skops|(model|card)\.json|card\.md|test\.csv"
+)
 _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
 
 
@@ -48,7 +52,7 @@ class KeptModels:
         shapes: the shape of a row, by input; "x" where there is one input.
         columns: the names of the columns of x, where it is a table with names.
         weights: of each model; they add up to 1.
-        models: the Keras models.
+        models: the Keras models, or those of a training function.
         transformer: the fitted preprocessing; None where there is none.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
     """
@@ -103,17 +107,20 @@ def save(
     with whole_output(folder, MODELS) as partial:
         partial.mkdir()
         weights: list[float] = []
+        is_own = False
         for number, (weight, trained) in enumerate(models, 1):
             weights.append(weight)
+            is_own = isinstance(trained.model, OwnModel)
             with without_tensorflow():
-                trained.model.save(partial / f"model-{number}.keras")
+                trained.model.save(partial / f"model-{number}.{'npz' if is_own else 'keras'}")
             if number == 1 and trained.transformer is not None:
                 saved = _dump_transformer(trained.transformer)
                 trust = _unknown_types(saved)
                 (partial / _PREPROCESS).write_bytes(saved)
         outputs = _outputs_to_json(task, data)
+        plain = _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT
         index = {
-            "format": _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT,
+            "format": _FORMAT_OF_OWN if is_own else plain,
             "task": task.name,
             **outputs,
             "inputs": {name: array.shape[1:] for name, array in inputs_by_name(data.x).items()},
@@ -125,12 +132,15 @@ def save(
     return trust
 
 
-def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
+def load(
+    folder: Path, trusted: Iterable[str] = (), training: OwnTraining | None = None
+) -> KeptModels:
     """Load a folder of models.
 
     Args:
         folder: as `save` wrote it.
         trusted: names of types to trust beside those that skops trusts itself.
+        training: the study whose own training function the models are of; None for Keras models.
 
     Raises HpsearchError where it is no such folder, UntrustedError where it holds other types.
     """
@@ -152,7 +162,20 @@ def load(folder: Path, trusted: Iterable[str] = ()) -> KeptModels:
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
             "wrote"
         ) from error
-    models = tuple(_load_model(folder / f"model-{n}.keras") for n in range(1, len(weights) + 1))
+    is_own = index.get("format") == _FORMAT_OF_OWN
+    if is_own != (training is not None):
+        raise HpsearchError(
+            f"the models in {folder} are of a study's own training function, which predicts by "
+            "them; name the study's file, which is run: --study studies/x.py"
+            if is_own
+            else f"the models in {folder} are Keras models, which need no study; leave --study out"
+        )
+    numbers = range(1, len(weights) + 1)
+    models: tuple[Any, ...]
+    if training is not None:
+        models = tuple(load_own_model(folder / f"model-{n}.npz", training) for n in numbers)
+    else:
+        models = tuple(_load_model(folder / f"model-{n}.keras") for n in numbers)
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
     return KeptModels(outputs, shapes, columns, weights, models, transformer, coding)
 
@@ -189,7 +212,7 @@ def _outputs_to_json(task: Task, data: Data) -> dict[str, Any]:
 
 def _outputs_from_json(index: Mapping[str, Any]) -> dict[str, OutputType]:
     """The inverse of `_outputs_to_json`. Raises ValueError, KeyError or TypeError."""
-    if index.get("format", _FORMAT) not in (_FORMAT, _FORMAT_OF_OUTPUTS):
+    if index.get("format", _FORMAT) not in (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN):
         raise ValueError(f"its format is {brief(index['format'])}, of another version of hpsearch")
     if "outputs" not in index:
         labels, link = index.get("kind") == "multilabel", str(index.get("link", ""))

@@ -18,9 +18,11 @@ from hpsearch.models.output_types import (
     describe_outputs,
     shape_predictions,
 )
+from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.history import History
+from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 
@@ -32,7 +34,7 @@ class TrainedModel:
     """A trained model with the rows it was trained on.
 
     Args:
-        model: compiled as `build` compiled it.
+        model: compiled as `build` compiled it; an OwnModel of a training function.
         rows: its split's rows, and their fitted preprocessing.
         outputs: what each of its outputs predicts.
     """
@@ -57,15 +59,28 @@ def all_rows(rows: int) -> Split:
 
 
 def train(
-    task: Task, data: Data, fits: Sequence[Fit], *, engine: str, backend: str
+    task: Task,
+    data: Data,
+    fits: Sequence[Fit],
+    *,
+    engine: str,
+    backend: str,
+    trains_itself: bool = False,
 ) -> Iterator[TrainedModel]:
     """Train to the last epoch, side by side if the engine can; yield models in the order of `fits`.
 
-    Raises HpsearchError where one of them diverges.
+    Args:
+        trains_itself: whether the fits are by a training function of the study's own.
+
+    Raises HpsearchError where one of them diverges, or cannot predict.
     """
+    if trains_itself:
+        OwnTrainer(task).check_refit(fits[0], data)  # before hours of training
     has_callbacks = any(fit.callbacks for fit in fits)
-    watched = _watch_loss(task, with_counted=has_callbacks)
-    trainer = engines.make_trainer(watched, engine, backend, has_callbacks=has_callbacks)
+    watched = task if trains_itself else _watch_loss(task, with_counted=has_callbacks)
+    trainer = engines.make_trainer(
+        watched, engine, backend, has_callbacks=has_callbacks, trains_itself=trains_itself
+    )
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
             replace(
@@ -83,6 +98,7 @@ def train(
                     "another --seed"
                 )
         outputs = describe_outputs(task, data.y)
+        known = task.with_kind_of(data.y)
         prepared: dict[int, SplitRows] = {}
         for fit in saved:
             if id(fit.split) not in prepared:
@@ -90,7 +106,10 @@ def train(
                     id(fit.split): prepare_rows(task, data, fit.split)
                 }  # one at a time, to save memory
             rows = prepared[id(fit.split)]
-            model = _restore_model(task, data, fit, rows, History(fit, watched.recorded))
+            if trains_itself:
+                model: Any = restore_own_model(known, fit, rows)
+            else:
+                model = _restore_model(task, data, fit, rows, History(fit, watched.recorded))
             yield TrainedModel(model, rows, outputs)
 
 

@@ -14,6 +14,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.row_scores import (
     ABSOLUTE,
     SQUARED,
+    Measure,
     pick_classes,
     subtract_targets,
     true_classes,
@@ -21,7 +22,6 @@ from hpsearch.core.row_scores import (
 from hpsearch.core.scores import apply_link
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.plain_metrics import Measure
 from hpsearch.training.rows import shape_targets
 
 _RESAMPLES = 100

@@ -77,7 +77,14 @@ def predict_validation_rows(
             callbacks=study.callbacks,
         )
     ]
-    trained = retrain.train(study.task, data, fits, engine=engine, backend=backend)
+    trained = retrain.train(
+        study.task,
+        data,
+        fits,
+        engine=engine,
+        backend=backend,
+        trains_itself=study.train is not None,
+    )
     found: list[ValidationPrediction] = []
     for _ in members:
         # The mean over all splits that validate a row.

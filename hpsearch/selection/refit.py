@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch import store as stores
 from hpsearch.core.arrays import take_rows
@@ -29,6 +29,9 @@ from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
 from hpsearch.store import SearchRecord, Store
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit, WithoutValidation
+
+if TYPE_CHECKING:
+    from hpsearch.models.own_models import OwnTraining
 
 _CARD = "card.json"
 _MOST_CARD_BYTES = 10_000_000  # bytes
@@ -112,11 +115,13 @@ def refit(
         place = choose_place(folder, kept.MODELS)
         callbacks = None if study.callbacks is None else WithoutValidation(study.callbacks)
         fits, shares = _plan_fits(study, data, members, weights, choice, callbacks)
-        trained = retrain.train(task, data, fits, **how)
+        trained = retrain.train(task, data, fits, **how, trains_itself=study.train is not None)
         trust = kept.save(place, task, data, zip(shares, trained, strict=True))
         left_out = {} if callbacks is None else callbacks.left_out
     try:
-        loaded = kept.load(folder, trust)  # before the test is opened, which counts
+        loaded = kept.load(
+            folder, trust, own_training(study)
+        )  # before the test is opened, which counts
     except UntrustedError as error:
         raise HpsearchError(
             f"{folder} holds other preprocessing than the study's: it was changed after it was "
@@ -158,6 +163,13 @@ def refit(
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", render_card(card))
     return RefitResult(folder, card, opened_now)
+
+
+def own_training(study: Study) -> "OwnTraining | None":
+    """How kept models of the study's own training function are loaded; None where it has none."""
+    from hpsearch.models.own_models import OwnTraining
+
+    return None if study.train is None else OwnTraining(study.task, study.space, study.train)
 
 
 def _comparable_searches(

@@ -11,6 +11,7 @@ from hpsearch.training.base import (
     TrialInfo,
 )
 from hpsearch.training.own import TrainingRun
+from hpsearch.training.sklearn_models import sklearn_model
 
 __all__ = [
     "Build",
@@ -22,4 +23,5 @@ __all__ = [
     "Trainer",
     "TrainingRun",
     "TrialInfo",
+    "sklearn_model",
 ]

@@ -73,6 +73,7 @@ class History:
         self.phase_end: int | None = None
         self.stopped = False
         self.callbacks: KeptCallbacks | None = None
+        self.is_complete = False  # whether more epochs would change nothing, as a function said
         self._saved, self._saved_epoch = time.monotonic(), 0
 
     @property
@@ -119,7 +120,8 @@ class History:
     @property
     def _is_over(self) -> bool:
         """Whether something ended it before its last epoch."""
-        return self.failure is not None or self.stopped or self.is_out_of_patience
+        completed = self.is_complete and self.epochs > 0
+        return completed or self.stopped or self.is_out_of_patience or self.failure is not None
 
     def resume_from(self, curves: dict[str, list[float]]) -> None:
         """Continue from the curves of a checkpoint."""

@@ -11,9 +11,9 @@ import numpy as np
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
+from hpsearch.core.row_scores import Measure, make_score_measure
 from hpsearch.core.task import Task
 from hpsearch.training.building import has_masked_outputs
-from hpsearch.training.plain_metrics import Measure, make_score_measure
 from hpsearch.training.rows import spread_weights
 
 

@@ -108,6 +108,11 @@ class TrainingRun:
         return self._progress.is_refit
 
     @property
+    def only_predicts(self) -> bool:
+        """Whether it is to return `predict` alone, from what it saved: then it has no rows."""
+        return self._progress.only_predicts
+
+    @property
     def folder(self) -> Path:
         """A folder of this fit's own. `save` keeps its files, and `restore` puts them back."""
         return self._progress.folder
@@ -143,9 +148,17 @@ class TrainingRun:
 
         Args:
             state: a Keras model, or a dict of arrays, numbers, texts and Keras objects, also in
-                lists and dicts. None where all of it lies in files of `folder`.
+                lists and dicts; or a function without arguments that returns one of these, for a
+                state that takes time to make. None where all of it lies in files of `folder`.
         """
         self._progress.save(state)
+
+    def end(self) -> None:
+        """Say that more epochs would change nothing: the loop ends after this one.
+
+        The fit is then complete, as where patience ends it.
+        """
+        self._progress.end()
 
     def measure(self, predict: Predict, *, train: bool = False) -> dict[str, float]:
         """The loss and all metrics of the task for predictions: `run.report(**run.measure(f))`.

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 from hpsearch.core import interrupt
@@ -57,7 +58,7 @@ class FitProgress:
     epoch_of_state: int | None = None  # counted from 1
     error: Exception | None = None  # that stopped the function, which may have caught it
     reads_weights: bool = False
-    _is_restored: bool = False
+    is_restored: bool = False
     _has_looped: bool = False
     _is_in_epoch: bool = False
     _has_reported: bool = False
@@ -69,16 +70,16 @@ class FitProgress:
     @property
     def n_weights(self) -> int:
         """Of the state that was saved last; 0 where none was."""
-        return 0 if self.epoch_of_state is None else count_weights(self.state)
+        return 0 if self.epoch_of_state is None else count_weights(_call_if_function(self.state))
 
     def restore(self, given: Any) -> Any:
         """The saved state, from which the epochs then go on; `given` where nothing was saved."""
-        if self._has_looped or self._is_restored:
+        if self._has_looped or self.is_restored:
             raise self._refuse(
                 "run.restore() is called once, before the loop over run.epochs(); train calls it "
-                + ("twice" if self._is_restored else "after that")
+                + ("twice" if self.is_restored else "after that")
             )
-        self._is_restored = True
+        self.is_restored = True
         if self.saved is None:
             return given
         state, curves = self.saved
@@ -147,6 +148,12 @@ class FitProgress:
         self.epoch_of_state = self.history.epochs + (not self._has_reported)
         self.state = state
 
+    def end(self) -> None:
+        """End the loop after this epoch, because more of them would change nothing."""
+        if not self._is_in_epoch:
+            raise self._refuse("run.end is called within the loop over run.epochs()")
+        self.history.is_complete = True
+
     def conclude(self) -> None:
         """Check what the function did, once it has returned. Raises BuildError or Interrupted."""
         if self.error is not None:  # the function caught it
@@ -185,7 +192,7 @@ class FitProgress:
         is_due = stop or history.has_ended or history.is_checkpoint_due
         if is_due and self.fit.checkpoint_out is not None and self.epoch_of_state is not None:
             try:
-                save_state(history, self.state, self.folder)
+                save_state(history, _call_if_function(self.state), self.folder)
             except (BuildError, DiskFullError) as error:
                 raise self._stop(error) from error
         if stop:
@@ -235,6 +242,11 @@ class FitProgress:
         """Remember an error that ends the function, whatever that does with it."""
         self.error = error
         return error
+
+
+def _call_if_function(state: Any) -> Any:
+    """A state, or what a function returns that makes it only where it is needed."""
+    return state() if isinstance(state, FunctionType | MethodType) else state
 
 
 def place_of_failure(places: list[int]) -> bool:

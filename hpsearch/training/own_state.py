@@ -46,16 +46,23 @@ class SavedState:
         arrays: by these names.
         files: names in `arrays` of the files' bytes, by their places in the folder.
         n_weights: how many weights it holds.
+        is_complete: whether more epochs would change nothing.
     """
 
     state: Any
     arrays: Arrays
     files: Mapping[str, str]
     n_weights: int = 0
+    is_complete: bool = False
 
     def to_arrays(self) -> Arrays:
         """The arrays that `unpack_state` makes it of."""
-        index = {"state": self.state, "files": dict(self.files), "weights": self.n_weights}
+        index = {
+            "state": self.state,
+            "files": dict(self.files),
+            "weights": self.n_weights,
+            "complete": self.is_complete,
+        }
         return {**self.arrays, "state": text_array(json.dumps(index))}
 
     def to_value(self) -> Any:
@@ -140,7 +147,7 @@ class SavedState:
         return inner
 
 
-def pack_state(state: Any, folder: Path | None) -> Arrays:
+def pack_state(state: Any, folder: Path | None, *, is_complete: bool = False) -> Arrays:
     """The arrays that hold a state and the files of a folder; `unpack_state` is the inverse.
 
     Raises BuildError for anything that cannot be saved without pickle, and for too much.
@@ -154,6 +161,7 @@ def pack_state(state: Any, folder: Path | None) -> Arrays:
     described = _encode(state, "", add)
     files = {place: add(np.frombuffer(data, np.uint8)) for place, data in _read_files(folder)}
     index = {"state": described, "files": files, "weights": count_weights(state)}
+    index["complete"] = is_complete
     arrays["state"] = text_array(json.dumps(index))
     if (size := sum(array.nbytes for array in arrays.values())) > MOST_BYTES:
         raise BuildError(
@@ -168,6 +176,7 @@ def unpack_state(arrays: Arrays) -> SavedState:
     try:
         index = json.loads(bytes(arrays.pop("state")))
         described, files, n_weights = index["state"], index["files"], index["weights"]
+        is_complete = bool(index["complete"])
         _check_described(described, arrays)
         for place, name in files.items():
             if why := _why_no_place(place):
@@ -178,12 +187,12 @@ def unpack_state(arrays: Arrays) -> SavedState:
             raise UnusableError("its number of weights is none")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UnusableError(f"its state is damaged ({first_line(error)})") from error
-    return SavedState(described, arrays, files, n_weights)
+    return SavedState(described, arrays, files, n_weights, is_complete)
 
 
 def save_state(history: History, state: Any, folder: Path | None) -> None:
     """Write a state, and the files of a folder, to the checkpoint of a history's fit."""
-    save_arrays(history, pack_state(state, folder))
+    save_arrays(history, pack_state(state, folder, is_complete=history.is_complete))
 
 
 def find_state(history: History) -> tuple[SavedState, Curves] | None:

@@ -4,7 +4,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core import interrupt
-from hpsearch.core.arrays import count_rows, take_rows
+from hpsearch.core.arrays import count_rows, take_rows, targets_by_name
 from hpsearch.core.data import Data
-from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed
+from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.rules import brief
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
@@ -25,7 +25,7 @@ from hpsearch.training.history import History
 from hpsearch.training.own import TrainingRun
 from hpsearch.training.own_progress import FitProgress
 from hpsearch.training.own_seeds import restored_generators, seed_generators
-from hpsearch.training.own_state import find_state
+from hpsearch.training.own_state import SavedState, find_state
 from hpsearch.training.plain_metrics import shape_predictions
 from hpsearch.training.rows import SplitRows, prepare_rows
 
@@ -56,7 +56,7 @@ class OwnTrainer:
                 if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 # No name for the rows: they must not stay in memory while the next are prepared.
-                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
+                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)[0]
         finally:
             _clear_compiled()
 
@@ -86,17 +86,57 @@ class OwnTrainer:
                 self._try_epochs(fit, rows, data)
         return None
 
+    def check_refit(self, fit: Fit, data: Data) -> None:
+        """Raise HpsearchError where a fit's function could not predict from what it saves.
+
+        It is tried on a few rows, for an epoch.
+        """
+        few = _choose_few(self.task, data, fit.split)
+        rows = _take(prepare_rows(self.task, data, fit.split), fit.split, few)
+        with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+            tried = replace(
+                fit, split=few, epochs=1, checkpoint_in=None, checkpoint_out=Path(folder, "try.npz")
+            )
+            curve, predicted = self._train_on(tried, rows, data, is_trial=True)
+            if curve.failure is not None:
+                return  # of a few rows it diverges; of all it may not
+            if predicted is None:
+                raise HpsearchError(
+                    "the study's train returns no predict, which refit and ensembles need; end it "
+                    "with `return predict`, a function of rows that returns predictions"
+                )
+            task = self.task.with_kind_of(data.y)
+            saved = find_saved(task, tried)
+            if saved is None:
+                raise HpsearchError(
+                    "the study's train saves nothing, and refit makes its predict again from what "
+                    "it saved; call run.save(state) in each epoch"
+                )
+            own = Path(folder, "own")
+            own.mkdir()
+            predict = load_predict(task, tried, empty_rows(rows), saved, own)
+            again = predict(rows.x_validation)
+        one, other = targets_by_name(again), targets_by_name(predicted)
+        if not all(np.allclose(one[name], other[name], rtol=1e-4, atol=1e-6) for name in other):
+            raise HpsearchError(
+                "the study's train predicts other values once its state is restored; save all that "
+                "predict needs, whatever comes from the rows included"
+            )
+
     def _try_epochs(self, fit: Fit, rows: SplitRows, data: Data) -> None:
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
             fit = replace(fit, checkpoint_out=Path(folder, "try.npz"))
             self._train_on(fit, rows, data, is_trial=True)
             self._train_on(replace(fit, epochs=2), rows, data, is_trial=True)
 
-    def _train_on(self, fit: Fit, rows: SplitRows, data: Data, *, is_trial: bool = False) -> Curve:
+    def _train_on(
+        self, fit: Fit, rows: SplitRows, data: Data, *, is_trial: bool = False
+    ) -> tuple[Curve, Any]:
         """Train a fit on its prepared rows, from its checkpoint if there is one.
 
         Args:
-            is_trial: whether the function is only tried: then all mistakes are errors.
+            is_trial: whether the function is only tried: then all mistakes are errors, and its
+                predictions for the validation rows are returned beside the curve, if it has any.
         """
         start = time.perf_counter()
         task = self.task.with_kind_of(data.y)
@@ -118,30 +158,81 @@ class OwnTrainer:
                 state, curves = progress.saved
                 ended = History(fit, task.recorded, _not_required(history))
                 ended.resume_from(curves)
+                ended.is_complete = state.is_complete
                 if ended.has_ended:
                     if fit.checkpoint_out is not None and not fit.checkpoint_out.exists():
                         save_arrays(ended, state.to_arrays())
                     seconds = time.perf_counter() - start
-                    return ended.to_curve(n_weights=state.n_weights, seconds=seconds)
+                    return ended.to_curve(n_weights=state.n_weights, seconds=seconds), None
 
-            predict = call_train(progress, rows)
+            predict, predicted = call_train(progress, rows), None
             if is_trial and history.failure is None:
-                self._check_use(progress, rows, predict)
-            return history.to_curve(
-                n_weights=progress.n_weights, seconds=time.perf_counter() - start
-            )
+                predicted = self._check_use(progress, rows, predict)
+            seconds = time.perf_counter() - start
+            return history.to_curve(n_weights=progress.n_weights, seconds=seconds), predicted
 
-    def _check_use(self, progress: FitProgress, rows: SplitRows, predict: Any) -> None:
-        """Raise BuildError where weights were not read, or predict does not predict."""
+    def _check_use(self, progress: FitProgress, rows: SplitRows, predict: Any) -> Any:
+        """The predictions for the validation rows, None without `predict`.
+
+        Raises BuildError where weights were not read, or they are of another shape.
+        """
         if rows.weights is not None and not progress.reads_weights:
             raise BuildError(
                 "the task has class_weight or sample_weight, and train never reads "
                 "run.train_weights; weigh the rows by it, or take the weights from the task"
             )
         if predict is None:
-            return
+            return None
         predicted = predict(rows.x_validation)
-        shape_predictions(progress.task, predicted, count_rows(rows.y_validation))
+        return shape_predictions(progress.task, predicted, count_rows(rows.y_validation))
+
+
+def find_saved(task: Task, fit: Fit) -> SavedState | None:
+    """What a fit's function saved last, in the fit's checkpoint. task: its kind is known."""
+    validates = not _validates_on_training_rows(fit.split)
+    found = find_state(FitProgress(fit, task, Path(), is_refit=not validates).history)
+    return None if found is None else found[0]
+
+
+def empty_rows(rows: SplitRows) -> SplitRows:
+    """No rows, of the same shapes and types: for a function that is only to predict."""
+    none = np.zeros(0, np.int64)
+    x, y = take_rows(rows.x, none), take_rows(rows.y, none)
+    return SplitRows(x, y, x, y, weights=None if rows.weights is None else rows.weights[:0])
+
+
+def load_predict(
+    task: Task, fit: Fit, rows: SplitRows, saved: SavedState, folder: Path
+) -> Callable[[Any], Any]:
+    """The `predict` that a training function returns where it has restored a state.
+
+    Args:
+        task: its kind is known.
+        rows: as `empty_rows` makes them.
+        saved: the state.
+        folder: for its files; `predict` may read them as long as it is used.
+
+    Raises HpsearchError where the function needs rows, restores nothing, or returns no `predict`.
+    """
+    state = (saved, {"validation": [0.0] * fit.epochs})
+    progress = FitProgress(fit, task, folder, state, only_predicts=True, is_strict=True)
+    try:
+        predict = call_train(progress, rows)
+    except (HpsearchError, interrupt.Interrupted):
+        raise
+    except Exception as error:  # whatever the study's function raises
+        raise HpsearchError(
+            f"the study's train fails where it has no rows and only restores: {first_line(error)}; "
+            "take shapes from run.spec, and save what comes from the rows"
+        ) from error
+    if predict is None or not progress.is_restored:
+        what = "never calls run.restore()" if predict is not None else "returns no predict"
+        raise HpsearchError(f"the study's train {what}, so it cannot predict from what it saved")
+
+    def checked(x: Any) -> Any:
+        return shape_predictions(task, predict(x), count_rows(x))
+
+    return checked
 
 
 def call_train(progress: FitProgress, rows: SplitRows) -> Any:

@@ -1,20 +1,17 @@
 """The task's metrics and loss from predictions, without a framework where that is possible."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core import row_scores, scores
+from hpsearch.core import row_scores
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError
 from hpsearch.core.metric import Metric
 from hpsearch.core.rules import brief
 from hpsearch.core.task import Task
-
-Measure = Callable[[Any, Any, Array | None], float]
-"""A metric of predictions, targets, and the rows' weights (None: all weigh 1)."""
 
 LOSS = Metric("loss", "min")
 _ROOT = ("rmse", "root_mean_squared_error")
@@ -43,25 +40,6 @@ def measure_predictions(
             value = make_measure(task, metric)(predicted, y, weights)
         found[metric.name] = value
     return found
-
-
-def make_score_measure(task: Task, metric: Metric) -> Measure:
-    """The function that computes a metric which needs the predictions for all rows.
-
-    Args:
-        task: with one output.
-    """
-    link = task.link if task.from_logits and metric.own_name != "roc_auc" else "linear"
-
-    def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
-        if weights is not None and not weights.any():
-            return math.nan
-        predicted, y = scores.apply_link(np.asarray(predicted), link), np.asarray(y)
-        if task.is_sequence(y):
-            predicted, y, weights = scores.flatten_steps(predicted, y, weights)
-        return scores.compute_score(metric, task.kind_of(y), y, predicted, weights)
-
-    return measure
 
 
 def shape_predictions(task: Task, predicted: Any, rows: int) -> Any:
@@ -94,7 +72,7 @@ def _measure_plainly(
 ) -> float | None:
     """A metric of one output; None where only Keras knows it."""
     if metric.needs_predictions:
-        return make_score_measure(task, metric)(predicted, y, weights)
+        return row_scores.make_score_measure(task, metric)(predicted, y, weights)
     if metric.name == "loss":
         by_row = row_scores.lose_rows(task.loss, predicted, y)
     elif metric.name in _ROOT:

@@ -395,6 +395,26 @@ def test_patience_ends_the_loop_and_continues(tmp_path):
     assert arrays(rest) == arrays(half)  # for whoever continues it in turn
 
 
+def test_a_function_may_say_that_more_epochs_change_nothing(tmp_path):
+    calls = []
+
+    def ends(run):
+        calls.append(run.restore())
+        for epoch in run.epochs():
+            run.report(mae=1.0)
+            run.save(lambda: {"saved": 1})
+            if epoch == 1:
+                run.end()
+
+    half, rest = tmp_path / "half.npz", tmp_path / "rest.npz"
+    curve = train(fit(ends, params={}, epochs=5, checkpoint_out=half))
+    assert len(curve.validation) == 2
+    more = fit(ends, params={}, epochs=9, checkpoint_in=half, checkpoint_out=rest)
+    assert train(more).validation == curve.validation
+    assert arrays(rest) == arrays(half)
+    assert calls == [None]
+
+
 @pytest.mark.parametrize("damage", ["cut", "other", "place", "dtype"])
 def test_a_damaged_checkpoint_costs_epochs_only(tmp_path, damage):
     from hpsearch.training import checkpoint
@@ -742,3 +762,17 @@ def test_a_function_without_keras_trains_without_it():
         "assert not {'keras', 'jax', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), check=True)
+
+
+@pytest.mark.slow
+def test_the_guides_examples_train(capsys):
+    """Each Python block of the page, in one namespace."""
+    import re
+
+    page = (ROOT / "hpsearch" / "guide" / "_own.md").read_text()
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    values = re.findall(r"Score\((0\.\d+)", capsys.readouterr().out)
+    assert len(values) == 2
+    assert min(map(float, values)) > 0.85

@@ -1,0 +1,320 @@
+"""Training functions of scikit-learn's estimators."""
+
+import inspect
+import math
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.arrays import Array
+from hpsearch.core.errors import BuildError, first_line
+from hpsearch.core.metric import CLASS_SCORERS
+from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import brief
+from hpsearch.core.seeds import derive_seed
+from hpsearch.core.task import Task
+from hpsearch.training.base import TrainFunction
+from hpsearch.training.own import TrainingRun
+
+_BY_PROBABILITY = ("average_precision", "top_k_accuracy", "neg_brier_score", "neg_log_loss")
+_BY_CLASS = (
+    *("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"),
+    *(n for n in CLASS_SCORERS if n not in _BY_PROBABILITY and not n.startswith("roc_auc")),
+)
+
+
+def sklearn_model(
+    factory: Callable[..., Any], *, by: str | None = None, step: int = 1
+) -> TrainFunction:
+    """A training function, for `Study(train=...)`, of a scikit-learn estimator.
+
+    Args:
+        factory: `factory(**params)` returns an estimator that is not fitted. Where its
+            random_state is None, it becomes the fit's seed.
+        by: what an epoch is. None: there is one, in which the estimator is fitted; a search that
+            asks for more epochs gets this one. "partial_fit": a call of partial_fit with all rows,
+            in a random order. Else the name of a parameter that grows by `step` in each epoch, with
+            warm_start: "n_estimators" of forests and boosting, or "max_iter".
+        step: by how much it grows.
+
+    Classes are given as probabilities, where the estimator has predict_proba. A fit that is
+    continued goes on from the estimator itself where skops can save it without pickle, with no
+    types but scikit-learn's and those of what `factory` returns; else it starts anew.
+    """
+    if not callable(factory):
+        raise ValueError(f"sklearn_model needs a function that returns an estimator, got {factory}")
+    if by is not None and not isinstance(by, str):
+        raise ValueError(f"sklearn_model needs by= 'partial_fit' or a parameter, got {brief(by)}")
+    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
+        raise ValueError(f"sklearn_model needs step >= 1, got step={brief(step)}")
+    if step != 1 and by in (None, "partial_fit"):
+        raise ValueError(f"step={step} has no effect with by={by!r}; name the parameter that grows")
+
+    def train(run: TrainingRun, **params: Any) -> Any:
+        return _train(run, _Steps(by, step), factory(**params), factory(**params))
+
+    try:
+        own = list(inspect.signature(factory).parameters.values())
+    except ValueError:  # of a class written in C, which shows in its calls what it takes
+        return train
+    first = inspect.Parameter("run", inspect.Parameter.POSITIONAL_ONLY)
+    train.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
+    return train
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """What an epoch is: the options of `sklearn_model`."""
+
+    by: str | None
+    step: int
+
+    def check(self, estimator: Any) -> None:
+        """Raise BuildError where the estimator has no such steps."""
+        name = type(estimator).__name__
+        for method in ("fit", "predict", "get_params"):
+            if not callable(getattr(estimator, method, None)):
+                raise BuildError(
+                    f"sklearn_model needs a function that returns an estimator, got "
+                    f"{brief(estimator)}, which has no {method}"
+                )
+        if self.by == "partial_fit" and not callable(getattr(estimator, "partial_fit", None)):
+            raise BuildError(f"{name} has no partial_fit; leave by= out, or name what grows")
+        if self.by in (None, "partial_fit"):
+            return
+        known = estimator.get_params()
+        if self.by not in known:
+            raise BuildError(
+                f"{name} has no parameter by={self.by!r}{did_you_mean(self.by, known)}; leave by= "
+                "out, or name one that grows"
+            )
+        if "warm_start" not in known:
+            raise BuildError(f"{name} has no warm_start, by which {self.by} could grow")
+
+    def fit(self, estimator: Any, rows: "_Rows", epoch: int, seed: int) -> None:
+        """Fit it as far as it is after this epoch, counted from 0."""
+        if self.by is None:
+            estimator.fit(rows.x, rows.y, **rows.weights_for(estimator, "fit"))
+        elif self.by == "partial_fit":
+            # Drawn by the epoch alone, so that a continued fit draws the same.
+            order = np.random.default_rng(seed).permutation(len(rows.x))
+            known = {} if rows.classes is None else {"classes": rows.classes}
+            weights = {
+                name: each[order]
+                for name, each in rows.weights_for(estimator, "partial_fit").items()
+            }
+            estimator.partial_fit(rows.x[order], rows.y[order], **known, **weights)
+        else:
+            total = self.step * (epoch + 1) if _grows_in_total(estimator, self.by) else self.step
+            estimator.set_params(**{"warm_start": True, self.by: total})
+            with warnings.catch_warnings():
+                if self.by == "max_iter":  # that it has not converged is why it goes on
+                    from sklearn.exceptions import ConvergenceWarning
+
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                estimator.fit(rows.x, rows.y, **rows.weights_for(estimator, "fit"))
+
+    def draws_by_epoch(self, estimator: Any) -> bool:
+        """Whether each epoch would draw the same numbers again, if its random_state stayed."""
+        if self.by is None:
+            return False
+        return self.by == "partial_fit" or not _grows_in_total(estimator, self.by)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The training rows as scikit-learn takes them.
+
+    Args:
+        x: of shape (rows, columns).
+        y: of shape (rows,), or (rows, outputs).
+        classes: all classes of y; None where it has none, or several labels a row.
+        weights: of shape (rows,), or None.
+    """
+
+    x: Array
+    y: Array
+    classes: Array | None
+    weights: Array | None
+
+    def weights_for(self, estimator: Any, method: str) -> dict[str, Array]:
+        """The arguments that weigh rows; BuildError where the estimator takes none."""
+        if self.weights is None:
+            return {}
+        name, last = "sample_weight", estimator
+        steps = getattr(estimator, "steps", None)
+        if isinstance(steps, list):  # of a pipeline, the last step is what learns
+            name, last = f"{steps[-1][0]}__sample_weight", steps[-1][1]
+        if "sample_weight" not in inspect.signature(getattr(last, method)).parameters:
+            raise BuildError(
+                f"the task weighs rows, and {type(last).__name__}.{method} takes no sample_weight; "
+                "take another estimator, or the weights from the task"
+            )
+        return {name: self.weights}
+
+
+def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
+    """Train an estimator; `fresh` is another one, for the types that may be loaded."""
+    steps.check(estimator)
+    rows = _take_rows(run)
+    state = run.restore()
+    if state is not None:
+        estimator = _load(state["estimator"].tobytes(), fresh)
+    seeds = _unseeded(estimator if state is None else fresh)
+    by_class = _predicts_classes_only(run.task, estimator)
+
+    def predict(x: Array) -> Array:
+        return _predict(estimator, _to_table(x), run.task)
+
+    def save() -> Any:
+        return {"estimator": np.frombuffer(_dump(estimator), np.uint8)}
+
+    can_save = state is not None
+    for epoch in run.epochs():
+        seed = derive_seed(run.seed, "sklearn", epoch if steps.draws_by_epoch(estimator) else 0)
+        estimator.set_params(**dict.fromkeys(seeds, seed))
+        steps.fit(estimator, rows, epoch, seed)
+        found = run.measure(predict, train=True)
+        if by_class:  # the loss of classes, as if they were probabilities, says nothing
+            found = {n: v for n, v in found.items() if n not in ("loss", "train_loss")}
+        run.report(**found)
+        if can_save or (epoch == 0 and _can_load(estimator, fresh)):
+            can_save = True
+            run.save(save)
+        if steps.by is None:
+            run.end()
+    return predict
+
+
+def _take_rows(run: TrainingRun) -> _Rows:
+    task, (x, y) = run.task, run.train
+    if isinstance(x, Mapping) or isinstance(y, Mapping) or task.is_sequence(y):
+        raise BuildError("sklearn_model trains on one table x and one output; write train yourself")
+    weights = run.train_weights
+    if weights is not None and weights.ndim != 1:
+        raise BuildError("sklearn_model takes a weight for each row, and the task has one a step")
+    kind, classes = task.kind_of(y), None
+    if kind in ("binary", "multiclass"):
+        y = (y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)).astype(np.int64)
+        classes = np.arange(max(2, task.outputs))
+    elif y.ndim == 2 and y.shape[1] == 1:
+        y = y.reshape(-1)
+    return _Rows(_to_table(x), y, classes, weights)
+
+
+def _to_table(x: Array) -> Array:
+    return x.reshape(len(x), math.prod(x.shape[1:]))
+
+
+def _predict(estimator: Any, x: Array, task: Task) -> Array:
+    """Predictions as Keras models give them, of shape (rows, outputs)."""
+    if not task.classifies:
+        return np.asarray(estimator.predict(x)).reshape(len(x), -1)
+    units = int(task.outputs)
+    if not callable(getattr(estimator, "predict_proba", None)):
+        found = np.asarray(estimator.predict(x))
+        likely = found if found.ndim == 2 else np.eye(max(2, units))[found.astype(np.int64)]
+    elif task.kind != "multilabel":
+        likely = _spread(estimator.predict_proba(x), estimator.classes_, max(2, units))
+    else:
+        likely = estimator.predict_proba(x)
+        if isinstance(likely, list):  # a table a label, as forests have it
+            labels = zip(likely, estimator.classes_, strict=True)
+            likely = np.column_stack([_of_class_one(*each) for each in labels])
+    if units == 1 and likely.shape[1] == 2:
+        likely = likely[:, 1:]
+    return np.asarray(_to_logits(likely, task) if task.from_logits else likely)
+
+
+def _of_class_one(likely: Array, classes: Array) -> Array:
+    return likely[:, -1] if classes[-1] == 1 else np.zeros(len(likely))
+
+
+def _spread(likely: Array, classes: Array, units: int) -> Array:
+    """Probabilities of all classes, where a fold may lack some."""
+    found = np.zeros((len(likely), units))
+    found[:, classes.astype(np.int64)] = likely
+    return found
+
+
+def _to_logits(likely: Array, task: Task) -> Array:
+    likely = np.clip(likely, 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(likely) - (0 if task.link == "softmax" else np.log1p(-likely)))
+
+
+def _predicts_classes_only(task: Task, estimator: Any) -> bool:
+    """Whether it has no probabilities; BuildError where a metric of the task needs them."""
+    if not task.classifies or callable(getattr(estimator, "predict_proba", None)):
+        return False
+    for metric in task.recorded:
+        if metric.own_name not in _BY_CLASS:
+            raise BuildError(
+                f"{type(estimator).__name__} predicts no probabilities, which the metric "
+                f"{metric.name} needs; take another estimator or metric"
+            )
+    return True
+
+
+def _unseeded(estimator: Any) -> list[str]:
+    """The parameters called random_state, also of its parts, that are None."""
+    return [
+        name
+        for name, value in estimator.get_params().items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    ]
+
+
+def _grows_in_total(estimator: Any, name: str) -> bool:
+    """Whether the parameter counts all steps so far, not only those of the next call of fit."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    boosting = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
+    return name != "max_iter" or isinstance(estimator, boosting)
+
+
+def _dump(estimator: Any) -> bytes:
+    from skops import io
+
+    return bytes(io.dumps(estimator))
+
+
+def _load(saved: bytes, fresh: Any) -> Any:
+    """The estimator that was saved; BuildError where it holds other types than expected."""
+    from skops import io
+
+    try:
+        unknown = set(io.get_untrusted_types(data=saved))
+        expected = io.get_untrusted_types(data=_dump(fresh))
+        strange = sorted(n for n in unknown.difference(expected) if not _is_class_of_sklearn(n))
+        found = None if strange else io.loads(saved, trusted=sorted(unknown))
+    except Exception as error:  # a damaged or foreign file
+        raise BuildError(
+            f"the estimator in the checkpoint is damaged: {first_line(error)}"
+        ) from error
+    if strange:
+        raise BuildError(f"the estimator in the checkpoint holds other types: {', '.join(strange)}")
+    if type(found) is not type(fresh):
+        raise BuildError(f"the checkpoint holds a {type(found).__name__}, not the study's")
+    return found
+
+
+def _can_load(estimator: Any, fresh: Any) -> bool:
+    """Whether skops saves and loads it, with no types but those that are expected."""
+    try:
+        _load(_dump(estimator), fresh)
+    except Exception:  # skops raises its own
+        return False
+    return True
+
+
+def _is_class_of_sklearn(name: str) -> bool:
+    """Whether a type's name is that of a class in scikit-learn; functions could do anything."""
+    module, _, own = name.rpartition(".")
+    if module.split(".")[0] != "sklearn":
+        return False
+    found = getattr(sys.modules.get(module), own, None)
+    return isinstance(found, type) and found.__module__ == module

@@ -23,6 +23,7 @@ from tests.training.test_training import TRAINERS
 pytestmark = pytest.mark.slow
 
 only_jax = pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax")
+# Where one trainer is enough, it is TRAINERS[-1], side by side on JAX; others compare it with `fit`.
 each_trainer = pytest.mark.parametrize("make", TRAINERS, ids=lambda make: make.__name__)
 
 RNG = np.random.default_rng(3)
@@ -90,18 +91,20 @@ def check_continues(make: Any, fit: Fit, tmp_path: Any, monkeypatch: Any) -> Non
     assert same(arrays(paths["whole"]), arrays(paths["cut"]))
 
 
-def count_programs() -> int:
-    from hpsearch.training.batched.program import PROGRAMS
+def new_programs() -> Any:
+    """A cache of programs without those of other tests, for trainers from here on."""
+    from hpsearch.training.batched import program, trainer
 
-    return len(PROGRAMS._compiled)
+    trainer.PROGRAMS = program.ProgramCache()
+    return trainer.PROGRAMS._compiled
 
 
 def check_one_program(fits: list[Fit]) -> None:
     """They share one, and each gets the curve that `fit` gives it; the curves differ."""
     by_fit, side_by_side = TRAINERS
-    before = count_programs()
+    programs = new_programs()
     together = dict(side_by_side(TASK).train(fits, DATA))
-    assert count_programs() == before + 1
+    assert len(programs) == 1
     alone = dict(by_fit(TASK).train(fits, DATA))
     for index in range(len(fits)):
         for name in ("train_loss", "validation_loss"):
@@ -190,7 +193,8 @@ THEIRS = {
         0.02 * a, n // 4 + a, 0.5, staircase=True
     ),
     "inverse time": lambda n, a: of_keras.InverseTimeDecay(0.02 * a, n // 3, 0.4 + 0.1 * a),
-    "polynomial": lambda n, a: of_keras.PolynomialDecay(0.02 * a, n - a, 0.001 * a, power=0.5 * a),
+    # Not to a power such as 0.5: on JAX, Keras's own is then NaN once it has ended.
+    "polynomial": lambda n, a: of_keras.PolynomialDecay(0.02 * a, n - a, 0.001 * a, power=1.0 * a),
     "polynomial, again and again": lambda n, a: of_keras.PolynomialDecay(
         0.02 * a, n // 3 - a, 0.001 * a, cycle=True
     ),
@@ -224,10 +228,11 @@ def build_with(spec, schedule, a):
     return model
 
 
-@each_trainer
 @pytest.mark.parametrize("name", THEIRS)
-def test_any_schedule_of_keras_trains_as_in_plain_keras(make, name):
-    check_equals_plain_keras(make, some_fit(build=build_with, params={"schedule": name, "a": 2}))
+def test_any_schedule_of_keras_trains_as_in_plain_keras(name):
+    check_equals_plain_keras(
+        TRAINERS[-1], some_fit(build=build_with, params={"schedule": name, "a": 2})
+    )
 
 
 @only_jax
@@ -365,10 +370,11 @@ def fit_with_optimizer(params: dict[str, Any]) -> Fit:
     return some_fit(params={"learning_rate": 0.03, **params})
 
 
-@each_trainer
 @pytest.mark.parametrize("name", optimizers.ALL_NAMES)
-def test_an_optimizer_trains_as_in_plain_keras(make, name):
-    check_equals_plain_keras(make, fit_with_optimizer({"optimizer": name, "weight_decay": 0.01}))
+def test_an_optimizer_trains_as_in_plain_keras(name):
+    check_equals_plain_keras(
+        TRAINERS[-1], fit_with_optimizer({"optimizer": name, "weight_decay": 0.01})
+    )
 
 
 @each_trainer
@@ -388,7 +394,7 @@ def test_it_goes_on_where_it_stopped(make, name, tmp_path, monkeypatch):
     ("name", "number"),
     [
         *((name, "weight_decay") for name in ("sgd", "lion", "muon")),
-        *((name, "clipnorm") for name in ("adam", "adafactor")),
+        *((name, "clipnorm") for name in ("adam", "ftrl")),
         ("sgd", "clipvalue"),
     ],
 )
@@ -424,9 +430,9 @@ def test_but_not_where_the_optimizer_looks_at_a_whole_weight(name):
     by_fit, side_by_side = TRAINERS
     builds = [mlp.model(hidden) for hidden in ((8,), (5,), (7,))]
     fits = [some_fit(build=build, params={"optimizer": name}) for build in builds]
-    before = count_programs()
+    programs = new_programs()
     together = dict(side_by_side(TASK).train(fits, DATA))
-    assert count_programs() == before + 3
+    assert len(programs) == 3
     alone = dict(by_fit(TASK).train(fits, DATA))
     for index in range(3):
         expected = alone[index].validation_loss
@@ -472,11 +478,10 @@ PIECES: dict[str, dict[str, Any]] = {
 }
 
 
-@each_trainer
 @pytest.mark.parametrize("name", PIECES)
-def test_a_network_of_pieces_trains_as_in_plain_keras(make, name):
+def test_a_network_of_pieces_trains_as_in_plain_keras(name):
     params = {"optimizer": "adam", "learning_rate": 0.01, **PIECES[name]}
-    check_equals_plain_keras(make, some_fit(build=mlp.model((8, 8, 5)), params=params))
+    check_equals_plain_keras(TRAINERS[-1], some_fit(build=mlp.model((8, 8, 5)), params=params))
 
 
 @only_jax

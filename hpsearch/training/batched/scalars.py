@@ -8,6 +8,7 @@ learning rate schedule.
 import contextlib
 import json
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -364,7 +365,11 @@ def _replace_names(config: Any, names: dict[str, str]) -> Any:
 
 def describe_compilation(model: Any) -> Any:
     """The optimizer and the loss, but for the scalars; call it while these are blanked out."""
-    optimizer = model.optimizer.get_config()
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            optimizer = model.optimizer.get_config()
+    except Exception:  # of a schedule of one's own; `describe_structure` then goes by the point
+        optimizer = {}
     if not isinstance(optimizer.get("learning_rate"), dict):  # a dict describes a schedule
         optimizer.pop("learning_rate", None)
     kind = type(model.optimizer).__qualname__

@@ -1,6 +1,7 @@
 """`Study(after_trial=...)`: told of each trial, by the process that runs the search."""
 
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -104,13 +105,9 @@ def test_a_failed_trial_is_told_of_too(hpsearch, write):
 
 def guide_example(name):
     """The code of the guide that logs to this tool."""
-    page = next(
-        path
-        for path in (Path(__file__).parents[2] / "hpsearch" / "guide").glob("*.md")
-        if f"import {name}\n" in path.read_text()
-    )
-    blocks = page.read_text().split("```python\n")[1:]
-    return next(b.partition("```")[0] for b in blocks if f"import {name}\n" in b)
+    page = Path(__file__).parents[2] / "hpsearch" / "guide" / "training.md"
+    blocks = re.findall(r"```py(?:thon)?\n(.*?)```", page.read_text(), re.DOTALL)
+    return next(block for block in blocks if f"import {name}\n" in block)
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's own

@@ -762,17 +762,3 @@ def test_a_function_without_keras_trains_without_it():
         "assert not {'keras', 'jax', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), check=True)
-
-
-@pytest.mark.slow
-def test_the_guides_examples_train(capsys):
-    """Each Python block of the page, in one namespace."""
-    import re
-
-    page = (ROOT / "hpsearch" / "guide" / "_own.md").read_text()
-    names: dict = {}
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
-        exec(block, names)
-    values = re.findall(r"Score\((0\.\d+)", capsys.readouterr().out)
-    assert len(values) == 2
-    assert min(map(float, values)) > 0.85

@@ -116,7 +116,7 @@ OUTPUT = {"kind": "regression", "link": "linear", "logits": False, "sequence": F
 @pytest.mark.parametrize(
     ("task", "change", "message"),
     [
-        (PEOPLE, {"format": 3}, "its format is 3, of another version of hpsearch"),
+        (PEOPLE, {"format": 4}, "its format is 4, of another version of hpsearch"),
         (PEOPLE, {"outputs": {}}, "outputs must be one without a name, or several"),
         (PEOPLE, {"outputs": {"age": OUTPUT}}, "outputs must be one without a name, or several"),
         (PEOPLE, {"outputs": {"age": OUTPUT, "": OUTPUT}}, "outputs must be one without a name"),

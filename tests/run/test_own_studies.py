@@ -1,11 +1,12 @@
 """Whole searches by training functions of the study's own: killed, continued, ranked, shown."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import check_on_tensorflow
+from tests.conftest import ROOT, check_on_tensorflow
 from tests.report.pages import Page
 from tests.run.test_run import finish, journal, start
 
@@ -201,3 +202,21 @@ def test_a_function_that_fails_at_a_point_fails_its_trials_only(hpsearch):
     assert code == 0, err
     assert "train fails at some points; trials of these points will fail: ValueError" in out + err
     assert "too many rows" in out
+
+
+def test_on_a_ray_cluster_it_gives_the_same_journal(tmp_path):
+    pytest.importorskip("ray")
+    from tests.clusters import start_cluster
+
+    file = write_study(BEGIN, PLAIN, END)
+    cluster = start_cluster({"num_cpus": 1})
+    try:
+        where = ("--ray", cluster.address, "--checkpoints", f"file://{tmp_path}/far")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        ended = finish(start(file, *where, store="ray.db", env=environment))
+        assert ended[0] == 0, ended
+    finally:
+        cluster.shutdown()
+    assert list(Path("far").rglob("fold-0.npz"))
+    assert finish(start(file, "--inline", store="whole.db"))[0] == 0
+    assert journal("ray.db") == journal("whole.db")

@@ -85,7 +85,8 @@ class Bench:
         assert self.fit.checkpoint_out is not None
         self.path = self.fit.checkpoint_out
         self.whole = self.path.read_bytes()
-        spec = self.trainer._model_spec(prepare_rows(self.task, data, self.fit.split), data)
+        rows = prepare_rows(self.task, data, self.fit.split)
+        spec = self.trainer._model_spec(rows, data, self.fit)
         from hpsearch.training.building import build_model
 
         self.model = build_model(self.fit.build, spec, self.fit.params, self.fit.seed)

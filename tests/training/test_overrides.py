@@ -337,7 +337,9 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
     compiler.join()
     assert values == [pytest.approx(0.25)]
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.25, reduction="sum")
-    spec = BatchedTrainer(dataclasses.replace(TASK, loss=smoothed))._model_spec(WHOLE, SMALL)
+    spec = BatchedTrainer(dataclasses.replace(TASK, loss=smoothed))._model_spec(
+        Fit(made, {}, WHOLE, 0, 1), SMALL
+    )
     assert spec.loss is not smoothed
     assert spec.loss.get_config() == smoothed.get_config()
 
@@ -351,8 +353,8 @@ def test_a_trial_that_goes_on_finds_the_program_of_its_model():
     from hpsearch.training.batched.trainer import BatchedTrainer
 
     def described(build):
-        spec = BatchedTrainer(TASK)._model_spec(WHOLE, SMALL)
         fit = Fit(WatchedBuild(build), {"factor": 0.5}, WHOLE, 1, 2)
+        spec = BatchedTrainer(TASK)._model_spec(fit, SMALL)
         made = BatchMember.build(0, fit, spec, TASK.recorded)
         return describe_structure(made.model, made.scalars, fit)
 

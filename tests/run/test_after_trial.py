@@ -11,7 +11,7 @@ from tests.run.test_run import finish, journal, start
 
 pytestmark = pytest.mark.slow
 
-RECORDING = '''
+RECORDING = """
 import json, os
 from hpsearch import *
 from hpsearch.tasks import digits
@@ -33,7 +33,7 @@ study = Study(
     evaluator=KFold(2),
     after_trial=note,
 )
-'''
+"""
 
 
 def told():
@@ -168,6 +168,8 @@ def test_the_guides_wandb_logger(hpsearch, write, monkeypatch):
     if runs:
         assert [run.options["mode"] for run in runs] == ["offline"] * len(trials)
         assert all(run.finished and run.summary["value"] for run in runs)
-        assert [len(run.logged) for run in runs] == [run.options["config"]["epochs"] for run in runs]
+        assert [len(run.logged) for run in runs] == [
+            run.options["config"]["epochs"] for run in runs
+        ]
     else:
         assert len(list(Path("wandb").glob("offline-run-*"))) == len(trials)

@@ -23,6 +23,7 @@ _IMAGE_LAYERS = (
     keras.layers.RandomTranslation,
     keras.layers.RandomZoom,
 )
+_UNREPEATABLE = getattr(keras.layers, "AugMix", ())
 _ALWAYS = property(lambda layer: True, _ignore_refusal)
 
 
@@ -70,6 +71,11 @@ def check_model(model: Any, spec: ModelSpec) -> None:
             "keras.Input(spec.input_shape)"
         )
     _check_outputs(model, spec)
+    if any(isinstance(layer, _UNREPEATABLE) for layer in model._flatten_layers()):
+        raise BuildError(
+            "a layer AugMix draws from Python's own generator, which no checkpoint holds; use "
+            "RandAugment"
+        )
 
 
 def _check_outputs(model: Any, spec: ModelSpec) -> None:
@@ -151,6 +157,18 @@ def output_shapes(model: Any) -> Any:
 def state_variables(model: Any) -> tuple[Any, Any, Any]:
     """A built model's variables: trainable ones, others, and its optimizer's."""
     return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
+
+
+def unwrap_optimizer(optimizer: Any) -> list[Any]:
+    """An optimizer, and the one that it scales the loss for, or those that it consists of."""
+    inner = [optimizer.inner_optimizer] if is_loss_scaling(optimizer) else []
+    inner += getattr(optimizer, "optimizers", [])
+    return [optimizer, *(each for part in inner for each in unwrap_optimizer(part))]
+
+
+def is_loss_scaling(optimizer: Any) -> bool:
+    """Whether it is what Keras wraps an optimizer in under the policy mixed_float16."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def seed_backend(seed: int) -> None:

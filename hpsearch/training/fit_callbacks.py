@@ -16,7 +16,7 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, metrics
 from hpsearch.training.base import Fit, batch_size
-from hpsearch.training.building import output_shapes, seed_backend
+from hpsearch.training.building import output_shapes, seed_backend, unwrap_optimizer
 from hpsearch.training.callback_state import CallbackStates
 from hpsearch.training.history import History
 from hpsearch.training.phases import PhasedModel
@@ -154,7 +154,7 @@ class AverageCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 def list_averages(optimizer: Any) -> Iterator[tuple[Any, Any]]:
     """A built optimizer's weights with their averages, where it has averages."""
-    for each in _innermost(optimizer):
+    for each in unwrap_optimizer(optimizer):
         if each.use_ema:
             yield from zip(
                 each._trainable_variables, each._model_variables_moving_average, strict=True
@@ -163,13 +163,7 @@ def list_averages(optimizer: Any) -> Iterator[tuple[Any, Any]]:
 
 def averages_weights(optimizer: Any) -> bool:
     """Whether an optimizer, or one inside it, averages weights."""
-    return any(each.use_ema for each in _innermost(optimizer))
-
-
-def _innermost(optimizer: Any) -> list[Any]:
-    """The optimizers inside one that scales the loss, or has several."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return list(getattr(inner, "optimizers", [inner]))
+    return any(each.use_ema for each in unwrap_optimizer(optimizer))
 
 
 class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]

@@ -28,7 +28,7 @@ def build(spec, learning_rate, optimizer=keras.optimizers.Adam, layers=(), **opt
     return model
 
 def search(build, **options):
-    return Study(task=task, space=space, build=build, searcher=Hyperband(max_epochs=4, eta=2),
+    return Study(task=task, space=space, build=build, searcher=Hyperband(max_epochs=3, eta=3),
                  evaluator=KFold(2), **options)
 """
 
@@ -87,10 +87,12 @@ def test_it_is_searched_killed_continued_and_refitted(hpsearch, kind):
     process.communicate()
     assert finish(start(file, "--inline"))[0] == 0
     assert journal("store.db") == journal("whole.db")
-    code, out, err = finish(start(file, "--inline", store="auto.db", engine="auto"))
-    assert code == 0, err
-    remark = "models are trained one after the other, by fit: the study has callbacks"
-    assert (remark in out + err) == (kind == "callbacks" and backend.name() == "jax")
+    if kind == "callbacks":
+        code, out, err = finish(start(file, "--inline", store="auto.db", engine="auto"))
+        assert code == 0, err
+        remark = "models are trained one after the other, by fit: the study has callbacks"
+        assert (remark in out + err) == (backend.name() == "jax")
+        assert journal("auto.db") == journal("whole.db")
     code, out, err = hpsearch("refit", file)
     assert code == 0, err
     (card,) = (json.loads(path.read_text()) for path in Path("models").rglob("card.json"))

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from hpsearch.training.batched.scalars import loss_reduction, losses_of
-from hpsearch.training.building import has_masked_outputs
+from hpsearch.training.building import has_masked_outputs, unwrap_optimizer
 from hpsearch.training.overrides import find_override, is_of_keras
 
 _MIXING_LAYERS = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
@@ -39,8 +39,11 @@ def why_not_batchable(model: Any) -> str | None:
     """Why this model cannot train side by side with others; None where it can."""
     if why := find_override(model, keras.Model):
         return why
-    if why := find_override(model.optimizer, keras.optimizers.Optimizer, "update_step"):
-        return f"its optimizer {why}"
+    for optimizer in unwrap_optimizer(model.optimizer):
+        if why := find_override(optimizer, keras.optimizers.Optimizer, "update_step"):
+            return f"its optimizer {why}"
+        if optimizer.use_ema:
+            return "its optimizer averages the weights (use_ema=True)"
     for loss in losses_of(model):
         if isinstance(loss, keras.losses.Loss) and (
             why := find_override(loss, keras.losses.Loss, "call")
@@ -56,19 +59,40 @@ def why_not_batchable(model: Any) -> str | None:
         return "its loss is weighted (loss_weights)"
     if getattr(model._compile_metrics, "_user_weighted_metrics", None):
         return "it was compiled with weighted_metrics"
-    if model.optimizer.use_ema:
-        return "its optimizer averages the weights (use_ema=True)"
-    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
-        return "its optimizer scales the loss"
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False) is True:
             return f"a layer {type(layer).__name__} keeps its state from batch to batch"
+        if _draws_in_validation(layer):
+            return f"a layer {type(layer).__name__} draws random numbers in validation too"
     reductions = {loss_reduction(loss) for loss in losses_of(model)}
     if None in reductions:
         return "its loss is not reduced to a mean or a sum"
     if len(reductions) > 1:
         return "some of its losses are reduced to a mean, and some to a sum"
     return None
+
+
+def _draws_in_validation(layer: Any) -> bool:
+    """Whether a layer that augments images moves its random generator on in validation too.
+
+    Some of Keras's do. `fit` then goes on with another random state, which a program does not know.
+    """
+    if not isinstance(getattr(layer, "generator", None), keras.random.SeedGenerator):
+        return False
+    if not layer._inbound_nodes:
+        return False  # inside another layer, which is asked
+    import jax
+
+    def validate(state: Any, x: Any) -> Any:
+        weights = [variable.value for variable in layer.trainable_variables]
+        return layer.stateless_call(weights, state, x, training=False)[1]
+
+    tensor = layer._inbound_nodes[0].input_tensors[0]
+    state = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in layer.non_trainable_variables]
+    x = jax.ShapeDtypeStruct((2, *tensor.shape[1:]), layer.compute_dtype)
+    traced = jax.make_jaxpr(validate)(state, x).jaxpr
+    inputs = traced.invars[: len(state)]
+    return any(new is not old for new, old in zip(traced.outvars, inputs, strict=True))
 
 
 def _why_not_compiled(model: Any) -> str:

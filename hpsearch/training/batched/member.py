@@ -19,8 +19,8 @@ from hpsearch.training.batched.padding import (
     StateArrays,
     parse_chain,
 )
-from hpsearch.training.batched.scalars import ModelScalars
-from hpsearch.training.building import state_variables
+from hpsearch.training.batched.scalars import ModelScalars, computes_in_half
+from hpsearch.training.building import is_loss_scaling, state_variables
 from hpsearch.training.deferred import compute_first_value, deferred_initialization
 from hpsearch.training.frozen import FrozenPart, find_frozen_part
 from hpsearch.training.history import History
@@ -90,7 +90,12 @@ class BatchMember:
 
     @functools.cached_property
     def chain(self) -> DenseChain | None:
-        """The model as a chain of dense layers; None where it is not one."""
+        """The model as a chain of dense layers; None where it is not one, or not in full precision.
+
+        Half precision rounds the sums of a wider network's layers in another way.
+        """
+        if computes_in_half(self.model) or is_loss_scaling(self.model.optimizer):
+            return None
         return parse_chain(self.model)
 
     @property

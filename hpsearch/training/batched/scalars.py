@@ -18,7 +18,7 @@ import keras
 
 from hpsearch.core.seeds import canonical_json
 from hpsearch.training.base import Fit
-from hpsearch.training.building import without_tensorflow
+from hpsearch.training.building import is_loss_scaling, unwrap_optimizer, without_tensorflow
 from hpsearch.training.overrides import describe_network, is_of_keras, number_of_build
 from hpsearch.training.schedules import KINDS, find_schedule
 
@@ -111,8 +111,9 @@ class ModelScalars:
     """The scalars of one model, in the order of its structure.
 
     The learning rate is not among them: it is a variable of the optimizer. Nor is a scalar that is
-    zero: Keras then leaves out what it stands for, and the structure is another. Only a schedule
-    counts with all of its numbers.
+    zero: Keras then leaves out what it stands for, and the structure is another. Nor one that half
+    precision computes with: Keras rounds a number of its own there, but not a traced one. Only a
+    schedule counts with all of its numbers.
     """
 
     def __init__(self, model: Any) -> None:
@@ -206,9 +207,11 @@ def _find_fields(model: Any) -> Iterator[ScalarField]:
     # Layers: dropout rates, and the penalties of weights that are trained.
     trained = {id(variable) for variable in model.trainable_variables}
     for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, keras.layers.Dropout) and is_of_keras(layer):
+        if isinstance(layer, keras.layers.Dropout) and is_of_keras(layer) and not _is_half(layer):
             yield from field_of(layer, layer, "rate", "rate")
         for variable in layer._trainable_variables:
+            if variable.dtype != "float32":
+                continue
             if id(variable) in trained and type(variable.regularizer) in PENALTIES:
                 for factor in ("l1", "l2"):
                     name = f"{factor} of {variable.name}"
@@ -219,18 +222,22 @@ def _find_fields(model: Any) -> Iterator[ScalarField]:
                     name = f"max_value of {variable.name}"
                     yield _traced_field(layer, variable.constraint, "max_value", name)
     # The optimizer, where it is Keras's own: another may do anything with a number.
-    optimizer_is_of_keras = is_of_keras(model.optimizer, keras.optimizers.Optimizer)
-    if optimizer_is_of_keras:
+    in_full = all(variable.dtype == "float32" for variable in model.trainable_variables)
+    for optimizer in unwrap_optimizer(model.optimizer) if in_full else ():
+        if not is_of_keras(optimizer, keras.optimizers.Optimizer):
+            continue
         for name in _OF_OPTIMIZERS:
-            if (getattr(model.optimizer, name, None) or 0) > 0:
-                yield from field_of(None, model.optimizer, name, name)
-        if (model.optimizer.clipvalue or 0) > 0:
-            yield _clipping_field(model.optimizer)
-        yield from _schedule_fields(find_schedule(model.optimizer))
-    if optimizer_is_of_keras and isinstance(model.optimizer, _MOMENTUM):
-        yield from field_of(None, model.optimizer, "momentum", "momentum")
+            if (getattr(optimizer, name, None) or 0) > 0:
+                yield from field_of(None, optimizer, name, name)
+        if (optimizer.clipvalue or 0) > 0:
+            yield _clipping_field(optimizer)
+        if isinstance(optimizer, _MOMENTUM):
+            yield from field_of(None, optimizer, "momentum", "momentum")
+        if not is_loss_scaling(optimizer):
+            yield from _schedule_fields(find_schedule(optimizer))
     # The loss.
-    if type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs):
+    smooths = type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs)
+    if smooths and not computes_in_half(model):
         yield _smoothing_field(model.loss)
 
 
@@ -301,6 +308,15 @@ def _unwrap(value: Any) -> Any:
     return value.value if isinstance(value, TracedScalar) else value
 
 
+def computes_in_half(model: Any) -> bool:
+    """Whether some layers compute in half precision, as under the policy mixed_bfloat16."""
+    return any(map(_is_half, model._flatten_layers()))
+
+
+def _is_half(layer: Any) -> bool:
+    return layer.compute_dtype in ("float16", "bfloat16")
+
+
 def _smooths_last_axis(options: dict[str, Any]) -> bool:
     return bool(options.get("label_smoothing")) and options.get("axis", -1) == -1
 
@@ -340,6 +356,8 @@ def strip_names(config: Any) -> Any:
 
 
 def _number_names(config: Any, names: dict[str, str]) -> None:
+    if _is_policy(config):
+        return
     if isinstance(config, dict):
         name = config.get("name")
         if isinstance(name, str):
@@ -351,7 +369,14 @@ def _number_names(config: Any, names: dict[str, str]) -> None:
             _number_names(value, names)
 
 
+def _is_policy(config: Any) -> bool:
+    """Whether it describes a dtype policy, whose name is structure."""
+    return isinstance(config, dict) and str(config.get("class_name")).endswith("DTypePolicy")
+
+
 def _replace_names(config: Any, names: dict[str, str]) -> Any:
+    if _is_policy(config):
+        return config
     if isinstance(config, dict):
         return {
             key: _replace_names(value, names)
@@ -365,15 +390,22 @@ def _replace_names(config: Any, names: dict[str, str]) -> Any:
 
 def describe_compilation(model: Any) -> Any:
     """The optimizer and the loss, but for the scalars; call it while these are blanked out."""
+    return [*_describe_optimizer(model.optimizer), _describe_loss(model.loss)]
+
+
+def _describe_optimizer(optimizer: Any) -> list[Any]:
     try:
         with warnings.catch_warnings(action="ignore"):
-            optimizer = model.optimizer.get_config()
+            config = optimizer.get_config()
     except Exception:  # of a schedule of one's own; `describe_structure` then goes by the point
-        optimizer = {}
-    if not isinstance(optimizer.get("learning_rate"), dict):  # a dict describes a schedule
-        optimizer.pop("learning_rate", None)
-    kind = type(model.optimizer).__qualname__
-    return [kind, strip_names(optimizer), _describe_loss(model.loss)]
+        config = {}
+    if not isinstance(config.get("learning_rate"), dict):  # a dict describes a schedule
+        config.pop("learning_rate", None)
+    kind = type(optimizer).__qualname__
+    if not is_loss_scaling(optimizer):
+        return [kind, strip_names(config)]
+    config.pop("inner_optimizer", None)
+    return [kind, strip_names(config), *_describe_optimizer(optimizer.inner_optimizer)]
 
 
 def _describe_loss(loss: Any) -> Any:

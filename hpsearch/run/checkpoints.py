@@ -59,7 +59,7 @@ class SearchCheckpoints:
         total = 0
         for trial in self._trials_with_folder:
             with suppress(OSError):
-                for file in (self.folder / str(trial)).iterdir():
+                for file in (self.folder / str(trial)).rglob("*"):
                     with suppress(OSError):
                         total += file.stat().st_size
         return total

@@ -8,6 +8,8 @@ These are not among them, because `building` works without:
 `keras.src.utils.module_utils.tensorflow` and its `_available`, to not import TensorFlow, which
 takes seconds; `keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR` and `set_global_attribute` of
 `keras.src.backend.common.global_state`, to reset Keras's own generator without `clear_session`.
+Nor are an optimizer's `_trainable_variables` and `_model_variables_moving_average`: only `fit` needs
+them, where the optimizer averages weights, as `keras.callbacks.SwapEMAWeights` does.
 """
 
 import functools

@@ -367,3 +367,30 @@ def test_scikit_learns_own_checks(kind, epochs):
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
     assert not failed
     assert sum(result["status"] == "passed" for result in results) > 40
+
+
+@pytest.mark.slow
+def test_callbacks_are_made_for_each_fit_and_for_the_refit_those_that_can_work():
+    import keras
+
+    told = []
+
+    class Look(keras.callbacks.Callback):
+        def __init__(self, trial):
+            super().__init__()
+            self.is_refit, self.monitor = trial.is_refit, "val_loss" if trial.fold else "loss"
+
+        def on_epoch_end(self, epoch, logs=None):
+            told.append((self.is_refit, epoch, "val_loss" in logs))
+
+    def callbacks(trial):
+        early = keras.callbacks.EarlyStopping(patience=0, min_delta=100.0)
+        return [] if trial.is_probe else [early, Look(trial)]
+
+    search = searching(trials=1, engine="auto", callbacks=callbacks).fit(X, NAMES)
+    assert search.best_epoch_ <= 2
+    in_search = [each for each in told if not each[0]]
+    assert len(in_search) == 3 * 2  # each fold was ended by EarlyStopping
+    assert [epoch for is_refit, epoch, _ in told if is_refit] == list(range(search.best_epoch_))
+    with pytest.raises(StudyError, match="Study needs callbacks= a function"):
+        searching(callbacks=5).fit(X, NAMES)

@@ -93,7 +93,7 @@ def test_side_by_side_it_trains_as_fit_does(momentum):
     some = fits(*points)
     together = dict(gang().train(some, DATA))
     for n, curve in by_fit().train(some, DATA):
-        assert together[n].validation_loss == pytest.approx(curve.validation_loss, rel=1e-4)
+        assert together[n].validation_loss == pytest.approx(curve.validation_loss, rel=1e-3)
 
 
 @pytest.mark.skipif(backend.name() != "jax", reason="gangs train on jax")

@@ -254,10 +254,12 @@ def test_a_model_to_keep_whose_checkpoint_is_not_there_says_where_to_look(tmp_pa
     backend.choose()
     from hpsearch.models import retrain
     from hpsearch.training import rows
+    from hpsearch.training.history import History
 
     lost = fit(checkpoint_out=tmp_path / "c.npz")
+    prepared, history = rows.prepare_rows(TASK, DATA, SPLIT), History(lost, TASK.recorded)
     with pytest.raises(HpsearchError, match=r"c\.npz could not be written or read; see the log"):
-        retrain._restore_model(TASK, DATA, lost, rows.prepare_rows(TASK, DATA, SPLIT))
+        retrain._restore_model(TASK, DATA, lost, prepared, history)
 
 
 OTHERS = {

@@ -1,6 +1,8 @@
 """The callbacks of a study: made anew for each fit, with a folder for their files."""
 
 import contextlib
+import functools
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ from hpsearch.core.errors import BuildError, first_line
 from hpsearch.core.files import is_local
 from hpsearch.core.rules import brief
 from hpsearch.training.base import Callbacks, Fit, TrialInfo
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -50,7 +54,14 @@ def _make(fit: Fit, callbacks: Callbacks, folder: Path) -> list[Any]:
     _check(made)
     # Averaged weights are swapped by hpsearch itself, and fits continue from its own checkpoints.
     handled = keras.callbacks.SwapEMAWeights, keras.callbacks.BackupAndRestore
+    if info.is_probe and any(type(each) is keras.callbacks.BackupAndRestore for each in made):
+        _say_what_is_left_out()
     return [callback for callback in made if type(callback) not in handled]
+
+
+@functools.cache  # once a process
+def _say_what_is_left_out() -> None:
+    log.warning("BackupAndRestore is left out: fits continue from hpsearch's own checkpoints")
 
 
 def _check(made: Any) -> None:

@@ -492,3 +492,9 @@ def test_what_watches_validation_is_left_out_where_there_is_none():
     kinds = [type(each).__name__ for each in factory(None)]
     assert kinds == ["ReduceLROnPlateau", "ModelCheckpoint", "LearningRateScheduler"]
     assert factory.left_out == {"EarlyStopping": "val_loss"}
+
+
+def test_what_checkpoints_do_already_is_left_out_and_said(caplog, tmp_path):
+    for _ in range(2):
+        probe(lambda trial: [callbacks.BackupAndRestore(tmp_path)])
+    assert caplog.text.count("BackupAndRestore is left out") == 1

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch import Float, Int
-from hpsearch.core.errors import BuildError
+from hpsearch.core.errors import BuildError, first_line
 from hpsearch.core.rules import brief
 from hpsearch.training import Build, ModelSpec, Phase, Phases
 from spaces import checks, network, optimizers
@@ -53,8 +53,8 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
     dropout (0): of the features, and behind the dense layer.
     frozen_epochs: the epochs of the first phase; by default, and where the trial has no more, all.
     fine_tuning_rate (0.1): the learning rate of the second phase, as a share of the first one's.
-    unfrozen_layers: how many of the backbone's last layers are trained in the second phase; by
-        default all. Batch normalisation keeps the means and deviations that it has.
+    unfrozen_layers: how many of the backbone's last layers with weights are trained in the second
+        phase; by default all. Batch normalisation is not, and keeps its means and deviations.
     And those of `spaces.network`.
     """
     load = _Loaded(backbone)
@@ -63,7 +63,7 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
         import keras
 
         network.check("transfer.model", spec, params, PARAMS)
-        trained = load()
+        trained = load(spec)
         inputs = keras.Input(spec.input_shape)
         x = inputs
         for layer in augment() if augment is not None else ():
@@ -75,7 +75,7 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
             epochs = min(checks.whole(params, "frozen_epochs"), epochs)
 
         def compile_on(base: Any, share: float, phase_epochs: int) -> Any:
-            joined = keras.Model(inputs, head(base(x, training=False)))
+            joined = keras.Model(inputs, head(base(x)))
             of_phase = replace(spec, epochs=phase_epochs)  # a schedule runs through in each phase
             return network.compile_model(joined, of_phase, params, rate_share=share)
 
@@ -86,9 +86,9 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
             return compile_on(base, 1.0, epochs)
 
         def start_whole() -> Any:
-            base = keras.models.clone_model(trained)
-            base.set_weights(trained.get_weights())
-            _unfreeze(base, params)
+            copied = _copy(trained)
+            base = keras.Model(copied.inputs, copied.outputs[0])  # with a name of its own
+            _unfreeze(copied, params)
             share = checks.number(params, "fine_tuning_rate", 0.1, above=0.0)
             return compile_on(base, share, spec.epochs - epochs)
 
@@ -107,13 +107,24 @@ class _Loaded:
     """
 
     def __init__(self, load: Callable[[], Any]) -> None:
-        self._load, self._model = load, None
+        self._load = load
+        self._model: Any = None
 
-    def __call__(self) -> Any:
+    def __call__(self, spec: ModelSpec) -> Any:
+        if self._model is None:
+            self._model = self._load_backbone()
+        wanted = tuple(self._model.inputs[0].shape[1:])
+        if len(wanted) != len(spec.input_shape) or any(
+            size not in (None, given) for size, given in zip(wanted, spec.input_shape, strict=True)
+        ):
+            raise BuildError(
+                f"the backbone takes rows of shape {wanted}, and the task's are {spec.input_shape}"
+            )
+        return self._model
+
+    def _load_backbone(self) -> Any:
         import keras
 
-        if self._model is not None:
-            return self._model
         # The first weights of the head must not depend on whether it was loaded before.
         states = random.getstate(), np.random.get_state()
         try:
@@ -121,12 +132,12 @@ class _Loaded:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
-        if not isinstance(found, keras.Model) or len(getattr(found, "outputs", None) or ()) != 1:
+        ends = [getattr(found, name, None) or () for name in ("inputs", "outputs")]
+        if not isinstance(found, keras.Model) or [len(end) for end in ends] != [1, 1]:
             raise BuildError(
-                "transfer.model needs a function that returns a built Keras model with one output, "
-                f"got {brief(found)}"
+                "transfer.model needs a function that returns a built Keras model with one input "
+                f"and one output, got {brief(found)}"
             )
-        self._model = found
         return found
 
 
@@ -152,8 +163,34 @@ def _make_head(trained: Any, spec: ModelSpec, params: dict[str, Any]) -> Callabl
     return apply
 
 
+def _copy(trained: Any) -> Any:
+    """A copy that can be trained. BuildError where Keras cannot make one."""
+    import keras
+
+    try:
+        copied = keras.models.clone_model(trained)
+        copied.set_weights(trained.get_weights())
+    except Exception as error:
+        raise BuildError(
+            f"the backbone cannot be copied for its second phase: {first_line(error)}"
+        ) from error
+    return copied
+
+
 def _unfreeze(base: Any, params: dict[str, Any]) -> None:
+    import keras
+
     base.trainable = True
     if "unfrozen_layers" in params:
-        for layer in base.layers[: -checks.whole(params, "unfrozen_layers")]:
+        weighted = [layer for layer in base.layers if layer.weights]
+        last = checks.whole(params, "unfrozen_layers")
+        if last > len(weighted):
+            raise BuildError(
+                f"unfrozen_layers={last}, and the backbone has {len(weighted)} layers with weights"
+            )
+        for layer in weighted[:-last]:
+            layer.trainable = False
+    # A call with training=False would not keep their means: in `fit`, Keras overrides it.
+    for layer in base._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False

@@ -19,12 +19,13 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import ClassifierTags, RegressorTags
 
 from hpsearch.core.arrays import Array
+from hpsearch.core.errors import BuildError
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.sklearn_api.network import Network
 from hpsearch.training import metrics
 from hpsearch.training.base import Build, Fit, ModelSpec, batch_size
-from hpsearch.training.building import build_model
+from hpsearch.training.building import call_build
 
 
 class SearchedClassifier(KerasClassifier):  # type: ignore[misc]
@@ -105,7 +106,12 @@ def _build_untrained(
     build: Build, point: Params, spec: ModelSpec, seed: int, preprocess: Any = None
 ) -> Any:
     """The untrained model. preprocess: unused; SciKeras passes all settings it does not know."""
-    return build_model(build, spec, point, seed)
+    model, phases = call_build(build, spec, point, seed)
+    if phases:
+        raise BuildError(
+            "best_estimator_ trains in one fit, and this model in phases; predict by the search"
+        )
+    return model
 
 
 def _feature_encoder(preprocess: Any) -> Any:

@@ -19,7 +19,7 @@ from hpsearch.training.overrides import describe_network, is_of_keras
 
 _BATCH = 256
 # Layers whose state is set before training, and used in the same way whether they train or not.
-_FIXED = (keras.layers.Normalization, keras.layers.Rescaling)
+_FIXED = (keras.layers.Normalization, keras.layers.Discretization)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,9 @@ class FrozenPart:
 
     def compute_features(self, x: Array) -> Array:
         """The features of rows: what the layers that train get for them."""
-        return np.asarray(self.features.predict(x, batch_size=_BATCH, verbose=0))
+        features = np.asarray(self.features.predict(x, batch_size=_BATCH, verbose=0))
+        # NumPy's files cannot hold bfloat16; float32 holds its values exactly.
+        return features if features.dtype.kind in "biuf" else features.astype(np.float32)
 
 
 def find_frozen_part(model: Any) -> FrozenPart | None:
@@ -109,18 +111,21 @@ def _is_fixed(node: Any) -> bool:
         return False
     if len(node.input_tensors) != 1 or len(node.outputs) != 1:
         return False
-    infers = node.arguments.kwargs.get("training") is False
-    return all(_is_fixed_layer(part, infers) for part in layer._flatten_layers())
+    return all(map(_is_fixed_layer, layer._flatten_layers()))
 
 
-def _is_fixed_layer(layer: Any, infers: bool) -> bool:
-    """infers: whether it is called as in inference, also while the model trains."""
+def _is_fixed_layer(layer: Any) -> bool:
+    # How it is called says nothing: in `fit`, Keras overrides the training=False of a call.
     if not is_of_keras(layer) or isinstance(layer, keras.layers.Lambda):
         return False
     if getattr(layer, "stateful", False) is True or getattr(layer, "activity_regularizer", None):
         return False
-    if infers or isinstance(layer, _FIXED):
-        return True
-    draws = any(isinstance(value, keras.random.SeedGenerator) for value in vars(layer).values())
-    own = [*layer._trainable_variables, *layer._non_trainable_variables]
-    return not draws and not (own and layer.trainable)
+    # A mask goes beside the features, to the layers that follow.
+    if getattr(layer, "mask_zero", False) or isinstance(layer, keras.layers.Masking):
+        return False
+    if any(isinstance(value, keras.random.SeedGenerator) for value in vars(layer).values()):
+        return False
+    if layer._non_trainable_variables:  # a state, which other layers change in training
+        rests = isinstance(layer, keras.layers.BatchNormalization) and not layer.trainable
+        return rests or isinstance(layer, _FIXED)
+    return not (layer._trainable_variables and layer.trainable)

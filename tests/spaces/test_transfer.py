@@ -50,13 +50,17 @@ def test_the_second_phase_trains_a_copy_at_a_lower_rate():
     assert find_frozen_part(frozen) is not None
     assert len(frozen.trainable_variables) == 4
     phased.enter_phase(2)
-    assert len(phased.model.trainable_variables) == 4 + 6
+    assert len(phased.model.trainable_variables) == 4 + 4  # not those of the normalization
     assert float(phased.model.optimizer.learning_rate) == pytest.approx(0.0005)
     heads = [model.layers[-1].kernel for model in (frozen, phased.model)]
     assert heads[0] is heads[1]
     before = [np.array(v) for v in frozen.layers[1].get_weights()]
+    copied = phased.model.layers[1].layers[2]
+    assert isinstance(copied, keras.layers.BatchNormalization)
+    at_rest = weights_of(copied)
     phased.model.fit(np.ones((10, 8, 8, 1)), np.zeros(10), verbose=0)
     assert all(map(np.array_equal, before, frozen.layers[1].get_weights()))
+    assert all(map(np.array_equal, at_rest, weights_of(copied)))
 
 
 def test_only_the_last_layers_are_unfrozen():
@@ -97,9 +101,35 @@ def test_wrong_parameters_are_told(params, message):
         PhasedModel(transfer.model(load_backbone), SPEC, params, seed=1).enter_phase(9)
 
 
-def test_a_backbone_is_a_keras_model():
-    with pytest.raises(BuildError, match="returns a built Keras model with one output, got None"):
-        transfer.model(lambda: None)(SPEC)
+def two_inputs():
+    inputs = [keras.Input((8, 8, 1)) for _ in range(2)]
+    return keras.Model(inputs, keras.layers.Add()(inputs))
+
+
+WRONG = {
+    "one input and one output, got None": (lambda: None, {}),
+    "one input and one output, got <Functional": (two_inputs, {}),
+    r"takes rows of shape \(5,\), and the task's are \(8, 8, 1\)": (
+        lambda: keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)]),
+        {},
+    ),
+    "cannot be copied for its second phase": (
+        lambda: keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: x + 1)]),
+        {"frozen_epochs": 1},
+    ),
+    "unfrozen_layers=9, and the backbone has 3 layers with weights": (
+        load_backbone,
+        {"frozen_epochs": 1, "unfrozen_layers": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_a_backbone_that_cannot_serve_is_told(message):
+    load, params = WRONG[message]
+    with pytest.raises(BuildError, match=message) as caught:
+        PhasedModel(transfer.model(load), SPEC, params, seed=1).enter_phase(2)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_pieces_make_a_space():

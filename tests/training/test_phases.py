@@ -41,7 +41,7 @@ def backbone():
 def two_phases(spec, learning_rate=0.01, dropout=0.2, epochs=FROZEN_EPOCHS, units=8):
     lower = backbone()
     inputs = keras.Input(spec.input_shape)
-    x = lower(inputs, training=False)
+    x = lower(inputs)
     x = keras.layers.Dense(units, activation="relu")(x)
     x = keras.layers.Dropout(dropout)(x) if dropout else x
     model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
@@ -145,6 +145,15 @@ def test_a_fit_without_a_checkpoint_passes_through_its_phases_side_by_side():
     assert [len(curves[fold].validation) for fold in range(3)] == [EPOCHS] * 3
 
 
+def test_a_checkpoint_that_cannot_be_written_does_not_keep_a_fit_from_its_next_phase(tmp_path):
+    (tmp_path / "file").write_text("")
+    one = fit(checkpoint_out=tmp_path / "file" / "no" / "c.npz", params={"dropout": 0.0})
+    (_, alone), *_ = trainer("fit").train([one], DATA)
+    (_, together), *_ = trainer("gang").train([one], DATA)
+    assert together.validation_loss == pytest.approx(alone.validation_loss, abs=1e-4)
+    assert len(together.validation) == EPOCHS
+
+
 def test_patience_ends_a_fit_in_its_first_phase():
     def frozen_for_long(spec, **params):
         return two_phases(spec, learning_rate=1e-9, dropout=0.0, epochs=5)
@@ -207,7 +216,23 @@ def test_what_is_frozen_is_found():
     )
 
 
+def words():
+    """A frozen network of words whose steps are masked."""
+    inputs = keras.Input((6, 6, 1))
+    numbers = keras.layers.Reshape((36,))(inputs)
+    return keras.Model(inputs, keras.layers.Embedding(9, 4, mask_zero=True)(numbers))
+
+
 CHANGING = {
+    "masked": lambda: frozen(words()),
+    "normalized anew in each step": lambda: frozen(
+        keras.Sequential(
+            [
+                keras.layers.Flatten(),
+                keras.layers.SpectralNormalization(keras.layers.Dense(4)),
+            ]
+        )
+    ),
     "trained": lambda: backbone(),
     "drawn at random": lambda: frozen(with_dropout()),
     "no weights": lambda: keras.layers.Flatten(),
@@ -222,6 +247,14 @@ CHANGING = {
 @pytest.mark.parametrize("what", CHANGING)
 def test_what_may_change_is_not_taken_for_frozen(what):
     assert find_frozen_part(compiled(CHANGING[what]())) is None
+
+
+def test_dropout_that_is_called_as_in_inference_draws_in_fit_all_the_same():
+    inputs = keras.Input((6, 6, 1))
+    hidden = frozen(with_dropout())(inputs, training=False)
+    model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
+    model.compile("sgd", "mse")
+    assert find_frozen_part(model) is None
 
 
 def test_augmented_rows_have_no_features():
@@ -240,7 +273,7 @@ def test_features_are_computed_once_for_all_heads(monkeypatch):
 
     def head(spec, units, dropout):
         inputs = keras.Input(spec.input_shape)
-        x = keras.layers.Dense(units, activation="relu")(shared(inputs, training=False))
+        x = keras.layers.Dense(units, activation="relu")(shared(inputs))
         x = keras.layers.Dropout(dropout)(x)
         model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
         model.compile("adam", spec.loss, metrics=spec.metrics)
@@ -257,3 +290,51 @@ def test_features_are_computed_once_for_all_heads(monkeypatch):
         ((_, alone),) = trainer("fit").train([fits[index]], DATA)
         assert curves[index].validation_loss == pytest.approx(alone.validation_loss, abs=1e-4)
         assert curves[index].n_weights == alone.n_weights
+
+
+def test_features_in_half_precision_are_shared_between_workers(tmp_path):
+    if backend.choose() != "jax":
+        pytest.skip("trains on JAX")
+    lower = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, dtype="mixed_bfloat16"),
+        ]
+    )
+    lower.trainable = False
+
+    def head(spec):
+        inputs = keras.Input(spec.input_shape)
+        model = keras.Model(
+            inputs, keras.layers.Dense(spec.outputs, spec.activation)(lower(inputs))
+        )
+        model.compile("adam", spec.loss, metrics=spec.metrics)
+        return model
+
+    whole, *shared = (
+        dict(engines.make_trainer(TASK, "gang", "jax", shared=folder).train([fit(head)], DATA))[0]
+        for folder in (None, tmp_path, tmp_path)
+    )
+    assert [path.suffix for path in tmp_path.iterdir()] == [".npy"]
+    for curve in shared:
+        assert curve.validation_loss == whole.validation_loss
+
+
+def test_layers_that_are_called_as_an_option_is_are_told_apart():
+    """Two models that differ in an activation alone, whose layer has the activation's name."""
+    if backend.choose() != "jax":
+        pytest.skip("trains on JAX")
+
+    def build(spec, activation):
+        inputs = keras.Input(spec.input_shape)
+        x = keras.layers.Dense(8)(keras.layers.Flatten()(inputs))
+        x = keras.layers.Activation(activation, name=activation)(x)
+        model = keras.Model(inputs, keras.layers.Dense(spec.outputs, spec.activation)(x))
+        model.compile("adam", spec.loss, metrics=spec.metrics)
+        return model
+
+    fits = [fit(build, epochs=2, params={"activation": name}) for name in ("relu", "tanh")]
+    together = dict(trainer("gang").train(fits, DATA))
+    for index, curve in trainer("fit").train(fits, DATA):
+        assert together[index].train_loss == pytest.approx(curve.train_loss, abs=1e-4)

@@ -375,17 +375,23 @@ def _is_policy(config: Any) -> bool:
 
 
 def _replace_names(config: Any, names: dict[str, str]) -> Any:
+    """Replace names where Keras has them: a layer may be called as one of its own options is."""
     if _is_policy(config):
         return config
     if isinstance(config, dict):
         return {
-            key: _replace_names(value, names)
+            key: names[value]
+            if key == "name" and isinstance(value, str)
+            else _replace_names(value, names)
             for key, value in config.items()
             if key != "seed" and not key.endswith("_initializer") and key != "registered_name"
         }
-    if isinstance(config, list | tuple):
-        return [_replace_names(value, names) for value in config]
-    return names.get(config, config) if isinstance(config, str) else config
+    if not isinstance(config, list | tuple):
+        return config
+    is_call = len(config) == 3 and [type(part) for part in config] == [str, int, int]
+    if is_call:  # a layer, the number of its call, and that of the output
+        return [names.get(config[0], config[0]), *config[1:]]
+    return [_replace_names(value, names) for value in config]
 
 
 def describe_compilation(model: Any) -> Any:

@@ -79,24 +79,28 @@ class BatchedTrainer:
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""
         waiting, seconds = dict(enumerate(fits)), dict.fromkeys(range(len(fits)), 0.0)
+        reached: dict[int, int] = {}
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
             while waiting:
                 again: dict[int, Fit] = {}
-                for index, fit, curve, has_phase_left in self._train_phase(waiting, data, folder):
+                for index, fit, curve, has_phase_left in self._train_phase(
+                    waiting, reached, data, folder
+                ):
                     seconds[index] += curve.seconds
                     if has_phase_left:  # it continues from its checkpoint, in its next phase
-                        again[index] = fit
+                        again[index], reached[index] = fit, len(curve.validation)
                     else:
                         yield index, replace(curve, seconds=seconds[index])
                 waiting = again
 
     def _train_phase(
-        self, fits: Mapping[int, Fit], data: Data, folder: str
+        self, fits: Mapping[int, Fit], reached: Mapping[int, int], data: Data, folder: str
     ) -> Iterator[tuple[int, Fit, Curve, bool]]:
         """Train fits to the end of the phase that they are in, or, by `fit`, to their own end.
 
         Args:
             fits: by index.
+            reached: the epochs that some were trained to in earlier phases.
             data: the task's.
             folder: for checkpoints from which fits without their own go on in their next phase.
 
@@ -109,7 +113,9 @@ class BatchedTrainer:
             spec = self._model_spec(fit, data)
             member = BatchMember.build(index, fit, spec, self.task.recorded)
             member.keep_for_next_phase(folder)
-            if why := _why_not_side_by_side(member):
+            if member.history.epochs < reached.get(index, 0):
+                alone[index] = member.fit  # its checkpoint was lost, and `fit` needs none
+            elif why := _why_not_side_by_side(member):
                 self._warn_once(self._refuse(why))
                 alone[index] = member.fit
             elif member.history.has_ended:  # its parent ended because its patience did

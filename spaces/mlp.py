@@ -6,6 +6,7 @@ space=Space(mlp.widths(3), mlp.normalization(), mlp.residual(3), mlp.max_norm())
 """
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -159,7 +160,10 @@ def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]
     import keras
 
     options: dict[str, Any] = {"kernel_initializer": params.get("initializer", initializer)}
+    # Looking it up makes one, which draws a seed: the layers' own must stay what they were.
+    state = random.getstate()
     _find(keras.initializers, "initializer", options["kernel_initializer"])
+    random.setstate(state)
     if "max_norm" in params:
         longest = checks.number(params, "max_norm", above=0.0)
         options["kernel_constraint"] = keras.constraints.MaxNorm(longest, axis=0)

@@ -67,7 +67,8 @@ def find_frozen_part(model: Any) -> FrozenPart | None:
     metrics = model._compile_metrics
     if metrics is not None and metrics._user_weighted_metrics:
         return None
-    end = None if model._compile_loss._user_loss_weights else _find_end(model)
+    losses = model._compile_loss
+    end = None if losses is None or losses._user_loss_weights else _find_end(model)
     if end is None:
         return None
     features, head = (

@@ -26,7 +26,7 @@ from hpsearch.training import Fit, backend, engines
 from spaces import transfer
 
 HEADS = int(sys.argv[1]) if len(sys.argv) > 1 else 64
-TIMED, EPOCHS, ROUNDS = 1, 10, 3
+TIMED, EPOCHS, ROUNDS = 1, 20, 3
 CAT, DOG, OTHERS = 3, 5, (0, 1, 2, 4, 6, 7, 8, 9)
 LOSS = "sparse_categorical_crossentropy"
 SPACE = Space(

@@ -180,7 +180,9 @@ def _copy(trained: Any) -> Any:
 def _unfreeze(base: Any, params: dict[str, Any]) -> None:
     import keras
 
-    base.trainable = True
+    # One by one: on TensorFlow, a copy does not pass the mark on to its layers.
+    for layer in base._flatten_layers():
+        layer.trainable = True
     if "unfrozen_layers" in params:
         weighted = [layer for layer in base.layers if layer.weights]
         last = checks.whole(params, "unfrozen_layers")

@@ -91,18 +91,20 @@ def check_continues(make: Any, fit: Fit, tmp_path: Any, monkeypatch: Any) -> Non
     assert same(arrays(paths["whole"]), arrays(paths["cut"]))
 
 
-def new_programs() -> Any:
-    """A cache of programs without those of other tests, for trainers from here on."""
-    from hpsearch.training.batched import program, trainer
+def forget_programs() -> Any:
+    """The compiled programs, without those of other tests."""
+    from hpsearch.training.batched.program import PROGRAMS
+    from hpsearch.training.batched.template import TemplateRegistry
 
-    trainer.PROGRAMS = program.ProgramCache()
-    return trainer.PROGRAMS._compiled
+    PROGRAMS._compiled.clear()
+    PROGRAMS.templates = TemplateRegistry()
+    return PROGRAMS._compiled
 
 
 def check_one_program(fits: list[Fit]) -> None:
     """They share one, and each gets the curve that `fit` gives it; the curves differ."""
     by_fit, side_by_side = TRAINERS
-    programs = new_programs()
+    programs = forget_programs()
     together = dict(side_by_side(TASK).train(fits, DATA))
     assert len(programs) == 1
     alone = dict(by_fit(TASK).train(fits, DATA))
@@ -430,7 +432,7 @@ def test_but_not_where_the_optimizer_looks_at_a_whole_weight(name):
     by_fit, side_by_side = TRAINERS
     builds = [mlp.model(hidden) for hidden in ((8,), (5,), (7,))]
     fits = [some_fit(build=build, params={"optimizer": name}) for build in builds]
-    programs = new_programs()
+    programs = forget_programs()
     together = dict(side_by_side(TASK).train(fits, DATA))
     assert len(programs) == 3
     alone = dict(by_fit(TASK).train(fits, DATA))

@@ -134,7 +134,7 @@ class Evaluator(ABC):
 
         Args:
             seen: gives, for each fold, the function that its fit calls after every epoch.
-            others: as `Fit` has them.
+            most_epochs, callbacks: as `Fit` has them; so are the others of its names.
         """
         return [
             Fit(

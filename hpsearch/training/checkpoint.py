@@ -91,8 +91,11 @@ def save_arrays(history: History, state: Mapping[str, _Array]) -> None:
 def load(path: Path, history: History, model: Any, earlier: Sequence[Any] = ()) -> Curves | None:
     """Restore a checkpoint of a history's fit into a freshly built model, and return its curves.
 
-    earlier: the models of earlier phases. Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
+    Returns None, and leaves the model as it was, where there is no whole checkpoint of this fit:
     training from the start gives the same, only later.
+
+    Args:
+        earlier: the models of the phases before.
     """
     wanted = list_variables(model, earlier)
     try:

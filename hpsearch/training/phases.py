@@ -63,7 +63,8 @@ class PhasedModel:
             if path is None:
                 continue
             if self.phases > 1:
-                self._enter_phase_of_last(checkpoint.count_epochs(path, history))
+                # The phase in which the last of its epochs was trained: another may begin then.
+                self.enter_phase(max(0, checkpoint.count_epochs(path, history) - 1))
             curves = checkpoint.load(path, history, self.model, self.earlier)
             if curves is not None:
                 history.resume_from(curves)
@@ -84,10 +85,6 @@ class PhasedModel:
         """Set the whole state; the inverse of `read_values`."""
         for variable, value in zip(self.list_variables(), values, strict=True):
             variable.assign(value)
-
-    def _enter_phase_of_last(self, epochs: int) -> None:
-        """Enter the phase in which the last of this many epochs was trained."""
-        self.enter_phase(max(0, epochs - 1))
 
     def _enter_next(self) -> None:
         self.earlier.append(self.model)

@@ -157,7 +157,8 @@ class Network:
                     time.sleep(0.1)  # the server commits
                     self._deaf = False
                     source.shutdown(socket.SHUT_RDWR)
-                    to.shutdown(socket.SHUT_RDWR)
+        # However this end went, also where a killed server resets it, the other must hear of it.
+        with suppress(OSError):
             to.shutdown(socket.SHUT_RDWR)
 
 

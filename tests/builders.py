@@ -95,6 +95,7 @@ def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> J
 VERSION_3 = """
 ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
 ALTER TABLE curves DROP COLUMN metrics;
+ALTER TABLE told DROP COLUMN cost; ALTER TABLE repeats DROP COLUMN cost;
 """ + "".join(f"ALTER TABLE {table} DROP COLUMN digest;" for table in PERMANENT_TABLES)
 
 

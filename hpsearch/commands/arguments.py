@@ -14,8 +14,8 @@ from hpsearch.commands.option_types import (
     COUNT,
     Amount,
     CheckpointEvery,
+    CountOrAuto,
     Folder,
-    PerDevice,
     StorePlace,
     TrialNumber,
 )
@@ -117,9 +117,10 @@ engine = _combine(
 
 together = click.option(
     "--together",
-    type=COUNT,
-    help="Train at most this many trials side by side in each worker. Default: as many as suit the "
-    "searcher.",
+    type=CountOrAuto(),
+    default="auto",
+    help="Train at most this many trials side by side in each worker. auto, the default: as many "
+    "as find most soonest, by the measured times.",
 )
 
 choice = _combine(
@@ -181,7 +182,7 @@ workers = _combine(
     ),
     click.option(
         "--per-device",
-        type=PerDevice(),
+        type=CountOrAuto(),
         default=1,
         help="Run this many workers on each device. auto: as many as fit.",
     ),

@@ -39,7 +39,7 @@ class TrialNumber(click.IntRange):
             self.fail(f"{value!r} is not a trial number; `rank` lists trial numbers", param, ctx)
 
 
-class PerDevice(click.ParamType[int | str]):
+class CountOrAuto(click.ParamType[int | str]):
     name = "integer|auto"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int | str:

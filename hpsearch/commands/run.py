@@ -19,7 +19,6 @@ from hpsearch.store import Store, Url
 # Options of the command that `RunOptions` has by the same name and value.
 _SAME_NAMES = (
     "engine",
-    "together",
     "checkpoints",
     "checkpoint_every",
     "keep",
@@ -88,7 +87,8 @@ def run(
         chosen,
         fresh=fresh,
         budget=Budget(options["hours"], options["total_epochs"]),
-        per_device=None if options["per_device"] == "auto" else options["per_device"],
+        per_device=_none_if_auto(options["per_device"]),
+        together=_none_if_auto(options["together"]),
         **{name: options[name] for name in _SAME_NAMES},
     )
     console = tables.make_console(stderr=as_json)
@@ -103,6 +103,10 @@ def run(
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
+
+
+def _none_if_auto(value: int | str) -> int | None:
+    return None if isinstance(value, str) else value
 
 
 @click.command()

@@ -38,6 +38,24 @@ class Pause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a trial took of the machine, beside the trials that its worker trained with it.
+
+    Args:
+        together: how many trials the worker was given in one call.
+        elapsed: seconds from the beginning of that call to the trial's end.
+        compile_seconds: its share of what the call waited for programs to compile.
+        program: names the compiled program that trained its fits, within one run; "" where they
+            were trained by `fit`.
+    """
+
+    together: int
+    elapsed: float
+    compile_seconds: float = 0.0
+    program: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What a search learns from a finished trial.
 
@@ -49,6 +67,7 @@ class Observation:
         train_curve: the same on the training rows, which shows overfitting.
         validation_loss, train_loss: the loss that was minimised, whatever the metric.
         n_weights: the size of the model.
+        cost: what it took of the machine; None where nobody measured.
     """
 
     loss: float | None
@@ -58,6 +77,7 @@ class Observation:
     train_loss: tuple[float, ...] = ()
     seconds: float = 0.0
     n_weights: int = 0
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,8 @@ class Curve:
             "validation". A value is NaN where the metric is not defined.
         rows, train_rows: how many rows it is validated and trained on.
         seconds: of this fit alone, without the one that it continues.
+        compile_seconds: those of them in which it waited for its program to compile.
+        program: names this program, within one process; "" where it was trained by `fit`.
     """
 
     train: tuple[float, ...] = ()
@@ -101,6 +123,8 @@ class Curve:
     n_weights: int = 0
     seconds: float = 0.0
     failure: Failure | None = None
+    compile_seconds: float = field(default=0.0, compare=False)
+    program: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +260,7 @@ class Outcome:
         peak_bytes: the most memory that it took.
         device: where it ran.
         started: when its worker began with it, in seconds since 1970.
+        cost: what it took beside others; None where nobody measured.
     """
 
     score: Score | None = None
@@ -245,6 +270,7 @@ class Outcome:
     peak_bytes: int = 0
     device: str = field(default="", compare=False)
     started: float | None = field(default=None, compare=False)
+    cost: Cost | None = field(default=None, compare=False)
 
     @property
     def epochs(self) -> int:

@@ -24,8 +24,12 @@ class Executor(Protocol):
     """
 
     @property
-    def capacity(self) -> int:
-        """Jobs worth having in flight."""
+    def workers(self) -> int:
+        """How many workers do jobs; 1 at least."""
+
+    @property
+    def together(self) -> int:
+        """How many jobs a worker can do side by side."""
 
     def open(self) -> Facts:
         """Start, and return what the first worker found.

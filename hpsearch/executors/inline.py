@@ -26,7 +26,11 @@ class Inline(SubmitMixin):
     _together: int = field(default=1, init=False)
 
     @property
-    def capacity(self) -> int:
+    def workers(self) -> int:
+        return 1
+
+    @property
+    def together(self) -> int:
         return self._together
 
     def open(self) -> Facts:

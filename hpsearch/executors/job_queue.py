@@ -137,6 +137,10 @@ class QueuedExecutor(SubmitMixin, ABC):
         self._lock = threading.Lock()
         self._on_progress: Callable[[ProgressReport], None] = lambda reached: None
 
+    @property
+    def together(self) -> int:
+        return self._facts.together if self._facts else 1
+
     @abstractmethod
     def _count_idle(self) -> int:
         """How many workers wait for jobs, or soon will."""

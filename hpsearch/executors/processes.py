@@ -69,8 +69,8 @@ class Processes(QueuedExecutor):
         self._peak, self._measured = 0, 0
 
     @property
-    def capacity(self) -> int:
-        return len(self._slots) * (self._facts.together if self._facts else 1)
+    def workers(self) -> int:
+        return len(self._slots)
 
     def open(self) -> Facts:
         first = self._add_worker(self._slots[0])

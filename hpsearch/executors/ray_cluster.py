@@ -71,9 +71,8 @@ class RayCluster(QueuedExecutor):
         self._warned: set[str] = set()
 
     @property
-    def capacity(self) -> int:
-        ready = sum(worker.ready for worker in self._living())
-        return max(1, ready) * (self._facts.together if self._facts else 1)
+    def workers(self) -> int:
+        return max(1, sum(worker.ready for worker in self._living()))
 
     def open(self) -> Facts:
         try:

@@ -9,6 +9,7 @@ from hpsearch.core.trial import CheckpointInterval, Failure, Job, Outcome, Pause
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.driver import Driver
+from hpsearch.run.in_flight import InFlight
 from hpsearch.run.replay import SearchState, make_observation
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
@@ -27,6 +28,7 @@ class Loop:
     Args:
         checkpoint_every: how often a trial leaves a checkpoint before its end.
         most_epochs: how many this run may train over all trials; None: as many as the search wants.
+        in_flight: says how many trials to have in flight.
         deadline: says whether a trial would end in time; trials that would not are not begun.
         log_trial: called after each trial that ended, once the journal has it.
     """
@@ -39,6 +41,7 @@ class Loop:
     checkpoints: SearchCheckpoints
     checkpoint_every: CheckpointInterval = CheckpointInterval()
     most_epochs: int | None = None
+    in_flight: InFlight = field(default_factory=InFlight)
     deadline: DeadlineEstimate = field(default_factory=DeadlineEstimate)
     log_trial: LogTrial | None = None
     _waiting: list[int] = field(default_factory=list)  # in the journal, and not submitted yet
@@ -63,12 +66,15 @@ class Loop:
         return done
 
     def next_jobs(self, running: Collection[Job]) -> Sequence[Job]:
-        """Ask for as many trials as the executor can take and as would end in time."""
+        """Ask for as many trials as should be in flight and would end in time."""
         self._running = running
         executor, should_stop = self.driver.executor, self.driver.should_stop
         chosen: list[int] = []
         answer: Suggestion | Pause = Pause.WAIT
-        while len(running) + len(chosen) < executor.capacity and not should_stop():
+        before = len(running) + len(self._waiting)
+        new = self.in_flight.count_new(before, executor.workers, executor.together)
+        most = len(self._waiting) + new
+        while len(chosen) < most and not should_stop():
             spent = self.most_epochs is not None and self._epochs_begun >= self.most_epochs
             # With all epochs spent it is only asked whether it is done, once all trials have ended.
             going_on = running or chosen or self._interrupted
@@ -133,6 +139,7 @@ class Loop:
         self.driver.display.show_trial(self.state.ids[trial], suggestion, outcome)
         observation = make_observation(outcome, self.state.start_epoch(trial), self.metric)
         self.search.tell(trial, observation)
+        self.in_flight.times.record(outcome.device, self._epochs_to_train(trial), outcome.cost)
         if outcome.score is not None:
             self.deadline.record_end(self._epochs_to_train(trial), outcome.seconds)
         # Only after the search was told does it know which trials it may still continue.

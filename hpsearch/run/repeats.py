@@ -50,7 +50,8 @@ class Repeats:
         """All that are missing, once nothing runs: which trials are the best depends on repeats."""
         if running:
             return []
-        missing = islice(self._find_missing(), self.driver.executor.capacity)
+        executor = self.driver.executor
+        missing = islice(self._find_missing(), executor.workers * executor.together)
         return [self._make_job(trial, repeat) for trial, repeat in missing]
 
     def _find_missing(self) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import StudyError
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Observation, Outcome, Pause, Suggestion
+from hpsearch.run.call_times import CallTimes
 from hpsearch.searchers import Search
 from hpsearch.store import AskedEvent, ToldEvent
 
@@ -19,11 +20,16 @@ class SearchState:
         suggestions: all that the search suggested, by the trial's number in the search.
         ids: by the same number, the trial's id in the store, by which users name it.
         unfinished: the trials that have no outcome yet.
+        asked_of_batch: how many trials had been asked for, one after the other, when the journal
+            ended; None where its last event is another one, and trials are unfinished.
+        times: what calls of workers took.
     """
 
     suggestions: dict[int, Suggestion] = field(default_factory=dict)
     ids: dict[int, int] = field(default_factory=dict)
     unfinished: list[int] = field(default_factory=list)
+    asked_of_batch: int | None = 0
+    times: CallTimes = field(default_factory=CallTimes)
 
     def start_epoch(self, trial: int) -> int:
         """How many epochs a trial starts with: those that its parent ended with."""
@@ -44,14 +50,17 @@ def replay(
 
     Raises StudyError where the search now answers differently.
     """
-    state, done = SearchState(), False
+    state, done, asked = SearchState(), False, 0
     for event in events:
+        asked = asked + 1 if isinstance(event, AskedEvent) and event.id else 0
         if isinstance(event, ToldEvent):
             if event.trial in state.unfinished:
                 state.unfinished.remove(event.trial)
-                start_epoch = state.start_epoch(event.trial)
-                search.tell(event.trial, make_observation(event.outcome, start_epoch, metric))
-                on_ended(event.trial, state.ids[event.trial], event.outcome)
+                start_epoch, outcome = state.start_epoch(event.trial), event.outcome
+                search.tell(event.trial, make_observation(outcome, start_epoch, metric))
+                trained = state.suggestions[event.trial].epochs - start_epoch
+                state.times.record(outcome.device, trained, outcome.cost)
+                on_ended(event.trial, state.ids[event.trial], outcome)
         # Pauses are not repeated: they change nothing, and a search with a larger budget goes on
         # after the DONE of a smaller one.
         elif isinstance(event.answer, Suggestion) and not done:
@@ -69,6 +78,7 @@ def replay(
             state.suggestions[event.trial] = answer
             state.ids[event.trial] = event.id or 0
             state.unfinished.append(event.trial)
+    state.asked_of_batch = asked if asked or not state.unfinished else None
     return state
 
 
@@ -79,7 +89,9 @@ def make_observation(outcome: Outcome, start_epoch: int, metric: Metric) -> Obse
     begin after `start_epoch`.
     """
     if outcome.score is None:
-        return Observation(None, seconds=outcome.seconds, n_weights=outcome.n_weights)
+        return Observation(
+            None, seconds=outcome.seconds, n_weights=outcome.n_weights, cost=outcome.cost
+        )
     folds = outcome.score.folds
 
     def mean(name: str) -> list[float]:
@@ -93,6 +105,7 @@ def make_observation(outcome: Outcome, start_epoch: int, metric: Metric) -> Obse
         train_loss=tuple(mean("train_loss")),
         seconds=outcome.seconds,
         n_weights=outcome.n_weights,
+        cost=outcome.cost,
     )
 
 

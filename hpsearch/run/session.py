@@ -20,6 +20,7 @@ from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.display import Display
 from hpsearch.run.driver import Driver
 from hpsearch.run.identity import find_changes, make_search_record, refuse_changes
+from hpsearch.run.in_flight import InFlight
 from hpsearch.run.loop import Loop
 from hpsearch.run.options import RunOptions
 from hpsearch.run.progress_writer import ProgressWriter
@@ -105,7 +106,7 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
         if not len(journal):
             checkpoints.clear()
         # Continue the search, and show it.
-        heartbeat = Heartbeat(store, journal.search, planned, options.budget, executor.capacity)
+        heartbeat = Heartbeat(store, journal.search, planned, options.budget, executor.workers)
         monitor = monitor_search(store, journal.search)
         shown_search = display.show_search(monitor, study.task.objective, planned.trials_text)
         with heartbeat, shown_search:
@@ -128,7 +129,7 @@ def _make_executor(study: Study, options: RunOptions, opened: ExitStack) -> Exec
         options.overrides,
         options.backend,
         options.engine,
-        options.together or study.searcher.in_flight,
+        options.together,
     )
     if options.inline:
         executor: Executor = Inline(prepare)
@@ -200,6 +201,7 @@ def _continue_search(
             checkpoints,
             options.checkpoint_every,
             options.budget.epochs,
+            InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
             DeadlineEstimate(stop.seconds_left),
             TrialLogger(study, driver.display.show_line).log,
         ).run()

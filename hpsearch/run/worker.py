@@ -8,7 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from hpsearch.core.errors import (
 from hpsearch.core.files import hide_secrets
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.seeds import derive_seed, seed_of_repeat
-from hpsearch.core.trial import Facts, Failure, Job, Outcome, Score
+from hpsearch.core.trial import Cost, Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
 from hpsearch.run.load import Overrides, describe_error, load_study, locate_error
 from hpsearch.run.study import Study
@@ -62,7 +62,7 @@ def prepare_from_file(
     overrides: Overrides,
     backend_name: str | None = None,
     engine: str = "auto",
-    together: int = 1,
+    together: int | None = None,
     shared: Path | Data | None = None,
     mark: Path | None = None,
     try_points: bool = True,
@@ -72,7 +72,8 @@ def prepare_from_file(
     Args:
         backend_name: Keras's backend; None: as the environment says.
         engine: how to train, as `hpsearch.training.engines` has it.
-        together: how many trials this worker trains side by side, at most.
+        together: how many trials this worker trains side by side, at most; None: as many as the
+            trainer can.
         shared: a folder for large data, which the first worker fills and all workers read. Or the
             data itself, for a worker that cannot read the task's files.
         mark: a file in the checkpoints' folder, which every worker must see.
@@ -124,7 +125,7 @@ def prepare_work(
     data: Data,
     backend_name: str | None = None,
     engine: str = "auto",
-    together: int = 1,
+    together: int | None = None,
     source: str = "",
     *,
     try_points: bool = True,
@@ -147,12 +148,13 @@ def prepare_work(
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.trial_function, study.space, trains_itself=study.train is not None)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
+    most = trainer.max_concurrent_fits // len(splits)
     facts = Facts(
         data.fingerprint,
         source,
         chosen,
         _find_versions(chosen),
-        1 if remark else max(1, min(together, trainer.max_concurrent_fits // len(splits))),
+        1 if remark else max(1, min(together or most, most)),
         "\n".join(filter(None, [remark, note, _describe_unit(study, data)])),
     )
     return facts, _TrialWork(study, trainer, data, splits, chosen)
@@ -228,13 +230,15 @@ class _TrialWork:
     def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
         """Train some trials, side by side if the trainer can; yield each as it ends."""
         waiting, size = list(range(len(jobs))), len(jobs)
+        begun = time.perf_counter()
         while waiting:
             places, start = waiting[:size], time.perf_counter()
             builds = {place: WatchedBuild(self.study.trial_function) for place in places}
             try:
                 for index, outcome in self._train([jobs[p] for p in places], [*builds.values()]):
                     waiting.remove(places[index])
-                    yield places[index], outcome
+                    cost = _measure_cost(outcome, len(jobs), time.perf_counter() - begun)
+                    yield places[index], replace(outcome, cost=cost)
             except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
                 raise
             except BaseException as error:  # also SystemExit: a build that calls it fails its trial
@@ -280,6 +284,13 @@ class _TrialWork:
         if isinstance(score, Failure):
             return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
         return Outcome(score, None, seconds, score.folds[0].n_weights, peak)
+
+
+def _measure_cost(outcome: Outcome, together: int, elapsed: float) -> Cost:
+    """The cost of a trial in a call of so many, so many seconds after the call began."""
+    folds = outcome.score.folds if outcome.score else ()
+    compiling = sum(curve.compile_seconds for curve in folds)
+    return Cost(together, elapsed, float(compiling), folds[0].program if folds else "")
 
 
 def _make_failure(error: BaseException) -> Failure:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hpsearch.core.errors import plain_text
 from hpsearch.core.metric import Direction
-from hpsearch.core.trial import Curve, Failure, Outcome, Score
+from hpsearch.core.trial import Cost, Curve, Failure, Outcome, Score
 from hpsearch.store.database import CURVE_LISTS, LONG_COLUMNS, digest_values
 from hpsearch.store.records import MetricCurves
 
@@ -45,6 +45,7 @@ def outcome_to_columns(outcome: Outcome) -> dict[str, Any]:
         "peak_bytes": outcome.peak_bytes,
         "device": outcome.device,
         "started": outcome.started,
+        "cost": cost_to_text(outcome.cost),
         "failure": failure and failure.kind,
         "message": failure and plain_text(failure.message),
         "detail": failure and plain_text(failure.detail),
@@ -61,7 +62,30 @@ def outcome_from_row(
     else:
         score = Score(value, se, row["best_epoch"], folds)
     used = {name: row[name] for name in ("peak_bytes", "device", "started")}
+    used["cost"] = parse_cost(row["cost"])
     return Outcome(score, failure, row["seconds"], row["parameters"], **used)
+
+
+def cost_to_text(cost: Cost | None) -> str | None:
+    """The column `cost`, as JSON.
+
+    >>> cost_to_text(Cost(8, 1.5, 0.5, "a1"))
+    '[8, 1.5, 0.5, "a1"]'
+    """
+    if cost is None:
+        return None
+    return json.dumps([cost.together, cost.elapsed, cost.compile_seconds, cost.program])
+
+
+def parse_cost(text: str | None) -> Cost | None:
+    """A cost, as `cost_to_text` writes it. Raises ValueError for any other text."""
+    if text is None:
+        return None
+    found = json.loads(text, parse_constant=_refuse_constant)
+    types = [int, float, float, str]
+    if type(found) is not list or [type(value) for value in found] != types or found[0] < 1:
+        raise ValueError(f"not a cost: {text[:40]}")
+    return Cost(*found)
 
 
 def curve_rows(score: Score, directions: Mapping[str, Direction]) -> Iterator[dict[str, Any]]:
@@ -163,7 +187,7 @@ def _parse_metric(name: str, entry: Any, epochs: int) -> MetricCurves:
 
 
 def _refuse_constant(text: str) -> float:
-    raise ValueError(f"metrics have a number that is {text}")
+    raise ValueError(f"a number is {text}")
 
 
 def _none_to_nan(values: list[Any]) -> list[Any]:

@@ -14,6 +14,8 @@ its last answer is "done".
   how it ended. They are for displays, and only their rows are ever changed.
 - `curves.metrics` has the metrics recorded beside the task's, as `rows.metrics_to_text` writes them;
   NULL where there are none.
+- `cost` has what a trial took beside others, as `rows.cost_to_text` writes it; NULL where nobody
+  measured, as in versions before 6.
 - All other rows have a `digest` of their values, and `curves` one more, `lists`, of its curves and
   metrics. Rows of versions before 4 have none.
 - Times (`began`, `started`, `at`) are seconds since 1970. `device` names the worker too.
@@ -25,7 +27,7 @@ import json
 
 from hpsearch.store.database import PERMANENT_TABLES, Database, insert_rows, run_statements
 
-VERSION = 5
+VERSION = 6
 
 SINCE_1 = """
 CREATE TABLE searches (
@@ -108,7 +110,8 @@ SINCE_4 = "ALTER TABLE repeats ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;"
 SINCE_4 += "ALTER TABLE curves ADD COLUMN lists INTEGER;"
 SINCE_4 += "".join(f"ALTER TABLE {table} ADD COLUMN digest INTEGER;" for table in PERMANENT_TABLES)
 SINCE_5 = "ALTER TABLE curves ADD COLUMN metrics TEXT;"
-TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5
+SINCE_6 = "ALTER TABLE told ADD COLUMN cost TEXT;ALTER TABLE repeats ADD COLUMN cost TEXT;"
+TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6
 
 
 def upgrade_tables(db: Database, version: int) -> None:
@@ -123,6 +126,8 @@ def upgrade_tables(db: Database, version: int) -> None:
         _number_repeats(db)
     if version < 5:
         run_statements(db, SINCE_5)
+    if version < 6:
+        run_statements(db, SINCE_6)
     if version < 2:
         _move_curves_1(db)
 

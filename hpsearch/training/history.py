@@ -173,7 +173,7 @@ class History:
             self.fit.on_epoch(self.epochs, self.curves["validation"][-1])
 
     def to_curve(self, **facts: Any) -> Curve:
-        """The curve to return; facts: n_weights and seconds."""
+        """The curve to return; facts: n_weights, seconds, and what it waited for."""
         curves: Any = {name: tuple(values) for name, values in self.curves.items()}
         others = {
             metric.name: {part: curves[f"{part} {metric.name}"] for part in CURVES[:2]}

@@ -80,7 +80,7 @@ def main() -> None:
         start = time.perf_counter()
         executor.open()
         opening = time.perf_counter() - start
-        while executor.capacity < 2:
+        while executor.workers < 2:
             time.sleep(0.1)
         mine = [ours(executor, folder / f"{turn}.db", TRIALS) for turn in range(5)]
         many = ours(executor, folder / "long.db", LONG)

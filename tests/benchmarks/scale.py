@@ -100,7 +100,7 @@ class Crowd(SubmitMixin):
     """A thousand workers, one of which ends at a time."""
 
     def __init__(self) -> None:
-        self.capacity = CROWD
+        self.workers, self.together = CROWD, 1
         self._running: deque[tuple[Job, Future[Outcome]]] = deque()
         self._more = threading.Semaphore(0)
 

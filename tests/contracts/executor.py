@@ -34,7 +34,8 @@ class ExecutorContract:
 
     def test_has_room_for_a_job(self, make: Make) -> None:
         with opened(make) as executor:
-            assert executor.capacity >= 1
+            assert executor.workers >= 1
+            assert executor.together >= 1
 
     def test_a_study_that_cannot_work_is_refused_at_once(self, make: Make) -> None:
         executor = make(fakes.prepare_refused)

@@ -117,7 +117,7 @@ def test_each_device_has_its_number_and_one_job_at_a_time(gpus, pool, job):
     assert {r["device"] for r in found} == {"0", "1", "2", "3"}
     assert {r["crowd"] for r in found} == {0}
     assert {r["XLA_PYTHON_CLIENT_MEM_FRACTION"] for r in found} == {"0.900"}
-    assert executor.capacity == 4
+    assert executor.workers == 4
 
 
 @pytest.mark.slow
@@ -145,11 +145,11 @@ def test_the_parents_environment_stays_as_it_was(pool, job):
 def test_as_many_workers_as_the_first_jobs_say_that_fit(gpus, pool, job):
     gpus(80)
     executor = pool("0", None)
-    assert executor.capacity == 1
+    assert executor.workers == 1
     peak = 20 * 2**30
     found = reports([executor.submit(job(peak=peak)) for _ in range(2)])
     assert {r["XLA_PYTHON_CLIENT_PREALLOCATE"] for r in found} == {"false"}
-    assert executor.capacity == 2  # 0.9 * 80 GiB hold two of 1.2 * 20 GiB and what a process needs
+    assert executor.workers == 2  # 0.9 * 80 GiB hold two of 1.2 * 20 GiB and what a process needs
     assert (
         len({r["pid"] for r in reports([executor.submit(job(seconds=1.0)) for _ in range(8)])}) == 2
     )

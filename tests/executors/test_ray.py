@@ -96,7 +96,7 @@ def test_gpus_are_refused_where_there_are_none_and_else_shared(make, cluster, tm
     executor.close()
     node = cluster.add_node(num_cpus=0, num_gpus=1, object_store_memory=STORE)
     with opened(lambda prepare: make(prepare, 0.5), fakes.prepare_staged) as executor:
-        while executor.capacity < 2:
+        while executor.workers < 2:
             time.sleep(0.1)
         jobs = [staged(tmp_path, "sleep", seconds=1.0)] * 2
         reports = [f.result(60) for f in executor.submit_all(jobs)]

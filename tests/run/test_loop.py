@@ -262,7 +262,7 @@ def test_a_study_whose_first_trials_all_fail_the_same_way_stops(causes):
 class Crowd:
     """An executor of two places that ends jobs as it is told, one after the other."""
 
-    capacity = 2
+    workers, together = 2, 1
 
     def __init__(self, ends):
         self.ends, self.futures = ends, []
@@ -298,7 +298,7 @@ def test_a_stop_keeps_the_checkpoints_it_asked_for_and_is_not_the_end(ends):
 class Disorderly:
     """An executor whose jobs end one at a time, in an order that a dice throws."""
 
-    capacity = 4
+    workers, together = 4, 1
 
     def __init__(self, seed):
         self.dice, self.running = random.Random(seed), []

@@ -84,7 +84,7 @@ def test_side_by_side_a_trial_may_cost_less_than_it_takes():
 class Machine:
     """An executor that does the jobs in its line one after the other, `seconds` each."""
 
-    capacity = 8
+    workers, together = 8, 1
 
     def __init__(self, clock, seconds):
         self.clock, self.seconds, self.line, self.most = clock, seconds, [], 0

@@ -22,7 +22,7 @@ TRUE = {0: 0.90, 1: 0.94, 2: 0.94, 3: 0.90}  # what any other seed sees
 class Executor:
     """Trains at once; `fails` and `interrupted` say which (trial, repeat) do not end well."""
 
-    capacity = 5
+    workers, together = 5, 1
 
     def __init__(self, fails=(), interrupted=()):
         self.fails, self.interrupted, self.done = fails, list(interrupted), []

@@ -42,6 +42,8 @@ class BatchMember:
         layout: how its variables lie in the program that trains it; its template sets another
             one where that program is of a wider network.
         seconds: its share of the time so far.
+        compile_seconds: those of them in which it waited for programs to compile.
+        program: names the template whose programs train it.
     """
 
     index: int
@@ -52,6 +54,8 @@ class BatchMember:
     scalars: ModelScalars
     layout: OwnLayout | PaddedLayout
     seconds: float = 0.0
+    compile_seconds: float = 0.0
+    program: str = ""
 
     @classmethod
     def build(
@@ -141,5 +145,9 @@ class BatchMember:
         checkpoint.save(self.history, wanted)
 
     def to_curve(self) -> Curve:
-        n_weights = int(self.phased.model.count_params())
-        return self.history.to_curve(n_weights=n_weights, seconds=self.seconds)
+        return self.history.to_curve(
+            n_weights=int(self.phased.model.count_params()),
+            seconds=self.seconds,
+            compile_seconds=self.compile_seconds,
+            program=self.program,
+        )

@@ -111,6 +111,8 @@ class BatchRun:
         self._members = list(members)
         self._running = list(members)
         self._program, self._table = self._get_program(members)
+        for member in members:
+            member.compile_seconds += (time.perf_counter() - start) / len(members)
         program, spec = self._program, self._program.spec
 
         # A program has places for a rounded number of members; the first one fills empty places.

@@ -4,6 +4,7 @@ A template is a model that lends its structure. Dense networks of one family may
 template, where that saves more compiling than it costs in training.
 """
 
+import hashlib
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ class Template:
 
     def can_hold(self, width: int, depth: int) -> bool:
         return self.wide is not None and self.width >= width and self.depth >= depth
+
+    @property
+    def name(self) -> str:
+        """Short, and another one for each template of this process."""
+        return hashlib.sha256(repr(self.key).encode()).hexdigest()[:12]
 
     @property
     def width(self) -> int:

@@ -177,6 +177,8 @@ class BatchedTrainer:
         batches = list(split_evenly(members, size))
         while batches:
             batch = batches.pop(0)
+            for member in batch:
+                member.program = template.name
             ended: set[int] = set()
             try:
                 if first is None or first.members != batch:

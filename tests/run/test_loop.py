@@ -2,11 +2,12 @@
 
 import random
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hpsearch import Asha, Bayes, Float, Genetic, Hyperband, Random, Space
+from hpsearch import Asha, Auto, Bayes, Float, Genetic, Hyperband, Random, Space
 from hpsearch.core import interrupt
 from hpsearch.core.errors import StudyError
 from hpsearch.core.interrupt import Interrupted
@@ -16,6 +17,7 @@ from hpsearch.executors import Inline, work_one_by_one
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.identity import find_changes
+from hpsearch.run.in_flight import InFlight
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import SearchState, make_observation, replay
 from hpsearch.store import AskedEvent, Store, ToldEvent
@@ -55,7 +57,7 @@ class Fatal:
 
 def go(
     searcher, *, space=SPACE, kill_after=0, before=False, work=fakes.prepare, seed=0,
-    stopped=lambda: False, **options,
+    stopped=lambda: False, together=None, **options,
 ):  # fmt: skip
     """One run, or one that is killed; returns the journal's events."""
     with Store(Path("store.db"), create=True) as store:
@@ -69,6 +71,9 @@ def go(
         checkpoints = SearchCheckpoints(Path("checkpoints"))
         try:
             driver = Driver(executor, should_stop=stopped)
+            options["in_flight"] = InFlight(
+                searcher.in_flight, together, progress.times, progress.asked_of_batch
+            )
             Loop(search, mortal, progress, driver, METRIC, checkpoints, **options).run()
         finally:
             events = list(journal.events())
@@ -94,6 +99,32 @@ def test_killed_at_any_instant_and_continued_is_the_same_journal(searcher, befor
         with pytest.raises(Killed):
             go(searcher, kill_after=instant, before=before)
         assert go(searcher) == whole
+
+
+def side_by_side():
+    return replace(fakes.FACTS, together=4), work_one_by_one(fakes.outcome)
+
+
+@pytest.mark.parametrize(
+    "searcher",
+    [Bayes(trials=10, epochs=2), Auto(trials=6, max_epochs=4), Halving(points=6, epochs=4)],
+    ids=repr,
+)
+def test_killed_at_any_instant_of_a_batch_is_the_same_journal(searcher):
+    whole = go(searcher, work=side_by_side, together=4)
+    kinds = "".join("a" if isinstance(e, AskedEvent) else "t" for e in whole)
+    assert kinds.startswith("aaaatttt")
+    for instant in range(1, len(whole) + 1):
+        Path("store.db").unlink()
+        with pytest.raises(Killed):
+            go(searcher, work=side_by_side, together=4, kill_after=instant, before=instant % 2 == 1)
+        assert go(searcher, work=side_by_side, together=4) == whole
+
+
+def test_a_method_that_learns_is_asked_one_by_one_where_nothing_trains_side_by_side():
+    events = go(Bayes(trials=5, epochs=2))
+    kinds = "".join("a" if isinstance(e, AskedEvent) else "t" for e in events)
+    assert kinds.startswith("atatat")
 
 
 def test_killed_again_and_again_is_the_same_journal():

@@ -1,0 +1,378 @@
+"""What does an evening bring? `python -m tests.benchmarks.evening FILE [--tasks ...] [--methods ...]`.
+
+The best value found after 15 to 300 seconds, counted from the start of the process, by each method
+on four tasks, with the same space and folds. Ours are run by the command line, as a user does. The
+loops are those that one writes with plain Keras: Optuna's TPE with full trainings, on JAX and on
+TensorFlow, and KerasTuner's Hyperband. Cold: nothing was compiled before. Warm: a run with another
+seed has filled the cache of compiled programs.
+
+Runs take turns, one at a time, and are appended to FILE as lines of JSON: what is there is not run
+again, so that it goes on where it was cut off. `--report` prints the medians of what FILE has. The
+tasks need the real data, as HPSEARCH_DATA has it.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch import Choice, Float, Holdout, Int, KFold, Random, Space, Study, Task
+from hpsearch.evaluators import Evaluator
+from spaces import mlp
+
+MOMENTS = (15, 30, 60, 120, 300)
+OURS = {
+    "auto": "auto:trials=2000,max_epochs={epochs}",
+    "random": "random:trials=5000,epochs={epochs}",
+    "hyperband": "hyperband:max_epochs={epochs},iterations=50",
+}
+LOOPS = {
+    "optuna-jax": "jax",
+    "optuna-tensorflow": "tensorflow",
+    "kerastuner-jax": "jax",
+    "kerastuner-tensorflow": "tensorflow",
+}
+
+
+@dataclass(frozen=True)
+class Evening:
+    """A task with its space. make: returns the task; epochs: of a full training."""
+
+    make: Callable[[], Task]
+    space: Space
+    evaluator: Evaluator
+    epochs: int
+
+
+def _task(name: str, **options: Any) -> Callable[[], Task]:
+    def make() -> Task:
+        from importlib import import_module
+
+        task: Task = import_module(f"hpsearch.tasks.{name}").task(**options)
+        return task
+
+    return make
+
+
+TASKS = {
+    "digits": Evening(
+        _task("digits"),
+        Space(
+            units=Int(32, 256, log=True),
+            dropout=Float(0.0, 0.5),
+            optimizer=Choice("rmsprop", "adam", "adadelta"),
+            batch_size=Choice(16, 32, 64),
+        ),
+        KFold(3),
+        27,
+    ),
+    "boston": Evening(
+        _task("boston"),
+        Space(
+            mlp.funnel(3, 64, 256),
+            dropout=Float(0.0, 0.3),
+            l2=Float(1e-5, 1e-1, log=True),
+            optimizer=Choice("rmsprop", "adam"),
+            learning_rate=Float(1e-3, 1e-2, log=True),
+            batch_size=Choice(16),
+        ),
+        KFold(4),
+        81,
+    ),
+    "wine": Evening(
+        _task("wine"),
+        Space(
+            mlp.funnel(5, 32, 256),
+            optimizer=Choice("adam", "rmsprop"),
+            learning_rate=Float(3e-4, 5e-3, log=True),
+            batch_size=Choice(32),
+        ),
+        Holdout(fraction=1 / 9),
+        27,
+    ),
+    "seizures": Evening(
+        _task("seizure", metric="accuracy"),
+        Space(
+            mlp.funnel(4, 64, 512),
+            dropout=Float(0.1, 0.5),
+            learning_rate=Float(3e-4, 3e-3, log=True),
+            optimizer=Choice("adam"),
+            batch_size=Choice(64),
+        ),
+        Holdout(fraction=1 / 9),
+        27,
+    ),
+}
+
+
+def study(name: str) -> Study:
+    """The study that ours run; the searcher is given by the command line."""
+    evening = TASKS[name]
+    return Study(
+        task=evening.make(),
+        space=evening.space,
+        build=mlp.model(),
+        searcher=Random(trials=1, epochs=evening.epochs),
+        evaluator=evening.evaluator,
+        name=f"evening_{name}",
+    )
+
+
+# -- Ours
+
+
+def run_ours(name: str, method: str, seed: int, seconds: float, cache: Path) -> list[Any]:
+    """Seconds and value of each trial that ended, by the journal."""
+    from hpsearch.store import Store, ToldEvent
+
+    with tempfile.TemporaryDirectory() as folder:
+        file, store = Path(folder, "study.py"), Path(folder, "store.db")
+        file.write_text(
+            "from tests.benchmarks import evening\nstudy = evening.study({name!r})\n".format(
+                name=name
+            )
+        )
+        searcher = OURS[method].format(epochs=TASKS[name].epochs)
+        command = [sys.executable, "-m", "hpsearch", "run", str(file), "--store", str(store)]
+        command += ["--searcher", searcher, "--seed", str(seed), "--quiet"]
+        command += ["--hours", str(seconds / 3600)]
+        begun = time.time()
+        subprocess.run(
+            command, env=_environment("jax", cache), check=True, stdout=subprocess.DEVNULL
+        )
+        with Store(store) as opened:
+            (search,) = opened.searches()
+            journal = opened.journal(search.id)
+            ends = dict(
+                opened.db.query("SELECT trial, at FROM told WHERE search = :s", s=search.id)
+            )
+            return [
+                (ends[event.trial] - begun, event.outcome.score.value)
+                for event in journal.events()
+                if isinstance(event, ToldEvent) and event.outcome.score is not None
+            ]
+
+
+def _environment(backend: str, cache: Path) -> dict[str, str]:
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    return environment | {"XDG_CACHE_HOME": str(cache)}
+
+
+# -- The loops that one writes
+
+
+def run_loop(name: str, method: str, seed: int, seconds: float, cache: Path) -> list[Any]:
+    """The same of a loop, in a process of its own."""
+    command = [sys.executable, "-m", __spec__.name, "-", "--tasks", name, "--methods", method]
+    command += ["--seeds", str(seed), "--seconds", str(seconds), "--loop", str(time.time())]
+    found = subprocess.run(
+        command, env=_environment(LOOPS[method], cache), check=True, stdout=subprocess.PIPE
+    )
+    return [json.loads(line) for line in found.stdout.splitlines() if line.startswith(b"[")]
+
+
+def print_loop(name: str, method: str, seed: int, seconds: float, begun: float) -> None:
+    """Search by a loop until so many seconds after `begun`, printing [seconds, value] of each trial."""
+    evening = TASKS[name]
+    task = evening.make()
+    data = task.load()
+    splits = evening.evaluator.splits(task, data, seed=seed)
+
+    def evaluate(params: dict[str, Any], epochs: int) -> float:
+        if time.time() - begun > seconds:
+            raise SystemExit
+        value = train_folds(task, data, splits, params, epochs)
+        print(json.dumps([time.time() - begun, value]), flush=True)
+        return value
+
+    search = search_by_optuna if method.startswith("optuna") else search_by_kerastuner
+    search(evening, task, seed, evaluate)
+
+
+def train_folds(
+    task: Task, data: Any, splits: Sequence[Any], params: dict[str, Any], epochs: int
+) -> float:
+    """The best value of the mean curve over folds, by Keras's `fit`."""
+    import keras
+    from sklearn.base import clone
+
+    from hpsearch.training.base import ModelSpec
+
+    curves = []
+    for split in splits:
+        keras.utils.clear_session()
+        x, held_out = data.x[split.train], data.x[split.validation]
+        if task.preprocess is not None:
+            scaler = clone(task.preprocess).fit(x)
+            x, held_out = scaler.transform(x), scaler.transform(held_out)
+        spec = ModelSpec(
+            x.shape[1:], task.output_units(data.y), task.activation, task.loss, [task.metric]
+        )
+        model = mlp.model()(spec, **{k: v for k, v in params.items() if k != "batch_size"})
+        history = model.fit(
+            x,
+            data.y[split.train],
+            batch_size=params["batch_size"],
+            epochs=epochs,
+            validation_data=(held_out, data.y[split.validation]),
+            verbose=0,
+        ).history
+        curves.append(history[f"val_{task.metric}"])
+    return float(task.objective.best(np.mean(curves, axis=0).tolist()))
+
+
+def search_by_optuna(
+    evening: Evening, task: Task, seed: int, evaluate: Callable[[dict[str, Any], int], float]
+) -> None:
+    import optuna
+
+    from hpsearch.searchers.optuna_ranges import suggest_value
+
+    def choose(trial: Any) -> dict[str, Any]:
+        return choose_params(evening.space, partial(suggest_value, trial))
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.create_study(
+        direction="maximize" if task.objective.higher_is_better else "minimize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+    ).optimize(lambda trial: evaluate(choose(trial), evening.epochs))
+
+
+def search_by_kerastuner(
+    evening: Evening, task: Task, seed: int, evaluate: Callable[[dict[str, Any], int], float]
+) -> None:
+    import keras
+    import keras_tuner
+
+    def choose(hp: Any) -> dict[str, Any]:
+        return choose_params(evening.space, partial(suggest_to_kerastuner, hp))
+
+    class Tuner(keras_tuner.Hyperband):  # type: ignore[misc]
+        def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
+            epochs = trial.hyperparameters.values.get("tuner/epochs", evening.epochs)
+            return {"value": evaluate(choose(trial.hyperparameters), epochs)}
+
+    def build(hp: Any) -> Any:
+        choose(hp)
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile(loss="mse")
+        return model
+
+    direction = "max" if task.objective.higher_is_better else "min"
+    with tempfile.TemporaryDirectory() as folder:
+        Tuner(
+            build,
+            objective=keras_tuner.Objective("value", direction),
+            max_epochs=evening.epochs,
+            hyperband_iterations=50,
+            seed=seed,
+            directory=folder,
+            overwrite=True,
+        ).search(verbose=0)
+
+
+def suggest_to_kerastuner(hp: Any, name: str, parameter: Any) -> Any:
+    if isinstance(parameter, Choice):
+        return hp.Choice(name, list(parameter.options))
+    sampling = "log" if parameter.log else "linear"
+    make = hp.Int if isinstance(parameter, Int) else hp.Float
+    return make(name, parameter.low, parameter.high, sampling=sampling)
+
+
+def choose_params(space: Space, suggest: Callable[[str, Any], Any]) -> dict[str, Any]:
+    """A point of the space, by what `suggest` says of each parameter that exists in it."""
+    params: dict[str, Any] = {}
+    for name in space.parents_first:
+        conditions = space.conditions(name).items()
+        if all(params.get(parent) in allowed for parent, allowed in conditions):
+            params[name] = suggest(name, space[name])
+    return params
+
+
+# -- All runs, and what they found
+
+
+def runs(chosen: argparse.Namespace) -> Iterator[tuple[str, str, int, bool]]:
+    """(task, method, seed, warm), in turns."""
+    for seed in chosen.seeds:
+        for name in chosen.tasks:
+            for warm in chosen.warm:
+                for method in chosen.methods:
+                    if method in OURS or not warm:
+                        yield name, method, seed, warm
+
+
+def best_after(task: Task, trials: Sequence[Sequence[float]], seconds: float) -> float | None:
+    values = [value for end, value in trials if end <= seconds]
+    return float(task.objective.best(values)) if values else None
+
+
+def report(lines: Sequence[dict[str, Any]]) -> None:
+    """Medians over seeds, for each task, method, and cold or warm."""
+    for name in TASKS:
+        task = TASKS[name].make()
+        print(f"\n{name} ({task.metric}), seconds: first result, and the best value after")
+        groups: dict[tuple[str, bool], list[Any]] = {}
+        for line in lines:
+            if line["task"] == name:
+                groups.setdefault((line["method"], line["warm"]), []).append(line["trials"])
+        for (method, warm), found in groups.items():
+            first = statistics.median(min(end for end, _ in trials) for trials in found)
+            cells = []
+            for moment in MOMENTS:
+                values = [best_after(task, trials, moment) for trials in found]
+                known = [v for v in values if v is not None]
+                cells.append(f"{statistics.median(known):.4f}" if len(known) == len(found) else "-")
+            state = "warm" if warm else "cold"
+            print(f"  {method:22} {state} {len(found)} seeds  {first:5.1f}  {'  '.join(cells)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file")
+    parser.add_argument("--tasks", nargs="*", default=list(TASKS))
+    parser.add_argument("--methods", nargs="*", default=[*OURS, *LOOPS])
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seconds", type=float, default=MOMENTS[-1])
+    parser.add_argument("--warm", nargs="*", type=lambda t: t == "warm", default=[False, True])
+    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--loop", type=float, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.loop is not None:
+        print_loop(chosen.tasks[0], chosen.methods[0], chosen.seeds[0], chosen.seconds, chosen.loop)
+        return
+    file = Path(chosen.file)
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    if chosen.report:
+        report(lines)
+        return
+    known = {(line["task"], line["method"], line["seed"], line["warm"]) for line in lines}
+    for name, method, seed, warm in runs(chosen):
+        if (name, method, seed, warm) in known:
+            continue
+        with tempfile.TemporaryDirectory() as cache:
+            run = run_ours if method in OURS else run_loop
+            if warm:
+                run(name, method, seed + 1000, chosen.seconds, Path(cache))
+            load = os.getloadavg()[0]
+            trials = run(name, method, seed, chosen.seconds, Path(cache))
+        line = {"task": name, "method": method, "seed": seed, "warm": warm, "load": load}
+        with file.open("a") as out:
+            out.write(json.dumps(line | {"trials": trials}) + "\n")
+        print(json.dumps(line | {"ended": len(trials)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -138,11 +138,7 @@ def run_ours(name: str, method: str, seed: int, seconds: float, cache: Path) -> 
 
     with tempfile.TemporaryDirectory() as folder:
         file, store = Path(folder, "study.py"), Path(folder, "store.db")
-        file.write_text(
-            "from tests.benchmarks import evening\nstudy = evening.study({name!r})\n".format(
-                name=name
-            )
-        )
+        file.write_text(f"from tests.benchmarks import evening\nstudy = evening.study({name!r})\n")
         searcher = OURS[method].format(epochs=TASKS[name].epochs)
         command = [sys.executable, "-m", "hpsearch", "run", str(file), "--store", str(store)]
         command += ["--searcher", searcher, "--seed", str(seed), "--quiet"]

@@ -148,16 +148,36 @@ def prepare_work(
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.trial_function, study.space, trains_itself=study.train is not None)
     remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
-    most = trainer.max_concurrent_fits // len(splits)
+    side_by_side = trainer.max_concurrent_fits > 1 and not remark
+    most = trainer.max_concurrent_fits // len(splits) if side_by_side else 1
+    if together is not None and side_by_side:
+        _check_memory(together, trainer.fits_in_memory, len(splits))
+    elif (together or 1) > 1 and not remark:
+        remark = f"--together {together} has no effect: models are trained one after the other"
     facts = Facts(
         data.fingerprint,
         source,
         chosen,
         _find_versions(chosen),
-        1 if remark else max(1, min(together or most, most)),
+        max(1, together or most) if side_by_side else 1,
         "\n".join(filter(None, [remark, note, _describe_unit(study, data)])),
     )
     return facts, _TrialWork(study, trainer, data, splits, chosen)
+
+
+def _check_memory(together: int, fits: int, folds: int) -> None:
+    """Raise StudyError where memory does not hold this many trials.
+
+    Args:
+        fits: how many models it holds.
+        folds: models of a trial.
+    """
+    if together > max(1, fits // folds):
+        raise StudyError(
+            f"--together {together}: memory holds the weights, gradients and optimizer state of "
+            f"{fits:,} such models, {folds} for each trial; --together {max(1, fits // folds)} is "
+            "the most, and --together auto finds out how many are best"
+        )
 
 
 def _try_points(study: Study, trainer: Trainer, split: Split, data: Data) -> tuple[str | None, str]:

@@ -268,7 +268,11 @@ class Trainer(Protocol):
 
     @property
     def max_concurrent_fits(self) -> int:
-        """How many fits it can train side by side."""
+        """How many fits it trains side by side, unless it is told to train more."""
+
+    @property
+    def fits_in_memory(self) -> int:
+        """How many fits' models the device's free memory holds, of the size of those tried."""
 
 
 def check_space(

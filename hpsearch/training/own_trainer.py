@@ -49,6 +49,10 @@ class OwnTrainer:
     def max_concurrent_fits(self) -> int:
         return 1
 
+    @property
+    def fits_in_memory(self) -> int:
+        return 1  # each is trained when the one before has ended
+
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `train` raises passes through."""
         try:

@@ -72,6 +72,7 @@ class BatchedTrainer:
     # What frozen parts give for all rows: computed once, however many models are trained on it.
     _features: RecentDict[Array] = field(default_factory=lambda: RecentDict(_MAX_TABLES))
     _warned: set[str] = field(default_factory=set)
+    _bytes_of_fit: int = 1  # of the models tried
 
     def __post_init__(self) -> None:
         use_all_cores()
@@ -279,6 +280,7 @@ class BatchedTrainer:
         fit = Fit(build, points[0], split, seed=0, epochs=1, **how)
         spec = self._model_spec(fit, data)
         member = BatchMember.build(0, fit, spec, self.task.recorded)
+        self._bytes_of_fit = max(self._bytes_of_fit, _count_bytes(member.model))
         if (why := _why_not_side_by_side(member)) is None:
             return None
         remark = self._refuse(why)
@@ -287,7 +289,11 @@ class BatchedTrainer:
 
     @property
     def max_concurrent_fits(self) -> int:
-        return self.max_members
+        return min(self.max_members, self.fits_in_memory)
+
+    @property
+    def fits_in_memory(self) -> int:
+        return max(1, free_bytes() // self._bytes_of_fit)
 
     def _refuse(self, why: str) -> str:
         """Raise BuildError if strict; else return the warning that `fit` trains the models."""
@@ -435,10 +441,15 @@ def _members_in_cache(template: Template) -> int:
 
     More of them train more slowly on a CPU: each step would fetch all from memory.
     """
-    variables = [v for part in state_variables(template.model) for v in part]
-    variables += template.model.trainable_variables  # their gradients
-    each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
-    return max(len(jax.local_devices()), cache_bytes() // max(1, each))
+    return max(len(jax.local_devices()), cache_bytes() // _count_bytes(template.model))
+
+
+def _count_bytes(model: Any) -> int:
+    """Bytes of a model's weights, their gradients and the optimizer's state."""
+    variables = [v for part in state_variables(model) for v in part]
+    variables += model.trainable_variables  # their gradients
+    sizes = (math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
+    return max(1, int(sum(sizes)))
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ class Observation:
         validation_loss, train_loss: the loss that was minimised, whatever the metric.
         n_weights: the size of the model.
         cost: what it took of the machine; None where nobody measured.
+        se: the standard error of the loss over folds; None where one split gives none.
     """
 
     loss: float | None
@@ -78,6 +79,7 @@ class Observation:
     seconds: float = 0.0
     n_weights: int = 0
     cost: Cost | None = None
+    se: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

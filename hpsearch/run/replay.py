@@ -106,6 +106,7 @@ def make_observation(outcome: Outcome, start_epoch: int, metric: Metric) -> Obse
         seconds=outcome.seconds,
         n_weights=outcome.n_weights,
         cost=outcome.cost,
+        se=outcome.score.se,
     )
 
 

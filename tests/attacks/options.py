@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from hpsearch.commands.main import COMMANDS
-from hpsearch.commands.option_types import CheckpointEvery, PerDevice, TrialNumber
+from hpsearch.commands.option_types import CheckpointEvery, CountOrAuto, TrialNumber
 from tests.attacks.cases import UNTRAINED, Case, attack
 from tests.attacks.commands import short
 from tests.attacks.figures import Figures
@@ -102,7 +102,7 @@ def junk(parameter: click.Parameter) -> list[str]:
         "shell": SHELLS + TEXTS[:8],
         "format": ("CSV", "xlsx", "csv2", *TEXTS[:8]),
     }
-    numeric = (click.types.IntParamType, click.types.FloatParamType, PerDevice, CheckpointEvery)
+    numeric = (click.types.IntParamType, click.types.FloatParamType, CountOrAuto, CheckpointEvery)
     if parameter.name in by_name:
         return list(by_name[parameter.name])
     return list(NUMBERS if isinstance(parameter.type, numeric) else TEXTS)
@@ -120,7 +120,7 @@ def must_be_refused(parameter: click.Parameter, value: str) -> bool:
         if isinstance(kind, click.FloatRange):
             number, most = float(value), kind.max if kind.max is not None else 1e308
             return not (kind.min or 0) <= number <= most or (number == 0 and kind.min_open)
-        if isinstance(kind, PerDevice):
+        if isinstance(kind, CountOrAuto):
             return value != "auto" and int(value) < 1
         if isinstance(kind, CheckpointEvery):
             return int(value.removesuffix("m")) < 1 or not value.isascii()

@@ -28,7 +28,7 @@ from hpsearch.run.replay import SearchState, replay
 from hpsearch.run.signals import StopCondition, open_in_time
 from hpsearch.run.study import Study
 from hpsearch.run.trial_logger import TrialLogger
-from hpsearch.searchers.base import rehearse_search
+from hpsearch.searchers.base import plan_search
 from hpsearch.store import (
     Heartbeat,
     Journal,
@@ -42,6 +42,8 @@ from hpsearch.store import (
     study_lock,
 )
 from hpsearch.training import sharing
+
+_SECONDS_TO_COUNT = 0.2  # of a search's trials: a run does not wait to know them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,13 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
     """
     stop = StopCondition(options.budget.hours)  # now: the hours include loading and trying
     # Refuse what can be refused before Keras is loaded.
-    planned = rehearse_search(study.searcher, study.space, seed=study.seed, first=study.start)
+    planned = plan_search(
+        study.searcher,
+        study.space,
+        seed=study.seed,
+        first=study.start,
+        seconds=_SECONDS_TO_COUNT,
+    )
     if not options.fresh:
         with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
             record = make_search_record(study, options.file, Facts("", "", options.backend, {}))

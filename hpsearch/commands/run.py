@@ -126,7 +126,7 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     loaded = load_study(
         arguments.find_study_file(study, store_path), arguments.make_overrides(options)
     )
-    cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
+    cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.first_points)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
         pace = stores.measure_pace(store, loaded.name)

@@ -19,7 +19,12 @@ from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.display import Display
 from hpsearch.run.driver import Driver
-from hpsearch.run.identity import find_changes, make_search_record, refuse_changes
+from hpsearch.run.identity import (
+    find_changes,
+    find_first_points,
+    make_search_record,
+    refuse_changes,
+)
 from hpsearch.run.loop import Loop
 from hpsearch.run.options import RunOptions
 from hpsearch.run.progress_writer import ProgressWriter
@@ -76,7 +81,7 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
         study.searcher,
         study.space,
         seed=study.seed,
-        first=study.start,
+        first=study.first_points,
         seconds=_SECONDS_TO_COUNT,
     )
     if not options.fresh:
@@ -186,8 +191,11 @@ def _continue_search(
 ) -> RunEnd:
     """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
+    begun = next(each for each in store.searches(study.name) if each.id == journal.search)
     search = study.searcher.start(
-        study.space, seed=derive_seed(study.seed, "search"), first=study.start
+        study.space,
+        seed=derive_seed(study.seed, "search"),
+        first=find_first_points(study, begun),
     )
 
     def count_ended(trial: int, id_: int, outcome: Outcome) -> None:

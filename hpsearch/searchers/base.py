@@ -65,7 +65,8 @@ class Searcher(Protocol):
         """Begin a search.
 
         Args:
-            first: the user's own points, which are tried before any other.
+            first: the user's own points, which are tried before any other; or the default point of
+                `build`, unless the method has a property `takes_default_point` that is False.
 
         Raises SpaceError where the method cannot search the space, or cannot take `first`.
         """

@@ -17,8 +17,8 @@ from hpsearch.training import Build, ModelSpec
 from spaces import cnn, mlp, network
 
 ROWS = 5_000  # of the searches that are dear
-WORDS = 1_000
-HOURS = 24  # of a window of the series, and the step from one to the next is a sixth of it
+WORDS = 500
+HOURS = 24  # of a window of the series; the next window begins a third of that later
 STRIP = 500  # pictures in one file of CIFAR-10
 
 CLASSES = {"loss": "sparse_categorical_crossentropy", "metric": "accuracy"}
@@ -43,7 +43,7 @@ class CurveStudy:
 
 
 def load_newsgroups() -> Data:
-    """x: (5000, 1000) float32, TF-IDF of the most frequent words; y: (5000,), of 20 groups."""
+    """x: (5000, 500) float32, TF-IDF of the most frequent words; y: (5000,), of 20 groups."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     with np.load(source.find_file("20newsgroups.npz"), allow_pickle=False) as file:
@@ -70,7 +70,7 @@ def load_pictures() -> Data:
 
 
 def load_series() -> Data:
-    """x: (5021, 24, 3) float32, hours of bitcoin's price; y: (5021,), how far it moves in the next.
+    """x: (2511, 24, 3) float32, hours of bitcoin's price; y: (2511,), how far it moves in the next.
 
     The three are the logarithms of the price's change, of the width of its range, and of the
     volume, each with mean 0 and standard deviation 1. y is the width of the next hour's range.
@@ -81,7 +81,7 @@ def load_series() -> Data:
     change = np.diff(np.log(close), prepend=np.log(close[0]))
     found = np.stack([change, np.log(high / low + 1e-4), np.log(volume + 1)], axis=1)
     found = ((found - found.mean(0)) / found.std(0)).astype(np.float32)
-    begins = range(0, len(found) - HOURS, HOURS // 6)
+    begins = range(0, len(found) - HOURS, HOURS // 3)
     x = np.stack([found[begin : begin + HOURS] for begin in begins])
     return Data(x, np.array([found[begin + HOURS, 1] for begin in begins]))
 
@@ -124,17 +124,17 @@ DENSE = ("layers", "optimizer", "batch_size")
 # The cheapest first.
 STUDIES = {
     "digits": CurveStudy(
-        digits.task, dense(3, 16, 128, 32, 128), mlp.model(), KFold(3), 27, 100, DENSE
+        digits.task, dense(3, 8, 64, 32, 128), mlp.model(), KFold(3), 27, 100, DENSE
     ),
     "boston": CurveStudy(
-        boston.task, dense(3, 8, 128, 16, 64), mlp.model(), KFold(4), 81, 100, DENSE
+        boston.task, dense(3, 8, 64, 16, 64), mlp.model(), KFold(4), 81, 100, DENSE
     ),
     "wine": CurveStudy(
-        wine.task, dense(3, 16, 256, 32, 128), mlp.model(), Holdout(0.2), 27, 100, DENSE
+        wine.task, dense(3, 8, 64, 64, 256), mlp.model(), Holdout(0.2), 27, 100, DENSE
     ),
     "newsgroups": CurveStudy(
         lambda: Task(name="newsgroups", data=load_newsgroups, **CLASSES),
-        dense(2, 16, 128, 64, 256),
+        dense(2, 8, 64, 64, 256),
         mlp.model(),
         Holdout(0.2),
         9,
@@ -143,7 +143,7 @@ STUDIES = {
     ),
     "reuters": CurveStudy(
         lambda: reuters.task(words=WORDS),
-        dense(2, 16, 128, 128, 512),
+        dense(2, 8, 64, 128, 512),
         mlp.model(),
         Holdout(1000 / 8982, shuffle=False),
         9,
@@ -152,10 +152,10 @@ STUDIES = {
     ),
     "seizures": CurveStudy(
         lambda: seizure.task(metric="accuracy"),
-        dense(3, 16, 256, 64, 256),
+        dense(3, 8, 64, 64, 256),
         mlp.model(),
         Holdout(1 / 9),
-        27,
+        9,
         50,
         DENSE,
     ),
@@ -163,14 +163,14 @@ STUDIES = {
         lambda: Task(name="series", data=load_series, loss="mse", metric="mae"),
         Space(
             layers=Int(1, 2),
-            units=Int(4, 32, log=True),
+            units=Choice(4, 8, 16),
             dropout=Float(0.0, 0.5),
             **rates("adam", "rmsprop"),
             batch_size=Choice(64, 256),
         ),
         lstm(),
         Holdout(0.2, shuffle=False),
-        27,
+        9,
         25,
         ("layers", "units", "optimizer", "batch_size"),
     ),
@@ -178,8 +178,8 @@ STUDIES = {
         lambda: Task(name="pictures", data=load_pictures, **CLASSES),
         Space(
             blocks=Int(1, 3),
-            filters=Choice(8, 16),
-            units=Int(16, 128, log=True),
+            filters=Choice(4, 8),
+            units=Int(16, 64, log=True),
             dropout=Float(0.0, 0.6),
             l2=Float(1e-6, 1e-2, log=True),
             **rates("adam", "momentum"),

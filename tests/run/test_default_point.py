@@ -157,7 +157,7 @@ def test_a_damaged_default_point_is_refused(tmp_path):
     study = make_study()
     record = make_record(study, tmp_path)
     training = {**json.loads(record.training), "default_point": {"units": 10**6}}
-    with pytest.raises(StudyError, match="default point of study .* is damaged"):
+    with pytest.raises(StudyError, match=r"default point of study .* is damaged"):
         find_first_points(study, replace(record, training=json.dumps(training)))
 
 

@@ -5,13 +5,13 @@ build=cnn.model(), space=Space(blocks=Int(2, 3), filters=Choice(16, 32), dropout
 
 from typing import Any
 
-from hpsearch.training import Build, ModelSpec
+from hpsearch.training import ModelSpec
 from spaces import checks, network
 
 PARAMS = ("blocks", "filters", "kernel", "convolutions", "dropout", "units")
 
 
-def model() -> Build:
+def model() -> network.BuildWithDefault:
     """A builder of networks for rows of shape (height, width, channels).
 
     Its parameters, with defaults in brackets; it raises BuildError for any other:
@@ -22,7 +22,7 @@ def model() -> Build:
     filters (32): of the first block; each further block has twice as many.
     dropout (0): before the dense layer.
     units (128): of the dense layer.
-    And those of `spaces.network`.
+    And those of `spaces.network`. Its `default` is what mostly works.
     """
 
     def build(spec: ModelSpec, **params: Any) -> Any:
@@ -50,4 +50,6 @@ def model() -> Build:
         x = layers.Dense(checks.whole(params, "units", 128), activation="relu")(x)
         return network.compiled(inputs, x, spec, params)
 
-    return build
+    return network.with_default(
+        build, blocks=2, convolutions=1, kernel=3, filters=32, dropout=0.25, units=128
+    )

@@ -1,16 +1,50 @@
 """What all builders share: checking their parameters, and compiling."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, cast
 
 from hpsearch.core.errors import BuildError
-from hpsearch.training import ModelSpec
+from hpsearch.training import Build, ModelSpec
 from hpsearch.training.base import unknown_parameter_message
 from spaces import optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)
 """Parameters of every builder. loss: the loss to train with, instead of the task's. The others are
 those of `optimizers.make`, schedules included."""
+
+
+DEFAULT: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "clipnorm": 1.0,
+    "clipvalue": 1.0,
+    "use_ema": False,
+    "gradient_accumulation_steps": 1,
+    "schedule": "constant",
+    "batch_size": 32,
+}
+"""What mostly works, of the parameters of every builder."""
+
+
+class BuildWithDefault(Protocol):
+    """A `build` that knows which point mostly works; a study tries it first.
+
+    default: values by parameter; of those that a space has not, nothing is used.
+    """
+
+    default: Mapping[str, Any]
+
+    def __call__(self, spec: ModelSpec, **params: Any) -> Any: ...
+
+
+def with_default(build: Build, **default: Any) -> BuildWithDefault:
+    """Let a `build` know its default point, these values and DEFAULT; returns it."""
+    found = cast(BuildWithDefault, build)
+    found.default = MappingProxyType({**DEFAULT, **default})
+    return found
 
 
 def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.training import Build, ModelSpec
+from hpsearch.training import ModelSpec
 from spaces import checks, network
 
 KINDS = ("bag", "conv", "lstm")
@@ -17,7 +17,7 @@ PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout"
 _ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
 
 
-def model(words: int, kind: str | None = None) -> Build:
+def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
     """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
 
     Args:
@@ -32,7 +32,7 @@ def model(words: int, kind: str | None = None) -> Build:
     kernel (5): how many words a filter sees.
     dropout (0): of the embedding, and before the output.
     recurrent_dropout (0): of the LSTM.
-    And those of `spaces.network`.
+    And those of `spaces.network`. Its `default` is what mostly works.
     """
     checks.whole({"words": words}, "words")
 
@@ -59,7 +59,15 @@ def model(words: int, kind: str | None = None) -> Build:
         x = layers.Dropout(rate)(x) if rate else x
         return network.compiled(inputs, x, spec, params)
 
-    return build
+    return network.with_default(
+        build,
+        kind=kind or "bag",
+        embedding=32,
+        units=32,
+        kernel=5,
+        dropout=0.2,
+        recurrent_dropout=0.0,
+    )
 
 
 def _kind(given: str | None, params: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from hpsearch import Float, Int
 from hpsearch.core.errors import BuildError, first_line
 from hpsearch.core.rules import brief
-from hpsearch.training import Build, ModelSpec, Phase, Phases
+from hpsearch.training import ModelSpec, Phase, Phases
 from spaces import checks, network, optimizers
 
 PARAMS = ("units", "dropout", "frozen_epochs", "fine_tuning_rate", "unfrozen_layers")
@@ -39,7 +39,9 @@ def phases(epochs: int) -> dict[str, Float | Int]:
     }
 
 
-def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | None = None) -> Build:
+def model(
+    backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | None = None
+) -> network.BuildWithDefault:
     """A builder of a new head on a trained network.
 
     Args:
@@ -55,7 +57,7 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
     fine_tuning_rate (0.1): the learning rate of the second phase, as a share of the first one's.
     unfrozen_layers: how many of the backbone's last layers with weights are trained in the second
         phase; by default all. Batch normalisation is not, and keeps its means and deviations.
-    And those of `spaces.network`.
+    And those of `spaces.network`. Its `default` is what mostly works.
     """
     load = _Loaded(backbone)
 
@@ -96,7 +98,7 @@ def model(backbone: Callable[[], Any], augment: Callable[[], Sequence[Any]] | No
             return start_frozen()
         return Phases(Phase(start_frozen, epochs), Phase(start_whole))
 
-    return build
+    return network.with_default(build, units=64, dropout=0.2, fine_tuning_rate=0.1)
 
 
 class _Loaded:

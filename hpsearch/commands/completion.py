@@ -78,8 +78,10 @@ def complete_searchers(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> Items:
     from hpsearch import searchers as package
+    from hpsearch.searchers.names import ALIASES
 
-    return _offer_methods(package, incomplete)
+    others = {name: alias.about for name, alias in ALIASES.items()}
+    return _offer(_describe_methods(package) | others, incomplete)
 
 
 def complete_evaluators(
@@ -87,7 +89,7 @@ def complete_evaluators(
 ) -> Items:
     from hpsearch import evaluators as package
 
-    return _offer_methods(package, incomplete)
+    return _offer(_describe_methods(package), incomplete)
 
 
 def complete_topics(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
@@ -95,12 +97,12 @@ def complete_topics(context: click.Context, parameter: click.Parameter, incomple
     return _offer({topic: guide.title(topic) for topic in guide.TOPICS}, incomplete)
 
 
-def _offer_methods(package: Any, incomplete: str) -> Items:
-    described = {
+def _describe_methods(package: Any) -> dict[str, str]:
+    """The methods of a package, by the name that the command line takes."""
+    return {
         cls.__name__.lower(): (cls.__doc__ or "").partition("\n")[0]
         for cls in option_classes(package)
     }
-    return _offer(described, incomplete)
 
 
 def _read_searches(context: click.Context) -> list[SearchRecord]:

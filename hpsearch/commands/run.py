@@ -121,15 +121,16 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     If the store has timed trials of the study, the time is estimated too, and how much of the
     search fits into --hours. --json prints the seconds for one worker, and as "fits" the share of
     the search that fits into --hours and --total-epochs. A search that is too long to count is
-    counted in part; then "complete" is false.
+    counted for a second, and of Auto only the epochs are known, because results decide how many
+    trials are short. Then "complete" is false, and there are at least so many trials.
     """
     from hpsearch.console import tables
-    from hpsearch.searchers.base import rehearse_search
+    from hpsearch.searchers.base import plan_search
 
     loaded = load_study(
         arguments.find_study_file(study, store_path), arguments.make_overrides(options)
     )
-    cost = rehearse_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.start)
+    cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.first_points)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
         pace = stores.measure_pace(store, loaded.name)
@@ -137,8 +138,9 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     parts = tables.describe_plan(loaded, cost, budget, pace)
     tables.print_parts(tables.make_console(stderr=as_json), parts)
     if as_json:
+        known = cost.expected_epochs
         seconds = None if pace is None else cost.epochs * pace[1]
         brackets = [[asdict(rung) for rung in bracket] for bracket in cost.brackets]
-        fits = budget.affordable_share(cost.epochs, seconds) if cost.complete else None
+        fits = None if known is None else budget.affordable_share(known, seconds)
         more = {"seconds": seconds, "fits": fits}
         click.echo(json.dumps({**cost.totals, "brackets": brackets, **more}))

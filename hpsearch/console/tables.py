@@ -48,16 +48,20 @@ def describe_plan(
     """
     searcher, evaluator = study.searcher.label, study.evaluator.label
     yield f"{study.name}: {shorten_label(searcher)}, {shorten_label(evaluator)}"
-    table = _make_table()
-    table.add_column("bracket", justify="right")
-    table.add_column("trials x epochs, rung by rung", overflow="fold")
-    for number, rungs in enumerate(cost.brackets, 1):
-        table.add_row(str(number), ", ".join(f"{r.trials} x {r.epochs}" for r in rungs))
-    yield table
+    if cost.brackets:
+        table = _make_table()
+        table.add_column("bracket", justify="right")
+        table.add_column("trials x epochs, rung by rung", overflow="fold")
+        for number, rungs in enumerate(cost.brackets, 1):
+            table.add_row(str(number), ", ".join(f"{r.trials} x {r.epochs}" for r in rungs))
+        yield table
     fits, saved = study.evaluator.fits, cost.epochs_from_scratch - cost.epochs
-    text = f"{cost.trials} trials, {cost.epochs} epochs"
+    least = "" if cost.expected_epochs is None or cost.complete else "at least "
+    text = f"{least}{cost.trials} trials, {cost.epochs} epochs"
     yield f"{text}, {fits} models a trial" if fits > 1 else text
-    if not cost.complete:
+    if least:
+        yield "results decide how many of its trials are short"
+    elif not cost.complete:
         yield "and more: the search is too long to count to its end"
     if saved:
         yield (
@@ -68,9 +72,9 @@ def describe_plan(
 
 
 def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None) -> Iterator[str]:
-    epochs = cost.epochs
+    epochs, is_known = cost.epochs, cost.expected_epochs is not None
     if budget.epochs is not None and budget.epochs < epochs:
-        most = "" if cost.complete else "less than "
+        most = "" if is_known else "less than "
         yield (
             f"--total-epochs {budget.epochs} stops it after {most}{budget.epochs / epochs:.0%} of "
             "these epochs"
@@ -83,11 +87,11 @@ def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None)
     seconds = epochs * each
     yield (
         f"estimated from {trials} trial{'s' if trials > 1 else ''} at {each:.3g} s an epoch: "
-        f"{'' if cost.complete else 'more than '}{format_duration(seconds)} with one worker"
+        f"{'' if is_known else 'more than '}{format_duration(seconds)} with one worker"
     )
     if budget.hours is None:
         return
-    if not cost.complete:
+    if not is_known:
         yield f"--hours {budget.hours:g} allows {3600 * budget.hours / each:,.0f} epochs"
         return
     share = 3600 * budget.hours / seconds

@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,30 @@ def _literal_text(value: Any) -> str:
     return repr(value)
 
 
-def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = None) -> Any:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Alias:
+    """Another name of a class of options, with values that it stands for.
+
+    Args:
+        class_name: the class.
+        fixed: by name, the options that it sets.
+        about: what it is, in a few words.
+    """
+
+    class_name: str
+    fixed: Mapping[str, Any]
+    about: str
+
+
+def parse_options(
+    text: str,
+    kind: str,
+    classes: Iterable[type],
+    current: Any = None,
+    *,
+    aliases: Mapping[str, Alias] = MappingProxyType({}),
+    absent: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """Make options from `name:key=value,...`.
 
     Values are Python literals; anything else is a string. Keys may be left out as in a call:
@@ -125,6 +148,8 @@ def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = 
     Args:
         kind: what the options are, for messages: "searcher" or "evaluator".
         current: options whose values stay where the text sets none, if they are of the same class.
+        aliases: other names, in small letters.
+        absent: names that are refused in words of their own.
 
     >>> @dataclasses.dataclass
     ... class KFold:
@@ -134,14 +159,23 @@ def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = 
     KFold(folds=5, repeats=2)
     >>> parse_options("kfold:4", "evaluator", [KFold]).folds
     4
+    >>> five = Alias("KFold", {"folds": 5}, "five folds")
+    >>> parse_options("cv5:repeats=2", "evaluator", [KFold], aliases={"cv5": five})
+    KFold(folds=5, repeats=2)
     """
     known = {cls.__name__.lower(): cls for cls in classes}
     name, _, rest = text.partition(":")
-    cls = known.get(re.sub(r"[\s_-]", "", name.lower()))
+    plain = re.sub(r"[\s_-]", "", name.lower())
+    if plain in absent:
+        raise HpsearchError(absent[plain])
+    alias = aliases.get(plain)
+    cls = known.get(plain if alias is None else alias.class_name.lower())
     if cls is None:
+        names = [*known, *aliases]
         raise HpsearchError(
-            f"unknown {kind} {name!r}{did_you_mean(name.lower(), known)}; known: {', '.join(known)}"
+            f"unknown {kind} {name!r}{did_you_mean(plain, names)}; known: {', '.join(names)}"
         )
+    fixed = {} if alias is None else dict(alias.fixed)
     fields = [field.name for field in dataclasses.fields(cls)]
     values: dict[str, Any] = {}
     for place, item in enumerate(filter(None, map(str.strip, _split_at_commas(rest)))):
@@ -157,6 +191,12 @@ def parse_options(text: str, kind: str, classes: Iterable[type], current: Any = 
                 f"{did_you_mean(key, fields)}"
             )
         values[key] = _parse_literal(value)
+        if key in fixed and values[key] != fixed[key]:
+            raise HpsearchError(
+                f"{kind} {name} is {cls.__name__.lower()}:{key}={fixed[key]}; drop {item}, or say "
+                f"{cls.__name__.lower()}:{item}"
+            )
+    values |= fixed
     try:
         if isinstance(current, cls):
             return dataclasses.replace(current, **values)  # type: ignore[type-var]

@@ -29,6 +29,9 @@ class Parameter(Protocol):
         """The inverse of `decode`; for a discrete range, the middle of the value's interval."""
 
     def contains(self, value: Any) -> bool: ...
+    def nearest(self, value: Any) -> Value | None:
+        """The value of the range that is nearest to another; None where none is near."""
+
     def grid(self, points: int | None) -> list[Value]:
         """At most `points` values, spread over the range; None: all of a discrete range."""
 
@@ -93,6 +96,12 @@ class Float:
             return False
         return self.step is None or math.isclose(self.decode(self.encode(value)), value)
 
+    def nearest(self, value: Any) -> Value | None:
+        if why_no_number(value):
+            return None
+        inside = _clip(value, self.low, self.high)
+        return inside if self.step is None else self._at(round((inside - self.low) / self.step))
+
     def grid(self, points: int | None) -> list[Value]:
         if self.step is not None:
             return [self._at(index) for index in _pick_spread(self, range(self._steps), points)]
@@ -151,6 +160,12 @@ class Int:
     def contains(self, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value in self._values
 
+    def nearest(self, value: Any) -> Value | None:
+        if why_no_number(value):
+            return None
+        inside = _clip(value, self.low, self.high)
+        return self._values[round((inside - self.low) / (self.step or 1))]
+
     def grid(self, points: int | None) -> list[Value]:
         if points is None or not self.log:
             return list(_pick_spread(self, self._values, points))
@@ -195,6 +210,10 @@ class Choice:
         return type(value) in _KINDS and typed_key(value) in {
             typed_key(option) for option in self.options
         }
+
+    def nearest(self, value: Any) -> Value | None:
+        """The value itself where it is an option: other options are not nearer than others."""
+        return to_builtin(value) if self.contains(to_builtin(value)) else None
 
     def grid(self, points: int | None) -> list[Value]:
         return list(self.options)

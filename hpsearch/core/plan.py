@@ -60,6 +60,7 @@ class Plan:
         brackets: the trials by rung. Trials that begin with the same epochs make one bracket; those
             that continue them are its higher rungs. A method that continues nothing has one rung.
         complete: whether the search was counted to its end; else it takes at least this much.
+        most_epochs: where it was not, the most epochs that it takes, if they are known.
     """
 
     trials: int
@@ -67,6 +68,7 @@ class Plan:
     epochs_from_scratch: int
     brackets: tuple[tuple[Rung, ...], ...] = ()
     complete: bool = True
+    most_epochs: int | None = None
 
     @property
     def trials_text(self) -> str:
@@ -76,6 +78,11 @@ class Plan:
         '1,200+'
         """
         return f"{self.trials:,}{'' if self.complete else '+'}"
+
+    @property
+    def expected_epochs(self) -> int | None:
+        """The epochs that the search takes in all, or the most; None where neither is known."""
+        return self.epochs if self.complete else self.most_epochs
 
     @property
     def totals(self) -> dict[str, int | bool]:

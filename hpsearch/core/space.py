@@ -135,6 +135,23 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             elif not parameter.contains(params[name]):
                 raise SpaceError(f"{name}={brief(params[name])} is not in {range_text(parameter)}")
 
+    def nearest_point(self, values: Mapping[str, Any]) -> dict[str, Value]:
+        """The point of this space that is nearest to some values.
+
+        Numbers are moved into their ranges. What has no value here, or none of the options, gets
+        the middle of its range; names that the space has not are left out.
+
+        >>> space = Space(units=Int(8, 32), optimizer=Choice("sgd", "adam"), l2=Float(0.0, 1.0))
+        >>> space.nearest_point({"units": 64, "optimizer": "sgd", "blocks": 3})
+        {'units': 32, 'optimizer': 'sgd', 'l2': 0.5}
+        """
+        point: dict[str, Value] = {}
+        for name in self.parents_first:
+            if self.active(name, point):
+                found = self[name].nearest(values[name]) if name in values else None
+                point[name] = self[name].decode(0.5) if found is None else found
+        return {name: point[name] for name in self if name in point}
+
     def grid(self, points: int | None = None) -> Iterator[dict[str, Value]]:
         """Every combination of the parameters' grid values, without those that do not exist."""
         if points is not None and (not isinstance(points, int) or points < 1 or points is True):

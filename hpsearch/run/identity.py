@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hpsearch.core import task_kinds
-from hpsearch.core.errors import StudyError
+from hpsearch.core.errors import SpaceError, StudyError
 from hpsearch.core.option_text import settings_text
-from hpsearch.core.space import Space
+from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Facts
 from hpsearch.run.study import Study
 from hpsearch.store import SearchRecord
+
+_DEFAULT_POINT = "default_point"
 
 
 def make_search_record(study: Study, file: Path, facts: Facts) -> SearchRecord:
@@ -31,6 +33,9 @@ def make_search_record(study: Study, file: Path, facts: Facts) -> SearchRecord:
     # Left out where earlier versions took the task for the same kind, so that their searches go on.
     if kind := task_kinds.kind_to_store(task.loss, task.kind):
         training["kind"] = kind
+    # Not a setting that must stay: a search goes on from the points with which it began.
+    if (point := study.default_point) is not None:
+        training[_DEFAULT_POINT] = dict(point)
     return SearchRecord(
         study=study.name,
         searcher=study.searcher.label,
@@ -49,6 +54,27 @@ def make_search_record(study: Study, file: Path, facts: Facts) -> SearchRecord:
     )
 
 
+def find_first_points(study: Study, begun: SearchRecord) -> list[Params]:
+    """The points that a search in the store tries before any other.
+
+    Its record says whether it began with a default point, and with which: earlier versions tried
+    none, and a builder may have another one by now. Raises StudyError for a damaged record.
+    """
+    if study.start is not None:
+        return list(study.start)
+    point = json.loads(begun.training).get(_DEFAULT_POINT)
+    if point is None:
+        return []
+    try:
+        study.space.check(point)
+    except SpaceError as error:
+        raise StudyError(
+            f"the store's default point of study {begun.study} is damaged ({error}); start over "
+            "with --fresh"
+        ) from error
+    return [point]
+
+
 def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
     """What changed in a study since its search began, a line each. Empty: the search can go on."""
     lines = Space.from_json(json.loads(now.space)).changes_since(
@@ -59,6 +85,8 @@ def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
     training_now, training_before = json.loads(now.training), json.loads(before.training)
     pairs = {"task": (before.task, now.task), "metric": (before.measure, now.measure)}
     pairs["direction"] = (before.direction, now.direction)
+    for each in (training_now, training_before):
+        each.pop(_DEFAULT_POINT, None)
     names = [*training_now, *(name for name in training_before if name not in training_now)]
     pairs |= {name: (training_before.get(name), training_now.get(name)) for name in names}
     lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]

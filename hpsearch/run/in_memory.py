@@ -58,7 +58,7 @@ def search_in_memory(study: Study, data: Data, *, engine: str = "auto") -> list[
         journal = store.journal(0, study.task.recorded[1:])
         Loop(
             study.searcher.start(
-                study.space, seed=derive_seed(study.seed, "search"), first=study.start
+                study.space, seed=derive_seed(study.seed, "search"), first=study.first_points
             ),
             journal,
             SearchState(),

@@ -13,6 +13,7 @@ from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.evaluators import Evaluator
 from hpsearch.run.study import Study
 from hpsearch.searchers import Searcher
+from hpsearch.searchers.names import ABSENT, ALIASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,14 @@ class Overrides:
         """A study with these values. Raises HpsearchError for an unknown name or option."""
         searcher, evaluator = study.searcher, study.evaluator
         if self.searcher is not None:
-            searcher = parse_options(self.searcher, "searcher", option_classes(searchers), searcher)
+            searcher = parse_options(
+                self.searcher,
+                "searcher",
+                option_classes(searchers),
+                searcher,
+                aliases=ALIASES,
+                absent=ABSENT,
+            )
         if self.evaluator is not None:
             evaluator = parse_options(
                 self.evaluator, "evaluator", option_classes(evaluators), evaluator

@@ -19,7 +19,12 @@ from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.display import Display
 from hpsearch.run.driver import Driver
-from hpsearch.run.identity import find_changes, make_search_record, refuse_changes
+from hpsearch.run.identity import (
+    find_changes,
+    find_first_points,
+    make_search_record,
+    refuse_changes,
+)
 from hpsearch.run.in_flight import InFlight
 from hpsearch.run.loop import Loop
 from hpsearch.run.options import RunOptions
@@ -29,7 +34,7 @@ from hpsearch.run.replay import SearchState, replay
 from hpsearch.run.signals import StopCondition, open_in_time
 from hpsearch.run.study import Study
 from hpsearch.run.trial_logger import TrialLogger
-from hpsearch.searchers.base import rehearse_search
+from hpsearch.searchers.base import plan_search
 from hpsearch.store import (
     Heartbeat,
     Journal,
@@ -43,6 +48,8 @@ from hpsearch.store import (
     study_lock,
 )
 from hpsearch.training import sharing
+
+_SECONDS_TO_COUNT = 0.2  # of a search's trials: a run does not wait to know them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,13 @@ def run_study(study: Study, options: RunOptions, display: Display) -> RunResult:
     """
     stop = StopCondition(options.budget.hours)  # now: the hours include loading and trying
     # Refuse what can be refused before Keras is loaded.
-    planned = rehearse_search(study.searcher, study.space, seed=study.seed, first=study.start)
+    planned = plan_search(
+        study.searcher,
+        study.space,
+        seed=study.seed,
+        first=study.first_points,
+        seconds=_SECONDS_TO_COUNT,
+    )
     if not options.fresh:
         with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
             record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
@@ -179,8 +192,11 @@ def _continue_search(
 ) -> RunEnd:
     """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
+    begun = next(each for each in store.searches(study.name) if each.id == journal.search)
     search = study.searcher.start(
-        study.space, seed=derive_seed(study.seed, "search"), first=study.start
+        study.space,
+        seed=derive_seed(study.seed, "search"),
+        first=find_first_points(study, begun),
     )
 
     def count_ended(trial: int, id_: int, outcome: Outcome) -> None:

@@ -33,7 +33,8 @@ class Study:
             `hpsearch.training.TrainingRun`.
         searcher: which points are tried. Default: `Auto` of 50 full trainings of 27 epochs.
         evaluator: how a point is scored.
-        start: points to try before any other; not every searcher can.
+        start: points to try before any other; not every searcher can. None: the point that `build`
+            knows as its `default`, as those of `spaces` do, moved into the space. (): none.
         seed: of everything random: points, splits, weights, the order of rows.
         callbacks: `callbacks(trial)` returns new Keras callbacks for each fit; trial is a
             `hpsearch.training.TrialInfo`. Fits are then trained one after the other.
@@ -51,7 +52,7 @@ class Study:
     after_trial: Callable[[TrialRecord], object] | None = None
     searcher: Searcher = field(default_factory=Auto)
     evaluator: Evaluator = field(default_factory=Holdout)
-    start: Sequence[Params] = ()
+    start: Sequence[Params] | None = None
     seed: int = 0
     patience: int | None = None
     name: str = ""
@@ -81,10 +82,16 @@ class Study:
             raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
         check_seed(self, self.seed)
         check_counts(self, patience=self.patience)
-        if not isinstance(self.start, list | tuple):
-            raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")
-        object.__setattr__(self, "start", tuple(map(_to_plain_point, self.start)))
-        for params in self.start:
+        if self.start is not None:
+            if not isinstance(self.start, list | tuple):
+                raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")
+            object.__setattr__(self, "start", tuple(map(_to_plain_point, self.start)))
+        elif not isinstance(self._builder_default, Mapping):
+            raise StudyError(
+                f"build.default is a dict of values by name, got {brief(self._builder_default)}; "
+                "or give start=(), which tries no such point"
+            )
+        for params in self.start or ():
             try:
                 self.space.check(params)
             except SpaceError as error:
@@ -98,11 +105,36 @@ class Study:
         return function
 
     @property
+    def default_point(self) -> Params | None:
+        """The point of the space that is nearest to the builder's default one.
+
+        None where `start` is given, where the builder has no default for any parameter of the
+        space, and where the searcher tries no points but its own.
+        """
+        known = [name for name in self._builder_default if name in self.space]
+        if self.start is not None or not known:
+            return None
+        if not getattr(self.searcher, "takes_default_point", True):
+            return None
+        return self.space.nearest_point(self._builder_default)
+
+    @property
+    def first_points(self) -> list[Params]:
+        """The points that a new search tries before any other."""
+        if self.start is not None:
+            return list(self.start)
+        return [] if self.default_point is None else [self.default_point]
+
+    @property
+    def _builder_default(self) -> Any:
+        return getattr(self.build, "default", {})
+
+    @property
     def most_epochs(self) -> int:
         """The most epochs that a trial can get, those of the trials that it continues included."""
         if (known := getattr(self.searcher, "most_epochs", None)) is not None:
             return int(known)
-        plan = rehearse_search(self.searcher, self.space, seed=self.seed, first=self.start)
+        plan = rehearse_search(self.searcher, self.space, seed=self.seed, first=self.first_points)
         return max(rung.epochs for bracket in plan.brackets for rung in bracket)
 
     @property

@@ -65,10 +65,19 @@ class Searcher(Protocol):
         """Begin a search.
 
         Args:
-            first: the user's own points, which are tried before any other.
+            first: the user's own points, which are tried before any other; or the default point of
+                `build`, unless the method has a property `takes_default_point` that is False.
 
         Raises SpaceError where the method cannot search the space, or cannot take `first`.
         """
+
+
+@runtime_checkable
+class SelfPlanning(Protocol):
+    """A searcher that knows how much it takes, so that nobody needs to rehearse it."""
+
+    def plan(self) -> Plan:
+        """How many trials and epochs it takes."""
 
 
 class NonContinuingSearch:
@@ -104,6 +113,17 @@ class FullTrainingOptions:
 
     def resized(self, *, trials: int | None = None, epochs: int | None = None) -> Self:
         return _replace_given(self, trials=trials, epochs=epochs)  # type: ignore[no-any-return]
+
+
+class FixedTrialsOptions(FullTrainingOptions):
+    """Base of options whose searches try as many points as the field `trials` says."""
+
+    __slots__ = ()
+
+    def plan(self) -> Plan:
+        trials: int = self.trials  # type: ignore[attr-defined]
+        epochs = trials * self.most_epochs
+        return Plan(trials, epochs, epochs, ((Rung(trials, self.most_epochs),),))
 
 
 class HalvingOptions:
@@ -145,24 +165,45 @@ def generate_points(space: Space, *, seed: int, first: Sequence[Params] = ()) ->
         yield space.sample(rng)
 
 
+def plan_search(
+    searcher: Searcher,
+    space: Space,
+    *,
+    seed: int = 0,
+    first: Sequence[Params] = (),
+    seconds: float = 1.0,
+) -> Plan:
+    """How many trials and epochs a search takes: as the method knows, else as far as one counts.
+
+    Raises SpaceError where the method cannot search the space, or cannot take `first`.
+
+    Args:
+        seconds: to count for, as `rehearse_search` has them.
+    """
+    if isinstance(searcher, SelfPlanning):
+        searcher.start(space, seed=seed, first=first)  # it may refuse
+        return searcher.plan()
+    return rehearse_search(searcher, space, seed=seed, first=first, seconds=seconds)
+
+
 def rehearse_search(
     searcher: Searcher,
     space: Space,
     *,
     seed: int = 0,
     first: Sequence[Params] = (),
-    seconds: float = 5.0,
+    seconds: float = 1.0,
 ) -> Plan:
     """Count a search's trials and epochs, by running it with the same loss for every trial.
 
-    The command `plan` prints them. So no method needs to say by itself how much it takes.
+    So no method needs to say by itself how much it takes.
 
     Args:
         seconds: after this time counting stops, and the plan is not complete; a search may have
             more trials than anybody would wait for.
     """
-    deadline = time.monotonic() + seconds
     search = searcher.start(space, seed=seed, first=first)
+    deadline = time.monotonic() + seconds  # from here on: beginning may import much
     asked: list[Suggestion] = []
     first_rungs: list[int] = []  # of each trial, the epochs of its bracket's first rung
     rungs: Counter[tuple[int, int]] = Counter()

@@ -9,7 +9,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief
 from hpsearch.core.space import Params, Space
-from hpsearch.searchers.base import UNLIMITED, FullTrainingOptions, Search
+from hpsearch.searchers.base import UNLIMITED, FixedTrialsOptions, Search
 from hpsearch.searchers.optuna_search import ignore_optuna_warnings, make_tpe_sampler, start_search
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bayes(FullTrainingOptions):
+class Bayes(FixedTrialsOptions):
     """Points that a model of all trials so far expects the most of, each trained in full.
 
     Args:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
-from hpsearch.searchers.base import FullTrainingOptions, Search
+from hpsearch.searchers.base import FixedTrialsOptions, Search
 from hpsearch.searchers.optuna_search import ignore_optuna_warnings, start_search
 
 
 @dataclass(frozen=True, slots=True)
-class Genetic(FullTrainingOptions):
+class Genetic(FixedTrialsOptions):
     """Generations of points, each made from the best of the last by crossover and mutation.
 
     Args:

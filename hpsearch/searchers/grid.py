@@ -30,6 +30,11 @@ class Grid(FullTrainingOptions):
     def __post_init__(self) -> None:
         check_counts(self, epochs=self.epochs, points=self.points, trials=self.trials)
 
+    @property
+    def takes_default_point(self) -> bool:
+        """Whether the default point of `build` is tried first: a grid keeps to its values."""
+        return False
+
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         grid = space.grid(self.points)
         combinations: list[Params] = list(itertools.islice(grid, GRID_LIMIT + 1))

@@ -19,7 +19,7 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import optuna_search
-from hpsearch.searchers.base import FullTrainingOptions, NonContinuingSearch, Search
+from hpsearch.searchers.base import FixedTrialsOptions, NonContinuingSearch, Search
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _ENLARGES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class GrowThenRegularize(FullTrainingOptions):
+class GrowThenRegularize(FixedTrialsOptions):
     """Increase width and depth until the model overfits; then search what regularizes it.
 
     First part: the parameters `grow` go together from their smallest values to their largest, in

@@ -8,7 +8,8 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import HalvingOptions, Search, generate_points
-from hpsearch.searchers.brackets import brackets, check_halving
+from hpsearch.searchers.brackets import brackets as make_brackets
+from hpsearch.searchers.brackets import check_halving
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Hyperband(HalvingOptions):
         min_epochs: the least epochs of the first rung.
         iterations: how many times all brackets run, with new points each time.
         trials: stop after so many; a promotion counts as one.
+        brackets: at most so many, from the one that halves most on; 1 is successive halving.
     """
 
     max_epochs: int = 27
@@ -31,10 +33,11 @@ class Hyperband(HalvingOptions):
     min_epochs: int = 1
     iterations: int = 1
     trials: int | None = None
+    brackets: int | None = None
 
     def __post_init__(self) -> None:
         check_halving("Hyperband", self.max_epochs, self.eta, self.min_epochs)
-        check_counts(self, iterations=self.iterations, trials=self.trials)
+        check_counts(self, iterations=self.iterations, trials=self.trials, brackets=self.brackets)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         return _HyperbandSearch(self, self._generate_brackets(space, seed, first))
@@ -42,8 +45,9 @@ class Hyperband(HalvingOptions):
     def _generate_brackets(
         self, space: Space, seed: int, first: Sequence[Params]
     ) -> "Iterator[_Bracket]":
+        made = make_brackets(self.max_epochs, self.eta, self.min_epochs)[: self.brackets]
         for iteration in range(self.iterations):
-            for number, rungs in enumerate(brackets(self.max_epochs, self.eta, self.min_epochs)):
+            for number, rungs in enumerate(made):
                 # Each bracket has its own random stream, so that its points do not depend on which
                 # bracket asks first.
                 stream = derive_seed(seed, "bracket", iteration, number)

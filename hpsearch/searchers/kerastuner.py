@@ -40,6 +40,11 @@ class KerasTunerHyperband(HalvingOptions):
         check_halving("KerasTunerHyperband", self.max_epochs, self.eta, 1)
         check_counts(self, iterations=self.iterations, trials=self.trials)
 
+    @property
+    def takes_default_point(self) -> bool:
+        """Whether the default point of `build` is tried first: the oracle cannot."""
+        return False
+
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         if importlib.util.find_spec("keras_tuner") is None:
             raise HpsearchError("KerasTunerHyperband needs keras-tuner: pip install keras-tuner")

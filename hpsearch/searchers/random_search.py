@@ -7,7 +7,7 @@ from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.base import (
-    FullTrainingOptions,
+    FixedTrialsOptions,
     NonContinuingSearch,
     Search,
     generate_points,
@@ -15,7 +15,7 @@ from hpsearch.searchers.base import (
 
 
 @dataclass(frozen=True, slots=True)
-class Random(FullTrainingOptions):
+class Random(FixedTrialsOptions):
     """Independent random points, each trained for `epochs` epochs.
 
     More trials continue the same sequence: the first ten points of twenty are those of ten.

@@ -153,8 +153,8 @@ class SearchMonitor:
         if self.run is None:
             return None
         known = []
-        if self.run.plan.complete:
-            known.append(self.run.plan.epochs - self.epochs)
+        if (expected := self.run.plan.expected_epochs) is not None:
+            known.append(expected - self.epochs)
         if self.run.budget.epochs is not None:
             known.append(self.run.budget.epochs - self.trained_by_run)
         return max(0, min(known)) if known else None

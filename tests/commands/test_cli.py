@@ -13,7 +13,7 @@ import pytest
 from hpsearch.commands import main
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Suggestion
-from hpsearch.searchers.base import rehearse_search
+from hpsearch.searchers.base import plan_search
 from hpsearch.store import Store
 from tests.builders import RECORD, fill_store, make_record
 from tests.conftest import ROOT
@@ -129,23 +129,39 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
 @pytest.mark.parametrize(
     "method",
     [
-        "random:trials=1000000000,epochs=20",
         "hyperband:max_epochs=1000000,eta=2",
         "asha:trials=1000000000,max_epochs=20",
-        "auto:trials=100000",
     ],
 )
 def test_plan_counts_a_search_without_end_in_part(hpsearch, write, monkeypatch, method):
-    monkeypatch.setitem(rehearse_search.__kwdefaults__, "seconds", 0.02)
+    monkeypatch.setitem(plan_search.__kwdefaults__, "seconds", 0.02)
     code, out, err = hpsearch("plan", write(), "--searcher", method, "--hours", 8, "--json")
     assert code == 0
     told = json.loads(out)
     assert (told["complete"], told["fits"]) == (False, None)
     assert told["trials"] > 0
     assert "and more: the search is too long to count to its end" in err
-    random = ("--searcher", "random:trials=1000000000")
-    told = hpsearch("plan", "small.py", *random, "--total-epochs", 10)[1]
+    asha = ("--searcher", "asha:trials=1000000000")
+    told = hpsearch("plan", "small.py", *asha, "--total-epochs", 10)[1]
     assert "--total-epochs 10 stops it after less than" in told
+
+
+@pytest.mark.parametrize("method", ["random", "bayes", "genetic", "tpe", "cmaes"])
+def test_plan_knows_a_search_of_so_many_trials_without_counting(hpsearch, write, method):
+    text = f"{method}:trials=1000000000,epochs=20"
+    told = json.loads(hpsearch("plan", write(), "--searcher", text, "--json")[1])
+    assert (told["trials"], told["epochs"], told["complete"]) == (10**9, 20 * 10**9, True)
+
+
+def test_plan_of_auto_says_its_epochs_and_that_results_decide_how_many_trials(hpsearch, write):
+    text = ("--searcher", "auto:trials=100000,max_epochs=27", "--total-epochs", 27000)
+    code, out, err = hpsearch("plan", write(), *text, "--json")
+    told = json.loads(out)
+    assert (code, told["trials"], told["epochs"]) == (0, 100_000, 2_700_000)
+    assert (told["complete"], told["fits"]) == (False, 0.01)
+    assert "at least 100000 trials, 2700000 epochs" in err
+    assert "results decide how many of its trials are short" in err
+    assert "--total-epochs 27000 stops it after 1% of these epochs" in err
 
 
 def test_plan_says_what_fits_into_the_budget(hpsearch, write):

@@ -76,6 +76,8 @@ def bash(*words):
         (["export", "t"], ["tensorboard"]),
         (["export", "csv", "d"], ["digits"]),
         (["run", "--searcher", "h"], ["hyperband"]),
+        (["run", "--searcher", "k"], ["kerastuner", "kerastunerhyperband"]),
+        (["run", "--searcher", "tp"], ["tpe"]),
         (["run", "--evaluator", ""], ["holdout", "kfold"]),
         (["refit", "s", "--trial", "2"], ["2"]),
         (["help", "ma"], ["many-machines"]),

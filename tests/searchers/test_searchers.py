@@ -18,7 +18,7 @@ from hpsearch.searchers import (
     KerasTunerHyperband,
     Random,
 )
-from hpsearch.searchers.base import rehearse_search
+from hpsearch.searchers.base import SelfPlanning, plan_search, rehearse_search
 from hpsearch.searchers.bayes import NEEDS
 from hpsearch.searchers.brackets import brackets
 from tests.contracts.searcher import SPACE, SearcherContract, by_point, drive, suggestions
@@ -33,6 +33,7 @@ SEARCHERS = [
     Hyperband(max_epochs=9, eta=3),
     Hyperband(max_epochs=10, eta=2, min_epochs=2, iterations=2),
     Hyperband(max_epochs=9, eta=3, trials=12),
+    Hyperband(max_epochs=9, eta=3, iterations=2, brackets=1),
     Asha(trials=40, max_epochs=9, eta=3),
     Bayes(trials=25, epochs=3),
     Bayes(trials=12, epochs=3, sampler="qmc"),
@@ -230,7 +231,7 @@ def test_kerastuner_says_that_it_takes_no_start_values():
 
 @pytest.mark.slow
 def test_kerastuners_brackets():
-    plan = rehearse_search(KerasTunerHyperband(max_epochs=27, eta=3), SPACE)
+    plan = rehearse_search(KerasTunerHyperband(max_epochs=27, eta=3), SPACE, seconds=60)
     assert (plan.trials, plan.epochs) == (70, 375)
 
 
@@ -303,3 +304,36 @@ def test_samplers_without_conditions_search_what_does_not_always_exist(sampler):
         search.ask(trial)
         search.tell(trial, Observation(float(trial)))
     assert all(set(t.distributions) == set(SPACE) for t in search.study.trials)
+
+
+@pytest.mark.parametrize(
+    "searcher", [marked(s) for s in SEARCHERS if isinstance(s, SelfPlanning)], ids=repr
+)
+def test_a_method_that_knows_its_plan_is_not_rehearsed(searcher, monkeypatch):
+    counted = rehearse_search(searcher, SPACE, seconds=60)
+    monkeypatch.setattr(searchers.base, "rehearse_search", None)
+    plan = plan_search(searcher, SPACE)
+    if isinstance(searcher, Auto):
+        assert plan.trials == searcher.trials <= counted.trials
+        assert plan.epochs == plan.most_epochs == searcher.trials * searcher.max_epochs
+    else:
+        assert plan == counted
+
+
+def test_a_plan_of_more_trials_than_can_be_counted_says_so():
+    plan = plan_search(Asha(trials=10**9, max_epochs=9), SPACE, seconds=0.01)
+    assert not plan.complete
+    assert plan.expected_epochs is None
+    assert plan_search(Auto(trials=10**6), SPACE).expected_epochs == 27 * 10**6
+
+
+def test_one_bracket_of_hyperband_is_successive_halving():
+    whole, first = (
+        suggestions(drive(Hyperband(max_epochs=9, brackets=n), seed=3)) for n in (None, 1)
+    )
+    rungs = [suggestion.epochs for suggestion in first]
+    assert rungs == [1] * 9 + [3] * 3 + [9]
+    assert [s for s in whole if s in first][: len(first)] == first
+    assert Hyperband(max_epochs=9).label == (
+        "Hyperband(max_epochs=9, eta=3, min_epochs=1)"  # as in stores of earlier versions
+    )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hpsearch.core.option_text import check_counts
+from hpsearch.core.plan import Plan
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
@@ -48,6 +49,14 @@ class Auto(HalvingOptions):
     @property
     def in_flight(self) -> int:
         return 1  # eight at a time find less with the same epochs; see README.md
+
+    def plan(self) -> Plan:
+        """Its epochs are known. How many trials they make, only results can tell.
+
+        No trial gets more than `max_epochs`, so there are at least `trials` of them.
+        """
+        epochs = self.trials * self.max_epochs
+        return Plan(self.trials, epochs, epochs, complete=False, most_epochs=epochs)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         return _AutoSearch(self, space, seed, first)

@@ -1,7 +1,7 @@
 """What an executor is: something that runs jobs."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,7 +20,7 @@ Prepare = Callable[[], tuple[Facts, Work]]
 class Executor(Protocol):
     """Runs jobs, in this process or elsewhere.
 
-    open -> (listen) -> submit_all -> submit_all ... -> (interrupt) -> close
+    open -> (listen) -> submit_all -> wait -> submit_all -> wait ... -> (interrupt) -> close
     """
 
     @property
@@ -48,6 +48,15 @@ class Executor(Protocol):
     def submit(self, job: Job) -> "Future[Outcome]":
         """Take one job."""
 
+    def wait(
+        self, futures: "Collection[Future[Outcome]]", seconds: float
+    ) -> "set[Future[Outcome]]":
+        """Wait until one of these is done, and return those that are.
+
+        None after these seconds, where others do the jobs. Where this thread does them, it does so
+        here.
+        """
+
     def listen(self, on_progress: Callable[[ProgressReport], None]) -> None:
         """Report how far running jobs are, a few times a second; maybe from another thread."""
 
@@ -66,6 +75,13 @@ class SubmitMixin:
     def submit(self: "Executor", job: Job) -> "Future[Outcome]":
         (future,) = self.submit_all([job])
         return future
+
+
+def wait_for_others(
+    futures: "Collection[Future[Outcome]]", seconds: float
+) -> "set[Future[Outcome]]":
+    """`Executor.wait` where other threads or processes do the jobs."""
+    return wait(futures, seconds, return_when=FIRST_COMPLETED)[0]
 
 
 def loaded_the_same(facts: Facts, first: Facts | None) -> bool:

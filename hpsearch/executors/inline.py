@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,13 +17,37 @@ from hpsearch.executors.base import Prepare, SubmitMixin, Work
 _HERE = "this process"
 
 
+class _InlineFuture(Future[Outcome]):
+    """A job's future; who asks for its result before it is done has it done first."""
+
+    def __init__(self, do: Callable[["_InlineFuture"], None]) -> None:
+        super().__init__()
+        self._do = do
+
+    def result(self, timeout: float | None = None) -> Outcome:
+        self._do(self)
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._do(self)
+        return super().exception(timeout)
+
+
 @dataclass(slots=True)
 class Inline(SubmitMixin):
-    """Does jobs as they are submitted: a future is done when `submit` returns."""
+    """Does jobs when somebody waits for them, until the first of them is done.
+
+    So the others are still being done while its outcome is recorded and shown, as by a worker
+    process.
+    """
 
     prepare: Prepare
     _work: Work | None = field(default=None, init=False)
     _together: int = field(default=1, init=False)
+    _pending: list[tuple[Job, _InlineFuture]] = field(default_factory=list, init=False)
+    _taken: list[_InlineFuture] = field(default_factory=list, init=False)
+    _outcomes: Iterator[tuple[int, Outcome]] | None = field(default=None, init=False)  # of `_taken`
+    _started: float = field(default=0.0, init=False)
 
     @property
     def workers(self) -> int:
@@ -40,17 +64,46 @@ class Inline(SubmitMixin):
 
     def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
         assert self._work is not None, "open() comes first"
-        futures: list[Future[Outcome]] = [Future() for _ in jobs]
-        started = time.time()
+        submitted = [(job, _InlineFuture(self._do_until_done)) for job in jobs]
+        self._pending += submitted
+        return [future for _, future in submitted]
+
+    def wait(
+        self, futures: "Collection[Future[Outcome]]", seconds: float
+    ) -> "set[Future[Outcome]]":
+        while not (done := {future for future in futures if future.done()}) and self._has_jobs:
+            self._do_next()
+        return done
+
+    def _do_until_done(self, future: _InlineFuture) -> None:
+        while not future.done() and self._has_jobs:
+            self._do_next()
+
+    @property
+    def _has_jobs(self) -> bool:
+        return self._outcomes is not None or bool(self._pending)
+
+    def _do_next(self) -> None:
+        """Go on with the jobs taken, or take those that wait, until one more of them is done."""
+        if self._outcomes is None:
+            assert self._work is not None
+            some = [self._pending.pop(0) for _ in self._pending[: self._together]]
+            self._taken, self._started = [future for _, future in some], time.time()
+            self._outcomes = iter(self._work([job for job, _ in some]))
         with _reraise_ctrl_c():
             try:
-                for index, outcome in self._work(jobs):
-                    futures[index].set_result(replace(outcome, device=_HERE, started=started))
+                index, outcome = next(self._outcomes)
+            except StopIteration:
+                self._outcomes = None
             except (HpsearchError, interrupt.Interrupted) as error:
-                for future in futures:
+                # Those that wait are not begun either.
+                for future in [*self._taken, *(future for _, future in self._pending)]:
                     if not future.done():
                         future.set_exception(error)
-        return futures
+                self._outcomes, self._pending = None, []
+            else:
+                outcome = replace(outcome, device=_HERE, started=self._started)
+                self._taken[index].set_result(outcome)
 
     def listen(self, on_progress: Callable[[ProgressReport], None]) -> None:
         def report(some: Sequence[ProgressReport]) -> None:
@@ -63,7 +116,8 @@ class Inline(SubmitMixin):
         interrupt.request()
 
     def close(self) -> None:
-        self._work = None
+        self._work = self._outcomes = None
+        self._pending.clear()
         progress.report_progress_to(None)
 
 

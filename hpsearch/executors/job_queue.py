@@ -9,7 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Facts, Failure, Job, Outcome, ProgressReport
-from hpsearch.executors.base import Prepare, SubmitMixin
+from hpsearch.executors.base import Prepare, SubmitMixin, wait_for_others
 
 ATTEMPTS = 4  # times that a job, or the start of the first worker, may end its worker
 
@@ -149,6 +149,11 @@ class QueuedExecutor(SubmitMixin, ABC):
         pending = [PendingJob(job) for job in jobs]
         self._queue.put(pending)
         return [each.future for each in pending]
+
+    def wait(
+        self, futures: "Collection[Future[Outcome]]", seconds: float
+    ) -> "set[Future[Outcome]]":
+        return wait_for_others(futures, seconds)
 
     def listen(self, on_progress: Callable[[ProgressReport], None]) -> None:
         self._on_progress = on_progress

@@ -1,7 +1,7 @@
 """Keeps an executor busy: submits jobs, waits for them, and stops them when the run must end."""
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -68,8 +68,8 @@ class Driver:
                 running.update(zip(self.executor.submit_all(jobs), jobs, strict=True))
             if not running:
                 return "stopped" if stopping else "finished"
-            # Wait, and record what ended: by number, because `wait` returns a set without an order.
-            ended, _ = wait(running, _POLL_SECONDS, return_when=FIRST_COMPLETED)
+            # Wait, and record what ended: by number, because a set has no order.
+            ended = self.executor.wait(running, _POLL_SECONDS)
             self.on_poll()
             for future in sorted(ended, key=lambda f: (running[f].trial, running[f].repeat)):
                 job = running.pop(future)

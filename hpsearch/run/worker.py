@@ -36,7 +36,7 @@ from hpsearch.core.trial import Cost, Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
 from hpsearch.run.load import Overrides, describe_error, load_study, locate_error
 from hpsearch.run.study import Study
-from hpsearch.training import Split, Trainer, backend, engines, sharing
+from hpsearch.training import Split, Trainer, backend, engines, lean_import, sharing
 from hpsearch.training.base import Build, WatchedBuild, check_space
 from hpsearch.training.peak import peak_bytes
 
@@ -88,6 +88,7 @@ def prepare_from_file(
         )
     _show_library_warnings()
     backend.choose(backend_name)  # first: the study file may import Keras
+    lean_import.import_keras()
     study = load_study(file, overrides)
     try:
         data = sharing.load(study.task, shared)

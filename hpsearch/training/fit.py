@@ -285,7 +285,7 @@ def _try_a_step(model: Any, x: Any, y: Any) -> Any:
         return model.train_on_batch(x, y, return_dict=True)
     import jax  # it can trace a step without running it
 
-    with read_as_placeholders():
+    with read_as_placeholders(), deferred_initialization():
         model._symbolic_build(data_batch=(x, y))
         all_parts = *state_variables(model), model.metrics_variables
         state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in all_parts]

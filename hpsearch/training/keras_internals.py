@@ -9,7 +9,9 @@ These are not among them, because `building` works without:
 takes seconds; `keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR` and `set_global_attribute` of
 `keras.src.backend.common.global_state`, to reset Keras's own generator without `clear_session`.
 Nor are an optimizer's `_trainable_variables` and `_model_variables_moving_average`: only `fit` needs
-them, where the optimizer averages weights, as `keras.callbacks.SwapEMAWeights` does.
+them, where the optimizer averages weights, as `keras.callbacks.SwapEMAWeights` does. And without
+`keras._tf_keras`, `keras.src.visualization` and `keras.src.trainers.data_adapters.array_slicing`,
+which `lean_import` names, importing Keras only takes longer.
 """
 
 import functools

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from hpsearch import Random
 from hpsearch.core import progress
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors import Executor, Inline, RayCluster, work_one_by_one
-from hpsearch.executors.base import SubmitMixin
+from hpsearch.executors.base import SubmitMixin, wait_for_others
 from hpsearch.run.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
@@ -114,6 +114,11 @@ class Crowd(SubmitMixin):
         for _ in jobs:
             self._more.release()
         return futures
+
+    def wait(
+        self, futures: "Collection[Future[Outcome]]", seconds: float
+    ) -> "set[Future[Outcome]]":
+        return wait_for_others(futures, seconds)
 
     def _end(self) -> None:
         while True:

@@ -92,6 +92,26 @@ def test_frames_are_read_without_a_plotting_library(tmp_path):
     assert "matplotlib" not in heavy
 
 
+def test_a_worker_imports_keras_without_what_it_seldom_needs():
+    code = (
+        "from hpsearch.training import backend, lean_import; backend.choose(); "
+        "lean_import.import_keras()"
+    )
+    heavy = loaded(code)
+    assert "'keras'" in heavy
+    assert not [name for name in ("matplotlib", "pandas", "sklearn") if name in heavy]
+    later = (
+        "import keras, numpy as np, pandas; "
+        "assert issubclass(keras.wrappers.SKLearnClassifier, __import__('sklearn').base.BaseEstimator);"
+        "assert callable(keras.visualization.plot_image_gallery); "
+        "model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]); "
+        "model.compile(loss='mse'); "
+        "model.fit(pandas.DataFrame({'x': np.ones(4)}), np.ones(4), verbose=0)"
+    )
+    heavy = loaded(f"{code}\n{later}")
+    assert all(name in heavy for name in ("matplotlib", "pandas", "sklearn"))
+
+
 def test_what_brings_scikit_learn_is_loaded_when_asked_for():
     assert loaded("from hpsearch import NestedKFold") == "[]"
     assert "'sklearn'" in (heavy := loaded("from hpsearch import KerasSearchCV"))

@@ -2,10 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import model_selection
 
 from hpsearch import Data, Holdout, KFold, Task, evaluators
 from hpsearch.core.errors import DataError
 from hpsearch.core.trial import Curve
+from hpsearch.evaluators.splits import kfold
 from tests.contracts.evaluator import DATA, TASK, EvaluatorContract
 
 EVALUATORS = [
@@ -41,6 +43,19 @@ def test_classifications_are_stratified_unless_told_otherwise():
             assert np.bincount(DATA.y[split.validation]).tolist() == [10, 10, 10]
     skewed = KFold(3, stratify=False).splits(TASK, DATA, seed=0)
     assert any(np.bincount(DATA.y[s.validation]).tolist() != [10] * 3 for s in skewed)
+
+
+@pytest.mark.parametrize("classes", [None, [3.0, -1.0, 3.0, 7.0], list("baac")])
+@pytest.mark.parametrize(("rows", "folds"), [(41, 2), (60, 3), (97, 7)])
+def test_folds_are_those_of_scikit_learn(classes, rows, folds):
+    drawn = classes and np.random.default_rng(rows).choice(np.array(classes), rows)
+    kind = model_selection.KFold if classes is None else model_selection.StratifiedKFold
+    for seed in range(5):
+        splits = kfold(rows, folds, classes=drawn, groups=None, seed=seed)
+        theirs = kind(folds, shuffle=True, random_state=seed).split(np.zeros(rows), drawn)
+        for split, (train, validation) in zip(splits, theirs, strict=True):
+            assert split.train.tolist() == train.tolist()
+            assert split.validation.tolist() == validation.tolist()
 
 
 def test_one_hot_classes_are_stratified_too():

@@ -3,12 +3,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from hpsearch import executors
-from hpsearch.core.errors import FatalError, HpsearchError
+from hpsearch.core.errors import DiskFullError, FatalError, HpsearchError
+from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Job
 from hpsearch.executors import Inline, Processes, RayCluster, ray_cluster
 from hpsearch.executors.ray_worker import WorkerLost
@@ -29,6 +31,43 @@ class TestExecutors(ExecutorContract):
 def test_no_executor_escapes_the_contract():
     apart = {"Device", "Executor", "Prepare", "Work", "find_devices", "work_one_by_one"}
     assert {e.__name__ for e in EXECUTORS + ELSEWHERE} == set(executors.__all__) - apart
+
+
+def test_in_this_process_the_first_outcome_is_there_before_the_second_job_is_done():
+    done = []
+
+    def work(jobs):
+        for place, job in enumerate(jobs):
+            done.append(job.trial)
+            yield place, fakes.outcome(job)
+
+    executor = Inline(lambda: (replace(fakes.FACTS, together=2), work))
+    executor.open()
+    first, second, third = executor.submit_all(
+        [Job({"dropout": 0.1}, 1, trial=n) for n in range(3)]
+    )
+    assert executor.wait([first, second], 0.1) == {first}
+    assert done == [0]
+    assert executor.wait([second, third], 0.1) == {second}
+    assert (done, third.result().score) == (
+        [0, 1, 2],
+        fakes.outcome(Job({"dropout": 0.1}, 1)).score,
+    )
+    assert executor.wait([first], 0.1) == {first}
+    executor.close()
+
+
+@pytest.mark.parametrize("error", [DiskFullError("no room"), Interrupted()], ids=repr)
+def test_in_this_process_an_error_of_all_jobs_ends_those_that_wait_too(error):
+    def work(jobs):
+        yield 0, fakes.outcome(jobs[0])
+        raise error
+
+    executor = Inline(lambda: (replace(fakes.FACTS, together=2), work))
+    executor.open()
+    futures = executor.submit_all([Job({"dropout": 0.1}, 1, trial=n) for n in range(4)])
+    assert futures[0].result().score is not None
+    assert [future.exception() for future in futures] == [None, error, error, error]
 
 
 def test_a_job_whose_worker_is_killed_is_done_again(tmp_path):

@@ -14,6 +14,7 @@ from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Job, Outcome, Pause, Score, Suggestion
 from hpsearch.executors import Inline, work_one_by_one
+from hpsearch.executors.base import wait_for_others
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.driver import Driver
 from hpsearch.run.identity import find_changes
@@ -306,6 +307,9 @@ class Crowd:
         self.futures += submitted
         return [future for _, future in submitted]
 
+    def wait(self, futures, seconds):
+        return wait_for_others(futures, seconds)
+
     def interrupt(self):
         for (job, future), ends in zip(self.futures, self.ends, strict=True):
             future.set_result(fakes.outcome(job)) if ends else future.set_exception(Interrupted())
@@ -338,6 +342,9 @@ class Disorderly:
         submitted = [(job, Future()) for job in jobs]
         self.running += submitted
         return [future for _, future in submitted]
+
+    def wait(self, futures, seconds):
+        return wait_for_others(futures, seconds)
 
     def end_one(self):
         if self.running:

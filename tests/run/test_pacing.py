@@ -11,6 +11,7 @@ from hpsearch import Random
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Outcome
 from hpsearch.executors import Inline, Processes
+from hpsearch.executors.base import wait_for_others
 from hpsearch.run import signals
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
@@ -95,6 +96,9 @@ class Machine:
         self.line += added
         self.most = max(self.most, len(self.line))
         return [future for _, future in added]
+
+    def wait(self, futures, seconds):
+        return wait_for_others(futures, seconds)
 
     def step(self):
         """Let time pass; the loop calls it whenever it has polled."""

@@ -9,6 +9,7 @@ from hpsearch import Holdout
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Failure, Outcome, Suggestion
+from hpsearch.executors.base import wait_for_others
 from hpsearch.run.driver import Driver
 from hpsearch.run.repeats import Repeats
 from hpsearch.run.replay import SearchState
@@ -29,6 +30,9 @@ class Executor:
 
     def submit_all(self, jobs):
         return [self._future(job) for job in jobs]
+
+    def wait(self, futures, seconds):
+        return wait_for_others(futures, seconds)
 
     def _future(self, job):
         place, future = (job.params["a"], job.repeat), Future()

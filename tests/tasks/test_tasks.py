@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from hpsearch import tasks
 from hpsearch.core.errors import DataError
@@ -416,6 +417,15 @@ def test_digits_are_as_published():
     ]
     assert data.y[:5].tolist() == [5, 0, 4, 1, 9]
     assert (mnist.load_images().x.reshape(-1, 784) == data.x).all()
+
+
+def test_small_digits_are_those_of_scikit_learn(monkeypatch):
+    found = digits.load()
+    x, y = load_digits(return_X_y=True)
+    assert (np.concatenate([found.x, found.x_test]) * 16).tolist() == x.tolist()
+    assert np.concatenate([found.y, found.y_test]).tolist() == y.tolist()
+    monkeypatch.setattr(digits.importlib.util, "find_spec", lambda name: None)
+    assert digits.load().fingerprint == found.fingerprint
 
 
 def test_digits_need_no_stand_in(monkeypatch):

@@ -246,6 +246,7 @@ def _compile_metrics(model: Any, task: Task, table: DeviceTable) -> None:
         weighted_metrics=metrics.make_metrics(task) or None,
         auto_scale_loss=False,
     )
-    two = jax.tree.map(lambda array: array[:2], (table.x, table.y))
+    # On the host: each operation on the device would be compiled by itself.
+    two = jax.tree.map(lambda a: np.zeros((2, *a.shape[1:]), a.dtype), (table.x, table.y))
     with read_as_placeholders():
         model._symbolic_build(data_batch=two)

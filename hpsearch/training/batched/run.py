@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hpsearch.core import interrupt
@@ -91,14 +90,20 @@ class BatchRun:
     def measure_epoch_seconds(self) -> float:
         """Estimate the seconds of a whole epoch from a part of it; trains nothing."""
         steps = self._program.spec.steps
-        few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self._measure_steps(1))))
-        first = min(self._measure_steps(few) for _ in range(2))
-        second = min(self._measure_steps(2 * few) for _ in range(2))
+        state = jax.device_get(self._state)
+        few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self._measure_steps(state, 1))))
+        first = min(self._measure_steps(state, few) for _ in range(2))
+        second = min(self._measure_steps(state, 2 * few) for _ in range(2))
         return first + max(0.0, second - first) / few * (steps - few)
 
-    def _measure_steps(self, steps: int) -> float:
-        """Seconds of this many steps of an epoch and its validation, on a copy of the state."""
-        state = jax.tree.map(jnp.copy, self._state)
+    def _measure_steps(self, state: Any, steps: int) -> float:
+        """Seconds of this many steps of an epoch and its validation, on a copy of the state.
+
+        Args:
+            state: on the host, where a copy needs no compiled program.
+            steps: how many.
+        """
+        state = jax.block_until_ready(self._program.put_state(jax.tree.map(np.array, state)))
         order, stopping = self._row_orders(1), self._early_stopping()
         start = time.perf_counter()
         _, values, _ = self._call_program(state, order, stopping, epochs=1, steps=steps)

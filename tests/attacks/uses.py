@@ -161,7 +161,7 @@ def study(made: Study) -> None:
     if made.name in (".", "..") or not -(2**63) <= made.seed < 2**63:
         raise NotUsable(f"name {made.name!r}, seed {made.seed}, which no store can hold")
     all_of_task(made.task)
-    running(made.searcher.start(made.space, seed=made.seed, first=made.start))
+    running(made.searcher.start(made.space, seed=made.seed, first=made.first_points))
 
 
 def results(made: Any) -> None:

@@ -36,7 +36,7 @@ class TableMaker:
         self.splits: list[Split] = study.evaluator.splits(
             self.task, self.data, seed=derive_seed(SEED, "splits")
         )
-        self.trainer: Trainer = engines.make_trainer(self.task, "auto", "jax")
+        self.trainer: Trainer = engines.make_trainer(self.task, "gang", "jax")
 
     def train(self, points: Sequence[Any]) -> list[list[Curve]]:
         """The curve of each fold of each point."""

@@ -60,6 +60,8 @@ class CallTimes:
     """
 
     _open: dict[str, _Call] = field(default_factory=dict)  # by device
+    _first: _Call | None = None  # it warms its worker up, and counts only while no other is known
+    _warm: set[str] = field(default_factory=set)  # devices whose worker did a call in this run
     _calls: deque[_Call] = field(default_factory=lambda: deque(maxlen=_CALLS))
 
     def record(self, device: str, epochs: int, cost: Cost | None) -> None:
@@ -77,29 +79,46 @@ class CallTimes:
         call.epochs.setdefault(cost.program, []).append(epochs)
         call.elapsed, call.compiling = cost.elapsed, call.compiling + cost.compile_seconds
         if call.ended == call.together:
-            self._calls.append(self._open.pop(device))
+            del self._open[device]
+            if device in self._warm:
+                self._calls.append(call)
+            else:
+                self._warm.add(device)
+                self._first = call
+
+    def note_new_run(self) -> None:
+        """From here on, new workers do the calls."""
+        self._open.clear()
+        self._warm.clear()
 
     def choose_together(self, most: int) -> int:
         """How many trials, 1 to `most`, a call should have so that a search gets on fastest.
 
         A call of n trials brings as much as n ** 0.75 that are chosen one after the other.
         """
-        if not self._calls:
+        if not self._known_calls:
             return min(FIRST, most)
         fixed, each = self._estimate()
-        sizes = [n for n in _SIZES if n <= most] or [1]
+        # Step by step: calls of one size alone would never show what more trials cost.
+        last = self._known_calls[-1].together
+        sizes = [n for n in _SIZES if n <= min(most, 2 * last)]
         return max(sizes, key=lambda n: n**_WORTH / (fixed + each * n))
+
+    @property
+    def _known_calls(self) -> list[_Call]:
+        return list(self._calls) or ([self._first] if self._first else [])
 
     def _estimate(self) -> tuple[float, float]:
         """Seconds of a usual call that do not depend on its trials' number, and those of each."""
         from scipy.optimize import nnls
 
-        terms = np.array([call.terms for call in self._calls])
-        seconds = np.array([call.seconds for call in self._calls])
+        calls = self._known_calls
+        terms = np.array([call.terms for call in calls])
+        seconds = np.array([call.seconds for call in calls])
         trials, longest, epochs = terms[:, 1], terms[:, 2], terms[:, 3]
         # Every call counts by its relative error: the long ones do not decide alone.
         rows, wanted = terms / seconds[:, None], np.ones(len(seconds))
-        last = self._calls[-1]
+        last = calls[-1]
         call, trials_of_last, longest_of_last, epochs_of_last = last.terms
         belief = np.array(
             [[call, 0.0, longest_of_last, 0.0], [0.0, trials_of_last, 0.0, epochs_of_last]]

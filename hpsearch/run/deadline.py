@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-_ASSUMED_SECONDS = 30.0  # of the run that a trial takes, until the first one has ended
+_ASSUMED_SECONDS = 30.0  # that trials side by side take, until the first one has ended
 
 
 @dataclass(slots=True)
@@ -20,10 +20,13 @@ class DeadlineEstimate:
 
     Args:
         seconds_left: returns the seconds until the deadline; infinite where there is none.
+        together: how many trials a worker trains side by side. So many are assumed to take no longer
+            than one, until one has ended.
         clock: returns the time in seconds.
     """
 
     seconds_left: Callable[[], float] = lambda: math.inf
+    together: int = 1
     clock: Callable[[], float] = time.monotonic
     _first_start: float | None = None
     _last_end: float = 0.0
@@ -52,7 +55,8 @@ class DeadlineEstimate:
         if math.isinf(left):
             return True
         if self._first_start is None or not self._epochs:
-            return not running or (len(running) + 1) * _ASSUMED_SECONDS <= left
+            calls = -(-(len(running) + 1) // self.together)
+            return not running or calls * _ASSUMED_SECONDS <= left
         mean_epochs = statistics.fmean(self._epochs)
         cost = (self._last_end - self._first_start) / len(self._epochs)
         # The time until all have ended, at the rate of this run so far ...

@@ -78,6 +78,7 @@ def replay(
             state.suggestions[event.trial] = answer
             state.ids[event.trial] = event.id or 0
             state.unfinished.append(event.trial)
+    state.times.note_new_run()
     state.asked_of_batch = asked if asked or not state.unfinished else None
     return state
 

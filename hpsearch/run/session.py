@@ -15,6 +15,7 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts, Outcome
 from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find_devices
 from hpsearch.run import worker
+from hpsearch.run.call_times import FIRST
 from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.display import Display
@@ -218,7 +219,7 @@ def _continue_search(
             options.checkpoint_every,
             options.budget.epochs,
             InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
-            DeadlineEstimate(stop.seconds_left),
+            DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together)),
             TrialLogger(study, driver.display.show_line).log,
         ).run()
         if done and options.repeats:

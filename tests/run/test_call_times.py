@@ -9,6 +9,13 @@ from hpsearch.run.call_times import FIRST, CallTimes
 from hpsearch.run.in_flight import InFlight
 
 
+def make_times():
+    """Of a worker that is warm."""
+    times = CallTimes()
+    call(times, [(1, "p")], 1.0)
+    return times
+
+
 def call(times, trials, seconds, compiling=0.0, device="cpu:1"):
     """Record a call of trials, as (epochs, program), that took so many seconds in all."""
     for number, (epochs, program) in enumerate(trials, 1):
@@ -48,8 +55,15 @@ def test_what_is_chosen_is_near_the_best_for_a_machine_that_takes_a_part_for_eac
     assert 12 <= sizes[-1] <= 32
 
 
+def test_the_first_call_warms_its_worker_up_and_does_not_count_beside_others():
+    times = CallTimes()
+    call(times, [(1, "p")] * 12, 40.0)
+    call(times, [(1, "p")], 0.3)
+    assert times.choose_together(85) == 2  # twice as many as in the last call
+
+
 def test_the_wait_for_compiling_is_no_part_of_a_call():
-    plain, waited = CallTimes(), CallTimes()
+    plain, waited = make_times(), make_times()
     for size in (4, 8, 16):
         trials = [(3, "p")] * size
         call(plain, trials, 0.2 + 0.3 * size)
@@ -58,11 +72,11 @@ def test_the_wait_for_compiling_is_no_part_of_a_call():
 
 
 def test_a_call_that_was_interrupted_is_left_out():
-    times = CallTimes()
+    times = make_times()
     for number in range(3):  # of eight; then its worker was killed
         times.record("cpu:1", 3, Cost(8, 100.0 + number, 0.0, "p"))
     call(times, [(3, "p")] * 8, 0.5)
-    other = CallTimes()
+    other = make_times()
     call(other, [(3, "p")] * 8, 0.5)
     assert times.choose_together(85) == other.choose_together(85) > 8
 

@@ -38,7 +38,7 @@ class Clock:
 def paced(deadline, *ended):
     """An estimate after trials of (epochs, seconds) that ran one after the other."""
     clock = Clock(deadline)
-    estimate = DeadlineEstimate(clock.left, clock)
+    estimate = DeadlineEstimate(clock.left, clock=clock)
     estimate.record_start()
     for epochs, seconds in ended:
         clock.now += seconds
@@ -71,7 +71,7 @@ def test_a_measured_pace_decides_what_fits():
 
 def test_side_by_side_a_trial_may_cost_less_than_it_takes():
     clock = Clock(100)
-    estimate = DeadlineEstimate(clock.left, clock)
+    estimate = DeadlineEstimate(clock.left, clock=clock)
     estimate.record_start()
     clock.now = 40
     for _ in range(4):  # of four workers
@@ -140,7 +140,7 @@ def go():
             )  # fmt: skip
             loop = Loop(
                 search, journal, replay(search, journal.events(), METRIC), driver, METRIC,
-                SearchCheckpoints(Path("checkpoints")), deadline=DeadlineEstimate(clock.left, clock),
+                SearchCheckpoints(Path("checkpoints")), deadline=DeadlineEstimate(clock.left, clock=clock),
             )  # fmt: skip
             done = loop.run()
             events = list(journal.events())

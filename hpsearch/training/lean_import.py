@@ -4,6 +4,7 @@ Keras imports scikit-learn (and with it scipy.stats) for its wrappers, matplotli
 pandas for tables as input. Here these parts are imported when something first uses them.
 """
 
+import gc
 import importlib
 import importlib.machinery
 import importlib.util
@@ -18,6 +19,7 @@ _LATER = {
     "keras.src.trainers.data_adapters.array_slicing",  # pandas; `fit` uses it
     *("IPython", "h5py", "requests"),
     "jax.experimental.sparse.linalg",  # scipy.sparse
+    "jax.experimental.pallas.tpu",
 }
 
 
@@ -41,9 +43,13 @@ def import_keras() -> None:
     """Import Keras on the backend that was chosen; what it seldom needs is imported later."""
     if "keras" in sys.modules:
         return
-    finder = _LaterFinder()
+    finder, collects = _LaterFinder(), gc.isenabled()
     sys.meta_path.insert(0, finder)
+    gc.disable()  # a quarter of the time: it looks again and again for garbage among what stays
     try:
         importlib.import_module("keras")
     finally:
         sys.meta_path.remove(finder)
+        if collects:
+            gc.freeze()  # nor need later collections look at it
+            gc.enable()

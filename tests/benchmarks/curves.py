@@ -91,11 +91,15 @@ def count_points(name: str) -> int:
     return 0 if table is None else len(table.points)
 
 
-def extend_table(name: str, points: int) -> None:
-    """Add a batch of points to a table, up to so many in all."""
+def extend_table(name: str, points: int, batch: int | None = None) -> None:
+    """Add a batch of points to a table, up to so many in all.
+
+    Args:
+        batch: points of a batch; None: as many as suit the study.
+    """
     study, table, done = STUDIES[name], read_table(name), count_points(name)
     maker = TableMaker(name, study)
-    wanted = list(_draw(study, done, min(study.batch, points - done)))
+    wanted = list(_draw(study, done, min(batch or study.batch, points - done)))
     start = time.perf_counter()
     about = maker.measure(wanted[0]) if table is None else table.about
     more = maker.make_table(wanted, about)
@@ -114,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; default: all")
     parser.add_argument("--points", type=int, default=1000)
+    parser.add_argument("--batch", type=int, help="points trained, and written, together")
     given = parser.parse_args()
     if unknown := [name for name in given.studies if name not in STUDIES]:
         parser.error(f"no study {unknown[0]}; there are {', '.join(STUDIES)}")
@@ -124,7 +129,7 @@ def main() -> None:
     # The shortest table next, so that wherever it is stopped none is much shorter than others.
     names = list(given.studies or STUDIES)
     while min(map(count_points, names)) < given.points:
-        extend_table(min(names, key=count_points), given.points)
+        extend_table(min(names, key=count_points), given.points, given.batch)
 
 
 if __name__ == "__main__":

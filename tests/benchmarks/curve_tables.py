@@ -27,11 +27,11 @@ class Table:
         points: in the order in which they were drawn.
         values: float32 (points, folds, epochs), the metric on validation rows; NaN from the epoch
             on at which a fit diverged.
-        seconds: float32 (points,), each one's share of the time of those trained beside it, all
-            folds and epochs, without compiling.
+        seconds: float32 (points,), of a processor: each one's share of the time of those trained
+            beside it, all folds and epochs, without compiling.
         weights: int64 (points,), of the model.
         about: "space", "direction", "structure", and "seconds_to_compile" and "seconds_alone" of
-            the first point, trained with nothing beside it.
+            the first point, trained with nothing beside it, likewise of a processor.
     """
 
     points: list[dict[str, Any]]

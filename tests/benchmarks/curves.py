@@ -52,7 +52,10 @@ class TableMaker:
         return [[curves[p * folds + f] for f in range(folds)] for p in range(len(points))]
 
     def make_table(self, points: Sequence[Any], about: dict[str, Any]) -> Table:
+        wall, processor = time.perf_counter(), time.process_time()
         found = self.train(points)
+        # Other work on the machine makes seconds longer, but not those of a processor.
+        busy = (time.process_time() - processor) / (time.perf_counter() - wall)
         values = np.full((len(points), len(self.splits), self.study.epochs), np.nan, np.float32)
         for point, curves in enumerate(found):
             for fold, curve in enumerate(curves):
@@ -60,17 +63,19 @@ class TableMaker:
         return Table(
             [dict(point) for point in points],
             values,
-            np.array([sum(curve.seconds for curve in curves) for curves in found], np.float32),
+            np.array(
+                [busy * sum(curve.seconds for curve in curves) for curves in found], np.float32
+            ),
             np.array([max(curve.n_weights for curve in curves) for curves in found]),
             about,
         )
 
     def measure(self, point: Any) -> dict[str, Any]:
         """What the table says of the study; two trainings of one point tell what compiling takes."""
-        ends = [time.perf_counter()]
+        ends = [time.process_time()]
         for _ in range(2):
             self.train([point])
-            ends.append(time.perf_counter())
+            ends.append(time.process_time())
         first, second = np.diff(ends)
         return {
             "space": self.study.space.to_json(),
@@ -81,14 +86,20 @@ class TableMaker:
         }
 
 
-def extend_table(name: str, points: int) -> bool:
-    """Add a batch of points to a table of fewer than so many; returns whether it had fewer."""
-    study, table = STUDIES[name], read_table(name)
-    done = 0 if table is None else len(table.points)
-    if done >= points:
-        return False
+def count_points(name: str) -> int:
+    table = read_table(name)
+    return 0 if table is None else len(table.points)
+
+
+def extend_table(name: str, points: int, batch: int | None = None) -> None:
+    """Add a batch of points to a table, up to so many in all.
+
+    Args:
+        batch: points of a batch; None: as many as suit the study.
+    """
+    study, table, done = STUDIES[name], read_table(name), count_points(name)
     maker = TableMaker(name, study)
-    wanted = list(_draw(study, done, min(study.batch, points - done)))
+    wanted = list(_draw(study, done, min(batch or study.batch, points - done)))
     start = time.perf_counter()
     about = maker.measure(wanted[0]) if table is None else table.about
     more = maker.make_table(wanted, about)
@@ -96,7 +107,6 @@ def extend_table(name: str, points: int) -> bool:
     write_table(name, table)
     seconds = (time.perf_counter() - start) / len(wanted)
     print(f"{name}: {len(table.points)} points, {seconds:.2f} s each", flush=True)
-    return True
 
 
 def _draw(study: CurveStudy, done: int, count: int) -> Iterator[Any]:
@@ -108,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("studies", nargs="*", help=f"of {', '.join(STUDIES)}; default: all")
     parser.add_argument("--points", type=int, default=1000)
+    parser.add_argument("--batch", type=int, help="points trained, and written, together")
     given = parser.parse_args()
     if unknown := [name for name in given.studies if name not in STUDIES]:
         parser.error(f"no study {unknown[0]}; there are {', '.join(STUDIES)}")
@@ -115,10 +126,10 @@ def main() -> None:
         parser.error("stand-ins are small; set HPSEARCH_DATA to a folder of the real data")
     os.environ["KERAS_BACKEND"] = "jax"
     backend.choose()
-    # A batch of each in turn, so that wherever it is stopped no table is much shorter than others.
+    # The shortest table next, so that wherever it is stopped none is much shorter than others.
     names = list(given.studies or STUDIES)
-    while names:
-        names = [name for name in names if extend_table(name, given.points)]
+    while min(map(count_points, names)) < given.points:
+        extend_table(min(names, key=count_points), given.points, given.batch)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 `python -m tests.benchmarks.replay_curves [SEARCHER...] [--tables NAME,...] [--flight N] [--seeds N]`
 
 A searcher is written as on the command line, with {epochs} for a full training's:
-'hyperband:max_epochs={epochs},iterations=99'. A suggestion is answered by the nearest row of the table
-that no other trial has taken, and a trial that continues goes on in the same row. What is printed
-is the regret of the best value seen so far: 0 is the best row at the last epoch, 1 the median one
-or worse. It is the mean over tables and seeds, after so many full trainings, and after so many
-seconds of a model of the machine: trials in flight that need the same program train side by side,
-in the time that they took in the table, but not sooner than one of them alone; a program is
-compiled once. Nothing is trained, and no data is needed.
+'hyperband:max_epochs={epochs},iterations=99'. A suggestion is answered by the nearest row of the
+table that no other trial has taken, or of all rows once each is taken; a trial that continues goes
+on in the same row. What is printed is the regret of the best value seen so far: 0 is the best row
+at the last epoch, 1 the median one or worse. It is the mean over tables and seeds, after so many
+full trainings, and after so many seconds of a model of the machine: trials in flight that need the
+same program train side by side, in the time that they took in the table, but not sooner than one of
+them alone; a program is compiled once. Nothing is trained, and no data is needed.
 
 Below, each table is left out once: the searcher that is best on all others, and its regret on it.
 """
@@ -104,16 +104,19 @@ class Replay:
     lowest: float = np.inf
 
     def run(self, searcher: Searcher, seed: int) -> None:
-        """Search until the largest number of full trainings, or no row is left."""
+        """Search to the largest number of full trainings, or until nothing is left to find."""
         search = searcher.start(self.rows.space, seed=seed)
         free = np.ones(len(self.rows.structures), bool)
-        while self.spent < TRAININGS[-1]:
+        while self.spent < TRAININGS[-1] and self.lowest > self.rows.best:
             while len(self.running) < self.flight:
                 answer = search.ask(len(self.asked))
-                if not isinstance(answer, Suggestion) or (answer.parent is None and not free.any()):
+                if not isinstance(answer, Suggestion):
                     break
                 trial = len(self.asked)
                 if answer.parent is None:
+                    # A short table runs out. Then only trials that continue can find better.
+                    if not free.any():
+                        free[:] = True
                     row = self.rows.nearest(answer.params, free)
                     free[row] = False
                 else:

@@ -28,6 +28,7 @@ class Rules:
         rows: the most losses that the process is conditioned on.
         fit_rows: the most losses that it is fitted to.
         evaluations: of the process's density, each time it is fitted.
+        pairs: of draws of the results that running trials may have.
         uniform: candidates anywhere.
         local: candidates near the best points.
         refined: candidates near the best candidates.
@@ -49,6 +50,7 @@ class Rules:
     rows: int = 400
     fit_rows: int = 150
     evaluations: int = 12
+    pairs: int = 8
     uniform: int = 150
     local: int = 150
     refined: int = 60

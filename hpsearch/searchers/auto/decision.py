@@ -147,7 +147,8 @@ class Decision:
 
         A trial to a lower rung would hardly change what is predicted, so that the next one would
         be expected to improve as much as this one, and so on. What no trial has reached yet, a new
-        point does not go to: others are nearer to it.
+        point does not go to: others are nearer to it. The more trials are running, the less a rung
+        need explain: a long trial goes by what was known before any of them ended.
         """
         if isinstance(point, int):
             features, chain = known.features[point], point
@@ -161,7 +162,8 @@ class Decision:
         c = posterior.covariance(where)
         at_rung = np.diag(c)[:-1] + posterior.process.noise
         at_last = max(float(c[-1, -1]), TINY)
-        enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= self.rules.explained)
+        least = self.rules.explained / (1.0 + len(known.running) / self.rules.eased)
+        enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= least)
         return min(first + int(enough[0] if len(enough) else size - 1), furthest)
 
     def _select_rows(self, y: Array, size: int) -> Ints:

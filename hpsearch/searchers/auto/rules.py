@@ -17,7 +17,8 @@ class Rules:
         bold: the share of asks in which xi does not fall.
         explore: the share of asks that get a random point.
         explained: a point is trained to the first rung that explains at least this share of the
-            variance of its loss at the last epoch.
+            variance of its loss at the last epoch, while no trial is running.
+        eased: with so many trials running, half of that share is enough.
         share: each rung gets at least this part of what it would get if all rungs got equally many
             epochs.
         restart: full trainings after which the search begins again, without what it knew, because
@@ -42,6 +43,7 @@ class Rules:
     bold: float = 0.2
     explore: float = 0.1
     explained: float = 0.06
+    eased: float = 4.0
     share: float = 0.5
     restart: float = 50.0
     near: float = 0.02

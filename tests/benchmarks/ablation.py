@@ -60,10 +60,10 @@ CHANGES: dict[str, Callable[[], None]] = {
     "full trainings only": patch(auto, "rungs", lambda max_epochs, eta: [max_epochs]),
     "losses standardized, not their ranks": patch(decision, "normal_scores", standardized),
     "no term of a point's own": without_own_terms,
-    "first points at random": patch(candidates.CandidateSampler, "spread", at_random),
-    "asked after the first points, without halving them": patch(round, "LAST", 99),
+    "first points at random": patch(candidates.CandidateSampler, "spread_evenly", at_random),
+    "asked after the first points, without halving them": patch(round, "LAST_RUNG_POINTS", 99),
     "the most probable hyperparameters alone": patch(
-        process.GaussianProcess, "drawn", lambda self, _: self
+        process.GaussianProcess, "draw_theta", lambda self, _: self
     ),
     "xi stays 0.5": rules(fade=math.inf),
     "xi is 0.05 from the start": rules(xi=0.05, bold=0.0),

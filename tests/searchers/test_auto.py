@@ -11,6 +11,7 @@ from hpsearch.searchers import Auto
 from hpsearch.searchers.auto import auto
 from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Encoding
+from hpsearch.searchers.auto.improvement import imagine_running
 from hpsearch.searchers.auto.process import GaussianProcess, Locations
 from tests.contracts.searcher import SPACE, drive, suggestions
 
@@ -258,11 +259,63 @@ def test_autos_process_interpolates_and_doubts_what_is_far():
     observed = Locations(x, np.zeros(6), np.arange(6))
     process = GaussianProcess(np.array([0]))
     posterior = process.condition_on(observed, np.sin(6 * x[:, 0]))
-    mean, sd = posterior.predict(
-        Locations(np.array([[0.25], [1.0]]), np.zeros(2), np.array([-1, -1]))
-    )
-    assert mean[0] == pytest.approx(np.sin(1.5), abs=0.15)
+    where = Locations(np.array([[0.25], [1.0]]), np.zeros(2), np.array([-1, -1]))
+    mean, sd = posterior.predict_each(where, np.zeros((0, 1)))
+    assert mean[0, 0] == pytest.approx(np.sin(1.5), abs=0.15)
     assert sd[1] > 2 * sd[0]
+
+
+def test_autos_imagined_results_are_those_of_a_process_that_was_told_them():
+    rng, process = np.random.default_rng(0), GaussianProcess(np.array([0, 1]))
+    seen, running, where = (
+        Locations(rng.random((n, 2)), np.log(rng.choice([1.0, 3.0], n)), first + np.arange(n))
+        for n, first in ((12, 0), (3, 100), (5, 200))
+    )
+    y, draws = rng.standard_normal(12), rng.standard_normal((3, 2000))
+    believed = process.condition_on(seen, y).believe_means(running)
+    means, sd = believed.predict_each(where, draws)
+
+    # Each draw is as good as told: the values that it stands for give the same means.
+    values = believed.y[12:, None] + believed.lower[12:, 12:] @ draws
+    for column in (0, 1):
+        told = process.condition_on(seen.append(running), np.concatenate([y, values[:, column]]))
+        mean, told_sd = told.predict_each(where, np.zeros((0, 1)))
+        assert np.allclose(mean[:, 0], means[:, column])
+        assert np.allclose(told_sd, sd)
+
+    # And together they are as uncertain as before: spread of means and what remains add up.
+    _, before = process.condition_on(seen, y).predict_each(where, np.zeros((0, 1)))
+    assert np.allclose(np.sqrt(means.var(axis=1) + sd**2), before, rtol=0.05)
+
+
+def test_autos_running_points_promise_what_others_must_surpass():
+    """A point beside a running one is expected to improve less than before that one ran."""
+    rng, process = np.random.default_rng(0), GaussianProcess(np.array([0]))
+    x = np.linspace(0.0, 1.0, 6)[:, None]
+    posterior = process.condition_on(Locations(x, np.zeros(6), np.arange(6)), np.sin(3 * x[:, 0]))
+    seen = posterior.observed
+    running = Locations(np.array([[0.5]]), np.zeros(1), np.array([50]))
+    beside = Locations(np.array([[0.51]]), np.zeros(1), np.array([-1]))
+    alone, crowded = (
+        imagine_running(posterior, seen, some, 0.0, 8, rng).log_improvement(beside, 0.0)[0]
+        for some in (running.take([]), running)
+    )
+    assert crowded < alone - 0.3
+
+
+def test_auto_trains_nothing_anew_to_the_last_epoch_before_a_trial_has_been_there():
+    search = Auto(trials=20).start(UNIT, seed=0)
+    asked = []
+    for _ in range(27):
+        asked.append(search.ask(len(asked)))
+    for trial in range(27):
+        search.tell(trial, Observation(valley(trial, asked[trial])))
+    nine = [search.ask(trial) for trial in range(27, 36)]
+    for trial, suggestion in enumerate(nine, start=27):
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    last = [search.ask(trial) for trial in range(36, 60)]
+    assert [s.epochs for s in last[:3]] == [9, 9, 9]
+    assert all(s.epochs <= 3 for s in last if s.parent is None)
 
 
 def test_autos_drawn_processes_differ_less_the_more_is_known():

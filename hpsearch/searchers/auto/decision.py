@@ -8,6 +8,7 @@ import numpy as np
 
 from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Array, Encoding
+from hpsearch.searchers.auto.improvement import Outlook, imagine_running
 from hpsearch.searchers.auto.process import (
     TINY,
     GaussianProcess,
@@ -107,25 +108,29 @@ class Decision:
         posterior = self.process.draw_theta(rng).condition_on(observed, y[rows])
 
         # The best so far, of what was trained to the last epoch (or as far as any was). It is the
-        # predicted mean, not the highest score, which may be luck.
-        finished = observed.epochs == observed.epochs.max()
-        best = float(posterior.predict_mean(observed.take(finished)).max())
-        if known.running:
-            posterior = self._believe_running(known, posterior)
+        # predicted mean, not the highest score, which may be luck. Points in flight count too.
+        finished = observed.take(observed.epochs == observed.epochs.max())
+        outlook = imagine_running(
+            posterior,
+            finished,
+            self._locate_running(known),
+            math.log(self.levels[-1]),
+            rules.pairs,
+            rng,
+        )
 
         # By how much a candidate must beat the best: less, the more full trainings were spent.
         fading = 1.0 if rng.random() < rules.bold else min(1.0, rules.fade / known.spent) ** 2
-        goal = best + rules.xi * fading
+        margin = rules.xi * fading
 
         # The best new point, against the best of those that may be continued.
-        new_point, improvement, hope = self._find_new_point(known, posterior, best, goal, rng)
+        new_point, improvement, hope = self._find_new_point(known, outlook, margin, rng)
         found: Point | None = new_point
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
         if waiting:
             where = self._at_last_epoch(known.features[waiting], np.array(waiting))
-            mean, sd = posterior.predict(where)
-            improvements = log_improvement(mean, sd, goal)
-            hope = max(hope, float(log_improvement(mean, sd, best).max()))
+            improvements = outlook.log_improvement(where, margin)
+            hope = max(hope, float(outlook.log_improvement(where, 0.0).max()))
             place = int(np.argmax(improvements))
             if new_point is None or improvements[place] >= improvement:
                 found = waiting[place]
@@ -135,27 +140,31 @@ class Decision:
         enough = len(known.losses) >= rules.sure * (2 + known.units.shape[1])
         if found is None or (enough and hope < math.log(rules.stop)):
             return None
-        return found, self._choose_rung(known, posterior, found)
+        return found, self._choose_rung(known, outlook.posterior, found)
 
     def _choose_rung(self, known: Evidence, posterior: Posterior, point: Point) -> int:
         """The first rung that explains enough of the point's variance at the last epoch.
 
         A trial to a lower rung would hardly change what is predicted, so that the next one would
-        be expected to improve as much as this one, and so on.
+        be expected to improve as much as this one, and so on. What no trial has reached yet, a new
+        point does not go to: others are nearer to it. The more trials are running, the less a rung
+        need explain: a long trial goes by what was known before any of them ended.
         """
         if isinstance(point, int):
             features, chain = known.features[point], point
             first = self.levels.index(known.epochs[known.chains == point].max()) + 1
         else:
             features, chain, first = self.encoding.to_features(point[None])[0], NEW, 0
+        furthest = max(first, self.levels.index(known.epochs.max()))
         epochs = np.log(np.array(self.levels[first:]))
         size = len(epochs)
         where = Locations(np.tile(features, (size, 1)), epochs, np.full(size, chain))
         c = posterior.covariance(where)
         at_rung = np.diag(c)[:-1] + posterior.process.noise
         at_last = max(float(c[-1, -1]), TINY)
-        enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= self.rules.explained)
-        return first + int(enough[0] if len(enough) else size - 1)
+        least = self.rules.explained / (1.0 + len(known.running) / self.rules.eased)
+        enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= least)
+        return min(first + int(enough[0] if len(enough) else size - 1), furthest)
 
     def _select_rows(self, y: Array, size: int) -> Ints:
         """Rows of at most `size` scores, so that a call stays cheap: the best, and random others.
@@ -178,36 +187,29 @@ class Decision:
     def _at_last_epoch(self, features: Array, chains: Ints) -> Locations:
         return Locations(features, np.full(len(chains), math.log(self.levels[-1])), chains)
 
-    def _believe_running(self, known: Evidence, posterior: Posterior) -> Posterior:
-        """The process as if running trials had ended as it predicts.
-
-        This is the kriging believer (Ginsbourger et al., 2010): without it, trials in flight at the
-        same time would all be near the same point.
-        """
-        chains = np.array([chain for chain, _ in known.running])
-        epochs = np.log([epochs for _, epochs in known.running])
-        where = Locations(known.features[chains], epochs, chains)
-        y = np.concatenate([posterior.y, posterior.predict_mean(where)])
-        return posterior.process.condition_on(posterior.observed.append(where), y)
+    def _locate_running(self, known: Evidence) -> Locations:
+        """Where results of running trials are awaited."""
+        chains = np.array([chain for chain, _ in known.running], dtype=np.int64)
+        epochs = np.log(np.array([epochs for _, epochs in known.running], dtype=np.float64))
+        return Locations(known.features[chains], epochs, chains)
 
     def _find_new_point(
         self,
         known: Evidence,
-        posterior: Posterior,
-        best: float,
-        goal: float,
+        outlook: Outlook,
+        margin: float,
         rng: np.random.Generator,
     ) -> tuple[Array | None, float, float]:
         """The best new point found.
 
-        Returns it, the logarithm of its expected improvement on `goal`, and the largest logarithm
-        of an expected improvement on `best`.
+        Returns it, the logarithm of its expected improvement by `margin`, and the largest logarithm
+        of an expected improvement by anything.
         """
         rules, sampler = self.rules, self.sampler
 
         # Candidates everywhere, and around the five points with the best predictions.
         where = self._at_last_epoch(known.features, np.arange(len(known.units)))
-        centers = known.units[np.argsort(-posterior.predict_mean(where), kind="stable")[:5]]
+        centers = known.units[np.argsort(-outlook.posterior.predict_mean(where), kind="stable")[:5]]
         pool = np.concatenate(
             [
                 sampler.sample_anywhere(rules.uniform, rng),
@@ -222,30 +224,11 @@ class Decision:
             if not len(pool):
                 break
             features = self.encoding.to_features(pool)
-            mean, sd = posterior.predict(self._at_last_epoch(features, np.full(len(pool), NEW)))
-            improvements = log_improvement(mean, sd, goal)
-            hope = max(hope, float(log_improvement(mean, sd, best).max()))
+            there = self._at_last_epoch(features, np.full(len(pool), NEW))
+            improvements = outlook.log_improvement(there, margin)
+            hope = max(hope, float(outlook.log_improvement(there, 0.0).max()))
             order = np.argsort(-improvements, kind="stable")[:4]
             if improvements[order[0]] > most:
                 found, most = pool[order[0]], float(improvements[order[0]])
             pool = sampler.sample_around(pool[order], rules.refined, rng, scale)
         return found, most, hope
-
-
-def log_improvement(mean: Array, sd: Array, goal: float) -> Array:
-    """log E[max(f - goal, 0)] for f ~ N(mean, sd**2), element by element.
-
-    This is the logarithm of the expected improvement (Jones et al., Journal of Global Optimization
-    13, 1998). Far below the goal the expectation itself is 0 in floats, and candidates could not be
-    compared (Ament et al., NeurIPS 2023).
-
-    >>> log_improvement(np.array([0.0, -40.0]), np.ones(2), 0.0).round(3).tolist()
-    [-0.919, -808.297]
-    """
-    from scipy.special import ndtr
-
-    z = (mean - goal) / sd
-    density = -0.5 * z * z - 0.5 * math.log(2.0 * math.pi)
-    inner = np.exp(density) + z * ndtr(z)
-    far = density - 2.0 * np.log(np.maximum(np.abs(z), 1.0))  # the limit, where `inner` cancels out
-    return np.asarray(np.log(sd) + np.where(z > -6.0, np.log(np.maximum(inner, 1e-300)), far))

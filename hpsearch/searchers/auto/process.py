@@ -244,11 +244,39 @@ class Posterior:
 
         self._alpha = cho_solve((self.lower, True), self.y, check_finite=False)
 
-    def predict(self, where: Locations) -> tuple[Array, Array]:
-        """Means and standard deviations without noise, each of shape (len(where),)."""
+    def believe_means(self, where: Locations) -> "Posterior":
+        """The process as if the values at r more locations were their predicted means.
+
+        Only the rows of these are new in the Cholesky factor.
+        """
+        from scipy.linalg import cholesky
+
+        k, v = self._cross_covariance(where)
+        c = self.process.covariance(where, where) - v.T @ v
+        c[np.diag_indices_from(c)] += self.process.noise
+        n, r = len(self.y), len(where)
+        lower = np.zeros((n + r, n + r))
+        lower[:n, :n], lower[n:, :n] = self.lower, v.T
+        lower[n:, n:] = cholesky(c, lower=True, check_finite=False)
+        y = np.concatenate([self.y, k.T @ self._alpha])
+        return Posterior(self.process, self.observed.append(where), lower, y)
+
+    def predict_each(self, where: Locations, draws: Array) -> tuple[Array, Array]:
+        """Means and standard deviations, for s draws of the values at the last r locations.
+
+        As the factor's last rows are the root of the covariance of these values given all others, a
+        draw of r standard normals is a draw of them, and moves all means by so much.
+
+        Args:
+            draws: shape (r, s).
+
+        Returns means of shape (len(where), s), and standard deviations of shape (len(where),),
+        which are the same whatever the values.
+        """
         k, v = self._cross_covariance(where)
         variance = self.process.variance - np.einsum("ij,ij->j", v, v)
-        return k.T @ self._alpha, np.sqrt(np.maximum(variance, TINY))
+        mean = (k.T @ self._alpha)[:, None] + v[len(v) - len(draws) :].T @ draws
+        return mean, np.sqrt(np.maximum(variance, TINY))
 
     def predict_mean(self, where: Locations) -> Array:
         """Means alone, shape (len(where),)."""

@@ -17,7 +17,8 @@ class Rules:
         bold: the share of asks in which xi does not fall.
         explore: the share of asks that get a random point.
         explained: a point is trained to the first rung that explains at least this share of the
-            variance of its loss at the last epoch.
+            variance of its loss at the last epoch, while no trial is running.
+        eased: with so many trials running, half of that share is enough.
         share: each rung gets at least this part of what it would get if all rungs got equally many
             epochs.
         restart: full trainings after which the search begins again, without what it knew, because
@@ -28,6 +29,7 @@ class Rules:
         rows: the most losses that the process is conditioned on.
         fit_rows: the most losses that it is fitted to.
         evaluations: of the process's density, each time it is fitted.
+        pairs: of draws of the results that running trials may have.
         uniform: candidates anywhere.
         local: candidates near the best points.
         refined: candidates near the best candidates.
@@ -41,6 +43,7 @@ class Rules:
     bold: float = 0.2
     explore: float = 0.1
     explained: float = 0.06
+    eased: float = 4.0
     share: float = 0.5
     restart: float = 50.0
     near: float = 0.02
@@ -49,6 +52,7 @@ class Rules:
     rows: int = 400
     fit_rows: int = 150
     evaluations: int = 12
+    pairs: int = 8
     uniform: int = 150
     local: int = 150
     refined: int = 60

@@ -13,12 +13,10 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
-from jax.extend.random import threefry2x32_p
 
+from hpsearch.training.batched.dropout import draws_by_place
 from hpsearch.training.batched.scalars import (
     PENALTIES,
     ModelScalars,
@@ -127,7 +125,7 @@ def _can_be_widened(block: list[Any]) -> bool:
         and all(
             _has_activation(layer, _ELEMENTWISE) for layer in rest if hasattr(layer, "activation")
         )
-        and not any(getattr(layer, "noise_shape", None) for layer in rest)
+        and all(draws_by_place(layer) for layer in rest if _drops(layer))
         and not any(getattr(layer, "renorm", False) for layer in rest)
     )
 
@@ -152,6 +150,10 @@ def _can_be_deepened(chain: DenseChain) -> bool:
 
 def _has_activation(layer: Any, names: tuple[str, ...]) -> bool:
     return any(layer.activation is getattr(keras.activations, name) for name in names)
+
+
+def _drops(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Dropout) and layer.rate > 0
 
 
 def _is_known_penalty(regularizer: Any) -> bool:
@@ -337,28 +339,3 @@ def _label_scalars(scalars: ModelScalars, chain: DenseChain) -> list[Any]:
         (labels[id(field.layer)] if field.layer is not None else None, field.name)
         for field in scalars.fields
     ]
-
-
-def dropout_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
-    """Dropout as `keras.random.dropout` computes it for the first `width` columns alone.
-
-    Keras draws the random number of each unit of each row by its place, counted row by row. In a
-    wider network a unit has another place, and other units would be dropped. Follows
-    `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
-
-    Args:
-        inputs: of shape (rows, units), with units >= width.
-        rate: the share of units to drop.
-        key: of shape (2,), as Keras's generators have it.
-        width: units of the narrow network.
-    """
-    # The place of each unit in the narrow network.
-    row, column = jnp.indices(inputs.shape, sparse=True)
-    place = (row * width + column).astype("uint32")
-    # A random number in [0, 1) by key and place, from 23 bits: the mantissa of a float in [1, 2).
-    high, low = threefry2x32_p.bind(*jnp.broadcast_arrays(*key, jnp.zeros_like(place), place))
-    mantissa = jax.lax.shift_right_logical(high ^ low, jnp.uint32(9))
-    uniform = jax.lax.bitcast_convert_type(mantissa | jnp.uint32(0x3F800000), jnp.float32) - 1
-    # Drop units, and scale up the others, as Keras does.
-    keep = 1.0 - rate
-    return jnp.where(uniform < keep, inputs / keep, jnp.zeros_like(inputs))

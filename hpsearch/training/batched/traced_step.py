@@ -18,6 +18,7 @@ import keras
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.batched.dropout import draws_by_place, drop_units
+from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
 from hpsearch.training.batched.scalars import ModelScalars, has_mean_loss
 from hpsearch.training.building import output_shapes
@@ -34,12 +35,21 @@ class TracedTraining:
     Args:
         model: the model whose structure all members have.
         scalars: its numbers that the program takes as data.
+        optimizers: that the members are trained by.
         task: says which metrics are recorded.
         spec: what the program is compiled for.
     """
 
-    def __init__(self, model: Any, scalars: ModelScalars, task: Task, spec: ProgramSpec) -> None:
+    def __init__(
+        self,
+        model: Any,
+        scalars: ModelScalars,
+        optimizers: OptimizerMix,
+        task: Task,
+        spec: ProgramSpec,
+    ) -> None:
         self.spec = spec
+        self._optimizers = optimizers
         self._model, self._scalars, self._task = model, scalars, task
         self._metrics = task.recorded
         self._counted = {metric.name for metric in metrics.counted_metrics(task)}
@@ -164,13 +174,13 @@ class TracedTraining:
                 y,
                 self._weights_of_rows(own, real if spec.fills_batches else None),
                 training=True,
-                optimizer_variables=slots,
+                optimizer_variables=self._optimizers.of_first(slots),
             )
 
             # Padding of a wider network is not trained; nor may weight decay reach it.
             masks = self._weight_masks(traits.extents)
             gradients = _where(masks, gradients, [jnp.zeros_like(g) for g in gradients])
-            new_weights, new_slots = model.optimizer.stateless_apply(slots, gradients, weights)
+            new_weights, new_slots = self._optimizers.apply(traits.kinds, slots, gradients, weights)
             new_weights = _where(masks, new_weights, weights)
         new = new_weights, new_others, new_slots
 

@@ -35,7 +35,6 @@ from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
-from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
@@ -48,7 +47,7 @@ _MAX_TABLES = 2
 
 @dataclass(eq=False)
 class BatchedTrainer:
-    """Trains fits of one structure, loss, optimizer and minibatch size side by side.
+    """Trains fits of one structure and loss side by side.
 
     A fit that cannot be trained so is trained by `fit`, and the log says why.
 
@@ -433,7 +432,7 @@ def _members_in_cache(template: Template) -> int:
 
     More of them train more slowly on a CPU: each step would fetch all from memory.
     """
-    variables = [v for part in state_variables(template.model) for v in part]
+    variables = [*template.model.variables, *template.optimizers.variables]
     variables += template.model.trainable_variables  # their gradients
     each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
     return max(len(jax.local_devices()), cache_bytes() // max(1, each))

@@ -15,7 +15,7 @@ from hpsearch.training.batched.hardware import relative_speed
 # Seconds. Guesses are enough: whichever programs are chosen, all are right. Measured on two cores
 # (AMD EPYC), of which each computes a part of the members: of a row, by weight (three products each),
 # by unit (dropout above all), and alone; of a step, by weight (the optimizer).
-_TO_COMPILE, _TO_COMPILE_LAYER, _TO_COMPILE_OPTIMIZER = 1.0, 0.2, 0.15
+_TO_COMPILE, _TO_COMPILE_LAYER, _TO_COMPILE_OPTIMIZER = 1.2, 0.25, 0.2
 _OF_WEIGHT, _OF_UNIT, _OF_ROW = 9e-11, 2.5e-9, 3e-7
 _OF_STEP, _OF_ANOTHER_OPTIMIZER = 2.5e-9, 0.3
 
@@ -83,7 +83,7 @@ class Cluster:
     Args:
         shape: that has room for them.
         members: these.
-        epochs: that they have left, added up.
+        epochs: of their fits, added up.
         rows: that one of them trains on, at most.
     """
 

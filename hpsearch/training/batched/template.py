@@ -200,7 +200,8 @@ def _cluster_of(group: Sequence[BatchMember]) -> Cluster:
         frozenset([padding.describe_kind(first.model, first.scalars)]),
         (first.batch_size, first.batch_size),
     )
-    epochs = sum(member.history.epochs_left for member in group)
+    # Not those that are left: a search that was killed and continues shall choose as before.
+    epochs = sum(member.fit.epochs for member in group)
     return Cluster(shape, list(group), epochs, max(member.rows for member in group))
 
 

@@ -1,6 +1,7 @@
 """The trainer that trains many fits side by side, as one compiled program, on JAX."""
 
 import contextlib
+import gc
 import logging
 import math
 import tempfile
@@ -110,7 +111,8 @@ class BatchedTrainer:
         alone: dict[int, Fit] = {}
         for index, fit in fits.items():
             spec = self._model_spec(fit, data)
-            member = BatchMember.build(index, fit, spec, self.task.recorded)
+            with _without_garbage_collection():
+                member = BatchMember.build(index, fit, spec, self.task.recorded)
             member.keep_for_next_phase(folder)
             if member.history.epochs < reached.get(index, 0):
                 alone[index] = member.fit  # its checkpoint was lost, and `fit` needs none
@@ -436,6 +438,22 @@ def _members_in_cache(template: Template) -> int:
     variables += template.model.trainable_variables  # their gradients
     each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
     return max(len(jax.local_devices()), cache_bytes() // max(1, each))
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Inside, Python looks for no garbage.
+
+    A model has thousands of objects, which stay. While hundreds are built, Python would go through
+    all of them again and again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -185,6 +185,65 @@ def test_widths_and_depths_share_a_program_and_start_as_they_would():
     assert sorted(parameters) == sorted(curve.n_weights for curve in expected.values())
 
 
+MIXED = [
+    {"optimizer": "adam", "batch_size": 16},
+    {"optimizer": "rmsprop", "batch_size": 32},
+    {"optimizer": "adadelta", "batch_size": 48, "learning_rate": 0.5},
+    {"optimizer": "momentum", "batch_size": 16, "momentum": 0.8},
+    {"optimizer": "adam", "batch_size": 32},
+]
+
+
+def mixed(n, **changes):
+    """Member `n` of a gang of several optimizers, minibatch sizes, widths and depths."""
+    hidden = [(12,), (9, 12), (12,), (16,), (7, 9)]
+    return member(
+        n, build=mlp.model(hidden=hidden[n]), params={"dropout": 0.3, **MIXED[n]}, **changes
+    )
+
+
+def test_optimizers_and_minibatch_sizes_share_a_program():
+    """Also where some minibatches are filled up: dropout then drops what `fit` drops."""
+    from hpsearch.training.batched.program import PROGRAMS
+
+    fits = [mixed(n) for n in range(5)]
+    before = set(PROGRAMS._compiled)
+    run = dict(gang().train(fits, DATA))
+    assert len(set(PROGRAMS._compiled) - before) == 1
+    for n, fit in enumerate(fits):
+        expected, bound = train_by_fit([fit])
+        assert loss_difference({0: run[n]}, expected) < bound
+
+
+def test_what_a_mixed_gang_began_fit_continues(tmp_path):
+    """Each checkpoint holds the slots of the member's own optimizer, in its own layout."""
+    half = [mixed(n, epochs=4, checkpoint_out=tmp_path / f"{n}.npz") for n in range(5)]
+    dict(gang().train(half, DATA))
+    for n in range(5):
+        expected, bound = train_by_fit([mixed(n)])
+        rest = mixed(n, checkpoint_in=tmp_path / f"{n}.npz")
+        continued = dict(by_fit().train([rest], DATA))
+        assert len(continued[0].validation) == 10
+        assert loss_difference(continued, expected) < bound
+
+
+def test_minibatch_sizes_share_no_program_where_rows_act_on_each_other():
+    backend.choose()
+    from hpsearch.training.base import ModelSpec
+    from hpsearch.training.batched.member import BatchMember
+    from hpsearch.training.batched.template import _limits_of_sharing
+
+    spec = ModelSpec((64,), 10, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
+
+    def limits(build, **changes):
+        fit = member(0, build=build, **changes)
+        return _limits_of_sharing(BatchMember.build(0, fit, spec, TASK.recorded))
+
+    assert limits(mlp.model(hidden=(12,))) == ()
+    assert limits(mlp.model(hidden=(12,)), order_seed=3) == (32,)
+    assert limits(own_layer) == (32,)
+
+
 @pytest.mark.parametrize("activation", ["tanh", "gelu"])
 def test_widths_share_a_program_whatever_zero_becomes(activation):
     build = {w: mlp.model(hidden=(w, w), activation=activation) for w in (6, 9)}
@@ -325,7 +384,7 @@ def batch_norm_and_dropout(spec, l2, learning_rate):
     return model
 
 
-@pytest.mark.parametrize("case", ["layers", "widths"])
+@pytest.mark.parametrize("case", ["layers", "widths", "mixed"])
 def test_continuing_a_gang_equals_never_stopping_bit_for_bit(tmp_path, case):
     hidden = [(12,), (7, 9), (16,), (12,), (5,), (16, 16), (9,)]
     builds = [mlp.model(hidden=h) for h in hidden]
@@ -334,6 +393,8 @@ def test_continuing_a_gang_equals_never_stopping_bit_for_bit(tmp_path, case):
         member(n, build=builds[n] if case == "widths" else batch_norm_and_dropout, **more)
         for n in range(7)
     ]
+    if case == "mixed":
+        fits[:5] = [mixed(n) for n in range(5)]
     paths = {part: [tmp_path / part / f"{n}.npz" for n in range(7)] for part in ("a", "b", "c")}
     whole = [
         dataclasses.replace(f, checkpoint_out=p) for f, p in zip(fits, paths["a"], strict=True)
@@ -622,7 +683,7 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
     from hpsearch.training.batched import template
 
     def a_member(structure):
-        fit = SimpleNamespace(params={})
+        fit = SimpleNamespace(params={}, order_seed=0)
         return SimpleNamespace(
             model=Model(),
             scalars=structure,
@@ -633,6 +694,8 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
         )
 
     class Model:
+        trainable_variables, optimizer = (), SimpleNamespace(variables=())
+
         def __init__(self):
             alive.add(self)
 

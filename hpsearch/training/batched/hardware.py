@@ -39,6 +39,12 @@ def _count_cores() -> int:
 
 
 @functools.cache
+def relative_speed() -> float:
+    """About how fast models are trained side by side, in cores of a usual processor."""
+    return float(len(jax.local_devices())) if jax.default_backend() == "cpu" else 300.0
+
+
+@functools.cache
 def cache_bytes() -> int:
     """Size of the processor's last cache; practically unlimited on a GPU."""
     if jax.default_backend() != "cpu":

@@ -5,25 +5,24 @@ The weights of the added units are zero, and stay so. The added layers pass on w
 variables lie in the wide one.
 """
 
-import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import keras
 import numpy as np
-from jax.extend.random import threefry2x32_p
 
+from hpsearch.training.batched.dropout import draws_by_place
+from hpsearch.training.batched.optimizer_mix import Label, OptimizerMix, label_slots, may_be_mixed
 from hpsearch.training.batched.scalars import (
     PENALTIES,
     ModelScalars,
     describe_by_identity,
-    describe_compilation,
+    describe_loss,
+    describe_optimizer,
     strip_names,
 )
 from hpsearch.training.building import state_variables, without_tensorflow
@@ -47,7 +46,6 @@ _ELEMENTWISE_OPTIMIZERS = (
 )
 _BESIDE_DENSE = (keras.layers.Dropout, keras.layers.BatchNormalization, keras.layers.Activation)
 
-Label = tuple[Any, ...]
 Arrays = list[np.ndarray[Any, Any]]
 StateArrays = tuple[Arrays, Arrays, Arrays]
 """Weights, other variables, and the optimizer's; of one member."""
@@ -68,14 +66,14 @@ class DenseChain:
     output: list[Any]
 
     @cached_property
-    def width(self) -> int:
-        """Units of the widest hidden layer."""
-        return max(int(block[0].units) for block in self.blocks)
+    def widths(self) -> tuple[int, ...]:
+        """Units of the hidden layers."""
+        return tuple(int(block[0].units) for block in self.blocks)
 
     @cached_property
-    def end_units(self) -> int:
-        """Inputs of the first dense layer and units of the last, added up."""
-        return int(self.blocks[0][0].kernel.shape[0]) + int(self.output[0].units)
+    def ends(self) -> tuple[int, int]:
+        """Inputs of the first dense layer, and units of the last."""
+        return int(self.blocks[0][0].kernel.shape[0]), int(self.output[0].units)
 
     @property
     def depth(self) -> int:
@@ -127,7 +125,7 @@ def _can_be_widened(block: list[Any]) -> bool:
         and all(
             _has_activation(layer, _ELEMENTWISE) for layer in rest if hasattr(layer, "activation")
         )
-        and not any(getattr(layer, "noise_shape", None) for layer in rest)
+        and all(draws_by_place(layer) for layer in rest if _drops(layer))
         and not any(getattr(layer, "renorm", False) for layer in rest)
     )
 
@@ -154,6 +152,10 @@ def _has_activation(layer: Any, names: tuple[str, ...]) -> bool:
     return any(layer.activation is getattr(keras.activations, name) for name in names)
 
 
+def _drops(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Dropout) and layer.rate > 0
+
+
 def _is_known_penalty(regularizer: Any) -> bool:
     return regularizer is None or type(regularizer) in PENALTIES
 
@@ -171,9 +173,19 @@ def describe_family(model: Any, chain: DenseChain, scalars: ModelScalars) -> str
             "before": _describe_layers(chain.before),
             "blocks": ["any number of", blocks[0]] if alike else blocks,
             "output": [chain.output[0].units, *_describe_layers(chain.output)],
-            "compiled": describe_compilation(model),
-            "scalars": [field.name for field in scalars.fields if field.layer is None],
+            "loss": describe_loss(model.loss),
+            "scalars of the loss": [f.name for f in scalars.fields if f.owner is None],
         }
+        if not may_be_mixed(model.optimizer):
+            described["optimizer"] = describe_kind(model, scalars)
+    return json.dumps(described, sort_keys=True, default=describe_by_identity)
+
+
+def describe_kind(model: Any, scalars: ModelScalars) -> str:
+    """A text that is equal for optimizers that differ in their scalars alone."""
+    with scalars.blanked_out():
+        described = describe_optimizer(model.optimizer)
+    described.append([field.name for field in scalars.fields if field.owner is model.optimizer])
     return json.dumps(described, sort_keys=True, default=describe_by_identity)
 
 
@@ -185,22 +197,33 @@ def _describe_layers(layers: list[Any]) -> list[Any]:
     return described
 
 
-def build_wide_model(model: Any, chain: DenseChain, width: int) -> Any:
-    """A compiled, untrained network like this one, with all hidden layers of a width."""
+def build_wide_model(
+    model: Any, chain: DenseChain, widths: Sequence[int], optimizers: Sequence[Any]
+) -> tuple[Any, list[Any]]:
+    """A compiled, untrained network like this one, with hidden layers of these widths.
+
+    Also returns copies of the optimizers, built for it; it is compiled with the first of them.
+    """
     with without_tensorflow():
         x = inputs = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
         for layer in chain.before:
             x = _copy_layer(layer)(x)
-        for block in chain.blocks:
+        for block, width in zip(chain.blocks, widths, strict=True):
             for layer in block:
                 x = _copy_layer(layer, **({"units": width} if layer is block[0] else {}))(x)
         for layer in chain.output:
             x = _copy_layer(layer)(x)
         wide = keras.Model(inputs, x)
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-        wide.compile(optimizer=optimizer, loss=model.loss, auto_scale_loss=False)
-        wide.optimizer.build(wide.trainable_variables)
-    return wide
+        copies = [type(each).from_config(each.get_config()) for each in optimizers]
+        wide.compile(optimizer=copies[0], loss=model.loss, auto_scale_loss=False)
+        for copy in copies:
+            copy.build(wide.trainable_variables)
+    return wide, copies
+
+
+def label_weights(model: Any, chain: DenseChain) -> list[Label]:
+    """A label for each trainable variable; equal in two chains for those that correspond."""
+    return _label_variables(model, chain)[0]
 
 
 def _copy_layer(layer: Any, **changes: Any) -> Any:
@@ -218,6 +241,7 @@ class OwnLayout:
     def __init__(self, scalars: ModelScalars) -> None:
         self.scalars = scalars.values
         self.extents: list[int] = []
+        self.kind = 0
 
     def pad_state(self, state: StateArrays) -> StateArrays:
         return state
@@ -230,7 +254,8 @@ class PaddedLayout:
     """How a member's variables lie in a program of a wider, deeper network.
 
     Its `scalars` are in the order of the wide network, 0 where the member has no such layer. Its
-    `extents` say, along each axis of each weight, how much of it is the member's own.
+    `extents` say, along each axis of each weight, how much of it is the member's own; `kind`, which
+    of the program's optimizers it has.
 
     Args:
         model: of the member.
@@ -239,6 +264,7 @@ class PaddedLayout:
         wide: the wide model.
         wide_chain: the wide model as a chain.
         wide_scalars: of the wide model.
+        mix: the optimizers that the wide model is trained by.
     """
 
     def __init__(
@@ -249,21 +275,29 @@ class PaddedLayout:
         wide: Any,
         wide_chain: DenseChain,
         wide_scalars: ModelScalars,
+        mix: OptimizerMix,
     ) -> None:
+        wide_state = wide.trainable_variables, wide.non_trainable_variables, mix.variables
         self._shapes = [[tuple(v.shape) for v in part] for part in state_variables(model)]
-        self._wide_shapes = [[tuple(v.shape) for v in part] for part in state_variables(wide)]
-        self._dtypes = [[str(v.dtype) for v in part] for part in state_variables(wide)]
+        self._wide_shapes = [[tuple(v.shape) for v in part] for part in wide_state]
+        self._dtypes = [[str(v.dtype) for v in part] for part in wide_state]
+        self.kind = mix.index(describe_kind(model, scalars))
 
         # For each variable of the wide network, the index of the member's own, if it has one.
-        labels, wide_labels = _label_variables(model, chain), _label_variables(wide, wide_chain)
+        own_weights, own_others = _label_variables(model, chain)
+        own_slots = label_slots(model.optimizer, model.trainable_variables, own_weights)
+        labels = own_weights, own_others, own_slots
+        wide_labels = *_label_variables(wide, wide_chain), mix.labels
         self._sources = [
             [own.index(label) if label in own else None for label in wanted]
             for own, wanted in zip(labels, wide_labels, strict=True)
         ]
 
-        keys = _label_scalars(scalars, chain)
+        # What the optimizers that are not its own compute is not used, whatever their numbers.
+        keys = _label_scalars(scalars, chain, {id(model.optimizer): self.kind})
         values = dict(zip(keys, scalars.values, strict=True))
-        self.scalars = [values.get(key, 0.0) for key in _label_scalars(wide_scalars, wide_chain)]
+        wanted = _label_scalars(wide_scalars, wide_chain, mix.numbers)
+        self.scalars = [values.get(key, 0.0) for key in wanted]
         self.extents = [
             0 if index is None else self._shapes[0][index][axis]
             for index, shape in zip(self._sources[0], self._wide_shapes[0], strict=True)
@@ -305,8 +339,8 @@ class PaddedLayout:
         return own
 
 
-def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[Label], list[Label]]:
-    """A label for each variable: of the weights, the others, and the optimizer's."""
+def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[Label]]:
+    """A label for each variable: of the weights, and of the others that are not the optimizer's."""
     layers = chain.label_layers()
     labels = {
         id(variable): (*layers[id(layer)], index)
@@ -315,50 +349,15 @@ def _label_variables(model: Any, chain: DenseChain) -> tuple[list[Label], list[L
     }
     weights = [labels[id(variable)] for variable in model.trainable_variables]
     others = [labels[id(variable)] for variable in model.non_trainable_variables]
-    prefixes = [variable.path.replace("/", "_") for variable in model.trainable_variables]
-    return weights, others, list(_label_slots(model.optimizer, prefixes, weights))
+    return weights, others
 
 
-def _label_slots(optimizer: Any, prefixes: list[str], weights: list[Label]) -> Iterator[Label]:
-    others = itertools.count()
-    for variable in optimizer.variables:
-        found = [i for i, prefix in enumerate(prefixes) if variable.name.startswith(f"{prefix}_")]
-        if found:  # Keras names a slot after its weight: dense_kernel_momentum
-            index = max(found, key=lambda i: len(prefixes[i]))
-            yield (*weights[index], variable.name.removeprefix(prefixes[index]))
-        else:
-            # By its place among the others: Keras numbers some names through the process.
-            yield ("optimizer", next(others))
-
-
-def _label_scalars(scalars: ModelScalars, chain: DenseChain) -> list[Any]:
-    labels = chain.label_layers()
+def _label_scalars(
+    scalars: ModelScalars, chain: DenseChain, optimizers: dict[int, int]
+) -> list[Any]:
+    """A label for each scalar; optimizers: numbers that stand for them, by their ids."""
+    labels: dict[int, Any] = {**chain.label_layers(), **optimizers}
     return [
-        (labels[id(field.layer)] if field.layer is not None else None, field.name)
+        (labels[id(field.owner)] if field.owner is not None else None, field.name)
         for field in scalars.fields
     ]
-
-
-def dropout_as_if_narrow(inputs: Any, rate: Any, key: Any, width: Any) -> Any:
-    """Dropout as `keras.random.dropout` computes it for the first `width` columns alone.
-
-    Keras draws the random number of each unit of each row by its place, counted row by row. In a
-    wider network a unit has another place, and other units would be dropped. Follows
-    `jax.random.bernoulli` with jax_threefry_partitionable, JAX's default.
-
-    Args:
-        inputs: of shape (rows, units), with units >= width.
-        rate: the share of units to drop.
-        key: of shape (2,), as Keras's generators have it.
-        width: units of the narrow network.
-    """
-    # The place of each unit in the narrow network.
-    row, column = jnp.indices(inputs.shape, sparse=True)
-    place = (row * width + column).astype("uint32")
-    # A random number in [0, 1) by key and place, from 23 bits: the mantissa of a float in [1, 2).
-    high, low = threefry2x32_p.bind(*jnp.broadcast_arrays(*key, jnp.zeros_like(place), place))
-    mantissa = jax.lax.shift_right_logical(high ^ low, jnp.uint32(9))
-    uniform = jax.lax.bitcast_convert_type(mantissa | jnp.uint32(0x3F800000), jnp.float32) - 1
-    # Drop units, and scale up the others, as Keras does.
-    keep = 1.0 - rate
-    return jnp.where(uniform < keep, inputs / keep, jnp.zeros_like(inputs))

@@ -15,6 +15,7 @@ from hpsearch.training import metrics
 from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.program_spec import (
     EarlyStopping,
     ProgramSpec,
@@ -24,7 +25,6 @@ from hpsearch.training.batched.program_spec import (
 from hpsearch.training.batched.scalars import ModelScalars
 from hpsearch.training.batched.template import RecentDict, Template, TemplateRegistry
 from hpsearch.training.batched.traced_step import State, TracedTraining
-from hpsearch.training.building import state_variables
 from hpsearch.training.deferred import read_as_placeholders
 
 _MAX_PROGRAMS = 48
@@ -36,19 +36,27 @@ class Program:
     Args:
         model: lends its structure; it must not be used for anything else.
         scalars: its numbers that the program takes as data.
+        optimizers: that the members are trained by.
         task: what is learned.
         spec: what to compile for.
         table: the rows, or others of the same signature.
     """
 
     def __init__(
-        self, model: Any, scalars: ModelScalars, task: Task, spec: ProgramSpec, table: DeviceTable
+        self,
+        model: Any,
+        scalars: ModelScalars,
+        optimizers: OptimizerMix,
+        task: Task,
+        spec: ProgramSpec,
+        table: DeviceTable,
     ) -> None:
         self.spec = spec
         _compile_metrics(model, task, table)
-        training = TracedTraining(model, scalars, task, spec)
+        training = TracedTraining(model, scalars, optimizers, task, spec)
         start = time.perf_counter()
-        self._compiled = self._compile(training, model, scalars, table)
+        state = model.trainable_variables, model.non_trainable_variables, optimizers.variables
+        self._compiled = self._compile(training, state, len(scalars.values), table)
         self.seconds_to_compile = time.perf_counter() - start
 
     @property
@@ -117,9 +125,16 @@ class Program:
         )
 
     def _compile(
-        self, training: TracedTraining, model: Any, scalars: ModelScalars, table: DeviceTable
+        self, training: TracedTraining, variables: Any, scalars: int, table: DeviceTable
     ) -> Any:
-        """Trace and compile `training.train_epochs` for arrays of the spec's shapes."""
+        """Trace and compile `training.train_epochs` for arrays of the spec's shapes.
+
+        Args:
+            training: what to compile.
+            variables: the weights, the other variables and the optimizers'.
+            scalars: how many the members have.
+            table: the rows.
+        """
         spec = self.spec
         over, whole = self._over_members, table_sharding(spec.members)
 
@@ -138,15 +153,16 @@ class Program:
             *(() if spec.shared_validation else members),
             spec.validation_batch_size,
         )
-        state = tuple(stacked(part) for part in state_variables(model))
+        state = tuple(stacked(part) for part in variables)
         axes = 0
         if spec.has_padded_members:
-            axes = sum(len(v.shape) for v in model.trainable_variables)
+            axes = sum(len(v.shape) for v in variables[0])
         arguments = (
             state,
             Traits(
-                _abstract((spec.members, len(scalars.values)), "float32", over(0)),
+                _abstract((spec.members, scalars), "float32", over(0)),
                 _abstract((spec.members, axes), "int32", over(0)),
+                _abstract(members, "int32", over(0)),
             ),
             _abstract(validation, "int32", over(1, spec.shared_validation)),
             jax.tree.map(lambda a: _abstract(a.shape, a.dtype, whole), table.arrays),
@@ -200,14 +216,21 @@ class ProgramCache:
             table: its rows.
             compiler: the thread that compiles it, later; None: this one, at once.
         """
-        spec = make_program_spec(task, members, table, has_padded_members=template.wide is not None)
+        spec = make_program_spec(
+            task,
+            members,
+            table,
+            has_padded_members=template.wide is not None,
+            minibatches=template.minibatches,
+        )
         # The template itself, not its key: an id in a key is only unique while its object lives.
         losses = tuple((name, part.loss) for name, part in task.parts.items())
         shares = tuple(task.weigh_losses().values())
         key = task.recorded, task.weighted_metrics, losses, shares, template, spec
         program = self._compiled.pop(key, None)
         if program is None or program.cancelled() or (program.done() and program.exception()):
-            make = partial(Program, template.model, template.scalars, task, spec, table)
+            parts = template.model, template.scalars, template.optimizers
+            make = partial(Program, *parts, task, spec, table)
             if compiler is not None:
                 program = compiler.submit(make)
             else:

@@ -59,10 +59,12 @@ class Traits(NamedTuple):
     Args:
         scalars: numbers that the program takes as data, as a dropout rate.
         extents: along each axis of each weight, how much of it is the member's own.
+        kinds: which of the program's optimizers it has; of shape (members,).
     """
 
     scalars: Any
     extents: Any
+    kinds: Any
 
 
 class EarlyStopping(NamedTuple):
@@ -82,12 +84,22 @@ class EarlyStopping(NamedTuple):
 
 
 def make_program_spec(
-    task: Task, members: Sequence[BatchMember], table: DeviceTable, *, has_padded_members: bool
+    task: Task,
+    members: Sequence[BatchMember],
+    table: DeviceTable,
+    *,
+    has_padded_members: bool,
+    minibatches: Sequence[int] = (),
 ) -> ProgramSpec:
-    """The smallest spec of a program that can train these members."""
+    """The smallest spec of a program that can train these members, and others with `minibatches`.
+
+    Members with larger minibatches than others have fewer steps, and those with smaller ones have
+    theirs filled up with rows of weight zero.
+    """
     size = round_up_members(len(members))
-    batch_size = max(member.batch_size for member in members)
-    steps = max(member.steps for member in members)
+    sizes = {*minibatches, *(member.batch_size for member in members)}
+    batch_size = max(sizes)
+    steps = max(-(-member.rows // min(sizes)) for member in members)
 
     validation_rows = [len(member.fit.split.validation) for member in members]
     validation_batch = max(validation_batch_size(n) for n in validation_rows)
@@ -98,7 +110,8 @@ def make_program_spec(
 
     one_split = len({member.fit.split for member in members}) == 1
     orders = {(member.fit.order_seed, member.history.epochs) for member in members}
-    shared_order = one_split and len(orders) == 1 and members[0].fit.order_seed is not None
+    one_order = one_split and len(orders) == 1 and len(sizes) == 1
+    shared_order = one_order and members[0].fit.order_seed is not None
     numbers = steps * batch_size * (1 if shared_order else size)
     max_epochs = max(1, min(_MAX_EPOCHS, _MAX_ORDER_NUMBERS // numbers))
     return ProgramSpec(

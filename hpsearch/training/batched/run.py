@@ -129,8 +129,9 @@ class BatchRun:
         # What differs between members and never changes: scalars, extents, validation rows.
         scalars = np.array([members[i].layout.scalars for i in self._places], np.float32)
         extents = np.array([members[i].layout.extents for i in self._places], np.int32)
+        kinds = np.array([members[i].layout.kind for i in self._places], np.int32)
         self._traits = program.put_state(
-            Traits(scalars.reshape(spec.members, -1), extents.reshape(spec.members, -1))
+            Traits(scalars.reshape(spec.members, -1), extents.reshape(spec.members, -1), kinds)
         )
         rows = [self._validation_rows(member) for member in members]
         validation = np.stack([rows[i] for i in self._places], axis=1)
@@ -264,9 +265,10 @@ class BatchRun:
             for epoch in range(first, min(first + epochs, member.fit.epochs)):
                 if (member, epoch) not in self._orders:
                     in_order = rows[draw_row_order(member.fit, epoch)]
-                    self._orders[member, epoch] = split_into_batches(
+                    batches = split_into_batches(
                         in_order, member.batch_size, spec.steps, spec.batch_size
                     )
+                    self._orders[member, epoch] = batches
 
     def _validation_rows(self, member: BatchMember) -> Any:
         """Row numbers of shape (steps, minibatch).

@@ -95,13 +95,13 @@ class ScalarField:
     """Where a model holds one of its scalars.
 
     Args:
-        layer: the layer it belongs to; None: the optimizer or the loss.
+        owner: the layer or the optimizer it belongs to; None: the loss.
         name: what it is, as "rate"; equal for scalars of one kind.
         get: returns its value.
         set: sets its value; a traced one is a `TracedScalar`.
     """
 
-    layer: Any
+    owner: Any
     name: str
     get: Callable[[], Any]
     set: Callable[[Any], None]
@@ -114,11 +114,15 @@ class ModelScalars:
     zero: Keras then leaves out what it stands for, and the structure is another. Nor one that half
     precision computes with: Keras rounds a number of its own there, but not a traced one. Only a
     schedule counts with all of its numbers.
+
+    Args:
+        model: the model.
+        more: optimizers that it is trained by beside its own.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, more: Sequence[Any] = ()) -> None:
         with _replace_lock:
-            self.fields = list(_find_fields(model))
+            self.fields = list(_find_fields(model, more))
             self.values = [float(field.get()) for field in self.fields]
 
     def replaced_by(self, traced: Sequence[Any]) -> contextlib.AbstractContextManager[None]:
@@ -192,7 +196,7 @@ def has_mean_loss(model: Any) -> bool:
     return loss_reduction(losses_of(model)[0]) != "sum"
 
 
-def _find_fields(model: Any) -> Iterator[ScalarField]:
+def _find_fields(model: Any, more: Sequence[Any]) -> Iterator[ScalarField]:
     known: set[tuple[int, str]] = set()
 
     def field_of(layer: Any, owner: Any, attribute: str, name: str) -> Iterator[ScalarField]:
@@ -223,26 +227,27 @@ def _find_fields(model: Any) -> Iterator[ScalarField]:
                     yield _traced_field(layer, variable.constraint, "max_value", name)
     # The optimizer, where it is Keras's own: another may do anything with a number.
     in_full = all(variable.dtype == "float32" for variable in model.trainable_variables)
-    for optimizer in unwrap_optimizer(model.optimizer) if in_full else ():
+    all_parts = [(top, part) for top in (model.optimizer, *more) for part in unwrap_optimizer(top)]
+    for top, optimizer in all_parts if in_full else ():
         if not is_of_keras(optimizer, keras.optimizers.Optimizer):
             continue
         for name in _OF_OPTIMIZERS:
             if (getattr(optimizer, name, None) or 0) > 0:
-                yield from field_of(None, optimizer, name, name)
+                yield from field_of(top, optimizer, name, name)
         if (optimizer.clipvalue or 0) > 0:
-            yield _clipping_field(optimizer)
+            yield _clipping_field(top, optimizer)
         if isinstance(optimizer, _MOMENTUM):
-            yield from field_of(None, optimizer, "momentum", "momentum")
+            yield from field_of(top, optimizer, "momentum", "momentum")
         if not is_loss_scaling(optimizer):
-            yield from _schedule_fields(find_schedule(optimizer))
+            yield from _schedule_fields(top, find_schedule(optimizer))
     # The loss.
     smooths = type(model.loss) in _SMOOTHED and _smooths_last_axis(model.loss._fn_kwargs)
     if smooths and not computes_in_half(model):
         yield _smoothing_field(model.loss)
 
 
-def _clipping_field(optimizer: Any) -> ScalarField:
-    """The `clipvalue` of an optimizer.
+def _clipping_field(owner: Any, optimizer: Any) -> ScalarField:
+    """The `clipvalue` of an optimizer, or of one that the owner wraps.
 
     Keras passes it to where only a traced value itself may go, and tests it before. So while it is
     traced, gradients are clipped here.
@@ -257,10 +262,10 @@ def _clipping_field(optimizer: Any) -> ScalarField:
                 None if each is None else keras.ops.clip(each, -most, most) for each in gradients
             ]
 
-    return ScalarField(None, "clipvalue", lambda: optimizer.clipvalue, set_clipvalue)
+    return ScalarField(owner, "clipvalue", lambda: optimizer.clipvalue, set_clipvalue)
 
 
-def _schedule_fields(schedule: Any) -> Iterator[ScalarField]:
+def _schedule_fields(optimizer: Any, schedule: Any) -> Iterator[ScalarField]:
     """The numbers of one of Keras's schedules; none where it might compute otherwise with traced ones.
 
     Keras computes in the type of its first rate, which must be the one of a traced number.
@@ -269,13 +274,13 @@ def _schedule_fields(schedule: Any) -> Iterator[ScalarField]:
         return
     if isinstance(schedule, keras.optimizers.schedules.PiecewiseConstantDecay):
         rates, others = schedule.values, schedule.boundaries
-        fields = [_item_field(schedule, "values", i) for i in range(len(rates))]
-        fields += [_item_field(schedule, "boundaries", i) for i in range(len(others))]
+        fields = [_item_field(optimizer, schedule, "values", i) for i in range(len(rates))]
+        fields += [_item_field(optimizer, schedule, "boundaries", i) for i in range(len(others))]
     else:
         rates = [schedule.initial_learning_rate]
         found = [name for name in _OF_SCHEDULES if getattr(schedule, name, None) is not None]
         others = [getattr(schedule, name) for name in found]
-        fields = [_traced_field(None, schedule, name, name) for name in found]
+        fields = [_traced_field(optimizer, schedule, name, name) for name in found]
     if all(type(rate) is float for rate in rates) and all(map(_is_exact, others)):
         yield from fields
 
@@ -284,24 +289,24 @@ def _is_exact(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) <= _EXACT)
 
 
-def _traced_field(layer: Any, owner: Any, attribute: str, name: str) -> ScalarField:
-    """A number that Keras never tests: it gets the traced value itself."""
+def _traced_field(owner: Any, part: Any, attribute: str, name: str) -> ScalarField:
+    """A number of a part of its owner that Keras never tests: it gets the traced value itself."""
 
     def set_value(value: Any) -> None:
-        setattr(owner, attribute, _unwrap(value))
+        setattr(part, attribute, _unwrap(value))
 
-    return ScalarField(layer, name, partial(getattr, owner, attribute), set_value)
+    return ScalarField(owner, name, partial(getattr, part, attribute), set_value)
 
 
-def _item_field(owner: Any, name: str, index: int) -> ScalarField:
+def _item_field(owner: Any, part: Any, name: str, index: int) -> ScalarField:
     """Likewise, an item of a list of numbers."""
 
     def set_item(value: Any) -> None:
-        items = list(getattr(owner, name))
+        items = list(getattr(part, name))
         items[index] = _unwrap(value)
-        setattr(owner, name, items)
+        setattr(part, name, items)
 
-    return ScalarField(None, f"{name} {index}", lambda: getattr(owner, name)[index], set_item)
+    return ScalarField(owner, f"{name} {index}", lambda: getattr(part, name)[index], set_item)
 
 
 def _unwrap(value: Any) -> Any:
@@ -396,10 +401,11 @@ def _replace_names(config: Any, names: dict[str, str]) -> Any:
 
 def describe_compilation(model: Any) -> Any:
     """The optimizer and the loss, but for the scalars; call it while these are blanked out."""
-    return [*_describe_optimizer(model.optimizer), _describe_loss(model.loss)]
+    return [*describe_optimizer(model.optimizer), describe_loss(model.loss)]
 
 
-def _describe_optimizer(optimizer: Any) -> list[Any]:
+def describe_optimizer(optimizer: Any) -> list[Any]:
+    """The optimizer but for the scalars, as `describe_compilation` has it."""
     try:
         with warnings.catch_warnings(action="ignore"):
             config = optimizer.get_config()
@@ -411,14 +417,15 @@ def _describe_optimizer(optimizer: Any) -> list[Any]:
     if not is_loss_scaling(optimizer):
         return [kind, strip_names(config)]
     config.pop("inner_optimizer", None)
-    return [kind, strip_names(config), *_describe_optimizer(optimizer.inner_optimizer)]
+    return [kind, strip_names(config), *describe_optimizer(optimizer.inner_optimizer)]
 
 
-def _describe_loss(loss: Any) -> Any:
+def describe_loss(loss: Any) -> Any:
+    """The loss but for the scalars, as `describe_compilation` has it."""
     if isinstance(loss, str):
         return loss
     if isinstance(loss, dict):
-        return {name: _describe_loss(each) for name, each in loss.items()}
+        return {name: describe_loss(each) for name, each in loss.items()}
     if isinstance(loss, keras.losses.Loss):
         described = dict(loss.get_config())
         if hasattr(loss, "_fn_kwargs"):

@@ -1,25 +1,27 @@
 """Choose whose structure a program has, and which members it trains.
 
 A template is a model that lends its structure. Dense networks of one family may share a wide
-template, where that saves more compiling than it costs in training.
+template, whatever their widths, depths, optimizers and minibatch sizes, where that saves more
+compiling than it costs in training. `clusters.py` decides which do.
 """
 
+<<<<<<< HEAD
 import hashlib
 import math
+=======
+>>>>>>> structures
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hpsearch.training.batched import padding
+from hpsearch.training.batched.batchable import why_rows_mix
+from hpsearch.training.batched.clusters import Cluster, Shape, merge_clusters
 from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.padding import DenseChain, PaddedLayout
 from hpsearch.training.batched.scalars import ModelScalars, describe_structure
 from hpsearch.training.deferred import deferred_initialization
-
-# These decide between a program for some members alone and a wider one that trains them more
-# slowly. Guesses are enough: both programs are right.
-_SECONDS_TO_COMPILE = 1.5
-_PRODUCTS_PER_SECOND = 7e10
 
 MAX_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
 
@@ -34,14 +36,20 @@ class Template:
         key: equal for templates that are the same.
         model: the model.
         scalars: its numbers that programs take as data.
+        optimizers: that its programs train by.
+        minibatches: sizes that its programs have room for, beside those of their members.
         wide: the model as a chain, where narrower networks fit in; else None.
+        shape: what fits in, where other networks may.
         family: the family of these networks.
     """
 
     key: Hashable
     model: Any
     scalars: ModelScalars
+    optimizers: OptimizerMix
+    minibatches: tuple[int, ...] = ()
     wide: DenseChain | None = None
+    shape: Shape | None = None
     family: Hashable = None
 
     def set_layout(self, member: BatchMember) -> None:
@@ -54,8 +62,10 @@ class Template:
                 self.model,
                 self.wide,
                 self.scalars,
+                self.optimizers,
             )
 
+<<<<<<< HEAD
     def can_hold(self, width: int, depth: int) -> bool:
         return self.wide is not None and self.width >= width and self.depth >= depth
 
@@ -72,6 +82,8 @@ class Template:
     def depth(self) -> int:
         return self.wide.depth if self.wide else 0
 
+=======
+>>>>>>> structures
 
 class RecentDict(dict[Hashable, _Value]):
     """A dictionary of limited size: the entries set longest ago are dropped first.
@@ -109,7 +121,7 @@ class TemplateRegistry:
     def assign_members(
         self, members: Iterable[BatchMember]
     ) -> list[tuple[Template, list[BatchMember]]]:
-        """Group members by template and minibatch size."""
+        """Group members by template; those that are trained soonest come first."""
         # Members of one structure and minibatch size.
         alike: dict[Hashable, list[BatchMember]] = {}
         for member in members:
@@ -123,7 +135,7 @@ class TemplateRegistry:
             family: Hashable = key
             if first.chain is not None:
                 described = padding.describe_family(first.model, first.chain, first.scalars)
-                family = described, first.batch_size
+                family = described, *_limits_of_sharing(first)
                 known = self._structures.get(family, frozenset())
                 self._structures[family] = known if len(known) > 1 else known | {key}
             families.setdefault(family, {})[key] = group
@@ -146,7 +158,10 @@ class TemplateRegistry:
     def _own_template(self, key: Hashable, group: Sequence[BatchMember]) -> Template:
         template = self._templates.get(key)
         if template is None:
-            template = Template(key, group[0].model, group[0].scalars)
+            model = group[0].model
+            labels = [(number,) for number in range(len(model.trainable_variables))]
+            mix = OptimizerMix({"": model.optimizer}, model.trainable_variables, labels)
+            template = Template(key, model, group[0].scalars, mix)
         return self._remember(template)
 
     def _remember(self, template: Template) -> Template:
@@ -157,78 +172,63 @@ class TemplateRegistry:
     def _assign_chains(
         self, family: Hashable, groups: list[list[BatchMember]]
     ) -> list[tuple[Template, list[BatchMember]]]:
-        """Cut the groups by width so that compiling and training take least, as far as is known.
+        """Merge the groups so that compiling and training take least, as far as is known."""
+        known = {t.shape: t for t in self._templates.values() if t.shape and t.family == family}
+        clusters = [_cluster_of(group) for group in groups]
+        assigned: dict[Hashable, tuple[Template, list[BatchMember]]] = {}
+        for shape, members in merge_clusters(clusters, list(known)):
+            template = known.get(shape) or self._wide_template(family, shape, members)
+            assigned.setdefault(template.key, (self._remember(template), []))[1].extend(members)
+        return list(assigned.values())
 
-        By dynamic programming: the best cuts of the first n groups, for n = 0, 1, ...
-        """
-        groups.sort(key=_size_of_group)
-        best: list[tuple[float, int]] = [(0.0, 0)]  # seconds of the first n, and their last cut
-        for end in range(1, len(groups) + 1):
-            costs = [
-                (best[begin][0] + self._estimate_seconds(family, groups[begin:end]), begin)
-                for begin in range(end)
-            ]
-            best.append(min(costs))
-
-        # Follow the cuts back from the end.
-        assigned, end = [], len(groups)
-        while end:
-            begin = best[end][1]
-            together = [member for group in groups[begin:end] for member in group]
-            assigned.append((self._wide_template(family, groups[begin:end]), together))
-            end = begin
-        return assigned[::-1]
-
-    def _estimate_seconds(self, family: Hashable, groups: list[list[BatchMember]]) -> float:
-        """Seconds to train these groups by one program, and to compile it where there is none."""
-        template = self._find_wide(family, groups)
-        width, depth = (template.width, template.depth) if template else _rounded_size(groups)
-        products = sum(
-            3.0 * member.rows * member.history.epochs_left * (depth - 1) * width**2
-            + 3.0 * member.rows * member.history.epochs_left * width * _chain_of(member).end_units
-            for group in groups
-            for member in group
+    def _wide_template(
+        self, family: Hashable, shape: Shape, members: Sequence[BatchMember]
+    ) -> Template:
+        """A new template of this shape, built like the deepest of these members."""
+        deepest = max(members, key=lambda member: _chain_of(member).depth)
+        by_kind = {padding.describe_kind(m.model, m.scalars): m.model.optimizer for m in members}
+        kinds = sorted(by_kind)
+        with deferred_initialization():
+            model, optimizers = padding.build_wide_model(
+                deepest.model, _chain_of(deepest), shape.widths, [by_kind[k] for k in kinds]
+            )
+        wide = padding.parse_chain(model)
+        assert wide is not None
+        mix = OptimizerMix(
+            dict(zip(kinds, optimizers, strict=True)),
+            model.trainable_variables,
+            padding.label_weights(model, wide),
         )
-        return products / _PRODUCTS_PER_SECOND + (0 if template else _SECONDS_TO_COMPILE)
+        scalars = ModelScalars(model, optimizers[1:])
+        key = family, shape
+        return Template(key, model, scalars, mix, shape.minibatches, wide, shape, family)
 
-    def _find_wide(self, family: Hashable, groups: list[list[BatchMember]]) -> Template | None:
-        """The smallest known template that holds these groups."""
-        width, depth = _rounded_size(groups)
-        known = [
-            template
-            for template in self._templates.values()
-            if template.can_hold(width, depth) and template.family == family
-        ]
-        return min(known, key=lambda t: (t.width, t.depth), default=None)
 
-    def _wide_template(self, family: Hashable, groups: list[list[BatchMember]]) -> Template:
-        """A template that holds these groups; built from the deepest, where none is known."""
-        template = self._find_wide(family, groups)
-        if template is None:
-            width, _ = _rounded_size(groups)
-            deepest = max((group[0] for group in groups), key=lambda m: _chain_of(m).depth)
-            with deferred_initialization():
-                model = padding.build_wide_model(deepest.model, _chain_of(deepest), width)
-            wide = padding.parse_chain(model)
-            assert wide is not None
-            key = family, width, wide.depth
-            template = Template(key, model, ModelScalars(model), wide, family)
-        return self._remember(template)
+def _limits_of_sharing(member: BatchMember) -> tuple[Hashable, ...]:
+    """What members of one program have in common, where it may not differ.
+
+    Minibatches are filled up where sizes differ, which rows that act on each other forbid. Where
+    members share their rows in each step, they must be of one size.
+    """
+    if member.fit.order_seed is not None or why_rows_mix(member.model) is not None:
+        return (member.batch_size,)
+    return ()
+
+
+def _cluster_of(group: Sequence[BatchMember]) -> Cluster:
+    first = group[0]
+    chain = _chain_of(first)
+    shape = Shape(
+        chain.widths,
+        chain.ends,
+        frozenset([padding.describe_kind(first.model, first.scalars)]),
+        (first.batch_size, first.batch_size),
+    )
+    # Not those that are left: a search that was killed and continues shall choose as before.
+    epochs = sum(member.fit.epochs for member in group)
+    return Cluster(shape, list(group), epochs, max(member.rows for member in group))
 
 
 def _chain_of(member: BatchMember) -> DenseChain:
     assert member.chain is not None
     return member.chain
-
-
-def _size_of_group(group: Sequence[BatchMember]) -> tuple[int, int]:
-    chain = _chain_of(group[0])
-    return chain.width, chain.depth
-
-
-def _rounded_size(groups: Iterable[Sequence[BatchMember]]) -> tuple[int, int]:
-    """The largest width and depth; the width is rounded up, so that later members may fit in."""
-    sizes = [_size_of_group(group) for group in groups]
-    width, depth = max(w for w, _ in sizes), max(d for _, d in sizes)
-    step = max(8, 1 << max(0, math.ceil(math.log2(width)) - 2))  # a quarter of the next power of 2
-    return -(-width // step) * step, depth

@@ -17,7 +17,8 @@ import keras
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.batched.padding import dropout_as_if_narrow
+from hpsearch.training.batched.dropout import draws_by_place, drop_units
+from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
 from hpsearch.training.batched.scalars import ModelScalars, has_mean_loss
 from hpsearch.training.building import output_shapes
@@ -34,12 +35,21 @@ class TracedTraining:
     Args:
         model: the model whose structure all members have.
         scalars: its numbers that the program takes as data.
+        optimizers: that the members are trained by.
         task: says which metrics are recorded.
         spec: what the program is compiled for.
     """
 
-    def __init__(self, model: Any, scalars: ModelScalars, task: Task, spec: ProgramSpec) -> None:
+    def __init__(
+        self,
+        model: Any,
+        scalars: ModelScalars,
+        optimizers: OptimizerMix,
+        task: Task,
+        spec: ProgramSpec,
+    ) -> None:
         self.spec = spec
+        self._optimizers = optimizers
         self._model, self._scalars, self._task = model, scalars, task
         self._metrics = task.recorded
         self._counted = {metric.name for metric in metrics.counted_metrics(task)}
@@ -164,13 +174,13 @@ class TracedTraining:
                 y,
                 self._weights_of_rows(own, real if spec.fills_batches else None),
                 training=True,
-                optimizer_variables=slots,
+                optimizer_variables=self._optimizers.of_first(slots),
             )
 
             # Padding of a wider network is not trained; nor may weight decay reach it.
             masks = self._weight_masks(traits.extents)
             gradients = _where(masks, gradients, [jnp.zeros_like(g) for g in gradients])
-            new_weights, new_slots = model.optimizer.stateless_apply(slots, gradients, weights)
+            new_weights, new_slots = self._optimizers.apply(traits.kinds, slots, gradients, weights)
             new_weights = _where(masks, new_weights, weights)
         new = new_weights, new_others, new_slots
 
@@ -296,11 +306,12 @@ class TracedTraining:
             for layer in layers
             if isinstance(layer, keras.layers.BatchNormalization) and is_of_keras(layer)
         }
-        if self.spec.has_padded_members:
-            calls |= {
-                layer: functools.partial(self._drop, layer, axis)
-                for layer, axis in _find_dropouts(self._model)
-            }
+        widths = _find_widths(self._model) if self.spec.has_padded_members else {}
+        calls |= {
+            layer: functools.partial(self._drop, layer, widths.get(layer))
+            for layer in layers
+            if draws_by_place(layer)
+        }
         for layer, call in calls.items():
             layer.call = call
         try:
@@ -316,12 +327,15 @@ class TracedTraining:
             mask = rows if mask is None else rows & mask
         return call(inputs, training=training, mask=mask)
 
-    def _drop(self, layer: Any, axis: int, inputs: Any, training: Any = None) -> Any:
-        """Dropout of the units that the member's own, narrower network would drop."""
+    def _drop(self, layer: Any, axis: int | None, inputs: Any, training: Any = None) -> Any:
+        """Dropout of the units that the member's own, maybe narrower network would drop.
+
+        axis: which of the extents is the layer's width; None: it is never narrower.
+        """
         if not training:
             return inputs
         key = layer.seed_generator.next()
-        return dropout_as_if_narrow(inputs, layer.rate, key, self._extents[axis])
+        return drop_units(inputs, layer.rate, key, None if axis is None else self._extents[axis])
 
 
 def _take_rows(rows: Any, indices: Any) -> tuple[Any, Any, Any, Any]:
@@ -335,17 +349,18 @@ def _axes_of_rows(shared: bool) -> tuple[Any, ...]:
     return (None,) * 4 if shared else (0,) * 4
 
 
-def _find_dropouts(model: Any) -> list[tuple[Any, int]]:
-    """A chain's layers that drop anything, and which of the extents is the width of each."""
+def _find_widths(model: Any) -> dict[Any, int]:
+    """For each layer that follows a chain's first dense one, which of the extents is its width."""
     axes = itertools.accumulate((len(v.shape) for v in model.trainable_variables), initial=0)
     places = {id(v): axis for v, axis in zip(model.trainable_variables, axes, strict=False)}
-    found, width = [], None
+    widths: dict[Any, int] = {}
+    width = None
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
             width = places[id(layer.kernel)] + 1
-        elif isinstance(layer, keras.layers.Dropout) and layer.rate > 0 and width is not None:
-            found.append((layer, width))
-    return found
+        elif width is not None:
+            widths[layer] = width
+    return widths
 
 
 def _where(masks: list[Any] | None, arrays: list[Any], otherwise: list[Any]) -> list[Any]:

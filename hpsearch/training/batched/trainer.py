@@ -1,6 +1,7 @@
 """The trainer that trains many fits side by side, as one compiled program, on JAX."""
 
 import contextlib
+import gc
 import logging
 import math
 import tempfile
@@ -35,7 +36,6 @@ from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
-from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
@@ -48,7 +48,7 @@ _MAX_TABLES = 2
 
 @dataclass(eq=False)
 class BatchedTrainer:
-    """Trains fits of one structure, loss, optimizer and minibatch size side by side.
+    """Trains fits of one structure and loss side by side.
 
     A fit that cannot be trained so is trained by `fit`, and the log says why.
 
@@ -112,7 +112,8 @@ class BatchedTrainer:
         alone: dict[int, Fit] = {}
         for index, fit in fits.items():
             spec = self._model_spec(fit, data)
-            member = BatchMember.build(index, fit, spec, self.task.recorded)
+            with _without_garbage_collection():
+                member = BatchMember.build(index, fit, spec, self.task.recorded)
             member.keep_for_next_phase(folder)
             if member.history.epochs < reached.get(index, 0):
                 alone[index] = member.fit  # its checkpoint was lost, and `fit` needs none
@@ -441,6 +442,7 @@ def _members_in_cache(template: Template) -> int:
 
     More of them train more slowly on a CPU: each step would fetch all from memory.
     """
+<<<<<<< HEAD
     return max(len(jax.local_devices()), cache_bytes() // _count_bytes(template.model))
 
 
@@ -450,6 +452,28 @@ def _count_bytes(model: Any) -> int:
     variables += model.trainable_variables  # their gradients
     sizes = (math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
     return max(1, int(sum(sizes)))
+=======
+    variables = [*template.model.variables, *template.optimizers.variables]
+    variables += template.model.trainable_variables  # their gradients
+    each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
+    return max(len(jax.local_devices()), cache_bytes() // max(1, each))
+>>>>>>> structures
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Inside, Python looks for no garbage.
+
+    A model has thousands of objects, which stay. While hundreds are built, Python would go through
+    all of them again and again.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

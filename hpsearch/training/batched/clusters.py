@@ -1,0 +1,186 @@
+"""Which dense networks of one family share a program: as many as saves time, as far as is known.
+
+A program takes a second or two to compile. In one that is wider, deeper or has smaller and larger
+minibatches than a member's own, that member takes longer to train.
+"""
+
+import itertools
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hpsearch.training.batched.hardware import relative_speed
+
+# Seconds. Guesses are enough: whichever programs are chosen, all are right. Measured on two cores
+# (AMD EPYC), of which each computes a part of the members: of a row, by weight (three products each),
+# by unit (dropout above all), and alone; of a step, by weight (the optimizer).
+_TO_COMPILE, _TO_COMPILE_LAYER, _TO_COMPILE_OPTIMIZER = 1.2, 0.25, 0.2
+_OF_WEIGHT, _OF_UNIT, _OF_ROW = 9e-11, 2.5e-9, 3e-7
+_OF_STEP, _OF_ANOTHER_OPTIMIZER = 2.5e-9, 0.3
+
+_MAX_OPTIMIZERS = 4  # of a program, which computes all of them for each member
+_MAX_CLUSTERS = 48  # whose pairs are compared
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a program has room for.
+
+    Args:
+        widths: of the hidden layers.
+        ends: inputs of the first dense layer, and units of the last.
+        optimizers: descriptions of these.
+        minibatches: the smallest and the largest size.
+    """
+
+    widths: tuple[int, ...]
+    ends: tuple[int, int]
+    optimizers: frozenset[Hashable]
+    minibatches: tuple[int, int]
+
+    def join(self, other: "Shape") -> "Shape":
+        """The smallest shape that has room for what either of the two has room for."""
+        depth = max(len(self.widths), len(other.widths))
+        pairs = zip(_deepen(self.widths, depth), _deepen(other.widths, depth), strict=True)
+        sizes = self.minibatches + other.minibatches
+        return Shape(
+            tuple(map(max, pairs)),
+            self.ends,
+            self.optimizers | other.optimizers,
+            (min(sizes), max(sizes)),
+        )
+
+    def round_up(self) -> "Shape":
+        """Widths that later members may fit in."""
+        return Shape(
+            tuple(map(_round_width, self.widths)), self.ends, self.optimizers, self.minibatches
+        )
+
+    def can_hold(self, other: "Shape") -> bool:
+        return self.join(other) == self
+
+    def epoch_seconds(self, rows: int) -> float:
+        """Seconds that one member takes for an epoch of this many rows."""
+        layers = [self.ends[0], *self.widths, self.ends[1]]
+        weights = sum(a * b for a, b in itertools.pairwise(layers))
+        smallest, largest = self.minibatches
+        steps = -(-rows // smallest)
+        of_step = _OF_STEP * (1 + _OF_ANOTHER_OPTIMIZER * (len(self.optimizers) - 1))
+        of_row = _OF_WEIGHT * weights + _OF_UNIT * sum(self.widths) + _OF_ROW
+        return steps * (largest * of_row + weights * of_step) / relative_speed()
+
+    @property
+    def seconds_to_compile(self) -> float:
+        more = len(self.optimizers) - 1
+        return _TO_COMPILE + _TO_COMPILE_LAYER * len(self.widths) + _TO_COMPILE_OPTIMIZER * more
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Members that train by one program.
+
+    Args:
+        shape: that has room for them.
+        members: these.
+        epochs: of their fits, added up.
+        rows: that one of them trains on, at most.
+    """
+
+    shape: Shape
+    members: list[Any]
+    epochs: int
+    rows: int
+
+    def join(self, other: "Cluster") -> "Cluster":
+        return Cluster(
+            self.shape.join(other.shape),
+            self.members + other.members,
+            self.epochs + other.epochs,
+            max(self.rows, other.rows),
+        )
+
+    def train_seconds(self, shape: Shape) -> float:
+        """Seconds to train its members in a program of this shape."""
+        return self.epochs * shape.epoch_seconds(self.rows)
+
+    def choose_shape(self, known: Iterable[Shape]) -> tuple[float, Shape]:
+        """The fastest shape, and its seconds: one that is known, or its own, to be compiled."""
+        own = self.shape.round_up()
+        best = own.seconds_to_compile + self.train_seconds(own), own
+        for shape in known:
+            if shape.can_hold(self.shape) and (seconds := self.train_seconds(shape)) < best[0]:
+                best = seconds, shape
+        return best
+
+
+def merge_clusters(
+    clusters: Sequence[Cluster], known: Sequence[Shape]
+) -> list[tuple[Shape, list[Any]]]:
+    """Merge clusters, two at a time, as long as that saves time; those trained soonest come first.
+
+    Args:
+        clusters: at first, each of one structure.
+        known: shapes whose programs are there already.
+    """
+    left = dict(enumerate(_merge_similar(clusters)))
+    costs = {number: cluster.choose_shape(known)[0] for number, cluster in left.items()}
+    numbers = itertools.count(len(left))
+
+    def saving(pair: tuple[int, int]) -> float:
+        joined = left[pair[0]].join(left[pair[1]])
+        if len(joined.shape.optimizers) > _MAX_OPTIMIZERS:
+            return -math.inf
+        return costs[pair[0]] + costs[pair[1]] - joined.choose_shape(known)[0]
+
+    savings = {pair: saving(pair) for pair in itertools.combinations(left, 2)}
+    while savings and savings[best := max(savings, key=savings.__getitem__)] > 0:
+        new = next(numbers)
+        joined = left[best[0]].join(left[best[1]])
+        for number in best:
+            del left[number], costs[number]
+        savings = {pair: s for pair, s in savings.items() if not set(pair) & set(best)}
+        left[new], costs[new] = joined, joined.choose_shape(known)[0]
+        savings |= {(number, new): saving((number, new)) for number in left if number != new}
+    ordered = sorted(left, key=costs.__getitem__)
+    return [(left[n].choose_shape(known)[1], left[n].members) for n in ordered]
+
+
+def _merge_similar(clusters: Sequence[Cluster]) -> list[Cluster]:
+    """Merge clusters of nearly the same shape, so that few are left to compare."""
+    found = list(clusters)
+    for describe in (_similar_widths, _similar_width):
+        if len(found) > _MAX_CLUSTERS:
+            alike: dict[Hashable, Cluster] = {}
+            for cluster in found:
+                key = describe(cluster.shape), cluster.shape.optimizers, cluster.shape.minibatches
+                alike[key] = alike[key].join(cluster) if key in alike else cluster
+            found = list(alike.values())
+    return found
+
+
+def _similar_widths(shape: Shape) -> Hashable:
+    return tuple((width - 1).bit_length() for width in shape.widths)
+
+
+def _similar_width(shape: Shape) -> Hashable:
+    return len(shape.widths), (max(shape.widths) - 1).bit_length()
+
+
+def _deepen(widths: tuple[int, ...], depth: int) -> tuple[int, ...]:
+    """The widths with added layers, which pass on what the last one gives.
+
+    >>> _deepen((16, 8), 4)
+    (16, 8, 8, 8)
+    """
+    return widths + widths[-1:] * (depth - len(widths))
+
+
+def _round_width(width: int) -> int:
+    """A width rounded up to a multiple of a quarter of the next power of two.
+
+    >>> [_round_width(width) for width in (5, 16, 33, 70, 129)]
+    [8, 16, 48, 96, 192]
+    """
+    step = max(8, 1 << max(0, math.ceil(math.log2(width)) - 2))
+    return -(-width // step) * step

@@ -5,11 +5,7 @@ template, whatever their widths, depths, optimizers and minibatch sizes, where t
 compiling than it costs in training. `clusters.py` decides which do.
 """
 
-<<<<<<< HEAD
 import hashlib
-import math
-=======
->>>>>>> structures
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -65,25 +61,11 @@ class Template:
                 self.optimizers,
             )
 
-<<<<<<< HEAD
-    def can_hold(self, width: int, depth: int) -> bool:
-        return self.wide is not None and self.width >= width and self.depth >= depth
-
     @property
     def name(self) -> str:
         """Short, and another one for each template of this process."""
         return hashlib.sha256(repr(self.key).encode()).hexdigest()[:12]
 
-    @property
-    def width(self) -> int:
-        return self.wide.width if self.wide else 0
-
-    @property
-    def depth(self) -> int:
-        return self.wide.depth if self.wide else 0
-
-=======
->>>>>>> structures
 
 class RecentDict(dict[Hashable, _Value]):
     """A dictionary of limited size: the entries set longest ago are dropped first.

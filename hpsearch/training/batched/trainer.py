@@ -36,6 +36,7 @@ from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
+from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
@@ -281,7 +282,9 @@ class BatchedTrainer:
         fit = Fit(build, points[0], split, seed=0, epochs=1, **how)
         spec = self._model_spec(fit, data)
         member = BatchMember.build(0, fit, spec, self.task.recorded)
-        self._bytes_of_fit = max(self._bytes_of_fit, _count_bytes(member.model))
+        variables = [v for part in state_variables(member.model) for v in part]
+        bytes_ = _count_bytes([*variables, *member.model.trainable_variables])  # gradients too
+        self._bytes_of_fit = max(self._bytes_of_fit, bytes_)
         if (why := _why_not_side_by_side(member)) is None:
             return None
         remark = self._refuse(why)
@@ -442,22 +445,13 @@ def _members_in_cache(template: Template) -> int:
 
     More of them train more slowly on a CPU: each step would fetch all from memory.
     """
-<<<<<<< HEAD
-    return max(len(jax.local_devices()), cache_bytes() // _count_bytes(template.model))
-
-
-def _count_bytes(model: Any) -> int:
-    """Bytes of a model's weights, their gradients and the optimizer's state."""
-    variables = [v for part in state_variables(model) for v in part]
-    variables += model.trainable_variables  # their gradients
-    sizes = (math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
-    return max(1, int(sum(sizes)))
-=======
     variables = [*template.model.variables, *template.optimizers.variables]
-    variables += template.model.trainable_variables  # their gradients
-    each: int = sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
-    return max(len(jax.local_devices()), cache_bytes() // max(1, each))
->>>>>>> structures
+    bytes_ = _count_bytes([*variables, *template.model.trainable_variables])
+    return max(len(jax.local_devices()), cache_bytes() // bytes_)
+
+
+def _count_bytes(variables: Iterable[Any]) -> int:
+    return max(1, sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables))
 
 
 @contextlib.contextmanager

@@ -297,7 +297,7 @@ def test_autos_running_points_promise_what_others_must_surpass():
     running = Locations(np.array([[0.5]]), np.zeros(1), np.array([50]))
     beside = Locations(np.array([[0.51]]), np.zeros(1), np.array([-1]))
     alone, crowded = (
-        imagine_running(posterior, seen, some, 0.0, 8, rng).log_improvement(beside, 0.0)[0]
+        imagine_running(posterior, seen, some, 0.0, 8, rng).log_improvements(beside, 0.0)[0][0]
         for some in (running.take([]), running)
     )
     assert crowded < alone - 0.3

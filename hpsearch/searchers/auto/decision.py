@@ -129,8 +129,8 @@ class Decision:
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
         if waiting:
             where = self._at_last_epoch(known.features[waiting], np.array(waiting))
-            improvements = outlook.log_improvement(where, margin)
-            hope = max(hope, float(outlook.log_improvement(where, 0.0).max()))
+            improvements, any_improvements = outlook.log_improvements(where, margin, 0.0)
+            hope = max(hope, float(any_improvements.max()))
             place = int(np.argmax(improvements))
             if new_point is None or improvements[place] >= improvement:
                 found = waiting[place]
@@ -225,8 +225,8 @@ class Decision:
                 break
             features = self.encoding.to_features(pool)
             there = self._at_last_epoch(features, np.full(len(pool), NEW))
-            improvements = outlook.log_improvement(there, margin)
-            hope = max(hope, float(outlook.log_improvement(there, 0.0).max()))
+            improvements, any_improvements = outlook.log_improvements(there, margin, 0.0)
+            hope = max(hope, float(any_improvements.max()))
             order = np.argsort(-improvements, kind="stable")[:4]
             if improvements[order[0]] > most:
                 found, most = pool[order[0]], float(improvements[order[0]])

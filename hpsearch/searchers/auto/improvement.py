@@ -27,12 +27,18 @@ class Outlook:
     draws: Array
     best: Array
 
-    def log_improvement(self, where: Locations, margin: float) -> Array:
-        """log E[max(f - best - margin, 0)], a mean over all draws; shape (len(where),)."""
+    def log_improvements(self, where: Locations, *margins: float) -> list[Array]:
+        """log E[max(f - best - margin, 0)] for each margin, a mean over all draws.
+
+        Each has the shape (len(where),).
+        """
         mean, sd = self.posterior.predict_each(where, self.draws)
-        each = log_improvement(mean, sd[:, None], self.best + margin)
-        most = each.max(axis=1)
-        return np.asarray(most + np.log(np.exp(each - most[:, None]).mean(axis=1)))
+        found = []
+        for margin in margins:
+            each = log_improvement(mean, sd[:, None], self.best + margin)
+            most = each.max(axis=1)
+            found.append(most + np.log(np.exp(each - most[:, None]).mean(axis=1)))
+        return found
 
 
 def imagine_running(

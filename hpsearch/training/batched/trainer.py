@@ -451,7 +451,8 @@ def _members_in_cache(template: Template) -> int:
 
 
 def _count_bytes(variables: Iterable[Any]) -> int:
-    return max(1, sum(math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables))
+    sizes = (math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
+    return max(1, int(sum(sizes)))
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ minibatches than a member's own, that member takes longer to train.
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hpsearch.training.batched.hardware import relative_speed
@@ -89,7 +89,7 @@ class Cluster:
 
     shape: Shape
     members: list[Any]
-    epochs: int
+    epochs: float
     rows: int
 
     def join(self, other: "Cluster") -> "Cluster":
@@ -115,14 +115,21 @@ class Cluster:
 
 
 def merge_clusters(
-    clusters: Sequence[Cluster], known: Sequence[Shape]
+    clusters: Sequence[Cluster], known: Sequence[Shape], epochs_before: int = 0
 ) -> list[tuple[Shape, list[Any]]]:
     """Merge clusters, two at a time, as long as that saves time; those trained soonest come first.
+
+    Nobody knows how often such networks will come again. As much is expected as there was, so that
+    a search begins with few programs, and gets others that fit better as it goes on.
 
     Args:
         clusters: at first, each of one structure.
         known: shapes whose programs are there already.
+        epochs_before: of fits of such networks so far, added up.
     """
+    now = sum(cluster.epochs for cluster in clusters)
+    often = 1 + epochs_before / max(1, now)
+    clusters = [replace(cluster, epochs=cluster.epochs * often) for cluster in clusters]
     left = dict(enumerate(_merge_similar(clusters)))
     costs = {number: cluster.choose_shape(known)[0] for number, cluster in left.items()}
     numbers = itertools.count(len(left))

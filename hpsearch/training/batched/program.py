@@ -1,8 +1,9 @@
 """The compiled program that trains a batch of models of one structure, and the programs kept."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -58,6 +59,7 @@ class Program:
         state = model.trainable_variables, model.non_trainable_variables, optimizers.variables
         self._compiled = self._compile(training, state, len(scalars.values), table)
         self.seconds_to_compile = time.perf_counter() - start
+        self.epoch_seconds = 0.0  # of the last call, however many places were empty; 0: not known
 
     @property
     def bytes(self) -> int:
@@ -197,7 +199,48 @@ class ProgramCache:
 
     def __init__(self) -> None:
         self.templates = TemplateRegistry()
-        self._compiled: RecentDict[Future[Program]] = RecentDict(_MAX_PROGRAMS)
+        self._compiled: dict[_ProgramKey, Future[Program]] = RecentDict(_MAX_PROGRAMS)  # type: ignore[assignment]
+        # Seconds lost so far by training in a larger program, by the one that was not compiled.
+        self._lost: RecentDict[float] = RecentDict(_MAX_PROGRAMS)
+
+    def choose_places(
+        self,
+        task: Task,
+        template: Template,
+        members: Sequence[BatchMember],
+        table: tuple[Any, ...],
+        *,
+        is_used: bool,
+    ) -> int:
+        """For how many members the program should be that trains these: a few, or more at times.
+
+        Where one for so few is not compiled, a larger one may be there. It is taken until training
+        in it has lost as much time as compiling takes: nobody knows how often so few will come.
+
+        Args:
+            table: the signature of their rows' table.
+            is_used: whether they will be trained now by the program that is chosen.
+        """
+        own = self._make_key(task, template, members, table)
+        few = own.spec.members
+        if own in self._compiled:
+            return few
+        epochs = max(member.history.epochs_left for member in members)
+        larger = [
+            (epochs * program.epoch_seconds * (1 - few / program.spec.members), program)
+            for key, compiling in self._compiled.items()
+            if key.is_larger(own) and (program := _get_compiled(compiling)) is not None
+            if program.epoch_seconds
+        ]
+        if not larger:
+            return few
+        loss, program = min(larger, key=lambda found: found[0])
+        lost = self._lost.get(own, 0.0) + loss
+        if lost > program.seconds_to_compile:
+            return few
+        if is_used:
+            self._lost[own] = lost
+        return program.spec.members
 
     def get_program(
         self,
@@ -205,6 +248,7 @@ class ProgramCache:
         template: Template,
         members: Sequence[BatchMember],
         table: DeviceTable,
+        places: int,
         compiler: ThreadPoolExecutor | None = None,
     ) -> Future[Program]:
         """The program for these members, compiled if there is none.
@@ -214,23 +258,14 @@ class ProgramCache:
             template: whose structure the members have.
             members: the batch.
             table: its rows.
+            places: for how many members, as `choose_places` has it.
             compiler: the thread that compiles it, later; None: this one, at once.
         """
-        spec = make_program_spec(
-            task,
-            members,
-            table,
-            has_padded_members=template.wide is not None,
-            minibatches=template.minibatches,
-        )
-        # The template itself, not its key: an id in a key is only unique while its object lives.
-        losses = tuple((name, part.loss) for name, part in task.parts.items())
-        shares = tuple(task.weigh_losses().values())
-        key = task.recorded, task.weighted_metrics, losses, shares, template, spec
+        key = self._make_key(task, template, members, table.signature, places)
         program = self._compiled.pop(key, None)
         if program is None or program.cancelled() or (program.done() and program.exception()):
             parts = template.model, template.scalars, template.optimizers
-            make = partial(Program, *parts, task, spec, table)
+            make = partial(Program, *parts, task, key.spec, table)
             if compiler is not None:
                 program = compiler.submit(make)
             else:
@@ -241,6 +276,57 @@ class ProgramCache:
                     program.set_exception(error)
         self._compiled[key] = program
         return program
+
+    def _make_key(
+        self,
+        task: Task,
+        template: Template,
+        members: Sequence[BatchMember],
+        table: tuple[Any, ...],
+        places: int | None = None,
+    ) -> "_ProgramKey":
+        spec = make_program_spec(
+            task,
+            members,
+            table,
+            has_padded_members=template.wide is not None,
+            minibatches=template.minibatches,
+            places=places,
+        )
+        losses = tuple((name, part.loss) for name, part in task.parts.items())
+        shares = tuple(task.weigh_losses().values())
+        described = task.recorded, task.weighted_metrics, losses, shares
+        return _ProgramKey(described, template, spec)
+
+
+@dataclass(frozen=True)
+class _ProgramKey:
+    """What tells programs apart.
+
+    Args:
+        task: what of the task is compiled in.
+        template: itself, not its key: an id in a key is only unique while its object lives.
+    """
+
+    task: Hashable
+    template: Template
+    spec: ProgramSpec
+
+    def is_larger(self, other: "_ProgramKey") -> bool:
+        """Whether it differs from the other only by having more places."""
+        few = replace(other.spec, members=self.spec.members, max_epochs=self.spec.max_epochs)
+        return (
+            (self.task, self.template) == (other.task, other.template)
+            and self.spec == few
+            and self.spec.members > other.spec.members
+        )
+
+
+def _get_compiled(compiling: Future[Program]) -> Program | None:
+    """The program, where it has been compiled."""
+    if not compiling.done() or compiling.cancelled() or compiling.exception() is not None:
+        return None
+    return compiling.result()
 
 
 PROGRAMS = ProgramCache()

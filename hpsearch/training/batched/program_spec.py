@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.rows import validation_batch_size
@@ -86,17 +85,22 @@ class EarlyStopping(NamedTuple):
 def make_program_spec(
     task: Task,
     members: Sequence[BatchMember],
-    table: DeviceTable,
+    table: tuple[Any, ...],
     *,
     has_padded_members: bool,
     minibatches: Sequence[int] = (),
+    places: int | None = None,
 ) -> ProgramSpec:
     """The smallest spec of a program that can train these members, and others with `minibatches`.
 
     Members with larger minibatches than others have fewer steps, and those with smaller ones have
     theirs filled up with rows of weight zero.
+
+    Args:
+        table: the signature of the rows' table.
+        places: for this many members, as `round_up_members` gives them; None: as few as hold these.
     """
-    size = round_up_members(len(members))
+    size = places or round_up_members(len(members))
     sizes = {*minibatches, *(member.batch_size for member in members)}
     batch_size = max(sizes)
     steps = max(-(-member.rows // min(sizes)) for member in members)
@@ -122,11 +126,11 @@ def make_program_spec(
         validation_batch_size=validation_batch,
         validation_steps=train_predict_steps + validation_steps,
         fills_batches=any(member.rows != steps * batch_size for member in members),
-        uneven_steps=any(member.steps < steps for member in members),
+        uneven_steps=len(sizes) > 1 or any(member.steps < steps for member in members),
         fills_validation=any(n != validation_steps * validation_batch for n in validation_rows),
         shared_order=shared_order,
         shared_validation=one_split,
-        table=table.signature,
+        table=table,
         train_predict_steps=train_predict_steps,
         has_padded_members=has_padded_members,
     )

@@ -116,6 +116,7 @@ class BatchRun:
         self._members = list(members)
         self._running = list(members)
         self._program, self._table = self._get_program(members)
+        self._epoch_seconds = self._program.epoch_seconds
         for member in members:
             member.compile_seconds += (time.perf_counter() - start) / len(members)
         program, spec = self._program, self._program.spec
@@ -173,7 +174,7 @@ class BatchRun:
         seconds = time.perf_counter() - start
         if spec.train_predict_steps:
             self._add_predicted_metrics(values, jax.tree.map(np.asarray, predictions))
-        self._epoch_seconds = seconds / epochs
+        self._epoch_seconds = self._program.epoch_seconds = seconds / epochs
 
         # Add them to the histories, up to where each member ended.
         for place, member in enumerate(self._members):

@@ -96,6 +96,8 @@ class TemplateRegistry:
         self._templates: RecentDict[Template] = RecentDict(max_templates)
         # Up to two structures of each family of chains: only whether there are several matters.
         self._structures: RecentDict[frozenset[Hashable]] = RecentDict(max_templates)
+        # Epochs of the fits of each such family so far.
+        self._epochs: RecentDict[int] = RecentDict(max_templates)
 
     def __len__(self) -> int:
         return len(self._templates)
@@ -158,7 +160,9 @@ class TemplateRegistry:
         known = {t.shape: t for t in self._templates.values() if t.shape and t.family == family}
         clusters = [_cluster_of(group) for group in groups]
         assigned: dict[Hashable, tuple[Template, list[BatchMember]]] = {}
-        for shape, members in merge_clusters(clusters, list(known)):
+        before = self._epochs.get(family, 0)
+        self._epochs[family] = before + sum(member.fit.epochs for g in groups for member in g)
+        for shape, members in merge_clusters(clusters, list(known), before):
             template = known.get(shape) or self._wide_template(family, shape, members)
             assigned.setdefault(template.key, (self._remember(template), []))[1].extend(members)
         return list(assigned.values())

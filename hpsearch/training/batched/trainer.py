@@ -5,7 +5,7 @@ import gc
 import logging
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,11 +67,14 @@ class BatchedTrainer:
     chunk: int | None = None
     shared: Path | None = None
     _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
-    _tables: dict[Any, DeviceTable] = field(default_factory=dict)
-    # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
-    _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
+    _tables: RecentDict[DeviceTable] = field(default_factory=lambda: RecentDict(_MAX_TABLES))
+    _signatures: RecentDict[tuple[Any, ...]] = field(
+        default_factory=lambda: RecentDict(MAX_TEMPLATES)
+    )
     # What frozen parts give for all rows: computed once, however many models are trained on it.
     _features: RecentDict[Array] = field(default_factory=lambda: RecentDict(_MAX_TABLES))
+    # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
+    _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
     _warned: set[str] = field(default_factory=set)
     _bytes_of_fit: int = 1  # of the models tried
 
@@ -362,33 +365,45 @@ class BatchedTrainer:
         compiler: ThreadPoolExecutor | None = None,
     ) -> tuple[Future[Program], DeviceTable]:
         """The program for some members, and the rows that it trains them on."""
-        table = self._get_table(splits, len(members), data, members[0].frozen)
-        return PROGRAMS.get_program(self.task, template, members, table, compiler), table
+        frozen = members[0].frozen
+        signature = self._signatures.get(self._name_table(splits, frozen))
+        if signature is None:  # nothing was compiled for these rows yet
+            places = round_up_members(len(members))
+        else:
+            places = PROGRAMS.choose_places(
+                self.task, template, members, signature, is_used=compiler is None
+            )
+        table = self._get_table(splits, places, data, frozen)
+        return PROGRAMS.get_program(self.task, template, members, table, places, compiler), table
 
     def _get_table(
-        self, splits: tuple[Split, ...], members: int, data: Data, frozen: FrozenPart | None
+        self, splits: tuple[Split, ...], places: int, data: Data, frozen: FrozenPart | None
     ) -> DeviceTable:
-        """The rows of these splits, on the devices of a batch of this many members.
+        """The rows of these splits, on the devices of a program with this many places.
 
         frozen: the part of the members' models whose output stands for x.
         """
-        sharding = table_sharding(round_up_members(members))
-        rows = splits if self.task.preprocess is not None else None
-        digest = None if frozen is None else frozen.digest
-        if (rows, digest, sharding) not in self._tables:
-            while len(self._tables) >= _MAX_TABLES:
-                del self._tables[next(iter(self._tables))]
+        name, sharding = self._name_table(splits, frozen), table_sharding(places)
+        if (name, sharding) not in self._tables:
             table = make_table(self.task, data, splits)
             if frozen is not None:
-                if (rows, digest) not in self._features:
-                    self._features[rows, digest] = sharing.compute_once(
-                        self.shared if rows is None else None,
-                        f"features-{digest}",
+                if name not in self._features:
+                    self._features[name] = sharing.compute_once(
+                        self.shared if self.task.preprocess is None else None,
+                        f"features-{frozen.digest}",
                         partial(frozen.compute_features, table.x),
                     )
-                table = replace(table, x=self._features[rows, digest])
-            self._tables[rows, digest, sharding] = table.put_on(sharding)
-        return self._tables[rows, digest, sharding]
+                table = replace(table, x=self._features[name])
+            self._tables[name, sharding] = table.put_on(sharding)
+            self._signatures[name] = self._tables[name, sharding].signature
+        return self._tables[name, sharding]
+
+    def _name_table(
+        self, splits: tuple[Split, ...], frozen: FrozenPart | None
+    ) -> tuple[Hashable, Hashable]:
+        """What tells tables apart: the splits, where each has rows of its own, and the features."""
+        rows = splits if self.task.preprocess is not None else None
+        return rows, None if frozen is None else frozen.digest
 
 
 class _NotCompiled(Exception):

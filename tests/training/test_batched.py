@@ -739,10 +739,13 @@ def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):
     fits = [member(n, epochs=10) for n in range(8)]
     assert len(dict(gang().train(fits, DATA))) == 8
     assert chosen == [8, 2, *[2] * 4]
-    for pace, by_fit_ in ((0.6, False), (0.4, True)):
+    # Seconds before an epoch, of building and compiling a model, and of each of the ten epochs.
+    for before, of_epoch, by_fit_ in ((0.0, 0.6, False), (0.0, 0.4, True), (2.0, 0.4, False)):
         chosen.clear()
         monkeypatch.setattr(
-            fit_module.FitTrainer, "measure_epoch_seconds", lambda *args, pace=pace: pace
+            fit_module.FitTrainer,
+            "measure_seconds",
+            lambda *args, before=before, of_epoch=of_epoch: (before, of_epoch),
         )
         assert len(dict(gang(strict=False).train(fits, DATA))) == 8
         assert len(chosen) == (2 if by_fit_ else 6)

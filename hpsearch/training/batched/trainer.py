@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import math
+import statistics
 import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -241,28 +242,29 @@ class BatchedTrainer:
         if template.key in self._sizes:
             return size, None
 
-        # Seconds of an epoch per model, by members of a batch.
+        # Seconds of a model, by members of a batch.
+        epochs = statistics.fmean(member.history.epochs_left for member in members)
         batch = next(split_evenly(members, size))
         try:
             run = self._start_batch(template, batch, data)
-            seconds = {len(batch): run.measure_epoch_seconds() / len(batch)}
+            seconds = {len(batch): epochs * run.measure_epoch_seconds() / len(batch)}
         except Exception as error:
             return self._halve_after_oom(template, batch, error), None
-        epochs = max(member.history.epochs_left for member in members)
-        if seconds[len(batch)] * epochs * len(members) < _WORTH_MEASURING:
+        if seconds[len(batch)] * len(members) < _WORTH_MEASURING:
             return size, run
 
         # Try a quarter as many, as long as that is faster.
         while smaller := min(seconds) // 4:
             smaller_run = self._start_batch(template, members[:smaller], data)
-            seconds[smaller] = smaller_run.measure_epoch_seconds() / smaller
+            seconds[smaller] = epochs * smaller_run.measure_epoch_seconds() / smaller
             if seconds[smaller] > 0.9 * min(seconds.values()):
                 break
         if not self.strict:
-            seconds[0] = FitTrainer(self.task).measure_epoch_seconds(members[0].fit, data)
+            before, of_epoch = FitTrainer(self.task).measure_seconds(members[0].fit, data)
+            seconds[0] = before + epochs * of_epoch
         best = min(seconds, key=lambda size: seconds[size])
         log.info(
-            "seconds of an epoch per model, by the number of models side by side: %s",
+            "seconds of a model, by the number of models side by side: %s",
             ", ".join(f"{size or 'fit'}: {each:.3g}" for size, each in seconds.items()),
         )
         self._sizes[template.key] = best

@@ -356,7 +356,13 @@ class BatchedTrainer:
             return program, table
 
         # A part of the rows, as validation rows are, must not change the kind of the task.
-        return BatchRun(self.task.with_kind_of(data.y), members, get_compiled, self.chunk)
+        return BatchRun(
+            self.task.with_kind_of(data.y),
+            members,
+            get_compiled,
+            partial(self._choose_places, template, splits=splits, is_used=False),
+            self.chunk,
+        )
 
     def _get_program(
         self,
@@ -367,16 +373,23 @@ class BatchedTrainer:
         compiler: ThreadPoolExecutor | None = None,
     ) -> tuple[Future[Program], DeviceTable]:
         """The program for some members, and the rows that it trains them on."""
-        frozen = members[0].frozen
-        signature = self._signatures.get(self._name_table(splits, frozen))
-        if signature is None:  # nothing was compiled for these rows yet
-            places = round_up_members(len(members))
-        else:
-            places = PROGRAMS.choose_places(
-                self.task, template, members, signature, is_used=compiler is None
-            )
-        table = self._get_table(splits, places, data, frozen)
+        places = self._choose_places(template, members, splits, is_used=compiler is None)
+        table = self._get_table(splits, places, data, members[0].frozen)
         return PROGRAMS.get_program(self.task, template, members, table, places, compiler), table
+
+    def _choose_places(
+        self,
+        template: Template,
+        members: Sequence[BatchMember],
+        splits: tuple[Split, ...],
+        *,
+        is_used: bool,
+    ) -> int:
+        """As `ProgramCache.choose_places`, for members that are trained on these splits' rows."""
+        signature = self._signatures.get(self._name_table(splits, members[0].frozen))
+        if signature is None:  # nothing was compiled for these rows yet
+            return round_up_members(len(members))
+        return PROGRAMS.choose_places(self.task, template, members, signature, is_used=is_used)
 
     def _get_table(
         self, splits: tuple[Split, ...], places: int, data: Data, frozen: FrozenPart | None

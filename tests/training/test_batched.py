@@ -465,6 +465,24 @@ def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
     assert len(set(PROGRAMS._compiled) - before) == 1
 
 
+def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(tmp_path):
+    """And end in the same weights, bit for bit."""
+    from hpsearch.training.batched.program import PROGRAMS
+
+    build, trainer = mlp.model(hidden=(13,)), gang()
+    fits = [member(n, build=build, epochs=4) for n in range(8)]
+    dict(trainer.train(fits, DATA))
+    there, ends = set(PROGRAMS._compiled), []
+    for number, seconds in enumerate((1e-9, 1e-9, 1e9)):  # of an epoch in the larger program
+        for key in there:
+            PROGRAMS._compiled[key].result().epoch_seconds = seconds
+        out = tmp_path / f"{number}.npz"
+        dict(trainer.train([dataclasses.replace(fits[0], checkpoint_out=out)], DATA))
+        assert len(set(PROGRAMS._compiled) - there) == (number == 2)
+        ends.append(variables(out))
+    assert all(same(end, ends[0]) for end in ends)
+
+
 def test_a_diverged_member_is_told_and_the_others_go_on():
     fits = [member(n, params={"optimizer": "sgd"}, epochs=6) for n in range(3)]
     wild = dataclasses.replace(fits[1], params={**fits[1].params, "learning_rate": 1e30})

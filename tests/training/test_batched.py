@@ -477,7 +477,8 @@ def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(
         for key in there:
             PROGRAMS._compiled[key].result().epoch_seconds = seconds
         out = tmp_path / f"{number}.npz"
-        dict(trainer.train([dataclasses.replace(fits[0], checkpoint_out=out)], DATA))
+        few = [dataclasses.replace(fits[0], checkpoint_out=out), fits[1]]  # of two folds
+        dict(trainer.train(few, DATA))
         assert len(set(PROGRAMS._compiled) - there) == (number == 2)
         ends.append(variables(out))
     assert all(same(end, ends[0]) for end in ends)

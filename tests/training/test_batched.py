@@ -484,6 +484,24 @@ def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(
     assert all(same(end, ends[0]) for end in ends)
 
 
+def test_many_train_some_at_a_time_in_a_smaller_program_that_is_there():
+    from hpsearch.training.batched.program import PROGRAMS
+
+    build, trainer = mlp.model(hidden=(14,)), gang()
+    fits = [member(n, build=build, epochs=4) for n in range(12)]
+    dict(trainer.train(fits[:3], DATA))
+    there = set(PROGRAMS._compiled)
+    for key in there:
+        PROGRAMS._compiled[key].result().epoch_seconds = 1e-9
+    some_at_a_time = dict(trainer.train(fits, DATA))
+    assert set(PROGRAMS._compiled) == there
+    PROGRAMS._compiled.clear()
+    at_once = dict(trainer.train(fits, DATA))
+    assert [some_at_a_time[n].train_loss for n in range(12)] == [
+        at_once[n].train_loss for n in range(12)
+    ]
+
+
 def test_a_diverged_member_is_told_and_the_others_go_on():
     fits = [member(n, params={"optimizer": "sgd"}, epochs=6) for n in range(3)]
     wild = dataclasses.replace(fits[1], params={**fits[1].params, "learning_rate": 1e30})
@@ -691,7 +709,7 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
     monkeypatch.setattr(trainer, "_start_batch", lambda self, template, some, data: FakeRun(some))
     monkeypatch.setattr(trainer, "_rebuild_members", lambda self, template, some, data: list(some))
     members = [SimpleNamespace(index=n) for n in range(20)]
-    template = SimpleNamespace(key="structure")
+    template = SimpleNamespace(key="structure", name="structure")
     trained = gang()._train_group(template, members, 7, DATA)
     assert sorted(member.index for member in trained) == list(range(20))
     assert attempts == [7, *[3] * 6, 1]

@@ -140,7 +140,7 @@ class BatchedTrainer:
                 for group in PROGRAMS.templates.assign_members(members)
             ]
             for template, members in groups:
-                if size := self._known_size(template, members):
+                if size := self._known_size(template, members, is_used=False):
                     batch = next(split_evenly(members, size))
                     self._get_program(template, batch, _distinct_splits(batch), data, compiler)
 
@@ -225,10 +225,20 @@ class BatchedTrainer:
             rebuilt.append(again)
         return rebuilt
 
-    def _known_size(self, template: Template, members: Sequence[BatchMember]) -> int:
-        """Members of a batch, as far as it is known without measuring; 0: train by `fit`."""
+    def _known_size(
+        self, template: Template, members: Sequence[BatchMember], *, is_used: bool
+    ) -> int:
+        """Members of a batch, as far as it is known without measuring; 0: train by `fit`.
+
+        Args:
+            is_used: whether they will be trained now by batches of this size.
+        """
         size = self._sizes.get(template.key, _members_in_cache(template))
-        return min(self.max_members, len(members), size)
+        size = min(self.max_members, len(members), size)
+        if not size:
+            return 0
+        splits = _distinct_splits(members)
+        return min(size, self._choose_places(template, members[:size], splits, is_used=is_used))
 
     def _choose_size(
         self, template: Template, members: Sequence[BatchMember], data: Data
@@ -238,7 +248,7 @@ class BatchedTrainer:
         Where training takes long, measure it: a few steps with batches of several sizes, and by
         `fit`.
         """
-        size = self._known_size(template, members)
+        size = self._known_size(template, members, is_used=True)
         if template.key in self._sizes:
             return size, None
 

@@ -90,7 +90,9 @@ class BatchRun:
             self._shrink_if_faster()
 
     def measure_epoch_seconds(self) -> float:
-        """Estimate the seconds of a whole epoch from a part of it; trains nothing."""
+        """The seconds of an epoch, as earlier ones took, or estimated from a part; trains nothing."""
+        if self._epoch_seconds:
+            return self._epoch_seconds
         steps = self._program.spec.steps
         state = jax.device_get(self._state)
         few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self._measure_steps(state, 1))))

@@ -98,7 +98,9 @@ class BatchRun:
         few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self._measure_steps(state, 1))))
         first = min(self._measure_steps(state, few) for _ in range(2))
         second = min(self._measure_steps(state, 2 * few) for _ in range(2))
-        return first + max(0.0, second - first) / few * (steps - few)
+        seconds = first + max(0.0, second - first) / few * (steps - few)
+        self._epoch_seconds = self._program.epoch_seconds = seconds
+        return seconds
 
     def _measure_steps(self, state: Any, steps: int) -> float:
         """Seconds of this many steps of an epoch and its validation, on a copy of the state.

@@ -21,15 +21,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hpsearch import Choice, Float, Holdout, Int, KFold, Random, Space, Study, Task
 from hpsearch.evaluators import Evaluator
 from spaces import mlp
+from tests.benchmarks import plain_loops
 
 MOMENTS = (15, 30, 60, 120, 300)
 OURS = {
@@ -189,112 +187,16 @@ def print_loop(name: str, method: str, seed: int, seconds: float, begun: float) 
     def evaluate(params: dict[str, Any], epochs: int) -> float:
         if time.time() - begun > seconds:
             raise SystemExit
-        value = train_folds(task, data, splits, params, epochs)
+        value = plain_loops.train_folds(task, data, splits, params, epochs)
         print(json.dumps([time.time() - begun, value]), flush=True)
         return value
 
-    search = search_by_optuna if method.startswith("optuna") else search_by_kerastuner
-    search(evening, task, seed, evaluate)
-
-
-def train_folds(
-    task: Task, data: Any, splits: Sequence[Any], params: dict[str, Any], epochs: int
-) -> float:
-    """The best value of the mean curve over folds, by Keras's `fit`."""
-    import keras
-    from sklearn.base import clone
-
-    from hpsearch.training.base import ModelSpec
-
-    curves = []
-    for split in splits:
-        keras.utils.clear_session()
-        x, held_out = data.x[split.train], data.x[split.validation]
-        if task.preprocess is not None:
-            scaler = clone(task.preprocess).fit(x)
-            x, held_out = scaler.transform(x), scaler.transform(held_out)
-        spec = ModelSpec(
-            x.shape[1:], task.output_units(data.y), task.activation, task.loss, [task.metric]
-        )
-        model = mlp.model()(spec, **{k: v for k, v in params.items() if k != "batch_size"})
-        history = model.fit(
-            x,
-            data.y[split.train],
-            batch_size=params["batch_size"],
-            epochs=epochs,
-            validation_data=(held_out, data.y[split.validation]),
-            verbose=0,
-        ).history
-        curves.append(history[f"val_{task.metric}"])
-    return float(task.objective.best(np.mean(curves, axis=0).tolist()))
-
-
-def search_by_optuna(
-    evening: Evening, task: Task, seed: int, evaluate: Callable[[dict[str, Any], int], float]
-) -> None:
-    import optuna
-
-    from hpsearch.searchers.optuna_ranges import suggest_value
-
-    def choose(trial: Any) -> dict[str, Any]:
-        return choose_params(evening.space, partial(suggest_value, trial))
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    optuna.create_study(
-        direction="maximize" if task.objective.higher_is_better else "minimize",
-        sampler=optuna.samplers.TPESampler(seed=seed),
-    ).optimize(lambda trial: evaluate(choose(trial), evening.epochs))
-
-
-def search_by_kerastuner(
-    evening: Evening, task: Task, seed: int, evaluate: Callable[[dict[str, Any], int], float]
-) -> None:
-    import keras
-    import keras_tuner
-
-    def choose(hp: Any) -> dict[str, Any]:
-        return choose_params(evening.space, partial(suggest_to_kerastuner, hp))
-
-    class Tuner(keras_tuner.Hyperband):  # type: ignore[misc]
-        def run_trial(self, trial: Any, *_: Any, **__: Any) -> dict[str, float]:
-            epochs = trial.hyperparameters.values.get("tuner/epochs", evening.epochs)
-            return {"value": evaluate(choose(trial.hyperparameters), epochs)}
-
-    def build(hp: Any) -> Any:
-        choose(hp)
-        model = keras.Sequential([keras.layers.Dense(1)])
-        model.compile(loss="mse")
-        return model
-
-    direction = "max" if task.objective.higher_is_better else "min"
-    with tempfile.TemporaryDirectory() as folder:
-        Tuner(
-            build,
-            objective=keras_tuner.Objective("value", direction),
-            max_epochs=evening.epochs,
-            hyperband_iterations=50,
-            seed=seed,
-            directory=folder,
-            overwrite=True,
-        ).search(verbose=0)
-
-
-def suggest_to_kerastuner(hp: Any, name: str, parameter: Any) -> Any:
-    if isinstance(parameter, Choice):
-        return hp.Choice(name, list(parameter.options))
-    sampling = "log" if parameter.log else "linear"
-    make = hp.Int if isinstance(parameter, Int) else hp.Float
-    return make(name, parameter.low, parameter.high, sampling=sampling)
-
-
-def choose_params(space: Space, suggest: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """A point of the space, by what `suggest` says of each parameter that exists in it."""
-    params: dict[str, Any] = {}
-    for name in space.parents_first:
-        conditions = space.conditions(name).items()
-        if all(params.get(parent) in allowed for parent, allowed in conditions):
-            params[name] = suggest(name, space[name])
-    return params
+    search = (
+        plain_loops.search_by_optuna
+        if method.startswith("optuna")
+        else plain_loops.search_by_kerastuner
+    )
+    search(evening.space, evening.epochs, task, seed, evaluate)
 
 
 # -- All runs, and what they found

@@ -214,7 +214,7 @@ def runs(chosen: argparse.Namespace) -> Iterator[tuple[str, str, int, bool]]:
 
 def best_after(task: Task, trials: Sequence[Sequence[float]], seconds: float) -> float | None:
     values = [value for end, value in trials if end <= seconds]
-    return float(task.objective.best(values)) if values else None
+    return values[task.objective.best(values)] if values else None
 
 
 def report(lines: Sequence[dict[str, Any]]) -> None:

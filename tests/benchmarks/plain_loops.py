@@ -43,7 +43,8 @@ def train_folds(
             verbose=0,
         ).history
         curves.append(history[f"val_{task.metric}"])
-    return float(task.objective.best(np.mean(curves, axis=0).tolist()))
+    mean = np.mean(curves, axis=0).tolist()
+    return float(mean[task.objective.best(mean)])
 
 
 def search_by_optuna(space: Space, epochs: int, task: Task, seed: int, evaluate: Evaluate) -> None:

@@ -132,15 +132,22 @@ class FitTrainer:
                 if few is not None and _shows_in_a_step(phased.model):
                     _try_a_step(phased.model, few.x, few.y)
 
-    def measure_epoch_seconds(self, fit: Fit, data: Data) -> float:
-        """Estimate the seconds of an epoch's steps from a part of them; trains no trial."""
+    def measure_seconds(self, fit: Fit, data: Data) -> tuple[float, float]:
+        """Estimate the seconds before an epoch and those of it, from a part of its steps.
+
+        Those before are for building the model and compiling its steps, which Keras does for each
+        fit. Trains no trial.
+        """
+        begun = time.perf_counter()
         few = 20 * batch_size(fit.params)
         small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
         rows = prepare_rows(self.task, data, small.split)
         model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         clock = _Clock()
         model.fit(Minibatches(rows, small, model), epochs=3, callbacks=[clock], verbose=0)
-        return min(clock.seconds[1:]) * len(fit.split.train) / len(small.split.train)
+        before = time.perf_counter() - begun - sum(clock.seconds) + clock.seconds[0]
+        part = len(small.split.train) / len(fit.split.train)
+        return before, min(clock.seconds[1:]) / part
 
     def _train_on(self, fit: Fit, rows: SplitRows, data: Data, *callbacks: Any) -> Curve:
         """Train a fit on its prepared rows, from its checkpoint if there is one."""

@@ -44,6 +44,7 @@ ALWAYS = ("--devices", "cpu", "--checkpoint-every", "1")
 TWO = ("--per-device", "2")
 REPEATS = ("--repeats", "1", "--finalists", "2")
 KERASTUNER = ("--searcher", "kerastunerhyperband:max_epochs=4,eta=2", "--evaluator", "kfold:2")
+BATCHES = ("--searcher", "auto:trials=8,max_epochs=4", "--together", "4")
 TENSORFLOW = ("--backend", "tensorflow", "--searcher", "random:trials=6,epochs=4")
 FIT = (  # options of the searches; one may stand here more than once
     REPEATS,
@@ -62,6 +63,7 @@ AUTO = (
     (*REPEATS, *TWO),
     (*KERASTUNER, *TWO),
     TENSORFLOW,
+    BATCHES,
 )
 
 Between = Callable[[Path, random.Random], None]

@@ -322,10 +322,34 @@ def test_autos_drawn_processes_differ_less_the_more_is_known():
     rng = np.random.default_rng(0)
 
     def lengths(n):
-        x, process = rng.random((n, 1)), GaussianProcess(np.array([0]))
-        process.fit(Locations(x, np.zeros(n), np.arange(n)), np.sin(6 * x[:, 0]), 50)
+        x = rng.random((n, 1))
+        where = Locations(x, np.zeros(n), np.arange(n))
+        process = GaussianProcess(np.array([0])).fit(where, np.sin(6 * x[:, 0]), 50)
         drawn = np.array([process.draw_theta(rng).theta[0] for _ in range(200)])
         assert np.median(drawn) == pytest.approx(process.theta[0], abs=0.1)
         return drawn.std()
 
     assert 0 < lengths(60) < 0.7 * lengths(5)
+
+
+@pytest.mark.parametrize("size", [5, 30])
+def test_auto_asks_the_same_whichever_trial_of_a_batch_ended_first(size):
+    """And an ask that a pause answers, or a repeated one, leaves no trace."""
+    one, other = (Auto(trials=60, max_epochs=27).start(UNIT, seed=4) for _ in range(2))
+    rng, trial, batches = np.random.default_rng(0), 0, 0
+    while True:
+        batch = []
+        while len(batch) < size and isinstance(answer := one.ask(trial), Suggestion):
+            assert other.ask(trial) == answer
+            batch.append((trial, Observation(valley(trial, answer))))
+            trial += 1
+        if not batch or trial > 220:
+            break
+        if len(batch) < size:
+            assert other.ask(trial) is Pause.WAIT
+        for place in range(len(batch)):
+            one.tell(*batch[place])
+        for place in rng.permutation(len(batch)):
+            other.tell(*batch[place])
+        batches += 1
+    assert batches > 5

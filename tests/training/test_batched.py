@@ -465,6 +465,45 @@ def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
     assert len(set(PROGRAMS._compiled) - before) == 1
 
 
+def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(tmp_path):
+    """And end in the same weights, bit for bit."""
+    from hpsearch.training.batched.program import PROGRAMS
+
+    build, trainer = mlp.model(hidden=(13,)), gang()
+    fits = [member(n, build=build, epochs=4) for n in range(8)]
+    dict(trainer.train(fits, DATA))
+    there, ends = set(PROGRAMS._compiled), []
+    for number, seconds in enumerate((1e-9, 1e-9, 1e9)):  # of an epoch in the larger program
+        for key in there:
+            PROGRAMS._compiled[key].result().epoch_seconds = seconds
+        out = tmp_path / f"{number}.npz"
+        few = [dataclasses.replace(fits[0], checkpoint_out=out), fits[1]]  # of two folds
+        dict(trainer.train(few, DATA))
+        assert len(set(PROGRAMS._compiled) - there) == (number == 2)
+        ends.append(variables(out))
+    assert all(same(end, ends[0]) for end in ends)
+
+
+def test_many_train_some_at_a_time_in_a_smaller_program_that_is_there(tmp_path):
+    """And end in the same weights, bit for bit."""
+    from hpsearch.training.batched.program import PROGRAMS
+
+    build, trainer = mlp.model(hidden=(14,)), gang()
+    fits = [member(n, build=build, epochs=4) for n in range(12)]
+    dict(trainer.train(fits[:3], DATA))
+    there = set(PROGRAMS._compiled)
+    for key in there:
+        PROGRAMS._compiled[key].result().epoch_seconds = 1e-9
+    last = tmp_path / "some.npz", tmp_path / "all.npz"
+    fits[-1] = dataclasses.replace(fits[-1], checkpoint_out=last[0])
+    dict(trainer.train(fits, DATA))
+    assert set(PROGRAMS._compiled) == there
+    PROGRAMS._compiled.clear()
+    fits[-1] = dataclasses.replace(fits[-1], checkpoint_out=last[1])
+    dict(trainer.train(fits, DATA))
+    assert same(*map(variables, last))
+
+
 def test_a_diverged_member_is_told_and_the_others_go_on():
     fits = [member(n, params={"optimizer": "sgd"}, epochs=6) for n in range(3)]
     wild = dataclasses.replace(fits[1], params={**fits[1].params, "learning_rate": 1e30})
@@ -672,7 +711,7 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
     monkeypatch.setattr(trainer, "_start_batch", lambda self, template, some, data: FakeRun(some))
     monkeypatch.setattr(trainer, "_rebuild_members", lambda self, template, some, data: list(some))
     members = [SimpleNamespace(index=n) for n in range(20)]
-    template = SimpleNamespace(key="structure")
+    template = SimpleNamespace(key="structure", name="structure")
     trained = gang()._train_group(template, members, 7, DATA)
     assert sorted(member.index for member in trained) == list(range(20))
     assert attempts == [7, *[3] * 6, 1]
@@ -739,10 +778,13 @@ def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):
     fits = [member(n, epochs=10) for n in range(8)]
     assert len(dict(gang().train(fits, DATA))) == 8
     assert chosen == [8, 2, *[2] * 4]
-    for pace, by_fit_ in ((0.6, False), (0.4, True)):
+    # Seconds before an epoch, of building and compiling a model, and of each of the ten epochs.
+    for before, of_epoch, by_fit_ in ((0.0, 0.6, False), (0.0, 0.4, True), (2.0, 0.4, False)):
         chosen.clear()
         monkeypatch.setattr(
-            fit_module.FitTrainer, "measure_epoch_seconds", lambda *args, pace=pace: pace
+            fit_module.FitTrainer,
+            "measure_seconds",
+            lambda *args, before=before, of_epoch=of_epoch: (before, of_epoch),
         )
         assert len(dict(gang(strict=False).train(fits, DATA))) == 8
         assert len(chosen) == (2 if by_fit_ else 6)

@@ -50,11 +50,15 @@ class CandidateSampler:
 
     def drop_near_known(self, points: Array, known: Array) -> Array:
         """Leave out those of `points`, shape (m, d), that are near one of `known`, shape (n, d)."""
-        apart = np.zeros((len(points), len(known)))
-        # Axis by axis, because m * n * d numbers at once would take much memory.
-        for column in range(points.shape[1]):
-            np.maximum(apart, np.abs(points[:, column, None] - known[None, :, column]), out=apart)
-        return points[~(apart < self.near).any(axis=1)]
+        # Axis by axis, of the pairs that all axes before left near: soon there are few.
+        found = np.abs(points[:, None, 0] - known[None, :, 0]) < self.near
+        these, those = np.nonzero(found)
+        for column in range(1, points.shape[1]):
+            near = np.abs(points[these, column] - known[those, column]) < self.near
+            these, those = these[near], those[near]
+        kept = np.ones(len(points), dtype=bool)
+        kept[these] = False
+        return points[kept]
 
     def spread_evenly(self, count: int, seed: int) -> Array:
         """Points that cover the space evenly, shape (count, d): the middle, then Sobol's sequence.

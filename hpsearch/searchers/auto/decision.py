@@ -32,7 +32,9 @@ class Evidence:
     Args:
         units: the unit points, shape (n, d).
         features: their features, shape (n, f).
-        chains: of each of the m trials that ended, the number of its point, shape (m,).
+        trials: the numbers of the m trials that ended, counted from the round's first, shape (m,).
+            Rows are in their order, whichever ended first.
+        chains: of each of these trials, the number of its point, shape (m,).
         epochs: their total epochs, shape (m,).
         losses: their losses, shape (m,); infinite for a trial that failed.
         waiting: the points that may be continued.
@@ -42,6 +44,7 @@ class Evidence:
 
     units: Array
     features: Array
+    trials: Ints
     chains: Ints
     epochs: Array
     losses: Array
@@ -62,6 +65,8 @@ class Decision:
 
     Args:
         levels: epochs of the rungs; the last one is a full training.
+        process: as it was last fitted.
+        shared: what the asks since a trial ended share: a key, rows and the process given these.
     """
 
     rules: Rules
@@ -69,6 +74,7 @@ class Decision:
     levels: Sequence[int]
     seed: int
     process: GaussianProcess = field(init=False)
+    shared: tuple[tuple[int, int], Ints, Posterior] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.process = GaussianProcess(self.encoding.groups)
@@ -77,22 +83,40 @@ class Decision:
     def sampler(self) -> CandidateSampler:
         return CandidateSampler(self.encoding, self.rules.near)
 
-    def fit(self, known: Evidence) -> None:
-        """Fit the process's hyperparameters to the trials that ended."""
+    def fit(self, known: Evidence, times: int) -> None:
+        """Fit the process's hyperparameters to the trials that ended, so many times as long."""
         with use_one_thread():
             y = normal_scores(known.losses)
-            rows = self._select_rows(y, self.rules.fit_rows)
-            self.process.fit(self._locate(known, rows), y[rows], self.rules.evaluations)
+            rows = self._select_rows(known, y, self.rules.fit_rows)
+            where, evaluations = self._locate(known, rows), times * self.rules.evaluations
+            self.process = self.process.fit(where, y[rows], evaluations)
 
-    def choose(self, known: Evidence, rng: np.random.Generator) -> tuple[Point, int] | None:
+    def choose(
+        self,
+        known: Evidence,
+        rng: np.random.Generator,
+        leader: int,
+        drawing: np.random.Generator | None,
+    ) -> tuple[Point, int] | None:
         """The point to begin or continue, and the rung to train it to.
 
         None where no point is expected to improve on the best.
+
+        Args:
+            rng: of this ask.
+            leader: the first trial that was asked for since one ended.
+            drawing: of that ask, where it is another one.
         """
         with use_one_thread():
-            return self._choose(known, rng)
+            return self._choose(known, rng, leader, drawing)
 
-    def _choose(self, known: Evidence, rng: np.random.Generator) -> tuple[Point, int] | None:
+    def _choose(
+        self,
+        known: Evidence,
+        rng: np.random.Generator,
+        leader: int,
+        drawing: np.random.Generator | None,
+    ) -> tuple[Point, int] | None:
         rules = self.rules
 
         # Now and then: a random point, to the first rung.
@@ -101,11 +125,14 @@ class Decision:
             if anywhere is not None:
                 return anywhere, 0
 
-        # What the process predicts, with hyperparameters drawn from their posterior.
-        y = normal_scores(known.losses)
-        rows = self._select_rows(y, rules.rows)
-        observed = self._locate(known, rows)
-        posterior = self.process.draw_theta(rng).condition_on(observed, y[rows])
+        # What the process predicts, with hyperparameters drawn from their posterior. All asks since
+        # a trial ended share what the first of them drew.
+        process = self.process.draw_theta(rng)
+        if drawing is not None:
+            drawing.random()  # as above
+            process = self.process.draw_theta(drawing)
+        rows, posterior = self._condition(known, (leader, len(known.losses)), process)
+        observed = posterior.observed
 
         # The best so far, of what was trained to the last epoch (or as far as any was). It is the
         # predicted mean, not the highest score, which may be luck. Points in flight count too.
@@ -166,7 +193,20 @@ class Decision:
         enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= least)
         return min(first + int(enough[0] if len(enough) else size - 1), furthest)
 
-    def _select_rows(self, y: Array, size: int) -> Ints:
+    def _condition(
+        self, known: Evidence, key: tuple[int, int], process: GaussianProcess
+    ) -> tuple[Ints, Posterior]:
+        """The rows of the trials that are taken, and a drawn process given these.
+
+        It is kept for the asks with the same key, which draw the same process.
+        """
+        if self.shared is None or self.shared[0] != key:
+            y = normal_scores(known.losses)
+            rows = self._select_rows(known, y, self.rules.rows)
+            self.shared = key, rows, process.condition_on(self._locate(known, rows), y[rows])
+        return self.shared[1:]
+
+    def _select_rows(self, known: Evidence, y: Array, size: int) -> Ints:
         """Rows of at most `size` scores, so that a call stays cheap: the best, and random others.
 
         The random ones stay the same while rows are added; else predictions would jump.
@@ -175,7 +215,7 @@ class Decision:
             return np.arange(len(y))
         order = np.argsort(-y, kind="stable")
         best, rest = order[: size // 2], np.sort(order[size // 2 :])
-        lot = np.random.default_rng(self.seed).random(len(y))[rest]
+        lot = np.random.default_rng(self.seed).random(known.trials[-1] + 1)[known.trials[rest]]
         others = rest[np.argsort(lot, kind="stable")[: size - size // 2]]
         return np.sort(np.concatenate([best, others]))
 

@@ -15,6 +15,7 @@ from hpsearch.searchers.auto.encoding import Array
 LAST_RUNG_POINTS = 3  # of the opening
 SPARE = 4  # so many times the points are drawn: those near to one that was tried are left out
 FEWEST_CONTINUABLE = 8  # of a rung, however small it is
+MOST_FITS = 4  # of the process at once: as often as losses grew by a tenth, but no more
 
 
 @dataclass(slots=True)
@@ -39,15 +40,18 @@ class TrialChain:
 class Round:
     """One round of the search. Chains are numbered in the order in which they were begun.
 
-    Its state is what was asked and told, and the process's hyperparameters, which change in `tell`
-    only. So a replay may leave out pauses, and the same events give the same search.
+    Its state is what was asked and told, and the process's hyperparameters, which change only in
+    an ask that is answered by a trial. So a replay may leave out pauses, and the same events give
+    the same search. Trials that end between two asks may do so in any order.
 
     Args:
         opening: the points that are tried before any other.
         chain_of: the chain of each running trial.
-        ended: (chain, epochs, loss) of each trial that ended.
+        ended: (chain, epochs, loss) of each trial that ended, by trial.
         spent: epochs of all trials.
         fitted: how many trials had ended when the process was last fitted.
+        first: the first trial of the round.
+        leader: the first trial that was asked for since one ended; None where none was.
     """
 
     seed: int
@@ -55,9 +59,11 @@ class Round:
     opening: list[TrialChain] = field(default_factory=list)
     chains: list[TrialChain] = field(default_factory=list)
     chain_of: dict[int, int] = field(default_factory=dict)
-    ended: list[tuple[int, int, float]] = field(default_factory=list)
+    ended: dict[int, tuple[int, int, float]] = field(default_factory=dict)
     spent: int = 0
     fitted: int = 0
+    first: int | None = None
+    leader: int | None = None
 
     @property
     def levels(self) -> Sequence[int]:
@@ -98,11 +104,16 @@ class Round:
 
     def ask(self, trial: int) -> Suggestion | Pause:
         """What to train next; DONE where no point is expected to improve on the best."""
-        found = self._choose(np.random.default_rng(derive_seed(self.seed, "ask", trial)))
+        process, fitted = self.decision.process, self.fitted
+        found = self._choose(trial)
         if isinstance(found, Pause):
             return found
         if found is None:
+            self.decision.process, self.fitted = process, fitted  # a pause changes nothing
             return Pause.WAIT if any(chain.running for chain in self.chains) else Pause.DONE
+        self._fit_if_due()
+        self.first = trial if self.first is None else self.first
+        self.leader = trial if self.leader is None else self.leader
         chain, level = found
         if isinstance(chain, TrialChain):
             return self._start_chain(trial, chain, level)
@@ -114,18 +125,31 @@ class Round:
         chain.running = False
         chain.failed = observation.loss is None or not math.isfinite(observation.loss)
         loss = math.inf if observation.loss is None or chain.failed else observation.loss
-        self.ended.append((number, self.levels[chain.level], loss))
-        # Fitting takes longest: only each time that losses have grown by a tenth.
-        if len(self.ended) >= max(self.decision.rules.least, 1.1 * self.fitted + 1):
-            self.fitted = len(self.ended)
-            known = self._gather_evidence()
-            if known.has_differing_losses:
-                self.decision.fit(known)
+        self.ended[trial] = number, self.levels[chain.level], loss
+        self.leader = None
 
     def continuable(self, trial: int) -> bool:
         return any(self.chains[number].trial == trial for number in self._continuable_chains())
 
-    def _choose(self, rng: np.random.Generator) -> tuple[int | TrialChain, int] | Pause | None:
+    def _fit_if_due(self) -> None:
+        """Fit the process each time that losses have grown by a tenth: that takes longest.
+
+        Where a batch made them grow by several tenths, it is fitted the longer.
+        """
+        times, fitted = 0, self.fitted
+        while len(self.ended) >= (due := max(self.decision.rules.least, 1.1 * fitted + 1)):
+            times, fitted = times + 1, math.ceil(due)
+        if times:
+            self.fitted = len(self.ended)
+            known = self._gather_evidence()
+            if known.has_differing_losses:
+                self.decision.fit(known, min(times, MOST_FITS))
+
+    def _make_rng(self, trial: int) -> np.random.Generator:
+        """The random numbers of an ask."""
+        return np.random.default_rng(derive_seed(self.seed, "ask", trial))
+
+    def _choose(self, trial: int) -> tuple[int | TrialChain, int] | Pause | None:
         """A new chain, or the number of one to continue, and the rung to train it to.
 
         WAIT while running trials decide what is next; None where nothing is worth a training.
@@ -136,7 +160,7 @@ class Round:
 
         known = self._gather_evidence()
         if not known.has_differing_losses:
-            return self._choose_without_losses(known, rng)
+            return self._choose_without_losses(known, self._make_rng(trial))
 
         # Then the opening's successive halving, which goes by rank alone.
         due = self._next_of_opening(known.waiting)
@@ -149,8 +173,12 @@ class Round:
         if due is not None:
             return due, self.chains[due].level + 1
 
-        # Else what the process expects most of.
-        found = self.decision.choose(known, rng)
+        # Else what the process expects most of. All asks since a trial ended share the process
+        # that the first of them drew.
+        self._fit_if_due()
+        leader = trial if self.leader is None else self.leader
+        drawing = None if leader == trial else self._make_rng(leader)
+        found = self.decision.choose(known, self._make_rng(trial), leader, drawing)
         if found is None:
             return None
         point, level = found
@@ -208,7 +236,7 @@ class Round:
         """
         found = []
         for level, epochs in enumerate(self.levels[:-1]):
-            rung = sorted((loss, n) for n, at, loss in self.ended if at == epochs)
+            rung = sorted((loss, n) for n, at, loss in self.ended.values() if at == epochs)
             for _, n in rung[: max(len(rung) // 2, FEWEST_CONTINUABLE)]:
                 chain = self.chains[n]
                 if chain.level == level and not chain.running and not chain.failed:
@@ -237,10 +265,13 @@ class Round:
         return Suggestion(chain.params, self.levels[level], parent)
 
     def _gather_evidence(self) -> Evidence:
-        chains, epochs, losses = zip(*self.ended, strict=True) if self.ended else ((), (), ())
+        trials = sorted(self.ended)
+        ended = [self.ended[trial] for trial in trials]
+        chains, epochs, losses = zip(*ended, strict=True) if ended else ((), (), ())
         return Evidence(
             units=np.array([c.unit for c in self.chains]),
             features=np.array([c.features for c in self.chains]),
+            trials=np.array(trials, dtype=np.int64) - (self.first or 0),
             chains=np.array(chains, dtype=np.int64),
             epochs=np.array(epochs, dtype=np.float64),
             losses=np.array(losses, dtype=np.float64),

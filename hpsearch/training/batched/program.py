@@ -212,32 +212,34 @@ class ProgramCache:
         *,
         is_used: bool,
     ) -> int:
-        """For how many members the program should be that trains these: a few, or more at times.
+        """For how many members the program should be that trains these.
 
-        Where one for so few is not compiled, a larger one may be there. It is taken until training
-        in it has lost as much time as compiling takes: nobody knows how often so few will come.
+        Where one for so many is not compiled, another one may be there: a larger one, of which
+        places stay empty, or a smaller one, which trains them some at a time. It is taken until
+        that has lost as much time as compiling takes: nobody knows how often so many will come.
 
         Args:
             table: the signature of their rows' table.
             is_used: whether they will be trained now by the program that is chosen.
         """
         own = self._make_key(task, template, members, table)
-        few = own.spec.members
+        places = own.spec.members
         if own in self._compiled:
-            return few
+            return places
         epochs = max(member.history.epochs_left for member in members)
-        larger = [
-            (epochs * program.epoch_seconds * (1 - few / program.spec.members), program)
-            for key, compiling in self._compiled.items()
-            if key.is_larger(own) and (program := _get_compiled(compiling)) is not None
-            if program.epoch_seconds
-        ]
-        if not larger:
-            return few
-        loss, program = min(larger, key=lambda found: found[0])
+        others = []
+        for key, compiling in self._compiled.items():
+            program = _get_compiled(compiling) if key.is_like(own) else None
+            if program is not None and program.epoch_seconds:
+                calls = -(-len(members) // program.spec.members)
+                wasted = calls - places / program.spec.members
+                others.append((epochs * program.epoch_seconds * wasted, program))
+        if not others:
+            return places
+        loss, program = min(others, key=lambda found: found[0])
         lost = self._lost.get(own, 0.0) + loss
         if lost > program.seconds_to_compile:
-            return few
+            return places
         if is_used:
             self._lost[own] = lost
         return program.spec.members
@@ -312,14 +314,10 @@ class _ProgramKey:
     template: Template
     spec: ProgramSpec
 
-    def is_larger(self, other: "_ProgramKey") -> bool:
-        """Whether it differs from the other only by having more places."""
-        few = replace(other.spec, members=self.spec.members, max_epochs=self.spec.max_epochs)
-        return (
-            (self.task, self.template) == (other.task, other.template)
-            and self.spec == few
-            and self.spec.members > other.spec.members
-        )
+    def is_like(self, other: "_ProgramKey") -> bool:
+        """Whether it differs from the other in how many places it has, and in nothing else."""
+        spec = replace(other.spec, members=self.spec.members, max_epochs=self.spec.max_epochs)
+        return (self.task, self.template, self.spec) == (other.task, other.template, spec)
 
 
 def _get_compiled(compiling: Future[Program]) -> Program | None:

@@ -35,6 +35,7 @@ class BatchRun:
         task: what is learned; its objective is the metric of the curves.
         members: the models to train, all of one structure.
         get_program: returns the program for some members and the rows to train them on.
+        choose_places: for how many members this program would be.
         chunk: epochs per call of the program; None: what takes about half a second.
     """
 
@@ -43,9 +44,10 @@ class BatchRun:
         task: Task,
         members: Sequence[BatchMember],
         get_program: GetProgram,
+        choose_places: Callable[[Sequence[BatchMember]], int],
         chunk: int | None = None,
     ) -> None:
-        self._task, self._get_program = task, get_program
+        self._task, self._get_program, self._choose_places = task, get_program, choose_places
         self._chunk = chunk
         self._epoch_seconds = 0.0  # of the last call; 0 before the first
         self._columns = curve_columns(task.recorded)
@@ -88,13 +90,17 @@ class BatchRun:
             self._shrink_if_faster()
 
     def measure_epoch_seconds(self) -> float:
-        """Estimate the seconds of a whole epoch from a part of it; trains nothing."""
+        """The seconds of an epoch, as earlier ones took, or estimated from a part; trains nothing."""
+        if self._epoch_seconds:
+            return self._epoch_seconds
         steps = self._program.spec.steps
         state = jax.device_get(self._state)
         few = max(1, min(steps // 32, int(_CHUNK_SECONDS / self._measure_steps(state, 1))))
         first = min(self._measure_steps(state, few) for _ in range(2))
         second = min(self._measure_steps(state, 2 * few) for _ in range(2))
-        return first + max(0.0, second - first) / few * (steps - few)
+        seconds = first + max(0.0, second - first) / few * (steps - few)
+        self._epoch_seconds = self._program.epoch_seconds = seconds
+        return seconds
 
     def _measure_steps(self, state: Any, steps: int) -> float:
         """Seconds of this many steps of an epoch and its validation, on a copy of the state.
@@ -144,16 +150,12 @@ class BatchRun:
             member.seconds += (time.perf_counter() - start) / len(members)
 
     def _shrink_if_faster(self) -> None:
-        """Go on with a smaller program, where that saves more time than compiling it takes."""
-        size = self._program.spec.members
-        smaller = round_up_members(len(self._running))
-        if not self._running or smaller > size // 2:
+        """Go on with a smaller program, where one is there or saves more than compiling it takes."""
+        half = self._program.spec.members // 2
+        if not self._running or round_up_members(len(self._running)) > half:
             return
-        epochs = max(member.history.epochs_left for member in self._running)
-        saved = epochs * self._epoch_seconds * (1 - smaller / size)
-        if saved < 2 * self._program.seconds_to_compile:
-            return
-        self._load_members(self._running, self._fetch_states(self._running))
+        if self._choose_places(self._running) <= half:
+            self._load_members(self._running, self._fetch_states(self._running))
 
     def _train_chunk(self) -> None:
         spec = self._program.spec

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import math
+import statistics
 import tempfile
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -139,7 +140,7 @@ class BatchedTrainer:
                 for group in PROGRAMS.templates.assign_members(members)
             ]
             for template, members in groups:
-                if size := self._known_size(template, members):
+                if size := self._known_size(template, members, is_used=False):
                     batch = next(split_evenly(members, size))
                     self._get_program(template, batch, _distinct_splits(batch), data, compiler)
 
@@ -224,10 +225,20 @@ class BatchedTrainer:
             rebuilt.append(again)
         return rebuilt
 
-    def _known_size(self, template: Template, members: Sequence[BatchMember]) -> int:
-        """Members of a batch, as far as it is known without measuring; 0: train by `fit`."""
+    def _known_size(
+        self, template: Template, members: Sequence[BatchMember], *, is_used: bool
+    ) -> int:
+        """Members of a batch, as far as it is known without measuring; 0: train by `fit`.
+
+        Args:
+            is_used: whether they will be trained now by batches of this size.
+        """
         size = self._sizes.get(template.key, _members_in_cache(template))
-        return min(self.max_members, len(members), size)
+        size = min(self.max_members, len(members), size)
+        if not size:
+            return 0
+        splits = _distinct_splits(members)
+        return min(size, self._choose_places(template, members[:size], splits, is_used=is_used))
 
     def _choose_size(
         self, template: Template, members: Sequence[BatchMember], data: Data
@@ -237,32 +248,33 @@ class BatchedTrainer:
         Where training takes long, measure it: a few steps with batches of several sizes, and by
         `fit`.
         """
-        size = self._known_size(template, members)
+        size = self._known_size(template, members, is_used=True)
         if template.key in self._sizes:
             return size, None
 
-        # Seconds of an epoch per model, by members of a batch.
+        # Seconds of a model, by members of a batch.
+        epochs = statistics.fmean(member.history.epochs_left for member in members)
         batch = next(split_evenly(members, size))
         try:
             run = self._start_batch(template, batch, data)
-            seconds = {len(batch): run.measure_epoch_seconds() / len(batch)}
+            seconds = {len(batch): epochs * run.measure_epoch_seconds() / len(batch)}
         except Exception as error:
             return self._halve_after_oom(template, batch, error), None
-        epochs = max(member.history.epochs_left for member in members)
-        if seconds[len(batch)] * epochs * len(members) < _WORTH_MEASURING:
+        if seconds[len(batch)] * len(members) < _WORTH_MEASURING:
             return size, run
 
         # Try a quarter as many, as long as that is faster.
         while smaller := min(seconds) // 4:
             smaller_run = self._start_batch(template, members[:smaller], data)
-            seconds[smaller] = smaller_run.measure_epoch_seconds() / smaller
+            seconds[smaller] = epochs * smaller_run.measure_epoch_seconds() / smaller
             if seconds[smaller] > 0.9 * min(seconds.values()):
                 break
         if not self.strict:
-            seconds[0] = FitTrainer(self.task).measure_epoch_seconds(members[0].fit, data)
+            before, of_epoch = FitTrainer(self.task).measure_seconds(members[0].fit, data)
+            seconds[0] = before + epochs * of_epoch
         best = min(seconds, key=lambda size: seconds[size])
         log.info(
-            "seconds of an epoch per model, by the number of models side by side: %s",
+            "seconds of a model, by the number of models side by side: %s",
             ", ".join(f"{size or 'fit'}: {each:.3g}" for size, each in seconds.items()),
         )
         self._sizes[template.key] = best
@@ -354,7 +366,13 @@ class BatchedTrainer:
             return program, table
 
         # A part of the rows, as validation rows are, must not change the kind of the task.
-        return BatchRun(self.task.with_kind_of(data.y), members, get_compiled, self.chunk)
+        return BatchRun(
+            self.task.with_kind_of(data.y),
+            members,
+            get_compiled,
+            partial(self._choose_places, template, splits=splits, is_used=False),
+            self.chunk,
+        )
 
     def _get_program(
         self,
@@ -365,16 +383,23 @@ class BatchedTrainer:
         compiler: ThreadPoolExecutor | None = None,
     ) -> tuple[Future[Program], DeviceTable]:
         """The program for some members, and the rows that it trains them on."""
-        frozen = members[0].frozen
-        signature = self._signatures.get(self._name_table(splits, frozen))
-        if signature is None:  # nothing was compiled for these rows yet
-            places = round_up_members(len(members))
-        else:
-            places = PROGRAMS.choose_places(
-                self.task, template, members, signature, is_used=compiler is None
-            )
-        table = self._get_table(splits, places, data, frozen)
+        places = self._choose_places(template, members, splits, is_used=compiler is None)
+        table = self._get_table(splits, places, data, members[0].frozen)
         return PROGRAMS.get_program(self.task, template, members, table, places, compiler), table
+
+    def _choose_places(
+        self,
+        template: Template,
+        members: Sequence[BatchMember],
+        splits: tuple[Split, ...],
+        *,
+        is_used: bool,
+    ) -> int:
+        """As `ProgramCache.choose_places`, for members that are trained on these splits' rows."""
+        signature = self._signatures.get(self._name_table(splits, members[0].frozen))
+        if signature is None:  # nothing was compiled for these rows yet
+            return round_up_members(len(members))
+        return PROGRAMS.choose_places(self.task, template, members, signature, is_used=is_used)
 
     def _get_table(
         self, splits: tuple[Split, ...], places: int, data: Data, frozen: FrozenPart | None

@@ -36,9 +36,9 @@ def begin_by_fit(build):
 
 def begin_side_by_side(build):
     """The values by which a trainer of several fits begins this one."""
-    from hpsearch.training import checkpoint
     from hpsearch.training.batched.member import BatchMember
     from hpsearch.training.building import state_variables
+    from hpsearch.training.deferred import compute_first_value
 
     member = BatchMember.build(0, Fit(build, {}, SPLIT, 3, 1), spec(), TASK.recorded)
     values = {
@@ -46,7 +46,11 @@ def begin_side_by_side(build):
         for part, arrays in zip(state_variables(member.model), member.initial_state(), strict=True)
         for v, array in zip(part, arrays, strict=True)
     }
-    return [values[id(v)] for v in checkpoint.list_variables(member.model)]
+    # A frozen part is none of what is trained, and keeps the values it was built with.
+    return [
+        values[id(v)] if id(v) in values else compute_first_value(v)
+        for v in member.phased.list_variables()
+    ]
 
 
 def same_bits(some, others):

@@ -210,6 +210,7 @@ class ProgramCache:
         members: Sequence[BatchMember],
         table: tuple[Any, ...],
         *,
+        most: int,
         is_used: bool,
     ) -> int:
         """For how many members the program should be that trains these.
@@ -220,6 +221,7 @@ class ProgramCache:
 
         Args:
             table: the signature of their rows' table.
+            most: places that another program may have.
             is_used: whether they will be trained now by the program that is chosen.
         """
         own = self._make_key(task, template, members, table)
@@ -229,7 +231,8 @@ class ProgramCache:
         epochs = max(member.history.epochs_left for member in members)
         others = []
         for key, compiling in self._compiled.items():
-            program = _get_compiled(compiling) if key.is_like(own) else None
+            is_one = key.is_like(own) and key.spec.members <= most
+            program = _get_compiled(compiling) if is_one else None
             if program is not None and program.epoch_seconds:
                 calls = -(-len(members) // program.spec.members)
                 wasted = calls - places / program.spec.members

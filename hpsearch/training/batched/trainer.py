@@ -399,7 +399,12 @@ class BatchedTrainer:
         signature = self._signatures.get(self._name_table(splits, members[0].frozen))
         if signature is None:  # nothing was compiled for these rows yet
             return round_up_members(len(members))
-        return PROGRAMS.choose_places(self.task, template, members, signature, is_used=is_used)
+        # None that is larger than was found best, or than memory holds.
+        size = self._sizes.get(template.key) or self.max_members
+        most = round_up_members(max(size, len(members)))
+        return PROGRAMS.choose_places(
+            self.task, template, members, signature, most=most, is_used=is_used
+        )
 
     def _get_table(
         self, splits: tuple[Split, ...], places: int, data: Data, frozen: FrozenPart | None

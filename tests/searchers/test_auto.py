@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from hpsearch import Choice, Float, Int, Space
-from hpsearch.core.trial import Observation, Pause, Suggestion
+from hpsearch.core.trial import Cost, Observation, Pause, Suggestion
 from hpsearch.searchers import Auto
 from hpsearch.searchers.auto import auto
 from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Encoding
+from hpsearch.searchers.auto.failures import fit_success_model
 from hpsearch.searchers.auto.improvement import imagine_running
 from hpsearch.searchers.auto.process import GaussianProcess, Locations
 from tests.contracts.searcher import SPACE, drive, suggestions
@@ -123,6 +124,58 @@ def test_auto_never_continues_what_failed():
     failed = [s for s in asked if s.params["x"] > 0.5]
     assert not any(s.parent is not None for s in failed)
     assert len(failed) < len(asked) / 3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_auto_finds_the_best_beside_where_trials_fail(seed):
+    """Half of the space fails, and the best is at its border: seldom asked beyond, but found."""
+    space = Space(x=Float(0.0, 1.0), **{f"y{i}": Float(0.0, 1.0) for i in range(3)})
+
+    def loss(trial, suggestion):
+        x, *others = suggestion.params.values()
+        away = (x - 0.47) ** 2 + sum((y - 0.7) ** 2 for y in others)
+        return None if x > 0.5 else away + 0.3 / suggestion.epochs
+
+    asked = suggestions(drive(Auto(trials=20, max_epochs=9), space=space, loss=loss, seed=seed))
+    new = [s.params["x"] > 0.5 for s in asked if s.parent is None]
+    later = new[len(new) // 3 :]
+    assert sum(later) < len(later) / 3
+    full = [loss(0, s) for s in asked if s.epochs == 9]
+    assert min(value for value in full if value is not None) < 0.3 / 9 + 0.03
+
+
+def test_success_is_likely_beside_what_succeeded():
+    rng = np.random.default_rng(0)
+    features = rng.random((60, 2))
+    model = fit_success_model(features, features[:, 0] > 0.5, np.ones(2))
+    near, border, far = np.exp(
+        model.log_probability(np.array([[0.2, 0.5], [0.5, 0.5], [0.8, 0.5]]))
+    )
+    assert near > 0.9
+    assert near > border > far
+    assert far < 0.1
+
+
+@pytest.mark.parametrize("compiling", [0.0, 1e9])
+def test_auto_begins_points_of_a_new_program_where_they_promise_more_than_it_costs(compiling):
+    """One in three optimizers was compiled. It is as good as the others."""
+    space = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0), optimizer=Choice("a", "b", "c"))
+    search, trial = Auto(trials=100, max_epochs=9).start(space, seed=1), 0
+    new = []
+    while trial < 150:
+        suggestion = search.ask(trial)
+        program = str(suggestion.params["optimizer"])
+        if suggestion.parent is None and trial > 40:
+            new.append(program)
+        # The first two are trained by nobody knows what.
+        cost = Cost(1, 1.0, compiling, program) if program == "a" else None
+        search.tell(trial, Observation(valley(trial, suggestion), cost=cost))
+        trial += 1
+    share = np.mean([program != "a" for program in new])
+    if compiling:
+        assert share < 0.35  # a random point in ten asks, and what promises much more
+    else:
+        assert share > 0.4
 
 
 @pytest.mark.parametrize("inflight", [1, 8])

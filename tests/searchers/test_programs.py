@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from hpsearch.core.trial import Cost
@@ -32,6 +33,23 @@ def test_a_parameter_that_differs_within_a_program_decides_nothing():
     assert costs[0] == 0.0
     # Two seconds, shared by two trials of half a second each: three times as long as without.
     assert costs[1] == pytest.approx(math.log(3.0))
+
+
+def test_a_program_that_a_running_trial_needs_will_be_there():
+    asked = [point(8, "rmsprop", 0.1)]
+    assert learned().estimate_log_cost(asked, [point(64, "rmsprop", 0.5)]).tolist() == [0.0]
+
+
+def test_the_order_in_which_trials_ended_changes_nothing():
+    rng = np.random.default_rng(0)
+    told = [(point(i, "adam", 0.1 * i), Cost(3, *rng.random(2), f"p{i % 2}")) for i in range(9)]
+    one, other = ProgramCosts(NAMES), ProgramCosts(NAMES)
+    for params, cost in told:
+        one.record(params, cost)
+    for place in rng.permutation(len(told)):
+        other.record(*told[place])
+    asked = [point(50, "sgd", 0.1), point(50, "adam", 0.1)]
+    assert one.estimate_log_cost(asked).tolist() == other.estimate_log_cost(asked).tolist()
 
 
 def test_trials_by_fit_or_without_a_cost_teach_nothing():

@@ -11,6 +11,7 @@ from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.auto.decision import Decision
 from hpsearch.searchers.auto.encoding import Encoding
+from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.round import Round
 from hpsearch.searchers.auto.rules import Rules
 from hpsearch.searchers.base import HalvingOptions, Search
@@ -68,6 +69,7 @@ class _AutoSearch:
 
     Args:
         round_of: the round of each running trial.
+        costs: of compiling; all rounds learn them together.
     """
 
     options: Auto
@@ -76,6 +78,10 @@ class _AutoSearch:
     first: Sequence[Params]
     rounds: list[Round] = field(default_factory=list)
     round_of: dict[int, Round] = field(default_factory=dict)
+    costs: ProgramCosts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.costs = ProgramCosts(list(self.space))
 
     def ask(self, trial: int) -> Suggestion | Pause:
         full = self.options.max_epochs
@@ -106,7 +112,8 @@ class _AutoSearch:
     def _make_round(self) -> Round:
         number, levels = len(self.rounds), rungs(self.options.max_epochs, RULES.eta)
         seed = derive_seed(self.seed, "round", number) if number else self.seed
-        decision = Decision(RULES, Encoding(self.space), levels, derive_seed(seed, "rows"))
+        rows = derive_seed(seed, "rows")
+        decision = Decision(RULES, Encoding(self.space), levels, rows, self.costs)
         new = Round(seed, decision)
         tried = [unit for past in self.rounds for unit in past.units]
         new.prepare_opening(() if number else self.first, tried)

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Array, Encoding
+from hpsearch.searchers.auto.failures import SuccessModel, fit_success_model
 from hpsearch.searchers.auto.improvement import Outlook, imagine_running
 from hpsearch.searchers.auto.process import (
     TINY,
@@ -18,8 +20,10 @@ from hpsearch.searchers.auto.process import (
     normal_scores,
     use_one_thread,
 )
+from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.rules import Rules
 
+FAILED = -1.5  # the score of a failed trial: that of the worst loss but one in fifteen
 NEW = -1  # the chain of a point that no trial trains yet
 
 Point = int | Array  # the number of a point that was begun, or a new unit point, shape (d,)
@@ -58,6 +62,29 @@ class Evidence:
         finite = self.losses[np.isfinite(self.losses)]
         return len(finite) > 1 and bool(finite.min() < finite.max())
 
+    @property
+    def failed(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Whether each point failed, shape (n,)."""
+        found = np.zeros(len(self.units), dtype=bool)
+        found[self.chains[~np.isfinite(self.losses)]] = True
+        return found
+
+    @property
+    def fine(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Whether each trial that ended did not fail, shape (m,)."""
+        return np.isfinite(self.losses)
+
+    @property
+    def scores(self) -> Array:
+        """Normal scores of the losses, shape (m,).
+
+        Failures have no rank among them, whose scores they would shift. They have that of a bad
+        loss: without any, the process would go on to hope for much where nothing ever succeeds.
+        """
+        scores = np.full(len(self.losses), FAILED)
+        scores[self.fine] = normal_scores(self.losses[self.fine])
+        return scores
+
 
 @dataclass(slots=True)
 class Decision:
@@ -65,6 +92,7 @@ class Decision:
 
     Args:
         levels: epochs of the rungs; the last one is a full training.
+        costs: of compiling, as far as trials of the whole search have shown them.
         process: as it was last fitted.
         shared: what the asks since a trial ended share: a key, rows and the process given these.
     """
@@ -73,6 +101,7 @@ class Decision:
     encoding: Encoding
     levels: Sequence[int]
     seed: int
+    costs: ProgramCosts
     process: GaussianProcess = field(init=False)
     shared: tuple[tuple[int, int], Ints, Posterior] | None = field(default=None, init=False)
 
@@ -86,7 +115,7 @@ class Decision:
     def fit(self, known: Evidence, times: int) -> None:
         """Fit the process's hyperparameters to the trials that ended, so many times as long."""
         with use_one_thread():
-            y = normal_scores(known.losses)
+            y = known.scores
             rows = self._select_rows(known, y, self.rules.fit_rows)
             where, evaluations = self._locate(known, rows), times * self.rules.evaluations
             self.process = self.process.fit(where, y[rows], evaluations)
@@ -119,10 +148,12 @@ class Decision:
     ) -> tuple[Point, int] | None:
         rules = self.rules
 
-        # Now and then: a random point, to the first rung.
-        if rng.random() < rules.explore:
+        # Now and then: a random point, to the first rung; seldom one that is likely to fail.
+        explores = rng.random() < rules.explore
+        success = self._model_success(known)
+        if explores:
             anywhere = self.sampler.sample_new_point(known.units, rng)
-            if anywhere is not None:
+            if anywhere is not None and self._is_worth_a_try(anywhere, success, rng):
                 return anywhere, 0
 
         # What the process predicts, with hyperparameters drawn from their posterior. All asks since
@@ -136,6 +167,7 @@ class Decision:
 
         # The best so far, of what was trained to the last epoch (or as far as any was). It is the
         # predicted mean, not the highest score, which may be luck. Points in flight count too.
+        observed = observed.take(known.fine[rows])
         finished = observed.take(observed.epochs == observed.epochs.max())
         outlook = imagine_running(
             posterior,
@@ -151,7 +183,7 @@ class Decision:
         margin = rules.xi * fading
 
         # The best new point, against the best of those that may be continued.
-        new_point, improvement, hope = self._find_new_point(known, outlook, margin, rng)
+        new_point, improvement, hope = self._find_new_point(known, outlook, margin, success, rng)
         found: Point | None = new_point
         waiting = sorted(set(known.waiting) & set(known.chains[rows].tolist()))
         if waiting:
@@ -164,10 +196,46 @@ class Decision:
 
         # The end, where nothing is expected to improve. A process that knows few losses is not
         # believed: where it errs, it is often sure of itself.
-        enough = len(known.losses) >= rules.sure * (2 + known.units.shape[1])
+        enough = known.fine.sum() >= rules.sure * (2 + known.units.shape[1])
         if found is None or (enough and hope < math.log(rules.stop)):
             return None
         return found, self._choose_rung(known, outlook.posterior, found)
+
+    def _model_success(self, known: Evidence) -> SuccessModel | None:
+        """Where points fail; None where none has."""
+        failed = known.failed
+        if not failed.any():
+            return None
+        scale = np.exp(-self.process.theta)[self.encoding.groups]
+        ended = np.unique(known.chains)
+        return fit_success_model(known.features[ended], failed[ended], scale)
+
+    def _is_worth_a_try(
+        self, unit: Array, success: SuccessModel | None, rng: np.random.Generator
+    ) -> bool:
+        """By lot, as probable as the point is to succeed."""
+        if success is None:
+            return True
+        likely = success.log_probability(self.encoding.to_features(unit[None]))
+        return bool(math.log(max(rng.random(), TINY)) < likely[0])
+
+    def _divide_by_cost(self, improvements: Array, pool: Array, known: Evidence) -> Array:
+        """Logarithms of improvements, less those of what the points cost.
+
+        A program that a running trial needs will be there.
+        """
+        most = self.costs.log_cost_of_new_program
+        if not most:
+            return improvements
+        # Decoding takes time: only points that might be among the best four whatever they cost.
+        fourth = np.sort(improvements)[-min(4, len(pool))]
+        near = np.flatnonzero(improvements >= fourth - most)
+        space = self.encoding.space
+        running = [space.from_unit(known.units[number]) for number, _ in known.running]
+        costs = self.costs.estimate_log_cost([space.from_unit(u) for u in pool[near]], running)
+        divided = improvements - most
+        divided[near] = improvements[near] - costs
+        return np.asarray(divided)
 
     def _choose_rung(self, known: Evidence, posterior: Posterior, point: Point) -> int:
         """The first rung that explains enough of the point's variance at the last epoch.
@@ -182,7 +250,7 @@ class Decision:
             first = self.levels.index(known.epochs[known.chains == point].max()) + 1
         else:
             features, chain, first = self.encoding.to_features(point[None])[0], NEW, 0
-        furthest = max(first, self.levels.index(known.epochs.max()))
+        furthest = max(first, self.levels.index(known.epochs[known.fine].max()))
         epochs = np.log(np.array(self.levels[first:]))
         size = len(epochs)
         where = Locations(np.tile(features, (size, 1)), epochs, np.full(size, chain))
@@ -201,7 +269,7 @@ class Decision:
         It is kept for the asks with the same key, which draw the same process.
         """
         if self.shared is None or self.shared[0] != key:
-            y = normal_scores(known.losses)
+            y = known.scores
             rows = self._select_rows(known, y, self.rules.rows)
             self.shared = key, rows, process.condition_on(self._locate(known, rows), y[rows])
         return self.shared[1:]
@@ -238,18 +306,20 @@ class Decision:
         known: Evidence,
         outlook: Outlook,
         margin: float,
+        success: SuccessModel | None,
         rng: np.random.Generator,
     ) -> tuple[Array | None, float, float]:
         """The best new point found.
 
-        Returns it, the logarithm of its expected improvement by `margin`, and the largest logarithm
-        of an expected improvement by anything.
+        Returns it, the logarithm of its expected improvement by `margin` for what it costs, and the
+        largest logarithm of an expected improvement by anything.
         """
         rules, sampler = self.rules, self.sampler
 
         # Candidates everywhere, and around the five points with the best predictions.
-        where = self._at_last_epoch(known.features, np.arange(len(known.units)))
-        centers = known.units[np.argsort(-outlook.posterior.predict_mean(where), kind="stable")[:5]]
+        fine = np.arange(len(known.units)) if success is None else np.flatnonzero(~success.failed)
+        means = outlook.posterior.predict_mean(self._at_last_epoch(known.features[fine], fine))
+        centers = known.units[fine[np.argsort(-means, kind="stable")[:5]]]
         pool = np.concatenate(
             [
                 sampler.sample_anywhere(rules.uniform, rng),
@@ -266,7 +336,11 @@ class Decision:
             features = self.encoding.to_features(pool)
             there = self._at_last_epoch(features, np.full(len(pool), NEW))
             improvements, any_improvements = outlook.log_improvements(there, margin, 0.0)
+            if success is not None:
+                likely = success.log_probability(features)
+                improvements, any_improvements = improvements + likely, any_improvements + likely
             hope = max(hope, float(any_improvements.max()))
+            improvements = self._divide_by_cost(improvements, pool, known)
             order = np.argsort(-improvements, kind="stable")[:4]
             if improvements[order[0]] > most:
                 found, most = pool[order[0]], float(improvements[order[0]])

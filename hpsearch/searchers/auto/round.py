@@ -45,7 +45,8 @@ class Round:
     the same search. Trials that end between two asks may do so in any order.
 
     Args:
-        opening: the points that are tried before any other.
+        opening: the points that are tried before any other, and spare ones.
+        opened: how many of these are the opening.
         chain_of: the chain of each running trial.
         ended: (chain, epochs, loss) of each trial that ended, by trial.
         spent: epochs of all trials.
@@ -57,6 +58,7 @@ class Round:
     seed: int
     decision: Decision
     opening: list[TrialChain] = field(default_factory=list)
+    opened: int = 0
     chains: list[TrialChain] = field(default_factory=list)
     chain_of: dict[int, int] = field(default_factory=dict)
     ended: dict[int, tuple[int, int, float]] = field(default_factory=dict)
@@ -88,19 +90,21 @@ class Round:
         """
         rules, encoding = self.decision.rules, self.decision.encoding
         size = min(max(rules.eta ** (len(self.levels) - 1), rules.least), rules.most)
+        self.opened = len(first) + size
+        most = max(rules.widest, size)
         known = [*tried]
         for params in first:
             known.append(encoding.to_unit(params))
             self.opening.append(self._make_chain(known[-1], dict(params)))
         sampler = self.decision.sampler
         for unit in sampler.spread_evenly(SPARE * size, derive_seed(self.seed, "opening")):
-            if not size:
+            if len(self.opening) == len(first) + most:
                 break
             rows = np.array(known).reshape(-1, len(self.space))
             if len(sampler.drop_near_known(unit[None], rows)):
                 known.append(unit)
                 self.opening.append(self._make_chain(unit))
-                size -= 1
+        self.opened = min(self.opened, len(self.opening))
 
     def ask(self, trial: int) -> Suggestion | Pause:
         """What to train next; DONE where no point is expected to improve on the best."""
@@ -114,6 +118,8 @@ class Round:
         self._fit_if_due()
         self.first = trial if self.first is None else self.first
         self.leader = trial if self.leader is None else self.leader
+        if not self.ended:
+            self.opened = max(self.opened, len(self.chains) + 1)
         chain, level = found
         if isinstance(chain, TrialChain):
             return self._start_chain(trial, chain, level)
@@ -126,6 +132,7 @@ class Round:
         chain.failed = observation.loss is None or not math.isfinite(observation.loss)
         loss = math.inf if observation.loss is None or chain.failed else observation.loss
         self.ended[trial] = number, self.levels[chain.level], loss
+        self.decision.costs.record(chain.params, observation.cost)
         self.leader = None
 
     def continuable(self, trial: int) -> bool:
@@ -154,9 +161,11 @@ class Round:
 
         WAIT while running trials decide what is next; None where nothing is worth a training.
         """
-        # First all points of the opening, to the first rung.
-        if len(self.chains) < len(self.opening):
-            return self.opening[len(self.chains)], 0
+        # First all points of the opening, to the first rung. Where more than these are trained
+        # side by side, the opening is as large as what is asked for before any of them ends.
+        begun = len(self.chains)
+        if begun < self.opened or (not self.ended and begun < len(self.opening)):
+            return self.opening[begun], 0
 
         known = self._gather_evidence()
         if not known.has_differing_losses:
@@ -189,7 +198,7 @@ class Round:
 
         WAIT while trials that decide it are running; None where the opening is over.
         """
-        numbers = range(len(self.opening))
+        numbers = range(self.opened)
         for level in range(1, len(self.levels)):
             due = len(numbers) // self.decision.rules.eta**level
             if due < LAST_RUNG_POINTS:

@@ -9,7 +9,8 @@ class Rules:
 
     Args:
         least: the fewest points of the opening, however few rungs there are.
-        most: the most points of the opening.
+        most: the most points of the opening, where no more than these are trained side by side.
+        widest: the most points of the opening, where more are.
         eta: each rung has so many times the epochs of the one before.
         xi: by how much a candidate must beat the best, in standard deviations of the losses'
             normal scores.
@@ -37,6 +38,7 @@ class Rules:
 
     least: int = 12
     most: int = 27
+    widest: int = 81
     eta: int = 3
     xi: float = 0.5
     fade: float = 15.0

@@ -6,7 +6,7 @@ import logging
 import math
 import statistics
 import tempfile
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,36 +16,34 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.arrays import Array
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
-from hpsearch.training import metrics, sharing
+from hpsearch.training import metrics
 from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size
 from hpsearch.training.batched.batchable import (
     why_metric_differs,
     why_not_batchable,
     why_rows_mix,
 )
-from hpsearch.training.batched.device_data import DeviceTable, make_table
+from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.hardware import cache_bytes, free_bytes, use_all_cores
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import PROGRAMS, Program, table_sharding
 from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
+from hpsearch.training.batched.table_cache import TableCache
 from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
 from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
-from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
 
 log = logging.getLogger(__name__)
 
 _WORTH_MEASURING = 30.0  # seconds of training, from which batch sizes are tried out
-_MAX_TABLES = 2
 
 
 @dataclass(eq=False)
@@ -68,19 +66,15 @@ class BatchedTrainer:
     chunk: int | None = None
     shared: Path | None = None
     _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
-    _tables: RecentDict[DeviceTable] = field(default_factory=lambda: RecentDict(_MAX_TABLES))
-    _signatures: RecentDict[tuple[Any, ...]] = field(
-        default_factory=lambda: RecentDict(MAX_TEMPLATES)
-    )
-    # What frozen parts give for all rows: computed once, however many models are trained on it.
-    _features: RecentDict[Array] = field(default_factory=lambda: RecentDict(_MAX_TABLES))
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
     _warned: set[str] = field(default_factory=set)
     _bytes_of_fit: int = 1  # of the models tried
+    _tables: TableCache = field(init=False)
 
     def __post_init__(self) -> None:
         use_all_cores()
+        self._tables = TableCache(self.task, self.shared)
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""
@@ -384,7 +378,7 @@ class BatchedTrainer:
     ) -> tuple[Future[Program], DeviceTable]:
         """The program for some members, and the rows that it trains them on."""
         places = self._choose_places(template, members, splits, is_used=compiler is None)
-        table = self._get_table(splits, places, data, members[0].frozen)
+        table = self._tables.get_table(splits, members[0].frozen, data, table_sharding(places))
         return PROGRAMS.get_program(self.task, template, members, table, places, compiler), table
 
     def _choose_places(
@@ -396,7 +390,7 @@ class BatchedTrainer:
         is_used: bool,
     ) -> int:
         """As `ProgramCache.choose_places`, for members that are trained on these splits' rows."""
-        signature = self._signatures.get(self._name_table(splits, members[0].frozen))
+        signature = self._tables.find_signature(splits, members[0].frozen)
         if signature is None:  # nothing was compiled for these rows yet
             return round_up_members(len(members))
         # None that is larger than was found best, or than memory holds.
@@ -405,35 +399,6 @@ class BatchedTrainer:
         return PROGRAMS.choose_places(
             self.task, template, members, signature, most=most, is_used=is_used
         )
-
-    def _get_table(
-        self, splits: tuple[Split, ...], places: int, data: Data, frozen: FrozenPart | None
-    ) -> DeviceTable:
-        """The rows of these splits, on the devices of a program with this many places.
-
-        frozen: the part of the members' models whose output stands for x.
-        """
-        name, sharding = self._name_table(splits, frozen), table_sharding(places)
-        if (name, sharding) not in self._tables:
-            table = make_table(self.task, data, splits)
-            if frozen is not None:
-                if name not in self._features:
-                    self._features[name] = sharing.compute_once(
-                        self.shared if self.task.preprocess is None else None,
-                        f"features-{frozen.digest}",
-                        partial(frozen.compute_features, table.x),
-                    )
-                table = replace(table, x=self._features[name])
-            self._tables[name, sharding] = table.put_on(sharding)
-            self._signatures[name] = self._tables[name, sharding].signature
-        return self._tables[name, sharding]
-
-    def _name_table(
-        self, splits: tuple[Split, ...], frozen: FrozenPart | None
-    ) -> tuple[Hashable, Hashable]:
-        """What tells tables apart: the splits, where each has rows of its own, and the features."""
-        rows = splits if self.task.preprocess is not None else None
-        return rows, None if frozen is None else frozen.digest
 
 
 class _NotCompiled(Exception):

@@ -465,40 +465,46 @@ def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
     assert len(set(PROGRAMS._compiled) - before) == 1
 
 
+def forget_programs():
+    """As in a new process; returns what holds the programs."""
+    from hpsearch.training.batched.program import PROGRAMS
+    from hpsearch.training.batched.template import TemplateRegistry
+
+    PROGRAMS._compiled.clear()
+    PROGRAMS.templates = TemplateRegistry()
+    return PROGRAMS
+
+
 def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(tmp_path):
     """And end in the same weights, bit for bit."""
-    from hpsearch.training.batched.program import PROGRAMS
-
-    build, trainer = mlp.model(hidden=(13,)), gang()
+    programs, build, trainer = forget_programs(), mlp.model(hidden=(13,)), gang()
     fits = [member(n, build=build, epochs=4) for n in range(8)]
     dict(trainer.train(fits, DATA))
-    there, ends = set(PROGRAMS._compiled), []
+    there, ends = set(programs._compiled), []
     for number, seconds in enumerate((1e-9, 1e-9, 1e9)):  # of an epoch in the larger program
         for key in there:
-            PROGRAMS._compiled[key].result().epoch_seconds = seconds
+            programs._compiled[key].result().epoch_seconds = seconds
         out = tmp_path / f"{number}.npz"
         few = [dataclasses.replace(fits[0], checkpoint_out=out), fits[1]]  # of two folds
         dict(trainer.train(few, DATA))
-        assert len(set(PROGRAMS._compiled) - there) == (number == 2)
+        assert len(set(programs._compiled) - there) == (number == 2)
         ends.append(variables(out))
     assert all(same(end, ends[0]) for end in ends)
 
 
 def test_many_train_some_at_a_time_in_a_smaller_program_that_is_there(tmp_path):
     """And end in the same weights, bit for bit."""
-    from hpsearch.training.batched.program import PROGRAMS
-
-    build, trainer = mlp.model(hidden=(14,)), gang()
+    programs, build, trainer = forget_programs(), mlp.model(hidden=(14,)), gang()
     fits = [member(n, build=build, epochs=4) for n in range(12)]
     dict(trainer.train(fits[:3], DATA))
-    there = set(PROGRAMS._compiled)
+    there = set(programs._compiled)
     for key in there:
-        PROGRAMS._compiled[key].result().epoch_seconds = 1e-9
+        programs._compiled[key].result().epoch_seconds = 1e-9
     last = tmp_path / "some.npz", tmp_path / "all.npz"
     fits[-1] = dataclasses.replace(fits[-1], checkpoint_out=last[0])
     dict(trainer.train(fits, DATA))
-    assert set(PROGRAMS._compiled) == there
-    PROGRAMS._compiled.clear()
+    assert set(programs._compiled) == there
+    forget_programs()
     fits[-1] = dataclasses.replace(fits[-1], checkpoint_out=last[1])
     dict(trainer.train(fits, DATA))
     assert same(*map(variables, last))

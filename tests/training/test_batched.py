@@ -23,6 +23,7 @@ from spaces import mlp
 from tests.conftest import ROOT
 from tests.contracts.trainer import OPTIMIZERS, arrays, same, variables
 from tests.rounding import loss_difference, rounding_bound, sum_tolerance
+from tests.training.programs import forget_programs
 
 pytestmark = [
     pytest.mark.slow,
@@ -463,16 +464,6 @@ def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
         fits[0] = dataclasses.replace(fits[0], **begun, checkpoint_out=tmp_path / f"{rung + 1}.npz")
         dict(gang().train(fits, DATA))
     assert len(set(PROGRAMS._compiled) - before) == 1
-
-
-def forget_programs():
-    """As in a new process; returns what holds the programs."""
-    from hpsearch.training.batched.program import PROGRAMS
-    from hpsearch.training.batched.template import TemplateRegistry
-
-    PROGRAMS._compiled.clear()
-    PROGRAMS.templates = TemplateRegistry()
-    return PROGRAMS
 
 
 def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(tmp_path):

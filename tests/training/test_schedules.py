@@ -18,6 +18,7 @@ from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
 from spaces import mlp, optimizers
 from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import arrays, same
+from tests.training.programs import forget_programs
 from tests.training.test_training import TRAINERS
 
 pytestmark = pytest.mark.slow
@@ -91,20 +92,10 @@ def check_continues(make: Any, fit: Fit, tmp_path: Any, monkeypatch: Any) -> Non
     assert same(arrays(paths["whole"]), arrays(paths["cut"]))
 
 
-def forget_programs() -> Any:
-    """The compiled programs, without those of other tests."""
-    from hpsearch.training.batched.program import PROGRAMS
-    from hpsearch.training.batched.template import TemplateRegistry
-
-    PROGRAMS._compiled.clear()
-    PROGRAMS.templates = TemplateRegistry()
-    return PROGRAMS._compiled
-
-
 def check_one_program(fits: list[Fit]) -> None:
     """They share one, and each gets the curve that `fit` gives it; the curves differ."""
     by_fit, side_by_side = TRAINERS
-    programs = forget_programs()
+    programs = forget_programs()._compiled
     together = dict(side_by_side(TASK).train(fits, DATA))
     assert len(programs) == 1
     alone = dict(by_fit(TASK).train(fits, DATA))
@@ -432,7 +423,7 @@ def test_but_not_where_the_optimizer_looks_at_a_whole_weight(name):
     by_fit, side_by_side = TRAINERS
     builds = [mlp.model(hidden) for hidden in ((8,), (5,), (7,))]
     fits = [some_fit(build=build, params={"optimizer": name}) for build in builds]
-    programs = forget_programs()
+    programs = forget_programs()._compiled
     together = dict(side_by_side(TASK).train(fits, DATA))
     assert len(programs) == 3
     alone = dict(by_fit(TASK).train(fits, DATA))

@@ -144,6 +144,38 @@ def test_auto_finds_the_best_beside_where_trials_fail(seed):
     assert min(value for value in full if value is not None) < 0.3 / 9 + 0.03
 
 
+def drive_with_error(auto, se, most=400):
+    """The losses of a search, whose standard error is given, and how it ended."""
+    search = auto.start(UNIT, seed=2)
+    losses = []
+    while isinstance(answer := search.ask(len(losses)), Suggestion) and len(losses) < most:
+        losses.append(valley(0, answer))
+        search.tell(len(losses) - 1, Observation(losses[-1], se=se))
+    return losses, answer
+
+
+def test_auto_says_when_only_luck_is_left_and_stops_if_asked(caplog):
+    options = {"trials": 40, "max_epochs": 9}
+    with caplog.at_level("INFO", logger="hpsearch.searchers"):
+        whole, _ = drive_with_error(Auto(**options), se=0.05)
+    assert caplog.text.count("a matter of luck") == 1
+    stopped, answer = drive_with_error(Auto(**options, until_luck=True), se=0.05)
+    assert answer is Pause.DONE
+    assert len(stopped) < len(whole) / 2
+    assert stopped == whole[: len(stopped)]  # so that the one continues the other
+    assert min(stopped) < min(whole) + 0.05
+    assert Auto(**options).label == Auto(**options, until_luck=True).label
+
+
+@pytest.mark.parametrize("se", [None, 1e-9])
+def test_auto_goes_on_where_folds_tell_more_or_nobody_knows(se, caplog):
+    options = {"trials": 12, "max_epochs": 9}
+    with caplog.at_level("INFO", logger="hpsearch.searchers"):
+        losses, _ = drive_with_error(Auto(**options, until_luck=True), se=se)
+    assert losses == drive_with_error(Auto(**options), se=se)[0]
+    assert "luck" not in caplog.text
+
+
 def test_success_is_likely_beside_what_succeeded():
     rng = np.random.default_rng(0)
     features = rng.random((60, 2))

@@ -41,6 +41,7 @@ class Evidence:
         chains: of each of these trials, the number of its point, shape (m,).
         epochs: their total epochs, shape (m,).
         losses: their losses, shape (m,); infinite for a trial that failed.
+        errors: the losses' standard errors over folds, shape (m,); NaN where unknown.
         waiting: the points that may be continued.
         running: the points in training, each with the epochs that it trains to.
         spent: epochs of all trials, in full trainings.
@@ -52,6 +53,7 @@ class Evidence:
     chains: Ints
     epochs: Array
     losses: Array
+    errors: Array
     waiting: Sequence[int]
     running: Sequence[tuple[int, int]]
     spent: float
@@ -84,6 +86,22 @@ class Evidence:
         scores = np.full(len(self.losses), FAILED)
         scores[self.fine] = normal_scores(self.losses[self.fine])
         return scores
+
+
+@dataclass(frozen=True, slots=True)
+class NextTraining:
+    """What is trained next.
+
+    Args:
+        point: to begin or continue.
+        level: the rung to train it to.
+        gain: by how much it may be better than the best at the last epoch: its mean and one
+            standard deviation, in normal scores. None for a random point.
+    """
+
+    point: Point
+    level: int
+    gain: float | None = None
 
 
 @dataclass(slots=True)
@@ -126,7 +144,7 @@ class Decision:
         rng: np.random.Generator,
         leader: int,
         drawing: np.random.Generator | None,
-    ) -> tuple[Point, int] | None:
+    ) -> NextTraining | None:
         """The point to begin or continue, and the rung to train it to.
 
         None where no point is expected to improve on the best.
@@ -145,7 +163,7 @@ class Decision:
         rng: np.random.Generator,
         leader: int,
         drawing: np.random.Generator | None,
-    ) -> tuple[Point, int] | None:
+    ) -> NextTraining | None:
         rules = self.rules
 
         # Now and then: a random point, to the first rung; seldom one that is likely to fail.
@@ -154,7 +172,7 @@ class Decision:
         if explores:
             anywhere = self.sampler.sample_new_point(known.units, rng)
             if anywhere is not None and self._is_worth_a_try(anywhere, success, rng):
-                return anywhere, 0
+                return NextTraining(anywhere, 0)
 
         # What the process predicts, with hyperparameters drawn from their posterior. All asks since
         # a trial ended share what the first of them drew.
@@ -199,7 +217,8 @@ class Decision:
         enough = known.fine.sum() >= rules.sure * (2 + known.units.shape[1])
         if found is None or (enough and hope < math.log(rules.stop)):
             return None
-        return found, self._choose_rung(known, outlook.posterior, found)
+        level = self._choose_rung(known, outlook.posterior, found)
+        return NextTraining(found, level, outlook.hope_for(self._place_at_end(known, found)))
 
     def _model_success(self, known: Evidence) -> SuccessModel | None:
         """Where points fail; None where none has."""
@@ -294,6 +313,12 @@ class Decision:
 
     def _at_last_epoch(self, features: Array, chains: Ints) -> Locations:
         return Locations(features, np.full(len(chains), math.log(self.levels[-1])), chains)
+
+    def _place_at_end(self, known: Evidence, point: Point) -> Locations:
+        """One point at the last epoch."""
+        if isinstance(point, int):
+            return self._at_last_epoch(known.features[[point]], np.array([point]))
+        return self._at_last_epoch(self.encoding.to_features(point[None]), np.array([NEW]))
 
     def _locate_running(self, known: Evidence) -> Locations:
         """Where results of running trials are awaited."""

@@ -74,6 +74,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "never begun again": rules(restart=math.inf),
     "no steps that stop at an end": patch(candidates, "STOPPED", 0.0),
     "rungs that double": rules(eta=2),
+    "no wider opening for many in flight": rules(widest=27),
 }
 
 

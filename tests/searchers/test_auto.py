@@ -226,6 +226,23 @@ def test_auto_opens_by_successive_halving_of_points_that_cover_the_space(infligh
     assert {s.epochs for s in third} == {9}
 
 
+@pytest.mark.parametrize(("inflight", "points"), [(20, 27), (48, 48), (100, 81)])
+def test_autos_opening_is_as_large_as_what_is_trained_side_by_side(inflight, points):
+    search = Auto(trials=200, max_epochs=27).start(UNIT, seed=0)
+    asked = [search.ask(trial) for trial in range(inflight)]
+    for trial, suggestion in enumerate(asked):
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    rest = [search.ask(trial) for trial in range(inflight, points)]
+    for trial, suggestion in enumerate(rest, start=inflight):
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    asked += rest
+    assert all(s.parent is None and s.epochs == 1 for s in asked)
+    halved = [search.ask(trial) for trial in range(len(asked), len(asked) + points // 3)]
+    best = sorted(range(points), key=lambda trial: valley(trial, asked[trial]))
+    assert {s.parent for s in halved} == set(best[: points // 3])
+    assert all(s.epochs == 3 for s in halved)
+
+
 @pytest.mark.parametrize(("epochs", "points"), [(1, 12), (3, 12), (27, 27), (243, 27)])
 def test_autos_opening_is_small_whatever_the_epochs(epochs, points):
     asked = suggestions(drive(Auto(trials=13, max_epochs=epochs), space=UNIT, loss=valley))

@@ -104,7 +104,7 @@ class Round:
             known.append(encoding.to_unit(params))
             self.opening.append(self._make_chain(known[-1], dict(params)))
         sampler = self.decision.sampler
-        for unit in sampler.spread_evenly(SPARE * size, derive_seed(self.seed, "opening")):
+        for unit in sampler.spread_evenly(SPARE * most, derive_seed(self.seed, "opening")):
             if len(self.opening) == len(first) + most:
                 break
             rows = np.array(known).reshape(-1, len(self.space))
@@ -126,7 +126,7 @@ class Round:
         self.first = trial if self.first is None else self.first
         self.leader = trial if self.leader is None else self.leader
         if not self.ended:
-            self.opened = max(self.opened, len(self.chains) + 1)
+            self.opened = max(self.opened, min(len(self.chains) + 1, len(self.opening)))
         chain, level = found
         if isinstance(chain, TrialChain):
             return self._start_chain(trial, chain, level)

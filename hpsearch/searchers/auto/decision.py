@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Array, Encoding
+from hpsearch.searchers.auto.evidence import Evidence
 from hpsearch.searchers.auto.failures import SuccessModel, fit_success_model
 from hpsearch.searchers.auto.improvement import Outlook, imagine_running
 from hpsearch.searchers.auto.process import (
@@ -17,75 +17,14 @@ from hpsearch.searchers.auto.process import (
     Ints,
     Locations,
     Posterior,
-    normal_scores,
     use_one_thread,
 )
 from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.rules import Rules
 
-FAILED = -1.5  # the score of a failed trial: that of the worst loss but one in fifteen
 NEW = -1  # the chain of a point that no trial trains yet
 
 Point = int | Array  # the number of a point that was begun, or a new unit point, shape (d,)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that a round knows. Its n points are numbered in the order in which they were begun.
-
-    Args:
-        units: the unit points, shape (n, d).
-        features: their features, shape (n, f).
-        trials: the numbers of the m trials that ended, counted from the round's first, shape (m,).
-            Rows are in their order, whichever ended first.
-        chains: of each of these trials, the number of its point, shape (m,).
-        epochs: their total epochs, shape (m,).
-        losses: their losses, shape (m,); infinite for a trial that failed.
-        errors: the losses' standard errors over folds, shape (m,); NaN where unknown.
-        waiting: the points that may be continued.
-        running: the points in training, each with the epochs that it trains to.
-        spent: epochs of all trials, in full trainings.
-    """
-
-    units: Array
-    features: Array
-    trials: Ints
-    chains: Ints
-    epochs: Array
-    losses: Array
-    errors: Array
-    waiting: Sequence[int]
-    running: Sequence[tuple[int, int]]
-    spent: float
-
-    @property
-    def has_differing_losses(self) -> bool:
-        """Whether there is anything to learn from: where all losses are equal, there is not."""
-        finite = self.losses[np.isfinite(self.losses)]
-        return len(finite) > 1 and bool(finite.min() < finite.max())
-
-    @property
-    def failed(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """Whether each point failed, shape (n,)."""
-        found = np.zeros(len(self.units), dtype=bool)
-        found[self.chains[~np.isfinite(self.losses)]] = True
-        return found
-
-    @property
-    def fine(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """Whether each trial that ended did not fail, shape (m,)."""
-        return np.isfinite(self.losses)
-
-    @property
-    def scores(self) -> Array:
-        """Normal scores of the losses, shape (m,).
-
-        Failures have no rank among them, whose scores they would shift. They have that of a bad
-        loss: without any, the process would go on to hope for much where nothing ever succeeds.
-        """
-        scores = np.full(len(self.losses), FAILED)
-        scores[self.fine] = normal_scores(self.losses[self.fine])
-        return scores
 
 
 @dataclass(frozen=True, slots=True)

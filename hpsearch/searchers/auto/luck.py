@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.searchers.auto.decision import Evidence
+from hpsearch.searchers.auto.evidence import Evidence
 
 FEWEST_TRAININGS = 6  # in full, before scores can be turned into losses
 

@@ -9,8 +9,9 @@ import numpy as np
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.auto.decision import Decision, Evidence
+from hpsearch.searchers.auto.decision import Decision
 from hpsearch.searchers.auto.encoding import Array
+from hpsearch.searchers.auto.evidence import Evidence
 from hpsearch.searchers.auto.luck import Remainder, measure_remainder
 
 LAST_RUNG_POINTS = 3  # of the opening

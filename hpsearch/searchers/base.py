@@ -137,7 +137,7 @@ class HalvingOptions:
 
     @property
     def label(self) -> str:
-        return describe_options(self, without=("trials", "iterations"))
+        return describe_options(self, without=("trials", "iterations", "until_luck"))
 
     @property
     def continues(self) -> bool:

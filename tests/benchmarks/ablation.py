@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.searchers import Auto
-from hpsearch.searchers.auto import auto, candidates, decision, process, round
+from hpsearch.searchers.auto import auto, candidates, evidence, process, round
 
 
 def rules(**changes: float) -> Callable[[], None]:
@@ -40,8 +40,7 @@ def at_random(self: candidates.CandidateSampler, count: int, seed: int) -> Any:
 
 
 def standardized(losses: Any) -> Any:
-    clipped = np.minimum(losses, losses[np.isfinite(losses)].max())
-    return (clipped.mean() - clipped) / clipped.std()
+    return (losses.mean() - losses) / losses.std()
 
 
 def without_own_terms() -> None:
@@ -58,7 +57,7 @@ def without_own_terms() -> None:
 CHANGES: dict[str, Callable[[], None]] = {
     "as it is": lambda: None,
     "full trainings only": patch(auto, "rungs", lambda max_epochs, eta: [max_epochs]),
-    "losses standardized, not their ranks": patch(decision, "normal_scores", standardized),
+    "losses standardized, not their ranks": patch(evidence, "normal_scores", standardized),
     "no term of a point's own": without_own_terms,
     "first points at random": patch(candidates.CandidateSampler, "spread_evenly", at_random),
     "asked after the first points, without halving them": patch(round, "LAST_RUNG_POINTS", 99),
@@ -74,6 +73,7 @@ CHANGES: dict[str, Callable[[], None]] = {
     "never begun again": rules(restart=math.inf),
     "no steps that stop at an end": patch(candidates, "STOPPED", 0.0),
     "rungs that double": rules(eta=2),
+    "no wider opening for many in flight": rules(widest=27),
 }
 
 

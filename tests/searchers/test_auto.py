@@ -144,6 +144,38 @@ def test_auto_finds_the_best_beside_where_trials_fail(seed):
     assert min(value for value in full if value is not None) < 0.3 / 9 + 0.03
 
 
+def drive_with_error(auto, se, most=400):
+    """The losses of a search, whose standard error is given, and how it ended."""
+    search = auto.start(UNIT, seed=2)
+    losses = []
+    while isinstance(answer := search.ask(len(losses)), Suggestion) and len(losses) < most:
+        losses.append(valley(0, answer))
+        search.tell(len(losses) - 1, Observation(losses[-1], se=se))
+    return losses, answer
+
+
+def test_auto_says_when_only_luck_is_left_and_stops_if_asked(caplog):
+    options = {"trials": 40, "max_epochs": 9}
+    with caplog.at_level("INFO", logger="hpsearch.searchers"):
+        whole, _ = drive_with_error(Auto(**options), se=0.05)
+    assert caplog.text.count("a matter of luck") == 1
+    stopped, answer = drive_with_error(Auto(**options, until_luck=True), se=0.05)
+    assert answer is Pause.DONE
+    assert len(stopped) < len(whole) / 2
+    assert stopped == whole[: len(stopped)]  # so that the one continues the other
+    assert min(stopped) < min(whole) + 0.05
+    assert Auto(**options).label == Auto(**options, until_luck=True).label
+
+
+@pytest.mark.parametrize("se", [None, 1e-9])
+def test_auto_goes_on_where_folds_tell_more_or_nobody_knows(se, caplog):
+    options = {"trials": 12, "max_epochs": 9}
+    with caplog.at_level("INFO", logger="hpsearch.searchers"):
+        losses, _ = drive_with_error(Auto(**options, until_luck=True), se=se)
+    assert losses == drive_with_error(Auto(**options), se=se)[0]
+    assert "luck" not in caplog.text
+
+
 def test_success_is_likely_beside_what_succeeded():
     rng = np.random.default_rng(0)
     features = rng.random((60, 2))
@@ -192,6 +224,23 @@ def test_auto_opens_by_successive_halving_of_points_that_cover_the_space(infligh
     assert sorted(s.parent for s in third) == sorted(best[:3])
     assert {s.epochs for s in second} == {3}
     assert {s.epochs for s in third} == {9}
+
+
+@pytest.mark.parametrize(("inflight", "points"), [(20, 27), (48, 48), (100, 81)])
+def test_autos_opening_is_as_large_as_what_is_trained_side_by_side(inflight, points):
+    search = Auto(trials=200, max_epochs=27).start(UNIT, seed=0)
+    asked = [search.ask(trial) for trial in range(inflight)]
+    for trial, suggestion in enumerate(asked):
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    rest = [search.ask(trial) for trial in range(inflight, points)]
+    for trial, suggestion in enumerate(rest, start=inflight):
+        search.tell(trial, Observation(valley(trial, suggestion)))
+    asked += rest
+    assert all(s.parent is None and s.epochs == 1 for s in asked)
+    halved = [search.ask(trial) for trial in range(len(asked), len(asked) + points // 3)]
+    best = sorted(range(points), key=lambda trial: valley(trial, asked[trial]))
+    assert {s.parent for s in halved} == set(best[: points // 3])
+    assert all(s.epochs == 3 for s in halved)
 
 
 @pytest.mark.parametrize(("epochs", "points"), [(1, 12), (3, 12), (27, 27), (243, 27)])

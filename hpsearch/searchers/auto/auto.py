@@ -11,6 +11,7 @@ from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers.auto.decision import Decision
 from hpsearch.searchers.auto.encoding import Encoding
+from hpsearch.searchers.auto.luck import Remainder
 from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.round import Round
 from hpsearch.searchers.auto.rules import Rules
@@ -39,10 +40,13 @@ class Auto(HalvingOptions):
             may exceed it by less than a full training each. Most points get few epochs, so that
             many more points than `trials` are tried.
         max_epochs: of a trial that is trained in full.
+        until_luck: whether it ends where what is left to find is less than the standard error of
+            the best loss over folds. Else it only says so.
     """
 
     trials: int = 50
     max_epochs: int = 27
+    until_luck: bool = False
 
     def __post_init__(self) -> None:
         check_counts(self, trials=self.trials, max_epochs=self.max_epochs)
@@ -70,6 +74,7 @@ class _AutoSearch:
     Args:
         round_of: the round of each running trial.
         costs: of compiling; all rounds learn them together.
+        said: whether it was said that only luck is left.
     """
 
     options: Auto
@@ -79,6 +84,7 @@ class _AutoSearch:
     rounds: list[Round] = field(default_factory=list)
     round_of: dict[int, Round] = field(default_factory=dict)
     costs: ProgramCosts = field(init=False)
+    said: bool = False
 
     def __post_init__(self) -> None:
         self.costs = ProgramCosts(list(self.space))
@@ -95,6 +101,9 @@ class _AutoSearch:
         answer = self.rounds[-1].ask(trial)
         if isinstance(answer, Suggestion):
             self.round_of[trial] = self.rounds[-1]
+        found = self.rounds[-1].remainder
+        if found is not None and found.is_luck:
+            self._say_once(found)
         elif answer is Pause.DONE:
             log.info(
                 "no point is expected to improve on the best: %d of %d epochs are left over",
@@ -109,12 +118,23 @@ class _AutoSearch:
     def continuable(self, trial: int) -> bool:
         return bool(self.rounds) and self.rounds[-1].continuable(trial)
 
+    def _say_once(self, left: Remainder) -> None:
+        """That what is left to find is less than the error of the best."""
+        if not self.said:
+            self.said = True
+            log.info(
+                "what is left to find (about %.2g) is less than the standard error of the best "
+                "(%.2g): which of the best points is chosen is a matter of luck",
+                left.gain,
+                left.se,
+            )
+
     def _make_round(self) -> Round:
         number, levels = len(self.rounds), rungs(self.options.max_epochs, RULES.eta)
         seed = derive_seed(self.seed, "round", number) if number else self.seed
         rows = derive_seed(seed, "rows")
         decision = Decision(RULES, Encoding(self.space), levels, rows, self.costs)
-        new = Round(seed, decision)
+        new = Round(seed, decision, self.options.until_luck)
         tried = [unit for past in self.rounds for unit in past.units]
         new.prepare_opening(() if number else self.first, tried)
         return new

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from hpsearch.searchers.auto.candidates import CandidateSampler
 from hpsearch.searchers.auto.encoding import Array, Encoding
+from hpsearch.searchers.auto.evidence import Evidence
 from hpsearch.searchers.auto.failures import SuccessModel, fit_success_model
 from hpsearch.searchers.auto.improvement import Outlook, imagine_running
 from hpsearch.searchers.auto.process import (
@@ -17,73 +17,30 @@ from hpsearch.searchers.auto.process import (
     Ints,
     Locations,
     Posterior,
-    normal_scores,
     use_one_thread,
 )
 from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.rules import Rules
 
-FAILED = -1.5  # the score of a failed trial: that of the worst loss but one in fifteen
 NEW = -1  # the chain of a point that no trial trains yet
 
 Point = int | Array  # the number of a point that was begun, or a new unit point, shape (d,)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that a round knows. Its n points are numbered in the order in which they were begun.
+class NextTraining:
+    """What is trained next.
 
     Args:
-        units: the unit points, shape (n, d).
-        features: their features, shape (n, f).
-        trials: the numbers of the m trials that ended, counted from the round's first, shape (m,).
-            Rows are in their order, whichever ended first.
-        chains: of each of these trials, the number of its point, shape (m,).
-        epochs: their total epochs, shape (m,).
-        losses: their losses, shape (m,); infinite for a trial that failed.
-        waiting: the points that may be continued.
-        running: the points in training, each with the epochs that it trains to.
-        spent: epochs of all trials, in full trainings.
+        point: to begin or continue.
+        level: the rung to train it to.
+        gain: by how much it may be better than the best at the last epoch: its mean and one
+            standard deviation, in normal scores. None for a random point.
     """
 
-    units: Array
-    features: Array
-    trials: Ints
-    chains: Ints
-    epochs: Array
-    losses: Array
-    waiting: Sequence[int]
-    running: Sequence[tuple[int, int]]
-    spent: float
-
-    @property
-    def has_differing_losses(self) -> bool:
-        """Whether there is anything to learn from: where all losses are equal, there is not."""
-        finite = self.losses[np.isfinite(self.losses)]
-        return len(finite) > 1 and bool(finite.min() < finite.max())
-
-    @property
-    def failed(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """Whether each point failed, shape (n,)."""
-        found = np.zeros(len(self.units), dtype=bool)
-        found[self.chains[~np.isfinite(self.losses)]] = True
-        return found
-
-    @property
-    def fine(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """Whether each trial that ended did not fail, shape (m,)."""
-        return np.isfinite(self.losses)
-
-    @property
-    def scores(self) -> Array:
-        """Normal scores of the losses, shape (m,).
-
-        Failures have no rank among them, whose scores they would shift. They have that of a bad
-        loss: without any, the process would go on to hope for much where nothing ever succeeds.
-        """
-        scores = np.full(len(self.losses), FAILED)
-        scores[self.fine] = normal_scores(self.losses[self.fine])
-        return scores
+    point: Point
+    level: int
+    gain: float | None = None
 
 
 @dataclass(slots=True)
@@ -126,7 +83,7 @@ class Decision:
         rng: np.random.Generator,
         leader: int,
         drawing: np.random.Generator | None,
-    ) -> tuple[Point, int] | None:
+    ) -> NextTraining | None:
         """The point to begin or continue, and the rung to train it to.
 
         None where no point is expected to improve on the best.
@@ -145,7 +102,7 @@ class Decision:
         rng: np.random.Generator,
         leader: int,
         drawing: np.random.Generator | None,
-    ) -> tuple[Point, int] | None:
+    ) -> NextTraining | None:
         rules = self.rules
 
         # Now and then: a random point, to the first rung; seldom one that is likely to fail.
@@ -154,7 +111,7 @@ class Decision:
         if explores:
             anywhere = self.sampler.sample_new_point(known.units, rng)
             if anywhere is not None and self._is_worth_a_try(anywhere, success, rng):
-                return anywhere, 0
+                return NextTraining(anywhere, 0)
 
         # What the process predicts, with hyperparameters drawn from their posterior. All asks since
         # a trial ended share what the first of them drew.
@@ -199,7 +156,8 @@ class Decision:
         enough = known.fine.sum() >= rules.sure * (2 + known.units.shape[1])
         if found is None or (enough and hope < math.log(rules.stop)):
             return None
-        return found, self._choose_rung(known, outlook.posterior, found)
+        level = self._choose_rung(known, outlook.posterior, found)
+        return NextTraining(found, level, outlook.hope_for(self._place_at_end(known, found)))
 
     def _model_success(self, known: Evidence) -> SuccessModel | None:
         """Where points fail; None where none has."""
@@ -294,6 +252,12 @@ class Decision:
 
     def _at_last_epoch(self, features: Array, chains: Ints) -> Locations:
         return Locations(features, np.full(len(chains), math.log(self.levels[-1])), chains)
+
+    def _place_at_end(self, known: Evidence, point: Point) -> Locations:
+        """One point at the last epoch."""
+        if isinstance(point, int):
+            return self._at_last_epoch(known.features[[point]], np.array([point]))
+        return self._at_last_epoch(self.encoding.to_features(point[None]), np.array([NEW]))
 
     def _locate_running(self, known: Evidence) -> Locations:
         """Where results of running trials are awaited."""

@@ -40,6 +40,12 @@ class Outlook:
             found.append(most + np.log(np.exp(each - most[:, None]).mean(axis=1)))
         return found
 
+    def hope_for(self, where: Locations) -> float:
+        """By how much the mean and one standard deviation of a point are above the best."""
+        mean, sd = self.posterior.predict_each(where, self.draws)
+        above = mean[0] - self.best
+        return float(above.mean() + math.hypot(above.std(), sd[0]))
+
 
 def imagine_running(
     posterior: Posterior,

@@ -27,7 +27,7 @@ class ProgramCosts:
     names: Sequence[str]
     _points: dict[str, list[Params]] = field(default_factory=dict)  # by program
     _compile_seconds: list[float] = field(default_factory=list)  # of each trial
-    _seconds: list[float] = field(default_factory=list)  # of each trial, without its compiling
+    _seconds: list[float] = field(default_factory=list)  # of each trial; most wait for no program
     _deciding: set[str] = field(init=False)
     _compiled: set[tuple[Any, ...]] = field(default_factory=set)  # keys that have a program
 

@@ -9,8 +9,10 @@ import numpy as np
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.auto.decision import Decision, Evidence
+from hpsearch.searchers.auto.decision import Decision
 from hpsearch.searchers.auto.encoding import Array
+from hpsearch.searchers.auto.evidence import Evidence
+from hpsearch.searchers.auto.luck import Remainder, measure_remainder
 
 LAST_RUNG_POINTS = 3  # of the opening
 SPARE = 4  # so many times the points are drawn: those near to one that was tried are left out
@@ -48,24 +50,30 @@ class Round:
         opening: the points that are tried before any other, and spare ones.
         opened: how many of these are the opening.
         chain_of: the chain of each running trial.
+        until_luck: whether it ends where what is left to find is less than folds can tell.
         ended: (chain, epochs, loss) of each trial that ended, by trial.
+        errors: the standard error of the loss of each trial of which it is known.
         spent: epochs of all trials.
         fitted: how many trials had ended when the process was last fitted.
         first: the first trial of the round.
         leader: the first trial that was asked for since one ended; None where none was.
+        remainder: what is left to find, by the last ask that knew.
     """
 
     seed: int
     decision: Decision
+    until_luck: bool = False
     opening: list[TrialChain] = field(default_factory=list)
     opened: int = 0
     chains: list[TrialChain] = field(default_factory=list)
     chain_of: dict[int, int] = field(default_factory=dict)
     ended: dict[int, tuple[int, int, float]] = field(default_factory=dict)
+    errors: dict[int, float] = field(default_factory=dict)
     spent: int = 0
     fitted: int = 0
     first: int | None = None
     leader: int | None = None
+    remainder: Remainder | None = None
 
     @property
     def levels(self) -> Sequence[int]:
@@ -97,7 +105,7 @@ class Round:
             known.append(encoding.to_unit(params))
             self.opening.append(self._make_chain(known[-1], dict(params)))
         sampler = self.decision.sampler
-        for unit in sampler.spread_evenly(SPARE * size, derive_seed(self.seed, "opening")):
+        for unit in sampler.spread_evenly(SPARE * most, derive_seed(self.seed, "opening")):
             if len(self.opening) == len(first) + most:
                 break
             rows = np.array(known).reshape(-1, len(self.space))
@@ -119,7 +127,7 @@ class Round:
         self.first = trial if self.first is None else self.first
         self.leader = trial if self.leader is None else self.leader
         if not self.ended:
-            self.opened = max(self.opened, len(self.chains) + 1)
+            self.opened = max(self.opened, min(len(self.chains) + 1, len(self.opening)))
         chain, level = found
         if isinstance(chain, TrialChain):
             return self._start_chain(trial, chain, level)
@@ -132,6 +140,8 @@ class Round:
         chain.failed = observation.loss is None or not math.isfinite(observation.loss)
         loss = math.inf if observation.loss is None or chain.failed else observation.loss
         self.ended[trial] = number, self.levels[chain.level], loss
+        if observation.se is not None:
+            self.errors[trial] = observation.se
         self.decision.costs.record(chain.params, observation.cost)
         self.leader = None
 
@@ -190,8 +200,12 @@ class Round:
         found = self.decision.choose(known, self._make_rng(trial), leader, drawing)
         if found is None:
             return None
-        point, level = found
-        return point if isinstance(point, int) else self._make_chain(point), level
+        if found.gain is not None:
+            self.remainder = measure_remainder(found.gain, known, self.levels[-1])
+            if self.until_luck and self.remainder is not None and self.remainder.is_luck:
+                return None
+        point = found.point
+        return point if isinstance(point, int) else self._make_chain(point), found.level
 
     def _next_of_opening(self, waiting: Sequence[int]) -> int | Pause | None:
         """The chain that the opening's successive halving continues next.
@@ -284,6 +298,7 @@ class Round:
             chains=np.array(chains, dtype=np.int64),
             epochs=np.array(epochs, dtype=np.float64),
             losses=np.array(losses, dtype=np.float64),
+            errors=np.array([self.errors.get(trial, math.nan) for trial in trials]),
             waiting=self._continuable_chains(),
             running=[(n, self.levels[c.level]) for n, c in enumerate(self.chains) if c.running],
             spent=self.spent / self.levels[-1],

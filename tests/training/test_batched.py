@@ -141,8 +141,20 @@ def train_beside(others, out):
 
 def test_a_fit_ends_in_the_same_weights_whoever_trains_beside_it(tmp_path):
     """Bit for bit, so that neither crashes nor timings that cut gangs otherwise change a search."""
-    ends = [train_beside(others, tmp_path / f"{others}.npz") for others in (0, 1, 2, 6)]
+    ends = [train_beside(others, tmp_path / f"{others}.npz") for others in (0, 1, 2, 6, 39)]
     assert ends[0]
+    assert all(same(end, ends[0]) for end in ends)
+
+
+def test_it_does_so_in_a_program_of_several_optimizers_and_minibatch_sizes(tmp_path):
+    """Whether few or many train beside it."""
+    trainer, ends = gang(), []
+    for count in (40, 5, 10):
+        fits = [dataclasses.replace(mixed(n % 5, epochs=4), seed=n) for n in range(count)]
+        fits[0] = dataclasses.replace(fits[0], checkpoint_out=tmp_path / f"{count}.npz")
+        programs = {curve.program for _, curve in trainer.train(fits, DATA)}
+        assert len(programs) == 1
+        ends.append(variables(tmp_path / f"{count}.npz"))
     assert all(same(end, ends[0]) for end in ends)
 
 

@@ -15,6 +15,7 @@ from hpsearch.searchers.auto.luck import Remainder
 from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.round import Round
 from hpsearch.searchers.auto.rules import Rules
+from hpsearch.searchers.auto.seconds import TrialSeconds
 from hpsearch.searchers.base import HalvingOptions, Search
 from hpsearch.searchers.brackets import rungs
 
@@ -74,6 +75,7 @@ class _AutoSearch:
     Args:
         round_of: the round of each running trial.
         costs: of compiling; all rounds learn them together.
+        seconds: that trials take, likewise.
         said: whether it was said that only luck is left.
     """
 
@@ -84,6 +86,7 @@ class _AutoSearch:
     rounds: list[Round] = field(default_factory=list)
     round_of: dict[int, Round] = field(default_factory=dict)
     costs: ProgramCosts = field(init=False)
+    seconds: TrialSeconds = field(default_factory=TrialSeconds)
     said: bool = False
 
     def __post_init__(self) -> None:
@@ -133,7 +136,7 @@ class _AutoSearch:
         number, levels = len(self.rounds), rungs(self.options.max_epochs, RULES.eta)
         seed = derive_seed(self.seed, "round", number) if number else self.seed
         rows = derive_seed(seed, "rows")
-        decision = Decision(RULES, Encoding(self.space), levels, rows, self.costs)
+        decision = Decision(RULES, Encoding(self.space), levels, rows, self.costs, self.seconds)
         new = Round(seed, decision, self.options.until_luck)
         tried = [unit for past in self.rounds for unit in past.units]
         new.prepare_opening(() if number else self.first, tried)

@@ -21,6 +21,7 @@ from hpsearch.searchers.auto.process import (
 )
 from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.rules import Rules
+from hpsearch.searchers.auto.seconds import TrialSeconds
 
 NEW = -1  # the chain of a point that no trial trains yet
 
@@ -50,6 +51,7 @@ class Decision:
     Args:
         levels: epochs of the rungs; the last one is a full training.
         costs: of compiling, as far as trials of the whole search have shown them.
+        seconds: that trials take, likewise.
         process: as it was last fitted.
         shared: what the asks since a trial ended share: a key, rows and the process given these.
     """
@@ -59,11 +61,17 @@ class Decision:
     levels: Sequence[int]
     seed: int
     costs: ProgramCosts
+    seconds: TrialSeconds
     process: GaussianProcess = field(init=False)
     shared: tuple[tuple[int, int], Ints, Posterior] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.process = GaussianProcess(self.encoding.groups)
+
+    @property
+    def lowest_rung(self) -> int:
+        """The rung that a training goes to at least."""
+        return self.seconds.find_lowest_rung(self.levels)
 
     @property
     def sampler(self) -> CandidateSampler:
@@ -105,13 +113,13 @@ class Decision:
     ) -> NextTraining | None:
         rules = self.rules
 
-        # Now and then: a random point, to the first rung; seldom one that is likely to fail.
+        # Now and then: a random point, to the lowest rung; seldom one that is likely to fail.
         explores = rng.random() < rules.explore
         success = self._model_success(known)
         if explores:
             anywhere = self.sampler.sample_new_point(known.units, rng)
             if anywhere is not None and self._is_worth_a_try(anywhere, success, rng):
-                return NextTraining(anywhere, 0)
+                return NextTraining(anywhere, self.lowest_rung)
 
         # What the process predicts, with hyperparameters drawn from their posterior. All asks since
         # a trial ended share what the first of them drew.
@@ -217,7 +225,8 @@ class Decision:
         at_last = max(float(c[-1, -1]), TINY)
         least = self.rules.explained / (1.0 + len(known.running) / self.rules.eased)
         enough = np.flatnonzero(c[:-1, -1] ** 2 / (at_rung * at_last) >= least)
-        return min(first + int(enough[0] if len(enough) else size - 1), furthest)
+        found = min(first + int(enough[0] if len(enough) else size - 1), furthest)
+        return max(found, self.lowest_rung)
 
     def _condition(
         self, known: Evidence, key: tuple[int, int], process: GaussianProcess

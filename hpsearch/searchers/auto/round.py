@@ -143,6 +143,7 @@ class Round:
         if observation.se is not None:
             self.errors[trial] = observation.se
         self.decision.costs.record(chain.params, observation.cost)
+        self.decision.seconds.record(trial, len(observation.curve), observation.cost)
         self.leader = None
 
     def continuable(self, trial: int) -> bool:
@@ -173,9 +174,9 @@ class Round:
         """
         # First all points of the opening, to the first rung. Where more than these are trained
         # side by side, the opening is as large as what is asked for before any of them ends.
-        begun = len(self.chains)
+        begun, lowest = len(self.chains), self.decision.lowest_rung
         if begun < self.opened or (not self.ended and begun < len(self.opening)):
-            return self.opening[begun], 0
+            return self.opening[begun], lowest
 
         known = self._gather_evidence()
         if not known.has_differing_losses:
@@ -190,7 +191,7 @@ class Round:
         if due is None:
             due = self._best_below_neglected_rung(known.waiting, self.decision.rules.share)
         if due is not None:
-            return due, self.chains[due].level + 1
+            return due, max(self.chains[due].level + 1, lowest)
 
         # Else what the process expects most of. All asks since a trial ended share the process
         # that the first of them drew.
@@ -248,9 +249,11 @@ class Round:
         if due is None:
             unit = self.decision.sampler.sample_new_point(known.units, rng)
             if unit is not None:
-                return self._make_chain(unit), 0
+                return self._make_chain(unit), self.decision.lowest_rung
             due = next(iter(known.waiting), None)
-        return None if due is None else (due, self.chains[due].level + 1)
+        if due is None:
+            return None
+        return due, max(self.chains[due].level + 1, self.decision.lowest_rung)
 
     def _continuable_chains(self) -> list[int]:
         """The chains that may go on: the better half of every rung, and a few at least; best first.

@@ -1,0 +1,47 @@
+"""What a trial takes in seconds, and so how short a training may be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hpsearch.core.trial import Cost
+
+_LAST = 64  # trials, the last ones, from which seconds are estimated
+
+
+@dataclass(slots=True)
+class TrialSeconds:
+    """Learns what a trial takes whatever its epochs, and what each epoch takes.
+
+    Building models, asking, and handing trials to a worker take as long for one epoch as for many.
+    Where networks are small, that is more than the training.
+    """
+
+    _seen: dict[int, tuple[int, float]] = field(default_factory=dict)  # epochs, seconds; by trial
+
+    def record(self, trial: int, epochs: int, cost: Cost | None) -> None:
+        """Note what a trial took that trained so many epochs; nothing where it failed, or nobody measured."""
+        if cost is not None and epochs:
+            # Its share of the call, without the wait for programs, which most trials need not.
+            seconds = max(0.0, cost.elapsed / cost.together - cost.compile_seconds)
+            self._seen[trial] = epochs, seconds
+
+    def find_lowest_rung(self, levels: Sequence[int]) -> int:
+        """The longest training that takes no longer than what a trial takes before it.
+
+        A shorter one would save little time and say less.
+
+        Args:
+            levels: the epochs of the rungs.
+
+        0, the first rung, where trials of different lengths have not shown what epochs take.
+        """
+        last = [self._seen[trial] for trial in sorted(self._seen)[-_LAST:]]
+        epochs, seconds = np.array(last, dtype=np.float64).reshape(-1, 2).T
+        if len(last) < 2 or epochs.min() == epochs.max():
+            return 0
+        apart = epochs - epochs.mean()
+        of_epoch = max(0.0, float(apart @ seconds) / float(apart @ apart))
+        before = max(0.0, float(seconds.mean()) - of_epoch * float(epochs.mean()))
+        return max([0, *(n for n, long in enumerate(levels) if of_epoch * long <= before)])

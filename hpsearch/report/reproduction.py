@@ -62,7 +62,7 @@ def command_option(label: str) -> str | None:
     """A searcher's or evaluator's label as the command line takes it; None where it cannot.
 
     >>> command_option("Hyperband(max_epochs=27, eta=3)")
-    'hyperband:max_epochs=27,eta=3,min_epochs=1'
+    'hyperband:max_epochs=27,eta=3,min_epochs=1,brackets=None'
     """
     methods = (*option_classes(searchers), *option_classes(evaluators))
     return option_text(label, methods, not_in_labels=("trials", "iterations"))

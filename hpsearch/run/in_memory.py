@@ -19,6 +19,7 @@ from hpsearch.run.driver import Driver
 from hpsearch.run.loop import Loop
 from hpsearch.run.replay import SearchState
 from hpsearch.run.study import Study
+from hpsearch.searchers.base import UNLIMITED
 from hpsearch.store import AskedEvent, Store, ToldEvent
 from hpsearch.training import backend
 
@@ -48,11 +49,10 @@ def search_in_memory(study: Study, data: Data, *, engine: str = "auto") -> list[
 
     Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
     """
-    executor = Inline(
-        partial(
-            worker.prepare_work, study, data, backend.choose(), engine, study.searcher.in_flight
-        )
-    )
+    # A method that learns gets one trial at a time, so that the same seed gives the same result.
+    in_flight = study.searcher.in_flight
+    together = None if in_flight == UNLIMITED else in_flight
+    executor = Inline(partial(worker.prepare_work, study, data, backend.choose(), engine, together))
     with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         executor.open()
         journal = store.journal(0, study.task.recorded[1:])

@@ -190,7 +190,7 @@ def test_widths_and_depths_share_a_program_and_start_as_they_would():
         )
         for n, widths in enumerate(hidden)
     ]
-    before = set(PROGRAMS._compiled)
+    before = set(forget_programs()._compiled)
     expected, bound = train_by_fit(fits)
     assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
     assert len(set(PROGRAMS._compiled) - before) == 1
@@ -220,7 +220,7 @@ def test_optimizers_and_minibatch_sizes_share_a_program():
     from hpsearch.training.batched.program import PROGRAMS
 
     fits = [mixed(n) for n in range(5)]
-    before = set(PROGRAMS._compiled)
+    before = set(forget_programs()._compiled)
     run = dict(gang().train(fits, DATA))
     assert len(set(PROGRAMS._compiled) - before) == 1
     for n, fit in enumerate(fits):
@@ -465,7 +465,7 @@ def test_what_a_gang_began_fit_continues_on_any_backend(tmp_path, other):
 def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
     from hpsearch.training.batched.program import PROGRAMS
 
-    before = set(PROGRAMS._compiled)
+    before = set(forget_programs()._compiled)
     build = mlp.model(hidden=(11,))
     for rung in range(3):
         begun = {"checkpoint_in": tmp_path / f"{rung}.npz"} if rung else {}
@@ -618,7 +618,7 @@ def test_label_smoothing_is_a_number_too():
 
     data = Data(DATA.x, np.eye(10)[DATA.y])
     task = Task("t", data, loss="mse", metric="accuracy", kind="multiclass")
-    before = set(PROGRAMS._compiled)
+    before = set(forget_programs()._compiled)
     fits = [member(n, build=smoothed, params={"smoothing": 0.1 * (n + 1)}) for n in range(3)]
     expected, bound = train_by_fit(fits, task, task.load())
     assert loss_difference(dict(gang(task).train(fits, task.load())), expected) < bound

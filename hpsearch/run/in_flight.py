@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from hpsearch.run.call_times import CallTimes
+from hpsearch.searchers.base import UNLIMITED
 
 
 @dataclass(slots=True)
@@ -18,12 +19,12 @@ class InFlight:
         harmless: how many the method may have in flight without finding less.
         together: trials of a batch for each worker, where the user wants so many; None: as many as
             are soonest, by `times`.
-        times: what calls took.
+        times: what calls took, as the search's state has it.
         asked_of_batch: of a run that continues, how many trials of the batch had been asked for
             that the earlier run was asking for when it ended; None where it was not asking.
     """
 
-    harmless: int = 2**20
+    harmless: int = UNLIMITED
     together: int | None = None
     times: CallTimes = field(default_factory=CallTimes)
     asked_of_batch: int | None = 0

@@ -10,7 +10,7 @@ from hpsearch.run.checkpoints import SearchCheckpoints
 from hpsearch.run.deadline import DeadlineEstimate
 from hpsearch.run.driver import Driver
 from hpsearch.run.in_flight import InFlight
-from hpsearch.run.replay import SearchState, make_observation
+from hpsearch.run.replay import SearchState
 from hpsearch.searchers import Search
 from hpsearch.store import Journal
 
@@ -86,7 +86,7 @@ class Loop:
                 answer = Pause.WAIT
                 break
             trial = self._waiting.pop(0)
-            self._epochs_begun += self._epochs_to_train(trial)
+            self._epochs_begun += self.state.epochs_to_train(trial)
             chosen.append(trial)
         self._done = answer is Pause.DONE
         if chosen:
@@ -107,12 +107,9 @@ class Loop:
         """Whether a trial would end before the deadline, beside what runs and begins with it."""
         others = [*(job.trial for job in self._running), *chosen]
         return self.deadline.allows(
-            [self._epochs_to_train(other) for other in others], self._epochs_to_train(trial)
+            [self.state.epochs_to_train(other) for other in others],
+            self.state.epochs_to_train(trial),
         )
-
-    def _epochs_to_train(self, trial: int) -> int:
-        """The epochs that a trial trains itself, without its parent's."""
-        return self.state.suggestions[trial].epochs - self.state.start_epoch(trial)
 
     def _make_job(self, trial: int) -> Job:
         suggestion = self.state.suggestions[trial]
@@ -137,11 +134,9 @@ class Loop:
         self.journal.append_outcome(trial, outcome)
         suggestion = self.state.suggestions[trial]
         self.driver.display.show_trial(self.state.ids[trial], suggestion, outcome)
-        observation = make_observation(outcome, self.state.start_epoch(trial), self.metric)
-        self.search.tell(trial, observation)
-        self.in_flight.times.record(outcome.device, self._epochs_to_train(trial), outcome.cost)
+        observation = self.state.tell(self.search, trial, outcome, self.metric)
         if outcome.score is not None:
-            self.deadline.record_end(self._epochs_to_train(trial), outcome.seconds)
+            self.deadline.record_end(self.state.epochs_to_train(trial), outcome.seconds)
         # Only after the search was told does it know which trials it may still continue.
         self.checkpoints.record_result(trial, observation.loss)
         running = [other.trial for other in self._running]

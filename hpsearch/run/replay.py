@@ -36,6 +36,17 @@ class SearchState:
         parent = self.suggestions[trial].parent
         return 0 if parent is None else self.suggestions[parent].epochs
 
+    def epochs_to_train(self, trial: int) -> int:
+        """The epochs that a trial trains itself, without its parent's."""
+        return self.suggestions[trial].epochs - self.start_epoch(trial)
+
+    def tell(self, search: Search, trial: int, outcome: Outcome, metric: Metric) -> Observation:
+        """Tell a search how a trial ended, and note what it took; returns what the search learned."""
+        observation = make_observation(outcome, self.start_epoch(trial), metric)
+        search.tell(trial, observation)
+        self.times.record(outcome.device, self.epochs_to_train(trial), outcome.cost)
+        return observation
+
 
 def replay(
     search: Search,
@@ -56,11 +67,8 @@ def replay(
         if isinstance(event, ToldEvent):
             if event.trial in state.unfinished:
                 state.unfinished.remove(event.trial)
-                start_epoch, outcome = state.start_epoch(event.trial), event.outcome
-                search.tell(event.trial, make_observation(outcome, start_epoch, metric))
-                trained = state.suggestions[event.trial].epochs - start_epoch
-                state.times.record(outcome.device, trained, outcome.cost)
-                on_ended(event.trial, state.ids[event.trial], outcome)
+                state.tell(search, event.trial, event.outcome, metric)
+                on_ended(event.trial, state.ids[event.trial], event.outcome)
         # Pauses are not repeated: they change nothing, and a search with a larger budget goes on
         # after the DONE of a smaller one.
         elif isinstance(event.answer, Suggestion) and not done:

@@ -21,7 +21,7 @@ class TrialSeconds:
     _seen: dict[int, tuple[int, float]] = field(default_factory=dict)  # epochs, seconds; by trial
 
     def record(self, trial: int, epochs: int, cost: Cost | None) -> None:
-        """Note what a trial took that trained so many epochs; nothing where it failed, or nobody measured."""
+        """Note what a trial of so many epochs took; nothing where it failed, or nobody measured."""
         if cost is not None and epochs:
             # Its share of the call, without the wait for programs, which most trials need not.
             seconds = max(0.0, cost.elapsed / cost.together - cost.compile_seconds)

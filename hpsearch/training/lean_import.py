@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from hpsearch.training.garbage import paused_garbage_collection
+
 # Keras, and JAX below it, import these as modules and take nothing out of them until it is used.
 _LATER = {
     *("keras.visualization", "keras._tf_keras.keras.visualization", "keras.src.visualization"),
@@ -43,13 +45,12 @@ def import_keras() -> None:
     """Import Keras on the backend that was chosen; what it seldom needs is imported later."""
     if "keras" in sys.modules:
         return
-    finder, collects = _LaterFinder(), gc.isenabled()
+    finder = _LaterFinder()
     sys.meta_path.insert(0, finder)
-    gc.disable()  # a quarter of the time: it looks again and again for garbage among what stays
-    try:
-        importlib.import_module("keras")
-    finally:
-        sys.meta_path.remove(finder)
-        if collects:
-            gc.freeze()  # nor need later collections look at it
-            gc.enable()
+    with paused_garbage_collection():  # else it takes a quarter of the time
+        try:
+            importlib.import_module("keras")
+        finally:
+            sys.meta_path.remove(finder)
+    if gc.isenabled():
+        gc.freeze()  # nor need later collections look at it

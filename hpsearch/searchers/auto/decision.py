@@ -17,7 +17,7 @@ from hpsearch.searchers.auto.process import (
     Ints,
     Locations,
     Posterior,
-    use_one_thread,
+    on_one_thread,
 )
 from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.rules import Rules
@@ -77,14 +77,15 @@ class Decision:
     def sampler(self) -> CandidateSampler:
         return CandidateSampler(self.encoding, self.rules.near)
 
+    @on_one_thread
     def fit(self, known: Evidence, times: int) -> None:
         """Fit the process's hyperparameters to the trials that ended, so many times as long."""
-        with use_one_thread():
-            y = known.scores
-            rows = self._select_rows(known, y, self.rules.fit_rows)
-            where, evaluations = self._locate(known, rows), times * self.rules.evaluations
-            self.process = self.process.fit(where, y[rows], evaluations)
+        y = known.scores
+        rows = self._select_rows(known, y, self.rules.fit_rows)
+        where, evaluations = self._locate(known, rows), times * self.rules.evaluations
+        self.process = self.process.fit(where, y[rows], evaluations)
 
+    @on_one_thread
     def choose(
         self,
         known: Evidence,
@@ -101,16 +102,6 @@ class Decision:
             leader: the first trial that was asked for since one ended.
             drawing: of that ask, where it is another one.
         """
-        with use_one_thread():
-            return self._choose(known, rng, leader, drawing)
-
-    def _choose(
-        self,
-        known: Evidence,
-        rng: np.random.Generator,
-        leader: int,
-        drawing: np.random.Generator | None,
-    ) -> NextTraining | None:
         rules = self.rules
 
         # Now and then: a random point, to the lowest rung; seldom one that is likely to fail.

@@ -1,15 +1,17 @@
 """A Gaussian process over points and epochs, which `Auto` asks what a trial's loss will be."""
 
 import math
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from hpsearch.searchers.auto.encoding import Array
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 SQRT5 = math.sqrt(5.0)
 N_OTHERS = 4  # hyperparameters beside the lengths: l, s2, t2 and the noise
@@ -314,13 +316,19 @@ class Posterior:
         return k, solve_triangular(self.lower, k, lower=True, check_finite=False)
 
 
-def use_one_thread() -> AbstractContextManager[Any]:
-    """Let the linear algebra use one thread.
+def on_one_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """Let the linear algebra within a function use one thread.
 
     With several, sums may differ in their last bits. A search that is continued on a machine with
     more cores must still give the answers that it gave.
     """
-    return _thread_pools().limit(limits=1, user_api="blas")  # type: ignore[no-any-return]
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> T:
+        with _thread_pools().limit(limits=1, user_api="blas"):
+            return function(*args, **kwargs)
+
+    return limited
 
 
 @cache

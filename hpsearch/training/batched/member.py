@@ -17,6 +17,7 @@ from hpsearch.training.batched.padding import (
     OwnLayout,
     PaddedLayout,
     StateArrays,
+    describe_kind,
     parse_chain,
 )
 from hpsearch.training.batched.scalars import ModelScalars, computes_in_half
@@ -101,6 +102,11 @@ class BatchMember:
         if computes_in_half(self.model) or is_loss_scaling(self.model.optimizer):
             return None
         return parse_chain(self.model)
+
+    @functools.cached_property
+    def optimizer_kind(self) -> str:
+        """A text that is equal for members whose optimizers differ in their scalars alone."""
+        return describe_kind(self.model, self.scalars)
 
     @property
     def fit(self) -> Fit:

@@ -265,6 +265,7 @@ class PaddedLayout:
         wide_chain: the wide model as a chain.
         wide_scalars: of the wide model.
         mix: the optimizers that the wide model is trained by.
+        kind: the number of the member's own among these.
     """
 
     def __init__(
@@ -276,12 +277,13 @@ class PaddedLayout:
         wide_chain: DenseChain,
         wide_scalars: ModelScalars,
         mix: OptimizerMix,
+        kind: int,
     ) -> None:
         wide_state = wide.trainable_variables, wide.non_trainable_variables, mix.variables
         self._shapes = [[tuple(v.shape) for v in part] for part in state_variables(model)]
         self._wide_shapes = [[tuple(v.shape) for v in part] for part in wide_state]
         self._dtypes = [[str(v.dtype) for v in part] for part in wide_state]
-        self.kind = mix.index(describe_kind(model, scalars))
+        self.kind = kind
 
         # For each variable of the wide network, the index of the member's own, if it has one.
         own_weights, own_others = _label_variables(model, chain)

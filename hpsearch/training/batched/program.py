@@ -16,14 +16,12 @@ from hpsearch.training import metrics
 from hpsearch.training.batched.device_data import DeviceTable
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
-from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.program_spec import (
     EarlyStopping,
     ProgramSpec,
     Traits,
     make_program_spec,
 )
-from hpsearch.training.batched.scalars import ModelScalars
 from hpsearch.training.batched.template import RecentDict, Template, TemplateRegistry
 from hpsearch.training.batched.traced_step import State, TracedTraining
 from hpsearch.training.deferred import read_as_placeholders
@@ -42,29 +40,19 @@ class Program:
     """Trains `spec.members` models side by side, for some epochs a call.
 
     Args:
-        model: lends its structure; it must not be used for anything else.
-        scalars: its numbers that the program takes as data.
-        optimizers: that the members are trained by.
+        template: whose structure the members have. Its model must not be used for anything else.
         task: what is learned.
         spec: what to compile for.
         table: the rows, or others of the same signature.
     """
 
     def __init__(
-        self,
-        model: Any,
-        scalars: ModelScalars,
-        optimizers: OptimizerMix,
-        task: Task,
-        spec: ProgramSpec,
-        table: DeviceTable,
+        self, template: Template, task: Task, spec: ProgramSpec, table: DeviceTable
     ) -> None:
         self.spec = spec
-        _compile_metrics(model, task, table)
-        training = TracedTraining(model, scalars, optimizers, task, spec)
+        _compile_metrics(template.model, task, table)
         start = time.perf_counter()
-        state = model.trainable_variables, model.non_trainable_variables, optimizers.variables
-        self._compiled = self._compile(training, state, len(scalars.values), table)
+        self._compiled = self._compile(template, task, table)
         self.seconds_to_compile = time.perf_counter() - start
         self.epoch_seconds = 0.0  # of the last call, however many places were empty; 0: not known
 
@@ -133,18 +121,10 @@ class Program:
             np.int32(self.spec.steps if steps is None else steps),
         )
 
-    def _compile(
-        self, training: TracedTraining, variables: Any, scalars: int, table: DeviceTable
-    ) -> Any:
-        """Trace and compile `training.train_epochs` for arrays of the spec's shapes.
-
-        Args:
-            training: what to compile.
-            variables: the weights, the other variables and the optimizers'.
-            scalars: how many the members have.
-            table: the rows.
-        """
-        spec = self.spec
+    def _compile(self, template: Template, task: Task, table: DeviceTable) -> Any:
+        """Trace and compile `TracedTraining.train_epochs` for arrays of the spec's shapes."""
+        spec, model = self.spec, template.model
+        training = TracedTraining(template, task, spec)
         over, whole = self._over_members, table_sharding(spec.members)
 
         def stacked(variables: Any) -> list[Any]:
@@ -162,14 +142,18 @@ class Program:
             *(() if spec.shared_validation else members),
             spec.validation_batch_size,
         )
-        state = tuple(stacked(part) for part in variables)
+        state = (
+            stacked(model.trainable_variables),
+            stacked(model.non_trainable_variables),
+            stacked(template.optimizers.variables),
+        )
         axes = 0
         if spec.has_padded_members:
-            axes = sum(len(v.shape) for v in variables[0])
+            axes = sum(len(v.shape) for v in model.trainable_variables)
         arguments = (
             state,
             Traits(
-                _abstract((spec.members, scalars), "float32", over(0)),
+                _abstract((spec.members, len(template.scalars.values)), "float32", over(0)),
                 _abstract((spec.members, axes), "int32", over(0)),
                 _abstract(members, "int32", over(0)),
             ),
@@ -214,7 +198,7 @@ class ProgramCache:
     def __init__(self) -> None:
         self.templates = TemplateRegistry()
         self._compiled: dict[_ProgramKey, Future[Program]] = RecentDict(_MAX_PROGRAMS)  # type: ignore[assignment]
-        # Seconds lost so far by training in a larger program, by the one that was not compiled.
+        # Seconds lost so far by training in another program, by the one that was not compiled.
         self._lost: RecentDict[float] = RecentDict(_MAX_PROGRAMS)
 
     def choose_places(
@@ -283,8 +267,7 @@ class ProgramCache:
         key = self._make_key(task, template, members, table.signature, places)
         program = self._compiled.pop(key, None)
         if program is None or program.cancelled() or (program.done() and program.exception()):
-            parts = template.model, template.scalars, template.optimizers
-            make = partial(Program, *parts, task, key.spec, table)
+            make = partial(Program, template, task, key.spec, table)
             if compiler is not None:
                 program = compiler.submit(make)
             else:

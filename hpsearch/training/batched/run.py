@@ -123,8 +123,9 @@ class BatchRun:
         self._running = list(members)
         self._program, self._table = self._get_program(members)
         self._epoch_seconds = self._program.epoch_seconds
+        waited = time.perf_counter() - start
         for member in members:
-            member.compile_seconds += (time.perf_counter() - start) / len(members)
+            member.compile_seconds += waited / len(members)
         program, spec = self._program, self._program.spec
 
         # A program has places for a rounded number of members; the first one fills empty places.
@@ -268,10 +269,9 @@ class BatchRun:
             for epoch in range(first, min(first + epochs, member.fit.epochs)):
                 if (member, epoch) not in self._orders:
                     in_order = rows[draw_row_order(member.fit, epoch)]
-                    batches = split_into_batches(
+                    self._orders[member, epoch] = split_into_batches(
                         in_order, member.batch_size, spec.steps, spec.batch_size
                     )
-                    self._orders[member, epoch] = batches
 
     def _validation_rows(self, member: BatchMember) -> Any:
         """Row numbers of shape (steps, minibatch).

@@ -59,6 +59,7 @@ class Template:
                 self.wide,
                 self.scalars,
                 self.optimizers,
+                self.optimizers.index(member.optimizer_kind),
             )
 
     @property
@@ -172,7 +173,7 @@ class TemplateRegistry:
     ) -> Template:
         """A new template of this shape, built like the deepest of these members."""
         deepest = max(members, key=lambda member: _chain_of(member).depth)
-        by_kind = {padding.describe_kind(m.model, m.scalars): m.model.optimizer for m in members}
+        by_kind = {member.optimizer_kind: member.model.optimizer for member in members}
         kinds = sorted(by_kind)
         with deferred_initialization():
             model, optimizers = padding.build_wide_model(
@@ -207,7 +208,7 @@ def _cluster_of(group: Sequence[BatchMember]) -> Cluster:
     shape = Shape(
         chain.widths,
         chain.ends,
-        frozenset([padding.describe_kind(first.model, first.scalars)]),
+        frozenset([first.optimizer_kind]),
         (first.batch_size, first.batch_size),
     )
     # Not those that are left: a search that was killed and continues shall choose as before.

@@ -18,9 +18,9 @@ import keras
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.batched.dropout import draws_by_place, drop_units
-from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
-from hpsearch.training.batched.scalars import ModelScalars, has_mean_loss
+from hpsearch.training.batched.scalars import has_mean_loss
+from hpsearch.training.batched.template import Template
 from hpsearch.training.building import output_shapes
 from hpsearch.training.overrides import is_of_keras
 from hpsearch.training.rows import spread_weights
@@ -33,27 +33,18 @@ class TracedTraining:
     """Training of `spec.members` models side by side, as pure functions that JAX traces.
 
     Args:
-        model: the model whose structure all members have.
-        scalars: its numbers that the program takes as data.
-        optimizers: that the members are trained by.
+        template: whose structure all members have.
         task: says which metrics are recorded.
         spec: what the program is compiled for.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        scalars: ModelScalars,
-        optimizers: OptimizerMix,
-        task: Task,
-        spec: ProgramSpec,
-    ) -> None:
-        self.spec = spec
-        self._optimizers = optimizers
-        self._model, self._scalars, self._task = model, scalars, task
+    def __init__(self, template: Template, task: Task, spec: ProgramSpec) -> None:
+        self.spec, self._task = spec, task
+        self._model, self._scalars = template.model, template.scalars
+        self._optimizers = template.optimizers
         self._metrics = task.recorded
         self._counted = {metric.name for metric in metrics.counted_metrics(task)}
-        self._loss_is_mean = has_mean_loss(model)
+        self._loss_is_mean = has_mean_loss(self._model)
         # Of the member that is being traced, for layers that need them (`replaced_layers`).
         self._real_rows: Any = None
         self._extents: Any = None

@@ -1,7 +1,6 @@
 """The trainer that trains many fits side by side, as one compiled program, on JAX."""
 
 import contextlib
-import gc
 import logging
 import math
 import statistics
@@ -37,8 +36,8 @@ from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.table_cache import TableCache
 from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
-from hpsearch.training.building import state_variables
 from hpsearch.training.fit import FitTrainer
+from hpsearch.training.garbage import paused_garbage_collection
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
 
 log = logging.getLogger(__name__)
@@ -111,7 +110,7 @@ class BatchedTrainer:
         alone: dict[int, Fit] = {}
         for index, fit in fits.items():
             spec = self._model_spec(fit, data)
-            with _without_garbage_collection():
+            with paused_garbage_collection():
                 member = BatchMember.build(index, fit, spec, self.task.recorded)
             member.keep_for_next_phase(folder)
             if member.history.epochs < reached.get(index, 0):
@@ -291,8 +290,7 @@ class BatchedTrainer:
         fit = Fit(build, points[0], split, seed=0, epochs=1, **how)
         spec = self._model_spec(fit, data)
         member = BatchMember.build(0, fit, spec, self.task.recorded)
-        variables = [v for part in state_variables(member.model) for v in part]
-        bytes_ = _count_bytes([*variables, *member.model.trainable_variables])  # gradients too
+        bytes_ = _count_bytes(member.model, member.model.optimizer.variables)
         self._bytes_of_fit = max(self._bytes_of_fit, bytes_)
         if (why := _why_not_side_by_side(member)) is None:
             return None
@@ -455,30 +453,15 @@ def _members_in_cache(template: Template) -> int:
 
     More of them train more slowly on a CPU: each step would fetch all from memory.
     """
-    variables = [*template.model.variables, *template.optimizers.variables]
-    bytes_ = _count_bytes([*variables, *template.model.trainable_variables])
+    bytes_ = _count_bytes(template.model, template.optimizers.variables)
     return max(len(jax.local_devices()), cache_bytes() // bytes_)
 
 
-def _count_bytes(variables: Iterable[Any]) -> int:
+def _count_bytes(model: Any, slots: Iterable[Any]) -> int:
+    """Bytes of a model's variables, its gradients and its optimizer's slots."""
+    variables = [*model.variables, *model.trainable_variables, *slots]
     sizes = (math.prod(v.shape) * np.dtype(str(v.dtype)).itemsize for v in variables)
     return max(1, int(sum(sizes)))
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Inside, Python looks for no garbage.
-
-    A model has thousands of objects, which stay. While hundreds are built, Python would go through
-    all of them again and again.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextlib.contextmanager

@@ -19,15 +19,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hpsearch import Choice, Float, Holdout, Int, KFold, Random, Space, Study, Task
-from hpsearch.evaluators import Evaluator
-from spaces import mlp
+from hpsearch import Study, Task
+from hpsearch.run.load import Overrides, load_study
 from tests.benchmarks import plain_loops
+from tests.conftest import ROOT
 
 MOMENTS = (15, 30, 60, 120, 300)
 OURS = {
@@ -43,88 +42,21 @@ LOOPS = {
 }
 
 
-@dataclass(frozen=True)
-class Evening:
-    """A task with its space. make: returns the task; epochs: of a full training."""
-
-    make: Callable[[], Task]
-    space: Space
-    evaluator: Evaluator
-    epochs: int
-
-
-def _task(name: str, **options: Any) -> Callable[[], Task]:
-    def make() -> Task:
-        from importlib import import_module
-
-        task: Task = import_module(f"hpsearch.tasks.{name}").task(**options)
-        return task
-
-    return make
-
-
+# The studies whose spaces and folds they search, and the epochs of a full training.
 TASKS = {
-    "digits": Evening(
-        _task("digits"),
-        Space(
-            units=Int(32, 256, log=True),
-            dropout=Float(0.0, 0.5),
-            optimizer=Choice("rmsprop", "adam", "adadelta"),
-            batch_size=Choice(16, 32, 64),
-        ),
-        KFold(3),
-        27,
-    ),
-    "boston": Evening(
-        _task("boston"),
-        Space(
-            mlp.funnel(3, 64, 256),
-            dropout=Float(0.0, 0.3),
-            l2=Float(1e-5, 1e-1, log=True),
-            optimizer=Choice("rmsprop", "adam"),
-            learning_rate=Float(1e-3, 1e-2, log=True),
-            batch_size=Choice(16),
-        ),
-        KFold(4),
-        81,
-    ),
-    "wine": Evening(
-        _task("wine"),
-        Space(
-            mlp.funnel(5, 32, 256),
-            optimizer=Choice("adam", "rmsprop"),
-            learning_rate=Float(3e-4, 5e-3, log=True),
-            batch_size=Choice(32),
-        ),
-        Holdout(fraction=1 / 9),
-        27,
-    ),
-    "seizures": Evening(
-        _task("seizure", metric="accuracy"),
-        Space(
-            mlp.funnel(4, 64, 512),
-            dropout=Float(0.1, 0.5),
-            learning_rate=Float(3e-4, 3e-3, log=True),
-            optimizer=Choice("adam"),
-            batch_size=Choice(64),
-        ),
-        Holdout(fraction=1 / 9),
-        27,
-    ),
+    "digits": ("digits_dropout", 27),
+    "boston": ("boston_kfold", 81),
+    "wine": ("wine_depth", 27),
+    "seizures": ("seizure_accuracy", 27),
 }
 
 
-def study(name: str) -> Study:
-    """The study that ours run; the searcher is given by the command line."""
-    evening = TASKS[name]
-    return Study(
-        task=evening.make(),
-        space=evening.space,
-        build=mlp.model(),
-        searcher=Random(trials=1, epochs=evening.epochs),
-        evaluator=evening.evaluator,
-        name=f"evening_{name}",
-    )
+def study_file(name: str) -> Path:
+    return ROOT / "studies" / f"{TASKS[name][0]}.py"
+
+
+def load(name: str) -> Study:
+    return load_study(study_file(name), Overrides())
 
 
 # -- Ours
@@ -135,10 +67,10 @@ def run_ours(name: str, method: str, seed: int, seconds: float, cache: Path) -> 
     from hpsearch.store import Store, ToldEvent
 
     with tempfile.TemporaryDirectory() as folder:
-        file, store = Path(folder, "study.py"), Path(folder, "store.db")
-        file.write_text(f"from tests.benchmarks import evening\nstudy = evening.study({name!r})\n")
-        searcher = OURS[method].format(epochs=TASKS[name].epochs)
-        command = [sys.executable, "-m", "hpsearch", "run", str(file), "--store", str(store)]
+        store, (_, epochs) = Path(folder, "store.db"), TASKS[name]
+        searcher = OURS[method].format(epochs=epochs)
+        command = [sys.executable, "-m", "hpsearch", "run", str(study_file(name))]
+        command += ["--store", str(store)]
         command += ["--searcher", searcher, "--seed", str(seed), "--quiet"]
         command += ["--hours", str(seconds / 3600)]
         begun = time.time()
@@ -179,15 +111,15 @@ def run_loop(name: str, method: str, seed: int, seconds: float, cache: Path) -> 
 
 def print_loop(name: str, method: str, seed: int, seconds: float, begun: float) -> None:
     """Search by a loop until so many seconds after `begun`, printing [seconds, value] of each trial."""
-    evening = TASKS[name]
-    task = evening.make()
-    data = task.load()
-    splits = evening.evaluator.splits(task, data, seed=seed)
+    study, (_, epochs) = load(name), TASKS[name]
+    task, data = study.task, study.task.load()
+    splits = study.evaluator.splits(task, data, seed=seed)
+    assert study.build is not None
 
     def evaluate(params: dict[str, Any], epochs: int) -> float:
         if time.time() - begun > seconds:
             raise SystemExit
-        value = plain_loops.train_folds(task, data, splits, params, epochs)
+        value = plain_loops.train_folds(study.build, task, data.x, data.y, splits, params, epochs)
         print(json.dumps([time.time() - begun, value]), flush=True)
         return value
 
@@ -196,7 +128,7 @@ def print_loop(name: str, method: str, seed: int, seconds: float, begun: float) 
         if method.startswith("optuna")
         else plain_loops.search_by_kerastuner
     )
-    search(evening.space, evening.epochs, task, seed, evaluate)
+    search(study.space, epochs, task, seed, evaluate)
 
 
 # -- All runs, and what they found
@@ -220,7 +152,7 @@ def best_after(task: Task, trials: Sequence[Sequence[float]], seconds: float) ->
 def report(lines: Sequence[dict[str, Any]]) -> None:
     """Medians over seeds, for each task, method, and cold or warm."""
     for name in TASKS:
-        task = TASKS[name].make()
+        task = load(name).task
         print(f"\n{name} ({task.metric}), seconds: first result, and the best value after")
         groups: dict[tuple[str, bool], list[Any]] = {}
         for line in lines:

@@ -8,41 +8,46 @@ from typing import Any
 import numpy as np
 
 from hpsearch import Choice, Int, Space, Task
-from spaces import mlp
+from hpsearch.core.space import Params
+from hpsearch.training.base import Build, ModelSpec, Split
 
 Evaluate = Callable[[dict[str, Any], int], float]
 """Trains a point for so many epochs, and returns its value."""
 
 
 def train_folds(
-    task: Task, data: Any, splits: Sequence[Any], params: dict[str, Any], epochs: int
+    build: Build,
+    task: Task,
+    x: Any,
+    y: Any,
+    splits: Sequence[Split],
+    params: Params,
+    epochs: int,
 ) -> float:
-    """The best value of the mean curve over folds, by Keras's `fit`."""
+    """The best value of the mean curve over folds, by Keras's `fit`; x and y are all rows."""
     import keras
     from sklearn.base import clone
 
-    from hpsearch.training.base import ModelSpec
-
     curves = []
     for split in splits:
-        keras.utils.clear_session()
-        x, held_out = data.x[split.train], data.x[split.validation]
+        train, held_out = x[split.train], x[split.validation]
         if task.preprocess is not None:
-            scaler = clone(task.preprocess).fit(x)
-            x, held_out = scaler.transform(x), scaler.transform(held_out)
+            scaler = clone(task.preprocess).fit(train)
+            train, held_out = scaler.transform(train), scaler.transform(held_out)
         spec = ModelSpec(
-            x.shape[1:], task.output_units(data.y), task.activation, task.loss, [task.metric]
+            train.shape[1:], task.output_units(y), task.activation, task.loss, [task.metric]
         )
-        model = mlp.model()(spec, **{k: v for k, v in params.items() if k != "batch_size"})
+        model = build(spec, **{k: v for k, v in params.items() if k != "batch_size"})
         history = model.fit(
-            x,
-            data.y[split.train],
+            train,
+            y[split.train],
             batch_size=params["batch_size"],
             epochs=epochs,
-            validation_data=(held_out, data.y[split.validation]),
+            validation_data=(held_out, y[split.validation]),
             verbose=0,
         ).history
         curves.append(history[f"val_{task.metric}"])
+    keras.backend.clear_session()
     mean = np.mean(curves, axis=0).tolist()
     return float(mean[task.objective.best(mean)])
 

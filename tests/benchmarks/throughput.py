@@ -32,6 +32,7 @@ from hpsearch import Choice, Data, Float, Holdout, KFold, Random, Space, Study, 
 from hpsearch.evaluators import Evaluator
 from hpsearch.training.peak import peak_bytes
 from spaces import mlp
+from tests.benchmarks.plain_loops import train_folds
 
 ROUNDS = 3
 
@@ -177,42 +178,11 @@ def points(job: Job) -> list[Any]:
 
 def by_hand(job: Job, data: Any, configs: list[Any]) -> list[float]:
     """The loop that one writes with Keras; returns each config's best metric."""
-    import keras
-    from sklearn.preprocessing import StandardScaler
-
-    from hpsearch.training.base import ModelSpec
-
-    task = job.task()
-    x = data.x.astype(np.float32)
-    best = []
-    for params in configs:
-        scores = []
-        for split in job.evaluator.splits(task, data, seed=0):
-            train, held_out = x[split.train], x[split.validation]
-            if task.preprocess is not None:
-                scaler = StandardScaler().fit(train)
-                train, held_out = scaler.transform(train), scaler.transform(held_out)
-            spec = ModelSpec(
-                train.shape[1:],
-                task.output_units(data.y),
-                task.activation,
-                task.loss,
-                [task.metric],
-            )
-            options = {k: v for k, v in params.items() if k != "batch_size"}
-            model = job.build(spec, **options)
-            history = model.fit(
-                train,
-                data.y[split.train],
-                batch_size=params["batch_size"],
-                epochs=job.epochs,
-                validation_data=(held_out, data.y[split.validation]),
-                verbose=0,
-            ).history
-            scores.append(history[f"val_{task.metric}"])
-        best.append(task.objective.best(list(np.mean(scores, axis=0))))
-        keras.backend.clear_session()
-    return best
+    task, x = job.task(), data.x.astype(np.float32)
+    splits = job.evaluator.splits(task, data, seed=0)
+    return [
+        train_folds(job.build, task, x, data.y, splits, params, job.epochs) for params in configs
+    ]
 
 
 def measure(name: str, engine: str) -> dict[str, float]:

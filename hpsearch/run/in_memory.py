@@ -49,7 +49,7 @@ def search_in_memory(study: Study, data: Data, *, engine: str = "auto") -> list[
 
     Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
     """
-    # A method that learns gets one trial at a time, so that the same seed gives the same result.
+    # No more in flight than costs nothing, whatever is fastest: so a seed gives the same result.
     in_flight = study.searcher.in_flight
     together = None if in_flight == UNLIMITED else in_flight
     executor = Inline(partial(worker.prepare_work, study, data, backend.choose(), engine, together))

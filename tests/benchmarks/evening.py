@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch import Study, Task
+from hpsearch.core.seeds import derive_seed
 from hpsearch.run.load import Overrides, load_study
 from tests.benchmarks import plain_loops
 from tests.conftest import ROOT
@@ -113,7 +114,7 @@ def print_loop(name: str, method: str, seed: int, seconds: float, begun: float) 
     """Search by a loop until so many seconds after `begun`, printing [seconds, value] of each trial."""
     study, (_, epochs) = load(name), TASKS[name]
     task, data = study.task, study.task.load()
-    splits = study.evaluator.splits(task, data, seed=seed)
+    splits = study.evaluator.splits(task, data, seed=derive_seed(seed, "splits"))  # as a run's
     assert study.build is not None
 
     def evaluate(params: dict[str, Any], epochs: int) -> float:

@@ -11,7 +11,7 @@ from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.core.space import Space
 from hpsearch.core.task import Task
 from hpsearch.evaluators import Holdout, KFold
-from hpsearch.run.study import Study
+from hpsearch.python_api.study import Study
 from hpsearch.searchers import (
     Asha,
     Auto,

@@ -22,7 +22,7 @@ from hpsearch.commands.option_types import (
 from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
-from hpsearch.run.load import Overrides
+from hpsearch.runs.load import Overrides
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
 from hpsearch.training.engines import ENGINES

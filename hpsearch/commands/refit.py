@@ -15,7 +15,7 @@ from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import OldStoreError, StudyError
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 from hpsearch.selection.choice import ModelChoice
 from hpsearch.store import Store, Url
 

@@ -13,7 +13,7 @@ from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget
-from hpsearch.run.load import load_study
+from hpsearch.runs.load import load_study
 from hpsearch.store import Store, Url
 
 # Options of the command that `RunOptions` has by the same name and value.
@@ -70,8 +70,8 @@ def run(
     """
     from hpsearch.console import tables
     from hpsearch.console.display import TerminalDisplay
-    from hpsearch.run.options import RunOptions
-    from hpsearch.run.session import run_study
+    from hpsearch.runs.options import RunOptions
+    from hpsearch.runs.session import run_study
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
 

@@ -13,7 +13,7 @@ from hpsearch.store import SearchMonitor
 
 
 class TerminalDisplay:
-    """Shows a run on a console. It implements `hpsearch.run.display.Display`."""
+    """Shows a run on a console. It implements `hpsearch.runs.display.Display`."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -14,7 +14,7 @@ from rich.table import Table
 from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
-from hpsearch.run.study import Study
+from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import MetricRanking, Opening, RankedTrial
 
 
@@ -39,7 +39,7 @@ def print_parts(console: Console, parts: Iterable[Table | str]) -> None:
 
 
 def describe_plan(
-    study: Study, cost: Plan, budget: Budget, pace: tuple[int, float] | None
+    study: StudyDefinition, cost: Plan, budget: Budget, pace: tuple[int, float] | None
 ) -> Iterator[Table | str]:
     """What a search will cost, and how much of it the budget allows.
 

@@ -11,8 +11,8 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.evaluators import Evaluator, KFold
-from hpsearch.run.in_memory import find_best_trial, search_in_memory
-from hpsearch.run.study import Study
+from hpsearch.runs.in_memory import find_best_trial, search_in_memory
+from hpsearch.runs.study import StudyDefinition
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
 
@@ -102,7 +102,7 @@ class NestedKFold:
             raise ValueError(f"NestedKFold needs inner= an evaluator, got {self.inner!r}")
         self._outer()
 
-    def estimate(self, study: Study, *, engine: str = "auto") -> NestedScore:
+    def estimate(self, study: StudyDefinition, *, engine: str = "auto") -> NestedScore:
         """Search once and train once for each outer fold; the task's test rows are not used.
 
         Raises HpsearchError, which names the fold, where all trials of a search fail or the chosen
@@ -145,7 +145,7 @@ class NestedKFold:
         return self.outer if isinstance(self.outer, KFold) else KFold(self.outer)
 
     def _search_outer_folds(
-        self, study: Study, data: Data, splits: list[Split], engine: str
+        self, study: StudyDefinition, data: Data, splits: list[Split], engine: str
     ) -> Iterator[tuple[Fit, float]]:
         """For each outer fold: a fit of the trial that its search chose, and its inner value."""
         for fold, split in enumerate(splits):

@@ -22,7 +22,7 @@ from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.models.output_types import OutputTypes, map_outputs
-from hpsearch.run.study import Study
+from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection.choice import ModelMember
 from hpsearch.training.base import Split
 
@@ -49,7 +49,7 @@ class ValidationPrediction:
 
 
 def predict_validation_rows(
-    study: Study,
+    study: StudyDefinition,
     data: Data,
     splits: Sequence[Split],
     members: Sequence[ModelMember],

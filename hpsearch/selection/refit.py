@@ -20,8 +20,8 @@ from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
-from hpsearch.run.identity import make_search_record, refuse_changes
-from hpsearch.run.study import Study
+from hpsearch.runs.identity import make_search_record, refuse_changes
+from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions, units
 from hpsearch.selection.card import render_card
 from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
@@ -53,7 +53,7 @@ class RefitResult:
 
 
 def refit(
-    study: Study,
+    study: StudyDefinition,
     file: Path,
     store: Store,
     choice: ModelChoice,
@@ -165,7 +165,7 @@ def refit(
     return RefitResult(folder, card, opened_now)
 
 
-def own_training(study: Study) -> "OwnTraining | None":
+def own_training(study: StudyDefinition) -> "OwnTraining | None":
     """How kept models of the study's own training function are loaded; None where it has none."""
     from hpsearch.models.own_models import OwnTraining
 
@@ -173,7 +173,7 @@ def own_training(study: Study) -> "OwnTraining | None":
 
 
 def _comparable_searches(
-    study: Study, file: Path, store: Store, data: Data, backend: str, pooled: bool
+    study: StudyDefinition, file: Path, store: Store, data: Data, backend: str, pooled: bool
 ) -> tuple[SearchRecord, list[SearchRecord]]:
     """The study as it is now, and its searches whose trials compare.
 
@@ -241,7 +241,7 @@ def _describe_weights(task: Task, data: Data) -> dict[str, str]:
 
 
 def _plan_fits(
-    study: Study,
+    study: StudyDefinition,
     data: Data,
     members: Sequence[ModelMember],
     weights: EnsembleWeights,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.metric import Metric
-from hpsearch.run.in_memory import SearchedTrial
+from hpsearch.runs.in_memory import SearchedTrial
 
 
 def make_cv_results(

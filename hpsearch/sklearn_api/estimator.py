@@ -22,8 +22,8 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
-from hpsearch.run.in_memory import find_best_trial, search_in_memory
-from hpsearch.run.study import Study
+from hpsearch.runs.in_memory import find_best_trial, search_in_memory
+from hpsearch.runs.study import StudyDefinition
 from hpsearch.sklearn_api.cv_results_table import make_cv_results
 from hpsearch.sklearn_api.cv_splits import make_evaluator
 from hpsearch.sklearn_api.labels import encode_labels, kind_unless_known, targets_for_loss
@@ -236,7 +236,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             class_weight=self._class_weight_by_number(),
         )
         task.load()  # checks the targets
-        study = Study(
+        study = StudyDefinition(
             task=task,
             space=self.space,
             build=self.build,
@@ -287,7 +287,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"class_weight gives class {brief(missing[0])} no weight")
         return {numbers[label]: weight for label, weight in self.class_weight.items()}
 
-    def _train(self, study: Study, data: Data) -> None:
+    def _train(self, study: StudyDefinition, data: Data) -> None:
         from hpsearch.models import retrain
 
         start = time.perf_counter()

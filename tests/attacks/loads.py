@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 
 if __name__ == "__main__":
     study = load_study(Path(sys.argv[1]), Overrides())

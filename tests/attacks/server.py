@@ -63,7 +63,7 @@ class CommandServer:
 
 def _serve(pipe: Connection, gigabytes: float) -> None:
     from hpsearch.commands import main
-    from hpsearch.run import session
+    from hpsearch.runs import session
     from tests import fakes
 
     session.worker.prepare_from_file = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing

@@ -1,7 +1,7 @@
 """The command line, with training replaced by a chain of hashes: no framework is loaded."""
 
 from hpsearch.commands.main import main
-from hpsearch.run import session
+from hpsearch.runs import session
 from tests import fakes
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import Any
 
 from hpsearch import Study, Task
 from hpsearch.core.seeds import derive_seed
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 from tests.benchmarks import plain_loops
 from tests.conftest import ROOT
 

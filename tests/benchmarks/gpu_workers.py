@@ -14,8 +14,8 @@ from pathlib import Path
 
 from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find_devices
-from hpsearch.run import worker
-from hpsearch.run.load import Overrides
+from hpsearch.runs import worker
+from hpsearch.runs.load import Overrides
 
 STUDY = """
 from hpsearch import *

@@ -22,11 +22,11 @@ from hpsearch import Float, Random, Space
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Facts, Job, Outcome, Score, Suggestion
 from hpsearch.executors import Executor, Inline, Processes, find_devices, work_one_by_one
-from hpsearch.run.checkpoints import SearchCheckpoints
-from hpsearch.run.display import NoDisplay
-from hpsearch.run.driver import Driver
-from hpsearch.run.loop import Loop
-from hpsearch.run.replay import replay
+from hpsearch.runs.checkpoints import SearchCheckpoints
+from hpsearch.runs.display import NoDisplay
+from hpsearch.runs.driver import Driver
+from hpsearch.runs.loop import Loop
+from hpsearch.runs.replay import replay
 from hpsearch.store import Store, Url, parse_place, rank_tasks
 from tests.builders import make_record
 

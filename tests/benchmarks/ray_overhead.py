@@ -20,10 +20,10 @@ import ray
 
 from hpsearch import Random
 from hpsearch.executors import RayCluster
-from hpsearch.run.checkpoints import SearchCheckpoints
-from hpsearch.run.driver import Driver
-from hpsearch.run.loop import Loop
-from hpsearch.run.replay import replay
+from hpsearch.runs.checkpoints import SearchCheckpoints
+from hpsearch.runs.driver import Driver
+from hpsearch.runs.loop import Loop
+from hpsearch.runs.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, prepare
 from tests.builders import make_record

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import Suggestion
-from hpsearch.run.display import NoDisplay
-from hpsearch.run.load import Overrides, load_study
-from hpsearch.run.options import RunOptions
-from hpsearch.run.session import run_study
+from hpsearch.runs.display import NoDisplay
+from hpsearch.runs.load import Overrides, load_study
+from hpsearch.runs.options import RunOptions
+from hpsearch.runs.session import run_study
 from hpsearch.searchers import Searcher
 from hpsearch.store import AskedEvent, Store
 from tests.conftest import ROOT

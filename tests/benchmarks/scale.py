@@ -28,7 +28,7 @@ from hpsearch.core import progress
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors import Executor, Inline, RayCluster, work_one_by_one
 from hpsearch.executors.base import SubmitMixin, wait_for_others
-from hpsearch.run.replay import replay
+from hpsearch.runs.replay import replay
 from hpsearch.store import Store
 from tests.benchmarks.overhead import METRIC, SPACE, outcome, prepare, search
 from tests.builders import make_record

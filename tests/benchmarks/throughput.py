@@ -205,10 +205,10 @@ def measure(name: str, engine: str) -> dict[str, float]:
 
 def searched(name: str, engine: str) -> float:
     """Seconds a config of the whole search, by `hpsearch run --inline`."""
-    from hpsearch.run import session
-    from hpsearch.run.display import NoDisplay
-    from hpsearch.run.load import Overrides, load_study
-    from hpsearch.run.options import RunOptions
+    from hpsearch.runs import session
+    from hpsearch.runs.display import NoDisplay
+    from hpsearch.runs.load import Overrides, load_study
+    from hpsearch.runs.options import RunOptions
 
     job = JOBS[name]
     task = job.task()

@@ -16,8 +16,8 @@ import numpy as np
 
 from hpsearch.core.trial import Job
 from hpsearch.executors import Processes, find_devices
-from hpsearch.run import worker
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs import worker
+from hpsearch.runs.load import Overrides, load_study
 
 TRIALS, ROUNDS = 40, 3
 STUDY = """

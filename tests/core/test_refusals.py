@@ -12,7 +12,7 @@ from hpsearch.core.errors import StoreError, StudyError, first_line, is_out_of_m
 from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 from hpsearch.store import parse_place
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")

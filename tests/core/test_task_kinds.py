@@ -9,7 +9,7 @@ from hpsearch import Data, Holdout, Int, KFold, Space, Study, Task
 from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import kind_to_store
 from hpsearch.core.trial import Facts
-from hpsearch.run.identity import find_changes, make_search_record
+from hpsearch.runs.identity import find_changes, make_search_record
 from hpsearch.selection.predictions import check_test
 
 ROWS = np.random.default_rng(0).random((12, 3))

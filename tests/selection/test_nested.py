@@ -7,7 +7,7 @@ import pytest
 from hpsearch import Choice, Data, Float, Holdout, KFold, NestedKFold, Random, Space, Study, Task
 from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.metric import Metric
-from hpsearch.run.in_memory import find_best_trial, search_in_memory
+from hpsearch.runs.in_memory import find_best_trial, search_in_memory
 from hpsearch.selection import nested
 from hpsearch.selection.nested import NestedFold, NestedScore
 

@@ -202,7 +202,7 @@ def test_a_changed_model_is_refused_in_one_line(hpsearch, refitted, changes):
 
 def test_nested_folds_need_no_predict():
     from hpsearch import NestedKFold
-    from hpsearch.run.load import Overrides, load_study
+    from hpsearch.runs.load import Overrides, load_study
 
     study = load_study(write_study(PLAIN.replace("    return predict\n", "")), Overrides())
     score = NestedKFold(2, inner=None).estimate(study)

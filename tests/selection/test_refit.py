@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hpsearch.run import session
-from hpsearch.run.display import NoDisplay
-from hpsearch.run.load import Overrides, load_study
-from hpsearch.run.options import RunOptions
+from hpsearch.runs import session
+from hpsearch.runs.display import NoDisplay
+from hpsearch.runs.load import Overrides, load_study
+from hpsearch.runs.options import RunOptions
 from hpsearch.store import Store, list_openings
 from hpsearch.training import backend
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hpsearch import KFold, NestedKFold
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 from hpsearch.store import Store, list_openings
 
 pytestmark = pytest.mark.slow

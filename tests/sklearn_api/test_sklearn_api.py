@@ -18,7 +18,7 @@ from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
 from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
-from hpsearch.run.in_memory import SearchedTrial
+from hpsearch.runs.in_memory import SearchedTrial
 from hpsearch.sklearn_api.cv_results_table import make_cv_results
 from hpsearch.sklearn_api.cv_splits import fixed_splits, make_evaluator
 from hpsearch.sklearn_api.labels import encode_labels

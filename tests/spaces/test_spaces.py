@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Choice, Holdout, Space
 from hpsearch.core.errors import BuildError
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 from hpsearch.tasks import imdb, mnist
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, ModelSpec, Split

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hpsearch.evaluators.splits import kfold
-from hpsearch.run.load import Overrides, load_study
+from hpsearch.runs.load import Overrides, load_study
 from hpsearch.starter.study_text import make_study_name
 from hpsearch.tasks import table as tables
 from hpsearch.training.base import Split
@@ -301,7 +301,7 @@ def test_the_written_study_runs_and_its_model_predicts_the_file(table, described
 
 
 def test_loss_and_metric_agree_and_the_searcher_is_the_default(table, described):
-    from hpsearch.run.study import Study
+    from hpsearch import Study
 
     described(table(("x", "y"), [(n, 1000 + v) for n, _, v in rows()]), "--target", "y")
     study = load_study(Path("studies/data.py"), Overrides())

@@ -15,7 +15,7 @@ import pytest
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Pause, Suggestion
-from hpsearch.run import session
+from hpsearch.runs import session
 from hpsearch.store import AskedEvent, Store, Url, parse_place, rank_tasks, study_lock
 from tests import fakes
 from tests.builders import RECORD, make_outcome, make_record

@@ -145,7 +145,7 @@ def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
     """Of many trials side by side, those whose build fails are left out, and the rest stay together."""
     from hpsearch import Holdout, Int, Random, Space, Study
     from hpsearch.core.trial import Job
-    from hpsearch.run import worker
+    from hpsearch.runs import worker
     from hpsearch.tasks import digits
     from spaces import mlp
 

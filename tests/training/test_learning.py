@@ -14,7 +14,7 @@ from hpsearch.core.arrays import take_rows
 from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts
-from hpsearch.run.identity import find_changes, make_search_record
+from hpsearch.runs.identity import find_changes, make_search_record
 from hpsearch.tasks import digits
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split, batch_size

@@ -1,0 +1,110 @@
+"""Whether a study is still the same as when its search in the store began."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from hpsearch.core import task_kinds
+from hpsearch.core.errors import SpaceError, StudyError
+from hpsearch.core.option_text import settings_text
+from hpsearch.core.space import Params, Space
+from hpsearch.core.trial import Facts
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.store import SearchRecord
+
+_DEFAULT_POINT = "default_point"
+
+
+def make_search_record(study: StudyDefinition, file: Path, facts: Facts) -> SearchRecord:
+    """What the store keeps of a search of this study."""
+    task = study.task
+    training = {
+        "loss": settings_text(task.loss),
+        "outputs": task.outputs,
+        "preprocess": settings_text(task.preprocess),
+        "patience": study.patience,
+    }
+    # Left out where they are not given, so that searches of earlier versions go on.
+    if task.class_weight is not None:
+        given = task.class_weight
+        training["class_weight"] = given if isinstance(given, str) else str(dict(given))
+    if task.objective.function is not None:
+        training["metric"] = settings_text(task.objective.function)
+    # Left out where earlier versions took the task for the same kind, so that their searches go on.
+    if kind := task_kinds.kind_to_store(task.loss, task.kind):
+        training["kind"] = kind
+    # Not a setting that must stay: a search goes on from the points with which it began.
+    if (point := study.default_point) is not None:
+        training[_DEFAULT_POINT] = dict(point)
+    return SearchRecord(
+        study=study.name,
+        searcher=study.searcher.label,
+        evaluator=study.evaluator.label,
+        seed=study.seed,
+        backend=facts.backend,
+        task=task.name,
+        measure=task.measure,
+        direction=task.objective.direction,
+        data=facts.data,
+        space=json.dumps(study.space.to_json()),
+        training=json.dumps(training),
+        file=str(file.resolve()),
+        source=file.read_text(encoding="utf-8", errors="replace"),
+        versions=json.dumps(facts.versions),
+    )
+
+
+def find_first_points(study: StudyDefinition, begun: SearchRecord) -> list[Params]:
+    """The points that a search in the store tries before any other.
+
+    Its record says whether it began with a default point, and with which: earlier versions tried
+    none, and a builder may have another one by now. Raises StudyError for a damaged record.
+    """
+    if study.start is not None:
+        return list(study.start)
+    point = json.loads(begun.training).get(_DEFAULT_POINT)
+    if point is None:
+        return []
+    try:
+        study.space.check(point)
+    except SpaceError as error:
+        raise StudyError(
+            f"the store's default point of study {begun.study} is damaged ({error}); start over "
+            "with --fresh"
+        ) from error
+    return [point]
+
+
+def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
+    """What changed in a study since its search began, a line each. Empty: the search can go on."""
+    lines = Space.from_json(json.loads(now.space)).changes_since(
+        Space.from_json(json.loads(before.space))
+    )
+    if not lines and now.space != before.space:
+        lines = ["the order of the space's parameters changed"]
+    training_now, training_before = json.loads(now.training), json.loads(before.training)
+    pairs = {"task": (before.task, now.task), "metric": (before.measure, now.measure)}
+    pairs["direction"] = (before.direction, now.direction)
+    for each in (training_now, training_before):
+        each.pop(_DEFAULT_POINT, None)
+    names = [*training_now, *(name for name in training_before if name not in training_now)]
+    pairs |= {name: (training_before.get(name), training_now.get(name)) for name in names}
+    lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
+    if now.data and now.data != before.data:
+        lines.append("the data changed")
+    return lines
+
+
+def refuse_changes(now: SearchRecord, earlier: Iterable[SearchRecord]) -> None:
+    """Raise StudyError, which says what changed, where the study is not the same as before."""
+    for before in earlier:
+        if before.file != now.file and Path(before.file).exists():
+            raise StudyError(
+                f"the store has a study {now.study} of {before.file}; rename {now.file}, or name "
+                "another store by --store"
+            )
+        if found := find_changes(now, before):
+            raise StudyError(
+                f"study {now.study} changed since its search began: {'; '.join(found)}; undo the "
+                "change, or start over with --fresh (earlier trials stay in the store)"
+            )

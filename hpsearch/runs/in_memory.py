@@ -1,0 +1,97 @@
+"""A whole search in this process, with a store in memory: nothing is left behind."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from hpsearch.core.data import Data
+from hpsearch.core.errors import StudyError
+from hpsearch.core.metric import Metric
+from hpsearch.core.seeds import derive_seed
+from hpsearch.core.space import Params
+from hpsearch.core.trial import Outcome, Score, Suggestion
+from hpsearch.executors import Inline
+from hpsearch.runs import worker
+from hpsearch.runs.checkpoints import SearchCheckpoints
+from hpsearch.runs.driver import Driver
+from hpsearch.runs.loop import Loop
+from hpsearch.runs.replay import SearchState
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.searchers.base import UNLIMITED
+from hpsearch.store import AskedEvent, Store, ToldEvent
+from hpsearch.training import backend
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedTrial:
+    """A trial of a search in memory.
+
+    Args:
+        epochs: the total that the search asked for.
+        is_last: whether no complete trial continues this one.
+    """
+
+    params: Params
+    epochs: int
+    is_last: bool
+    outcome: Outcome
+
+    @property
+    def score(self) -> Score | None:
+        """None where the trial failed."""
+        return self.outcome.score
+
+
+def search_in_memory(
+    study: StudyDefinition, data: Data, *, engine: str = "auto"
+) -> list[SearchedTrial]:
+    """Search on these rows; returns all trials in the order in which they were asked for.
+
+    Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
+    """
+    # No more in flight than costs nothing, whatever is fastest: so a seed gives the same result.
+    in_flight = study.searcher.in_flight
+    together = None if in_flight == UNLIMITED else in_flight
+    executor = Inline(partial(worker.prepare_work, study, data, backend.choose(), engine, together))
+    with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+        executor.open()
+        journal = store.journal(0, study.task.recorded[1:])
+        Loop(
+            study.searcher.start(
+                study.space, seed=derive_seed(study.seed, "search"), first=study.first_points
+            ),
+            journal,
+            SearchState(),
+            Driver(executor),
+            study.task.objective,
+            SearchCheckpoints(Path(folder), keep=0),
+        ).run()
+        executor.close()
+        events = list(journal.events())
+    outcomes = {event.trial: event.outcome for event in events if isinstance(event, ToldEvent)}
+    suggestions = [
+        (event.trial, event.answer)
+        for event in events
+        if isinstance(event, AskedEvent) and isinstance(event.answer, Suggestion)
+    ]
+    continued = {s.parent for trial, s in suggestions if outcomes[trial].score is not None}
+    trials = [
+        SearchedTrial(s.params, s.epochs, trial not in continued, outcomes[trial])
+        for trial, s in suggestions
+    ]
+    if all(trial.score is None for trial in trials):
+        first = trials[0].outcome.failure if trials else None
+        raise StudyError(
+            f"every trial failed, the first with {first.kind}: {first.message}"
+            if first
+            else "the searcher asked for no trial; give it a larger budget"
+        )
+    return trials
+
+
+def find_best_trial(trials: Sequence[SearchedTrial], metric: Metric) -> SearchedTrial:
+    """The trial that ranks first; the earlier one of two that are equal."""
+    ended = [(trial, trial.score.value) for trial in trials if trial.is_last and trial.score]
+    return ended[metric.best([value for _, value in ended])][0]

@@ -1,0 +1,109 @@
+"""Load a study file, with the values that the command line sets instead; errors name the line."""
+
+import contextlib
+import importlib.util
+import sys
+import traceback
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hpsearch import evaluators, searchers
+from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
+from hpsearch.core.option_text import option_classes, parse_options
+from hpsearch.evaluators import Evaluator
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.searchers import Searcher
+from hpsearch.searchers.names import ABSENT, ALIASES
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Values that replace the study file's. None: as the file says.
+
+    Args:
+        searcher, evaluator: as text, like random:trials=50.
+        trials: how many trials the searcher trains, at most.
+        epochs: how many epochs a trial trains, at most.
+        seed: the study's seed.
+    """
+
+    searcher: str | None = None
+    evaluator: str | None = None
+    trials: int | None = None
+    epochs: int | None = None
+    seed: int | None = None
+
+    def apply(self, study: StudyDefinition) -> StudyDefinition:
+        """A study with these values. Raises HpsearchError for an unknown name or option."""
+        searcher, evaluator = study.searcher, study.evaluator
+        if self.searcher is not None:
+            searcher = parse_options(
+                self.searcher,
+                "searcher",
+                option_classes(searchers),
+                searcher,
+                aliases=ALIASES,
+                absent=ABSENT,
+            )
+        if self.evaluator is not None:
+            evaluator = parse_options(
+                self.evaluator, "evaluator", option_classes(evaluators), evaluator
+            )
+        assert isinstance(searcher, Searcher)
+        assert isinstance(evaluator, Evaluator)
+        return replace(
+            study,
+            searcher=searcher.resized(trials=self.trials, epochs=self.epochs),
+            evaluator=evaluator,
+            seed=study.seed if self.seed is None else self.seed,
+        )
+
+
+def load_study(file: Path, overrides: Overrides) -> StudyDefinition:
+    """Run a study file and return what it binds to `study`, named by the file's stem.
+
+    Raises StudyError, which names the line where the file fails.
+    """
+    if not file.is_file():
+        raise StudyError(f"no such study file: {file}")
+    # As for a script, imports look beside the file first, and in the current folder.
+    for folder in (str(Path.cwd()), str(file.resolve().parent)):
+        if folder in sys.path:
+            sys.path.remove(folder)
+        sys.path.insert(0, folder)
+    spec = importlib.util.spec_from_file_location(f"hpsearch_study_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise StudyError(f"{file} is not a Python file; a study ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is the command's own
+            spec.loader.exec_module(module)
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.lineno else ""
+        raise StudyError(f"{error.filename or file}{line}: {error.msg}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit: the file may not end the command
+        raise StudyError(describe_error(error, file)) from error
+    study = getattr(module, "study", None)
+    if not isinstance(study, StudyDefinition):
+        raise StudyError(f"{file} binds no `study`; end it with study = Study(task=..., ...)")
+    return overrides.apply(study if study.name else replace(study, name=file.stem))
+
+
+def describe_error(error: BaseException, file: Path) -> str:
+    """An error that the study's code raised, in one line, with its place in the study's file."""
+    # A refused option explains itself; for others, such as an ImportError, the class helps.
+    plain = isinstance(error, HpsearchError) or type(error) is ValueError
+    return f"{locate_error(error, file)}: {one_line(error) if plain else first_line(error)}"
+
+
+def locate_error(error: BaseException, file: Path) -> str:
+    """The file, and the last line of it that an error passed through."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == file.resolve()
+    ]
+    return f"{file}:{lines[-1]}" if lines else str(file)

@@ -1,0 +1,63 @@
+"""The options of one run: everything that the study file does not say."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hpsearch.core.plan import Budget
+from hpsearch.core.trial import CheckpointInterval
+from hpsearch.runs.load import Overrides
+from hpsearch.store import Url, folder_beside
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Where and how a study runs.
+
+    Args:
+        file: the study file.
+        store: the store's file or URL.
+        overrides: values that replace the study file's.
+        backend: Keras's backend.
+        engine: how to train, as `hpsearch.training.engines` has it.
+        together: how many trials a worker trains side by side, at most. None: as many as the
+            searcher can have in flight without harm.
+        fresh: whether to start the search over, though the store has one of this study.
+        budget: what the run may take.
+        checkpoints: the folder, on disk or at a URL, for the checkpoints of all searches. None:
+            checkpoints/ beside the store.
+        checkpoint_every: how often a trial leaves a checkpoint before its end.
+        keep: how many of the best trials keep their checkpoints.
+        repeats: how many more times each of the best `finalists` is trained at the end.
+        finalists: how many of the best trials are repeated.
+        inline: whether this process trains, without workers.
+        devices, per_device, timeout, recycle: as `hpsearch.executors.Processes` has them.
+        ray: the address of a Ray cluster that trains. None: this machine does.
+        gpus_per_worker: as `hpsearch.executors.RayCluster` has it.
+    """
+
+    file: Path
+    store: Path | Url
+    overrides: Overrides
+    backend: str
+    engine: str = "auto"
+    together: int | None = None
+    fresh: bool = False
+    budget: Budget = field(default_factory=Budget)
+    checkpoints: Path | None = None
+    checkpoint_every: CheckpointInterval = field(default_factory=CheckpointInterval)
+    keep: int = 3
+    repeats: int = 0
+    finalists: int = 3
+    inline: bool = False
+    devices: str = "auto"
+    per_device: int | None = 1
+    timeout: float | None = None
+    recycle: int | None = 200
+    ray: str | None = None
+    gpus_per_worker: float | None = None
+
+    @property
+    def checkpoints_root(self) -> Path:
+        """The folder in which each search has one for its checkpoints."""
+        # Absolute, because workers may have another current folder.
+        return self.checkpoints or folder_beside(self.store).absolute() / "checkpoints"

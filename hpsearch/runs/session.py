@@ -1,0 +1,313 @@
+"""One run of a study: find or begin its search in the store, continue it, rank."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.files import hide_secrets, leave_mark
+from hpsearch.core.metric import Metric
+from hpsearch.core.plan import Budget
+from hpsearch.core.seeds import derive_seed
+from hpsearch.core.trial import Facts, Outcome
+from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find_devices
+from hpsearch.runs import worker
+from hpsearch.runs.call_times import FIRST
+from hpsearch.runs.checkpoints import SearchCheckpoints
+from hpsearch.runs.deadline import DeadlineEstimate
+from hpsearch.runs.display import Display
+from hpsearch.runs.driver import Driver
+from hpsearch.runs.identity import (
+    find_changes,
+    find_first_points,
+    make_search_record,
+    refuse_changes,
+)
+from hpsearch.runs.in_flight import InFlight
+from hpsearch.runs.loop import Loop
+from hpsearch.runs.options import RunOptions
+from hpsearch.runs.progress_writer import ProgressWriter
+from hpsearch.runs.repeats import Repeats
+from hpsearch.runs.replay import SearchState, replay
+from hpsearch.runs.signals import StopCondition, open_in_time
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.runs.trial_logger import TrialLogger
+from hpsearch.searchers.base import plan_search
+from hpsearch.store import (
+    Heartbeat,
+    Journal,
+    RankedTrial,
+    RunEnd,
+    SearchRecord,
+    Store,
+    has_store,
+    monitor_search,
+    rank_searches,
+    study_lock,
+)
+from hpsearch.training import sharing
+
+_SECONDS_TO_COUNT = 0.2  # of a search's trials: a run does not wait to know them all
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended.
+
+    Args:
+        ranking: of all trials that compare with this search's.
+        failures: a message for each trial of this search that failed.
+        all_failed: whether this search has trials and all of them failed.
+        was_stopped: whether a signal stopped the run.
+    """
+
+    ranking: list[RankedTrial]
+    failures: list[str]
+    all_failed: bool
+    was_stopped: bool
+
+
+def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> RunResult:
+    """Search until the searcher is done, the budget is spent, or a signal asks to stop.
+
+    Nothing is written before the study was tried. Raises HpsearchError where the study cannot work
+    or has changed since its search began, and KeyboardInterrupt where a second signal stopped the
+    run at once; trials that had ended by then are in the store.
+    """
+    stop = StopCondition(options.budget.hours)  # now: the hours include loading and trying
+    # Refuse what can be refused before Keras is loaded.
+    planned = plan_search(
+        study.searcher,
+        study.space,
+        seed=study.seed,
+        first=study.first_points,
+        seconds=_SECONDS_TO_COUNT,
+    )
+    if not options.fresh:
+        with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
+            record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
+            refuse_changes(record, store.searches(study.name))
+    with ExitStack() as opened:
+        # A lock beside the store: a study has one run at a time. Where there is no store yet, the
+        # lock is taken after the study was tried, because nothing is written before.
+        lock = study_lock(options.store, study.name, display.show_line)
+        if store_exists := has_store(options.store):
+            fence = opened.enter_context(lock)
+        # Open the executor, which tries the study.
+        executor = _make_executor(study, options, opened)
+        facts = open_in_time(executor, stop)
+        record = make_search_record(study, options.file, facts)
+        if facts.remark:
+            display.show_line(facts.remark)
+        if not store_exists:
+            fence = opened.enter_context(lock)
+        # Find the search in the store, or begin it.
+        store = opened.enter_context(
+            Store(options.store, create=True, fence=fence, say=display.show_line)
+        )
+        journal = _find_or_begin_search(
+            store, record, study.task.recorded[1:], display.show_line, fresh=options.fresh
+        )
+        # By the store's name too, because several stores may lie in one folder.
+        checkpoints = SearchCheckpoints(
+            options.checkpoints_root / f"{store.name}-{journal.search}", options.keep
+        )
+        # A store that lay here before and was deleted may have left checkpoints. An empty journal,
+        # not a new search, decides, because a run may be killed between the two.
+        if not len(journal):
+            checkpoints.clear()
+        # Continue the search, and show it.
+        heartbeat = Heartbeat(store, journal.search, planned, options.budget, executor.workers)
+        monitor = monitor_search(store, journal.search)
+        shown_search = display.show_search(monitor, study.task.objective, planned.trials_text)
+        with heartbeat, shown_search:
+            writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
+            executor.listen(writer)
+            driver = Driver(executor, display, stop.should_stop, stop.is_overdue, writer.poll)
+            heartbeat.end = _continue_search(
+                study, store, journal, checkpoints, driver, options, stop
+            )
+        _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
+        return _make_result(store, record, journal, was_stopped=heartbeat.end == "stopped")
+
+
+def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStack) -> Executor:
+    # On Ray, workers run in a copy of the study's folder.
+    file = options.file.resolve() if options.ray is None else Path(options.file.name)
+    prepare = partial(
+        worker.prepare_from_file,
+        file,
+        options.overrides,
+        options.backend,
+        options.engine,
+        options.together,
+    )
+    if options.inline:
+        executor: Executor = Inline(prepare)
+    elif options.ray is not None:
+        mark = opened.enter_context(leave_mark(options.checkpoints_root))
+        executor = _make_ray_cluster(study, options, partial(prepare, mark=mark))
+    else:
+        devices = find_devices(options.devices)
+        if options.per_device != 1 or len(devices) > 1:
+            prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
+        executor = Processes(
+            prepare,
+            devices,
+            options.per_device,
+            timeout=options.timeout,
+            recycle=options.recycle,
+            prepare_without_models=partial(prepare, try_points=False),
+        )
+    opened.callback(executor.close)
+    return executor
+
+
+def _make_ray_cluster(
+    study: StudyDefinition, options: RunOptions, prepare: Callable[..., tuple[Facts, Work]]
+) -> Executor:
+    """Nodes need no files: they get the study's folder, and the rows without the test's."""
+    assert options.ray is not None
+    rows = replace(study.task.load(), x_test=None, y_test=None)
+    return RayCluster(
+        partial(prepare, shared=rows),
+        options.ray,
+        options.gpus_per_worker,
+        folder=options.file.resolve().parent,
+        timeout=options.timeout,
+        recycle=options.recycle,
+    )
+
+
+def _continue_search(
+    study: StudyDefinition,
+    store: Store,
+    journal: Journal,
+    checkpoints: SearchCheckpoints,
+    driver: Driver,
+    options: RunOptions,
+    stop: StopCondition,
+) -> RunEnd:
+    """Go on with the search, and then with repeats, until the run ends."""
+    metric = study.task.objective
+    begun = next(each for each in store.searches(study.name) if each.id == journal.search)
+    search = study.searcher.start(
+        study.space,
+        seed=derive_seed(study.seed, "search"),
+        first=find_first_points(study, begun),
+    )
+
+    def count_ended(trial: int, id_: int, outcome: Outcome) -> None:
+        driver.display.count_trial(id_, outcome)
+        loss = metric.loss(outcome.score.value) if outcome.score else None
+        checkpoints.record_result(trial, loss)
+
+    state = replay(search, journal.events(), metric, count_ended)
+    if ended := len(state.suggestions) - len(state.unfinished):
+        driver.display.show_line(f"continuing after {ended} trials")
+    with _show_decisions(driver.display.show_line), stop:
+        done = Loop(
+            search,
+            journal,
+            state,
+            driver,
+            metric,
+            checkpoints,
+            options.checkpoint_every,
+            options.budget.epochs,
+            InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
+            DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together)),
+            TrialLogger(study, driver.display.show_line).log,
+        ).run()
+        if done and options.repeats:
+            done = Repeats(
+                options.repeats,
+                options.finalists,
+                partial(_rank_trials, store, journal, state),
+                journal,
+                state,
+                driver,
+                study.evaluator,
+                metric,
+                checkpoints.folder,
+                options.checkpoint_every,
+            ).run()
+        return "done" if done else "stopped" if stop.is_signalled else "budget spent"
+
+
+@contextmanager
+def _show_decisions(show_line: Callable[[str], None]) -> Iterator[None]:
+    """Show the decisions that search methods log, such as promotions and new bests."""
+    log, handler = logging.getLogger("hpsearch.searchers"), logging.Handler(logging.INFO)
+    handler.emit = lambda record: show_line(record.getMessage())  # type: ignore[method-assign]
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _show_end(
+    show_line: Callable[[str], None], budget: Budget, end: RunEnd, checkpoints: SearchCheckpoints
+) -> None:
+    if end == "budget spent":
+        spent = [f"--hours {budget.hours:g}"] if budget.hours is not None else []
+        spent += [f"--total-epochs {budget.epochs}"] if budget.epochs is not None else []
+        show_line(f"budget spent ({' or '.join(spent)}); run the same command again to continue")
+    if size := checkpoints.size:
+        show_line(f"checkpoints: {size / 1e6:.1f} MB in {hide_secrets(checkpoints.folder)}")
+
+
+def _rank_trials(store: Store, journal: Journal, state: SearchState) -> list[int]:
+    """The numbers of a search's complete trials, best first."""
+    numbers = {id_: trial for trial, id_ in state.ids.items()}
+    return [
+        numbers[row.trial] for row in rank_searches(store, [journal.search]) if row.trial in numbers
+    ]
+
+
+def _find_or_begin_search(
+    store: Store,
+    record: SearchRecord,
+    metrics: Sequence[Metric],
+    show_line: Callable[[str], None],
+    *,
+    fresh: bool,
+) -> Journal:
+    """The journal of the search that `record` describes.
+
+    Args:
+        metrics: those that are recorded beside the task's; earlier trials may have others.
+        fresh: whether to begin a new search; it replaces earlier ones of this study.
+
+    Raises StudyError where the study has changed since, unless the search is fresh.
+    """
+    earlier = store.searches(record.study)
+    same = [search for search in earlier if search.key == record.key]
+    if fresh:
+        replaced = [s for s in earlier if s in same or find_changes(record, s)]
+        return store.begin_search(record, instead_of=replaced, metrics=metrics)
+    refuse_changes(record, earlier)
+    if not same:
+        return store.begin_search(record, metrics=metrics)
+    if same[-1].source != record.source:
+        show_line(
+            f"{record.file} was edited since this search began: its earlier trials were trained by "
+            "the older text; --fresh starts over"
+        )
+    return store.journal(same[-1].id, metrics)
+
+
+def _make_result(
+    store: Store, record: SearchRecord, journal: Journal, *, was_stopped: bool
+) -> RunResult:
+    alike = [search.id for search in store.searches() if search.comparison == record.comparison]
+    failures = journal.failures()
+    all_failed = bool(failures) and not journal.count_complete()
+    return RunResult(rank_searches(store, alike), failures, all_failed, was_stopped)

@@ -320,6 +320,7 @@ class Facts:
         versions: of packages, by name.
         together: the most trials that a worker trains side by side.
         remark: something that the user should know, or empty.
+        epoch_seconds: what an epoch of a trial may take beside others; 0 where nobody can tell.
     """
 
     data: str
@@ -328,3 +329,4 @@ class Facts:
     versions: dict[str, str]
     together: int = 1
     remark: str = ""
+    epoch_seconds: float = 0.0

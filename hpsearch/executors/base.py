@@ -87,8 +87,9 @@ def wait_for_others(
 def loaded_the_same(facts: Facts, first: Facts | None) -> bool:
     """Whether two workers loaded the same study and data."""
     assert first is not None
-    # How many trials it trains at a time, and its remark, may depend on its memory and machine.
-    return replace(facts, together=first.together, remark=first.remark) == first
+    # These may depend on its memory and machine.
+    machine = {name: getattr(first, name) for name in ("together", "remark", "epoch_seconds")}
+    return replace(facts, **machine) == first
 
 
 def work_one_by_one(do: Callable[[Job], Outcome]) -> Work:

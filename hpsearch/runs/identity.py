@@ -7,12 +7,14 @@ from pathlib import Path
 from hpsearch.core import task_kinds
 from hpsearch.core.errors import SpaceError, StudyError
 from hpsearch.core.option_text import settings_text
+from hpsearch.core.rules import why_no_number
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Facts
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import SearchRecord
 
 _DEFAULT_POINT = "default_point"
+_EPOCH_SECONDS = "epoch_seconds"
 
 
 def make_search_record(study: StudyDefinition, file: Path, facts: Facts) -> SearchRecord:
@@ -36,6 +38,9 @@ def make_search_record(study: StudyDefinition, file: Path, facts: Facts) -> Sear
     # Not a setting that must stay: a search goes on from the points with which it began.
     if (point := study.default_point) is not None:
         training[_DEFAULT_POINT] = dict(point)
+    # Nor is this: another machine may take longer.
+    if facts.epoch_seconds:
+        training[_EPOCH_SECONDS] = facts.epoch_seconds
     return SearchRecord(
         study=study.name,
         searcher=study.searcher.label,
@@ -75,6 +80,20 @@ def find_first_points(study: StudyDefinition, begun: SearchRecord) -> list[Param
     return [point]
 
 
+def find_epoch_seconds(begun: SearchRecord) -> float:
+    """What an epoch of a trial was expected to take when a search began; 0 where nobody could tell.
+
+    Raises StudyError for a damaged record.
+    """
+    seconds = json.loads(begun.training).get(_EPOCH_SECONDS, 0.0)
+    if why := why_no_number(seconds):
+        raise StudyError(
+            f"the store's {_EPOCH_SECONDS} of study {begun.study} is damaged ({why}); start over "
+            "with --fresh"
+        )
+    return float(seconds)
+
+
 def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
     """What changed in a study since its search began, a line each. Empty: the search can go on."""
     lines = Space.from_json(json.loads(now.space)).changes_since(
@@ -87,6 +106,7 @@ def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
     pairs["direction"] = (before.direction, now.direction)
     for each in (training_now, training_before):
         each.pop(_DEFAULT_POINT, None)
+        each.pop(_EPOCH_SECONDS, None)
     names = [*training_now, *(name for name in training_before if name not in training_now)]
     pairs |= {name: (training_before.get(name), training_now.get(name)) for name in names}
     lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]

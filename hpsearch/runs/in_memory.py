@@ -19,7 +19,7 @@ from hpsearch.runs.driver import Driver
 from hpsearch.runs.loop import Loop
 from hpsearch.runs.replay import SearchState
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.searchers.base import UNLIMITED
+from hpsearch.searchers.base import UNLIMITED, WeighsSeconds
 from hpsearch.store import AskedEvent, Store, ToldEvent
 from hpsearch.training import backend
 
@@ -56,12 +56,15 @@ def search_in_memory(
     together = None if in_flight == UNLIMITED else in_flight
     executor = Inline(partial(worker.prepare_work, study, data, backend.choose(), engine, together))
     with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
-        executor.open()
+        facts = executor.open()
         journal = store.journal(0, study.task.recorded[1:])
+        search = study.searcher.start(
+            study.space, seed=derive_seed(study.seed, "search"), first=study.first_points
+        )
+        if isinstance(search, WeighsSeconds):
+            search.expect_epoch_seconds(facts.epoch_seconds)
         Loop(
-            study.searcher.start(
-                study.space, seed=derive_seed(study.seed, "search"), first=study.first_points
-            ),
+            search,
             journal,
             SearchState(),
             Driver(executor),

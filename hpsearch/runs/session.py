@@ -22,6 +22,7 @@ from hpsearch.runs.display import Display
 from hpsearch.runs.driver import Driver
 from hpsearch.runs.identity import (
     find_changes,
+    find_epoch_seconds,
     find_first_points,
     make_search_record,
     refuse_changes,
@@ -35,7 +36,7 @@ from hpsearch.runs.replay import SearchState, replay
 from hpsearch.runs.signals import StopCondition, open_in_time
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.trial_logger import TrialLogger
-from hpsearch.searchers.base import plan_search
+from hpsearch.searchers.base import WeighsSeconds, plan_search
 from hpsearch.store import (
     Heartbeat,
     Journal,
@@ -199,6 +200,8 @@ def _continue_search(
         seed=derive_seed(study.seed, "search"),
         first=find_first_points(study, begun),
     )
+    if isinstance(search, WeighsSeconds):
+        search.expect_epoch_seconds(find_epoch_seconds(begun))
 
     def count_ended(trial: int, id_: int, outcome: Outcome) -> None:
         driver.display.count_trial(id_, outcome)

@@ -162,6 +162,8 @@ def prepare_work(
         _find_versions(chosen),
         max(1, together or most) if side_by_side else 1,
         "\n".join(filter(None, [remark, note, _describe_unit(study, data)])),
+        # To two digits: small differences in how it is computed make no other search.
+        float(f"{trainer.epoch_seconds * len(splits):.2g}"),
     )
     return facts, _TrialWork(study, trainer, data, splits, chosen)
 

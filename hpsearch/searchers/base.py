@@ -40,6 +40,14 @@ class Search(Protocol):
 
 
 @runtime_checkable
+class WeighsSeconds(Protocol):
+    """A running search that decides by seconds too, beside epochs."""
+
+    def expect_epoch_seconds(self, seconds: float) -> None:
+        """Hear what an epoch of a trial may take, before the first ask; 0: nobody can tell."""
+
+
+@runtime_checkable
 class Searcher(Protocol):
     """Options of a search method: cheap to build, safe to import in a worker."""
 

@@ -274,6 +274,14 @@ class Trainer(Protocol):
     def fits_in_memory(self) -> int:
         """How many fits' models the device's free memory holds, of the size of those tried."""
 
+    @property
+    def epoch_seconds(self) -> float:
+        """What an epoch of a fit may take beside others, by the models tried.
+
+        An estimate without training, so that it is the same in each run on machines of one kind. 0
+        where nobody can tell.
+        """
+
 
 def check_space(
     function: Build | TrainFunction, space: Space, *, trains_itself: bool = False

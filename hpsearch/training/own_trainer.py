@@ -53,6 +53,10 @@ class OwnTrainer:
     def fits_in_memory(self) -> int:
         return 1  # each is trained when the one before has ended
 
+    @property
+    def epoch_seconds(self) -> float:
+        return 0.0
+
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `train` raises passes through."""
         try:

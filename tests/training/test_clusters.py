@@ -21,10 +21,10 @@ def cluster(wanted, name="member", epochs=10, rows=200):
     return Cluster(wanted, [name], epochs, rows)
 
 
-def merged(clusters, known=()):
-    from hpsearch.training.batched.clusters import merge_clusters
+def merged(clusters, known=(), before=()):
+    from hpsearch.training.batched.clusters import Demand, merge_clusters
 
-    return merge_clusters(clusters, list(known))
+    return merge_clusters(clusters, Demand(known, before))
 
 
 def test_small_networks_share_one_program_whatever_their_optimizer_and_minibatches():
@@ -54,6 +54,24 @@ def test_what_is_compiled_is_used_rather_than_compiled_anew():
     assert wanted == known
     ((wanted, _),) = merged([cluster(shape(65))], [known])
     assert wanted != known
+
+
+def test_many_that_are_alike_get_a_program_though_one_alone_would_not():
+    wide = shape(256, 256, 256)
+    alone = cluster(shape(90, 90, 90), epochs=90)
+    assert merged([alone], [wide])[0][0] == wide
+    alike = [cluster(shape(80 + n, 80, 80), n, epochs=90) for n in range(16)]
+    ((wanted, members),) = merged(alike, [wide])
+    assert (wanted.widths, len(members)) == ((96, 96, 96), 16)
+
+
+def test_what_came_before_is_expected_again_of_its_own_shape_only():
+    wide, small, large = shape(256, 256, 256), shape(64, 64, 64), shape(200, 200, 200)
+    before = [(small, 5000, 200)]
+    assert merged([cluster(small)], [wide])[0][0] == wide
+    assert merged([cluster(small)], [wide], before)[0][0] == small
+    assert merged([cluster(large)], [wide], before)[0][0] == wide
+    assert merged([cluster(small)], [wide, small], [(large, 5000, 200)])[0][0] == small
 
 
 def test_a_program_has_few_optimizers():

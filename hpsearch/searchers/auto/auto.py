@@ -121,6 +121,9 @@ class _AutoSearch:
     def continuable(self, trial: int) -> bool:
         return bool(self.rounds) and self.rounds[-1].continuable(trial)
 
+    def expect_epoch_seconds(self, seconds: float) -> None:
+        self.seconds.expected = seconds
+
     def _say_once(self, left: Remainder) -> None:
         """That what is left to find is less than the error of the best."""
         if not self.said:

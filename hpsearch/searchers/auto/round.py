@@ -97,7 +97,8 @@ class Round:
             tried: unit points of earlier rounds, each of shape (d,); no new one is near them.
         """
         rules, encoding = self.decision.rules, self.decision.encoding
-        size = min(max(rules.eta ** (len(self.levels) - 1), rules.least), rules.most)
+        halvings = len(self.levels) - 1 - self.decision.lowest_rung
+        size = min(max(rules.eta**halvings, rules.least), rules.most)
         self.opened = len(first) + size
         most = max(rules.widest, size)
         known = [*tried]

@@ -8,6 +8,9 @@ import numpy as np
 from hpsearch.core.trial import Cost
 
 _LAST = 64  # trials, the last ones, from which seconds are estimated
+# Seconds that a trial is expected to take before it trains: programs are compiled, and the more
+# there are, the fewer trials share one.
+_EXPECTED_BEFORE = 1.0
 
 
 @dataclass(slots=True)
@@ -16,8 +19,12 @@ class TrialSeconds:
 
     Building models, asking, and handing trials to a worker take as long for one epoch as for many.
     Where networks are small, that is more than the training.
+
+    Args:
+        expected: seconds of an epoch, before any trial showed them; 0: not known.
     """
 
+    expected: float = 0.0
     _seen: dict[int, tuple[int, float]] = field(default_factory=dict)  # epochs, seconds; by trial
 
     def record(self, trial: int, epochs: int, cost: Cost | None) -> None:
@@ -35,9 +42,12 @@ class TrialSeconds:
         Args:
             levels: the epochs of the rungs.
 
-        0, the first rung, where trials of different lengths have not shown what epochs take.
+        0, the first rung, where nobody knows what epochs take: none was expected, and trials of
+        different lengths have not shown it.
         """
         last = [self._seen[trial] for trial in sorted(self._seen)[-_LAST:]]
+        if self.expected:  # counts as two trials
+            last += [(n, _EXPECTED_BEFORE + n * self.expected) for n in (levels[0], levels[-1])]
         epochs, seconds = np.array(last, dtype=np.float64).reshape(-1, 2).T
         if len(last) < 2 or epochs.min() == epochs.max():
             return 0

@@ -6,8 +6,10 @@ minibatches than a member's own, that member takes longer to train.
 
 import itertools
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from hpsearch.training.batched.hardware import relative_speed
@@ -104,41 +106,75 @@ class Cluster:
         """Seconds to train its members in a program of this shape."""
         return self.epochs * shape.epoch_seconds(self.rows)
 
-    def choose_shape(self, known: Iterable[Shape]) -> tuple[float, Shape]:
-        """The fastest shape, and its seconds: one that is known, or its own, to be compiled."""
-        own = self.shape.round_up()
-        best = own.seconds_to_compile + self.train_seconds(own), own
-        for shape in known:
-            if shape.can_hold(self.shape) and (seconds := self.train_seconds(shape)) < best[0]:
-                best = seconds, shape
+
+@dataclass(frozen=True)
+class Demand:
+    """What was trained before, and by which programs it could be trained now.
+
+    Nobody knows which networks come next. As much is expected of each shape as there was, so that a
+    search begins with few programs, and gets others that fit better once they would have paid.
+
+    Args:
+        known: shapes whose programs are there.
+        before: (shape, epochs of fits, rows of one) of earlier members.
+    """
+
+    known: Sequence[Shape] = ()
+    before: Sequence[tuple[Shape, float, int]] = ()
+
+    @cached_property
+    def _seconds_of_epoch(self) -> list[float]:
+        """What an epoch of each earlier member takes by the known program that fits it best."""
+        return [
+            min((k.epoch_seconds(rows) for k in self.known if k.can_hold(shape)), default=0.0)
+            for shape, _, rows in self.before
+        ]
+
+    def choose_shape(self, cluster: Cluster) -> tuple[float, Shape]:
+        """The shape that costs least, and the seconds: one that is known, or the cluster's own."""
+        own = cluster.shape.round_up()
+        best = self._cost_of_new(own) + cluster.train_seconds(own), own
+        for shape in self.known:
+            if shape.can_hold(cluster.shape):
+                best = min(best, (cluster.train_seconds(shape), shape), key=itemgetter(0))
         return best
 
+    def _cost_of_new(self, shape: Shape) -> float:
+        """Seconds to compile a program, less those that it would have saved by now."""
+        saved = 0.0
+        for (other, epochs, rows), seconds in zip(self.before, self._seconds_of_epoch, strict=True):
+            if seconds and shape.can_hold(other):
+                saved += epochs * max(0.0, seconds - shape.epoch_seconds(rows))
+        return shape.seconds_to_compile - saved
 
-def merge_clusters(
-    clusters: Sequence[Cluster], known: Sequence[Shape], epochs_before: int = 0
-) -> list[tuple[Shape, list[Any]]]:
-    """Merge clusters, two at a time, as long as that saves time; those trained soonest come first.
 
-    Nobody knows how often such networks will come again. As much is expected as there was, so that
-    a search begins with few programs, and gets others that fit better as it goes on.
+def merge_clusters(clusters: Sequence[Cluster], demand: Demand) -> list[tuple[Shape, list[Any]]]:
+    """Merge clusters where that saves time; those that are trained soonest come first.
 
     Args:
         clusters: at first, each of one structure.
-        known: shapes whose programs are there already.
-        epochs_before: of fits of such networks so far, added up.
+        demand: what was trained before.
     """
-    now = sum(cluster.epochs for cluster in clusters)
-    often = 1 + epochs_before / max(1, now)
-    clusters = [replace(cluster, epochs=cluster.epochs * often) for cluster in clusters]
-    left = dict(enumerate(_merge_similar(clusters)))
-    costs = {number: cluster.choose_shape(known)[0] for number, cluster in left.items()}
+    similar = _merge_similar(clusters)
+    # One network alone is no reason to compile what fits better, many alike are: so they are also
+    # merged as if nothing was there.
+    found = [_merge_pairs(start, demand) for start in (similar, _merge_pairs(similar, Demand()))]
+    merged = min(found, key=lambda some: sum(demand.choose_shape(each)[0] for each in some))
+    chosen = [(*demand.choose_shape(cluster), cluster.members) for cluster in merged]
+    return [(shape, members) for _, shape, members in sorted(chosen, key=itemgetter(0))]
+
+
+def _merge_pairs(clusters: Sequence[Cluster], demand: Demand) -> list[Cluster]:
+    """Merge two clusters at a time, as long as that saves time."""
+    left = dict(enumerate(clusters))
+    costs = {number: demand.choose_shape(cluster)[0] for number, cluster in left.items()}
     numbers = itertools.count(len(left))
 
     def saving(pair: tuple[int, int]) -> float:
         joined = left[pair[0]].join(left[pair[1]])
         if len(joined.shape.optimizers) > _MAX_OPTIMIZERS:
             return -math.inf
-        return costs[pair[0]] + costs[pair[1]] - joined.choose_shape(known)[0]
+        return costs[pair[0]] + costs[pair[1]] - demand.choose_shape(joined)[0]
 
     savings = {pair: saving(pair) for pair in itertools.combinations(left, 2)}
     while savings and savings[best := max(savings, key=savings.__getitem__)] > 0:
@@ -147,10 +183,9 @@ def merge_clusters(
         for number in best:
             del left[number], costs[number]
         savings = {pair: s for pair, s in savings.items() if not set(pair) & set(best)}
-        left[new], costs[new] = joined, joined.choose_shape(known)[0]
+        left[new], costs[new] = joined, demand.choose_shape(joined)[0]
         savings |= {(number, new): saving((number, new)) for number in left if number != new}
-    ordered = sorted(left, key=costs.__getitem__)
-    return [(left[n].choose_shape(known)[1], left[n].members) for n in ordered]
+    return list(left.values())
 
 
 def _merge_similar(clusters: Sequence[Cluster]) -> list[Cluster]:

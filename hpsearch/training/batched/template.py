@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from hpsearch.training.batched import padding
 from hpsearch.training.batched.batchable import why_rows_mix
-from hpsearch.training.batched.clusters import Cluster, Shape, merge_clusters
+from hpsearch.training.batched.clusters import Cluster, Demand, Shape, merge_clusters
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.padding import DenseChain, PaddedLayout
@@ -20,6 +20,7 @@ from hpsearch.training.batched.scalars import ModelScalars, describe_structure
 from hpsearch.training.deferred import deferred_initialization
 
 MAX_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
+_MOST_SHAPES = 64  # of one family, whose trainings are remembered
 
 _Value = TypeVar("_Value")
 
@@ -97,8 +98,8 @@ class TemplateRegistry:
         self._templates: RecentDict[Template] = RecentDict(max_templates)
         # Up to two structures of each family of chains: only whether there are several matters.
         self._structures: RecentDict[frozenset[Hashable]] = RecentDict(max_templates)
-        # Epochs of the fits of each such family so far.
-        self._epochs: RecentDict[int] = RecentDict(max_templates)
+        # What was trained of each such family: epochs of fits, by shape and rows.
+        self._trained: RecentDict[RecentDict[tuple[Shape, float, int]]] = RecentDict(max_templates)
 
     def __len__(self) -> int:
         return len(self._templates)
@@ -161,9 +162,16 @@ class TemplateRegistry:
         known = {t.shape: t for t in self._templates.values() if t.shape and t.family == family}
         clusters = [_cluster_of(group) for group in groups]
         assigned: dict[Hashable, tuple[Template, list[BatchMember]]] = {}
-        before = self._epochs.get(family, 0)
-        self._epochs[family] = before + sum(member.fit.epochs for g in groups for member in g)
-        for shape, members in merge_clusters(clusters, list(known), before):
+        trained = self._trained.get(family)
+        if trained is None:
+            trained = RecentDict(_MOST_SHAPES)
+        merged = merge_clusters(clusters, Demand(list(known), list(trained.values())))
+        for cluster in clusters:
+            key = shape, rows = cluster.shape.round_up(), cluster.rows
+            _, epochs, _ = trained.get(key, (shape, 0.0, rows))
+            trained[key] = shape, epochs + cluster.epochs, rows
+        self._trained[family] = trained
+        for shape, members in merged:
             template = known.get(shape) or self._wide_template(family, shape, members)
             assigned.setdefault(template.key, (self._remember(template), []))[1].extend(members)
         return list(assigned.values())
@@ -214,6 +222,13 @@ def _cluster_of(group: Sequence[BatchMember]) -> Cluster:
     # Not those that are left: a search that was killed and continues shall choose as before.
     epochs = sum(member.fit.epochs for member in group)
     return Cluster(shape, list(group), epochs, max(member.rows for member in group))
+
+
+def estimate_epoch_seconds(member: BatchMember) -> float:
+    """What an epoch of this model may take beside others; 0 where it is not a chain of dense layers."""
+    if member.chain is None:
+        return 0.0
+    return _cluster_of([member]).shape.epoch_seconds(member.rows)
 
 
 def _chain_of(member: BatchMember) -> DenseChain:

@@ -35,7 +35,12 @@ from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.table_cache import TableCache
-from hpsearch.training.batched.template import MAX_TEMPLATES, RecentDict, Template
+from hpsearch.training.batched.template import (
+    MAX_TEMPLATES,
+    RecentDict,
+    Template,
+    estimate_epoch_seconds,
+)
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.garbage import paused_garbage_collection
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
@@ -69,6 +74,7 @@ class BatchedTrainer:
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
     _warned: set[str] = field(default_factory=set)
     _bytes_of_fit: int = 1  # of the models tried
+    _epoch_seconds: float = 0.0  # likewise
     _tables: TableCache = field(init=False)
 
     def __post_init__(self) -> None:
@@ -293,6 +299,7 @@ class BatchedTrainer:
         bytes_ = _count_bytes(member.model, member.model.optimizer.variables)
         self._bytes_of_fit = max(self._bytes_of_fit, bytes_)
         if (why := _why_not_side_by_side(member)) is None:
+            self._epoch_seconds = estimate_epoch_seconds(member)
             return None
         remark = self._refuse(why)
         self._warned.add(remark)  # the caller shows it
@@ -305,6 +312,10 @@ class BatchedTrainer:
     @property
     def fits_in_memory(self) -> int:
         return max(1, free_bytes() // self._bytes_of_fit)
+
+    @property
+    def epoch_seconds(self) -> float:
+        return self._epoch_seconds
 
     def _refuse(self, why: str) -> str:
         """Raise BuildError if strict; else return the warning that `fit` trains the models."""

@@ -27,6 +27,7 @@ from hpsearch.store import AskedEvent, Store
 from spaces import cnn, mlp, network, text
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")
+FACTS = Facts("", "", "jax", {})
 SPACE = Space(units=Int(8, 32, log=True), l2=Float(1e-3, 1e-1, log=True))
 
 
@@ -43,10 +44,10 @@ def make_study(build=None, **options):
     return Study(**given)
 
 
-def make_record(study, tmp_path):
+def make_record(study, tmp_path, facts=FACTS):
     file = tmp_path / "study.py"
     file.write_text("")
-    return make_search_record(study, file, Facts("", "", "jax", {}))
+    return make_search_record(study, file, facts)
 
 
 def test_the_default_is_moved_into_the_space():

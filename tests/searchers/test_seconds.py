@@ -68,3 +68,20 @@ def test_where_epochs_are_what_costs_new_points_are_tried_for_a_few():
     asked = epochs_asked(before=0.0, of_epoch=1.0)
     assert sum(epochs < 27 for epochs in asked[27:]) > 0.8 * len(asked[27:])
     assert asked == epochs_asked(before=0.5, of_epoch=1.0)
+
+
+@pytest.mark.parametrize(("expected", "lowest"), [(0.001, 3), (0.06, 2), (0.3, 1)])
+def test_what_was_expected_counts_until_trials_have_shown_it(expected, lowest):
+    found = TrialSeconds(expected)
+    assert found.find_lowest_rung(LEVELS) == lowest
+    for trial in range(64):  # an epoch takes next to nothing
+        found.record(trial, 9 if trial % 2 else 3, Cost(1, 1.0, 0.0, "p"))
+    assert found.find_lowest_rung(LEVELS) == 3
+
+
+def test_an_opening_of_full_trainings_is_short():
+    long, short = (Auto(max_epochs=27).start(Space(x=Float(0, 1)), seed=0) for _ in range(2))
+    short.expect_epoch_seconds(0.001)
+    assert long.ask(0).epochs == 1
+    assert short.ask(0).epochs == 27
+    assert long.rounds[0].opened > short.rounds[0].opened

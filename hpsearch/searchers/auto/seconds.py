@@ -11,6 +11,7 @@ _LAST = 64  # trials, the last ones, from which seconds are estimated
 # Seconds that a trial is expected to take before it trains: programs are compiled, and the more
 # there are, the fewer trials share one.
 _EXPECTED_BEFORE = 1.0
+_WEIGHT_OF_EXPECTED = 0.1  # a trial's is 1
 
 
 @dataclass(slots=True)
@@ -45,13 +46,15 @@ class TrialSeconds:
         0, the first rung, where nobody knows what epochs take: none was expected, and trials of
         different lengths have not shown it.
         """
-        last = [self._seen[trial] for trial in sorted(self._seen)[-_LAST:]]
-        if self.expected:  # counts as two trials
-            last += [(n, _EXPECTED_BEFORE + n * self.expected) for n in (levels[0], levels[-1])]
-        epochs, seconds = np.array(last, dtype=np.float64).reshape(-1, 2).T
-        if len(last) < 2 or epochs.min() == epochs.max():
+        seen = [(*self._seen[trial], 1.0) for trial in sorted(self._seen)[-_LAST:]]
+        if self.expected:
+            long = [(n, _EXPECTED_BEFORE + n * self.expected) for n in (levels[0], levels[-1])]
+            seen += [(*each, _WEIGHT_OF_EXPECTED) for each in long]
+        epochs, seconds, weights = np.array(seen, dtype=np.float64).reshape(-1, 3).T
+        if len(seen) < 2 or epochs.min() == epochs.max():
             return 0
-        apart = epochs - epochs.mean()
-        of_epoch = max(0.0, float(apart @ seconds) / float(apart @ apart))
-        before = max(0.0, float(seconds.mean()) - of_epoch * float(epochs.mean()))
+        mean_epochs, mean_seconds = np.average([epochs, seconds], axis=1, weights=weights)
+        apart = epochs - mean_epochs
+        of_epoch = max(0.0, float(np.sum(weights * apart * seconds) / np.sum(weights * apart**2)))
+        before = max(0.0, float(mean_seconds - of_epoch * mean_epochs))
         return max([0, *(n for n, long in enumerate(levels) if of_epoch * long <= before)])

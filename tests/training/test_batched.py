@@ -513,6 +513,21 @@ def test_many_train_some_at_a_time_in_a_smaller_program_that_is_there(tmp_path):
     assert same(*map(variables, last))
 
 
+def test_a_batch_that_is_not_cut_gets_a_program_with_a_place_for_each(monkeypatch):
+    """As one has when sizes are measured, though a smaller program is there."""
+    from hpsearch.training.batched.trainer import BatchedTrainer
+
+    programs, build, trainer = forget_programs(), mlp.model(hidden=(15,)), gang()
+    fits = [member(n, build=build, epochs=2) for n in range(12)]
+    before = dict(trainer.train(fits[:3], DATA))
+    for compiled in programs._compiled.values():
+        compiled.result().epoch_seconds = 1e-9
+    monkeypatch.setattr(BatchedTrainer, "_known_size", lambda *args, **_: len(args[2]))
+    curves = dict(trainer.train(fits, DATA))
+    assert len(curves) == 12
+    assert curves[0].validation == before[0].validation
+
+
 def test_a_diverged_member_is_told_and_the_others_go_on():
     fits = [member(n, params={"optimizer": "sgd"}, epochs=6) for n in range(3)]
     wild = dataclasses.replace(fits[1], params={**fits[1].params, "learning_rate": 1e30})

@@ -1,5 +1,6 @@
 """The compiled program that trains a batch of models of one structure, and the programs kept."""
 
+import math
 import time
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -208,6 +209,7 @@ class ProgramCache:
         members: Sequence[BatchMember],
         table: tuple[Any, ...],
         *,
+        fewest: int,
         most: int,
         is_used: bool,
     ) -> int:
@@ -219,7 +221,7 @@ class ProgramCache:
 
         Args:
             table: the signature of their rows' table.
-            most: places that another program may have.
+            fewest, most: places that another program may have.
             is_used: whether they will be trained now by the program that is chosen.
         """
         own = self._make_key(task, template, members, table)
@@ -229,11 +231,13 @@ class ProgramCache:
         epochs = max(member.history.epochs_left for member in members)
         others = []
         for key, compiling in self._compiled.items():
-            is_one = key.is_like(own) and key.spec.members <= most
+            is_one = key.is_like(own) and fewest <= key.spec.members <= most
             program = _get_compiled(compiling) if is_one else None
             if program is not None and program.epoch_seconds:
                 calls = -(-len(members) // program.spec.members)
-                wasted = calls - places / program.spec.members
+                # Twice as many places take somewhere between as long and twice as long.
+                size = places / program.spec.members
+                wasted = calls - (size if size < 1 else math.sqrt(size))
                 others.append((epochs * program.epoch_seconds * wasted, program))
         if not others:
             return places

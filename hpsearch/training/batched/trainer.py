@@ -237,7 +237,9 @@ class BatchedTrainer:
         if not size:
             return 0
         splits = _distinct_splits(members)
-        return min(size, self._choose_places(template, members[:size], splits, is_used=is_used))
+        # A smaller program may be there, that trains them some at a time.
+        places = self._choose_places(template, members[:size], splits, fewest=1, is_used=is_used)
+        return min(size, places)
 
     def _choose_size(
         self, template: Template, members: Sequence[BatchMember], data: Data
@@ -396,9 +398,14 @@ class BatchedTrainer:
         members: Sequence[BatchMember],
         splits: tuple[Split, ...],
         *,
+        fewest: int | None = None,
         is_used: bool,
     ) -> int:
-        """As `ProgramCache.choose_places`, for members that are trained on these splits' rows."""
+        """As `ProgramCache.choose_places`, for members that are trained on these splits' rows.
+
+        Args:
+            fewest: places; None: for all of these members.
+        """
         signature = self._tables.find_signature(splits, members[0].frozen)
         if signature is None:  # nothing was compiled for these rows yet
             return round_up_members(len(members))
@@ -406,7 +413,13 @@ class BatchedTrainer:
         size = self._sizes.get(template.key) or self.max_members
         most = round_up_members(max(size, len(members)))
         return PROGRAMS.choose_places(
-            self.task, template, members, signature, most=most, is_used=is_used
+            self.task,
+            template,
+            members,
+            signature,
+            fewest=fewest or len(members),
+            most=most,
+            is_used=is_used,
         )
 
 

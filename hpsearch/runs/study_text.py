@@ -83,7 +83,7 @@ def _collect(function: Callable[..., Any], seen: dict[str, None]) -> None:
     for name, value in _used(function):
         if isinstance(value, FunctionType | type) and _is_of_no_file(value):
             _collect(value, seen)
-        elif isinstance(value, _PLAIN):
+        elif _is_plain(value):
             seen[f"{name} = {value!r}"] = None
 
 
@@ -103,6 +103,15 @@ def _used(function: Any) -> Iterator[tuple[str, Any]]:
     except ValueError:  # a name that is not bound yet
         return
     yield from {**found.globals, **found.nonlocals}.items()
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether its repr says all of it, in every process."""
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(_is_plain(part) for pair in value.items() for part in pair)
+    return isinstance(value, _PLAIN)
 
 
 def _is_of_no_file(value: Any) -> bool:

@@ -184,7 +184,7 @@ def test_an_edited_cell_is_told_and_a_changed_space_refused():
     options = {"inline": True, "store": "store.db"}
     make_study().run(**options, display=None, trials=1)
     assert make_study().run(**options, display=Lines(), trials=1).end == "done"
-    assert not any("edited" in line for line in lines)
+    assert not any("was edited" in line for line in lines)
     make_study(build=mlp.model(hidden=(9,))).run(**options, display=Lines(), trials=1)
     assert any("study made was edited since this search began" in line for line in lines)
     changed = make_study(space=hp.Space(dropout=hp.Float(0.0, 0.4)))

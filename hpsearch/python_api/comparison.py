@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Comparison:
+class TrialComparison:
     """Two trials, compared.
 
     Args:

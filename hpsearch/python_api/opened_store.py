@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.html_repr import table
-from hpsearch.python_api.comparison import Comparison
+from hpsearch.python_api.comparison import TrialComparison
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.stored_trial import StoredTrial
 from hpsearch.runs.find_study import find_study_or_task
@@ -93,11 +93,11 @@ class OpenedStore:
         """A trial by its number. study: as `best` has it. Raises StoreError where there is none."""
         return StoredTrial(self.place, trial, study)
 
-    def compare(self, first: int, second: int) -> Comparison:
+    def compare(self, first: int, second: int) -> TrialComparison:
         """Two trials by their numbers: the difference of their values, tested on the same folds."""
         if first == second:
             raise HpsearchError(f"compare two different trials, got {first} twice")
-        return Comparison(self.place, self.trial(first), self.trial(second))
+        return TrialComparison(self.place, self.trial(first), self.trial(second))
 
     def __repr__(self) -> str:
         with Store(self.place) as store:

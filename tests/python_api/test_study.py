@@ -16,6 +16,8 @@ import hpsearch as hp
 from hpsearch.commands import main
 from hpsearch.core.errors import HpsearchError
 from hpsearch.python_api import parsing
+from hpsearch.runs import session
+from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, check_on_tensorflow
@@ -294,37 +296,42 @@ def test_a_study_without_a_file_is_refused_where_one_is_needed(hpsearch):
 
 
 @pytest.mark.slow
-def test_a_first_ctrl_c_ends_it_and_a_second_one_raises():
-    text = GUARDED.replace("epochs=2", "epochs=4000").replace("print(", "import signal\n    "
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n    print(")  # fmt: skip
-    text += '    print("alive")\n'
-    for presses in (1, 2):
-        Path("script.py").write_text(text)
-        script = subprocess.Popen(
-            [sys.executable, "script.py"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        deadline = time.monotonic() + 120
-        begun = len(read_journal("store.db")[0])
-        while len(read_journal("store.db")[0]) <= begun - (presses > 1) * 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        time.sleep(2)
-        script.send_signal(signal.SIGINT)
-        if presses > 1:
-            script.send_signal(signal.SIGINT)
-        out, err = script.communicate(timeout=120)
-        if presses == 1:
-            assert out.splitlines()[-2:] == ["stopped", "alive"], err
+def test_ctrl_c_ends_a_run_and_the_script_goes_on():
+    begin = "print(study.run("
+    text = GUARDED.replace("epochs=2", "epochs=4000")
+    text = text.replace(
+        begin,
+        f"import signal\n    signal.signal(signal.SIGINT, signal.default_int_handler)\n    {begin}",
+    )
+    Path("script.py").write_text(text + '    print("alive")\n')
+    script = subprocess.Popen(
+        [sys.executable, "script.py"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not read_journal("store.db")[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    script.send_signal(signal.SIGINT)
+    out, err = script.communicate(timeout=120)
+    assert out.splitlines()[-2:] == ["stopped", "alive"], err
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_raises(monkeypatch):
+    def stop_at_once(*_):
+        raise StoppedAtOnce
+
+    monkeypatch.setattr(session, "open_in_time", stop_at_once)
+    with pytest.raises(KeyboardInterrupt):
+        make_study().run(inline=True, display=None)
 
 
 @pytest.mark.slow
 def test_stopped_while_workers_load_the_result_comes_back(monkeypatch):
-    from hpsearch.runs import session
-
     monkeypatch.setattr(session, "open_in_time", _press_ctrl_c)
     report = make_study().run(inline=True, display=None)
     assert report.was_stopped

@@ -67,7 +67,7 @@ def test_what_a_search_found_is_given_back():
     assert compared.difference.value == pytest.approx(by_scores.value)
     assert compared.difference.se == pytest.approx(by_scores.se)
     assert compared.difference.folds == 2
-    with pytest.raises(HpsearchError, match="has no file.*study=study"):
+    with pytest.raises(HpsearchError, match=r"has no file.*study=study"):
         best.refit()
     rows = study.task.load().x[:7]
     predicted = best.predict(rows, study=study)  # trains, and opens no test

@@ -1,0 +1,78 @@
+"""`hpsearch.open`, and scores: what is given back, by numbers that can be computed beside."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import hpsearch as hp
+from hpsearch.core import ties
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.trial import Curve, Score
+from tests.python_api.test_study import make_study
+
+
+def score(*values, splits="same"):
+    folds = tuple(Curve((v,), (v,), (v,), (v,), rows=10, train_rows=30) for v in values)
+    return Score(sum(values) / len(values), 0.03, 1, folds, splits)
+
+
+def test_a_difference_is_paired_where_the_folds_are_the_same():
+    first, second = score(0.9, 0.8, 0.7), score(0.85, 0.77, 0.66)
+    paired = first - second
+    assert paired.value == pytest.approx(0.04)
+    assert paired.se == pytest.approx(ties.standard_error([0.05, 0.03, 0.04], 10 / 30))
+    assert (paired.folds, paired.significant) == (3, True)
+    other = first - score(0.85, 0.77, 0.66, splits="other")
+    assert other.se == pytest.approx(math.hypot(0.03, 0.03))
+    assert (other.folds, other.significant) == (0, None)
+    with pytest.raises(TypeError):
+        first - 0.5
+
+
+def test_a_score_draws_itself():
+    axes = score(0.9, 0.8).plot().axes
+    assert len(axes) == 1
+    assert len(axes[0].lines) == 4  # two folds, their mean, and the best epoch
+
+
+def test_open_hides_nothing_and_refuses_a_store_that_is_not_there():
+    assert "open" not in hp.__all__
+    with pytest.raises(HpsearchError):
+        hp.open("nowhere.db")
+
+
+def test_importing_it_stays_cheap():
+    code = "import hpsearch, sys; hpsearch.Study.run; print([m for m in sys.modules if m in heavy])"
+    heavy = "heavy = ('keras', 'pandas', 'rich', 'IPython', 'cloudpickle', 'matplotlib', 'click');"
+    ended = subprocess.run([sys.executable, "-c", heavy + code], capture_output=True, text=True)
+    assert ended.stdout == "[]\n", ended.stderr
+
+
+@pytest.mark.slow
+def test_what_a_search_found_is_given_back():
+    study = make_study(evaluator=hp.KFold(2))
+    study.run(inline=True, display=None)
+    store = hp.open()
+    assert list(store.studies["study"]) == ["made"]
+    assert store.rank("digits") == store.rank("made") == study.rank()
+    best = store.best("digits")
+    assert best.params == store.rank()[0].params
+    assert best.curves.shape == (2, 2)
+    first, second = (row.trial for row in store.rank()[:2])
+    compared = store.compare(first, second)
+    by_scores = store.trial(first).score - store.trial(second).score
+    assert compared.difference.value == pytest.approx(by_scores.value)
+    assert compared.difference.se == pytest.approx(by_scores.se)
+    assert compared.difference.folds == 2
+    with pytest.raises(HpsearchError, match=r"has no file.*study=study"):
+        best.refit()
+    rows = study.task.load().x[:7]
+    predicted = best.predict(rows, study=study)  # trains, and opens no test
+    assert predicted.shape == (7, 10)
+    assert np.allclose(predicted.sum(axis=1), 1.0, atol=1e-5)
+    assert np.allclose(store.best("made").predict(rows), predicted)  # by what was kept
+    assert best.model().output_shape == (None, 10)
+    assert study.refit(sealed=True).card["test"] is None

@@ -79,7 +79,7 @@ class WorkerProcess:
         process = context.Process(
             target=_main, args=(theirs, self.prepare, self.slot.cores), name="hpsearch-worker"
         )
-        with _environment_lock, _set_environment(dict(self.slot.environment)), _ctrl_c_ignored():
+        with _environment_lock, _set_environment(dict(self.slot.environment)), ctrl_c_ignored():
             process.start()
         self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
@@ -189,7 +189,7 @@ class WorkerProcess:
 
 
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
-    _end_with_parent()
+    end_with_parent()
     os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
     make_streams_tolerant()  # printing, even where nobody reads it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -221,7 +221,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
                 pipe.send(error)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Lead a process group of its own, which is killed when the parent dies."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -259,7 +259,7 @@ def _set_environment(environment: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
+def ctrl_c_ignored() -> Iterator[None]:
     """A process started here ignores SIGINT from its first instruction on.
 
     Only the main thread can set this; workers started by other threads ignore it a little later.

@@ -23,6 +23,7 @@ class RunOptions:
             searcher can have in flight without harm.
         fresh: whether to start the search over, though the store has one of this study.
         budget: what the run may take.
+        began: since when the budget's hours count, in seconds since 1970. None: since the run began.
         checkpoints: the folder, on disk or at a URL, for the checkpoints of all searches. None:
             checkpoints/ beside the store.
         checkpoint_every: how often a trial leaves a checkpoint before its end.
@@ -43,6 +44,7 @@ class RunOptions:
     together: int | None = None
     fresh: bool = False
     budget: Budget = field(default_factory=Budget)
+    began: float | None = None
     checkpoints: Path | None = None
     checkpoint_every: CheckpointInterval = field(default_factory=CheckpointInterval)
     keep: int = 3

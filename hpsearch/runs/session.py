@@ -1,6 +1,8 @@
 """One run of a study: find or begin its search in the store, continue it, rank."""
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,7 +15,15 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts, Outcome
-from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find_devices
+from hpsearch.executors import (
+    Executor,
+    Inline,
+    LentSlots,
+    Processes,
+    RayCluster,
+    Work,
+    find_devices,
+)
 from hpsearch.runs import worker
 from hpsearch.runs.call_times import FIRST
 from hpsearch.runs.checkpoints import SearchCheckpoints
@@ -50,6 +60,7 @@ from hpsearch.store import (
 )
 from hpsearch.training import sharing
 
+_LENT_GRACE = 40.0  # seconds after the hours: several studies end within a minute of them
 _SECONDS_TO_COUNT = 0.2  # of a search's trials: a run does not wait to know them all
 
 
@@ -70,14 +81,23 @@ class RunResult:
     was_stopped: bool
 
 
-def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> RunResult:
+def run_study(
+    study: StudyDefinition,
+    options: RunOptions,
+    display: Display,
+    lent: LentSlots | None = None,
+) -> RunResult:
     """Search until the searcher is done, the budget is spent, or a signal asks to stop.
+
+    Args:
+        lent: the devices, where they are lent to this run; else those of the options are its own.
 
     Nothing is written before the study was tried. Raises HpsearchError where the study cannot work
     or has changed since its search began, and KeyboardInterrupt where a second signal stopped the
     run at once; trials that had ended by then are in the store.
     """
-    stop = StopCondition(options.budget.hours)  # now: the hours include loading and trying
+    grace = math.inf if lent is None else _LENT_GRACE
+    stop = StopCondition(options.budget.hours, options.began, grace)  # now: the hours include loading and trying
     # Refuse what can be refused before Keras is loaded.
     planned = plan_search(
         study.searcher,
@@ -97,7 +117,7 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
         if store_exists := has_store(options.store):
             fence = opened.enter_context(lock)
         # Open the executor, which tries the study.
-        executor = _make_executor(study, options, opened)
+        executor = _make_executor(study, options, opened, lent)
         facts = open_in_time(executor, stop)
         record = make_search_record(study, options.file, facts)
         if facts.remark:
@@ -127,14 +147,18 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
             writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
             executor.listen(writer)
             driver = Driver(executor, display, stop.should_stop, stop.is_overdue, writer.poll)
+            # The pace of a run whose devices are lent is that of the time when it holds some.
+            clock = lent.clock if lent is not None else time.monotonic
             heartbeat.end = _continue_search(
-                study, store, journal, checkpoints, driver, options, stop
+                study, store, journal, checkpoints, driver, options, stop, clock
             )
         _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
         return _make_result(store, record, journal, was_stopped=heartbeat.end == "stopped")
 
 
-def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStack) -> Executor:
+def _make_executor(
+    study: StudyDefinition, options: RunOptions, opened: ExitStack, lent: LentSlots | None
+) -> Executor:
     # On Ray, workers run in a copy of the study's folder.
     file = options.file.resolve() if options.ray is None else Path(options.file.name)
     prepare = partial(
@@ -151,7 +175,7 @@ def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStac
         mark = opened.enter_context(leave_mark(options.checkpoints_root))
         executor = _make_ray_cluster(study, options, partial(prepare, mark=mark))
     else:
-        devices = find_devices(options.devices)
+        devices = find_devices(options.devices) if lent is None else lent.devices
         if options.per_device != 1 or len(devices) > 1:
             prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
         executor = Processes(
@@ -161,6 +185,8 @@ def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStac
             timeout=options.timeout,
             recycle=options.recycle,
             prepare_without_models=partial(prepare, try_points=False),
+            lent=lent,
+            in_flight=study.searcher.in_flight,
         )
     opened.callback(executor.close)
     return executor
@@ -190,6 +216,7 @@ def _continue_search(
     driver: Driver,
     options: RunOptions,
     stop: StopCondition,
+    clock: Callable[[], float],
 ) -> RunEnd:
     """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
@@ -219,7 +246,7 @@ def _continue_search(
             options.checkpoint_every,
             options.budget.epochs,
             InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
-            DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together)),
+            DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together), clock),
             TrialLogger(study, driver.display.show_line).log,
         ).run()
         if done and options.repeats:

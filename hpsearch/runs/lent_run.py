@@ -15,13 +15,16 @@ from multiprocessing.connection import Connection
 
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.metric import Metric
+from hpsearch.core.one_run import only_run
 from hpsearch.core.streams import make_streams_tolerant
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.executors import Device, LentSlots
 from hpsearch.executors.worker_process import end_with_parent
 from hpsearch.runs.load import load_study
 from hpsearch.runs.options import RunOptions
+from hpsearch.runs.sent_study import load_sent_study
 from hpsearch.runs.session import run_study
+from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import SearchMonitor
 
 _TICK = 0.2  # seconds between two looks at what the run could do with slots
@@ -102,8 +105,14 @@ def _without_curves(outcome: Outcome) -> Outcome:
     return replace(outcome, score=score, failure=failure)
 
 
-def run_lent(pipe: Connection, options: RunOptions, devices: Sequence[Device]) -> None:
-    """Run a study on slots of these devices as they are lent; the main function of its process."""
+def run_lent(
+    pipe: Connection, options: RunOptions, devices: Sequence[Device], sent: bytes | None = None
+) -> None:
+    """Run a study on slots of these devices as they are lent; the main function of its process.
+
+    Args:
+        sent: the study by `dump_study`; None: the options' file has it.
+    """
     end_with_parent()
     os.dup2(2, 1)  # stdout is the lending process's
     make_streams_tolerant()
@@ -111,13 +120,14 @@ def run_lent(pipe: Connection, options: RunOptions, devices: Sequence[Device]) -
     parent = _Parent(pipe)
     lent = LentSlots(devices, parent.tell)
     threading.Thread(target=parent.listen, args=(lent,), daemon=True).start()
-    parent.tell("ended", _run(parent, lent, options))
+    with only_run("hpsearch.run"):
+        parent.tell("ended", _run(parent, lent, options, sent))
     pipe.close()
 
 
-def _run(parent: _Parent, lent: LentSlots, options: RunOptions) -> RunEnding:
+def _run(parent: _Parent, lent: LentSlots, options: RunOptions, sent: bytes | None) -> RunEnding:
     try:
-        study = load_study(options.file, options.overrides)
+        study = _load(options, sent)
         parent.tell("loaded", study.name)
         result = run_study(study, options, _RelayedDisplay(parent), lent)
     except KeyboardInterrupt:
@@ -128,3 +138,10 @@ def _run(parent: _Parent, lent: LentSlots, options: RunOptions) -> RunEnding:
         traceback.print_exc()
         return RunEnding(f"{first_line(error)}; this is a mistake in hpsearch")
     return RunEnding(None, result.failures, result.all_failed, result.was_stopped)
+
+
+def _load(options: RunOptions, sent: bytes | None) -> StudyDefinition:
+    if options.file is not None:
+        return load_study(options.file, options.overrides)
+    assert sent is not None
+    return load_sent_study(sent)

@@ -8,17 +8,17 @@ import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from signal import Signals
 
-from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.core.errors import DeviceError, StudyError
 from hpsearch.executors import BrokerOfSlots, Demand, Move, find_devices
 from hpsearch.executors.device_locks import lock_devices
 from hpsearch.executors.devices import Device, assign_slots
-from hpsearch.executors.worker_process import ctrl_c_ignored
+from hpsearch.executors.worker_process import ctrl_c_ignored, main_module_hidden
 from hpsearch.runs.display import Display, StudyStatus, SweepDisplay
 from hpsearch.runs.lent_run import RunEnding, run_lent
 from hpsearch.runs.options import RunOptions
@@ -29,6 +29,28 @@ _POLL_SECONDS = 0.1
 _LOADING_AT_ONCE = 4  # studies that are imported at the same time
 _TO_END = 50.0  # seconds after the hours until processes that have not ended are killed
 _TO_END_AT_ONCE = 3.0  # the same after a second signal
+
+
+@dataclass(frozen=True, slots=True)
+class SweepStudy:
+    """A study that shares devices with others.
+
+    Args:
+        file: the study file; None: the study has none.
+        label: its name until it is loaded.
+        weight: of its share of the devices.
+        sent: the study by `dump_study`, where it has no file.
+    """
+
+    file: Path | None
+    label: str
+    weight: float = 1.0
+    sent: bytes | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it was written, for messages."""
+        return str(self.file or f"the study {self.label}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +65,7 @@ class StudyResult:
     """
 
     label: str
-    file: Path
+    file: Path | None
     search: int | None
     seconds: float
     ending: RunEnding
@@ -58,7 +80,7 @@ class StudyResult:
 class _StudyRun:
     """A study of the sweep, and the process that runs it."""
 
-    label: str
+    study: SweepStudy
     options: RunOptions
     display: Display
     process: BaseProcess | None = None
@@ -71,11 +93,17 @@ class _StudyRun:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=run_lent, args=(theirs, self.options, devices), name=f"hpsearch-{self.label}"
+            target=run_lent,
+            args=(theirs, self.options, devices, self.study.sent),
+            name=f"hpsearch-{self.label}",
         )
-        with ctrl_c_ignored():
+        with main_module_hidden(), ctrl_c_ignored():
             self.process.start()
         theirs.close()
+
+    @property
+    def label(self) -> str:
+        return self.name or self.study.label
 
     @property
     def is_loading(self) -> bool:
@@ -99,40 +127,41 @@ class _StudyRun:
         return RunEnding(f"its process ended by itself ({how}); see what it printed")
 
 
-def check_sweep(files: Sequence[Path], weights: Sequence[float]) -> None:
-    """Raise StudyError or DeviceError where these studies cannot run together."""
-    if len(weights) != len(files):
+def check_weights(weights: Sequence[float], studies: int) -> None:
+    """Raise DeviceError where these cannot be the weights of so many studies."""
+    if len(weights) != studies:
         raise DeviceError(
             f"--weights has {len(weights)} number{'s' if len(weights) != 1 else ''} for "
-            f"{len(files)} studies; give one for each"
+            f"{studies} studies; give one for each"
         )
     if wrong := [weight for weight in weights if not 0 < weight < float("inf")]:
         raise DeviceError(f"--weights needs numbers > 0, got {wrong[0]:g}")
-    seen: dict[Path, Path] = {}
-    stems: dict[str, Path] = {}
-    for file in files:
-        real = file.resolve()
-        if real in seen:
-            raise StudyError(f"{file} is given twice; name each study once")
-        seen[real] = file
-    for file in files:
-        if file.stem in stems:
-            _refuse_same_name(file.stem, stems[file.stem], file)
-        stems[file.stem] = file
 
 
-def _refuse_same_name(name: str, first: Path, second: Path) -> None:
+def check_studies(studies: Sequence[SweepStudy]) -> None:
+    """Raise StudyError where these studies cannot run together."""
+    files: set[Path] = set()
+    labels: dict[str, SweepStudy] = {}
+    for study in studies:
+        if study.file is not None:
+            if study.file.resolve() in files:
+                raise StudyError(f"{study.file} is given twice; name each study once")
+            files.add(study.file.resolve())
+    for study in studies:
+        if study.label in labels:
+            _refuse_same_name(study.label, labels[study.label], study)
+        labels[study.label] = study
+
+
+def _refuse_same_name(name: str, first: SweepStudy, second: SweepStudy) -> None:
     raise StudyError(
-        f"{first} and {second} are both named {name}; give one another name: Study(name=...), or "
-        "another file name"
+        f"{first.place} and {second.place} are both named {name}; name one of them otherwise, by "
+        "Study(name=...) or by its file"
     )
 
 
 def run_sweep(
-    files: Sequence[Path],
-    weights: Sequence[float],
-    options: RunOptions,
-    display: SweepDisplay,
+    studies: Sequence[SweepStudy], options: RunOptions, display: SweepDisplay
 ) -> list[StudyResult]:
     """Run several studies at once on the devices of `options`, shared out by weight.
 
@@ -141,22 +170,22 @@ def run_sweep(
     stopped them at once.
 
     Args:
-        files: of the studies.
         options: those of each run; its file is not used.
     """
-    check_sweep(files, weights)
+    check_studies(studies)
     began = time.time()
     devices = find_devices(options.devices)
-    assert options.per_device is not None
     with ExitStack() as opened:
         opened.enter_context(lock_devices(devices, display.show_line))
         runs = [
             _StudyRun(
-                file.stem, replace(options, file=file, began=began), display.make_display(file.stem)
+                study,
+                replace(options, file=study.file, began=began),
+                display.make_display(study.label),
             )
-            for file in files
+            for study in studies
         ]
-        sweep = _Sweep(runs, weights, devices, options, display)
+        sweep = _Sweep(runs, devices, options, display)
         opened.enter_context(sweep.closed_at_the_end())
         opened.enter_context(display.show_sweep())
         sweep.run()
@@ -169,17 +198,19 @@ class _Sweep:
     def __init__(
         self,
         runs: Sequence[_StudyRun],
-        weights: Sequence[float],
         devices: Sequence[Device],
         options: RunOptions,
         display: SweepDisplay,
     ) -> None:
-        self._runs, self._weights, self._devices = runs, weights, devices
+        self._runs, self._devices = runs, devices
+        self._weights = [run.study.weight for run in runs]
         self._options, self._display = options, display
         slots = assign_slots(devices, options.per_device or 1)
         self._slot_names = [slot.name or "this machine" for slot in slots]
         hours = options.budget.hours
-        self._broker = BrokerOfSlots(weights, len(slots), None if hours is None else 3600 * hours)
+        self._broker = BrokerOfSlots(
+            self._weights, len(slots), None if hours is None else 3600 * hours
+        )
         self._stop = StopCondition(hours)
         self._store: Store | None = None
 
@@ -230,7 +261,7 @@ class _Sweep:
                 run.name = name
                 for other in self._runs:
                     if other is not run and other.name == name:
-                        _refuse_same_name(name, other.options.file, run.options.file)
+                        _refuse_same_name(name, other.study, run.study)
             case "demand", Demand() as demand:
                 self._broker.note_demand(number, demand)
             case "returned", int(place):
@@ -240,9 +271,7 @@ class _Sweep:
             case "search", (int(search), str(planned)):
                 run.monitor = self._monitor(search)
                 # Its own panel is not shown; this is how it learns of the metric.
-                run.display.show_search(
-                    run.monitor, run.monitor.search.metric, planned
-                ).__enter__()
+                run.display.show_search(run.monitor, run.monitor.search.metric, planned).__enter__()
             case "ended", RunEnding() as ending:
                 self._end(run, ending)
             case _, tuple(arguments):
@@ -296,7 +325,7 @@ class _Sweep:
         total = sum(self._weights)
         return [
             StudyStatus(
-                run.name or run.label,
+                run.label,
                 run.monitor,
                 tuple(self._slot_names[place] for place in self._broker.held(number)),
                 self._broker.spent(number),
@@ -309,8 +338,8 @@ class _Sweep:
     def results(self) -> list[StudyResult]:
         return [
             StudyResult(
-                run.name or run.label,
-                run.options.file,
+                run.label,
+                run.study.file,
                 run.monitor.search.id if run.monitor else None,
                 self._broker.spent(number),
                 run.ending or RunEnding(was_stopped=True),

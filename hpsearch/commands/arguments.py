@@ -18,6 +18,7 @@ from hpsearch.commands.option_types import (
     Folder,
     StorePlace,
     TrialNumber,
+    Weights,
 )
 from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.core.option_text import did_you_mean
@@ -98,6 +99,13 @@ budget = _combine(
         type=_MANY,
         help="Stop this run after this many epochs over its trials. The epochs of --repeats do not count.",
     ),
+)
+
+weights = click.option(
+    "--weights",
+    type=Weights(),
+    help="Share the devices among several studies by these numbers, one for each study, such as "
+    "2,1,1. Default: the same for all.",
 )
 
 engine = _combine(

@@ -2,19 +2,25 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
-from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget
 from hpsearch.runs.load import load_study
 from hpsearch.store import Store, Url
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hpsearch.runs.options import RunOptions
 
 # Options of the command that `RunOptions` has by the same name and value.
 _SAME_NAMES = (
@@ -34,9 +40,16 @@ _SAME_NAMES = (
 
 
 @click.command()
-@click.argument("study", shell_complete=completion.complete_studies)
+@click.argument(
+    "studies",
+    metavar="STUDY...",
+    nargs=-1,
+    required=True,
+    shell_complete=completion.complete_studies,
+)
 @arguments.overrides
 @arguments.budget
+@arguments.weights
 @arguments.repeats
 @arguments.workers
 @arguments.checkpoints
@@ -55,7 +68,8 @@ _SAME_NAMES = (
 @arguments.store
 @arguments.as_json
 def run(
-    study: str,
+    studies: tuple[str, ...],
+    weights: tuple[float, ...] | None,
     store_path: Path | Url,
     fresh: bool,
     quiet: bool,
@@ -67,6 +81,10 @@ def run(
     STUDY is a study file, or the name of a study that was run before. A line is printed for every
     trial that ends, and the ranking at the end. Ctrl-C or SIGTERM stops the running trials at
     the end of their epoch, with a checkpoint; a second one stops at once.
+
+    Several studies share the devices by --weights: a device goes to the study that is furthest
+    behind its share and can use it. Options apply to each study. One that cannot run, or whose
+    trials all fail, stops alone and is named at the end; the exit code is 1 then.
     """
     from hpsearch.console import tables
     from hpsearch.console.display import TerminalDisplay
@@ -78,10 +96,10 @@ def run(
     arguments.refuse_options_without_effect(options["ray"], inline=options["inline"])
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
-    file = arguments.find_study_file(study, store_path)
+    files = [arguments.find_study_file(study, store_path) for study in studies]
     overrides = arguments.make_overrides(options)
     run_options = RunOptions(
-        file,
+        files[0],
         store_path,
         overrides,
         chosen,
@@ -92,9 +110,13 @@ def run(
         **{name: options[name] for name in _SAME_NAMES},
     )
     console = tables.make_console(stderr=as_json)
+    if len(files) > 1:
+        return _run_several(files, weights, run_options, console, quiet=quiet, as_json=as_json)
+    if weights is not None:
+        raise DeviceError("--weights has no effect for one study; drop it, or name more studies")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
-        ended = run_study(load_study(file, overrides), run_options, display)
+        ended = run_study(load_study(files[0], overrides), run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
     if ended.ranking:
@@ -103,6 +125,41 @@ def run(
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
+
+
+def _run_several(
+    files: Sequence[Path],
+    weights: Sequence[float] | None,
+    options: "RunOptions",
+    console: "Console",
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run several studies at once; returns the command's exit code."""
+    from hpsearch.console import sweep_view, tables
+    from hpsearch.runs.sweep import SweepStudy, check_weights, run_sweep
+    from hpsearch.runs.sweep_summary import summarize_sweep
+
+    if options.inline:
+        raise DeviceError("--inline trains one study; drop it, or name one study")
+    if options.per_device is None:
+        raise DeviceError("--per-device auto works for one study; give a number for several")
+    shares = [1.0] * len(files) if weights is None else list(weights)
+    check_weights(shares, len(files))
+    studies = [
+        SweepStudy(file, file.stem, weight) for file, weight in zip(files, shares, strict=True)
+    ]
+    display = sweep_view.SweepTerminal(tables.make_silent_console() if quiet else console)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        results = run_sweep(studies, options, display)
+    summaries = summarize_sweep(options.store, results)
+    if any(result.ending.was_stopped for result in results):
+        raise KeyboardInterrupt
+    tables.print_parts(console, sweep_view.describe_sweep(summaries))
+    if as_json:
+        click.echo(json.dumps({"studies": [each.to_json() for each in summaries]}))
+    return 1 if any(result.failed for result in results) else 0
 
 
 def _none_if_auto(value: int | str) -> int | None:

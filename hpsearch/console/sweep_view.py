@@ -9,11 +9,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from hpsearch.console.lines import TrialLines
+from hpsearch.console.tables import describe_failures, make_table
 from hpsearch.core.metric import Metric
 from hpsearch.core.progress import Throttle
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.runs.display import StudyStatus
+from hpsearch.runs.sweep_summary import StudySummary
 from hpsearch.store import SearchMonitor
 
 _SECONDS = 0.5  # between two drawings
@@ -112,3 +114,32 @@ def make_sweep_table(studies: Sequence[StudyStatus], width: int) -> Table:
     for column in grid.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
     return grid
+
+
+def describe_sweep(studies: Sequence[StudySummary]) -> Iterator[Table | str]:
+    """What each study found and took, and at the end those that stopped alone."""
+    table = make_table()
+    for name in ("study", "best", "trials", "epochs", "device time", "share", "ended"):
+        table.add_column(name, overflow="fold")
+    total = sum(study.seconds for study in studies) or 1.0
+    for study in studies:
+        best = study.ranking[0] if study.ranking else None
+        value = "" if best is None else format_with_error(best.value, best.se)
+        failed = f", {study.failed} failed" if study.failed else ""
+        table.add_row(
+            study.study,
+            "" if best is None else f"{best.measure} {value} (trial {best.trial})",
+            f"{study.trials:,}{failed}",
+            f"{study.epochs:,}",
+            format_duration(study.seconds),
+            f"{study.seconds / total:.0%}",
+            "failed" if study.error else study.ended or "",
+        )
+    yield table
+    for study in studies:
+        if study.error is not None:
+            yield f"{study.study} stopped: {study.error}"
+        elif study.all_failed:
+            yield f"{study.study}: every trial failed"
+        for line in describe_failures(study.failures):
+            yield f"{study.study}: {line}"

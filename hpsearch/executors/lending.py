@@ -200,7 +200,8 @@ class BrokerOfSlots:
         wanted = max(LEAST_STRETCH, _STARTS * self._start)
         if self._seconds is None:
             return wanted
-        return min(wanted, self._seconds * len(self._slots) / len(self._accounts) / 2)
+        living = sum(not account.ended for account in self._accounts)
+        return min(wanted, self._seconds * len(self._slots) / max(1, living) / 2)
 
     @property
     def _start(self) -> float:

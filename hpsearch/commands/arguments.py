@@ -182,7 +182,7 @@ repeats = _combine(
     ),
 )
 
-workers = _combine(
+devices = _combine(
     click.option(
         "--devices",
         default="auto",
@@ -194,6 +194,10 @@ workers = _combine(
         default=1,
         help="Run this many workers on each device. auto: as many as fit.",
     ),
+)
+
+workers = _combine(
+    devices,
     click.option(
         "--inline",
         is_flag=True,
@@ -255,6 +259,17 @@ def refuse_options_without_effect(ray: str | None, *, inline: bool) -> None:
         for name in names:
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
                 raise DeviceError(f"--{name.replace('_', '-')} has no effect {reason}")
+
+
+def refuse_options_of_several(*names: str) -> None:
+    """Raise DeviceError for an option that only has an effect for several studies."""
+    context = click.get_current_context()
+    for name in names or ("weights", "devices", "per_device"):
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise DeviceError(
+                f"--{name.replace('_', '-')} has no effect for one study; drop it, or name more "
+                "studies"
+            )
 
 
 def make_overrides(options: Mapping[str, Any]) -> Overrides:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -112,8 +112,7 @@ def run(
     console = tables.make_console(stderr=as_json)
     if len(files) > 1:
         return _run_several(files, weights, run_options, console, quiet=quiet, as_json=as_json)
-    if weights is not None:
-        raise DeviceError("--weights has no effect for one study; drop it, or name more studies")
+    arguments.refuse_options_of_several("weights")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
         ended = run_study(load_study(files[0], overrides), run_options, display)
@@ -138,18 +137,14 @@ def _run_several(
 ) -> int:
     """Run several studies at once; returns the command's exit code."""
     from hpsearch.console import sweep_view, tables
-    from hpsearch.runs.sweep import SweepStudy, check_weights, run_sweep
+    from hpsearch.runs.sweep import make_sweep_studies, run_sweep
     from hpsearch.runs.sweep_summary import summarize_sweep
 
     if options.inline:
         raise DeviceError("--inline trains one study; drop it, or name one study")
     if options.per_device is None:
         raise DeviceError("--per-device auto works for one study; give a number for several")
-    shares = [1.0] * len(files) if weights is None else list(weights)
-    check_weights(shares, len(files))
-    studies = [
-        SweepStudy(file, file.stem, weight) for file, weight in zip(files, shares, strict=True)
-    ]
+    studies = make_sweep_studies(files, weights)
     display = sweep_view.SweepTerminal(tables.make_silent_console() if quiet else console)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         results = run_sweep(studies, options, display)
@@ -167,12 +162,26 @@ def _none_if_auto(value: int | str) -> int | None:
 
 
 @click.command()
-@click.argument("study", shell_complete=completion.complete_studies)
+@click.argument(
+    "studies",
+    metavar="STUDY...",
+    nargs=-1,
+    required=True,
+    shell_complete=completion.complete_studies,
+)
 @arguments.overrides
 @arguments.budget
+@arguments.weights
+@arguments.devices
 @arguments.store
 @arguments.as_json
-def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
+def plan(
+    studies: tuple[str, ...],
+    weights: tuple[float, ...] | None,
+    store_path: Path | Url,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Show what a run will cost: brackets, rungs, trials and epochs.
 
     If the store has timed trials of the study, the time is estimated too, and how much of the
@@ -180,18 +189,24 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     the search that fits into --hours and --total-epochs. A search that is too long to count is
     counted for a second, and of Auto only the epochs are known, because results decide how many
     trials are short. Then "complete" is false, and there are at least so many trials.
+
+    Of several studies it says which share of --devices and --hours each gets by its weight. What
+    one does not need, by its earlier trials, goes to the others.
     """
     from hpsearch.console import tables
     from hpsearch.searchers.base import plan_search
 
-    loaded = load_study(
-        arguments.find_study_file(study, store_path), arguments.make_overrides(options)
-    )
+    files = [arguments.find_study_file(study, store_path) for study in studies]
+    budget = Budget(options["hours"], options["total_epochs"])
+    if len(files) > 1:
+        _plan_several(files, weights, budget, store_path, options, as_json=as_json)
+        return
+    arguments.refuse_options_of_several()
+    loaded = load_study(files[0], arguments.make_overrides(options))
     cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.first_points)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
         pace = stores.measure_pace(store, loaded.name)
-    budget = Budget(options["hours"], options["total_epochs"])
     parts = tables.describe_plan(loaded, cost, budget, pace)
     tables.print_parts(tables.make_console(stderr=as_json), parts)
     if as_json:
@@ -201,3 +216,33 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
         fits = None if known is None else budget.affordable_share(known, seconds)
         more = {"seconds": seconds, "fits": fits}
         click.echo(json.dumps({**cost.totals, "brackets": brackets, **more}))
+
+
+def _plan_several(
+    files: Sequence[Path],
+    weights: Sequence[float] | None,
+    budget: Budget,
+    store_path: Path | Url,
+    options: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    from hpsearch.console import sweep_view, tables
+    from hpsearch.runs.sweep import make_sweep_studies
+    from hpsearch.runs.sweep_plan import plan_sweep
+
+    if _none_if_auto(options["per_device"]) is None:
+        raise DeviceError("--per-device auto works for one study; give a number for several")
+    planned = plan_sweep(
+        make_sweep_studies(files, weights),
+        arguments.make_overrides(options),
+        budget,
+        store_path,
+        options["devices"],
+        options["per_device"],
+    )
+    tables.print_parts(
+        tables.make_console(stderr=as_json), sweep_view.describe_sweep_plan(planned, budget)
+    )
+    if as_json:
+        click.echo(json.dumps({"studies": [each.to_json() for each in planned]}))

@@ -11,10 +11,12 @@ from rich.table import Table
 from hpsearch.console.lines import TrialLines
 from hpsearch.console.tables import describe_failures, make_table
 from hpsearch.core.metric import Metric
+from hpsearch.core.plan import Budget
 from hpsearch.core.progress import Throttle
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.runs.display import StudyStatus
+from hpsearch.runs.sweep_plan import PlannedStudy
 from hpsearch.runs.sweep_summary import StudySummary
 from hpsearch.store import SearchMonitor
 
@@ -143,3 +145,31 @@ def describe_sweep(studies: Sequence[StudySummary]) -> Iterator[Table | str]:
             yield f"{study.study}: every trial failed"
         for line in describe_failures(study.failures):
             yield f"{study.study}: {line}"
+
+
+def describe_sweep_plan(studies: Sequence[PlannedStudy], budget: Budget) -> Iterator[Table | str]:
+    """What each study of several takes, and what it gets of the devices."""
+    table = make_table()
+    for name in ("study", "trials", "epochs", "share", "gets", "needs", "fits"):
+        table.add_column(name, justify="left" if name == "study" else "right")
+    for study in studies:
+        if study.plan is None:
+            continue
+        table.add_row(
+            study.study,
+            study.plan.trials_text,
+            f"{study.plan.epochs:,}{'' if study.plan.complete else '+'}",
+            f"{study.share:.0%}",
+            "" if study.gets is None else format_duration(study.gets),
+            "?" if study.seconds is None else format_duration(study.seconds),
+            "?" if study.fits is None else f"{study.fits:.0%}",
+        )
+    yield table
+    yield "gets and needs are times of one device; what a study leaves goes to the others"
+    if budget.hours is None:
+        yield "--hours says how long the studies share the devices; without it each runs to its end"
+    if any(study.plan is not None and study.seconds is None for study in studies):
+        yield "? no trials of the study were timed yet"
+    for study in studies:
+        if study.error is not None:
+            yield f"{study.study} cannot run: {study.error}"

@@ -138,6 +138,13 @@ def check_weights(weights: Sequence[float], studies: int) -> None:
         raise DeviceError(f"--weights needs numbers > 0, got {wrong[0]:g}")
 
 
+def make_sweep_studies(files: Sequence[Path], weights: Sequence[float] | None) -> list[SweepStudy]:
+    """The studies of these files. Raises DeviceError for wrong weights; None: all the same."""
+    shares = [1.0] * len(files) if weights is None else weights
+    check_weights(shares, len(files))
+    return [SweepStudy(file, file.stem, weight) for file, weight in zip(files, shares, strict=True)]
+
+
 def check_studies(studies: Sequence[SweepStudy]) -> None:
     """Raise StudyError where these studies cannot run together."""
     files: set[Path] = set()
@@ -149,11 +156,12 @@ def check_studies(studies: Sequence[SweepStudy]) -> None:
             files.add(study.file.resolve())
     for study in studies:
         if study.label in labels:
-            _refuse_same_name(study.label, labels[study.label], study)
+            refuse_same_name(study.label, labels[study.label], study)
         labels[study.label] = study
 
 
-def _refuse_same_name(name: str, first: SweepStudy, second: SweepStudy) -> None:
+def refuse_same_name(name: str, first: SweepStudy, second: SweepStudy) -> None:
+    """Raise StudyError for two studies of one name."""
     raise StudyError(
         f"{first.place} and {second.place} are both named {name}; name one of them otherwise, by "
         "Study(name=...) or by its file"
@@ -261,7 +269,7 @@ class _Sweep:
                 run.name = name
                 for other in self._runs:
                     if other is not run and other.name == name:
-                        _refuse_same_name(name, other.study, run.study)
+                        refuse_same_name(name, other.study, run.study)
             case "demand", Demand() as demand:
                 self._broker.note_demand(number, demand)
             case "returned", int(place):

@@ -9,6 +9,7 @@ import click
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import ReportError
 from hpsearch.core.outputs import is_stream
+from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.store import Url
 
 
@@ -54,7 +55,7 @@ def report(
     if name is None:
         written = write_morning_page(store_path, output)
     else:
-        study, task = arguments.find_study_or_task(name, store_path)
+        study, task = find_study_or_task(name, store_path)
         written = write_report(store_path, output, study=study, task=task)
     console = tables.make_console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"

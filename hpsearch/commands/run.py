@@ -2,41 +2,19 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
-from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError
+from hpsearch.commands.sweep import plan_several, run_several
 from hpsearch.core.plan import Budget
+from hpsearch.runs.arguments import make_overrides, make_run_options
 from hpsearch.runs.load import load_study
-from hpsearch.store import Store, Url
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from hpsearch.runs.options import RunOptions
-
-# Options of the command that `RunOptions` has by the same name and value.
-_SAME_NAMES = (
-    "engine",
-    "checkpoints",
-    "checkpoint_every",
-    "keep",
-    "repeats",
-    "finalists",
-    "inline",
-    "devices",
-    "timeout",
-    "recycle",
-    "ray",
-    "gpus_per_worker",
-)
+from hpsearch.store import Url
 
 
 @click.command()
@@ -88,7 +66,6 @@ def run(
     """
     from hpsearch.console import tables
     from hpsearch.console.display import TerminalDisplay
-    from hpsearch.runs.options import RunOptions
     from hpsearch.runs.session import run_study
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
@@ -97,25 +74,14 @@ def run(
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
     files = [arguments.find_study_file(study, store_path) for study in studies]
-    overrides = arguments.make_overrides(options)
-    run_options = RunOptions(
-        files[0],
-        store_path,
-        overrides,
-        chosen,
-        fresh=fresh,
-        budget=Budget(options["hours"], options["total_epochs"]),
-        per_device=_none_if_auto(options["per_device"]),
-        together=_none_if_auto(options["together"]),
-        **{name: options[name] for name in _SAME_NAMES},
-    )
+    run_options = make_run_options(files[0], store_path, chosen, {**options, "fresh": fresh})
     console = tables.make_console(stderr=as_json)
     if len(files) > 1:
-        return _run_several(files, weights, run_options, console, quiet=quiet, as_json=as_json)
+        return run_several(files, weights, run_options, console, quiet=quiet, as_json=as_json)
     arguments.refuse_options_of_several("weights")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
-        ended = run_study(load_study(files[0], overrides), run_options, display)
+        ended = run_study(load_study(files[0], run_options.overrides), run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
     if ended.ranking:
@@ -124,41 +90,6 @@ def run(
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
-
-
-def _run_several(
-    files: Sequence[Path],
-    weights: Sequence[float] | None,
-    options: "RunOptions",
-    console: "Console",
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Run several studies at once; returns the command's exit code."""
-    from hpsearch.console import sweep_view, tables
-    from hpsearch.runs.sweep import make_sweep_studies, run_sweep
-    from hpsearch.runs.sweep_summary import summarize_sweep
-
-    if options.inline:
-        raise DeviceError("--inline trains one study; drop it, or name one study")
-    if options.per_device is None:
-        raise DeviceError("--per-device auto works for one study; give a number for several")
-    studies = make_sweep_studies(files, weights)
-    display = sweep_view.SweepTerminal(tables.make_silent_console() if quiet else console)
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        results = run_sweep(studies, options, display)
-    summaries = summarize_sweep(options.store, results)
-    if any(result.ending.was_stopped for result in results):
-        raise KeyboardInterrupt
-    tables.print_parts(console, sweep_view.describe_sweep(summaries))
-    if as_json:
-        click.echo(json.dumps({"studies": [each.to_json() for each in summaries]}))
-    return 1 if any(result.failed for result in results) else 0
-
-
-def _none_if_auto(value: int | str) -> int | None:
-    return None if isinstance(value, str) else value
 
 
 @click.command()
@@ -194,55 +125,20 @@ def plan(
     one does not need, by its earlier trials, goes to the others.
     """
     from hpsearch.console import tables
-    from hpsearch.searchers.base import plan_search
+    from hpsearch.runs.plan_study import plan_study
 
     files = [arguments.find_study_file(study, store_path) for study in studies]
     budget = Budget(options["hours"], options["total_epochs"])
     if len(files) > 1:
-        _plan_several(files, weights, budget, store_path, options, as_json=as_json)
+        plan_several(files, weights, budget, store_path, options, as_json=as_json)
         return
-    arguments.refuse_options_of_several()
-    loaded = load_study(files[0], arguments.make_overrides(options))
-    cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.first_points)
-    pace = None
-    with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
-        pace = stores.measure_pace(store, loaded.name)
-    parts = tables.describe_plan(loaded, cost, budget, pace)
+    arguments.refuse_options_of_several("weights", "devices", "per_device")
+    loaded = load_study(files[0], make_overrides(options))
+    planned = plan_study(loaded, store_path, budget)
+    cost = planned.cost
+    parts = tables.describe_plan(loaded, cost, budget, planned.pace)
     tables.print_parts(tables.make_console(stderr=as_json), parts)
     if as_json:
-        known = cost.expected_epochs
-        seconds = None if pace is None else cost.epochs * pace[1]
         brackets = [[asdict(rung) for rung in bracket] for bracket in cost.brackets]
-        fits = None if known is None else budget.affordable_share(known, seconds)
-        more = {"seconds": seconds, "fits": fits}
+        more = {"seconds": planned.seconds, "fits": planned.fits}
         click.echo(json.dumps({**cost.totals, "brackets": brackets, **more}))
-
-
-def _plan_several(
-    files: Sequence[Path],
-    weights: Sequence[float] | None,
-    budget: Budget,
-    store_path: Path | Url,
-    options: Mapping[str, Any],
-    *,
-    as_json: bool,
-) -> None:
-    from hpsearch.console import sweep_view, tables
-    from hpsearch.runs.sweep import make_sweep_studies
-    from hpsearch.runs.sweep_plan import plan_sweep
-
-    if _none_if_auto(options["per_device"]) is None:
-        raise DeviceError("--per-device auto works for one study; give a number for several")
-    planned = plan_sweep(
-        make_sweep_studies(files, weights),
-        arguments.make_overrides(options),
-        budget,
-        store_path,
-        options["devices"],
-        options["per_device"],
-    )
-    tables.print_parts(
-        tables.make_console(stderr=as_json), sweep_view.describe_sweep_plan(planned, budget)
-    )
-    if as_json:
-        click.echo(json.dumps({"studies": [each.to_json() for each in planned]}))

@@ -181,6 +181,10 @@ def run_sweep(
         options: those of each run; its file is not used.
     """
     check_studies(studies)
+    if options.inline:
+        raise DeviceError("--inline trains one study; drop it, or name one study")
+    if options.per_device is None:
+        raise DeviceError("--per-device auto works for one study; give a number for several")
     began = time.time()
     devices = find_devices(options.devices)
     with ExitStack() as opened:

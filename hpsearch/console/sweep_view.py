@@ -1,6 +1,6 @@
 """Show several studies that share devices on a terminal: their lines, and below them one table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
@@ -35,7 +35,7 @@ class SweepTerminal:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def make_display(self, label: str) -> "StudyLines":
-        return StudyLines(label, self)
+        return StudyLines(label, self.show_line)
 
     @contextmanager
     def show_sweep(self) -> Iterator[None]:
@@ -57,13 +57,13 @@ class SweepTerminal:
 class StudyLines:
     """Shows one study of several by lines that begin with its name. It implements `Display`."""
 
-    def __init__(self, label: str, sweep: SweepTerminal) -> None:
-        self._label, self._sweep = label, sweep
+    def __init__(self, label: str, show_line: Callable[[str], None]) -> None:
+        self._label, self._show_line = label, show_line
         self._lines: TrialLines | None = None
 
     def show_line(self, text: str) -> None:
         for line in text.splitlines():
-            self._sweep.show_line(f"{self._label}: {line}")
+            self._show_line(f"{self._label}: {line}")
 
     def show_search(
         self, monitor: SearchMonitor, metric: Metric, planned: str

@@ -15,6 +15,7 @@ class RunOptions:
 
     Args:
         file: the study file; None: the study has none, and goes to workers as it is.
+        source: the text of a study without a file, where this process cannot read it.
         store: the store's file or URL.
         overrides: values that replace the study file's.
         backend: Keras's backend.
@@ -40,6 +41,7 @@ class RunOptions:
     store: Path | Url
     overrides: Overrides
     backend: str
+    source: str | None = None
     engine: str = "auto"
     together: int | None = None
     fresh: bool = False

@@ -127,7 +127,7 @@ def run_study(
         # Open the executor, which tries the study.
         executor = _make_executor(study, options, opened, lent)
         facts = open_in_time(executor, stop)
-        record = make_search_record(study, options.file, facts)
+        record = make_search_record(study, options.file, facts, options.source)
         if facts.remark:
             display.show_line(facts.remark)
         if not store_exists:

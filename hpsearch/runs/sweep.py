@@ -39,13 +39,14 @@ class SweepStudy:
         file: the study file; None: the study has none.
         label: its name until it is loaded.
         weight: of its share of the devices.
-        sent: the study by `dump_study`, where it has no file.
+        sent: the study by `dump_study`, where it has no file; and source: its text.
     """
 
     file: Path | None
     label: str
     weight: float = 1.0
     sent: bytes | None = None
+    source: str | None = None
 
     @property
     def place(self) -> str:
@@ -192,7 +193,7 @@ def run_sweep(
         runs = [
             _StudyRun(
                 study,
-                replace(options, file=study.file, began=began),
+                replace(options, file=study.file, source=study.source, began=began),
                 display.make_display(study.label),
             )
             for study in studies

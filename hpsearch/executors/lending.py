@@ -305,10 +305,24 @@ class BrokerOfSlots:
         ready = [
             place
             for place in others
-            if now - self._slots[place].since >= self.stretch
+            if now - self._slots[place].since >= self._stretch_of(place, now)
             and self._progress_of_holder(place) > self._progress(run) + behind
         ]
         return max(ready, key=self._progress_of_holder, default=None)
+
+    def _stretch_of(self, place: int, now: float) -> float:
+        """Seconds for which a slot stays with its run: fewer where that has its whole share then."""
+        if self._end is None:
+            return self.stretch
+        run = self._slots[place].run
+        assert run is not None
+        living = [n for n, account in enumerate(self._accounts) if not account.ended]
+        left = max(0.0, self._end - now) * len(self._slots)
+        total = left + sum(self.spent(n) for n in living)
+        share = self._accounts[run].weight / sum(self._accounts[n].weight for n in living)
+        # What it has yet to get, when it took the slot.
+        owed = total * share - self.spent(run) + now - self._slots[place].since
+        return min(self.stretch, max(owed, self.stretch / 3))
 
     def _progress_of_holder(self, place: int) -> float:
         run = self._slots[place].run

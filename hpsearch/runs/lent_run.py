@@ -129,7 +129,9 @@ def _run(parent: _Parent, lent: LentSlots, options: RunOptions, sent: bytes | No
     try:
         study = _load(options, sent)
         parent.tell("loaded", study.name)
-        result = run_study(study, options, _RelayedDisplay(parent), lent)
+        # A Ray cluster is not lent: there the studies take turns.
+        slots = lent if options.ray is None else None
+        result = run_study(study, options, _RelayedDisplay(parent), slots)
     except KeyboardInterrupt:
         return RunEnding(was_stopped=True)
     except (HpsearchError, OSError) as error:

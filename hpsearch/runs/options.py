@@ -24,7 +24,8 @@ class RunOptions:
             searcher can have in flight without harm.
         fresh: whether to start the search over, though the store has one of this study.
         budget: what the run may take.
-        began: since when the budget's hours count, in seconds since 1970. None: since the run began.
+        began: since when the budget's hours count, in seconds since 1970, where the run is one of
+            several. None: since the run began.
         checkpoints: the folder, on disk or at a URL, for the checkpoints of all searches. None:
             checkpoints/ beside the store.
         checkpoint_every: how often a trial leaves a checkpoint before its end.

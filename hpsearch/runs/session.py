@@ -61,7 +61,7 @@ from hpsearch.store import (
 )
 from hpsearch.training import sharing
 
-_LENT_GRACE = 40.0  # seconds after the hours: several studies end within a minute of them
+_SWEEP_GRACE = 40.0  # seconds after the hours: several studies end within a minute of them
 _SECONDS_TO_COUNT = 0.2  # of a search's trials: a run does not wait to know them all
 
 
@@ -102,7 +102,7 @@ def run_study(
     or has changed since its search began, and KeyboardInterrupt where a second signal stopped the
     run at once; trials that had ended by then are in the store.
     """
-    grace = math.inf if lent is None else _LENT_GRACE
+    grace = math.inf if options.began is None else _SWEEP_GRACE
     stop = StopCondition(
         options.budget.hours, options.began, grace
     )  # now: the hours include loading and trying

@@ -187,7 +187,7 @@ def run_sweep(
     if options.per_device is None:
         raise DeviceError("--per-device auto works for one study; give a number for several")
     began = time.time()
-    devices = find_devices(options.devices)
+    devices = [] if options.ray is not None else find_devices(options.devices)
     with ExitStack() as opened:
         opened.enter_context(lock_devices(devices, display.show_line))
         runs = [
@@ -219,10 +219,10 @@ class _Sweep:
         self._weights = [run.study.weight for run in runs]
         self._options, self._display = options, display
         slots = assign_slots(devices, options.per_device or 1)
-        self._slot_names = [slot.name or "this machine" for slot in slots]
+        self._slot_names = [slot.name or "this machine" for slot in slots] or ["the Ray cluster"]
         hours = options.budget.hours
         self._broker = BrokerOfSlots(
-            self._weights, len(slots), None if hours is None else 3600 * hours
+            self._weights, len(self._slot_names), None if hours is None else 3600 * hours
         )
         self._stop = StopCondition(hours)
         self._store: Store | None = None
@@ -245,14 +245,32 @@ class _Sweep:
 
     def _start_some(self) -> None:
         """Start the next runs, unless enough are loading."""
-        for run in self._runs:
+        for number, run in enumerate(self._runs):
             if sum(other.is_loading for other in self._runs) >= _LOADING_AT_ONCE:
                 return
-            if run.process is None and run.ending is None:
-                if self._stop.should_stop():
-                    run.ending = RunEnding("the hours were over before it began")
-                else:
-                    run.start(self._devices)
+            if run.process is not None or run.ending is not None:
+                continue
+            if self._stop.should_stop():
+                run.ending = RunEnding("the hours were over before it began")
+            elif self._options.ray is None:
+                run.start(self._devices)
+            elif not any(other.is_alive for other in self._runs):
+                self._start_turn(number)
+
+    def _start_turn(self, number: int) -> None:
+        """Start a run that has the Ray cluster to itself, for its share of the hours left.
+
+        Ray places workers by its own resources, for as long as a run has them. Several runs would
+        take all of the cluster for the first one, and its GPUs could not be lent for a stretch.
+        """
+        run, budget = self._runs[number], self._options.budget
+        if budget.hours is not None:
+            share = self._weights[number] / sum(self._weights[number:])
+            hours = share * self._stop.seconds_left() / 3600
+            budget = replace(budget, hours=round(hours, 4) or hours)
+        run.options = replace(run.options, budget=budget, began=time.time())
+        run.start(self._devices)
+        self._broker.note_demand(number, Demand(pending=1))
 
     def _take_messages(self) -> None:
         by_pipe = {run.pipe: run for run in self._runs if run.is_alive}

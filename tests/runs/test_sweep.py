@@ -17,7 +17,7 @@ from hpsearch.runs.sweep import SweepStudy
 from hpsearch.runs.sweep_plan import share_out
 from hpsearch.store import Store
 from tests.attacks import kills, sweep_kills
-from tests.attacks.sweep_kills import CHAIN, CHAINS, Sweep, kill_sweep
+from tests.attacks.sweep_kills import CHAIN, Sweep, kill_sweep
 from tests.conftest import ROOT
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
@@ -69,8 +69,8 @@ def test_a_study_whose_trials_all_fail_is_told_at_the_end(tmp_path):
 
 @linux
 def test_a_sweep_is_killed_and_continued(tmp_path):
-    studies = {name: CHAINS[name] for name in ("bands", "drawn")}
-    begun = Sweep(tmp_path, studies, ("--devices", "cpu:1"), stretch=0.3)
+    studies = {name: CHAIN.replace("SEARCHER", "Random(trials=4, epochs=99)") for name in "ab"}
+    begun = Sweep(tmp_path, studies, ("--devices", "cpu:1"), stretch=2.0)
     wanted = begun.journals_alone()
     assert kill_sweep(begun, 2, 6.0, random.Random(1)) == []
     assert begun.journals() == wanted
@@ -85,7 +85,7 @@ def test_a_sweep_is_killed_ten_times_and_continued(how):
 
 
 def test_ctrl_c_stops_all_studies_and_the_same_command_continues(tmp_path):
-    studies = {name: CHAIN.replace("SEARCHER", "Random(trials=3, epochs=400)") for name in "ab"}
+    studies = {name: CHAIN.replace("SEARCHER", "Random(trials=3, epochs=150)") for name in "ab"}
     begun = Sweep(tmp_path, studies, ("--devices", "cpu:2"))
     run = begun.start()
     lines = iter(run.stdout.readline, "")

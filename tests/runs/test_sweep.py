@@ -189,6 +189,7 @@ def test_the_hours_are_shared_and_kept(tmp_path):
     (tmp_path / "dead.py").write_text(DEAD)
     files = ["a.py", "b.py", "dead.py", "c.py", "d.py"]
     options = ["--hours", "0.05", "--devices", "cpu:2", "--store", "store.db", "--json"]
+    options += ["--engine", "fit"]  # slow enough that none is done before the hours are over
     began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-m", "hpsearch", "run", *files, *options],
@@ -203,5 +204,5 @@ def test_the_hours_are_shared_and_kept(tmp_path):
     assert time.monotonic() - began < 180 + 60
     studies = {each["study"]: each for each in json.loads(ended.stdout)["studies"]}
     assert studies.pop("dead")["error"] == "dead.py:1: RuntimeError: no data today"
-    assert all(each["device_seconds"] >= 0.75 * 90 for each in studies.values())
+    assert [s for s in studies if studies[s]["device_seconds"] < 0.75 * 90] == []
     assert all(each["ended"] == "budget spent" and each["trials"] for each in studies.values())

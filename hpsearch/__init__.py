@@ -61,7 +61,8 @@ _LATER = {
     "KerasSearchCV": "hpsearch.sklearn_api.estimator",
     "NestedKFold": "hpsearch.selection.nested",
     "Results": "hpsearch.plots.results",
-    # Not in __all__: `from hpsearch import *` would hide Python's own `open`.
+    "run": "hpsearch.python_api.sweep",
+    # Not in __all__: `from hpsearch import *` would hide Python's own `open`, and many a `run`.
     "open": "hpsearch.python_api.opened_store",
 }
 

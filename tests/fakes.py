@@ -233,6 +233,12 @@ def _place() -> dict[str, Any]:
     return {"cores": cores, **{name: os.environ.get(name) for name in names}}
 
 
+def prepare_failing(*_: Any, **__: Any) -> tuple[Facts, Work]:
+    """Stands in for `run.worker.prepare_from_file`: every trial fails."""
+    failed = Outcome(failure=Failure("exception", "too much dropout", "Traceback"), seconds=0.1)
+    return FACTS, work_one_by_one(lambda job: failed)
+
+
 def prepare_chain(
     file: Path,
     overrides: Any,

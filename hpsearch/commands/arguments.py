@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from hpsearch.commands import completion
-from hpsearch.core.errors import NoStoreError, OldStoreError, StudyError
+from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.runs.arguments import TYPES, refuse_without_effect
 from hpsearch.runs.option_types import StorePlace
@@ -159,7 +159,14 @@ repeats = _combine(
     ),
 )
 
-workers = _combine(
+weights = click.option(
+    "--weights",
+    type=TYPES["weights"],
+    help="Share the devices among several studies by these numbers, one for each study, such as "
+    "2,1,1. Default: the same for all.",
+)
+
+devices = _combine(
     click.option(
         "--devices",
         default="auto",
@@ -171,6 +178,10 @@ workers = _combine(
         default=1,
         help="Run this many workers on each device. auto: as many as fit.",
     ),
+)
+
+workers = _combine(
+    devices,
     click.option(
         "--inline",
         is_flag=True,
@@ -225,6 +236,17 @@ def refuse_options_without_effect(ray: str | None, *, inline: bool) -> None:
     default = ParameterSource.DEFAULT
     given = [name for name in context.params if context.get_parameter_source(name) is not default]
     refuse_without_effect(given, ray, inline=inline)
+
+
+def refuse_options_of_several(*names: str) -> None:
+    """Raise DeviceError for one of these options, which only have an effect for several studies."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise DeviceError(
+                f"--{name.replace('_', '-')} has no effect for one study; drop it, or name more "
+                "studies"
+            )
 
 
 def _open_upgraded(store_path: Path | Url) -> Store:

@@ -94,8 +94,9 @@ def app() -> None:
 
     `hpsearch help` lists the topics of the guide.
 
-    Exit codes: 0 done; 1 every trial failed; 2 a mistake of yours, reported in one line (--debug
-    adds the traceback); 3 a mistake in hpsearch; 130 stopped by Ctrl-C.
+    Exit codes: 0 done; 1 every trial failed, or one study of several; 2 a mistake of yours,
+    reported in one line (--debug adds the traceback); 3 a mistake in hpsearch; 130 stopped by
+    Ctrl-C.
     """
 
 

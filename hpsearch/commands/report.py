@@ -7,13 +7,26 @@ from pathlib import Path
 import click
 
 from hpsearch.commands import arguments, completion
+from hpsearch.core.errors import ReportError
 from hpsearch.core.outputs import is_stream
 from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.store import Url
 
 
 @click.command()
-@click.argument("name", metavar="STUDY|TASK", shell_complete=completion.complete_studies_and_tasks)
+@click.argument(
+    "name",
+    metavar="STUDY|TASK",
+    required=False,
+    shell_complete=completion.complete_studies_and_tasks,
+)
+@click.option(
+    "--all",
+    "of_all",
+    is_flag=True,
+    help="Report all studies of the store on one page: results over baselines, costs, failures, "
+    "and what to do next.",
+)
 @click.option(
     "-o",
     "--output",
@@ -24,7 +37,9 @@ from hpsearch.store import Url
 )
 @arguments.store
 @arguments.as_json
-def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> None:
+def report(
+    name: str | None, of_all: bool, output: Path, store_path: Path | Url, as_json: bool
+) -> None:
     """Write one HTML file with all results of a study, or of all studies of a task.
 
     The file needs no network and no other file. It contains the text of the study file. STUDY is
@@ -32,10 +47,16 @@ def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> No
     search runs, its report contains the trials that have ended.
     """
     from hpsearch.console import tables
+    from hpsearch.report.morning import write_morning_page
     from hpsearch.report.page import write_report
 
-    study, task = find_study_or_task(name, store_path)
-    written = write_report(store_path, output, study=study, task=task)
+    if of_all == (name is not None):
+        raise ReportError("report needs the name of a study or task, or --all, not both")
+    if name is None:
+        written = write_morning_page(store_path, output)
+    else:
+        study, task = find_study_or_task(name, store_path)
+        written = write_report(store_path, output, study=study, task=task)
     console = tables.make_console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
     console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)

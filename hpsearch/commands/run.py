@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hpsearch.commands import arguments, completion
+from hpsearch.commands.sweep import plan_several, run_several
 from hpsearch.core.plan import Budget
 from hpsearch.runs.arguments import make_overrides, make_run_options
 from hpsearch.runs.load import load_study
@@ -17,9 +18,16 @@ from hpsearch.store import Url
 
 
 @click.command()
-@click.argument("study", shell_complete=completion.complete_studies)
+@click.argument(
+    "studies",
+    metavar="STUDY...",
+    nargs=-1,
+    required=True,
+    shell_complete=completion.complete_studies,
+)
 @arguments.overrides
 @arguments.budget
+@arguments.weights
 @arguments.repeats
 @arguments.workers
 @arguments.checkpoints
@@ -38,7 +46,8 @@ from hpsearch.store import Url
 @arguments.store
 @arguments.as_json
 def run(
-    study: str,
+    studies: tuple[str, ...],
+    weights: tuple[float, ...] | None,
     store_path: Path | Url,
     fresh: bool,
     quiet: bool,
@@ -50,6 +59,10 @@ def run(
     STUDY is a study file, or the name of a study that was run before. A line is printed for every
     trial that ends, and the ranking at the end. Ctrl-C or SIGTERM stops the running trials at
     the end of their epoch, with a checkpoint; a second one stops at once.
+
+    Several studies share the devices by --weights: a device goes to the study that is furthest
+    behind its share and can use it. Options apply to each study. One that cannot run, or whose
+    trials all fail, stops alone and is named at the end; the exit code is 1 then.
     """
     from hpsearch.console import tables
     from hpsearch.console.display import TerminalDisplay
@@ -60,12 +73,15 @@ def run(
     arguments.refuse_options_without_effect(options["ray"], inline=options["inline"])
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
-    file = arguments.find_study_file(study, store_path)
-    run_options = make_run_options(file, store_path, chosen, {**options, "fresh": fresh})
+    files = [arguments.find_study_file(study, store_path) for study in studies]
+    run_options = make_run_options(files[0], store_path, chosen, {**options, "fresh": fresh})
     console = tables.make_console(stderr=as_json)
+    if len(files) > 1:
+        return run_several(files, weights, run_options, console, quiet=quiet, as_json=as_json)
+    arguments.refuse_options_of_several("weights")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
-        ended = run_study(load_study(file, run_options.overrides), run_options, display)
+        ended = run_study(load_study(files[0], run_options.overrides), run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
     if ended.ranking:
@@ -77,12 +93,26 @@ def run(
 
 
 @click.command()
-@click.argument("study", shell_complete=completion.complete_studies)
+@click.argument(
+    "studies",
+    metavar="STUDY...",
+    nargs=-1,
+    required=True,
+    shell_complete=completion.complete_studies,
+)
 @arguments.overrides
 @arguments.budget
+@arguments.weights
+@arguments.devices
 @arguments.store
 @arguments.as_json
-def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> None:
+def plan(
+    studies: tuple[str, ...],
+    weights: tuple[float, ...] | None,
+    store_path: Path | Url,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Show what a run will cost: brackets, rungs, trials and epochs.
 
     If the store has timed trials of the study, the time is estimated too, and how much of the
@@ -90,12 +120,20 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     the search that fits into --hours and --total-epochs. A search that is too long to count is
     counted for a second, and of Auto only the epochs are known, because results decide how many
     trials are short. Then "complete" is false, and there are at least so many trials.
+
+    Of several studies it says which share of --devices and --hours each gets by its weight. What
+    one does not need, by its earlier trials, goes to the others.
     """
     from hpsearch.console import tables
     from hpsearch.runs.plan_study import plan_study
 
-    loaded = load_study(arguments.find_study_file(study, store_path), make_overrides(options))
+    files = [arguments.find_study_file(study, store_path) for study in studies]
     budget = Budget(options["hours"], options["total_epochs"])
+    if len(files) > 1:
+        plan_several(files, weights, budget, store_path, options, as_json=as_json)
+        return
+    arguments.refuse_options_of_several("weights", "devices", "per_device")
+    loaded = load_study(files[0], make_overrides(options))
     planned = plan_study(loaded, store_path, budget)
     cost = planned.cost
     parts = tables.describe_plan(loaded, cost, budget, planned.pace)

@@ -49,7 +49,7 @@ def describe_plan(
     searcher, evaluator = study.searcher.label, study.evaluator.label
     yield f"{study.name}: {shorten_label(searcher)}, {shorten_label(evaluator)}"
     if cost.brackets:
-        table = _make_table()
+        table = make_table()
         table.add_column("bracket", justify="right")
         table.add_column("trials x epochs, rung by rung", overflow="fold")
         for number, rungs in enumerate(cost.brackets, 1):
@@ -132,7 +132,7 @@ def describe_ranking(
     names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows[:top]}) > 1]
     common = [shorten_label(getattr(first, n)) for n in ("study", "searcher") if n not in names]
     yield f"{first.task}: {first.measure} by {', '.join([shorten_label(first.evaluator), *common])}"
-    table = _make_table()
+    table = make_table()
     repeated = any(row.repeats + row.failed_repeats for row in rows[:top])
     counts = ("repeats", "epochs") if repeated else ("epochs",)
     for name in ("rank", "trial", first.measure, *counts, "weights", "seconds"):
@@ -172,7 +172,7 @@ def describe_openings(found: Sequence[Opening]) -> Iterator[str]:
 
 def make_search_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """All searches of a store, a row each."""
-    table = _make_table()
+    table = make_table()
     for name in ("study", "task", "how", "trials", "best"):
         table.add_column(name, overflow="fold")
     for row in rows:
@@ -229,12 +229,13 @@ def describe_trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
         yield _make_curve_table(details["metric"], details["curves"])
 
 
-def _make_table(**options: Any) -> Table:
+def make_table(**options: Any) -> Table:
+    """An empty table as all commands print it."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, **options)
 
 
 def _make_curve_table(metric: str, curves: Sequence[Mapping[str, Sequence[float]]]) -> Table:
-    table = _make_table(title=f"{metric} on validation rows, by epoch", title_justify="left")
+    table = make_table(title=f"{metric} on validation rows, by epoch", title_justify="left")
     table.add_column("epoch", justify="right")
     for fold in range(len(curves)):
         table.add_column(f"fold {fold}" if len(curves) > 1 else "validation", justify="right")

@@ -88,16 +88,28 @@ class JobQueue:
             pending.alone = True
         self.put(jobs)
 
-    def take(self, most: int, count_idle: Callable[[], int]) -> list[PendingJob]:
-        """Wait for jobs and take some; empty once the queue is closed.
+    def put_first(self, jobs: Sequence[PendingJob]) -> None:
+        """Queue jobs again before all others: they were stopped at a checkpoint, and go on."""
+        with self._changed:
+            self._pending.extendleft(reversed(jobs))
+            self._changed.notify(len(jobs))
+
+    def take(
+        self,
+        most: int,
+        count_idle: Callable[[], int],
+        is_recalled: Callable[[], bool] = lambda: False,
+    ) -> list[PendingJob]:
+        """Wait for jobs and take some; empty once the queue is closed, or the slot recalled.
 
         Args:
             most: how many to take at most.
             count_idle: how many workers wait for jobs; none takes more than its fair share.
+            is_recalled: whether the taker's slot was recalled; `wake` has it asked again.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._closed)
-            if self._closed:
+            self._changed.wait_for(lambda: self._pending or self._closed or is_recalled())
+            if self._closed or is_recalled():
                 return []
             taken = [self._pending.popleft()]
             fair = -(-(len(self._pending) + 1) // max(1, count_idle()))
@@ -106,6 +118,16 @@ class JobQueue:
                     break
                 taken.append(self._pending.popleft())
             return taken
+
+    def wake(self) -> None:
+        """Have those who wait for jobs look again whether their slot was recalled."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def count(self) -> int:
+        """How many jobs wait."""
+        with self._changed:
+            return len(self._pending)
 
     def take_all(self) -> list[PendingJob]:
         """Take all pending jobs without waiting."""
@@ -133,7 +155,7 @@ class QueuedExecutor(SubmitMixin, ABC):
         self._prepare, self._timeout, self._recycle = prepare, timeout, recycle
         self._queue = JobQueue()
         self._facts: Facts | None = None  # of the first worker
-        self._stopping = False
+        self._stopping = self._has_begun = False  # has_begun: jobs were submitted
         self._lock = threading.Lock()
         self._on_progress: Callable[[ProgressReport], None] = lambda reached: None
 
@@ -148,6 +170,7 @@ class QueuedExecutor(SubmitMixin, ABC):
     def submit_all(self, jobs: Sequence[Job]) -> "list[Future[Outcome]]":
         pending = [PendingJob(job) for job in jobs]
         self._queue.put(pending)
+        self._has_begun = True
         return [each.future for each in pending]
 
     def wait(
@@ -162,9 +185,9 @@ class QueuedExecutor(SubmitMixin, ABC):
         # Looked up at each report: the listener may come after the workers have started.
         self._on_progress(reached)
 
-    def _take_jobs(self) -> list[PendingJob]:
+    def _take_jobs(self, is_recalled: Callable[[], bool] = lambda: False) -> list[PendingJob]:
         assert self._facts is not None
-        return self._queue.take(self._facts.together, self._count_idle)
+        return self._queue.take(self._facts.together, self._count_idle, is_recalled)
 
     def _has_done_enough(self, jobs: int) -> bool:
         """Whether a worker that did so many jobs is to be replaced."""
@@ -178,8 +201,12 @@ def finish_as_they_end(
     taken: Sequence[PendingJob],
     outcomes: Generator[tuple[int, Outcome], None, None],
     finish: Callable[[PendingJob, Outcome], None] = PendingJob.finish,
+    was_recalled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[PendingJob], Exception | None]:
     """Finish jobs that one worker does, as their outcomes come.
+
+    Args:
+        was_recalled: whether the worker was interrupted because its slot is to be given back.
 
     Returns the jobs that must be done again, and the error that ended the worker, if one did. Where
     the run itself must end (HpsearchError) or is interrupted, the jobs' futures raise that.
@@ -192,6 +219,8 @@ def finish_as_they_end(
                 if len(taken) == 1 or not lacks_memory(outcome):
                     finish(left.pop(place), outcome)
     except (HpsearchError, Interrupted) as error:
+        if isinstance(error, Interrupted) and was_recalled():
+            return list(left.values()), error
         for pending in left.values():
             pending.future.set_exception(error)
         return [], None

@@ -5,10 +5,12 @@ result. The search goes on meanwhile.
 """
 
 import threading
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
-from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.errors import DeviceError, HpsearchError, StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Facts, Failure, Job, Outcome
 from hpsearch.executors.base import Prepare, loaded_the_same
@@ -24,6 +26,7 @@ from hpsearch.executors.job_queue import (
     start_daemon,
     worker_failure,
 )
+from hpsearch.executors.lending import Demand, LentSlots
 from hpsearch.executors.memory import MemoryGate, machine_memory, memory_name, workers_that_fit
 from hpsearch.executors.worker_process import WorkerDied, WorkerProcess
 
@@ -44,6 +47,10 @@ class Processes(QueuedExecutor):
         prepare_without_models: like `prepare`, but without building models. Used instead where
             building them kills or hangs the first worker, so that those models become trials
             that fail.
+        lent: the slots where they are lent, by a process that shares the devices among several
+            runs; their devices are these. None: all slots are this executor's own.
+        in_flight: how many jobs may be in flight without harm. Where it is fewer than all slots
+            take, only the slots lent count as workers.
     """
 
     def __init__(
@@ -55,13 +62,21 @@ class Processes(QueuedExecutor):
         timeout: float | None = None,
         recycle: int | None = 200,
         prepare_without_models: Prepare | None = None,
+        lent: LentSlots | None = None,
+        in_flight: int = 2**63,
     ) -> None:
         super().__init__(prepare, timeout, recycle)
         self._prepare_without_models = prepare_without_models
         self._devices = list(devices) or find_devices("auto")
         self._growing = per_device is None
         self._slots = assign_slots(self._devices, per_device or 1, share=not self._growing)
-        self._workers: list[WorkerProcess] = []
+        self._workers = [
+            self._make_worker(slot) for slot in self._slots
+        ]  # each in its slot's place
+        self._is_lent, self._in_flight = lent is not None, in_flight
+        self._slots_held = lent or LentSlots.own(self._devices, len(self._slots))
+        self._slots_held.on_recall = self._recall
+        self._slots_held.describe = self._describe_demand
         self._threads: list[threading.Thread] = []
         self._working: set[WorkerProcess] = set()
         self._gates = {memory_name(device): MemoryGate() for device in self._devices}
@@ -70,14 +85,19 @@ class Processes(QueuedExecutor):
 
     @property
     def workers(self) -> int:
-        return len(self._slots)
+        if self._in_flight >= len(self._slots) * self.together:
+            return len(self._slots)
+        # A method that learns from each trial would know less if it were asked for workers that
+        # are not there.
+        return max(1, len(self._slots_held.usable))
 
     def open(self) -> Facts:
-        first = self._add_worker(self._slots[0])
-        self._facts = self._start_first(first)
-        self._serve_in_thread(first)
-        for slot in self._slots[1:]:
-            self._serve_in_thread(self._add_worker(slot))
+        place = self._slots_held.wait_for_any()
+        if place is None:
+            raise DeviceError("no device was free for it before the hours were over")
+        self._facts = self._start_first(self._workers[place])
+        for place, worker in enumerate(self._workers):
+            self._serve_in_thread(worker, place)
         return self._facts
 
     def _start_first(self, worker: WorkerProcess) -> Facts:
@@ -85,25 +105,29 @@ class Processes(QueuedExecutor):
         error: Exception = WorkerDied(0)
         for attempt in range(ATTEMPTS):
             try:
-                return worker.start(self._timeout)
+                return self._start_timed(worker, self._timeout)
             except (WorkerDied, TimedOut) as died:
                 error = died
             if self._closed:
                 break
             without = self._prepare_without_models
             if without is not None and (attempt > 0 or isinstance(error, TimedOut)):
-                self._prepare = worker.prepare = without
+                for each in self._workers:
+                    each.prepare = without
         raise first_worker_error(error, "see what it printed")
 
     def interrupt(self) -> None:
         with self._lock:
             self._stopping = True
+            for pending in self._queue.take_all():  # there may be no slot where they would begin
+                pending.future.set_exception(Interrupted())
             for worker in self._workers:
                 if worker.busy:
                     worker.interrupt()
 
     def close(self) -> None:
         self._closed = True
+        self._slots_held.close()
         self._queue.close()
         for worker in self._workers:
             worker.close()
@@ -112,37 +136,79 @@ class Processes(QueuedExecutor):
         for worker in self._workers:
             worker.close()
 
-    def _add_worker(self, slot: Slot) -> WorkerProcess:
-        worker = WorkerProcess(self._prepare, slot, self._report_progress)
-        self._workers.append(worker)
-        return worker
+    def _make_worker(self, slot: Slot) -> WorkerProcess:
+        return WorkerProcess(self._prepare, slot, self._report_progress)
 
-    def _serve_in_thread(self, worker: WorkerProcess) -> None:
-        self._threads.append(start_daemon(self._serve, worker))
+    def _serve_in_thread(self, worker: WorkerProcess, place: int) -> None:
+        self._threads.append(start_daemon(self._serve, worker, place))
 
-    def _serve(self, worker: WorkerProcess) -> None:
+    def _serve(self, worker: WorkerProcess, place: int) -> None:
         """A worker's thread: keep it running, and give it jobs until the executor is closed."""
-        while not self._closed:
-            with self._gate(worker).enter(alone=False), suppress(Exception):
-                self._start(worker)  # if it cannot be started, the next job will say why
-            taken = self._take_jobs()
-            if not taken or self._closed:
+        while self._slots_held.wait_for(place):
+            if not self._is_lent:  # on a lent slot it starts with its first job
+                with self._gate(worker).enter(alone=False), suppress(Exception):
+                    self._start(worker)  # if it cannot be started, the next job will say why
+            taken = self._take_jobs(partial(self._slots_held.is_recalled, place))
+            if self._closed:
                 return
-            for pending in taken:
-                pending.mark_started(worker.slot.name)
-            self._working.add(worker)
-            try:
-                if len(taken) > 1:
-                    self._do_together(worker, taken)
-                else:
-                    self._do_alone(worker, taken[0])
-            finally:
-                self._working.discard(worker)
-            if self._is_due_for_replacement(worker):
+            if taken:
+                self._do(worker, taken)
+            if self._slots_held.is_recalled(place):
+                worker.kill()  # before the slot is given back: it holds memory there
+                self._slots_held.give_back(place)
+            elif self._is_due_for_replacement(worker):
                 worker.kill()
 
+    def _do(self, worker: WorkerProcess, taken: list[PendingJob]) -> None:
+        for pending in taken:
+            pending.mark_started(worker.slot.name)
+        self._working.add(worker)
+        try:
+            if len(taken) > 1:
+                self._do_together(worker, taken)
+            else:
+                self._do_alone(worker, taken[0])
+        finally:
+            self._working.discard(worker)
+
+    def _recall(self, place: int) -> None:
+        """Have a slot given back: its jobs stop at the end of their epoch."""
+        with self._lock:
+            if self._workers[place].busy:
+                self._workers[place].interrupt()
+        self._queue.wake()
+
+    def _is_recalled(self, worker: WorkerProcess) -> bool:
+        return self._slots_held.is_recalled(self._workers.index(worker))
+
+    def _put_back_recalled(self, jobs: Sequence[PendingJob]) -> None:
+        """Queue jobs again whose slot was recalled; they go on from their checkpoints."""
+        with self._lock:
+            if not self._stopping:
+                self._queue.put_first(jobs)
+                return
+        for pending in jobs:
+            pending.future.set_exception(Interrupted())
+
+    def _describe_demand(self) -> Demand:
+        if not self._has_begun and not self._stopping:  # it needs one slot, to try the study there
+            return Demand(pending=0 if self._slots_held.usable or self._closed else 1)
+        if self._stopping:
+            return Demand(idle=self._idle_places())
+        learns = self._in_flight < len(self._slots) * self.together
+        return Demand(self._queue.count(), self._idle_places(), could_use_more=learns)
+
+    def _idle_places(self) -> frozenset[int]:
+        working = {self._workers.index(worker) for worker in list(self._working)}
+        return self._slots_held.usable - working
+
     def _do_together(self, worker: WorkerProcess, taken: list[PendingJob]) -> None:
-        left, error = finish_as_they_end(taken, self._outcomes(worker, taken), self._finish)
+        left, error = finish_as_they_end(
+            taken, self._outcomes(worker, taken), self._finish, partial(self._is_recalled, worker)
+        )
+        if isinstance(error, Interrupted):
+            self._put_back_recalled(left)
+            return
         if error is not None:  # which job is at fault shows when each is done alone
             worker.kill()
         self._queue.put_back(left)
@@ -160,7 +226,10 @@ class Processes(QueuedExecutor):
         try:
             outcome = self._attempt(worker, pending.job)
         except (HpsearchError, Interrupted) as error:
-            pending.future.set_exception(error)
+            if isinstance(error, Interrupted) and self._is_recalled(worker):
+                self._put_back_recalled([pending])
+            else:
+                pending.future.set_exception(error)
         else:
             self._finish(pending, outcome)
 
@@ -172,13 +241,19 @@ class Processes(QueuedExecutor):
     def _start(self, worker: WorkerProcess) -> None:
         if worker.alive or self._closed:
             return
-        facts = worker.start()
+        facts = self._start_timed(worker)
         if not loaded_the_same(facts, self._facts):
             worker.kill()
             raise StudyError(
                 "a worker was replaced, and the study or its data has changed since the run "
                 "began; undo that, and the same command continues"
             )
+
+    def _start_timed(self, worker: WorkerProcess, timeout: float | None = None) -> Facts:
+        begun = time.monotonic()
+        facts = worker.start(timeout)
+        self._slots_held.note_start(time.monotonic() - begun)
+        return facts
 
     def _attempt(self, worker: WorkerProcess, job: Job) -> Outcome:
         """Do one job, again where its worker dies or memory runs out; then it fails."""
@@ -213,12 +288,12 @@ class Processes(QueuedExecutor):
         return Outcome(failure=failure)
 
     def _count_idle(self) -> int:
-        return len(self._workers) - len(self._working)
+        return len(self._slots_held.usable) - len(self._working)
 
     @contextmanager
     def _mark_busy(self, worker: WorkerProcess) -> Iterator[None]:
         with self._lock:  # else a job could be given just after all were asked to stop
-            if self._stopping:
+            if self._stopping or self._is_recalled(worker):
                 raise Interrupted
             worker.busy = True
         try:
@@ -263,6 +338,9 @@ class Processes(QueuedExecutor):
             self._growing = False
             fit = min(workers_that_fit(d, self._peak, len(self._devices)) for d in self._devices)
             more = assign_slots(self._devices, fit, share=False)[len(self._slots) :]
+            places = range(len(self._slots), len(self._slots) + len(more))
             self._slots += more
-        for slot in more:
-            self._serve_in_thread(self._add_worker(slot))
+            self._workers += map(self._make_worker, more)
+        for place in places:
+            self._slots_held.lend(place)
+            self._serve_in_thread(self._workers[place], place)

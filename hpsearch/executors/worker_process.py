@@ -82,7 +82,7 @@ class WorkerProcess:
             target=_main, args=(theirs, self.prepare, self.slot.cores), name="hpsearch-worker"
         )
         environment = _set_environment(dict(self.slot.environment))
-        with _environment_lock, environment, _main_module_hidden(), _ctrl_c_ignored():
+        with _environment_lock, environment, main_module_hidden(), ctrl_c_ignored():
             process.start()
         self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
@@ -192,7 +192,7 @@ class WorkerProcess:
 
 
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
-    _end_with_parent()
+    end_with_parent()
     forbid_runs_in_worker()
     os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
     make_streams_tolerant()  # printing, even where nobody reads it
@@ -225,7 +225,7 @@ def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
                 pipe.send(error)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Lead a process group of its own, which is killed when the parent dies."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -263,7 +263,7 @@ def _set_environment(environment: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _main_module_hidden() -> Iterator[None]:
+def main_module_hidden() -> Iterator[None]:
     """A process started here does not run the main script again, as multiprocessing has it.
 
     A worker loads the study by its file, or gets it whole; what else a script does is not for it
@@ -278,7 +278,7 @@ def _main_module_hidden() -> Iterator[None]:
 
 
 @contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
+def ctrl_c_ignored() -> Iterator[None]:
     """A process started here ignores SIGINT from its first instruction on.
 
     Only the main thread can set this; workers started by other threads ignore it a little later.

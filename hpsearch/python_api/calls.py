@@ -39,7 +39,7 @@ def run(
 
     with only_run():
         refuse_without_effect(given, options["ray"], inline=options["inline"])
-        backend = _choose_backend(options["backend"], inline=options["inline"])
+        backend = choose_backend(options["backend"], inline=options["inline"])
         engines.check_engine(options["engine"], backend)
         named, file = find_named(study)
         place = find_place(store)
@@ -117,7 +117,7 @@ def find_place(store: str | Path | Url | None) -> Path | Url:
     return default_place() if store is None else parse_place(store)
 
 
-def _choose_backend(backend: str | None, *, inline: bool) -> str:
+def choose_backend(backend: str | None, *, inline: bool) -> str:
     """The backend of a run. Workers choose it for themselves, so that this process is left alone."""
     from hpsearch.training import backend as backends
 

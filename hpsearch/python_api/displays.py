@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.rules import brief
-from hpsearch.runs.display import Display, NoDisplay
+from hpsearch.runs.display import Display, NoDisplay, NoSweepDisplay, SweepDisplay
 
 
 def make_display(wanted: Any) -> Display:
@@ -45,3 +45,30 @@ def _is_in_notebook() -> bool:
     from IPython.core.getipython import get_ipython
 
     return getattr(get_ipython(), "kernel", None) is not None
+
+
+def make_sweep_display(wanted: Any) -> SweepDisplay:
+    """The display of several studies that an argument stands for, as for `make_display`.
+
+    Raises HpsearchError for anything else.
+    """
+    if wanted is None:
+        return NoSweepDisplay()
+    if wanted == "auto":
+        wanted = "notebook" if _is_in_notebook() else "terminal"
+    if wanted == "notebook":
+        from hpsearch.console.sweep_notebook import SweepNotebook
+
+        return SweepNotebook()
+    if wanted == "terminal":
+        from hpsearch.console import tables
+        from hpsearch.console.sweep_view import SweepTerminal
+
+        return SweepTerminal(tables.make_console())
+    if isinstance(wanted, str) or not callable(getattr(wanted, "show_sweep", None)):
+        raise HpsearchError(
+            f'display= is "auto", "notebook", "terminal", None or a SweepDisplay, got '
+            f"{brief(wanted)}"
+        )
+    shown: SweepDisplay = wanted
+    return shown

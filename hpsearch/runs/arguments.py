@@ -18,6 +18,7 @@ from hpsearch.runs.option_types import (
     CountOrAuto,
     Folder,
     TrialNumber,
+    Weights,
 )
 from hpsearch.runs.options import RunOptions
 from hpsearch.store import Url
@@ -41,6 +42,7 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "devices": click.STRING,
     "per_device": CountOrAuto(),
     "inline": click.BOOL,
+    "weights": Weights(),
     "timeout": Amount(0, 1e6, min_open=True),
     "recycle": COUNT,
     "ray": click.STRING,

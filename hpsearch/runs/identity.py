@@ -18,8 +18,15 @@ _DEFAULT_POINT = "default_point"
 _EPOCH_SECONDS = "epoch_seconds"
 
 
-def make_search_record(study: StudyDefinition, file: Path | None, facts: Facts) -> SearchRecord:
-    """What the store keeps of a search of this study. file: the study's; None: it has none."""
+def make_search_record(
+    study: StudyDefinition, file: Path | None, facts: Facts, source: str | None = None
+) -> SearchRecord:
+    """What the store keeps of a search of this study.
+
+    Args:
+        file: the study's; None: it has none.
+        source: the study's text; None: it is read.
+    """
     task = study.task
     training = {
         "loss": settings_text(task.loss),
@@ -55,7 +62,7 @@ def make_search_record(study: StudyDefinition, file: Path | None, facts: Facts) 
         space=json.dumps(study.space.to_json()),
         training=json.dumps(training),
         file="" if file is None else str(file.resolve()),
-        source=read_source(study, file),
+        source=read_source(study, file) if source is None else source,
         versions=json.dumps(facts.versions),
     )
 

@@ -46,6 +46,18 @@ class CountOrAuto(click.ParamType[int | str]):
         return "auto" if value == "auto" else COUNT.convert(value, param, ctx)
 
 
+class Weights(click.ParamType[tuple[float, ...]]):
+    name = "number,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{brief(value)} is not numbers such as 2,1,1", param, ctx)
+
+
 class CheckpointEvery(click.ParamType[CheckpointInterval]):
     name = "epochs|minutes"
 

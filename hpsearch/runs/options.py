@@ -15,6 +15,7 @@ class RunOptions:
 
     Args:
         file: the study file; None: the study has none, and goes to workers as it is.
+        source: the text of a study without a file, where this process cannot read it.
         store: the store's file or URL.
         overrides: values that replace the study file's.
         backend: Keras's backend.
@@ -23,6 +24,8 @@ class RunOptions:
             searcher can have in flight without harm.
         fresh: whether to start the search over, though the store has one of this study.
         budget: what the run may take.
+        began: since when the budget's hours count, in seconds since 1970, where the run is one of
+            several. None: since the run began.
         checkpoints: the folder, on disk or at a URL, for the checkpoints of all searches. None:
             checkpoints/ beside the store.
         checkpoint_every: how often a trial leaves a checkpoint before its end.
@@ -39,10 +42,12 @@ class RunOptions:
     store: Path | Url
     overrides: Overrides
     backend: str
+    source: str | None = None
     engine: str = "auto"
     together: int | None = None
     fresh: bool = False
     budget: Budget = field(default_factory=Budget)
+    began: float | None = None
     checkpoints: Path | None = None
     checkpoint_every: CheckpointInterval = field(default_factory=CheckpointInterval)
     keep: int = 3

@@ -1,6 +1,8 @@
 """One run of a study: find or begin its search in the store, continue it, rank."""
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -13,7 +15,15 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts, Outcome
-from hpsearch.executors import Executor, Inline, Processes, RayCluster, Work, find_devices
+from hpsearch.executors import (
+    Executor,
+    Inline,
+    LentSlots,
+    Processes,
+    RayCluster,
+    Work,
+    find_devices,
+)
 from hpsearch.runs import worker
 from hpsearch.runs.call_times import FIRST
 from hpsearch.runs.checkpoints import SearchCheckpoints
@@ -52,6 +62,7 @@ from hpsearch.store import (
 )
 from hpsearch.training import sharing
 
+_SWEEP_GRACE = 40.0  # seconds after the hours: several studies end within a minute of them
 _SECONDS_TO_COUNT = 0.2  # of a search's trials: a run does not wait to know them all
 
 
@@ -77,14 +88,25 @@ class RunResult:
         return self.end == "stopped"
 
 
-def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> RunResult:
+def run_study(
+    study: StudyDefinition,
+    options: RunOptions,
+    display: Display,
+    lent: LentSlots | None = None,
+) -> RunResult:
     """Search until the searcher is done, the budget is spent, or a signal asks to stop.
+
+    Args:
+        lent: the devices, where they are lent to this run; else those of the options are its own.
 
     Nothing is written before the study was tried. Raises HpsearchError where the study cannot work
     or has changed since its search began, and KeyboardInterrupt where a second signal stopped the
     run at once; trials that had ended by then are in the store.
     """
-    stop = StopCondition(options.budget.hours)  # now: the hours include loading and trying
+    grace = math.inf if options.began is None else _SWEEP_GRACE
+    stop = StopCondition(
+        options.budget.hours, options.began, grace
+    )  # now: the hours include loading and trying
     # Refuse what can be refused before Keras is loaded.
     planned = plan_search(
         study.searcher,
@@ -104,9 +126,9 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
         if store_exists := has_store(options.store):
             fence = opened.enter_context(lock)
         # Open the executor, which tries the study.
-        executor = _make_executor(study, options, opened)
+        executor = _make_executor(study, options, opened, lent)
         facts = open_in_time(executor, stop)
-        record = make_search_record(study, options.file, facts)
+        record = make_search_record(study, options.file, facts, options.source)
         if facts.remark:
             display.show_line(facts.remark)
         if not store_exists:
@@ -134,14 +156,18 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
             writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
             executor.listen(writer)
             driver = Driver(executor, display, stop.should_stop, stop.is_overdue, writer.poll)
+            # The pace of a run whose devices are lent is that of the time when it holds some.
+            clock = lent.clock if lent is not None else time.monotonic
             heartbeat.end = _continue_search(
-                study, store, journal, checkpoints, driver, options, stop
+                study, store, journal, checkpoints, driver, options, stop, clock
             )
         _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
         return _make_result(store, record, journal, heartbeat.end)
 
 
-def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStack) -> Executor:
+def _make_executor(
+    study: StudyDefinition, options: RunOptions, opened: ExitStack, lent: LentSlots | None
+) -> Executor:
     prepare = make_prepare(study, options)
     if options.inline:
         executor: Executor = Inline(prepare)
@@ -149,7 +175,7 @@ def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStac
         mark = opened.enter_context(leave_mark(options.checkpoints_root))
         executor = _make_ray_cluster(study, options, partial(prepare, mark=mark))
     else:
-        devices = find_devices(options.devices)
+        devices = find_devices(options.devices) if lent is None else lent.devices
         if options.per_device != 1 or len(devices) > 1:
             prepare = partial(prepare, shared=opened.enter_context(sharing.folder()))
         executor = Processes(
@@ -159,6 +185,8 @@ def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStac
             timeout=options.timeout,
             recycle=options.recycle,
             prepare_without_models=partial(prepare, try_points=False),
+            lent=lent,
+            in_flight=study.searcher.in_flight,
         )
     opened.callback(executor.close)
     return executor
@@ -212,6 +240,7 @@ def _continue_search(
     driver: Driver,
     options: RunOptions,
     stop: StopCondition,
+    clock: Callable[[], float],
 ) -> RunEnd:
     """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
@@ -243,7 +272,7 @@ def _continue_search(
             options.checkpoint_every,
             options.budget.epochs,
             InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
-            DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together)),
+            DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together), clock),
             TrialLogger(study, driver.display.show_line).log,
         ).run()
         if done and options.repeats:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any, Self
 
 from hpsearch.core import interrupt
-from hpsearch.core.errors import HpsearchError
+from hpsearch.core.errors import DeviceError, HpsearchError
 from hpsearch.core.trial import Facts
 from hpsearch.executors import Executor
 
@@ -28,14 +28,23 @@ class StopCondition:
     """A context that says when to stop. A first signal stops soon, a second one stops at once.
 
     Args:
-        hours: from now on, after which to stop soon.
+        hours: after which to stop soon.
+        began: since when they count, in seconds since 1970. None: from now on.
+        most_grace: seconds that it may take longer, at most.
     """
 
-    def __init__(self, hours: float | None = None) -> None:
+    def __init__(
+        self,
+        hours: float | None = None,
+        began: float | None = None,
+        most_grace: float = math.inf,
+    ) -> None:
         self.hours, self._deadline, self._end = hours, math.inf, math.inf
         if hours is not None:
-            self._deadline = time.monotonic() + 3600 * hours
-            self._end = self._deadline + max(_GRACE, _GRACE_SHARE * 3600 * hours) - _TO_EXIT
+            gone = 0.0 if began is None else max(0.0, time.time() - began)
+            self._deadline = time.monotonic() + 3600 * hours - gone
+            grace = min(most_grace, max(_GRACE, _GRACE_SHARE * 3600 * hours))
+            self._end = self._deadline + grace - _TO_EXIT
         self.is_signalled = False
         self._before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
 
@@ -84,7 +93,7 @@ def open_in_time(executor: Executor, stop: StopCondition) -> Facts:
     try:
         return executor.open()
     except HpsearchError as error:
-        if not stop.is_overdue():
+        if not stop.is_overdue() or isinstance(error, DeviceError):
             raise
         raise HpsearchError(
             f"loading the study and trying its models took longer than --hours {stop.hours:g}; "

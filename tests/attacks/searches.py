@@ -168,14 +168,14 @@ class End:
     orphans: bool
 
 
-def journal(path: Path, *, ordered: bool = False) -> list[str]:
+def journal(path: Path, *, ordered: bool = False, study: str | None = None) -> list[str]:
     """Every event with its point, curves and values, each to the last bit, and all repeats.
 
     ordered: as they came, by the trials' numbers; else whatever their order: with two workers,
-    which trial ends first, and so what is asked next, is a matter of chance.
+    which trial ends first, and so what is asked next, is a matter of chance. study: of several.
     """
     with Store(path) as store:
-        (search,) = store.searches()
+        (search,) = store.searches(study)
         opened = store.journal(search.id)
         events = list(opened.events())
         asked = {

@@ -152,3 +152,20 @@ def _epochs_of_running_trials(store):
             return opened.db.query("SELECT max(epochs) FROM live")[0][0] or 0
     except NoStoreError:
         return 0
+
+
+@pytest.mark.slow
+def test_several_studies_take_turns_on_a_cluster(node, run, tmp_path):
+    text = STUDY.replace("from beside import SPACE", "").replace(
+        "study =", "SPACE = Space(dropout=Float(0.0, 0.5))\nstudy ="
+    )
+    text = text.replace("Hyperband(max_epochs=4, eta=2)", "Random(trials=2, epochs=2)")
+    for name in "ab":
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "dead.py").write_text("raise RuntimeError('broken')")
+    files = [tmp_path / f"{name}.py" for name in ("dead", "a", "b")]
+    out, err = (begun := run(*files, "--ray", node.address, "--store", "s.db")).communicate()
+    assert begun.returncode == 1, err
+    assert "dead stopped: " in out
+    lines = [line[:1] for line in out.splitlines() if "/2] trial" in line]
+    assert lines == ["a", "a", "b", "b"]

@@ -1,0 +1,175 @@
+"""Show several studies that share devices on a terminal: their lines, and below them one table."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from hpsearch.console.lines import TrialLines
+from hpsearch.console.tables import describe_failures, make_table
+from hpsearch.core.metric import Metric
+from hpsearch.core.plan import Budget
+from hpsearch.core.progress import Throttle
+from hpsearch.core.trial import Outcome, Suggestion
+from hpsearch.results.formatting import format_duration, format_with_error
+from hpsearch.runs.display import StudyStatus
+from hpsearch.runs.sweep_plan import PlannedStudy
+from hpsearch.runs.sweep_summary import StudySummary
+from hpsearch.store import SearchMonitor
+
+_SECONDS = 0.5  # between two drawings
+_MOST_ROWS = 30  # of the table
+
+
+class SweepTerminal:
+    """Shows several studies on a console. It implements `hpsearch.runs.display.SweepDisplay`."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._throttle = console, Throttle()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show_line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def make_display(self, label: str) -> "StudyLines":
+        return StudyLines(label, self.show_line)
+
+    @contextmanager
+    def show_sweep(self) -> Iterator[None]:
+        if self._console.is_terminal:
+            self._live.start()
+        try:
+            yield
+        finally:
+            self._live.stop()
+
+    def refresh_sweep(self, studies: Sequence[StudyStatus]) -> None:
+        if self._live.is_started and self._throttle.is_due(_SECONDS):
+            for study in studies:
+                if study.monitor is not None:
+                    study.monitor.refresh()
+            self._live.update(make_sweep_table(studies, self._console.width), refresh=True)
+
+
+class StudyLines:
+    """Shows one study of several by lines that begin with its name. It implements `Display`."""
+
+    def __init__(self, label: str, show_line: Callable[[str], None]) -> None:
+        self._label, self._show_line = label, show_line
+        self._lines: TrialLines | None = None
+
+    def show_line(self, text: str) -> None:
+        for line in text.splitlines():
+            self._show_line(f"{self._label}: {line}")
+
+    def show_search(
+        self, monitor: SearchMonitor, metric: Metric, planned: str
+    ) -> "nullcontext[None]":
+        self._lines = TrialLines(metric, planned)
+        return nullcontext()
+
+    def refresh(self) -> None: ...
+
+    def count_trial(self, trial: int, outcome: Outcome) -> None:
+        assert self._lines is not None
+        self._lines.count_trial(trial, outcome)
+
+    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
+        assert self._lines is not None
+        self.show_line(self._lines.format_trial(trial, suggestion, outcome))
+
+    def show_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
+        assert self._lines is not None
+        self.show_line(self._lines.format_repeat(trial, repeat, outcome, value))
+
+    def show_stopping(self, running: int) -> None:
+        if running:
+            many = f"{running} running trial{'s' if running > 1 else ''}"
+            self.show_line(f"stopping {many} at the end of the epoch")
+
+
+def make_sweep_table(studies: Sequence[StudyStatus], width: int) -> Table:
+    """A row for each study: how far it is, its best trial, and what it has of the devices."""
+    grid = Table.grid(padding=(0, 1))
+    total = sum(study.spent for study in studies) or 1.0
+    for study in studies[:_MOST_ROWS]:
+        monitor, left = study.monitor, None
+        bar, counted, best = ProgressBar(total=1, completed=0, width=max(8, width // 10)), "", ""
+        if monitor is not None:
+            left = monitor.epochs_left()
+            done = monitor.epochs + monitor.epochs_underway()
+            if left is not None:
+                bar.total, bar.completed = monitor.epochs + left, done
+            planned = f"/{monitor.run.plan.trials_text}" if monitor.run else ""
+            counted = f"{monitor.n_ended:,}{planned} trials"
+            if monitor.best is not None and monitor.best.value is not None:
+                value = format_with_error(monitor.best.value, monitor.best.se)
+                best = f"{monitor.search.measure} {value}"
+        time = f"{format_duration(study.spent)}, {study.spent / total:.0%} of {study.share:.0%}"
+        state = ", ".join(study.devices) or study.state
+        grid.add_row(study.label, bar, counted, best, time, state)
+    if more := len(studies) - _MOST_ROWS:
+        grid.add_row(f"{more} more" if more > 0 else "")
+    for column in grid.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    return grid
+
+
+def describe_sweep(studies: Sequence[StudySummary]) -> Iterator[Table | str]:
+    """What each study found and took, and at the end those that stopped alone."""
+    table = make_table()
+    for name in ("study", "best", "trials", "epochs", "device time", "share", "ended"):
+        table.add_column(name, overflow="fold")
+    total = sum(study.seconds for study in studies) or 1.0
+    for study in studies:
+        best = study.ranking[0] if study.ranking else None
+        value = "" if best is None else format_with_error(best.value, best.se)
+        failed = f", {study.failed} failed" if study.failed else ""
+        table.add_row(
+            study.study,
+            "" if best is None else f"{best.measure} {value} (trial {best.trial})",
+            f"{study.trials:,}{failed}",
+            f"{study.epochs:,}",
+            format_duration(study.seconds),
+            f"{study.seconds / total:.0%}",
+            "failed" if study.error else study.ended or "",
+        )
+    yield table
+    for study in studies:
+        if study.error is not None:
+            yield f"{study.study} stopped: {study.error}"
+        elif study.all_failed:
+            yield f"{study.study}: every trial failed"
+        for line in describe_failures(study.failures):
+            yield f"{study.study}: {line}"
+
+
+def describe_sweep_plan(studies: Sequence[PlannedStudy], budget: Budget) -> Iterator[Table | str]:
+    """What each study of several takes, and what it gets of the devices."""
+    table = make_table()
+    for name in ("study", "trials", "epochs", "share", "gets", "needs", "fits"):
+        table.add_column(name, justify="left" if name == "study" else "right")
+    for study in studies:
+        if study.plan is None:
+            continue
+        table.add_row(
+            study.study,
+            study.plan.trials_text,
+            f"{study.plan.epochs:,}{'' if study.plan.complete else '+'}",
+            f"{study.share:.0%}",
+            "" if study.gets is None else format_duration(study.gets),
+            "?" if study.seconds is None else format_duration(study.seconds),
+            "?" if study.fits is None else f"{study.fits:.0%}",
+        )
+    yield table
+    yield "gets and needs are times of one device; what a study leaves goes to the others"
+    if budget.hours is None:
+        yield "--hours says how long the studies share the devices; without it each runs to its end"
+    if any(study.plan is not None and study.seconds is None for study in studies):
+        yield "? no trials of the study were timed yet"
+    for study in studies:
+        if study.error is not None:
+            yield f"{study.study} cannot run: {study.error}"

@@ -1,0 +1,1 @@
+"""What is wrong with a search, on which figure that rests, and the way out."""

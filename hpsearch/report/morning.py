@@ -1,0 +1,172 @@
+"""The morning page: all studies of a store on one page, with what to do next."""
+
+import base64
+import hashlib
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from hpsearch.core.outputs import choose_place, write_output
+from hpsearch.core.parameters import short_text
+from hpsearch.doctor.diagnose import diagnose_searches
+from hpsearch.doctor.findings import Diagnosis
+from hpsearch.report.page import REPORT, WrittenReport
+from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
+from hpsearch.results.overview import SearchOverview, read_overview
+from hpsearch.results.trial_filters import short_metric_name
+from hpsearch.store import Url
+
+_HERE = Path(__file__).parent
+_MOST_FAILURES = 3  # causes that are named for each study
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """Something to do: why, and the command, or line of the study, that does it."""
+
+    why: str
+    line: str = ""
+
+
+def write_morning_page(store: Path | Url, file: Path) -> WrittenReport:
+    """Write one page about all studies of a store; the file appears whole or not at all.
+
+    Raises OutputError where the file cannot be written, or where another file than a report is
+    there.
+    """
+    place = choose_place(file, REPORT)
+    overview = read_overview(store)
+    found = {each.search: each for each in diagnose_searches(store)}
+    page = render(overview, [found.get(each.record.id) for each in overview])
+    write_output(place, page, REPORT)
+    trials = sum(each.complete + each.failed + each.unfinished for each in overview)
+    return WrittenReport(file, "all studies", trials, len(page))
+
+
+def render(overview: Sequence[SearchOverview], diagnoses: Sequence[Diagnosis | None]) -> bytes:
+    """The page in UTF-8; texts from the store are escaped."""
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["short"] = short_text
+    script = (_HERE / "theme.js").read_text()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    numbers = {"studies": [_to_json(each) for each in overview]}
+    page = templates.get_template("morning.html.jinja").render(
+        written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        totals=_count_totals(overview),
+        rows=[_row(each) for each in overview],
+        studies=[
+            {
+                "title": each.record.study,
+                "how": _how(each),
+                "failures": each.failures[:_MOST_FAILURES],
+                "more_failures": len(each.failures) - _MOST_FAILURES,
+                "steps": list(list_next_steps(each, diagnosis)),
+                "best": each.best,
+            }
+            for each, diagnosis in zip(overview, diagnoses, strict=True)
+        ],
+        numbers=numbers,
+        style=Markup((_HERE / "page.css").read_text()),
+        script=Markup(script),
+        digest=f"'sha256-{digest}'",
+    )
+    return page.encode()
+
+
+def _count_totals(overview: Sequence[SearchOverview]) -> list[tuple[str, str]]:
+    """Counts for the head of the page, as (how many, what)."""
+    return [
+        (f"{len(overview):,}", "searches"),
+        (f"{sum(each.complete for each in overview):,}", "trials complete"),
+        (f"{sum(each.failed for each in overview):,}", "failed"),
+        (f"{sum(each.epochs for each in overview):,}", "epochs trained"),
+        (format_duration(sum(each.seconds for each in overview)), "of devices"),
+    ]
+
+
+def _row(each: SearchOverview) -> dict[str, str]:
+    """A search's row of the table, as texts."""
+    best, baseline = each.best, each.baseline
+    return {
+        "study": each.record.study,
+        "metric": short_metric_name(each.record.measure),
+        "baseline": "" if baseline is None else format_with_error(baseline.value, baseline.se),
+        "best": "" if best is None else format_with_error(best.value, best.se),
+        "gain": _describe_gain(each),
+        "ties": str(each.ties),
+        "trials": f"{each.complete:,}" + (f", {each.failed:,} failed" if each.failed else ""),
+        "epochs": f"{each.epochs:,}",
+        "time": format_duration(each.seconds),
+        "ended": _describe_end(each),
+    }
+
+
+def _describe_gain(each: SearchOverview) -> str:
+    if each.gain is None or each.best is None or each.baseline is None:
+        return "not known"
+    if each.best.trial == each.baseline.trial:
+        return "the baseline is the best"
+    text = f"{each.gain:+.4f}"
+    if each.baseline.tied is None:
+        return text
+    return f"{text}, {'not ' if each.baseline.tied else ''}significant"
+
+
+def _describe_end(each: SearchOverview) -> str:
+    if each.is_running:
+        return "running"
+    if each.run is None or each.run.ended is None:
+        return "was killed"
+    return each.run.ended
+
+
+def _how(each: SearchOverview) -> str:
+    record = each.record
+    labels = [shorten_label(record.searcher), shorten_label(record.evaluator)]
+    return ", ".join([record.task, *labels, f"seed {record.seed}", record.backend])
+
+
+def list_next_steps(each: SearchOverview, diagnosis: Diagnosis | None) -> Iterator[NextStep]:
+    """What to do next with a search: continue or test it, and what the doctor advises."""
+    study = shlex.quote(each.record.study)
+    if each.is_running:
+        yield NextStep("It is running.", f"hpsearch watch {study}")
+    elif not each.is_done:
+        many = f"{each.unfinished} trial{'s' if each.unfinished > 1 else ''}"
+        waiting = f"; unfinished: {many}" if each.unfinished else ""
+        yield NextStep(f"The search is not done{waiting}.", f"hpsearch run {study}")
+    for finding in diagnosis.shown if diagnosis is not None else ():
+        yield NextStep(f"{finding.sentence} {finding.way_out}", finding.line)
+    if each.is_done and each.best is not None and not each.test_was_opened:
+        yield NextStep(
+            "Train the best point on all rows, and test it once.", f"hpsearch refit {study}"
+        )
+
+
+def _to_json(each: SearchOverview) -> dict[str, Any]:
+    """A search's numbers, for programs."""
+    return {
+        "study": each.record.study,
+        "task": each.record.task,
+        "best": None if each.best is None else each.best.to_json(),
+        "baseline": None if each.baseline is None else each.baseline.to_json(),
+        "gain": each.gain,
+        "ties": each.ties,
+        "complete": each.complete,
+        "failed": each.failed,
+        "unfinished": each.unfinished,
+        "epochs": each.epochs,
+        "seconds": each.seconds,
+    }

@@ -11,6 +11,7 @@ import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
+from hpsearch.commands.doctor import print_findings
 from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget
 from hpsearch.runs.load import load_study
@@ -94,12 +95,15 @@ def run(
     console = tables.make_console(stderr=as_json)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
-        ended = run_study(load_study(file, overrides), run_options, display)
+        loaded = load_study(file, overrides)
+        ended = run_study(loaded, run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
     if ended.ranking:
         tables.print_parts(console, tables.describe_ranking(ended.ranking, top=10))
     tables.print_parts(console, tables.describe_failures(ended.failures))
+    if not quiet:
+        print_findings(console, store_path, loaded, chosen)
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0

@@ -4,13 +4,13 @@ import json
 import math
 
 from hpsearch.core.parameters import point_text
-from hpsearch.doctor.evidence import FEWEST_TRIALS, Evidence
+from hpsearch.doctor.evidence import FEWEST_TRIALS, SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import trial_error
 from hpsearch.results.formatting import format_with_error
 
 
-def find_spent_budget(evidence: Evidence) -> list[Finding]:
+def find_spent_budget(evidence: SearchEvidence) -> list[Finding]:
     """The last third of the full trainings found nothing beyond luck, and no more would."""
     from scipy.special import chdtri
 
@@ -30,7 +30,6 @@ def find_spent_budget(evidence: Evidence) -> list[Finding]:
     most = scale * 2 * few / float(chdtri(2 * few, 0.95)) * math.log(1.5)
     if gain >= error or most >= error:
         return []
-    value, _ = _value_and_error(evidence)
     return [
         Finding(
             "budget",
@@ -40,14 +39,19 @@ def find_spent_budget(evidence: Evidence) -> list[Finding]:
             f"{len(losses) - before} of {len(losses)} full trainings improved the best by "
             f"{gain:.2g}, and half as many again would by {most:.2g} at most; luck alone moves a "
             f"value by {error:.2g}",
-            {"gain": gain, "most_further_gain": most, "error": error, "best": value},
+            {
+                "gain": gain,
+                "most_further_gain": most,
+                "error": error,
+                "best": evidence.ranking[0].value,
+            },
             "train the best again instead of more trials, or widen the space",
-            f"hpsearch run {evidence.record.file} --repeats 5 --finalists 5",
+            f"hpsearch run {evidence.record.study} --repeats 5 --finalists 5",
         )
     ]
 
 
-def find_good_baseline(evidence: Evidence) -> list[Finding]:
+def find_good_baseline(evidence: SearchEvidence) -> list[Finding]:
     """The point that the builder knows as its default is not significantly worse than the best."""
     try:
         default = json.loads(evidence.record.training).get("default_point")
@@ -63,21 +67,22 @@ def find_good_baseline(evidence: Evidence) -> list[Finding]:
     row, best = rows[0], evidence.ranking[0]
     if not (row.rank == 1 or row.tied):
         return []
+    value = f"{row.measure} {format_with_error(row.value, row.se)}"
+    if row is best:
+        sentence = f"none of {len(evidence.ranking)} trials is better than the builder's default"
+    else:
+        sentence = (
+            f"the builder's default ({value}) is not significantly worse than the best of "
+            f"{len(evidence.ranking)} trials ({format_with_error(best.value, best.se)})"
+        )
     return [
         Finding(
             "baseline",
             "",
             0.4,
-            f"the builder's default is as good as the best: {row.measure} "
-            f"{format_with_error(row.value, row.se)} against {format_with_error(best.value, best.se)}"
-            f" of {len(evidence.ranking)} trials; the search found nothing beyond it",
+            f"{sentence}: the search found nothing beyond it",
             {"default": row.value, "best": best.value, "rank": row.rank, "trial": row.trial},
             f"keep the default ({point_text(row.params)}), or search what it does not vary",
-            f"hpsearch refit {evidence.record.file} --trial {row.trial}",
+            f"hpsearch refit {evidence.record.study} --trial {row.trial}",
         )
     ]
-
-
-def _value_and_error(evidence: Evidence) -> tuple[float, float | None]:
-    best = evidence.ranking[0]
-    return best.value, best.se

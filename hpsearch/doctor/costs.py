@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from hpsearch.core.parameters import Choice, Int
-from hpsearch.doctor.evidence import FEWEST_TRIALS, Evidence
+from hpsearch.doctor.evidence import FEWEST_TRIALS, SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.ranges import study_line, widen
 from hpsearch.results.formatting import format_duration
@@ -14,7 +14,7 @@ _LEAST_SECONDS = 60.0  # of waiting that are worth a change
 _FLAT = 0.25  # the power of a model's size by which time grows, where the device waits
 
 
-def find_compiling(evidence: Evidence) -> list[Finding]:
+def find_compiling(evidence: SearchEvidence) -> list[Finding]:
     """More than half of the training time was spent on compiling programs."""
     trials = [t for t in evidence.ended if t.trial in evidence.costs and t.seconds]
     if len(trials) < FEWEST_TRIALS:
@@ -40,7 +40,7 @@ def find_compiling(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def _fewer_programs(evidence: Evidence) -> tuple[str, str]:
+def _fewer_programs(evidence: SearchEvidence) -> tuple[str, str]:
     """A range of whole numbers, each a shape of its own, as a few options."""
     for name, parameter in evidence.space.items():
         if isinstance(parameter, Int) and parameter.high - parameter.low >= 16:
@@ -54,7 +54,7 @@ def _fewer_programs(evidence: Evidence) -> tuple[str, str]:
     return "train longer, so that a program is used more", ""
 
 
-def find_idle_device(evidence: Evidence) -> list[Finding]:
+def find_idle_device(evidence: SearchEvidence) -> list[Finding]:
     """Trials trained one at a time, and time hardly depends on their size or their minibatches.
 
     By a straight line through the logarithms of the seconds an epoch, of weights and of minibatch
@@ -119,9 +119,9 @@ def find_idle_device(evidence: Evidence) -> list[Finding]:
             f"the device waits: {len(trials)} trials were trained one at a time, and {small}",
             figures,
             "train side by side (this says what stands in the way), or several workers a device",
-            f"hpsearch run {evidence.record.file} --engine gang"
+            f"hpsearch run {evidence.record.study} --engine gang"
             if evidence.record.backend == "jax"
-            else f"hpsearch run {evidence.record.file} --per-device auto",
+            else f"hpsearch run {evidence.record.study} --per-device auto",
         )
     ]
 

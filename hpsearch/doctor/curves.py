@@ -13,7 +13,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import option_classes, option_text, parse_options
 from hpsearch.core.parameters import Float, range_text
 from hpsearch.core.trial import Curve, Observation
-from hpsearch.doctor.evidence import Evidence
+from hpsearch.doctor.evidence import SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import trial_error
 from hpsearch.doctor.ranges import study_line, widen
@@ -46,7 +46,7 @@ class MeanCurves:
         return min(range(len(self.own)), key=lambda epoch: self.own[epoch])
 
 
-def find_overfitting(evidence: Evidence) -> list[Finding]:
+def find_overfitting(evidence: SearchEvidence) -> list[Finding]:
     """Nearly all trials are best in the first half of their epochs, and overfit after."""
     curves = _curves_in_full(evidence)
     if len(curves) < _FEWEST:
@@ -72,7 +72,7 @@ def find_overfitting(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def find_underfitting(evidence: Evidence) -> list[Finding]:
+def find_underfitting(evidence: SearchEvidence) -> list[Finding]:
     """Nearly all of the best trials still improve at their last epoch, or could not learn more."""
     curves = _curves_in_full(evidence)
     error = trial_error(evidence)
@@ -98,7 +98,7 @@ def find_underfitting(evidence: Evidence) -> list[Finding]:
 
 
 def _find_small_models(
-    evidence: Evidence, curves: Sequence[MeanCurves], error: float | None
+    evidence: SearchEvidence, curves: Sequence[MeanCurves], error: float | None
 ) -> list[Finding]:
     """Training rows are learned no better than validation rows, and far from perfectly."""
     values = [v for each in curves for v in (*each.own, *each.train)]
@@ -136,7 +136,7 @@ def _find_small_models(
     ]
 
 
-def find_useless_beginnings(evidence: Evidence) -> list[Finding]:
+def find_useless_beginnings(evidence: SearchEvidence) -> list[Finding]:
     """Values at the lowest rung say little of those at the last epoch, over full trainings."""
     rungs = sorted({trial.asked_epochs for trial in evidence.trials})
     first, last = (rungs[0], rungs[-1]) if rungs else (0, 0)
@@ -177,7 +177,7 @@ def _correlation(full: Sequence[Sequence[float]], epochs: int, end: Array) -> tu
     return rho, math.tanh(wide)
 
 
-def _unchosen_curves(evidence: Evidence) -> list[list[float]]:
+def _unchosen_curves(evidence: SearchEvidence) -> list[list[float]]:
     """The metric's curves of full trainings that no rung has chosen, as losses."""
     roots = {t.trial for t in evidence.roots if t.asked_epochs == evidence.full_epochs}
     found = [
@@ -188,7 +188,7 @@ def _unchosen_curves(evidence: Evidence) -> list[list[float]]:
     return [each for each in found if each and all(map(math.isfinite, each))]
 
 
-def _curves_in_full(evidence: Evidence) -> list[MeanCurves]:
+def _curves_in_full(evidence: SearchEvidence) -> list[MeanCurves]:
     """The curves of the better half of the ranking, as far as they were trained in full."""
     better = [row.trial for row in evidence.ranking if row.epochs >= evidence.full_epochs]
     chosen = better[: max(_FEWEST, len(better) // 2)]
@@ -200,7 +200,7 @@ def _curves_in_full(evidence: Evidence) -> list[MeanCurves]:
     ]
 
 
-def _mean_curves(evidence: Evidence, curves: Sequence[Curve]) -> MeanCurves:
+def _mean_curves(evidence: SearchEvidence, curves: Sequence[Curve]) -> MeanCurves:
     own, train = (
         [evidence.loss(value) for value in mean_curve([getattr(c, part) for c in curves])]
         if curves
@@ -237,7 +237,7 @@ def _late_gain(curves: MeanCurves, error: float | None) -> float:
     return gain if gain > max(usual, error or 0.0) else 0.0
 
 
-def _regularize(evidence: Evidence) -> tuple[str, str]:
+def _regularize(evidence: SearchEvidence) -> tuple[str, str]:
     """The way out of overfitting that the space has room for, and its line."""
     space = evidence.space
     for name in space:
@@ -252,7 +252,7 @@ def _regularize(evidence: Evidence) -> tuple[str, str]:
     return "stop where validation is best", f"patience={max(3, evidence.full_epochs // 10)}"
 
 
-def _with_option(evidence: Evidence, names: Sequence[str], value: int) -> str:
+def _with_option(evidence: SearchEvidence, names: Sequence[str], value: int) -> str:
     """The searcher with another option, as a line of the study; "" where it has none of these."""
     classes = option_classes(searchers)
     text = option_text(evidence.record.searcher, classes)

@@ -6,16 +6,16 @@ from pathlib import Path
 from hpsearch.doctor.budget import find_good_baseline, find_spent_budget
 from hpsearch.doctor.costs import find_compiling, find_idle_device
 from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
-from hpsearch.doctor.evidence import Evidence, read_evidence
+from hpsearch.doctor.evidence import SearchEvidence, read_evidence
 from hpsearch.doctor.failures import find_common_failure
 from hpsearch.doctor.findings import Diagnosis, Finding
 from hpsearch.doctor.folds import find_disagreeing_folds
 from hpsearch.doctor.openings import find_repeated_openings
 from hpsearch.doctor.space import find_best_at_edge, find_idle_parameters
-from hpsearch.results.trial_filters import name_searches
+from hpsearch.results.search_names import name_searches
 from hpsearch.store import Store, Url
 
-Check = Callable[[Evidence], list[Finding]]
+Check = Callable[[SearchEvidence], list[Finding]]
 
 # In the order of their weights: what makes the result wrong, what limits it, what wastes time.
 CHECKS: tuple[Check, ...] = (
@@ -57,13 +57,14 @@ def diagnose_searches(
             evidence.record.study,
             evidence.record.task,
             names[evidence.record.id],
+            len(evidence.complete),
             find_findings(evidence),
         )
         for evidence in read
     ]
 
 
-def find_findings(evidence: Evidence) -> list[Finding]:
+def find_findings(evidence: SearchEvidence) -> list[Finding]:
     """The findings of one search, by all checks, gravest first."""
     found = [finding for check in CHECKS for finding in check(evidence)]
     return sorted(found, key=lambda finding: -finding.weight)

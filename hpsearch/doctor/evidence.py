@@ -46,7 +46,7 @@ class TrialFacts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SearchEvidence:
     """One search.
 
     Args:
@@ -110,7 +110,7 @@ class Evidence:
         return -value if self.metric.higher_is_better else value
 
 
-def read_evidence(store: Store, record: SearchRecord) -> Evidence:
+def read_evidence(store: Store, record: SearchRecord) -> SearchEvidence:
     """Read all that the checks need of one search."""
     rows = read_all_trials(store, [record.id])
     trials = [TrialFacts(*(row[name] for name in TrialFacts._fields)) for row in rows.records()]
@@ -123,7 +123,7 @@ def read_evidence(store: Store, record: SearchRecord) -> Evidence:
         if t.state == "complete" and t.asked_epochs == most and t.parent is None
     ]
     step = max(1, -(-len(whole) // (_MOST_CURVES // 2)))
-    return Evidence(
+    return SearchEvidence(
         record,
         trials,
         ranking,

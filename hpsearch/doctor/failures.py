@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpsearch.core.parameters import Choice, short_text, typed_key
-from hpsearch.doctor.evidence import Evidence, TrialFacts
+from hpsearch.core.space import Space
+from hpsearch.doctor.evidence import SearchEvidence, TrialFacts
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.ranges import Side, cut, replace_options, study_line
-from hpsearch.doctor.surface import ordered_options, position
+from hpsearch.doctor.surface import Parameter, ordered_options, position
 
 _FEWEST = 3  # trials that fail alike
 _LEVEL = 0.01  # of the tests for the part of the space, all together
@@ -46,21 +47,23 @@ class Region:
     line: str
 
 
-def find_common_failure(evidence: Evidence) -> list[Finding]:
-    """More than half of the trials that ended failed, and failed alike."""
-    failed = [trial for trial in evidence.ended if trial.state == "failed"]
+def find_common_failure(evidence: SearchEvidence) -> list[Finding]:
+    """More than half of the trials that began anew and ended failed, and failed alike."""
+    # What goes on with a trial that had ended well has hardly a chance to fail.
+    begun = [trial for trial in evidence.ended if trial.parent is None]
+    failed = [trial for trial in begun if trial.state == "failed"]
     if len(failed) < _FEWEST:
         return []
     (cause, count), *_ = Counter(map(_cause, failed)).most_common()
     alike = [trial for trial in failed if _cause(trial) == cause]
     kind, first = cause[0] or "exception", _first_line(alike[0])
-    if 2 * count <= len(evidence.ended) or count < _FEWEST:
+    if 2 * count <= len(begun) or count < _FEWEST:
         (kind, count), *_ = Counter(trial.failure or "exception" for trial in failed).most_common()
         alike = [trial for trial in failed if trial.failure == kind]
         first = f"such as: {_first_line(alike[0])}" if alike else ""
-    if 2 * count <= len(evidence.ended) or count < _FEWEST:
+    if 2 * count <= len(begun) or count < _FEWEST:
         return []
-    region = _find_region(evidence, alike)
+    region = _find_region(evidence.space, begun, alike)
     where = ""
     if region is not None:
         all_of = "all" if region.failed == region.inside else f"{region.failed} of"
@@ -73,11 +76,11 @@ def find_common_failure(evidence: Evidence) -> list[Finding]:
         Finding(
             "failures",
             kind,
-            0.9 + 0.1 * count / len(evidence.ended),
-            f"{count} of {len(evidence.ended)} trials fail alike, with {kind} ({first}){where}",
+            0.9 + 0.1 * count / len(begun),
+            f"{count} of {len(begun)} trials fail alike, with {kind} ({first}){where}",
             {
                 "failed": count,
-                "ended": len(evidence.ended),
+                "ended": len(begun),
                 "kind": kind,
                 "where": region.text if region else None,
                 "trials": [trial.trial for trial in alike[:20]],
@@ -99,19 +102,20 @@ def _first_line(trial: TrialFacts) -> str:
     return line if len(line) <= 100 else f"{line[:97]}..."
 
 
-def _find_region(evidence: Evidence, alike: Sequence[TrialFacts]) -> Region | None:
+def _find_region(
+    space: Space, begun: Sequence[TrialFacts], alike: Sequence[TrialFacts]
+) -> Region | None:
     """The part of the space, along one parameter, that sets these trials apart; None: none does."""
     failing = {trial.trial for trial in alike}
-    ended = evidence.ended
     found: list[Region] = []
     tests = 0
-    for name in evidence.space:
-        there = [trial for trial in ended if name in trial.params]
-        parts = _list_parts(evidence, name, there)
+    for name, parameter in space.items():
+        there = [trial for trial in begun if name in trial.params]
+        parts = _list_parts(name, parameter, there)
         tests += len(parts)
         for text, inside, line in parts:
             hits = sum(trial.trial in failing for trial in inside)
-            p = _chance(len(ended), len(failing), len(inside), hits)
+            p = _chance(len(begun), len(failing), len(inside), hits)
             found.append(Region(text, len(inside), hits, p, line))
     best = min(found, key=lambda region: (region.p, region.text), default=None)
     if best is None or best.p * tests > _LEVEL:
@@ -122,10 +126,9 @@ def _find_region(evidence: Evidence, alike: Sequence[TrialFacts]) -> Region | No
 
 
 def _list_parts(
-    evidence: Evidence, name: str, there: Sequence[TrialFacts]
+    name: str, parameter: Parameter, there: Sequence[TrialFacts]
 ) -> list[tuple[str, list[TrialFacts], str]]:
     """Parts of a range: each option, or what lies beyond a value; as text, trials, and line."""
-    parameter = evidence.space[name]
     if isinstance(parameter, Choice) and ordered_options(parameter) is None:
         options = [o for o in parameter.options if len(parameter.options) > 1]
         rest = {typed_key(o): [x for x in options if x != o] for o in options}

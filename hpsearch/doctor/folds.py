@@ -5,7 +5,7 @@ import math
 from hpsearch import evaluators
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.option_text import option_classes, option_text, parse_options
-from hpsearch.doctor.evidence import Evidence
+from hpsearch.doctor.evidence import SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import analyse_folds
 from hpsearch.evaluators import KFold
@@ -16,7 +16,7 @@ _CLEAR = 4.0  # the variance of differences over that of luck, where the best wo
 _MOST_REPEATS = 10
 
 
-def find_disagreeing_folds(evidence: Evidence) -> list[Finding]:
+def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
     """More of the differences between trials is luck of the folds than is not.
 
     By the F test of trials in the two-way analysis of variance: the upper limit of the reliability

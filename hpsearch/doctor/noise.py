@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hpsearch.doctor.evidence import Evidence
+from hpsearch.doctor.evidence import SearchEvidence
 
 _MEDIAN_TO_DEVIATION = 1.4826  # of absolute values of a normal distribution
 _FEWEST_STEPS = 4  # epochs of a curve's second half
@@ -35,7 +35,7 @@ class FoldTable:
         return math.sqrt(self.within / self.folds)
 
 
-def analyse_folds(evidence: Evidence, trials: Iterable[int]) -> FoldTable | None:
+def analyse_folds(evidence: SearchEvidence, trials: Iterable[int]) -> FoldTable | None:
     """Trials against folds; None for a single fold or fewer than three such trials."""
     rows = [evidence.folds[t] for t in trials if t in evidence.folds]
     if len(rows) < 3 or len(set(map(len, rows))) != 1 or len(rows[0]) < 2:
@@ -50,7 +50,7 @@ def analyse_folds(evidence: Evidence, trials: Iterable[int]) -> FoldTable | None
     return FoldTable(n, k, between, float(np.sum(left**2) / ((n - 1) * (k - 1))))
 
 
-def trial_error(evidence: Evidence) -> float | None:
+def trial_error(evidence: SearchEvidence) -> float | None:
     """How far luck moves one trial's value beside the others; None where nothing tells.
 
     Over folds it is the standard error of the mean, without what all trials have in common. On a

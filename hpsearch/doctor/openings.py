@@ -1,10 +1,10 @@
 """The finding that the sealed test was opened before."""
 
-from hpsearch.doctor.evidence import Evidence
+from hpsearch.doctor.evidence import SearchEvidence
 from hpsearch.doctor.findings import Finding
 
 
-def find_repeated_openings(evidence: Evidence) -> list[Finding]:
+def find_repeated_openings(evidence: SearchEvidence) -> list[Finding]:
     """The same test rows were opened for several models, so that the best of these is lucky."""
     tests = {o.test for o in evidence.openings if o.study == evidence.record.study}
     # A study that has not opened them yet will open them once more.
@@ -22,6 +22,6 @@ def find_repeated_openings(evidence: Evidence) -> list[Finding]:
             f"{', '.join(studies)}: the best of these numbers is optimistic",
             {"openings": most, "studies": studies},
             "report the first opening, or fresh rows; keep the test sealed until the choice is made",
-            f"hpsearch refit {evidence.record.file} --sealed",
+            f"hpsearch refit {evidence.record.study} --sealed",
         )
     ]

@@ -5,14 +5,15 @@ import statistics
 
 import numpy as np
 
-from hpsearch.core.parameters import Choice, short_text
+from hpsearch.core.parameters import Choice, Value, short_text
 from hpsearch.core.space import Params
-from hpsearch.doctor.evidence import FEWEST_TRIALS, Evidence
+from hpsearch.doctor.evidence import FEWEST_TRIALS, SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import trial_error
 from hpsearch.doctor.ranges import Side, study_line, widen
 from hpsearch.doctor.surface import (
     Array,
+    Parameter,
     Surface,
     comparable_points,
     fit_surface,
@@ -22,12 +23,13 @@ from hpsearch.doctor.surface import (
 )
 
 _OUTER = 0.2  # of a range, at one end
-_LEVEL = 0.01  # of the tests together, for all ends of all ranges
+_CHANCE = 0.05  # of the best at any end of any range, were they anywhere
+_LEVEL = 0.01  # of the test of a slope, or of an effect
 _LEAST_EFFECT = 0.05  # the probability from which on an effect is not seen
 _DRAWS = 20  # of values that luck would have given as well
 
 
-def find_best_at_edge(evidence: Evidence) -> list[Finding]:
+def find_best_at_edge(evidence: SearchEvidence) -> list[Finding]:
     """Ranges at whose end the best trials lie, and where values still improve."""
     points, _, scores = comparable_points(evidence)
     if len(points) < FEWEST_TRIALS:
@@ -38,13 +40,13 @@ def find_best_at_edge(evidence: Evidence) -> list[Finding]:
     ends: list[tuple[str, Side]] = [(n, side) for n in surface.names for side in ("low", "high")]
     found = []
     for name, side in ends:
-        finding = _find_edge(evidence, surface, points, name, side, _LEVEL / len(ends))
+        finding = _find_edge(evidence, surface, points, name, side, _CHANCE / len(ends))
         found += [finding] if finding else []
     return found
 
 
 def _find_edge(
-    evidence: Evidence,
+    evidence: SearchEvidence,
     surface: Surface,
     points: list[Params],
     name: str,
@@ -106,7 +108,7 @@ def _centered(place: float) -> float:
     return 2 * place - 1
 
 
-def find_idle_parameters(evidence: Evidence) -> list[Finding]:
+def find_idle_parameters(evidence: SearchEvidence) -> list[Finding]:
     """Parameters whose effect, if any, is smaller than the luck in a trial's value."""
     points, losses, scores = comparable_points(evidence, in_full=True)
     error = trial_error(evidence)
@@ -117,14 +119,18 @@ def find_idle_parameters(evidence: Evidence) -> list[Finding]:
         return []
     luck = _share_of_luck(losses, error)
     deciding = {parent for name in evidence.space for parent in evidence.space.conditions(name)}
+    effects = {name: surface.effect(name) for name in surface.names}
+    # Where nothing is seen to have an effect, that says nothing of one parameter.
+    if not any(effect and effect.p < _LEVEL for effect in effects.values()):
+        return []
     found = []
-    for name in surface.names:
-        effect = surface.effect(name)
+    for name, effect in effects.items():
         if name in deciding or effect is None or effect.p < _LEAST_EFFECT or effect.share > luck:
             continue
         fixed = next((r.params[name] for r in evidence.ranking if name in r.params), None)
         if fixed is None:
             continue
+        when = evidence.space[name].when
         found.append(
             Finding(
                 "no effect",
@@ -134,10 +140,16 @@ def find_idle_parameters(evidence: Evidence) -> list[Finding]:
                 f"differences between {len(points)} trials, and luck explains {luck:.1%}",
                 {"most_share": effect.share, "luck_share": luck, "p": effect.p},
                 "keep it at one value, so that fewer trials find as much",
-                study_line(name, Choice(fixed, when=evidence.space[name].when)),
+                study_line(name, Choice(_round(evidence.space[name], fixed), when=when)),
             )
         )
     return found
+
+
+def _round(parameter: Parameter, value: Value) -> Value:
+    """A number to two digits where the range has that one too."""
+    short = float(f"{value:.2g}") if isinstance(value, float) else value
+    return short if parameter.contains(short) else value
 
 
 def _share_of_luck(losses: Array, error: float) -> float:

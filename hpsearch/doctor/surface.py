@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hpsearch.core.parameters import Choice, Float, Int, Value, typed_key
 from hpsearch.core.space import Params, Space
-from hpsearch.doctor.evidence import Evidence, TrialFacts
+from hpsearch.doctor.evidence import SearchEvidence, TrialFacts
 
 Array = NDArray[np.float64]
 Parameter = Float | Int | Choice
@@ -103,7 +103,7 @@ class Surface:
     @property
     def is_known(self) -> bool:
         """Whether there are trials enough: as many residuals as columns, and ten at least."""
-        return self._fit[3] >= max(10, self.columns.shape[1])
+        return bool(self._fit[3] >= max(10, self.columns.shape[1]))
 
     def effect(self, name: str) -> Effect | None:
         """The effect of a parameter; None where the trials do not tell it from others'."""
@@ -148,7 +148,7 @@ class Surface:
 
 
 def comparable_points(
-    evidence: Evidence, *, in_full: bool = False
+    evidence: SearchEvidence, *, in_full: bool = False
 ) -> tuple[list[Params], Array, Array]:
     """The points of trials that nothing chose, their losses, and their normal scores.
 

@@ -162,9 +162,7 @@ class Made:
 
 def random_bowl(space: Space, rng: np.random.Generator) -> Bowl:
     """A bowl whose best lies well inside, in which every parameter matters."""
-    return {
-        name: (float(rng.uniform(0.25, 0.75)), float(rng.uniform(0.15, 0.5))) for name in space
-    }
+    return {name: (float(rng.uniform(0.25, 0.75)), float(rng.uniform(0.15, 0.5))) for name in space}
 
 
 CONDITIONAL = Space(

@@ -37,30 +37,37 @@ def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
     apart = math.sqrt(max(0.0, table.between - table.within) / table.folds)
     # How much smaller must the luck be, for the differences to be twice as large as it?
     times = math.ceil(_CLEAR / (f - 1)) if f > 1 else None
+    differ = f"the trials differ by {apart:.2g}" if apart else "the trials differ by no more"
     if times is None:
-        wanted = "no number of rows is known to tell these trials apart"
+        wanted = "no number of rows is known to tell them apart"
+        way_out = "take the simplest of them, or widen the space so that trials differ"
+        line = f"hpsearch refit {evidence.record.study} --one-se"
     else:
-        wanted = f"about {times} times as many rows, or folds' repeats, would tell them apart"
+        wanted = f"about {times} times as many rows would tell them apart"
+        way_out = (
+            "repeat the folds, which takes away the luck of seeds and splits, or get more rows"
+        )
+        line = _repeat_folds(evidence.record.evaluator, times)
     return [
         Finding(
             "folds",
             "",
             0.6,
             f"the folds disagree about which trial is better: the error of a trial over "
-            f"{table.folds} folds is {table.error:.2g}, and the trials differ by {apart:.2g}; {wanted}",
+            f"{table.folds} folds is {table.error:.2g}, and {differ}; {wanted}",
             {
                 "error": table.error,
                 "differences": apart,
                 "reliability_at_most": reliability,
                 "times": times,
             },
-            "repeat the folds, or widen the space so that trials differ",
-            _repeat_folds(evidence.record.evaluator, times),
+            way_out,
+            line,
         )
     ]
 
 
-def _repeat_folds(label: str, times: int | None) -> str:
+def _repeat_folds(label: str, times: int) -> str:
     """The evaluator with so many times the repeats, as a line of the study."""
     classes = option_classes(evaluators)
     text = option_text(label, classes)
@@ -70,5 +77,5 @@ def _repeat_folds(label: str, times: int | None) -> str:
         return ""
     if not isinstance(made, KFold):
         return ""
-    repeats = min(_MOST_REPEATS, made.repeats * (times or _MOST_REPEATS))
+    repeats = min(_MOST_REPEATS, made.repeats * times)
     return f"evaluator=KFold({made.folds}, repeats={max(repeats, 2)})"

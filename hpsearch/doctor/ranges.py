@@ -12,9 +12,11 @@ from hpsearch.doctor.surface import Parameter, ordered_options
 
 Side = Literal["low", "high"]
 
-# Of numbers by these names, 1 is a limit that cannot be reached: a share of units, or of the past.
-_BELOW_ONE = re.compile(r"drop|momentum|beta|rho\b|smoothing|validation_split", re.IGNORECASE)
-_MOST_SHARE = 0.95
+# Of numbers by these names, 1 is a limit: a share of units, or of the past. So there is a most.
+_SHARES = (
+    (re.compile(r"drop", re.IGNORECASE), 0.8),
+    (re.compile(r"momentum|beta|rho\b", re.IGNORECASE), 0.99),
+)
 
 
 def study_line(name: str, parameter: Parameter) -> str:
@@ -42,7 +44,7 @@ def widen(name: str, parameter: Parameter, side: Side) -> Parameter | None:
     if isinstance(parameter, Choice):
         return _extend_options(parameter, side)
     end = _next_end(name, parameter, side)
-    if end is None or end == getattr(parameter, side):
+    if end == getattr(parameter, side):
         return None
     try:
         return replace(parameter, low=end) if side == "low" else replace(parameter, high=end)  # type: ignore[arg-type]
@@ -50,7 +52,7 @@ def widen(name: str, parameter: Parameter, side: Side) -> Parameter | None:
         return None
 
 
-def _next_end(name: str, parameter: Float | Int, side: Side) -> float | int | None:
+def _next_end(name: str, parameter: Float | Int, side: Side) -> float:
     low, high = parameter.low, parameter.high
     whole = isinstance(parameter, Int)
     if parameter.log:
@@ -66,13 +68,11 @@ def _next_end(name: str, parameter: Float | Int, side: Side) -> float | int | No
             end = low - math.floor((low - least) / step + 1e-9) * step if step else least
     if whole:
         return max(int(end), 1) if low >= 1 else int(end)
-    if side == "high" and low >= 0 and high < 1 and _BELOW_ONE.search(name):
-        if parameter.step is not None:
-            more = math.floor((_MOST_SHARE - high) / parameter.step + 1e-9)
-            end = high + more * parameter.step
-        end = min(end, _MOST_SHARE)
-        if (1 - end) > 0.8 * (1 - high):  # hardly nearer to 1 than before
-            return None
+    most = next((share for names, share in _SHARES if names.search(name)), None)
+    if side == "high" and most is not None and 0 <= low and high < 1 and end > most:
+        steps = parameter.step
+        end = most if steps is None else high + math.floor((most - high) / steps) * steps
+        end = max(high, end)
     return float(f"{end:.6g}")
 
 
@@ -82,9 +82,9 @@ def _extend_options(parameter: Choice, side: Side) -> Parameter | None:
     if options is None:
         return None
     first, second = (options[0], options[1]) if side == "low" else (options[-1], options[-2])
-    ratios = {b / a for a, b in itertools.pairwise(options) if a > 0}
+    ratios = {round(b / a, 6) for a, b in itertools.pairwise(options) if a > 0}
     if len(ratios) == 1 and options[0] > 0:
-        new = first * first / second
+        new = float(f"{first * first / second:.6g}")
     else:
         new = 2 * first - second
     if all(isinstance(option, int) for option in options):

@@ -36,14 +36,22 @@ def read_fold_values(store: Store, search: int) -> dict[int, list[float]]:
 
 def read_costs(store: Store, search: int) -> dict[int, Cost]:
     """What the first trainings of a search took of the machine, by the trial's id."""
-    rows = store.db.query(_COSTS, search=search)
-    found = ((trial, parse_cost(text)) for trial, text in rows)
-    return {trial: cost for trial, cost in found if cost is not None}
+
+    def read() -> dict[int, Cost]:
+        rows = store.db.query(_COSTS, search=search)
+        found = ((trial, parse_cost(text)) for trial, text in rows)
+        return {trial: cost for trial, cost in found if cost is not None}
+
+    return store.db.read(read)
 
 
 def read_first_curves(store: Store, trials: Sequence[int]) -> dict[int, list[Curve]]:
     """The folds' curves in the first training of these trials, by the trial's id."""
-    found: dict[int, list[Curve]] = {}
-    for row in store.db.query(_CURVES.format(trials=sql_list(trials))).records():
-        found.setdefault(row["id"], []).append(curve_from_row(row))
-    return found
+
+    def read() -> dict[int, list[Curve]]:
+        found: dict[int, list[Curve]] = {}
+        for row in store.db.query(_CURVES.format(trials=sql_list(trials))).records():
+            found.setdefault(row["id"], []).append(curve_from_row(row))
+        return found
+
+    return store.db.read(read)

@@ -72,9 +72,9 @@ class Made:
     def fill(self, store: Store, **changes: Any) -> int:
         """Run the search into a store; its id there."""
         record = SearchRecord(
-            study=self.study, searcher=self.searcher.label, evaluator=self.evaluator.label,
-            seed=0, backend="jax",
             **{
+                "study": self.study, "searcher": self.searcher.label,
+                "evaluator": self.evaluator.label, "seed": 0, "backend": "jax",
                 "task": "made", "measure": "accuracy" if self.accuracy else "mse",
                 "direction": "max" if self.accuracy else "min", "data": "0" * 16,
                 "space": json.dumps(self.space.to_json()), "training": json.dumps(self.training),

@@ -78,7 +78,10 @@ def find_underfitting(evidence: SearchEvidence) -> list[Finding]:
     error = trial_error(evidence)
     if len(curves) < _FEWEST:
         return []
-    rising = [gain for each in curves if (gain := _late_gain(each, error)) > 0]
+    # Against the error of a value, not of a difference: all may gain alike, and next to nothing.
+    of_best = evidence.ranking[0].se or 0.0
+    least = max(of_best, error or 0.0)
+    rising = [gain for each in curves if (gain := _late_gain(each, least)) > 0]
     if len(rising) >= _NEARLY_ALL * len(curves):
         epochs = evidence.full_epochs
         gain = statistics.median(rising)
@@ -225,7 +228,7 @@ def _overfits(curves: MeanCurves) -> bool:
     return bool(explain_overfitting(seen))
 
 
-def _late_gain(curves: MeanCurves, error: float | None) -> float:
+def _late_gain(curves: MeanCurves, error: float) -> float:
     """What a trial gained over the last fifth of its epochs, where that is more than luck; else 0.
 
     Luck is the standard error of a value, or the usual change from epoch to epoch.
@@ -234,7 +237,7 @@ def _late_gain(curves: MeanCurves, error: float | None) -> float:
     usual = statistics.median(abs(b - a) for a, b in zip(curves.own, curves.own[1:], strict=False))
     before = min(curves.own[: epochs - max(1, epochs // 5)])
     gain = before - min(curves.own)
-    return gain if gain > max(usual, error or 0.0) else 0.0
+    return gain if gain > max(usual, error) else 0.0
 
 
 def _regularize(evidence: SearchEvidence) -> tuple[str, str]:

@@ -130,21 +130,23 @@ def _list_parts(
 ) -> list[tuple[str, list[TrialFacts], str]]:
     """Parts of a range: each option, or what lies beyond a value; as text, trials, and line."""
     if isinstance(parameter, Choice) and ordered_options(parameter) is None:
-        options = [o for o in parameter.options if len(parameter.options) > 1]
-        rest = {typed_key(o): [x for x in options if x != o] for o in options}
-        return [
-            (
-                f"{name}={short_text(o)}",
-                [t for t in there if typed_key(t.params[name]) == typed_key(o)],
-                study_line(name, replace_options(parameter, rest[typed_key(o)])),
-            )
-            for o in options
-        ]
+        parts: list[tuple[str, list[TrialFacts], str]] = []
+        for option in parameter.options:
+            same = [t for t in there if typed_key(t.params[name]) == typed_key(option)]
+            others = [t for t in there if typed_key(t.params[name]) != typed_key(option)]
+            rest = [o for o in parameter.options if typed_key(o) != typed_key(option)]
+            if rest and same:
+                line = study_line(name, replace_options(parameter, rest))
+                parts.append((f"{name}={short_text(option)}", same, line))
+            if len(rest) > 1 and others:
+                line = study_line(name, replace_options(parameter, [option]))
+                parts.append((f"{name} other than {short_text(option)}", others, line))
+        return parts
     at = {t.trial: position(parameter, t.params[name]) for t in there}
     values: dict[float, Any] = {at[t.trial]: t.params[name] for t in there}
     places = sorted(place for place in values if math.isfinite(place))
     step = max(1, len(places) // _MOST_CUTS)
-    parts: list[tuple[str, list[TrialFacts], str]] = []
+    found: list[tuple[str, list[TrialFacts], str]] = []
     sides: list[tuple[Side, str]] = [("high", ">"), ("low", "<")]
     for place in places[::step]:
         for side, sign in sides:
@@ -152,8 +154,8 @@ def _list_parts(
             if inside:
                 narrower = cut(parameter, side, values[place])
                 line = study_line(name, narrower) if narrower else ""
-                parts.append((f"{name} {sign} {short_text(values[place])}", inside, line))
-    return parts
+                found.append((f"{name} {sign} {short_text(values[place])}", inside, line))
+    return found
 
 
 def _chance(trials: int, failing: int, inside: int, hits: int) -> float:

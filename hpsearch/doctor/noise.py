@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.doctor.evidence import SearchEvidence
+
+Array = NDArray[np.float64]
 
 _MEDIAN_TO_DEVIATION = 1.4826  # of absolute values of a normal distribution
 _FEWEST_STEPS = 4  # epochs of a curve's second half
@@ -37,17 +40,37 @@ class FoldTable:
 
 def analyse_folds(evidence: SearchEvidence, trials: Iterable[int]) -> FoldTable | None:
     """Trials against folds; None for a single fold or fewer than three such trials."""
-    rows = [evidence.folds[t] for t in trials if t in evidence.folds]
-    if len(rows) < 3 or len(set(map(len, rows))) != 1 or len(rows[0]) < 2:
-        return None
-    values = np.array(rows, dtype=float)
-    if not np.isfinite(values).all():
+    values = _fold_values(evidence, trials)
+    if values is None:
         return None
     n, k = values.shape
     means = values.mean(axis=1, keepdims=True)
     left = values - means - values.mean(axis=0) + values.mean()
     between = float(k * np.sum((means - values.mean()) ** 2) / (n - 1))
     return FoldTable(n, k, between, float(np.sum(left**2) / ((n - 1) * (k - 1))))
+
+
+def _fold_values(evidence: SearchEvidence, trials: Iterable[int]) -> Array | None:
+    """Trials by folds, shape (trials, folds); None for one fold, or fewer than three trials."""
+    rows = [evidence.folds[t] for t in trials if t in evidence.folds]
+    if len(rows) < 3 or len(set(map(len, rows))) != 1 or len(rows[0]) < 2:
+        return None
+    values = np.array(rows, dtype=float)
+    return values if np.isfinite(values).all() else None
+
+
+def _paired_error(values: Array) -> float | None:
+    """The standard error of a trial's mean, without what folds do to all trials.
+
+    By medians: among good trials may be a few whose values are all over the place.
+    """
+    folds = values.shape[1]
+    left = values - values.mean(axis=1, keepdims=True)
+    left = left - np.median(left, axis=0)
+    free = folds - 1
+    middle = (1 - 2 / (9 * free)) ** 3  # of a chi-squared over its freedom (Wilson and Hilferty)
+    variance = float(np.median(left.var(axis=1, ddof=1))) / middle
+    return math.sqrt(variance / folds) if variance > 0 else None
 
 
 def trial_error(evidence: SearchEvidence) -> float | None:
@@ -59,9 +82,9 @@ def trial_error(evidence: SearchEvidence) -> float | None:
     which is less than all luck: what is within it, is within luck.
     """
     better = [row.trial for row in evidence.ranking[: max(5, len(evidence.ranking) // 2)]]
-    table = analyse_folds(evidence, better)
-    if table is not None:
-        return table.error if table.within > 0 else None
+    values = _fold_values(evidence, better)
+    if values is not None:
+        return _paired_error(values)
     moves = [
         statistics.median(steps) * _MEDIAN_TO_DEVIATION / math.sqrt(2)
         for trial in better

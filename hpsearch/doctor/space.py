@@ -63,7 +63,7 @@ def _find_edge(
     tried = [_distance(position(parameter, p[name]), side) for p in points if name in p]
     # The end of a range of few values is one of them.
     values = sorted({place for place in tried if math.isfinite(place)})
-    width = _OUTER if len(values) > 1 / _OUTER else values[0]
+    width = _OUTER if len(values) > 1 / _OUTER else min([_OUTER, *values])
     outside = sum(place <= width for place in places)
     share = max(width, sum(place <= width for place in tried) / len(tried))
     # Are more of the best there than chance would put there, the very best among them?

@@ -63,7 +63,9 @@ def find_common_failure(evidence: SearchEvidence) -> list[Finding]:
         first = f"such as: {_first_line(alike[0])}" if alike else ""
     if 2 * count <= len(begun) or count < _FEWEST:
         return []
-    region = _find_region(evidence.space, begun, alike)
+    # Trials that failed otherwise tell neither where it is well nor where these fail.
+    compared = [trial for trial in begun if trial.state != "failed" or trial in alike]
+    region = _find_region(evidence.space, compared, alike)
     where = ""
     if region is not None:
         all_of = "all" if region.failed == region.inside else f"{region.failed} of"

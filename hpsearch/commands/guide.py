@@ -19,6 +19,7 @@ TOPICS = (
     "your-own-table",
     "overnight",
     "many-machines",
+    "doctor",
     "choosing-honestly",
     "reports",
     "notebooks",

@@ -33,7 +33,8 @@ def show_help(context: click.Context, topic: str | None, as_json: bool) -> None:
         document: object = [{"topic": name, "title": text} for name, text in titles.items()]
     else:
         commands = context.find_root().command
-        if isinstance(commands, click.Group) and topic in commands.commands:
+        is_command = isinstance(commands, click.Group) and topic in commands.commands
+        if is_command and topic not in guide.TOPICS:
             raise HpsearchError(
                 f"{topic!r} is a command: hpsearch {topic} --help shows its options"
             )

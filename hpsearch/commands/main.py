@@ -8,6 +8,7 @@ import click
 
 from hpsearch.commands.compare import compare
 from hpsearch.commands.completion import completion
+from hpsearch.commands.doctor import doctor
 from hpsearch.commands.export import export
 from hpsearch.commands.help import show_help
 from hpsearch.commands.init import init
@@ -109,6 +110,7 @@ COMMANDS = (
     show,
     studies,
     compare,
+    doctor,
     report,
     refit,
     predict,

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hpsearch.commands import arguments, completion
+from hpsearch.commands.doctor import print_findings
 from hpsearch.commands.sweep import plan_several, run_several
 from hpsearch.core.plan import Budget
 from hpsearch.runs.arguments import make_overrides, make_run_options
@@ -81,12 +82,15 @@ def run(
     arguments.refuse_options_of_several("weights")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
-        ended = run_study(load_study(files[0], run_options.overrides), run_options, display)
+        loaded = load_study(files[0], run_options.overrides)
+        ended = run_study(loaded, run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
     if ended.ranking:
         tables.print_parts(console, tables.describe_ranking(ended.ranking, top=10))
     tables.print_parts(console, tables.describe_failures(ended.failures))
+    if not quiet:
+        print_findings(console, store_path, loaded, chosen)
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0

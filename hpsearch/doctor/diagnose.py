@@ -1,10 +1,37 @@
 """The one entry: all findings of the searches in a store."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from hpsearch.doctor.findings import Diagnosis
+from hpsearch.doctor.budget import find_good_baseline, find_spent_budget
+from hpsearch.doctor.costs import find_compiling, find_idle_device
+from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
+from hpsearch.doctor.evidence import SearchEvidence, read_evidence
+from hpsearch.doctor.failures import find_common_failure
+from hpsearch.doctor.findings import Diagnosis, Finding
+from hpsearch.doctor.folds import find_disagreeing_folds
+from hpsearch.doctor.openings import find_repeated_openings
+from hpsearch.doctor.space import find_best_at_edge, find_idle_parameters
+from hpsearch.results.search_names import name_searches
 from hpsearch.store import Store, Url
+
+Check = Callable[[SearchEvidence], list[Finding]]
+
+# In the order of their weights: what makes the result wrong, what limits it, what wastes time.
+CHECKS: tuple[Check, ...] = (
+    find_common_failure,
+    find_best_at_edge,
+    find_repeated_openings,
+    find_disagreeing_folds,
+    find_overfitting,
+    find_useless_beginnings,
+    find_underfitting,
+    find_compiling,
+    find_good_baseline,
+    find_spent_budget,
+    find_idle_parameters,
+    find_idle_device,
+)
 
 
 def diagnose_searches(
@@ -21,5 +48,23 @@ def diagnose_searches(
     Raises StoreError where there is no store.
     """
     with Store(store) as opened:
-        found = [s for s in opened.searches(study) if searches is None or s.id in searches]
-    return [Diagnosis(s.id, s.study, s.task, s.study, ()) for s in found]
+        chosen = [s for s in opened.searches(study) if searches is None or s.id in searches]
+        read = [read_evidence(opened, record) for record in chosen]
+    names = name_searches(chosen)
+    return [
+        Diagnosis(
+            evidence.record.id,
+            evidence.record.study,
+            evidence.record.task,
+            names[evidence.record.id],
+            len(evidence.complete),
+            find_findings(evidence),
+        )
+        for evidence in read
+    ]
+
+
+def find_findings(evidence: SearchEvidence) -> list[Finding]:
+    """The findings of one search, by all checks, gravest first."""
+    found = [finding for check in CHECKS for finding in check(evidence)]
+    return sorted(found, key=lambda finding: -finding.weight)

@@ -37,6 +37,7 @@ class Diagnosis:
     Args:
         search: the search's id; study, task: its names.
         name: what distinguishes it from other searches of its study; else the study's name.
+        complete: how many of its trials ended well.
         findings: all of them.
     """
 
@@ -44,6 +45,7 @@ class Diagnosis:
     study: str
     task: str
     name: str
+    complete: int
     findings: Sequence[Finding]
 
     @property

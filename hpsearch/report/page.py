@@ -16,6 +16,8 @@ from plotly.offline import get_plotlyjs
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
 from hpsearch.core.parameters import short_text
+from hpsearch.doctor.diagnose import diagnose_searches
+from hpsearch.doctor.findings import Diagnosis
 from hpsearch.report import (
     anytime,
     hyperparameters,
@@ -69,14 +71,18 @@ def write_report(
     """
     place = choose_place(file, REPORT)
     data = read_report_data(store, study=study, task=task)
-    page = render(data)
+    ids = {search.id for each in data.comparisons for search in each.searches}
+    page = render(data, diagnose_searches(store, searches=ids))
     write_output(place, page, REPORT)
     trials = sum(len(each.trials) for each in data.comparisons)
     return WrittenReport(file, data.name, trials, len(page))
 
 
-def render(data: ReportData) -> bytes:
+def render(data: ReportData, diagnoses: Sequence[Diagnosis] = ()) -> bytes:
     """The page in UTF-8.
+
+    Args:
+        diagnoses: of its searches.
 
     Texts from the store are escaped, and only the page's own scripts may run, by their hashes.
     """
@@ -95,7 +101,7 @@ def render(data: ReportData) -> bytes:
     # Safe as they are: none of these contains "</script", which would end a script.
     texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()
     scripts = [Markup(text) for text in texts]
-    parts = [_page_part(number, each) for number, each in enumerate(data.comparisons)]
+    parts = [_page_part(number, each, diagnoses) for number, each in enumerate(data.comparisons)]
     drawings = {
         f"{part['id']}-{section.id}-{n}": {
             "data": drawing.data,
@@ -124,13 +130,16 @@ def render(data: ReportData) -> bytes:
     return page.getvalue()
 
 
-def _page_part(number: int, comparison: Comparison) -> dict[str, Any]:
+def _page_part(
+    number: int, comparison: Comparison, diagnoses: Sequence[Diagnosis]
+) -> dict[str, Any]:
     """What the template needs of one comparison."""
     figure: Sequence[Drawing] = [ranking.draw_ranking(comparison)] if comparison.ranking else []
     return {
         "id": f"part{number}",
         "comparison": comparison,
         "summary": summary.choice_cards(comparison),
+        "diagnoses": summary.choose_diagnoses(comparison, diagnoses),
         "openings": summary.describe_openings(comparison),
         "ranking": Section("ranking", "Ranking", drawings=figure, size="full"),
         "table": summary.ranking_table(comparison),

@@ -1,9 +1,11 @@
 """The page's words and tables: the choice, its tests, the ranking, failures."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from hpsearch.doctor.findings import Diagnosis
 from hpsearch.results.best_so_far import own_epochs
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.results.metric_values import MetricValue
@@ -84,6 +86,12 @@ def _card(comparison: Comparison, title: str, row: RankedTrial, note: str) -> di
 def format_metric(metric: MetricValue) -> str:
     """A metric's value with its error, where they are known."""
     return "not defined" if metric.value is None else format_with_error(metric.value, metric.se)
+
+
+def choose_diagnoses(comparison: Comparison, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """Those of the comparison's searches in which anything was found."""
+    own = {search.id for search in comparison.searches}
+    return [each for each in diagnoses if each.search in own and each.findings]
 
 
 def describe_openings(comparison: Comparison) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from hpsearch.results.running_time import (
     training_spans,
 )
 from hpsearch.results.scales import add_margin, best_so_far_range
-from hpsearch.results.trial_filters import is_maximised, name_searches
+from hpsearch.results.search_names import name_searches
+from hpsearch.results.trial_filters import is_maximised
 from hpsearch.store import SearchRecord
 
 

@@ -116,19 +116,3 @@ def short_metric_name(measure: str) -> str:
 def value_axis_label(trials: pd.DataFrame) -> str:
     """The label of an axis of these trials' values."""
     return f"validation {short_metric_name(trials['metric'].iloc[0])}"
-
-
-def name_searches(searches: Sequence[SearchRecord]) -> dict[int, str]:
-    """Names of searches by id: the study, and what differs between searches of one study."""
-    names = {}
-    for search in searches:
-        own = [_options(other) for other in searches if other.study == search.study]
-        differing = [
-            text for at, text in enumerate(_options(search)) if len({each[at] for each in own}) > 1
-        ]
-        names[search.id] = ", ".join([search.study, *differing])
-    return names
-
-
-def _options(search: SearchRecord) -> tuple[str, ...]:
-    return search.searcher, f"seed {search.seed}", search.backend

@@ -24,8 +24,8 @@ from hpsearch.searchers.base import FixedTrialsOptions, NonContinuingSearch, Sea
 log = logging.getLogger(__name__)
 
 _MOST_STEPS = 1000
-_WEAKENS = re.compile(r"drop|decay|noise|regular|penalty|(^|_)l[12]($|_)", re.IGNORECASE)
-_ENLARGES = re.compile(
+WEAKENS = re.compile(r"drop|decay|noise|regular|penalty|(^|_)l[12]($|_)", re.IGNORECASE)
+ENLARGES = re.compile(
     r"layer|depth|block|unit|width|neuron|hidden|filter|funnel|embed|(^|_)dim", re.IGNORECASE
 )
 
@@ -83,9 +83,9 @@ class GrowThenRegularize(FixedTrialsOptions):
         return True
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
-        by_name = [n for n in space if _WEAKENS.search(n)]
+        by_name = [n for n in space if WEAKENS.search(n)]
         regularizing = self._choose_names(space, "regularize", by_name)
-        by_name = [n for n in space if n not in regularizing and _ENLARGES.search(n)]
+        by_name = [n for n in space if n not in regularizing and ENLARGES.search(n)]
         growing = self._choose_names(space, "grow", by_name)
         if not growing:
             raise SpaceError(

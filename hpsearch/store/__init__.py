@@ -1,6 +1,7 @@
 """The results store: a journal, and the ranking read from it. See README.md."""
 
 from hpsearch.store.database import QueryResult
+from hpsearch.store.details import read_costs, read_first_curves, read_fold_values
 from hpsearch.store.flat import read_all_curves, read_all_repeats, read_all_trials
 from hpsearch.store.journal import Journal
 from hpsearch.store.lock import study_lock
@@ -59,6 +60,9 @@ __all__ = [
     "read_all_curves",
     "read_all_repeats",
     "read_all_trials",
+    "read_costs",
+    "read_first_curves",
+    "read_fold_values",
     "read_last_run",
     "read_metrics",
     "read_trial",

@@ -19,8 +19,9 @@ from hpsearch.results.parameter_axes import (
     unit_position,
 )
 from hpsearch.results.scales import scale_values, value_labels, value_range
+from hpsearch.results.search_names import name_searches
 from hpsearch.results.timeline import build_timeline, device_use
-from hpsearch.results.trial_filters import leaf_trials, name_searches, pareto_front
+from hpsearch.results.trial_filters import leaf_trials, pareto_front
 from hpsearch.store import Store
 from tests.builders import make_outcome, make_record
 

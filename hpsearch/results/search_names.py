@@ -1,0 +1,21 @@
+"""What searches are called."""
+
+from collections.abc import Sequence
+
+from hpsearch.store import SearchRecord
+
+
+def name_searches(searches: Sequence[SearchRecord]) -> dict[int, str]:
+    """Names of searches by id: the study, and what differs between searches of one study."""
+    names = {}
+    for search in searches:
+        own = [_options(other) for other in searches if other.study == search.study]
+        differing = [
+            text for at, text in enumerate(_options(search)) if len({each[at] for each in own}) > 1
+        ]
+        names[search.id] = ", ".join([search.study, *differing])
+    return names
+
+
+def _options(search: SearchRecord) -> tuple[str, ...]:
+    return search.searcher, f"seed {search.seed}", search.backend

@@ -24,7 +24,7 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
 from hpsearch.runs.load import Overrides
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store, Url, default_place
+from hpsearch.store import Store, TrialFilter, Url, default_place, find_present_name
 from hpsearch.training.engines import ENGINES
 
 Command = Callable[..., Any]
@@ -58,6 +58,30 @@ as_json = click.option(
     "as_json",
     is_flag=True,
     help="Print one JSON document on stdout, and everything else on stderr.",
+)
+
+filters = _combine(
+    click.option(
+        "--tag",
+        "tags",
+        multiple=True,
+        help="Show only trials with this tag, or whose study has it. Given again: with all of these.",
+        shell_complete=completion.complete_tags,
+    ),
+    click.option(
+        "--study",
+        "only_studies",
+        multiple=True,
+        help="Show only trials of this study. Given again: of any of these.",
+        shell_complete=completion.complete_studies,
+    ),
+    click.option(
+        "--searcher",
+        "only_searchers",
+        multiple=True,
+        help="Show only trials of this searcher, such as hyperband. Given again: of any of these.",
+        shell_complete=completion.complete_searchers,
+    ),
 )
 
 which_search = _combine(
@@ -249,6 +273,11 @@ def refuse_options_without_effect(ray: str | None, *, inline: bool) -> None:
                 raise DeviceError(f"--{name.replace('_', '-')} has no effect {reason}")
 
 
+def make_filter(options: Mapping[str, Any]) -> TrialFilter:
+    """The values of the options `filters`."""
+    return TrialFilter(options["only_studies"], options["only_searchers"], options["tags"])
+
+
 def make_overrides(options: Mapping[str, Any]) -> Overrides:
     """The values of the options `overrides` or `which_search`."""
     return Overrides(**{field.name: options.get(field.name) for field in fields(Overrides)})
@@ -269,12 +298,15 @@ def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, s
     """
     with Store(store_path) as store:
         searches = store.searches()
+        stem = Path(name).stem if name.endswith(".py") else name
+        former = find_present_name(store, stem, None)
     studies, tasks = {s.study for s in searches}, {s.task for s in searches}
-    stem = Path(name).stem if name.endswith(".py") else name
     if stem in studies:
         return stem, None
     if name in tasks:
         return None, name
+    if former in studies:
+        return former, None
     known = sorted(studies | tasks)
     raise StudyError(
         f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; the "

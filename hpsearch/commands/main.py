@@ -10,6 +10,7 @@ from hpsearch.commands.compare import compare
 from hpsearch.commands.completion import completion
 from hpsearch.commands.export import export
 from hpsearch.commands.help import show_help
+from hpsearch.commands.housekeeping import clean, delete, note, rename, tag
 from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.refit import predict, refit
@@ -112,6 +113,11 @@ COMMANDS = (
     refit,
     predict,
     export,
+    delete,
+    rename,
+    tag,
+    note,
+    clean,
     completion,
     show_help,
 )

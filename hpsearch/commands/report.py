@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,9 +22,10 @@ from hpsearch.store import Url
     show_default=True,
     help="Write the report to this file; an earlier report there is replaced.",
 )
+@arguments.filters
 @arguments.store
 @arguments.as_json
-def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> None:
+def report(name: str, output: Path, store_path: Path | Url, as_json: bool, **options: Any) -> None:
     """Write one HTML file with all results of a study, or of all studies of a task.
 
     The file needs no network and no other file. It contains the text of the study file. STUDY is
@@ -34,7 +36,8 @@ def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> No
     from hpsearch.report.page import write_report
 
     study, task = arguments.find_study_or_task(name, store_path)
-    written = write_report(store_path, output, study=study, task=task)
+    only = arguments.make_filter(options)
+    written = write_report(store_path, output, study=study, task=task, only=only)
     console = tables.make_console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
     console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)

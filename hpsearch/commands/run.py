@@ -133,7 +133,7 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.first_points)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
-        pace = stores.measure_pace(store, loaded.name)
+        pace = stores.measure_pace(store, stores.find_present_name(store, loaded.name, None))
     budget = Budget(options["hours"], options["total_epochs"])
     parts = tables.describe_plan(loaded, cost, budget, pace)
     tables.print_parts(tables.make_console(stderr=as_json), parts)

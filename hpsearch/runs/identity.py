@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.core import task_kinds
@@ -10,7 +11,7 @@ from hpsearch.core.option_text import settings_text
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Facts
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.store import SearchRecord
+from hpsearch.store import SearchRecord, Store, find_present_name
 
 _DEFAULT_POINT = "default_point"
 
@@ -52,6 +53,12 @@ def make_search_record(study: StudyDefinition, file: Path, facts: Facts) -> Sear
         source=file.read_text(encoding="utf-8", errors="replace"),
         versions=json.dumps(facts.versions),
     )
+
+
+def rename_as_in_store(study: StudyDefinition, file: Path, store: Store) -> StudyDefinition:
+    """The study by the name that `hpsearch rename` gave it in the store, if it did."""
+    name = find_present_name(store, study.name, str(file.resolve()))
+    return study if name == study.name else replace(study, name=name)
 
 
 def find_first_points(study: StudyDefinition, begun: SearchRecord) -> list[Params]:

@@ -18,6 +18,7 @@ from hpsearch.runs import worker
 from hpsearch.runs.call_times import FIRST
 from hpsearch.runs.checkpoints import SearchCheckpoints
 from hpsearch.runs.deadline import DeadlineEstimate
+from hpsearch.runs.disk import checkpoint_folder
 from hpsearch.runs.display import Display
 from hpsearch.runs.driver import Driver
 from hpsearch.runs.identity import (
@@ -25,6 +26,7 @@ from hpsearch.runs.identity import (
     find_first_points,
     make_search_record,
     refuse_changes,
+    rename_as_in_store,
 )
 from hpsearch.runs.in_flight import InFlight
 from hpsearch.runs.loop import Loop
@@ -86,8 +88,9 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
         first=study.first_points,
         seconds=_SECONDS_TO_COUNT,
     )
-    if not options.fresh:
-        with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
+    with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
+        study = rename_as_in_store(study, options.file, store)
+        if not options.fresh:
             record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
@@ -113,7 +116,7 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
         )
         # By the store's name too, because several stores may lie in one folder.
         checkpoints = SearchCheckpoints(
-            options.checkpoints_root / f"{store.name}-{journal.search}", options.keep
+            checkpoint_folder(options.checkpoints_root, store.name, journal.search), options.keep
         )
         # A store that lay here before and was deleted may have left checkpoints. An empty journal,
         # not a new search, decides, because a run may be killed between the two.

@@ -38,11 +38,13 @@ from hpsearch.store.removal import (
 )
 from hpsearch.store.rows import ParsedCurves
 from hpsearch.store.runs import Heartbeat, RunEnd, RunRecord, read_last_run
+from hpsearch.store.sizes import SearchSize, measure_searches
 from hpsearch.store.store import Store, has_store
-from hpsearch.store.trial_filter import TrialFilter
+from hpsearch.store.trial_filter import ALL_TRIALS, TrialFilter
 from hpsearch.store.url import Url, default_place, folder_beside, parse_place
 
 __all__ = [
+    "ALL_TRIALS",
     "COMPARED",
     "AskedEvent",
     "EndedTrial",
@@ -61,6 +63,7 @@ __all__ = [
     "RunningTrial",
     "SearchMonitor",
     "SearchRecord",
+    "SearchSize",
     "Store",
     "StudyRows",
     "Target",
@@ -82,6 +85,7 @@ __all__ = [
     "list_studies",
     "locate_trial",
     "measure_pace",
+    "measure_searches",
     "monitor_search",
     "open_test",
     "parse_place",

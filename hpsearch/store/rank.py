@@ -15,7 +15,7 @@ from hpsearch.store.labels import Labels, read_labels_within
 from hpsearch.store.metrics import MetricAtBest, TrialMetrics, read_metrics_within
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.store import Store
-from hpsearch.store.trial_filter import TrialFilter
+from hpsearch.store.trial_filter import ALL_TRIALS, TrialFilter
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, SECONDS, VALUE
 
 _ValuesBySearch = dict[int, dict[int, dict[tuple[int, int], float]]]
@@ -118,11 +118,8 @@ WHERE c.search = :search AND c.parent IS NOT NULL AND t.value IS NOT NULL
 """
 
 
-_ALL = TrialFilter()
-
-
 def rank_tasks(
-    store: Store, task: str | None = None, only: TrialFilter = _ALL
+    store: Store, task: str | None = None, only: TrialFilter = ALL_TRIALS
 ) -> list[list[RankedTrial]]:
     """One ranking, best first, for each set of trials that may be compared.
 
@@ -163,7 +160,7 @@ def rank_by_metric(
     task: str | None,
     name: str,
     standard_error: ErrorRule,
-    only: TrialFilter = _ALL,
+    only: TrialFilter = ALL_TRIALS,
 ) -> list[MetricRanking]:
     """Rankings as those of `rank_tasks`, by any metric that trials recorded.
 
@@ -245,7 +242,7 @@ def _rank_recorded(
 
 
 def rank_searches(
-    store: Store, searches: Collection[int], only: TrialFilter = _ALL
+    store: Store, searches: Collection[int], only: TrialFilter = ALL_TRIALS
 ) -> list[RankedTrial]:
     """The ranking of these searches, whose values must be comparable; it may be empty.
 

@@ -55,6 +55,9 @@ class TrialFilter:
         return bool(self.studies or self.searchers or self.tags)
 
 
+ALL_TRIALS = TrialFilter()
+
+
 def _study_name(name: str) -> str:
     return name[:-3].rpartition("/")[2] if name.endswith(".py") else name
 

@@ -16,6 +16,7 @@ from hpsearch.commands.option_types import (
     CheckpointEvery,
     CountOrAuto,
     Folder,
+    LogTarget,
     StorePlace,
     TrialNumber,
 )
@@ -230,6 +231,15 @@ workers = _combine(
         help="Give each worker of --ray 1 GPU, a part of one such as 0.25, or 0 for a core "
         "instead. Default: 1 where the cluster has GPUs.",
     ),
+)
+
+log = click.option(
+    "--log",
+    type=LogTarget(),
+    multiple=True,
+    help="Log trials while they train, by mlflow:URI, tensorboard:FOLDER or wandb:PROJECT; may be "
+    "repeated.",
+    shell_complete=completion.complete_logs,
 )
 
 checkpoints = _combine(

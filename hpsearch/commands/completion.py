@@ -107,6 +107,13 @@ def complete_evaluators(
     return _offer(_describe_methods(package), incomplete)
 
 
+def complete_logs(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """The tools that trials are logged to."""
+    from hpsearch.loggers import TOOLS
+
+    return _offer({f"{name}:": f"then its {tool.what}" for name, tool in TOOLS.items()}, incomplete)
+
+
 def complete_topics(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
     """The topics of the guide, with their titles."""
     return _offer({topic: guide.title(topic) for topic in guide.TOPICS}, incomplete)

@@ -30,6 +30,7 @@ _SAME_NAMES = (
     "recycle",
     "ray",
     "gpus_per_worker",
+    "log",
 )
 
 
@@ -40,6 +41,7 @@ _SAME_NAMES = (
 @arguments.repeats
 @arguments.workers
 @arguments.checkpoints
+@arguments.log
 @arguments.engine
 @arguments.together
 @click.option(

@@ -183,7 +183,7 @@ def read_report_data(
                 for trial, of_study in zip(rows["trial"], rows["study"], strict=True)
             ]
             rows = rows.loc[takes]
-            if rows.empty:
+            if not rows["search"].isin([search.id for search in chosen]).any():
                 raise StoreError(f"{study or task} has no trial of {only}; leave that out")
         recorded = stores.read_metrics(store, of_task)
         trials, failures = trial_frame(rows, recorded), failure_frame(rows)

@@ -35,14 +35,14 @@ def make_tool(project: str) -> "WandbTool":
             "wandb knows no key: call `wandb login`, set WANDB_API_KEY, or log without the server "
             "by WANDB_MODE=offline"
         )
-    return WandbTool(entity or None, name)
+    return WandbTool(entity or None, name, mode)
 
 
 class WandbTool:
     """Logs trials as runs. A trial's run has an id of its own, by which it goes on."""
 
-    def __init__(self, entity: str | None, project: str) -> None:
-        self._entity, self._project = entity, project
+    def __init__(self, entity: str | None, project: str, mode: str) -> None:
+        self._entity, self._project, self._mode = entity, project, mode
         self._runs: dict[int, Any] = {}  # of trials that have not ended
         self._known: dict[int, dict[str, set[int]]] = {}
 
@@ -76,6 +76,7 @@ class WandbTool:
         run = wandb.init(
             entity=self._entity,
             project=self._project,
+            mode=self._mode,
             group=self._search.name,
             name=trial.name,
             id=self._id_of(trial.id),

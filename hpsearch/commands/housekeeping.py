@@ -47,7 +47,7 @@ def delete(
     from hpsearch.console import sizes, tables
     from hpsearch.runs import removal
 
-    with _open_to_write(store_path) as store:
+    with _open_to_read(store_path) as store:
         found = stores.find_target(store, target)
         plan = removal.plan_removal(store, found, _checkpoint_root(store_path, checkpoints))
     if plan.is_running and found.trial is None:
@@ -82,7 +82,7 @@ def clean(
 
     root = _checkpoint_root(store_path, checkpoints)
     how = {"is_default_root": checkpoints is None}
-    with _open_to_write(store_path) as store:
+    with _open_to_read(store_path) as store:
         found = disk.find_leftovers(store, root, **how)
         unused = store.db.free_bytes()
     console = tables.make_console(stderr=as_json)
@@ -125,7 +125,7 @@ def rename(study: str, new: str, store_path: Path | Url, as_json: bool) -> None:
     """
     from hpsearch.runs import removal
 
-    with _open_to_write(store_path) as store:
+    with _open_to_read(store_path) as store:
         target = stores.find_target(store, study if study.endswith(".py") else f"{study}.py")
         files = sorted({record.file for record in store.searches(target.study)})
     removal.rename(store_path, target.study, new, lambda line: click.echo(line, err=True))
@@ -192,6 +192,14 @@ def note(target: str, text: str, store_path: Path | Url, as_json: bool) -> None:
 
 def _name_target(target: Target) -> dict[str, Any]:
     return {"study": target.study, "trial": target.trial}
+
+
+def _open_to_read(place: Path | Url) -> Store:
+    """The store; one of an earlier version is upgraded first."""
+    try:
+        return Store(place)
+    except OldStoreError:
+        return Store(place, create=True)
 
 
 def _open_to_write(place: Path | Url) -> Store:

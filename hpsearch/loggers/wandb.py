@@ -76,7 +76,7 @@ class WandbTool:
         run = wandb.init(
             entity=self._entity,
             project=self._project,
-            mode=self._mode,
+            mode=self._mode,  # type: ignore[arg-type]  # wandb refuses another one itself
             group=self._search.name,
             name=trial.name,
             id=self._id_of(trial.id),

@@ -140,7 +140,7 @@ def rename(study: str, new: str, store_path: Path | Url, as_json: bool) -> None:
 @click.command()
 @_target
 @click.argument("tags", metavar="TAG...", nargs=-1, required=True)
-@click.option("--remove", is_flag=True, help="Take these tags away instead of adding them.")
+@click.option("--remove", is_flag=True, help="Take these tags away, and add none.")
 @arguments.store
 @arguments.as_json
 def tag(

@@ -43,7 +43,7 @@ def test_what_was_killed_cleaned_and_deleted_from_goes_on_to_the_same_journal(hp
     wait_for_trials(process, trials)
     process.kill()
     finish(process)
-    code, out, err = hpsearch("clean", "--yes")
+    code, _, err = hpsearch("clean", "--yes")
     assert code == 0, err
     # Also without the checkpoint of a trial that may be continued: it is trained again.
     (trial,) = ended("store.db")[0]

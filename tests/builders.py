@@ -91,8 +91,12 @@ def append_outcomes(store: Store, search: SearchRecord, *outcomes: Outcome) -> J
     return journal
 
 
-# What turns a store of this version into one of version 3.
-VERSION_3 = """
+# What turns a store of this version into one of an earlier version.
+VERSION_6 = """
+DROP TABLE tags; DROP TABLE notes; DROP TABLE hidden; DROP TABLE removed; DROP TABLE former_names;
+"""
+VERSION_3 = f"""
+{VERSION_6}
 ALTER TABLE repeats DROP COLUMN seq; ALTER TABLE curves DROP COLUMN lists;
 ALTER TABLE curves DROP COLUMN metrics;
 ALTER TABLE told DROP COLUMN cost; ALTER TABLE repeats DROP COLUMN cost;

@@ -12,9 +12,9 @@ from hpsearch.commands import completion
 from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.runs.arguments import TYPES, refuse_without_effect
-from hpsearch.runs.option_types import StorePlace
+from hpsearch.runs.option_types import LogTarget, StorePlace
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store, Url, default_place
+from hpsearch.store import Store, TrialFilter, Url, default_place
 
 Command = Callable[..., Any]
 
@@ -44,6 +44,30 @@ as_json = click.option(
     "as_json",
     is_flag=True,
     help="Print one JSON document on stdout, and everything else on stderr.",
+)
+
+filters = _combine(
+    click.option(
+        "--tag",
+        "tags",
+        multiple=True,
+        help="Show only trials with this tag, or whose study has it. Given again: with all of these.",
+        shell_complete=completion.complete_tags,
+    ),
+    click.option(
+        "--study",
+        "only_studies",
+        multiple=True,
+        help="Show only trials of this study. Given again: of any of these.",
+        shell_complete=completion.complete_studies,
+    ),
+    click.option(
+        "--searcher",
+        "only_searchers",
+        multiple=True,
+        help="Show only trials of this searcher, such as hyperband. Given again: of any of these.",
+        shell_complete=completion.complete_searchers,
+    ),
 )
 
 which_search = _combine(
@@ -207,6 +231,15 @@ workers = _combine(
     ),
 )
 
+log = click.option(
+    "--log",
+    type=LogTarget(),
+    multiple=True,
+    help="Log trials while they train, by mlflow:URI, tensorboard:FOLDER or wandb:PROJECT; may be "
+    "repeated.",
+    shell_complete=completion.complete_logs,
+)
+
 checkpoints = _combine(
     click.option(
         "--checkpoints",
@@ -247,6 +280,11 @@ def refuse_options_of_several(*names: str) -> None:
                 f"--{name.replace('_', '-')} has no effect for one study; drop it, or name more "
                 "studies"
             )
+
+
+def make_filter(options: Mapping[str, Any]) -> TrialFilter:
+    """The values of the options `filters`."""
+    return TrialFilter(options["only_studies"], options["only_searchers"], options["tags"])
 
 
 def _open_upgraded(store_path: Path | Url) -> Store:

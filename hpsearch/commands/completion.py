@@ -49,6 +49,21 @@ def complete_studies(context: click.Context, parameter: click.Parameter, incompl
     return _offer(files | known, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
+def complete_trials_and_studies(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> Items:
+    """Names of studies in the store, and the ids of ranked trials."""
+    known = {s.study: f"searched for {s.task}" for s in _read_searches(context)}
+    return _offer(known, incomplete) + complete_trials(context, parameter, incomplete)
+
+
+def complete_tags(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """The tags of the store's trials and studies."""
+    with suppress(HpsearchError), Store(_store_place(context)) as store:
+        return _offer(dict.fromkeys(stores.read_labels(store).known_tags(), "tag"), incomplete)
+    return []
+
+
 def complete_tasks(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
     return _offer({s.task: f"by {s.measure}" for s in _read_searches(context)}, incomplete)
 
@@ -90,6 +105,13 @@ def complete_evaluators(
     from hpsearch import evaluators as package
 
     return _offer(_describe_methods(package), incomplete)
+
+
+def complete_logs(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
+    """The tools that trials are logged to."""
+    from hpsearch.loggers import TOOLS
+
+    return _offer({f"{name}:": f"then its {tool.what}" for name, tool in TOOLS.items()}, incomplete)
 
 
 def complete_topics(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:

@@ -53,8 +53,9 @@ def export(
     where = chosen.default_path if output is None else output
     if format == "mlflow" and "://" in where:
         from hpsearch.export import mlflow
+        from hpsearch.loggers.mlflow_server import check_reachable
 
-        mlflow.check_reachable(where)
+        check_reachable(where)
         results = StoreFrames(store_path, study=study, task=task)
         mlflow.send_to_server(results, where)
         where = hide_secrets(where)

@@ -11,6 +11,7 @@ from hpsearch.commands.completion import completion
 from hpsearch.commands.doctor import doctor
 from hpsearch.commands.export import export
 from hpsearch.commands.help import show_help
+from hpsearch.commands.housekeeping import clean, delete, note, rename, tag
 from hpsearch.commands.init import init
 from hpsearch.commands.read import rank, show, studies
 from hpsearch.commands.refit import predict, refit
@@ -115,6 +116,11 @@ COMMANDS = (
     refit,
     predict,
     export,
+    delete,
+    rename,
+    tag,
+    note,
+    clean,
     completion,
     show_help,
 )

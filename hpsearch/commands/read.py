@@ -3,13 +3,14 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
 from hpsearch.runs.option_types import TrialNumber
-from hpsearch.store import Store, Url
+from hpsearch.store import Store, Url, folder_beside
 
 
 @click.command()
@@ -25,24 +26,32 @@ from hpsearch.store import Store, Url
     help="Rank by this metric, recorded by the trials beside the task's own: by its value at the "
     "epoch that is best by the task's metric.",
 )
+@arguments.filters
 @arguments.store
 @arguments.as_json
 def rank(
-    task: str | None, top: int, metric: str | None, store_path: Path | Url, as_json: bool
+    task: str | None,
+    top: int,
+    metric: str | None,
+    store_path: Path | Url,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Rank the trials of a task, over all studies and searchers. Without TASK, rank every task.
 
-    Only trials with the same data, metric and evaluator are ranked together.
+    Only trials with the same data, metric and evaluator are ranked together. With --tag, --study or
+    --searcher, the trials that are shown are ranked among themselves.
     """
     from hpsearch.console import tables
     from hpsearch.results.metric_values import standard_error
 
+    only = arguments.make_filter(options)
     with Store(store_path) as store:
         if metric is None:
-            found = stores.rank_tasks(store, task)
+            found = stores.rank_tasks(store, task, only)
             parts = [tables.describe_ranking(ranking, top=top) for ranking in found]
         else:
-            by_metric = stores.rank_by_metric(store, task, metric, standard_error)
+            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
             found = [each.rows for each in by_metric]
             parts = [tables.describe_metric_ranking(each, top=top) for each in by_metric]
         opened = stores.list_openings(store, task)
@@ -51,17 +60,50 @@ def rank(
         tables.print_parts(console, part)
     tables.print_parts(console, tables.describe_openings(opened))
     if not found:
-        console.print("no trial is complete yet")
+        what = f"no complete trial of {only}" if only else "no trial is complete yet"
+        console.print(what, markup=False)
     if as_json:
         click.echo(json.dumps([row.to_json() for ranking in found for row in ranking]))
 
 
 @click.command()
-@click.argument("trial", type=TrialNumber(), shell_complete=completion.complete_trials)
+@click.argument(
+    "target",
+    metavar="[TRIAL|STUDY]",
+    required=False,
+    shell_complete=completion.complete_trials_and_studies,
+)
 @arguments.store
 @arguments.as_json
-def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
-    """Show one trial: its parameters, its value, and its learning curves or its traceback."""
+def show(target: str | None, store_path: Path | Url, as_json: bool) -> None:
+    """Show one trial: its parameters, its value, and its learning curves or its traceback.
+
+    Of a STUDY, or without an argument of the whole store, show what each search takes on disk: rows
+    in the store, checkpoints and kept models, with the tags and the note of the study.
+    """
+    if target is None or not (target.isascii() and target.removeprefix("-").isdigit()):
+        _show_sizes(target, store_path, as_json=as_json)
+    else:
+        context = click.get_current_context()
+        _show_trial(TrialNumber().convert(target, None, context), store_path, as_json=as_json)
+
+
+def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> None:
+    from hpsearch.console import sizes, tables
+    from hpsearch.runs.disk import measure_on_disk
+
+    root = folder_beside(store_path).absolute() / "checkpoints"
+    with Store(store_path) as store:
+        name = None if study is None else stores.find_target(store, study).study
+        found = measure_on_disk(store, root, name)
+        unused = store.db.free_bytes()
+    parts = sizes.describe_sizes(found, unused if study is None else 0)
+    tables.print_parts(tables.make_console(stderr=as_json), parts)
+    if as_json:
+        click.echo(json.dumps([sizes.size_to_json(row) for row in found]))
+
+
+def _show_trial(trial: int, store_path: Path | Url, *, as_json: bool) -> None:
     from hpsearch.console import tables
     from hpsearch.results.metric_values import summarize_metrics
 
@@ -69,6 +111,9 @@ def show(trial: int, store_path: Path | Url, as_json: bool) -> None:
         details = stores.read_trial(store, trial)
         search, _ = stores.locate_trial(store, trial)
         recorded = stores.read_metrics(store, [search], trial).get(trial)
+        labels = stores.read_labels(store)
+    details["tags"] = list(labels.tags_of(trial, details["study"]))
+    details["note"] = labels.trial_notes.get(trial)
     details["metrics"] = (
         {
             name: {key: part for key, part in asdict(found).items() if key != "name"}

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,10 +36,16 @@ from hpsearch.store import Url
     show_default=True,
     help="Write the report to this file; an earlier report there is replaced.",
 )
+@arguments.filters
 @arguments.store
 @arguments.as_json
 def report(
-    name: str | None, of_all: bool, output: Path, store_path: Path | Url, as_json: bool
+    name: str | None,
+    of_all: bool,
+    output: Path,
+    store_path: Path | Url,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Write one HTML file with all results of a study, or of all studies of a task.
 
@@ -52,11 +59,14 @@ def report(
 
     if of_all == (name is not None):
         raise ReportError("report needs the name of a study or task, or --all, not both")
+    only = arguments.make_filter(options)
     if name is None:
+        if only != TrialFilter():
+            raise ReportError("report --all shows every study; drop --tag, --study and --searcher")
         written = write_morning_page(store_path, output)
     else:
         study, task = find_study_or_task(name, store_path)
-        written = write_report(store_path, output, study=study, task=task)
+        written = write_report(store_path, output, study=study, task=task, only=only)
     console = tables.make_console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
     console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)

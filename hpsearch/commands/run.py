@@ -32,6 +32,7 @@ from hpsearch.store import Url
 @arguments.repeats
 @arguments.workers
 @arguments.checkpoints
+@arguments.log
 @arguments.engine
 @arguments.together
 @click.option(

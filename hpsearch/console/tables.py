@@ -142,6 +142,9 @@ def describe_ranking(
     for name in names:
         table.add_column(name, no_wrap=True)
     table.add_column("point", overflow="fold")
+    labels = [name for name in ("tags", "note") if any(getattr(row, name) for row in rows[:top])]
+    for name in labels:
+        table.add_column(name, overflow="fold")
     for row in rows[:top]:
         table.add_row(
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
@@ -153,6 +156,7 @@ def describe_ranking(
             f"{row.seconds:.1f}",
             *(shorten_label(getattr(row, name)) for name in names),
             point_text(row.params),
+            *({"tags": ", ".join(row.tags), "note": row.note or ""}[name] for name in labels),
         )
     yield table
     yield from _describe_notes(rows, top, by_own)
@@ -245,6 +249,9 @@ def describe_trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     for name in ("epochs", "parent", "parameters", "seconds"):
         if details[name] is not None:
             yield f"{name:>12}  {short_text(details[name])}"
+    for name in ("tags", "note"):
+        if text := details[name]:
+            yield f"{name:>12}  {text if name == 'note' else ', '.join(text)}"
     if details["repeats"]:
         values = (r["failure"] or short_text(r["value"]) for r in details["repeats"])
         yield f"{'trainings':>12}  {', '.join(values)}"

@@ -74,7 +74,8 @@ class JobProgress:
             self._epochs[fold], self._values[fold] = epochs, value
             mean_epochs = sum(self._epochs) / len(self._epochs)
             mean_value = sum(self._values.values()) / len(self._values)
-            _report(replace(self._start, epochs=mean_epochs, value=mean_value))
+            is_even = len(self._values) == len(self._epochs) and len(set(self._epochs)) == 1
+            _report(replace(self._start, epochs=mean_epochs, value=mean_value, is_even=is_even))
 
         return report_epoch
 

@@ -280,6 +280,7 @@ class ProgressReport:
         epochs: the mean over its folds.
         value: the validation metric of their last epochs, the mean over folds that have one.
         device: where it runs, and which of the workers there runs it.
+        is_even: whether all of its folds are at this epoch, so that `value` is the trial's there.
     """
 
     trial: int
@@ -287,6 +288,7 @@ class ProgressReport:
     epochs: float
     value: float | None = None
     device: str = ""
+    is_even: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -150,16 +149,6 @@ def read_searches(results: StoreFrames) -> list[ExportedSearch]:
         )
         for search, trials in sorted(found.items())
     ]
-
-
-def safe_path_part(text: str) -> str:
-    """A name that is valid as one part of a path on every system.
-
-    >>> safe_path_part("trial 3 loss=a/b opt=..")
-    'trial 3 loss=a_b opt=__'
-    """
-    safe = re.sub(r"[^\w =,.+()-]|\.(?!\d)", "_", text).strip()
-    return safe.encode()[:150].decode(errors="ignore") or "_"  # a name has at most 255 bytes
 
 
 def name_curves(search: ExportedSearch) -> dict[str, str]:

@@ -5,7 +5,6 @@ TensorFlow.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,7 @@ from typing import Any
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata
-from tensorboard.plugins.hparams.plugin_data_pb2 import (
-    HParamsPluginData,
-    SessionEndInfo,
-    SessionStartInfo,
-)
-from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.plugins.hparams.plugin_data_pb2 import SessionEndInfo, SessionStartInfo
 
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.export.export_records import (
@@ -27,7 +21,13 @@ from hpsearch.export.export_records import (
     metrics_at_best,
     name_curves,
     read_searches,
+)
+from hpsearch.loggers.tensorboard import (
+    EVENT_FILE,
+    hparams_value,
     safe_path_part,
+    set_hparam,
+    write_events,
 )
 from hpsearch.results.frames import StoreFrames
 
@@ -45,7 +45,7 @@ def write_export(results: StoreFrames, path: Path) -> None:
     found = read_searches(results)
     _write_events(
         path,
-        [(0.0, 0, _hparams_value(metadata.EXPERIMENT_TAG, experiment=_describe_experiment(found)))],
+        [(0.0, 0, hparams_value(metadata.EXPERIMENT_TAG, experiment=_describe_experiment(found)))],
     )
     texts = _text_parameters(found)
     for search in found:
@@ -55,13 +55,13 @@ def write_export(results: StoreFrames, path: Path) -> None:
 
 
 def _write_events(folder: Path, events: Any) -> None:
-    folder.mkdir(parents=True)
-    with open(folder / "events.out.tfevents.0.hpsearch", "wb") as file:
-        writer = RecordWriter(file)
-        writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
-        for at, step, values in events:
-            event = Event(wall_time=at, step=step, summary=Summary(value=values))
-            writer.write(event.SerializeToString())
+    write_events(
+        folder / EVENT_FILE,
+        (
+            Event(wall_time=at, step=step, summary=Summary(value=values))
+            for at, step, values in events
+        ),
+    )
 
 
 def _trial_events(
@@ -71,13 +71,8 @@ def _trial_events(
     begin = trial.started.timestamp()
     start = SessionStartInfo(group_name=str(trial.id), start_time_secs=begin)
     for name, value in {"study": search.name, **trial.params}.items():
-        if name in texts:
-            start.hparams[name].string_value = str(value)
-        elif isinstance(value, bool):
-            start.hparams[name].bool_value = value
-        else:
-            start.hparams[name].number_value = value
-    yield begin, 0, _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start)
+        set_hparam(start, name, value, is_text=name in texts)
+    yield begin, 0, hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start)
     names = name_curves(search)
     for epoch, values in enumerate(zip(*trial.curves.values(), strict=True), 1):
         scalars = [
@@ -94,13 +89,7 @@ def _trial_events(
     if trial.ended is not None:
         ended = trial.ended.timestamp()
         end = SessionEndInfo(status=_STATUS[trial.state], end_time_secs=ended)
-        yield ended, 0, _hparams_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
-
-
-def _hparams_value(tag: str, **data: Any) -> list[Any]:
-    """Summary values that hold plugin data of the HParams tab."""
-    described = metadata.create_summary_metadata(HParamsPluginData(**data))
-    return [Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)]
+        yield ended, 0, hparams_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
 
 def _describe_experiment(found: list[ExportedSearch]) -> api_pb2.Experiment:

@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from hpsearch.core.errors import ReportError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.plots import canvas
+from hpsearch.plots.studies import draw_curves
 from hpsearch.results.best_so_far import collect_best_so_far
 from hpsearch.results.timeline import build_timeline
 from hpsearch.results.trial_filters import comparable_trials, value_axis_label
@@ -40,20 +41,11 @@ def draw_best_so_far(
     assert best is not None  # a complete trial has a value
     column = _COLUMNS[against]
     figure, ax = canvas.ensure_axes(ax)
-    for number, (search, curve) in enumerate(best.curves.items()):
-        x, colour, is_new = curve[column], canvas.palette_colour(number), curve["record"]
-        ax.scatter(x, curve["value"], s=9, color=colour, alpha=0.45, linewidths=0)
-        ax.step(
-            x, curve["best"], where="post", color=colour, linestyle=canvas.line_style(number),
-            label=best.names[search],
-        )  # fmt: skip
-        ax.plot(x[is_new], curve["best"][is_new], "o", color=colour, markersize=3.5)
+    draw_curves(ax, best, column)
     is_alone = len(best.curves) == 1
     subject = next(iter(best.names.values())) if is_alone else complete["task"].iloc[0]
     canvas.set_title(ax, f"{subject}: best so far", "small dots: each trial's own value")
-    ax.set_xlabel(best.axes[column])
     ax.set_ylabel(value_axis_label(complete))
-    ax.set_ylim(best.value_range)
     if not is_alone:
         ax.legend(loc="best")
     return figure

@@ -44,6 +44,7 @@ class Study(StudyDefinition):
         checkpoints: str | Path | None = None,
         checkpoint_every: str | int = "5m",
         keep: int = 3,
+        log: "str | Sequence[str]" = (),
         backend: str | None = None,
         engine: str = "auto",
         together: int | str = "auto",
@@ -76,6 +77,7 @@ class Study(StudyDefinition):
             checkpoints: a folder, or a URL such as s3://bucket/folder.
             checkpoint_every: epochs, such as 10, or minutes, such as "5m".
             keep: of how many of the best trials the checkpoints stay.
+            log: where trials are logged live: "mlflow:URI", "tensorboard:FOLDER", "wandb:PROJECT".
             backend, engine, together: how to train, as `hpsearch run --help` has it.
             fresh: start the search over.
             store: its file or URL; None: $HPSEARCH_STORE, else .hpsearch/store.db.

@@ -32,7 +32,7 @@ from hpsearch.report import (
 from hpsearch.report.drawing import Drawing, Section, to_plain_numbers
 from hpsearch.results.formatting import format_with_error, shorten_label
 from hpsearch.results.report_data import Comparison, ReportData, read_report_data
-from hpsearch.store import Url
+from hpsearch.store import ALL_TRIALS, TrialFilter, Url
 
 _HERE = Path(__file__).parent
 _SIGNATURE = b"default-src 'none'; script-src 'sha256-"  # near the start of every report
@@ -62,15 +62,23 @@ class WrittenReport:
 
 
 def write_report(
-    store: Path | Url, file: Path, *, study: str | None = None, task: str | None = None
+    store: Path | Url,
+    file: Path,
+    *,
+    study: str | None = None,
+    task: str | None = None,
+    only: TrialFilter = ALL_TRIALS,
 ) -> WrittenReport:
     """Write the report of a study, or of a task; the file appears whole or not at all.
+
+    Args:
+        only: report these trials alone.
 
     The store has to hold it. Raises OutputError where the file cannot be written, or where another
     file than a report is there.
     """
     place = choose_place(file, REPORT)
-    data = read_report_data(store, study=study, task=task)
+    data = read_report_data(store, study=study, task=task, only=only)
     ids = {search.id for each in data.comparisons for search in each.searches}
     page = render(data, diagnose_searches(store, searches=ids))
     write_output(place, page, REPORT)

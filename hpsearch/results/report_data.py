@@ -9,13 +9,22 @@ from pathlib import Path
 import pandas as pd
 
 from hpsearch import store as stores
+from hpsearch.core.errors import StoreError
 from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Outcome
 from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
 from hpsearch.results.metric_values import MetricValue, summarize_metrics
 from hpsearch.results.trial_filters import short_metric_name
-from hpsearch.store import Opening, RankedTrial, SearchRecord, Store, Url
+from hpsearch.store import (
+    ALL_TRIALS,
+    Opening,
+    RankedTrial,
+    SearchRecord,
+    Store,
+    TrialFilter,
+    Url,
+)
 
 MOST_CURVES = 8  # trials whose learning curves are drawn
 
@@ -124,12 +133,28 @@ class ReportData:
 
 
 def read_report_data(
-    path: Path | Url, *, study: str | None = None, task: str | None = None
+    path: Path | Url,
+    *,
+    study: str | None = None,
+    task: str | None = None,
+    only: TrialFilter = ALL_TRIALS,
 ) -> ReportData:
-    """Read everything that a report of a study, or of a task, shows; the store has to hold it."""
+    """Read everything that a report of a study, or of a task, shows; the store has to hold it.
+
+    Args:
+        only: report these trials alone.
+
+    Raises StoreError where there are none, or `only` names what the store does not have.
+    """
     with Store(path) as store:
         searches = store.searches()
-        chosen = [s for s in searches if s.study == study or s.task == task]
+        labels = stores.read_labels(store)
+        if only:
+            only.check(searches, labels)
+        of_name = [s for s in searches if s.study == study or s.task == task]
+        chosen = [s for s in of_name if only.takes_search(s)]
+        if not chosen:
+            raise StoreError(f"{study or task} has no trial of {only}; leave that out")
         kind, name, task = "study" if study else "task", study or task, chosen[0].task
         alike: dict[tuple[str, ...], list[SearchRecord]] = {}
         for search in searches:
@@ -140,7 +165,7 @@ def read_report_data(
         # Rankings are read before frames, so that the frames have every ranked trial, also while
         # a search writes.
         rankings = {
-            key: stores.rank_searches(store, {search.id for search in group})
+            key: stores.rank_searches(store, {search.id for search in group}, only)
             for key, group in mine.items()
             if group
         }
@@ -152,6 +177,14 @@ def read_report_data(
         }
         of_task = [search.id for search in searches if search.task == task]
         rows = read_trial_rows(store, of_task)
+        if only.tags:
+            takes = [
+                only.takes_trial(trial, of_study, labels)
+                for trial, of_study in zip(rows["trial"], rows["study"], strict=True)
+            ]
+            rows = rows.loc[takes]
+            if not rows["search"].isin([search.id for search in chosen]).any():
+                raise StoreError(f"{study or task} has no trial of {only}; leave that out")
         recorded = stores.read_metrics(store, of_task)
         trials, failures = trial_frame(rows, recorded), failure_frame(rows)
         repeats = repeat_frame(store, of_task)

@@ -17,6 +17,7 @@ from hpsearch.runs.option_types import (
     CheckpointEvery,
     CountOrAuto,
     Folder,
+    LogTarget,
     TrialNumber,
     Weights,
 )
@@ -60,6 +61,7 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "output": click.Path(file_okay=False, path_type=Path),
     "top": COUNT,
     "metric": click.STRING,
+    "log": LogTarget(),
 }
 """The type of each option's value, by the option's name."""
 
@@ -78,6 +80,7 @@ _SAME_NAMES = (
     "recycle",
     "ray",
     "gpus_per_worker",
+    "log",
 )
 
 
@@ -98,6 +101,11 @@ def parse_arguments(
     found: dict[str, Any] = {}
     for name, value in given.items():
         kind = types[name]
+        if defaults[name] == ():  # may be given several times
+            some = value if isinstance(value, list | tuple) else [value]
+            one = {name: None}
+            found[name] = tuple(parse_arguments({name: v}, one, types)[name] for v in some)
+            continue
         if value is None and defaults[name] is None:
             found[name] = None
             continue

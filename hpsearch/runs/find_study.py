@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.store import Store, Url
+from hpsearch.store import Store, Url, find_present_name
 
 
 def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | None]:
@@ -14,12 +14,15 @@ def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, s
     """
     with Store(store_path) as store:
         searches = store.searches()
+        stem = Path(name).stem if name.endswith(".py") else name
+        former = find_present_name(store, stem, None)
     studies, tasks = {s.study for s in searches}, {s.task for s in searches}
-    stem = Path(name).stem if name.endswith(".py") else name
     if stem in studies:
         return stem, None
     if name in tasks:
         return None, name
+    if former in studies:
+        return former, None
     known = sorted(studies | tasks)
     raise StudyError(
         f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; the "

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.core import task_kinds
@@ -12,7 +13,7 @@ from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Facts
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import read_source
-from hpsearch.store import SearchRecord
+from hpsearch.store import SearchRecord, Store, find_present_name
 
 _DEFAULT_POINT = "default_point"
 _EPOCH_SECONDS = "epoch_seconds"
@@ -65,6 +66,15 @@ def make_search_record(
         source=read_source(study, file) if source is None else source,
         versions=json.dumps(facts.versions),
     )
+
+
+def rename_as_in_store(
+    study: StudyDefinition, file: Path | None, store: Store
+) -> StudyDefinition:
+    """The study by the name that `hpsearch rename` gave it in the store, if it did."""
+    place = None if file is None else str(file.resolve())
+    name = find_present_name(store, study.name, place)
+    return study if name == study.name else replace(study, name=name)
 
 
 def find_first_points(study: StudyDefinition, begun: SearchRecord) -> list[Params]:

@@ -10,6 +10,7 @@ import click
 from hpsearch.core.files import folder_at
 from hpsearch.core.rules import MOST_STORED, brief
 from hpsearch.core.trial import CheckpointInterval
+from hpsearch.loggers import LogPlace, check_place
 from hpsearch.store import Url
 from hpsearch.store import parse_place as store_place
 
@@ -85,6 +86,15 @@ class Folder(click.ParamType[Path]):
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         found = folder_at(value) if isinstance(value, str) else value
         return cast(Path, found.absolute())
+
+
+class LogTarget(click.ParamType[LogPlace]):
+    """Where trials are logged; a password in it is never shown."""
+
+    name = "tool:place"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return check_place(value)
 
 
 class StorePlace(click.Path):

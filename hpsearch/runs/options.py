@@ -1,10 +1,12 @@
 """The options of one run: everything that the study file does not say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
+from hpsearch.loggers import LogPlace
 from hpsearch.runs.load import Overrides
 from hpsearch.store import Url, folder_beside
 
@@ -36,6 +38,7 @@ class RunOptions:
         devices, per_device, timeout, recycle: as `hpsearch.executors.Processes` has them.
         ray: the address of a Ray cluster that trains. None: this machine does.
         gpus_per_worker: as `hpsearch.executors.RayCluster` has it.
+        log: where trials are logged while they train, as `hpsearch.loggers.check_place` takes it.
     """
 
     file: Path | None
@@ -60,6 +63,7 @@ class RunOptions:
     recycle: int | None = 200
     ray: str | None = None
     gpus_per_worker: float | None = None
+    log: Sequence[str | LogPlace] = ()
 
     @property
     def checkpoints_root(self) -> Path:

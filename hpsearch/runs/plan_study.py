@@ -8,7 +8,7 @@ from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.searchers.base import plan_search
-from hpsearch.store import Store, Url, measure_pace
+from hpsearch.store import Store, Url, find_present_name, measure_pace
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,5 +44,5 @@ def plan_study(study: StudyDefinition, store: Path | Url, budget: Budget) -> Stu
     cost = plan_search(study.searcher, study.space, seed=study.seed, first=study.first_points)
     pace = None
     with suppress(NoStoreError, OldStoreError), Store(store) as opened:
-        pace = measure_pace(opened, study.name)
+        pace = measure_pace(opened, find_present_name(opened, study.name, None))
     return StudyPlan(study, cost, budget, pace)

@@ -14,7 +14,7 @@ from hpsearch.core.files import hide_secrets, leave_mark
 from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
-from hpsearch.core.trial import Facts, Outcome
+from hpsearch.core.trial import Facts, Outcome, ProgressReport, Suggestion
 from hpsearch.executors import (
     Executor,
     Inline,
@@ -28,6 +28,7 @@ from hpsearch.runs import worker
 from hpsearch.runs.call_times import FIRST
 from hpsearch.runs.checkpoints import SearchCheckpoints
 from hpsearch.runs.deadline import DeadlineEstimate
+from hpsearch.runs.disk import checkpoint_folder
 from hpsearch.runs.display import Display
 from hpsearch.runs.driver import Driver
 from hpsearch.runs.identity import (
@@ -36,8 +37,10 @@ from hpsearch.runs.identity import (
     find_first_points,
     make_search_record,
     refuse_changes,
+    rename_as_in_store,
 )
 from hpsearch.runs.in_flight import InFlight
+from hpsearch.runs.live_log import LiveLog
 from hpsearch.runs.loop import Loop
 from hpsearch.runs.options import RunOptions
 from hpsearch.runs.progress_writer import ProgressWriter
@@ -115,11 +118,13 @@ def run_study(
         first=study.first_points,
         seconds=_SECONDS_TO_COUNT,
     )
-    if not options.fresh:
-        with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
+    with suppress(NoStoreError, OldStoreError), Store(options.store) as store:
+        study = rename_as_in_store(study, options.file, store)
+        if not options.fresh:
             record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
+        live_log = opened.enter_context(LiveLog(options.log, display.show_line))
         # A lock beside the store: a study has one run at a time. Where there is no store yet, the
         # lock is taken after the study was tried, because nothing is written before.
         lock = study_lock(options.store, study.name, display.show_line)
@@ -142,7 +147,7 @@ def run_study(
         )
         # By the store's name too, because several stores may lie in one folder.
         checkpoints = SearchCheckpoints(
-            options.checkpoints_root / f"{store.name}-{journal.search}", options.keep
+            checkpoint_folder(options.checkpoints_root, store.name, journal.search), options.keep
         )
         # A store that lay here before and was deleted may have left checkpoints. An empty journal,
         # not a new search, decides, because a run may be killed between the two.
@@ -154,12 +159,21 @@ def run_study(
         shown_search = display.show_search(monitor, study.task.objective, planned.trials_text)
         with heartbeat, shown_search:
             writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
-            executor.listen(writer)
-            driver = Driver(executor, display, stop.should_stop, stop.is_overdue, writer.poll)
+
+            def report(reached: ProgressReport) -> None:
+                live_log.sender.report(reached)
+                writer(reached)
+
+            def poll() -> None:
+                live_log.sender.poll()
+                writer.poll()
+
+            executor.listen(report)
+            driver = Driver(executor, display, stop.should_stop, stop.is_overdue, poll)
             # The pace of a run whose devices are lent is that of the time when it holds some.
             clock = lent.clock if lent is not None else time.monotonic
             heartbeat.end = _continue_search(
-                study, store, journal, checkpoints, driver, options, stop, clock
+                study, store, journal, checkpoints, driver, options, stop, clock, live_log
             )
         _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
         return _make_result(store, record, journal, heartbeat.end)
@@ -241,6 +255,7 @@ def _continue_search(
     options: RunOptions,
     stop: StopCondition,
     clock: Callable[[], float],
+    live_log: LiveLog,
 ) -> RunEnd:
     """Go on with the search, and then with repeats, until the run ends."""
     metric = study.task.objective
@@ -255,10 +270,18 @@ def _continue_search(
 
     def count_ended(trial: int, id_: int, outcome: Outcome) -> None:
         driver.display.count_trial(id_, outcome)
+        live_log.note_ended(trial, outcome)
         loss = metric.loss(outcome.score.value) if outcome.score else None
         checkpoints.record_result(trial, loss)
 
     state = replay(search, journal.events(), metric, count_ended)
+    live_log.begin(begun, state)
+    own_logger = TrialLogger(study, driver.display.show_line)
+
+    def log_trial(id_: int, parent: int | None, asked: Suggestion, outcome: Outcome) -> None:
+        live_log.log(id_, parent, asked, outcome)
+        own_logger.log(id_, parent, asked, outcome)
+
     if ended := len(state.suggestions) - len(state.unfinished):
         driver.display.show_line(f"continuing after {ended} trials")
     with _show_decisions(driver.display.show_line), stop:
@@ -273,7 +296,7 @@ def _continue_search(
             options.budget.epochs,
             InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
             DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together), clock),
-            TrialLogger(study, driver.display.show_line).log,
+            log_trial,
         ).run()
         if done and options.repeats:
             done = Repeats(

@@ -21,7 +21,7 @@ from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
-from hpsearch.runs.identity import make_search_record, refuse_changes
+from hpsearch.runs.identity import make_search_record, refuse_changes, rename_as_in_store
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions, units
 from hpsearch.selection.card import render_card
@@ -117,6 +117,7 @@ def refit(
 
     if folder is not None and not is_kept_model(folder):
         choose_place(folder, kept.MODELS)  # refuses before hours of training
+    study = rename_as_in_store(study, file, store)
     # Phase 1: choose the members and their weights.
     running = backends.choose(backend)
     how: dict[str, Any] = {"engine": engine, "backend": running}

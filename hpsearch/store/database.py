@@ -77,6 +77,12 @@ class Database(Protocol):
     def lock(self, table: str) -> None:
         """Keep others from writing to this table until the end of `write`."""
 
+    def free_bytes(self) -> int:
+        """Bytes that deleted rows have left unused in the store's file."""
+
+    def reclaim(self) -> None:
+        """Give unused bytes back to the disk. Raises StoreError where others write meanwhile."""
+
     def find_owner(self, study: str) -> str | None:
         """The process that runs a study now, as `process_name` names it.
 
@@ -96,7 +102,10 @@ PERMANENT_TABLES = (
     "openings",
     "verdicts",
 )
-"""Tables whose rows are never changed; each row has a digest of its values."""
+"""The journal's tables; each row has a digest of its values.
+
+Their rows are never changed, but for a study's name, and deleted only with the whole study.
+"""
 
 CURVE_LISTS = ("train", "validation", "train_loss", "validation_loss")
 """The columns of `curves` with a fit's four curves, each a JSON list."""
@@ -113,6 +122,16 @@ def insert_rows(db: Database, table: str, *rows: Values) -> None:
         names = list(rows[0])
         columns, values = ", ".join(names), ", ".join(f":{name}" for name in names)
         db.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", rows)
+
+
+def update_row(db: Database, table: str, row: Values, changes: Values) -> None:
+    """Change a row of a permanent table that has an id, and its digest. Call it within `write`."""
+    new = {name: value for name, value in {**row, **changes}.items() if name != "digest"}
+    settings = ", ".join(f"{name} = :{name}" for name in changes)
+    db.execute(
+        f"UPDATE {table} SET {settings}, digest = :digest WHERE id = :id",
+        [{**changes, "digest": _digest_row(new), "id": row["id"]}],
+    )
 
 
 def _digest_row(row: Values) -> int:

@@ -23,8 +23,9 @@ SELECT a.id AS trial, s.study, s.task, s.searcher, s.evaluator, s.seed, s.measur
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
+  AND p.id NOT IN (SELECT trial FROM hidden)
 {JOIN_REPEATED}
-WHERE a.answer = 'suggest' AND s.id IN ({{searches}})
+WHERE a.answer = 'suggest' AND s.id IN ({{searches}}) AND a.id NOT IN (SELECT trial FROM hidden)
 ORDER BY a.id
 """
 
@@ -33,6 +34,7 @@ SELECT a.id, c.repeat, c.fold, c.train, c.validation, c.train_loss, c.validation
        c.metrics, c.lists
 FROM asked a JOIN curves c ON c.search = a.search AND c.trial = a.trial
 WHERE a.answer = 'suggest' AND a.search IN ({searches}) AND a.id BETWEEN :first AND :last
+  AND a.id NOT IN (SELECT trial FROM hidden)
 ORDER BY a.id, c.repeat, c.fold
 """
 _PAGE = 128  # trials whose curves are read at a time, to limit memory
@@ -41,7 +43,7 @@ _REPEATS = """
 SELECT a.id AS trial, r.repeat, r.own AS value, r.epochs, r.seconds, r.failure, r.device, r.started,
        r.at AS ended
 FROM repeats r JOIN asked a ON a.search = r.search AND a.trial = r.trial AND a.answer = 'suggest'
-WHERE r.search IN ({searches})
+WHERE r.search IN ({searches}) AND a.id NOT IN (SELECT trial FROM hidden)
 ORDER BY a.id, r.repeat
 """
 

@@ -178,10 +178,12 @@ class Journal:
         return int(counted)
 
     def failures(self) -> list[str]:
-        """Kind and message of every trial that failed, oldest first."""
+        """Kind and message of every trial that failed and was not deleted, oldest first."""
         found = self._db.query(
-            "SELECT failure, message FROM told WHERE search = :s AND failure IS NOT NULL "
-            "ORDER BY seq",
+            "SELECT t.failure, t.message FROM told t "
+            "JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest' "
+            "WHERE t.search = :s AND t.failure IS NOT NULL "
+            "AND a.id NOT IN (SELECT trial FROM hidden) ORDER BY t.seq",
             s=self.search,
         )
         return [f"{kind}: {message}" for kind, message in found]

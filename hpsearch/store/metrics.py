@@ -17,7 +17,9 @@ from hpsearch.store.trials import JOIN_REPEATED
 _TRIALS = """
 SELECT DISTINCT a.id
 FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
-WHERE c.metrics IS NOT NULL AND c.search IN ({searches}) ORDER BY a.id
+WHERE c.metrics IS NOT NULL AND c.search IN ({searches})
+  AND a.id NOT IN (SELECT trial FROM hidden)
+ORDER BY a.id
 """
 
 _CURVES = f"""

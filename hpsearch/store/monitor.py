@@ -19,6 +19,7 @@ _TOLD = """
 SELECT seq, trial, value, se, epochs, seconds, failure, message, at FROM told
 WHERE search = :search AND seq > :last ORDER BY seq
 """
+_HIDDEN = "SELECT h.trial FROM hidden h JOIN asked a ON a.id = h.trial WHERE a.search = :search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class SearchMonitor:
         run: the last run of the search.
         running: unfinished trials, while a run is alive.
         waiting: unfinished trials, while no run is alive.
-        best: the best trial, over all trainings where some trials were repeated.
+        best: the best trial that was not deleted, over all trainings where some were repeated.
         n_ended: how many trials have ended.
         epochs: trained by the trials that have ended.
         failures: how many trials failed, by kind.
@@ -102,6 +103,7 @@ class SearchMonitor:
     _open: dict[int, Any] = field(default_factory=dict)
     _begins: dict[int, int] = field(default_factory=dict)
     _repeated: set[tuple[int, int]] = field(default_factory=set)
+    _hidden: set[int] = field(default_factory=set)  # ids of trials that were deleted
     _last_asked: int = 0
     _last_told: int = 0
 
@@ -119,10 +121,12 @@ class SearchMonitor:
             "SELECT trial, repeat FROM repeats WHERE search = :search", search=search
         )
         repeated = {(trial, repeat) for trial, repeat in repeats}
+        hidden = {id_ for (id_,) in db.query(_HIDDEN, search=search)}
         must_rank = bool(repeated) and (bool(ended) or repeated != self._repeated)
+        must_rank = must_rank or hidden != self._hidden
         best = self._best_over_all_trainings() if must_rank else None
         # The state changes only from here on: before this, `read` may run this method again.
-        self._repeated = repeated
+        self._repeated, self._hidden = repeated, hidden
         for row in asked:
             self._add_asked(row)
             self._last_asked = row["seq"]
@@ -213,7 +217,7 @@ class SearchMonitor:
         return found
 
     def _is_best(self, ended: EndedTrial) -> bool:
-        if ended.value is None:
+        if ended.value is None or ended.trial in self._hidden:
             return False
         if self.best is None or self.best.value is None:
             return True

@@ -207,6 +207,12 @@ class Postgresql:
         assert self._within is not None
         self._within.execute(_text(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
 
+    def free_bytes(self) -> int:
+        return 0  # the server reuses them by itself
+
+    def reclaim(self) -> None:
+        """Nothing to do: the server reuses what deleted rows leave."""
+
     def find_owner(self, study: str) -> str | None:
         found = self.query(_HOLDER, study=study)
         return f"{found[0][1]}@{found[0][0]}" if found else ""

@@ -11,9 +11,11 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.metric import Direction, Metric, higher_is_better, plain_metric_name
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.store.database import Database
+from hpsearch.store.labels import Labels, read_labels_within
 from hpsearch.store.metrics import MetricAtBest, TrialMetrics, read_metrics_within
 from hpsearch.store.records import SearchRecord
 from hpsearch.store.store import Store
+from hpsearch.store.trial_filter import ALL_TRIALS, TrialFilter
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, SECONDS, VALUE
 
 _ValuesBySearch = dict[int, dict[int, dict[tuple[int, int], float]]]
@@ -35,6 +37,8 @@ class RankedTrial(NamedTuple):
             repeats is known to.
         one_se: whether it is the simplest trial within one standard error of the first: the one
             with the fewest weights, then the fewest epochs.
+        tags: its own, and those of its study.
+        note: its own.
     """
 
     rank: int
@@ -56,6 +60,8 @@ class RankedTrial(NamedTuple):
     failed_repeats: int
     more_repeats: int | None
     one_se: bool
+    tags: tuple[str, ...] = ()
+    note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields by their names in JSON documents."""
@@ -96,7 +102,7 @@ SELECT {VALUE}, a.params, a.id, {ERROR}, t.epochs, t.parameters, {SECONDS}, t.tr
        coalesce(r.repeats, 0), coalesce(r.failed, 0)
 FROM told t JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest'
 {JOIN_REPEATED}
-WHERE t.search = :search AND t.value IS NOT NULL
+WHERE t.search = :search AND t.value IS NOT NULL AND a.id NOT IN (SELECT trial FROM hidden)
 """
 
 _VALUES = "SELECT trial, repeat, fold, value FROM curves WHERE search = :search"
@@ -108,39 +114,53 @@ SELECT rows, train_rows FROM curves WHERE search = :search AND trial = :trial AN
 _CONTINUED = """
 SELECT c.parent FROM asked c JOIN told t ON t.search = c.search AND t.trial = c.trial
 WHERE c.search = :search AND c.parent IS NOT NULL AND t.value IS NOT NULL
+  AND c.id NOT IN (SELECT trial FROM hidden)
 """
 
 
-def rank_tasks(store: Store, task: str | None = None) -> list[list[RankedTrial]]:
+def rank_tasks(
+    store: Store, task: str | None = None, only: TrialFilter = ALL_TRIALS
+) -> list[list[RankedTrial]]:
     """One ranking, best first, for each set of trials that may be compared.
 
     These have in common what `records.COMPARED` names: task, metric and its direction, evaluator, data. A trial that was continued
     is represented by its continuation. Raises StoreError for a task that the store does not have.
+
+    Args:
+        only: rank these trials alone. Raises StoreError for what the store does not have.
     """
-    return store.db.read(lambda: _rank_tasks(store, task))
+    return store.db.read(lambda: _rank_tasks(store, task, only))
 
 
-def _rank_tasks(store: Store, task: str | None) -> list[list[RankedTrial]]:
-    found = (_rank(store.db, searches) for searches in _compared_searches(store, task))
+def _rank_tasks(store: Store, task: str | None, only: TrialFilter) -> list[list[RankedTrial]]:
+    found = (_rank(store.db, group, only) for group in _compared_searches(store, task, only))
     return [ranking for ranking in found if ranking]
 
 
-def _compared_searches(store: Store, task: str | None) -> list[list[SearchRecord]]:
+def _compared_searches(
+    store: Store, task: str | None, only: TrialFilter
+) -> list[list[SearchRecord]]:
     """The searches of a task, or of all, in groups whose values may be compared."""
     searches = store.searches()
+    if only:
+        only.check(searches, read_labels_within(store.db))
     if task is not None and task not in (known := {record.task for record in searches}):
         raise StoreError(
             f"the store has no task {task!r}; it has {', '.join(sorted(known)) or 'none'}"
         )
     compared: dict[tuple[str, ...], list[SearchRecord]] = {}
     for s in searches:
-        if task in (None, s.task):
+        if task in (None, s.task) and only.takes_search(s):
             compared.setdefault(s.comparison, []).append(s)
     return [compared[key] for key in sorted(compared)]
 
 
 def rank_by_metric(
-    store: Store, task: str | None, name: str, standard_error: ErrorRule
+    store: Store,
+    task: str | None,
+    name: str,
+    standard_error: ErrorRule,
+    only: TrialFilter = ALL_TRIALS,
 ) -> list[MetricRanking]:
     """Rankings as those of `rank_tasks`, by any metric that trials recorded.
 
@@ -151,26 +171,26 @@ def rank_by_metric(
     Raises StoreError for a task that the store does not have, and for a metric that no trial
     recorded.
     """
-    return store.db.read(lambda: _rank_by_metric(store, task, name, standard_error))
+    return store.db.read(lambda: _rank_by_metric(store, task, name, standard_error, only))
 
 
 def _rank_by_metric(
-    store: Store, task: str | None, name: str, standard_error: ErrorRule
+    store: Store, task: str | None, name: str, standard_error: ErrorRule, only: TrialFilter
 ) -> list[MetricRanking]:
     found: list[MetricRanking] = []
     known: dict[str, None] = {}
     is_known = False
-    for searches in _compared_searches(store, task):
+    for searches in _compared_searches(store, task, only):
         own = searches[0].measure
         known |= dict.fromkeys([plain_metric_name(own)])
         if name in (own, plain_metric_name(own)):
             is_known = True
-            found.append(MetricRanking(searches, own, True, _rank(store.db, searches), 0))
+            found.append(MetricRanking(searches, own, True, _rank(store.db, searches, only), 0))
             continue
         recorded = read_metrics_within(store.db, [search.id for search in searches])
         names = dict.fromkeys(n for trial in recorded.values() for n in trial.directions)
         is_known, known = is_known or name in names, known | names
-        found.append(_rank_recorded(store.db, searches, name, recorded, standard_error))
+        found.append(_rank_recorded(store.db, searches, name, recorded, standard_error, only))
     if not is_known:
         raise StoreError(
             f"no trial recorded a metric {name!r}{did_you_mean(name, known)}; recorded are: "
@@ -185,6 +205,7 @@ def _rank_recorded(
     name: str,
     recorded: Mapping[int, TrialMetrics],
     standard_error: ErrorRule,
+    only: TrialFilter,
 ) -> MetricRanking:
     """The ranking by a metric that is recorded beside the task's."""
     measure = f"{name}, weighted" if searches[0].measure.endswith(", weighted") else name
@@ -192,9 +213,12 @@ def _rank_recorded(
     left_out = 0
     first: tuple[Direction, int] | None = None
     values: _ValuesBySearch = {}
+    labels = read_labels_within(db)
     for search in searches:
         of_search = values.setdefault(search.id, {})
         for row in _read_rows(db, search):
+            if not only.takes_trial(row.id, search.study, labels):
+                continue
             trial = recorded.get(row.id)
             metric: MetricAtBest | None = trial.at_best.get(name) if trial else None
             if trial is None or metric is None or not math.isfinite(metric.value):
@@ -214,13 +238,19 @@ def _rank_recorded(
             )
             ranked = replace(search, measure=measure, direction=metric.direction)
             rows.append(row._replace(value=metric.value, se=error, search=ranked))
-    return MetricRanking(searches, measure, False, _rank_rows(db, rows, values), left_out)
+    return MetricRanking(searches, measure, False, _rank_rows(db, rows, values, labels), left_out)
 
 
-def rank_searches(store: Store, searches: Collection[int]) -> list[RankedTrial]:
-    """The ranking of these searches, whose values must be comparable; it may be empty."""
+def rank_searches(
+    store: Store, searches: Collection[int], only: TrialFilter = ALL_TRIALS
+) -> list[RankedTrial]:
+    """The ranking of these searches, whose values must be comparable; it may be empty.
+
+    Args:
+        only: rank these trials alone.
+    """
     found = [record for record in store.searches() if record.id in searches]
-    return store.db.read(lambda: _rank(store.db, found)) if found else []
+    return store.db.read(lambda: _rank(store.db, found, only)) if found else []
 
 
 def find_best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
@@ -229,21 +259,31 @@ def find_best(store: Store, search: SearchRecord) -> tuple[int, float] | None:
     return first and (first.id, first.value)
 
 
-def _rank(db: Database, searches: Sequence[SearchRecord]) -> list[RankedTrial]:
+def _rank(db: Database, searches: Sequence[SearchRecord], only: TrialFilter) -> list[RankedTrial]:
     # Sorted and built here, not in SQL: for ten thousand trials it takes a third of the time.
-    return _rank_rows(db, [row for search in searches for row in _read_rows(db, search)], {})
+    labels = read_labels_within(db)
+    rows = [
+        row
+        for search in searches
+        if only.takes_search(search)
+        for row in _read_rows(db, search)
+        if only.takes_trial(row.id, search.study, labels)
+    ]
+    return _rank_rows(db, rows, {}, labels)
 
 
 def _rank_rows(
     db: Database,
     rows: "list[_Row]",
     values: _ValuesBySearch,
+    labels: Labels,
 ) -> list[RankedTrial]:
     """The ranking of these trials.
 
     Args:
         values: by search and trial, the value of each repeat and fold, by which trials are paired;
             those of other searches are read.
+        labels: the store's tags and notes.
     """
     if not rows:
         return []
@@ -279,6 +319,8 @@ def _rank_rows(
                 failed_repeats=row.failed,
                 more_repeats=more_repeats,
                 one_se=row is simplest,
+                tags=labels.tags_of(row.id, row.search.study),
+                note=labels.trial_notes.get(row.id),
             )
         )
     return ranking

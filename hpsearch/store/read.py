@@ -20,7 +20,11 @@ _COUNTS = """
 SELECT s.*,
   (SELECT count(*) FROM asked a WHERE a.search = s.id AND a.answer = 'suggest') AS trials,
   (SELECT count(*) FROM told t WHERE t.search = s.id) AS told,
-  (SELECT count(*) FROM told t WHERE t.search = s.id AND t.failure IS NOT NULL) AS failed
+  (SELECT count(*) FROM told t WHERE t.search = s.id AND t.failure IS NOT NULL) AS failed,
+  (SELECT count(*) FROM hidden h JOIN asked a ON a.id = h.trial WHERE a.search = s.id) AS hidden,
+  (SELECT count(*) FROM hidden h JOIN asked a ON a.id = h.trial
+   JOIN told t ON t.search = a.search AND t.trial = a.trial
+   WHERE a.search = s.id AND t.failure IS NOT NULL) AS hidden_failed
 FROM searches s WHERE s.id NOT IN (SELECT search FROM retired) ORDER BY s.id
 """
 
@@ -28,11 +32,13 @@ _TRIAL = f"""
 SELECT a.id, a.trial AS number, a.params, a.epochs AS asked_epochs, p.id AS parent,
        {VALUE} AS value, {ERROR} AS se,
        s.id AS search, s.study, s.searcher, s.evaluator, s.task, s.measure, s.direction, s.seed,
-       s.backend, gone.successor
+       s.backend, gone.successor, hidden.at AS deleted
 FROM asked a JOIN searches s ON s.id = a.search
 LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial
 {JOIN_REPEATED}
 LEFT JOIN asked p ON p.search = a.search AND p.trial = a.parent AND p.answer = 'suggest'
+  AND p.id NOT IN (SELECT trial FROM hidden)
+LEFT JOIN hidden ON hidden.trial = a.id
 LEFT JOIN retired gone ON gone.search = s.id
 WHERE a.id = :id
 """
@@ -57,8 +63,8 @@ def _list_studies(store: Store) -> list[dict[str, Any]]:
         found.append(
             {
                 **_describe_search(row),
-                "trials": row["told"],
-                "failed": row["failed"],
+                "trials": row["told"] - row["hidden"],
+                "failed": row["failed"] - row["hidden_failed"],
                 "running": unfinished if alive else 0,
                 "stopped": 0 if alive else unfinished,
                 "best": value,
@@ -86,6 +92,8 @@ def _read_trial(store: Store, id_: int) -> dict[str, Any]:
         there = f"its trials are 1 to {last}" if last else "it has none yet; run a study first"
         raise StoreError(f"the store has no trial {id_}; {there}")
     [row] = found
+    if row["deleted"] is not None:
+        raise StoreError(f"trial {id_} was deleted; `rank` lists the others")
     journal = store.journal(row["search"])
     trainings = journal.trainings(row["number"])
     outcome = trainings[0] if trainings else None

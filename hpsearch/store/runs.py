@@ -90,6 +90,8 @@ class Heartbeat:
         """Write that the run is alive, and how far its trials are."""
         now = time.time()
         live = [{"search": self._search, **asdict(reached), "at": now} for reached in reports]
+        for row in live:
+            del row["is_even"]
 
         def write_both() -> None:
             self._write_heard(now, None)

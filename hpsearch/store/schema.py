@@ -11,13 +11,19 @@ its last answer is "done".
   epoch.
 - A row of `openings` is written before a test is read, its row of `verdicts` after.
 - `live` has the progress of running trials; `runs` has who searches, when it was last heard of, and
-  how it ended. They are for displays, and only their rows are ever changed.
+  how it ended. They are for displays.
 - `curves.metrics` has the metrics recorded beside the task's, as `rows.metrics_to_text` writes them;
   NULL where there are none.
 - `cost` has what a trial took beside others, as `rows.cost_to_text` writes it; NULL where nobody
   measured, as in versions before 6.
-- All other rows have a `digest` of their values, and `curves` one more, `lists`, of its curves and
-  metrics. Rows of versions before 4 have none.
+- `hidden` has the trials that were deleted. Their rows stay, because a search replays from them.
+- `removed` has a row for each search of a deleted study: its number, and the highest id of its
+  trials, so that neither is given again. A search whose test was opened keeps its row in
+  `searches`, because what was seen of a test is not forgotten; all others lose it.
+- `former_names` has the names that a renamed study had, by which its file still finds it.
+- `tags` and `notes` are of a trial, or of a study where `trial` is NULL. People change them.
+- Rows of the tables in PERMANENT_TABLES have a `digest` of their values, and `curves` one more,
+  `lists`, of its curves and metrics. Rows of versions before 4 have none.
 - Times (`began`, `started`, `at`) are seconds since 1970. `device` names the worker too.
 
 The statements are SQLite's; `postgresql.py` translates what PostgreSQL names otherwise.
@@ -27,7 +33,7 @@ import json
 
 from hpsearch.store.database import PERMANENT_TABLES, Database, insert_rows, run_statements
 
-VERSION = 6
+VERSION = 7
 
 SINCE_1 = """
 CREATE TABLE searches (
@@ -111,7 +117,24 @@ SINCE_4 += "ALTER TABLE curves ADD COLUMN lists INTEGER;"
 SINCE_4 += "".join(f"ALTER TABLE {table} ADD COLUMN digest INTEGER;" for table in PERMANENT_TABLES)
 SINCE_5 = "ALTER TABLE curves ADD COLUMN metrics TEXT;"
 SINCE_6 = "ALTER TABLE told ADD COLUMN cost TEXT;ALTER TABLE repeats ADD COLUMN cost TEXT;"
-TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6
+SINCE_7 = """
+CREATE TABLE hidden (trial INTEGER PRIMARY KEY REFERENCES asked (id), at REAL NOT NULL);
+CREATE TABLE removed (
+  search INTEGER PRIMARY KEY, study TEXT NOT NULL, trials INTEGER NOT NULL,
+  last_trial INTEGER NOT NULL, at REAL NOT NULL
+);
+CREATE TABLE former_names (
+  search INTEGER NOT NULL REFERENCES searches, study TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (search, study)
+);
+CREATE TABLE tags (
+  study TEXT NOT NULL, trial INTEGER REFERENCES asked (id), tag TEXT NOT NULL, at REAL NOT NULL
+);
+CREATE TABLE notes (
+  study TEXT NOT NULL, trial INTEGER REFERENCES asked (id), note TEXT NOT NULL, at REAL NOT NULL
+);
+"""
+TABLES = SINCE_1 + SINCE_2 + SINCE_3 + SINCE_4 + SINCE_5 + SINCE_6 + SINCE_7
 
 
 def upgrade_tables(db: Database, version: int) -> None:
@@ -128,6 +151,8 @@ def upgrade_tables(db: Database, version: int) -> None:
         run_statements(db, SINCE_5)
     if version < 6:
         run_statements(db, SINCE_6)
+    if version < 7:
+        run_statements(db, SINCE_7)
     if version < 2:
         _move_curves_1(db)
 

@@ -37,6 +37,7 @@ _APPLICATION = int.from_bytes(STORE_MARK)  # SQLite's application_id of a store
 # UnicodeError: a message of SQLite may repeat damaged text.
 _ERRORS = (sqlite3.Error, UnicodeError)
 _WAIT = 30.0  # seconds for another writer to finish
+_LAST_REMOVED = {"searches": "search", "asked": "last_trial"}  # columns of `removed`, by table
 
 
 class Sqlite:
@@ -82,6 +83,8 @@ class Sqlite:
             self._check_or_create(path, create=True)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            # So that nothing is written of a search that somebody has just deleted.
+            self._connection.execute("PRAGMA foreign_keys = ON")
             self.query("SELECT count(*) FROM sqlite_master")  # creates NAME-wal
             self._files = {file: identify_file(file) for file in (path.absolute(), wal_path(path))}
         else:
@@ -231,11 +234,30 @@ class Sqlite:
         )
 
     def next_id(self, table: str) -> int:
-        [(number,)] = self.query(f"SELECT coalesce(max(id), 0) + 1 FROM {table}")
-        return int(number)
+        [(last,)] = self.query(f"SELECT coalesce(max(id), 0) FROM {table}")
+        if table in _LAST_REMOVED:  # an id that once meant another trial is not given again
+            [(removed,)] = self.query(
+                f"SELECT coalesce(max({_LAST_REMOVED[table]}), 0) FROM removed"
+            )
+            last = max(last, removed)
+        return int(last) + 1
 
     def lock(self, table: str) -> None:
         """Nothing to do: SQLite has one writer at a time."""
+
+    def free_bytes(self) -> int:
+        [(pages,)] = self.query("PRAGMA freelist_count")
+        [(size,)] = self.query("PRAGMA page_size")
+        return int(pages) * int(size)
+
+    def reclaim(self) -> None:
+        try:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except _ERRORS as error:
+            raise StoreError(
+                f"{self._path} cannot be made smaller now ({short_reason(error)}); nothing is lost"
+            ) from error
 
     def find_owner(self, study: str) -> str | None:
         return None if self._path is None else file_lock.find_owner(self._path, study)

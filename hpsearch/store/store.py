@@ -55,10 +55,10 @@ class Store:
         self.db.close()
 
     def searches(self, study: str | None = None) -> list[SearchRecord]:
-        """The searches that are not retired, oldest first."""
+        """The searches that are neither retired nor deleted, oldest first."""
         found = self.db.query(
             f"SELECT {_RECORD} FROM searches WHERE id NOT IN (SELECT search FROM retired) "
-            "AND (CAST(:study AS TEXT) IS NULL OR study = :study) ORDER BY id",
+            "AND id NOT IN (SELECT search FROM removed) AND (CAST(:study AS TEXT) IS NULL OR study = :study) ORDER BY id",
             study=study,
         )
         return [SearchRecord(**row) for row in found.records()]

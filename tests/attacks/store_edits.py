@@ -31,7 +31,7 @@ NUMBERS = ("told.value", "told.se", "told.epochs", "told.best_epoch", "told.seco
            "asked.id", "asked.epochs", "asked.trial", "curves.value", "curves.rows",
            "searches.seed", "told.parameters", "runs.heard")  # fmt: skip
 TABLES = ("searches", "asked", "told", "curves", "repeats", "retired", "openings", "verdicts",
-          "live", "runs")  # fmt: skip
+          "live", "runs", "hidden", "removed", "former_names", "tags", "notes")  # fmt: skip
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
 
 

@@ -79,10 +79,17 @@ def test_show_has_the_curves(hpsearch, store):
     assert details["params"] == {"a": 1}
 
 
-@pytest.mark.parametrize("command", [("show",), ("compare", "1"), ("refit", "s.py", "--trial")])
-def test_what_is_no_trial_number_is_told(hpsearch, store, command):
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("show",), "'x' is neither a trial number nor a study"),
+        (("compare", "1"), "trial 1 and study x do not compare"),
+        (("refit", "s.py", "--trial"), "'x' is not a trial number"),
+    ],
+)
+def test_what_is_no_trial_number_is_told(hpsearch, store, command, says):
     code, _, err = hpsearch(*command, "x")
-    assert (code, err.count("\n"), "'x' is not a trial number" in err) == (2, 1, True)
+    assert (code, err.count("\n"), says in err) == (2, 1, True)
 
 
 def test_studies_lists_the_searches(hpsearch, store):

@@ -72,7 +72,9 @@ def bash(*words):
         (["run", ""], ["s", "studies/mine.py", "two words"]),
         (["run", "../els"], ["../els"]),  # for the shell to complete as a file
         (["rank", "b"], ["boston"]),
-        (["show", ""], ["1", "2", "3"]),
+        (["show", ""], ["1", "2", "3", "s", "two words"]),
+        (["delete", "s"], ["s"]),
+        (["run", "--log", "w"], ["wandb:"]),
         (["export", "t"], ["tensorboard"]),
         (["export", "csv", "d"], ["digits"]),
         (["run", "--searcher", "h"], ["hyperband"]),

@@ -19,7 +19,7 @@ import requests
 from hpsearch import Choice, Float, Int, Results, Space
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.export import FORMATS
-from hpsearch.export.export_records import safe_path_part
+from hpsearch.loggers.tensorboard import safe_path_part
 from hpsearch.store import Store
 from tests.builders import make_record
 from tests.export.events import read_events
@@ -264,9 +264,10 @@ URLS = (
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never answers"])
 def test_a_server_that_is_not_there_is_told_at_once(hpsearch, points, url, silent, monkeypatch):
     from hpsearch.export import mlflow
+    from hpsearch.loggers import mlflow_server
 
-    monkeypatch.setattr(mlflow, "_CONNECT_TIMEOUT", 0.5)
-    monkeypatch.setattr(mlflow, "_READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(mlflow_server, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(mlflow_server, "_READ_TIMEOUT", 0.5)
     monkeypatch.setattr(mlflow, "MlflowClient", _not_to_be_called)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -287,20 +288,20 @@ def _not_to_be_called(**options):
 
 
 def test_a_server_whose_certificate_nobody_signed_answers(monkeypatch):
-    from hpsearch.export import mlflow
+    from hpsearch.loggers import mlflow_server
 
     def get(uri, *, timeout, stream):
         assert timeout == (5.0, 30.0)
         raise requests.exceptions.SSLError("certificate verify failed: self-signed certificate")
 
     monkeypatch.setattr(requests, "get", get)
-    mlflow.check_reachable("https://here:5000")
+    mlflow_server.check_reachable("https://here:5000")
 
 
 def test_no_connection_stays_open_after_a_database_answered(monkeypatch):
     from sqlalchemy import create_engine, event
 
-    from hpsearch.export import mlflow
+    from hpsearch.loggers import mlflow_server
 
     seen = []
 
@@ -310,17 +311,18 @@ def test_no_connection_stays_open_after_a_database_answered(monkeypatch):
         event.listen(engine, "close", lambda *_: seen.append("closed"))
         return engine
 
-    monkeypatch.setattr(mlflow, "create_engine", create)
+    monkeypatch.setattr(mlflow_server, "create_engine", create)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        mlflow.check_reachable(f"postgresql://127.0.0.1:{listening.getsockname()[1]}/runs")
+        mlflow_server.check_reachable(f"postgresql://127.0.0.1:{listening.getsockname()[1]}/runs")
     assert seen == ["open", "closed"]
 
 
 def test_no_password_is_told_where_the_export_went(hpsearch, points, monkeypatch):
     from hpsearch.export import mlflow
+    from hpsearch.loggers import mlflow_server
 
     monkeypatch.setattr(mlflow, "send_to_server", lambda results, uri: None)
-    monkeypatch.setattr(mlflow, "check_reachable", lambda uri: None)
+    monkeypatch.setattr(mlflow_server, "check_reachable", lambda uri: None)
     code, out, err = hpsearch("export", "mlflow", "-o", "http://me:hunter2@there/x", "--json")
     assert (code, json.loads(out)["where"]) == (0, "http://there/x")
     assert "hunter2" not in err

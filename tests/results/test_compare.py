@@ -127,7 +127,7 @@ def test_the_drawn_lines_are_the_numbers(store):
         ((1, "-o", "no/x.png"), "no/x.png cannot be written"),
         ((1, "--skip", 3), "the shortest of these curves has 3 epochs; leave out 0 to 2"),
         ((1, "--smooth", 1), "1.0 is not in the range 0<=x<1"),
-        ((), "Missing argument 'TRIALS...'"),
+        ((), "Missing argument 'TRIALS|STUDIES...'"),
     ],
 )
 def test_mistakes_are_told_in_one_line(hpsearch, store, arguments, said):

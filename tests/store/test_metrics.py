@@ -25,6 +25,7 @@ from hpsearch.store.database import CURVE_LISTS, run_statements
 from hpsearch.store.rows import curve_rows
 from tests.builders import (
     RECORD,
+    VERSION_6,
     fill_store,
     make_outcome,
     make_outcome_with_metrics,
@@ -316,7 +317,7 @@ def test_opening_a_store_does_not_read_the_metrics():
 
 
 # What turns a store of this version into one of version 4.
-VERSION_5 = "ALTER TABLE told DROP COLUMN cost;ALTER TABLE repeats DROP COLUMN cost;"
+VERSION_5 = f"{VERSION_6}ALTER TABLE told DROP COLUMN cost;ALTER TABLE repeats DROP COLUMN cost;"
 VERSION_4 = f"{VERSION_5}ALTER TABLE curves DROP COLUMN metrics;"
 
 
@@ -326,7 +327,7 @@ def test_a_store_of_version_4_is_upgraded_and_its_digests_stay_valid(place):
         journal = fill_store(store, KFOLD, 0.5, folds=2)
         before = list(journal.events())
         store.db.write(lambda: run_statements(store.db, f"{VERSION_4} {name} = 4"))
-    with pytest.raises(OldStoreError, match="of version 4, older than the 6"):
+    with pytest.raises(OldStoreError, match="of version 4, older than the 7"):
         Store(place)
     with Store(place, create=True) as store:
         journal = store.journal(journal.search, METRICS)

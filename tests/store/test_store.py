@@ -489,7 +489,7 @@ def test_an_older_store_is_upgraded_by_who_writes_and_refused_to_who_reads(place
         journal = fill_store(store, RECORD, 0.5)
         before = list(journal.events())
     set_version(place, 2, VERSION_2)
-    with pytest.raises(OldStoreError, match="of version 2, older than the 6"):
+    with pytest.raises(OldStoreError, match="of version 2, older than the 7"):
         Store(place)
     assert has_store(place)
     with Store(place, create=True) as store:

@@ -425,7 +425,7 @@ def test_a_store_of_the_first_version_is_upgraded_by_who_writes_and_refused_to_w
     with sqlite3.connect(path) as db:
         db.executescript(VERSION_1)
     db.close()
-    with pytest.raises(OldStoreError, match=r"of version 1, older than the 6 .* upgrades it"):
+    with pytest.raises(OldStoreError, match=r"of version 1, older than the 7 .* upgrades it"):
         Store(path)
     with Store(path, create=True) as store:
         after = list(store.journal(journal.search).events())

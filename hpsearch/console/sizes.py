@@ -1,0 +1,111 @@
+"""What searches take on disk, and what deleting would free, as tables and lines for a terminal."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from hpsearch.core.files import hide_secrets
+from hpsearch.runs.disk import Leftover, SearchOnDisk
+from hpsearch.runs.removal import RemovalPlan
+
+_MOST_LINES = 40
+
+
+def format_bytes(size: int) -> str:
+    """Bytes as people read them.
+
+    >>> format_bytes(950), format_bytes(1_234_567), format_bytes(5_000_000_000)
+    ('950 bytes', '1.2 MB', '5.0 GB')
+    """
+    for least, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= least:
+            return f"{size / least:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def describe_sizes(rows: Sequence[SearchOnDisk], unused: int) -> Iterator[Table | str]:
+    """A row for each search: what it takes in the store and beside it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("study", overflow="fold")
+    for name in ("trials", "rows", "in the store", "checkpoints", "kept models"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("notes", overflow="fold")
+    for row in rows:
+        replaced = ["replaced by --fresh"] if row.size.is_retired else []
+        table.add_row(
+            row.size.study,
+            str(row.size.trials),
+            str(row.size.rows),
+            format_bytes(row.size.bytes),
+            format_bytes(row.checkpoints) if row.checkpoints else "-",
+            format_bytes(row.models) if row.models else "-",
+            "; ".join([*row.tags, *([row.note] if row.note else []), *replaced]),
+        )
+    yield table
+    total = sum(row.size.bytes + row.checkpoints + row.models for row in rows)
+    yield f"together {format_bytes(total)}"
+    if unused:
+        yield f"{format_bytes(unused)} of the store are unused; hpsearch clean frees them"
+
+
+def describe_removal(plan: RemovalPlan) -> Iterator[str]:
+    """What deleting a trial or a study deletes."""
+    if plan.target.trial is None:
+        yield f"study {plan.target.study}: {len(plan.trials)} trials with their curves"
+        if plan.openings:
+            times = "once" if plan.openings == 1 else f"{plan.openings} times"
+            yield f"its test was opened {times}, which stays on record"
+    else:
+        yield f"trial {plan.target.trial} of {plan.target.study}: its search keeps how it ended"
+    for each in plan.files:
+        stays = plan.is_running and each.why == "checkpoints"
+        later = ", which stay while the search runs; hpsearch clean frees them later"
+        size = format_bytes(each.bytes)
+        yield f"{each.why}: {size} in {hide_secrets(each.path)}{later if stays else ''}"
+
+
+def describe_leftovers(found: Sequence[Leftover], unused: int) -> Iterator[str]:
+    """What cleaning would delete, the largest first."""
+    if not found and not unused:
+        yield "nothing to clean"
+        return
+    by_size = sorted(found, key=lambda each: -each.bytes)
+    for each in by_size[:_MOST_LINES]:
+        yield f"{format_bytes(each.bytes):>10}  {each.why}: {hide_secrets(each.path)}"
+    if rest := by_size[_MOST_LINES:]:
+        yield f"{format_bytes(sum(each.bytes for each in rest)):>10}  {len(rest)} more"
+    if unused:
+        yield f"{format_bytes(unused):>10}  unused space in the store"
+    total = sum(each.bytes for each in found) + unused
+    yield f"together {format_bytes(total)}"
+
+
+def removal_to_json(plan: RemovalPlan) -> dict[str, Any]:
+    return {
+        "study": plan.target.study,
+        "trial": plan.target.trial,
+        "trials": len(plan.trials),
+        "files": [leftover_to_json(each) for each in plan.files],
+    }
+
+
+def leftover_to_json(each: Leftover) -> dict[str, Any]:
+    return {"path": hide_secrets(each.path), "bytes": each.bytes, "what": each.why}
+
+
+def size_to_json(row: SearchOnDisk) -> dict[str, Any]:
+    return {
+        "search": row.size.search,
+        "study": row.size.study,
+        "task": row.size.task,
+        "trials": row.size.trials,
+        "rows": row.size.rows,
+        "bytes": row.size.bytes,
+        "checkpoint_bytes": row.checkpoints,
+        "model_bytes": row.models,
+        "replaced": row.size.is_retired,
+        "tags": list(row.tags),
+        "note": row.note,
+    }

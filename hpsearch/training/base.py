@@ -295,6 +295,12 @@ def check_space(
             )
     if trains_itself:
         return
+    for name in FIT_PARAMS:
+        if name in space and name in inspect.signature(function).parameters:
+            raise BuildError(
+                f"the parameter {name!r} of the space goes to the fit, not to build; give build's "
+                "parameter another name"
+            )
     if "batch_size" in space:
         sizes = space["batch_size"]
         ends = sizes.options if isinstance(sizes, Choice) else (sizes.low, sizes.high)

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import Results
 from tests.conftest import ROOT
-from tests.examples.rows import x, y
 
 PAIRS = Path(__file__).parent / "kerastuner"
 NAMES = sorted(path.stem for path in (PAIRS / "ours").glob("*.py"))

@@ -232,6 +232,8 @@ def test_a_space_whose_shuffle_is_no_switch_is_refused():
     with pytest.raises(BuildError, match=r"shuffle says"):
         check_space(build, Space(shuffle=Float(0.0, 1.0)))
     check_space(build, Space(shuffle=Choice(True, False)))
+    with pytest.raises(BuildError, match=r"'shuffle' of the space goes to the fit, not to build"):
+        check_space(lambda spec, shuffle: None, Space(shuffle=Choice(True, False)))
 
 
 def test_pieces_of_spaces_go_together():

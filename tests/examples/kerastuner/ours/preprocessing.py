@@ -5,11 +5,11 @@ from tests.examples.rows import x, y
 
 
 def train(run, units, normalize):
-    layers = [keras.layers.Dense(units, "relu"), keras.layers.Dense(10, "softmax")]
+    layers = [keras.Input((64,)), keras.layers.Dense(units, "relu")]
     if normalize:
-        layers.insert(0, keras.layers.Normalization())
-        layers[0].adapt(run.train[0])
-    model = keras.Sequential(layers)
+        layers.insert(1, keras.layers.Normalization())
+        layers[1].adapt(run.train[0])
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
     model.compile("adam", run.spec.loss)
     model = run.restore(model)
     for _ in run.epochs():

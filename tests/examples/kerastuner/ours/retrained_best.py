@@ -15,4 +15,4 @@ task = Task("digits", Data(x, y), "sparse_categorical_crossentropy", "accuracy")
 space = Space(units=Int(32, 512, step=32))
 study = Study(task=task, space=space, build=build, searcher=Bayes(2, epochs=3))
 best = study.run(repeats=1, finalists=2).best.params
-predictions = study.refit().predict(x)
+predictions = study.refit(sealed=True).predict(x)

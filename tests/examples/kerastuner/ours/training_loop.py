@@ -6,8 +6,8 @@ from tests.examples.rows import x, y
 
 
 def train(run, units, rate, batch_size):
-    layers = [keras.layers.Dense(units, "relu"), keras.layers.Dense(10, "softmax")]
-    model = keras.Sequential(layers)
+    layers = [keras.Input((64,)), keras.layers.Dense(units, "relu")]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
     model.compile(keras.optimizers.Adam(rate), run.spec.loss)
     model = run.restore(model)
     x, y = run.train

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from hpsearch import Results
 from tests.conftest import ROOT
+from tests.examples.rows import x, y
 
 PAIRS = Path(__file__).parent / "kerastuner"
 NAMES = sorted(path.stem for path in (PAIRS / "ours").glob("*.py"))
@@ -94,25 +96,130 @@ def run_distributed():
 
 
 @pytest.fixture
-def both(request):
-    """What the two scripts of a pair leave, each run in a folder of its own."""
-    found = []
+def run_both(tmp_path):
+    """Run a pair, each script in a folder of its own; returns what the two leave."""
+
+    def run(name):
+        found = []
+        for side in ("theirs", "ours"):
+            (tmp_path / side).mkdir()
+            os.chdir(tmp_path / side)
+            found.append(run_script(side, name))
+        os.chdir(tmp_path)
+        return found
+
+    return run
+
+
+def points(theirs, ours):
+    """The best points of both, as dicts."""
+    best = theirs["best"]
+    return best if isinstance(best, dict) else best.values, ours["best"]
+
+
+def check_getting_started(theirs, ours):
+    found = points(theirs, ours)
+    assert set(found[0]) == set(found[1]) == {"units", "activation", "dropout", "rate"}
+    for one in (theirs, ours):
+        assert one["model"].predict(x, verbose=0).shape == (400, 10)
+
+
+def check_conditions(theirs, ours):
+    for point in points(theirs, ours):
+        kind, size = ("dense", "units") if point["kind"] == "mlp" else ("conv", "filters")
+        sizes = [name for name in point if name.startswith(size)]
+        assert len(sizes) >= point[f"{kind}_layers"]
+    # Ours has no size that the network has not.
+    assert len(sizes) == point[f"{kind}_layers"]
+    assert set(point) == {"kind", f"{kind}_layers", *sizes}
+
+
+def check_retrained_best(theirs, ours):
+    for one in (theirs, ours):
+        assert one["predictions"].shape == (400, 10)
+        assert (one["predictions"].argmax(axis=1) == y).mean() > 0.5
+    assert len(Results(study="retrained_best").repeats) >= 2
+    assert list(Path("theirs").glob("best.keras"))
+
+
+def check_names(*names):
+    def check(theirs, ours):
+        found = points(theirs, ours)
+        assert set(found[0]) == set(found[1]) == set(names)
+        assert len(Results().trials) == 3
+
+    return check
+
+
+def check_any_function(theirs, ours):
+    for point in points(theirs, ours):
+        assert abs(point["place"]) < 0.4
+    assert len(Results(study="any_function").trials) == 20
+
+
+def check_training_loop(theirs, ours):
+    found = points(theirs, ours)
+    assert set(found[0]) == set(found[1]) == {"units", "rate", "batch_size"}
+    for one in (theirs, ours):
+        assert one["model"].predict(x, verbose=0).shape == (400, 10)
+
+
+def check_tailored_space(theirs, ours):
+    found = points(theirs, ours)
+    assert set(found[0]) == {"rate", "units", "dropout"}  # with the defaults
+    assert found[0]["units"] == 64
+    assert set(found[1]) == {"rate"}
+    assert theirs["best_rest"]["rate"] == 1e-3
+    assert set(ours["best_rest"]) == {"units", "dropout"}
+
+
+def check_failed_trials(theirs, ours):
+    failed = [t for t in theirs["tuner"].oracle.trials.values() if t.status != "COMPLETED"]
+    assert len(theirs["tuner"].oracle.trials) == 12
+    results = Results(study="failed_trials")
+    assert len(results.failures) == len(failed) > 0
+    assert len(results.trials) == 12
+    assert results.failures["message"].str.contains("weights are too many").all()
+
+
+def check_visualized(theirs, ours):
     for side in ("theirs", "ours"):
-        Path(side).mkdir()
-        os.chdir(side)
-        found.append(run_script(side, request.param))
-        os.chdir("..")
-    return found
+        assert len({path.parent for path in Path(side, "logs").rglob("events*")}) >= 3
 
 
-def pair(name):
-    return pytest.mark.parametrize("both", [name], indirect=True, ids=[name])
+CHECKS = {
+    "any_function": check_any_function,
+    "conditions": check_conditions,
+    "failed_trials": check_failed_trials,
+    "fit_arguments": check_names("units", "batch_size", "shuffle"),
+    "getting_started": check_getting_started,
+    "own_objective": check_names("units"),
+    "preprocessing": check_names("units", "normalize"),
+    "retrained_best": check_retrained_best,
+    "tailored_space": check_tailored_space,
+    "training_loop": check_training_loop,
+    "visualized": check_visualized,
+}
 
 
-slow = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # KerasTuner's own
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # KerasTuner's own
+@pytest.mark.parametrize("name", CHECKS)
+def test_both_do_the_same(name, run_both):
+    CHECKS[name](*run_both(name))
 
 
-def mark(test):
-    for each in slow:
-        test = each(test)
-    return test
+@pytest.mark.slow
+@pytest.mark.thorough
+@pytest.mark.filterwarnings("default")
+def test_workers_share_a_search():
+    theirs = run_distributed()
+    assert theirs[0] == theirs[1]
+    ours = run_script("ours", "distributed")
+    assert set(ours["best"]) == {"units", "dropout", "optimizer"} <= set(theirs[0])
+    results = Results(study="distributed")
+    assert results.trials["worker"].nunique() == 2
+
+
+def test_every_pair_is_run():
+    assert sorted([*CHECKS, "distributed"]) == NAMES

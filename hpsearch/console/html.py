@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -14,9 +15,14 @@ WIDTH = 110  # columns of a picture in a notebook
 _PRE = "margin:0;line-height:1.25;white-space:pre;font-family:monospace;overflow-x:auto"
 
 
+def _make_console(*, width: int = WIDTH, **options: Any) -> Console:
+    """A console that writes to nothing; in a notebook, Rich's own would show what it is given."""
+    return Console(file=io.StringIO(), width=width, highlight=False, force_jupyter=False, **options)
+
+
 def parts_to_text(parts: Iterable[Table | str]) -> str:
     """The parts as lines of text, as a command prints them into a file."""
-    console = Console(file=io.StringIO(), width=160, color_system=None, highlight=False)
+    console = _make_console(width=160, color_system=None)
     with console.capture() as captured:
         print_parts(console, parts)
     return captured.get().rstrip("\n")
@@ -38,8 +44,7 @@ def _table_to_html(table: Table) -> str:
 
 def picture_to_html(picture: RenderableType) -> str:
     """A picture of a running search as HTML, in colours."""
-    # It never writes: what is printed is only recorded.
-    console = Console(record=True, file=io.StringIO(), width=WIDTH, force_terminal=True)
+    console = _make_console(record=True, force_terminal=True)
     console.print(picture)
     return console.export_html(
         inline_styles=True, code_format=f'<pre style="{_PRE}">{{code}}</pre>'
@@ -48,7 +53,7 @@ def picture_to_html(picture: RenderableType) -> str:
 
 def picture_to_text(picture: RenderableType) -> str:
     """A picture of a running search as text."""
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
+    console = _make_console(color_system=None)
     with console.capture() as captured:
         console.print(picture)
     return captured.get().rstrip("\n")

@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.core.errors import StudyError
+from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.one_run import only_run
 from hpsearch.core.plan import Budget
 from hpsearch.python_api.plan_report import PlanReport
@@ -15,12 +16,14 @@ from hpsearch.python_api.refitted import Refitted, refit_study
 from hpsearch.python_api.run_report import RunReport
 from hpsearch.runs.arguments import make_overrides, make_run_options, refuse_without_effect
 from hpsearch.runs.plan_study import plan_study
+from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import find_file
-from hpsearch.store import Url, default_place, parse_place
+from hpsearch.store import RankedTrial, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     from hpsearch.plots.results import Results
+    from hpsearch.runs.session import RunResult
 
 Options = Mapping[str, Any]
 """Values by the names of the command line's options, checked and converted."""
@@ -42,8 +45,24 @@ def run(
         place = find_place(store)
         run_options = make_run_options(file, place, backend, options)
         wanted = run_options.overrides.apply(named)
-        ended = run_study(wanted, run_options, make_display(display))
+        shown = make_display(display)
+        try:
+            ended = run_study(wanted, run_options, shown)
+        except StoppedAtOnce:
+            raise
+        except KeyboardInterrupt:  # before the search went on, or after it: nothing is lost
+            ended = _stopped_before(wanted.name, place)
     return RunReport(wanted, place, ended)
+
+
+def _stopped_before(study: str, place: Path | Url) -> "RunResult":
+    """How a run ended that was stopped while workers loaded the study."""
+    from hpsearch.runs.session import RunResult
+
+    ranking: list[RankedTrial] = []
+    with suppress(HpsearchError):
+        ranking = list(read_ranking(place, study=study))
+    return RunResult(ranking, [], False, "stopped")
 
 
 def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:

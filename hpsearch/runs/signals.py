@@ -20,6 +20,10 @@ _TO_EXIT = 4.0  # seconds of these, for the ranking and the exit, on a busy mach
 _SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
+class StoppedAtOnce(KeyboardInterrupt):
+    """A second signal stopped a run that was stopping already."""
+
+
 class StopCondition:
     """A context that says when to stop. A first signal stops soon, a second one stops at once.
 
@@ -65,7 +69,7 @@ class StopCondition:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.should_stop():  # it is stopping already, and this signal is the second wish
             self.is_signalled = True
-            raise KeyboardInterrupt
+            raise StoppedAtOnce
         self.is_signalled = True
         interrupt.request()
 

@@ -183,8 +183,8 @@ def check_failed_trials(theirs, ours):
 
 
 def check_visualized(theirs, ours):
-    for side in ("theirs", "ours"):
-        assert len({path.parent for path in Path(side, "logs").rglob("events*")}) >= 3
+    for side, most in (("theirs", 2), ("ours", 6)):  # KerasTuner gives trials folders by TensorFlow
+        assert len({path.parent for path in Path(side, "logs").rglob("events*")}) >= most
 
 
 CHECKS = {

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from hpsearch import Choice, Float, Int
+from hpsearch import Choice, Float, Int, Space
 from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
@@ -21,13 +21,9 @@ NORMALIZATIONS = ("none", "batch", "layer")
 LAYERS = range(1, 11)  # whose widths and dropout rates the default point has
 
 
-def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
+def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int | Choice]:
     """1 to `layers` hidden layers, each with its own width, which exists only if the layer does."""
-    each = {
-        f"units_{i}": Int(low, high, log=True, when=_at_least(i, layers))
-        for i in range(1, layers + 1)
-    }
-    return {"layers": Int(1, layers), **each}
+    return Space.repeated("units", Int(low, high, log=True), layers)
 
 
 def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:

@@ -8,11 +8,22 @@ from hpsearch.core.errors import StudyError
 
 _GUARD = 'put it under `if __name__ == "__main__":`'
 
+_LOADING = f"while the study's file was loaded; {_GUARD}"
+
 _reasons: list[str] = []  # why no run may begin in this process now; the latest last
+
+
+class LoadingEnded(BaseException):
+    """A study's file that is loaded came to a `study.run`: what the study is, it has said by then.
+
+    A BaseException, so that an `except Exception` of the file lets it pass.
+    """
 
 
 def check_may_run(what: str = "study.run") -> None:
     """Raise StudyError where a run in this process would be inside another one.
+
+    Where a study's file is loaded, raise LoadingEnded instead.
 
     Args:
         what: the call that is refused, for the message.
@@ -22,6 +33,8 @@ def check_may_run(what: str = "study.run") -> None:
     reason = f"while a new process imports the script; {_GUARD}" if is_imported_by_spawn else ""
     if _reasons:
         reason = _reasons[-1]
+    if reason == _LOADING:
+        raise LoadingEnded(f"{what} was called {reason}")
     if reason:
         raise StudyError(f"{what} was called {reason}")
 
@@ -53,5 +66,5 @@ def forbid_runs_in_worker() -> None:
 
 
 def forbid_while_loading() -> AbstractContextManager[None]:
-    """A context in which a study's file runs, which is to bind `study` and to run nothing."""
-    return forbid_runs(f"while the study's file was loaded; {_GUARD}")
+    """A context in which a study's file runs, as far as its first `study.run`."""
+    return forbid_runs(_LOADING)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hpsearch.core.seeds import canonical_json
 Params = Mapping[str, Value]
 
 _MOST_CONDITIONS = 10_000  # values under which one parameter exists
+_MOST_REPEATED = 1_000  # parameters of one `Space.repeated`
 
 
 class Space(Mapping[str, "Float | Int | Choice"]):
@@ -56,6 +58,45 @@ class Space(Mapping[str, "Float | Int | Choice"]):
                 )
         self._when = {name: self._conditions(name) for name in self._parameters}
         self.parents_first = self._parents_first()
+
+    @staticmethod
+    def repeated(
+        name: str,
+        parameter: Float | Int | Choice,
+        most: int,
+        *,
+        count: str = "layers",
+        when: Mapping[str, Any] | None = None,
+    ) -> "dict[str, Float | Int | Choice]":
+        """A piece of a space: 1 to `most` parameters alike, `name_1` to `name_<most>`.
+
+        Args:
+            name: what their names begin with.
+            parameter: the range of each, without a condition.
+            most: how many there are at most.
+            count: the parameter that says how many there are; each exists only where it is among
+                them.
+            when: the condition under which `count` exists, and with it all others.
+
+        >>> space = Space(Space.repeated("units", Int(8, 64), 3))
+        >>> space.from_unit([0.5, 0.0, 1.0, 0.5])
+        {'layers': 2, 'units_1': 8, 'units_2': 64}
+        """
+        if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= _MOST_REPEATED:
+            raise SpaceError(
+                f"Space.repeated needs a whole number from 1 to {_MOST_REPEATED:,}, "
+                f"got most={brief(most)}"
+            )
+        if not isinstance(parameter, Float | Int | Choice) or parameter.when is not None:
+            raise SpaceError(
+                "Space.repeated repeats a Float, Int or Choice without when=, which it gives "
+                f"itself, got {brief(parameter)}; its own when= is for all of them"
+            )
+        each = {
+            f"{name}_{i}": _with_condition(parameter, {count: range(i, most + 1)})
+            for i in range(1, most + 1)
+        }
+        return {count: Int(1, most, when=when), **each}
 
     def __getitem__(self, name: str) -> Float | Int | Choice:
         return self._parameters[name]
@@ -278,3 +319,9 @@ class Space(Mapping[str, "Float | Int | Choice"]):
             f"{parent} is {' or '.join(repr(v) for v in allowed)}"
             for parent, allowed in self._when[name].items()
         )
+
+
+def _with_condition(parameter: Float | Int | Choice, when: Mapping[str, Any]) -> Any:
+    if isinstance(parameter, Choice):  # whose options come one by one
+        return Choice(*parameter.options, when=when)
+    return replace(parameter, when=when)

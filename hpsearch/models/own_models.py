@@ -61,7 +61,7 @@ class OwnModel:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._predict = load_predict(task, fit, rows, saved, Path(folder))
 
-    def predict(self, x: Inputs, *, batch_size: int, verbose: int) -> Any:
+    def predict(self, x: Inputs, *, batch_size: int = 32, verbose: int = 0) -> Any:
         """Predictions for preprocessed rows, as Keras models have them; the function may cut them.
 
         Args:

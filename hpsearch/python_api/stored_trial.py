@@ -177,7 +177,8 @@ class StoredTrial:
             )
         overrides = Overrides(evaluator=command_option(record.evaluator), seed=record.seed)
         if study is not None:
-            file = find_file(study)
+            # A study with other options than its file's is no object that the file binds.
+            file = find_file(study) or (Path(record.file) if record.file else None)
             named = study if study.name else replace(study, name=file.stem if file else "")
             if named.evaluator.label == record.evaluator:
                 overrides = Overrides(seed=record.seed)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from hpsearch.runs.study import StudyDefinition
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hpsearch.plots.results import Results
     from hpsearch.python_api.plan_report import PlanReport
     from hpsearch.python_api.ranking import Ranking

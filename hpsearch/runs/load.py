@@ -9,10 +9,11 @@ from pathlib import Path
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
-from hpsearch.core.one_run import forbid_while_loading
+from hpsearch.core.one_run import LoadingEnded, forbid_while_loading
 from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.evaluators import Evaluator
 from hpsearch.runs.study import StudyDefinition
+from hpsearch.runs.study_text import binds_study_once
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.names import ABSENT, ALIASES
 
@@ -88,6 +89,9 @@ def load_study(file: Path, overrides: Overrides) -> StudyDefinition:
         raise StudyError(f"{error.filename or file}{line}: {error.msg}") from error
     except KeyboardInterrupt:
         raise
+    except LoadingEnded as ended:  # a script that runs what it defines: the rest is not needed
+        if not binds_study_once(file):  # it may mean another than the first
+            raise StudyError(f"{locate_error(ended, file)}: {one_line(ended)}") from ended
     except BaseException as error:  # also SystemExit: the file may not end the command
         raise StudyError(describe_error(error, file)) from error
     study = getattr(module, "study", None)

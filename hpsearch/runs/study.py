@@ -28,7 +28,7 @@ class StudyDefinition:
         task: what is learned.
         space: the points that can be tried.
         build: `build(spec, **params)` returns a compiled Keras model; spec is a
-            `hpsearch.training.ModelSpec`. A parameter called batch_size goes to the fit instead.
+            `hpsearch.training.ModelSpec`. Parameters called batch_size and shuffle go to the fit instead.
         train: instead of build, `train(run, **params)` trains in a way of its own; run is a
             `hpsearch.training.TrainingRun`.
         searcher: which points are tried. Default: `Auto` of 50 full trainings of 27 epochs.

@@ -34,14 +34,26 @@ def find_file(study: StudyDefinition) -> Path | None:
 
 def _binds_study(file: Path) -> bool:
     """Whether importing a file binds `study`, not only running it as a script."""
+    return any(name.id == "study" for name in _names_bound(_parse(file)))
+
+
+def binds_study_once(file: Path) -> bool:
+    """Whether importing a file binds `study` in one place, and not in a loop."""
+    body = _parse(file)
+    loops = (ast.For, ast.While)
+    looped = [name for each in body if isinstance(each, loops) for name in _names_bound([each])]
+    places = [name for name in _names_bound(body) if name.id == "study"]
+    return len(places) == 1 and all(name.id != "study" for name in looped)
+
+
+def _parse(file: Path) -> list[ast.stmt]:
     try:
-        tree = ast.parse(file.read_bytes())
+        return ast.parse(file.read_bytes()).body
     except (OSError, SyntaxError, ValueError):
-        return False
-    return any(isinstance(n, ast.Name) and n.id == "study" for n in _names_bound(tree.body))
+        return []
 
 
-def _names_bound(body: "list[ast.stmt]") -> Iterator[ast.AST]:
+def _names_bound(body: "list[ast.stmt]") -> Iterator[ast.Name]:
     """What importing a module binds, without the body of its `if __name__ == "__main__"`."""
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

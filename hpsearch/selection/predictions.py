@@ -176,7 +176,12 @@ def _mean_with(size: int, total: Array, added: Array) -> Any:
 
 def check_test(task: Task, data: Data) -> str:
     """The test's fingerprint. Raises DataError where the test cannot score a model."""
-    fingerprint = data.test_fingerprint  # raises where there is no test
+    if data.x_test is None:
+        raise DataError(
+            "the task has no test rows to open; give it Data(..., x_test=, y_test=), or refit with "
+            "--sealed (sealed=True)"
+        )
+    fingerprint = data.test_fingerprint
     assert data.y_test is not None
     searched, tested = targets_by_name(data.y), targets_by_name(data.y_test)
     for name, part in task.parts.items():

@@ -19,7 +19,7 @@ from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import CheckpointInterval, Curve
 
 # Hyperparameters of the fit itself: any space may have them, and `build` does not get them.
-FIT_PARAMS = ("batch_size",)
+FIT_PARAMS = ("batch_size", "shuffle")
 DEFAULT_BATCH_SIZE = 32
 
 Indices = np.ndarray[Any, np.dtype[np.int64]]
@@ -301,12 +301,23 @@ def check_space(
                 f"space has not{did_you_mean(name, space)}; add it to the space, or give it a "
                 "default"
             )
-    if "batch_size" not in space or trains_itself:
+    if trains_itself:
         return
-    sizes = space["batch_size"]
-    ends = sizes.options if isinstance(sizes, Choice) else (sizes.low, sizes.high)
-    for size in ends:
-        batch_size({"batch_size": 0 if isinstance(sizes, Float) else size})
+    for name in FIT_PARAMS:
+        if name in space and name in inspect.signature(function).parameters:
+            raise BuildError(
+                f"the parameter {name!r} of the space goes to the fit, not to build; give build's "
+                "parameter another name"
+            )
+    if "batch_size" in space:
+        sizes = space["batch_size"]
+        ends = sizes.options if isinstance(sizes, Choice) else (sizes.low, sizes.high)
+        for size in ends:
+            batch_size({"batch_size": 0 if isinstance(sizes, Float) else size})
+    if "shuffle" in space:
+        switch = space["shuffle"]
+        for option in switch.options if isinstance(switch, Choice) else (switch.low,):
+            shuffles({"shuffle": option})
 
 
 def batch_size(params: Params) -> int:
@@ -317,6 +328,17 @@ def batch_size(params: Params) -> int:
             f"batch_size must be whole numbers of at least 1, got {size!r}; use Int or Choice"
         )
     return size
+
+
+def shuffles(params: Params) -> bool:
+    """Whether rows come in another order in each epoch, as by default; BuildError if no bool."""
+    shuffle = params.get("shuffle", True)
+    if not isinstance(shuffle, bool):
+        raise BuildError(
+            f"shuffle says whether the fit shuffles its rows, got {shuffle!r}; use "
+            "Choice(True, False), or another name for a parameter of build"
+        )
+    return shuffle
 
 
 def check_names(
@@ -355,5 +377,5 @@ def unknown_parameter_message(name: str, known: Iterable[str]) -> str:
     known = list(known)
     return (
         f"build does not know the parameter {name!r}{did_you_mean(name, known)}; it takes "
-        f"{', '.join(known) or 'none'}, and batch_size is for the fit"
+        f"{', '.join(known) or 'none'}, and batch_size and shuffle are for the fit"
     )

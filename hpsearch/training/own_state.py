@@ -110,7 +110,10 @@ class SavedState:
             if shapes != wanted:
                 hint = ""
                 if len(shapes) < len(wanted):
-                    hint = "; build it before: optimizer.build(model.trainable_variables)"
+                    hint = (
+                        "; build it before: begin a Sequential with keras.Input(...), and call "
+                        "optimizer.build(model.trainable_variables)"
+                    )
                 raise UnusableError(
                     f"{place or 'the model'} has variables of shapes {brief(shapes)}, and those of "
                     f"{brief(wanted)} were saved{hint}"

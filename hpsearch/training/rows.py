@@ -13,7 +13,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
-from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size
+from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 
 _VALIDATION_BATCH = 1024
 
@@ -140,8 +140,11 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
 def draw_row_order(fit: Fit, epoch: int) -> Indices:
     """Draw the order of the split's training rows in an epoch, counted from 0.
 
-    It depends on (seed, epoch) alone, so that a fit can be continued.
+    It depends on (seed, epoch) alone, so that a fit can be continued. Where the point says
+    shuffle=False, the rows stay as the split has them.
     """
+    if not shuffles(fit.params):
+        return np.arange(len(fit.split.train))
     seed = fit.seed if fit.order_seed is None else fit.order_seed
     return np.random.default_rng(derive_seed(seed, "order", epoch)).permutation(
         len(fit.split.train)

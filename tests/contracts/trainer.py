@@ -180,3 +180,8 @@ class TrainerContract:
     def test_batch_size_is_the_fits(self, make: Make) -> None:
         curves = dict(make(TASK).train([fit(params={"batch_size": n}) for n in (8, 1000)], DATA))
         assert curves[0].train_loss[-1] < curves[1].train_loss[-1]
+
+    def test_shuffle_is_the_fits(self, make: Make) -> None:
+        points = ({}, {"shuffle": True}, {"shuffle": False})
+        curves = dict(make(TASK).train([fit(params=params) for params in points], DATA))
+        assert curves[0].train_loss == curves[1].train_loss != curves[2].train_loss

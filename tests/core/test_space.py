@@ -307,3 +307,32 @@ def test_says_what_changed():
         "d is new",
         "a was Float(0.1, 0.5), now Float(0.1, 0.6)",
     ]
+
+
+def test_repeated_parameters_exist_as_far_as_their_number_says():
+    space = Space(
+        Space.repeated("units", Int(8, 64), 3, count="depth", when={"kind": "mlp"}),
+        Space.repeated("pool", Choice("max", "mean"), 2),
+        kind=Choice("mlp", "cnn"),
+    )
+    rng = np.random.default_rng(0)
+    for point in (space.sample(rng) for _ in range(50)):
+        space.check(point)
+        units = [name for name in point if name.startswith("units_")]
+        assert units == [f"units_{i}" for i in range(1, point.get("depth", 0) + 1)]
+        assert ("depth" in point) == (point["kind"] == "mlp")
+        assert ("pool_2" in point) == (point["layers"] == 2)
+
+
+@pytest.mark.parametrize("most", [0, -1, True, 2.0, "3", 1001])
+def test_repeated_needs_a_number(most):
+    with pytest.raises(SpaceError, match="needs a whole number from 1 to 1,000, got most="):
+        Space.repeated("units", Int(8, 64), most)
+
+
+def test_repeated_refuses_what_is_no_range_or_has_a_condition_of_its_own():
+    for parameter in (3, Int(1, 2, when={"kind": "mlp"})):
+        with pytest.raises(SpaceError, match=r"without when=, which it gives itself, got"):
+            Space.repeated("units", parameter, 2)
+    with pytest.raises(SpaceError, match="layers"):  # it would be said twice
+        Space(Space.repeated("a", Int(1, 2), 2), Space.repeated("b", Int(1, 2), 2))

@@ -42,9 +42,22 @@ def test_kfold(run):
 def test_overnight_makes_its_store_and_draws_it(run, tmp_path):
     shown = run(ROOT / "studies" / "overnight.ipynb")
     assert (tmp_path / "store.db").exists()
-    assert sum("image/png" in data for data in shown) == 8
+    assert sum("image/png" in data for data in shown) == 5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["from_keras_tuner", "from_optuna"])
+def test_the_ways_over_run(name, run):
+    shown = run(ROOT / "studies" / f"{name}.ipynb")
+    assert any("brought-over: the search is done" in data["text/plain"] for data in shown)
 
 
 def test_every_notebook_is_run_and_small():
-    assert [path.stem for path in NOTEBOOKS] == ["kfold", "overnight"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "from_keras_tuner",
+        "from_optuna",
+        "kfold",
+        "overnight",
+    ]
     assert all(path.stat().st_size < 600_000 for path in NOTEBOOKS)

@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from hpsearch import Data, Holdout, KFold, Space, Task
+from hpsearch import Choice, Data, Float, Holdout, KFold, Space, Task
 from hpsearch.core.errors import BuildError, DataError, HpsearchError, SpaceError
 from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
+from hpsearch.training.base import check_space
 from spaces import mlp, optimizers
 from tests.builders import build_on_digits
 from tests.conftest import ROOT, check_on_tensorflow
@@ -218,6 +219,23 @@ def test_batch_sizes_are_whole_numbers(size):
         Holdout().evaluate(mlp.model((4,)), {"batch_size": size}, digits.task(), epochs=1)
 
 
+@pytest.mark.parametrize("shuffle", [0, "no", None])
+def test_shuffle_is_true_or_false(shuffle):
+    with pytest.raises(BuildError, match=r"shuffle says whether the fit shuffles its rows, got"):
+        Holdout().evaluate(mlp.model((4,)), {"shuffle": shuffle}, digits.task(), epochs=1)
+
+
+def test_a_space_whose_shuffle_is_no_switch_is_refused():
+    build = mlp.model((4,))
+    with pytest.raises(BuildError, match=r"got 'some'; use Choice\(True, False\)"):
+        check_space(build, Space(shuffle=Choice("some", "all")))
+    with pytest.raises(BuildError, match=r"shuffle says"):
+        check_space(build, Space(shuffle=Float(0.0, 1.0)))
+    check_space(build, Space(shuffle=Choice(True, False)))
+    with pytest.raises(BuildError, match=r"'shuffle' of the space goes to the fit, not to build"):
+        check_space(lambda spec, shuffle: None, Space(shuffle=Choice(True, False)))
+
+
 def test_pieces_of_spaces_go_together():
     space = Space(mlp.widths(2), mlp.dropouts(2), optimizers.SPACE)
     for point in space.probes():
@@ -372,8 +390,12 @@ def test_the_order_of_rows_is_new_each_epoch_and_a_permutation(monkeypatch):
     rows = len(SPLIT.train)
     x = DATA.x.copy()
     x[:, 0] = np.arange(len(x))
-    params = {"batch_size": 100}
-    list(fit_trainer(TASK).train([fit(params=params, epochs=3)], dataclasses.replace(DATA, x=x)))
+    params, data = {"batch_size": 100}, dataclasses.replace(DATA, x=x)
+    list(fit_trainer(TASK).train([fit(params={**params, "shuffle": False}, epochs=2)], data))
+    for index, part in seen:
+        assert (part == SPLIT.train[index * 100 : (index + 1) * 100]).all()
+    seen.clear()
+    list(fit_trainer(TASK).train([fit(params=params, epochs=3)], data))
     batches = -(-rows // 100)
     epochs = [np.concatenate([part for _, part in seen[i : i + batches]])
               for i in range(len(seen) % batches, len(seen), batches)]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.base import shuffles
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.rows import validation_batch_size
@@ -113,7 +114,10 @@ def make_program_spec(
         train_predict_steps = max(-(-member.rows // validation_batch) for member in members)
 
     one_split = len({member.fit.split for member in members}) == 1
-    orders = {(member.fit.order_seed, member.history.epochs) for member in members}
+    orders = {
+        (member.fit.order_seed, shuffles(member.fit.params), member.history.epochs)
+        for member in members
+    }
     one_order = one_split and len(orders) == 1 and len(sizes) == 1
     shared_order = one_order and members[0].fit.order_seed is not None
     numbers = steps * batch_size * (1 if shared_order else size)

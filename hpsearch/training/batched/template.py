@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from hpsearch.training.base import shuffles
 from hpsearch.training.batched import padding
 from hpsearch.training.batched.batchable import why_rows_mix
 from hpsearch.training.batched.clusters import Cluster, Demand, Shape, merge_clusters
@@ -203,9 +204,11 @@ def _limits_of_sharing(member: BatchMember) -> tuple[Hashable, ...]:
     """What members of one program have in common, where it may not differ.
 
     Minibatches are filled up where sizes differ, which rows that act on each other forbid. Where
-    members share their rows in each step, they must be of one size.
+    members share their rows in each step, they must be of one size, and in one order.
     """
-    if member.fit.order_seed is not None or why_rows_mix(member.model) is not None:
+    if member.fit.order_seed is not None:
+        return member.batch_size, shuffles(member.fit.params)
+    if why_rows_mix(member.model) is not None:
         return (member.batch_size,)
     return ()
 

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.one_run import forbid_runs_in_worker
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Prepare, Work
 
@@ -35,6 +36,7 @@ class Actor:
         """
         import ray
 
+        forbid_runs_in_worker()
         context = ray.get_runtime_context()
         gpus = context.get_accelerator_ids().get("GPU", [])
         place = [ray.util.get_node_ip_address(), *(f"gpu {gpu}" for gpu in gpus)]

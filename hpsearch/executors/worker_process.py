@@ -15,9 +15,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.one_run import forbid_runs_in_worker
 from hpsearch.core.streams import make_streams_tolerant
 from hpsearch.core.trial import Facts, Job, Outcome, ProgressReport
 from hpsearch.executors.base import Prepare
@@ -79,7 +81,8 @@ class WorkerProcess:
         process = context.Process(
             target=_main, args=(theirs, self.prepare, self.slot.cores), name="hpsearch-worker"
         )
-        with _environment_lock, _set_environment(dict(self.slot.environment)), _ctrl_c_ignored():
+        environment = _set_environment(dict(self.slot.environment))
+        with _environment_lock, environment, _main_module_hidden(), _ctrl_c_ignored():
             process.start()
         self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
@@ -190,6 +193,7 @@ class WorkerProcess:
 
 def _main(pipe: Connection, prepare: Prepare, cores: tuple[int, ...]) -> None:
     _end_with_parent()
+    forbid_runs_in_worker()
     os.dup2(2, 1)  # the parent's stdout is for its own lines, or one JSON document
     make_streams_tolerant()  # printing, even where nobody reads it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -256,6 +260,21 @@ def _set_environment(environment: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """A process started here does not run the main script again, as multiprocessing has it.
+
+    A worker loads the study by its file, or gets it whole; what else a script does is not for it
+    to do again.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

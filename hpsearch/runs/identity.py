@@ -10,13 +10,14 @@ from hpsearch.core.option_text import settings_text
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Facts
 from hpsearch.runs.study import StudyDefinition
+from hpsearch.runs.study_text import read_source
 from hpsearch.store import SearchRecord
 
 _DEFAULT_POINT = "default_point"
 
 
-def make_search_record(study: StudyDefinition, file: Path, facts: Facts) -> SearchRecord:
-    """What the store keeps of a search of this study."""
+def make_search_record(study: StudyDefinition, file: Path | None, facts: Facts) -> SearchRecord:
+    """What the store keeps of a search of this study. file: the study's; None: it has none."""
     task = study.task
     training = {
         "loss": settings_text(task.loss),
@@ -48,8 +49,8 @@ def make_search_record(study: StudyDefinition, file: Path, facts: Facts) -> Sear
         data=facts.data,
         space=json.dumps(study.space.to_json()),
         training=json.dumps(training),
-        file=str(file.resolve()),
-        source=file.read_text(encoding="utf-8", errors="replace"),
+        file="" if file is None else str(file.resolve()),
+        source=read_source(study, file),
         versions=json.dumps(facts.versions),
     )
 
@@ -98,9 +99,10 @@ def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
 def refuse_changes(now: SearchRecord, earlier: Iterable[SearchRecord]) -> None:
     """Raise StudyError, which says what changed, where the study is not the same as before."""
     for before in earlier:
-        if before.file != now.file and Path(before.file).exists():
+        if before.file not in ("", now.file) and Path(before.file).exists():
+            rename = f"rename {now.file}" if now.file else "give this one another name="
             raise StudyError(
-                f"the store has a study {now.study} of {before.file}; rename {now.file}, or name "
+                f"the store has a study {now.study} of {before.file}; {rename}, or name "
                 "another store by --store"
             )
         if found := find_changes(now, before):

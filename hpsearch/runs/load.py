@@ -9,11 +9,14 @@ from pathlib import Path
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
+from hpsearch.core.one_run import forbid_while_loading
 from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.evaluators import Evaluator
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.names import ABSENT, ALIASES
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def load_study(file: Path, overrides: Overrides) -> StudyDefinition:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout is the command's own
+        # stdout is the command's own.
+        with contextlib.redirect_stdout(sys.stderr), forbid_while_loading():
             spec.loader.exec_module(module)
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""
@@ -92,15 +96,26 @@ def load_study(file: Path, overrides: Overrides) -> StudyDefinition:
     return overrides.apply(study if study.name else replace(study, name=file.stem))
 
 
-def describe_error(error: BaseException, file: Path) -> str:
+def describe_error(error: BaseException, file: Path | None) -> str:
     """An error that the study's code raised, in one line, with its place in the study's file."""
     # A refused option explains itself; for others, such as an ImportError, the class helps.
     plain = isinstance(error, HpsearchError) or type(error) is ValueError
     return f"{locate_error(error, file)}: {one_line(error) if plain else first_line(error)}"
 
 
-def locate_error(error: BaseException, file: Path) -> str:
-    """The file, and the last line of it that an error passed through."""
+def locate_error(error: BaseException, file: Path | None) -> str:
+    """The file, and the last line of it that an error passed through.
+
+    Of a study without a file: the function of the user's own, and the line.
+    """
+    if file is None:
+        own = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if _PACKAGE not in Path(frame.filename).parents
+            and "site-packages" not in Path(frame.filename).parts
+        ]
+        return f"the study, line {own[-1].lineno} of {own[-1].name}" if own else "the study"
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

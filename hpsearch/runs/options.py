@@ -14,7 +14,7 @@ class RunOptions:
     """Where and how a study runs.
 
     Args:
-        file: the study file.
+        file: the study file; None: the study has none, and goes to workers as it is.
         store: the store's file or URL.
         overrides: values that replace the study file's.
         backend: Keras's backend.
@@ -35,7 +35,7 @@ class RunOptions:
         gpus_per_worker: as `hpsearch.executors.RayCluster` has it.
     """
 
-    file: Path
+    file: Path | None
     store: Path | Url
     overrides: Overrides
     backend: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.errors import NoStoreError, OldStoreError, StudyError
 from hpsearch.core.files import hide_secrets, leave_mark
 from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
@@ -32,6 +32,7 @@ from hpsearch.runs.options import RunOptions
 from hpsearch.runs.progress_writer import ProgressWriter
 from hpsearch.runs.repeats import Repeats
 from hpsearch.runs.replay import SearchState, replay
+from hpsearch.runs.sent_study import dump_study
 from hpsearch.runs.signals import StopCondition, open_in_time
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.trial_logger import TrialLogger
@@ -135,16 +136,7 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
 
 
 def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStack) -> Executor:
-    # On Ray, workers run in a copy of the study's folder.
-    file = options.file.resolve() if options.ray is None else Path(options.file.name)
-    prepare = partial(
-        worker.prepare_from_file,
-        file,
-        options.overrides,
-        options.backend,
-        options.engine,
-        options.together,
-    )
+    prepare = make_prepare(study, options)
     if options.inline:
         executor: Executor = Inline(prepare)
     elif options.ray is not None:
@@ -166,11 +158,35 @@ def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStac
     return executor
 
 
+def make_prepare(study: StudyDefinition, options: RunOptions) -> "partial[tuple[Facts, Work]]":
+    """What each worker of a run calls first: it loads the study, and tries what the run will do.
+
+    A study with a file is loaded from it. One without goes to the workers as it is; on Ray, whose
+    nodes are other machines, it is refused by StudyError.
+
+    The executor may add `shared`, `mark` and `try_points`, as `worker.prepare_from_file` has them.
+    """
+    how = (options.backend, options.engine, options.together)
+    if options.file is not None:
+        # On Ray, workers run in a copy of the study's folder.
+        file = options.file.resolve() if options.ray is None else Path(options.file.name)
+        return partial(worker.prepare_from_file, file, options.overrides, *how)
+    if options.ray is not None:
+        raise StudyError(
+            f"study {study.name} has no file, and Ray's workers load studies from files; save it "
+            "as a file that binds `study`, and run that, or leave ray= out"
+        )
+    if options.inline:
+        return partial(worker.prepare_here, study, *how)
+    return partial(worker.prepare_sent, dump_study(study), *how)
+
+
 def _make_ray_cluster(
     study: StudyDefinition, options: RunOptions, prepare: Callable[..., tuple[Facts, Work]]
 ) -> Executor:
     """Nodes need no files: they get the study's folder, and the rows without the test's."""
     assert options.ray is not None
+    assert options.file is not None  # as make_prepare demands
     rows = replace(study.task.load(), x_test=None, y_test=None)
     return RayCluster(
         partial(prepare, shared=rows),
@@ -298,7 +314,7 @@ def _find_or_begin_search(
         return store.begin_search(record, metrics=metrics)
     if same[-1].source != record.source:
         show_line(
-            f"{record.file} was edited since this search began: its earlier trials were trained by "
+            f"{record.file or f'study {record.study}'} was edited since this search began: its earlier trials were trained by "
             "the older text; --fresh starts over"
         )
     return store.journal(same[-1].id, metrics)

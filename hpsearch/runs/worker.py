@@ -8,6 +8,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from hpsearch.core.seeds import derive_seed, seed_of_repeat
 from hpsearch.core.trial import Cost, Facts, Failure, Job, Outcome, Score
 from hpsearch.executors import Work
 from hpsearch.runs.load import Overrides, describe_error, load_study, locate_error
+from hpsearch.runs.sent_study import load_sent_study
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.training import Split, Trainer, backend, engines, lean_import, sharing
 from hpsearch.training.base import Build, WatchedBuild, check_space
@@ -86,29 +88,85 @@ def prepare_from_file(
             f"{platform.node()} does not see the checkpoints' folder {hide_secrets(mark.parent)}; give "
             "--checkpoints a folder or URL that every node reaches"
         )
-    _show_library_warnings()
-    backend.choose(backend_name)  # first: the study file may import Keras
-    lean_import.import_keras()
+    _import_keras(backend_name)  # first: the study file may import it
     study = load_study(file, overrides)
-    try:
-        data = sharing.load(study.task, shared)
+    with _locate_errors(file):
         source = hashlib.sha256(file.read_bytes()).hexdigest()
-        progress.report_loaded()
-        return prepare_work(
-            study,
-            data,
-            backend_name,
-            engine,
-            together,
-            source,
-            try_points=try_points,
-            shared=shared if isinstance(shared, Path) else None,
+        return _load_and_prepare(
+            study, source, backend_name, engine, together, shared, try_points=try_points
         )
+
+
+def prepare_sent(
+    sent: bytes,
+    backend_name: str | None = None,
+    engine: str = "auto",
+    together: int | None = None,
+    shared: Path | None = None,
+    try_points: bool = True,
+) -> tuple[Facts, Work]:
+    """As `prepare_from_file`, of a study without a file. sent: by `sent_study.dump_study`."""
+    _import_keras(backend_name)
+    with _locate_errors(None):
+        study = load_sent_study(sent)
+        source = hashlib.sha256(sent).hexdigest()
+        return _load_and_prepare(
+            study, source, backend_name, engine, together, shared, try_points=try_points
+        )
+
+
+def prepare_here(
+    study: StudyDefinition,
+    backend_name: str | None = None,
+    engine: str = "auto",
+    together: int | None = None,
+) -> tuple[Facts, Work]:
+    """As `prepare_from_file`, of a study of this process, which trains itself."""
+    _import_keras(backend_name)
+    with _locate_errors(None):
+        return _load_and_prepare(study, "", backend_name, engine, together, None)
+
+
+def _import_keras(backend_name: str | None) -> None:
+    _show_library_warnings()
+    backend.choose(backend_name)
+    lean_import.import_keras()
+
+
+def _load_and_prepare(
+    study: StudyDefinition,
+    source: str,
+    backend_name: str | None,
+    engine: str,
+    together: int | None,
+    shared: Path | Data | None,
+    *,
+    try_points: bool = True,
+) -> tuple[Facts, Work]:
+    data = sharing.load(study.task, shared)
+    progress.report_loaded()
+    return prepare_work(
+        study,
+        data,
+        backend_name,
+        engine,
+        together,
+        source,
+        try_points=try_points,
+        shared=shared if isinstance(shared, Path) else None,
+    )
+
+
+@contextmanager
+def _locate_errors(file: Path | None) -> Iterator[None]:
+    """Raise whatever the study's code raises as a StudyError that says where. file: its file."""
+    try:
+        yield
     except AllPointsFailError as error:
         raise StudyError(f"{locate_error(error.first, file)}: {error}") from error
     except (HpsearchError, KeyboardInterrupt):
         raise
-    except BaseException as error:  # whatever the study's code raises
+    except BaseException as error:
         raise StudyError(describe_error(error, file)) from error
 
 

@@ -54,7 +54,7 @@ class RefitResult:
 
 def refit(
     study: StudyDefinition,
-    file: Path,
+    file: Path | None,
     store: Store,
     choice: ModelChoice,
     models: Path,
@@ -173,7 +173,7 @@ def own_training(study: StudyDefinition) -> "OwnTraining | None":
 
 
 def _comparable_searches(
-    study: StudyDefinition, file: Path, store: Store, data: Data, backend: str, pooled: bool
+    study: StudyDefinition, file: Path | None, store: Store, data: Data, backend: str, pooled: bool
 ) -> tuple[SearchRecord, list[SearchRecord]]:
     """The study as it is now, and its searches whose trials compare.
 

@@ -1,7 +1,8 @@
 """A whole search in this process, with a store in memory: nothing is left behind."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,16 @@ from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
 from hpsearch.runs import worker
 from hpsearch.runs.checkpoints import SearchCheckpoints
+from hpsearch.runs.display import Display, NoDisplay
 from hpsearch.runs.driver import Driver
 from hpsearch.runs.loop import Loop
 from hpsearch.runs.replay import SearchState
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.searchers.base import UNLIMITED
-from hpsearch.store import AskedEvent, Store, ToldEvent
+from hpsearch.searchers.base import UNLIMITED, plan_search
+from hpsearch.store import AskedEvent, Store, ToldEvent, monitor_search
 from hpsearch.training import backend
+
+_SECONDS_TO_COUNT = 0.2  # of a search's trials, which are only shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,12 @@ class SearchedTrial:
 
 
 def search_in_memory(
-    study: StudyDefinition, data: Data, *, engine: str = "auto"
+    study: StudyDefinition, data: Data, *, engine: str = "auto", display: Display | None = None
 ) -> list[SearchedTrial]:
     """Search on these rows; returns all trials in the order in which they were asked for.
+
+    Args:
+        display: shows the search; None: nothing does.
 
     Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
     """
@@ -55,26 +62,55 @@ def search_in_memory(
     in_flight = study.searcher.in_flight
     together = None if in_flight == UNLIMITED else in_flight
     executor = Inline(partial(worker.prepare_work, study, data, backend.choose(), engine, together))
-    with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+    with (
+        Store(None) as store,
+        tempfile.TemporaryDirectory(prefix="hpsearch-") as folder,
+        ExitStack() as shown,
+    ):
         executor.open()
         journal = store.journal(0, study.task.recorded[1:])
+        if display is not None:
+            monitor = monitor_search(store, journal.search)
+            text = _count_trials(study)
+            shown.enter_context(display.show_search(monitor, study.task.objective, text))
         Loop(
             study.searcher.start(
                 study.space, seed=derive_seed(study.seed, "search"), first=study.first_points
             ),
             journal,
             SearchState(),
-            Driver(executor),
+            Driver(executor, display or NoDisplay()),
             study.task.objective,
             SearchCheckpoints(Path(folder), keep=0),
         ).run()
         executor.close()
-        events = list(journal.events())
+        return list_trials(journal.events())
+
+
+def _count_trials(study: StudyDefinition) -> str:
+    plan = plan_search(
+        study.searcher,
+        study.space,
+        seed=study.seed,
+        first=study.first_points,
+        seconds=_SECONDS_TO_COUNT,
+    )
+    return plan.trials_text
+
+
+def list_trials(events: Iterable[AskedEvent | ToldEvent]) -> list[SearchedTrial]:
+    """The trials of a search that have ended, in the order in which they were asked for.
+
+    Raises StudyError where every trial failed.
+    """
+    events = list(events)
     outcomes = {event.trial: event.outcome for event in events if isinstance(event, ToldEvent)}
     suggestions = [
         (event.trial, event.answer)
         for event in events
-        if isinstance(event, AskedEvent) and isinstance(event.answer, Suggestion)
+        if isinstance(event, AskedEvent)
+        and isinstance(event.answer, Suggestion)
+        and event.trial in outcomes
     ]
     continued = {s.parent for trial, s in suggestions if outcomes[trial].score is not None}
     trials = [

@@ -3,7 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,15 @@ from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import first_line
-from hpsearch.core.metric import CLASS_SCORERS, NUMBER_SCORERS, Direction
+from hpsearch.core.metric import CLASS_SCORERS, NUMBER_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
-from hpsearch.sklearn_api.predicted_rows import PredictedClasses, PredictedNumbers, ScorerMetric
+from hpsearch.sklearn_api.predicted_rows import ScorerMetric
 
 # Scorers that take label 1 for the positive class, and others that know no positive class.
 _OF_LABEL_1 = ("average_precision", "f1", "jaccard", "precision", "recall")
 _OF_ANY_LABELS = tuple(name for name in CLASS_SCORERS if name not in _OF_LABEL_1)
 _ROWS_TO_TRY = 5_000
-
-NameOrFunction = Any
-"""A metric as `Task` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +27,26 @@ class Scoring:
     """What trials are scored by.
 
     Args:
-        metrics: a metric of the task for each column of `cv_results_`, by the column's name; the
-            first one ranks trials.
-        scorers: scikit-learn's scorers, by the same names; empty where the user named metrics.
-        has_names: whether columns are called by the names, and not "score".
+        task_options: metric, direction and metrics of a `Task`; the metric ranks trials.
+        columns: for each scorer the name of its metric, by the name that its columns of
+            `cv_results_` have. None: those of the task's own metrics.
+        scorers: scikit-learn's scorers, by the same names.
+        has_names: whether the user gave several scorers.
         weighs_rows: whether sample_weight weighs rows in the scores too.
-        direction: of the metric that ranks, as the user gave it with `metric`.
     """
 
-    metrics: Mapping[str, NameOrFunction]
-    scorers: Mapping[str, Any]
+    task_options: Mapping[str, Any]
+    columns: Mapping[str, str] | None = None
+    scorers: Mapping[str, Any] = field(default_factory=dict)
     has_names: bool = False
     weighs_rows: bool = False
-    direction: Direction | None = None
+
+    def name_columns(self, recorded: Sequence[Metric]) -> dict[str, Metric]:
+        """The metric of each column of `cv_results_`. recorded: those of the task."""
+        if self.columns is None:
+            return {"score": recorded[0], **{metric.name: metric for metric in recorded[1:]}}
+        by_name = {metric.name: metric for metric in recorded}
+        return {column: by_name[name] for column, name in self.columns.items()}
 
 
 def choose_ranking(scoring: Any, refit: Any) -> Any:
@@ -114,7 +118,18 @@ def make_scoring(
         name: _make_metric(name, given[name], scorer, y, classes, weighs=weighs)
         for name, scorer in scorers.items()
     }
-    return Scoring(metrics, scorers, ranking is not None, weighs)
+    ranked, *others = dict.fromkeys(metrics.values())
+    return Scoring(
+        {
+            "metric": ranked,
+            "direction": None if isinstance(ranked, str) else "max",
+            "metrics": [each if isinstance(each, str) else (each, "max") for each in others],
+        },
+        {name: each if isinstance(each, str) else each.__name__ for name, each in metrics.items()},
+        scorers,
+        ranking is not None,
+        weighs,
+    )
 
 
 def _find_scorer(estimator: Any, given: Any) -> Any:
@@ -148,7 +163,8 @@ def _takes_weights(scorer: Any) -> bool:
 
 def _make_metric(
     name: str, given: Any, scorer: Any, y: Array, classes: Array | None, *, weighs: bool
-) -> NameOrFunction:
+) -> str | ScorerMetric:
+    """The metric of a scorer: a name of the product's, where that is the same; or a function."""
     takes_weights = _takes_weights(scorer)
     if weighs and not takes_weights:
         warnings.warn(f"scoring {name!r} does not weigh rows by sample_weight", stacklevel=5)
@@ -157,7 +173,7 @@ def _make_metric(
         return given
     metric = ScorerMetric(name, scorer, classes, takes_weights=takes_weights)
     _try(name, metric, y[:: max(1, len(y) // _ROWS_TO_TRY)])
-    return metric, "max"
+    return metric
 
 
 def _is_known(name: str, classes: Array | None) -> bool:

@@ -4,8 +4,8 @@ import importlib.metadata
 import platform
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.core.arrays import Array
@@ -89,7 +89,8 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Labels as in the y of `fit`, or values, in the shape of that y."""
-        return self.network_for(self).predict(self._read(X))
+        x = self._read(X)
+        return self.network_.predict(x)
 
     @property
     def model_(self) -> Any:
@@ -117,3 +118,62 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         }
         shown = ", ".join(f"{name}={value!r}" for name, value in facts.items() if value is not None)
         return f"{type(self).__name__}({shown})"
+
+    def __sklearn_tags__(self) -> Any:
+        return set_tags(super().__sklearn_tags__(), self._classifies, self.preprocess)
+
+    def _read(self, X: Any) -> Any:
+        check_is_fitted(self, "network_")
+        return read_rows(self, X, preprocess=self.preprocess, code=self.network_.code)
+
+
+class TrainedClassifier(ClassifierMixin, _TrainedEstimator):  # type: ignore[misc]
+    """A point of a space as a classifier; `fit` trains it anew, the same for the same rows.
+
+    Args:
+        build, train, params: the model, or the training function, and the point. One of the two.
+        epochs: how many it is trained.
+        loss, preprocess, class_weight, engine: as `KerasSearchCV` takes them.
+        callbacks: likewise; those that watch validation are left out, because there is none.
+        seed: of weights and the order of rows.
+        most_epochs: of the search, which `build` and callbacks are told.
+
+    After `fit` there are model_ (of Keras), preprocess_ (fitted), history_, n_weights_, backend_,
+    versions_, classes_ and n_features_in_.
+    """
+
+    _classifies = True
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of shape (rows, classes), in the order of `classes_`."""
+        x = self._read(X)
+        return self.network_.predict_proba(x)
+
+
+class TrainedRegressor(RegressorMixin, _TrainedEstimator):  # type: ignore[misc]
+    """A point of a space as a regressor, as `TrainedClassifier` has it."""
+
+    _classifies = False
+
+
+def set_tags(tags: Any, classifies: bool, preprocess: Any) -> Any:
+    """What scikit-learn wants to know of an estimator here."""
+    tags.estimator_type = "classifier" if classifies else "regressor"
+    tags.target_tags.required = True
+    tags.target_tags.multi_output = not classifies
+    tags.input_tags.three_d_array = True
+    tags.input_tags.allow_nan = preprocess is not None
+    tags.input_tags.string = preprocess is not None
+    if classifies:
+        tags.classifier_tags = ClassifierTags()
+    else:
+        tags.regressor_tags = RegressorTags()
+    return tags
+
+
+def _find_versions(backend_name: str) -> dict[str, str]:
+    """The versions of what trained it, by name."""
+    names = ("hpsearch", "keras", backend_name, "numpy", "scikit-learn")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }

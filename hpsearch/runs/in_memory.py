@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,11 +20,9 @@ from hpsearch.runs.driver import Driver
 from hpsearch.runs.loop import Loop
 from hpsearch.runs.replay import SearchState
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.searchers.base import UNLIMITED, plan_search
-from hpsearch.store import AskedEvent, Store, ToldEvent, monitor_search
+from hpsearch.searchers.base import UNLIMITED
+from hpsearch.store import AskedEvent, Store, ToldEvent
 from hpsearch.training import backend
-
-_SECONDS_TO_COUNT = 0.2  # of a search's trials, which are only shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def search_in_memory(
     """Search on these rows; returns all trials in the order in which they were asked for.
 
     Args:
-        display: shows the search; None: nothing does.
+        display: shows trials that end; None: nothing does.
 
     Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
     """
@@ -62,17 +59,9 @@ def search_in_memory(
     in_flight = study.searcher.in_flight
     together = None if in_flight == UNLIMITED else in_flight
     executor = Inline(partial(worker.prepare_work, study, data, backend.choose(), engine, together))
-    with (
-        Store(None) as store,
-        tempfile.TemporaryDirectory(prefix="hpsearch-") as folder,
-        ExitStack() as shown,
-    ):
+    with Store(None) as store, tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         executor.open()
         journal = store.journal(0, study.task.recorded[1:])
-        if display is not None:
-            monitor = monitor_search(store, journal.search)
-            text = _count_trials(study)
-            shown.enter_context(display.show_search(monitor, study.task.objective, text))
         Loop(
             study.searcher.start(
                 study.space, seed=derive_seed(study.seed, "search"), first=study.first_points
@@ -85,17 +74,6 @@ def search_in_memory(
         ).run()
         executor.close()
         return list_trials(journal.events())
-
-
-def _count_trials(study: StudyDefinition) -> str:
-    plan = plan_search(
-        study.searcher,
-        study.space,
-        seed=study.seed,
-        first=study.first_points,
-        seconds=_SECONDS_TO_COUNT,
-    )
-    return plan.trials_text
 
 
 def list_trials(events: Iterable[AskedEvent | ToldEvent]) -> list[SearchedTrial]:

@@ -60,7 +60,7 @@ class FrameCode:
 
     def __repr__(self) -> str:
         """A text that is equal for equal codes, in every process."""
-        digest = hashlib.sha256(repr(list(self.columns or ())).encode())
+        digest = hashlib.sha256(repr(None if self.columns is None else list(self.columns)).encode())
         for code in self.codes:
             values = () if code.values is None else tuple(code.values)
             digest.update(repr((str(code.dtype), values)).encode(errors="surrogatepass"))

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from hpsearch.console.lines import TrialLines
 from hpsearch.core.metric import Metric
@@ -28,8 +28,14 @@ class FitProgress:
         self._end_line()
         print(text, flush=True)
 
+    def show_search(
+        self, monitor: SearchMonitor, metric: Metric, planned: str
+    ) -> AbstractContextManager[None]:
+        return self.show_trials(metric, planned)
+
     @contextmanager
-    def show_search(self, monitor: SearchMonitor, metric: Metric, planned: str) -> Iterator[None]:
+    def show_trials(self, metric: Metric, planned: str) -> Iterator[None]:
+        """Show the trials of a search inside a `with` block. planned: their number."""
         folds = f"{self._folds} folds" if self._folds > 1 else "1 split"
         print(f"Fitting {folds} for each of {planned} candidates", flush=True)
         self._lines = TrialLines(metric, planned)

@@ -1,7 +1,7 @@
 """Where a search runs: in memory, in a store that keeps it, and with workers on devices."""
 
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,21 @@ from hpsearch.core.one_run import only_run
 from hpsearch.core.rules import brief
 from hpsearch.core.trial import Facts
 from hpsearch.executors import find_devices
-from hpsearch.runs.display import Display, NoDisplay
+from hpsearch.runs.display import NoDisplay
 from hpsearch.runs.identity import find_changes, make_search_record
 from hpsearch.runs.in_memory import SearchedTrial, list_trials, search_in_memory
 from hpsearch.runs.load import Overrides
 from hpsearch.runs.options import RunOptions
 from hpsearch.runs.session import run_study
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.searchers.base import UNLIMITED
+from hpsearch.searchers.base import UNLIMITED, plan_search
 from hpsearch.sklearn_api.progress import FitProgress
 from hpsearch.store import Store, Url, has_store
 from hpsearch.store.url import parse_place
 from hpsearch.training import backend
+
+_KEPT = 3  # trials whose checkpoints stay beside the store
+_SECONDS_TO_COUNT = 0.2  # of a search's trials, which are only shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,15 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
     Raises HpsearchError where the study cannot work or is another one than the store's, and
     KeyboardInterrupt where Ctrl-C stopped it; fitted again with the same store, it goes on.
     """
-    display: Display = (
-        FitProgress(place.verbose, study.evaluator.fits) if place.verbose else NoDisplay()
-    )
+    progress = FitProgress(place.verbose, study.evaluator.fits) if place.verbose else None
     if place.store is None and place.devices is None:
-        shown = display if place.verbose else None
-        return search_in_memory(study, data, engine=place.engine, display=shown)
+        shown = (
+            progress.show_trials(study.task.objective, _count_trials(study))
+            if progress
+            else nullcontext()
+        )
+        with shown:
+            return search_in_memory(study, data, engine=place.engine, display=progress)
     with ExitStack() as opened:
         if place.store is not None:
             store = place.store
@@ -120,13 +126,26 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
             engine=place.engine,
             # No more at a time than costs nothing: so a seed gives the same result in any place.
             together=None if in_flight == UNLIMITED else in_flight,
+            keep=_KEPT if place.store is not None else 0,
             inline=place.devices is None,
             devices=place.devices or "auto",
         )
         _refuse_changes(study, data, options)
-        if run_study(study, options, display).was_stopped:
+        if run_study(study, options, progress or NoDisplay()).was_stopped:
             raise KeyboardInterrupt
         return _read_trials(study, options)
+
+
+def _count_trials(study: StudyDefinition) -> str:
+    """How many trials the search will have, as text."""
+    plan = plan_search(
+        study.searcher,
+        study.space,
+        seed=study.seed,
+        first=study.first_points,
+        seconds=_SECONDS_TO_COUNT,
+    )
+    return plan.trials_text
 
 
 def _refuse_changes(study: StudyDefinition, data: Data, options: RunOptions) -> None:

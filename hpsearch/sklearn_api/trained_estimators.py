@@ -117,7 +117,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             "n_weights": self.n_weights_,
         }
         shown = ", ".join(f"{name}={value!r}" for name, value in facts.items() if value is not None)
-        return f"{type(self).__name__}({shown})"
+        return f"{type(self).__name__}({' '.join(shown.split())})"
 
     def __sklearn_tags__(self) -> Any:
         return set_tags(super().__sklearn_tags__(), self._classifies, self.preprocess)

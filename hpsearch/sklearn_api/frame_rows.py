@@ -52,8 +52,11 @@ class FrameCode:
         """The rows as the user gave them: a frame, or an array of objects, shape (rows, columns)."""
         import pandas as pd
 
-        cells = [code.decode(array[:, place]) for place, code in enumerate(self.codes)]
-        frame = pd.concat([pd.Series(column) for column in cells], axis=1)
+        columns = [
+            pd.Series(code.decode(array[:, place]), dtype=code.dtype)
+            for place, code in enumerate(self.codes)
+        ]
+        frame = pd.concat(columns, axis=1)
         if self.columns is None:
             return frame.to_numpy(dtype=object)
         return frame.set_axis(self.columns, axis=1)
@@ -71,9 +74,10 @@ def encode_frame(rows: Any) -> tuple[Array, FrameCode]:
     """The rows of a frame, or of an array of shape (rows, columns), as numbers, and their code."""
     import pandas as pd
 
-    frame = pd.DataFrame(rows)
+    is_frame = isinstance(rows, pd.DataFrame)
+    frame = rows if is_frame else pd.DataFrame(rows, dtype=object)
     encoded = [_encode_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
-    columns = frame.columns if isinstance(rows, pd.DataFrame) else None
+    columns = frame.columns if is_frame else None
     array = np.column_stack([numbers for numbers, _ in encoded])
     return array, FrameCode(columns, tuple(code for _, code in encoded))
 
@@ -88,9 +92,28 @@ def _encode_column(column: Any) -> tuple[Array, ColumnCode]:
         cells = column.to_numpy()
         if dtype.kind in "bf" or not len(cells) or int(np.abs(cells, dtype=object).max()) < _EXACT:
             return cells.astype(np.float64), ColumnCode(dtype)
+    if dtype == object:
+        return _encode_objects(column.to_numpy(), dtype)
     # With NaN among the values, so that it comes back as whatever stood for it.
     numbers, values = pd.factorize(column, use_na_sentinel=False)
     return numbers.astype(np.float64), ColumnCode(dtype, values)
+
+
+def _encode_objects(cells: Array, dtype: Any) -> tuple[Array, ColumnCode]:
+    """As `_encode_column`, of any objects: 1, 1.0 and True are three values here."""
+    places: dict[Any, int] = {}
+    firsts, numbers = [], np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        key: Any = (type(cell), "nan" if isinstance(cell, float) and cell != cell else cell)
+        try:
+            place = places.setdefault(key, len(firsts))
+        except TypeError:  # a list, or another object without a hash
+            place = len(firsts)
+            places[row, "a value of its own"] = place
+        if place == len(firsts):
+            firsts.append(row)
+        numbers[row] = place
+    return numbers, ColumnCode(dtype, cells[firsts])
 
 
 class FrameTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 
 from hpsearch.core.arrays import Array
-from hpsearch.core.errors import first_line
+from hpsearch.core.errors import first_line, one_line
 from hpsearch.core.metric import CLASS_SCORERS, NUMBER_SCORERS, Metric
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
@@ -172,7 +172,8 @@ def _make_metric(
     if isinstance(given, str) and not own and _is_known(given, classes):
         return given
     metric = ScorerMetric(name, scorer, classes, takes_weights=takes_weights)
-    _try(name, metric, y[:: max(1, len(y) // _ROWS_TO_TRY)])
+    shown = brief(given) if name == "score" else repr(name)
+    _try(shown, metric, y[:: max(1, len(y) // _ROWS_TO_TRY)])
     return metric
 
 
@@ -187,12 +188,11 @@ def _is_known(name: str, classes: Array | None) -> bool:
     return name == "roc_auc" or (name in _OF_LABEL_1 and bool(classes[1] == 1))
 
 
-def _try(name: str, metric: ScorerMetric, y: Array) -> None:
+def _try(shown: str, metric: ScorerMetric, y: Array) -> None:
     """Raise ValueError where a scorer cannot be computed for these targets."""
     try:
         with warnings.catch_warnings(action="ignore"):
             metric.try_on(y)
     except Exception as error:  # whatever a scorer of the user's own raises
-        raise ValueError(
-            f"scoring {name!r} cannot be computed for this y: {first_line(error)}"
-        ) from error
+        why = one_line(error) if type(error) is ValueError else first_line(error)
+        raise ValueError(f"scoring {shown} cannot be computed for this y: {why}") from error

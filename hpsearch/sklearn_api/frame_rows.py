@@ -92,7 +92,7 @@ def _encode_column(column: Any) -> tuple[Array, ColumnCode]:
         cells = column.to_numpy()
         if dtype.kind in "bf" or not len(cells) or int(np.abs(cells, dtype=object).max()) < _EXACT:
             return cells.astype(np.float64), ColumnCode(dtype)
-    if dtype == object:
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
         return _encode_objects(column.to_numpy(), dtype)
     # With NaN among the values, so that it comes back as whatever stood for it.
     numbers, values = pd.factorize(column, use_na_sentinel=False)

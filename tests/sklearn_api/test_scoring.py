@@ -57,7 +57,8 @@ def score_as_ours(name, scoring, estimator, y, weights=None):
 def test_each_scorer_of_classes_is_scikit_learns_or_refused_in_one_line(labels, weighted):
     y = LABELS[labels]
     estimator = GaussianNB().fit(X, y)
-    refused, compared = [], 0
+    refused: dict[str, str] = {}
+    compared = 0
     for name in get_scorer_names():
         scorer = get_scorer(name)
         takes = weighted and scorer._accept_sample_weight()
@@ -72,8 +73,7 @@ def test_each_scorer_of_classes_is_scikit_learns_or_refused_in_one_line(labels, 
                     estimator, name, True, y, estimator.classes_, weighted=weighted
                 )
             except ValueError as error:
-                assert "\n" not in str(error)
-                refused.append(name)
+                refused[name] = str(error)
                 assert expected is None or not np.isfinite(expected), name
                 continue
         found = score_as_ours("score", scoring, estimator, y, WEIGHTS if takes else None)
@@ -81,6 +81,7 @@ def test_each_scorer_of_classes_is_scikit_learns_or_refused_in_one_line(labels, 
             compared += 1
             assert found == pytest.approx(expected, rel=1e-5), name
     assert compared > (15 if labels == "three" else 20)
+    assert not any("\n" in message for message in refused.values())
     assert "r2" in refused or labels not in ("three", "text")
 
 
@@ -98,8 +99,7 @@ def test_each_scorer_of_numbers_is_scikit_learns():
     for name in get_scorer_names():
         try:
             scoring = make_scoring(estimator, name, True, NUMBERS, None, weighted=False)
-        except ValueError as error:
-            assert "\n" not in str(error)
+        except ValueError:
             continue
         found = score_as_ours("score", scoring, estimator, NUMBERS)
         assert found == pytest.approx(get_scorer(name)(estimator, X, NUMBERS), rel=1e-6), name

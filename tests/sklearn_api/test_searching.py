@@ -142,7 +142,7 @@ def test_the_commands_read_a_store(tmp_path, capfd, hpsearch):
     assert "continuing after 2 trials" in printed
     assert "[3/3] trial 3" in printed
     assert more.cv_results_["params"][:2] == search.cv_results_["params"]
-    with pytest.raises(StudyError, match="another search trees: .*the data changed; give name="):
+    with pytest.raises(StudyError, match=r"another search trees: .*the data changed; give name="):
         searching(store=store, name="trees", preprocess=encode_columns()).fit(FRAME[::-1], NAMES)
     with pytest.raises(StudyError, match="another search trees: preprocess was"):
         searching(store=store, name="trees").fit(X, NAMES)

@@ -67,7 +67,7 @@ def test_text_is_encoded_by_fold_and_new_text_is_the_transformers_affair():
     assert encoder.categories_[0].tolist() == ["hard", "soft"]
     with pytest.raises(ValueError, match="feature names should match"):
         search.predict(FRAME[FRAME.columns[::-1]])
-    with pytest.raises(ValueError, match="X holds text .*; give preprocess= a transformer"):
+    with pytest.raises(ValueError, match=r"X holds text .*; give preprocess= a transformer"):
         searching().fit(FRAME, NAMES)
     table = FRAME.to_numpy(dtype=object)
     from sklearn.compose import make_column_transformer
@@ -212,7 +212,10 @@ def train_centroids(run, shrink):
     """A training function: the nearest centroid of each class, shrunk."""
     x, y = run.train
     y = y.reshape(-1).astype(int)
-    centroids = np.stack([x[y == each].mean(axis=0) for each in range(3)]) * shrink
+    state = run.restore()
+    if state is None:
+        state = {"centroids": np.stack([x[y == k].mean(axis=0) for k in range(3)]) * shrink}
+    centroids = state["centroids"]
 
     def predict(x):
         likely = np.exp(-((x[:, None, :] - centroids) ** 2).sum(axis=2))
@@ -220,7 +223,7 @@ def train_centroids(run, shrink):
 
     for _ in run.epochs():
         run.report(**run.measure(predict, train=True))
-        run.save({"centroids": centroids})
+        run.save(state)
     return predict
 
 

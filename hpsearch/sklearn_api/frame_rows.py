@@ -102,7 +102,8 @@ def _encode_column(column: Any) -> tuple[Array, ColumnCode]:
 def _encode_objects(cells: Array, dtype: Any) -> tuple[Array, ColumnCode]:
     """As `_encode_column`, of any objects: 1, 1.0 and True are three values here."""
     places: dict[Any, int] = {}
-    firsts, numbers = [], np.empty(len(cells))
+    firsts: list[int] = []  # the row in which each value stands first
+    numbers = np.empty(len(cells))
     for row, cell in enumerate(cells):
         key: Any = (type(cell), "nan" if isinstance(cell, float) and cell != cell else cell)
         try:

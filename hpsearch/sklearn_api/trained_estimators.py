@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+from dataclasses import replace
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -70,7 +71,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         )
         self.backend_ = backend.choose()
         (trained,) = retrain.train(
-            task,
+            replace(task, data=data.take([0])),  # a model may keep its task, but no rows
             data,
             [fit],
             engine=self.engine,

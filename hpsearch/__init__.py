@@ -6,6 +6,7 @@ Every name here is cheap to import: no deep-learning framework is loaded before 
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.core.data import Data
+from hpsearch.core.drawing import draw_by
 from hpsearch.core.errors import FatalError, TrialFailed
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.core.space import Space
@@ -60,7 +61,18 @@ _LATER = {
     "KerasSearchCV": "hpsearch.sklearn_api.estimator",
     "NestedKFold": "hpsearch.selection.nested",
     "Results": "hpsearch.plots.results",
+    # Not in __all__: `from hpsearch import *` would hide Python's own `open`.
+    "open": "hpsearch.python_api.opened_store",
 }
+
+
+def _draw_score(*arguments: Any) -> Any:
+    from hpsearch.plots.curves import draw_score
+
+    return draw_score(*arguments)
+
+
+draw_by("score", _draw_score)
 
 
 def __getattr__(name: str) -> Any:

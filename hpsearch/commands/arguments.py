@@ -1,8 +1,7 @@
 """Options that several commands share, and what their values stand for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,14 @@ import click
 from click.core import ParameterSource
 
 from hpsearch.commands import completion
-from hpsearch.commands.option_types import (
-    COUNT,
-    Amount,
-    CheckpointEvery,
-    CountOrAuto,
-    Folder,
-    StorePlace,
-    TrialNumber,
-)
-from hpsearch.core.errors import DeviceError, NoStoreError, OldStoreError, StudyError
+from hpsearch.core.errors import NoStoreError, OldStoreError, StudyError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED
-from hpsearch.runs.load import Overrides
+from hpsearch.runs.arguments import TYPES, refuse_without_effect
+from hpsearch.runs.option_types import StorePlace
 from hpsearch.selection.choice import SCALES
 from hpsearch.store import Store, Url, default_place
-from hpsearch.training.engines import ENGINES
 
 Command = Callable[..., Any]
-
-_MANY = click.IntRange(1, MOST_COUNTED)
-_EPOCHS = click.IntRange(1, MOST_EPOCHS)
 
 
 def _combine(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -63,12 +49,12 @@ as_json = click.option(
 which_search = _combine(
     click.option(
         "--epochs",
-        type=_EPOCHS,
+        type=TYPES["epochs"],
         help="Set the maximum number of epochs of a trial, instead of the study's.",
     ),
     click.option(
         "--seed",
-        type=click.IntRange(0, MOST_STORED),
+        type=TYPES["seed"],
         help="Set the seed of the search, instead of the study's.",
     ),
     click.option(
@@ -86,16 +72,15 @@ which_search = _combine(
 )
 
 overrides = _combine(
-    click.option("--trials", type=_MANY, help="Train at most this many trials."), which_search
+    click.option("--trials", type=TYPES["trials"], help="Train at most this many trials."),
+    which_search,
 )
 
 budget = _combine(
-    click.option(
-        "--hours", type=Amount(0, 1e5, min_open=True), help="Stop this run after this many hours."
-    ),
+    click.option("--hours", type=TYPES["hours"], help="Stop this run after this many hours."),
     click.option(
         "--total-epochs",
-        type=_MANY,
+        type=TYPES["total_epochs"],
         help="Stop this run after this many epochs over its trials. The epochs of --repeats do not count.",
     ),
 )
@@ -108,7 +93,7 @@ engine = _combine(
     ),
     click.option(
         "--engine",
-        type=click.Choice(ENGINES),
+        type=TYPES["engine"],
         default="auto",
         help="How to train trials and folds. gang: side by side as one compiled program, on jax "
         "only. fit: one after the other. auto: side by side where that is possible.",
@@ -117,7 +102,7 @@ engine = _combine(
 
 together = click.option(
     "--together",
-    type=CountOrAuto(),
+    type=TYPES["together"],
     default="auto",
     help="Train at most this many trials side by side in each worker. auto, the default: as many "
     "as find most soonest, by the measured times.",
@@ -126,7 +111,7 @@ together = click.option(
 choice = _combine(
     click.option(
         "--trial",
-        type=TrialNumber(),
+        type=TYPES["trial"],
         help="Use the trial with this number instead of the best one.",
         shell_complete=completion.complete_trials,
     ),
@@ -137,12 +122,12 @@ choice = _combine(
     ),
     click.option(
         "--ensemble",
-        type=COUNT,
+        type=TYPES["ensemble"],
         help="Use an ensemble, chosen greedily from this many of the best trials.",
     ),
     click.option(
         "--seeds",
-        type=COUNT,
+        type=TYPES["seeds"],
         default=3,
         help="Train this many models of each chosen trial, each with another seed.",
     ),
@@ -161,14 +146,14 @@ choice = _combine(
 repeats = _combine(
     click.option(
         "--repeats",
-        type=click.IntRange(0, 1000),
+        type=TYPES["repeats"],
         default=0,
         help="After the search, train each of the best trials this many more times, with fresh "
         "seeds.",
     ),
     click.option(
         "--finalists",
-        type=COUNT,
+        type=TYPES["finalists"],
         default=3,
         help="Apply --repeats to this many of the best trials.",
     ),
@@ -182,7 +167,7 @@ workers = _combine(
     ),
     click.option(
         "--per-device",
-        type=CountOrAuto(),
+        type=TYPES["per_device"],
         default=1,
         help="Run this many workers on each device. auto: as many as fit.",
     ),
@@ -193,16 +178,19 @@ workers = _combine(
     ),
     click.option(
         "--timeout",
-        type=Amount(0, 1e6, min_open=True),
+        type=TYPES["timeout"],
         help="Fail a trial that takes longer than this many seconds.",
     ),
     click.option(
-        "--recycle", type=COUNT, default=200, help="Replace each worker after this many trials."
+        "--recycle",
+        type=TYPES["recycle"],
+        default=200,
+        help="Replace each worker after this many trials.",
     ),
     click.option("--ray", help="Train on a Ray cluster: auto, or the HOST:PORT of its head node."),
     click.option(
         "--gpus-per-worker",
-        type=click.FloatRange(0, 1),
+        type=TYPES["gpus_per_worker"],
         help="Give each worker of --ray 1 GPU, a part of one such as 0.25, or 0 for a core "
         "instead. Default: 1 where the cluster has GPUs.",
     ),
@@ -211,20 +199,20 @@ workers = _combine(
 checkpoints = _combine(
     click.option(
         "--checkpoints",
-        type=Folder(),
+        type=TYPES["checkpoints"],
         help="Save checkpoints in this folder, or at this URL, such as s3://bucket/folder. "
         "Default: checkpoints/ beside the store.",
     ),
     click.option(
         "--checkpoint-every",
-        type=CheckpointEvery(),
+        type=TYPES["checkpoint_every"],
         default="5m",
         help="How often a trial saves a checkpoint before its end: after a number of epochs, such "
         "as 10, or of minutes, such as 5m.",
     ),
     click.option(
         "--keep",
-        type=click.IntRange(min=0),
+        type=TYPES["keep"],
         default=3,
         help="Keep the checkpoints of this many of the best trials.",
     ),
@@ -232,26 +220,11 @@ checkpoints = _combine(
 
 
 def refuse_options_without_effect(ray: str | None, *, inline: bool) -> None:
-    """Raise DeviceError for an option that has no effect where trials train."""
-    without_effect: dict[str, tuple[str, ...]] = {}
-    if ray is None:
-        without_effect["without --ray; drop it, or add --ray"] = ("gpus_per_worker",)
-    else:
-        both = "with --ray; drop one of the two"
-        without_effect[both] = ("devices", "per_device", "inline")
-    if inline:
-        both = "with --inline; drop one of the two"
-        without_effect[both] = ("devices", "per_device", "timeout", "recycle")
+    """Raise DeviceError for an option that was given and has no effect where trials train."""
     context = click.get_current_context()
-    for reason, names in without_effect.items():
-        for name in names:
-            if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-                raise DeviceError(f"--{name.replace('_', '-')} has no effect {reason}")
-
-
-def make_overrides(options: Mapping[str, Any]) -> Overrides:
-    """The values of the options `overrides` or `which_search`."""
-    return Overrides(**{field.name: options.get(field.name) for field in fields(Overrides)})
+    default = ParameterSource.DEFAULT
+    given = [name for name in context.params if context.get_parameter_source(name) is not default]
+    refuse_without_effect(given, ray, inline=inline)
 
 
 def _open_upgraded(store_path: Path | Url) -> Store:
@@ -260,26 +233,6 @@ def _open_upgraded(store_path: Path | Url) -> Store:
         return Store(store_path)
     except OldStoreError:
         return Store(store_path, create=True)
-
-
-def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, str | None]:
-    """The study, or else the task, that has this name. A study is also known by its file.
-
-    Returns (study, None) or (None, task). Raises StudyError where the store has neither.
-    """
-    with Store(store_path) as store:
-        searches = store.searches()
-    studies, tasks = {s.study for s in searches}, {s.task for s in searches}
-    stem = Path(name).stem if name.endswith(".py") else name
-    if stem in studies:
-        return stem, None
-    if name in tasks:
-        return None, name
-    known = sorted(studies | tasks)
-    raise StudyError(
-        f"{name!r} is neither a study nor a task in {store_path}{did_you_mean(name, known)}; the "
-        f"store has {', '.join(known) or 'none'}"
-    )
 
 
 def find_study_file(study: str, store_path: Path | Url) -> Path:
@@ -293,6 +246,11 @@ def find_study_file(study: str, store_path: Path | Url) -> Path:
     known: dict[str, str] = {}
     with suppress(NoStoreError), _open_upgraded(store_path) as store:
         known = {record.study: record.file for record in store.searches()}
+    if known.get(study) == "":
+        raise StudyError(
+            f"study {study} has no file: it was made in a notebook or by a function; run it there "
+            "by study.run(), or save it as a file that binds `study`, and name the file"
+        )
     if study not in known:
         raise StudyError(
             f"{study!r} is neither a study file nor a study in {store_path}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from hpsearch.commands import arguments
-from hpsearch.commands.option_types import TrialNumber
+from hpsearch.runs.option_types import TrialNumber
 from hpsearch.store import Url
 
 

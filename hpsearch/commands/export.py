@@ -10,6 +10,7 @@ from hpsearch.commands import arguments, completion
 from hpsearch.core.files import hide_secrets
 from hpsearch.core.outputs import choose_place, whole_output
 from hpsearch.export import FORMATS
+from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.store import Url
 
 
@@ -44,7 +45,7 @@ def export(
     the HParams and Scalars tabs. mlflow: a database or a server. If the export fails, no partial
     output is left.
     """
-    study, task = arguments.find_study_or_task(which, store_path) if which else (None, None)
+    study, task = find_study_or_task(which, store_path) if which else (None, None)
     chosen = FORMATS[format]
     write = chosen.writer()
     from hpsearch.results.frames import StoreFrames

@@ -8,7 +8,7 @@ import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
-from hpsearch.commands.option_types import TrialNumber
+from hpsearch.runs.option_types import TrialNumber
 from hpsearch.store import Store, Url
 
 

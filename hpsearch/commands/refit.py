@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import sys
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from hpsearch.commands import arguments, completion
-from hpsearch.core.errors import OldStoreError, StudyError
+from hpsearch.core.errors import StudyError
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
+from hpsearch.runs.arguments import make_overrides
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.selection.choice import ModelChoice
-from hpsearch.store import Store, Url
+from hpsearch.store import Url
 
 _LONGEST_HEADER = 1_000_000  # bytes
 
@@ -57,11 +58,8 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     engines.check_engine(options["engine"], chosen)
     choice = ModelChoice(**{field.name: options[field.name] for field in fields(ModelChoice)})
     file = arguments.find_study_file(study, store_path)
-    with suppress(OldStoreError), Store(store_path):  # raises where there is no store yet
-        pass
-    with Store(store_path, create=True) as store:
-        loaded = load_study(file, arguments.make_overrides(options))
-        models = store.folder / "models" / Path(store.name).stem  # several stores may lie here
+    with refits.open_to_refit(store_path) as (store, models):
+        loaded = load_study(file, make_overrides(options))
         with redirect_stdout(sys.stderr) if as_json else nullcontext():
             done = refits.refit(
                 loaded,

@@ -8,6 +8,7 @@ import click
 
 from hpsearch.commands import arguments, completion
 from hpsearch.core.outputs import is_stream
+from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.store import Url
 
 
@@ -33,7 +34,7 @@ def report(name: str, output: Path, store_path: Path | Url, as_json: bool) -> No
     from hpsearch.console import tables
     from hpsearch.report.page import write_report
 
-    study, task = arguments.find_study_or_task(name, store_path)
+    study, task = find_study_or_task(name, store_path)
     written = write_report(store_path, output, study=study, task=task)
     console = tables.make_console(stderr=as_json or is_stream(output))
     size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"

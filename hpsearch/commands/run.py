@@ -2,35 +2,18 @@
 
 import json
 import sys
-from contextlib import nullcontext, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
-from hpsearch.core.errors import NoStoreError, OldStoreError
 from hpsearch.core.plan import Budget
+from hpsearch.runs.arguments import make_overrides, make_run_options
 from hpsearch.runs.load import load_study
-from hpsearch.store import Store, Url
-
-# Options of the command that `RunOptions` has by the same name and value.
-_SAME_NAMES = (
-    "engine",
-    "checkpoints",
-    "checkpoint_every",
-    "keep",
-    "repeats",
-    "finalists",
-    "inline",
-    "devices",
-    "timeout",
-    "recycle",
-    "ray",
-    "gpus_per_worker",
-)
+from hpsearch.store import Url
 
 
 @click.command()
@@ -70,7 +53,6 @@ def run(
     """
     from hpsearch.console import tables
     from hpsearch.console.display import TerminalDisplay
-    from hpsearch.runs.options import RunOptions
     from hpsearch.runs.session import run_study
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
@@ -79,22 +61,11 @@ def run(
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
     file = arguments.find_study_file(study, store_path)
-    overrides = arguments.make_overrides(options)
-    run_options = RunOptions(
-        file,
-        store_path,
-        overrides,
-        chosen,
-        fresh=fresh,
-        budget=Budget(options["hours"], options["total_epochs"]),
-        per_device=_none_if_auto(options["per_device"]),
-        together=_none_if_auto(options["together"]),
-        **{name: options[name] for name in _SAME_NAMES},
-    )
+    run_options = make_run_options(file, store_path, chosen, {**options, "fresh": fresh})
     console = tables.make_console(stderr=as_json)
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         display = TerminalDisplay(tables.make_silent_console() if quiet else console)
-        ended = run_study(load_study(file, overrides), run_options, display)
+        ended = run_study(load_study(file, run_options.overrides), run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
     if ended.ranking:
@@ -103,10 +74,6 @@ def run(
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0
-
-
-def _none_if_auto(value: int | str) -> int | None:
-    return None if isinstance(value, str) else value
 
 
 @click.command()
@@ -125,22 +92,15 @@ def plan(study: str, store_path: Path | Url, as_json: bool, **options: Any) -> N
     trials are short. Then "complete" is false, and there are at least so many trials.
     """
     from hpsearch.console import tables
-    from hpsearch.searchers.base import plan_search
+    from hpsearch.runs.plan_study import plan_study
 
-    loaded = load_study(
-        arguments.find_study_file(study, store_path), arguments.make_overrides(options)
-    )
-    cost = plan_search(loaded.searcher, loaded.space, seed=loaded.seed, first=loaded.first_points)
-    pace = None
-    with suppress(NoStoreError, OldStoreError), Store(store_path) as store:
-        pace = stores.measure_pace(store, loaded.name)
+    loaded = load_study(arguments.find_study_file(study, store_path), make_overrides(options))
     budget = Budget(options["hours"], options["total_epochs"])
-    parts = tables.describe_plan(loaded, cost, budget, pace)
+    planned = plan_study(loaded, store_path, budget)
+    cost = planned.cost
+    parts = tables.describe_plan(loaded, cost, budget, planned.pace)
     tables.print_parts(tables.make_console(stderr=as_json), parts)
     if as_json:
-        known = cost.expected_epochs
-        seconds = None if pace is None else cost.epochs * pace[1]
         brackets = [[asdict(rung) for rung in bracket] for bracket in cost.brackets]
-        fits = None if known is None else budget.affordable_share(known, seconds)
-        more = {"seconds": seconds, "fits": fits}
+        more = {"seconds": planned.seconds, "fits": planned.fits}
         click.echo(json.dumps({**cost.totals, "brackets": brackets, **more}))

@@ -7,13 +7,16 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.core import html_repr
+from hpsearch.core import drawing, html_repr
+from hpsearch.core.difference import Difference, compare_values
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.space import Params
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +141,45 @@ class Score:
         se: its standard error; None where one split gives none.
         best_epoch: counted from 1.
         folds: the curves.
+        splits: names the metric and the rows of each fold. Scores of equal names are compared
+            fold by fold. "": unknown.
     """
 
     value: float
     se: float | None
     best_epoch: int
     folds: tuple[Curve, ...]
+    splits: str = field(default="", compare=False)
+
+    def __sub__(self, other: "Score") -> Difference:
+        """By how much this value is larger, with the error of the difference.
+
+        Paired fold by fold where both have the same folds.
+        """
+        if not isinstance(other, Score):
+            return NotImplemented
+        paired: list[list[float]] = []
+        if self.splits and self.splits == other.splits:
+            pairs = zip(self.at_best, other.at_best, strict=True)
+            paired = [[mine - others] for mine, others in pairs]
+        return compare_values(
+            (self.value, self.se), (other.value, other.se), paired, self.validation_share
+        )
+
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Draw each fold's curve on its validation rows and their mean, with the best epoch marked.
+
+        Args:
+            ax: a matplotlib axes to draw into; None: a new figure.
+        """
+        figure: Figure = drawing.draw("score", self, ax)
+        return figure
+
+    @property
+    def validation_share(self) -> float | None:
+        """The ratio of validation rows to training rows, on average over folds; None: unknown."""
+        shares = [curve.rows / curve.train_rows for curve in self.folds if curve.train_rows]
+        return sum(shares) / len(shares) if shares and len(shares) == len(self.folds) else None
 
     def __repr__(self) -> str:
         return f"Score({self._text}, {len(self.folds)} fold{'s' if len(self.folds) != 1 else ''})"

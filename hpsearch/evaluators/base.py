@@ -1,10 +1,14 @@
 """Evaluators: how rows are split, and how learning curves become one score."""
 
+import hashlib
 import math
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.data import Data
@@ -251,7 +255,15 @@ class Evaluator(ABC):
         ((_, score, _),) = self.run(trainer, [fits], data, task.objective)
         if isinstance(score, Failure):
             raise TrainingFailed(score.message)
-        return score
+        return replace(score, splits=_name_splits(splits, data, task.measure))
+
+
+def _name_splits(splits: Sequence[Split], data: Data, measure: str) -> str:
+    """A name that two scores share where they are of the same metric on the same rows."""
+    digest = hashlib.sha256(f"{data.fingerprint} {measure}".encode())
+    for split in splits:
+        digest.update(np.ascontiguousarray(split.validation).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def error_of_seeds(values: Sequence[float]) -> float:

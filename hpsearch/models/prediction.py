@@ -1,12 +1,13 @@
 """Predict the rows of a CSV file by kept models."""
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, targets_by_name
+from hpsearch.core.arrays import Array, Inputs, targets_by_name
 from hpsearch.core.data import Coding
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.row_scores import pick_classes
@@ -102,6 +103,37 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
     return pd.concat(frames, axis=1)
 
 
+def predict_rows(kept: KeptModels, x: Any) -> Any:
+    """Predictions for rows of inputs, as the task has them: arrays, or a dict of them by input.
+
+    Of shape (rows, units): probabilities of classes, or numbers in the target's own unit; of
+    sequences (rows, steps, classes). A dict by output where there are several. A pandas frame is a
+    table whose columns are found by their names.
+    """
+    if isinstance(columns := getattr(x, "columns", None), Iterable):  # a pandas frame
+        missing = [name for name in kept.columns if name not in list(columns)]
+        if missing:
+            raise HpsearchError(
+                f"the rows lack the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+                f"the model wants {', '.join(kept.columns)}"
+            )
+        if kept.coding is not None:
+            x = _encode_cells(x, Path("x"), kept, kept.coding)
+        else:
+            x = (x[list(kept.columns)] if kept.columns else x).to_numpy()
+    predicted = _predict_together(kept, dict(x) if isinstance(x, Mapping) else np.asarray(x))
+    coding = kept.coding or Coding()
+
+    def finish(name: str, found: Array) -> Array:
+        output = kept.outputs[name]
+        found = to_probabilities(found, output)
+        return found if output.classifies else coding.in_own_unit(found)
+
+    if isinstance(predicted, Mapping):
+        return {name: finish(name, found) for name, found in predicted.items()}
+    return finish(next(iter(kept.outputs)), predicted)
+
+
 def to_probabilities(predicted: Array, output: OutputType) -> Array:
     """Predictions of an output, with logits made probabilities."""
     if not output.logits:
@@ -142,7 +174,7 @@ def _make_frame(predicted: Array, output: OutputType, coding: Coding) -> "pd.Dat
     return frame
 
 
-def _predict_together(kept: KeptModels, x: Array) -> Any:
+def _predict_together(kept: KeptModels, x: Inputs) -> Any:
     """The models' weighted mean prediction; a dict by output where there are several."""
     try:
         return kept.average(kept.predict_each(kept.prepare_inputs(x)))

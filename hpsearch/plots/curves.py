@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from hpsearch.core.curves import mean_curve
 from hpsearch.core.metric import Metric, higher_is_better
 from hpsearch.core.parameters import short_text
+from hpsearch.core.trial import Score
 from hpsearch.plots import canvas
 from hpsearch.results.overlay import Overlay, OverlayCurve, overlay_curves
 from hpsearch.results.parameter_axes import describe_differences
@@ -70,6 +72,26 @@ def draw_curve_panels(
         handles.append(Patch(color=canvas.COLOURS[0], alpha=0.2, linewidth=0))
         labels.append("± 1 SD over folds")
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+@canvas.with_style
+def draw_score(score: Score, ax: Axes | None = None) -> Figure:
+    """A score's folds and their mean on validation rows, with the best epoch marked."""
+    figure, ax = canvas.ensure_axes(ax)
+    folds = [curve.validation for curve in score.folds]
+    mean = mean_curve(folds)
+    for fold in folds if len(folds) > 1 else ():
+        _draw_curve(ax, fold, 1, color=canvas.COLOURS[0], alpha=0.3, linewidth=0.8)
+    _draw_curve(ax, mean, 1, color=canvas.COLOURS[0], label="mean" if len(folds) > 1 else "")
+    _mark_best(ax, score.best_epoch, score.value, canvas.COLOURS[0])
+    error = "" if score.se is None else f" ± {short_text(score.se)}"
+    canvas.set_title(ax, f"best {short_text(score.value)}{error} at epoch {score.best_epoch}")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("validation")
+    skip = min(10, len(mean) // 10)  # the first epochs would flatten the rest
+    shown = [value for curve in [mean, *folds] for value in curve[skip:]]
+    _set_limits([ax], finite_range([*shown, score.value]))
     return figure
 
 

@@ -62,13 +62,18 @@ class RunResult:
         ranking: of all trials that compare with this search's.
         failures: a message for each trial of this search that failed.
         all_failed: whether this search has trials and all of them failed.
-        was_stopped: whether a signal stopped the run.
+        end: done, stopped by a signal, or at the end of its budget.
     """
 
     ranking: list[RankedTrial]
     failures: list[str]
     all_failed: bool
-    was_stopped: bool
+    end: RunEnd
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether a signal stopped the run."""
+        return self.end == "stopped"
 
 
 def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> RunResult:
@@ -132,7 +137,7 @@ def run_study(study: StudyDefinition, options: RunOptions, display: Display) -> 
                 study, store, journal, checkpoints, driver, options, stop
             )
         _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
-        return _make_result(store, record, journal, was_stopped=heartbeat.end == "stopped")
+        return _make_result(store, record, journal, heartbeat.end)
 
 
 def _make_executor(study: StudyDefinition, options: RunOptions, opened: ExitStack) -> Executor:
@@ -320,10 +325,8 @@ def _find_or_begin_search(
     return store.journal(same[-1].id, metrics)
 
 
-def _make_result(
-    store: Store, record: SearchRecord, journal: Journal, *, was_stopped: bool
-) -> RunResult:
+def _make_result(store: Store, record: SearchRecord, journal: Journal, end: RunEnd) -> RunResult:
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.count_complete()
-    return RunResult(rank_searches(store, alike), failures, all_failed, was_stopped)
+    return RunResult(rank_searches(store, alike), failures, all_failed, end)

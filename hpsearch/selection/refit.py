@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch import store as stores
 from hpsearch.core.arrays import take_rows
 from hpsearch.core.data import Data
-from hpsearch.core.errors import HpsearchError, StudyError, UntrustedError
+from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.rules import brief
@@ -26,11 +27,12 @@ from hpsearch.selection import predictions, units
 from hpsearch.selection.card import render_card
 from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
 from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
-from hpsearch.store import SearchRecord, Store
+from hpsearch.store import SearchRecord, Store, Url
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit, WithoutValidation
 
 if TYPE_CHECKING:
+    from hpsearch.models.kept import KeptModels
     from hpsearch.models.own_models import OwnTraining
 
 _CARD = "card.json"
@@ -45,11 +47,44 @@ class RefitResult:
         folder: of its files.
         card: the model card, as plain JSON.
         opened_now: whether the test was opened for it now, not earlier or never.
+        models: the models, as they were loaded from the folder.
     """
 
     folder: Path
     card: dict[str, Any]
     opened_now: bool
+    models: "KeptModels"
+
+
+@contextmanager
+def open_to_refit(place: Path | Url) -> Iterator[tuple[Store, Path]]:
+    """A store that a refit writes to, and the folder of its kept models.
+
+    Raises NoStoreError where there is no store yet.
+    """
+    with suppress(OldStoreError), Store(place):  # raises where there is none
+        pass
+    with Store(place, create=True) as store:
+        yield store, models_folder(store)
+
+
+def models_folder(store: Store) -> Path:
+    """The folder of a store's kept models."""
+    return store.folder / "models" / Path(store.name).stem  # several stores may lie in one folder
+
+
+def find_kept(models: Path, study: str, trial: int) -> Path | None:
+    """The latest of the folders of models that a refit of this trial alone has kept, if any.
+
+    Args:
+        models: the folder of folders.
+    """
+    found = []
+    for folder in models.glob(f"{study}-trial-{trial}-*"):
+        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            if [member["trial"] for member in _read_card(folder)["members"]] == [trial]:
+                found.append((folder.stat().st_mtime, folder))
+    return max(found)[1] if found else None
 
 
 def refit(
@@ -162,7 +197,20 @@ def refit(
     card = units.convert_to_own_unit(card, data.coding, scoring.unit_power(task.objective.own_name))
     write_whole(folder / _CARD, json.dumps(card, indent=1))
     write_whole(folder / "card.md", render_card(card))
-    return RefitResult(folder, card, opened_now)
+    return RefitResult(folder, card, opened_now, loaded)
+
+
+def load_kept(folder: Path, study: StudyDefinition) -> "KeptModels":
+    """The models in a folder, which may have the study's own preprocessing or training function."""
+    from hpsearch.models import kept, retrain
+    from hpsearch.training.rows import prepare_rows
+
+    data = study.task.load()
+    # Trust the types of the study's own preprocessing, not those that the folder names.
+    fitted = prepare_rows(
+        study.task.with_kind_of(data.y), data, retrain.all_rows(data.rows)
+    ).transformer
+    return kept.load(folder, kept.types_to_trust(fitted), own_training(study))
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from hpsearch.core import ties
 from hpsearch.core.errors import StoreError
 from hpsearch.core.metric import Direction, Metric, higher_is_better, plain_metric_name
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.store import ties
 from hpsearch.store.database import Database
 from hpsearch.store.metrics import MetricAtBest, TrialMetrics, read_metrics_within
 from hpsearch.store.records import SearchRecord

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from hpsearch.commands.main import COMMANDS
-from hpsearch.commands.option_types import CheckpointEvery, CountOrAuto, TrialNumber
+from hpsearch.runs.option_types import CheckpointEvery, CountOrAuto, TrialNumber
 from tests.attacks.cases import UNTRAINED, Case, attack
 from tests.attacks.commands import short
 from tests.attacks.figures import Figures

@@ -7,12 +7,12 @@ import pytest
 
 from hpsearch import Data, Holdout, Hyperband, KFold, Random, Space, Study, Task
 from hpsearch import searchers as methods
-from hpsearch.commands.option_types import CheckpointEvery
 from hpsearch.core.errors import StoreError, StudyError, first_line, is_out_of_memory, one_line
 from hpsearch.core.parameters import Int
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.runs.load import Overrides, load_study
+from hpsearch.runs.option_types import CheckpointEvery
 from hpsearch.store import parse_place
 
 TASK = Task("t", Data(np.zeros((9, 2)), np.arange(9.0)), "mse")

@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from hpsearch import Holdout, KFold, Results
+from hpsearch.core import ties
 from hpsearch.core.errors import OldStoreError
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome, Score
@@ -26,7 +27,6 @@ from hpsearch.store import (
     rank_tasks,
     read_trial,
     record_test_result,
-    ties,
 )
 from hpsearch.store.database import run_statements
 from tests.builders import RECORD, VERSION_3, append_outcomes, make_outcome_of_folds, make_record

@@ -1,0 +1,107 @@
+"""What the methods of a study do: gather, and call the session that the commands call."""
+
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.core.errors import StudyError
+from hpsearch.core.one_run import only_run
+from hpsearch.core.plan import Budget
+from hpsearch.python_api.plan_report import PlanReport
+from hpsearch.python_api.ranking import Ranking, read_ranking
+from hpsearch.python_api.refitted import Refitted, refit_study
+from hpsearch.python_api.run_report import RunReport
+from hpsearch.runs.arguments import make_overrides, make_run_options, refuse_without_effect
+from hpsearch.runs.plan_study import plan_study
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.runs.study_text import find_file
+from hpsearch.store import Url, default_place, parse_place
+
+if TYPE_CHECKING:
+    from hpsearch.plots.results import Results
+
+Options = Mapping[str, Any]
+"""Values by the names of the command line's options, checked and converted."""
+
+
+def run(
+    study: StudyDefinition, options: Options, given: Collection[str], store: Any, display: Any
+) -> RunReport:
+    """Run a study. given: the names of the options that differ from their defaults."""
+    from hpsearch.python_api.displays import make_display
+    from hpsearch.runs.session import run_study
+    from hpsearch.training import engines
+
+    with only_run():
+        refuse_without_effect(given, options["ray"], inline=options["inline"])
+        backend = _choose_backend(options["backend"], inline=options["inline"])
+        engines.check_engine(options["engine"], backend)
+        named, file = find_named(study)
+        place = find_place(store)
+        run_options = make_run_options(file, place, backend, options)
+        wanted = run_options.overrides.apply(named)
+        ended = run_study(wanted, run_options, make_display(display))
+    return RunReport(wanted, place, ended)
+
+
+def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:
+    """Count what a run of a study will cost."""
+    wanted = make_overrides(options).apply(find_named(study)[0])
+    budget = Budget(options["hours"], options["total_epochs"])
+    found = plan_study(wanted, find_place(store), budget)
+    return PlanReport(found.study, found.cost, found.budget, found.pace)
+
+
+def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
+    """Rank the trials that compare with a study's."""
+    named, _ = find_named(study)
+    return read_ranking(
+        find_place(store), study=named.name, metric=options["metric"], top=options["top"]
+    )
+
+
+def refit(study: StudyDefinition, options: Options, store: Any) -> Refitted:
+    """Refit a study's best point."""
+    named, file = find_named(study)
+    wanted = make_overrides(options).apply(named)
+    pooled = options["searcher"] is None and options["epochs"] is None
+    return refit_study(wanted, file, find_place(store), dict(options), pooled=pooled)
+
+
+def results(study: StudyDefinition) -> "Results":
+    """A study's trials as frames, from the default store."""
+    from hpsearch.plots.results import Results
+
+    return Results(default_place(), study=find_named(study)[0].name)
+
+
+def find_named(study: StudyDefinition) -> tuple[StudyDefinition, Path | None]:
+    """The study with its name, and its file, if it has one.
+
+    Raises StudyError where it has neither a file nor a name.
+    """
+    file = find_file(study)
+    if study.name:
+        return study, file
+    if file is None:
+        raise StudyError(
+            "a study that no file binds to `study` needs a name, by which its search goes on: "
+            'Study(name="digits", ...)'
+        )
+    return replace(study, name=file.stem), file
+
+
+def find_place(store: str | Path | Url | None) -> Path | Url:
+    """The store's place; None: that of the commands."""
+    return default_place() if store is None else parse_place(store)
+
+
+def _choose_backend(backend: str | None, *, inline: bool) -> str:
+    """The backend of a run. Workers choose it for themselves, so that this process is left alone."""
+    from hpsearch.training import backend as backends
+
+    if inline or (backend is None and "keras" in sys.modules):
+        return backends.choose(backend)
+    return backends.name(backend)

@@ -1,0 +1,121 @@
+"""A ranking that shows itself in notebooks."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch import store as stores
+from hpsearch.core.errors import HpsearchError
+from hpsearch.store import RankedTrial, Store, Url
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TOP = 20  # rows that are shown
+
+
+class Ranking(Sequence[RankedTrial]):
+    """Trials whose values compare, best first.
+
+    `len(ranking)`, `ranking[0].params` and `for row in ranking` give `hpsearch.store.RankedTrial`.
+
+    Args:
+        rows: of the ranking.
+        by_own: whether it is by the task's own metric.
+        top: how many rows are shown; `frame` has all.
+        others: other rankings of the same name, which do not compare with this one, in words.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[RankedTrial],
+        *,
+        by_own: bool = True,
+        top: int = _TOP,
+        others: Sequence[str] = (),
+    ) -> None:
+        self._rows, self._by_own, self._top, self._others = list(rows), by_own, top, list(others)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._rows[place]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ranking) and self._rows == other._rows
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """A row a trial, by its id; each parameter x has a column `params_x`."""
+        import pandas as pd
+
+        records = [row.to_json() for row in self._rows]
+        points = [{f"params_{k}": v for k, v in each.pop("params").items()} for each in records]
+        frame = pd.DataFrame([{**r, **p} for r, p in zip(records, points, strict=True)])
+        return frame.set_index("trial") if len(frame) else frame
+
+    def _parts(self) -> Iterator[Any]:
+        from hpsearch.console import tables
+
+        if not self._rows:
+            yield "no trial is complete yet"
+            return
+        yield from tables.describe_ranking(self._rows, top=self._top, by_own=self._by_own)
+        for other in self._others:
+            yield f"does not compare with these, and has a ranking of its own: {other}"
+
+    def __repr__(self) -> str:
+        from hpsearch.console import html
+
+        return html.parts_to_text(self._parts())
+
+    def _repr_html_(self) -> str:
+        from hpsearch.console import html
+
+        return html.parts_to_html(self._parts())
+
+
+def read_ranking(
+    place: Path | Url,
+    *,
+    study: str | None = None,
+    task: str | None = None,
+    evaluator: str | None = None,
+    metric: str | None = None,
+    top: int = _TOP,
+) -> Ranking:
+    """All trials of a task that compare with each other; where there are several such sets, the one
+    with the latest trial.
+
+    Args:
+        study: only trials that compare with one of this study's.
+        task: only trials of this task.
+        evaluator: only trials of this evaluator, by its label.
+        metric: rank by this metric, recorded beside the task's own.
+
+    Raises HpsearchError where there is no such trial.
+    """
+    from hpsearch.results.metric_values import standard_error
+
+    with Store(place) as store:
+        if metric is None:
+            found = [(rows, True) for rows in stores.rank_tasks(store, task)]
+        else:
+            by_metric = stores.rank_by_metric(store, task, metric, standard_error)
+            found = [(each.rows, each.by_own) for each in by_metric if each.rows]
+    found = [
+        (rows, by_own)
+        for rows, by_own in found
+        if study in (None, *(row.study for row in rows)) and evaluator in (None, rows[0].evaluator)
+    ]
+    if not found:
+        named = {"study": study, "task": task, "evaluator": evaluator, "metric": metric}
+        of = ", ".join(f"{what} {name}" for what, name in named.items() if name is not None)
+        raise HpsearchError(f"the store {place} has no complete trial{f' of {of}' if of else ''}")
+    found.sort(key=lambda each: max(row.trial for row in each[0]))
+    *others, (rows, by_own) = found
+    labels = [f"{o[0].task}: {o[0].measure}, {o[0].evaluator}, data {o[0].data}" for o, _ in others]
+    return Ranking(rows, by_own=by_own, top=top, others=labels)

@@ -1,0 +1,82 @@
+"""What `study.run` returns: how the run ended, and the ranking."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpsearch.core.errors import HpsearchError
+from hpsearch.python_api.ranking import Ranking
+from hpsearch.python_api.stored_trial import StoredTrial
+from hpsearch.runs.session import RunResult
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.store import RunEnd, Url
+
+if TYPE_CHECKING:
+    from hpsearch.plots.results import Results
+
+_ENDS = {
+    "done": "the search is done",
+    "stopped": "stopped; run again to continue",
+    "budget spent": "the budget is spent; run again to continue",
+}
+
+
+class RunReport:
+    """How a run ended.
+
+    Args:
+        study: as it was run.
+        place: of the store.
+        ended: what the run returned.
+
+    Attributes:
+        ranking: of all trials that compare with the study's, best first; it may be empty.
+        failures: a message for each trial of the search that failed.
+        all_failed: whether the search has trials and all of them failed.
+        end: "done", "stopped" (by Ctrl-C or the stop button) or "budget spent".
+    """
+
+    def __init__(self, study: StudyDefinition, place: Path | Url, ended: RunResult) -> None:
+        self._study, self.place = study, place
+        self.ranking = Ranking(ended.ranking, top=10)
+        self.failures, self.all_failed = ended.failures, ended.all_failed
+        self.end: RunEnd = ended.end
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether Ctrl-C or the stop button ended it; running again continues it."""
+        return self.end == "stopped"
+
+    @property
+    def best(self) -> StoredTrial:
+        """The study's best trial. Raises HpsearchError where none is complete."""
+        for row in self.ranking:
+            if row.study == self._study.name:
+                return StoredTrial(self.place, row.trial, self._study)
+        why = f": {self.failures[0]}" if self.failures else ""
+        raise HpsearchError(f"no trial of study {self._study.name} is complete{why}")
+
+    @property
+    def results(self) -> "Results":
+        """The study's trials and curves as frames, and figures of them."""
+        from hpsearch.plots.results import Results
+
+        return Results(self.place, study=self._study.name)
+
+    def _parts(self) -> Iterator[Any]:
+        from hpsearch.console import tables
+
+        yield "every trial failed" if self.all_failed else f"{self._study.name}: {_ENDS[self.end]}"
+        if self.ranking:
+            yield from tables.describe_ranking(list(self.ranking), top=10)
+        yield from tables.describe_failures(self.failures)
+
+    def __repr__(self) -> str:
+        from hpsearch.console import html
+
+        return html.parts_to_text(self._parts())
+
+    def _repr_html_(self) -> str:
+        from hpsearch.console import html
+
+        return html.parts_to_html(self._parts())

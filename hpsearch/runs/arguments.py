@@ -1,0 +1,175 @@
+"""What a run may be told beside its study: the same for the command line and for Python."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hpsearch.core.errors import DeviceError, HpsearchError
+from hpsearch.core.plan import Budget
+from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief
+from hpsearch.runs.load import Overrides
+from hpsearch.runs.option_types import (
+    COUNT,
+    Amount,
+    CheckpointEvery,
+    CountOrAuto,
+    Folder,
+    TrialNumber,
+)
+from hpsearch.runs.options import RunOptions
+from hpsearch.store import Url
+from hpsearch.training.engines import ENGINES
+
+MANY = click.IntRange(1, MOST_COUNTED)
+
+TYPES: Mapping[str, click.ParamType[Any]] = {
+    "trials": MANY,
+    "epochs": click.IntRange(1, MOST_EPOCHS),
+    "seed": click.IntRange(0, MOST_STORED),
+    "searcher": click.STRING,
+    "evaluator": click.STRING,
+    "hours": Amount(0, 1e5, min_open=True),
+    "total_epochs": MANY,
+    "backend": click.STRING,
+    "engine": click.Choice(ENGINES),
+    "together": CountOrAuto(),
+    "repeats": click.IntRange(0, 1000),
+    "finalists": COUNT,
+    "devices": click.STRING,
+    "per_device": CountOrAuto(),
+    "inline": click.BOOL,
+    "timeout": Amount(0, 1e6, min_open=True),
+    "recycle": COUNT,
+    "ray": click.STRING,
+    "gpus_per_worker": click.FloatRange(0, 1),
+    "checkpoints": Folder(),
+    "checkpoint_every": CheckpointEvery(),
+    "keep": click.IntRange(min=0),
+    "fresh": click.BOOL,
+    "trial": TrialNumber(),
+    "one_se": click.BOOL,
+    "ensemble": COUNT,
+    "seeds": COUNT,
+    "sealed": click.BOOL,
+    "force": click.BOOL,
+    "output": click.Path(file_okay=False, path_type=Path),
+    "top": COUNT,
+    "metric": click.STRING,
+}
+"""The type of each option's value, by the option's name."""
+
+# Options that `RunOptions` has by the same name and value.
+_SAME_NAMES = (
+    "engine",
+    "fresh",
+    "checkpoints",
+    "checkpoint_every",
+    "keep",
+    "repeats",
+    "finalists",
+    "inline",
+    "devices",
+    "timeout",
+    "recycle",
+    "ray",
+    "gpus_per_worker",
+)
+
+
+def parse_arguments(
+    given: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    types: Mapping[str, click.ParamType[Any]] = TYPES,
+) -> dict[str, Any]:
+    """Values from Python, checked and converted as the command line does it with its text.
+
+    Args:
+        given: values by option.
+        defaults: what they are where nothing is said. None is a value of those that default to it.
+        types: of the options.
+
+    Raises HpsearchError for a value that the command line refuses too.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        kind = types[name]
+        if value is None and defaults[name] is None:
+            found[name] = None
+            continue
+        if isinstance(kind, type(click.BOOL)):
+            if not isinstance(value, bool):
+                raise HpsearchError(f"{name}= is True or False, got {brief(value)}")
+            found[name] = value
+            continue
+        if kind is click.STRING and not isinstance(value, str | int):
+            raise HpsearchError(
+                f"{name}= is text, as on the command line, got {brief(value)}"
+                + _way_out_of_objects(name)
+            )
+        try:
+            # From text: click would round a number such as 2.5 that should be whole.
+            text = value if isinstance(value, Path) else str(value)
+            found[name] = kind.convert(text, None, None)
+        except click.BadParameter as error:
+            raise HpsearchError(f"{name}={brief(value)}: {error.message}") from None
+    return found
+
+
+def _way_out_of_objects(name: str) -> str:
+    if name not in ("searcher", "evaluator"):
+        return ""
+    return f"; of an object: dataclasses.replace(study, {name}=...)"
+
+
+def refuse_without_effect(given: Collection[str], ray: str | None, *, inline: bool) -> None:
+    """Raise DeviceError for an option that has no effect where trials train.
+
+    Args:
+        given: the names of the options that were given.
+    """
+    without_effect: dict[str, tuple[str, ...]] = {}
+    if ray is None:
+        without_effect["without --ray; drop it, or add --ray"] = ("gpus_per_worker",)
+    else:
+        both = "with --ray; drop one of the two"
+        without_effect[both] = ("devices", "per_device", "inline")
+    if inline:
+        both = "with --inline; drop one of the two"
+        without_effect[both] = ("devices", "per_device", "timeout", "recycle")
+    for reason, names in without_effect.items():
+        for name in names:
+            if name in given:
+                raise DeviceError(f"--{name.replace('_', '-')} has no effect {reason}")
+
+
+def make_overrides(options: Mapping[str, Any]) -> Overrides:
+    """The values that replace the study's own."""
+    return Overrides(**{field.name: options.get(field.name) for field in fields(Overrides)})
+
+
+def make_run_options(
+    file: Path | None, store: Path | Url, backend: str, options: Mapping[str, Any]
+) -> RunOptions:
+    """The options of a run, from values by the names of the command line.
+
+    Args:
+        file: the study's; None: it has none.
+        backend: the one that was chosen.
+    """
+    return RunOptions(
+        file,
+        store,
+        make_overrides(options),
+        backend,
+        budget=Budget(options["hours"], options["total_epochs"]),
+        per_device=_none_if_auto(options["per_device"]),
+        together=_none_if_auto(options["together"]),
+        **{name: options[name] for name in _SAME_NAMES},
+    )
+
+
+def _none_if_auto(value: int | str) -> int | None:
+    return None if isinstance(value, str) else value

@@ -131,7 +131,7 @@ def test_the_commands_read_a_store(tmp_path, capfd, hpsearch):
     code, out, errors = hpsearch("rank", "--store", store, "--json")
     assert code == 0, errors
     assert json.loads(out)[0]["value"] == pytest.approx(search.best_score_)
-    assert hpsearch("report", "--store", store, "-o", tmp_path / "page.html")[0] == 0
+    assert hpsearch("report", "trees", "--store", store, "-o", tmp_path / "page.html")[0] == 0
     assert "trees" in (tmp_path / "page.html").read_text()
     capfd.readouterr()
     more = searching(

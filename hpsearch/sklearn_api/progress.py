@@ -10,7 +10,7 @@ from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.store import SearchMonitor
 
 
-class FitProgress:
+class SearchProgress:
     """Prints a fit's progress. It implements `hpsearch.runs.display.Display`.
 
     Args:

@@ -22,7 +22,7 @@ from hpsearch.runs.options import RunOptions
 from hpsearch.runs.session import run_study
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.searchers.base import UNLIMITED, plan_search
-from hpsearch.sklearn_api.progress import FitProgress
+from hpsearch.sklearn_api.progress import SearchProgress
 from hpsearch.store import Store, Url, has_store
 from hpsearch.store.url import parse_place
 from hpsearch.training import backend
@@ -39,7 +39,7 @@ class SearchPlace:
         devices: of the workers, as `hpsearch run --devices` takes them; None: this process trains.
         store: keeps the search; None: nothing does.
         engine: how to train.
-        verbose: as `FitProgress` has it; 0: nothing is printed.
+        verbose: as `SearchProgress` has it; 0: nothing is printed.
     """
 
     devices: str | None
@@ -101,7 +101,7 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
     Raises HpsearchError where the study cannot work or is another one than the store's, and
     KeyboardInterrupt where Ctrl-C stopped it; fitted again with the same store, it goes on.
     """
-    progress = FitProgress(place.verbose, study.evaluator.fits) if place.verbose else None
+    progress = SearchProgress(place.verbose, study.evaluator.fits) if place.verbose else None
     if place.store is None and place.devices is None:
         shown = (
             progress.show_trials(study.task.objective, _count_trials(study))

@@ -69,6 +69,10 @@ class OwnModel:
         """
         return self._predict(x)
 
+    def __reduce__(self) -> Any:
+        # What `restore` and `predict` made of the state may hold anything; they make it again.
+        return OwnModel, (self._task, self._fit, self._rows, self._saved)
+
     def save(self, path: Path) -> None:
         """Write the state, and what the function is called with, to an `.npz` file."""
         fit, rows = self._fit, self._rows

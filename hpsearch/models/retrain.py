@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hpsearch.core.arrays import Inputs
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.task import Task
+from hpsearch.core.trial import Curve
 from hpsearch.models.output_types import (
     OutputType,
     OutputTypes,
@@ -37,11 +38,13 @@ class TrainedModel:
         model: compiled as `build` compiled it; an OwnModel of a training function.
         rows: its split's rows, and their fitted preprocessing.
         outputs: what each of its outputs predicts.
+        curve: how its training went.
     """
 
     model: Any
     rows: SplitRows
     outputs: OutputTypes
+    curve: Curve = field(default_factory=Curve)
 
     @property
     def transformer(self) -> Any:
@@ -91,7 +94,9 @@ def train(
             )
             for i, fit in enumerate(fits)
         ]
-        for _, curve in trainer.train(saved, data):
+        curves: dict[int, Curve] = {}
+        for place, curve in trainer.train(saved, data):
+            curves[place] = curve
             if curve.failure is not None:
                 raise HpsearchError(
                     f"training anew failed: {curve.failure.message}; choose another trial, or "
@@ -100,7 +105,7 @@ def train(
         outputs = describe_outputs(task, data.y)
         known = task.with_kind_of(data.y)
         prepared: dict[int, SplitRows] = {}
-        for fit in saved:
+        for place, fit in enumerate(saved):
             if id(fit.split) not in prepared:
                 prepared = {
                     id(fit.split): prepare_rows(task, data, fit.split)
@@ -110,7 +115,7 @@ def train(
                 model: Any = restore_own_model(known, fit, rows)
             else:
                 model = _restore_model(task, data, fit, rows, History(fit, watched.recorded))
-            yield TrainedModel(model, rows, outputs)
+            yield TrainedModel(model, rows, outputs, curves[place])
 
 
 _ONE_OUTPUT: OutputTypes = {"": OutputType()}

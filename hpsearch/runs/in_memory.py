@@ -1,7 +1,7 @@
 """A whole search in this process, with a store in memory: nothing is left behind."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from hpsearch.core.trial import Outcome, Score, Suggestion
 from hpsearch.executors import Inline
 from hpsearch.runs import worker
 from hpsearch.runs.checkpoints import SearchCheckpoints
+from hpsearch.runs.display import Display, NoDisplay
 from hpsearch.runs.driver import Driver
 from hpsearch.runs.loop import Loop
 from hpsearch.runs.replay import SearchState
@@ -45,9 +46,12 @@ class SearchedTrial:
 
 
 def search_in_memory(
-    study: StudyDefinition, data: Data, *, engine: str = "auto"
+    study: StudyDefinition, data: Data, *, engine: str = "auto", display: Display | None = None
 ) -> list[SearchedTrial]:
     """Search on these rows; returns all trials in the order in which they were asked for.
+
+    Args:
+        display: shows trials that end; None: nothing does.
 
     Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
     """
@@ -67,17 +71,27 @@ def search_in_memory(
             search,
             journal,
             SearchState(),
-            Driver(executor),
+            Driver(executor, display or NoDisplay()),
             study.task.objective,
             SearchCheckpoints(Path(folder), keep=0),
         ).run()
         executor.close()
-        events = list(journal.events())
+        return list_trials(journal.events())
+
+
+def list_trials(events: Iterable[AskedEvent | ToldEvent]) -> list[SearchedTrial]:
+    """The trials of a search that have ended, in the order in which they were asked for.
+
+    Raises StudyError where every trial failed.
+    """
+    events = list(events)
     outcomes = {event.trial: event.outcome for event in events if isinstance(event, ToldEvent)}
     suggestions = [
         (event.trial, event.answer)
         for event in events
-        if isinstance(event, AskedEvent) and isinstance(event.answer, Suggestion)
+        if isinstance(event, AskedEvent)
+        and isinstance(event.answer, Suggestion)
+        and event.trial in outcomes
     ]
     continued = {s.parent for trial, s in suggestions if outcomes[trial].score is not None}
     trials = [

@@ -1,6 +1,6 @@
 """A search's trials as scikit-learn's table `cv_results_`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from hpsearch.runs.in_memory import SearchedTrial
 
 
 def make_cv_results(
-    found: Sequence[SearchedTrial], metrics: Sequence[Metric], folds: int
+    found: Sequence[SearchedTrial], columns: Mapping[str, Metric], folds: int
 ) -> dict[str, Any]:
     """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
 
@@ -21,19 +21,15 @@ def make_cv_results(
     those of the trial it continued.
 
     Args:
-        metrics: the first ranks the trials; the others have columns by their names, as
-            `mean_test_f1_macro`, of the same epochs.
+        columns: metrics by the name of their columns: `score` for mean_test_score. The first one
+            ranks the trials; the others are of the same epochs.
     """
-    metric = metrics[0]
-    sign = 1.0 if metric.higher_is_better else -1.0
-    scores, seconds = np.full((2, folds, len(found)), np.nan)
+    objective = next(iter(columns.values()))
+    seconds = np.full((folds, len(found)), np.nan)
     for trial, searched in enumerate(found):
-        if searched.score is None or metric.loss(searched.score.value) is None:
-            continue
-        scores[:, trial] = sign * np.array(searched.score.at_best)
-        seconds[:, trial] = [curve.seconds for curve in searched.score.folds]
+        if searched.score and objective.loss(searched.score.value) is not None:
+            seconds[:, trial] = [curve.seconds for curve in searched.score.folds]
     names = list(dict.fromkeys(name for searched in found for name in searched.params))
-    mean = np.array([_mean(trial, sign) for trial in found])
     return {
         "mean_fit_time": seconds.mean(axis=0),
         "std_fit_time": seconds.std(axis=0),
@@ -41,35 +37,37 @@ def make_cv_results(
         "params": [dict(searched.params) for searched in found],
         "epochs": np.array([searched.epochs for searched in found]),
         "best_epoch": np.array([s.score.best_epoch if s.score else 0 for s in found]),
-        **{f"split{fold}_test_score": scores[fold] for fold in range(folds)},
-        "mean_test_score": mean,
-        "std_test_score": scores.std(axis=0),
-        "rank_test_score": _ranks(mean),
         **{
-            column: values
-            for other in metrics[1:]
-            for column, values in _columns_of_metric(found, other, folds).items()
+            key: values
+            for name, metric in columns.items()
+            for key, values in _columns_of_metric(found, name, metric, objective, folds).items()
         },
     }
 
 
 def _columns_of_metric(
-    found: Sequence[SearchedTrial], metric: Metric, folds: int
+    found: Sequence[SearchedTrial], name: str, metric: Metric, objective: Metric, folds: int
 ) -> dict[str, Any]:
-    """The columns of a metric that is recorded beside the one that ranks."""
+    """The columns of one metric. name: after `test_` in theirs."""
     sign = 1.0 if metric.higher_is_better else -1.0
     values = np.full((folds, len(found)), np.nan)
     for trial, searched in enumerate(found):
-        if searched.score is not None:
-            epoch = searched.score.best_epoch - 1
-            values[:, trial] = [
-                sign * curve.metrics[metric.name]["validation"][epoch]
-                for curve in searched.score.folds
-            ]
+        if searched.score is None or objective.loss(searched.score.value) is None:
+            continue
+        epoch = searched.score.best_epoch - 1
+        curves = [
+            curve.validation if metric == objective else curve.metrics[metric.name]["validation"]
+            for curve in searched.score.folds
+        ]
+        values[:, trial] = [sign * curve[epoch] for curve in curves]
+    mean = values.mean(axis=0)
+    if metric == objective:  # by the evaluator, whose rounding decides between equal trials
+        mean = np.array([_mean(trial, sign) for trial in found])
     return {
-        **{f"split{fold}_test_{metric.name}": values[fold] for fold in range(folds)},
-        f"mean_test_{metric.name}": values.mean(axis=0),
-        f"std_test_{metric.name}": values.std(axis=0),
+        **{f"split{fold}_test_{name}": values[fold] for fold in range(folds)},
+        f"mean_test_{name}": mean,
+        f"std_test_{name}": values.std(axis=0),
+        f"rank_test_{name}": _ranks(mean),
     }
 
 

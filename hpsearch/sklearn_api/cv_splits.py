@@ -1,5 +1,6 @@
 """An evaluator from anything that scikit-learn takes as `cv`."""
 
+import hashlib
 import math
 import statistics
 from collections.abc import Iterable, Sequence
@@ -19,11 +20,23 @@ from hpsearch.evaluators import Evaluator, KFold
 from hpsearch.training.base import Split
 
 
+class SplitPairs(tuple[Split, ...]):
+    """Splits, shown by a digest of their rows: stores know by it whether a search has the same."""
+
+    def __repr__(self) -> str:
+        digest = hashlib.sha256()
+        for split in self:
+            for rows in (split.train, split.validation):
+                digest.update(f"{len(rows)};".encode())
+                digest.update(np.ascontiguousarray(rows, np.int64).data)
+        return f"{len(self)} given, {digest.hexdigest()[:16]}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FixedSplits(Evaluator):
     """Train and validate on these rows of one table; study files cannot name it."""
 
-    pairs: tuple[Split, ...]
+    pairs: SplitPairs
     shared_batches: bool = False
 
     @property
@@ -87,7 +100,7 @@ def fixed_splits(
     >>> fixed_splits([([0, 1], [2]), ([1, 2], [0])]).fits
     2
     """
-    splits = tuple(
+    splits = SplitPairs(
         Split(_row_indices(train), _row_indices(validation)) for train, validation in pairs
     )
     if not splits:

@@ -2,34 +2,37 @@
 
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import ClassifierTags, RegressorTags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.core.arrays import Array
-from hpsearch.core.data import Data
 from hpsearch.core.metric import Direction
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
-from hpsearch.core.task_kinds import Kind
 from hpsearch.evaluators import Evaluator
-from hpsearch.runs.in_memory import find_best_trial, search_in_memory
+from hpsearch.runs.in_memory import SearchedTrial
 from hpsearch.runs.study import StudyDefinition
+from hpsearch.searchers import Auto
 from hpsearch.sklearn_api.cv_results_table import make_cv_results
 from hpsearch.sklearn_api.cv_splits import make_evaluator
-from hpsearch.sklearn_api.labels import encode_labels, kind_unless_known, targets_for_loss
-from hpsearch.sklearn_api.network import Network
-from hpsearch.training import backend
-from hpsearch.training.base import Fit, Split, WithoutValidation
+from hpsearch.sklearn_api.scoring import Scoring, choose_ranking, make_scoring
+from hpsearch.sklearn_api.search_space import make_space
+from hpsearch.sklearn_api.searching import SearchPlace, choose_place, run_search
+from hpsearch.sklearn_api.trained_estimators import (
+    TrainedClassifier,
+    TrainedRegressor,
+    set_tags,
+)
+from hpsearch.sklearn_api.training_rows import TrainingRows, read_rows, read_training_rows
 
 _KINDS = ("classifier", "regressor")
 
@@ -44,59 +47,84 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     """Search, choose, and train the choice on all rows, as GridSearchCV does for its estimators.
 
     Args:
-        build, space, searcher: as `hpsearch.Study` takes them. The searcher sets epochs and trials.
+        build: as `hpsearch.Study` takes it.
+        space: a `Space`, or a dict of lists, scipy.stats distributions and ranges by name.
+        searcher: sets epochs and trials; None: `Auto()`.
+        train: instead of build, a training function of your own, as `hpsearch.Study` takes it.
         cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
             (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test)
             pairs.
         kind: "classifier" or "regressor", because scikit-learn needs it before `fit`.
         loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
-        metric, direction: as `hpsearch.Task` takes them; None: accuracy, or mse. Trials are ranked
-            by it, negated where lower is better. `score` is always the accuracy, or R2.
-        metrics: more metrics for `cv_results_`, as `hpsearch.Task` takes them.
+        scoring: as GridSearchCV takes it: a scorer's name, a scorer, a list of names, or a dict of
+            scorers by name. It is computed after each epoch, and `score` uses it too. As there,
+            `sample_weight` weighs rows in scores that can.
+        metric, direction: instead of scoring, as `hpsearch.Task` takes them; None: accuracy, or
+            mse. Trials are ranked by it, negated where lower is better. Then `score` is the
+            accuracy, or R2, and scores of trials weigh no rows.
+        metrics: more metrics for `cv_results_`, beside `metric`.
         class_weight: how much the rows of each class weigh in the training loss: a dict by label,
             or "balanced".
         preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
-            with a transformer that removes them.
+            with a transformer that removes them. It gets frames as frames, and text as text.
         refit: train the best point on all rows, for the best epoch of its mean curve over folds.
+            With several scorers the name of the one that ranks trials, or False (the first ranks).
+            Or a function of `cv_results_` that returns the index of the best point.
         random_state: an int, a RandomState, or None for another search each time.
         patience, callbacks, engine: as `hpsearch.Study` and the command line have them. The choice
-            is trained on all rows without callbacks that watch validation, and clones of
-            best_estimator_ without any.
+            is trained on all rows without callbacks that watch validation.
+        n_jobs: worker processes; -1: one on each core. None or 1: this process trains. What a
+            searcher finds that learns from its trials depends on their number.
+        devices: instead of n_jobs, where workers run, as `hpsearch run --devices` takes it.
+        store: a file or URL that keeps the search, as `hpsearch run` does: a fit that was stopped
+            goes on where it was, and `hpsearch rank` reads it.
+        name: of the search in the store.
+        verbose: 1: print how far the search is; 2: print a line for each trial.
 
-    X is an array or a frame of numbers, shape (rows, ...); sparse matrices are refused. After `fit` there are best_params_, best_score_, best_index_, best_epoch_,
-    cv_results_ (see `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds,
-    classes_, n_features_in_ and feature_names_in_; best_estimator_ is the network as a SciKeras
-    estimator.
+    X is an array or a frame, shape (rows, ...); sparse matrices are refused. After `fit` there are
+    best_params_, best_score_, best_index_, best_epoch_, cv_results_ (see
+    `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds, multimetric_,
+    scorer_ (with scoring=), classes_, n_features_in_ and feature_names_in_. best_estimator_ is the
+    network as a `TrainedClassifier` or `TrainedRegressor`, which says what was trained.
 
     Raises ValueError for an invalid option or invalid data, StudyError where all trials fail.
     """
 
     def __init__(
         self,
-        build: Any,
-        space: Any,
-        searcher: Any,
+        build: Any = None,
+        space: Any = None,
+        searcher: Any = None,
         *,
+        train: Any = None,
         cv: Any = 5,
         kind: str = "classifier",
         loss: Any = None,
+        scoring: Any = None,
         metric: Any = None,
         direction: Direction | None = None,
         metrics: Any = (),
         class_weight: Any = None,
         preprocess: Any = None,
-        refit: bool = True,
+        refit: Any = True,
         random_state: Any = 0,
         patience: int | None = None,
         callbacks: Any = None,
         engine: str = "auto",
+        n_jobs: Any = None,
+        devices: Any = None,
+        store: Any = None,
+        name: str = "KerasSearchCV",
+        verbose: Any = 0,
     ) -> None:
         self.build = build
         self.space = space
         self.searcher = searcher
+        self.train = train
         self.cv = cv
         self.kind = kind
         self.loss = loss
+        self.scoring = scoring
         self.metric = metric
         self.direction = direction
         self.metrics = metrics
@@ -107,18 +135,16 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.callbacks = callbacks
         self.engine = engine
+        self.n_jobs = n_jobs
+        self.devices = devices
+        self.store = store
+        self.name = name
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = self.kind if self.kind in _KINDS else None
-        tags.target_tags.required = True
-        tags.target_tags.multi_output = self.kind == "regressor"
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = self.preprocess is not None
-        if self.kind == "classifier":
-            tags.classifier_tags = ClassifierTags()
-        else:
-            tags.regressor_tags = RegressorTags()
+        tags = set_tags(super().__sklearn_tags__(), self._is_classifier, self.preprocess)
+        if self.kind not in _KINDS:
+            tags.estimator_type = None
         return tags
 
     def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
@@ -126,195 +152,194 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
         Args:
             groups: shape (rows,), for a cv that keeps each group in one split.
-            sample_weight: how much each row weighs in the training loss, shape (rows,). Scores of
-                trials do not weigh rows.
+            sample_weight: how much each row weighs in the training loss, shape (rows,).
         """
-        if not isinstance(self.kind, str) or self.kind not in _KINDS:
-            raise ValueError(f"kind is 'classifier' or 'regressor', got {brief(self.kind)}")
-        if not isinstance(self.refit, bool | np.bool_):
-            raise ValueError(f"refit is True or False, got {brief(self.refit)}")
-        x, targets = validate_data(
+        place = self._check_options()
+        rows = read_training_rows(
             self,
             X,
             y,
-            **self._validation_rules(),
-            multi_output=self.kind == "regressor",
-            y_numeric=self.kind == "regressor",
-            ensure_min_samples=2,
+            preprocess=self.preprocess,
+            loss=self.loss,
+            classifies=self._is_classifier,
         )
-        self._shape = targets.shape[1:]
-        if self._is_classifier:
-            targets = column_or_1d(targets, warn=True)
-            self.classes_, numbers, loss = encode_labels(targets, self.loss)
-            made, shown = (
-                targets_for_loss(numbers, len(self.classes_), loss),
-                _first_row_of_each_class(numbers),
-            )
-            two = len(self.classes_) == 2 and made.ndim == 1
-            kind = kind_unless_known(loss, "binary" if two else "multiclass")
-        else:
-            made, numbers, loss, shown = targets, targets, self.loss or "mse", np.arange(2)
-            kind = kind_unless_known(loss, "regression")
-        evaluator = make_evaluator(self.cv, x, numbers, groups, classes=self._is_classifier)
-        self._shown = x[shown], targets[shown]
-        data = Data(x, made, groups=groups, sample_weight=sample_weight)
-        self._search(data, loss, kind, evaluator)
+        scoring = self._make_scoring(rows, weighted=sample_weight is not None)
+        numbers = rows.targets.numbers
+        evaluator = make_evaluator(self.cv, rows.x, numbers, groups, classes=self._is_classifier)
+        task, data = rows.make_task(
+            self.name,
+            self.preprocess,
+            self.class_weight,
+            sample_weight,
+            groups=groups,
+            weighted_metrics=scoring.weighs_rows,
+            **scoring.task_options,
+        )
+        study = self._make_study(task, evaluator)
+        # A trial that another one continued is the start of that one's curve, and left out.
+        found = [trial for trial in run_search(study, data, place) if trial.is_last]
+        _warn_of_failures(found)
+        for attribute in ("best_estimator_", "best_score_", "scorer_", "classes_"):
+            self.__dict__.pop(attribute, None)
+        if rows.targets.classes is not None:
+            self.classes_ = rows.targets.classes
+        columns = scoring.name_columns(task.recorded)
+        self.cv_results_ = make_cv_results(found, columns, evaluator.fits)
+        self.n_splits_ = evaluator.fits
+        self.multimetric_ = scoring.has_names
+        if self.scoring is not None:
+            self.scorer_ = scoring.scorers if scoring.has_names else scoring.scorers["score"]
+        if self.refit or not self.multimetric_:
+            self._choose()
+        self._code = rows.code
+        if self.refit:
+            self._train_best(study, X, y, sample_weight, rows.targets.loss)
         return self
 
     def predict(self, X: Any) -> Array:
         """Labels as in the y of `fit`, or values, in the shape of that y."""
-        if self._is_classifier:
-            likeliest = self.predict_proba(X).argmax(axis=1)
-            return np.asarray(self.classes_[likeliest])
-        return self._predict_raw(X).reshape(-1, *self._shape)
+        x = self._read(X, "predict")
+        return self.best_estimator_.network_.predict(x)
 
     @available_if(_require_classifier)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of shape (rows, classes), in the order of `classes_`."""
-        raw = self._predict_raw(X)
-        return np.column_stack([1 - raw, raw]) if raw.shape[1] == 1 else raw
+        x = self._read(X, "predict_proba")
+        return self.best_estimator_.network_.predict_proba(x)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy of a classifier's predictions, the R2 of a regressor's."""
-        measure = accuracy_score if self._is_classifier else r2_score
-        return float(measure(y, self.predict(X), sample_weight=sample_weight))
+        """The score by `scoring`; without it a classifier's accuracy, or a regressor's R2.
 
-    @property
-    def best_estimator_(self) -> Any:
-        """The trained network as a SciKeras KerasClassifier or KerasRegressor, made at first use.
-
-        It predicts what this search predicts; fitting a clone trains the best point again.
-        Importing SciKeras imports TensorFlow where that is installed, on any backend.
+        Of several scorers it is the one that `refit` names.
         """
-        if "_network" not in vars(self):
-            raise AttributeError("best_estimator_ is there after fit, with refit=True")
-        if "_wrapped" not in vars(self):
-            from hpsearch.sklearn_api.scikeras_estimator import make_scikeras_estimator
-
-            x, y = self._shown
-            self._wrapped = make_scikeras_estimator(
-                self._task,
-                self._network,
-                self._fit,
-                x,
-                y,
-                classes=self._is_classifier,
-                class_weight=self.class_weight,
-            )
-        return self._wrapped
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_wrapped"}
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if self.scoring is None:
+            measure = accuracy_score if self._is_classifier else r2_score
+            return float(measure(y, self.predict(X), **weights))
+        check_is_fitted(self, "cv_results_")
+        scorer: Any = self.scorer_
+        if self.multimetric_:
+            if not isinstance(self.refit, str):
+                raise ValueError(
+                    "score needs refit= the name of a scorer; ask one of scorer_ yourself: "
+                    "search.scorer_[NAME](search, X, y)"
+                )
+            scorer = scorer[self.refit]
+        return float(scorer(self, X, y, **weights))
 
     @property
     def _is_classifier(self) -> bool:
         return self.kind == "classifier"
 
-    def _validation_rules(self) -> dict[str, Any]:
-        finite = True if self.preprocess is None else "allow-nan"
-        return {"allow_nd": True, "ensure_all_finite": finite}
-
-    def _predict_raw(self, X: Any) -> Array:
-        check_is_fitted(self, "cv_results_")
-        if "_network" not in vars(self):
-            raise AttributeError(f"predict needs refit=True, got refit={self.refit!r}")
-        x = validate_data(self, X, reset=False, **self._validation_rules())
-        return self._network.predict(x).astype(np.float64)  # as scikit-learn's estimators do
-
-    def _search(self, data: Data, loss: Any, kind: Kind | None, evaluator: Evaluator) -> None:
-        metric = self.metric or ("accuracy" if self._is_classifier else "mse")
-        task = Task(
-            "KerasSearchCV",
-            data,
-            loss,
-            metric,
-            self.direction,
-            self.preprocess,
-            kind=kind,
-            metrics=self.metrics,
-            class_weight=self._class_weight_by_number(),
+    def _check_options(self) -> SearchPlace:
+        """Check what needs no rows. Raises ValueError."""
+        if not isinstance(self.kind, str) or self.kind not in _KINDS:
+            raise ValueError(f"kind is 'classifier' or 'regressor', got {brief(self.kind)}")
+        if self.scoring is not None:
+            given = {"metric": self.metric, "direction": self.direction, "metrics": self.metrics}
+            for name, value in given.items():
+                if value is not None and not (name == "metrics" and value in ((), [])):
+                    raise ValueError(
+                        f"scoring= and {name}= both say what trials are scored by; give one of them"
+                    )
+        choose_ranking(self.scoring, self.refit)
+        return choose_place(
+            n_jobs=self.n_jobs,
+            devices=self.devices,
+            store=self.store,
+            engine=self.engine,
+            verbose=self.verbose,
+            random_state=self.random_state,
         )
-        task.load()  # checks the targets
-        study = StudyDefinition(
+
+    def _make_scoring(self, rows: TrainingRows, *, weighted: bool) -> Scoring:
+        if self.scoring is None:
+            metric = self.metric or ("accuracy" if self._is_classifier else "mse")
+            return Scoring({"metric": metric, "direction": self.direction, "metrics": self.metrics})
+        scoring = make_scoring(
+            self, self.scoring, self.refit, rows.y, rows.targets.classes, weighted=weighted
+        )
+        if scoring.weighs_rows and self.class_weight is not None:
+            raise ValueError(
+                "scoring= weighs rows by sample_weight, and class_weight= would weigh them there "
+                "too; use metric= instead, whose scores weigh no rows"
+            )
+        return scoring
+
+    def _make_study(self, task: Task, evaluator: Evaluator) -> StudyDefinition:
+        return StudyDefinition(
             task=task,
-            space=self.space,
+            space=make_space(self.space),
             build=self.build,
-            searcher=self.searcher,
+            train=self.train,
+            searcher=Auto() if self.searcher is None else self.searcher,
             evaluator=evaluator,
             seed=_to_seed(self.random_state),
             patience=self.patience,
             callbacks=self.callbacks,
+            name=self.name,
         )
-        # A trial that another one continued is the start of that one's curve, and left out.
-        found = [
-            trial for trial in search_in_memory(study, data, engine=self.engine) if trial.is_last
-        ]
-        failures = [trial.outcome.failure for trial in found if trial.outcome.failure]
-        if failures:
-            warnings.warn(
-                f"{len(failures)} of {len(found)} trials failed, the first with "
-                f"{failures[0].kind}: {failures[0].message}",
-                FitFailedWarning,
-                stacklevel=3,
-            )
-        first = find_best_trial(found, task.objective)
-        assert first.score is not None
-        self.cv_results_ = make_cv_results(found, task.recorded, evaluator.fits)
-        self.best_index_ = found.index(first)
-        self.best_params_ = dict(first.params)
-        self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
-        self.best_epoch_ = first.score.best_epoch
-        self.n_splits_ = evaluator.fits
-        for name in ("_network", "_wrapped"):
-            self.__dict__.pop(name, None)
-        if self.refit:
-            self._train(study, data)
 
-    def _class_weight_by_number(self) -> Any:
-        """`class_weight` by the numbers that stand for the labels."""
-        if not isinstance(self.class_weight, Mapping):
-            return self.class_weight
-        if not self._is_classifier:
-            raise ValueError("class_weight is for kind='classifier'; use fit(..., sample_weight=)")
-        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
-        if unknown := [label for label in self.class_weight if label not in numbers]:
-            raise ValueError(
-                f"class_weight has no class {brief(unknown[0])} to weigh; y has "
-                f"{brief(self.classes_.tolist())}"
-            )
-        if missing := [label for label in numbers if label not in self.class_weight]:
-            raise ValueError(f"class_weight gives class {brief(missing[0])} no weight")
-        return {numbers[label]: weight for label, weight in self.class_weight.items()}
+    def _choose(self) -> None:
+        """Choose the best point of `cv_results_`, as scikit-learn does."""
+        table = self.cv_results_
+        ranked = self.refit if self.multimetric_ else "score"
+        if callable(self.refit):
+            best = self.refit(table)
+            if isinstance(best, bool) or not isinstance(best, int | np.integer):
+                raise TypeError(f"refit= must return the index of a point, got {brief(best)}")
+            if not 0 <= best < len(table["params"]):
+                raise IndexError(
+                    f"refit= returned {best}, and cv_results_ has {len(table['params'])}"
+                )
+        else:
+            best = table[f"rank_test_{ranked}"].argmin()
+            self.best_score_ = float(table[f"mean_test_{ranked}"][best])
+        if not table["best_epoch"][best]:
+            raise ValueError(f"refit= returned {best}, a point whose training failed")
+        self.best_index_ = int(best)
+        self.best_params_ = dict(table["params"][best])
+        self.best_epoch_ = int(table["best_epoch"][best])
 
-    def _train(self, study: StudyDefinition, data: Data) -> None:
-        from hpsearch.models import retrain
-
+    def _train_best(
+        self, study: StudyDefinition, X: Any, y: Any, sample_weight: Any, loss: Any
+    ) -> None:
+        """Train the best point on all rows."""
         start = time.perf_counter()
-        split, seed = retrain.all_rows(data.rows), derive_seed(study.seed, "refit")
-        fit = Fit(
+        kind = TrainedClassifier if self._is_classifier else TrainedRegressor
+        self.best_estimator_ = kind(
             self.build,
             self.best_params_,
-            split,
-            seed,
             self.best_epoch_,
+            train=self.train,
+            loss=loss,
+            preprocess=self.preprocess,
+            class_weight=self.class_weight,
+            callbacks=self.callbacks,
+            seed=derive_seed(study.seed, "refit"),
             most_epochs=study.most_epochs,
-            callbacks=self.callbacks and WithoutValidation(self.callbacks),
-            is_refit=True,
+            engine=self.engine,
         )
-        (trained,) = retrain.train(
-            study.task, data, [fit], engine=self.engine, backend=backend.choose()
-        )
-        self._network = Network(trained.model, trained.transformer)
-        nothing = np.arange(0)
-        self._fit = replace(fit, split=Split(nothing, nothing))
-        self._task = replace(study.task, data=data.take([0]))  # no rows are kept
+        with warnings.catch_warnings(action="ignore"):  # of the rows, which the search has told
+            self.best_estimator_.fit(X, y, sample_weight)
         self.refit_time_ = time.perf_counter() - start
 
+    def _read(self, X: Any, method: str) -> Any:
+        check_is_fitted(self, "cv_results_")
+        if "best_estimator_" not in vars(self):
+            raise AttributeError(f"{method} needs refit=True, got refit={self.refit!r}")
+        return read_rows(self, X, preprocess=self.preprocess, code=self._code)
 
-def _first_row_of_each_class(numbers: Array) -> Array:
-    """The first row of each class."""
-    return np.asarray(np.unique(numbers, return_index=True)[1])
+
+def _warn_of_failures(found: Sequence[SearchedTrial]) -> None:
+    failures = [trial.outcome.failure for trial in found if trial.outcome.failure]
+    if failures:
+        warnings.warn(
+            f"{len(failures)} of {len(found)} trials failed, the first with "
+            f"{failures[0].kind}: {failures[0].message}",
+            FitFailedWarning,
+            stacklevel=3,
+        )
 
 
 def _to_seed(random_state: Any) -> int:

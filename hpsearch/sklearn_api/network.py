@@ -1,4 +1,4 @@
-"""A trained network with its preprocessing, which predicts and can be pickled."""
+"""A trained network with its preprocessing and labels, which predicts and can be pickled."""
 
 import pickle
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, Inputs
+from hpsearch.core.arrays import Array
+from hpsearch.sklearn_api.frame_rows import FrameCode
 from hpsearch.training import backend
 from hpsearch.training.rows import prepare_inputs
 
@@ -16,30 +17,55 @@ class Network:
     """A trained network.
 
     Args:
-        model: a compiled Keras model.
+        model: a compiled Keras model, or an OwnModel of a training function.
         transformer: fitted preprocessing, or None.
+        code: how the user's rows travel as numbers; None where they are numbers.
+        classes: the sorted labels; None of a regression.
+        shape: of a row's targets, in the user's form.
     """
 
     model: Any
     transformer: Any
+    code: FrameCode | None
+    classes: Array | None
+    shape: tuple[int, ...]
 
-    def predict(self, x: Inputs) -> Array:
-        """Predictions of shape (rows, outputs) for rows that are not preprocessed."""
+    def predict(self, x: Any) -> Array:
+        """Labels, or values in the shape of the training targets, for rows as `read_rows` gives."""
+        if self.classes is None:
+            return self._predict_raw(x).reshape(-1, *self.shape)
+        return np.asarray(self.classes[self.predict_proba(x).argmax(axis=1)])
+
+    def predict_proba(self, x: Any) -> Array:
+        """Probabilities of shape (rows, classes), in the order of the labels."""
+        raw = self._predict_raw(x)
+        return np.column_stack([1 - raw, raw]) if raw.shape[1] == 1 else raw
+
+    def _predict_raw(self, x: Any) -> Array:
+        from scipy.sparse import issparse
+
         from hpsearch.models import retrain
 
-        x = prepare_inputs(self.transformer, x)
-        return np.asarray(retrain.predict(self.model, x))
+        if self.code is None:
+            x = prepare_inputs(self.transformer, x)
+        else:
+            prepared = self.transformer.transform(x)
+            dense = prepared.toarray() if issparse(prepared) else prepared
+            x = prepare_inputs(None, np.asarray(dense))
+        # As float64, as scikit-learn's estimators predict.
+        return np.asarray(retrain.predict(self.model, x)).astype(np.float64)
 
     def __reduce__(self) -> Any:
         from hpsearch.training.building import without_tensorflow
 
         with without_tensorflow():
-            return _unpickled, (pickle.dumps(self.model), self.transformer)
+            rest = (self.transformer, self.code, self.classes, self.shape)
+            return _unpickled, (pickle.dumps(self.model), *rest)
 
 
-def _unpickled(model: bytes, transformer: Any) -> Network:
+def _unpickled(model: bytes, *rest: Any) -> Network:
     backend.choose()  # before Keras is imported
     from hpsearch.training.building import without_tensorflow
 
     with without_tensorflow():
-        return Network(pickle.loads(model), transformer)
+        return Network(pickle.loads(model), *rest)

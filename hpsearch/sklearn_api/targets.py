@@ -1,5 +1,6 @@
-"""Class labels of any type as the numbers that a loss takes."""
+"""Targets of any form as a loss takes them, and the classes that its numbers stand for."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,45 @@ from hpsearch.core import task_kinds
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.core.task_kinds import Kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedTargets:
+    """Targets as a task takes them.
+
+    Args:
+        y: as the loss takes them, shape (rows,) or (rows, outputs).
+        numbers: by which folds may be stratified, shape (rows,): each row's place in `classes`; of
+            a regression the targets themselves.
+        classes: the sorted labels; None of a regression.
+        loss: a Keras loss.
+        kind: of the task, where the loss does not say it.
+    """
+
+    y: Array
+    numbers: Array
+    classes: Array | None
+    loss: Any
+    kind: Kind | None
+
+
+def encode_targets(targets: Array, loss: Any, *, classifies: bool) -> EncodedTargets:
+    """Encode the labels of a classifier, shape (rows,), or the targets of a regressor.
+
+    Args:
+        loss: None: a cross-entropy, or the squared error.
+
+    Raises ValueError for labels that are none, for a single class, and for a loss that gives no
+    probabilities.
+    """
+    if not classifies:
+        loss = loss or "mse"
+        return EncodedTargets(targets, targets, None, loss, kind_unless_known(loss, "regression"))
+    classes, numbers, loss = encode_labels(targets, loss)
+    y = targets_for_loss(numbers, len(classes), loss)
+    two = len(classes) == 2 and y.ndim == 1
+    kind = kind_unless_known(loss, "binary" if two else "multiclass")
+    return EncodedTargets(y, numbers, classes, loss, kind)
 
 
 def encode_labels(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:

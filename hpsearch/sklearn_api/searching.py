@@ -1,0 +1,171 @@
+"""Where a search runs: in memory, in a store that keeps it, and with workers on devices."""
+
+import tempfile
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.data import Data
+from hpsearch.core.errors import NoStoreError, StudyError
+from hpsearch.core.one_run import only_run
+from hpsearch.core.rules import brief
+from hpsearch.core.trial import Facts
+from hpsearch.executors import find_devices
+from hpsearch.runs.display import NoDisplay
+from hpsearch.runs.identity import find_changes, make_search_record
+from hpsearch.runs.in_memory import SearchedTrial, list_trials, search_in_memory
+from hpsearch.runs.load import Overrides
+from hpsearch.runs.options import RunOptions
+from hpsearch.runs.session import run_study
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.searchers.base import UNLIMITED, plan_search
+from hpsearch.sklearn_api.progress import SearchProgress
+from hpsearch.store import Store, Url, has_store
+from hpsearch.store.url import parse_place
+from hpsearch.training import backend
+
+_KEPT = 3  # trials whose checkpoints stay beside the store
+_SECONDS_TO_COUNT = 0.2  # of a search's trials, which are only shown
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlace:
+    """Where a search runs, and what it prints.
+
+    Args:
+        devices: of the workers, as `hpsearch run --devices` takes them; None: this process trains.
+        store: keeps the search; None: nothing does.
+        engine: how to train.
+        verbose: as `SearchProgress` has it; 0: nothing is printed.
+    """
+
+    devices: str | None
+    store: Path | Url | None
+    engine: str
+    verbose: int
+
+
+def choose_place(
+    *, n_jobs: Any, devices: Any, store: Any, engine: str, verbose: Any, random_state: Any
+) -> SearchPlace:
+    """Check the keywords that say where a search runs. Raises ValueError."""
+    if isinstance(verbose, bool | np.bool_):
+        verbose = int(verbose)
+    if not isinstance(verbose, int | np.integer) or verbose < 0:
+        raise ValueError(f"verbose is a whole number from 0 on, got {brief(verbose)}")
+    if store is not None and not isinstance(random_state, int | np.integer):
+        raise ValueError(
+            "store= continues the search of the same seed; give random_state= a whole number, got "
+            f"{brief(random_state)}"
+        )
+    place = None if store is None else parse_place(store)
+    return SearchPlace(_choose_devices(n_jobs, devices), place, engine, int(verbose))
+
+
+def _choose_devices(n_jobs: Any, devices: Any) -> str | None:
+    if devices is not None:
+        if n_jobs is not None:
+            raise ValueError(
+                f"n_jobs={brief(n_jobs)} counts workers, and devices={brief(devices)} names them; "
+                "give one of the two"
+            )
+        if not isinstance(devices, str):
+            raise ValueError(f"devices is a text, as '0,1' or 'cpu:2', got {brief(devices)}")
+        find_devices(devices)  # refuses what is not there
+        return devices
+    if n_jobs is None:
+        return None
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
+        raise ValueError(
+            f"n_jobs is a number of worker processes, -1 for one on each core, got {brief(n_jobs)}"
+        )
+    if n_jobs == 1:
+        return None
+    found = find_devices("auto")
+    if found[0].kind == "gpu":
+        raise ValueError(
+            f"n_jobs={n_jobs} counts workers on cores, and this machine has GPUs; give devices= "
+            "their numbers, as '0,1' (a worker on each), or 'cpu:2'"
+        )
+    cores = len(find_devices("cpu:1")[0].cores)
+    count = int(n_jobs)
+    return f"cpu:{count if count > 0 else max(1, cores + 1 + count)}"
+
+
+def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[SearchedTrial]:
+    """Search, or continue the search that the store holds; returns the trials that have ended.
+
+    Raises HpsearchError where the study cannot work or is another one than the store's, and
+    KeyboardInterrupt where Ctrl-C stopped it; fitted again with the same store, it goes on.
+    """
+    progress = SearchProgress(place.verbose, study.evaluator.fits) if place.verbose else None
+    if place.store is None and place.devices is None:
+        shown = (
+            progress.show_trials(study.task.objective, _count_trials(study))
+            if progress
+            else nullcontext()
+        )
+        with shown:
+            return search_in_memory(study, data, engine=place.engine, display=progress)
+    with ExitStack() as opened:
+        if place.store is not None:
+            store = place.store
+        else:
+            folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="hpsearch-"))
+            store = Path(folder) / "store.db"
+        opened.enter_context(only_run("KerasSearchCV.fit"))
+        in_flight = study.searcher.in_flight
+        options = RunOptions(
+            None,
+            store,
+            Overrides(),
+            backend.choose(),
+            engine=place.engine,
+            # No more at a time than costs nothing: so a seed gives the same result in any place.
+            together=None if in_flight == UNLIMITED else in_flight,
+            keep=_KEPT if place.store is not None else 0,
+            inline=place.devices is None,
+            devices=place.devices or "auto",
+        )
+        _refuse_changes(study, data, options)
+        if run_study(study, options, progress or NoDisplay()).was_stopped:
+            raise KeyboardInterrupt
+        return _read_trials(study, options)
+
+
+def _count_trials(study: StudyDefinition) -> str:
+    """How many trials the search will have, as text."""
+    plan = plan_search(
+        study.searcher,
+        study.space,
+        seed=study.seed,
+        first=study.first_points,
+        seconds=_SECONDS_TO_COUNT,
+    )
+    return plan.trials_text
+
+
+def _refuse_changes(study: StudyDefinition, data: Data, options: RunOptions) -> None:
+    """Raise StudyError where the store has another search by this name."""
+    if not has_store(options.store):
+        return
+    record = make_search_record(study, None, Facts(data.fingerprint, "", options.backend, {}))
+    with Store(options.store) as store:
+        for before in store.searches(study.name):
+            if not before.file and (changes := find_changes(record, before)):
+                raise StudyError(
+                    f"the store has another search {study.name}: {'; '.join(changes)}; give name= "
+                    "another name, or store= another place"
+                )
+
+
+def _read_trials(study: StudyDefinition, options: RunOptions) -> list[SearchedTrial]:
+    record = make_search_record(study, None, Facts("", "", options.backend, {}))
+    with Store(options.store) as store:
+        same = [each for each in store.searches(study.name) if each.key == record.key]
+        if not same:
+            raise NoStoreError(f"the store lost the search {study.name} while it ran")
+        return list_trials(store.journal(same[-1].id).events())

@@ -1,0 +1,180 @@
+"""A point of a space as an estimator: its network, trained on all rows for so many epochs."""
+
+import importlib.metadata
+import platform
+from dataclasses import replace
+from typing import Any, Self
+
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.validation import check_is_fitted
+
+from hpsearch.core.arrays import Array
+from hpsearch.sklearn_api.network import Network
+from hpsearch.sklearn_api.training_rows import read_rows, read_training_rows
+from hpsearch.training import backend
+from hpsearch.training.base import Fit, WithoutValidation
+
+
+class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
+    """What both kinds have in common. `_classifies` says which one it is."""
+
+    _classifies: bool
+
+    def __init__(
+        self,
+        build: Any = None,
+        params: Any = None,
+        epochs: int = 1,
+        *,
+        train: Any = None,
+        loss: Any = None,
+        preprocess: Any = None,
+        class_weight: Any = None,
+        callbacks: Any = None,
+        seed: int = 0,
+        most_epochs: int | None = None,
+        engine: str = "auto",
+    ) -> None:
+        self.build = build
+        self.params = params
+        self.epochs = epochs
+        self.train = train
+        self.loss = loss
+        self.preprocess = preprocess
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.seed = seed
+        self.most_epochs = most_epochs
+        self.engine = engine
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train on all rows. sample_weight: of each row in the loss, shape (rows,)."""
+        rows = read_training_rows(
+            self, X, y, preprocess=self.preprocess, loss=self.loss, classifies=self._classifies
+        )
+        # After the rows are checked, because these import Keras.
+        from hpsearch.models import retrain
+
+        task, data = rows.make_task(
+            type(self).__name__, self.preprocess, self.class_weight, sample_weight
+        )
+        fit = Fit(
+            self.build if self.train is None else self.train,
+            dict(self.params or {}),
+            retrain.all_rows(data.rows),
+            self.seed,
+            self.epochs,
+            most_epochs=self.most_epochs,
+            callbacks=self.callbacks and WithoutValidation(self.callbacks),
+            is_refit=True,
+        )
+        self.backend_ = backend.choose()
+        (trained,) = retrain.train(
+            replace(task, data=data.take([0])),  # a model may keep its task, but no rows
+            data,
+            [fit],
+            engine=self.engine,
+            backend=self.backend_,
+            trains_itself=self.train is not None,
+        )
+        self.versions_ = _find_versions(self.backend_)
+        self.history_ = {"loss": list(trained.curve.train_loss)}
+        self.n_weights_ = trained.curve.n_weights
+        if rows.targets.classes is not None:
+            self.classes_ = rows.targets.classes
+        self.network_ = Network(
+            trained.model, trained.transformer, rows.code, rows.targets.classes, rows.y.shape[1:]
+        )
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Labels as in the y of `fit`, or values, in the shape of that y."""
+        x = self._read(X)
+        return self.network_.predict(x)
+
+    @property
+    def model_(self) -> Any:
+        """The Keras model, compiled as `build` compiled it; it takes prepared rows."""
+        return self.network_.model
+
+    @property
+    def preprocess_(self) -> Any:
+        """The fitted transformer; None without `preprocess`."""
+        fitted = self.network_.transformer
+        return fitted if self.network_.code is None else fitted.transformer_
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """What was trained, once it is."""
+        if "network_" not in vars(self):
+            return str(super().__repr__(N_CHAR_MAX))
+        facts = {
+            "params": self.params,
+            "epochs": self.epochs,
+            "preprocess": self.preprocess,
+            "seed": self.seed,
+            "backend": self.backend_,
+            "keras": self.versions_["keras"],
+            "n_weights": self.n_weights_,
+        }
+        shown = ", ".join(f"{name}={value!r}" for name, value in facts.items() if value is not None)
+        return f"{type(self).__name__}({' '.join(shown.split())})"
+
+    def __sklearn_tags__(self) -> Any:
+        return set_tags(super().__sklearn_tags__(), self._classifies, self.preprocess)
+
+    def _read(self, X: Any) -> Any:
+        check_is_fitted(self, "network_")
+        return read_rows(self, X, preprocess=self.preprocess, code=self.network_.code)
+
+
+class TrainedClassifier(ClassifierMixin, _TrainedEstimator):  # type: ignore[misc]
+    """A point of a space as a classifier; `fit` trains it anew, the same for the same rows.
+
+    Args:
+        build, train, params: the model, or the training function, and the point. One of the two.
+        epochs: how many it is trained.
+        loss, preprocess, class_weight, engine: as `KerasSearchCV` takes them.
+        callbacks: likewise; those that watch validation are left out, because there is none.
+        seed: of weights and the order of rows.
+        most_epochs: of the search, which `build` and callbacks are told.
+
+    After `fit` there are model_ (of Keras), preprocess_ (fitted), history_, n_weights_, backend_,
+    versions_, classes_ and n_features_in_.
+    """
+
+    _classifies = True
+
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities of shape (rows, classes), in the order of `classes_`."""
+        x = self._read(X)
+        return self.network_.predict_proba(x)
+
+
+class TrainedRegressor(RegressorMixin, _TrainedEstimator):  # type: ignore[misc]
+    """A point of a space as a regressor, as `TrainedClassifier` has it."""
+
+    _classifies = False
+
+
+def set_tags(tags: Any, classifies: bool, preprocess: Any) -> Any:
+    """What scikit-learn wants to know of an estimator here."""
+    tags.estimator_type = "classifier" if classifies else "regressor"
+    tags.target_tags.required = True
+    tags.target_tags.multi_output = not classifies
+    tags.input_tags.three_d_array = True
+    tags.input_tags.allow_nan = preprocess is not None
+    tags.input_tags.string = preprocess is not None
+    if classifies:
+        tags.classifier_tags = ClassifierTags()
+    else:
+        tags.regressor_tags = RegressorTags()
+    return tags
+
+
+def _find_versions(backend_name: str) -> dict[str, str]:
+    """The versions of what trained it, by name."""
+    names = ("hpsearch", "keras", backend_name, "numpy", "scikit-learn")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }

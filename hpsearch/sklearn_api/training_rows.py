@@ -1,0 +1,164 @@
+"""The rows and targets that a fit or a prediction is given, as a task takes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import column_or_1d, validate_data
+
+from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
+from hpsearch.core.rules import brief
+from hpsearch.core.task import Task
+from hpsearch.sklearn_api.frame_rows import FrameCode, FrameTransformer, encode_frame
+from hpsearch.sklearn_api.targets import EncodedTargets, encode_targets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingRows:
+    """The rows of a fit.
+
+    Args:
+        x: of shape (rows, ...).
+        code: how the user's rows became x; None where they are x itself.
+        y: the targets in the user's own form.
+        targets: the same as a task takes them.
+    """
+
+    x: Array
+    code: FrameCode | None
+    y: Array
+    targets: EncodedTargets
+
+    def make_task(
+        self, name: str, preprocess: Any, class_weight: Any, sample_weight: Any, **options: Any
+    ) -> tuple[Task, Data]:
+        """The task of these rows, and its data.
+
+        Args:
+            preprocess: the user's transformer, or None.
+            class_weight: by the user's labels.
+            sample_weight: of the rows, or None.
+            options: more of `Task`, and of `Data` the groups.
+        """
+        data = Data(
+            self.x,
+            self.targets.y,
+            groups=options.pop("groups", None),
+            sample_weight=sample_weight,
+        )
+        task = Task(
+            name,
+            data,
+            self.targets.loss,
+            kind=self.targets.kind,
+            preprocess=preprocess if self.code is None else FrameTransformer(preprocess, self.code),
+            class_weight=weigh_numbers(class_weight, self.targets.classes),
+            **options,
+        )
+        task.load()  # checks the targets
+        return task, data
+
+
+def read_training_rows(
+    estimator: Any, X: Any, y: Any, *, preprocess: Any, loss: Any, classifies: bool
+) -> TrainingRows:
+    """Check the rows and targets of a fit, and note their names and number of columns.
+
+    With `preprocess`, a frame stays a frame for it, and an array with text stays one; all else
+    becomes an array of numbers. Raises ValueError.
+    """
+    rows = None if preprocess is None else _as_frame_or_objects(X)
+    if rows is None:
+        x, y = _validate(
+            estimator,
+            X,
+            y,
+            **_validation_rules(preprocess),
+            multi_output=not classifies,
+            y_numeric=not classifies,
+            ensure_min_samples=2,
+        )
+        code = None
+    else:
+        validate_data(estimator, rows, y, skip_check_array=True)
+        numeric = None if classifies else "numeric"
+        y = check_array(y, ensure_2d=False, dtype=numeric, input_name="y", ensure_min_samples=2)
+        check_consistent_length(rows, y)
+        x, code = encode_frame(rows)
+    if classifies:
+        y = column_or_1d(y, warn=True)
+    return TrainingRows(x, code, y, encode_targets(y, loss, classifies=classifies))
+
+
+def read_rows(estimator: Any, X: Any, *, preprocess: Any, code: FrameCode | None) -> Any:
+    """Check rows to predict: an array of numbers, or what the fitted transformer takes."""
+    if code is None:
+        return _validate(estimator, X, reset=False, **_validation_rules(preprocess))
+    import pandas as pd
+
+    rows = _as_frame_or_objects(X)
+    if rows is None:
+        rows = np.asarray(X)
+    validate_data(estimator, rows, reset=False, skip_check_array=True)
+    if code.columns is None:
+        return np.asarray(rows, dtype=object)
+    return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows, columns=code.columns)
+
+
+def _validation_rules(preprocess: Any) -> dict[str, Any]:
+    return {"allow_nd": True, "ensure_all_finite": True if preprocess is None else "allow-nan"}
+
+
+def _validate(estimator: Any, X: Any, *rest: Any, **rules: Any) -> Any:
+    try:
+        return validate_data(estimator, X, *rest, **rules)
+    except ValueError as error:
+        if "could not convert string" not in str(error):
+            raise
+        raise ValueError(
+            f"X holds text ({error}); give preprocess= a transformer that encodes it, as "
+            "ColumnTransformer([('text', OneHotEncoder(), COLUMNS)], remainder='passthrough')"
+        ) from error
+
+
+def _as_frame_or_objects(X: Any) -> Any:
+    """X where it is a frame, or an array of shape (rows, columns) with text; None otherwise."""
+    import pandas as pd
+
+    if isinstance(X, pd.DataFrame):
+        return X
+    if isinstance(X, list):
+        try:
+            array = np.asarray(X)
+        except ValueError:  # rows of unequal length, which scikit-learn refuses
+            return None
+        X = np.asarray(X, dtype=object) if array.dtype.kind in "OUS" else array
+    is_table = isinstance(X, np.ndarray) and X.ndim == 2
+    return X if is_table and X.dtype.kind in "OUS" else None
+
+
+def weigh_numbers(class_weight: Any, classes: Array | None) -> Any:
+    """`class_weight` by the numbers that stand for the labels.
+
+    Args:
+        class_weight: a dict by label, "balanced", or None.
+        classes: the sorted labels; None of a regression.
+
+    Raises ValueError.
+    """
+    if not isinstance(class_weight, Mapping):
+        return class_weight
+    if classes is None:
+        raise ValueError("class_weight is for kind='classifier'; use fit(..., sample_weight=)")
+    numbers = {label: number for number, label in enumerate(classes.tolist())}
+    if unknown := [label for label in class_weight if label not in numbers]:
+        raise ValueError(
+            f"class_weight has no class {brief(unknown[0])} to weigh; y has "
+            f"{brief(classes.tolist())}"
+        )
+    if missing := [label for label in numbers if label not in class_weight]:
+        raise ValueError(f"class_weight gives class {brief(missing[0])} no weight")
+    return {numbers[label]: weight for label, weight in class_weight.items()}

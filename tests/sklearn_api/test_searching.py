@@ -1,0 +1,160 @@
+import json
+import os
+import signal
+import sqlite3
+
+import numpy as np
+import pytest
+
+from hpsearch import KerasSearchCV, Random
+from hpsearch.core.errors import DeviceError, StudyError
+from hpsearch.sklearn_api.searching import choose_place
+from tests.sklearn_api.builds import FRAME, NAMES, RATES, X, build, encode_columns
+
+
+def searching(trials=3, epochs=3, **options):
+    options = {"cv": 2, "engine": "fit"} | options
+    return KerasSearchCV(build, RATES, Random(trials=trials, epochs=epochs), **options)
+
+
+def assert_same_results(one, other):
+    times = ("mean_fit_time", "std_fit_time")
+    table, expected = one.cv_results_, other.cv_results_
+    assert table.keys() == expected.keys()
+    for name in table.keys() - {*times, "params"}:
+        np.testing.assert_array_equal(table[name], expected[name], err_msg=name)
+    assert table["params"] == expected["params"]
+    assert one.best_params_ == other.best_params_
+    if one.refit:
+        assert np.array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return searching().fit(X, NAMES)
+
+
+def test_the_place_follows_the_keywords():
+    def place(**given):
+        options = {"n_jobs": None, "devices": None, "store": None, "verbose": 0}
+        return choose_place(**{**options, "engine": "fit", "random_state": 0, **given})
+
+    assert place(n_jobs=1).devices is None
+    assert place(n_jobs=2).devices == "cpu:2"
+    assert place(n_jobs=-1).devices == f"cpu:{len(os.sched_getaffinity(0))}"
+    assert place(devices="cpu:3").devices == "cpu:3"
+    assert place(verbose=True).verbose == 1
+    for given, message in [
+        ({"n_jobs": 0}, "n_jobs is a number of worker processes.*got 0"),
+        ({"n_jobs": "2"}, "n_jobs is a number of worker processes"),
+        ({"n_jobs": 2, "devices": "cpu:2"}, "n_jobs=2 counts workers, and devices='cpu:2' names"),
+        ({"devices": 2}, "devices is a text"),
+        ({"verbose": -1}, "verbose is a whole number from 0 on, got -1"),
+        ({"store": "s.db", "random_state": None}, "give random_state= a whole number, got None"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            place(**given)
+    with pytest.raises(DeviceError, match="neither auto, cpu, cpu:N nor GPU numbers"):
+        place(devices="nowhere")
+
+
+@pytest.mark.slow
+def test_two_workers_find_what_one_process_finds(undisturbed):
+    assert_same_results(searching(n_jobs=2).fit(X, NAMES), undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("inline", [True, False], ids=["in this process", "by workers"])
+def test_a_fit_that_is_interrupted_goes_on_to_the_same_results(tmp_path, undisturbed, inline):
+    pressed = []
+
+    class Press(__import__("keras").callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                pressed.append(epoch)
+                if len(pressed) == 3:  # in the middle of the second trial
+                    signal.raise_signal(signal.SIGINT)
+
+    store = tmp_path / "store.db"
+    options = {"store": store} if inline else {"store": store, "devices": "cpu:2"}
+    plain = searching(callbacks=lambda trial: [], refit=False).fit(X, NAMES)
+    if inline:
+        with pytest.raises(KeyboardInterrupt):
+            searching(
+                callbacks=lambda trial: [] if trial.is_probe else [Press()], refit=False, **options
+            ).fit(X, NAMES)
+    else:
+        stop_after_first_trial(store, options)
+    ended = sqlite3.connect(store).execute("SELECT COUNT(*) FROM told").fetchone()[0]
+    assert ended < 3
+    continued = searching(callbacks=lambda trial: [], refit=False, **options).fit(X, NAMES)
+    assert_same_results(continued, plain)
+    # Once more, nothing is trained.
+    again = searching(callbacks=lambda trial: [], refit=False, **options).fit(X, NAMES)
+    assert_same_results(again, plain)
+
+
+def stop_after_first_trial(store, options):
+    """Begin a fit with workers, and press Ctrl-C once its first trial has ended."""
+    import threading
+    import time
+
+    def press():
+        for _ in range(2000):
+            time.sleep(0.05)
+            try:
+                found = sqlite3.connect(store).execute("SELECT COUNT(*) FROM told").fetchone()[0]
+            except sqlite3.Error:
+                continue
+            if found:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    class Rest(__import__("keras").callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    many = {"callbacks": lambda trial: [Rest()], "refit": False, **options}
+    with pytest.raises(KeyboardInterrupt):
+        searching(trials=300, **many).fit(X, NAMES)
+    thread.join()
+
+
+@pytest.mark.slow
+def test_the_commands_read_a_store(tmp_path, capfd, hpsearch):
+    store = tmp_path / "store.db"
+    search = searching(
+        trials=2, store=store, name="trees", preprocess=encode_columns(), refit=False
+    ).fit(FRAME, NAMES)
+    code, out, errors = hpsearch("rank", "--store", store, "--json")
+    assert code == 0, errors
+    assert json.loads(out)[0]["value"] == pytest.approx(search.best_score_)
+    assert hpsearch("report", "trees", "--store", store, "-o", tmp_path / "page.html")[0] == 0
+    assert "trees" in (tmp_path / "page.html").read_text()
+    capfd.readouterr()
+    more = searching(
+        trials=3, store=store, name="trees", preprocess=encode_columns(), refit=False, verbose=2
+    ).fit(FRAME, NAMES)
+    printed = capfd.readouterr().out
+    assert "Fitting 2 folds for each of 3 candidates" in printed
+    assert "continuing after 2 trials" in printed
+    assert "[3/3] trial 3" in printed
+    assert more.cv_results_["params"][:2] == search.cv_results_["params"]
+    with pytest.raises(StudyError, match=r"another search trees: .*the data changed; give name="):
+        searching(store=store, name="trees", preprocess=encode_columns()).fit(FRAME[::-1], NAMES)
+    with pytest.raises(StudyError, match="another search trees: preprocess was"):
+        searching(store=store, name="trees").fit(X, NAMES)
+
+
+@pytest.mark.slow
+def test_verbose_prints_how_far_it_is(capsys):
+    searching(trials=2, epochs=1, refit=False).fit(X, NAMES)
+    assert capsys.readouterr().out == ""
+    searching(trials=2, epochs=1, refit=False, verbose=1).fit(X, NAMES)
+    assert capsys.readouterr().out == "Fitting 2 folds for each of 2 candidates\n"
+    searching(trials=2, epochs=1, refit=False, verbose=2).fit(X, NAMES)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("[1/2] trial 1  accuracy")

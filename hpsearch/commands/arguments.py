@@ -1,6 +1,6 @@
 """Options that several commands share, and what their values stand for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any

@@ -8,6 +8,7 @@ import click
 
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import first_line
+from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import Store, Url
 
@@ -39,7 +40,7 @@ def doctor(name: str | None, show_all: bool, store_path: Path | Url, as_json: bo
     from hpsearch.console import tables
     from hpsearch.doctor.diagnose import diagnose_searches
 
-    study, task = (None, None) if name is None else arguments.find_study_or_task(name, store_path)
+    study, task = (None, None) if name is None else find_study_or_task(name, store_path)
     searches = None
     if task is not None:
         with Store(store_path) as store:

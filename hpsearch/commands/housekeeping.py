@@ -11,9 +11,9 @@ import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
-from hpsearch.commands.option_types import Folder
 from hpsearch.core.errors import OldStoreError, StoreError, StudyError
 from hpsearch.core.files import hide_secrets
+from hpsearch.runs.option_types import Folder
 from hpsearch.store import Store, Target, Url, folder_beside
 
 _yes = click.option("--yes", is_flag=True, help="Delete without asking, as scripts need it.")

@@ -11,7 +11,7 @@ from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import ReportError
 from hpsearch.core.outputs import is_stream
 from hpsearch.runs.find_study import find_study_or_task
-from hpsearch.store import Url
+from hpsearch.store import TrialFilter, Url
 
 
 @click.command()

@@ -68,9 +68,7 @@ def make_search_record(
     )
 
 
-def rename_as_in_store(
-    study: StudyDefinition, file: Path | None, store: Store
-) -> StudyDefinition:
+def rename_as_in_store(study: StudyDefinition, file: Path | None, store: Store) -> StudyDefinition:
     """The study by the name that `hpsearch rename` gave it in the store, if it did."""
     place = None if file is None else str(file.resolve())
     name = find_present_name(store, study.name, place)

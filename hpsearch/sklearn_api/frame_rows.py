@@ -48,6 +48,11 @@ class FrameCode:
     columns: Any
     codes: tuple[ColumnCode, ...]
 
+    @property
+    def holds_only_numbers(self) -> bool:
+        """Whether each cell travels as the number that it is."""
+        return all(code.values is None for code in self.codes)
+
     def decode(self, array: Array) -> Any:
         """The rows as the user gave them: a frame, or an array of objects, shape (rows, columns)."""
         import pandas as pd

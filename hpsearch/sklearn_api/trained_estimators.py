@@ -2,18 +2,22 @@
 
 import importlib.metadata
 import platform
+import warnings
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.core.arrays import Array
+from hpsearch.sklearn_api.frame_rows import FrameTransformer
 from hpsearch.sklearn_api.network import Network
-from hpsearch.sklearn_api.training_rows import read_rows, read_training_rows
+from hpsearch.sklearn_api.targets import encode_targets
+from hpsearch.sklearn_api.training_rows import TrainingRows, read_rows, read_training_rows
 from hpsearch.training import backend
-from hpsearch.training.base import Fit, WithoutValidation
+from hpsearch.training.base import Fit, ModelSpec, WithoutValidation, batch_size
 
 
 class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
@@ -83,6 +87,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_weights_ = trained.curve.n_weights
         if rows.targets.classes is not None:
             self.classes_ = rows.targets.classes
+        self._rows = rows.x.shape
         self.network_ = Network(
             trained.model, trained.transformer, rows.code, rows.targets.classes, rows.y.shape[1:]
         )
@@ -103,6 +108,78 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         """The fitted transformer; None without `preprocess`."""
         fitted = self.network_.transformer
         return fitted if self.network_.code is None else fitted.transformer_
+
+    def to_scikeras(self) -> Any:
+        """The trained network as a SciKeras `KerasClassifier` or `KerasRegressor`.
+
+        It predicts the same; fitting a clone of it trains a new network as SciKeras trains, with
+        another order of rows. The first call imports SciKeras, which imports TensorFlow where that
+        is installed, on any backend.
+
+        Raises ValueError where SciKeras cannot have the network.
+        """
+        check_is_fitted(self, "network_")
+        if self.train is not None:
+            raise ValueError(
+                "SciKeras trains Keras models, and this is trained by train=; use best_estimator_ "
+                "itself, a clone of which trains it again"
+            )
+        preprocess, code = self.preprocess, self.network_.code
+        if code is not None:
+            if not code.holds_only_numbers:
+                raise ValueError(
+                    "SciKeras takes arrays of numbers, and this was fitted on text or categories; "
+                    "use best_estimator_ itself, or encode X before the search"
+                )
+            preprocess = FrameTransformer(preprocess, code)
+        if self.callbacks is not None:
+            warnings.warn(
+                "a clone of the SciKeras estimator trains without callbacks=, which makes new ones "
+                "for each fit; give it its own by set_params(callbacks=[...])",
+                stacklevel=2,
+            )
+        # After the checks, because these import Keras and TensorFlow.
+        from hpsearch.sklearn_api.scikeras_estimator import make_scikeras_estimator
+
+        spec, y = self._describe_network()
+        return make_scikeras_estimator(
+            self.model_,
+            spec,
+            build=self.build,
+            params=self.params or {},
+            epochs=self.epochs,
+            seed=self.seed,
+            preprocess=preprocess,
+            fitted=self.network_.transformer,
+            class_weight=self.class_weight,
+            row_shape=self._rows[1:],
+            y=y,
+            classifies=self._classifies,
+        )
+
+    def _describe_network(self) -> tuple[ModelSpec, Array]:
+        """What `build` was told, and a target of each class in the user's form."""
+        from hpsearch.training.metrics import make_metrics
+
+        if self._classifies:
+            y = self.classes_
+        else:
+            y = np.zeros((2, *self.network_.shape))
+        targets = encode_targets(y, self.loss, classifies=self._classifies)
+        rows = TrainingRows(np.zeros((len(y), 1)), None, y, targets)
+        task, _ = rows.make_task(type(self).__name__, None, self.class_weight, None)
+        spec = ModelSpec(
+            input_shape=tuple(self.model_.input_shape[1:]),
+            dtype=str(self.model_.inputs[0].dtype),
+            outputs=int(self.model_.output_shape[-1]),
+            activation=task.activation,
+            loss=task.loss,
+            metrics=make_metrics(task, to_save=True),
+            rows=self._rows[0],
+            batch_size=batch_size(self.params or {}),
+            epochs=self.most_epochs or self.epochs,
+        )
+        return spec, y
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """What was trained, once it is."""

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 HEAVY = (
     "fsspec", "jax", "jinja2", "keras", "keras_tuner", "matplotlib", "optuna", "pandas", "plotly",
-    "psycopg", "ray", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch", "upath",
+    "psycopg", "ray", "scikeras", "scipy", "sklearn", "sqlalchemy", "tensorflow", "torch", "upath",
 )  # fmt: skip
 
 

@@ -46,14 +46,21 @@ class SearchedTrial:
 
 
 def search_in_memory(
-    study: StudyDefinition, data: Data, *, engine: str = "auto", display: Display | None = None
+    study: StudyDefinition,
+    data: Data,
+    *,
+    engine: str = "auto",
+    display: Display | None = None,
+    stop_at_failure: bool = False,
 ) -> list[SearchedTrial]:
     """Search on these rows; returns all trials in the order in which they were asked for.
 
     Args:
         display: shows trials that end; None: nothing does.
+        stop_at_failure: whether the first trial that fails ends the search.
 
-    Raises HpsearchError where the study cannot work, and StudyError where every trial failed.
+    Raises HpsearchError where the study cannot work, and StudyError where every trial failed, or
+    one did that ends the search.
     """
     # No more in flight than costs nothing, whatever is fastest: so a seed gives the same result.
     in_flight = study.searcher.in_flight
@@ -74,6 +81,7 @@ def search_in_memory(
             Driver(executor, display or NoDisplay()),
             study.task.objective,
             SearchCheckpoints(Path(folder), keep=0),
+            stop_at_failure=stop_at_failure,
         ).run()
         executor.close()
         return list_trials(journal.events())
@@ -103,7 +111,7 @@ def list_trials(events: Iterable[AskedEvent | ToldEvent]) -> list[SearchedTrial]
         raise StudyError(
             f"every trial failed, the first with {first.kind}: {first.message}"
             if first
-            else "the searcher asked for no trial; give it a larger budget"
+            else "no trial has ended; give the search a larger budget"
         )
     return trials
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from hpsearch.core.errors import StudyError, without_numbers
 from hpsearch.core.metric import Metric
+from hpsearch.core.space import Params
 from hpsearch.core.trial import CheckpointInterval, Failure, Job, Outcome, Pause, Suggestion
 from hpsearch.runs.checkpoints import SearchCheckpoints
 from hpsearch.runs.deadline import DeadlineEstimate
@@ -31,6 +32,7 @@ class Loop:
         in_flight: says how many trials to have in flight.
         deadline: says whether a trial would end in time; trials that would not are not begun.
         log_trial: called after each trial that ended, once the journal has it.
+        stop_at_failure: whether the first trial that fails ends the run, by StudyError.
     """
 
     search: Search
@@ -44,6 +46,7 @@ class Loop:
     in_flight: InFlight = field(default_factory=InFlight)
     deadline: DeadlineEstimate = field(default_factory=DeadlineEstimate)
     log_trial: LogTrial | None = None
+    stop_at_failure: bool = False
     _waiting: list[int] = field(default_factory=list)  # in the journal, and not submitted yet
     _interrupted: list[int] = field(default_factory=list)
     _running: Collection[Job] = ()
@@ -146,6 +149,8 @@ class Loop:
         if self.log_trial is not None:
             parent = None if suggestion.parent is None else self.state.ids[suggestion.parent]
             self.log_trial(self.state.ids[trial], parent, suggestion, outcome)
+        if self.stop_at_failure and outcome.failure is not None:
+            raise StudyError(describe_failed_trial(suggestion.params, outcome.failure))
         self._refuse_equal_failures(outcome)
 
     def _refuse_equal_failures(self, outcome: Outcome) -> None:
@@ -171,3 +176,8 @@ class Loop:
                 "correct the study and start over with --fresh, or see the traceback by: "
                 f"hpsearch show {min(self.state.ids.values())}"
             )
+
+
+def describe_failed_trial(params: Params, failure: Failure) -> str:
+    """One line that says which point failed, and how."""
+    return f"the trial of {dict(params)} failed with {failure.kind}: {failure.message}"

@@ -26,6 +26,7 @@ class RunOptions:
             searcher can have in flight without harm.
         fresh: whether to start the search over, though the store has one of this study.
         budget: what the run may take.
+        stop_at_failure: whether the first trial that fails ends the run, by StudyError.
         began: since when the budget's hours count, in seconds since 1970, where the run is one of
             several. None: since the run began.
         checkpoints: the folder, on disk or at a URL, for the checkpoints of all searches. None:
@@ -50,6 +51,7 @@ class RunOptions:
     together: int | None = None
     fresh: bool = False
     budget: Budget = field(default_factory=Budget)
+    stop_at_failure: bool = False
     began: float | None = None
     checkpoints: Path | None = None
     checkpoint_every: CheckpointInterval = field(default_factory=CheckpointInterval)

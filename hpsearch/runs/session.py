@@ -297,6 +297,7 @@ def _continue_search(
             InFlight(study.searcher.in_flight, options.together, state.times, state.asked_of_batch),
             DeadlineEstimate(stop.seconds_left, min(FIRST, driver.executor.together), clock),
             log_trial,
+            options.stop_at_failure,
         ).run()
         if done and options.repeats:
             done = Repeats(

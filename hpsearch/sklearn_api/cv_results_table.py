@@ -1,5 +1,6 @@
 """A search's trials as scikit-learn's table `cv_results_`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,17 @@ from hpsearch.runs.in_memory import SearchedTrial
 
 
 def make_cv_results(
-    found: Sequence[SearchedTrial], columns: Mapping[str, Metric], folds: int
+    found: Sequence[SearchedTrial],
+    columns: Mapping[str, Metric],
+    folds: int,
+    *,
+    with_train: bool = False,
+    error_score: float = math.nan,
 ) -> dict[str, Any]:
     """GridSearchCV's `cv_results_`: arrays of shape (trials,), in the order of `found`.
 
     Higher is better: a metric that is better when low is negated, as by scikit-learn's `neg_`
-    scorers. A failed trial has NaN and ranks last; equal trials share the better rank.
+    scorers. A failed trial has error_score; NaN ranks last. Equal trials share the better rank.
     std_test_score divides by n, as in GridSearchCV. Values are of the best epoch of the mean curve,
     which best_epoch holds (0 for a failed trial). Times are of the trial's own epochs, without
     those of the trial it continued.
@@ -23,6 +29,8 @@ def make_cv_results(
     Args:
         columns: metrics by the name of their columns: `score` for mean_test_score. The first one
             ranks the trials; the others are of the same epochs.
+        with_train: whether there are columns of scores on the training rows too.
+        error_score: the scores of a failed trial.
     """
     objective = next(iter(columns.values()))
     seconds = np.full((folds, len(found)), np.nan)
@@ -40,40 +48,73 @@ def make_cv_results(
         **{
             key: values
             for name, metric in columns.items()
-            for key, values in _columns_of_metric(found, name, metric, objective, folds).items()
+            for key, values in _columns_of_metric(
+                found, name, metric, objective, folds, error_score
+            ).items()
+        },
+        **{
+            key: values
+            for name, metric in (columns if with_train else {}).items()
+            for key, values in _spread_over_folds(
+                f"train_{name}",
+                _read_folds(found, "train", metric, objective, folds, error_score),
+            ).items()
         },
     }
 
 
 def _columns_of_metric(
-    found: Sequence[SearchedTrial], name: str, metric: Metric, objective: Metric, folds: int
+    found: Sequence[SearchedTrial],
+    name: str,
+    metric: Metric,
+    objective: Metric,
+    folds: int,
+    error_score: float,
 ) -> dict[str, Any]:
-    """The columns of one metric. name: after `test_` in theirs."""
+    """The columns of one metric on validation rows. name: after `test_` in theirs."""
+    values = _read_folds(found, "validation", metric, objective, folds, error_score)
+    columns = _spread_over_folds(f"test_{name}", values)
+    if metric == objective:  # by the evaluator, whose rounding decides between equal trials
+        sign = 1.0 if metric.higher_is_better else -1.0
+        columns[f"mean_test_{name}"] = np.array([_mean(t, sign, error_score) for t in found])
+    return {**columns, f"rank_test_{name}": _ranks(columns[f"mean_test_{name}"])}
+
+
+def _spread_over_folds(name: str, values: Any) -> dict[str, Any]:
+    """The columns of a score by folds, its mean and its spread. values: shape (folds, trials)."""
+    return {
+        **{f"split{fold}_{name}": each for fold, each in enumerate(values)},
+        f"mean_{name}": values.mean(axis=0),
+        f"std_{name}": values.std(axis=0),
+    }
+
+
+def _read_folds(
+    found: Sequence[SearchedTrial],
+    part: str,
+    metric: Metric,
+    objective: Metric,
+    folds: int,
+    error_score: float,
+) -> Any:
+    """A metric at the best epochs, shape (folds, trials). part: "train" or "validation"."""
     sign = 1.0 if metric.higher_is_better else -1.0
-    values = np.full((folds, len(found)), np.nan)
+    values = np.full((folds, len(found)), error_score)
     for trial, searched in enumerate(found):
         if searched.score is None or objective.loss(searched.score.value) is None:
             continue
         epoch = searched.score.best_epoch - 1
         curves = [
-            curve.validation if metric == objective else curve.metrics[metric.name]["validation"]
+            getattr(curve, part) if metric == objective else curve.metrics[metric.name][part]
             for curve in searched.score.folds
         ]
         values[:, trial] = [sign * curve[epoch] for curve in curves]
-    mean = values.mean(axis=0)
-    if metric == objective:  # by the evaluator, whose rounding decides between equal trials
-        mean = np.array([_mean(trial, sign) for trial in found])
-    return {
-        **{f"split{fold}_test_{name}": values[fold] for fold in range(folds)},
-        f"mean_test_{name}": mean,
-        f"std_test_{name}": values.std(axis=0),
-        f"rank_test_{name}": _ranks(mean),
-    }
+    return values
 
 
-def _mean(searched: SearchedTrial, sign: float) -> float:
-    value = searched.score.value if searched.score else float("nan")
-    return sign * value if np.isfinite(value) else float("nan")
+def _mean(searched: SearchedTrial, sign: float, error_score: float) -> float:
+    value = searched.score.value if searched.score else math.nan
+    return sign * value if np.isfinite(value) else error_score
 
 
 def _ranks(values: Any) -> Any:

@@ -1,5 +1,6 @@
 """A whole search as a scikit-learn estimator."""
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,19 +15,26 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.core.arrays import Array
+from hpsearch.core.errors import StudyError
 from hpsearch.core.metric import Direction
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.evaluators import Evaluator
 from hpsearch.runs.in_memory import SearchedTrial
+from hpsearch.runs.loop import describe_failed_trial
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.searchers import Auto
 from hpsearch.sklearn_api.cv_results_table import make_cv_results
 from hpsearch.sklearn_api.cv_splits import make_evaluator
 from hpsearch.sklearn_api.scoring import Scoring, choose_ranking, make_scoring
 from hpsearch.sklearn_api.search_space import make_space
-from hpsearch.sklearn_api.searching import SearchPlace, choose_place, run_search
+from hpsearch.sklearn_api.searching import (
+    SearchPlace,
+    choose_place,
+    read_error_score,
+    run_search,
+)
 from hpsearch.sklearn_api.trained_estimators import (
     TrainedClassifier,
     TrainedRegressor,
@@ -70,6 +78,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         refit: train the best point on all rows, for the best epoch of its mean curve over folds.
             With several scorers the name of the one that ranks trials, or False (the first ranks).
             Or a function of `cv_results_` that returns the index of the best point.
+        return_train_score: whether cv_results_ has the scores on training rows too; this needs
+            scoring=.
+        error_score: the score of a trial that failed, or "raise" to end the search with its error.
+            NaN ranks last. Where all fail, that is an error in any case.
         random_state: an int, a RandomState, or None for another search each time.
         patience, callbacks, engine: as `hpsearch.Study` and the command line have them. The choice
             is trained on all rows without callbacks that watch validation.
@@ -79,6 +91,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         store: a file or URL that keeps the search, as `hpsearch run` does: a fit that was stopped
             goes on where it was, and `hpsearch rank` reads it.
         name: of the search in the store.
+        hours: how long to search, at most; then the best point so far is chosen, and trained. Which
+            it is depends on the machine. With store=, another fit goes on for as long.
         verbose: 1: print how far the search is; 2: print a line for each trial.
 
     X is an array or a frame, shape (rows, ...); sparse matrices are refused. After `fit` there are
@@ -87,7 +101,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
     scorer_ (with scoring=), classes_, n_features_in_ and feature_names_in_. best_estimator_ is the
     network as a `TrainedClassifier` or `TrainedRegressor`, which says what was trained.
 
-    Raises ValueError for an invalid option or invalid data, StudyError where all trials fail.
+    Raises ValueError for an invalid option or invalid data, StudyError where all trials fail or
+    none has ended.
     """
 
     def __init__(
@@ -107,6 +122,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         class_weight: Any = None,
         preprocess: Any = None,
         refit: Any = True,
+        return_train_score: Any = False,
+        error_score: Any = np.nan,
         random_state: Any = 0,
         patience: int | None = None,
         callbacks: Any = None,
@@ -115,6 +132,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         devices: Any = None,
         store: Any = None,
         name: str = "KerasSearchCV",
+        hours: Any = None,
         verbose: Any = 0,
     ) -> None:
         self.build = build
@@ -131,6 +149,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.preprocess = preprocess
         self.refit = refit
+        self.return_train_score = return_train_score
+        self.error_score = error_score
         self.random_state = random_state
         self.patience = patience
         self.callbacks = callbacks
@@ -139,6 +159,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.devices = devices
         self.store = store
         self.name = name
+        self.hours = hours
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
@@ -178,13 +199,20 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         study = self._make_study(task, evaluator)
         # A trial that another one continued is the start of that one's curve, and left out.
         found = [trial for trial in run_search(study, data, place) if trial.is_last]
-        _warn_of_failures(found)
+        error_score = read_error_score(self.error_score)
+        _tell_of_failures(found, raises=error_score is None)
         for attribute in ("best_estimator_", "best_score_", "scorer_", "classes_"):
             self.__dict__.pop(attribute, None)
         if rows.targets.classes is not None:
             self.classes_ = rows.targets.classes
         columns = scoring.name_columns(task.recorded)
-        self.cv_results_ = make_cv_results(found, columns, evaluator.fits)
+        self.cv_results_ = make_cv_results(
+            found,
+            columns,
+            evaluator.fits,
+            with_train=bool(self.return_train_score),
+            error_score=math.nan if error_score is None else error_score,
+        )
         self.n_splits_ = evaluator.fits
         self.multimetric_ = scoring.has_names
         if self.scoring is not None:
@@ -242,6 +270,11 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
                     raise ValueError(
                         f"scoring= and {name}= both say what trials are scored by; give one of them"
                     )
+        elif self.return_train_score:
+            raise ValueError(
+                "return_train_score needs scoring=, as scoring='accuracy': by metric= training rows "
+                "are counted while the model still learns"
+            )
         choose_ranking(self.scoring, self.refit)
         return choose_place(
             n_jobs=self.n_jobs,
@@ -250,6 +283,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             engine=self.engine,
             verbose=self.verbose,
             random_state=self.random_state,
+            hours=self.hours,
+            error_score=self.error_score,
         )
 
     def _make_scoring(self, rows: TrainingRows, *, weighted: bool) -> Scoring:
@@ -257,7 +292,13 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             metric = self.metric or ("accuracy" if self._is_classifier else "mse")
             return Scoring({"metric": metric, "direction": self.direction, "metrics": self.metrics})
         scoring = make_scoring(
-            self, self.scoring, self.refit, rows.y, rows.targets.classes, weighted=weighted
+            self,
+            self.scoring,
+            self.refit,
+            rows.y,
+            rows.targets.classes,
+            weighted=weighted,
+            on_train=bool(self.return_train_score),
         )
         if scoring.weighs_rows and self.class_weight is not None:
             raise ValueError(
@@ -296,7 +337,10 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             best = table[f"rank_test_{ranked}"].argmin()
             self.best_score_ = float(table[f"mean_test_{ranked}"][best])
         if not table["best_epoch"][best]:
-            raise ValueError(f"refit= returned {best}, a point whose training failed")
+            raise ValueError(
+                f"the training of point {best}, which ranks first or refit= returned, failed; give "
+                "an error_score that ranks lower, as NaN"
+            )
         self.best_index_ = int(best)
         self.best_params_ = dict(table["params"][best])
         self.best_epoch_ = int(table["best_epoch"][best])
@@ -331,12 +375,16 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         return read_rows(self, X, preprocess=self.preprocess, code=self._code)
 
 
-def _warn_of_failures(found: Sequence[SearchedTrial]) -> None:
-    failures = [trial.outcome.failure for trial in found if trial.outcome.failure]
+def _tell_of_failures(found: Sequence[SearchedTrial], *, raises: bool) -> None:
+    """Warn of trials that failed, or raise StudyError for the first of them."""
+    failures = [(t.params, t.outcome.failure) for t in found if t.outcome.failure]
+    if failures and raises:  # in an earlier fit, as the store has it; this one would have ended
+        raise StudyError(describe_failed_trial(*failures[0]))
     if failures:
+        first = failures[0][1]
         warnings.warn(
             f"{len(failures)} of {len(found)} trials failed, the first with "
-            f"{failures[0].kind}: {failures[0].message}",
+            f"{first.kind}: {first.message}",
             FitFailedWarning,
             stacklevel=3,
         )

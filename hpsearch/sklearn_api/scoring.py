@@ -93,7 +93,14 @@ def _list_names(scoring: Any) -> list[str]:
 
 
 def make_scoring(
-    estimator: Any, scoring: Any, refit: Any, y: Array, classes: Array | None, *, weighted: bool
+    estimator: Any,
+    scoring: Any,
+    refit: Any,
+    y: Array,
+    classes: Array | None,
+    *,
+    weighted: bool,
+    on_train: bool = False,
 ) -> Scoring:
     """The metrics of a `scoring`, tried on these targets.
 
@@ -102,6 +109,8 @@ def make_scoring(
         y: targets in the user's own form.
         classes: the sorted labels; None of a regression.
         weighted: whether rows have weights.
+        on_train: whether training rows are scored too. Then each scorer is computed from
+            predictions, because Keras counts a training row before the epoch has ended.
 
     Raises ValueError for a scorer that is unknown, or that cannot be computed.
     """
@@ -115,7 +124,7 @@ def make_scoring(
     scorers = {name: _find_scorer(estimator, each) for name, each in given.items()}
     weighs = weighted and any(_takes_weights(scorer) for scorer in scorers.values())
     metrics = {
-        name: _make_metric(name, given[name], scorer, y, classes, weighs=weighs)
+        name: _make_metric(name, given[name], scorer, y, classes, weighs=weighs, on_train=on_train)
         for name, scorer in scorers.items()
     }
     ranked, *others = dict.fromkeys(metrics.values())
@@ -162,13 +171,20 @@ def _takes_weights(scorer: Any) -> bool:
 
 
 def _make_metric(
-    name: str, given: Any, scorer: Any, y: Array, classes: Array | None, *, weighs: bool
+    name: str,
+    given: Any,
+    scorer: Any,
+    y: Array,
+    classes: Array | None,
+    *,
+    weighs: bool,
+    on_train: bool,
 ) -> str | ScorerMetric:
     """The metric of a scorer: a name of the product's, where that is the same; or a function."""
     takes_weights = _takes_weights(scorer)
     if weighs and not takes_weights:
         warnings.warn(f"scoring {name!r} does not weigh rows by sample_weight", stacklevel=5)
-    own = weighs and not takes_weights
+    own = on_train or (weighs and not takes_weights)
     if isinstance(given, str) and not own and _is_known(given, classes):
         return given
     metric = ScorerMetric(name, scorer, classes, takes_weights=takes_weights)

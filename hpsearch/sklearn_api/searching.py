@@ -1,8 +1,9 @@
 """Where a search runs: in memory, in a store that keeps it, and with workers on devices."""
 
+import math
 import tempfile
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from hpsearch.core.data import Data
 from hpsearch.core.errors import NoStoreError, StudyError
 from hpsearch.core.one_run import only_run
-from hpsearch.core.rules import brief
+from hpsearch.core.plan import Budget
+from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.trial import Facts
 from hpsearch.executors import find_devices
 from hpsearch.runs.display import NoDisplay
@@ -40,16 +42,28 @@ class SearchPlace:
         store: keeps the search; None: nothing does.
         engine: how to train.
         verbose: as `SearchProgress` has it; 0: nothing is printed.
+        budget: the hours of the search.
+        stops_at_failure: whether the first trial that fails ends the search.
     """
 
     devices: str | None
     store: Path | Url | None
     engine: str
     verbose: int
+    budget: Budget = field(default_factory=Budget)
+    stops_at_failure: bool = False
 
 
 def choose_place(
-    *, n_jobs: Any, devices: Any, store: Any, engine: str, verbose: Any, random_state: Any
+    *,
+    n_jobs: Any,
+    devices: Any,
+    store: Any,
+    engine: str,
+    verbose: Any,
+    random_state: Any,
+    hours: Any = None,
+    error_score: Any = math.nan,
 ) -> SearchPlace:
     """Check the keywords that say where a search runs. Raises ValueError."""
     if isinstance(verbose, bool | np.bool_):
@@ -61,8 +75,28 @@ def choose_place(
             "store= continues the search of the same seed; give random_state= a whole number, got "
             f"{brief(random_state)}"
         )
+    if hours is not None and (why_no_number(hours) or not 0 < hours < math.inf):
+        raise ValueError(f"hours is how long to search, above 0, got {brief(hours)}")
     place = None if store is None else parse_place(store)
-    return SearchPlace(_choose_devices(n_jobs, devices), place, engine, int(verbose))
+    return SearchPlace(
+        _choose_devices(n_jobs, devices),
+        place,
+        engine,
+        int(verbose),
+        Budget(hours),
+        read_error_score(error_score) is None,
+    )
+
+
+def read_error_score(error_score: Any) -> float | None:
+    """The scores of failed trials; None where the first one ends the search. Raises ValueError."""
+    if isinstance(error_score, str) and error_score == "raise":
+        return None
+    if isinstance(error_score, bool | np.bool_) or not isinstance(
+        error_score, int | float | np.integer | np.floating
+    ):
+        raise ValueError(f"error_score is a number, or 'raise', got {brief(error_score)}")
+    return float(error_score)
 
 
 def _choose_devices(n_jobs: Any, devices: Any) -> str | None:
@@ -102,14 +136,20 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
     KeyboardInterrupt where Ctrl-C stopped it; fitted again with the same store, it goes on.
     """
     progress = SearchProgress(place.verbose, study.evaluator.fits) if place.verbose else None
-    if place.store is None and place.devices is None:
+    if place.store is None and place.devices is None and place.budget.hours is None:
         shown = (
             progress.show_trials(study.task.objective, _count_trials(study))
             if progress
             else nullcontext()
         )
         with shown:
-            return search_in_memory(study, data, engine=place.engine, display=progress)
+            return search_in_memory(
+                study,
+                data,
+                engine=place.engine,
+                display=progress,
+                stop_at_failure=place.stops_at_failure,
+            )
     with ExitStack() as opened:
         if place.store is not None:
             store = place.store
@@ -126,6 +166,8 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
             engine=place.engine,
             # No more at a time than costs nothing: so a seed gives the same result in any place.
             together=None if in_flight == UNLIMITED else in_flight,
+            budget=place.budget,
+            stop_at_failure=place.stops_at_failure,
             keep=_KEPT if place.store is not None else 0,
             inline=place.devices is None,
             devices=place.devices or "auto",
@@ -158,7 +200,8 @@ def _refuse_changes(study: StudyDefinition, data: Data, options: RunOptions) -> 
             if not before.file and (changes := find_changes(record, before)):
                 raise StudyError(
                     f"the store has another search {study.name}: {'; '.join(changes)}; give name= "
-                    "another name, or store= another place"
+                    "another name, or store= another place (inside a cross-validation, which fits "
+                    "it on other rows each time, store=None)"
                 )
 
 

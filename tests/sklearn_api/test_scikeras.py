@@ -15,9 +15,18 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch import KerasSearchCV, Random
+from hpsearch.sklearn_api.trained_estimators import TrainedClassifier
 from hpsearch.training import Phase, Phases
 from tests.conftest import ROOT, check_on_tensorflow
-from tests.sklearn_api.builds import FRAME, NAMES, RATES, X, build, encode_columns
+from tests.sklearn_api.builds import (
+    FRAME,
+    NAMES,
+    RATES,
+    X,
+    build,
+    encode_columns,
+    train_centroids,
+)
 
 ROWS = X * 9 + 4
 
@@ -95,25 +104,12 @@ def build_in_phases(spec, rate):
     return Phases(Phase(lambda: model, epochs=1), Phase(lambda: model))
 
 
-def train_constant(run, rate):
-    y = run.train[1].reshape(-1).astype(int)
-    shares = np.bincount(y, minlength=3) / len(y)
-
-    def predict(x):
-        return np.tile(shares, (len(x), 1))
-
-    run.restore()
-    for _ in run.epochs():
-        run.report(**run.measure(predict, train=True))
-        run.save({"shares": shares})
-    return predict
-
-
 def test_where_it_cannot_be_one_line_says_why():
     with pytest.raises(ValueError, match="fitted on text or categories; use best_estimator_"):
         searching(preprocess=encode_columns()).fit(FRAME, NAMES).best_estimator_.to_scikeras()
     with pytest.raises(ValueError, match="trained by train=; use best_estimator_ itself"):
-        searching(None, train=train_constant).fit(X, NAMES).best_estimator_.to_scikeras()
+        centroids = TrainedClassifier(params={"shrink": 0.5}, train=train_centroids)
+        centroids.fit(X, NAMES).to_scikeras()
     with pytest.raises(ValueError, match="this model is trained in phases; predict and train by"):
         searching(build_in_phases).fit(X, NAMES).best_estimator_.to_scikeras()
     best = searching(callbacks=lambda trial: []).fit(X, NAMES).best_estimator_

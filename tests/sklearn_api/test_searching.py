@@ -2,11 +2,15 @@ import json
 import os
 import signal
 import sqlite3
+import time
 
 import numpy as np
 import pytest
+from sklearn import model_selection
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 
-from hpsearch import KerasSearchCV, Random
+from hpsearch import Grid, KerasSearchCV, Random, TrialFailed
 from hpsearch.core.errors import DeviceError, StudyError
 from hpsearch.sklearn_api.searching import choose_place
 from tests.sklearn_api.builds import FRAME, NAMES, RATES, X, build, encode_columns
@@ -49,6 +53,11 @@ def test_the_place_follows_the_keywords():
         ({"n_jobs": "2"}, "n_jobs is a number of worker processes"),
         ({"n_jobs": 2, "devices": "cpu:2"}, "n_jobs=2 counts workers, and devices='cpu:2' names"),
         ({"devices": 2}, "devices is a text"),
+        ({"hours": 0}, "hours is how long to search, above 0, got 0"),
+        ({"hours": float("inf")}, "hours is how long to search, above 0, got inf"),
+        ({"hours": "1"}, "hours is how long to search, above 0, got '1'"),
+        ({"error_score": "nan"}, "error_score is a number, or 'raise', got 'nan'"),
+        ({"error_score": True}, "error_score is a number, or 'raise', got True"),
         ({"verbose": -1}, "verbose is a whole number from 0 on, got -1"),
         ({"store": "s.db", "random_state": None}, "give random_state= a whole number, got None"),
     ]:
@@ -97,7 +106,6 @@ def test_a_fit_that_is_interrupted_goes_on_to_the_same_results(tmp_path, undistu
 def stop_after_first_trial(store, options):
     """Begin a fit with workers, and press Ctrl-C once its first trial has ended."""
     import threading
-    import time
 
     def press():
         for _ in range(2000):
@@ -158,3 +166,78 @@ def test_verbose_prints_how_far_it_is(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[1].startswith("[1/2] trial 1  accuracy")
+
+
+@pytest.mark.slow
+def test_the_hours_end_a_search_which_then_trains_the_best_so_far(tmp_path, undisturbed):
+    class Rest(__import__("keras").callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            time.sleep(0.5)
+
+    def rest(trial):
+        return [] if trial.is_probe or trial.is_refit else [Rest()]
+
+    # More trials than the time has room for; and the deadline falls into the middle of one.
+    many = searching(trials=10_000, callbacks=rest, hours=20 / 3600).fit(X, NAMES)
+    ended = len(many.cv_results_["params"])
+    assert 0 < ended < 10_000
+    assert many.best_params_ in many.cv_results_["params"]
+    assert many.predict(X).shape == (60,)
+    # Where the hours are enough, they change nothing.
+    assert_same_results(searching(hours=1.0).fit(X, NAMES), undisturbed)
+    # With a store, another fit goes on where the hours ended.
+    store = tmp_path / "store.db"
+    first = searching(trials=10_000, callbacks=rest, hours=15 / 3600, store=store, refit=False)
+    begun = first.fit(X, NAMES).cv_results_["params"]
+    further = clone(first).fit(X, NAMES).cv_results_["params"]
+    assert len(further) > len(begun)
+    assert further[: len(begun)] == begun
+
+
+def failing(**options):
+    options = {"cv": 2, "engine": "fit"} | options
+    space = {"rate": [0.01, 0.1]}
+    return KerasSearchCV(build_unless_high, space, Grid(epochs=1), **options)
+
+
+def build_unless_high(spec, rate):
+    if rate > 0.05:
+        raise TrialFailed("too high a rate")
+    return build(spec, rate)
+
+
+@pytest.mark.slow
+def test_error_score_is_the_score_of_trials_that_failed(tmp_path):
+    with pytest.warns(FitFailedWarning, match="1 of 2 trials failed"):
+        table = failing(error_score=-2.0).fit(X, NAMES).cv_results_
+    failed = [params["rate"] > 0.05 for params in table["params"]].index(True)
+    for column in ("split0_test_score", "split1_test_score", "mean_test_score"):
+        assert table[column][failed] == -2.0
+    assert table["std_test_score"][failed] == 0.0
+    assert table["rank_test_score"][failed] == 2
+    with (
+        pytest.warns(FitFailedWarning),
+        pytest.raises(ValueError, match="failed; give an error_score that ranks lower"),
+    ):
+        failing(error_score=2.0).fit(X, NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [False, True], ids=["in memory", "in a store"])
+def test_error_score_raise_ends_the_search_with_the_first_failure(tmp_path, kept):
+    options = {"store": tmp_path / "store.db"} if kept else {}
+    ends = pytest.raises(StudyError, match=r"trial of \{'rate': 0.1\} failed with failed: too high")
+    with ends:
+        failing(error_score="raise", **options).fit(X, NAMES)
+    if kept:  # and as often as it is fitted again
+        with ends:
+            failing(error_score="raise", **options).fit(X, NAMES)
+
+
+@pytest.mark.slow
+def test_a_store_inside_a_cross_validation_is_refused_with_the_way_out(tmp_path):
+    search = searching(trials=1, epochs=1, store=tmp_path / "store.db")
+    with pytest.raises(
+        StudyError, match=r"the data changed.*inside a cross-validation.*store=None"
+    ):
+        model_selection.cross_val_score(search, X, NAMES, cv=2, error_score="raise")

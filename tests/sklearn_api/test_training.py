@@ -18,7 +18,15 @@ from hpsearch.training import ModelSpec, backend
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.rows import draw_row_order
 from tests.conftest import check_on_tensorflow
-from tests.sklearn_api.builds import FRAME, NAMES, RATES, X, build, encode_columns
+from tests.sklearn_api.builds import (
+    FRAME,
+    NAMES,
+    RATES,
+    X,
+    build,
+    encode_columns,
+    train_centroids,
+)
 
 FOLDS = list(model_selection.GroupKFold(3).split(X, NAMES, np.repeat(np.arange(20), 3)))
 WEIGHTS = np.random.default_rng(1).uniform(0.2, 3.0, len(X))
@@ -146,6 +154,26 @@ def test_scores_are_scikit_learns_of_the_networks_own_predictions():
 
 
 @pytest.mark.slow
+def test_train_scores_are_of_the_trained_network_on_its_training_rows():
+    train, _ = FOLDS[0]
+    whole = [(train, train)]  # validated on the rows that it is trained on
+    options = {"scoring": ["accuracy", "f1_macro"], "refit": "accuracy", "epochs": 1}
+    table = searching(cv=whole, return_train_score=True, **options).fit(X, NAMES).cv_results_
+    for name in ("accuracy", "f1_macro"):
+        assert table[f"split0_train_{name}"] == pytest.approx(table[f"split0_test_{name}"])
+    table = searching(return_train_score=True, **options).fit(X, NAMES).cv_results_
+    folds = [table[f"split{fold}_train_accuracy"] for fold in range(3)]
+    assert table["mean_train_accuracy"] == pytest.approx(np.mean(folds, axis=0))
+    assert table["std_train_accuracy"] == pytest.approx(np.std(folds, axis=0))
+    assert not [key for key in table if key.startswith("rank_train")]
+    plain = searching(**options).fit(X, NAMES).cv_results_
+    assert not [key for key in plain if "train" in key]
+    assert table["mean_test_accuracy"] == pytest.approx(plain["mean_test_accuracy"])
+    with pytest.raises(ValueError, match="return_train_score needs scoring=, as scoring='acc"):
+        searching(return_train_score=True).fit(X, NAMES)
+
+
+@pytest.mark.slow
 def test_sample_weight_goes_to_scorers_as_in_scikit_learn():
     seen = {}
 
@@ -208,25 +236,6 @@ def test_the_best_estimator_says_what_was_trained_and_trains_it_again():
     assert scores.shape == (2,)
 
 
-def train_centroids(run, shrink):
-    """A training function: the nearest centroid of each class, shrunk."""
-    x, y = run.train
-    y = y.reshape(-1).astype(int)
-    state = run.restore()
-    if state is None:
-        state = {"centroids": np.stack([x[y == k].mean(axis=0) for k in range(3)]) * shrink}
-    centroids = state["centroids"]
-
-    def predict(x):
-        likely = np.exp(-((x[:, None, :] - centroids) ** 2).sum(axis=2))
-        return likely / likely.sum(axis=1, keepdims=True)
-
-    for _ in run.epochs():
-        run.report(**run.measure(predict, train=True))
-        run.save(state)
-    return predict
-
-
 @pytest.mark.slow
 def test_a_training_function_of_ones_own_is_searched_too():
     search = KerasSearchCV(
@@ -253,6 +262,7 @@ def test_the_same_on_tensorflow():
         test_frames_are_prepared_as_frames_on_training_rows_alone,
         test_sample_weight_is_keras_own,
         test_scores_are_scikit_learns_of_the_networks_own_predictions,
+        test_train_scores_are_of_the_trained_network_on_its_training_rows,
         test_the_best_estimator_says_what_was_trained_and_trains_it_again,
     )
     check_on_tensorflow(*(f"{__file__}::{test.__name__}" for test in names))

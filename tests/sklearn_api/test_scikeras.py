@@ -105,13 +105,15 @@ def build_in_phases(spec, rate):
 
 
 def test_where_it_cannot_be_one_line_says_why():
+    text = searching(preprocess=encode_columns()).fit(FRAME, NAMES).best_estimator_
     with pytest.raises(ValueError, match="fitted on text or categories; use best_estimator_"):
-        searching(preprocess=encode_columns()).fit(FRAME, NAMES).best_estimator_.to_scikeras()
+        text.to_scikeras()
+    centroids = TrainedClassifier(params={"shrink": 0.5}, train=train_centroids).fit(X, NAMES)
     with pytest.raises(ValueError, match="trained by train=; use best_estimator_ itself"):
-        centroids = TrainedClassifier(params={"shrink": 0.5}, train=train_centroids)
-        centroids.fit(X, NAMES).to_scikeras()
+        centroids.to_scikeras()
+    phased = searching(build_in_phases).fit(X, NAMES).best_estimator_
     with pytest.raises(ValueError, match="this model is trained in phases; predict and train by"):
-        searching(build_in_phases).fit(X, NAMES).best_estimator_.to_scikeras()
+        phased.to_scikeras()
     best = searching(callbacks=lambda trial: []).fit(X, NAMES).best_estimator_
     with pytest.warns(UserWarning, match=r"trains without callbacks=.*set_params\(callbacks="):
         best.to_scikeras()

@@ -80,6 +80,11 @@ class JobProgress:
         return report_epoch
 
 
+def forget(job: Job) -> None:
+    """Report nothing more of a job that has ended: what still waits would come after its outcome."""
+    _latest.pop((job.trial, job.repeat), None)
+
+
 def _report(report: ProgressReport) -> None:
     if _listener is None:
         return

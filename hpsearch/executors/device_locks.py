@@ -1,13 +1,13 @@
 """Locks that tell commands which share devices out among studies of each other."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
 from hpsearch.core.errors import DeviceError
+from hpsearch.core.user_locks import make_lock_folder
 from hpsearch.executors.devices import Device
 
 
@@ -21,7 +21,7 @@ def lock_devices(devices: Sequence[Device], say: Callable[[str], object]) -> Ite
     with ExitStack() as opened:
         for name in sorted({_name_of(device) for device in devices}):
             try:
-                owner = _lock(_make_folder() / name, opened)
+                owner = _lock(make_lock_folder() / name, opened)
             except (ImportError, OSError):  # Windows; or a folder of another user
                 continue
             if owner is None:
@@ -38,16 +38,6 @@ def lock_devices(devices: Sequence[Device], say: Callable[[str], object]) -> Ite
 
 def _name_of(device: Device) -> str:
     return f"GPU-{device.id.replace(os.sep, '_')}" if device.kind == "gpu" else "cores"
-
-
-def _make_folder() -> Path:
-    """The folder of the locks. Raises OSError where it is not this user's own."""
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir(), f"hpsearch-devices-{user}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != user:
-        raise PermissionError(folder)
-    return folder
 
 
 def _lock(path: Path, opened: ExitStack) -> str | None:

@@ -1,14 +1,19 @@
 """MLflow: an experiment a study, a run a trial."""
 
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from hpsearch.core.files import temporary_beside
 from hpsearch.core.trial import Outcome
+from hpsearch.core.user_locks import one_at_a_time
 from hpsearch.loggers.base import (
     LoggedSearch,
     LoggedTrial,
@@ -18,7 +23,7 @@ from hpsearch.loggers.base import (
     trial_notes,
     values_at_best,
 )
-from hpsearch.loggers.mlflow_server import check_reachable
+from hpsearch.loggers.mlflow_server import check_reachable, sqlite_file
 
 METRICS_PER_CALL = 1000  # metrics in one call, as servers allow
 _SEARCH, _TRIAL = "hpsearch.search", "hpsearch.trial"  # tags by which a run is found again
@@ -47,7 +52,13 @@ class MlflowTool:
         self._known: dict[int, dict[str, set[int]]] = {}  # by trial and name, epochs
 
     def open(self, search: LoggedSearch) -> None:
-        self._search, self._client = search, MlflowClient(tracking_uri=self._uri)
+        self._search = search
+        # Studies of a sweep may come at the same time, and MLflow sets a database up without locks.
+        with one_at_a_time(f"mlflow {self._uri}"):
+            if (file := sqlite_file(self._uri)) is not None:
+                make_database(file)
+            self._client = MlflowClient(tracking_uri=self._uri)
+            self._client.search_experiments(max_results=1)
         known = self._client.get_experiment_by_name(search.name)
         self._experiment = (
             known.experiment_id if known else self._client.create_experiment(search.name)
@@ -135,6 +146,23 @@ class MlflowTool:
     def close(self, at: float) -> None:
         for trial in self._known:
             self._client.set_terminated(self._runs[trial], "KILLED", to_milliseconds(at))
+
+
+def make_database(file: Path) -> None:
+    """Have MLflow make a SQLite file of its own, whole or not at all; one that is there stays.
+
+    A process that is killed while MLflow sets up the tables would leave a file that no later run
+    could use.
+    """
+    if file.exists() or os.name == "nt":  # Windows renames no file that is open
+        return
+    partial = temporary_beside(file.absolute())
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+        os.replace(partial, file)
+    finally:
+        with suppress(OSError):  # Windows, where it is still open
+            partial.unlink(missing_ok=True)
 
 
 def log_metrics(client: MlflowClient, run: str, metrics: list[Metric]) -> None:

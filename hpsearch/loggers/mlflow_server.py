@@ -23,8 +23,8 @@ def check_reachable(uri: str) -> None:
     """
     for name, value in _RETRY_SETTINGS.items():
         os.environ.setdefault(name, value)
-    if uri.startswith("sqlite:"):
-        choose_place(Path(uri.partition("///")[2].partition("?")[0]), _MLFLOW_FILE)
+    if (file := sqlite_file(uri)) is not None:
+        choose_place(file, _MLFLOW_FILE)
         return
     try:
         parts = urlsplit(uri)
@@ -52,6 +52,13 @@ def check_reachable(uri: str) -> None:
             f"nobody answers at {hide_secrets(uri)} ({_innermost_reason(error)}); does the server run, "
             "and is the address right?"
         ) from error
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite database; None for any other place."""
+    if not uri.startswith("sqlite:"):
+        return None
+    return Path(uri.partition("///")[2].partition("?")[0])
 
 
 _CONNECT_TIMEOUT = 5.0  # seconds

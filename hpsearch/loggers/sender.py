@@ -3,6 +3,7 @@
 A tool may be slow, may hang, and may fail: the search goes on as if it were not there.
 """
 
+import math
 import queue
 import threading
 import time
@@ -17,7 +18,9 @@ from hpsearch.loggers.base import LoggedSearch, LoggedTrial, TrialTool, name_cur
 from hpsearch.loggers.places import LogPlace
 
 _MOST_WAITING = 1000  # calls of a tool; beyond them, epochs wait for the end of their trial
-_WAIT_SECONDS = 60.0  # for a slow tool, when the run ends
+_WAIT_SECONDS = 60.0  # for a slow tool, when the run ends; at most
+_LEAST_WAIT = 5.0  # also where the hours are over
+_WAIT_AFTER_HOURS = 40.0  # a sweep kills what has not ended 50 seconds after its hours
 
 Say = Callable[[str], object]
 FindTrial = Callable[[int], LoggedTrial | None]
@@ -82,14 +85,28 @@ class LogSender:
                 with suppress(OSError):
                     self._say(message)
 
-    def close(self) -> None:
-        """Wait until the tools have all, for a minute at most."""
+    def close(self, seconds_left: float = math.inf) -> None:
+        """Wait until the tools have all, for a minute at most.
+
+        Args:
+            seconds_left: of the run's hours, which a slow tool must not stretch; negative once they
+                are over.
+        """
         for thread in self._threads:
             thread.ask_to_end()
-        deadline = time.monotonic() + _WAIT_SECONDS
+        deadline = time.monotonic() + seconds_to_wait(seconds_left)
         for thread in self._threads:
             thread.join(max(0.1, deadline - time.monotonic()))
         self.poll()
+
+
+def seconds_to_wait(seconds_left: float) -> float:
+    """How long a run waits for slow tools at its end, so long before the end of its hours.
+
+    >>> seconds_to_wait(float("inf")), seconds_to_wait(-10.0), seconds_to_wait(-500.0)
+    (60.0, 30.0, 5.0)
+    """
+    return min(_WAIT_SECONDS, max(_LEAST_WAIT, seconds_left + _WAIT_AFTER_HOURS))
 
 
 class _ToolThread:
@@ -99,6 +116,7 @@ class _ToolThread:
         self._place, self._tool = place, tool
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._begun: set[int] = set()
+        self._ended: set[int] = set()
         self._message: str | None = None
         self._has_warned = self._is_open = False
         self._thread = threading.Thread(target=self._run, name=f"log {place.tool}", daemon=True)
@@ -127,6 +145,8 @@ class _ToolThread:
         at = time.time()
 
         def log() -> None:
+            if trial.id in self._ended:  # a late report would begin it again
+                return
             if trial.id not in self._begun:
                 self._begun.add(trial.id)
                 self._tool.begin_trial(trial)
@@ -136,7 +156,12 @@ class _ToolThread:
 
     def end_trial(self, trial: LoggedTrial, outcome: Outcome) -> None:
         at = time.time()
-        self._calls.put(lambda: self._tool.end_trial(trial, outcome, at))
+
+        def end() -> None:
+            self._ended.add(trial.id)
+            self._tool.end_trial(trial, outcome, at)
+
+        self._calls.put(end)
 
     def ask_to_end(self) -> None:
         at = time.time()

@@ -1,7 +1,8 @@
 """Log a run's trials live: which trial a report is of, and which trials a tool lacks."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,12 +20,18 @@ class LiveLog(AbstractContextManager["LiveLog"]):
     Args:
         places: where trials are logged. Raises HpsearchError where one cannot be used.
         show_line: shows the user one line.
+        seconds_left: of the run's hours, for which no tool is waited in vain.
     """
 
-    def __init__(self, places: Sequence[str | LogPlace], show_line: Any) -> None:
+    def __init__(
+        self,
+        places: Sequence[str | LogPlace],
+        show_line: Any,
+        seconds_left: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         checked = list(dict.fromkeys(map(check_place, places)))
         self.sender = LogSender([(place, open_tool(place)) for place in checked], show_line)
-        self._is_used = bool(checked)
+        self._is_used, self._seconds_left = bool(checked), seconds_left
         self._ended: list[tuple[int, Outcome]] = []
 
     def note_ended(self, trial: int, outcome: Outcome) -> None:
@@ -63,4 +70,4 @@ class LiveLog(AbstractContextManager["LiveLog"]):
             self.sender.end_trial(logged, outcome)
 
     def __exit__(self, *_: object) -> None:
-        self.sender.close()
+        self.sender.close(self._seconds_left())

@@ -124,12 +124,13 @@ def run_study(
             record = make_search_record(study, options.file, Facts("", "", options.backend, {}))
             refuse_changes(record, store.searches(study.name))
     with ExitStack() as opened:
-        live_log = opened.enter_context(LiveLog(options.log, display.show_line))
+        live_log = opened.enter_context(LiveLog(options.log, display.show_line, stop.seconds_left))
         # A lock beside the store: a study has one run at a time. Where there is no store yet, the
         # lock is taken after the study was tried, because nothing is written before.
         lock = study_lock(options.store, study.name, display.show_line)
         if store_exists := has_store(options.store):
             fence = opened.enter_context(lock)
+            _refuse_renamed(study, options)  # just before the lock; from now on nobody can
         # Open the executor, which tries the study.
         executor = _make_executor(study, options, opened, lent)
         facts = open_in_time(executor, stop)
@@ -177,6 +178,19 @@ def run_study(
             )
         _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
         return _make_result(store, record, journal, heartbeat.end)
+
+
+def _refuse_renamed(study: StudyDefinition, options: RunOptions) -> None:
+    """Raise StudyError where the store has another name for a study by now.
+
+    Else a second search would begin under the former name.
+    """
+    with suppress(OldStoreError), Store(options.store) as store:
+        name = rename_as_in_store(study, options.file, store).name
+        if name != study.name:
+            raise StudyError(
+                f"study {study.name} was renamed to {name} just now; the same command goes on with it"
+            )
 
 
 def _make_executor(

@@ -320,6 +320,7 @@ class _TrialWork:
             try:
                 for index, outcome in self._train([jobs[p] for p in places], [*builds.values()]):
                     waiting.remove(places[index])
+                    progress.forget(jobs[places[index]])
                     cost = _measure_cost(outcome, len(jobs), time.perf_counter() - begun)
                     yield places[index], replace(outcome, cost=cost)
             except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
@@ -332,6 +333,7 @@ class _TrialWork:
                 seconds = (time.perf_counter() - start) / len(places)
                 for place in at_fault:
                     waiting.remove(place)
+                    progress.forget(jobs[place])
                     yield place, self._make_outcome(_make_failure(error), seconds)
                 if not at_fault:
                     size = 1  # which one is at fault shows when each trains alone

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
+from hpsearch.core import user_locks
 from hpsearch.core.errors import DeviceError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Job
-from hpsearch.executors import BrokerOfSlots, Demand, Device, LentSlots, Processes, device_locks
+from hpsearch.executors import BrokerOfSlots, Demand, Device, LentSlots, Processes
 from hpsearch.executors.device_locks import lock_devices
 from tests import fakes
 
@@ -219,7 +220,7 @@ def test_only_a_method_that_learns_counts_the_slots_that_it_holds():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="file locks")
 def test_two_sweeps_on_one_gpu_are_refused_and_on_cores_warned_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(device_locks.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(user_locks.tempfile, "gettempdir", lambda: str(tmp_path))
     said: list[str] = []
     gpu = Device("gpu", "3", "made", 2**34)
     with lock_devices([gpu, *DEVICES], said.append):

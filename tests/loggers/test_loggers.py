@@ -1,14 +1,20 @@
 """What tools are told of trials, and what they write of it; and what is refused in one line."""
 
 import importlib.util
+import os
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hpsearch.core.trial import Curve, Failure, Outcome, ProgressReport, Score
 from hpsearch.loggers import LoggedSearch, LoggedTrial, LogSender, TrialLogError, check_place
+from tests.conftest import ROOT
 from tests.export.events import read_events
 
 SEARCH = LoggedSearch("k" * 24, "digits", "accuracy", {"seed": 0})
@@ -80,6 +86,17 @@ def test_a_tool_is_told_of_epochs_as_they_come_and_of_each_end_once():
     assert said == []
 
 
+def test_a_report_that_comes_after_the_end_of_its_trial_is_left_out():
+    tool = Recorder()
+    sender, said = make_sender(tool)
+    sender.begin(SEARCH, {0: TRIAL}.get)
+    sender.end_trial(TRIAL, OUTCOME)
+    sender.report(ProgressReport(0, 0, 3.0, 0.4, is_even=True))
+    sender.close()
+    assert tool.told == [("open", "digits"), ("end", 7), ("close",)]
+    assert said == []
+
+
 @pytest.mark.parametrize("fail", ["open", "begin", "epoch", "end", "close"])
 def test_a_tool_that_fails_is_told_of_once_without_its_password(fail):
     tool, other = Recorder(fail=[fail]), Recorder()
@@ -94,6 +111,19 @@ def test_a_tool_that_fails_is_told_of_once_without_its_password(fail):
     assert ("end", 7) in other.told
     # One that cannot be opened is not tried again; one that was goes on.
     assert len(tool.told) == 1 if fail == "open" else ("close",) in tool.told
+
+
+def test_a_tool_that_hangs_is_not_waited_for_beyond_the_hours(monkeypatch):
+    monkeypatch.setattr("hpsearch.loggers.sender._LEAST_WAIT", 0.1)
+    gate = threading.Event()
+    sender, said = make_sender(Recorder(gate=gate))
+    sender.begin(SEARCH, {0: TRIAL}.get)
+    closing = threading.Thread(target=sender.close, args=(-100.0,))
+    closing.start()
+    closing.join(15.0)
+    assert not closing.is_alive()  # else it waits for a minute
+    assert ["is too slow" in line for line in said] == [True]
+    gate.set()
 
 
 def test_a_slow_tool_gets_fewer_epochs_and_holds_nobody_up(monkeypatch):
@@ -298,3 +328,56 @@ def test_wandb_offline_has_a_run_a_trial(monkeypatch):
     summary = read_summary(files[7])
     assert (summary["value"], summary["hpsearch/best_epoch"]) == (0.5, 2)
     assert read_summary(files[8])["hpsearch/failure"] == "nan"
+
+
+OPEN_AT_ONCE = """
+import sys
+from hpsearch.loggers import LoggedSearch, check_place, open_tool
+tool = open_tool(check_place("mlflow:sqlite:///ml.db"))
+print("ready", flush=True)
+sys.stdin.readline()
+tool.open(LoggedSearch("k" * 24, sys.argv[1], "accuracy", {}))
+"""
+
+
+@pytest.mark.slow
+def test_studies_of_a_sweep_make_one_database_of_mlflow():
+    opened = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN_AT_ONCE, name],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("a", "b", "c")
+    ]
+    for process in opened:
+        assert process.stdout.readline() == "ready\n"
+    for process in opened:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in opened:
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+    with closing(sqlite3.connect("ml.db")) as db:
+        names = {name for (name,) in db.execute("SELECT name FROM experiments")}
+    assert names >= {"a", "b", "c"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_database_of_mlflow_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
+    from hpsearch.loggers import mlflow
+
+    class Dies:
+        def __init__(self, tracking_uri):
+            Path(tracking_uri.removeprefix("sqlite:///")).write_bytes(b"half")
+
+        def search_experiments(self, max_results):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(mlflow, "MlflowClient", Dies)
+    with pytest.raises(KeyboardInterrupt):
+        mlflow.make_database(tmp_path / "ml.db")
+    assert list(tmp_path.iterdir()) == []

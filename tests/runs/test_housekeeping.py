@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.core.errors import HpsearchError
+from hpsearch.runs import removal, session
 from hpsearch.store import Store, list_studies, rank_tasks
 from tests.runs.test_live_log import write_study
 from tests.runs.test_run import finish, journal, start
@@ -83,6 +84,27 @@ def test_a_trial_is_deleted_under_a_running_watch(hpsearch):
     with Store(Path("store.db")) as store:
         assert first not in [row.trial for row in rank_tasks(store)[0]]
         assert list_studies(store)[0]["trials"] == 5
+
+
+def test_a_study_that_is_renamed_while_its_run_begins_is_not_begun_anew(hpsearch, monkeypatch):
+    file = write_study(seconds=0)
+    assert hpsearch("run", file, "--inline", "--total-epochs", 8)[0] == 0
+    lock = session.study_lock
+
+    def rename_and_lock(store, study, say):
+        removal.rename(store, study, "better", print)
+        return lock(store, study, say)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "study_lock", rename_and_lock)
+        code, _, err = hpsearch("run", file, "--inline")
+    assert code == 2
+    assert "study own was renamed to better just now" in err
+    code, out, err = hpsearch("run", file, "--inline")
+    assert code == 0, err
+    assert "continuing after" in out + err
+    with Store(Path("store.db")) as store:
+        assert [record.study for record in store.searches()] == ["better"]
 
 
 def test_a_renamed_study_goes_on_by_its_file(hpsearch):

@@ -304,6 +304,20 @@ def test_a_trial_tells_the_mean_over_its_folds():
     ]
 
 
+def test_nothing_is_reported_of_a_job_after_its_outcome():
+    seen, first, second = [], Job({}, 4, trial=7), Job({}, 4, trial=8)
+    progress.report_progress_to(seen.extend, seconds=3600.0)
+    try:
+        epoch = progress.JobProgress(first, folds=1).of_fold(0)
+        epoch(4, 0.5)  # waits, as it comes soon after the first report
+        progress.forget(first)
+        progress._throttle = progress.Throttle()
+        progress.JobProgress(second, folds=1)
+    finally:
+        progress.report_progress_to(None)
+    assert [(each.trial, each.epochs) for each in seen] == [(7, 0.0), (8, 0.0)]
+
+
 def test_the_command_tells_how_a_search_stands(hpsearch, store):
     begun(store)
     begun(store, study="other", task="boston")

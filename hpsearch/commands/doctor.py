@@ -2,18 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from hpsearch.commands import arguments, completion
-from hpsearch.core.errors import first_line
 from hpsearch.runs.find_study import find_study_or_task
-from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import Store, Url
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @click.command()
@@ -37,7 +31,7 @@ def doctor(name: str | None, show_all: bool, store_path: Path | Url, as_json: bo
     STUDY is the file or the name of a study. Without it, all searches of the store are looked at.
     What too few trials cannot tell is not said. --json has every finding with its figures.
     """
-    from hpsearch.console import tables
+    from hpsearch.console import findings, tables
     from hpsearch.doctor.diagnose import diagnose_searches
 
     study, task = (None, None) if name is None else find_study_or_task(name, store_path)
@@ -48,37 +42,8 @@ def doctor(name: str | None, show_all: bool, store_path: Path | Url, as_json: bo
     found = diagnose_searches(store_path, study=study, searches=searches)
     console = tables.make_console(stderr=as_json)
     for diagnosis in found:
-        tables.print_parts(console, tables.describe_diagnosis(diagnosis, show_all=show_all))
+        tables.print_parts(console, findings.describe_diagnosis(diagnosis, show_all=show_all))
     if not found:
         console.print("no search yet; run a study first")
     if as_json:
         click.echo(json.dumps([diagnosis.to_json() for diagnosis in found]))
-
-
-def print_findings(
-    console: "Console", store_path: Path | Url, study: StudyDefinition, backend: str
-) -> None:
-    """Print the gravest findings of the search that a run of this study has just gone on with.
-
-    It fails no run: what went wrong is said in a line.
-    """
-    from hpsearch.console import tables
-    from hpsearch.doctor.diagnose import diagnose_searches
-
-    try:
-        with Store(store_path) as store:
-            own = [
-                record.id
-                for record in store.searches(study.name)
-                if (record.searcher, record.evaluator)
-                == (study.searcher.label, study.evaluator.label)
-                and (record.seed, record.backend) == (study.seed, backend)
-            ]
-        for diagnosis in diagnose_searches(store_path, searches=own[-1:]):
-            tables.print_parts(console, tables.describe_diagnosis(diagnosis, say_healthy=False))
-    except Exception as error:
-        console.print(
-            f"no findings: {first_line(error)}; hpsearch doctor {study.name} --debug says more",
-            markup=False,
-            soft_wrap=True,
-        )

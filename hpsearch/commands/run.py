@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from hpsearch.commands import arguments, completion
-from hpsearch.commands.doctor import print_findings
 from hpsearch.commands.sweep import plan_several, run_several
 from hpsearch.core.plan import Budget
 from hpsearch.runs.arguments import make_overrides, make_run_options
@@ -66,7 +65,7 @@ def run(
     behind its share and can use it. Options apply to each study. One that cannot run, or whose
     trials all fail, stops alone and is named at the end; the exit code is 1 then.
     """
-    from hpsearch.console import tables
+    from hpsearch.console import findings, tables
     from hpsearch.console.display import TerminalDisplay
     from hpsearch.runs.session import run_study
     from hpsearch.training import backend as backends
@@ -91,7 +90,7 @@ def run(
         tables.print_parts(console, tables.describe_ranking(ended.ranking, top=10))
     tables.print_parts(console, tables.describe_failures(ended.failures))
     if not quiet:
-        print_findings(console, store_path, loaded, chosen)
+        tables.print_parts(console, findings.describe_findings_of_run(store_path, ended.search))
     if as_json:
         click.echo(json.dumps([row.to_json() for row in ended.ranking]))
     return 1 if ended.all_failed else 0

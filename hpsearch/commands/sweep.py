@@ -32,7 +32,7 @@ def run_several(
     as_json: bool,
 ) -> int:
     """Run several studies at once; returns the command's exit code."""
-    from hpsearch.console import sweep_view, tables
+    from hpsearch.console import findings, sweep_view, tables
     from hpsearch.runs.sweep import make_sweep_studies, run_sweep
     from hpsearch.runs.sweep_summary import summarize_sweep
 
@@ -43,7 +43,9 @@ def run_several(
     if any(result.ending.was_stopped for result in results):
         raise KeyboardInterrupt
     summaries = summarize_sweep(options.store, results)
-    tables.print_parts(console, sweep_view.describe_sweep(summaries))
+    searches = [each.search for each in summaries]
+    gravest = {} if quiet else findings.describe_gravest(options.store, searches)
+    tables.print_parts(console, sweep_view.describe_sweep(summaries, gravest))
     if as_json:
         click.echo(json.dumps({"studies": [each.to_json() for each in summaries]}))
     return 1 if any(result.failed for result in results) else 0

@@ -7,6 +7,7 @@ from rich import box
 from rich.table import Table
 
 from hpsearch.core.files import hide_secrets
+from hpsearch.results.formatting import shorten_label
 from hpsearch.runs.disk import Leftover, SearchOnDisk
 from hpsearch.runs.removal import RemovalPlan
 
@@ -29,13 +30,15 @@ def describe_sizes(rows: Sequence[SearchOnDisk], unused: int) -> Iterator[Table 
     """A row for each search: what it takes in the store and beside it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("study", overflow="fold")
+    table.add_column("searcher", overflow="fold")
     for name in ("trials", "rows", "in the store", "checkpoints", "kept models"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("notes", overflow="fold")
+    table.add_column("tags and note", overflow="fold")
     for row in rows:
         replaced = ["replaced by --fresh"] if row.size.is_retired else []
         table.add_row(
             row.size.study,
+            shorten_label(row.size.searcher),
             str(row.size.trials),
             str(row.size.rows),
             format_bytes(row.size.bytes),
@@ -100,6 +103,7 @@ def size_to_json(row: SearchOnDisk) -> dict[str, Any]:
         "search": row.size.search,
         "study": row.size.study,
         "task": row.size.task,
+        "searcher": row.size.searcher,
         "trials": row.size.trials,
         "rows": row.size.rows,
         "bytes": row.size.bytes,

@@ -1,6 +1,6 @@
 """Show several studies that share devices on a terminal: their lines, and below them one table."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
@@ -108,18 +108,26 @@ def make_sweep_table(studies: Sequence[StudyStatus], width: int) -> Table:
             if monitor.best is not None and monitor.best.value is not None:
                 value = format_with_error(monitor.best.value, monitor.best.se)
                 best = f"{monitor.search.measure} {value}"
-        time = f"{format_duration(study.spent)}, {study.spent / total:.0%} of {study.share:.0%}"
+        time = f"{format_duration(study.spent)}, {study.spent / total:.0%}"
+        if study.share:  # none where it failed
+            time += f" of {study.share:.0%}"
         state = ", ".join(study.devices) or study.state
         grid.add_row(study.label, bar, counted, best, time, state)
-    if more := len(studies) - _MOST_ROWS:
-        grid.add_row(f"{more} more" if more > 0 else "")
+    if (more := len(studies) - _MOST_ROWS) > 0:
+        grid.add_row(f"{more} more")
     for column in grid.columns:
         column.no_wrap, column.overflow = True, "ellipsis"
     return grid
 
 
-def describe_sweep(studies: Sequence[StudySummary]) -> Iterator[Table | str]:
-    """What each study found and took, and at the end those that stopped alone."""
+def describe_sweep(
+    studies: Sequence[StudySummary], gravest: Mapping[int, str]
+) -> Iterator[Table | str]:
+    """What each study found and took, and at the end those that stopped alone.
+
+    Args:
+        gravest: the gravest finding of each search that has one.
+    """
     table = make_table()
     for name in ("study", "best", "trials", "epochs", "device time", "share", "ended"):
         table.add_column(name, overflow="fold")
@@ -145,6 +153,9 @@ def describe_sweep(studies: Sequence[StudySummary]) -> Iterator[Table | str]:
             yield f"{study.study}: every trial failed"
         for line in describe_failures(study.failures):
             yield f"{study.study}: {line}"
+    for study in studies:
+        if study.search is not None and study.search in gravest:
+            yield f"{study.study}: {gravest[study.search]}"
 
 
 def describe_sweep_plan(studies: Sequence[PlannedStudy], budget: Budget) -> Iterator[Table | str]:

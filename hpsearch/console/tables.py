@@ -13,8 +13,6 @@ from rich.table import Table
 
 from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.plan import Budget, Plan
-from hpsearch.doctor.evidence import FEWEST_TRIALS
-from hpsearch.doctor.findings import Diagnosis
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import MetricRanking, Opening, RankedTrial
@@ -205,30 +203,6 @@ def describe_failures(messages: Iterable[str]) -> Iterator[str]:
     """
     for text, count in Counter(messages).most_common():
         yield f"{count} trial{'s' if count > 1 else ''} failed with {text}"
-
-
-def describe_diagnosis(
-    diagnosis: Diagnosis, *, show_all: bool = False, say_healthy: bool = True
-) -> Iterator[str]:
-    """What is wrong with a search, each with its way out; the gravest only, or all.
-
-    Args:
-        say_healthy: whether to say that nothing was found.
-    """
-    shown = diagnosis.findings if show_all else diagnosis.shown
-    if not shown:
-        if say_healthy:
-            few = diagnosis.complete < FEWEST_TRIALS
-            known = f"; most needs {FEWEST_TRIALS} complete trials to be known" if few else ""
-            yield f"{diagnosis.name}: nothing found in {diagnosis.complete} complete trials{known}"
-        return
-    count = len(diagnosis.findings)
-    yield f"{diagnosis.name}: {count} finding{'s' if count > 1 else ''}"
-    for number, finding in enumerate(shown, 1):
-        yield f"{number}. {finding.sentence[0].upper()}{finding.sentence[1:]}."
-        yield f"   -> {finding.way_out}{f': {finding.line}' if finding.line else ''}"
-    if len(shown) < count:
-        yield f"{count - len(shown)} more: hpsearch doctor {diagnosis.study} --all"
 
 
 def describe_trial(details: Mapping[str, Any]) -> Iterator[Table | str]:

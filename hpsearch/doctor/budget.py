@@ -46,7 +46,7 @@ def find_spent_budget(evidence: SearchEvidence) -> list[Finding]:
                 "best": evidence.ranking[0].value,
             },
             "train the best again instead of more trials, or widen the space",
-            f"hpsearch run {evidence.record.study} --repeats 5 --finalists 5",
+            evidence.command("run", repeats=5, finalists=5),
         )
     ]
 
@@ -83,6 +83,6 @@ def find_good_baseline(evidence: SearchEvidence) -> list[Finding]:
             f"{sentence}: the search found nothing beyond it",
             {"default": row.value, "best": best.value, "rank": row.rank, "trial": row.trial},
             f"keep the default ({point_text(row.params)}), or search what it does not vary",
-            f"hpsearch refit {evidence.record.study} --trial {row.trial}",
+            evidence.command("refit", trial=row.trial),
         )
     ]

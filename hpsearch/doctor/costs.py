@@ -119,9 +119,9 @@ def find_idle_device(evidence: SearchEvidence) -> list[Finding]:
             f"the device waits: {len(trials)} trials were trained one at a time, and {small}",
             figures,
             "train side by side (this says what stands in the way), or several workers a device",
-            f"hpsearch run {evidence.record.study} --engine gang"
+            evidence.command("run", engine="gang")
             if evidence.record.backend == "jax"
-            else f"hpsearch run {evidence.record.study} --per-device auto",
+            else evidence.command("run", per_device="auto"),
         )
     ]
 

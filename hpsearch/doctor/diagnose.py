@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hpsearch.doctor.budget import find_good_baseline, find_spent_budget
+from hpsearch.doctor.commands import command_text
 from hpsearch.doctor.costs import find_compiling, find_idle_device
 from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
 from hpsearch.doctor.evidence import SearchEvidence, read_evidence
@@ -49,7 +50,7 @@ def diagnose_searches(
     """
     with Store(store) as opened:
         chosen = [s for s in opened.searches(study) if searches is None or s.id in searches]
-        read = [read_evidence(opened, record) for record in chosen]
+        read = [read_evidence(opened, record, store) for record in chosen]
     names = name_searches(chosen)
     return [
         Diagnosis(
@@ -59,6 +60,7 @@ def diagnose_searches(
             names[evidence.record.id],
             len(evidence.complete),
             find_findings(evidence),
+            command_text("doctor", evidence.record.study, store, all=True),
         )
         for evidence in read
     ]

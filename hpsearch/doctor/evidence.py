@@ -5,16 +5,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Cost, Curve
+from hpsearch.doctor.commands import study_command
 from hpsearch.store import (
     Opening,
     RankedTrial,
     SearchRecord,
     Store,
+    Url,
     list_openings,
     rank_searches,
     read_all_trials,
@@ -56,6 +59,7 @@ class SearchEvidence:
         curves: of the folds in the first trainings of some trials: the best, and some of those
             that were trained in full without having been chosen for it.
         openings: of the sealed test of its task, by any study.
+        place: of the store, for commands; None: it is in memory.
     """
 
     record: SearchRecord
@@ -65,6 +69,7 @@ class SearchEvidence:
     costs: Mapping[int, Cost]
     curves: Mapping[int, Sequence[Curve]]
     openings: Sequence[Opening]
+    place: Path | Url | None = None
 
     @property
     def metric(self) -> Metric:
@@ -105,13 +110,19 @@ class SearchEvidence:
         """The epochs of a training in full: the most that any trial was asked for."""
         return max((trial.asked_epochs for trial in self.trials), default=0)
 
+    def command(self, name: str, **options: Any) -> str:
+        """The command `run` or `refit` on its study, with these options."""
+        return study_command(name, self.record, self.place, **options)
+
     def loss(self, value: float) -> float:
         """A value, negated where higher is better."""
         return -value if self.metric.higher_is_better else value
 
 
-def read_evidence(store: Store, record: SearchRecord) -> SearchEvidence:
-    """Read all that the checks need of one search."""
+def read_evidence(
+    store: Store, record: SearchRecord, place: Path | Url | None = None
+) -> SearchEvidence:
+    """Read all that the checks need of one search. place: the store's, for commands."""
     rows = read_all_trials(store, [record.id])
     trials = [TrialFacts(*(row[name] for name in TrialFacts._fields)) for row in rows.records()]
     ranking = rank_searches(store, [record.id])
@@ -131,4 +142,5 @@ def read_evidence(store: Store, record: SearchRecord) -> SearchEvidence:
         read_costs(store, record.id),
         read_first_curves(store, sorted({*chosen, *whole[::step]})),
         list_openings(store, record.task),
+        place,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.core.parameters import Choice, short_text, typed_key
 from hpsearch.core.space import Space
+from hpsearch.doctor.commands import command_text
 from hpsearch.doctor.evidence import SearchEvidence, TrialFacts
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.ranges import Side, cut, replace_options, study_line
@@ -71,7 +72,7 @@ def find_common_failure(evidence: SearchEvidence) -> list[Finding]:
         all_of = "all" if region.failed == region.inside else f"{region.failed} of"
         where = f"; {all_of} {region.inside} with {region.text} do"
     way_out = _WAYS_OUT.get(kind, "read why")
-    line = f"hpsearch show {alike[0].trial}"
+    line = command_text("show", str(alike[0].trial), evidence.place)
     if region is not None and region.line:
         way_out, line = f"leave {region.text} out of the space, or {way_out}", region.line
     return [

@@ -29,6 +29,20 @@ class Finding:
     way_out: str
     line: str = ""
 
+    @property
+    def text(self) -> str:
+        """The sentence with a capital and a full stop."""
+        return f"{start_with_capital(self.sentence)}."
+
+
+def start_with_capital(text: str) -> str:
+    """A text whose first letter is a capital.
+
+    >>> start_with_capital("the best lie at the end")
+    'The best lie at the end'
+    """
+    return text[:1].upper() + text[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -39,6 +53,7 @@ class Diagnosis:
         name: what distinguishes it from other searches of its study; else the study's name.
         complete: how many of its trials ended well.
         findings: all of them.
+        show_all: the command that shows all of them.
     """
 
     search: int
@@ -47,6 +62,7 @@ class Diagnosis:
     name: str
     complete: int
     findings: Sequence[Finding]
+    show_all: str
 
     @property
     def shown(self) -> Sequence[Finding]:

@@ -41,7 +41,7 @@ def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
     if times is None:
         wanted = "no number of rows is known to tell them apart"
         way_out = "take the simplest of them, or widen the space so that trials differ"
-        line = f"hpsearch refit {evidence.record.study} --one-se"
+        line = evidence.command("refit", one_se=True)
     else:
         wanted = f"about {times} times as many rows would tell them apart"
         way_out = (

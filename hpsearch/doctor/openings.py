@@ -22,6 +22,6 @@ def find_repeated_openings(evidence: SearchEvidence) -> list[Finding]:
             f"{', '.join(studies)}: the best of these numbers is optimistic",
             {"openings": most, "studies": studies},
             "report the first opening, or fresh rows; keep the test sealed until the choice is made",
-            f"hpsearch refit {evidence.record.study} --sealed",
+            evidence.command("refit", sealed=True),
         )
     ]

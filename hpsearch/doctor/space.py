@@ -136,7 +136,7 @@ def find_idle_parameters(evidence: SearchEvidence) -> list[Finding]:
                 "no effect",
                 name,
                 0.3,
-                f"{name} has no effect that is seen: it explains at most {effect.share:.1%} of the "
+                f"parameter {name} shows no effect: it explains at most {effect.share:.1%} of the "
                 f"differences between {len(points)} trials, and luck explains {luck:.1%}",
                 {"most_share": effect.share, "luck_share": luck, "p": effect.p},
                 "keep it at one value, so that fewer trials find as much",

@@ -7,19 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.errors import HpsearchError, NoStoreError, OldStoreError, StudyError
 from hpsearch.core.one_run import only_run
 from hpsearch.core.plan import Budget
+from hpsearch.python_api.diagnoses import Diagnoses, diagnose
 from hpsearch.python_api.plan_report import PlanReport
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.refitted import Refitted, refit_study
 from hpsearch.python_api.run_report import RunReport
 from hpsearch.runs.arguments import make_overrides, make_run_options, refuse_without_effect
+from hpsearch.runs.identity import rename_as_in_store
 from hpsearch.runs.plan_study import plan_study
 from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import find_file
-from hpsearch.store import RankedTrial, Url, default_place, parse_place
+from hpsearch.store import RankedTrial, Store, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     from hpsearch.plots.results import Results
@@ -52,7 +54,7 @@ def run(
             raise
         except KeyboardInterrupt:  # before the search went on, or after it: nothing is lost
             ended = _stopped_before(wanted.name, place)
-    return RunReport(wanted, place, ended)
+    return RunReport(find_stored(wanted, place), place, ended)
 
 
 def _stopped_before(study: str, place: Path | Url) -> "RunResult":
@@ -62,7 +64,7 @@ def _stopped_before(study: str, place: Path | Url) -> "RunResult":
     ranking: list[RankedTrial] = []
     with suppress(HpsearchError):
         ranking = list(read_ranking(place, study=study))
-    return RunResult(ranking, [], False, "stopped")
+    return RunResult(ranking, [], False, "stopped", None)
 
 
 def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:
@@ -75,10 +77,9 @@ def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:
 
 def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
     """Rank the trials that compare with a study's."""
-    named, _ = find_named(study)
-    return read_ranking(
-        find_place(store), study=named.name, metric=options["metric"], top=options["top"]
-    )
+    place = find_place(store)
+    named = find_stored(study, place)
+    return read_ranking(place, study=named.name, metric=options["metric"], top=options["top"])
 
 
 def refit(study: StudyDefinition, options: Options, store: Any) -> Refitted:
@@ -93,7 +94,14 @@ def results(study: StudyDefinition) -> "Results":
     """A study's trials as frames, from the default store."""
     from hpsearch.plots.results import Results
 
-    return Results(default_place(), study=find_named(study)[0].name)
+    place = default_place()
+    return Results(place, study=find_stored(study, place).name)
+
+
+def diagnose_study(study: StudyDefinition, store: Any) -> Diagnoses:
+    """The doctor's findings on the searches of a study."""
+    place = find_place(store)
+    return diagnose(place, find_stored(study, place).name)
 
 
 def find_named(study: StudyDefinition) -> tuple[StudyDefinition, Path | None]:
@@ -110,6 +118,14 @@ def find_named(study: StudyDefinition) -> tuple[StudyDefinition, Path | None]:
             'Study(name="digits", ...)'
         )
     return replace(study, name=file.stem), file
+
+
+def find_stored(study: StudyDefinition, place: Path | Url) -> StudyDefinition:
+    """The study by its name in a store, where `hpsearch rename` gave it another one."""
+    named, file = find_named(study)
+    with suppress(NoStoreError, OldStoreError), Store(place) as store:
+        return rename_as_in_store(named, file, store)
+    return named
 
 
 def find_place(store: str | Path | Url | None) -> Path | Url:

@@ -1,5 +1,7 @@
 """`hpsearch.open`: a store, with what can be read from it and done with it."""
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,11 +9,13 @@ from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.html_repr import table
 from hpsearch.python_api.comparison import TrialComparison
+from hpsearch.python_api.diagnoses import Diagnoses, diagnose
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.stored_trial import StoredTrial
+from hpsearch.runs import removal
 from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.store import Store, Url, default_place, parse_place
+from hpsearch.store import Store, TrialFilter, Url, default_place, folder_beside, parse_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +58,9 @@ class OpenedStore:
         *,
         metric: str | None = None,
         evaluator: str | None = None,
+        tags: str | Sequence[str] = (),
+        searchers: str | Sequence[str] = (),
+        studies: str | Sequence[str] = (),
         top: int = 20,
     ) -> Ranking:
         """The trials of a task, best first, or those that compare with a study's.
@@ -62,13 +69,22 @@ class OpenedStore:
             name: of a task, a study or a study's file; None: the task of the latest trial.
             metric: rank by this metric, recorded beside the task's own.
             evaluator: only trials of this evaluator, by its label.
+            tags: only trials that have all of these tags, or whose study has.
+            searchers, studies: only trials of any of these, such as "hyperband". Trials that are
+                left out are not ranked either.
             top: how many rows are shown.
 
         Raises HpsearchError where the store has nothing of this name, or no complete trial of it.
         """
         study, task = (None, None) if name is None else find_study_or_task(name, self.place)
         return read_ranking(
-            self.place, study=study, task=task, evaluator=evaluator, metric=metric, top=top
+            self.place,
+            study=study,
+            task=task,
+            evaluator=evaluator,
+            metric=metric,
+            top=top,
+            only=TrialFilter(_list_names(studies), _list_names(searchers), _list_names(tags)),
         )
 
     def best(
@@ -99,6 +115,49 @@ class OpenedStore:
             raise HpsearchError(f"compare two different trials, got {first} twice")
         return TrialComparison(self.place, self.trial(first), self.trial(second))
 
+    def doctor(self, name: str | None = None) -> Diagnoses:
+        """What is wrong with searches, on which figures that rests, and what to do.
+
+        Args:
+            name: of a study, its file or a task; None: all searches.
+        """
+        return diagnose(self.place, name)
+
+    def tag(self, target: int | str, *tags: str, remove: bool = False) -> None:
+        """Tag a trial, by its number, or a study; remove: take these tags away instead."""
+        if not tags:
+            raise HpsearchError('tag needs at least one tag, such as tag(3, "good")')
+        with self._open_to_write() as store:
+            found = stores.find_target(store, str(target))
+            (stores.remove_tags if remove else stores.add_tags)(store, found, tags)
+
+    def note(self, target: int | str, text: str) -> None:
+        """Write the note of a trial or a study, instead of its earlier one; "" removes it."""
+        with self._open_to_write() as store:
+            stores.set_note(store, stores.find_target(store, str(target)), text)
+
+    def rename(self, study: str, new: str) -> None:
+        """Give a study another name in the store; its file and its cells go on with it.
+
+        Raises StoreError while a run of it is going on.
+        """
+        with Store(self.place) as store:
+            found = stores.find_target(store, f"{study.removesuffix('.py')}.py")
+        removal.rename(self.place, found.study, new, _warn)
+
+    def delete(self, target: int | str) -> None:
+        """Delete a trial or a study, with its checkpoints and kept models, without asking.
+
+        Raises StoreError for a trial that has not ended, and for a study while it runs.
+        """
+        root = folder_beside(self.place).absolute() / "checkpoints"
+        with Store(self.place) as store:
+            plan = removal.plan_removal(store, stores.find_target(store, str(target)), root)
+        removal.remove(self.place, plan, _warn)
+
+    def _open_to_write(self) -> Store:
+        return Store(self.place, create=True)
+
     def __repr__(self) -> str:
         with Store(self.place) as store:
             names = dict.fromkeys(record.study for record in store.searches())
@@ -110,6 +169,15 @@ class OpenedStore:
         names = ("study", "task", "searcher", "evaluator", "trials", "metric", "best", "best_trial")
         rows = [["" if each[n] is None else each[n] for n in names] for each in found]
         return table(names, rows, str(self.place))
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=2)
+
+
+def _list_names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """The names; one may be given as it is."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def open(store: str | Path | Url | None = None) -> OpenedStore:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
-from hpsearch.store import RankedTrial, Store, Url
+from hpsearch.store import ALL_TRIALS, RankedTrial, Store, TrialFilter, Url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +86,7 @@ def read_ranking(
     evaluator: str | None = None,
     metric: str | None = None,
     top: int = _TOP,
+    only: TrialFilter = ALL_TRIALS,
 ) -> Ranking:
     """All trials of a task that compare with each other; where there are several such sets, the one
     with the latest trial.
@@ -95,6 +96,7 @@ def read_ranking(
         task: only trials of this task.
         evaluator: only trials of this evaluator, by its label.
         metric: rank by this metric, recorded beside the task's own.
+        only: rank these trials alone.
 
     Raises HpsearchError where there is no such trial.
     """
@@ -102,9 +104,9 @@ def read_ranking(
 
     with Store(place) as store:
         if metric is None:
-            found = [(rows, True) for rows in stores.rank_tasks(store, task)]
+            found = [(rows, True) for rows in stores.rank_tasks(store, task, only)]
         else:
-            by_metric = stores.rank_by_metric(store, task, metric, standard_error)
+            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
             found = [(each.rows, each.by_own) for each in by_metric if each.rows]
     found = [
         (rows, by_own)
@@ -113,7 +115,8 @@ def read_ranking(
     ]
     if not found:
         named = {"study": study, "task": task, "evaluator": evaluator, "metric": metric}
-        of = ", ".join(f"{what} {name}" for what, name in named.items() if name is not None)
+        parts = [f"{what} {name}" for what, name in named.items() if name is not None]
+        of = ", ".join([*parts, str(only)] if only else parts)
         raise HpsearchError(f"the store {place} has no complete trial{f' of {of}' if of else ''}")
     found.sort(key=lambda each: max(row.trial for row in each[0]))
     *others, (rows, by_own) = found

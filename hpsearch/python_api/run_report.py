@@ -1,10 +1,12 @@
 """What `study.run` returns: how the run ended, and the ranking."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.core.errors import HpsearchError
+from hpsearch.doctor.diagnose import diagnose_searches
+from hpsearch.doctor.findings import Finding
 from hpsearch.python_api.ranking import Ranking
 from hpsearch.python_api.stored_trial import StoredTrial
 from hpsearch.runs.session import RunResult
@@ -41,6 +43,7 @@ class RunReport:
         self.ranking = Ranking(ended.ranking, top=10)
         self.failures, self.all_failed = ended.failures, ended.all_failed
         self.end: RunEnd = ended.end
+        self._search = ended.search
 
     @property
     def was_stopped(self) -> bool:
@@ -63,13 +66,22 @@ class RunReport:
 
         return Results(self.place, study=self._study.name)
 
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What the doctor finds wrong with the search, gravest first."""
+        if self._search is None:
+            return []
+        [diagnosis] = diagnose_searches(self.place, searches=[self._search])
+        return diagnosis.findings
+
     def _parts(self) -> Iterator[Any]:
-        from hpsearch.console import tables
+        from hpsearch.console import findings, tables
 
         yield "every trial failed" if self.all_failed else f"{self._study.name}: {_ENDS[self.end]}"
         if self.ranking:
             yield from tables.describe_ranking(list(self.ranking), top=10)
         yield from tables.describe_failures(self.failures)
+        yield from findings.describe_findings_of_run(self.place, self._search)
 
     def __repr__(self) -> str:
         from hpsearch.console import html

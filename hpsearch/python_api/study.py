@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hpsearch.plots.results import Results
+    from hpsearch.python_api.diagnoses import Diagnoses
     from hpsearch.python_api.plan_report import PlanReport
     from hpsearch.python_api.ranking import Ranking
     from hpsearch.python_api.refitted import Refitted
@@ -177,6 +178,18 @@ class Study(StudyDefinition):
         from hpsearch.python_api import calls, parsing
 
         return calls.refit(self, parsing.parse_call(Study.refit, given), store)
+
+    def doctor(self, *, store: "str | Path | Url | None" = None) -> "Diagnoses":
+        """What is wrong with the searches of this study, on which figures, and what to do.
+
+        It is the command `hpsearch doctor`. The result shows the gravest three findings of each
+        search, and is a list of diagnoses, whose `findings` are all of them. store: as for `run`.
+
+        Raises HpsearchError where the store has no search of it.
+        """
+        from hpsearch.python_api import calls
+
+        return calls.diagnose_study(self, store)
 
     @property
     def results(self) -> "Results":

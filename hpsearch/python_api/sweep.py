@@ -80,7 +80,7 @@ def run(
         run_options = make_run_options(None, place, chosen, options)
         wanted = _make_studies(studies, weights, run_options.overrides)
         results = run_sweep(wanted, run_options, make_sweep_display(display))
-    return SweepReport(summarize_sweep(place, results))
+    return SweepReport(place, summarize_sweep(place, results))
 
 
 def _make_studies(
@@ -119,8 +119,8 @@ def _make_study(
 class SweepReport(Sequence[StudySummary]):
     """What `hpsearch.run` returns: a summary of each study, by its place or its name."""
 
-    def __init__(self, studies: Sequence[StudySummary]) -> None:
-        self._studies = list(studies)
+    def __init__(self, place: "Path | Url", studies: Sequence[StudySummary]) -> None:
+        self._place, self._studies = place, list(studies)
 
     def __len__(self) -> int:
         return len(self._studies)
@@ -146,9 +146,11 @@ class SweepReport(Sequence[StudySummary]):
         return any(study.ended == "stopped" for study in self._studies)
 
     def _parts(self) -> Iterator[Any]:
-        from hpsearch.console import sweep_view
+        from hpsearch.console import findings, sweep_view
 
-        yield from sweep_view.describe_sweep(self._studies)
+        searches = [each.search for each in self._studies]
+        gravest = findings.describe_gravest(self._place, searches)
+        yield from sweep_view.describe_sweep(self._studies, gravest)
 
     def __repr__(self) -> str:
         from hpsearch.console import html

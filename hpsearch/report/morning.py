@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ from markupsafe import Markup
 
 from hpsearch.core.outputs import choose_place, write_output
 from hpsearch.core.parameters import short_text
+from hpsearch.doctor.commands import command_text, study_command
 from hpsearch.doctor.diagnose import diagnose_searches
-from hpsearch.doctor.findings import Diagnosis
+from hpsearch.doctor.findings import Diagnosis, start_with_capital
 from hpsearch.report.page import REPORT, WrittenReport
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.results.overview import SearchOverview, read_overview
+from hpsearch.results.search_names import name_searches
 from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Url
 
@@ -43,14 +44,16 @@ def write_morning_page(store: Path | Url, file: Path) -> WrittenReport:
     place = choose_place(file, REPORT)
     overview = read_overview(store)
     found = {each.search: each for each in diagnose_searches(store)}
-    page = render(overview, [found.get(each.record.id) for each in overview])
+    page = render(overview, [found.get(each.record.id) for each in overview], store)
     write_output(place, page, REPORT)
     trials = sum(each.complete + each.failed + each.unfinished for each in overview)
     return WrittenReport(file, "all studies", trials, len(page))
 
 
-def render(overview: Sequence[SearchOverview], diagnoses: Sequence[Diagnosis | None]) -> bytes:
-    """The page in UTF-8; texts from the store are escaped."""
+def render(
+    overview: Sequence[SearchOverview], diagnoses: Sequence[Diagnosis | None], place: Path | Url
+) -> bytes:
+    """The page in UTF-8; texts from the store are escaped. place: the store's, for commands."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -61,18 +64,19 @@ def render(overview: Sequence[SearchOverview], diagnoses: Sequence[Diagnosis | N
     templates.filters["short"] = short_text
     script = (_HERE / "theme.js").read_text()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    names = name_searches([each.record for each in overview])
     numbers = {"studies": [_to_json(each) for each in overview]}
     page = templates.get_template("morning.html.jinja").render(
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         totals=_count_totals(overview),
-        rows=[_row(each) for each in overview],
+        rows=[_row(each, names[each.record.id]) for each in overview],
         studies=[
             {
-                "title": each.record.study,
+                "title": names[each.record.id],
                 "how": _how(each),
                 "failures": each.failures[:_MOST_FAILURES],
                 "more_failures": len(each.failures) - _MOST_FAILURES,
-                "steps": list(list_next_steps(each, diagnosis)),
+                "steps": list(list_next_steps(each, diagnosis, place)),
                 "best": each.best,
             }
             for each, diagnosis in zip(overview, diagnoses, strict=True)
@@ -96,11 +100,11 @@ def _count_totals(overview: Sequence[SearchOverview]) -> list[tuple[str, str]]:
     ]
 
 
-def _row(each: SearchOverview) -> dict[str, str]:
+def _row(each: SearchOverview, name: str) -> dict[str, str]:
     """A search's row of the table, as texts."""
     best, baseline = each.best, each.baseline
     return {
-        "study": each.record.study,
+        "study": name,
         "metric": short_metric_name(each.record.measure),
         "baseline": "" if baseline is None else format_with_error(baseline.value, baseline.se),
         "best": "" if best is None else format_with_error(best.value, best.se),
@@ -138,21 +142,25 @@ def _how(each: SearchOverview) -> str:
     return ", ".join([record.task, *labels, f"seed {record.seed}", record.backend])
 
 
-def list_next_steps(each: SearchOverview, diagnosis: Diagnosis | None) -> Iterator[NextStep]:
+def list_next_steps(
+    each: SearchOverview, diagnosis: Diagnosis | None, place: Path | Url
+) -> Iterator[NextStep]:
     """What to do next with a search: continue or test it, and what the doctor advises."""
-    study = shlex.quote(each.record.study)
     if each.is_running:
-        yield NextStep("It is running.", f"hpsearch watch {study}")
+        yield NextStep("It is running.", command_text("watch", each.record.study, place))
     elif not each.is_done:
         many = f"{each.unfinished} trial{'s' if each.unfinished > 1 else ''}"
         waiting = f"; unfinished: {many}" if each.unfinished else ""
-        yield NextStep(f"The search is not done{waiting}.", f"hpsearch run {study}")
-    for finding in diagnosis.shown if diagnosis is not None else ():
-        yield NextStep(f"{finding.sentence} {finding.way_out}", finding.line)
-    if each.is_done and each.best is not None and not each.test_was_opened:
         yield NextStep(
-            "Train the best point on all rows, and test it once.", f"hpsearch refit {study}"
+            f"The search is not done{waiting}.", study_command("run", each.record, place)
         )
+    for finding in diagnosis.shown if diagnosis is not None else ():
+        end = ":" if finding.line else "."
+        why = f"{finding.text} {start_with_capital(finding.way_out)}{end}"
+        yield NextStep(why, finding.line)
+    if each.is_done and each.best is not None and not each.test_was_opened:
+        test = study_command("refit", each.record, place)
+        yield NextStep("Train the best point on all rows, and test it once.", test)
 
 
 def _to_json(each: SearchOverview) -> dict[str, Any]:

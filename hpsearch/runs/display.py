@@ -67,7 +67,8 @@ class StudyStatus:
         monitor: reads its search in the store; None before that has begun.
         devices: the names of the slots that it holds.
         spent: the seconds of slots that it has held.
-        share: of the time of all slots, by its weight.
+        share: of the time of all slots, by its weight among those that have not failed; 0 where
+            it failed.
         state: in a word or two.
     """
 

@@ -78,12 +78,14 @@ class RunResult:
         failures: a message for each trial of this search that failed.
         all_failed: whether this search has trials and all of them failed.
         end: done, stopped by a signal, or at the end of its budget.
+        search: its id in the store; None where none was begun.
     """
 
     ranking: list[RankedTrial]
     failures: list[str]
     all_failed: bool
     end: RunEnd
+    search: int | None
 
     @property
     def was_stopped(self) -> bool:
@@ -399,4 +401,4 @@ def _make_result(store: Store, record: SearchRecord, journal: Journal, end: RunE
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.count_complete()
-    return RunResult(rank_searches(store, alike), failures, all_failed, end)
+    return RunResult(rank_searches(store, alike), failures, all_failed, end, journal.search)

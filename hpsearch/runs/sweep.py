@@ -353,14 +353,15 @@ class _Sweep:
                 self._store.db.close()
 
     def _describe_runs(self) -> list[StudyStatus]:
-        total = sum(self._weights)
+        has_failed = [run.ending is not None and bool(run.ending.error) for run in self._runs]
+        shares = share_among_living(self._weights, has_failed)
         return [
             StudyStatus(
                 run.label,
                 run.monitor,
                 tuple(self._slot_names[place] for place in self._broker.held(number)),
                 self._broker.spent(number),
-                self._weights[number] / total,
+                shares[number],
                 _describe_state(run, holds_some=bool(self._broker.held(number))),
             )
             for number, run in enumerate(self._runs)
@@ -377,6 +378,17 @@ class _Sweep:
             )
             for number, run in enumerate(self._runs)
         ]
+
+
+def share_among_living(weights: Sequence[float], has_failed: Sequence[bool]) -> list[float]:
+    """The share of each study by its weight among those that have not failed; 0 where it has.
+
+    >>> share_among_living([2.0, 1.0, 1.0], [True, False, False])
+    [0.0, 0.5, 0.5]
+    """
+    living = [0.0 if f else w for w, f in zip(weights, has_failed, strict=True)]
+    total = sum(living) or 1.0
+    return [weight / total for weight in living]
 
 
 def _describe_state(run: _StudyRun, *, holds_some: bool) -> str:

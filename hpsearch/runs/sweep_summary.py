@@ -17,6 +17,7 @@ class StudySummary:
 
     Args:
         study: its name.
+        search: its id in the store; None where none was begun.
         error: why it stopped alone; None where it did not.
         ended: how its run ended; None where it never began.
         all_failed: whether all trials of the search failed.
@@ -27,6 +28,7 @@ class StudySummary:
     """
 
     study: str
+    search: int | None
     file: Path | None
     error: str | None
     ended: RunEnd | None
@@ -76,6 +78,7 @@ def _summarize(store: Store | None, result: StudyResult) -> StudySummary:
     ending = result.ending
     return StudySummary(
         result.label,
+        result.search,
         result.file,
         ending.error,
         ended,

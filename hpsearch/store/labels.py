@@ -8,6 +8,7 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 from hpsearch.store.database import Database, insert_rows
+from hpsearch.store.removal import find_present_name
 from hpsearch.store.store import Store
 
 _LONGEST_TAG, _LONGEST_NOTE = 64, 2000  # characters
@@ -73,6 +74,7 @@ def find_target(store: Store, name: str) -> Target:
             raise StoreError(f"trial {name} was deleted; `rank` lists the others")
         return Target(study, int(name))
     study = name[:-3].rpartition("/")[2] if name.endswith(".py") else name
+    study = find_present_name(store, study, None)
     known = sorted({record.study for record in store.searches()})
     if study not in known:
         raise StoreError(

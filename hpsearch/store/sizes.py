@@ -15,7 +15,7 @@ SELECT search, count(*), sum(n) FROM (
 ) events GROUP BY search
 """
 _SEARCHES = """
-SELECT s.id, s.study, s.task, length(s.source) + length(s.space),
+SELECT s.id, s.study, s.task, s.searcher, length(s.source) + length(s.space),
   (SELECT count(*) FROM asked a WHERE a.search = s.id AND a.answer = 'suggest'),
   (SELECT r.successor FROM retired r WHERE r.search = s.id)
 FROM searches s WHERE s.id NOT IN (SELECT search FROM removed) ORDER BY s.id
@@ -28,6 +28,7 @@ class SearchSize:
     """What a search takes in the store.
 
     Args:
+        searcher: its label.
         trials: all that were asked for, those that were deleted too.
         rows: of all of its tables together.
         bytes: of these rows, estimated by their texts.
@@ -37,6 +38,7 @@ class SearchSize:
     search: int
     study: str
     task: str
+    searcher: str
     trials: int
     rows: int
     bytes: int
@@ -55,13 +57,14 @@ def _measure_searches(store: Store) -> list[SearchSize]:
         for statement in (_EVENTS, _CURVES.format(lengths=f"{_NUMBERS} + {lengths}"))
     ]
     found = []
-    for search, study, task, size, trials, successor in store.db.query(_SEARCHES):
+    for search, study, task, searcher, size, trials, successor in store.db.query(_SEARCHES):
         counted = [table.get(search, (0, 0)) for table in tables]
         found.append(
             SearchSize(
                 search,
                 study,
                 task,
+                searcher,
                 trials,
                 1 + sum(rows for rows, _ in counted),
                 size + sum(bytes_ for _, bytes_ in counted),

@@ -331,6 +331,9 @@ def test_a_renamed_study_is_found_by_its_file(where, hpsearch):
         assert find_present_name(store, "better", file) == "s"
     assert_nothing_dangles(place)
     assert hpsearch("report", "better", "--store", where)[0] == 0
+    assert hpsearch("rename", "s", "last", "--store", where)[0] == 0
+    code, out, _ = hpsearch("tag", "s.py", "found", "--store", where)  # its file has its old name
+    assert (code, out) == (0, "study last has the tags found, mine\n")
 
 
 def test_tags_and_notes_filter_and_are_shown(where, hpsearch):

@@ -1,6 +1,7 @@
 """The doctor finds what is wrong with made-up searches, and nothing where nothing is."""
 
 import json
+import shlex
 import time
 from dataclasses import replace
 
@@ -214,9 +215,7 @@ def test_the_command_says_where_nothing_can_be_known(hpsearch, tmp_path):
         journal = append_outcomes(store, RECORD, make_outcome(0.5))
         journal.append_answer(1, Suggestion({"a": 1}, 2))
     code, out, _ = hpsearch("doctor", "s.py")
-    assert out == (
-        "s: nothing found in 1 complete trials; most needs 20 complete trials to be known\n"
-    )
+    assert out == ("s: nothing found in 1 complete trial; most checks need 20\n")
     code, _, err = hpsearch("doctor", "z")
     assert code == 2
     assert "'z' is neither a study nor a task" in err
@@ -233,3 +232,38 @@ def test_the_report_begins_with_what_to_do(hpsearch, tmp_path):
         replace(healthy(HEALTHY[0]), study="fit").fill(store, task="fit")
     assert hpsearch("report", "fit", "-o", "fit.html")[0] == 0
     assert "What to do next" not in (tmp_path / "fit.html").read_text()
+
+
+def test_commands_are_typed_as_they_stand(hpsearch, tmp_path, monkeypatch):
+    """They name another store than the default, and call a study that has no file from Python."""
+    names = ("a flat hill", "all raise", "the default is as good")
+    store_of(tmp_path / "other.db", *names)
+    found = diagnose_searches(tmp_path / "other.db")
+    lines = [f.line for each in found for f in each.findings if "other.db" in f.line]
+    other = str(tmp_path / "other.db")
+    assert f"hpsearch run a_flat_hill --repeats 5 --finalists 5 --store {other}" in lines
+    assert any(line.startswith("hpsearch show ") for line in lines)
+    assert any(line.startswith("hpsearch refit the_default_is_as_good --trial") for line in lines)
+    code, _, err = hpsearch(*shlex.split(next(x for x in lines if "hpsearch show" in x))[1:])
+    assert code == 0, err
+    monkeypatch.setenv("HPSEARCH_STORE", other)
+    text = hpsearch("doctor", "a flat hill", "--store", other)[1]
+    assert "hpsearch run a_flat_hill --repeats 5 --finalists 5\n" in text
+    with Store(None) as store:
+        SICK["a flat hill"][2].fill(store, file="")
+        [evidence] = [read_evidence(store, each, tmp_path / "x.db") for each in store.searches()]
+    assert "study.run(repeats=5, finalists=5, store=" in next(
+        f.line for f in find_findings(evidence) if f.check == "budget"
+    )
+
+
+def test_the_doctor_looks_at_the_searches_that_rankings_count(hpsearch, tmp_path):
+    """A changed searcher begins another search beside the first; --fresh replaces its own."""
+    random, grid = Random(trials=4, epochs=5), Random(trials=5, epochs=6)
+    with Store(tmp_path / "store.db", create=True) as store:
+        Made(study="s", best=INSIDE, searcher=random).fill(store)
+        Made(study="s", best=INSIDE, searcher=grid).fill(store)
+        first, second = store.searches("s")
+        again = store.begin_search(replace(second, id=0), instead_of=[second])
+    found = json.loads(hpsearch("doctor", "s", "--json")[1])
+    assert [each["search"] for each in found] == [first.id, again.search]

@@ -1,8 +1,11 @@
 """`hpsearch.open`, and scores: what is given back, by numbers that can be computed beside."""
 
+import html
 import math
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,9 @@ import hpsearch as hp
 from hpsearch.core import ties
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Curve, Score
+from hpsearch.store import Store
+from tests.builders import RECORD, fill_store, make_record
+from tests.doctor.searches import SICK, healthy
 from tests.python_api.test_study import make_study
 
 
@@ -76,3 +82,59 @@ def test_what_a_search_found_is_given_back():
     assert np.allclose(store.best("made").predict(rows), predicted)  # by what was kept
     assert best.model().output_shape == (None, 10)
     assert study.refit(sealed=True).card["test"] is None
+
+
+def test_what_people_write_on_trials_is_written_shown_and_filtered_by():
+    with Store(Path("store.db"), create=True) as made:
+        fill_store(made, RECORD, 0.5, 0.9)
+        fill_store(made, make_record(study="t", searcher="Hyperband(max_epochs=9)"), 0.7)
+    store = hp.open("store.db")
+    store.tag(1, "good", "fast")
+    store.tag("t", "good")
+    store.note(1, "try a wider one")
+
+    def trials(**only):
+        return [row.trial for row in store.rank("digits", **only)]
+
+    assert trials(tags="good") == [3, 1]
+    assert trials(tags=["good", "fast"]) == [1]
+    assert trials(searchers="hyperband") == trials(studies=["t"]) == [3]
+    shown = store.rank("digits")
+    assert "try a wider one" in repr(shown)
+    assert "fast, good" in shown._repr_html_()
+    assert shown.frame.loc[1, "note"] == "try a wider one"
+    store.tag(1, "fast", remove=True)
+    with pytest.raises(HpsearchError, match="no tag 'fast'; it has good"):
+        store.rank("digits", tags="fast")
+    with pytest.raises(HpsearchError, match=r"no complete trial of .*searcher hyperband, tag good"):
+        store.rank("digits", studies="s", searchers="hyperband", tags="good")
+    with pytest.raises(HpsearchError, match="at least one tag"):
+        store.tag(1)
+    store.rename("t", "better")
+    assert trials(studies="better") == [3]
+    store.delete(1)
+    assert trials() == [2, 3] or trials() == [3, 2]
+    store.delete("better")
+    assert trials() == [2]
+
+
+def test_the_doctor_is_asked_for_a_study_a_task_or_all():
+    with Store(Path("store.db"), create=True) as made:
+        for name, (_, _, sick) in list(SICK.items())[:2]:
+            replace(sick, study=name.replace(" ", "_")).fill(made, task="both")
+        replace(healthy(300), study="fit").fill(made, task="fit")
+    store = hp.open("store.db")
+    assert [each.study for each in store.doctor()] == [
+        *(name.replace(" ", "_") for name in list(SICK)[:2]),
+        "fit",
+    ]
+    assert [each.study for each in store.doctor("fit")] == ["fit"]
+    both = store.doctor("both")
+    assert len(both) == 2
+    for found in both:
+        sentence = found.findings[0].text
+        assert sentence in repr(both)
+        assert html.escape(sentence) in both._repr_html_()
+    assert "nothing found" in repr(store.doctor("fit"))
+    with pytest.raises(HpsearchError, match="neither a study nor a task"):
+        store.doctor("nothing")

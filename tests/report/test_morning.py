@@ -92,10 +92,10 @@ def test_what_the_doctor_finds_is_said_with_its_way_out():
     begin("s", [0.5, 0.6])
     (found,) = read_overview(Path("store.db"))
     finding = Finding(
-        "edge", "a", 0.9, "The best lies at the edge of a.", {}, "Widen it:", "a=Int(0, 9)"
+        "edge", "a", 0.9, "the best lies at the edge of a", {}, "widen it", "a=Int(0, 9)"
     )
-    diagnosis = Diagnosis(found.record.id, "s", "t", "s", [finding])
-    steps = [(step.why, step.line) for step in list_next_steps(found, diagnosis)]
+    diagnosis = Diagnosis(found.record.id, "s", "t", "s", 2, [finding], "hpsearch doctor s --all")
+    steps = [(step.why, step.line) for step in list_next_steps(found, diagnosis, Path("store.db"))]
     assert ("The best lies at the edge of a. Widen it:", "a=Int(0, 9)") in steps
 
 

@@ -1,5 +1,6 @@
 """Several studies at once. Everything is real but the training, unless a test says so."""
 
+import io
 import json
 import os
 import random
@@ -7,18 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from hpsearch.commands.main import app
+from hpsearch.console.findings import describe_gravest
+from hpsearch.console.sweep_view import describe_sweep, make_sweep_table
 from hpsearch.core.errors import DeviceError, StudyError
 from hpsearch.runs import sweep
-from hpsearch.runs.sweep import SweepStudy
+from hpsearch.runs.display import StudyStatus
+from hpsearch.runs.lent_run import RunEnding
+from hpsearch.runs.sweep import StudyResult, SweepStudy, share_among_living
 from hpsearch.runs.sweep_plan import share_out
+from hpsearch.runs.sweep_summary import summarize_sweep
 from hpsearch.store import Store
 from tests.attacks import kills, sweep_kills
 from tests.attacks.sweep_kills import CHAIN, Sweep, kill_sweep
 from tests.conftest import ROOT
+from tests.doctor.searches import SICK, healthy
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 SHORT = CHAIN.replace("SEARCHER", "Random(trials=4, epochs=3)")
@@ -206,3 +215,35 @@ def test_the_hours_are_shared_and_kept(tmp_path):
     assert studies.pop("dead")["error"] == "dead.py:1: RuntimeError: no data today"
     assert [s for s in studies if studies[s]["device_seconds"] < 0.75 * 90] == []
     assert all(each["ended"] == "budget spent" and each["trials"] for each in studies.values())
+
+
+def test_the_summary_says_each_studys_gravest_finding(tmp_path):
+    with Store(tmp_path / "s.db", create=True) as store:
+        for name in ("all raise", "overfit on a split"):
+            replace(SICK[name][2], study=name.split()[0]).fill(store)
+        replace(healthy(300), study="fit").fill(store)
+        searches = [(each.id, each.study) for each in store.searches()]
+    results = [StudyResult(name, None, search, 1.0, RunEnding()) for search, name in searches]
+    results.append(StudyResult("dead", None, None, 1.0, RunEnding("no data")))
+    summaries = summarize_sweep(tmp_path / "s.db", results)
+    gravest = describe_gravest(tmp_path / "s.db", [each.search for each in summaries[:3]])
+    lines = [part for part in describe_sweep(summaries, gravest) if isinstance(part, str)]
+    [overfit] = [line for line in lines if line.startswith("overfit: ")]
+    assert "all overfit: 30 of 30 trials" in overfit
+    assert "dropout=Float(0.0, 0.8)" in overfit
+    assert f"2 more: hpsearch doctor overfit --all --store {tmp_path / 's.db'}" in overfit
+    assert not [line for line in lines if line.startswith("fit: ")]
+    assert describe_gravest(tmp_path / "gone.db", [1]) == {}
+
+
+def test_the_share_of_a_study_that_failed_goes_to_the_others():
+    statuses = [
+        StudyStatus(name, None, (), 1.0, share, state)
+        for name, share, state in (("dead", 0.0, "failed"), ("one", 1.0, "running"))
+    ]
+    console = Console(width=100, file=io.StringIO())
+    console.print(make_sweep_table(statuses, 100))
+    dead, one = console.file.getvalue().splitlines()
+    assert "50% of 100%" in one
+    assert "50% of" not in dead
+    assert share_among_living([1.0], [True]) == [0.0]

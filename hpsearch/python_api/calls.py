@@ -19,7 +19,7 @@ from hpsearch.runs.plan_study import plan_study
 from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import find_file
-from hpsearch.store import RankedTrial, Url, default_place, parse_place
+from hpsearch.store import RankedTrial, TrialFilter, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     from hpsearch.plots.results import Results
@@ -76,8 +76,9 @@ def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:
 def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
     """Rank the trials that compare with a study's."""
     named, _ = find_named(study)
+    only = TrialFilter(options["only_studies"], options["only_searchers"], options["tags"])
     return read_ranking(
-        find_place(store), study=named.name, metric=options["metric"], top=options["top"]
+        find_place(store), study=named.name, metric=options["metric"], top=options["top"], only=only
     )
 
 

@@ -1,5 +1,6 @@
 """`hpsearch.open`: a store, with what can be read from it and done with it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ from hpsearch.core.html_repr import table
 from hpsearch.python_api.comparison import TrialComparison
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.stored_trial import StoredTrial
+from hpsearch.runs.arguments import parse_arguments
 from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.store import Store, Url, default_place, parse_place
+from hpsearch.store import Store, TrialFilter, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +57,9 @@ class OpenedStore:
         metric: str | None = None,
         evaluator: str | None = None,
         top: int = 20,
+        tags: Sequence[str] = (),
+        only_studies: Sequence[str] = (),
+        only_searchers: Sequence[str] = (),
     ) -> Ranking:
         """The trials of a task, best first, or those that compare with a study's.
 
@@ -63,12 +68,22 @@ class OpenedStore:
             metric: rank by this metric, recorded beside the task's own.
             evaluator: only trials of this evaluator, by its label.
             top: how many rows are shown.
+            tags, only_studies, only_searchers: as `Study.rank` has them.
 
         Raises HpsearchError where the store has nothing of this name, or no complete trial of it.
         """
+        given = {"tags": tags, "only_studies": only_studies, "only_searchers": only_searchers}
+        some = parse_arguments(given, dict.fromkeys(given, ()))
+        only = TrialFilter(some["only_studies"], some["only_searchers"], some["tags"])
         study, task = (None, None) if name is None else find_study_or_task(name, self.place)
         return read_ranking(
-            self.place, study=study, task=task, evaluator=evaluator, metric=metric, top=top
+            self.place,
+            study=study,
+            task=task,
+            evaluator=evaluator,
+            metric=metric,
+            top=top,
+            only=only,
         )
 
     def best(

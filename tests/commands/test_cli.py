@@ -372,8 +372,14 @@ def test_unknown_backends_are_refused(hpsearch, write):
         (("--devices", "foo"), r"'foo' is neither auto, cpu, cpu:N nor GPU numbers"),
         (("--devices", "0,"), r"'' is neither auto, cpu, cpu:N nor GPU numbers"),
         (("--devices", "cpu:0"), r"--devices cpu:0: cpu takes a number of workers"),
-        (("--per-device", 0), r"'--per-device': 0 is not in the range x>=1"),
-        (("--per-device", "many"), r"'--per-device': 'many' is not a valid integer"),
+        (
+            ("--per-device", 0),
+            r"'--per-device': '0' is neither a whole number of at least 1 nor auto",
+        ),
+        (
+            ("--per-device", "many"),
+            r"'--per-device': 'many' is neither a whole number of at least 1 nor auto",
+        ),
         (
             ("--checkpoint-every", "5h"),
             r"'5h' is neither epochs, such as 10, nor minutes, such as 5m",

@@ -94,7 +94,7 @@ def test_what_the_doctor_finds_is_said_with_its_way_out():
     finding = Finding(
         "edge", "a", 0.9, "The best lies at the edge of a.", {}, "Widen it:", "a=Int(0, 9)"
     )
-    diagnosis = Diagnosis(found.record.id, "s", "t", "s", [finding])
+    diagnosis = Diagnosis(found.record.id, "s", "t", "s", 2, [finding])
     steps = [(step.why, step.line) for step in list_next_steps(found, diagnosis)]
     assert ("The best lies at the edge of a. Widen it:", "a=Int(0, 9)") in steps
 

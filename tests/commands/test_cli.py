@@ -141,7 +141,7 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     ],
 )
 def test_plan_counts_a_search_without_end_in_part(hpsearch, write, monkeypatch, method):
-    monkeypatch.setitem(plan_search.__kwdefaults__, "seconds", 0.02)
+    monkeypatch.setitem(plan_search.__kwdefaults__, "seconds", 0.1)
     code, out, err = hpsearch("plan", write(), "--searcher", method, "--hours", 8, "--json")
     assert code == 0
     told = json.loads(out)

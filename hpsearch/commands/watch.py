@@ -78,15 +78,15 @@ def _find_search(store: Store, study: str | None) -> int:
 
 def _refresh_lines(watched: SearchMonitor) -> Iterator[str]:
     """Read what is new; yield a line for each trial that ended since, as `run` prints it."""
-    from hpsearch.console.lines import format_best, format_result, join_parts
+    from hpsearch.console.lines import format_best, format_result, format_tick, join_parts
     from hpsearch.core.parameters import point_text
 
+    planned = watched.run.plan.exact_trials if watched.run else None
     before = watched.n_ended
     for number, ended in enumerate(watched.refresh(), before + 1):
-        of = f"/{watched.run.plan.trials_text}" if watched.run else ""
         best = watched.best
         yield join_parts(
-            f"[{number}{of}] trial {ended.trial}",
+            f"{format_tick(number, planned)} trial {ended.trial}",
             format_result(watched.search.measure, ended.value, ended.se, ended.failure),
             format_best(ended.trial, best.trial, best.value) if best and best.value else "",
             f"{ended.seconds:.1f} s",

@@ -24,7 +24,9 @@ class TerminalDisplay:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     @contextmanager
-    def show_search(self, monitor: SearchMonitor, metric: Metric, planned: str) -> Iterator[None]:
+    def show_search(
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
+    ) -> Iterator[None]:
         self._lines = TrialLines(metric, planned)
         with Panel(self._console, monitor) as self._panel:
             yield

@@ -11,10 +11,10 @@ class TrialLines:
 
     Args:
         metric: of the trials' values.
-        planned: how many trials there will be, as text.
+        planned: how many trials there will be; None where only a lower bound is known.
     """
 
-    def __init__(self, metric: Metric, planned: str) -> None:
+    def __init__(self, metric: Metric, planned: int | None) -> None:
         self._metric, self._planned = metric, planned
         self._ended = 0
         self._best: tuple[float, int] | None = None
@@ -36,7 +36,7 @@ class TrialLines:
             value, best_trial = self._best
             best = format_best(trial, best_trial, value)
         return join_parts(
-            f"[{self._ended}/{self._planned}] trial {trial}",
+            f"{format_tick(self._ended, self._planned)} trial {trial}",
             self._format_outcome(outcome),
             best,
             f"{outcome.seconds:.1f} s",
@@ -55,6 +55,15 @@ class TrialLines:
     def _format_outcome(self, outcome: Outcome) -> str:
         value, se = (outcome.score.value, outcome.score.se) if outcome.score else (None, None)
         return format_result(self._metric.name, value, se, outcome.failure)
+
+
+def format_tick(ended: int, planned: int | None) -> str:
+    """How many trials ended, and of how many where that is known.
+
+    >>> format_tick(3, 1200), format_tick(15, None)
+    ('[3/1,200]', '[15]')
+    """
+    return f"[{ended}]" if planned is None else f"[{ended}/{planned:,}]"
 
 
 def join_parts(*parts: str) -> str:

@@ -99,7 +99,8 @@ def _build_progress(monitor: SearchMonitor, width: int, bars: bool) -> Renderabl
     grid = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=total or 1, completed=min(done, total or 0), width=max(10, width // 5))
     of = "" if total is None else f" of {total:,}"
-    trials = "" if monitor.run is None else f" of {monitor.run.plan.trials_text}"
+    planned = monitor.run.plan.exact_trials if monitor.run else None
+    trials = "" if planned is None else f" of {planned:,}"
     texts = [
         f"{done:,.0f}{of} epochs",
         f"{monitor.n_ended:,}{trials} trials",

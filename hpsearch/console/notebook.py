@@ -41,7 +41,9 @@ class NotebookDisplay:
             self.refresh()
 
     @contextmanager
-    def show_search(self, monitor: SearchMonitor, metric: Metric, planned: str) -> Iterator[None]:
+    def show_search(
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
+    ) -> Iterator[None]:
         self._trial_lines, self._monitor = TrialLines(metric, planned), monitor
         try:
             yield

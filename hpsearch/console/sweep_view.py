@@ -66,7 +66,7 @@ class StudyLines:
             self._show_line(f"{self._label}: {line}")
 
     def show_search(
-        self, monitor: SearchMonitor, metric: Metric, planned: str
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
     ) -> "nullcontext[None]":
         self._lines = TrialLines(metric, planned)
         return nullcontext()
@@ -103,8 +103,9 @@ def make_sweep_table(studies: Sequence[StudyStatus], width: int) -> Table:
             done = monitor.epochs + monitor.epochs_underway()
             if left is not None:
                 bar.total, bar.completed = monitor.epochs + left, done
-            planned = f"/{monitor.run.plan.trials_text}" if monitor.run else ""
-            counted = f"{monitor.n_ended:,}{planned} trials"
+            planned = monitor.run.plan.exact_trials if monitor.run else None
+            of = "" if planned is None else f"/{planned:,}"
+            counted = f"{monitor.n_ended:,}{of} trials"
             if monitor.best is not None and monitor.best.value is not None:
                 value = format_with_error(monitor.best.value, monitor.best.se)
                 best = f"{monitor.search.measure} {value}"

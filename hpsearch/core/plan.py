@@ -80,6 +80,15 @@ class Plan:
         return f"{self.trials:,}{'' if self.complete else '+'}"
 
     @property
+    def exact_trials(self) -> int | None:
+        """How many trials the search has; None where it was not counted to its end.
+
+        >>> Plan(8, 80, 80).exact_trials, Plan(2, 20, 20, complete=False).exact_trials
+        (8, None)
+        """
+        return self.trials if self.complete else None
+
+    @property
     def expected_epochs(self) -> int | None:
         """The epochs that the search takes in all, or the most; None where neither is known."""
         return self.epochs if self.complete else self.most_epochs

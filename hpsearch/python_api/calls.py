@@ -21,7 +21,7 @@ from hpsearch.runs.plan_study import plan_study
 from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import find_file
-from hpsearch.store import RankedTrial, Store, Url, default_place, parse_place
+from hpsearch.store import RankedTrial, Store, TrialFilter, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     from hpsearch.plots.results import Results
@@ -79,7 +79,10 @@ def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
     """Rank the trials that compare with a study's."""
     place = find_place(store)
     named = find_stored(study, place)
-    return read_ranking(place, study=named.name, metric=options["metric"], top=options["top"])
+    only = TrialFilter(options["only_studies"], options["only_searchers"], options["tags"])
+    return read_ranking(
+        place, study=named.name, metric=options["metric"], top=options["top"], only=only
+    )
 
 
 def refit(study: StudyDefinition, options: Options, store: Any) -> Refitted:

@@ -96,29 +96,41 @@ def read_ranking(
         task: only trials of this task.
         evaluator: only trials of this evaluator, by its label.
         metric: rank by this metric, recorded beside the task's own.
-        only: rank these trials alone.
+        only: rank these trials among themselves; the study's own need not be among them.
 
     Raises HpsearchError where there is no such trial.
     """
-    from hpsearch.results.metric_values import standard_error
-
     with Store(place) as store:
-        if metric is None:
-            found = [(rows, True) for rows in stores.rank_tasks(store, task, only)]
-        else:
-            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
-            found = [(each.rows, each.by_own) for each in by_metric if each.rows]
-    found = [
-        (rows, by_own)
-        for rows, by_own in found
-        if study in (None, *(row.study for row in rows)) and evaluator in (None, rows[0].evaluator)
-    ]
+        found = _rank(store, task, metric, only)
+        if study is not None:
+            whole = _rank(store, task, metric, ALL_TRIALS) if only else found
+            of_study = [rows[0] for rows, _ in whole if study in {row.study for row in rows}]
+            compared = {_describe_rows(row) for row in of_study}
+            found = [each for each in found if _describe_rows(each[0][0]) in compared]
+    found = [each for each in found if evaluator in (None, each[0][0].evaluator)]
     if not found:
         named = {"study": study, "task": task, "evaluator": evaluator, "metric": metric}
-        parts = [f"{what} {name}" for what, name in named.items() if name is not None]
-        of = ", ".join([*parts, str(only)] if only else parts)
+        of = ", ".join(f"{what} {name}" for what, name in named.items() if name is not None)
+        of = ", ".join(filter(None, [of, str(only) if only else ""]))
         raise HpsearchError(f"the store {place} has no complete trial{f' of {of}' if of else ''}")
     found.sort(key=lambda each: max(row.trial for row in each[0]))
     *others, (rows, by_own) = found
-    labels = [f"{o[0].task}: {o[0].measure}, {o[0].evaluator}, data {o[0].data}" for o, _ in others]
+    labels = [_describe_rows(other[0]) for other, _ in others]
     return Ranking(rows, by_own=by_own, top=top, others=labels)
+
+
+def _rank(
+    store: Store, task: str | None, metric: str | None, only: TrialFilter
+) -> list[tuple[list[RankedTrial], bool]]:
+    """Each set of trials that compare, best first, and whether it is by the task's own metric."""
+    from hpsearch.results.metric_values import standard_error
+
+    if metric is None:
+        return [(rows, True) for rows in stores.rank_tasks(store, task, only)]
+    by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
+    return [(each.rows, each.by_own) for each in by_metric if each.rows]
+
+
+def _describe_rows(row: RankedTrial) -> str:
+    """What trials that compare with this one have in common, in words."""
+    return f"{row.task}: {row.measure}, {row.evaluator}, data {row.data}"

@@ -123,6 +123,9 @@ class Study(StudyDefinition):
         *,
         metric: str | None = None,
         top: int = 20,
+        tags: "Sequence[str]" = (),
+        only_studies: "Sequence[str]" = (),
+        only_searchers: "Sequence[str]" = (),
         store: "str | Path | Url | None" = None,
     ) -> "Ranking":
         """All trials that compare with the study's, best first, as `run` shows them at its end.
@@ -130,6 +133,9 @@ class Study(StudyDefinition):
         Args:
             metric: rank by this metric, recorded beside the task's own.
             top: how many rows are shown.
+            tags: rank only trials that have all of these, themselves or by their study.
+            only_studies: rank only trials of these studies.
+            only_searchers: rank only trials of these searchers, such as "hyperband".
             store: as for `run`.
 
         Raises HpsearchError where no trial is complete yet.

@@ -62,6 +62,9 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "top": COUNT,
     "metric": click.STRING,
     "log": LogTarget(),
+    "tags": click.STRING,
+    "only_studies": click.STRING,
+    "only_searchers": click.STRING,
 }
 """The type of each option's value, by the option's name."""
 

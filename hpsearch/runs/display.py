@@ -22,9 +22,13 @@ class Display(Protocol):
         """Show one line."""
 
     def show_search(
-        self, monitor: SearchMonitor, metric: Metric, planned: str
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
     ) -> AbstractContextManager[None]:
-        """Show the whole search inside a `with` block. planned: the number of its trials."""
+        """Show the whole search inside a `with` block.
+
+        Args:
+            planned: the number of its trials; None where only a lower bound is known.
+        """
 
     def refresh(self) -> None:
         """Show the search as it stands now; called several times a second."""
@@ -47,7 +51,7 @@ class NoDisplay:
 
     def show_line(self, text: str) -> None: ...
     def show_search(
-        self, monitor: SearchMonitor, metric: Metric, planned: str
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
     ) -> AbstractContextManager[None]:
         return nullcontext()
 

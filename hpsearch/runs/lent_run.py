@@ -79,7 +79,9 @@ class _RelayedDisplay:
         self._parent.tell("show_line", (text,))
 
     @contextmanager
-    def show_search(self, monitor: SearchMonitor, metric: Metric, planned: str) -> Iterator[None]:
+    def show_search(
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
+    ) -> Iterator[None]:
         self._parent.tell("search", (monitor.search.id, planned))
         yield
 

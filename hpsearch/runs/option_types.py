@@ -44,7 +44,14 @@ class CountOrAuto(click.ParamType[int | str]):
     name = "integer|auto"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
-        return "auto" if value == "auto" else COUNT.convert(value, param, ctx)
+        if value == "auto":
+            return "auto"
+        try:
+            return COUNT.convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(
+                f"{brief(value)} is neither a whole number of at least 1 nor auto", param, ctx
+            )
 
 
 class Weights(click.ParamType[tuple[float, ...]]):

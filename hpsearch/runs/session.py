@@ -159,7 +159,7 @@ def run_study(
         # Continue the search, and show it.
         heartbeat = Heartbeat(store, journal.search, planned, options.budget, executor.workers)
         monitor = monitor_search(store, journal.search)
-        shown_search = display.show_search(monitor, study.task.objective, planned.trials_text)
+        shown_search = display.show_search(monitor, study.task.objective, planned.exact_trials)
         with heartbeat, shown_search:
             writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
 

@@ -299,7 +299,7 @@ class _Sweep:
                 self._broker.take_back(number, place)
             case "started", float(seconds):
                 self._broker.note_start(seconds)
-            case "search", (int(search), str(planned)):
+            case "search", (int(search), int() | None as planned):
                 run.monitor = self._monitor(search)
                 # Its own panel is not shown; this is how it learns of the metric.
                 run.display.show_search(run.monitor, run.monitor.search.metric, planned).__enter__()

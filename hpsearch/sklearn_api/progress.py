@@ -29,15 +29,16 @@ class SearchProgress:
         print(text, flush=True)
 
     def show_search(
-        self, monitor: SearchMonitor, metric: Metric, planned: str
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
     ) -> AbstractContextManager[None]:
         return self.show_trials(metric, planned)
 
     @contextmanager
-    def show_trials(self, metric: Metric, planned: str) -> Iterator[None]:
-        """Show the trials of a search inside a `with` block. planned: their number."""
+    def show_trials(self, metric: Metric, planned: int | None) -> Iterator[None]:
+        """Show the trials of a search inside a `with` block. planned: their number, if known."""
         folds = f"{self._folds} folds" if self._folds > 1 else "1 split"
-        print(f"Fitting {folds} for each of {planned} candidates", flush=True)
+        candidates = "candidate" if planned is None else f"of {planned:,} candidates"
+        print(f"Fitting {folds} for each {candidates}", flush=True)
         self._lines = TrialLines(metric, planned)
         try:
             yield

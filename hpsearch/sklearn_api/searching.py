@@ -178,8 +178,8 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
         return _read_trials(study, options)
 
 
-def _count_trials(study: StudyDefinition) -> str:
-    """How many trials the search will have, as text."""
+def _count_trials(study: StudyDefinition) -> int | None:
+    """How many trials the search will have; None where that is not known."""
     plan = plan_search(
         study.searcher,
         study.space,
@@ -187,7 +187,7 @@ def _count_trials(study: StudyDefinition) -> str:
         first=study.first_points,
         seconds=_SECONDS_TO_COUNT,
     )
-    return plan.trials_text
+    return plan.exact_trials
 
 
 def _refuse_changes(study: StudyDefinition, data: Data, options: RunOptions) -> None:

@@ -286,6 +286,14 @@ def lines(folder: Path) -> Iterator[str]:
     if notes := [note for book in found if (note := NOTES.get(book.study))]:
         yield ""
         yield from (f"- {note}" for note in notes)
+    yield ""
+    yield "## Notebooks"
+    yield ""
+    yield (
+        "`kfold.ipynb` (an evaluator alone), `overnight.ipynb` (a study in a cell, two workers, stopped "
+        "and continued, then the morning after), `from_keras_tuner.ipynb` and `from_optuna.ipynb` (the "
+        "ways over, each with one search both ways). None needs a shell."
+    )
 
 
 NOTES = {

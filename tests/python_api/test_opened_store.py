@@ -14,7 +14,7 @@ import hpsearch as hp
 from hpsearch.core import ties
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.trial import Curve, Score
-from hpsearch.store import Store
+from hpsearch.store import Store, Target, add_tags
 from tests.builders import RECORD, fill_store, make_record
 from tests.doctor.searches import SICK, healthy
 from tests.python_api.test_study import make_study
@@ -55,6 +55,27 @@ def test_importing_it_stays_cheap():
     heavy = "heavy = ('keras', 'pandas', 'rich', 'IPython', 'cloudpickle', 'matplotlib', 'click');"
     ended = subprocess.run([sys.executable, "-c", heavy + code], capture_output=True, text=True)
     assert ended.stdout == "[]\n", ended.stderr
+
+
+def test_filters_rank_what_they_leave_among_themselves():
+    with Store(Path("store.db"), create=True) as store:
+        fill_store(store, make_record(study="first"), 0.5, 0.9)
+        fill_store(store, make_record(study="second", searcher="Grid()"), 0.7, 0.6)
+        fill_store(store, make_record(study="apart", data="other"), 0.8)
+        add_tags(store, Target("first", 1), ["good"])
+    opened = hp.open("store.db")
+
+    def ranked(*name, **only):
+        return [(row.study, row.value) for row in opened.rank(*name, **only)]
+
+    assert ranked("first") == ranked("second")
+    assert ranked("first", tags="good") == [("first", 0.5)]
+    assert ranked("first", searchers=["grid"]) == [("second", 0.7), ("second", 0.6)]
+    assert ranked("first", studies=("first",)) == [("first", 0.9), ("first", 0.5)]
+    with pytest.raises(HpsearchError, match="no tag 'bad'"):
+        opened.rank("first", tags="bad")
+    with pytest.raises(HpsearchError, match="no complete trial of study first, study apart"):
+        opened.rank("first", studies="apart")
 
 
 @pytest.mark.slow

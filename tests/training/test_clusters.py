@@ -22,9 +22,9 @@ def cluster(wanted, name="member", epochs=10, rows=200):
 
 
 def merged(clusters, known=(), before=()):
-    from hpsearch.training.batched.clusters import Demand, merge_clusters
+    from hpsearch.training.batched.clusters import ProgramDemand, merge_clusters
 
-    return merge_clusters(clusters, Demand(known, before))
+    return merge_clusters(clusters, ProgramDemand(known, before))
 
 
 def test_small_networks_share_one_program_whatever_their_optimizer_and_minibatches():

@@ -108,7 +108,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Demand:
+class ProgramDemand:
     """What was trained before, and by which programs it could be trained now.
 
     Nobody knows which networks come next. As much is expected of each shape as there was, so that a
@@ -148,7 +148,9 @@ class Demand:
         return shape.seconds_to_compile - saved
 
 
-def merge_clusters(clusters: Sequence[Cluster], demand: Demand) -> list[tuple[Shape, list[Any]]]:
+def merge_clusters(
+    clusters: Sequence[Cluster], demand: ProgramDemand
+) -> list[tuple[Shape, list[Any]]]:
     """Merge clusters where that saves time; those that are trained soonest come first.
 
     Args:
@@ -158,13 +160,15 @@ def merge_clusters(clusters: Sequence[Cluster], demand: Demand) -> list[tuple[Sh
     similar = _merge_similar(clusters)
     # One network alone is no reason to compile what fits better, many alike are: so they are also
     # merged as if nothing was there.
-    found = [_merge_pairs(start, demand) for start in (similar, _merge_pairs(similar, Demand()))]
+    found = [
+        _merge_pairs(start, demand) for start in (similar, _merge_pairs(similar, ProgramDemand()))
+    ]
     merged = min(found, key=lambda some: sum(demand.choose_shape(each)[0] for each in some))
     chosen = [(*demand.choose_shape(cluster), cluster.members) for cluster in merged]
     return [(shape, members) for _, shape, members in sorted(chosen, key=itemgetter(0))]
 
 
-def _merge_pairs(clusters: Sequence[Cluster], demand: Demand) -> list[Cluster]:
+def _merge_pairs(clusters: Sequence[Cluster], demand: ProgramDemand) -> list[Cluster]:
     """Merge two clusters at a time, as long as that saves time."""
     left = dict(enumerate(clusters))
     costs = {number: demand.choose_shape(cluster)[0] for number, cluster in left.items()}

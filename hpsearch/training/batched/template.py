@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hpsearch.training.base import shuffles
 from hpsearch.training.batched import padding
 from hpsearch.training.batched.batchable import why_rows_mix
-from hpsearch.training.batched.clusters import Cluster, Demand, Shape, merge_clusters
+from hpsearch.training.batched.clusters import Cluster, ProgramDemand, Shape, merge_clusters
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.padding import DenseChain, PaddedLayout
@@ -166,7 +166,7 @@ class TemplateRegistry:
         trained = self._trained.get(family)
         if trained is None:
             trained = RecentDict(_MOST_SHAPES)
-        merged = merge_clusters(clusters, Demand(list(known), list(trained.values())))
+        merged = merge_clusters(clusters, ProgramDemand(list(known), list(trained.values())))
         for cluster in clusters:
             key = shape, rows = cluster.shape.round_up(), cluster.rows
             _, epochs, _ = trained.get(key, (shape, 0.0, rows))

@@ -1,6 +1,7 @@
 """Studies run from Python: with and without a file, and what may not be done."""
 
 import dataclasses
+import importlib
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.python_api import parsing
 from hpsearch.runs import session
 from hpsearch.runs.signals import StoppedAtOnce
+from hpsearch.runs.study_text import refuse_edited
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, check_on_tensorflow
@@ -71,6 +73,11 @@ def test_arguments_are_the_options_of_the_command(method):
     function = getattr(hp.Study, method)
     ours = parsing.parse_call(function, parsing.defaults_of(function))
     shown = {"study", "task", "store_path", "as_json", "quiet"}  # how a command shows, and on what
+    shown |= {"studies", "weights"}  # of several studies, which is hpsearch.run's
+    if method == "plan":
+        shown |= {"devices", "per_device"}  # which several studies share
+    if method == "rank":
+        shown |= {"tags", "only_studies", "only_searchers"}  # hpsearch.open's, of all studies
     context = main.app.commands[method].make_context(method, [], resilient_parsing=True)
     theirs = {name: value for name, value in context.params.items() if name not in shown}
     assert ours == theirs
@@ -80,13 +87,13 @@ REFUSED = [
     ({"hours": -1}, "hours=-1: .* not in the range"),
     ({"trials": 2.5}, "trials=2.5: .* not a valid integer"),
     ({"trials": True}, "trials=True: .* not a valid integer"),
-    ({"devices": "cpu:x"}, "--devices cpu:x: cpu takes a number"),
+    ({"devices": "cpu:x"}, 'devices="cpu:x": cpu takes a number'),
     ({"searcher": "randon"}, "unknown searcher 'randon' .did you mean 'random'"),
     ({"searcher": hp.Random(trials=1, epochs=1)}, "searcher= is text.*dataclasses.replace"),
     ({"engine": "fits"}, "engine='fits': .* is not one of"),
-    ({"inline": True, "timeout": 3.0}, "--timeout has no effect with --inline"),
+    ({"inline": True, "timeout": 3.0}, "timeout= has no effect with inline=True"),
     ({"inline": 1}, "inline= is True or False, got 1"),
-    ({"gpus_per_worker": 1}, "--gpus-per-worker has no effect without --ray"),
+    ({"gpus_per_worker": 1}, "gpus_per_worker= has no effect without ray="),
     ({"keep": None}, "keep=None"),
     ({"display": "x"}, "display= is"),
     ({"backend": "x"}, "unknown backend 'x'"),
@@ -259,13 +266,46 @@ def test_python_goes_on_with_what_the_command_began(hpsearch):
 
 
 @pytest.mark.slow
-def test_a_script_without_a_guard_is_refused_in_one_line(hpsearch):
-    unguarded = SCRIPT + 'study.run(devices="cpu:2", engine="fit", display=None)\n'
+def test_a_script_without_a_guard_runs_once():
+    """Its workers load the file as far as its first run."""
+    unguarded = SCRIPT + 'print(study.run(devices="cpu:2", engine="fit", display=None).end)\n'
     ended = run_script(unguarded)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == ["done"]
+    assert len(read_journal("store.db")[1]) == 3
+
+
+@pytest.mark.slow
+def test_a_script_that_binds_study_twice_is_refused_in_one_line(hpsearch):
+    """Workers cannot know which of the two is meant."""
+    run = 'study.run(devices="cpu", engine="fit", display=None)\n'
+    ended = run_script(SCRIPT + run + SCRIPT + run)
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]
     assert re.search(r"StudyError: .*script\.py:13: study\.run was called while .* __name__", last)
     assert hpsearch("run", "script.py")[0] == 2
+
+
+def test_a_file_edited_after_its_import_is_refused(monkeypatch):
+    """Workers would train the new text; a reload, or the old text again, is well."""
+    monkeypatch.syspath_prepend(Path.cwd())
+    file = Path("edited_study.py")
+    file.write_text(SCRIPT)
+    module = importlib.import_module("edited_study")
+    try:
+        file.write_text(SCRIPT.replace("(8,)", "(16,)"))
+        for run in (module.study.run, lambda **options: hp.run([module.study], **options)):
+            with pytest.raises(
+                HpsearchError, match=r"edited_study\.py was edited after"
+            ) as refused:
+                run(display=None, engine="fit", devices="cpu")
+            assert "\n" not in str(refused.value)
+        module.study.plan()
+        importlib.invalidate_caches()
+        importlib.reload(module)
+        refuse_edited(module.study)
+    finally:
+        del sys.modules["edited_study"]
 
 
 @pytest.mark.slow

@@ -370,6 +370,58 @@ def test_a_second_ctrl_c_raises(monkeypatch):
         make_study().run(inline=True, display=None)
 
 
+SLOW = """
+import time
+from pathlib import Path
+import keras
+
+class Slow(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        Path("begun").touch()
+        time.sleep(200)
+
+def callbacks(trial):
+    return [Slow()]
+"""
+
+
+@pytest.mark.slow
+def test_a_second_signal_stops_at_once_and_the_script_goes_on():
+    """In the middle of an epoch, for whose end the first one would wait."""
+    Path("script.py").write_text(
+        SLOW
+        + SCRIPT.replace("    evaluator=", "    callbacks=callbacks,\n    evaluator=")
+        + "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        + 'try:\n    study.run(devices="cpu", engine="fit")\nexcept KeyboardInterrupt:\n'
+        + '    print("at once", flush=True)\n'
+    )
+
+    def wait_until(is_so):
+        deadline = time.monotonic() + 120
+        while not is_so():
+            assert script.poll() is None, Path("out.txt").read_text()
+            assert time.monotonic() < deadline, Path("out.txt").read_text()
+            time.sleep(0.2)
+
+    with open("out.txt", "w") as out:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-u", "script.py"]
+        script = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    try:
+        wait_until(Path("begun").exists)
+        script.send_signal(signal.SIGINT)
+        wait_until(lambda: "stopping 1 running" in Path("out.txt").read_text())
+        script.send_signal(signal.SIGINT)
+        assert script.wait(60) == 0
+    finally:
+        script.kill()
+        script.wait()
+    assert Path("out.txt").read_text().splitlines()[-1] == "at once"
+    asked, told = read_journal("store.db")
+    assert len(asked) == 1
+    assert told == {}
+
+
 @pytest.mark.slow
 def test_stopped_while_workers_load_the_result_comes_back(monkeypatch):
     monkeypatch.setattr(session, "open_in_time", _press_ctrl_c)

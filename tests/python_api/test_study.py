@@ -286,6 +286,17 @@ def test_a_script_that_binds_study_twice_is_refused_in_one_line(hpsearch):
     assert hpsearch("run", "script.py")[0] == 2
 
 
+def test_a_script_that_another_one_runs_is_not_taken_for_that():
+    """Both are __main__ then."""
+    Path("inner.py").write_text(
+        f"{SCRIPT}\nfrom hpsearch.runs.study_text import find_file, refuse_edited\n"
+        "refuse_edited(study)\nprint(find_file(study).name)\n"
+    )
+    ended = run_script('import runpy\nrunpy.run_path("inner.py", run_name="__main__")\n')
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "inner.py"
+
+
 def test_a_file_edited_after_its_import_is_refused(monkeypatch):
     """Workers would train the new text; a reload, or the old text again, is well."""
     monkeypatch.syspath_prepend(Path.cwd())

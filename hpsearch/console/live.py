@@ -85,7 +85,7 @@ def _build_parts(
     if monitor.waiting:
         names = ", ".join(_format_name(each) for each in monitor.waiting[:_MOST_WAITING])
         rest = "" if len(monitor.waiting) <= _MOST_WAITING else " ..."
-        yield Text(f"{len(monitor.waiting)} stopped; the same command continues: {names}{rest}")
+        yield Text(f"{len(monitor.waiting)} stopped, which the next run continues: {names}{rest}")
     yield from _build_rungs(monitor, width, bars)
     if monitor.failures:
         kinds = ", ".join(f"{count} {kind}" for kind, count in monitor.failures.most_common())
@@ -130,7 +130,7 @@ def _format_times(monitor: SearchMonitor) -> Iterator[str]:
     if run.budget.hours is not None:
         until = max(0.0, run.began + 3600 * run.budget.hours - now)
         if not left or until < low:
-            yield f"--hours ends it in {format_duration(until)}"
+            yield f"its hours end in {format_duration(until)}"
             return
     if left:
         text = (

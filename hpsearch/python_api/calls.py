@@ -15,12 +15,13 @@ from hpsearch.python_api.plan_report import PlanReport
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.refitted import Refitted, refit_study
 from hpsearch.python_api.run_report import RunReport
+from hpsearch.python_api.wording import errors_to_python
 from hpsearch.runs.arguments import make_overrides, make_run_options, refuse_without_effect
 from hpsearch.runs.identity import rename_as_in_store
 from hpsearch.runs.plan_study import plan_study
 from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.runs.study_text import find_file
+from hpsearch.runs.study_text import find_file, refuse_edited
 from hpsearch.store import RankedTrial, Store, TrialFilter, Url, default_place, parse_place
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Options = Mapping[str, Any]
 """Values by the names of the command line's options, checked and converted."""
 
 
+@errors_to_python()
 def run(
     study: StudyDefinition, options: Options, given: Collection[str], store: Any, display: Any
 ) -> RunReport:
@@ -44,6 +46,7 @@ def run(
         backend = choose_backend(options["backend"], inline=options["inline"])
         engines.check_engine(options["engine"], backend)
         named, file = find_named(study)
+        refuse_edited(study)
         place = find_place(store)
         run_options = make_run_options(file, place, backend, options)
         wanted = run_options.overrides.apply(named)
@@ -67,6 +70,7 @@ def _stopped_before(study: str, place: Path | Url) -> "RunResult":
     return RunResult(ranking, [], False, "stopped", None)
 
 
+@errors_to_python()
 def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:
     """Count what a run of a study will cost."""
     wanted = make_overrides(options).apply(find_named(study)[0])
@@ -75,6 +79,7 @@ def plan(study: StudyDefinition, options: Options, store: Any) -> PlanReport:
     return PlanReport(found.study, found.cost, found.budget, found.pace)
 
 
+@errors_to_python()
 def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
     """Rank the trials that compare with a study's."""
     place = find_place(store)
@@ -85,6 +90,7 @@ def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
     )
 
 
+@errors_to_python()
 def refit(study: StudyDefinition, options: Options, store: Any) -> Refitted:
     """Refit a study's best point."""
     named, file = find_named(study)

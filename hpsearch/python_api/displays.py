@@ -1,10 +1,10 @@
 """Which display shows a run that was started from Python."""
 
-import sys
 from typing import Any
 
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.rules import brief
+from hpsearch.python_api.wording import PythonDisplay, PythonSweepDisplay, is_in_notebook
 from hpsearch.runs.display import Display, NoDisplay, NoSweepDisplay, SweepDisplay
 
 
@@ -20,31 +20,21 @@ def make_display(wanted: Any) -> Display:
     if wanted is None:
         return NoDisplay()
     if wanted == "auto":
-        wanted = "notebook" if _is_in_notebook() else "terminal"
+        wanted = "notebook" if is_in_notebook() else "terminal"
     if wanted == "notebook":
         from hpsearch.console.notebook import NotebookDisplay
 
-        return NotebookDisplay()
+        return PythonDisplay(NotebookDisplay())
     if wanted == "terminal":
         from hpsearch.console import tables
         from hpsearch.console.display import TerminalDisplay
 
-        return TerminalDisplay(tables.make_console())
+        return PythonDisplay(TerminalDisplay(tables.make_console()))
     if isinstance(wanted, str) or not callable(getattr(wanted, "show_search", None)):
         raise HpsearchError(
             f'display= is "auto", "notebook", "terminal", None or a Display, got {brief(wanted)}'
         )
-    shown: Display = wanted
-    return shown
-
-
-def _is_in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this process; an IPython terminal is none."""
-    if "IPython" not in sys.modules:
-        return False
-    from IPython.core.getipython import get_ipython
-
-    return getattr(get_ipython(), "kernel", None) is not None
+    return PythonDisplay(wanted)
 
 
 def make_sweep_display(wanted: Any) -> SweepDisplay:
@@ -55,20 +45,19 @@ def make_sweep_display(wanted: Any) -> SweepDisplay:
     if wanted is None:
         return NoSweepDisplay()
     if wanted == "auto":
-        wanted = "notebook" if _is_in_notebook() else "terminal"
+        wanted = "notebook" if is_in_notebook() else "terminal"
     if wanted == "notebook":
         from hpsearch.console.sweep_notebook import SweepNotebook
 
-        return SweepNotebook()
+        return PythonSweepDisplay(SweepNotebook())
     if wanted == "terminal":
         from hpsearch.console import tables
         from hpsearch.console.sweep_view import SweepTerminal
 
-        return SweepTerminal(tables.make_console())
+        return PythonSweepDisplay(SweepTerminal(tables.make_console()))
     if isinstance(wanted, str) or not callable(getattr(wanted, "show_sweep", None)):
         raise HpsearchError(
             f'display= is "auto", "notebook", "terminal", None or a SweepDisplay, got '
             f"{brief(wanted)}"
         )
-    shown: SweepDisplay = wanted
-    return shown
+    return PythonSweepDisplay(wanted)

@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from hpsearch.python_api.wording import errors_to_python
 from hpsearch.runs.arguments import TYPES, parse_arguments
 from hpsearch.selection.choice import SCALES
 
 _TYPES = {**TYPES, "scale": click.Choice(SCALES)}
 
 
+@errors_to_python()
 def parse_call(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call that are options of the command line, checked and converted.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hpsearch.python_api.wording import parts_to_python
 from hpsearch.runs.plan_study import StudyPlan
 
 
@@ -13,12 +14,12 @@ class PlanReport(StudyPlan):
         from hpsearch.console import html, tables
 
         return html.parts_to_text(
-            tables.describe_plan(self.study, self.cost, self.budget, self.pace)
+            parts_to_python(tables.describe_plan(self.study, self.cost, self.budget, self.pace))
         )
 
     def _repr_html_(self) -> str:
         from hpsearch.console import html, tables
 
         return html.parts_to_html(
-            tables.describe_plan(self.study, self.cost, self.budget, self.pace)
+            parts_to_python(tables.describe_plan(self.study, self.cost, self.budget, self.pace))
         )

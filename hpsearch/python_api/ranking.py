@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
+from hpsearch.python_api.wording import parts_to_python
 from hpsearch.store import ALL_TRIALS, RankedTrial, Store, TrialFilter, Url
 
 if TYPE_CHECKING:
@@ -70,12 +71,12 @@ class Ranking(Sequence[RankedTrial]):
     def __repr__(self) -> str:
         from hpsearch.console import html
 
-        return html.parts_to_text(self._parts())
+        return html.parts_to_text(parts_to_python(self._parts()))
 
     def _repr_html_(self) -> str:
         from hpsearch.console import html
 
-        return html.parts_to_html(self._parts())
+        return html.parts_to_html(parts_to_python(self._parts()))
 
 
 def read_ranking(

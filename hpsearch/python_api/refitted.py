@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpsearch.core.html_repr import table
-
 if TYPE_CHECKING:
     from hpsearch.models.kept import KeptModels
 
@@ -60,8 +58,8 @@ class Refitted:
     def __repr__(self) -> str:
         return "\n".join(self._lines())
 
-    def _repr_html_(self) -> str:
-        return table((), [[line] for line in self._lines() if line])
+    def _repr_markdown_(self) -> str:
+        return "\n".join(self._lines()[:-1]) + f"\n\nsaved in `{self.folder}`"
 
 
 def refit_study(

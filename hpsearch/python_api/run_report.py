@@ -9,6 +9,7 @@ from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.findings import Finding
 from hpsearch.python_api.ranking import Ranking
 from hpsearch.python_api.stored_trial import StoredTrial
+from hpsearch.python_api.wording import parts_to_python
 from hpsearch.runs.session import RunResult
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import RunEnd, Url
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 _ENDS = {
     "done": "the search is done",
-    "stopped": "stopped; run again to continue",
-    "budget spent": "the budget is spent; run again to continue",
+    "stopped": "stopped; run the same command again to continue",
+    "budget spent": "the budget is spent; run the same command again to continue",
 }
 
 
@@ -86,9 +87,9 @@ class RunReport:
     def __repr__(self) -> str:
         from hpsearch.console import html
 
-        return html.parts_to_text(self._parts())
+        return html.parts_to_text(parts_to_python(self._parts()))
 
     def _repr_html_(self) -> str:
         from hpsearch.console import html
 
-        return html.parts_to_html(self._parts())
+        return html.parts_to_html(parts_to_python(self._parts()))

@@ -8,11 +8,12 @@ from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.one_run import only_run
 from hpsearch.core.rules import brief
 from hpsearch.python_api import calls, parsing
+from hpsearch.python_api.wording import errors_to_python, parts_to_python
 from hpsearch.runs.arguments import make_run_options, refuse_without_effect
 from hpsearch.runs.load import Overrides
 from hpsearch.runs.sent_study import dump_study
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.runs.study_text import read_source
+from hpsearch.runs.study_text import read_source, refuse_edited
 from hpsearch.runs.sweep import SweepStudy, check_weights, run_sweep
 from hpsearch.runs.sweep_summary import StudySummary, summarize_sweep
 
@@ -43,6 +44,7 @@ def run(
     checkpoints: str | Path | None = None,
     checkpoint_every: str | int = "5m",
     keep: int = 3,
+    log: "str | Sequence[str]" = (),
     backend: str | None = None,
     engine: str = "auto",
     together: int | str = "auto",
@@ -72,7 +74,7 @@ def run(
     changed = [name for name, value in given.items() if value != defaults.get(name, value)]
     del given["weights"]
     options = parsing.parse_call(run, given) | {"inline": False}
-    with only_run("hpsearch.run"):
+    with errors_to_python(), only_run("hpsearch.run"):
         refuse_without_effect(changed, ray, inline=False)
         chosen = calls.choose_backend(options["backend"], inline=False)
         engines.check_engine(options["engine"], chosen)
@@ -106,6 +108,7 @@ def _make_study(
         raise StudyError(f"hpsearch.run needs studies or paths of their files, got {brief(study)}")
     named, file = calls.find_named(study)
     if file is not None:
+        refuse_edited(study)
         return SweepStudy(file, named.name, weight)
     if named.after_trial is not None:
         raise StudyError(
@@ -155,9 +158,9 @@ class SweepReport(Sequence[StudySummary]):
     def __repr__(self) -> str:
         from hpsearch.console import html
 
-        return html.parts_to_text(self._parts())
+        return html.parts_to_text(parts_to_python(self._parts()))
 
     def _repr_html_(self) -> str:
         from hpsearch.console import html
 
-        return html.parts_to_html(self._parts())
+        return html.parts_to_html(parts_to_python(self._parts()))

@@ -39,23 +39,25 @@ def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
 def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: bool) -> str:
     """The command that runs the search again, whatever options the study's file has by now.
 
-    A searcher or an evaluator of the user's own is left to the study's file.
+    A searcher or an evaluator of the user's own is left to the study's file. Of a study without a
+    file it is the call, for the notebook or script that makes the study.
 
     Args:
         trials: how many the search has.
         repeats: how often its trials were repeated.
         continues: whether any trial continued another; the searcher then sets their number.
     """
+    labels = {"searcher": search.searcher, "evaluator": search.evaluator}
+    options: dict[str, str | int | None] = {n: command_option(each) for n, each in labels.items()}
+    options["trials"] = None if continues else trials
+    options |= {"seed": search.seed, "backend": search.backend, "repeats": repeats or None}
+    given = {name: value for name, value in options.items() if value is not None}
+    if not search.file:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        return f"study.run({arguments})"
     file = search.file if not search.file.startswith("-") else f"./{search.file}"
-    words = ["hpsearch", "run", file]
-    for name, label in (("searcher", search.searcher), ("evaluator", search.evaluator)):
-        text = command_option(label)
-        words += [f"--{name}", text] if text is not None else []
-    if not continues:
-        words += ["--trials", str(trials)]
-    words += ["--seed", str(search.seed), "--backend", search.backend]
-    words += ["--repeats", str(repeats)] if repeats else []
-    return shlex.join(words)
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    return shlex.join(["hpsearch", "run", file, *words])
 
 
 def command_option(label: str) -> str | None:

@@ -12,6 +12,7 @@ from hpsearch.core.space import Params, Space
 from hpsearch.core.task import Task
 from hpsearch.core.trial import TrialRecord
 from hpsearch.evaluators import Evaluator, Holdout
+from hpsearch.runs.loaded_text import note_files_being_imported
 from hpsearch.searchers import Auto, Searcher
 from hpsearch.searchers.base import rehearse_search
 from hpsearch.training import Build
@@ -58,6 +59,7 @@ class StudyDefinition:
     name: str = ""
 
     def __post_init__(self) -> None:
+        note_files_being_imported()
         kinds: dict[str, Any] = {
             "task": Task,
             "space": Space,

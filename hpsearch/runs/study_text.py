@@ -10,7 +10,9 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import settings_text
+from hpsearch.runs.loaded_text import was_edited
 from hpsearch.runs.sent_study import functions_of
 from hpsearch.runs.study import StudyDefinition
 
@@ -23,12 +25,30 @@ def find_file(study: StudyDefinition) -> Path | None:
     None where there is none: the study was made in a notebook or by a function, or only where the
     file runs as a script.
     """
+    module = _find_module(study)
+    return None if module is None else Path(module.__file__ or "").resolve()
+
+
+def refuse_edited(study: StudyDefinition) -> None:
+    """Raise StudyError where the study's file was edited after this process imported it.
+
+    Workers load the file, so they would train another study than the one whose space is searched.
+    """
+    module = _find_module(study)
+    if module is not None and was_edited(module):
+        raise StudyError(
+            f"{module.__file__} was edited after this process imported it, and workers would load "
+            "the new text; restart the kernel or the script, or importlib.reload the module"
+        )
+
+
+def _find_module(study: StudyDefinition) -> ModuleType | None:
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         if names.get("study") is study and isinstance(module, ModuleType):
             file = Path(names.get("__file__") or "")
             if file.suffix == ".py" and file.is_file() and _binds_study(file):
-                return file.resolve()
+                return module
     return None
 
 

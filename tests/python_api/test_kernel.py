@@ -128,7 +128,7 @@ def test_a_study_of_a_cell_is_stopped_and_continued_in_a_fresh_kernel(start_kern
     assert [kind for kind, _, _ in live].count("display_data") == 1
     assert len({transient["display_id"] for _, _, transient in live}) == 1
     assert "accuracy" in live[-1][1]["text/html"]
-    assert "run again to continue" in shown[-1][1]["text/html"]
+    assert "run the cell again to continue" in shown[-1][1]["text/html"]
     # The kernel lives, and knows its variables.
     assert first.run("print(len(study.rank()) > 0)")[0] == "True\n"
     # Where a script would need its file, the refusal is one line.

@@ -1,6 +1,7 @@
 """Studies run from Python: with and without a file, and what may not be done."""
 
 import dataclasses
+import importlib
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.python_api import parsing
 from hpsearch.runs import session
 from hpsearch.runs.signals import StoppedAtOnce
+from hpsearch.runs.study_text import refuse_edited
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, check_on_tensorflow
@@ -83,13 +85,13 @@ REFUSED = [
     ({"hours": -1}, "hours=-1: .* not in the range"),
     ({"trials": 2.5}, "trials=2.5: .* not a valid integer"),
     ({"trials": True}, "trials=True: .* not a valid integer"),
-    ({"devices": "cpu:x"}, "--devices cpu:x: cpu takes a number"),
+    ({"devices": "cpu:x"}, 'devices="cpu:x": cpu takes a number'),
     ({"searcher": "randon"}, "unknown searcher 'randon' .did you mean 'random'"),
     ({"searcher": hp.Random(trials=1, epochs=1)}, "searcher= is text.*dataclasses.replace"),
     ({"engine": "fits"}, "engine='fits': .* is not one of"),
-    ({"inline": True, "timeout": 3.0}, "--timeout has no effect with --inline"),
+    ({"inline": True, "timeout": 3.0}, "timeout= has no effect with inline=True"),
     ({"inline": 1}, "inline= is True or False, got 1"),
-    ({"gpus_per_worker": 1}, "--gpus-per-worker has no effect without --ray"),
+    ({"gpus_per_worker": 1}, "gpus_per_worker= has no effect without ray="),
     ({"keep": None}, "keep=None"),
     ({"display": "x"}, "display= is"),
     ({"backend": "x"}, "unknown backend 'x'"),
@@ -262,13 +264,57 @@ def test_python_goes_on_with_what_the_command_began(hpsearch):
 
 
 @pytest.mark.slow
-def test_a_script_without_a_guard_is_refused_in_one_line(hpsearch):
-    unguarded = SCRIPT + 'study.run(devices="cpu:2", engine="fit", display=None)\n'
+def test_a_script_without_a_guard_runs_once():
+    """Its workers load the file as far as its first run."""
+    unguarded = SCRIPT + 'print(study.run(devices="cpu:2", engine="fit", display=None).end)\n'
     ended = run_script(unguarded)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == ["done"]
+    assert len(read_journal("store.db")[1]) == 3
+
+
+@pytest.mark.slow
+def test_a_script_that_binds_study_twice_is_refused_in_one_line(hpsearch):
+    """Workers cannot know which of the two is meant."""
+    run = 'study.run(devices="cpu", engine="fit", display=None)\n'
+    ended = run_script(SCRIPT + run + SCRIPT + run)
     assert ended.returncode == 1
     last = ended.stderr.splitlines()[-1]
     assert re.search(r"StudyError: .*script\.py:13: study\.run was called while .* __name__", last)
     assert hpsearch("run", "script.py")[0] == 2
+
+
+def test_a_script_that_another_one_runs_is_not_taken_for_that():
+    """Both are __main__ then."""
+    Path("inner.py").write_text(
+        f"{SCRIPT}\nfrom hpsearch.runs.study_text import find_file, refuse_edited\n"
+        "refuse_edited(study)\nprint(find_file(study).name)\n"
+    )
+    ended = run_script('import runpy\nrunpy.run_path("inner.py", run_name="__main__")\n')
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "inner.py"
+
+
+def test_a_file_edited_after_its_import_is_refused(monkeypatch):
+    """Workers would train the new text; a reload, or the old text again, is well."""
+    monkeypatch.syspath_prepend(Path.cwd())
+    file = Path("edited_study.py")
+    file.write_text(SCRIPT)
+    module = importlib.import_module("edited_study")
+    try:
+        file.write_text(SCRIPT.replace("(8,)", "(16,)"))
+        for run in (module.study.run, lambda **options: hp.run([module.study], **options)):
+            with pytest.raises(
+                HpsearchError, match=r"edited_study\.py was edited after"
+            ) as refused:
+                run(display=None, engine="fit", devices="cpu")
+            assert "\n" not in str(refused.value)
+        module.study.plan()
+        importlib.invalidate_caches()
+        importlib.reload(module)
+        refuse_edited(module.study)
+    finally:
+        del sys.modules["edited_study"]
 
 
 @pytest.mark.slow
@@ -331,6 +377,59 @@ def test_a_second_ctrl_c_raises(monkeypatch):
     monkeypatch.setattr(session, "open_in_time", stop_at_once)
     with pytest.raises(KeyboardInterrupt):
         make_study().run(inline=True, display=None)
+
+
+SLOW = """
+import time
+from pathlib import Path
+import keras
+
+class Slow(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if Path("store.db").exists():  # the study was tried before
+            Path("begun").touch()
+            time.sleep(200)
+
+def callbacks(trial):
+    return [Slow()]
+"""
+
+
+@pytest.mark.slow
+def test_a_second_signal_stops_at_once_and_the_script_goes_on():
+    """In the middle of an epoch, for whose end the first one would wait."""
+    Path("script.py").write_text(
+        SLOW
+        + SCRIPT.replace("    evaluator=", "    callbacks=callbacks,\n    evaluator=")
+        + "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        + 'try:\n    study.run(devices="cpu", engine="fit")\nexcept KeyboardInterrupt:\n'
+        + '    print("at once", flush=True)\n'
+    )
+
+    def wait_until(is_so):
+        deadline = time.monotonic() + 120
+        while not is_so():
+            assert script.poll() is None, Path("out.txt").read_text()
+            assert time.monotonic() < deadline, Path("out.txt").read_text()
+            time.sleep(0.2)
+
+    with open("out.txt", "w") as out:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-u", "script.py"]
+        script = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+    try:
+        wait_until(Path("begun").exists)
+        script.send_signal(signal.SIGINT)
+        wait_until(lambda: "stopping 1 running" in Path("out.txt").read_text())
+        script.send_signal(signal.SIGINT)
+        assert script.wait(60) == 0
+    finally:
+        script.kill()
+        script.wait()
+    assert Path("out.txt").read_text().splitlines()[-1] == "at once"
+    asked, told = read_journal("store.db")
+    assert len(asked) == 1
+    assert told == {}
 
 
 @pytest.mark.slow

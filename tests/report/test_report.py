@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -238,6 +239,17 @@ def test_the_command_to_repeat_names_the_same_options(options):
     again = parse_options(reproduction.command_option(options.label), "option", classes, options)
     assert again == options
     assert again.label == options.label
+
+
+def test_the_call_to_repeat_a_study_without_a_file_is_python():
+    search = dataclasses.replace(RECORD, file="", searcher="Random(trials=5, epochs=2)", seed=3)
+    call = reproduction.run_command(search, 5, 2, continues=False)
+    ran = []
+    exec(call, {"study": SimpleNamespace(run=lambda **given: ran.append(given))})
+    assert ran[0]["trials"] == 5
+    assert ran[0]["repeats"] == 2
+    assert ran[0]["seed"] == 3
+    assert ran[0]["searcher"].startswith("random:")
 
 
 def test_openings_are_those_of_the_store(filled):

@@ -180,7 +180,7 @@ def test_it_says_how_a_run_ended_or_that_nothing_is_heard(store):
     assert "ended: done" in drawn(watched)
     assert (watched.running, [each.trial for each in watched.waiting]) == ([], [3, 4])
     assert watched.waiting[0].reached is None
-    assert "2 stopped; the same command continues: trial 3, trial 4" in drawn(watched)
+    assert "2 stopped, which the next run continues: trial 3, trial 4" in drawn(watched)
 
 
 def test_a_repeat_that_ended_is_not_shown_though_its_last_progress_comes_later(store):

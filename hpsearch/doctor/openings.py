@@ -21,7 +21,7 @@ def find_repeated_openings(evidence: SearchEvidence) -> list[Finding]:
             f"the test rows of {evidence.record.task} were opened {most} times, by "
             f"{', '.join(studies)}: the best of these numbers is optimistic",
             {"openings": most, "studies": studies},
-            "report the first opening, or fresh rows; keep the test sealed until the choice is made",
+            "report the first opening, or test on new rows; keep the test sealed until the choice is made",
             evidence.command("refit", sealed=True),
         )
     ]

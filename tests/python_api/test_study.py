@@ -17,12 +17,16 @@ import hpsearch as hp
 from hpsearch.commands import main
 from hpsearch.core.errors import HpsearchError
 from hpsearch.python_api import parsing
+from hpsearch.python_api.run_report import RunReport
 from hpsearch.runs import session
+from hpsearch.runs.session import RunResult
 from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study_text import refuse_edited
+from hpsearch.store import Store
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, check_on_tensorflow
+from tests.doctor.searches import SICK, healthy
 from tests.python_api.journals import read_journal
 
 SCRIPT = """
@@ -149,6 +153,30 @@ def test_a_run_shows_ranks_and_goes_on():
     assert study.run(inline=True, display=None, trials=4).end == "done"
     assert read_journal("store.db")[0][:3] == before[0]
     assert sorted(ended) == [1, 2, 3, 4]
+    hp.open().rename("made", "other")  # the same cells go on with it
+    assert [row.study for row in study.rank()] == ["other"] * 4
+    assert [each.study for each in study.doctor()] == ["other"]
+    again = study.run(inline=True, display=None, trials=4)
+    assert (again.best.study, again.findings, len(again.results.trials)) == ("other", [], 4)
+
+
+def test_a_report_shows_what_the_doctor_finds_in_the_search_of_its_run(hpsearch):
+    with Store(Path("store.db"), create=True) as store:
+        sick = SICK["a flat hill"][2].fill(store)
+        healthy(300).fill(store)
+
+    def report(search):
+        ended = RunResult([], [], False, "done", search)
+        return RunReport(make_study(), Path("store.db"), ended)
+
+    finding = report(sick).findings[0]
+    assert finding.text in repr(report(sick))
+    assert "doctor" not in repr(report(None))
+    assert (report(sick + 1).findings, report(None).findings) == ([], [])
+    hpsearch("rename", "made", "other")
+    assert finding.text in repr(report(sick))
+    Path("store.db").unlink()
+    assert "no findings: " in repr(report(sick))  # what cannot be read fails no run
 
 
 @pytest.mark.slow

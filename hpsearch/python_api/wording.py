@@ -88,7 +88,7 @@ class PythonDisplay:
         self._shown.show_line(to_python(text))
 
     def show_search(
-        self, monitor: SearchMonitor, metric: Metric, planned: str
+        self, monitor: SearchMonitor, metric: Metric, planned: int | None
     ) -> AbstractContextManager[None]:
         return self._shown.show_search(monitor, metric, planned)
 

@@ -23,7 +23,7 @@ from hpsearch.loggers.base import (
     trial_notes,
     values_at_best,
 )
-from hpsearch.loggers.mlflow_server import check_reachable, sqlite_file
+from hpsearch.loggers.mlflow_server import check_reachable, sqlite_file, with_whole_path
 
 METRICS_PER_CALL = 1000  # metrics in one call, as servers allow
 _SEARCH, _TRIAL = "hpsearch.search", "hpsearch.trial"  # tags by which a run is found again
@@ -46,7 +46,7 @@ class MlflowTool:
     """Logs trials as runs. A trial's run is found again by its tags."""
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri
+        self._uri = with_whole_path(uri)
         self._runs: dict[int, str] = {}  # by trial
         self._ended: set[int] = set()
         self._known: dict[int, dict[str, set[int]]] = {}  # by trial and name, epochs

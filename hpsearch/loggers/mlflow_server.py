@@ -61,6 +61,20 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(uri.partition("///")[2].partition("?")[0])
 
 
+def with_whole_path(uri: str) -> str:
+    """The place with its file's whole path: MLflow keeps connections by URI, whatever the folder.
+
+    >>> with_whole_path("http://here:5000")
+    'http://here:5000'
+    """
+    file = sqlite_file(uri)
+    if file is None or file.is_absolute() or not str(file).strip("."):
+        return uri
+    scheme, _, rest = uri.partition("///")
+    _, question, options = rest.partition("?")
+    return f"{scheme}///{file.absolute()}{question}{options}"
+
+
 _CONNECT_TIMEOUT = 5.0  # seconds
 _READ_TIMEOUT = 30.0  # seconds: a server that starts, or is busy, is slow
 _RETRY_SETTINGS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}

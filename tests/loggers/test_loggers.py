@@ -193,11 +193,12 @@ def test_a_password_is_in_no_text_of_a_place():
     assert "hunter2" not in repr(place)
 
 
-def read_mlflow(uri="sqlite:///ml.db"):
+def read_mlflow(uri=None):
     """Each trial's run: status, parameters, tags, and by metric the values by step."""
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(uri)
+    # MLflow keeps connections by URI, also those of a test before, in another folder.
+    client = MlflowClient(uri or f"sqlite:///{Path('ml.db').absolute()}")
     found = {}
     for experiment in client.search_experiments():
         for run in client.search_runs([experiment.experiment_id]):
@@ -301,12 +302,13 @@ def test_tensorboard_has_a_file_a_trial_that_goes_on_after_a_kill():
 
 @pytest.mark.slow
 def test_wandb_offline_has_a_run_a_trial(monkeypatch):
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     from hpsearch.loggers.wandb import make_tool
     from tests.export.wandb_files import has_ended, read_config, read_history, read_summary
 
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(Path.cwd()))
+    wandb.teardown()  # else it goes on with the settings of a test before
     tool = make_tool("team/mine")
     tool.open(SEARCH)
     tool.begin_trial(TRIAL)

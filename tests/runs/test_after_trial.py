@@ -137,7 +137,9 @@ def test_the_guides_wandb_logger(hpsearch, write, monkeypatch):
     """With Weights & Biases itself where it is installed; else with what the example calls of it."""
     runs = []
     try:
-        import wandb  # noqa: F401
+        import wandb
+
+        wandb.teardown()  # else it goes on in the folder of a test before
     except ImportError:
         fake = types.ModuleType("wandb")
 

@@ -25,7 +25,6 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.training import Fit, backend, engines
 from spaces import transfer
 
-HEADS = int(sys.argv[1]) if len(sys.argv) > 1 else 64
 TIMED, EPOCHS, ROUNDS = 1, 20, 3
 CAT, DOG, OTHERS = 3, 5, (0, 1, 2, 4, 6, 7, 8, 9)
 LOSS = "sparse_categorical_crossentropy"
@@ -89,6 +88,7 @@ def train_by_keras(fit, task, data) -> list[float]:
 
 
 def main() -> None:
+    heads = int(sys.argv[1]) if len(sys.argv) > 1 else 64
     running = backend.choose()
     pictures = [read_pictures(number) for number in (1, 2)]
     x, y = (np.concatenate(parts) for parts in zip(*pictures, strict=True))
@@ -101,21 +101,21 @@ def main() -> None:
 
     # 1: heads alone.
     rng = np.random.default_rng(0)
-    points = [SPACE.sample(rng) for _ in range(HEADS)]
+    points = [SPACE.sample(rng) for _ in range(heads)]
     fits = [Fit(build, point, split, seed, EPOCHS) for seed, point in enumerate(points)]
     seconds: dict[str, list[float]] = {"together": [], "loop": []}
     for number in range(ROUNDS):
         trainer = engines.make_trainer(task, "auto", running)  # a new one: features are computed
         start = time.perf_counter()
         curves = dict(trainer.train(fits, data))
-        seconds["together"].append((time.perf_counter() - start) / HEADS)
+        seconds["together"].append((time.perf_counter() - start) / heads)
         start = time.perf_counter()
         for fit in fits[number * TIMED : (number + 1) * TIMED]:
             train_by_keras(fit, task, data)
         seconds["loop"].append((time.perf_counter() - start) / TIMED)
         print("  seconds a head:", {name: round(all_[-1], 3) for name, all_ in seconds.items()})
     ratios = [loop / own for own, loop in zip(*seconds.values(), strict=True)]
-    best = max(range(HEADS), key=lambda i: max(curves[i].validation))
+    best = max(range(heads), key=lambda i: max(curves[i].validation))
 
     # 2: the same head, then everything at a lower rate, against the head alone for as many epochs.
     folds = KFold(3).splits(task, data, seed=1)
@@ -136,7 +136,7 @@ def main() -> None:
     error = statistics.stdev(gains) * (1 / len(gains) + 1 / 2) ** 0.5
     accuracy = [statistics.fmean(v[i].validation[-1] for i in v) for v in values]
     found = {
-        "heads": HEADS,
+        "heads": heads,
         "epochs": EPOCHS,
         "backend": running,
         "times_as_fast": round(statistics.median(ratios), 1),

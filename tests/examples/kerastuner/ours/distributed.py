@@ -15,4 +15,4 @@ task = Task("digits", Data(x, y), "sparse_categorical_crossentropy", "accuracy")
 space = Space(units=Int(32, 128, step=32), dropout=Float(0.0, 0.5), optimizer=Choice("adam", "sgd"))
 search = Hyperband(max_epochs=4, eta=2)
 study = Study(task=task, space=space, build=build, searcher=search, patience=2)
-best = study.run(devices="cpu:2").best.params
+best = study.run(devices="cpu:2", engine="fit").best.params

@@ -96,3 +96,12 @@ def _escape_or_replace(error: UnicodeError) -> tuple[str | bytes, int]:
 
 codecs.register_error("hpsearch.surrogateescape", _escape_or_replace)
 _TOLERANT_ERRORS = {"strict": "replace", "surrogateescape": "hpsearch.surrogateescape"}
+
+
+def is_in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this process; an IPython terminal is none."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None

@@ -4,7 +4,8 @@ from typing import Any
 
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.rules import brief
-from hpsearch.python_api.wording import PythonDisplay, PythonSweepDisplay, is_in_notebook
+from hpsearch.core.streams import is_in_notebook
+from hpsearch.python_api.wording import PythonDisplay, PythonSweepDisplay
 from hpsearch.runs.display import Display, NoDisplay, NoSweepDisplay, SweepDisplay
 
 

@@ -1,7 +1,6 @@
 """Messages in Python's words: where a command says --hours 8, a call says hours=8."""
 
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ import click
 
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.metric import Metric
+from hpsearch.core.streams import is_in_notebook
 from hpsearch.runs.arguments import TYPES
 from hpsearch.runs.display import Display, StudyStatus, SweepDisplay
 from hpsearch.store import SearchMonitor
@@ -19,15 +19,6 @@ _OPTION = re.compile(
     r"(?<![\w-])--([a-z][a-z-]*)(?:[ =](\d[\w.]*\w|\d|auto\b|\w+:[^\s;,)]*[^\s;,):]))?"
 )
 _COMMAND = re.compile(r"\bhpsearch [a-z]")  # what follows is for a shell
-
-
-def is_in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this process; an IPython terminal is none."""
-    if "IPython" not in sys.modules:
-        return False
-    from IPython.core.getipython import get_ipython
-
-    return getattr(get_ipython(), "kernel", None) is not None
 
 
 def to_python(text: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from hpsearch.console.lines import TrialLines
 from hpsearch.core.metric import Metric
+from hpsearch.core.streams import is_in_notebook
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.store import SearchMonitor
 
@@ -74,4 +75,4 @@ class SearchProgress:
 
 def _can_change_lines() -> bool:
     """Whether a carriage return begins the line anew: on terminals and in notebooks."""
-    return sys.stdout.isatty() or "ipykernel" in sys.modules
+    return sys.stdout.isatty() or is_in_notebook()

@@ -1,6 +1,6 @@
 """Options that several commands share, and what their values stand for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.runs.arguments import TYPES, refuse_without_effect
 from hpsearch.runs.option_types import LogTarget, StorePlace
 from hpsearch.selection.choice import SCALES
-from hpsearch.store import Store, TrialFilter, Url, default_place
+from hpsearch.store import Store, Url, default_place
 
 Command = Callable[..., Any]
 
@@ -56,14 +56,14 @@ filters = _combine(
     ),
     click.option(
         "--study",
-        "only_studies",
+        "studies",
         multiple=True,
         help="Show only trials of this study. Given again: of any of these.",
         shell_complete=completion.complete_studies,
     ),
     click.option(
         "--searcher",
-        "only_searchers",
+        "searchers",
         multiple=True,
         help="Show only trials of this searcher, such as hyperband. Given again: of any of these.",
         shell_complete=completion.complete_searchers,
@@ -280,11 +280,6 @@ def refuse_options_of_several(*names: str) -> None:
                 f"--{name.replace('_', '-')} has no effect for one study; drop it, or name more "
                 "studies"
             )
-
-
-def make_filter(options: Mapping[str, Any]) -> TrialFilter:
-    """The values of the options `filters`."""
-    return TrialFilter(options["only_studies"], options["only_searchers"], options["tags"])
 
 
 def _open_upgraded(store_path: Path | Url) -> Store:

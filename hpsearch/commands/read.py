@@ -9,6 +9,7 @@ import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
+from hpsearch.runs.arguments import make_filter
 from hpsearch.runs.option_types import TrialNumber
 from hpsearch.store import Store, Url, folder_beside
 
@@ -45,7 +46,7 @@ def rank(
     from hpsearch.console import tables
     from hpsearch.results.metric_values import standard_error
 
-    only = arguments.make_filter(options)
+    only = make_filter(options)
     with Store(store_path) as store:
         if metric is None:
             found = stores.rank_tasks(store, task, only)

@@ -10,8 +10,9 @@ import click
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import ReportError
 from hpsearch.core.outputs import is_stream
+from hpsearch.runs.arguments import make_filter
 from hpsearch.runs.find_study import find_study_or_task
-from hpsearch.store import TrialFilter, Url
+from hpsearch.store import Url
 
 
 @click.command()
@@ -59,9 +60,9 @@ def report(
 
     if of_all == (name is not None):
         raise ReportError("report needs the name of a study or task, or --all, not both")
-    only = arguments.make_filter(options)
+    only = make_filter(options)
     if name is None:
-        if only != TrialFilter():
+        if only:
             raise ReportError("report --all shows every study; drop --tag, --study and --searcher")
         written = write_morning_page(store_path, output)
     else:

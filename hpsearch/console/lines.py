@@ -1,4 +1,4 @@
-"""Format one line for each trial of a running search that ends."""
+"""One line for each trial of a running search that ends."""
 
 from hpsearch.core.metric import Metric
 from hpsearch.core.parameters import point_text
@@ -55,6 +55,44 @@ class TrialLines:
     def _format_outcome(self, outcome: Outcome) -> str:
         value, se = (outcome.score.value, outcome.score.se) if outcome.score else (None, None)
         return format_result(self._metric.name, value, se, outcome.failure)
+
+
+class LineDisplay:
+    """What displays have in common that show a line for each trial. Subclasses have `show_line`.
+
+    It begins with `begin_lines`; before that, no trial can be shown.
+    """
+
+    how_to_stop_at_once = "press Ctrl-C again"
+    _trial_lines: TrialLines
+
+    def show_line(self, text: str) -> None:
+        raise NotImplementedError
+
+    def begin_lines(self, metric: Metric, planned: int | None) -> None:
+        """Begin with a search. Arguments as `TrialLines` has them."""
+        self._trial_lines = TrialLines(metric, planned)
+
+    def count_trial(self, trial: int, outcome: Outcome) -> None:
+        self._trial_lines.count_trial(trial, outcome)
+
+    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
+        self.show_line(self._trial_lines.format_trial(trial, suggestion, outcome))
+
+    def show_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
+        self.show_line(self._trial_lines.format_repeat(trial, repeat, outcome, value))
+
+    def show_stopping(self, running: int) -> None:
+        if running:
+            many, whose = (
+                (f"{running} running trials", "their")
+                if running > 1
+                else ("1 running trial", "its")
+            )
+            how = (
+                f"; {self.how_to_stop_at_once} to stop at once" if self.how_to_stop_at_once else ""
+            )
+            self.show_line(f"stopping {many} at the end of {whose} epoch{how}")
 
 
 def format_tick(ended: int, planned: int | None) -> str:

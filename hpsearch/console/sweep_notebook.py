@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from html import escape
-from typing import Any
 
 from hpsearch.console import html
+from hpsearch.console.cell_output import CellOutput
 from hpsearch.console.sweep_view import StudyLines, make_sweep_table
 from hpsearch.core.progress import Throttle
 from hpsearch.runs.display import StudyStatus
@@ -25,7 +25,7 @@ class SweepNotebook:
         self._lines: deque[str] = deque(maxlen=_LATEST)
         self._studies: Sequence[StudyStatus] = ()
         self._throttle = Throttle()
-        self._output: Any = None  # IPython's handle of what is shown
+        self._output = CellOutput()
 
     def show_line(self, text: str) -> None:
         self._lines.append(text)
@@ -46,16 +46,15 @@ class SweepNotebook:
             self._draw()
 
     def _draw(self) -> None:
-        with suppress(Exception):  # showing searches never fails them
-            from IPython import display
+        self._output.show(self._make_bundle)
 
-            for study in self._studies:
-                if study.monitor is not None:
-                    study.monitor.refresh()
-            shown = html.picture_to_html(make_sweep_table(self._studies, html.WIDTH))
-            shown += f"<pre>{escape(chr(10).join(self._lines))}</pre>"
-            ipython: Any = display
-            if self._output is None:
-                self._output = ipython.display(ipython.HTML(shown), display_id=True)
-            else:
-                self._output.update(ipython.HTML(shown))
+    def _make_bundle(self) -> dict[str, str]:
+        for study in self._studies:
+            if study.monitor is not None:
+                study.monitor.refresh()
+        table = make_sweep_table(self._studies, html.WIDTH)
+        lines = chr(10).join(self._lines)
+        return {
+            "text/html": f"{html.picture_to_html(table)}<pre>{escape(lines)}</pre>",
+            "text/plain": f"{html.picture_to_text(table)}\n{lines}",
+        }

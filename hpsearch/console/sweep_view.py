@@ -8,12 +8,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from hpsearch.console.lines import TrialLines
+from hpsearch.console.lines import LineDisplay
 from hpsearch.console.tables import describe_failures, make_table
 from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.progress import Throttle
-from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.runs.display import StudyStatus
 from hpsearch.runs.sweep_plan import PlannedStudy
@@ -54,12 +53,13 @@ class SweepTerminal:
             self._live.update(make_sweep_table(studies, self._console.width), refresh=True)
 
 
-class StudyLines:
+class StudyLines(LineDisplay):
     """Shows one study of several by lines that begin with its name. It implements `Display`."""
+
+    how_to_stop_at_once = ""  # that is said once for all studies
 
     def __init__(self, label: str, show_line: Callable[[str], None]) -> None:
         self._label, self._show_line = label, show_line
-        self._lines: TrialLines | None = None
 
     def show_line(self, text: str) -> None:
         for line in text.splitlines():
@@ -68,27 +68,10 @@ class StudyLines:
     def show_search(
         self, monitor: SearchMonitor, metric: Metric, planned: int | None
     ) -> "nullcontext[None]":
-        self._lines = TrialLines(metric, planned)
+        self.begin_lines(metric, planned)
         return nullcontext()
 
     def refresh(self) -> None: ...
-
-    def count_trial(self, trial: int, outcome: Outcome) -> None:
-        assert self._lines is not None
-        self._lines.count_trial(trial, outcome)
-
-    def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
-        assert self._lines is not None
-        self.show_line(self._lines.format_trial(trial, suggestion, outcome))
-
-    def show_repeat(self, trial: int, repeat: int, outcome: Outcome, value: float) -> None:
-        assert self._lines is not None
-        self.show_line(self._lines.format_repeat(trial, repeat, outcome, value))
-
-    def show_stopping(self, running: int) -> None:
-        if running:
-            many = f"{running} running trial{'s' if running > 1 else ''}"
-            self.show_line(f"stopping {many} at the end of the epoch")
 
 
 def make_sweep_table(studies: Sequence[StudyStatus], width: int) -> Table:

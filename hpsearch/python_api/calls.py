@@ -16,13 +16,18 @@ from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.refitted import Refitted, refit_study
 from hpsearch.python_api.run_report import RunReport
 from hpsearch.python_api.wording import errors_to_python
-from hpsearch.runs.arguments import make_overrides, make_run_options, refuse_without_effect
+from hpsearch.runs.arguments import (
+    make_filter,
+    make_overrides,
+    make_run_options,
+    refuse_without_effect,
+)
 from hpsearch.runs.identity import rename_as_in_store
 from hpsearch.runs.plan_study import plan_study
 from hpsearch.runs.signals import StoppedAtOnce
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import find_file, refuse_edited
-from hpsearch.store import RankedTrial, Store, TrialFilter, Url, default_place, parse_place
+from hpsearch.store import RankedTrial, Store, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     from hpsearch.plots.results import Results
@@ -84,7 +89,7 @@ def rank(study: StudyDefinition, options: Options, store: Any) -> Ranking:
     """Rank the trials that compare with a study's."""
     place = find_place(store)
     named = find_stored(study, place)
-    only = TrialFilter(options["only_studies"], options["only_searchers"], options["tags"])
+    only = make_filter(options)
     return read_ranking(
         place, study=named.name, metric=options["metric"], top=options["top"], only=only
     )

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.html_repr import table
+from hpsearch.python_api import parsing
 from hpsearch.python_api.comparison import TrialComparison
 from hpsearch.python_api.diagnoses import Diagnoses, diagnose
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.stored_trial import StoredTrial
 from hpsearch.runs import removal
+from hpsearch.runs.arguments import make_filter
 from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.store import Store, TrialFilter, Url, default_place, folder_beside, parse_place
+from hpsearch.store import Store, Url, default_place, folder_beside, parse_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +78,8 @@ class OpenedStore:
 
         Raises HpsearchError where the store has nothing of this name, or no complete trial of it.
         """
+        given = {"tags": tags, "searchers": searchers, "studies": studies}
+        only = make_filter(parsing.parse_call(OpenedStore.rank, given))
         study, task = (None, None) if name is None else find_study_or_task(name, self.place)
         return read_ranking(
             self.place,
@@ -84,7 +88,7 @@ class OpenedStore:
             evaluator=evaluator,
             metric=metric,
             top=top,
-            only=TrialFilter(_list_names(studies), _list_names(searchers), _list_names(tags)),
+            only=only,
         )
 
     def best(
@@ -173,11 +177,6 @@ class OpenedStore:
 
 def _warn(line: str) -> None:
     warnings.warn(line, stacklevel=2)
-
-
-def _list_names(names: str | Sequence[str]) -> tuple[str, ...]:
-    """The names; one may be given as it is."""
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def open(store: str | Path | Url | None = None) -> OpenedStore:

@@ -24,6 +24,12 @@ def parse_call(method: Callable[..., Any], given: Mapping[str, Any]) -> dict[str
     return parse_arguments(options, defaults, _TYPES)
 
 
+def list_given(method: Callable[..., Any], given: Mapping[str, Any]) -> list[str]:
+    """The names of the arguments that differ from their defaults."""
+    defaults = defaults_of(method)
+    return [name for name, value in given.items() if value != defaults.get(name, value)]
+
+
 def defaults_of(method: Callable[..., Any]) -> dict[str, Any]:
     """The default of each argument."""
     return {name: each.default for name, each in inspect.signature(method).parameters.items()}

@@ -91,10 +91,8 @@ class Study(StudyDefinition):
         given = dict(locals())
         from hpsearch.python_api import calls, parsing
 
-        defaults = parsing.defaults_of(Study.run)
-        changed = [name for name, value in given.items() if value != defaults.get(name, value)]
         options = parsing.parse_call(Study.run, given)
-        return calls.run(self, options, changed, store, display)
+        return calls.run(self, options, parsing.list_given(Study.run, given), store, display)
 
     def plan(
         self,
@@ -124,8 +122,8 @@ class Study(StudyDefinition):
         metric: str | None = None,
         top: int = 20,
         tags: "Sequence[str]" = (),
-        only_studies: "Sequence[str]" = (),
-        only_searchers: "Sequence[str]" = (),
+        studies: "Sequence[str]" = (),
+        searchers: "Sequence[str]" = (),
         store: "str | Path | Url | None" = None,
     ) -> "Ranking":
         """All trials that compare with the study's, best first, as `run` shows them at its end.
@@ -134,8 +132,8 @@ class Study(StudyDefinition):
             metric: rank by this metric, recorded beside the task's own.
             top: how many rows are shown.
             tags: rank only trials that have all of these, themselves or by their study.
-            only_studies: rank only trials of these studies.
-            only_searchers: rank only trials of these searchers, such as "hyperband".
+            studies: rank only trials of these studies.
+            searchers: rank only trials of these searchers, such as "hyperband".
             store: as for `run`.
 
         Raises HpsearchError where no trial is complete yet.

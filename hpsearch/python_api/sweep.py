@@ -70,9 +70,8 @@ def run(
     from hpsearch.python_api.displays import make_sweep_display
     from hpsearch.training import engines
 
-    defaults = parsing.defaults_of(run)
-    changed = [name for name, value in given.items() if value != defaults.get(name, value)]
-    del given["weights"]
+    changed = parsing.list_given(run, given)
+    del given["weights"], given["studies"]
     options = parsing.parse_call(run, given) | {"inline": False}
     with errors_to_python(), only_run("hpsearch.run"):
         refuse_without_effect(changed, ray, inline=False)

@@ -22,7 +22,7 @@ from hpsearch.runs.option_types import (
     Weights,
 )
 from hpsearch.runs.options import RunOptions
-from hpsearch.store import Url
+from hpsearch.store import TrialFilter, Url
 from hpsearch.training.engines import ENGINES
 
 MANY = click.IntRange(1, MOST_COUNTED)
@@ -63,8 +63,8 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "metric": click.STRING,
     "log": LogTarget(),
     "tags": click.STRING,
-    "only_studies": click.STRING,
-    "only_searchers": click.STRING,
+    "studies": click.STRING,
+    "searchers": click.STRING,
 }
 """The type of each option's value, by the option's name."""
 
@@ -135,6 +135,11 @@ def _way_out_of_objects(name: str) -> str:
     if name not in ("searcher", "evaluator"):
         return ""
     return f"; of an object: dataclasses.replace(study, {name}=...)"
+
+
+def make_filter(options: Mapping[str, Any]) -> TrialFilter:
+    """Which trials the options `studies`, `searchers` and `tags` leave."""
+    return TrialFilter(options["studies"], options["searchers"], options["tags"])
 
 
 def refuse_without_effect(given: Collection[str], ray: str | None, *, inline: bool) -> None:

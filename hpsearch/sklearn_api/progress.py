@@ -4,14 +4,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from hpsearch.console.lines import TrialLines
+from hpsearch.console.lines import LineDisplay
 from hpsearch.core.metric import Metric
 from hpsearch.core.streams import is_in_notebook
 from hpsearch.core.trial import Outcome, Suggestion
 from hpsearch.store import SearchMonitor
 
 
-class SearchProgress:
+class SearchProgress(LineDisplay):
     """Prints a fit's progress. It implements `hpsearch.runs.display.Display`.
 
     Args:
@@ -22,7 +22,6 @@ class SearchProgress:
 
     def __init__(self, verbose: int, folds: int) -> None:
         self._verbose, self._folds = verbose, folds
-        self._lines: TrialLines | None = None
         self._shown = ""
 
     def show_line(self, text: str) -> None:
@@ -40,7 +39,7 @@ class SearchProgress:
         folds = f"{self._folds} folds" if self._folds > 1 else "1 split"
         candidates = "candidate" if planned is None else f"of {planned:,} candidates"
         print(f"Fitting {folds} for each {candidates}", flush=True)
-        self._lines = TrialLines(metric, planned)
+        self.begin_lines(metric, planned)
         try:
             yield
         finally:
@@ -48,13 +47,8 @@ class SearchProgress:
 
     def refresh(self) -> None: ...
 
-    def count_trial(self, trial: int, outcome: Outcome) -> None:
-        assert self._lines is not None
-        self._lines.count_trial(trial, outcome)
-
     def show_trial(self, trial: int, suggestion: Suggestion, outcome: Outcome) -> None:
-        assert self._lines is not None
-        line = self._lines.format_trial(trial, suggestion, outcome)
+        line = self._trial_lines.format_trial(trial, suggestion, outcome)
         if self._verbose > 1:
             self.show_line(line)
         elif _can_change_lines():

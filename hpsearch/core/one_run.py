@@ -8,16 +8,16 @@ from hpsearch.core.errors import StudyError
 
 _GUARD = 'put it under `if __name__ == "__main__":`'
 
-_LOADING = f"while the study's file was loaded; {_GUARD}"
-
-_reasons: list[str] = []  # why no run may begin in this process now; the latest last
-
 
 class LoadingEnded(BaseException):
     """A study's file that is loaded came to a `study.run`: what the study is, it has said by then.
 
     A BaseException, so that an `except Exception` of the file lets it pass.
     """
+
+
+# Why no run may begin in this process now, and what is raised; the latest last.
+_reasons: list[tuple[str, type[BaseException]]] = []
 
 
 def check_may_run(what: str = "study.run") -> None:
@@ -29,24 +29,22 @@ def check_may_run(what: str = "study.run") -> None:
         what: the call that is refused, for the message.
     """
     # A process of the user's own that multiprocessing has just spawned runs the main script again.
-    is_imported_by_spawn = getattr(multiprocessing.current_process(), "_inheriting", False)
-    reason = f"while a new process imports the script; {_GUARD}" if is_imported_by_spawn else ""
-    if _reasons:
-        reason = _reasons[-1]
-    if reason == _LOADING:
-        raise LoadingEnded(f"{what} was called {reason}")
-    if reason:
-        raise StudyError(f"{what} was called {reason}")
+    reasons = [*_reasons]
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        reasons.insert(0, (f"while a new process imports the script; {_GUARD}", StudyError))
+    if reasons:
+        reason, error = reasons[-1]
+        raise error(f"{what} was called {reason}")
 
 
 @contextmanager
-def forbid_runs(reason: str) -> Iterator[None]:
-    """Within this, `check_may_run` refuses. reason: "while ..., way out"."""
-    _reasons.append(reason)
+def forbid_runs(reason: str, error: type[BaseException] = StudyError) -> Iterator[None]:
+    """Within this, `check_may_run` raises this error. reason: "while ..., way out"."""
+    _reasons.append((reason, error))
     try:
         yield
     finally:
-        _reasons.remove(reason)
+        _reasons.remove((reason, error))
 
 
 @contextmanager
@@ -62,9 +60,10 @@ def only_run(what: str = "study.run") -> Iterator[None]:
 
 def forbid_runs_in_worker() -> None:
     """From here on this process is a worker, which trains for a run and begins none."""
-    _reasons.insert(0, "in a worker, which trains trials of another run; leave it to the script")
+    reason = "in a worker, which trains trials of another run; leave it to the script"
+    _reasons.insert(0, (reason, StudyError))
 
 
 def forbid_while_loading() -> AbstractContextManager[None]:
     """A context in which a study's file runs, as far as its first `study.run`."""
-    return forbid_runs(_LOADING)
+    return forbid_runs(f"while the study's file was loaded; {_GUARD}", LoadingEnded)

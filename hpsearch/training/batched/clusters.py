@@ -160,35 +160,43 @@ def merge_clusters(
     similar = _merge_similar(clusters)
     # One network alone is no reason to compile what fits better, many alike are: so they are also
     # merged as if nothing was there.
-    found = [
-        _merge_pairs(start, demand) for start in (similar, _merge_pairs(similar, ProgramDemand()))
-    ]
-    merged = min(found, key=lambda some: sum(demand.choose_shape(each)[0] for each in some))
-    chosen = [(*demand.choose_shape(cluster), cluster.members) for cluster in merged]
-    return [(shape, members) for _, shape, members in sorted(chosen, key=itemgetter(0))]
+    as_if_new = [cluster for _, _, cluster in _merge_pairs(similar, ProgramDemand())]
+    found = [_merge_pairs(start, demand) for start in (similar, as_if_new)]
+    merged = min(found, key=lambda some: sum(seconds for seconds, _, _ in some))
+    return [(shape, cluster.members) for _, shape, cluster in sorted(merged, key=itemgetter(0))]
 
 
-def _merge_pairs(clusters: Sequence[Cluster], demand: ProgramDemand) -> list[Cluster]:
-    """Merge two clusters at a time, as long as that saves time."""
-    left = dict(enumerate(clusters))
-    costs = {number: demand.choose_shape(cluster)[0] for number, cluster in left.items()}
+def _merge_pairs(
+    clusters: Sequence[Cluster], demand: ProgramDemand
+) -> list[tuple[float, Shape, Cluster]]:
+    """Merge two clusters at a time, as long as that saves time.
+
+    Returns what remains, each with its seconds and the shape of its program.
+    """
+
+    def choose(cluster: Cluster) -> tuple[float, Shape, Cluster]:
+        return *demand.choose_shape(cluster), cluster
+
+    left = dict(enumerate(map(choose, clusters)))
     numbers = itertools.count(len(left))
 
-    def saving(pair: tuple[int, int]) -> float:
-        joined = left[pair[0]].join(left[pair[1]])
-        if len(joined.shape.optimizers) > _MAX_OPTIMIZERS:
-            return -math.inf
-        return costs[pair[0]] + costs[pair[1]] - demand.choose_shape(joined)[0]
+    def join(pair: tuple[int, int]) -> tuple[float, tuple[float, Shape, Cluster]]:
+        """The seconds that joining them saves, and what they become."""
+        (one, _, first), (other, _, second) = (left[number] for number in pair)
+        joined = choose(first.join(second))
+        if len(joined[2].shape.optimizers) > _MAX_OPTIMIZERS:
+            return -math.inf, joined
+        return one + other - joined[0], joined
 
-    savings = {pair: saving(pair) for pair in itertools.combinations(left, 2)}
-    while savings and savings[best := max(savings, key=savings.__getitem__)] > 0:
+    joins = {pair: join(pair) for pair in itertools.combinations(left, 2)}
+    while joins and joins[best := max(joins, key=lambda pair: joins[pair][0])][0] > 0:
         new = next(numbers)
-        joined = left[best[0]].join(left[best[1]])
+        _, joined = joins[best]
         for number in best:
-            del left[number], costs[number]
-        savings = {pair: s for pair, s in savings.items() if not set(pair) & set(best)}
-        left[new], costs[new] = joined, demand.choose_shape(joined)[0]
-        savings |= {(number, new): saving((number, new)) for number in left if number != new}
+            del left[number]
+        joins = {pair: found for pair, found in joins.items() if not set(pair) & set(best)}
+        left[new] = joined
+        joins |= {(number, new): join((number, new)) for number in left if number != new}
     return list(left.values())
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_run import finish, journal, start
+from tests.runs.test_run import check_continues, finish, start
 
 pytestmark = pytest.mark.slow
 
@@ -74,15 +74,7 @@ study = search(task, tagger)
 def test_it_is_searched_killed_continued_refitted_and_reported(hpsearch, kind):
     file = Path("kinds.py")
     file.write_text(BEGIN + STUDIES[kind])
-    whole = finish(start(file, "--inline", store="whole.db"))
-    assert whole[0] == 0, whole
-    process = start(file, "--inline")
-    for _ in range(3):
-        process.stdout.readline()
-    process.kill()
-    process.communicate()
-    assert finish(start(file, "--inline"))[0] == 0
-    assert journal("store.db") == journal("whole.db")
+    check_continues(file, 3)
 
     # Side by side it is the same training.
     assert finish(start(file, "--inline", store="auto.db", engine="auto"))[0] == 0

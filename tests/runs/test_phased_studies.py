@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_run import finish, journal, start
+from tests.runs.test_run import check_continues, finish, start
 
 pytestmark = pytest.mark.slow
 
@@ -40,15 +40,7 @@ study = Study(
 def test_two_phases_are_searched_killed_continued_and_refitted(hpsearch):
     file = Path("phases.py")
     file.write_text(STUDY)
-    whole = finish(start(file, "--inline", store="whole.db"))
-    assert whole[0] == 0, whole
-    process = start(file, "--inline")
-    for _ in range(3):
-        process.stdout.readline()
-    process.kill()
-    process.communicate()
-    assert finish(start(file, "--inline"))[0] == 0
-    assert journal("store.db") == journal("whole.db")
+    check_continues(file, 3)
 
     assert finish(start(file, "--inline", store="auto.db", engine="auto"))[0] == 0
     for trial in (1, 2):

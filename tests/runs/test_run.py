@@ -69,6 +69,22 @@ def finish(process):
     return process.returncode, out, err
 
 
+def check_continues(file, lines, *options):
+    """A run that is killed after so many lines, and continued, has the journal of a whole one.
+
+    Leaves that one's in whole.db, and the other's in store.db.
+    """
+    whole = finish(start(file, "--inline", store="whole.db"))
+    assert whole[0] == 0, whole
+    process = start(file, "--inline", *options)
+    for _ in range(lines):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert finish(start(file, "--inline"))[0] == 0
+    assert journal("store.db") == journal("whole.db")
+
+
 def test_runs_ranks_and_continues(hpsearch, write):
     file = write()
     code, out, err = hpsearch("run", file, "--inline")

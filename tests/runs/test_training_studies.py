@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.training import backend
-from tests.runs.test_run import finish, journal, start
+from tests.runs.test_run import check_continues, finish, journal, start
 
 pytestmark = pytest.mark.slow
 
@@ -78,15 +78,7 @@ study = search(augmented)
 def test_it_is_searched_killed_continued_and_refitted(hpsearch, kind):
     file = Path("trains.py")
     file.write_text(BEGIN + STUDIES[kind])
-    code, out, err = finish(start(file, "--inline", store="whole.db"))
-    assert code == 0, err
-    process = start(file, "--inline", "--checkpoint-every", "1")
-    for _ in range(4):
-        process.stdout.readline()
-    process.kill()
-    process.communicate()
-    assert finish(start(file, "--inline"))[0] == 0
-    assert journal("store.db") == journal("whole.db")
+    check_continues(file, 4, "--checkpoint-every", "1")
     if kind == "callbacks":
         code, out, err = finish(start(file, "--inline", store="auto.db", engine="auto"))
         assert code == 0, err

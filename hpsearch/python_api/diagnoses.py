@@ -19,11 +19,10 @@ class Diagnoses(Sequence[Diagnosis]):
 
     Args:
         each: the diagnoses.
-        say_healthy: whether to say so where nothing was found.
     """
 
-    def __init__(self, each: Sequence[Diagnosis], *, say_healthy: bool = True) -> None:
-        self._each, self._say_healthy = list(each), say_healthy
+    def __init__(self, each: Sequence[Diagnosis]) -> None:
+        self._each = list(each)
 
     def __getitem__(self, place: Any) -> Any:
         return self._each[place]
@@ -37,7 +36,7 @@ class Diagnoses(Sequence[Diagnosis]):
         if not self._each:
             yield "no search yet"
         for diagnosis in self._each:
-            yield from findings.describe_diagnosis(diagnosis, say_healthy=self._say_healthy)
+            yield from findings.describe_diagnosis(diagnosis)
 
     def __repr__(self) -> str:
         return "\n".join(self._lines())

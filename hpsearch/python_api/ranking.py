@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
-from hpsearch.python_api.wording import parts_to_python
+from hpsearch.python_api.shown_parts import ShownParts
 from hpsearch.store import ALL_TRIALS, RankedTrial, Store, TrialFilter, Url
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TOP = 20  # rows that are shown
 
 
-class Ranking(Sequence[RankedTrial]):
+class Ranking(ShownParts, Sequence[RankedTrial]):
     """Trials whose values compare, best first.
 
     `len(ranking)`, `ranking[0].params` and `for row in ranking` give `hpsearch.store.RankedTrial`.
@@ -67,16 +67,6 @@ class Ranking(Sequence[RankedTrial]):
         yield from tables.describe_ranking(self._rows, top=self._top, by_own=self._by_own)
         for other in self._others:
             yield f"does not compare with these, and has a ranking of its own: {other}"
-
-    def __repr__(self) -> str:
-        from hpsearch.console import html
-
-        return html.parts_to_text(parts_to_python(self._parts()))
-
-    def _repr_html_(self) -> str:
-        from hpsearch.console import html
-
-        return html.parts_to_html(parts_to_python(self._parts()))
 
 
 def read_ranking(

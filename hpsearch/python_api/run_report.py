@@ -8,8 +8,8 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.findings import Finding
 from hpsearch.python_api.ranking import Ranking
+from hpsearch.python_api.shown_parts import ShownParts
 from hpsearch.python_api.stored_trial import StoredTrial
-from hpsearch.python_api.wording import parts_to_python
 from hpsearch.runs.session import RunResult
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import RunEnd, Url
@@ -24,7 +24,7 @@ _ENDS = {
 }
 
 
-class RunReport:
+class RunReport(ShownParts):
     """How a run ended.
 
     Args:
@@ -83,13 +83,3 @@ class RunReport:
             yield from tables.describe_ranking(list(self.ranking), top=10)
         yield from tables.describe_failures(self.failures)
         yield from findings.describe_findings_of_run(self.place, self._search)
-
-    def __repr__(self) -> str:
-        from hpsearch.console import html
-
-        return html.parts_to_text(parts_to_python(self._parts()))
-
-    def _repr_html_(self) -> str:
-        from hpsearch.console import html
-
-        return html.parts_to_html(parts_to_python(self._parts()))

@@ -8,7 +8,8 @@ from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.one_run import only_run
 from hpsearch.core.rules import brief
 from hpsearch.python_api import calls, parsing
-from hpsearch.python_api.wording import errors_to_python, parts_to_python
+from hpsearch.python_api.shown_parts import ShownParts
+from hpsearch.python_api.wording import errors_to_python
 from hpsearch.runs.arguments import make_run_options, refuse_without_effect
 from hpsearch.runs.load import Overrides
 from hpsearch.runs.sent_study import dump_study
@@ -118,7 +119,7 @@ def _make_study(
     return SweepStudy(None, named.name, weight, sent, read_source(named, None))
 
 
-class SweepReport(Sequence[StudySummary]):
+class SweepReport(ShownParts, Sequence[StudySummary]):
     """What `hpsearch.run` returns: a summary of each study, by its place or its name."""
 
     def __init__(self, place: "Path | Url", studies: Sequence[StudySummary]) -> None:
@@ -153,13 +154,3 @@ class SweepReport(Sequence[StudySummary]):
         searches = [each.search for each in self._studies]
         gravest = findings.describe_gravest(self._place, searches)
         yield from sweep_view.describe_sweep(self._studies, gravest)
-
-    def __repr__(self) -> str:
-        from hpsearch.console import html
-
-        return html.parts_to_text(parts_to_python(self._parts()))
-
-    def _repr_html_(self) -> str:
-        from hpsearch.console import html
-
-        return html.parts_to_html(parts_to_python(self._parts()))

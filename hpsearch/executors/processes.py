@@ -26,7 +26,7 @@ from hpsearch.executors.job_queue import (
     start_daemon,
     worker_failure,
 )
-from hpsearch.executors.lending import Demand, LentSlots
+from hpsearch.executors.lent_slots import Demand, LentSlots
 from hpsearch.executors.memory import MemoryGate, machine_memory, memory_name, workers_that_fit
 from hpsearch.executors.worker_process import WorkerDied, WorkerProcess
 

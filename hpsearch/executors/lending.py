@@ -103,10 +103,6 @@ class BrokerOfSlots:
         """The slots that a run holds."""
         return [place for place, slot in enumerate(self._slots) if slot.run == run]
 
-    def grow(self, slots: int) -> None:
-        """Have at least so many slots."""
-        self._slots += [_LentSlot() for _ in range(slots - len(self._slots))]
-
     def note_demand(self, run: int, demand: Demand) -> None:
         now = self._clock()
         self._accounts[run].demand = demand

@@ -67,7 +67,9 @@ class Processes(QueuedExecutor):
         self._prepare_without_models = prepare_without_models
         devices = list(devices) or find_devices("auto")
         self._pool = WorkerPool(
-            lambda slot: WorkerProcess(prepare, slot, self._report_progress), devices, per_device
+            lambda slot: WorkerProcess(self._prepare, slot, self._report_progress),
+            devices,
+            per_device,
         )
         self._workers = self._pool.workers
         self._is_lent, self._in_flight = lent is not None, in_flight
@@ -112,6 +114,7 @@ class Processes(QueuedExecutor):
                 break
             without = self._prepare_without_models
             if without is not None and (attempt > 0 or isinstance(error, TimedOut)):
+                self._prepare = without  # also for workers that are added later
                 for each in self._workers:
                     each.prepare = without
         raise first_worker_error(error, "see what it printed")

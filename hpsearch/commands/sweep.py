@@ -33,7 +33,8 @@ def run_several(
 ) -> int:
     """Run several studies at once; returns the command's exit code."""
     from hpsearch.console import findings, sweep_view, tables
-    from hpsearch.runs.sweep import make_sweep_studies, run_sweep
+    from hpsearch.runs.sweep import run_sweep
+    from hpsearch.runs.sweep_studies import make_sweep_studies
     from hpsearch.runs.sweep_summary import summarize_sweep
 
     studies = make_sweep_studies(files, weights)
@@ -62,8 +63,8 @@ def plan_several(
 ) -> None:
     """Show what each of several studies takes, and what it gets of the devices."""
     from hpsearch.console import sweep_view, tables
-    from hpsearch.runs.sweep import make_sweep_studies
     from hpsearch.runs.sweep_plan import plan_sweep
+    from hpsearch.runs.sweep_studies import make_sweep_studies
 
     if not isinstance(options["per_device"], int):
         raise DeviceError("--per-device auto works for one study; give a number for several")

@@ -1,11 +1,13 @@
 """Findings on time: most of it goes into compiling, or the device waits for small work."""
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from hpsearch.core.parameters import Choice, Int
-from hpsearch.doctor.evidence import FEWEST_TRIALS, SearchEvidence
+from hpsearch.doctor.evidence import FEWEST_TRIALS, SearchEvidence, TrialFacts
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.ranges import study_line, widen
 from hpsearch.results.formatting import format_duration
@@ -54,50 +56,39 @@ def _fewer_programs(evidence: SearchEvidence) -> tuple[str, str]:
     return "train longer, so that a program is used more", ""
 
 
+@dataclass(frozen=True, slots=True)
+class _SecondsByWork:
+    """How the seconds an epoch depend on the work, as powers of it; 0: not at all.
+
+    Args:
+        growth: of the weights, from the smallest network to the largest: its logarithm.
+        power_of_weights, power_of_batch: None where all minibatches are of one size.
+        most_of_weights, most_of_batch: what these powers are at most (one-sided, 95 %).
+    """
+
+    growth: float
+    power_of_weights: float
+    most_of_weights: float
+    power_of_batch: float | None = None
+    most_of_batch: float = 0.0
+
+
 def find_idle_device(evidence: SearchEvidence) -> list[Finding]:
     """Trials trained one at a time, and time hardly depends on their size or their minibatches.
 
-    By a straight line through the logarithms of the seconds an epoch, of weights and of minibatch
-    sizes: with work enough, twice the weights take twice the time.
+    With work enough, twice the weights take twice the time.
     """
-    from scipy.special import stdtrit
-
-    weights = {row.trial: row.n_weights for row in evidence.ranking}
-    trials = [
-        t
-        for t in evidence.roots
-        if t.trial in evidence.costs
-        and evidence.costs[t.trial].together == 1
-        and not evidence.costs[t.trial].program
-        and t.seconds
-        and weights.get(t.trial, 0) > 0
-    ]
+    trials = _trained_alone(evidence)
     total = sum(t.seconds or 0.0 for t in trials)
-    if len(trials) < FEWEST_TRIALS or len(trials) < len(evidence.roots) / 2:
+    if len(trials) < max(FEWEST_TRIALS, len(evidence.roots) / 2) or total < _LEAST_SECONDS:
         return []
-    # By the median, because programs compile in the first trials.
-    seconds = np.log([(t.seconds or 0.0) / max(1, t.epochs) for t in trials])
-    sizes = np.log([float(weights[t.trial]) for t in trials])
-    batches = np.log([_batch_size(t.params.get("batch_size")) for t in trials])
-    if np.ptp(sizes) < math.log(4) or total < _LEAST_SECONDS:
+    found = _fit_seconds(trials, {row.trial: row.n_weights for row in evidence.ranking})
+    if found is None or found.most_of_weights > _FLAT:
         return []
-    columns = [np.ones(len(trials)), sizes - sizes.mean()]
-    if np.ptp(batches) > 0:
-        columns.append(batches - batches.mean())
-    design = np.column_stack(columns)
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        return []
-    inverse = np.linalg.pinv(design)
-    slopes = inverse @ seconds
-    free = len(trials) - design.shape[1]
-    errors = np.sqrt(np.diag(inverse @ inverse.T) * np.sum((seconds - design @ slopes) ** 2) / free)
-    t = float(stdtrit(free, 0.95))
-    if slopes[1] + t * errors[1] > _FLAT:
-        return []
-    figures = {"power_of_weights": float(slopes[1]), "trials": len(trials), "seconds": total}
-    small = f"a network of {math.exp(np.ptp(sizes)):.0f} times the weights takes "
-    small += f"{math.exp(slopes[1] * np.ptp(sizes)):.1f} times as long an epoch"
-    if len(columns) == 3 and slopes[2] + t * errors[2] < -(1 - _FLAT):
+    figures = {"power_of_weights": found.power_of_weights, "trials": len(trials), "seconds": total}
+    small = f"a network of {math.exp(found.growth):.0f} times the weights takes "
+    small += f"{math.exp(found.power_of_weights * found.growth):.1f} times as long an epoch"
+    if found.power_of_batch is not None and found.most_of_batch < -(1 - _FLAT):
         wider = widen("batch_size", evidence.space["batch_size"], "high")
         return [
             Finding(
@@ -105,8 +96,8 @@ def find_idle_device(evidence: SearchEvidence) -> list[Finding]:
                 "batch_size",
                 0.25,
                 f"the device waits for small minibatches: {small}, and minibatches twice as large "
-                f"take {2 ** float(slopes[2]):.2f} times as long",
-                figures | {"power_of_batch_size": float(slopes[2])},
+                f"take {2**found.power_of_batch:.2f} times as long",
+                figures | {"power_of_batch_size": found.power_of_batch},
                 "try larger minibatches",
                 study_line("batch_size", wider) if wider else "",
             )
@@ -124,6 +115,47 @@ def find_idle_device(evidence: SearchEvidence) -> list[Finding]:
             else evidence.command("run", per_device="auto"),
         )
     ]
+
+
+def _trained_alone(evidence: SearchEvidence) -> list[TrialFacts]:
+    """The timed trials that were trained one at a time, whose size is known."""
+    weights = {row.trial: row.n_weights for row in evidence.ranking}
+    return [
+        t
+        for t in evidence.roots
+        if t.trial in evidence.costs
+        and evidence.costs[t.trial].together == 1
+        and not evidence.costs[t.trial].program
+        and t.seconds
+        and weights.get(t.trial, 0) > 0
+    ]
+
+
+def _fit_seconds(trials: Sequence[TrialFacts], weights: Mapping[int, int]) -> _SecondsByWork | None:
+    """A straight line through the logarithms of seconds an epoch, of weights and of minibatch sizes.
+
+    None where sizes are too much alike, or grow with the minibatches alone.
+    """
+    from scipy.special import stdtrit
+
+    seconds = np.log([(t.seconds or 0.0) / max(1, t.epochs) for t in trials])
+    sizes = np.log([float(weights[t.trial]) for t in trials])
+    batches = np.log([_batch_size(t.params.get("batch_size")) for t in trials])
+    if np.ptp(sizes) < math.log(4):
+        return None
+    columns = [np.ones(len(trials)), sizes - sizes.mean()]
+    if np.ptp(batches) > 0:
+        columns.append(batches - batches.mean())
+    design = np.column_stack(columns)
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        return None
+    inverse = np.linalg.pinv(design)
+    slopes = inverse @ seconds
+    free = len(trials) - design.shape[1]
+    errors = np.sqrt(np.diag(inverse @ inverse.T) * np.sum((seconds - design @ slopes) ** 2) / free)
+    most = slopes + float(stdtrit(free, 0.95)) * errors
+    powers = [float(each) for pair in zip(slopes[1:], most[1:], strict=True) for each in pair]
+    return _SecondsByWork(float(np.ptp(sizes)), *powers)
 
 
 def _batch_size(value: object) -> float:

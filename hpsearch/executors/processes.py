@@ -14,7 +14,7 @@ from hpsearch.core.errors import DeviceError, HpsearchError, StudyError
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Facts, Failure, Job, Outcome
 from hpsearch.executors.base import Prepare, loaded_the_same
-from hpsearch.executors.devices import Device, Slot, assign_slots, find_devices, give_all_memory
+from hpsearch.executors.devices import Device, find_devices
 from hpsearch.executors.job_queue import (
     ATTEMPTS,
     PendingJob,
@@ -26,11 +26,9 @@ from hpsearch.executors.job_queue import (
     start_daemon,
     worker_failure,
 )
-from hpsearch.executors.lending import Demand, LentSlots
-from hpsearch.executors.memory import MemoryGate, machine_memory, memory_name, workers_that_fit
+from hpsearch.executors.lent_slots import Demand, LentSlots
+from hpsearch.executors.worker_pool import WorkerPool
 from hpsearch.executors.worker_process import WorkerDied, WorkerProcess
-
-_JOBS_TO_MEASURE = 2  # that show how much memory a job takes
 
 
 class Processes(QueuedExecutor):
@@ -67,29 +65,33 @@ class Processes(QueuedExecutor):
     ) -> None:
         super().__init__(prepare, timeout, recycle)
         self._prepare_without_models = prepare_without_models
-        self._devices = list(devices) or find_devices("auto")
-        self._growing = per_device is None
-        self._slots = assign_slots(self._devices, per_device or 1, share=not self._growing)
-        self._workers = [
-            self._make_worker(slot) for slot in self._slots
-        ]  # each in its slot's place
+        devices = list(devices) or find_devices("auto")
+        self._pool = WorkerPool(
+            lambda slot: WorkerProcess(self._prepare, slot, self._report_progress),
+            devices,
+            per_device,
+        )
+        self._workers = self._pool.workers
         self._is_lent, self._in_flight = lent is not None, in_flight
-        self._slots_held = lent or LentSlots.own(self._devices, len(self._slots))
+        self._slots_held = lent or LentSlots.own(devices, len(self._workers))
         self._slots_held.on_recall = self._recall
         self._slots_held.describe = self._describe_demand
         self._threads: list[threading.Thread] = []
         self._working: set[WorkerProcess] = set()
-        self._gates = {memory_name(device): MemoryGate() for device in self._devices}
         self._closed = False
-        self._peak, self._measured = 0, 0
 
     @property
     def workers(self) -> int:
-        if self._in_flight >= len(self._slots) * self.together:
-            return len(self._slots)
+        if not self._learns_from_each:
+            return len(self._workers)
         # A method that learns from each trial would know less if it were asked for workers that
         # are not there.
         return max(1, len(self._slots_held.usable))
+
+    @property
+    def _learns_from_each(self) -> bool:
+        """Whether the search has fewer jobs in flight than all slots take."""
+        return self._in_flight < len(self._workers) * self.together
 
     def open(self) -> Facts:
         place = self._slots_held.wait_for_any()
@@ -112,6 +114,7 @@ class Processes(QueuedExecutor):
                 break
             without = self._prepare_without_models
             if without is not None and (attempt > 0 or isinstance(error, TimedOut)):
+                self._prepare = without  # also for workers that are added later
                 for each in self._workers:
                     each.prepare = without
         raise first_worker_error(error, "see what it printed")
@@ -136,9 +139,6 @@ class Processes(QueuedExecutor):
         for worker in self._workers:
             worker.close()
 
-    def _make_worker(self, slot: Slot) -> WorkerProcess:
-        return WorkerProcess(self._prepare, slot, self._report_progress)
-
     def _serve_in_thread(self, worker: WorkerProcess, place: int) -> None:
         self._threads.append(start_daemon(self._serve, worker, place))
 
@@ -146,7 +146,7 @@ class Processes(QueuedExecutor):
         """A worker's thread: keep it running, and give it jobs until the executor is closed."""
         while self._slots_held.wait_for(place):
             if not self._is_lent:  # on a lent slot it starts with its first job
-                with self._gate(worker).enter(alone=False), suppress(Exception):
+                with self._pool.gate(worker).enter(alone=False), suppress(Exception):
                     self._start(worker)  # if it cannot be started, the next job will say why
             taken = self._take_jobs(partial(self._slots_held.is_recalled, place))
             if self._closed:
@@ -195,8 +195,9 @@ class Processes(QueuedExecutor):
             return Demand(pending=0 if self._slots_held.usable or self._closed else 1)
         if self._stopping:
             return Demand(idle=self._idle_places())
-        learns = self._in_flight < len(self._slots) * self.together
-        return Demand(self._queue.count(), self._idle_places(), could_use_more=learns)
+        return Demand(
+            self._queue.count(), self._idle_places(), could_use_more=self._learns_from_each
+        )
 
     def _idle_places(self) -> frozenset[int]:
         working = {self._workers.index(worker) for worker in list(self._working)}
@@ -217,7 +218,7 @@ class Processes(QueuedExecutor):
         self, worker: WorkerProcess, taken: list[PendingJob]
     ) -> Generator[tuple[int, Outcome], None, None]:
         timeout = None if self._timeout is None else self._timeout * len(taken)
-        with self._gate(worker).enter(alone=False):
+        with self._pool.gate(worker).enter(alone=False):
             self._start(worker)
             with self._mark_busy(worker):
                 yield from worker.do([pending.job for pending in taken], timeout)
@@ -263,7 +264,10 @@ class Processes(QueuedExecutor):
                 raise Interrupted
             # Do it, with the device to itself if memory ran out before.
             try:
-                with self._gate(worker).enter(alone=alone), self._all_memory(worker, wanted=alone):
+                with (
+                    self._pool.gate(worker).enter(alone=alone),
+                    self._pool.all_memory(worker, wanted=alone),
+                ):
                     self._start(worker)
                     with self._mark_busy(worker):
                         ((_, outcome),) = worker.do([job], self._timeout)
@@ -301,46 +305,14 @@ class Processes(QueuedExecutor):
         finally:
             worker.busy = False
 
-    @contextmanager
-    def _all_memory(self, worker: WorkerProcess, *, wanted: bool) -> Iterator[None]:
-        """Restart a worker with all of its device's memory; idle workers there are killed."""
-        if not wanted:
-            yield
-            return
-        for other in self._workers:
-            if self._gate(other) is self._gate(worker):
-                other.kill()
-        shared = worker.slot
-        worker.slot = give_all_memory(shared)
-        try:
-            yield
-        finally:
-            worker.kill()
-            worker.slot = shared
-
-    def _gate(self, worker: WorkerProcess) -> MemoryGate:
-        """The gate of the memory that it uses: a GPU's, or the machine's."""
-        return self._gates[memory_name(worker.slot.device)]
-
     def _is_due_for_replacement(self, worker: WorkerProcess) -> bool:
-        share = machine_memory() / len(self._workers)
-        return self._has_done_enough(worker.jobs) or worker.memory() > 0.8 * share
+        return self._has_done_enough(worker.jobs) or self._pool.holds_too_much(worker)
 
     def _add_workers_that_fit(self, outcome: Outcome) -> None:
         """Once the first jobs have shown how much memory one takes, start as many as fit."""
         with self._lock:
-            self._peak = max(self._peak, outcome.peak_bytes)
-            self._measured += 1
-            if not self._growing or self._measured < _JOBS_TO_MEASURE:
-                return
-            if not self._peak or self._stopping:
-                return
-            self._growing = False
-            fit = min(workers_that_fit(d, self._peak, len(self._devices)) for d in self._devices)
-            more = assign_slots(self._devices, fit, share=False)[len(self._slots) :]
-            places = range(len(self._slots), len(self._slots) + len(more))
-            self._slots += more
-            self._workers += map(self._make_worker, more)
+            self._pool.note_peak(outcome.peak_bytes)
+            places = range(0) if self._stopping else self._pool.grow()
         for place in places:
             self._slots_held.lend(place)
             self._serve_in_thread(self._workers[place], place)

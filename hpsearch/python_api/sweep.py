@@ -15,7 +15,8 @@ from hpsearch.runs.load import Overrides
 from hpsearch.runs.sent_study import dump_study
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import read_source, refuse_edited
-from hpsearch.runs.sweep import SweepStudy, check_weights, run_sweep
+from hpsearch.runs.sweep import run_sweep
+from hpsearch.runs.sweep_studies import SweepStudy, check_weights
 from hpsearch.runs.sweep_summary import StudySummary, summarize_sweep
 
 if TYPE_CHECKING:

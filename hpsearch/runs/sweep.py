@@ -4,54 +4,29 @@ This process starts no framework and runs no study's code. It passes messages be
 the broker that shares the devices out, and shows how the studies stand.
 """
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from signal import Signals
 
-from hpsearch.core.errors import DeviceError, StudyError
-from hpsearch.executors import BrokerOfSlots, Demand, Move, find_devices
+from hpsearch.core.errors import DeviceError
+from hpsearch.executors import BrokerOfSlots, Demand, find_devices
 from hpsearch.executors.device_locks import lock_devices
 from hpsearch.executors.devices import Device, assign_slots
-from hpsearch.executors.worker_process import ctrl_c_ignored, main_module_hidden
-from hpsearch.runs.display import Display, StudyStatus, SweepDisplay
-from hpsearch.runs.lent_run import RunEnding, run_lent
+from hpsearch.runs.display import StudyStatus, SweepDisplay
+from hpsearch.runs.lent_run import RunEnding
 from hpsearch.runs.options import RunOptions
 from hpsearch.runs.signals import StopCondition
+from hpsearch.runs.study_process import StudyProcess
+from hpsearch.runs.sweep_studies import SweepStudy, check_studies, refuse_same_name
 from hpsearch.store import SearchMonitor, Store, monitor_search
 
 _POLL_SECONDS = 0.1
 _LOADING_AT_ONCE = 4  # studies that are imported at the same time
 _TO_END = 50.0  # seconds after the hours until processes that have not ended are killed
 _TO_END_AT_ONCE = 3.0  # the same after a second signal
-
-
-@dataclass(frozen=True, slots=True)
-class SweepStudy:
-    """A study that shares devices with others.
-
-    Args:
-        file: the study file; None: the study has none.
-        label: its name until it is loaded.
-        weight: of its share of the devices.
-        sent: the study by `dump_study`, where it has no file; and source: its text.
-    """
-
-    file: Path | None
-    label: str
-    weight: float = 1.0
-    sent: bytes | None = None
-    source: str | None = None
-
-    @property
-    def place(self) -> str:
-        """Where it was written, for messages."""
-        return str(self.file or f"the study {self.label}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,98 +52,6 @@ class StudyResult:
         return self.ending.error is not None or self.ending.all_failed
 
 
-@dataclass(eq=False, slots=True)
-class _StudyRun:
-    """A study of the sweep, and the process that runs it."""
-
-    study: SweepStudy
-    options: RunOptions
-    display: Display
-    process: BaseProcess | None = None
-    pipe: Connection | None = None
-    name: str | None = None  # once it is loaded
-    monitor: SearchMonitor | None = None
-    ending: RunEnding | None = None
-
-    def start(self, devices: Sequence[Device]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=run_lent,
-            args=(theirs, self.options, devices, self.study.sent),
-            name=f"hpsearch-{self.label}",
-        )
-        with main_module_hidden(), ctrl_c_ignored():
-            self.process.start()
-        theirs.close()
-
-    @property
-    def label(self) -> str:
-        return self.name or self.study.label
-
-    @property
-    def is_loading(self) -> bool:
-        return self.process is not None and self.name is None and self.ending is None
-
-    @property
-    def is_alive(self) -> bool:
-        return self.process is not None and self.ending is None
-
-    def send(self, move: Move) -> None:
-        assert self.pipe is not None
-        with suppress(OSError):  # it has just ended
-            self.pipe.send((move.kind, move.place))
-
-    def describe_death(self) -> RunEnding:
-        """How its process ended that sent no ending."""
-        assert self.process is not None
-        self.process.join()
-        code = self.process.exitcode or 0
-        how = Signals(-code).name if code < 0 else f"exit code {code}"
-        return RunEnding(f"its process ended by itself ({how}); see what it printed")
-
-
-def check_weights(weights: Sequence[float], studies: int) -> None:
-    """Raise DeviceError where these cannot be the weights of so many studies."""
-    if len(weights) != studies:
-        raise DeviceError(
-            f"--weights has {len(weights)} number{'s' if len(weights) != 1 else ''} for "
-            f"{studies} studies; give one for each"
-        )
-    if wrong := [weight for weight in weights if not 0 < weight < float("inf")]:
-        raise DeviceError(f"--weights needs numbers > 0, got {wrong[0]:g}")
-
-
-def make_sweep_studies(files: Sequence[Path], weights: Sequence[float] | None) -> list[SweepStudy]:
-    """The studies of these files. Raises DeviceError for wrong weights; None: all the same."""
-    shares = [1.0] * len(files) if weights is None else weights
-    check_weights(shares, len(files))
-    return [SweepStudy(file, file.stem, weight) for file, weight in zip(files, shares, strict=True)]
-
-
-def check_studies(studies: Sequence[SweepStudy]) -> None:
-    """Raise StudyError where these studies cannot run together."""
-    files: set[Path] = set()
-    labels: dict[str, SweepStudy] = {}
-    for study in studies:
-        if study.file is not None:
-            if study.file.resolve() in files:
-                raise StudyError(f"{study.file} is given twice; name each study once")
-            files.add(study.file.resolve())
-    for study in studies:
-        if study.label in labels:
-            refuse_same_name(study.label, labels[study.label], study)
-        labels[study.label] = study
-
-
-def refuse_same_name(name: str, first: SweepStudy, second: SweepStudy) -> None:
-    """Raise StudyError for two studies of one name."""
-    raise StudyError(
-        f"{first.place} and {second.place} are both named {name}; name one of them otherwise, by "
-        "Study(name=...) or by its file"
-    )
-
-
 def run_sweep(
     studies: Sequence[SweepStudy], options: RunOptions, display: SweepDisplay
 ) -> list[StudyResult]:
@@ -191,7 +74,7 @@ def run_sweep(
     with ExitStack() as opened:
         opened.enter_context(lock_devices(devices, display.show_line))
         runs = [
-            _StudyRun(
+            StudyProcess(
                 study,
                 replace(options, file=study.file, source=study.source, began=began),
                 display.make_display(study.label),
@@ -210,7 +93,7 @@ class _Sweep:
 
     def __init__(
         self,
-        runs: Sequence[_StudyRun],
+        runs: Sequence[StudyProcess],
         devices: Sequence[Device],
         options: RunOptions,
         display: SweepDisplay,
@@ -285,7 +168,7 @@ class _Sweep:
             except (EOFError, OSError):
                 self._end(run, run.describe_death())
 
-    def _take_message(self, run: _StudyRun, kind: str, content: object) -> None:
+    def _take_message(self, run: StudyProcess, kind: str, content: object) -> None:
         number = self._runs.index(run)
         match kind, content:
             case "loaded", str(name):
@@ -313,7 +196,7 @@ class _Sweep:
             self._store = Store(self._options.store)
         return monitor_search(self._store, search)
 
-    def _end(self, run: _StudyRun, ending: RunEnding) -> None:
+    def _end(self, run: StudyProcess, ending: RunEnding) -> None:
         run.ending = ending
         self._broker.end(self._runs.index(run))
         if ending.error is not None:
@@ -391,7 +274,7 @@ def share_among_living(weights: Sequence[float], has_failed: Sequence[bool]) -> 
     return [weight / total for weight in living]
 
 
-def _describe_state(run: _StudyRun, *, holds_some: bool) -> str:
+def _describe_state(run: StudyProcess, *, holds_some: bool) -> str:
     if run.ending is not None:
         return "failed" if run.ending.error else "ended"
     if run.name is None:

@@ -16,7 +16,7 @@ from hpsearch.core.streams import make_streams_tolerant
 from hpsearch.executors import find_devices
 from hpsearch.executors.worker_process import ctrl_c_ignored, end_with_parent, main_module_hidden
 from hpsearch.runs.load import Overrides, load_study
-from hpsearch.runs.sweep import SweepStudy, check_studies, refuse_same_name
+from hpsearch.runs.sweep_studies import SweepStudy, check_studies, refuse_same_name
 from hpsearch.searchers.base import plan_search
 from hpsearch.store import Store, Url
 

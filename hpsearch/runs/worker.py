@@ -1,62 +1,30 @@
-"""The work of a worker process, or of this one: load the study once, then train trials."""
+"""What a worker calls first: it loads the study and its data, and tries whether they work."""
 
 import hashlib
 import importlib.metadata
 import platform
 import sys
-import time
-import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from hpsearch.core import progress
 from hpsearch.core.data import Data
-from hpsearch.core.errors import (
-    BuildError,
-    CheckpointError,
-    DiskFullError,
-    FatalError,
-    HpsearchError,
-    StudyError,
-    TrialFailed,
-    first_line,
-    is_out_of_memory,
-    message_of,
-    without_numbers,
-)
+from hpsearch.core.errors import CheckpointError, HpsearchError, StudyError
 from hpsearch.core.files import hide_secrets
-from hpsearch.core.interrupt import Interrupted
-from hpsearch.core.seeds import derive_seed, seed_of_repeat
-from hpsearch.core.trial import Cost, Facts, Failure, Job, Outcome, Score
+from hpsearch.core.seeds import derive_seed
+from hpsearch.core.trial import Facts
 from hpsearch.executors import Work
 from hpsearch.runs.load import Overrides, describe_error, load_study, locate_error
 from hpsearch.runs.sent_study import load_sent_study
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.training import Split, Trainer, backend, engines, lean_import, sharing
-from hpsearch.training.base import Build, WatchedBuild, check_space
-from hpsearch.training.peak import peak_bytes
+from hpsearch.runs.trial_work import TrialWork
+from hpsearch.runs.try_points import AllPointsFailError, try_a_few_points
+from hpsearch.training import backend, engines, lean_import, sharing
+from hpsearch.training.base import check_space
 
-_TRACEBACK_CHARACTERS = 10_000  # kept of the beginning, and of the end, of a traceback
-_POINTS = 8  # tried before a study is refused because all of them fail
 _LIBRARIES = "keras|jax|jaxlib|tensorflow|torch|numpy|scipy|sklearn|absl|ml_dtypes|optree|h5py"
-
-
-class AllPointsFailError(StudyError):
-    """The study's code raises the same error at every point that was tried.
-
-    Args:
-        first: the error at the first point.
-    """
-
-    def __init__(self, points: int, first: BaseException) -> None:
-        self.first = first
-        super().__init__(f"all {points} points that were tried fail with {first_line(first)}")
 
 
 def prepare_from_file(
@@ -88,13 +56,11 @@ def prepare_from_file(
             f"{platform.node()} does not see the checkpoints' folder {hide_secrets(mark.parent)}; give "
             "--checkpoints a folder or URL that every node reaches"
         )
-    _import_keras(backend_name)  # first: the study file may import it
-    study = load_study(file, overrides)
-    with _locate_errors(file):
-        source = hashlib.sha256(file.read_bytes()).hexdigest()
-        return _load_and_prepare(
-            study, source, backend_name, engine, together, shared, try_points=try_points
-        )
+
+    def load() -> tuple[StudyDefinition, str]:
+        return load_study(file, overrides), hashlib.sha256(file.read_bytes()).hexdigest()
+
+    return _prepare(load, file, backend_name, engine, together, shared, try_points=try_points)
 
 
 def prepare_sent(
@@ -106,13 +72,11 @@ def prepare_sent(
     try_points: bool = True,
 ) -> tuple[Facts, Work]:
     """As `prepare_from_file`, of a study without a file. sent: by `sent_study.dump_study`."""
-    _import_keras(backend_name)
-    with _locate_errors(None):
-        study = load_sent_study(sent)
-        source = hashlib.sha256(sent).hexdigest()
-        return _load_and_prepare(
-            study, source, backend_name, engine, together, shared, try_points=try_points
-        )
+
+    def load() -> tuple[StudyDefinition, str]:
+        return load_sent_study(sent), hashlib.sha256(sent).hexdigest()
+
+    return _prepare(load, None, backend_name, engine, together, shared, try_points=try_points)
 
 
 def prepare_here(
@@ -122,20 +86,12 @@ def prepare_here(
     together: int | None = None,
 ) -> tuple[Facts, Work]:
     """As `prepare_from_file`, of a study of this process, which trains itself."""
-    _import_keras(backend_name)
-    with _locate_errors(None):
-        return _load_and_prepare(study, "", backend_name, engine, together, None)
+    return _prepare(lambda: (study, ""), None, backend_name, engine, together, None)
 
 
-def _import_keras(backend_name: str | None) -> None:
-    _show_library_warnings()
-    backend.choose(backend_name)
-    lean_import.import_keras()
-
-
-def _load_and_prepare(
-    study: StudyDefinition,
-    source: str,
+def _prepare(
+    load: Callable[[], tuple[StudyDefinition, str]],
+    file: Path | None,
     backend_name: str | None,
     engine: str,
     together: int | None,
@@ -143,18 +99,29 @@ def _load_and_prepare(
     *,
     try_points: bool = True,
 ) -> tuple[Facts, Work]:
-    data = sharing.load(study.task, shared)
-    progress.report_loaded()
-    return prepare_work(
-        study,
-        data,
-        backend_name,
-        engine,
-        together,
-        source,
-        try_points=try_points,
-        shared=shared if isinstance(shared, Path) else None,
-    )
+    """What all ways to prepare share; the other arguments are those of `prepare_from_file`.
+
+    Args:
+        load: returns the study, and the fingerprint of what it was loaded from.
+        file: the study's, for messages; None: it has none.
+    """
+    _show_library_warnings()
+    backend.choose(backend_name)
+    lean_import.import_keras()  # first: the study file may import it
+    with _locate_errors(file):
+        study, source = load()
+        data = sharing.load(study.task, shared)
+        progress.report_loaded()
+        return prepare_work(
+            study,
+            data,
+            backend_name,
+            engine,
+            together,
+            source,
+            try_points=try_points,
+            shared=shared if isinstance(shared, Path) else None,
+        )
 
 
 @contextmanager
@@ -206,7 +173,7 @@ def prepare_work(
     )
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.trial_function, study.space, trains_itself=study.train is not None)
-    remark, note = _try_points(study, trainer, splits[0], data) if try_points else (None, "")
+    remark, note = try_a_few_points(study, trainer, splits[0], data) if try_points else (None, "")
     side_by_side = trainer.max_concurrent_fits > 1 and not remark
     most = trainer.max_concurrent_fits // len(splits) if side_by_side else 1
     if together is not None and side_by_side:
@@ -223,7 +190,7 @@ def prepare_work(
         # To two digits: small differences in how it is computed make no other search.
         float(f"{trainer.epoch_seconds * len(splits):.2g}"),
     )
-    return facts, _TrialWork(study, trainer, data, splits, chosen)
+    return facts, TrialWork(study, trainer, data, splits, chosen)
 
 
 def _check_memory(together: int, fits: int, folds: int) -> None:
@@ -241,156 +208,10 @@ def _check_memory(together: int, fits: int, folds: int) -> None:
         )
 
 
-def _try_points(
-    study: StudyDefinition, trainer: Trainer, split: Split, data: Data
-) -> tuple[str | None, str]:
-    """Build models at a few points, and train a step.
-
-    Where the study's code raises at one point, only the trials of that point will fail. The study
-    is refused where all points fail in the same way, or hpsearch itself finds a mistake.
-
-    Returns the trainer's remark, if any, and a note about points that fail, else "".
-    """
-    points, build = study.space.probes(), WatchedBuild(study.trial_function)
-    how: dict[str, Any] = {"most_epochs": study.most_epochs, "callbacks": study.callbacks}
-    try:
-        return trainer.probe(build, points, split, data, **how), ""
-    except (Exception, SystemExit) as error:
-        _refuse_mistakes(error)
-    # Some point failed. Find one that works, among more points than those tried so far.
-    rng = np.random.default_rng(0)
-    points += [study.space.sample(rng) for _ in range(_POINTS - len(points))]
-    errors: list[BaseException] = []
-    for point in points:
-        try:
-            remark = trainer.probe(build, [point], split, data, **how)
-            break
-        except (Exception, SystemExit) as error:
-            _refuse_mistakes(error)
-            errors.append(_original_error(error))
-    else:
-        remark = None
-        causes = {without_numbers(first_line(error)) for error in errors}
-        if len(causes) == 1 and not isinstance(errors[0], TrialFailed):
-            raise AllPointsFailError(len(points), errors[0]) from errors[0]
-    unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
-    if not unexpected:
-        return remark, ""
-    return (
-        remark,
-        f"{'train' if study.build is None else 'build'} fails at some points; trials of these points "
-        f"will fail: {first_line(unexpected[0])}",
-    )
-
-
-def _refuse_mistakes(error: BaseException) -> None:
-    """Raise an error again unless the study's own code raised it, at this point."""
-    if isinstance(error, FatalError) or isinstance(_original_error(error), HpsearchError):
-        raise error
-
-
-def _original_error(error: BaseException) -> BaseException:
-    """The error that the study's code raised, also where a BuildError explains it."""
-    return error.__cause__ or error if isinstance(error, BuildError) else error
-
-
 def _describe_unit(study: StudyDefinition, data: Data) -> str:
     """The unit of the metric's values where it is not the target's own; else ""."""
     unit = "" if study.task.classifies or data.coding is None else data.coding.unit
     return f"{study.task.measure} is {unit}" if unit else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _TrialWork:
-    """Trains trials: what a worker does once it is prepared."""
-
-    study: StudyDefinition
-    trainer: Trainer
-    data: Data
-    splits: list[Split]
-    backend: str
-
-    def __call__(self, jobs: Sequence[Job]) -> Iterator[tuple[int, Outcome]]:
-        """Train some trials, side by side if the trainer can; yield each as it ends."""
-        waiting, size = list(range(len(jobs))), len(jobs)
-        begun = time.perf_counter()
-        while waiting:
-            places, start = waiting[:size], time.perf_counter()
-            builds = {place: WatchedBuild(self.study.trial_function) for place in places}
-            try:
-                for index, outcome in self._train([jobs[p] for p in places], [*builds.values()]):
-                    waiting.remove(places[index])
-                    progress.forget(jobs[places[index]])
-                    cost = _measure_cost(outcome, len(jobs), time.perf_counter() - begun)
-                    yield places[index], replace(outcome, cost=cost)
-            except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
-                raise
-            except BaseException as error:  # also SystemExit: a build that calls it fails its trial
-                # The error ended all of them: fail the trials at fault, train the others again.
-                at_fault = [place for place in places if builds[place].failed]
-                if len(places) == 1:
-                    at_fault = places
-                seconds = (time.perf_counter() - start) / len(places)
-                for place in at_fault:
-                    waiting.remove(place)
-                    progress.forget(jobs[place])
-                    yield place, self._make_outcome(_make_failure(error), seconds)
-                if not at_fault:
-                    size = 1  # which one is at fault shows when each trains alone
-                # Trials whose build has not worked yet go first: each is built twice at most.
-                waiting.sort(key=lambda place: place in builds and builds[place].worked)
-
-    def _train(self, jobs: Sequence[Job], builds: Sequence[Build]) -> Iterator[tuple[int, Outcome]]:
-        study = self.study
-        trials = [
-            study.evaluator.plan_fits(
-                self.splits,
-                build,
-                job.params,
-                epochs=job.epochs,
-                seed=seed_of_repeat(study.seed, job.repeat),
-                patience=study.patience,
-                checkpoint_in=job.checkpoint_in,
-                checkpoint_out=job.checkpoint_out,
-                checkpoint_every=job.checkpoint_every,
-                seen=progress.JobProgress(job, len(self.splits)).of_fold,
-                study=f"{study.name} {self.data.fingerprint}",
-                most_epochs=study.most_epochs,
-                callbacks=study.callbacks,
-            )
-            for job, build in zip(jobs, builds, strict=True)
-        ]
-        ended = study.evaluator.run(self.trainer, trials, self.data, study.task.objective)
-        for place, score, seconds in ended:
-            yield place, self._make_outcome(score, seconds)
-
-    def _make_outcome(self, score: Score | Failure, seconds: float) -> Outcome:
-        peak = peak_bytes(self.backend)
-        if isinstance(score, Failure):
-            return Outcome(failure=score, seconds=seconds, peak_bytes=peak)
-        return Outcome(score, None, seconds, score.folds[0].n_weights, peak)
-
-
-def _measure_cost(outcome: Outcome, together: int, elapsed: float) -> Cost:
-    """The cost of a trial in a call of so many, so many seconds after the call began."""
-    folds = outcome.score.folds if outcome.score else ()
-    compiling = sum(curve.compile_seconds for curve in folds)
-    return Cost(together, elapsed, float(compiling), folds[0].program if folds else "")
-
-
-def _make_failure(error: BaseException) -> Failure:
-    if isinstance(error, TrialFailed):
-        return Failure("failed", message_of(error) or type(error).__name__)
-    kind = "memory" if is_out_of_memory(error) else "exception"
-    return Failure(kind, first_line(error), _format_traceback(error))
-
-
-def _format_traceback(error: BaseException) -> str:
-    """An error's traceback; the beginning and the end of a very long one."""
-    text = "".join(traceback.format_exception(error))
-    if len(text) <= 2 * _TRACEBACK_CHARACTERS:
-        return text
-    return f"{text[:_TRACEBACK_CHARACTERS]}\n...\n{text[-_TRACEBACK_CHARACTERS:]}"
 
 
 def _find_versions(backend_name: str) -> dict[str, str]:

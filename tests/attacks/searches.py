@@ -21,8 +21,8 @@ LIMIT = 300.0  # seconds without an end: it hangs; the machine may be busy with 
 REAL = ("-m", "hpsearch", "run")
 CHAINED = (  # everything is real but the training, whose epochs are links in a chain of hashes
     "-c",
-    "import sys; from tests import fakes; from hpsearch.runs import session;"
-    "session.worker.prepare_from_file = fakes.prepare_chain;"
+    "import sys; from tests import fakes; from hpsearch.runs import worker;"
+    "worker.prepare_from_file = fakes.prepare_chain;"
     "sys.argv[1:1] = ['run'];"
     "from hpsearch.commands.main import main\nif __name__ == '__main__': main()",
 )

@@ -63,10 +63,10 @@ class CommandServer:
 
 def _serve(pipe: Connection, gigabytes: float) -> None:
     from hpsearch.commands import main
-    from hpsearch.runs import session
+    from hpsearch.runs import worker
     from tests import fakes
 
-    session.worker.prepare_from_file = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing
+    worker.prepare_from_file = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing
     fakes.time.sleep = lambda seconds: None  # type: ignore[assignment]
     most = int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

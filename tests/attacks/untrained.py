@@ -1,9 +1,9 @@
 """The command line, with training replaced by a chain of hashes: no framework is loaded."""
 
 from hpsearch.commands.main import main
-from hpsearch.runs import session
+from hpsearch.runs import worker
 from tests import fakes
 
 if __name__ == "__main__":
-    session.worker.prepare_from_file = fakes.prepare_chain
+    worker.prepare_from_file = fakes.prepare_chain
     main()

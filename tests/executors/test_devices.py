@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -153,6 +154,28 @@ def test_as_many_workers_as_the_first_jobs_say_that_fit(gpus, pool, job):
     assert (
         len({r["pid"] for r in reports([executor.submit(job(seconds=1.0)) for _ in range(8)])}) == 2
     )
+
+
+def test_workers_that_are_added_later_try_no_models_where_that_ended_the_first(gpus, job, tmp_path):
+    gpus(80)
+    (deaths := tmp_path / "deaths").mkdir()
+    executor = Processes(
+        partial(fakes.prepare_dying_first, str(deaths), 99),
+        find_devices("0"),
+        None,
+        prepare_without_models=fakes.prepare_staged,
+    )
+    try:
+        executor.open()
+        died = len(list(deaths.iterdir()))
+        reports([executor.submit(job(peak=20 * 2**30)) for _ in range(2)])
+        assert executor.workers == 2
+        jobs = [job(seconds=1.0) for _ in range(4)]
+        ended = reports([executor.submit(each) for each in jobs])
+        assert len({r["pid"] for r in ended}) == 2
+        assert len(list(deaths.iterdir())) == died > 0
+    finally:
+        executor.close()
 
 
 @pytest.mark.slow

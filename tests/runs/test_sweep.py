@@ -17,11 +17,12 @@ from hpsearch.commands.main import app
 from hpsearch.console.findings import describe_gravest
 from hpsearch.console.sweep_view import describe_sweep, make_sweep_table
 from hpsearch.core.errors import DeviceError, StudyError
-from hpsearch.runs import sweep
+from hpsearch.runs import sweep_studies
 from hpsearch.runs.display import StudyStatus
 from hpsearch.runs.lent_run import RunEnding
-from hpsearch.runs.sweep import StudyResult, SweepStudy, share_among_living
+from hpsearch.runs.sweep import StudyResult, share_among_living
 from hpsearch.runs.sweep_plan import share_out
+from hpsearch.runs.sweep_studies import SweepStudy
 from hpsearch.runs.sweep_summary import summarize_sweep
 from hpsearch.store import Store
 from tests.attacks import kills, sweep_kills
@@ -162,9 +163,9 @@ def test_two_studies_of_one_name_are_refused_once_they_are_loaded(tmp_path):
 
 def test_the_studies_of_a_call_are_checked_alike():
     with pytest.raises(StudyError, match="the study x and the study x are both named x"):
-        sweep.check_studies([SweepStudy(None, "x"), SweepStudy(None, "x")])
+        sweep_studies.check_studies([SweepStudy(None, "x"), SweepStudy(None, "x")])
     with pytest.raises(DeviceError, match="3 numbers for 2 studies"):
-        sweep.check_weights([1, 2, 3], 2)
+        sweep_studies.check_weights([1, 2, 3], 2)
 
 
 def test_plan_says_who_gets_what(tmp_path, monkeypatch, capfd):

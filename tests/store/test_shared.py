@@ -15,7 +15,7 @@ import pytest
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Pause, Suggestion
-from hpsearch.runs import session
+from hpsearch.runs import worker
 from hpsearch.store import AskedEvent, Store, Url, parse_place, rank_tasks, study_lock
 from tests import fakes
 from tests.builders import RECORD, make_outcome, make_record
@@ -305,7 +305,7 @@ def everything(url):
 def test_the_password_is_in_no_output_no_file_and_not_in_the_store(
     database, hpsearch, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(session.worker, "prepare_from_file", fakes.prepare_chain)
+    monkeypatch.setattr(worker, "prepare_from_file", fakes.prepare_chain)
     Path("study.py").write_text(STUDY)
     url = Url.parse(database)
     monkeypatch.setenv("HPSEARCH_STORE", database)

@@ -1,0 +1,86 @@
+"""Whether a study's models can be built and trained at all: a few points are tried."""
+
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.data import Data
+from hpsearch.core.errors import (
+    BuildError,
+    FatalError,
+    HpsearchError,
+    StudyError,
+    TrialFailed,
+    first_line,
+    without_numbers,
+)
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.training import Split, Trainer
+from hpsearch.training.base import WatchedBuild
+
+_POINTS = 8  # tried before a study is refused because all of them fail
+
+
+class AllPointsFailError(StudyError):
+    """The study's code raises the same error at every point that was tried.
+
+    Args:
+        first: the error at the first point.
+    """
+
+    def __init__(self, points: int, first: BaseException) -> None:
+        self.first = first
+        super().__init__(f"all {points} points that were tried fail with {first_line(first)}")
+
+
+def try_a_few_points(
+    study: StudyDefinition, trainer: Trainer, split: Split, data: Data
+) -> tuple[str | None, str]:
+    """Build models at a few points, and train a step.
+
+    Where the study's code raises at one point, only the trials of that point will fail. The study
+    is refused where all points fail in the same way, or hpsearch itself finds a mistake.
+
+    Returns the trainer's remark, if any, and a note about points that fail, else "".
+    """
+    points, build = study.space.probes(), WatchedBuild(study.trial_function)
+    how: dict[str, Any] = {"most_epochs": study.most_epochs, "callbacks": study.callbacks}
+    try:
+        return trainer.probe(build, points, split, data, **how), ""
+    except (Exception, SystemExit) as error:
+        _refuse_mistakes(error)
+    # Some point failed. Find one that works, among more points than those tried so far.
+    rng = np.random.default_rng(0)
+    points += [study.space.sample(rng) for _ in range(_POINTS - len(points))]
+    errors: list[BaseException] = []
+    for point in points:
+        try:
+            remark = trainer.probe(build, [point], split, data, **how)
+            break
+        except (Exception, SystemExit) as error:
+            _refuse_mistakes(error)
+            errors.append(_original_error(error))
+    else:
+        remark = None
+        causes = {without_numbers(first_line(error)) for error in errors}
+        if len(causes) == 1 and not isinstance(errors[0], TrialFailed):
+            raise AllPointsFailError(len(points), errors[0]) from errors[0]
+    unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
+    if not unexpected:
+        return remark, ""
+    return (
+        remark,
+        f"{'train' if study.build is None else 'build'} fails at some points; trials of these points "
+        f"will fail: {first_line(unexpected[0])}",
+    )
+
+
+def _refuse_mistakes(error: BaseException) -> None:
+    """Raise an error again unless the study's own code raised it, at this point."""
+    if isinstance(error, FatalError) or isinstance(_original_error(error), HpsearchError):
+        raise error
+
+
+def _original_error(error: BaseException) -> BaseException:
+    """The error that the study's code raised, also where a BuildError explains it."""
+    return error.__cause__ or error if isinstance(error, BuildError) else error

@@ -12,7 +12,7 @@ import click
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import OldStoreError, StoreError, StudyError
-from hpsearch.core.files import hide_secrets
+from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.runs.option_types import Folder
 from hpsearch.store import Store, Target, Url, folder_beside
 
@@ -96,7 +96,7 @@ def clean(
         deleted = removal.clean(store_path, root, found, say=say, **how)
         if unused:
             _reclaim(store_path, say)
-        say(f"freed {sizes.format_bytes(sum(each.bytes for each in deleted) + unused)}")
+        say(f"freed {format_bytes(sum(each.bytes for each in deleted) + unused)}")
     if as_json:
         listed = [sizes.leftover_to_json(each) | {"deleted": each in deleted} for each in found]
         click.echo(json.dumps({"files": listed, "unused": unused}))

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from hpsearch.core.errors import NoStoreError, OldStoreError, StudyError
-from hpsearch.core.files import hide_secrets, leave_mark
+from hpsearch.core.files import format_bytes, hide_secrets, leave_mark
 from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.seeds import derive_seed
@@ -354,7 +354,7 @@ def _show_end(
         spent += [f"--total-epochs {budget.epochs}"] if budget.epochs is not None else []
         show_line(f"budget spent ({' or '.join(spent)}); run the same command again to continue")
     if size := checkpoints.size:
-        show_line(f"checkpoints: {size / 1e6:.1f} MB in {hide_secrets(checkpoints.folder)}")
+        show_line(f"checkpoints: {format_bytes(size)} in {hide_secrets(checkpoints.folder)}")
 
 
 def _rank_trials(store: Store, journal: Journal, state: SearchState) -> list[int]:

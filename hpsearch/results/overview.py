@@ -44,10 +44,11 @@ class SearchOverview:
 
     @property
     def gain(self) -> float | None:
-        """The best value minus the baseline's; None where one is not known."""
+        """By how much the best value is better than the baseline's; None where one is not known."""
         if self.best is None or self.baseline is None:
             return None
-        return self.best.value - self.baseline.value
+        best, baseline = self.best.value, self.baseline.value
+        return best - baseline if self.record.metric.higher_is_better else baseline - best
 
     @property
     def is_running(self) -> bool:

@@ -9,12 +9,18 @@ import click
 
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
+from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.option_types import TrialNumber
 from hpsearch.store import Store, Url, folder_beside
 
 
 @click.command()
-@click.argument("task", required=False, shell_complete=completion.complete_tasks)
+@click.argument(
+    "name",
+    metavar="[STUDY|TASK]",
+    required=False,
+    shell_complete=completion.complete_studies_and_tasks,
+)
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -30,16 +36,17 @@ from hpsearch.store import Store, Url, folder_beside
 @arguments.store
 @arguments.as_json
 def rank(
-    task: str | None,
+    name: str | None,
     top: int,
     metric: str | None,
     store_path: Path | Url,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Rank the trials of a task, over all studies and searchers. Without TASK, rank every task.
+    """Rank the trials of a task, over all studies and searchers. Without a name, rank every task.
 
-    Only trials with the same data, metric and evaluator are ranked together. With --tag, --study or
+    Of a STUDY, its name or its file, rank all trials that compare with its own. If a task has the
+    same name, the task is ranked. Only trials with the same data, metric and evaluator are ranked together. With --tag, --study or
     --searcher, the trials that are shown are ranked among themselves.
     """
     from hpsearch.console import tables
@@ -47,14 +54,21 @@ def rank(
 
     only = arguments.make_filter(options)
     with Store(store_path) as store:
+        searches = store.searches()
+        # A task has the trials of a study of the same name; the study's file names the study.
+        is_task = name is None or name in {search.task for search in searches}
+        study, task = (None, name) if is_task else find_study_or_task(name, store_path)
         if metric is None:
-            found = stores.rank_tasks(store, task, only)
+            found = stores.rank_tasks(store, task, only, study)
             parts = [tables.describe_ranking(ranking, top=top) for ranking in found]
         else:
-            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
+            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only, study)
             found = [each.rows for each in by_metric]
             parts = [tables.describe_metric_ranking(each, top=top) for each in by_metric]
         opened = stores.list_openings(store, task)
+        if study is not None:
+            tasks = {search.task for search in searches if search.study == study}
+            opened = [opening for opening in opened if opening.task in tasks]
     console = tables.make_console(stderr=as_json)
     for part in parts:
         tables.print_parts(console, part)

@@ -11,7 +11,7 @@ from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
 from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.option_types import TrialNumber
-from hpsearch.store import Store, Url, folder_beside
+from hpsearch.store import Store, Url
 
 
 @click.command()
@@ -56,8 +56,10 @@ def rank(
     with Store(store_path) as store:
         searches = store.searches()
         # A task has the trials of a study of the same name; the study's file names the study.
-        is_task = name is None or name in {search.task for search in searches}
-        study, task = (None, name) if is_task else find_study_or_task(name, store_path)
+        if name is None or name in {search.task for search in searches}:
+            study, task = None, name
+        else:
+            study, task = find_study_or_task(name, store_path)
         if metric is None:
             found = stores.rank_tasks(store, task, only, study)
             parts = [tables.describe_ranking(ranking, top=top) for ranking in found]
@@ -104,9 +106,9 @@ def show(target: str | None, store_path: Path | Url, as_json: bool) -> None:
 
 def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> None:
     from hpsearch.console import sizes, tables
-    from hpsearch.runs.disk import measure_on_disk
+    from hpsearch.runs.disk import checkpoint_root, measure_on_disk
 
-    root = folder_beside(store_path).absolute() / "checkpoints"
+    root = checkpoint_root(store_path)
     with Store(store_path) as store:
         name = None if study is None else stores.find_target(store, study).study
         found = measure_on_disk(store, root, name)

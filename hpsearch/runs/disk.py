@@ -19,6 +19,8 @@ from hpsearch.core.seeds import canonical_json
 from hpsearch.store import (
     SearchSize,
     Store,
+    Url,
+    folder_beside,
     hidden_trials,
     measure_searches,
     read_labels,
@@ -100,6 +102,16 @@ def measure_on_disk(store: Store, root: Path, study: str | None = None) -> list[
         for size in measure_searches(store)
         if study in (None, size.study)
     ]
+
+
+def checkpoint_root(place: Path | Url, given: Path | None = None) -> Path:
+    """The folder in which each search of a store has one for its checkpoints.
+
+    Args:
+        given: the folder that a run was given, on disk or at a URL; None: the one beside the store.
+    """
+    # Absolute, because workers may have another current folder.
+    return given or folder_beside(place).absolute() / "checkpoints"
 
 
 def checkpoint_folder(root: Path, store: str, search: int) -> Path:

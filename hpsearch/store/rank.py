@@ -127,7 +127,8 @@ def rank_tasks(
     """One ranking, best first, for each set of trials that may be compared.
 
     These have in common what `records.COMPARED` names: task, metric and its direction, evaluator,
-    data. A trial that was continued is represented by its continuation. Raises StoreError for a task that the store does not have.
+    data. A trial that was continued is represented by its continuation. Raises StoreError for a
+    task that the store does not have.
 
     Args:
         only: rank these trials alone. Raises StoreError for what the store does not have.

@@ -11,8 +11,6 @@ from hpsearch.loggers import LoggedSearch, LoggedTrial, LogPlace, LogSender, che
 from hpsearch.runs.replay import SearchState
 from hpsearch.store import SearchRecord
 
-_NOTES = ("study", "task", "searcher", "evaluator", "seed", "backend", "direction", "file")
-
 
 class LiveLog(AbstractContextManager["LiveLog"]):
     """The tools that log a run. A context around the run, which waits for slow tools at its end.
@@ -57,7 +55,7 @@ class LiveLog(AbstractContextManager["LiveLog"]):
             hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:24],
             record.study,
             record.measure,
-            {"metric": record.measure} | {name: getattr(record, name) for name in _NOTES},
+            record.notes,
         )
         ended = [(trial, outcome) for n, outcome in self._ended if (trial := find(n)) is not None]
         self._ended.clear()

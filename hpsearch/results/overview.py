@@ -65,7 +65,7 @@ def read_overview(path: Path | Url) -> list[SearchOverview]:
     with Store(path) as store:
         searches = store.searches()
         # Rankings are read before frames, so that the frames have every ranked trial.
-        rankings = {s.id: stores.rank_searches(store, [s.id]) for s in searches}
+        rankings = {s.id: stores.rank_records(store, [s]) for s in searches}
         runs = {s.id: read_last_run(store, s.id) for s in searches}
         ids = [search.id for search in searches]
         rows = read_trial_rows(store, ids)

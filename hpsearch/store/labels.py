@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, name_of_study
 from hpsearch.store.database import Database, insert_rows
 from hpsearch.store.removal import find_present_name
 from hpsearch.store.store import Store
@@ -73,8 +73,7 @@ def find_target(store: Store, name: str) -> Target:
         if deleted is not None:
             raise StoreError(f"trial {name} was deleted; `rank` lists the others")
         return Target(study, int(name))
-    study = name[:-3].rpartition("/")[2] if name.endswith(".py") else name
-    study = find_present_name(store, study, None)
+    study = find_present_name(store, name_of_study(name), None)
     known = sorted({record.study for record in store.searches()})
     if study not in known:
         raise StoreError(

@@ -267,16 +267,20 @@ def _rank_recorded(
     return MetricRanking(searches, measure, False, _rank_rows(db, rows, values, labels), left_out)
 
 
-def rank_searches(
-    store: Store, searches: Collection[int], only: TrialFilter = ALL_TRIALS
+def rank_searches(store: Store, searches: Collection[int]) -> list[RankedTrial]:
+    """The ranking of these searches, by id, whose values must be comparable; it may be empty."""
+    return rank_records(store, [record for record in store.searches() if record.id in searches])
+
+
+def rank_records(
+    store: Store, searches: Sequence[SearchRecord], only: TrialFilter = ALL_TRIALS
 ) -> list[RankedTrial]:
-    """The ranking of these searches, whose values must be comparable; it may be empty.
+    """As `rank_searches`, of records that were read already.
 
     Args:
         only: rank these trials alone.
     """
-    found = [record for record in store.searches() if record.id in searches]
-    return store.db.read(lambda: _rank(store.db, found, only)) if found else []
+    return store.db.read(lambda: _rank(store.db, searches, only)) if searches else []
 
 
 def find_best(store: Store, search: SearchRecord) -> tuple[int, float] | None:

@@ -61,26 +61,35 @@ def _read_study_rows(store: Store, study: str) -> StudyRows:
 def check_trial_ended(store: Store, trial: int) -> None:
     """Raise StoreError for a trial that cannot be deleted: its search is not through with it."""
     found = store.db.query(
-        "SELECT t.trial, "
-        " (SELECT min(c.id) FROM asked c WHERE c.search = a.search AND c.parent = a.trial AND NOT "
-        "  EXISTS (SELECT 1 FROM told ct WHERE ct.search = c.search AND ct.trial = c.trial)) "
+        "SELECT a.search, a.trial, t.trial "
         "FROM asked a LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial "
         "WHERE a.id = :id",
         id=trial,
     )
     if not found:
         raise StoreError(f"the store has no trial {trial}; `rank` lists trial numbers")
-    [(told, child)] = found
+    [(search, number, told)] = found
     if told is None:
         raise StoreError(
             f"trial {trial} has not ended, and its search will train it; let it end, or delete its "
             "study"
         )
-    if child is not None:
+    if (child := find_unfinished_child(store, search, number)) is not None:
         raise StoreError(
             f"trial {trial} is continued by trial {child}, which has not ended; let that end, or "
             "delete the study"
         )
+
+
+def find_unfinished_child(store: Store, search: int, trial: int) -> int | None:
+    """The id of a trial that continues this one, by its number in the search, and has not ended."""
+    [(child,)] = store.db.query(
+        "SELECT min(c.id) FROM asked c WHERE c.search = :s AND c.parent = :t AND NOT EXISTS "
+        "(SELECT 1 FROM told t WHERE t.search = c.search AND t.trial = c.trial)",
+        s=search,
+        t=trial,
+    )
+    return None if child is None else int(child)
 
 
 def hide_trial(store: Store, trial: int) -> None:

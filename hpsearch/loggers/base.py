@@ -141,6 +141,12 @@ def values_at_best(outcome: Outcome, metric: str) -> dict[str, float]:
     return found
 
 
+def begun_notes(search: LoggedSearch, trial: LoggedTrial) -> dict[str, Any]:
+    """What is known of a trial that begins beside its point, as plain values by name."""
+    found = {**search.notes, "trial": trial.id}
+    return found if trial.parent is None else found | {"continues": trial.parent}
+
+
 def trial_notes(trial: LoggedTrial, outcome: Outcome) -> dict[str, Any]:
     """What else is known of a trial that ended, as plain values by name."""
     score, failure = outcome.score, outcome.failure

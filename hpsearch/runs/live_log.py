@@ -39,6 +39,8 @@ class LiveLog(AbstractContextManager["LiveLog"]):
 
     def begin(self, record: SearchRecord, state: SearchState) -> None:
         """Begin with a search that stands as `state` says, which goes on while it runs."""
+        if not self._is_used:
+            return
 
         def find(number: int) -> LoggedTrial | None:
             suggestion, id_ = state.suggestions.get(number), state.ids.get(number)
@@ -47,8 +49,6 @@ class LiveLog(AbstractContextManager["LiveLog"]):
             parent = None if suggestion.parent is None else state.ids[suggestion.parent]
             return LoggedTrial(id_, suggestion.params, suggestion.epochs, parent)
 
-        if not self._is_used:
-            return
         # Not by the study's name, which may change. No two searches begin at the same microsecond.
         key = f"{record.id} {record.began!r} {record.data}"
         search = LoggedSearch(

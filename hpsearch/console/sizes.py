@@ -51,10 +51,9 @@ def describe_removal(plan: RemovalPlan) -> Iterator[str]:
     else:
         yield f"trial {plan.target.trial} of {plan.target.study}: its search keeps how it ended"
     for each in plan.files:
-        stays = plan.is_running and each.why == "checkpoints"
         later = ", which stay while the search runs; hpsearch clean frees them later"
         size = format_bytes(each.bytes)
-        yield f"{each.why}: {size} in {hide_secrets(each.path)}{later if stays else ''}"
+        yield f"{each.why}: {size} in {hide_secrets(each.path)}{later if plan.keeps(each) else ''}"
 
 
 def describe_leftovers(found: Sequence[Leftover], unused: int) -> Iterator[str]:

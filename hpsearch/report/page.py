@@ -27,10 +27,12 @@ from hpsearch.report import (
 )
 from hpsearch.report.drawing import Drawing, Section, to_plain_numbers
 from hpsearch.report.templates import open_template, read_part, script_hash
+from hpsearch.results.failure_causes import group_failures
 from hpsearch.results.formatting import format_with_error, shorten_label
 from hpsearch.results.report_data import Comparison, ReportData, read_report_data
 from hpsearch.store import ALL_TRIALS, TrialFilter, Url
 
+_MOST_NAMED = 30  # of the trials that failed for one reason
 _SIGNATURE = b"default-src 'none'; script-src 'sha256-"  # near the start of every report
 
 
@@ -110,6 +112,7 @@ def render(data: ReportData, diagnoses: Sequence[Diagnosis] = ()) -> bytes:
     )
     pieces = template.generate(
         report=data,
+        most_named=_MOST_NAMED,
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         parts=parts,
         totals=summary.count_totals(data),
@@ -151,5 +154,5 @@ def _page_part(
             rungs.rungs_section(comparison),
             timeline.workers_section(comparison),
         ],
-        "failures": summary.group_failures(comparison),
+        "failures": group_failures(comparison.failures),
     }

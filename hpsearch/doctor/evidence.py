@@ -110,6 +110,11 @@ class SearchEvidence:
         """The epochs of a training in full: the most that any trial was asked for."""
         return max((trial.asked_epochs for trial in self.trials), default=0)
 
+    @cached_property
+    def full(self) -> list[TrialFacts]:
+        """The complete trials that were trained in full, the first to end first."""
+        return [trial for trial in self.complete if trial.epochs >= self.full_epochs]
+
     def command(self, name: str, **options: Any) -> str:
         """The command `run` or `refit` on its study, with these options."""
         return study_command(name, self.record, self.place, **options)

@@ -113,7 +113,7 @@ _OF_TARGET = (
 def add_tags(store: Store, target: Target, tags: Sequence[str]) -> None:
     """Tag a trial or a study; a tag that it has already stays. Raises StoreError for a bad tag."""
     for tag in tags:
-        check_tag(tag)
+        _check_tag(tag)
 
     def write() -> None:
         store.db.lock("tags")
@@ -168,7 +168,7 @@ def set_note(store: Store, target: Target, text: str) -> None:
     store.db.write(write)
 
 
-def check_tag(tag: str) -> None:
+def _check_tag(tag: str) -> None:
     """Raise StoreError for a text that cannot be a tag."""
     if not tag.isprintable() or not 0 < len(tag) <= _LONGEST_TAG or set(tag) & set(" ,"):
         raise StoreError(

@@ -24,14 +24,11 @@ class StudyRows:
         searches: the ids of its searches, those that --fresh replaced too.
         trials: the ids of their trials.
         openings: how often its models were tested on sealed rows; these records stay.
-        names: the study's, and those that it had before.
     """
 
-    study: str
     searches: tuple[int, ...]
     trials: tuple[int, ...]
     openings: int
-    names: tuple[str, ...]
 
 
 def read_study_rows(store: Store, study: str) -> StudyRows:
@@ -53,9 +50,7 @@ def _read_study_rows(store: Store, study: str) -> StudyRows:
         f"SELECT id FROM asked WHERE answer = 'suggest' AND search IN ({which}) ORDER BY id"
     )
     [(openings,)] = db.query(f"SELECT count(*) FROM openings WHERE search IN ({which})")
-    former = db.query(f"SELECT DISTINCT study FROM former_names WHERE search IN ({which})")
-    names = (study, *(name for (name,) in former if name != study))
-    return StudyRows(study, searches, tuple(id_ for (id_,) in trials), openings, names)
+    return StudyRows(searches, tuple(id_ for (id_,) in trials), openings)
 
 
 def check_trial_ended(store: Store, trial: int) -> None:
@@ -110,14 +105,14 @@ def hide_trial(store: Store, trial: int) -> None:
     store.db.write(write)
 
 
-def remove_study(store: Store, study: str) -> StudyRows:
-    """Delete the rows of a study, in one transaction; returns what there was.
+def remove_study(store: Store, study: str) -> None:
+    """Delete the rows of a study, in one transaction.
 
     The caller holds the study's lock. What was seen of a sealed test is not forgotten: a search
     whose test was opened keeps its own row, and the openings theirs.
     """
 
-    def write() -> StudyRows:
+    def write() -> None:
         db = store.db
         rows = _read_study_rows(store, study)
         which = sql_list(rows.searches)
@@ -145,9 +140,8 @@ def remove_study(store: Store, study: str) -> StudyRows:
             count, id_ = last.get(search, (0, 0))
             row = {"search": search, "study": study, "trials": count, "last_trial": id_ or 0}
             insert_rows(db, "removed", row | {"at": now})
-        return rows
 
-    return store.db.write(write)
+    store.db.write(write)
 
 
 def rename_study(store: Store, study: str, new: str) -> None:

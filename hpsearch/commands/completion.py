@@ -64,10 +64,6 @@ def complete_tags(context: click.Context, parameter: click.Parameter, incomplete
     return []
 
 
-def complete_tasks(context: click.Context, parameter: click.Parameter, incomplete: str) -> Items:
-    return _offer({s.task: f"by {s.measure}" for s in _read_searches(context)}, incomplete)
-
-
 def complete_studies_and_tasks(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> Items:

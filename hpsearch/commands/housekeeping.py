@@ -12,9 +12,9 @@ import click
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import OldStoreError, StoreError, StudyError
-from hpsearch.core.files import hide_secrets
+from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.runs.option_types import Folder
-from hpsearch.store import Store, Target, Url, folder_beside
+from hpsearch.store import Store, Target, Url
 
 _yes = click.option("--yes", is_flag=True, help="Delete without asking, as scripts need it.")
 _checkpoints = click.option(
@@ -45,11 +45,12 @@ def delete(
     it runs. That the test of a study was opened is not forgotten.
     """
     from hpsearch.console import sizes, tables
-    from hpsearch.runs import removal
+    from hpsearch.runs import disk, removal
 
     with _open_to_read(store_path) as store:
         found = stores.find_target(store, target)
-        plan = removal.plan_removal(store, found, _checkpoint_root(store_path, checkpoints))
+        root = disk.checkpoint_root(store_path, checkpoints)
+        plan = removal.plan_removal(store, found, root)
     if plan.is_running and found.trial is None:
         raise StoreError(f"study {found.study} is being run; wait for its run, or stop it")
     console = tables.make_console(stderr=as_json)
@@ -80,7 +81,7 @@ def clean(
     from hpsearch.console import sizes, tables
     from hpsearch.runs import disk, removal
 
-    root = _checkpoint_root(store_path, checkpoints)
+    root = disk.checkpoint_root(store_path, checkpoints)
     how = {"is_default_root": checkpoints is None}
     with _open_to_read(store_path) as store:
         found = disk.find_leftovers(store, root, **how)
@@ -96,7 +97,7 @@ def clean(
         deleted = removal.clean(store_path, root, found, say=say, **how)
         if unused:
             _reclaim(store_path, say)
-        say(f"freed {sizes.format_bytes(sum(each.bytes for each in deleted) + unused)}")
+        say(f"freed {format_bytes(sum(each.bytes for each in deleted) + unused)}")
     if as_json:
         listed = [sizes.leftover_to_json(each) | {"deleted": each in deleted} for each in found]
         click.echo(json.dumps({"files": listed, "unused": unused}))
@@ -207,10 +208,6 @@ def _open_to_write(place: Path | Url) -> Store:
     with suppress(OldStoreError), Store(place):
         pass
     return Store(place, create=True)
-
-
-def _checkpoint_root(place: Path | Url, checkpoints: Path | None) -> Path:
-    return checkpoints or folder_beside(place).absolute() / "checkpoints"
 
 
 def _may_go_on(yes: bool, question: str, what: str) -> bool:

@@ -10,12 +10,18 @@ import click
 from hpsearch import store as stores
 from hpsearch.commands import arguments, completion
 from hpsearch.runs.arguments import make_filter
+from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.option_types import TrialNumber
-from hpsearch.store import Store, Url, folder_beside
+from hpsearch.store import Store, Url
 
 
 @click.command()
-@click.argument("task", required=False, shell_complete=completion.complete_tasks)
+@click.argument(
+    "name",
+    metavar="[STUDY|TASK]",
+    required=False,
+    shell_complete=completion.complete_studies_and_tasks,
+)
 @click.option(
     "--top",
     type=click.IntRange(min=1),
@@ -31,16 +37,17 @@ from hpsearch.store import Store, Url, folder_beside
 @arguments.store
 @arguments.as_json
 def rank(
-    task: str | None,
+    name: str | None,
     top: int,
     metric: str | None,
     store_path: Path | Url,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Rank the trials of a task, over all studies and searchers. Without TASK, rank every task.
+    """Rank the trials of a task, over all studies and searchers. Without a name, rank every task.
 
-    Only trials with the same data, metric and evaluator are ranked together. With --tag, --study or
+    Of a STUDY, its name or its file, rank all trials that compare with its own. If a task has the
+    same name, the task is ranked. Only trials with the same data, metric and evaluator are ranked together. With --tag, --study or
     --searcher, the trials that are shown are ranked among themselves.
     """
     from hpsearch.console import tables
@@ -48,14 +55,23 @@ def rank(
 
     only = make_filter(options)
     with Store(store_path) as store:
+        searches = store.searches()
+        # A task has the trials of a study of the same name; the study's file names the study.
+        if name is None or name in {search.task for search in searches}:
+            study, task = None, name
+        else:
+            study, task = find_study_or_task(name, store_path)
         if metric is None:
-            found = stores.rank_tasks(store, task, only)
+            found = stores.rank_tasks(store, task, only, study)
             parts = [tables.describe_ranking(ranking, top=top) for ranking in found]
         else:
-            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
+            by_metric = stores.rank_by_metric(store, task, metric, standard_error, only, study)
             found = [each.rows for each in by_metric]
             parts = [tables.describe_metric_ranking(each, top=top) for each in by_metric]
         opened = stores.list_openings(store, task)
+        if study is not None:
+            tasks = {search.task for search in searches if search.study == study}
+            opened = [opening for opening in opened if opening.task in tasks]
     console = tables.make_console(stderr=as_json)
     for part in parts:
         tables.print_parts(console, part)
@@ -91,9 +107,9 @@ def show(target: str | None, store_path: Path | Url, as_json: bool) -> None:
 
 def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> None:
     from hpsearch.console import sizes, tables
-    from hpsearch.runs.disk import measure_on_disk
+    from hpsearch.runs.disk import checkpoint_root, measure_on_disk
 
-    root = folder_beside(store_path).absolute() / "checkpoints"
+    root = checkpoint_root(store_path)
     with Store(store_path) as store:
         name = None if study is None else stores.find_target(store, study).study
         found = measure_on_disk(store, root, name)

@@ -9,6 +9,7 @@ import click
 
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import ReportError
+from hpsearch.core.files import format_bytes
 from hpsearch.core.outputs import is_stream
 from hpsearch.runs.arguments import make_filter
 from hpsearch.runs.find_study import find_study_or_task
@@ -69,7 +70,7 @@ def report(
         study, task = find_study_or_task(name, store_path)
         written = write_report(store_path, output, study=study, task=task, only=only)
     console = tables.make_console(stderr=as_json or is_stream(output))
-    size = f"{written.trials} trials, {written.bytes / 1e6:.1f} MB"
+    size = f"{written.trials} trials, {format_bytes(written.bytes)}"
     console.print(f"{output}: report of {written.name}, {size}", soft_wrap=True, markup=False)
     if as_json:
         click.echo(json.dumps(asdict(written) | {"file": str(output)}))

@@ -12,6 +12,7 @@ import click
 from hpsearch.commands import arguments, completion
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import name_of_study
 from hpsearch.store import SearchMonitor, SearchRecord, Store, Url, find_present_name
 
 _POLL_SECONDS = 0.5
@@ -57,8 +58,7 @@ def _find_search(store: Store, study: str | None) -> int:
     from hpsearch.store import read_last_run
 
     searches = store.searches()
-    name = Path(study).stem if study is not None and study.endswith(".py") else study
-    name = None if name is None else find_present_name(store, name, None)
+    name = None if study is None else find_present_name(store, name_of_study(study), None)
     known = {record.study for record in searches}
     if name is not None and name not in known:
         raise StudyError(

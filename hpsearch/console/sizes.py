@@ -6,24 +6,12 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from hpsearch.core.files import hide_secrets
+from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.results.formatting import shorten_label
 from hpsearch.runs.disk import Leftover, SearchOnDisk
 from hpsearch.runs.removal import RemovalPlan
 
 _MOST_LINES = 40
-
-
-def format_bytes(size: int) -> str:
-    """Bytes as people read them.
-
-    >>> format_bytes(950), format_bytes(1_234_567), format_bytes(5_000_000_000)
-    ('950 bytes', '1.2 MB', '5.0 GB')
-    """
-    for least, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= least:
-            return f"{size / least:.1f} {unit}"
-    return f"{size} bytes"
 
 
 def describe_sizes(rows: Sequence[SearchOnDisk], unused: int) -> Iterator[Table | str]:
@@ -63,10 +51,9 @@ def describe_removal(plan: RemovalPlan) -> Iterator[str]:
     else:
         yield f"trial {plan.target.trial} of {plan.target.study}: its search keeps how it ended"
     for each in plan.files:
-        stays = plan.is_running and each.why == "checkpoints"
         later = ", which stay while the search runs; hpsearch clean frees them later"
         size = format_bytes(each.bytes)
-        yield f"{each.why}: {size} in {hide_secrets(each.path)}{later if stays else ''}"
+        yield f"{each.why}: {size} in {hide_secrets(each.path)}{later if plan.keeps(each) else ''}"
 
 
 def describe_leftovers(found: Sequence[Leftover], unused: int) -> Iterator[str]:

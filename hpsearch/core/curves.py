@@ -1,7 +1,10 @@
-"""The mean of learning curves, over folds and over trainings."""
+"""The names of learning curves, and their mean over folds and over trainings."""
 
 from collections.abc import Sequence
 from statistics import fmean
+
+CURVES = ("train", "validation", "train_loss", "validation_loss")
+"""A fit's curves, by the fields of `core.trial.Curve`."""
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

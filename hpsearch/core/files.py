@@ -39,6 +39,18 @@ def folder_at(text: str) -> Path:
     return cast(Path, folder)
 
 
+def format_bytes(size: int) -> str:
+    """Bytes as people read them.
+
+    >>> format_bytes(950), format_bytes(1_234_567), format_bytes(5_000_000_000)
+    ('950 bytes', '1.2 MB', '5.0 GB')
+    """
+    for least, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= least:
+            return f"{size / least:.1f} {unit}"
+    return f"{size} bytes"
+
+
 def hide_secrets(text: object) -> str:
     """A text without the user names, passwords and tokens in its URLs.
 

@@ -1,6 +1,7 @@
 """Which counts, seeds, numbers and names a user may write, and how messages show wrong ones."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,15 @@ def why_no_number(value: Any) -> str:
         return "" if math.isfinite(value) else "a finite number"
     except OverflowError:  # a whole number beyond all floats
         return "a number that a float holds"
+
+
+def name_of_study(text: str) -> str:
+    """The name of a study that a user names by it, or by its file.
+
+    >>> name_of_study("studies/digits.py"), name_of_study("digits")
+    ('digits', 'digits')
+    """
+    return Path(text).stem if text.endswith(".py") else text
 
 
 def why_no_name(value: Any, *, of_files: bool = False) -> str:

@@ -14,7 +14,7 @@ def find_spent_budget(evidence: SearchEvidence) -> list[Finding]:
     """The last third of the full trainings found nothing beyond luck, and no more would."""
     from scipy.special import chdtri
 
-    full = [t for t in evidence.complete if t.epochs >= evidence.full_epochs]
+    full = evidence.full
     error = trial_error(evidence)
     if len(full) < FEWEST_TRIALS or error is None:
         return []

@@ -38,6 +38,15 @@ def study_command(name: str, search: SearchRecord, place: Path | Url | None, **o
         return command_text(name, search.study, place, **options)
     if not _is_default(place):
         options["store"] = str(place)
+    return call_text(name, **options)
+
+
+def call_text(name: str, **options: Any) -> str:
+    """A call on a study that has no file.
+
+    >>> call_text("run", repeats=5, engine="gang")
+    "study.run(repeats=5, engine='gang')"
+    """
     return f"study.{name}({', '.join(f'{key}={value!r}' for key, value in options.items())})"
 
 

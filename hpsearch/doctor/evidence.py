@@ -19,7 +19,7 @@ from hpsearch.store import (
     Store,
     Url,
     list_openings,
-    rank_searches,
+    rank_records,
     read_all_trials,
     read_costs,
     read_first_curves,
@@ -110,6 +110,11 @@ class SearchEvidence:
         """The epochs of a training in full: the most that any trial was asked for."""
         return max((trial.asked_epochs for trial in self.trials), default=0)
 
+    @cached_property
+    def full(self) -> list[TrialFacts]:
+        """The complete trials that were trained in full, the first to end first."""
+        return [trial for trial in self.complete if trial.epochs >= self.full_epochs]
+
     def command(self, name: str, **options: Any) -> str:
         """The command `run` or `refit` on its study, with these options."""
         return study_command(name, self.record, self.place, **options)
@@ -125,7 +130,7 @@ def read_evidence(
     """Read all that the checks need of one search. place: the store's, for commands."""
     rows = read_all_trials(store, [record.id])
     trials = [TrialFacts(*(row[name] for name in TrialFacts._fields)) for row in rows.records()]
-    ranking = rank_searches(store, [record.id])
+    ranking = rank_records(store, [record])
     most = max((trial.asked_epochs for trial in trials), default=0)
     chosen = [row.trial for row in ranking[: _MOST_CURVES // 2]]
     whole = [

@@ -2,13 +2,11 @@
 
 import math
 
-from hpsearch import evaluators
-from hpsearch.core.errors import HpsearchError
-from hpsearch.core.option_text import option_classes, option_text, parse_options
 from hpsearch.doctor.evidence import SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import analyse_folds
 from hpsearch.evaluators import KFold
+from hpsearch.results.metric_values import make_evaluator
 
 _FEWEST = 10  # trials
 _HALF = 0.5  # of the variance of trials' values: below, more of it is luck than difference
@@ -24,8 +22,7 @@ def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
     """
     from scipy.special import fdtri
 
-    full = [t.trial for t in evidence.complete if t.epochs >= evidence.full_epochs]
-    table = analyse_folds(evidence, full)
+    table = analyse_folds(evidence, [trial.trial for trial in evidence.full])
     if table is None or table.trials < _FEWEST or table.within <= 0:
         return []
     f = table.between / table.within
@@ -69,12 +66,7 @@ def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
 
 def _repeat_folds(label: str, times: int) -> str:
     """The evaluator with so many times the repeats, as a line of the study."""
-    classes = option_classes(evaluators)
-    text = option_text(label, classes)
-    try:
-        made = None if text is None else parse_options(text, "evaluator", classes)
-    except HpsearchError:
-        return ""
+    made = make_evaluator(label)
     if not isinstance(made, KFold):
         return ""
     repeats = min(_MOST_REPEATS, made.repeats * times)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from hpsearch.core.parameters import point_text
+from hpsearch.core.curves import CURVES
 from hpsearch.core.space import Space
+from hpsearch.loggers import base as loggers
 from hpsearch.results.frames import StoreFrames
 from hpsearch.results.metric_values import METRICS, curve_column, metric_names
 from hpsearch.results.trial_filters import PARAMS
 from hpsearch.store import SearchRecord
 
-CURVES = ("train", "validation", "train_loss", "validation_loss")
 _NOTE_COLUMNS = (
     "se",
     "best_epoch",
@@ -88,8 +88,7 @@ class ExportedTrial:
 
     @property
     def name(self) -> str:
-        """A short name for lists: the id, and the point with four digits."""
-        return f"trial {self.id} {point_text(self.params)}"[:120]
+        return loggers.name_trial(self.id, self.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,7 @@ class ExportedSearch:
 
     @property
     def notes(self) -> dict[str, Any]:
-        names = ("study", "task", "searcher", "evaluator", "seed", "backend", "direction", "file")
-        return {"metric": self.record.measure} | {n: getattr(self.record, n) for n in names}
+        return self.record.notes
 
 
 def read_searches(results: StoreFrames) -> list[ExportedSearch]:
@@ -153,20 +151,18 @@ def read_searches(results: StoreFrames) -> list[ExportedSearch]:
 
 def name_curves(search: ExportedSearch) -> dict[str, str]:
     """Names of a search's curves for people, as `accuracy/validation`, by their columns."""
-    metric = search.record.measure
-    names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
-    found = dict(zip(CURVES, names, strict=True))
-    for name in search.metric_names:
-        for part in CURVES[:2]:
-            # A metric of another name may be called as one of these are: "loss", for instance.
-            taken = f"{name}/{part}" in names
-            found[curve_column(part, name)] = f"{METRICS if taken else ''}{name}/{part}"
-    return found
+    names = loggers.name_curves(search.record.measure, search.metric_names)
+    others = {
+        curve_column(part, name): names[f"{name}/{part}"]
+        for name in search.metric_names
+        for part in CURVES[:2]
+    }
+    return {field: names[field] for field in CURVES} | others
 
 
 def metrics_at_best(trial: ExportedTrial) -> dict[str, float]:
     """A trial's metrics beside the task's at the best epoch, by names that no curve has."""
-    return {f"value/{name}": value for name, value in trial.metrics.items()}
+    return {f"{loggers.VALUE}/{name}": value for name, value in trial.metrics.items()}
 
 
 def _mean_curves(results: StoreFrames) -> dict[int, dict[str, list[float]]]:

@@ -1,6 +1,5 @@
 """MLflow: an experiment a search, a run a trial."""
 
-import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,15 @@ from hpsearch.export.export_records import (
     read_searches,
 )
 from hpsearch.export.sqlite_file import new_database
-from hpsearch.loggers.mlflow import log_metrics, mlflow_name, to_milliseconds, to_tags
-from hpsearch.loggers.mlflow_server import check_reachable
+from hpsearch.loggers.base import VALUE
+from hpsearch.loggers.mlflow import (
+    find_experiment,
+    log_metrics,
+    mlflow_name,
+    prepare_mlflow,
+    to_milliseconds,
+    to_tags,
+)
 from hpsearch.results.frames import StoreFrames
 
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "running": "RUNNING", "stopped": "KILLED"}
@@ -38,14 +44,11 @@ def send_to_server(results: StoreFrames, uri: str) -> None:
     Experiments of the same names get more runs. Raises HpsearchError where no server answers, or
     MLflow refuses.
     """
-    check_reachable(uri)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    prepare_mlflow(uri)
     try:
         client = MlflowClient(tracking_uri=uri)
         for search in read_searches(results):
-            known = client.get_experiment_by_name(search.name)
-            experiment = known.experiment_id if known else client.create_experiment(search.name)
+            experiment = find_experiment(client, search.name)
             for trial in search.trials:
                 _write_run(client, experiment, search, trial)
     except MlflowException as error:
@@ -79,5 +82,5 @@ def _all_metrics(search: ExportedSearch, trial: ExportedTrial) -> Any:
             yield Metric(mlflow_name(names[curve]), value, to_milliseconds(trial.at(epoch)), epoch)
     if trial.value is not None:
         best = int(trial.row.best_epoch)
-        for name, value in {"value": trial.value, **metrics_at_best(trial)}.items():
+        for name, value in {VALUE: trial.value, **metrics_at_best(trial)}.items():
             yield Metric(mlflow_name(name), value, to_milliseconds(trial.at(best)), best)

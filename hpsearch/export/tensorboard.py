@@ -22,6 +22,7 @@ from hpsearch.export.export_records import (
     name_curves,
     read_searches,
 )
+from hpsearch.loggers.base import VALUE
 from hpsearch.loggers.tensorboard import (
     EVENT_FILE,
     hparams_value,
@@ -37,7 +38,6 @@ _STATUS = {
     "running": api_pb2.STATUS_RUNNING,
     "stopped": api_pb2.STATUS_UNKNOWN,
 }
-_VALUE = "value"
 
 
 def write_export(results: StoreFrames, path: Path) -> None:
@@ -83,7 +83,7 @@ def _trial_events(
         yield trial.at(epoch), epoch, scalars
     if trial.value is not None:
         step = int(trial.row.best_epoch)
-        at_best = {_VALUE: trial.value, **metrics_at_best(trial)}
+        at_best = {VALUE: trial.value, **metrics_at_best(trial)}
         tagged = [Summary.Value(tag=tag, simple_value=value) for tag, value in at_best.items()]
         yield trial.at(step), step, tagged
     if trial.ended is not None:
@@ -112,7 +112,7 @@ def _describe_experiment(found: list[ExportedSearch]) -> api_pb2.Experiment:
             *(_describe_parameter(n, p, n in texts) for n, p in parameters.items()),
         ],
         metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in [_VALUE, *tags]
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag)) for tag in [VALUE, *tags]
         ],
     )
 

@@ -1,17 +1,14 @@
 """What a tool that shows trials is told, and what every tool writes alike."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hpsearch.core.curves import mean_curve
+from hpsearch.core.curves import CURVES, mean_curve
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.parameters import point_text
 from hpsearch.core.trial import Outcome
-
-CURVES = ("train", "validation", "train_loss", "validation_loss")
-"""A fit's curves, by the fields of `Curve`."""
 
 VALUE = "value"
 """The name of a trial's value: the metric at its best epoch."""
@@ -55,8 +52,12 @@ class LoggedTrial:
 
     @property
     def name(self) -> str:
-        """A short name for lists: the id, and the point with four digits."""
-        return f"trial {self.id} {point_text(self.params)}"[:120]
+        return name_trial(self.id, self.params)
+
+
+def name_trial(trial: int, params: Mapping[str, Any]) -> str:
+    """A short name of a trial for lists: the id, and the point with four digits."""
+    return f"trial {trial} {point_text(params)}"[:120]
 
 
 class TrialTool(Protocol):
@@ -87,8 +88,11 @@ class TrialTool(Protocol):
         """The run ends. Trials that have not ended were stopped."""
 
 
-def name_curves(metric: str, extra: Mapping[str, Any] | tuple[str, ...] = ()) -> dict[str, str]:
+def name_curves(metric: str, extra: Iterable[str] = ()) -> dict[str, str]:
     """Names of curves for people, by their field or, for another metric, by `NAME/PART`.
+
+    Args:
+        extra: the metrics beside the task's.
 
     >>> name_curves("accuracy", ("f1",))["validation"]
     'accuracy/validation'
@@ -96,7 +100,7 @@ def name_curves(metric: str, extra: Mapping[str, Any] | tuple[str, ...] = ()) ->
     names = (f"{metric}/train", f"{metric}/validation", "loss/train", "loss/validation")
     found = dict(zip(CURVES, names, strict=True))
     for name in extra:
-        for part in ("train", "validation"):
+        for part in CURVES[:2]:
             # A metric of another name may be called as one of these are: "loss", for instance.
             taken = f"{name}/{part}" in names
             found[f"{name}/{part}"] = f"{'metrics_' if taken else ''}{name}/{part}"
@@ -115,7 +119,7 @@ def mean_curves(outcome: Outcome, metric: str) -> dict[str, list[float]]:
     names = name_curves(metric, extra)
     found = {names[field]: mean_curve([getattr(f, field) for f in folds]) for field in CURVES}
     for name in extra:
-        for part in ("train", "validation"):
+        for part in CURVES[:2]:
             if all(name in fold.metrics for fold in folds):
                 curves = [fold.metrics[name][part] for fold in folds]
                 found[names[f"{name}/{part}"]] = mean_curve(curves)
@@ -135,6 +139,12 @@ def values_at_best(outcome: Outcome, metric: str) -> dict[str, float]:
         if at < len(curve) and math.isfinite(curve[at]):
             found[f"{VALUE}/{name}"] = curve[at]
     return found
+
+
+def begun_notes(search: LoggedSearch, trial: LoggedTrial) -> dict[str, Any]:
+    """What is known of a trial that begins beside its point, as plain values by name."""
+    found = {**search.notes, "trial": trial.id}
+    return found if trial.parent is None else found | {"continues": trial.parent}
 
 
 def trial_notes(trial: LoggedTrial, outcome: Outcome) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from hpsearch.core.user_locks import one_at_a_time
 from hpsearch.loggers.base import (
     LoggedSearch,
     LoggedTrial,
+    begun_notes,
     epoch_time,
     mean_curves,
     points_of,
@@ -36,10 +37,15 @@ def make_tool(uri: str) -> "MlflowTool":
 
     Raises HpsearchError where nobody answers.
     """
+    prepare_mlflow(uri)
+    return MlflowTool(uri)
+
+
+def prepare_mlflow(uri: str) -> None:
+    """Quieten MLflow, and check that it can use a place. Raises HpsearchError where it cannot."""
     check_reachable(uri)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowTool(uri)
 
 
 class MlflowTool:
@@ -59,10 +65,7 @@ class MlflowTool:
                 make_database(file)
             self._client = MlflowClient(tracking_uri=self._uri)
             self._client.search_experiments(max_results=1)
-        known = self._client.get_experiment_by_name(search.name)
-        self._experiment = (
-            known.experiment_id if known else self._client.create_experiment(search.name)
-        )
+        self._experiment = find_experiment(self._client, search.name)
         for run in self._find_runs():
             trial = run.data.tags.get(_TRIAL, "")
             if trial.isdigit():
@@ -104,10 +107,7 @@ class MlflowTool:
         ).info.run_id
         self._runs[trial.id], self._known[trial.id] = run, {}
         params = [Param(mlflow_name(name), str(value)) for name, value in trial.params.items()]
-        notes = {**self._search.notes, "trial": trial.id}
-        if trial.parent is not None:
-            notes["continues"] = trial.parent
-        self._client.log_batch(run, params=params, tags=to_tags(notes))
+        self._client.log_batch(run, params=params, tags=to_tags(begun_notes(self._search, trial)))
 
     def log_epoch(self, trial: int, name: str, epoch: int, value: float, at: float) -> None:
         known = self._known[trial].setdefault(mlflow_name(name), set())
@@ -163,6 +163,12 @@ def make_database(file: Path) -> None:
     finally:
         with suppress(OSError):  # Windows, where it is still open
             partial.unlink(missing_ok=True)
+
+
+def find_experiment(client: MlflowClient, name: str) -> str:
+    """The id of the experiment of this name, which is made where there is none."""
+    known = client.get_experiment_by_name(name)
+    return str(known.experiment_id if known else client.create_experiment(name))
 
 
 def log_metrics(client: MlflowClient, run: str, metrics: list[Metric]) -> None:

@@ -11,6 +11,7 @@ from hpsearch.loggers.base import (
     LoggedSearch,
     LoggedTrial,
     TrialLogError,
+    begun_notes,
     mean_curves,
     points_of,
     trial_notes,
@@ -70,9 +71,6 @@ class WandbTool:
     def begin_trial(self, trial: LoggedTrial) -> None:
         if trial.id in self._runs:
             return
-        notes = {**self._search.notes, "trial": trial.id}
-        if trial.parent is not None:
-            notes["continues"] = trial.parent
         run = wandb.init(
             entity=self._entity,
             project=self._project,
@@ -81,7 +79,7 @@ class WandbTool:
             name=trial.name,
             id=self._id_of(trial.id),
             resume="allow",
-            config={**trial.params, "hpsearch": notes},
+            config={**trial.params, "hpsearch": begun_notes(self._search, trial)},
             reinit="create_new",
             settings=self._settings,
         )

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.files import folder_at
 from hpsearch.core.html_repr import table
 from hpsearch.python_api import parsing
 from hpsearch.python_api.comparison import TrialComparison
 from hpsearch.python_api.diagnoses import Diagnoses, diagnose
 from hpsearch.python_api.ranking import Ranking, read_ranking
 from hpsearch.python_api.stored_trial import StoredTrial
-from hpsearch.runs import removal
+from hpsearch.runs import disk, removal
 from hpsearch.runs.arguments import make_filter
 from hpsearch.runs.find_study import find_study_or_task
 from hpsearch.runs.study import StudyDefinition
-from hpsearch.store import Store, Url, default_place, folder_beside, parse_place
+from hpsearch.store import Store, Url, default_place, parse_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,12 +150,17 @@ class OpenedStore:
             found = stores.find_target(store, f"{study.removesuffix('.py')}.py")
         removal.rename(self.place, found.study, new, _warn)
 
-    def delete(self, target: int | str) -> None:
+    def delete(self, target: int | str, *, checkpoints: str | Path | None = None) -> None:
         """Delete a trial or a study, with its checkpoints and kept models, without asking.
+
+        Args:
+            checkpoints: the folder or URL that its runs got as `checkpoints=`; None: the folder
+                beside the store, where they are by default.
 
         Raises StoreError for a trial that has not ended, and for a study while it runs.
         """
-        root = folder_beside(self.place).absolute() / "checkpoints"
+        given = None if checkpoints is None else folder_at(str(checkpoints)).absolute()
+        root = disk.checkpoint_root(self.place, given)
         with Store(self.place) as store:
             plan = removal.plan_removal(store, stores.find_target(store, str(target)), root)
         removal.remove(self.place, plan, _warn)

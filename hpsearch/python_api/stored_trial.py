@@ -12,6 +12,7 @@ from hpsearch.core.parameters import point_text
 from hpsearch.core.trial import Score
 from hpsearch.python_api.parsing import parse_call
 from hpsearch.python_api.refitted import Refitted, refit_study
+from hpsearch.runs.disk import find_latest_model
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import SearchRecord, Store, Url
 
@@ -154,7 +155,7 @@ class StoredTrial:
         from hpsearch.training import backend as backends
 
         with Store(self._place) as store:
-            folder = refits.find_kept(refits.models_folder(store), self.study, self.trial)
+            folder = find_latest_model(store, self.trial)
         if folder is None or set(how) - {"study", "backend"}:
             return self.refit(**{"sealed": True, **how})
         backends.choose(how.get("backend"))

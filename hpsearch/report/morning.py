@@ -1,29 +1,25 @@
 """The morning page: all studies of a store on one page, with what to do next."""
 
-import base64
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from hpsearch.core.outputs import choose_place, write_output
-from hpsearch.core.parameters import short_text
 from hpsearch.doctor.commands import command_text, study_command
 from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.findings import Diagnosis, start_with_capital
 from hpsearch.report.page import REPORT, WrittenReport
+from hpsearch.report.templates import open_template, read_part, script_hash
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.results.overview import SearchOverview, read_overview
 from hpsearch.results.search_names import name_searches
 from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Url
 
-_HERE = Path(__file__).parent
 _MOST_FAILURES = 3  # causes that are named for each study
 
 
@@ -54,19 +50,10 @@ def render(
     overview: Sequence[SearchOverview], diagnoses: Sequence[Diagnosis | None], place: Path | Url
 ) -> bytes:
     """The page in UTF-8; texts from the store are escaped. place: the store's, for commands."""
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters["short"] = short_text
-    script = (_HERE / "theme.js").read_text()
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script = read_part("theme.js")
     names = name_searches([each.record for each in overview])
     numbers = {"studies": [_to_json(each) for each in overview]}
-    page = templates.get_template("morning.html.jinja").render(
+    page = open_template("morning.html.jinja").render(
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         totals=_count_totals(overview),
         rows=[_row(each, names[each.record.id]) for each in overview],
@@ -82,9 +69,9 @@ def render(
             for each, diagnosis in zip(overview, diagnoses, strict=True)
         ],
         numbers=numbers,
-        style=Markup((_HERE / "page.css").read_text()),
+        style=Markup(read_part("page.css")),
         script=Markup(script),
-        digest=f"'sha256-{digest}'",
+        digest=script_hash(script),
     )
     return page.encode()
 

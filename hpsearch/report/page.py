@@ -1,7 +1,5 @@
 """The page: sections and tables, put into the template with scripts and style."""
 
-import base64
-import hashlib
 import io
 import time
 from collections.abc import Sequence
@@ -9,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
-from hpsearch.core.parameters import short_text
 from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.findings import Diagnosis
 from hpsearch.report import (
@@ -30,11 +26,13 @@ from hpsearch.report import (
     timeline,
 )
 from hpsearch.report.drawing import Drawing, Section, to_plain_numbers
+from hpsearch.report.templates import open_template, read_part, script_hash
+from hpsearch.results.failure_causes import group_failures
 from hpsearch.results.formatting import format_with_error, shorten_label
 from hpsearch.results.report_data import Comparison, ReportData, read_report_data
 from hpsearch.store import ALL_TRIALS, TrialFilter, Url
 
-_HERE = Path(__file__).parent
+_MOST_NAMED = 30  # of the trials that failed for one reason
 _SIGNATURE = b"default-src 'none'; script-src 'sha256-"  # near the start of every report
 
 
@@ -94,20 +92,8 @@ def render(data: ReportData, diagnoses: Sequence[Diagnosis] = ()) -> bytes:
 
     Texts from the store are escaped, and only the page's own scripts may run, by their hashes.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {
-        "short": short_text,
-        "shorten_label": shorten_label,
-        "with_error": lambda row: format_with_error(row.value, row.se),
-    }
     # Safe as they are: none of these contains "</script", which would end a script.
-    texts = (_HERE / "theme.js").read_text(), get_plotlyjs(), (_HERE / "page.js").read_text()
+    texts = read_part("theme.js"), get_plotlyjs(), read_part("page.js")
     scripts = [Markup(text) for text in texts]
     parts = [_page_part(number, each, diagnoses) for number, each in enumerate(data.comparisons)]
     drawings = {
@@ -119,17 +105,23 @@ def render(data: ReportData, diagnoses: Sequence[Diagnosis] = ()) -> bytes:
         for section in (part["ranking"], *part["after"])
         for n, drawing in enumerate(section.drawings)
     }
-    pieces = templates.get_template("page.html.jinja").generate(
+    template = open_template(
+        "page.html.jinja",
+        shorten_label=shorten_label,
+        with_error=lambda row: format_with_error(row.value, row.se),
+    )
+    pieces = template.generate(
         report=data,
+        most_named=_MOST_NAMED,
         written=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         parts=parts,
         totals=summary.count_totals(data),
         searches=reproduction.describe_searches(data),
         drawings=to_plain_numbers(drawings),
         ranking=[row for each in data.comparisons for row in each.ranking],
-        style=Markup((_HERE / "page.css").read_text()),
+        style=Markup(read_part("page.css")),
         scripts=scripts,
-        hashes=" ".join(f"'sha256-{_script_hash(script)}'" for script in scripts),
+        hashes=" ".join(map(script_hash, scripts)),
     )
     # Encoded piece by piece: a table of ten thousand rows is a million pieces.
     page = io.BytesIO()
@@ -162,9 +154,5 @@ def _page_part(
             rungs.rungs_section(comparison),
             timeline.workers_section(comparison),
         ],
-        "failures": summary.group_failures(comparison),
+        "failures": group_failures(comparison.failures),
     }
-
-
-def _script_hash(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

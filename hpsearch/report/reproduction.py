@@ -1,12 +1,12 @@
 """How to repeat a search: the study's text, seeds, versions, and the command."""
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text
+from hpsearch.doctor.commands import call_text, command_text
 from hpsearch.results.report_data import ReportData
 from hpsearch.store import SearchRecord
 
@@ -53,11 +53,9 @@ def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: b
     options |= {"seed": search.seed, "backend": search.backend, "repeats": repeats or None}
     given = {name: value for name, value in options.items() if value is not None}
     if not search.file:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
-        return f"study.run({arguments})"
+        return call_text("run", **given)
     file = search.file if not search.file.startswith("-") else f"./{search.file}"
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    return shlex.join(["hpsearch", "run", file, *words])
+    return command_text("run", file, None, **given)
 
 
 def command_option(label: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The page's words and tables: the choice, its tests, the ranking, failures."""
+"""The page's words and tables: the choice, its tests, the ranking."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +11,6 @@ from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.results.metric_values import MetricValue
 from hpsearch.results.report_data import Comparison, ReportData
 from hpsearch.store import Opening, RankedTrial
-
-_MOST_NAMED = 30  # of the trials that failed for one reason
 
 
 def count_totals(data: ReportData) -> list[tuple[str, str]]:
@@ -130,21 +128,3 @@ def ranking_table(comparison: Comparison) -> dict[str, Any]:
         "has_ties": any(row.tied for row in rows[1:]),
         "rows": rows,
     }
-
-
-def group_failures(comparison: Comparison) -> list[dict[str, Any]]:
-    """Failures by cause, the most frequent first; the traceback is of the first trial."""
-    found = comparison.failures.assign(
-        line=comparison.failures["message"].fillna("").str.split("\n").str[0]
-    )
-    groups = [
-        {
-            "kind": kind,
-            "message": line,
-            "count": len(group),
-            "trials": [int(trial) for trial in group.index[:_MOST_NAMED]],
-            "traceback": str(group["traceback"].iloc[0] or ""),
-        }
-        for (kind, line), group in found.groupby(["kind", "line"], sort=False)
-    ]
-    return sorted(groups, key=lambda group: -int(str(group["count"])))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hpsearch.core.curves import CURVES
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.results.metric_values import METRICS, curve_column, metric_names
@@ -30,10 +31,9 @@ from hpsearch.store import (
     read_metrics,
 )
 
-_CURVES = ["train", "validation", "train_loss", "validation_loss"]
 _PARTS = ["train", "validation"]  # of the rows, each with a curve of a metric
 CurveRow = tuple[int, int, int, ParsedCurves]
-"""Trial, repeat, fold, and the fit's curves, whose `lists` are in the order of _CURVES."""
+"""Trial, repeat, fold, and the fit's curves, whose `lists` are in the order of CURVES."""
 _TIME_COLUMNS = ["asked", "started", "ended"]
 _FLOAT_COLUMNS = ["value", "se", "seconds"]
 _INTEGER_COLUMNS = ["best_epoch", "parent", "parameters", "peak_bytes"]
@@ -214,14 +214,14 @@ def _curve_frame(rows: Iterable[CurveRow], metrics: Sequence[str]) -> pd.DataFra
         metrics: the names of those that have columns.
     """
     places = {name: array("q") for name in ("trial", "repeat", "fold", "epoch")}
-    values = {name: array("d") for name in _CURVES}
+    values = {name: array("d") for name in CURVES}
     values |= {curve_column(part, name): array("d") for name in metrics for part in _PARTS}
     for trial, repeat, fold, curves in rows:
         epochs = len(curves.lists[0])
         for name, number in (("trial", trial), ("repeat", repeat), ("fold", fold)):
             places[name].extend(array("q", [number]) * epochs)
         places["epoch"].extend(range(1, epochs + 1))
-        for name, curve in zip(_CURVES, curves.lists, strict=True):
+        for name, curve in zip(CURVES, curves.lists, strict=True):
             values[name].extend(curve)
         undefined = (math.nan,) * epochs
         for name in metrics:

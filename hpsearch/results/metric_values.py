@@ -45,14 +45,15 @@ def standard_error(
     None where the evaluator gives none, for an evaluator that is not one of hpsearch's, and where
     the values are not as many as it has folds.
     """
-    made = _make_evaluator(evaluator)
+    made = make_evaluator(evaluator)
     if made is None or any(len(values) != made.fits for values in trainings):
         return None
     return made.combined_error(trainings, metric, rows)
 
 
 @cache
-def _make_evaluator(label: str) -> Evaluator | None:
+def make_evaluator(label: str) -> Evaluator | None:
+    """The evaluator with this label; None where it is not one of hpsearch's."""
     classes = option_classes(evaluators)
     text = option_text(label, classes)
     try:

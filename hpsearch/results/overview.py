@@ -1,6 +1,5 @@
 """All searches of a store side by side: what each found, what it took, and how it stands."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import pandas as pd
 
 from hpsearch import store as stores
 from hpsearch.results.best_so_far import own_epochs
+from hpsearch.results.failure_causes import FailureCause, group_failures
 from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
 from hpsearch.store import RankedTrial, RunRecord, SearchRecord, Store, Url, read_last_run
 
@@ -25,7 +25,7 @@ class SearchOverview:
         ties: how many other trials are not significantly different from the best.
         complete, failed, unfinished: how many trials.
         epochs, seconds: trained, with those of repeats.
-        failures: how many trials failed, by kind and the first line of the message.
+        failures: the causes of its failed trials, the most frequent first.
         test_was_opened: whether a model of the study was tested on the sealed rows.
     """
 
@@ -39,15 +39,16 @@ class SearchOverview:
     unfinished: int
     epochs: int
     seconds: float
-    failures: Sequence[tuple[int, str, str]]
+    failures: Sequence[FailureCause]
     test_was_opened: bool
 
     @property
     def gain(self) -> float | None:
-        """The best value minus the baseline's; None where one is not known."""
+        """By how much the best value is better than the baseline's; None where one is not known."""
         if self.best is None or self.baseline is None:
             return None
-        return self.best.value - self.baseline.value
+        best, baseline = self.best.value, self.baseline.value
+        return best - baseline if self.record.metric.higher_is_better else baseline - best
 
     @property
     def is_running(self) -> bool:
@@ -64,7 +65,7 @@ def read_overview(path: Path | Url) -> list[SearchOverview]:
     with Store(path) as store:
         searches = store.searches()
         # Rankings are read before frames, so that the frames have every ranked trial.
-        rankings = {s.id: stores.rank_searches(store, [s.id]) for s in searches}
+        rankings = {s.id: stores.rank_records(store, [s]) for s in searches}
         runs = {s.id: read_last_run(store, s.id) for s in searches}
         ids = [search.id for search in searches]
         rows = read_trial_rows(store, ids)
@@ -110,7 +111,7 @@ def _describe(
         int(state.get("running", 0) + state.get("stopped", 0)),
         int(epochs),
         float(trials["seconds"].sum() + own_repeats["seconds"].sum()),
-        _count_failures(failures[failures.index.isin(trials.index)]),
+        group_failures(failures[failures.index.isin(trials.index)]),
         test_was_opened,
     )
 
@@ -125,10 +126,3 @@ def _find_baseline(ranking: Sequence[RankedTrial], trials: pd.DataFrame) -> Rank
             family.add(int(str(trial)))
     known = [row for row in ranking if row.trial in family]
     return max(known, key=lambda row: row.epochs, default=None)
-
-
-def _count_failures(failures: pd.DataFrame) -> list[tuple[int, str, str]]:
-    """Failures as (how many, kind, first line of the message), the most frequent first."""
-    lines = failures["message"].fillna("").str.split("\n").str[0]
-    counted = Counter(zip(failures["kind"], lines, strict=True))
-    return [(count, str(kind), str(line)) for (kind, line), count in counted.most_common()]

@@ -165,9 +165,7 @@ def read_report_data(
         # Rankings are read before frames, so that the frames have every ranked trial, also while
         # a search writes.
         rankings = {
-            key: stores.rank_searches(store, {search.id for search in group}, only)
-            for key, group in mine.items()
-            if group
+            key: stores.rank_records(store, group, only) for key, group in mine.items() if group
         }
         openings = stores.list_openings(store, task)
         trainings = {

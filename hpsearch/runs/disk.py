@@ -19,6 +19,9 @@ from hpsearch.core.seeds import canonical_json
 from hpsearch.store import (
     SearchSize,
     Store,
+    Url,
+    find_unfinished_child,
+    folder_beside,
     hidden_trials,
     measure_searches,
     read_labels,
@@ -102,6 +105,16 @@ def measure_on_disk(store: Store, root: Path, study: str | None = None) -> list[
     ]
 
 
+def checkpoint_root(place: Path | Url, given: Path | None = None) -> Path:
+    """The folder in which each search of a store has one for its checkpoints.
+
+    Args:
+        given: the folder that a run was given, on disk or at a URL; None: the one beside the store.
+    """
+    # Absolute, because workers may have another current folder.
+    return given or folder_beside(place).absolute() / "checkpoints"
+
+
 def checkpoint_folder(root: Path, store: str, search: int) -> Path:
     """The folder of a search's checkpoints. store: the store's name, as several may lie there."""
     return root / f"{store}-{search}"
@@ -118,9 +131,14 @@ def measure_path(path: Path) -> int:
     return total
 
 
+def models_folder(store: Store) -> Path:
+    """The folder in which each model that `refit` keeps beside a store has one."""
+    return store.folder / "models" / Path(store.name).stem  # several stores may lie in one folder
+
+
 def find_kept_models(store: Store) -> list[KeptModel]:
     """The models that `refit` kept beside a store, where their cards can be read."""
-    root = store.folder / "models" / Path(store.name).stem
+    root = models_folder(store)
     folders = sorted(root.iterdir()) if root.is_dir() else []
     found = (_read_kept(folder) for folder in folders if is_kept_model(folder))
     return [model for model in found if model is not None]
@@ -148,6 +166,15 @@ def models_of_trials(store: Store, trials: Sequence[int]) -> list[KeptModel]:
         for model in find_kept_models(store)
         if set(model.trials) <= set(trials) and _is_of_store(model, points)
     ]
+
+
+def find_latest_model(store: Store, trial: int) -> Path | None:
+    """The folder of the latest model that `refit` kept of this trial alone; None: there is none."""
+    found = []
+    for model in models_of_trials(store, [trial]):
+        with suppress(OSError):
+            found.append((model.folder.stat().st_mtime, model.folder))
+    return max(found)[1] if found else None
 
 
 def _read_points(store: Store) -> dict[int, str]:
@@ -226,22 +253,10 @@ def _of_hidden_trials(
 ) -> Iterator[Leftover]:
     for trial in hidden.get(search, ()):
         own = folder / str(trial)
-        if own.exists() and not has_unfinished_child(store, search, trial):
+        if own.exists() and find_unfinished_child(store, search, trial) is None:
             yield Leftover(
                 own, measure_path(own), f"checkpoints of a deleted trial of {study}", study
             )
-
-
-def has_unfinished_child(store: Store, search: int, trial: int) -> bool:
-    """Whether a trial that has not ended continues this one, by its number in the search."""
-    return bool(
-        store.db.query(
-            "SELECT 1 FROM asked c WHERE c.search = :s AND c.parent = :t AND NOT EXISTS "
-            "(SELECT 1 FROM told t WHERE t.search = c.search AND t.trial = c.trial)",
-            s=search,
-            t=trial,
-        )
-    )
 
 
 def _models_of_removed(store: Store, studies: set[str]) -> Iterator[Leftover]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hpsearch.core.errors import StudyError
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.rules import name_of_study
 from hpsearch.store import Store, Url, find_present_name
 
 
@@ -14,7 +15,7 @@ def find_study_or_task(name: str, store_path: Path | Url) -> tuple[str | None, s
     """
     with Store(store_path) as store:
         searches = store.searches()
-        stem = Path(name).stem if name.endswith(".py") else name
+        stem = name_of_study(name)
         former = find_present_name(store, stem, None)
     studies, tasks = {s.study for s in searches}, {s.task for s in searches}
     if stem in studies:

@@ -11,8 +11,6 @@ from hpsearch.loggers import LoggedSearch, LoggedTrial, LogPlace, LogSender, che
 from hpsearch.runs.replay import SearchState
 from hpsearch.store import SearchRecord
 
-_NOTES = ("study", "task", "searcher", "evaluator", "seed", "backend", "direction", "file")
-
 
 class LiveLog(AbstractContextManager["LiveLog"]):
     """The tools that log a run. A context around the run, which waits for slow tools at its end.
@@ -41,6 +39,8 @@ class LiveLog(AbstractContextManager["LiveLog"]):
 
     def begin(self, record: SearchRecord, state: SearchState) -> None:
         """Begin with a search that stands as `state` says, which goes on while it runs."""
+        if not self._is_used:
+            return
 
         def find(number: int) -> LoggedTrial | None:
             suggestion, id_ = state.suggestions.get(number), state.ids.get(number)
@@ -49,15 +49,13 @@ class LiveLog(AbstractContextManager["LiveLog"]):
             parent = None if suggestion.parent is None else state.ids[suggestion.parent]
             return LoggedTrial(id_, suggestion.params, suggestion.epochs, parent)
 
-        if not self._is_used:
-            return
         # Not by the study's name, which may change. No two searches begin at the same microsecond.
         key = f"{record.id} {record.began!r} {record.data}"
         search = LoggedSearch(
             hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:24],
             record.study,
             record.measure,
-            {"metric": record.measure} | {name: getattr(record, name) for name in _NOTES},
+            record.notes,
         )
         ended = [(trial, outcome) for n, outcome in self._ended if (trial := find(n)) is not None]
         self._ended.clear()

@@ -7,8 +7,9 @@ from pathlib import Path
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.loggers import LogPlace
+from hpsearch.runs.disk import checkpoint_root
 from hpsearch.runs.load import Overrides
-from hpsearch.store import Url, folder_beside
+from hpsearch.store import Url
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +71,4 @@ class RunOptions:
     @property
     def checkpoints_root(self) -> Path:
         """The folder in which each search has one for its checkpoints."""
-        # Absolute, because workers may have another current folder.
-        return self.checkpoints or folder_beside(self.store).absolute() / "checkpoints"
+        return checkpoint_root(self.store, self.checkpoints)

@@ -15,6 +15,8 @@ from hpsearch.runs import disk
 from hpsearch.runs.disk import Leftover
 from hpsearch.store import Store, Target, Url, study_lock
 
+_CHECKPOINTS = "checkpoints"
+
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan:
@@ -37,6 +39,10 @@ class RemovalPlan:
     def bytes(self) -> int:
         return sum(each.bytes for each in self.files)
 
+    def keeps(self, each: Leftover) -> bool:
+        """Whether a file stays: a run may be about to continue from it, and deletes it itself."""
+        return self.is_running and each.why == _CHECKPOINTS
+
 
 def plan_removal(store: Store, target: Target, root: Path) -> RemovalPlan:
     """What would be deleted. root: the folder of all searches' checkpoints.
@@ -53,7 +59,7 @@ def plan_removal(store: Store, target: Target, root: Path) -> RemovalPlan:
         search, number = stores.locate_trial(store, target.trial)
         folders = [disk.checkpoint_folder(root, store.name, search) / str(number)]
         trials, openings = (target.trial,), 0
-    files = [_measure(folder, "checkpoints") for folder in folders if folder.exists()]
+    files = [_measure(folder, _CHECKPOINTS) for folder in folders if folder.exists()]
     models = disk.models_of_trials(store, trials)
     files += [_measure(model.folder, "a kept model") for model in models]
     return RemovalPlan(target, trials, tuple(files), openings, is_running)
@@ -77,8 +83,7 @@ def remove(place: Path | Url, plan: RemovalPlan, say: Callable[[str], None]) -> 
         else:
             stores.hide_trial(store, target.trial)
         for each in plan.files:
-            # Its run may be about to continue from a checkpoint. It deletes what it does not need.
-            if not (plan.is_running and each.why == "checkpoints"):
+            if not plan.keeps(each):
                 disk.remove_path(each.path)
 
 

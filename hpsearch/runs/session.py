@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from hpsearch.core.files import hide_secrets
+from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import ProgressReport
 from hpsearch.executors import Executor, LentSlots
@@ -172,7 +172,7 @@ def _show_end(
         spent += [f"--total-epochs {budget.epochs}"] if budget.epochs is not None else []
         show_line(f"budget spent ({' or '.join(spent)}); run the same command again to continue")
     if size := checkpoints.size:
-        show_line(f"checkpoints: {size / 1e6:.1f} MB in {hide_secrets(checkpoints.folder)}")
+        show_line(f"checkpoints: {format_bytes(size)} in {hide_secrets(checkpoints.folder)}")
 
 
 def _make_result(store: Store, record: SearchRecord, journal: Journal, end: RunEnd) -> RunResult:

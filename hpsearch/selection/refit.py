@@ -21,6 +21,7 @@ from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
+from hpsearch.runs.disk import models_folder
 from hpsearch.runs.identity import make_search_record, refuse_changes, rename_as_in_store
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions, units
@@ -66,25 +67,6 @@ def open_to_refit(place: Path | Url) -> Iterator[tuple[Store, Path]]:
         pass
     with Store(place, create=True) as store:
         yield store, models_folder(store)
-
-
-def models_folder(store: Store) -> Path:
-    """The folder of a store's kept models."""
-    return store.folder / "models" / Path(store.name).stem  # several stores may lie in one folder
-
-
-def find_kept(models: Path, study: str, trial: int) -> Path | None:
-    """The latest of the folders of models that a refit of this trial alone has kept, if any.
-
-    Args:
-        models: the folder of folders.
-    """
-    found = []
-    for folder in models.glob(f"{study}-trial-{trial}-*"):
-        with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            if [member["trial"] for member in _read_card(folder)["members"]] == [trial]:
-                found.append((folder.stat().st_mtime, folder))
-    return max(found)[1] if found else None
 
 
 def refit(

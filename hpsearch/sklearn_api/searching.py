@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.data import Data
-from hpsearch.core.errors import NoStoreError, StudyError
+from hpsearch.core.errors import StudyError
 from hpsearch.core.one_run import only_run
 from hpsearch.core.plan import Budget
 from hpsearch.core.rules import brief, why_no_number
@@ -173,9 +173,12 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
             devices=place.devices or "auto",
         )
         _refuse_changes(study, data, options)
-        if run_study(study, options, progress or NoDisplay()).was_stopped:
+        ended = run_study(study, options, progress or NoDisplay())
+        if ended.was_stopped:
             raise KeyboardInterrupt
-        return _read_trials(study, options)
+        assert ended.search is not None  # it is only of a run that was stopped before it
+        with Store(options.store) as kept:
+            return list_trials(kept.journal(ended.search).events())
 
 
 def _count_trials(study: StudyDefinition) -> int | None:
@@ -203,12 +206,3 @@ def _refuse_changes(study: StudyDefinition, data: Data, options: RunOptions) -> 
                     "another name, or store= another place (inside a cross-validation, which fits "
                     "it on other rows each time, store=None)"
                 )
-
-
-def _read_trials(study: StudyDefinition, options: RunOptions) -> list[SearchedTrial]:
-    record = make_search_record(study, None, Facts("", "", options.backend, {}))
-    with Store(options.store) as store:
-        same = [each for each in store.searches(study.name) if each.key == record.key]
-        if not same:
-            raise NoStoreError(f"the store lost the search {study.name} while it ran")
-        return list_trials(store.journal(same[-1].id).events())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from zlib import crc32
 
+from hpsearch.core.curves import CURVES
 from hpsearch.core.errors import HpsearchError
 
 T = TypeVar("T")
@@ -107,7 +108,7 @@ PERMANENT_TABLES = (
 Their rows are never changed, but for a study's name, and deleted only with the whole study.
 """
 
-CURVE_LISTS = ("train", "validation", "train_loss", "validation_loss")
+CURVE_LISTS = CURVES
 """The columns of `curves` with a fit's four curves, each a JSON list."""
 
 LONG_COLUMNS = (*CURVE_LISTS, "metrics")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, name_of_study
 from hpsearch.store.database import Database, insert_rows
 from hpsearch.store.removal import find_present_name
 from hpsearch.store.store import Store
@@ -73,8 +73,7 @@ def find_target(store: Store, name: str) -> Target:
         if deleted is not None:
             raise StoreError(f"trial {name} was deleted; `rank` lists the others")
         return Target(study, int(name))
-    study = name[:-3].rpartition("/")[2] if name.endswith(".py") else name
-    study = find_present_name(store, study, None)
+    study = find_present_name(store, name_of_study(name), None)
     known = sorted({record.study for record in store.searches()})
     if study not in known:
         raise StoreError(
@@ -114,7 +113,7 @@ _OF_TARGET = (
 def add_tags(store: Store, target: Target, tags: Sequence[str]) -> None:
     """Tag a trial or a study; a tag that it has already stays. Raises StoreError for a bad tag."""
     for tag in tags:
-        check_tag(tag)
+        _check_tag(tag)
 
     def write() -> None:
         store.db.lock("tags")
@@ -169,7 +168,7 @@ def set_note(store: Store, target: Target, text: str) -> None:
     store.db.write(write)
 
 
-def check_tag(tag: str) -> None:
+def _check_tag(tag: str) -> None:
     """Raise StoreError for a text that cannot be a tag."""
     if not tag.isprintable() or not 0 < len(tag) <= _LONGEST_TAG or set(tag) & set(" ,"):
         raise StoreError(

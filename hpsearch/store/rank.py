@@ -119,28 +119,39 @@ WHERE c.search = :search AND c.parent IS NOT NULL AND t.value IS NOT NULL
 
 
 def rank_tasks(
-    store: Store, task: str | None = None, only: TrialFilter = ALL_TRIALS
+    store: Store,
+    task: str | None = None,
+    only: TrialFilter = ALL_TRIALS,
+    study: str | None = None,
 ) -> list[list[RankedTrial]]:
     """One ranking, best first, for each set of trials that may be compared.
 
-    These have in common what `records.COMPARED` names: task, metric and its direction, evaluator, data. A trial that was continued
-    is represented by its continuation. Raises StoreError for a task that the store does not have.
+    These have in common what `records.COMPARED` names: task, metric and its direction, evaluator,
+    data. A trial that was continued is represented by its continuation. Raises StoreError for a
+    task that the store does not have.
 
     Args:
         only: rank these trials alone. Raises StoreError for what the store does not have.
+        study: only the sets that have a complete trial of this study, shown or not.
     """
-    return store.db.read(lambda: _rank_tasks(store, task, only))
+    return store.db.read(lambda: _rank_tasks(store, task, only, study))
 
 
-def _rank_tasks(store: Store, task: str | None, only: TrialFilter) -> list[list[RankedTrial]]:
-    found = (_rank(store.db, group, only) for group in _compared_searches(store, task, only))
-    return [ranking for ranking in found if ranking]
+def _rank_tasks(
+    store: Store, task: str | None, only: TrialFilter, study: str | None
+) -> list[list[RankedTrial]]:
+    groups = _compared_searches(store, task, only, study)
+    return [ranking for group in groups if (ranking := _rank(store.db, group, only))]
 
 
 def _compared_searches(
-    store: Store, task: str | None, only: TrialFilter
+    store: Store, task: str | None, only: TrialFilter, study: str | None
 ) -> list[list[SearchRecord]]:
-    """The searches of a task, or of all, in groups whose values may be compared."""
+    """The searches of a task, or of all, in groups whose values may be compared.
+
+    Args:
+        study: only groups in which this study has a complete trial, shown or not.
+    """
     searches = store.searches()
     if only:
         only.check(searches, read_labels_within(store.db))
@@ -152,6 +163,9 @@ def _compared_searches(
     for s in searches:
         if task in (None, s.task) and only.takes_search(s):
             compared.setdefault(s.comparison, []).append(s)
+    if study is not None:
+        own = [s for s in searches if s.study == study and any(_read_rows(store.db, s))]
+        compared = {key: compared[key] for key in {s.comparison for s in own} & compared.keys()}
     return [compared[key] for key in sorted(compared)]
 
 
@@ -161,6 +175,7 @@ def rank_by_metric(
     name: str,
     standard_error: ErrorRule,
     only: TrialFilter = ALL_TRIALS,
+    study: str | None = None,
 ) -> list[MetricRanking]:
     """Rankings as those of `rank_tasks`, by any metric that trials recorded.
 
@@ -168,19 +183,30 @@ def rank_by_metric(
     of the model that one would keep: the mean over its folds and trainings. By the task's own
     metric, the ranking is that of `rank_tasks`.
 
+    Args:
+        study: as `rank_tasks` has it.
+
     Raises StoreError for a task that the store does not have, and for a metric that no trial
     recorded.
     """
-    return store.db.read(lambda: _rank_by_metric(store, task, name, standard_error, only))
+    return store.db.read(lambda: _rank_by_metric(store, task, name, standard_error, only, study))
 
 
 def _rank_by_metric(
-    store: Store, task: str | None, name: str, standard_error: ErrorRule, only: TrialFilter
+    store: Store,
+    task: str | None,
+    name: str,
+    standard_error: ErrorRule,
+    only: TrialFilter,
+    study: str | None,
 ) -> list[MetricRanking]:
     found: list[MetricRanking] = []
     known: dict[str, None] = {}
     is_known = False
-    for searches in _compared_searches(store, task, only):
+    groups = _compared_searches(store, task, only, study)
+    if study is not None and not groups:  # nothing of it is complete yet
+        return []
+    for searches in groups:
         own = searches[0].measure
         known |= dict.fromkeys([plain_metric_name(own)])
         if name in (own, plain_metric_name(own)):
@@ -241,16 +267,20 @@ def _rank_recorded(
     return MetricRanking(searches, measure, False, _rank_rows(db, rows, values, labels), left_out)
 
 
-def rank_searches(
-    store: Store, searches: Collection[int], only: TrialFilter = ALL_TRIALS
+def rank_searches(store: Store, searches: Collection[int]) -> list[RankedTrial]:
+    """The ranking of these searches, by id, whose values must be comparable; it may be empty."""
+    return rank_records(store, [record for record in store.searches() if record.id in searches])
+
+
+def rank_records(
+    store: Store, searches: Sequence[SearchRecord], only: TrialFilter = ALL_TRIALS
 ) -> list[RankedTrial]:
-    """The ranking of these searches, whose values must be comparable; it may be empty.
+    """As `rank_searches`, of records that were read already.
 
     Args:
         only: rank these trials alone.
     """
-    found = [record for record in store.searches() if record.id in searches]
-    return store.db.read(lambda: _rank(store.db, found, only)) if found else []
+    return store.db.read(lambda: _rank(store.db, searches, only)) if searches else []
 
 
 def find_best(store: Store, search: SearchRecord) -> tuple[int, float] | None:

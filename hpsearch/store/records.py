@@ -1,6 +1,7 @@
 """Records that the store returns: searches, and the events of their journals."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hpsearch.core.metric import Direction, Metric, higher_is_better
 from hpsearch.core.trial import Outcome, Pause, Suggestion
@@ -49,6 +50,12 @@ class SearchRecord:
     def comparison(self) -> tuple[str, ...]:
         """The values of the fields in COMPARED."""
         return tuple(getattr(self, name) for name in COMPARED)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What other tools are told of it, as plain values by name."""
+        names = ("study", "task", "searcher", "evaluator", "seed", "backend", "direction", "file")
+        return {"metric": self.measure} | {name: getattr(self, name) for name in names}
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:

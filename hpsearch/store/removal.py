@@ -24,14 +24,11 @@ class StudyRows:
         searches: the ids of its searches, those that --fresh replaced too.
         trials: the ids of their trials.
         openings: how often its models were tested on sealed rows; these records stay.
-        names: the study's, and those that it had before.
     """
 
-    study: str
     searches: tuple[int, ...]
     trials: tuple[int, ...]
     openings: int
-    names: tuple[str, ...]
 
 
 def read_study_rows(store: Store, study: str) -> StudyRows:
@@ -53,34 +50,41 @@ def _read_study_rows(store: Store, study: str) -> StudyRows:
         f"SELECT id FROM asked WHERE answer = 'suggest' AND search IN ({which}) ORDER BY id"
     )
     [(openings,)] = db.query(f"SELECT count(*) FROM openings WHERE search IN ({which})")
-    former = db.query(f"SELECT DISTINCT study FROM former_names WHERE search IN ({which})")
-    names = (study, *(name for (name,) in former if name != study))
-    return StudyRows(study, searches, tuple(id_ for (id_,) in trials), openings, names)
+    return StudyRows(searches, tuple(id_ for (id_,) in trials), openings)
 
 
 def check_trial_ended(store: Store, trial: int) -> None:
     """Raise StoreError for a trial that cannot be deleted: its search is not through with it."""
     found = store.db.query(
-        "SELECT t.trial, "
-        " (SELECT min(c.id) FROM asked c WHERE c.search = a.search AND c.parent = a.trial AND NOT "
-        "  EXISTS (SELECT 1 FROM told ct WHERE ct.search = c.search AND ct.trial = c.trial)) "
+        "SELECT a.search, a.trial, t.trial "
         "FROM asked a LEFT JOIN told t ON t.search = a.search AND t.trial = a.trial "
         "WHERE a.id = :id",
         id=trial,
     )
     if not found:
         raise StoreError(f"the store has no trial {trial}; `rank` lists trial numbers")
-    [(told, child)] = found
+    [(search, number, told)] = found
     if told is None:
         raise StoreError(
             f"trial {trial} has not ended, and its search will train it; let it end, or delete its "
             "study"
         )
-    if child is not None:
+    if (child := find_unfinished_child(store, search, number)) is not None:
         raise StoreError(
             f"trial {trial} is continued by trial {child}, which has not ended; let that end, or "
             "delete the study"
         )
+
+
+def find_unfinished_child(store: Store, search: int, trial: int) -> int | None:
+    """The id of a trial that continues this one, by its number in the search, and has not ended."""
+    [(child,)] = store.db.query(
+        "SELECT min(c.id) FROM asked c WHERE c.search = :s AND c.parent = :t AND NOT EXISTS "
+        "(SELECT 1 FROM told t WHERE t.search = c.search AND t.trial = c.trial)",
+        s=search,
+        t=trial,
+    )
+    return None if child is None else int(child)
 
 
 def hide_trial(store: Store, trial: int) -> None:
@@ -101,14 +105,14 @@ def hide_trial(store: Store, trial: int) -> None:
     store.db.write(write)
 
 
-def remove_study(store: Store, study: str) -> StudyRows:
-    """Delete the rows of a study, in one transaction; returns what there was.
+def remove_study(store: Store, study: str) -> None:
+    """Delete the rows of a study, in one transaction.
 
     The caller holds the study's lock. What was seen of a sealed test is not forgotten: a search
     whose test was opened keeps its own row, and the openings theirs.
     """
 
-    def write() -> StudyRows:
+    def write() -> None:
         db = store.db
         rows = _read_study_rows(store, study)
         which = sql_list(rows.searches)
@@ -136,9 +140,8 @@ def remove_study(store: Store, study: str) -> StudyRows:
             count, id_ = last.get(search, (0, 0))
             row = {"search": search, "study": study, "trials": count, "last_trial": id_ or 0}
             insert_rows(db, "removed", row | {"at": now})
-        return rows
 
-    return store.db.write(write)
+    store.db.write(write)
 
 
 def rename_study(store: Store, study: str, new: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpsearch.core.errors import StoreError
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, name_of_study
 from hpsearch.store.labels import Labels
 from hpsearch.store.records import SearchRecord
 
@@ -27,7 +27,7 @@ class TrialFilter:
     def check(self, searches: Sequence[SearchRecord], labels: Labels) -> None:
         """Raise StoreError for a study, searcher or tag that the store does not have."""
         studies = [record.study for record in searches]
-        _refuse_unknown("study", self.studies, lambda name: _study_name(name) in studies, studies)
+        _refuse_unknown("study", self.studies, lambda name: name_of_study(name) in studies, studies)
         names = [_searcher_name(record.searcher) for record in searches]
         _refuse_unknown(
             "searcher", self.searchers, lambda name: any(_is_by(s, name) for s in searches), names
@@ -37,7 +37,7 @@ class TrialFilter:
 
     def takes_search(self, search: SearchRecord) -> bool:
         """Whether trials of this search may be shown."""
-        of_study = not self.studies or search.study in map(_study_name, self.studies)
+        of_study = not self.studies or search.study in map(name_of_study, self.studies)
         return of_study and (
             not self.searchers or any(_is_by(search, name) for name in self.searchers)
         )
@@ -56,10 +56,6 @@ class TrialFilter:
 
 
 ALL_TRIALS = TrialFilter()
-
-
-def _study_name(name: str) -> str:
-    return name[:-3].rpartition("/")[2] if name.endswith(".py") else name
 
 
 def _searcher_name(label: str) -> str:

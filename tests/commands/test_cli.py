@@ -63,7 +63,34 @@ def test_rank_shows_every_task_or_the_one_named(hpsearch, store):
     assert "boston: mae" not in hpsearch("rank", "digits")[1]
     code, out, err = hpsearch("rank", "mnist")
     assert (code, out) == (2, "")
-    assert err == "hpsearch: error: the store has no task 'mnist'; it has boston, digits\n"
+    assert re.fullmatch(
+        r"hpsearch: error: 'mnist' is neither a study nor a task in \S*store\.db; the store has "
+        r"boston, digits, s\n",
+        err,
+    )
+
+
+def test_rank_of_a_study_has_all_that_compares_with_it(hpsearch):
+    with Store(Path("store.db"), create=True) as made:
+        fill_store(made, make_record(study="a"), 0.5)
+        fill_store(made, make_record(study="b", searcher="Hyperband()"), 0.9)
+        fill_store(made, make_record(study="c", data="other"), 0.7)
+        fill_store(made, make_record(study="digits", task="boston"), 0.6)
+        fill_store(made, make_record(study="waiting"))
+
+    def rank(*arguments):
+        code, out, err = hpsearch("rank", *arguments, "--json")
+        assert code == 0, err
+        return [row["study"] for row in json.loads(out)]
+
+    for name in ("a", "a.py", "studies/a.py"):
+        assert rank(name) == ["b", "a"]
+        assert rank(name, "--metric", "accuracy") == ["b", "a"]
+    assert rank("a", "--searcher", "hyperband") == ["b"]  # which compares with a
+    assert rank("c") == ["c"]
+    assert rank("waiting") == rank("waiting", "--metric", "f1") == []
+    assert sorted(rank("digits")) == ["a", "b", "c"]  # the task
+    assert rank("digits.py") == ["digits"]
 
 
 def test_rank_says_what_it_left_out(hpsearch, store):

@@ -72,6 +72,7 @@ def bash(*words):
         (["run", ""], ["s", "studies/mine.py", "two words"]),
         (["run", "../els"], ["../els"]),  # for the shell to complete as a file
         (["rank", "b"], ["boston"]),
+        (["rank", "s"], ["s"]),
         (["show", ""], ["1", "2", "3", "s", "two words"]),
         (["delete", "s"], ["s"]),
         (["run", "--log", "w"], ["wandb:"]),

@@ -133,7 +133,11 @@ def test_what_people_write_on_trials_is_written_shown_and_filtered_by():
         store.tag(1)
     store.rename("t", "better")
     assert trials(studies="better") == [3]
-    store.delete(1)
+    folders = [Path("elsewhere", "store.db-1", str(number)) for number in (0, 1)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    store.delete(1, checkpoints="elsewhere")
+    assert [folder.exists() for folder in folders] == [False, True]
     assert trials() == [2, 3] or trials() == [3, 2]
     store.delete("better")
     assert trials() == [2]

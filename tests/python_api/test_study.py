@@ -76,7 +76,7 @@ def test_arguments_are_the_options_of_the_command(method):
     """By the same names, with the same defaults."""
     function = getattr(hp.Study, method)
     ours = parsing.parse_call(function, parsing.defaults_of(function))
-    shown = {"study", "task", "store_path", "as_json", "quiet"}  # how a command shows, and on what
+    shown = {"study", "name", "store_path", "as_json", "quiet"}  # how a command shows, and on what
     if method in ("run", "plan"):
         shown |= {"studies", "weights"}  # of several: `hpsearch.run` has them
     if method == "plan":

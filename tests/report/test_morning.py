@@ -27,10 +27,10 @@ def page(hpsearch):
     return write
 
 
-def begin(study, values, *, end="done", path="store.db"):
+def begin(study, values, *, end="done", path="store.db", **options):
     """A search whose trials end with these values (None: it fails), and its run."""
     with Store(Path(path), create=True) as store:
-        journal = store.begin_search(make_record(study=study))
+        journal = store.begin_search(make_record(study=study, **options))
         with Heartbeat(store, journal.search, PLAN, Budget(), 1) as heartbeat:
             for number, value in enumerate(values):
                 journal.append_answer(number, Suggestion({"a": number}, 2))
@@ -56,6 +56,14 @@ def test_each_study_stands_beside_its_baseline_with_costs_and_failures(page):
     assert "hpsearch refit first" in found.text
     assert "The search is not done; unfinished: 1 trial." in found.text
     assert "hpsearch run second" in found.text
+
+
+@pytest.mark.parametrize(("direction", "values"), [("max", (0.5, 0.9)), ("min", (0.9, 0.5))])
+def test_a_gain_is_positive_where_the_best_is_better(page, direction, values):
+    begin("s", values, direction=direction)
+    (study,) = page().scripts["numbers"]["studies"]
+    assert (study["baseline"]["value"], study["best"]["value"]) == values
+    assert study["gain"] == pytest.approx(0.4)
 
 
 def test_a_baseline_is_the_longest_training_of_the_first_point():

@@ -6,19 +6,20 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hpsearch import Asha, Choice, Hyperband, Random, Results, Space
 from hpsearch.core.option_text import option_classes, parse_options
-from hpsearch.core.trial import Failure
+from hpsearch.core.trial import Failure, Outcome
 from hpsearch.evaluators import Holdout, KFold
 from hpsearch.report import reproduction
 from hpsearch.results import report_data, rungs
 from hpsearch.store import Store, list_openings, rank_tasks
 from hpsearch.store.openings import open_test, record_test_result
-from tests.builders import EVIL, RECORD
+from tests.builders import EVIL, RECORD, append_outcomes
 from tests.conftest import ROOT
 from tests.filled import fill
 from tests.report.pages import Page
@@ -258,3 +259,16 @@ def test_openings_are_those_of_the_store(filled):
     )
     with Store(filled) as store:
         assert list(of.openings) == list_openings(store, "made")
+
+
+def test_failures_are_grouped_by_cause_the_most_frequent_first(hpsearch):
+    with Store(Path("store.db"), create=True) as store:
+        failures = [Failure("oom", "no memory\nat 3", "first trace")]
+        failures += [Failure("nan", f"loss became nan\nat {n}", f"trace {n}") for n in range(31)]
+        append_outcomes(store, RECORD, *(Outcome(failure=each, seconds=1.0) for each in failures))
+    text = report(hpsearch, "digits").text
+    assert text.index("31 trials failed with nan: loss became nan") < text.index(
+        "1 trial failed with oom"
+    )
+    assert re.search(r"Trials 2, 3, [\d, ]*, 31, \.\.\.", text)  # 30 of 31
+    assert ("trace 0" in text, "trace 1" in text) == (True, False)

@@ -92,12 +92,7 @@ def read_ranking(
     Raises HpsearchError where there is no such trial.
     """
     with Store(place) as store:
-        found = _rank(store, task, metric, only)
-        if study is not None:
-            whole = _rank(store, task, metric, ALL_TRIALS) if only else found
-            of_study = [rows[0] for rows, _ in whole if study in {row.study for row in rows}]
-            compared = {_describe_rows(row) for row in of_study}
-            found = [each for each in found if _describe_rows(each[0][0]) in compared]
+        found = _rank(store, task, metric, only, study)
     found = [each for each in found if evaluator in (None, each[0][0].evaluator)]
     if not found:
         named = {"study": study, "task": task, "evaluator": evaluator, "metric": metric}
@@ -111,14 +106,14 @@ def read_ranking(
 
 
 def _rank(
-    store: Store, task: str | None, metric: str | None, only: TrialFilter
+    store: Store, task: str | None, metric: str | None, only: TrialFilter, study: str | None
 ) -> list[tuple[list[RankedTrial], bool]]:
     """Each set of trials that compare, best first, and whether it is by the task's own metric."""
     from hpsearch.results.metric_values import standard_error
 
     if metric is None:
-        return [(rows, True) for rows in stores.rank_tasks(store, task, only)]
-    by_metric = stores.rank_by_metric(store, task, metric, standard_error, only)
+        return [(rows, True) for rows in stores.rank_tasks(store, task, only, study)]
+    by_metric = stores.rank_by_metric(store, task, metric, standard_error, only, study)
     return [(each.rows, each.by_own) for each in by_metric if each.rows]
 
 

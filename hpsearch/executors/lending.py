@@ -156,12 +156,18 @@ class BrokerOfSlots:
             curious = account.demand.could_use_more and now >= account.quiet_until
             if not account.ended and (account.demand.pending > unused or (curious and not unused)):
                 found.append(run)
-        # Of those equally far, the one that holds fewer; then in the order of the command.
-        return sorted(found, key=lambda run: (self._progress(run), len(self.held(run))))
+        # With what it will have when its stretches are over: of two that are equally far, the one
+        # that was just lent a slot is ahead. Then in the order of the command.
+        return sorted(found, key=lambda run: self._progress(run) + self._promised(run, now))
 
     def _progress(self, run: int) -> float:
         """How much of its share a run had, in seconds for a weight of one."""
         return self.spent(run) / self._accounts[run].weight
+
+    def _promised(self, run: int, now: float) -> float:
+        """What is left of the stretches of the slots that a run holds, in the same measure."""
+        stretches = (self._slots[place].since + self.stretch - now for place in self.held(run))
+        return sum(max(0.0, left) for left in stretches) / self._accounts[run].weight
 
     def _slot_to_recall(self, run: int, now: float) -> int | None:
         """The slot that a run should get from another one, if any."""

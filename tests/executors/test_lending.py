@@ -23,13 +23,16 @@ class Simulation:
     """Runs with endless or limited work on lent slots, second by second.
 
     needs: the seconds of slots that each run can use; None: any. latency: seconds until a recalled
-    slot is given back.
+    slot is given back. opens: the second from which each run can use any.
     """
 
-    def __init__(self, weights, slots, seconds=None, needs=None, latency=2, parallel=99):
+    def __init__(
+        self, weights, slots, seconds=None, needs=None, latency=2, parallel=99, opens=None
+    ):
         self.now = 0.0
         self.broker = BrokerOfSlots(weights, slots, seconds, lambda: self.now)
         self.needs = list(needs or [None] * len(weights))
+        self.opens = list(opens or [0.0] * len(weights))
         self.parallel = parallel  # slots that a run can use at a time
         self.latency, self.recalled, self.moves = latency, {}, []
         self.useful = [0.0] * len(weights)
@@ -43,6 +46,7 @@ class Simulation:
             for run, need in enumerate(self.needs):
                 held = self.broker.held(run)
                 done = need is not None and self.useful[run] >= need
+                done = done or self.now < self.opens[run]
                 busy = [] if done else held[: self.parallel]
                 more = 0 if done else max(0, self.parallel - len(held))
                 self.broker.note_demand(run, Demand(more, frozenset(held) - set(busy)))
@@ -73,10 +77,30 @@ def test_each_run_gets_its_share_of_the_time(weights, slots):
         assert useful == pytest.approx(7200 * slots * weight / sum(weights), rel=0.1)
 
 
+@pytest.mark.parametrize("latency", [0.1, 2, 6, 12])
+@pytest.mark.parametrize("start", [2, 8])
+def test_a_short_time_is_shared_on_a_slow_machine_too(latency, start):
+    opens = [start, start + 1, start + 3, start + 6]
+    begun = Simulation([1, 1, 1, 1], 2, seconds=180, latency=latency, opens=opens)
+    for _ in range(4):
+        begun.broker.note_start(start)
+    done = begun.run(180)
+    assert min(done.useful) >= 0.75 * sum(done.useful) / 4, done.useful
+
+
 def test_a_short_time_is_shared_too_and_no_stretch_begins_at_its_end():
     done = Simulation([1, 1, 1, 1], 2, seconds=180).run(180)
     assert min(done.useful) >= 0.75 * 90
     assert not [move for at, move in done.moves if at > 180 - done.broker.stretch / 2]
+
+
+def test_of_runs_equally_far_each_is_lent_a_slot():
+    begun = Simulation([1, 1, 1, 1], 2, seconds=180)
+    begun.broker._accounts[1].spent = 60.1
+    for run in (0, 2, 3):
+        begun.broker._accounts[run].spent = 60.0 + 0.01 * run
+    begun.run(1)
+    assert sorted(move.run for _, move in begun.moves) == [0, 2]
 
 
 def test_what_one_run_does_not_use_goes_to_the_others():

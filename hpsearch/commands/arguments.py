@@ -98,6 +98,12 @@ which_search = _combine(
 overrides = _combine(
     click.option("--trials", type=TYPES["trials"], help="Train at most this many trials."),
     which_search,
+    click.option(
+        "--until-luck",
+        is_flag=True,
+        help="End where what is left to find is less than the standard error over folds. For the "
+        "searcher auto, which else only says so.",
+    ),
 )
 
 budget = _combine(

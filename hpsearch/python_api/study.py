@@ -33,6 +33,7 @@ class Study(StudyDefinition):
         seed: int | None = None,
         searcher: str | None = None,
         evaluator: str | None = None,
+        until_luck: bool = False,
         hours: float | None = None,
         total_epochs: int | None = None,
         repeats: int = 0,
@@ -69,6 +70,8 @@ class Study(StudyDefinition):
         Args:
             trials, epochs, seed, searcher, evaluator: instead of the study's own, as text:
                 searcher="random:trials=50,epochs=20".
+            until_luck: end where what is left to find is less than the standard error over folds;
+                for the searcher auto.
             hours, total_epochs: what this run may take.
             repeats, finalists: train the best few this many more times, with fresh seeds.
             devices: "auto", "cpu", "cpu:2" for two workers, or GPU numbers such as "0,1".
@@ -102,6 +105,7 @@ class Study(StudyDefinition):
         seed: int | None = None,
         searcher: str | None = None,
         evaluator: str | None = None,
+        until_luck: bool = False,
         hours: float | None = None,
         total_epochs: int | None = None,
         store: "str | Path | Url | None" = None,

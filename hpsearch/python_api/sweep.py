@@ -33,6 +33,7 @@ def run(
     seed: int | None = None,
     searcher: str | None = None,
     evaluator: str | None = None,
+    until_luck: bool = False,
     hours: float | None = None,
     total_epochs: int | None = None,
     repeats: int = 0,

@@ -33,6 +33,7 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "seed": click.IntRange(0, MOST_STORED),
     "searcher": click.STRING,
     "evaluator": click.STRING,
+    "until_luck": click.BOOL,
     "hours": Amount(0, 1e5, min_open=True),
     "total_epochs": MANY,
     "backend": click.STRING,

@@ -14,7 +14,7 @@ from hpsearch.core.option_text import option_classes, parse_options
 from hpsearch.evaluators import Evaluator
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.study_text import binds_study_once
-from hpsearch.searchers import Searcher
+from hpsearch.searchers import Auto, Searcher
 from hpsearch.searchers.names import ABSENT, ALIASES
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -29,6 +29,8 @@ class Overrides:
         trials: how many trials the searcher trains, at most.
         epochs: how many epochs a trial trains, at most.
         seed: the study's seed.
+        until_luck: True: the searcher ends where what is left to find is less than the standard
+            error over folds.
     """
 
     searcher: str | None = None
@@ -36,6 +38,7 @@ class Overrides:
     trials: int | None = None
     epochs: int | None = None
     seed: int | None = None
+    until_luck: bool | None = None
 
     def apply(self, study: StudyDefinition) -> StudyDefinition:
         """A study with these values. Raises HpsearchError for an unknown name or option."""
@@ -55,6 +58,13 @@ class Overrides:
             )
         assert isinstance(searcher, Searcher)
         assert isinstance(evaluator, Evaluator)
+        if self.until_luck:
+            if not isinstance(searcher, Auto):
+                raise HpsearchError(
+                    f"--until-luck has no effect on {searcher.label}, which cannot tell what is "
+                    "left to find; drop it, or add --searcher auto"
+                )
+            searcher = replace(searcher, until_luck=True)
         return replace(
             study,
             searcher=searcher.resized(trials=self.trials, epochs=self.epochs),

@@ -13,6 +13,8 @@ import pytest
 from hpsearch.commands import main
 from hpsearch.core.errors import StoreError
 from hpsearch.core.trial import Suggestion
+from hpsearch.runs.load import Overrides, load_study
+from hpsearch.searchers import Auto
 from hpsearch.searchers.base import plan_search
 from hpsearch.store import Store
 from tests.builders import RECORD, fill_store, make_record
@@ -198,6 +200,15 @@ def test_plan_of_auto_says_its_epochs_and_that_results_decide_how_many_trials(hp
     assert "--total-epochs 27000 stops it after 1% of these epochs" in err
 
 
+def test_a_search_by_auto_may_end_where_luck_begins(write):
+    file = write()
+    for searcher in ("auto:trials=5", "auto"):
+        wanted = load_study(file, Overrides(searcher=searcher, until_luck=True, epochs=3)).searcher
+        assert isinstance(wanted, Auto)
+        assert (wanted.until_luck, wanted.max_epochs) == (True, 3)
+    assert not load_study(file, Overrides(searcher="auto")).searcher.until_luck
+
+
 def test_plan_says_what_fits_into_the_budget(hpsearch, write):
     file = write()
     hours = ("--hours", "0.001", "--trials", 100, "--total-epochs", 50)
@@ -304,6 +315,11 @@ BAD_FILES = {
         [("evaluator=", "start=[{'dropout': 0.2, 'optimizer': 'adam'}], evaluator=")],
         ("--searcher", "kerastunerhyperband"),
         r"cannot try start values first; drop Study\(start=...\), or use Hyperband",
+    ),
+    "luck of none": (
+        [],
+        ("--until-luck",),
+        r"--until-luck has no effect on Random\(.*; drop it, or add --searcher auto",
     ),
     "no hours": ([], ("--hours", "-1"), r"'--hours': -1(\.0)? is not in the range 0<x<=100000"),
     "endless hours": ([], ("--hours", "inf"), r"'--hours': inf is not in the range"),

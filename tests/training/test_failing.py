@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hpsearch.training import backend
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -104,8 +105,11 @@ ENDINGS = {
 def test_a_fatal_error_ends_the_run_in_one_line(run, when, where):
     code, out, err = run(ENDINGS[when], where)
     assert code == 2, (out, err)
-    assert err.strip().endswith("the license server is gone")
-    assert len(err.splitlines()) == 1
+    # Beside this line, TensorFlow's C++ may write its own of how it starts.
+    own = [line for line in err.splitlines() if "gone" in line or "hpsearch" in line]
+    assert own == [err.splitlines()[-1]]
+    assert own[0].endswith("the license server is gone")
+    assert "Traceback" not in err
 
 
 WHOLLY = {
@@ -141,6 +145,7 @@ def test_whatever_ends_a_build_fails_its_trial_alone(run, hpsearch, body):
     assert 0 < len(failed) < 6
 
 
+@pytest.mark.skipif(backend.name() != "jax", reason="side by side is on jax")
 def test_builds_that_raise_cost_others_no_second_training(monkeypatch):
     """Of many trials side by side, those whose build fails are left out, and the rest stay together."""
     from hpsearch import Holdout, Int, Random, Space, Study

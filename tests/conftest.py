@@ -15,10 +15,12 @@ from hpsearch.store import Url
 from hpsearch.training import backend
 
 ROOT = Path(__file__).parent.parent
+SAMPLED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="run every test, not a sample")
+    parser.addoption("--sample", action="store_true", help="run a sample also of named tests")
 
 
 def is_sampled(config: pytest.Config) -> bool:
@@ -26,7 +28,7 @@ def is_sampled(config: pytest.Config) -> bool:
     if hasattr(config, "workerinput"):  # one of the processes of `-n 2`
         return bool(config.workerinput["sampled"])
     named = config.args_source is pytest.Config.ArgsSource.ARGS
-    return not (named or config.option.whole)
+    return bool(config.option.sample or not (named or config.option.whole))
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -38,7 +40,8 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["sampled"] = is_sampled(node.config)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SAMPLED] = is_sampled(config)
     backend.choose()  # before anything imports Keras
     settings.register_profile("busy", deadline=None)  # other tests run beside
     settings.load_profile("busy")
@@ -171,16 +174,25 @@ def gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
     return pretend
 
 
-def check_on_tensorflow(*tests: str) -> None:
-    """That the tests of a file, or these of its tests, pass on TensorFlow, in their own process."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
-    assert ended.returncode == 0, ended.stdout
+@pytest.fixture
+def check_on_tensorflow(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Check that tests pass on TensorFlow: those of a file, or these of its tests.
+
+    They run in a process of their own; of these, too, a sample where one is run.
+    """
+
+    def check(*tests: str) -> None:
+        sample = ["--sample"] if request.config.stash[SAMPLED] else []
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *sample, *tests],
+            cwd=ROOT,
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == 0, ended.stdout
+
+    return check
 
 
 def wait_for_checkpoints(count: int) -> None:

@@ -25,7 +25,7 @@ from hpsearch.runs.study_text import refuse_edited
 from hpsearch.store import Store
 from hpsearch.tasks import digits
 from spaces import mlp
-from tests.conftest import ROOT, check_on_tensorflow
+from tests.conftest import ROOT
 from tests.doctor.searches import SICK, healthy
 from tests.python_api.journals import read_journal
 
@@ -492,6 +492,6 @@ def test_replaced_studies_are_sent():
 
 @pytest.mark.slow
 @pytest.mark.thorough
-def test_on_tensorflow():
+def test_on_tensorflow(check_on_tensorflow):
     check_on_tensorflow(f"{__file__}::test_workers_get_closures_and_are_refused_nothing_of_the_parent",
         f"{__file__}::test_hyperband_over_folds_is_the_same_stopped_or_not")  # fmt: skip

@@ -13,7 +13,7 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.training.base import Fit
 from hpsearch.training.own_trainer import OwnTrainer
-from tests.conftest import ROOT, check_on_tensorflow
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +55,7 @@ def test_it_learns_and_continues(tmp_path, name):
     assert best <= study.task.objective.loss(reached)
 
 
-def test_those_in_jax_say_so_elsewhere_and_the_others_run_there():
+def test_those_in_jax_say_so_elsewhere_and_the_others_run_there(check_on_tensorflow):
     check_on_tensorflow(
         f"{__file__}::test_it_learns_and_continues[gridworld_dqn]",
         f"{__file__}::test_on_this_backend_it_is_refused",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, check_on_tensorflow
+from tests.conftest import ROOT
 from tests.report.pages import Page
 from tests.runs.test_run import finish, journal, start
 
@@ -86,7 +86,7 @@ def test_it_is_searched_by_hyperband_with_kfold_killed_and_continued(function):
         assert journal("workers.db") == journal("whole.db")
 
 
-def test_it_is_so_on_tensorflow():
+def test_it_is_so_on_tensorflow(check_on_tensorflow):
     check_on_tensorflow(
         f"{__file__}::test_it_is_searched_by_hyperband_with_kfold_killed_and_continued[keras]"
     )

@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from hpsearch import KerasSearchCV, Random
 from hpsearch.sklearn_api.trained_estimators import TrainedClassifier
 from hpsearch.training import Phase, Phases
-from tests.conftest import ROOT, check_on_tensorflow
+from tests.conftest import ROOT
 from tests.sklearn_api.builds import (
     FRAME,
     NAMES,
@@ -141,7 +141,7 @@ print("scikeras" in sys.modules)
     assert ended.stdout.split() == ["False", "False", "True"]
 
 
-def test_the_same_on_tensorflow():
+def test_the_same_on_tensorflow(check_on_tensorflow):
     names = (
         test_it_predicts_what_the_search_predicts,
         test_it_goes_on_as_any_estimator_of_scikeras,

@@ -17,7 +17,6 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.training import ModelSpec, backend
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.rows import draw_row_order
-from tests.conftest import check_on_tensorflow
 from tests.sklearn_api.builds import (
     FRAME,
     NAMES,
@@ -257,7 +256,7 @@ def test_a_training_function_of_ones_own_is_searched_too():
 
 
 @pytest.mark.slow
-def test_the_same_on_tensorflow():
+def test_the_same_on_tensorflow(check_on_tensorflow):
     names = (
         test_frames_are_prepared_as_frames_on_training_rows_alone,
         test_sample_weight_is_keras_own,

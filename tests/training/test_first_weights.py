@@ -7,7 +7,6 @@ from hpsearch import Task
 from hpsearch.training import backend
 from hpsearch.training.base import Fit
 from tests.builds import BUILDS, network
-from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import DATA, SPLIT
 
 pytestmark = pytest.mark.slow
@@ -125,5 +124,5 @@ def test_a_variable_has_its_value_in_every_thread_and_in_what_jax_traces():
 
 
 @on_jax
-def test_they_do_on_tensorflow_too():
+def test_they_do_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(__file__)

@@ -22,7 +22,6 @@ from hpsearch.training.building import build_model
 from hpsearch.training.metrics import make_metrics
 from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
 from spaces import mlp
-from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import arrays, same
 from tests.training.test_training import TRAINERS
 
@@ -412,7 +411,7 @@ def test_sample_weight_through_kfold_and_scikit_learn_equals_a_manual_loop():
     ],
     ids=["some", "all"],
 )
-def test_it_holds_on_tensorflow_too(names):
+def test_it_holds_on_tensorflow_too(names, check_on_tensorflow):
     test = f"{__file__}::test_it_trains_as_plain_keras_does"
     again = f"{__file__}::test_continuing_equals_never_stopping[two outputs, weighted-fit_trainer]"
     check_on_tensorflow(*(f"{test}[{name}-fit_trainer]" for name in names), again)

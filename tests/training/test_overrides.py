@@ -11,7 +11,6 @@ from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core.errors import BuildError
 from hpsearch.training import backend, engines
 from hpsearch.training.base import Fit, Split
-from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import DATA, arrays, same
 
 pytestmark = pytest.mark.slow
@@ -536,5 +535,5 @@ def test_a_model_that_is_never_called_in_build_gets_rows_of_the_task_s_type():
 
 
 @on_jax
-def test_subclassed_models_are_trained_on_tensorflow_too():
+def test_subclassed_models_are_trained_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(__file__)

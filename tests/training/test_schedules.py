@@ -16,7 +16,6 @@ from hpsearch.training.building import build_model
 from hpsearch.training.metrics import make_metrics
 from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
 from spaces import mlp, optimizers
-from tests.conftest import check_on_tensorflow
 from tests.contracts.trainer import arrays, same
 from tests.training.programs import forget_programs
 from tests.training.test_training import TRAINERS
@@ -498,5 +497,5 @@ def test_max_norm_is_data():
 
 
 @only_jax
-def test_it_all_holds_on_tensorflow_too():
+def test_it_all_holds_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(__file__)

@@ -16,7 +16,7 @@ from hpsearch.training import backend
 from hpsearch.training.base import check_space
 from spaces import mlp, optimizers
 from tests.builders import build_on_digits
-from tests.conftest import ROOT, check_on_tensorflow
+from tests.conftest import ROOT
 from tests.contracts.trainer import DATA, SPLIT, TASK, TrainerContract, fit
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ class TestTrainers(TrainerContract):
         return request.param
 
 
-def test_the_contract_holds_on_tensorflow_too():
+def test_the_contract_holds_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(f"{__file__}::TestTrainers")
 
 

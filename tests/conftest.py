@@ -62,7 +62,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def sample_tests(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """All quick tests; of the slow ones the first variant each, and none that is thorough."""
+    """All quick tests; of the slow ones the first variant each, and none that is thorough.
+
+    Thorough are those that take long and whose behaviour a quicker one looks at, too.
+    """
     kept, variants = [], set()
     for item in items:
         if item.get_closest_marker("thorough"):

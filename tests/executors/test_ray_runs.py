@@ -154,6 +154,7 @@ def _epochs_of_running_trials(store):
         return 0
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_several_studies_take_turns_on_a_cluster(node, run, tmp_path):
     text = STUDY.replace("from beside import SPACE", "").replace(

@@ -37,6 +37,7 @@ def test_kfold(run):
     assert shown[0]["text/plain"].startswith("Score(")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_overnight_makes_its_store_and_draws_it(run, tmp_path):

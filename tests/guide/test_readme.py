@@ -41,6 +41,7 @@ def examples(page):
 
 EXAMPLES = {page.stem: list(examples(page)) for page in PAGES}
 IDS = [page.stem for page in PAGES]
+FIRST_READ = ["README", "first-study", "notebooks"]
 
 
 def test_the_two_first_commands_need_nothing_before_them():
@@ -100,13 +101,14 @@ def test_options_that_are_named_exist(page):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # some forty commands, each in a process of its own
-def test_every_example_runs(in_a_copy):
+@pytest.mark.timeout(1200)  # of all, some forty commands, each in a process of its own
+@pytest.mark.parametrize("pages", [FIRST_READ, pytest.param(IDS, marks=pytest.mark.thorough)])
+def test_examples_run(in_a_copy, pages):
     """One page after the other, in one folder, in which later pages find the trials of earlier
     ones. What several pages say is run once.
     """
     before, named = set(), {}
-    for name in IDS:
+    for name in pages:
         new = [e for e in EXAMPLES[name] if e.language == "python" or e.code not in before]
         before |= {example.code for example in new}
         named[name] = run_examples(new)
@@ -120,6 +122,7 @@ def test_a_page_runs_without_the_others(in_a_copy, page):
     run_examples(EXAMPLES[page])
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_examples_on_real_data_run(in_a_copy):

@@ -342,6 +342,7 @@ tool.open(LoggedSearch("k" * 24, sys.argv[1], "accuracy", {}))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_studies_of_a_sweep_make_one_database_of_mlflow():
     opened = [

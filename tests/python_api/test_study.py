@@ -197,6 +197,7 @@ def test_workers_get_closures_and_are_refused_nothing_of_the_parent():
     assert read_journal("inline.db") == read_journal("workers.db")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_hyperband_over_folds_is_the_same_stopped_or_not():
     study = make_study(

@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
 ]
 
-RUNS = 40
 SEARCHERS = ["Hyperband(max_epochs=9, eta=3)", "Random(trials=12, epochs=6)"]
 
 METHODS = [
@@ -95,7 +94,8 @@ def disturb(started, process, instant, dice):
         pass
 
 
-def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
+@pytest.mark.parametrize("runs", [10, pytest.param(40, marks=pytest.mark.thorough)])
+def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started, runs):
     wanted, lasts = {}, {}
     for searcher in SEARCHERS:
         write(searcher)
@@ -107,7 +107,7 @@ def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
         wanted[searcher] = results("whole.db")
         Path("whole.db").unlink()
     dice, disturbed = random.Random(0), 0
-    for number in range(RUNS):
+    for number in range(runs):
         searcher = SEARCHERS[number % len(SEARCHERS)]
         write(searcher)
         for attempt in range(10):
@@ -125,7 +125,7 @@ def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started):
         assert not list(Path().rglob("*.partial"))
         for path in Path().glob("store.db*"):
             path.unlink()
-    assert disturbed >= RUNS // 3
+    assert disturbed >= runs // 3
 
 
 def test_a_kill_just_after_a_search_has_begun_leaves_no_other_s_checkpoints_to_it(started):

@@ -36,6 +36,7 @@ def wait_for_trials(process, count, place="store.db"):
         time.sleep(0.05)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("trials", [2, 4])
 def test_what_was_killed_cleaned_and_deleted_from_goes_on_to_the_same_journal(hpsearch, trials):
     file = write_study(seconds=0.15)

@@ -70,6 +70,7 @@ study = search(task, tagger)
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", STUDIES)
 def test_it_is_searched_killed_continued_refitted_and_reported(hpsearch, kind):
     file = Path("kinds.py")

@@ -94,6 +94,7 @@ def check_complete(store, epochs):
 LOGS = ("--log", "mlflow:sqlite:///ml.db", "--log", "tensorboard:events")
 
 
+@pytest.mark.thorough
 def test_metrics_appear_while_a_trial_trains_also_after_its_worker_was_killed():
     file = write_study(kill=True)
     process = start(file, *LOGS, "--checkpoint-every", 1)
@@ -105,6 +106,7 @@ def test_metrics_appear_while_a_trial_trains_also_after_its_worker_was_killed():
     check_complete("store.db", 8)
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_goes_on_in_the_same_runs_without_duplicates():
     file = write_study()
     process = start(file, *LOGS, "--checkpoint-every", 1)

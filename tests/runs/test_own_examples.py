@@ -55,6 +55,7 @@ def test_it_learns_and_continues(tmp_path, name):
     assert best <= study.task.objective.loss(reached)
 
 
+@pytest.mark.thorough
 def test_those_in_jax_say_so_elsewhere_and_the_others_run_there(check_on_tensorflow):
     check_on_tensorflow(
         f"{__file__}::test_it_learns_and_continues[gridworld_dqn]",

@@ -86,6 +86,7 @@ def test_it_is_searched_by_hyperband_with_kfold_killed_and_continued(function):
         assert journal("workers.db") == journal("whole.db")
 
 
+@pytest.mark.thorough
 def test_it_is_so_on_tensorflow(check_on_tensorflow):
     check_on_tensorflow(
         f"{__file__}::test_it_is_searched_by_hyperband_with_kfold_killed_and_continued[keras]"

@@ -377,6 +377,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_continues(write, options):
     assert journal("store.db") == journal("whole.db")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("options", [(), ("--inline",)], ids=["worker", "inline"])
 def test_killed_at_random_instants_and_continued_is_the_same_journal(write, options):
     """SIGKILL, four times in each way to run, at instants from start-up to after the end."""
@@ -479,6 +480,7 @@ def test_the_digits_study_needs_nothing_and_is_good(hpsearch):
     assert rows[0]["value"] >= 0.95
 
 
+@pytest.mark.thorough
 @pytest.mark.realdata
 def test_the_mnist_study_is_good(hpsearch):
     study = ROOT / "studies" / "mnist_dropout.py"
@@ -531,6 +533,7 @@ def test_two_workers_give_the_results_of_one(write):
     assert values[0] == values[1]
 
 
+@pytest.mark.thorough
 def test_a_trial_killed_in_the_middle_goes_on_from_its_checkpoint(write):
     file = write("small", ("epochs=2", "epochs=300"), ("trials=3", "trials=1"))
     whole = finish(start(file, store="whole.db"))

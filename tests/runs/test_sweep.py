@@ -86,6 +86,7 @@ def test_a_sweep_is_killed_and_continued(tmp_path):
     assert begun.journals() == wanted
 
 
+@pytest.mark.thorough
 @linux
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["chain", "fit"])
@@ -94,6 +95,7 @@ def test_a_sweep_is_killed_ten_times_and_continued(how):
     assert (figures.tried, figures.failures) == (sweep_kills.KILLS, [])
 
 
+@pytest.mark.thorough
 def test_ctrl_c_stops_all_studies_and_the_same_command_continues(tmp_path):
     studies = {name: CHAIN.replace("SEARCHER", "Random(trials=3, epochs=150)") for name in "ab"}
     begun = Sweep(tmp_path, studies, ("--devices", "cpu:2"))
@@ -190,6 +192,7 @@ def test_what_is_not_needed_goes_to_the_others_by_weight():
     assert share_out(100.0, [1, 1], [10.0, 10.0]) == [10.0, 10.0]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_hours_are_shared_and_kept(tmp_path):
     """Real training, on two devices; a study that dies at import takes no part."""

@@ -74,6 +74,7 @@ study = search(augmented)
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", STUDIES)
 def test_it_is_searched_killed_continued_and_refitted(hpsearch, kind):
     file = Path("trains.py")

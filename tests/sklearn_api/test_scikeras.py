@@ -141,6 +141,7 @@ print("scikeras" in sys.modules)
     assert ended.stdout.split() == ["False", "False", "True"]
 
 
+@pytest.mark.thorough
 def test_the_same_on_tensorflow(check_on_tensorflow):
     names = (
         test_it_predicts_what_the_search_predicts,

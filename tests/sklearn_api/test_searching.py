@@ -179,7 +179,7 @@ def test_the_hours_end_a_search_which_then_trains_the_best_so_far(tmp_path, undi
         return [] if trial.is_probe or trial.is_refit else [Rest()]
 
     # More trials than the time has room for; and the deadline falls into the middle of one.
-    many = searching(trials=10_000, callbacks=rest, hours=40 / 3600).fit(X, NAMES)
+    many = searching(trials=10_000, callbacks=rest, hours=25 / 3600).fit(X, NAMES)
     ended = len(many.cv_results_["params"])
     assert 0 < ended < 10_000
     assert many.best_params_ in many.cv_results_["params"]

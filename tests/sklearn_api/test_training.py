@@ -255,6 +255,7 @@ def test_a_training_function_of_ones_own_is_searched_too():
         KerasSearchCV(space={"shrink": [1.0]}).fit(X, NAMES)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_same_on_tensorflow(check_on_tensorflow):
     names = (

@@ -159,6 +159,7 @@ def test_a_transaction_s_number_that_is_given_out_again_after_a_crash_hides_no_l
     network.close()
 
 
+@pytest.mark.thorough
 def test_a_long_outage_stops_a_study_which_then_goes_on(server, start, undisturbed):
     run = start("one", server.url, patience=1)
     until_told(server.url, 5, "one")

@@ -158,6 +158,7 @@ def test_it_does_so_in_a_program_of_several_optimizers_and_minibatch_sizes(tmp_p
     assert all(same(end, ends[0]) for end in ends)
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores are not chosen here")
 def test_a_fit_ends_in_the_same_weights_on_any_number_of_cores(tmp_path):
     """Members are split over cores, of which a worker has some and the whole machine all."""
@@ -265,6 +266,7 @@ def test_widths_share_a_program_whatever_zero_becomes(activation):
     assert loss_difference(dict(gang().train(fits, DATA)), expected) < bound
 
 
+@pytest.mark.thorough
 def test_with_dropout_the_scores_of_thirty_seeds_are_distributed_alike():
     """By a two-sample test (Kolmogorov and Smirnov); in a wider program, too, the very units are
     dropped that `fit` drops, so the samples are nearly the same.
@@ -439,6 +441,7 @@ print(json.dumps([curves[n].validation_loss for n in range(2)]))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("other", ["jax", "tensorflow"])
 def test_what_a_gang_began_fit_continues_on_any_backend(tmp_path, other):
     builds = [mlp.model(hidden=(12,)), mlp.model(hidden=(7, 9))]

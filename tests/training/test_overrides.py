@@ -534,6 +534,7 @@ def test_a_model_that_is_never_called_in_build_gets_rows_of_the_task_s_type():
     assert np.isfinite(Holdout(rows=40).evaluate(whole_numbers, {}, task, epochs=1).value)
 
 
+@pytest.mark.thorough
 @on_jax
 def test_subclassed_models_are_trained_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(__file__)

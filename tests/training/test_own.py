@@ -280,6 +280,7 @@ def test_a_model_alone_is_a_state(tmp_path):
     check_continuing(tmp_path, one_model)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_on_tensorflow_too(check_on_tensorflow):
 

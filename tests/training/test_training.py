@@ -46,6 +46,7 @@ class TestTrainers(TrainerContract):
         return request.param
 
 
+@pytest.mark.thorough
 def test_the_contract_holds_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(f"{__file__}::TestTrainers")
 

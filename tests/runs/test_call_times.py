@@ -50,9 +50,9 @@ def test_where_each_trial_costs_the_same_one_is_chosen_at_a_time():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_chosen_is_near_the_best_for_a_machine_that_takes_a_part_for_each(seed):
-    """n ** 0.75 trials' worth in fixed + each * n seconds is most at n = 3 * fixed / each."""
+    """n ** 0.84 trials' worth in fixed + each * n seconds is most at n = 5.25 * fixed / each."""
     sizes = follow(lambda epochs: 0.4 + 0.05 * len(epochs), rounds=12, seed=seed)
-    assert 12 <= sizes[-1] <= 32
+    assert 24 <= sizes[-1] <= 64
 
 
 def test_the_first_call_warms_its_worker_up_and_does_not_count_beside_others():

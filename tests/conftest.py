@@ -15,7 +15,6 @@ from hpsearch.store import Url
 from hpsearch.training import backend
 
 ROOT = Path(__file__).parent.parent
-SAMPLED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,8 +39,7 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["sampled"] = is_sampled(node.config)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SAMPLED] = is_sampled(config)
+def pytest_configure() -> None:
     backend.choose()  # before anything imports Keras
     settings.register_profile("busy", deadline=None)  # other tests run beside
     settings.load_profile("busy")
@@ -185,7 +183,7 @@ def check_on_tensorflow(request: pytest.FixtureRequest) -> Callable[..., None]:
     """
 
     def check(*tests: str) -> None:
-        sample = ["--sample"] if request.config.stash[SAMPLED] else []
+        sample = ["--sample"] if is_sampled(request.config) else []
         ended = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *sample, *tests],
             cwd=ROOT,

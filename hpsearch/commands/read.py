@@ -47,8 +47,9 @@ def rank(
     """Rank the trials of a task, over all studies and searchers. Without a name, rank every task.
 
     Of a STUDY, its name or its file, rank all trials that compare with its own. If a task has the
-    same name, the task is ranked. Only trials with the same data, metric and evaluator are ranked together. With --tag, --study or
-    --searcher, the trials that are shown are ranked among themselves.
+    same name, the task is ranked. Only trials with the same data, metric and evaluator are ranked
+    together. With --tag, --study or --searcher, the trials that are shown are ranked among
+    themselves.
     """
     from hpsearch.console import tables
     from hpsearch.results.metric_values import standard_error

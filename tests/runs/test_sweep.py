@@ -217,10 +217,7 @@ def test_the_hours_are_shared_and_kept(tmp_path):
     assert time.monotonic() - began < 180 + 60
     studies = {each["study"]: each for each in json.loads(ended.stdout)["studies"]}
     assert studies.pop("dead")["error"] == "dead.py:1: RuntimeError: no data today"
-    # Beside each other: until the studies are loaded, which a busy machine does slowly, no slot is
-    # held.
-    seconds = {name: each["device_seconds"] for name, each in studies.items()}
-    assert min(seconds.values()) >= 0.75 * sum(seconds.values()) / 4, seconds
+    assert [s for s in studies if studies[s]["device_seconds"] < 0.75 * 90] == []
     assert all(each["ended"] == "budget spent" and each["trials"] for each in studies.values())
 
 

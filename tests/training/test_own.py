@@ -283,7 +283,6 @@ def test_a_model_alone_is_a_state(tmp_path):
 @pytest.mark.thorough
 @pytest.mark.slow
 def test_on_tensorflow_too(check_on_tensorflow):
-
     names = ("test_keras_objects_are_filled", "test_a_model_alone_is_a_state")
     check_on_tensorflow(*(f"{__file__}::{name}" for name in names))
 

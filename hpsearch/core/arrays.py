@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.core.array_types import Array as Array
+from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.sources import LazyRows, open_source
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Inputs = Array | Mapping[str, Array]
+Inputs = Any
+"""An array or LazyRows, or a dict of such by input."""
 Targets = Array | Mapping[str, Array]
 
 
-def inputs_by_name(x: Inputs) -> dict[str, Array]:
+def inputs_by_name(x: Inputs) -> dict[str, Any]:
     """The inputs by name; a single array is called "x"."""
     return dict(x) if isinstance(x, Mapping) else {"x": x}
 
@@ -31,10 +35,37 @@ def count_rows(arrays: Inputs) -> int:
 
 
 def take_rows(arrays: Inputs, rows: Any) -> Any:
-    """The rows at these indices, or of this slice, of an array or of each of several."""
+    """The rows at these indices, or of this slice, of an array or of each of several.
+
+    Those of a source are read.
+    """
     if isinstance(arrays, Mapping):
         return {name: array[rows] for name, array in arrays.items()}
     return arrays[rows]
+
+
+def view_rows(arrays: Inputs, rows: Indices) -> Any:
+    """The rows at these indices of an array, or of each of several; a source's are not read."""
+    if isinstance(arrays, Mapping):
+        return {name: view_rows(array, rows) for name, array in arrays.items()}
+    if isinstance(arrays, LazyRows):
+        return arrays.view(rows)
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1 and bool(np.all(np.diff(rows) == 1)):
+        return arrays[first : last + 1]  # a view: a large holdout needs no second copy
+    return arrays[rows]
+
+
+def read_rows(arrays: Inputs) -> Any:
+    """Arrays as they are, and the rows of sources read into memory."""
+    if isinstance(arrays, Mapping):
+        return {name: read_rows(array) for name, array in arrays.items()}
+    return arrays.read() if isinstance(arrays, LazyRows) else arrays
+
+
+def is_lazy(arrays: Inputs) -> bool:
+    """Whether rows, or those of one of several inputs, are read from a source when needed."""
+    return any(isinstance(array, LazyRows) for array in inputs_by_name(arrays).values())
 
 
 def number_groups(groups: Any) -> Array:
@@ -81,16 +112,43 @@ def check_weights(name: str, given: Any, y: Any) -> Array:
     return weights
 
 
-def check_arrays(name: str, value: Any) -> Any:
-    """Inputs or targets as an array of numbers, or as a dict of such arrays."""
+def check_inputs(name: str, value: Any) -> Any:
+    """Inputs as an array or rows of a source, or as a dict of such."""
+    if not isinstance(value, Mapping):
+        return _check_input(name, value)
+    checked = {}
+    for key, part in check_names(name, value).items():
+        checked[key] = _check_input(f"{name}[{key!r}]", part)
+        if isinstance(checked[key], Mapping):
+            raise DataError(f"{name}[{key!r}] gives several inputs; name them in its own dict")
+    return checked
+
+
+def _check_input(name: str, value: Any) -> Any:
+    if isinstance(value, LazyRows):
+        return value
+    source = as_source(value)
+    return _to_number_array(name, value) if source is None else open_source(name, source)
+
+
+def check_targets(name: str, value: Any) -> Any:
+    """Targets as an array of numbers, or as a dict of such arrays."""
     if not isinstance(value, Mapping):
         return _to_number_array(name, value)
+    return {
+        key: _to_number_array(f"{name}[{key!r}]", part)
+        for key, part in check_names(name, value).items()
+    }
+
+
+def check_names(name: str, value: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """The dict, if its keys can name inputs; else DataError."""
     if not value:
         raise DataError(f"{name} must have at least one input, got an empty dict")
     for key in value:
         if why := why_no_name(key):
             raise DataError(f"inputs of {name} need {why}, got {brief(key)}")
-    return {key: _to_number_array(f"{name}[{key!r}]", part) for key, part in value.items()}
+    return value
 
 
 def _to_number_array(name: str, value: Any) -> Array:

@@ -12,9 +12,10 @@ from hpsearch.core.arrays import (
     Array,
     Inputs,
     Targets,
-    check_arrays,
+    check_inputs,
     check_same_rows,
     check_same_shape,
+    check_targets,
     check_weights,
     count_rows,
     inputs_by_name,
@@ -22,9 +23,12 @@ from hpsearch.core.arrays import (
     number_groups,
     take_rows,
     targets_by_name,
+    view_rows,
 )
 from hpsearch.core.errors import DataError
+from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief
+from hpsearch.core.sources import LazyRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class Data:
 
     Args:
         x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
+            Or whatever is read by row numbers, and need not fit into memory: a `Source`, a memory
+            map, ...; see `hpsearch help data`.
         y: an array of shape (rows,) or (rows, outputs); (rows, steps) or (rows, steps, classes) for
             sequences; or a dict of such arrays for a model with several outputs.
         x_test, y_test: the test rows, of the same shapes.
@@ -111,7 +117,7 @@ class Data:
     """
 
     x: Inputs
-    y: Targets
+    y: Targets = None  # type: ignore[assignment]  # a source may know it
     x_test: Inputs | None = None
     y_test: Targets | None = None
     groups: Array | None = None
@@ -121,12 +127,14 @@ class Data:
     sample_weight_test: Array | None = None
 
     def __post_init__(self) -> None:
-        for name in ("x", "y", "x_test", "y_test"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, check_arrays(name, value))
-            elif name in ("x", "y"):
-                raise DataError(f"Data needs {name}, got None")
+        self._take_targets_of_sources()
+        for name, check in (("x", check_inputs), ("y", check_targets)):
+            for part in (name, f"{name}_test"):
+                value = getattr(self, part)
+                if value is not None:
+                    object.__setattr__(self, part, check(part, value))
+                elif part == name:
+                    raise DataError(f"Data needs {name}, got None")
         if self.groups is not None:
             object.__setattr__(self, "groups", number_groups(self.groups))
         for name, y in (("sample_weight", self.y), ("sample_weight_test", self.y_test)):
@@ -148,12 +156,24 @@ class Data:
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
 
+    def _take_targets_of_sources(self) -> None:
+        """Take y, and the classes' names, from sources that know them."""
+        for of_x, of_y in (("x", "y"), ("x_test", "y_test")):
+            source = as_source(getattr(self, of_x))
+            if source is None:
+                continue
+            object.__setattr__(self, of_x, source)
+            if getattr(self, of_y) is None:
+                object.__setattr__(self, of_y, source.targets)
+                if self.coding is None and source.classes:
+                    object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
+
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
         if no_list or isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
             raise DataError(f"columns needs a list of names, got {brief(self.columns)}")
         object.__setattr__(self, "columns", tuple(self.columns))
-        shape = self.x.shape if isinstance(self.x, np.ndarray) else ()
+        shape = self.x.shape if isinstance(self.x, np.ndarray | LazyRows) else ()
         if self.columns and (len(self.columns),) != shape[1:]:
             raise DataError(
                 f"columns needs a name for each column of x, got {len(self.columns)} names and x "
@@ -190,7 +210,7 @@ class Data:
             name: None if array is None else array[at]
             for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
         }
-        x, y = take_rows(self.x, at), take_rows(self.y, at)
+        x, y = view_rows(self.x, at), take_rows(self.y, at)
         return Data(x, y, columns=self.columns, coding=self.coding, **by_row)
 
     @cached_property
@@ -225,9 +245,13 @@ class Data:
         return _digest(parts)
 
 
-def _digest(parts: Mapping[str, Array]) -> str:
+def _digest(parts: Mapping[str, Array | LazyRows]) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+        if isinstance(array, LazyRows):
+            for part in array.describe():
+                digest.update(part)
+        else:
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()[:16]

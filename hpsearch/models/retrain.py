@@ -23,6 +23,7 @@ from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.history import History
+from hpsearch.training.minibatches import predict_rows
 from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
@@ -127,7 +128,7 @@ def predict(model: Any, x: Inputs, outputs: OutputTypes = _ONE_OUTPUT) -> Any:
     Where the model has several outputs, it is a dict of such arrays. Raises HpsearchError where its
     outputs are not these.
     """
-    raw = model.predict(x, batch_size=_BATCH, verbose=0)
+    raw = predict_rows(model, x, _BATCH)
     return shape_predictions(model, raw, outputs)
 
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
+from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean
@@ -21,8 +20,6 @@ from hpsearch.core.trial import CheckpointInterval, Curve
 # Hyperparameters of the fit itself: any space may have them, and `build` does not get them.
 FIT_PARAMS = ("batch_size", "shuffle")
 DEFAULT_BATCH_SIZE = 32
-
-Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)

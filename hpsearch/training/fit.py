@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from hpsearch.core import interrupt
-from hpsearch.core.arrays import count_rows, targets_by_name
+from hpsearch.core.arrays import count_rows, is_lazy, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.space import Params
@@ -25,11 +25,11 @@ from hpsearch.training.fit_callbacks import (
     AverageCallback,
     CheckpointCallback,
     HistoryCallback,
-    Minibatches,
     ShuffleCallback,
     averages_weights,
 )
 from hpsearch.training.history import History
+from hpsearch.training.minibatches import Minibatches, RowBatches
 from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
@@ -195,14 +195,16 @@ class FitTrainer:
         """Call `fit` for one phase. own: the study's callbacks, which run first, as Keras has them."""
         fit, model = history.fit, phased.model
         batches = Minibatches(rows, fit, model)
+        size = validation_batch_size(count_rows(rows.y_validation))
+        held_out = rows.x_validation, rows.y_validation
         average = AverageCallback() if averages_weights(model.optimizer) else None
         saving = CheckpointCallback(history, phased, own, average)
         model.fit(
             batches,
             initial_epoch=history.epochs,
             epochs=epochs_of_trial(fit),  # what callbacks are told; `history` ends it before
-            validation_data=(rows.x_validation, rows.y_validation),
-            validation_batch_size=validation_batch_size(count_rows(rows.y_validation)),
+            validation_data=RowBatches(*held_out, size) if is_lazy(held_out[0]) else held_out,
+            validation_batch_size=None if is_lazy(held_out[0]) else size,
             shuffle=False,  # Keras would shuffle the batches by the global generator
             callbacks=[
                 *([] if average is None else [average]),

@@ -1,60 +1,25 @@
-"""hpsearch's callbacks of `model.fit`: the order of rows, averaged weights, curves, checkpoints."""
+"""hpsearch's callbacks of `model.fit`: shuffling, averaged weights, curves, checkpoints."""
 
 import itertools
 import logging
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import keras
-import numpy as np
 
 from hpsearch.core import interrupt
-from hpsearch.core.arrays import count_rows, take_rows
 from hpsearch.core.errors import BuildError
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.training import checkpoint, metrics
-from hpsearch.training.base import Fit, batch_size
-from hpsearch.training.building import output_shapes, seed_backend, unwrap_optimizer
+from hpsearch.training.building import seed_backend, unwrap_optimizer
 from hpsearch.training.callback_state import CallbackStates
 from hpsearch.training.history import History
+from hpsearch.training.minibatches import Minibatches, predict_rows
 from hpsearch.training.phases import PhasedModel
-from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
+from hpsearch.training.rows import SplitRows
 
 log = logging.getLogger(__name__)
-
-
-class Minibatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The minibatches of a fit, in the row order of the epoch.
-
-    Args:
-        rows: the rows of its split.
-        fit: the fit.
-        model: the model that they are for.
-    """
-
-    def __init__(self, rows: SplitRows, fit: Fit, model: Any) -> None:
-        super().__init__()
-        self.x, self.y, self.weights, self.fit = rows.x, rows.y, rows.weights, fit
-        self.size = batch_size(fit.params)
-        self.rows = count_rows(rows.y)
-        self.order = np.arange(self.rows)
-        self.shapes = output_shapes(model)
-
-    def shuffle(self, epoch: int) -> None:
-        """Draw the row order of this epoch."""
-        self.order = draw_row_order(self.fit, epoch)
-
-    def __len__(self) -> int:
-        return math.ceil(self.rows / self.size)
-
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        rows = self.order[index * self.size : (index + 1) * self.size]
-        x, y = take_rows(self.x, rows), take_rows(self.y, rows)
-        if self.weights is None:
-            return x, y
-        return x, y, spread_weights(self.weights[rows], self.shapes)
 
 
 class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -224,7 +189,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 def predict_by_output(model: Any, x: Any, task: Task) -> Any:
     """Predictions as an array, or as a dict by output where the task has several."""
-    predicted = model.predict(x, batch_size=1024, verbose=0)
+    predicted = predict_rows(model, x, 1024)
     if task.has_several_outputs and not isinstance(predicted, dict):
         return dict(zip(model.output_names, predicted, strict=True))
     return predicted

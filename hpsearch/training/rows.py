@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, Inputs, Targets, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import (
+    Array,
+    Inputs,
+    Targets,
+    inputs_by_name,
+    targets_by_name,
+    view_rows,
+)
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.seeds import derive_seed
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 
 _VALIDATION_BATCH = 1024
+_MOST_FITTED = 2**28  # bytes of a source's rows on which preprocessing is fitted in memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +32,7 @@ class SplitRows:
     """The preprocessed rows of one split.
 
     Args:
-        x: training rows.
+        x: training rows; of a source not read yet, likewise those to validate on.
         y: their targets, an array or a dict by output.
         x_validation: validation rows.
         y_validation: their targets.
@@ -47,7 +56,7 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
 
     Raises DataError where NaN or infinity is left afterwards.
     """
-    x, x_validation = _take_rows(data.x, split.train), _take_rows(data.x, split.validation)
+    x, x_validation = view_rows(data.x, split.train), view_rows(data.x, split.validation)
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
@@ -56,15 +65,20 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
     rows = SplitRows(
-        x, _take_rows(y, split.train), x_validation, _take_rows(y, split.validation), fitted
+        _check_as_read(x),
+        view_rows(y, split.train),
+        _check_as_read(x_validation),
+        view_rows(y, split.validation),
+        fitted,
     )
     if (weights := task.row_weights(data)) is not None:
-        parts = (_index_rows(weights, part) for part in (split.train, split.validation))
+        parts = (view_rows(weights, part) for part in (split.train, split.validation))
         rows = replace(rows, **dict(zip(("weights", "weights_validation"), parts, strict=True)))
         _check_some_weigh(rows)
-    for name, arrays in (("x", rows.x), ("x", rows.x_validation)):
+    for arrays in (rows.x, rows.x_validation):
         for part, array in inputs_by_name(arrays).items():
-            _check_finite(name if part == "x" else f"{name}[{part!r}]", array)
+            if not isinstance(array, LazyRows):
+                _check_finite(_name_input(part), array)
     for targets in (rows.y, rows.y_validation):
         for output, array in targets_by_name(targets).items():
             _check_finite(f"y[{output!r}]" if output else "y", array)
@@ -101,9 +115,10 @@ def spread_weights(weights: Array, shapes: Any) -> Any:
 
 def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess rows to predict; DataError where NaN or infinity is left."""
-    found = transform_inputs(fitted, x)
+    found = _check_as_read(transform_inputs(fitted, x))
     for name, array in inputs_by_name(found).items():
-        _check_finite(name if name == "x" else f"x[{name!r}]", array)
+        if not isinstance(array, LazyRows):
+            _check_finite(_name_input(name), array)
     return found
 
 
@@ -111,12 +126,14 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
     if fitted is None:
         return x
-    if isinstance(x, np.ndarray):
-        return _to_dense(fitted.transform(x))
-    return {
-        name: _to_dense(fitted[name].transform(array)) if name in fitted else array
-        for name, array in x.items()
-    }
+    if isinstance(x, Mapping):
+        return {
+            name: transform_inputs(fitted[name], array) if name in fitted else array
+            for name, array in x.items()
+        }
+    if isinstance(x, LazyRows):
+        return x.map(lambda rows: _to_dense(fitted.transform(rows)))
+    return _to_dense(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -156,23 +173,34 @@ def validation_batch_size(rows: int) -> int:
     return math.ceil(rows / math.ceil(rows / _VALIDATION_BATCH))
 
 
-def _take_rows(x: Inputs, indices: Indices) -> Inputs:
-    if isinstance(x, np.ndarray):
-        return _index_rows(x, indices)
-    return {name: _index_rows(array, indices) for name, array in x.items()}
+def _check_as_read(x: Inputs) -> Inputs:
+    """Refuse NaN and infinity in rows of a source when they are read."""
+    if isinstance(x, Mapping):
+        return {name: _check_as_read_of(name, array) for name, array in x.items()}
+    return _check_as_read_of("x", x)
 
 
-def _index_rows(array: Array, indices: Indices) -> Array:
-    first, last = int(indices[0]), int(indices[-1])
-    if last - first == len(indices) - 1 and bool(np.all(np.diff(indices) == 1)):
-        return array[first : last + 1]  # a view: a large holdout needs no second copy
-    return array[indices]
+def _check_as_read_of(name: str, x: Any) -> Any:
+    if not isinstance(x, LazyRows):
+        return x
+
+    def check(rows: Array) -> Array:
+        _check_finite(_name_input(name), rows)
+        return rows
+
+    return x.map(check)
+
+
+def _name_input(name: str) -> str:
+    return name if name == "x" else f"x[{name!r}]"
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
     from sklearn.base import clone
 
-    if isinstance(x, np.ndarray):
+    if isinstance(x, LazyRows):
+        return _fit_on_source(clone(transformer), x, y)
+    if not isinstance(x, Mapping):
         return clone(transformer).fit(x, y)
     if not isinstance(transformer, dict) or not set(transformer) <= set(x):
         raise DataError(
@@ -180,6 +208,21 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
             f"got {transformer!r}"
         )
     return {name: _fit_transformer(each, x[name], y) for name, each in transformer.items()}
+
+
+def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
+    """Fit on rows in memory, where they are few, or chunk by chunk."""
+    if x.nbytes <= _MOST_FITTED:
+        return transformer.fit(x.read(), y)
+    if not callable(getattr(transformer, "partial_fit", None)):
+        raise DataError(
+            f"preprocess={transformer!r} needs all training rows in memory, and they take "
+            f"{x.nbytes / 2**30:.1f} GiB; take one with partial_fit, as StandardScaler() or "
+            "IncrementalPCA(), or a layer of the model"
+        )
+    for chunk in x.chunks():
+        transformer.partial_fit(chunk)
+    return transformer
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array
+from hpsearch.core.arrays import Array, is_lazy
 from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
@@ -39,6 +39,8 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     if index.exists():
         return _map_arrays(folder, json.loads(index.read_text(encoding="utf-8")))
     data = task.load()
+    if is_lazy(data.x):  # every worker reads the rows it needs
+        return data
     parts = _name_arrays(data)
     if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
         return data
@@ -112,7 +114,8 @@ def _name_arrays(data: Data) -> dict[str, Array]:
 def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
     try:
         parts = {
-            name: np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False)
+            # As plain arrays: these pages are in memory already, for all workers.
+            name: np.asarray(np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False))
             for number, name in enumerate(index["arrays"])
         }
     except (OSError, ValueError) as error:

@@ -64,7 +64,8 @@ def train_plainly(one):
     """The logs of plain Keras, and its model, with the same seed, rows and callbacks."""
     from hpsearch.training import metrics
     from hpsearch.training.building import build_model
-    from hpsearch.training.fit_callbacks import Minibatches, ShuffleCallback
+    from hpsearch.training.fit_callbacks import ShuffleCallback
+    from hpsearch.training.minibatches import Minibatches
     from hpsearch.training.rows import make_model_spec, prepare_rows
 
     rows = prepare_rows(WHOLE, DATA, one.split)

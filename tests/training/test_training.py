@@ -377,7 +377,7 @@ def test_a_fit_whose_checkpoint_is_damaged_or_lost_is_trained_from_its_start(tmp
 def test_the_order_of_rows_is_new_each_epoch_and_a_permutation(monkeypatch):
     """What the model really saw, not what it should have seen."""
     backend.choose()
-    from hpsearch.training import fit_callbacks as module
+    from hpsearch.training import minibatches as module
 
     seen = []
     original = module.Minibatches.__getitem__

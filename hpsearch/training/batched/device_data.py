@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.arrays import count_rows, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import count_rows, inputs_by_name, read_rows, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
@@ -70,7 +70,7 @@ def make_table(task: Task, data: Data, splits: Sequence[Split]) -> DeviceTable:
     if task.preprocess is None:
         whole = np.arange(data.rows)
         rows = prepare_rows(task, data, Split(whole, whole))
-        return DeviceTable(rows.x, rows.y, rows.weights)
+        return DeviceTable(read_rows(rows.x), rows.y, rows.weights)
     # With it, each split's rows, one split after the other.
     prepared = [prepare_rows(task, data, split) for split in splits]
     sizes = [count_rows(rows.y) + count_rows(rows.y_validation) for rows in prepared]

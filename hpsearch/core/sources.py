@@ -1,0 +1,334 @@
+"""Rows that are read when they are needed: what `Data(x=)` takes beside arrays in memory."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.array_types import Array, Indices
+from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.rules import brief, why_no_name
+
+_SAMPLE = 64  # rows that are read to know a source again
+_CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
+
+
+class Source(ABC):
+    """Rows that need not fit into memory: derive from it for rows of your own.
+
+        class Pictures(Source):
+            def __len__(self):
+                return len(self.paths)
+
+            def rows(self, indices):
+                return np.stack([read(self.paths[i]) for i in indices])
+
+    A row has the same values whenever it is read, whatever is read with it, and in whichever thread
+    or process: several threads read at once. So draw nothing at random; augment in the model.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of rows, which never changes."""
+
+    @abstractmethod
+    def rows(self, indices: Indices) -> Array | Mapping[str, Array]:
+        """The rows with these numbers, in this order.
+
+        Args:
+            indices: numbers from 0 on, shape (n,), in any order; one may come twice.
+
+        Returns an array of shape (n, ...), or a dict of such arrays for a model with several
+        inputs; always of the same types and shapes.
+        """
+
+    @property
+    def targets(self) -> Any:
+        """y where the source knows it, shape (rows, ...); None where `Data(y=)` says it."""
+        return None
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The names that 0, 1, 2... in `targets` stand for; empty where they have none."""
+        return ()
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that rows are read from: by their sizes and times a change is noticed."""
+        return ()
+
+
+class LazyRows:
+    """Rows of one input of a source, in some order, which are read when they are asked for.
+
+    It is used like an array: `rows[indices]`, `rows[:10]`, `len(rows)`, `rows.shape`, `rows.dtype`.
+    Only `view` and `map` read nothing.
+
+    Args:
+        reader: reads the source.
+        name: of the input, where the source has several; else "".
+        indices: which rows of the source these are; None: all.
+        change: what becomes of rows when they are read, as by fitted preprocessing: it changes an
+            array of any number of rows, each by itself. None: nothing.
+    """
+
+    __slots__ = ("change", "dtype", "indices", "name", "reader", "shape")
+
+    def __init__(
+        self,
+        reader: "Reader",
+        name: str = "",
+        indices: Indices | None = None,
+        change: Callable[[Array], Array] | None = None,
+    ) -> None:
+        self.reader, self.name, self.indices, self.change = reader, name, indices, change
+        first = reader.first[name]
+        if change is not None:
+            first = change(first)
+        rows = len(reader) if indices is None else len(indices)
+        self.shape: tuple[int, ...] = (rows, *first.shape[1:])
+        self.dtype: np.dtype[Any] = first.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that all rows would take in memory."""
+        return len(self) * self.row_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row in memory."""
+        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    def __getitem__(self, rows: Any) -> Array:
+        """Read the rows at these indices, or of this slice. Raises DataError where that fails."""
+        found = self.reader.read(self._number(rows))[self.name]
+        return found if self.change is None else self.change(found)
+
+    def view(self, rows: Any) -> "LazyRows":
+        """The rows at these indices, or of this slice, not read yet."""
+        return LazyRows(self.reader, self.name, self._number(rows), self.change)
+
+    def map(self, change: Callable[[Array], Array]) -> "LazyRows":
+        """The same rows, changed so when they are read."""
+        before = self.change
+        both = change if before is None else lambda rows: change(before(rows))
+        return LazyRows(self.reader, self.name, self.indices, both)
+
+    def chunks(self) -> Iterator[Array]:
+        """All rows in their order, about 16 MB at a time."""
+        size = max(1, _CHUNK // max(1, self.row_bytes))
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def read(self) -> Array:
+        """All rows as an array in memory."""
+        found = np.empty(self.shape, self.dtype)
+        start = 0
+        for chunk in self.chunks():
+            found[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        return found
+
+    def describe(self) -> Iterator[bytes]:
+        """What tells these rows from others, as `Reader.describe` says it."""
+        yield from self.reader.describe(self.name)
+        if self.indices is not None:
+            yield np.ascontiguousarray(self.indices).tobytes()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        found = self.read()
+        return found if dtype is None else found.astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"LazyRows(shape={self.shape}, dtype={self.dtype})"
+
+    def _number(self, rows: Any) -> Indices:
+        """The numbers in the source of these rows."""
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(len(self))
+            rows = np.arange(start, stop, step)
+        rows = np.asarray(rows, np.int64)
+        return rows if self.indices is None else np.asarray(self.indices[rows])
+
+
+class Reader:
+    """Reads a source, and checks what it gives.
+
+    Args:
+        name: what users call it, as "x".
+        source: the source.
+
+    Raises DataError where the first row cannot be read, or is no array of numbers.
+    """
+
+    def __init__(self, name: str, source: Source) -> None:
+        self.name, self.source = name, source
+        self._last = threading.local()  # what a thread read last, where there are several inputs
+        self.rows = self._count()
+        if self.rows == 0:
+            raise DataError(f"{name} has no rows")
+        self.first: dict[str, Array] = {}
+        self.first = self.read(np.zeros(1, np.int64))
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def read(self, indices: Indices) -> dict[str, Array]:
+        """The rows with these numbers, by input; "" where there is one."""
+        # The inputs of one source are asked for one after the other, and read once.
+        last: tuple[Indices, dict[str, Array]] | None = getattr(self._last, "read", None)
+        if last is not None and np.array_equal(last[0], indices):
+            return last[1]
+        if self._count() != self.rows:
+            raise DataError(
+                f"{self.name} had {self.rows} rows when it was opened, and has {self._count()} now; "
+                "a source must not grow or shrink while a search reads it"
+            )
+        try:
+            found = self._as_arrays(self.source.rows(indices))
+        except DataError:
+            raise
+        except Exception as error:
+            raise self._name_failing_row(indices, error) from error
+        self._check(found, indices)
+        if len(found) > 1:
+            self._last.read = indices, found
+        return found
+
+    def describe(self, name: str) -> Iterator[bytes]:
+        """What tells an input from others, without reading all: sizes and times, and some rows.
+
+        Raises DataError where rows differ between calls.
+        """
+        for file in self.source.files:
+            try:
+                found = file.stat()
+            except OSError as error:
+                raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
+            yield f"{found.st_size} {found.st_mtime_ns};".encode()
+        numbers = np.unique(np.linspace(0, self.rows - 1, _SAMPLE).astype(np.int64))
+        rows = self.read(numbers)[name]
+        yield np.ascontiguousarray(rows).tobytes()
+        for place in {0, len(numbers) // 2, len(numbers) - 1}:
+            again = self.read(numbers[place : place + 1])[name][0]
+            if again.tobytes() != rows[place].tobytes():
+                raise DataError(
+                    f"row {numbers[place]} of {self.name} differs between two readings; a source "
+                    "must give a row the same values each time: augment in the model instead"
+                )
+
+    def _count(self) -> int:
+        try:
+            return len(self.source)
+        except Exception as error:
+            raise DataError(f"{self.name} does not know its length: {first_line(error)}") from error
+
+    def _as_arrays(self, found: Any) -> dict[str, Array]:
+        if not isinstance(found, Mapping):
+            return {"": np.asarray(found)}
+        for key in found:
+            if why := why_no_name(key):
+                raise DataError(f"inputs of {self.name} need {why}, got {brief(key)}")
+        return {key: np.asarray(part) for key, part in found.items()}
+
+    def _check(self, found: dict[str, Array], indices: Indices) -> None:
+        """Raise DataError where rows are not as those before."""
+        first = self.first or found
+        if found.keys() != first.keys():
+            raise DataError(
+                f"{self.name} gave the inputs {', '.join(first)} at first, and now "
+                f"{', '.join(found)}"
+            )
+        for key, array in found.items():
+            what = f"{self.name}[{key!r}]" if key else self.name
+            if array.dtype.kind not in "biuf" or array.ndim == 0 or 0 in array.shape[1:]:
+                raise DataError(
+                    f"{what} must give arrays of numbers with a row a sample, got dtype "
+                    f"{array.dtype} and shape {array.shape}"
+                )
+            wanted = (len(indices), *first[key].shape[1:])
+            if array.shape != wanted or array.dtype != first[key].dtype:
+                raise DataError(
+                    f"{what} gave {array.dtype} of shape {array.shape} for {len(indices)} rows from "
+                    f"row {indices[0] if len(indices) else 0} on, and {first[key].dtype} of shape "
+                    f"{wanted} is wanted; every row needs the type and shape of the first"
+                )
+
+    def _name_failing_row(self, indices: Indices, error: Exception) -> DataError:
+        """The error, with the row that raises it."""
+        failing = indices[0] if len(indices) else 0
+        for each in indices:
+            try:
+                self.source.rows(np.array([each]))
+            except Exception as alone:
+                failing, error = each, alone
+                break
+        return DataError(
+            f"row {failing} of {self.name} cannot be read: {type(error).__name__}: "
+            f"{first_line(error)}"
+        )
+
+
+def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
+    """The rows of a source, or a dict of them by input. Raises DataError as `Reader` does."""
+    reader = Reader(name, source)
+    parts = {key: LazyRows(reader, key) for key in reader.first}
+    return parts[""] if "" in parts else parts
+
+
+class ArraySource(Source):
+    """Rows of whatever has `shape`, `dtype` and takes index arrays, as a memory map does.
+
+    Args:
+        array: of shape (rows, ...).
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return int(self.array.shape[0])
+
+    def rows(self, indices: Indices) -> Array:
+        return np.asarray(self.array[indices])
+
+    @property
+    def files(self) -> Sequence[Path]:
+        name = getattr(self.array, "filename", None)
+        return () if name is None else (Path(name),)
+
+
+class JoinedSource(Source):
+    """The rows of several arrays or rows of sources, one after the other.
+
+    Args:
+        parts: of equal types and shapes of a row.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = parts
+        self.ends = np.cumsum([len(part) for part in parts])
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def rows(self, indices: Indices) -> Array:
+        which = np.searchsorted(self.ends, indices, side="right")
+        first = self.parts[0]
+        found = np.empty((len(indices), *first.shape[1:]), first.dtype)
+        for number, part in enumerate(self.parts):
+            places = np.flatnonzero(which == number)
+            if len(places):
+                start = self.ends[number] - len(part)
+                found[places] = part[indices[places] - start]
+        return found

@@ -12,7 +12,7 @@ from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
-from hpsearch.core.sources import ArraySource, LazyRows, open_source, read_together
+from hpsearch.core.sources import ArraySource, LazyRows, Source, open_source, read_together
 
 Inputs = Any
 """An array or LazyRows, or a dict of such by input."""
@@ -165,6 +165,11 @@ def check_names(name: str, value: Mapping[Any, Any]) -> Mapping[str, Any]:
 
 
 def _to_number_array(name: str, value: Any) -> Array:
+    if isinstance(value, Source | LazyRows):
+        way_out = ", or let the source of x have it as its `targets`" if name[0] == "y" else ""
+        raise DataError(
+            f"{name} must be in memory, got {brief(value)}; read it into an array{way_out}"
+        )
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise DataError(
             f"{name} has masked values, which would be used as data; use x.filled(np.nan)"

@@ -27,7 +27,7 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.sources import LazyRows
 
 
@@ -110,6 +110,9 @@ class Data:
         sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
             from 0 on. For sequences also (rows, steps): 0 for a step that only fills up.
         sample_weight_test: likewise of the test rows; `Task(weighted_metrics=True)` needs it.
+        version: a text that you change whenever the rows do, as "2026-11": it identifies them, and
+            none is read to know them again. None: arrays are known by their values; a source by
+            the sizes and times of its files and by a sample of its rows.
 
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
@@ -125,6 +128,7 @@ class Data:
     coding: Coding | None = None
     sample_weight: Array | None = None
     sample_weight_test: Array | None = None
+    version: str | None = None
 
     def __post_init__(self) -> None:
         self._take_targets_of_sources()
@@ -150,6 +154,8 @@ class Data:
         check_same_shape("x", self.x, self.x_test)
         check_same_shape("y", self.y, self.y_test)
         self._check_columns()
+        if self.version is not None and (why := why_no_name(self.version)):
+            raise DataError(f"version needs {why}, got {brief(self.version)}; or leave it out")
         if not isinstance(self.coding, Coding | None):
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
         coding = self.coding or Coding()
@@ -211,12 +217,16 @@ class Data:
             for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
         }
         x, y = view_rows(self.x, at), take_rows(self.y, at)
-        return Data(x, y, columns=self.columns, coding=self.coding, **by_row)
+        version = None
+        if self.version is not None:  # other rows of the same version are other data
+            version = _digest({self.version: at.astype(np.int64)})
+        return Data(x, y, columns=self.columns, coding=self.coding, version=version, **by_row)
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits, by the names, types, shapes and bytes of the searched rows.
 
+        Where there is a version, it is "VERSION " and 16 digits by names, types and shapes alone.
         The test rows do not count: a search neither reads them nor depends on them.
         """
         parts = {
@@ -227,7 +237,9 @@ class Data:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
             parts["sample_weight"] = self.sample_weight
-        return _digest(parts)
+        if self.version is None:
+            return _digest(parts)
+        return f"{self.version} {_digest(parts, with_values=False)}"
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -245,10 +257,26 @@ class Data:
         return _digest(parts)
 
 
-def _digest(parts: Mapping[str, Array | LazyRows]) -> str:
+def describe_change(before: str, now: str) -> str:
+    """What two fingerprints of data say of its change.
+
+    >>> describe_change("2026-10 0123456789abcdef", "2026-11 0123456789abcdef")
+    'the data changed: its version was 2026-10, now 2026-11'
+    """
+    old, new = (fingerprint.rpartition(" ")[0] for fingerprint in (before, now))
+    if old != new:
+        return f"the data changed: its version was {old or 'not given'}, now {new or 'not given'}"
+    if new:
+        return f"the data changed: types, shapes or number of rows, though its version is {new}"
+    return "the data changed"
+
+
+def _digest(parts: Mapping[str, Array | LazyRows], *, with_values: bool = True) -> str:
     digest = hashlib.sha256()
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        if not with_values:
+            continue
         if isinstance(array, LazyRows):
             for part in array.describe():
                 digest.update(part)

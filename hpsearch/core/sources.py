@@ -1,5 +1,6 @@
 """Rows that are read when they are needed: what `Data(x=)` takes beside arrays in memory."""
 
+import hashlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +13,11 @@ import numpy as np
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, SourceChangedError, first_line
 from hpsearch.core.memory import most_bytes_of_rows
+from hpsearch.core.memory_maps import MapPlace, find_place
 from hpsearch.core.rules import brief, why_no_name
 
-_SAMPLE = 64  # rows that are read to know a source again
+_FEWEST, _MOST = 64, 1024  # rows that are read to know a source again
+_READ_TWICE = 8  # of these
 _CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
 _THREADS = 4
 
@@ -156,7 +159,7 @@ class LazyRows:
 
     def describe(self) -> Iterator[bytes]:
         """What tells these rows from others, as `Reader.describe` says it."""
-        yield from self.reader.describe(self.name)
+        yield self.reader.describe(self.name)
         if self.indices is not None:
             yield np.ascontiguousarray(self.indices).tobytes()
 
@@ -205,6 +208,7 @@ class Reader:
     def __init__(self, name: str, source: Source) -> None:
         self.name, self.source = name, source
         self._last = threading.local()  # what a thread read last, where there are several inputs
+        self._described: dict[str, bytes] | None = None
         self.rows = self._count()
         if self.rows == 0:
             raise DataError(f"{name} has no rows")
@@ -213,6 +217,13 @@ class Reader:
 
     def __len__(self) -> int:
         return self.rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to a worker: the source, but nothing that was read of it."""
+        return {**vars(self), "_last": None, "_described": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _last=threading.local())
 
     def read(self, indices: Indices) -> dict[str, Array]:
         """The rows with these numbers, by input; "" where there is one."""
@@ -236,27 +247,46 @@ class Reader:
             self._last.read = indices, found
         return found
 
-    def describe(self, name: str) -> Iterator[bytes]:
+    def describe(self, name: str) -> bytes:
         """What tells an input from others, without reading all: sizes and times, and some rows.
 
         Raises DataError where rows differ between calls.
         """
-        for file in self.source.files:
-            try:
-                found = file.stat()
-            except OSError as error:
-                raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
-            yield f"{found.st_size} {found.st_mtime_ns};".encode()
-        numbers = np.unique(np.linspace(0, self.rows - 1, _SAMPLE).astype(np.int64))
-        rows = self.read(numbers)[name]
-        yield np.ascontiguousarray(rows).tobytes()
-        for place in {0, len(numbers) // 2, len(numbers) - 1}:
-            again = self.read(numbers[place : place + 1])[name][0]
-            if again.tobytes() != rows[place].tobytes():
-                raise DataError(
-                    f"row {numbers[place]} of {self.name} differs between two readings; a source "
-                    "must give a row the same values each time: augment in the model instead"
-                )
+        if self._described is None:
+            stamps = "".join(map(self._stamp, self.source.files)).encode()
+            self._described = {
+                key: hashlib.sha256(stamps + np.ascontiguousarray(rows).tobytes()).digest()
+                for key, rows in self._read_sample().items()
+            }
+        return self._described[name]
+
+    def _stamp(self, file: Path) -> str:
+        """The size and the time of a file. Raises DataError where it cannot be read."""
+        try:
+            found = file.stat()
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
+        return f"{found.st_size} {found.st_mtime_ns};"
+
+    def _read_sample(self) -> dict[str, Array]:
+        """Some rows from all parts of the source, the same in each process, by input."""
+        row_bytes = sum(array.nbytes for array in self.first.values())
+        most = min(self.rows, max(_FEWEST, min(_MOST, _CHUNK // max(1, row_bytes))))
+        # One from each of as many equal parts, but not at equal distances: rows may have a rhythm.
+        within = np.random.default_rng(0).random(most)
+        numbers = ((np.arange(most) + within) * self.rows / most).astype(np.int64)
+        found = self.read(numbers)
+        # Some of them again, in another order and with others beside them.
+        places = np.unique(np.linspace(most - 1, 0, _READ_TWICE).astype(np.int64))[::-1]
+        for name, again in self.read(numbers[places]).items():
+            for place, row in zip(places, again, strict=True):
+                if row.tobytes() != found[name][place].tobytes():
+                    raise DataError(
+                        f"row {numbers[place]} of {self.name} differs between two readings; a "
+                        "source must give a row the same values each time: augment in the model "
+                        "instead"
+                    )
+        return found
 
     def _count(self) -> int:
         try:
@@ -359,6 +389,13 @@ class ArraySource(Source):
 
     def rows(self, indices: Indices) -> Array:
         return np.asarray(self.array[indices])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"array": find_place(self.array) or self.array}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        found = state["array"]
+        self.array = found.open() if isinstance(found, MapPlace) else found
 
     @property
     def files(self) -> Sequence[Path]:

@@ -49,6 +49,7 @@ def load(task: Task, folder: Path | Data | None) -> Data:
             "arrays": list(parts),
             "columns": data.columns,
             "coding": data.coding and data.coding.to_json(),
+            "version": data.version,
         }
         (folder / "writing").write_text(json.dumps(found), encoding="utf-8")
         os.replace(folder / "writing", index)
@@ -127,6 +128,7 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
         sample_weight=parts.get("sample_weight"),
         columns=index["columns"],
         coding=index["coding"] and Coding.from_json(index["coding"]),
+        version=index["version"],
     )
 
 

@@ -216,7 +216,7 @@ class Reader:
             except OSError as error:
                 raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
             yield f"{found.st_size} {found.st_mtime_ns};".encode()
-        numbers = np.unique(np.linspace(0, self.rows - 1, _SAMPLE).astype(np.int64))
+        numbers = sample_numbers(self.rows)
         rows = self.read(numbers)[name]
         yield np.ascontiguousarray(rows).tobytes()
         for place in {0, len(numbers) // 2, len(numbers) - 1}:
@@ -279,6 +279,11 @@ class Reader:
         )
 
 
+def sample_numbers(rows: int) -> Indices:
+    """The numbers of some rows, spread over all, by which they are known again; sorted."""
+    return np.unique(np.linspace(0, rows - 1, _SAMPLE).astype(np.int64))
+
+
 def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
     """The rows of a source, or a dict of them by input. Raises DataError as `Reader` does."""
     reader = Reader(name, source)
@@ -321,6 +326,11 @@ class JoinedSource(Source):
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        sources = [part.reader.source for part in self.parts if isinstance(part, LazyRows)]
+        return [file for source in sources for file in source.files]
 
     def rows(self, indices: Indices) -> Array:
         which = np.searchsorted(self.ends, indices, side="right")

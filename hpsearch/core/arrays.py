@@ -229,14 +229,13 @@ def check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
         )
 
 
-def check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
-    """Raise DataError where test rows have another shape than the searched rows."""
-    if test is None:
+def check_same_shape(name: str, searched: Inputs, other: Inputs | None, called: str) -> None:
+    """Raise DataError where other rows, called so, have another shape than the searched rows."""
+    if other is None:
         return
     here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
-    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
+    there = {part: array.shape[1:] for part, array in inputs_by_name(other).items()}
     if here != there:
         raise DataError(
-            f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "
-            f"{brief(here)}"
+            f"{called} needs rows of the same shape as {name}, got {brief(there)} and {brief(here)}"
         )

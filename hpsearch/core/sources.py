@@ -271,13 +271,11 @@ class Reader:
     def _read_sample(self) -> dict[str, Array]:
         """Some rows from all parts of the source, the same in each process, by input."""
         row_bytes = sum(array.nbytes for array in self.first.values())
-        most = min(self.rows, max(_FEWEST, min(_MOST, _CHUNK // max(1, row_bytes))))
-        # One from each of as many equal parts, but not at equal distances: rows may have a rhythm.
-        within = np.random.default_rng(0).random(most)
-        numbers = ((np.arange(most) + within) * self.rows / most).astype(np.int64)
+        most = max(_FEWEST, min(_MOST, _CHUNK // max(1, row_bytes)))
+        numbers = sample_numbers(self.rows, most)
         found = self.read(numbers)
         # Some of them again, in another order and with others beside them.
-        places = np.unique(np.linspace(most - 1, 0, _READ_TWICE).astype(np.int64))[::-1]
+        places = np.unique(np.linspace(len(numbers) - 1, 0, _READ_TWICE).astype(np.int64))[::-1]
         for name, again in self.read(numbers[places]).items():
             for place, row in zip(places, again, strict=True):
                 if row.tobytes() != found[name][place].tobytes():
@@ -367,6 +365,16 @@ def _cut_into_chunks(rows: int, row_bytes: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
+def sample_numbers(rows: int, most: int) -> Indices:
+    """The numbers of some rows, from all parts, by which they are known again; sorted.
+
+    One from each of as many equal parts, but not at equal distances: rows may have a rhythm.
+    """
+    most = min(rows, most)
+    within = np.random.default_rng(0).random(most)
+    return ((np.arange(most) + within) * rows / most).astype(np.int64)
+
+
 def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
     """The rows of a source, or a dict of them by input. Raises DataError as `Reader` does."""
     reader = Reader(name, source)
@@ -421,6 +429,11 @@ class JoinedSource(Source):
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        sources = [part.reader.source for part in self.parts if isinstance(part, LazyRows)]
+        return [file for source in sources for file in source.files]
 
     def rows(self, indices: Indices) -> Array:
         which = np.searchsorted(self.ends, indices, side="right")

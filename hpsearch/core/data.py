@@ -159,7 +159,7 @@ class Data:
     def _take_targets_of_sources(self) -> None:
         """Take y, and the classes' names, from sources that know them."""
         for of_x, of_y in (("x", "y"), ("x_test", "y_test")):
-            source = as_source(getattr(self, of_x))
+            source = as_source(getattr(self, of_x), of_x)
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)

@@ -63,7 +63,10 @@ def memory_map(folder: Path):
 @maker
 def view_of_a_memory_map(folder: Path):
     np.save(folder / "x.npy", np.repeat(X, 2, axis=0))
-    view = lambda: np.load(folder / "x.npy", mmap_mode="r")[::2].reshape(200, 3, 2)
+
+    def view():
+        return np.load(folder / "x.npy", mmap_mode="r")[::2].reshape(200, 3, 2)
+
     return view, X.reshape(200, 3, 2)
 
 

@@ -75,14 +75,15 @@ def test_other_types_shapes_and_inputs_later_are_refused():
         (lambda rows: rows.astype("float32"), "x gave float32 of shape (3, 2)"),
         (lambda rows: rows[:, :1], "x gave float64 of shape (3, 1) for 3 rows from row 5 on"),
         (lambda rows: rows[:-1], "x gave float64 of shape (2, 2) for 3 rows from row 5 on"),
-        (lambda rows: {"a": rows}, "x gave the inputs  at first, and now a"),
+        (lambda rows: {"a": rows}, "x gave one array at first, and now the inputs a"),
         (lambda rows: rows.astype(complex), "must give arrays of numbers or texts"),
         (lambda rows: np.ma.masked_greater(rows, 3), "x gave masked values"),
     ]
     for change, message in later:
-        read = lambda indices, change=change: (
-            X[indices] if len(indices) == 1 else change(X[indices])
-        )
+
+        def read(indices, change=change):
+            return X[indices] if len(indices) == 1 else change(X[indices])
+
         refuses(message, lambda read=read: Data(Rows(read), Y).x[5:8])
 
 

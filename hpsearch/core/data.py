@@ -193,12 +193,8 @@ class Data:
                 classes[of_x] = tuple(source.classes)
                 if self.coding is None and source.classes:
                     object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
-
-        if len(set(classes.values())) > 1:
-            raise DataError(
-                f"x_test needs the classes of x, {brief(classes['x'])}, got "
-                f"{brief(classes['x_test'])}"
-            )
+        if len(classes) > 1:
+            check_same_classes(classes["x"], "x_test", classes["x_test"])
 
     def _join_validation(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         if self.validation_rows:
@@ -209,7 +205,7 @@ class Data:
         source = as_source(x_val, "x_val")
         if source is not None and y_val is None:
             y_val = source.targets
-            check_same_classes(self.classes, source.classes)
+            check_same_classes(self.classes, "x_val", source.classes)
         before = self.rows
         joined = join_validation(
             (self.x, self.y, self.sample_weight), (x_val, y_val, sample_weight_val)

@@ -288,7 +288,7 @@ class Reader:
     def _stamp(self, file: Path) -> str:
         """The size and the time of a file. Raises DataError where it cannot be read."""
         try:
-            found = file.stat()
+            found = Path(file).stat()
         except OSError as error:
             raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
         return f"{found.st_size} {found.st_mtime_ns};"
@@ -346,8 +346,7 @@ class Reader:
         first = self.first or found
         if found.keys() != first.keys():
             raise DataError(
-                f"{self.name} gave the inputs {', '.join(first)} at first, and now "
-                f"{', '.join(found)}"
+                f"{self.name} gave {_name_inputs(first)} at first, and now {_name_inputs(found)}"
             )
         for key, array in found.items():
             what = f"{self.name}[{key!r}]" if key else self.name
@@ -375,6 +374,10 @@ class Reader:
                 what, error = f"row {each} of {self.name} cannot be read", alone
                 break
         return DataError(f"{what}: {first_line(error)}")
+
+
+def _name_inputs(found: Mapping[str, Any]) -> str:
+    return "one array" if "" in found else f"the inputs {', '.join(found)}"
 
 
 def _count_row_bytes(rows: Any) -> int:

@@ -129,7 +129,7 @@ class LazyRows:
         """
         numbers = self._number(rows)
         if numbers.ndim == 0:
-            return np.asarray(self[numbers.reshape(1)][0])
+            return np.asarray(self[[rows]][0])
         if not len(numbers):
             return np.empty((0, *self.shape[1:]), self.dtype)
         found = self.reader.read(numbers)[self.name]
@@ -304,10 +304,7 @@ class Reader:
             except Exception as alone:
                 failing, error = each, alone
                 break
-        return DataError(
-            f"row {failing} of {self.name} cannot be read: {type(error).__name__}: "
-            f"{first_line(error)}"
-        )
+        return DataError(f"row {failing} of {self.name} cannot be read: {first_line(error)}")
 
 
 def read_together(parts: Mapping[str, LazyRows]) -> dict[str, Array]:

@@ -12,11 +12,13 @@ from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
-from hpsearch.core.sources import LazyRows, Source, open_source
+from hpsearch.core.sources import ArraySource, LazyRows, Source, open_source, read_together
 
 Inputs = Any
 """An array or LazyRows, or a dict of such by input."""
 Targets = Array | Mapping[str, Array]
+LARGE = 2**25
+"""Bytes of an array from which it is worth not to copy it."""
 
 
 def inputs_by_name(x: Inputs) -> dict[str, Any]:
@@ -58,9 +60,20 @@ def view_rows(arrays: Inputs, rows: Indices) -> Any:
 
 def read_rows(arrays: Inputs) -> Any:
     """Arrays as they are, and the rows of sources read into memory."""
+    lazy = {n: each for n, each in inputs_by_name(arrays).items() if isinstance(each, LazyRows)}
+    if not lazy:
+        return arrays
+    found = read_together(lazy)
+    return {**arrays, **found} if isinstance(arrays, Mapping) else found["x"]
+
+
+def read_when_needed(arrays: Inputs) -> Inputs:
+    """The same rows, where large arrays become LazyRows: views of them copy nothing."""
     if isinstance(arrays, Mapping):
-        return {name: read_rows(array) for name, array in arrays.items()}
-    return arrays.read() if isinstance(arrays, LazyRows) else arrays
+        return {name: read_when_needed(array) for name, array in arrays.items()}
+    if isinstance(arrays, LazyRows) or arrays.nbytes < LARGE:
+        return arrays
+    return open_source("x", ArraySource(arrays))
 
 
 def is_lazy(arrays: Inputs) -> bool:

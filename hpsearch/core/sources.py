@@ -4,19 +4,22 @@ import hashlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
-from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.errors import DataError, SourceChangedError, first_line
+from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.memory_maps import MapPlace, find_place
 from hpsearch.core.rules import brief, why_no_name
 
 _FEWEST, _MOST = 64, 1024  # rows that are read to know a source again
 _READ_TWICE = 8  # of these
 _CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
+_THREADS = 4
 
 
 class Source(ABC):
@@ -112,9 +115,27 @@ class LazyRows:
         """The bytes of a row in memory."""
         return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
+    @property
+    def bytes_to_read(self) -> int:
+        """The bytes that reading a row takes, in its source's type and in its own."""
+        return self.row_bytes + (0 if self.change is None else self.reader.first[self.name].nbytes)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether reading only copies."""
+        return is_array_in_memory(self.reader.source)
+
     def __getitem__(self, rows: Any) -> Array:
-        """Read the rows at these indices, or of this slice. Raises DataError where that fails."""
-        found = self.reader.read(self._number(rows))[self.name]
+        """Read the rows at these indices, of this slice or mask; or one row, by its number.
+
+        Raises DataError where that fails, and IndexError where there are no such rows.
+        """
+        numbers = self._number(rows)
+        if numbers.ndim == 0:
+            return np.asarray(self[numbers.reshape(1)][0])
+        if not len(numbers):
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        found = self.reader.read(numbers)[self.name]
         return found if self.change is None else self.change(found)
 
     def view(self, rows: Any) -> "LazyRows":
@@ -129,18 +150,12 @@ class LazyRows:
 
     def chunks(self) -> Iterator[Array]:
         """All rows in their order, about 16 MB at a time."""
-        size = max(1, _CHUNK // max(1, self.row_bytes))
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
+        for part in _cut_into_chunks(len(self), self.bytes_to_read):
+            yield self[part]
 
     def read(self) -> Array:
         """All rows as an array in memory."""
-        found = np.empty(self.shape, self.dtype)
-        start = 0
-        for chunk in self.chunks():
-            found[start : start + len(chunk)] = chunk
-            start += len(chunk)
-        return found
+        return read_together({"": self})[""]
 
     def describe(self) -> Iterator[bytes]:
         """What tells these rows from others, as `Reader.describe` says it."""
@@ -149,6 +164,12 @@ class LazyRows:
             yield np.ascontiguousarray(self.indices).tobytes()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.nbytes > (most := most_bytes_of_rows()):
+            raise DataError(
+                f"{self.reader.name} takes {self.nbytes / 2**30:.1f} GiB as one array, and "
+                f"{most / 2**30:.1f} GiB, an eighth of the memory, is the most; read some rows at a "
+                f"time: {self.reader.name}[numbers]"
+            )
         found = self.read()
         return found if dtype is None else found.astype(dtype)
 
@@ -158,9 +179,19 @@ class LazyRows:
     def _number(self, rows: Any) -> Indices:
         """The numbers in the source of these rows."""
         if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            rows = np.arange(start, stop, step)
-        rows = np.asarray(rows, np.int64)
+            rows = np.arange(*rows.indices(len(self)))
+        rows = np.asarray(rows)
+        if rows.dtype == bool and rows.shape == (len(self),):
+            rows = np.flatnonzero(rows)
+        if rows.ndim > 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise IndexError(
+                f"rows of {self.reader.name} are read by numbers, a slice or a mask of all rows, got "
+                f"{brief(rows)}; select columns of what was read: x[rows][:, columns]"
+            )
+        rows = rows.astype(np.int64)
+        if rows.size and not (-len(self) <= rows.min() and rows.max() < len(self)):
+            raise IndexError(f"{self.reader.name} has {len(self)} rows, got {brief(rows)}")
+        rows = np.where(rows < 0, rows + len(self), rows) if rows.size else rows
         return rows if self.indices is None else np.asarray(self.indices[rows])
 
 
@@ -201,7 +232,7 @@ class Reader:
         if last is not None and np.array_equal(last[0], indices):
             return last[1]
         if self._count() != self.rows:
-            raise DataError(
+            raise SourceChangedError(
                 f"{self.name} had {self.rows} rows when it was opened, and has {self._count()} now; "
                 "a source must not grow or shrink while a search reads it"
             )
@@ -309,6 +340,33 @@ class Reader:
         )
 
 
+def read_together(parts: Mapping[str, LazyRows]) -> dict[str, Array]:
+    """All rows of several inputs, of one length, as arrays in memory.
+
+    Threads read some chunks at a time; inputs of one source are read in one go.
+    """
+    found = {name: np.empty(rows.shape, rows.dtype) for name, rows in parts.items()}
+
+    def fill(chunk: slice) -> None:
+        for name, rows in parts.items():
+            found[name][chunk] = rows[chunk]
+
+    row_bytes = sum(rows.bytes_to_read for rows in parts.values())
+    chunks = _cut_into_chunks(len(next(iter(parts.values()))), row_bytes)
+    pool = ThreadPoolExecutor(_THREADS, "read")
+    try:
+        for done in [pool.submit(fill, chunk) for chunk in chunks]:
+            done.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return found
+
+
+def _cut_into_chunks(rows: int, row_bytes: int) -> list[slice]:
+    size = max(1, _CHUNK // max(1, row_bytes))
+    return [slice(start, start + size) for start in range(0, rows, size)]
+
+
 def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
     """The rows of a source, or a dict of them by input. Raises DataError as `Reader` does."""
     reader = Reader(name, source)
@@ -343,6 +401,11 @@ class ArraySource(Source):
     def files(self) -> Sequence[Path]:
         name = getattr(self.array, "filename", None)
         return () if name is None else (Path(name),)
+
+
+def is_array_in_memory(source: Source) -> bool:
+    """Whether the rows of a source are an array in memory."""
+    return isinstance(source, ArraySource) and type(source.array) is np.ndarray
 
 
 class JoinedSource(Source):

@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, is_lazy
+from hpsearch.core.arrays import LARGE, Array, is_lazy
 from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
-
-_LARGE = 32 * 2**20  # bytes; each worker loads smaller data itself
 
 
 def load(task: Task, folder: Path | Data | None) -> Data:
@@ -42,8 +40,8 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     if is_lazy(data.x):  # every worker reads the rows it needs
         return data
     parts = _name_arrays(data)
-    if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
-        return data
+    if refused.exists() or sum(array.nbytes for array in parts.values()) < LARGE:
+        return data  # each worker loads small data itself
     try:
         for number, array in enumerate(parts.values()):
             np.save(folder / f"{number}.npy", np.ascontiguousarray(array), allow_pickle=False)

@@ -25,7 +25,7 @@ from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.history import History
-from hpsearch.training.minibatches import RowBatches
+from hpsearch.training.minibatches import RowBatches, reading
 from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
@@ -146,10 +146,11 @@ def predict_by_each(
         return
     batches = RowBatches(x, None, size)
     raw_parts: list[list[Any]] = [[] for _ in models]
-    for number in range(len(batches)):
-        (rows,) = batches[number]
-        for model, parts in zip(models, raw_parts, strict=True):
-            parts.append(model.predict_on_batch(rows))
+    with reading(batches):
+        for number in range(len(batches)):
+            (rows,) = batches[number]
+            for model, parts in zip(models, raw_parts, strict=True):
+                parts.append(model.predict_on_batch(rows))
     for model, parts in zip(models, raw_parts, strict=True):
         raw = keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
         yield shape_predictions(model, raw, outputs)

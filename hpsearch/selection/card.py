@@ -44,6 +44,8 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     )
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
     yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
+    if "rows_from" in card:
+        yield f"Rows are read from {card['rows_from']}."
     if "weights" in card:
         yield f"Rows weigh by {card['weights']}."
     if left_out := card.get("callbacks_left_out"):

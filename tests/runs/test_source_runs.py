@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from hpsearch import KFold, NestedKFold
@@ -80,7 +79,10 @@ study = Study(
 )
 """  # fmt: skip
 SPLIT_IN_TWO = (
-    ("split = lambda rows: rows  #", 'split = lambda rows: {"a": rows[:, :3], "b": rows[:, 3:]}  #'),
+    (
+        "split = lambda rows: rows  #",
+        'split = lambda rows: {"a": rows[:, :3], "b": rows[:, 3:]}  #',
+    ),
     ("preprocess=StandardScaler()", 'preprocess={"a": StandardScaler()}'),
 )
 WEIGHTED = (
@@ -201,7 +203,8 @@ def test_nested_folds_are_those_of_the_array(both):
     assert found[0] == found[1]
 
 
-def test_on_tensorflow_too(tmp_path):
+@pytest.mark.thorough
+def test_on_the_other_backend_too(tmp_path):
     other = "tensorflow" if os.environ["KERAS_BACKEND"] == "jax" else "jax"
     chosen = f"{Path(__file__)}::test_a_search_and_its_refit_are_those_of_the_array"
     done = subprocess.run(

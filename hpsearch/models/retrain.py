@@ -159,7 +159,7 @@ def predict_by_each(
 def _choose_batch_size(x: Inputs) -> int:
     """The rows to predict at a time. It decides last bits: the same for an array and a source."""
     arrays = inputs_by_name(x).values()
-    row_bytes = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    row_bytes: int = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
     return max(1, min(_MOST_ROWS, _MOST_BYTES // max(1, row_bytes)))
 
 

@@ -72,6 +72,7 @@ def read_training_rows(
     becomes an array of numbers. Raises ValueError.
     """
     rows = None if preprocess is None else _as_frame_or_objects(X)
+    x: Any
     if isinstance(X, Source):
         x, code = _open(estimator, X, reset=True), None
         y = _check_targets(x, y, classifies=classifies)
@@ -111,6 +112,7 @@ def _open(estimator: Any, X: Source, *, reset: bool) -> LazyRows:
         raise ValueError(f"X needs rows of shape (columns,) or more, got X of shape {x.shape}")
     if reset:
         estimator.n_features_in_ = x.shape[1]
+        vars(estimator).pop("feature_names_in_", None)  # of an earlier fit
     elif estimator.n_features_in_ != x.shape[1]:
         raise ValueError(f"X has {x.shape[1]} features, and fit got {estimator.n_features_in_}")
     return x

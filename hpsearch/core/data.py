@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,8 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
+from hpsearch.core.frame_inputs import FrameCodes, encode_inputs, encode_test_inputs
+from hpsearch.core.labels import number_labels
 from hpsearch.core.rules import brief
 from hpsearch.core.sources import LazyRows
 
@@ -100,17 +102,23 @@ class Data:
     Args:
         x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
             Or whatever is read by row numbers, and need not fit into memory: a `Source`, a memory
-            map, ...; see `hpsearch help data`.
+            map, ...; see `hpsearch help data`. A pandas frame may hold text, categories and times,
+            which `Task(preprocess=)` turns into numbers: it gets the frame.
         y: an array of shape (rows,) or (rows, outputs); (rows, steps) or (rows, steps, classes) for
-            sequences; or a dict of such arrays for a model with several outputs.
+            sequences; or a dict of such arrays for a model with several outputs. Texts are labels
+            of classes, numbered in the order of their sorted names.
         x_test, y_test: the test rows, of the same shapes.
         groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
         columns: names of the columns of x, where it is a table; `predict` looks for these in files.
+            By default those of a frame.
         coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
         sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
             from 0 on. For sequences also (rows, steps): 0 for a step that only fills up.
         sample_weight_test: likewise of the test rows; `Task(weighted_metrics=True)` needs it.
+        frames, frames_test: how x and x_test become the frames that they were, by input. Data finds
+            them itself.
 
+    x, y, groups and weights go together by their order; the index of a frame is not looked at.
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
     order. Nothing else is converted. Raises DataError for anything else, and where lengths differ.
@@ -125,9 +133,13 @@ class Data:
     coding: Coding | None = None
     sample_weight: Array | None = None
     sample_weight_test: Array | None = None
+    frames: FrameCodes = field(default_factory=dict)
+    frames_test: FrameCodes = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._take_targets_of_sources()
+        self._encode_frames()
+        self._number_labels()
         for name, check in (("x", check_inputs), ("y", check_targets)):
             for part in (name, f"{name}_test"):
                 value = getattr(self, part)
@@ -168,6 +180,32 @@ class Data:
                 if self.coding is None and source.classes:
                     object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
 
+    def _encode_frames(self) -> None:
+        """Make arrays of frames, and note how they become frames again."""
+        x, frames = encode_inputs(self.x, self.columns)
+        if frames:
+            object.__setattr__(self, "frames", frames)
+            if "x" in frames and not isinstance(x, Mapping) and not self.columns:
+                object.__setattr__(self, "columns", tuple(frames["x"].columns))
+        object.__setattr__(self, "x", x)
+        if self.x_test is None:
+            object.__setattr__(self, "frames_test", {})
+        elif frames or not self.frames_test:
+            x_test, frames_test = encode_test_inputs(self.x_test, self.frames)
+            object.__setattr__(self, "x_test", x_test)
+            object.__setattr__(self, "frames_test", frames_test)
+
+    def _number_labels(self) -> None:
+        """Number labels that are texts, and note the classes' names."""
+        found = number_labels("y", self.y, self.classes)
+        if found is not None:
+            y, classes = found
+            object.__setattr__(self, "y", y)
+            object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
+        tested = number_labels("y_test", self.y_test, self.classes)
+        if tested is not None:
+            object.__setattr__(self, "y_test", tested[0])
+
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
         if no_list or isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
@@ -206,12 +244,12 @@ class Data:
             raise DataError(
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
             )
-        by_row = {
+        by_row: dict[str, Any] = {
             name: None if array is None else array[at]
             for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
         }
         x, y = view_rows(self.x, at), take_rows(self.y, at)
-        return Data(x, y, columns=self.columns, coding=self.coding, **by_row)
+        return Data(x, y, columns=self.columns, coding=self.coding, frames=self.frames, **by_row)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -227,7 +265,12 @@ class Data:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
             parts["sample_weight"] = self.sample_weight
-        return _digest(parts)
+        coded = {
+            f"frame {name}": repr(code)
+            for name, code in self.frames.items()
+            if not code.holds_only_numbers  # one of numbers is known by its array alone
+        }
+        return _digest(parts, coded)
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -245,8 +288,10 @@ class Data:
         return _digest(parts)
 
 
-def _digest(parts: Mapping[str, Array | LazyRows]) -> str:
+def _digest(parts: Mapping[str, Array | LazyRows], more: Mapping[str, str] | None = None) -> str:
     digest = hashlib.sha256()
+    for name, text in sorted((more or {}).items()):
+        digest.update(f"{name} {text};".encode())
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
         if isinstance(array, LazyRows):

@@ -18,6 +18,7 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
@@ -60,6 +61,8 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
+            frames = task.frames_to_prepare(data)
+            x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
             y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
             fitted = _fit_transformer(task.preprocess, x, y)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)

@@ -19,6 +19,7 @@ from hpsearch.core.arrays import Array, is_lazy
 from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
+from hpsearch.training.shared_frames import codes_from_json, codes_to_json
 
 _LARGE = 32 * 2**20  # bytes; each worker loads smaller data itself
 
@@ -41,8 +42,8 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     data = task.load()
     if is_lazy(data.x):  # every worker reads the rows it needs
         return data
-    parts = _name_arrays(data)
-    if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
+    parts, frames = _name_arrays(data), codes_to_json(data.frames)
+    if frames is None or refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
         return data
     try:
         for number, array in enumerate(parts.values()):
@@ -51,6 +52,7 @@ def load(task: Task, folder: Path | Data | None) -> Data:
             "arrays": list(parts),
             "columns": data.columns,
             "coding": data.coding and data.coding.to_json(),
+            "frames": frames,
         }
         (folder / "writing").write_text(json.dumps(found), encoding="utf-8")
         os.replace(folder / "writing", index)
@@ -129,6 +131,7 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
         sample_weight=parts.get("sample_weight"),
         columns=index["columns"],
         coding=index["coding"] and Coding.from_json(index["coding"]),
+        frames=codes_from_json(index["frames"]),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.core.array_types import Array
 from hpsearch.core.arrays import to_number_array
-from hpsearch.core.errors import DataError
+from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.frame_columns import encode_columns, name_coded_column
 from hpsearch.core.frame_rows import FrameCode, is_frame
 from hpsearch.core.frame_types import FrameTypes, align_frame, describe_frame
@@ -84,7 +84,12 @@ def _stack(first: Any, second: Any) -> Any:
     for name in first.columns:
         parts = [first[name], second[name]]
         if isinstance(first[name].dtype, pd.CategoricalDtype):
-            columns[name] = pd.Series(pd.api.types.union_categoricals(parts))
+            try:
+                columns[name] = pd.Series(pd.api.types.union_categoricals(parts))
+            except TypeError as error:  # ordered, and not the same
+                raise DataError(
+                    f"column {brief(name)} of x and x_val: {first_line(error)}"
+                ) from error
         else:
             columns[name] = pd.concat(parts, ignore_index=True)
     return pd.DataFrame(columns)

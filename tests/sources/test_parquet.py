@@ -117,7 +117,7 @@ def test_whole_numbers_that_float64_lacks_are_refused(tmp_path):
         lambda: Data(ParquetRows(write(tmp_path, kind=large), ["kind", "height"]), np.zeros(N)),
     )
     alone = Data(ParquetRows(write(tmp_path, kind=large), ["kind"]), np.zeros(N)).x
-    assert alone[0].tolist() == [[2**53 + 1]]
+    assert alone[0].tolist() == [2**53 + 1]
 
 
 def test_files_that_are_no_data_set_are_refused(tmp_path):

@@ -283,7 +283,7 @@ def test_the_doctor_looks_at_the_searches_that_rankings_count(hpsearch, tmp_path
 
 def folds_finding(evaluator):
     with Store(None) as store:
-        replace(SICK["folds disagree"][2], evaluator=evaluator).fill(store)
+        Made(best={"units": (0.5, 0.1)}, noise=0.03, evaluator=evaluator).fill(store)
         (evidence,) = [read_evidence(store, each, None) for each in store.searches()]
         return next(f for f in find_findings(evidence) if f.check == "folds")
 

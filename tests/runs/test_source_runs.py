@@ -170,26 +170,16 @@ def test_an_ensemble_predicts_a_source_as_an_array(both, hpsearch):
 
     files = both(*SPLIT_IN_TWO)
     folders = refit_both(hpsearch, files, "--ensemble", "3", "--seeds", "2")
-    study, trust = load_study(files["source"], Overrides()), ()
-    models = kept.load(folders["source"], trust)
+    models = kept.load(folders["source"])
     namespace = {}
     exec(STUDY, namespace)
     x = namespace["x"]
     whole = {"a": x[:, :3], "b": x[:, 3:]}
-    reads = []
-
-    class Counted(namespace["Rows"]):
-        def rows(self, indices):
-            reads.append(len(indices))
-            return super().rows(indices)
-
-    expected = predict_rows(models, whole)
-    assert predict_rows(models, Counted(whole)).tobytes() == expected.tobytes()
-    assert len(models.models) > 2
-    assert sum(reads) == len(x) + 1  # each row once for all models, and one to know its shape
+    expected = predict_rows(models, whole).tobytes()
+    assert predict_rows(models, namespace["Rows"](whole)).tobytes() == expected
     apart = {name: namespace["Rows"](each) for name, each in whole.items()}
-    assert predict_rows(models, apart).tobytes() == expected.tobytes()
-    assert study.task.load().x.keys() == whole.keys()
+    assert predict_rows(models, apart).tobytes() == expected
+    assert len(models.models) > 2
 
 
 def test_nested_folds_are_those_of_the_array(both):

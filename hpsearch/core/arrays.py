@@ -9,6 +9,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array as Array
 from hpsearch.core.array_types import Indices as Indices
+from hpsearch.core.array_types import to_native_order
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
@@ -140,7 +141,7 @@ def check_inputs(name: str, value: Any) -> Any:
 def _check_input(name: str, value: Any) -> Any:
     if isinstance(value, LazyRows):
         return value
-    source = as_source(value)
+    source = as_source(value, name)
     return _to_number_array(name, value) if source is None else open_source(name, source)
 
 
@@ -188,8 +189,7 @@ def _to_number_array(name: str, value: Any) -> Array:
         )
     if 0 in array.shape[1:]:
         raise DataError(f"{name} has no columns: its shape is {array.shape}")
-    # Frameworks take numbers in the processor's order of bytes only.
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return to_native_order(array)
 
 
 def _way_out(kind: str, bits: int) -> str:
@@ -229,14 +229,13 @@ def check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
         )
 
 
-def check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
-    """Raise DataError where test rows have another shape than the searched rows."""
-    if test is None:
+def check_same_shape(name: str, searched: Inputs, other: Inputs | None, called: str) -> None:
+    """Raise DataError where other rows, called so, have another shape than the searched rows."""
+    if other is None:
         return
     here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
-    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
+    there = {part: array.shape[1:] for part, array in inputs_by_name(other).items()}
     if here != there:
         raise DataError(
-            f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "
-            f"{brief(here)}"
+            f"{called} needs rows of the same shape as {name}, got {brief(there)} and {brief(here)}"
         )

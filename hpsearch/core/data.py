@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,10 @@ from hpsearch.core.arrays import (
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.sources import LazyRows, sample_numbers
+from hpsearch.core.validation_part import check_same_classes, join_validation
+
+_VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,10 @@ class Data:
         version: a text that you change whenever the rows do, as "2026-11": it identifies them, and
             none is read to know them again. None: arrays are known by their values; a source by
             the sizes and times of its files and by a sample of its rows.
+        x_val, y_val, sample_weight_val: rows to validate on, of the same shapes and types, for the
+            evaluator `Given()`. They are joined behind the rows of x, y and sample_weight, which
+            then hold both parts; rows of sources are not read for that.
+        validation_rows: how many of the last rows are to validate on; set where x_val is given.
 
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
@@ -129,8 +136,12 @@ class Data:
     sample_weight: Array | None = None
     sample_weight_test: Array | None = None
     version: str | None = None
+    x_val: InitVar[Any] = None
+    y_val: InitVar[Any] = None
+    sample_weight_val: InitVar[Any] = None
+    validation_rows: int = 0
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         self._take_targets_of_sources()
         for name, check in (("x", check_inputs), ("y", check_targets)):
             for part in (name, f"{name}_test"):
@@ -151,8 +162,11 @@ class Data:
         check_same_rows(tested)
         if self.rows == 0:
             raise DataError("the data has no rows")
-        check_same_shape("x", self.x, self.x_test)
-        check_same_shape("y", self.y, self.y_test)
+        if x_val is not None or y_val is not None or sample_weight_val is not None:
+            self._join_validation(x_val, y_val, sample_weight_val)
+        self._check_validation_rows()
+        check_same_shape("x", self.x, self.x_test, "x_test")
+        check_same_shape("y", self.y, self.y_test, "y_test")
         self._check_columns()
         if self.version is not None and (why := why_no_name(self.version)):
             raise DataError(f"version needs {why}, got {brief(self.version)}; or leave it out")
@@ -163,16 +177,55 @@ class Data:
             raise DataError("coding names classes, or a unit, of one output, and y has several")
 
     def _take_targets_of_sources(self) -> None:
-        """Take y, and the classes' names, from sources that know them."""
+        """Take y, and the classes' names, from sources that know them.
+
+        Raises DataError where the test's source has other classes: the same number would mean
+        another class.
+        """
+        classes: dict[str, tuple[str, ...]] = {}
         for of_x, of_y in (("x", "y"), ("x_test", "y_test")):
-            source = as_source(getattr(self, of_x))
+            source = as_source(getattr(self, of_x), of_x)
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)
             if getattr(self, of_y) is None:
                 object.__setattr__(self, of_y, source.targets)
+                classes[of_x] = tuple(source.classes)
                 if self.coding is None and source.classes:
                     object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
+        if len(classes) > 1:
+            check_same_classes(classes["x"], "x_test", classes["x_test"])
+
+    def _join_validation(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+        if self.validation_rows:
+            raise DataError(
+                f"the last {self.validation_rows} rows are to validate on already; give x_val or "
+                "validation_rows, not both"
+            )
+        source = as_source(x_val, "x_val")
+        if source is not None and y_val is None:
+            y_val = source.targets
+            check_same_classes(self.classes, "x_val", source.classes)
+        before = self.rows
+        joined = join_validation(
+            (self.x, self.y, self.sample_weight), (x_val, y_val, sample_weight_val)
+        )
+        for name, value in zip(("x", "y", "sample_weight"), joined, strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "validation_rows", self.rows - before)
+
+    def _check_validation_rows(self) -> None:
+        given = self.validation_rows
+        if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < self.rows:
+            raise DataError(
+                f"validation_rows is how many of the last rows validate, from 0 to below the "
+                f"{self.rows} rows, got {brief(given)}"
+            )
+        if given and self.groups is not None:
+            raise DataError(
+                "groups have no effect where the data says which rows validate; drop groups, or "
+                "put all rows into x and y, and take KFold(groups=True)"
+            )
 
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
@@ -202,6 +255,8 @@ class Data:
     def take(self, rows: Sequence[int] | Array) -> "Data":
         """The rows at these indices, with their groups and weights, and without test rows.
 
+        None of them is marked to validate on.
+
         Raises DataError where `rows` has anything but indices of rows.
         """
         try:
@@ -212,7 +267,7 @@ class Data:
             raise DataError(
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
             )
-        by_row = {
+        by_row: dict[str, Any] = {
             name: None if array is None else array[at]
             for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
         }
@@ -237,9 +292,19 @@ class Data:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
             parts["sample_weight"] = self.sample_weight
-        if self.version is None:
-            return _digest(parts)
-        return f"{self.version} {_digest(parts, with_values=False)}"
+        if self.validation_rows:
+            parts["validation_rows"] = np.array([self.validation_rows])
+        if self.version is not None:
+            return f"{self.version} {_digest(parts, with_values=False)}"
+        if self.validation_rows:
+            # The sample of a source has few rows of a small part: this has as many of it alone.
+            numbers = self.rows - 1 - sample_numbers(self.validation_rows, _VALIDATION_SAMPLE)
+            parts |= {
+                f"x_val {name}": rows[numbers]
+                for name, rows in inputs_by_name(self.x).items()
+                if isinstance(rows, LazyRows)
+            }
+        return _digest(parts)
 
     @cached_property
     def test_fingerprint(self) -> str:

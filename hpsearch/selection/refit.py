@@ -156,6 +156,7 @@ def refit(
         "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
         "rows": data.rows,
+        **({"validation_rows": data.validation_rows} if data.validation_rows else {}),
         **_describe_source(data),
         **_describe_weights(task, data),
         **({"callbacks_left_out": left_out} if left_out else {}),

@@ -50,6 +50,7 @@ def load(task: Task, folder: Path | Data | None) -> Data:
             "columns": data.columns,
             "coding": data.coding and data.coding.to_json(),
             "version": data.version,
+            "validation_rows": data.validation_rows,
         }
         (folder / "writing").write_text(json.dumps(found), encoding="utf-8")
         os.replace(folder / "writing", index)
@@ -129,6 +130,7 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
         columns=index["columns"],
         coding=index["coding"] and Coding.from_json(index["coding"]),
         version=index["version"],
+        validation_rows=index["validation_rows"],
     )
 
 

@@ -112,7 +112,9 @@ def test_rows_of_a_source_are_read_once_for_all_models(tmp_path):
     assert expected.keys() == {"age", "sex", "tags"}
     assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
     assert source.reads == 1 + len(X)  # the first one also to know its shape
-    with pytest.raises(HpsearchError, match=r"^row 7 of x cannot be read: OSError: the disk is"):
+    with pytest.raises(
+        HpsearchError, match=r"^row 7 of x cannot be read: OSError: the disk is gone"
+    ):
         prediction.predict_rows(loaded, Rows(X, failing=7))
 
 

@@ -136,7 +136,7 @@ def test_files_are_known_by_their_sizes_and_times(tmp_path):
     os.utime(file, (1, 1))
     assert Data(Rows(X, [file]), Y).fingerprint != before
     file.unlink()
-    with pytest.raises(DataError, match="x cannot be read: .*rows"):
+    with pytest.raises(DataError, match=r"x cannot be read: .*rows"):
         _ = Data(Rows(X, [file]), Y).fingerprint
 
 

@@ -105,13 +105,10 @@ def both(write, hpsearch):
     """Search a study twice, over an array and over a source: both(change, ...) -> their files."""
 
     def search(*changes, options=("--inline",)):
-        files = {
-            kind: write(kind, *changes, ("wrap = Rows", f"wrap = {how}"), text=STUDY)
-            for kind, how in {"array": "np.copy", "source": "Rows"}.items()
-            if kind == "source" or not any("split" in old for old, _ in changes)
-        }
-        if "array" not in files:
-            files["array"] = write("array", *changes, ("wrap = Rows", "wrap = dict"), text=STUDY)
+        files = {}
+        for kind, how in {"array": "lambda rows: rows", "source": "Rows"}.items():
+            wrapped = ("wrap = Rows", f"wrap = {how}")
+            files[kind] = write(f"of_{kind}", *changes, wrapped, text=STUDY)
         for kind, file in files.items():
             code, _, err = hpsearch(
                 "run", file, "--store", f"{kind}.db", "--engine", "fit", *options

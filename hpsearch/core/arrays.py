@@ -106,7 +106,7 @@ def is_one_hot(y: Array) -> bool:
 
 def check_weights(name: str, given: Any, y: Any) -> Array:
     """Weights as float32: finite, not negative, a number for each row, or each step of a sequence."""
-    weights = _to_number_array(name, given)
+    weights = to_number_array(name, given)
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights.reshape(-1)
     is_by_step = isinstance(y, np.ndarray) and weights.ndim == 2 and weights.shape == y.shape[:2]
@@ -142,15 +142,15 @@ def _check_input(name: str, value: Any) -> Any:
     if isinstance(value, LazyRows):
         return value
     source = as_source(value, name)
-    return _to_number_array(name, value) if source is None else open_source(name, source)
+    return to_number_array(name, value) if source is None else open_source(name, source)
 
 
 def check_targets(name: str, value: Any) -> Any:
     """Targets as an array of numbers, or as a dict of such arrays."""
     if not isinstance(value, Mapping):
-        return _to_number_array(name, value)
+        return to_number_array(name, value)
     return {
-        key: _to_number_array(f"{name}[{key!r}]", part)
+        key: to_number_array(f"{name}[{key!r}]", part)
         for key, part in check_names(name, value).items()
     }
 
@@ -165,7 +165,8 @@ def check_names(name: str, value: Mapping[Any, Any]) -> Mapping[str, Any]:
     return value
 
 
-def _to_number_array(name: str, value: Any) -> Array:
+def to_number_array(name: str, value: Any) -> Array:
+    """A value as an array of numbers that networks take. Raises DataError for any other value."""
     if isinstance(value, Source | LazyRows):
         way_out = ", or let the source of x have it as its `targets`" if name[0] == "y" else ""
         raise DataError(

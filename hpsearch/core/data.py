@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import InitVar, asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,8 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
+from hpsearch.core.frame_inputs import FrameCodes, encode_parts, encode_test_inputs
+from hpsearch.core.labels import number_labels
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.sources import LazyRows, sample_numbers
 from hpsearch.core.validation_part import check_same_classes, join_validation
@@ -103,12 +105,15 @@ class Data:
     Args:
         x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
             Or whatever is read by row numbers, and need not fit into memory: a `Source`, a memory
-            map, ...; see `hpsearch help data`.
+            map, ...; see `hpsearch help data`. A pandas frame may hold text, categories and times,
+            which `Task(preprocess=)` turns into numbers: it gets the frame.
         y: an array of shape (rows,) or (rows, outputs); (rows, steps) or (rows, steps, classes) for
-            sequences; or a dict of such arrays for a model with several outputs.
+            sequences; or a dict of such arrays for a model with several outputs. Texts are labels
+            of classes, numbered in the order of their sorted names.
         x_test, y_test: the test rows, of the same shapes.
         groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
         columns: names of the columns of x, where it is a table; `predict` looks for these in files.
+            By default those of a frame.
         coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
         sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
             from 0 on. For sequences also (rows, steps): 0 for a step that only fills up.
@@ -120,7 +125,10 @@ class Data:
             evaluator `Given()`. They are joined behind the rows of x, y and sample_weight, which
             then hold both parts; rows of sources are not read for that.
         validation_rows: how many of the last rows are to validate on; set where x_val is given.
+        frames, frames_test: how x and x_test become the frames that they were, by input. Data finds
+            them itself.
 
+    x, y, groups and weights go together by their order; the index of a frame is not looked at.
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
     order. Nothing else is converted. Raises DataError for anything else, and where lengths differ.
@@ -140,9 +148,13 @@ class Data:
     y_val: InitVar[Any] = None
     sample_weight_val: InitVar[Any] = None
     validation_rows: int = 0
+    frames: FrameCodes = field(default_factory=dict)
+    frames_test: FrameCodes = field(default_factory=dict)
 
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         self._take_targets_of_sources()
+        x_val = self._encode_frames(x_val)
+        self._number_labels()
         for name, check in (("x", check_inputs), ("y", check_targets)):
             for part in (name, f"{name}_test"):
                 value = getattr(self, part)
@@ -206,6 +218,8 @@ class Data:
         if source is not None and y_val is None:
             y_val = source.targets
             check_same_classes(self.classes, "x_val", source.classes)
+        labels = number_labels("y_val", y_val, self.classes)
+        y_val = y_val if labels is None else labels[0]
         before = self.rows
         joined = join_validation(
             (self.x, self.y, self.sample_weight), (x_val, y_val, sample_weight_val)
@@ -226,6 +240,33 @@ class Data:
                 "groups have no effect where the data says which rows validate; drop groups, or "
                 "put all rows into x and y, and take KFold(groups=True)"
             )
+
+    def _encode_frames(self, x_val: Any) -> Any:
+        """Make arrays of frames, and note how they become frames again; x_val as one of them."""
+        x, x_val, frames = encode_parts(self.x, x_val, self.columns)
+        if frames:
+            object.__setattr__(self, "frames", frames)
+            if "x" in frames and not isinstance(x, Mapping) and not self.columns:
+                object.__setattr__(self, "columns", tuple(frames["x"].columns))
+        object.__setattr__(self, "x", x)
+        if self.x_test is None:
+            object.__setattr__(self, "frames_test", {})
+        elif frames or not self.frames_test:
+            x_test, frames_test = encode_test_inputs(self.x_test, self.frames)
+            object.__setattr__(self, "x_test", x_test)
+            object.__setattr__(self, "frames_test", frames_test)
+        return x_val
+
+    def _number_labels(self) -> None:
+        """Number labels that are texts, and note the classes' names."""
+        found = number_labels("y", self.y, self.classes)
+        if found is not None:
+            y, classes = found
+            object.__setattr__(self, "y", y)
+            object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
+        tested = number_labels("y_test", self.y_test, self.classes)
+        if tested is not None:
+            object.__setattr__(self, "y_test", tested[0])
 
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
@@ -275,7 +316,15 @@ class Data:
         version = None
         if self.version is not None:  # other rows of the same version are other data
             version = _digest({self.version: at.astype(np.int64)})
-        return Data(x, y, columns=self.columns, coding=self.coding, version=version, **by_row)
+        return Data(
+            x,
+            y,
+            columns=self.columns,
+            coding=self.coding,
+            frames=self.frames,
+            version=version,
+            **by_row,
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -292,6 +341,11 @@ class Data:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
             parts["sample_weight"] = self.sample_weight
+        coded = {
+            f"frame {name}": repr(code)
+            for name, code in self.frames.items()
+            if not code.holds_only_numbers  # one of numbers is known by its array alone
+        }
         if self.validation_rows:
             parts["validation_rows"] = np.array([self.validation_rows])
         if self.version is not None:
@@ -304,7 +358,7 @@ class Data:
                 for name, rows in inputs_by_name(self.x).items()
                 if isinstance(rows, LazyRows)
             }
-        return _digest(parts)
+        return _digest(parts, coded)
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -336,8 +390,15 @@ def describe_change(before: str, now: str) -> str:
     return "the data changed"
 
 
-def _digest(parts: Mapping[str, Array | LazyRows], *, with_values: bool = True) -> str:
+def _digest(
+    parts: Mapping[str, Array | LazyRows],
+    more: Mapping[str, str] | None = None,
+    *,
+    with_values: bool = True,
+) -> str:
     digest = hashlib.sha256()
+    for name, text in sorted((more or {}).items()):
+        digest.update(f"{name} {text};".encode())
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
         if not with_values:

@@ -13,6 +13,7 @@ from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.row_scores import pick_classes
 from hpsearch.core.scores import apply_link
+from hpsearch.models.frame_tables import parse_table
 from hpsearch.models.kept import KeptModels
 from hpsearch.models.output_types import OutputType
 from hpsearch.tasks import csv_tables
@@ -21,15 +22,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(path: Path, kept: KeptModels) -> Array:
+def read_table(path: Path, kept: KeptModels) -> Any:
     """Read the rows of a CSV file, of shape (rows, *shape of an input row).
 
     If the file has a header and the model knows names, columns are found by name; else they are
-    taken in their order. Raises HpsearchError where they do not fit.
+    taken in their order. Raises HpsearchError where they do not fit. The rows are a frame where
+    the model's preprocessing takes one.
     """
     import pandas as pd
 
-    if kept.coding is not None:
+    if list(kept.frames) == list(kept.shapes) == ["x"]:
+        return parse_table(csv_tables.read_table(path), path, kept.frames["x"])
+    if kept.coding is not None and kept.columns:
         return _encode_cells(csv_tables.read_table(path), path, kept, kept.coding)
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
@@ -112,18 +116,22 @@ def predict_rows(kept: KeptModels, x: Any) -> Any:
     table whose columns are found by their names.
     """
     columns = None if as_source(x) is not None else getattr(x, "columns", None)
-    if isinstance(columns, Iterable):  # a pandas frame
+    if isinstance(columns, Iterable) and not kept.frames:  # a pandas frame
         missing = [name for name in kept.columns if name not in list(columns)]
         if missing:
             raise HpsearchError(
                 f"the rows lack the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
                 f"the model wants {', '.join(kept.columns)}"
             )
-        if kept.coding is not None:
+        if kept.coding is not None and kept.columns:
             x = _encode_cells(x, Path("x"), kept, kept.coding)
         else:
             x = (x[list(kept.columns)] if kept.columns else x).to_numpy()
-    predicted = _predict_together(kept, check_inputs("x", x))
+    if not kept.frames:
+        x = check_inputs("x", x)
+    elif isinstance(x, Mapping):
+        x = dict(x)
+    predicted = _predict_together(kept, x)
     coding = kept.coding or Coding()
 
     def finish(name: str, found: Array) -> Array:

@@ -18,6 +18,7 @@ from hpsearch.core.arrays import inputs_by_name, is_lazy, take_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
@@ -171,7 +172,8 @@ def refit(
     opened_now = False
     if test is not None:
         assert data.x_test is not None
-        prepared = loaded.prepare_inputs(data.x_test)
+        as_given = {name: data.frames_test[name] for name in loaded.frames}
+        prepared = loaded.prepare_inputs(decode_inputs(data.x_test, as_given))
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if opened_now := opening.report is None:
             tested = predictions.score_test(task, data, loaded, prepared, folder)

@@ -10,10 +10,10 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.data import Data
+from hpsearch.core.frame_rows import FrameCode, encode_frame, is_frame
 from hpsearch.core.rules import brief
 from hpsearch.core.sources import LazyRows, Source, open_source
 from hpsearch.core.task import Task
-from hpsearch.sklearn_api.frame_rows import FrameCode, FrameTransformer, encode_frame
 from hpsearch.sklearn_api.targets import EncodedTargets, encode_targets
 
 
@@ -49,13 +49,14 @@ class TrainingRows:
             self.targets.y,
             groups=options.pop("groups", None),
             sample_weight=sample_weight,
+            frames={} if self.code is None else {"x": self.code},
         )
         task = Task(
             name,
             data,
             self.targets.loss,
             kind=self.targets.kind,
-            preprocess=preprocess if self.code is None else FrameTransformer(preprocess, self.code),
+            preprocess=preprocess,
             class_weight=weigh_numbers(class_weight, self.targets.classes),
             **options,
         )
@@ -134,7 +135,7 @@ def read_rows(estimator: Any, X: Any, *, preprocess: Any, code: FrameCode | None
     validate_data(estimator, rows, reset=False, skip_check_array=True)
     if code.columns is None:
         return np.asarray(rows, dtype=object)
-    return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows, columns=code.columns)
+    return rows if is_frame(rows) else pd.DataFrame(rows, columns=code.columns)
 
 
 def _validation_rules(preprocess: Any) -> dict[str, Any]:
@@ -155,9 +156,7 @@ def _validate(estimator: Any, X: Any, *rest: Any, **rules: Any) -> Any:
 
 def _as_frame_or_objects(X: Any) -> Any:
     """X where it is a frame, or an array of shape (rows, columns) with text; None otherwise."""
-    import pandas as pd
-
-    if isinstance(X, pd.DataFrame):
+    if is_frame(X):
         return X
     if isinstance(X, list):
         try:

@@ -22,6 +22,7 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
@@ -71,6 +72,8 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
+            frames = task.frames_to_prepare(data)
+            x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
             fitted = _find_fitted(task.preprocess, data, split, x)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)

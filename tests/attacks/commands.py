@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -90,10 +90,7 @@ def run(
     resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
     code: int | None
     try:
-        out, err = process.communicate(stdin, timeout=limit)
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        out, err, code = b"", b"", None
+        out, err, code = _wait(process, stdin, limit)
     finally:
         end_group(process)
     seconds = time.monotonic() - start
@@ -108,6 +105,36 @@ def run(
         tuple(sorted(set(after) - set(before))),
         seconds,
     )
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", stdin: bytes | None, limit: float
+) -> tuple[bytes, bytes, int | None]:
+    """What a command printed, and its exit code; None after so many seconds in which it had a core.
+
+    On a machine that has much else to do, a command that waits for a core does not hang.
+    """
+    start, waited = time.monotonic(), 0.0
+    while True:
+        left = start + limit + waited - time.monotonic()
+        try:
+            out, err = process.communicate(stdin, timeout=max(left, 0.1))
+            return out, err, process.returncode
+        except subprocess.TimeoutExpired:
+            stdin = None  # which is sent already
+            longer = _seconds_without_core(process.pid)
+            if longer < waited + 1:
+                return b"", b"", None
+            waited = longer
+
+
+def _seconds_without_core(pid: int) -> float:
+    """How long the threads of a process could run and got no core: the longest of them."""
+    waits = [0.0]
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            waits.append(int(file.read_text().split()[1]) / 1e9)
+    return max(waits)
 
 
 def end_group(process: "subprocess.Popen[bytes]") -> None:
@@ -221,6 +248,11 @@ def unclear(err: str) -> str:
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lines[0]):
         return "control characters"
     return ""
+
+
+def tells_no_password(folder: Path, ended: Ended) -> str:
+    """Why a command that got the password "hush" in a URL did wrong, or nothing."""
+    return "it shows the password" if "hush" in ended.err + ended.out else ""
 
 
 def _shown(ended: Ended) -> str:

@@ -44,7 +44,8 @@ class Case:
 
     name: what is tried, in a few words. arguments: of the command. expect, writes, check: as
     `commands.judge` has them. prepare: what makes of the furnished folder what the case needs.
-    unprivileged: run without root's right to read and write everything.
+    unprivileged: run without root's right to read and write everything. fresh: by an interpreter of
+    its own.
     once_failed: this case did fail at some time, and is part of every sample.
     """
 
@@ -59,6 +60,7 @@ class Case:
     check: Callable[[Path, Ended], str] | None = None
     module: str = "hpsearch"
     unprivileged: bool = False
+    fresh: bool = False
     once_failed: bool = False
 
 
@@ -98,6 +100,7 @@ def attempt(case: Case) -> tuple[str, str]:
             limit=case.limit,
             module=case.module,
             unprivileged=case.unprivileged,
+            fresh=case.fresh,
         )
         check = case.check
         return judge(

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tests.attacks.forked import Forked
+
+Process = subprocess.Popen[bytes] | Forked
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 90.0  # seconds; what takes longer hangs
 
@@ -63,12 +66,14 @@ def run(
     unprivileged: bool = False,
     gigabytes: float = 16.0,
     stdout: int = subprocess.PIPE,
+    fresh: bool = False,
 ) -> Ended:
     """Run `python -m hpsearch ARGUMENTS` in the folder; what lies in it, but Python's own caches, is
     compared before and after.
 
     env: variables to add, None: to take away. unprivileged: not as root, for whom no file is
-    read-only. gigabytes: of address space, at most.
+    read-only. gigabytes: of address space, at most. fresh: by an interpreter of its own, which reads
+    all variables when it starts, and not as a fork.
     """
     before = snapshot(folder)
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -77,17 +82,21 @@ def run(
     for name in [name for name, value in (env or {}).items() if value is None]:
         variables.pop(name, None)
     start = time.monotonic()
-    process = subprocess.Popen(
-        [*((unprivileged and NOT_ROOT) or ()), sys.executable, "-m", module, *arguments],
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
     most = int(gigabytes * 2**30)
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
+    process: Process
+    if fresh or unprivileged or stdin is not None or stdout != subprocess.PIPE:
+        process = subprocess.Popen(
+            [*((unprivileged and NOT_ROOT) or ()), sys.executable, "-m", module, *arguments],
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
+    else:
+        process = Forked(module, arguments, folder, variables, most)
     code: int | None
     try:
         out, err, code = _wait(process, stdin, limit)
@@ -107,9 +116,7 @@ def run(
     )
 
 
-def _wait(
-    process: "subprocess.Popen[bytes]", stdin: bytes | None, limit: float
-) -> tuple[bytes, bytes, int | None]:
+def _wait(process: Process, stdin: bytes | None, limit: float) -> tuple[bytes, bytes, int | None]:
     """What a command printed, and its exit code; None after so many seconds in which it had a core.
 
     On a machine that has much else to do, a command that waits for a core does not hang.
@@ -137,7 +144,7 @@ def _seconds_without_core(pid: int) -> float:
     return max(waits)
 
 
-def end_group(process: "subprocess.Popen[bytes]") -> None:
+def end_group(process: Process) -> None:
     """Kill a process and all it started, and reap it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)

@@ -126,7 +126,7 @@ def all_of_data(made: Data) -> None:
     for array in (*arrays, made.y):
         if array.dtype.kind not in "biuf" or array.dtype.byteorder == ">":
             raise NotUsable(f"an array of {array.dtype}, which no framework takes")
-        if array.ndim == 0 or not array.size:
+        if 0 in array.shape or not array.shape:
             raise NotUsable(f"an array of shape {array.shape}")
     if made.x_test is not None:
         _ = made.test_fingerprint

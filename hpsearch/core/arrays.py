@@ -9,6 +9,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array as Array
 from hpsearch.core.array_types import Indices as Indices
+from hpsearch.core.array_types import to_native_order
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
@@ -127,7 +128,7 @@ def check_inputs(name: str, value: Any) -> Any:
 def _check_input(name: str, value: Any) -> Any:
     if isinstance(value, LazyRows):
         return value
-    source = as_source(value)
+    source = as_source(value, name)
     return _to_number_array(name, value) if source is None else open_source(name, source)
 
 
@@ -170,8 +171,7 @@ def _to_number_array(name: str, value: Any) -> Array:
         )
     if 0 in array.shape[1:]:
         raise DataError(f"{name} has no columns: its shape is {array.shape}")
-    # Frameworks take numbers in the processor's order of bytes only.
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return to_native_order(array)
 
 
 def _way_out(kind: str, bits: int) -> str:

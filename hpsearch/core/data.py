@@ -157,16 +157,28 @@ class Data:
             raise DataError("coding names classes, or a unit, of one output, and y has several")
 
     def _take_targets_of_sources(self) -> None:
-        """Take y, and the classes' names, from sources that know them."""
+        """Take y, and the classes' names, from sources that know them.
+
+        Raises DataError where the test's source has other classes: the same number would mean
+        another class.
+        """
+        classes: dict[str, tuple[str, ...]] = {}
         for of_x, of_y in (("x", "y"), ("x_test", "y_test")):
-            source = as_source(getattr(self, of_x))
+            source = as_source(getattr(self, of_x), of_x)
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)
             if getattr(self, of_y) is None:
                 object.__setattr__(self, of_y, source.targets)
+                classes[of_x] = tuple(source.classes)
                 if self.coding is None and source.classes:
                     object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
+
+        if len(set(classes.values())) > 1:
+            raise DataError(
+                f"x_test needs the classes of x, {brief(classes['x'])}, got "
+                f"{brief(classes['x_test'])}"
+            )
 
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1

@@ -1,5 +1,6 @@
 """Rows that are read when they are needed: what `Data(x=)` takes beside arrays in memory."""
 
+import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.array_types import Array, Indices
+from hpsearch.core.array_types import (
+    Array,
+    Indices,
+    are_texts,
+    is_sparse,
+    to_dense,
+    to_native_order,
+)
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.rules import brief, why_no_name
 
 _SAMPLE = 64  # rows that are read to know a source again
 _CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
+_TEXT = 2**12  # bytes that a text is taken to have: nobody knows before it is read
 
 
 class Source(ABC):
@@ -42,7 +51,9 @@ class Source(ABC):
             indices: numbers from 0 on, shape (n,), in any order; one may come twice.
 
         Returns an array of shape (n, ...), or a dict of such arrays for a model with several
-        inputs; always of the same types and shapes.
+        inputs; always of the same types and shapes. Arrays hold numbers, or texts (dtype object),
+        which `Task(preprocess=)` must turn into numbers. SciPy's sparse matrices of shape
+        (n, columns) are taken too: preprocessing gets them as they are, a model gets them dense.
         """
 
     @property
@@ -60,6 +71,11 @@ class Source(ABC):
         """The files that rows are read from: by their sizes and times a change is noticed."""
         return ()
 
+    @property
+    def arrays(self) -> Sequence[Array]:
+        """The arrays in memory that rows are made of: by their bytes a change is noticed."""
+        return ()
+
 
 class LazyRows:
     """Rows of one input of a source, in some order, which are read when they are asked for.
@@ -75,7 +91,7 @@ class LazyRows:
             array of any number of rows, each by itself. None: nothing.
     """
 
-    __slots__ = ("change", "dtype", "indices", "name", "reader", "shape")
+    __slots__ = ("change", "dtype", "indices", "is_sparse", "name", "reader", "shape")
 
     def __init__(
         self,
@@ -91,6 +107,7 @@ class LazyRows:
         rows = len(reader) if indices is None else len(indices)
         self.shape: tuple[int, ...] = (rows, *first.shape[1:])
         self.dtype: np.dtype[Any] = first.dtype
+        self.is_sparse = is_sparse(first)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -106,11 +123,17 @@ class LazyRows:
 
     @property
     def row_bytes(self) -> int:
-        """The bytes of a row in memory."""
+        """The bytes of a row in memory, where it is dense."""
+        if self.dtype.kind == "O":
+            return _TEXT
         return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
 
     def __getitem__(self, rows: Any) -> Array:
-        """Read the rows at these indices, or of this slice. Raises DataError where that fails."""
+        """Read the rows at these indices, of this slice or mask. DataError where that fails."""
+        return to_dense(self.fetch(rows))
+
+    def fetch(self, rows: Any) -> Any:
+        """Read rows as `rows[...]` does, but leave those of a sparse source sparse."""
         found = self.reader.read(self._number(rows))[self.name]
         return found if self.change is None else self.change(found)
 
@@ -139,7 +162,7 @@ class LazyRows:
             start += len(chunk)
         return found
 
-    def describe(self) -> Iterator[bytes]:
+    def describe(self) -> Iterator[bytes | memoryview]:
         """What tells these rows from others, as `Reader.describe` says it."""
         yield from self.reader.describe(self.name)
         if self.indices is not None:
@@ -155,10 +178,16 @@ class LazyRows:
     def _number(self, rows: Any) -> Indices:
         """The numbers in the source of these rows."""
         if isinstance(rows, slice):
-            start, stop, step = rows.indices(len(self))
-            rows = np.arange(start, stop, step)
-        rows = np.asarray(rows, np.int64)
-        return rows if self.indices is None else np.asarray(self.indices[rows])
+            rows = np.arange(*rows.indices(len(self)))
+        rows = np.atleast_1d(rows)
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
+        if self.indices is not None:
+            return np.asarray(self.indices[rows])
+        if len(rows) and not -len(self) <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows from {rows.min()} to {rows.max()} of {len(self)}")
+        return np.asarray(np.where(rows < 0, rows + len(self), rows))
 
 
 class Reader:
@@ -168,7 +197,7 @@ class Reader:
         name: what users call it, as "x".
         source: the source.
 
-    Raises DataError where the first row cannot be read, or is no array of numbers.
+    Raises DataError where the first row cannot be read, or is neither numbers nor text.
     """
 
     def __init__(self, name: str, source: Source) -> None:
@@ -185,6 +214,8 @@ class Reader:
 
     def read(self, indices: Indices) -> dict[str, Array]:
         """The rows with these numbers, by input; "" where there is one."""
+        if not len(indices):  # no source need know what the shape of no rows is
+            return {key: array[:0] for key, array in self.first.items()}
         # The inputs of one source are asked for one after the other, and read once.
         last: tuple[Indices, dict[str, Array]] | None = getattr(self._last, "read", None)
         if last is not None and np.array_equal(last[0], indices):
@@ -205,7 +236,7 @@ class Reader:
             self._last.read = indices, found
         return found
 
-    def describe(self, name: str) -> Iterator[bytes]:
+    def describe(self, name: str) -> Iterator[bytes | memoryview]:
         """What tells an input from others, without reading all: sizes and times, and some rows.
 
         Raises DataError where rows differ between calls.
@@ -216,12 +247,14 @@ class Reader:
             except OSError as error:
                 raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
             yield f"{found.st_size} {found.st_mtime_ns};".encode()
+        for array in self.source.arrays:
+            yield np.ascontiguousarray(array).view(np.uint8).data
         numbers = np.unique(np.linspace(0, self.rows - 1, _SAMPLE).astype(np.int64))
-        rows = self.read(numbers)[name]
-        yield np.ascontiguousarray(rows).tobytes()
+        rows = to_dense(self.read(numbers)[name])
+        yield _as_bytes(rows)
         for place in {0, len(numbers) // 2, len(numbers) - 1}:
-            again = self.read(numbers[place : place + 1])[name][0]
-            if again.tobytes() != rows[place].tobytes():
+            again = to_dense(self.read(numbers[place : place + 1])[name])
+            if _as_bytes(again) != _as_bytes(rows[place : place + 1]):
                 raise DataError(
                     f"row {numbers[place]} of {self.name} differs between two readings; a source "
                     "must give a row the same values each time: augment in the model instead"
@@ -230,16 +263,30 @@ class Reader:
     def _count(self) -> int:
         try:
             return len(self.source)
+        except DataError:
+            raise
         except Exception as error:
             raise DataError(f"{self.name} does not know its length: {first_line(error)}") from error
 
-    def _as_arrays(self, found: Any) -> dict[str, Array]:
+    def _as_arrays(self, found: Any) -> dict[str, Any]:
         if not isinstance(found, Mapping):
-            return {"": np.asarray(found)}
+            return {"": self._as_rows(found)}
         for key in found:
             if why := why_no_name(key):
                 raise DataError(f"inputs of {self.name} need {why}, got {brief(key)}")
-        return {key: np.asarray(part) for key, part in found.items()}
+        return {key: self._as_rows(part) for key, part in found.items()}
+
+    def _as_rows(self, found: Any) -> Any:
+        """Rows as an array, or as a sparse matrix that can be indexed by row."""
+        if is_sparse(found):
+            return found.tocsr()
+        if isinstance(found, np.ma.MaskedArray) and np.ma.is_masked(found):
+            raise DataError(
+                f"{self.name} gave masked values, which would be used as data; return "
+                "rows.filled(np.nan)"
+            )
+        array = np.asarray(found)
+        return array.astype(object) if array.dtype.kind in "UT" else to_native_order(array)
 
     def _check(self, found: dict[str, Array], indices: Indices) -> None:
         """Raise DataError where rows are not as those before."""
@@ -251,32 +298,37 @@ class Reader:
             )
         for key, array in found.items():
             what = f"{self.name}[{key!r}]" if key else self.name
-            if array.dtype.kind not in "biuf" or array.ndim == 0 or 0 in array.shape[1:]:
+            is_number = array.dtype.kind in "biuf" and array.dtype.itemsize <= 8
+            if not (is_number or are_texts(array)) or array.ndim == 0 or 0 in array.shape[1:]:
                 raise DataError(
-                    f"{what} must give arrays of numbers with a row a sample, got dtype "
+                    f"{what} must give arrays of numbers or texts with a row a sample, got dtype "
                     f"{array.dtype} and shape {array.shape}"
                 )
             wanted = (len(indices), *first[key].shape[1:])
             if array.shape != wanted or array.dtype != first[key].dtype:
                 raise DataError(
                     f"{what} gave {array.dtype} of shape {array.shape} for {len(indices)} rows from "
-                    f"row {indices[0] if len(indices) else 0} on, and {first[key].dtype} of shape "
+                    f"row {indices[0]} on, and {first[key].dtype} of shape "
                     f"{wanted} is wanted; every row needs the type and shape of the first"
                 )
 
     def _name_failing_row(self, indices: Indices, error: Exception) -> DataError:
         """The error, with the row that raises it."""
-        failing = indices[0] if len(indices) else 0
+        what = f"rows {brief(indices.tolist())} of {self.name} cannot be read together"
         for each in indices:
             try:
-                self.source.rows(np.array([each]))
+                self._as_arrays(self.source.rows(np.array([each])))
             except Exception as alone:
-                failing, error = each, alone
+                what, error = f"row {each} of {self.name} cannot be read", alone
                 break
-        return DataError(
-            f"row {failing} of {self.name} cannot be read: {type(error).__name__}: "
-            f"{first_line(error)}"
-        )
+        return DataError(f"{what}: {first_line(error)}")
+
+
+def _as_bytes(rows: Array) -> bytes:
+    """The bytes of rows; those of texts, not of the pointers to them."""
+    if rows.dtype.kind == "O":
+        return json.dumps(rows.tolist()).encode()
+    return np.ascontiguousarray(rows).tobytes()
 
 
 def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
@@ -284,28 +336,6 @@ def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
     reader = Reader(name, source)
     parts = {key: LazyRows(reader, key) for key in reader.first}
     return parts[""] if "" in parts else parts
-
-
-class ArraySource(Source):
-    """Rows of whatever has `shape`, `dtype` and takes index arrays, as a memory map does.
-
-    Args:
-        array: of shape (rows, ...).
-    """
-
-    def __init__(self, array: Any) -> None:
-        self.array = array
-
-    def __len__(self) -> int:
-        return int(self.array.shape[0])
-
-    def rows(self, indices: Indices) -> Array:
-        return np.asarray(self.array[indices])
-
-    @property
-    def files(self) -> Sequence[Path]:
-        name = getattr(self.array, "filename", None)
-        return () if name is None else (Path(name),)
 
 
 class JoinedSource(Source):
@@ -322,13 +352,22 @@ class JoinedSource(Source):
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
-    def rows(self, indices: Indices) -> Array:
+    def rows(self, indices: Indices) -> Any:
         which = np.searchsorted(self.ends, indices, side="right")
-        first = self.parts[0]
-        found = np.empty((len(indices), *first.shape[1:]), first.dtype)
+        found, places = [], []
         for number, part in enumerate(self.parts):
-            places = np.flatnonzero(which == number)
-            if len(places):
-                start = self.ends[number] - len(part)
-                found[places] = part[indices[places] - start]
-        return found
+            here = np.flatnonzero(which == number)
+            if len(here):
+                local = indices[here] - (self.ends[number] - len(part))
+                found.append(part.fetch(local) if isinstance(part, LazyRows) else part[local])
+                places.append(here)
+        return _join(found)[np.argsort(np.concatenate(places))]
+
+
+def _join(parts: Sequence[Any]) -> Any:
+    """Rows of several arrays, one after the other; sparse where these are."""
+    if not is_sparse(parts[0]):
+        return np.concatenate(parts)
+    from scipy.sparse import vstack
+
+    return vstack(parts, format="csr")

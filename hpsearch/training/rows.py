@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hpsearch.core.array_types import to_dense
 from hpsearch.core.arrays import (
     Array,
     Inputs,
@@ -132,8 +133,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             for name, array in x.items()
         }
     if isinstance(x, LazyRows):
-        return x.map(lambda rows: _to_dense(fitted.transform(rows)))
-    return _to_dense(fitted.transform(x))
+        return x.map(lambda rows: to_dense(fitted.transform(rows)))
+    return to_dense(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -184,9 +185,16 @@ def _check_as_read_of(name: str, x: Any) -> Any:
     if not isinstance(x, LazyRows):
         return x
 
-    def check(rows: Array) -> Array:
-        _check_finite(_name_input(name), rows)
-        return rows
+    if x.dtype.kind == "O":
+        raise DataError(
+            f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
+            "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
+        )
+
+    def check(rows: Any) -> Array:
+        dense = to_dense(rows)
+        _check_finite(_name_input(name), dense)
+        return dense
 
     return x.map(check)
 
@@ -212,9 +220,10 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     """Fit on rows in memory, where they are few, or chunk by chunk."""
-    if x.nbytes <= _MOST_FITTED:
-        return transformer.fit(x.read(), y)
-    if not callable(getattr(transformer, "partial_fit", None)):
+    in_parts = callable(getattr(transformer, "partial_fit", None))
+    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or x.nbytes <= _MOST_FITTED:
+        return transformer.fit(x.fetch(slice(None)) if x.is_sparse else x.read(), y)
+    if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
             f"{x.nbytes / 2**30:.1f} GiB; take one with partial_fit, as StandardScaler() or "
@@ -236,12 +245,6 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         raise DataError(
             f"preprocess={transformer!r} fails on the task's x: {first_line(error)}"
         ) from error
-
-
-def _to_dense(array: Any) -> Array:
-    from scipy.sparse import issparse
-
-    return np.asarray(array.toarray() if issparse(array) else array)
 
 
 def _check_some_weigh(rows: SplitRows) -> None:

@@ -15,7 +15,7 @@ from hpsearch.core.trial import Failure
 from hpsearch.store import Store
 from tests import filled
 from tests.attacks.commands import LIMIT, NOT_ROOT, Ended, judge, run, throw_away
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import BAD, Figures, draw
 
 UNTRAINED = "tests.attacks.untrained"  # instead of "hpsearch": nothing is really trained
 
@@ -123,6 +123,8 @@ def attack(name: str, cases: Sequence[Case], sample: int | None, seed: int) -> F
         for case, (verdict, detail) in zip(chosen, pool.map(attempt, chosen), strict=True):
             if verdict:
                 figures.add(verdict, case.name, detail)
+            if verdict in BAD:  # at once: all of them take long
+                print(f"{verdict}: {case.name}", file=sys.stderr, flush=True)
             if time.monotonic() > shown + 10:
                 shown = time.monotonic()
                 print(f"{name}: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)

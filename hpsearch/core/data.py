@@ -28,6 +28,7 @@ from hpsearch.core.arrays import (
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief
+from hpsearch.core.source_answers import classes_of, targets_of
 from hpsearch.core.sources import LazyRows
 
 
@@ -169,10 +170,10 @@ class Data:
                 continue
             object.__setattr__(self, of_x, source)
             if getattr(self, of_y) is None:
-                object.__setattr__(self, of_y, source.targets)
-                classes[of_x] = tuple(source.classes)
-                if self.coding is None and source.classes:
-                    object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
+                object.__setattr__(self, of_y, targets_of(of_x, source))
+                classes[of_x] = classes_of(of_x, source)
+                if self.coding is None and classes[of_x]:
+                    object.__setattr__(self, "coding", Coding(classes=classes[of_x]))
 
         if len(set(classes.values())) > 1:
             raise DataError(

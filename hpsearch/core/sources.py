@@ -17,8 +17,9 @@ from hpsearch.core.array_types import (
     to_dense,
     to_native_order,
 )
-from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.errors import DataError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.source_answers import describe_arrays, describe_files, tell_errors
 
 _SAMPLE = 64  # rows that are read to know a source again
 _CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
@@ -227,9 +228,9 @@ class Reader:
             )
         try:
             found = self._as_arrays(self.source.rows(indices))
-        except DataError:
+        except (HpsearchError, TrialFailed, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: rows may not end the command
             raise self._name_failing_row(indices, error) from error
         self._check(found, indices)
         if len(found) > 1:
@@ -241,17 +242,13 @@ class Reader:
 
         Raises DataError where rows differ between calls.
         """
-        for file in self.source.files:
-            try:
-                found = file.stat()
-            except OSError as error:
-                raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
-            yield f"{found.st_size} {found.st_mtime_ns};".encode()
-        for array in self.source.arrays:
-            yield np.ascontiguousarray(array).view(np.uint8).data
+        yield from describe_files(self.name, self.source)
+        yield from describe_arrays(self.name, self.source)
         numbers = np.unique(np.linspace(0, self.rows - 1, _SAMPLE).astype(np.int64))
         rows = to_dense(self.read(numbers)[name])
-        yield _as_bytes(rows)
+        with tell_errors(f"{self.name} cannot be read"):  # such as rows larger than the memory
+            found = _as_bytes(rows)
+        yield found
         for place in {0, len(numbers) // 2, len(numbers) - 1}:
             again = to_dense(self.read(numbers[place : place + 1])[name])
             if _as_bytes(again) != _as_bytes(rows[place : place + 1]):
@@ -261,12 +258,8 @@ class Reader:
                 )
 
     def _count(self) -> int:
-        try:
+        with tell_errors(f"{self.name} does not know its length"):
             return len(self.source)
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(f"{self.name} does not know its length: {first_line(error)}") from error
 
     def _as_arrays(self, found: Any) -> dict[str, Any]:
         if not isinstance(found, Mapping):
@@ -312,13 +305,15 @@ class Reader:
                     f"{wanted} is wanted; every row needs the type and shape of the first"
                 )
 
-    def _name_failing_row(self, indices: Indices, error: Exception) -> DataError:
+    def _name_failing_row(self, indices: Indices, error: BaseException) -> DataError:
         """The error, with the row that raises it."""
         what = f"rows {brief(indices.tolist())} of {self.name} cannot be read together"
         for each in indices:
             try:
                 self._as_arrays(self.source.rows(np.array([each])))
-            except Exception as alone:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as alone:
                 what, error = f"row {each} of {self.name} cannot be read", alone
                 break
         return DataError(f"{what}: {first_line(error)}")

@@ -87,6 +87,7 @@ RAISES: dict[str, Callable[[], Any]] = {
     "raises lines": lambda: _raise(OSError("a\nb\x1b[31m")),
     "raises 10 MB": lambda: _raise(ValueError("x" * 10_000_000)),
     "raises what cannot be told": lambda: _raise(Untold()),
+    "raises escape codes": lambda: _raise(ValueError("\x1b[2J\x1b[31m")),
     "raises StopIteration": lambda: _raise(StopIteration()),
     "raises MemoryError": lambda: _raise(MemoryError()),
     "raises BaseException": lambda: _raise(Odd("no")),
@@ -135,8 +136,12 @@ LENGTHS: dict[str, Callable[[int], Any]] = {
 def _build(spec: Any) -> Any:
     import keras
 
-    layers = [keras.Input(spec.input_shape), keras.layers.Dense(spec.outputs, spec.activation)]
-    model = keras.Sequential(layers)
+    several = isinstance(spec.input_shape, dict)
+    shapes = spec.input_shape if several else {"x": spec.input_shape}
+    inputs = {name: keras.Input(shape, name=name) for name, shape in shapes.items()}
+    joined = sum(keras.layers.Flatten()(each) for each in inputs.values())
+    outputs = keras.layers.Dense(spec.outputs, spec.activation)(joined)
+    model = keras.Model(inputs if several else inputs["x"], outputs)
     model.compile("sgd", spec.loss, metrics=spec.metrics)
     return model
 
@@ -158,20 +163,25 @@ def _sources() -> Iterator[tuple[str, Callable[[], Source]]]:
             yield f"{member}={name}", partial(Made, **{member: lambda value=value: value})
     for what, act in RAISES.items():
         for place in (0, 1, 3, 7):  # from the how many-th call on
-            yield f"rows {what} from call {place} on", partial(
-                Made, lambda c, i, act=act, place=place: GOOD[i] if c < place else act()
+            yield (
+                f"rows {what} from call {place} on",
+                partial(Made, lambda c, i, act=act, place=place: GOOD[i] if c < place else act()),
             )
         for place in (0, 3):
-            yield f"the length {what} from call {place} on", partial(
-                Made, length=lambda c, act=act, place=place: ROWS if c < place else act()
+            yield (
+                f"the length {what} from call {place} on",
+                partial(Made, length=lambda c, act=act, place=place: ROWS if c < place else act()),
             )
         for member in ("targets", "classes", "files"):
             yield f"{member} {what}", partial(Made, **{member: act})
         yield f"row 17 {what}", partial(Made, lambda c, i, act=act: act() if 17 in i else GOOD[i])
     for what, give in SHAPES.items():
         for place in (0, 1, 3, 7):
-            yield f"{what} from call {place} on", partial(
-                Made, lambda c, i, give=give, place=place: GOOD[i] if c < place else give(i)
+            yield (
+                f"{what} from call {place} on",
+                partial(
+                    Made, lambda c, i, give=give, place=place: GOOD[i] if c < place else give(i)
+                ),
             )
     for what, length in LENGTHS.items():
         yield f"a length that {what}", partial(Made, length=length)

@@ -10,6 +10,7 @@ import numpy as np
 from hpsearch import Choice, Data, Float, KFold, Random, Space, Study, Task
 from hpsearch.core.option_text import settings_text
 from hpsearch.core.seeds import canonical_json, derive_seed
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.trial import Observation, Pause
 from hpsearch.evaluators.base import Evaluator
 from tests.attacks.guard import NotUsable
@@ -124,7 +125,8 @@ def all_of_data(made: Data) -> None:
     made.take([0]).fingerprint, made.fingerprint, made.classes
     arrays = made.x.values() if isinstance(made.x, dict) else [made.x]
     for array in (*arrays, made.y):
-        if array.dtype.kind not in "biuf" or array.dtype.byteorder == ">":
+        texts = isinstance(array, LazyRows) and array.dtype == object  # for preprocessing
+        if (array.dtype.kind not in "biuf" and not texts) or array.dtype.byteorder == ">":
             raise NotUsable(f"an array of {array.dtype}, which no framework takes")
         if 0 in array.shape or not array.shape:
             raise NotUsable(f"an array of shape {array.shape}")

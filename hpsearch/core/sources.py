@@ -286,8 +286,7 @@ class Reader:
         first = self.first or found
         if found.keys() != first.keys():
             raise DataError(
-                f"{self.name} gave the inputs {', '.join(first)} at first, and now "
-                f"{', '.join(found)}"
+                f"{self.name} gave {_name_inputs(first)} at first, and now {_name_inputs(found)}"
             )
         for key, array in found.items():
             what = f"{self.name}[{key!r}]" if key else self.name
@@ -317,6 +316,10 @@ class Reader:
                 what, error = f"row {each} of {self.name} cannot be read", alone
                 break
         return DataError(f"{what}: {first_line(error)}")
+
+
+def _name_inputs(found: Mapping[str, Any]) -> str:
+    return "one array" if "" in found else f"the inputs {', '.join(found)}"
 
 
 def _as_bytes(rows: Array) -> bytes:

@@ -31,7 +31,7 @@ class TextFolder(Source):
 
     def __init__(self, folder: str | Path, *, encoding: str = "utf-8") -> None:
         try:
-            b"".decode(encoding)
+            "a".encode(encoding)  # base64 and the like are no encodings of text
         except (LookupError, TypeError, ValueError) as error:
             raise DataError(
                 f"TextFolder needs an encoding that Python knows, as utf-8 or latin-1, got "

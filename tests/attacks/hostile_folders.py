@@ -212,8 +212,16 @@ def _strikes(kind: str) -> Iterator[tuple[str, Callable[[Path], Any]]]:
         content = _picture(0) if kind == "ImageFolder" else b"text"
         for what, name in _name(suffix):
             yield f"a file named by {what}", partial(_beside, name, partial(_put, content))
-            yield f"a class named by {what}", partial(_above, name, partial(_put_class, suffix, content))
-        for what, to in {"itself": "loop", "its folder": ".", "the folder above": "..", "/": "/"}.items():
+            yield (
+                f"a class named by {what}",
+                partial(_above, name, partial(_put_class, suffix, content)),
+            )
+        for what, to in {
+            "itself": "loop",
+            "its folder": ".",
+            "the folder above": "..",
+            "/": "/",
+        }.items():
             yield f"a link to {what} in a class", partial(_beside, "loop", _link(to))
             yield f"a class that is a link to {what}", partial(_above, "loop", _link(to))
         for what, make in things.ODD.items():

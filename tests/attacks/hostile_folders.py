@@ -3,17 +3,19 @@
 Their rows are read in this process, with a limit of time and memory.
 """
 
+import atexit
 import contextlib
 import io
 import os
 import random
 import struct
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,18 @@ KINDS = {
     ),
     "HDF5": Kind(_write_hdf5, _open_hdf5, "rows.h5"),
 }
+
+
+@cache
+def good_files() -> Path:
+    """A folder in which each kind, in a folder of its name, is as it should be."""
+    whole = tempfile.TemporaryDirectory(prefix="good-")
+    atexit.register(whole.cleanup)
+    for name, kind in KINDS.items():
+        folder = Path(whole.name) / name
+        folder.mkdir()
+        kind.write(folder)
+    return Path(whole.name)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

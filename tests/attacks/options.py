@@ -165,7 +165,8 @@ def cases() -> Iterator[Case]:
                 yield _case(name, parameter, value)
             seen.add(key)
         yield Case(f"{name} with an unknown option", [*CALLS[name], "--nosuch"])
-        yield Case(f"{name} with too many arguments", [*CALLS[name], "one", "two", "²"])
+        if name != "tag":  # which takes any number
+            yield Case(f"{name} with too many arguments", [*CALLS[name], "one", "two", "²"])
     yield Case("an unknown command", ["serach", "x"])
     yield Case("an empty command", [""])
     for value in TEXTS[3:6]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch import Choice, Data, Float, KFold, Random, Space, Study, Task
+from hpsearch import Choice, Data, Float, KFold, Random, Source, Space, Study, Task
 from hpsearch.core.option_text import settings_text
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.sources import LazyRows
@@ -134,6 +134,13 @@ def all_of_data(made: Data) -> None:
         _ = made.test_fingerprint
     if isinstance(made.x, dict) and not all(isinstance(name, str) for name in made.x):
         raise NotUsable(f"inputs named {list(made.x)}")
+
+
+def source(made: Source) -> None:
+    """Its rows are read, by what targets it has."""
+    repr(made)
+    rows = Data(made, np.zeros(len(made))) if made.targets is None else Data(made)
+    all_of_data(rows)
 
 
 def all_of_task(made: Task) -> None:

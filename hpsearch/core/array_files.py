@@ -9,6 +9,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError
+from hpsearch.core.memory_maps import MapPlace, find_place
 from hpsearch.core.sources import Source
 
 
@@ -27,6 +28,13 @@ class MappedRows(Source):
 
     def rows(self, indices: Indices) -> Array:
         return np.asarray(self.array[indices])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"array": find_place(self.array) or self.array}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        found = state["array"]
+        self.array = found.open() if isinstance(found, MapPlace) else found
 
     @property
     def files(self) -> Sequence[Path]:

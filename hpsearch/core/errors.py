@@ -20,6 +20,10 @@ class DataError(HpsearchError, ValueError):
     """Data cannot be found, read, split or trained on."""
 
 
+class SourceChangedError(DataError):
+    """A source grew or shrank while a search read it: the rows of its folds are others now."""
+
+
 class StudyError(HpsearchError, ValueError):
     """A study file cannot be read, or does not define a study."""
 

@@ -1,9 +1,11 @@
 """Rows that are read when they are needed: what `Data(x=)` takes beside arrays in memory."""
 
+import hashlib
 import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,21 @@ from hpsearch.core.array_types import (
     to_dense,
     to_native_order,
 )
-from hpsearch.core.errors import DataError, HpsearchError, TrialFailed, first_line
+from hpsearch.core.errors import (
+    DataError,
+    HpsearchError,
+    SourceChangedError,
+    TrialFailed,
+    first_line,
+)
+from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.source_answers import describe_arrays, describe_files, tell_errors
 
-_SAMPLE = 64  # rows that are read to know a source again
+_FEWEST, _MOST = 64, 1024  # rows that are read to know a source again
+_READ_TWICE = 8  # of these
 _CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
+_THREADS = 4
 _TEXT = 2**12  # bytes that a text is taken to have: nobody knows before it is read
 
 
@@ -125,17 +136,33 @@ class LazyRows:
     @property
     def row_bytes(self) -> int:
         """The bytes of a row in memory, where it is dense."""
-        if self.dtype.kind == "O":
-            return _TEXT
-        return int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        return _count_row_bytes(self)
+
+    @property
+    def bytes_to_read(self) -> int:
+        """The bytes that reading a row takes, in its source's type and in its own."""
+        first = self.reader.first[self.name]
+        return self.row_bytes + (0 if self.change is None else _count_row_bytes(first))
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether reading only copies."""
+        return isinstance(self.reader.source, ArraySource)
 
     def __getitem__(self, rows: Any) -> Array:
-        """Read the rows at these indices, of this slice or mask. DataError where that fails."""
-        return to_dense(self.fetch(rows))
+        """Read the rows at these indices, of this slice or mask; or one row, by its number.
+
+        Raises DataError where that fails, and IndexError where there are no such rows.
+        """
+        found = to_dense(self.fetch(rows))
+        return np.asarray(found[0]) if np.ndim(rows) == 0 and not isinstance(rows, slice) else found
 
     def fetch(self, rows: Any) -> Any:
         """Read rows as `rows[...]` does, but leave those of a sparse source sparse."""
-        found = self.reader.read(self._number(rows))[self.name]
+        numbers = self._number(rows)
+        if not len(numbers):
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        found = self.reader.read(numbers)[self.name]
         return found if self.change is None else self.change(found)
 
     def view(self, rows: Any) -> "LazyRows":
@@ -150,26 +177,26 @@ class LazyRows:
 
     def chunks(self) -> Iterator[Array]:
         """All rows in their order, about 16 MB at a time."""
-        size = max(1, _CHUNK // max(1, self.row_bytes))
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
+        for part in _cut_into_chunks(len(self), self.bytes_to_read):
+            yield self[part]
 
     def read(self) -> Array:
         """All rows as an array in memory."""
-        found = np.empty(self.shape, self.dtype)
-        start = 0
-        for chunk in self.chunks():
-            found[start : start + len(chunk)] = chunk
-            start += len(chunk)
-        return found
+        return read_together({"": self})[""]
 
     def describe(self) -> Iterator[bytes | memoryview]:
         """What tells these rows from others, as `Reader.describe` says it."""
-        yield from self.reader.describe(self.name)
+        yield self.reader.describe(self.name)
         if self.indices is not None:
             yield np.ascontiguousarray(self.indices).tobytes()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.nbytes > (most := most_bytes_of_rows()):
+            raise DataError(
+                f"{self.reader.name} takes {self.nbytes / 2**30:.1f} GiB as one array, and "
+                f"{most / 2**30:.1f} GiB, an eighth of the memory, is the most; read some rows at a "
+                f"time: {self.reader.name}[numbers]"
+            )
         found = self.read()
         return found if dtype is None else found.astype(dtype)
 
@@ -181,14 +208,18 @@ class LazyRows:
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
         rows = np.atleast_1d(rows)
-        if rows.dtype == bool:
+        if rows.dtype == bool and rows.shape == (len(self),):
             rows = np.flatnonzero(rows)
+        if rows.ndim > 1 or (rows.size and rows.dtype.kind not in "iu"):
+            raise IndexError(
+                f"rows of {self.reader.name} are read by numbers, a slice or a mask of all rows, got "
+                f"{brief(rows)}; select columns of what was read: x[rows][:, columns]"
+            )
         rows = rows.astype(np.int64)
-        if self.indices is not None:
-            return np.asarray(self.indices[rows])
-        if len(rows) and not -len(self) <= rows.min() <= rows.max() < len(self):
-            raise IndexError(f"rows from {rows.min()} to {rows.max()} of {len(self)}")
-        return np.asarray(np.where(rows < 0, rows + len(self), rows))
+        if rows.size and not (-len(self) <= rows.min() and rows.max() < len(self)):
+            raise IndexError(f"{self.reader.name} has {len(self)} rows, got {brief(rows)}")
+        rows = np.where(rows < 0, rows + len(self), rows) if rows.size else rows
+        return rows if self.indices is None else np.asarray(self.indices[rows])
 
 
 class Reader:
@@ -204,6 +235,7 @@ class Reader:
     def __init__(self, name: str, source: Source) -> None:
         self.name, self.source = name, source
         self._last = threading.local()  # what a thread read last, where there are several inputs
+        self._described: dict[str, bytes] | None = None
         self.rows = self._count()
         if self.rows == 0:
             raise DataError(f"{name} has no rows")
@@ -212,6 +244,13 @@ class Reader:
 
     def __len__(self) -> int:
         return self.rows
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to a worker: the source, but nothing that was read of it."""
+        return {**vars(self), "_last": None, "_described": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _last=threading.local())
 
     def read(self, indices: Indices) -> dict[str, Array]:
         """The rows with these numbers, by input; "" where there is one."""
@@ -222,7 +261,7 @@ class Reader:
         if last is not None and np.array_equal(last[0], indices):
             return last[1]
         if self._count() != self.rows:
-            raise DataError(
+            raise SourceChangedError(
                 f"{self.name} had {self.rows} rows when it was opened, and has {self._count()} now; "
                 "a source must not grow or shrink while a search reads it"
             )
@@ -237,25 +276,44 @@ class Reader:
             self._last.read = indices, found
         return found
 
-    def describe(self, name: str) -> Iterator[bytes | memoryview]:
+    def describe(self, name: str) -> bytes:
         """What tells an input from others, without reading all: sizes and times, and some rows.
 
         Raises DataError where rows differ between calls.
         """
-        yield from describe_files(self.name, self.source)
-        yield from describe_arrays(self.name, self.source)
-        numbers = np.unique(np.linspace(0, self.rows - 1, _SAMPLE).astype(np.int64))
-        rows = to_dense(self.read(numbers)[name])
-        with tell_errors(f"{self.name} cannot be read"):  # such as rows larger than the memory
-            found = _as_bytes(rows)
-        yield found
-        for place in {0, len(numbers) // 2, len(numbers) - 1}:
-            again = to_dense(self.read(numbers[place : place + 1])[name])
-            if _as_bytes(again) != _as_bytes(rows[place : place + 1]):
-                raise DataError(
-                    f"row {numbers[place]} of {self.name} differs between two readings; a source "
-                    "must give a row the same values each time: augment in the model instead"
-                )
+        if self._described is None:
+            before = hashlib.sha256()
+            for part in describe_files(self.name, self.source):
+                before.update(part)
+            for array in describe_arrays(self.name, self.source):
+                before.update(array)
+            stamps = before.digest()
+            with tell_errors(f"{self.name} cannot be read"):  # as rows larger than the memory
+                self._described = {
+                    key: hashlib.sha256(stamps + _as_bytes(rows)).digest()
+                    for key, rows in self._read_sample().items()
+                }
+        return self._described[name]
+
+    def _read_sample(self) -> dict[str, Array]:
+        """Some rows from all parts of the source, the same in each process, by input."""
+        row_bytes = sum(map(_count_row_bytes, self.first.values()))
+        most = max(_FEWEST, min(_MOST, _CHUNK // max(1, row_bytes)))
+        numbers = sample_numbers(self.rows, most)
+        found = {key: to_dense(rows) for key, rows in self.read(numbers).items()}
+        # Some of them again, in another order and with others beside them.
+        places = np.unique(np.linspace(len(numbers) - 1, 0, _READ_TWICE).astype(np.int64))[::-1]
+        for name, rows in self.read(numbers[places]).items():
+            again = to_dense(rows)
+            for place in range(len(places)):
+                here = places[place]
+                if _as_bytes(again[place : place + 1]) != _as_bytes(found[name][here : here + 1]):
+                    raise DataError(
+                        f"row {numbers[here]} of {self.name} differs between two readings; a "
+                        "source must give a row the same values each time: augment in the model "
+                        "instead"
+                    )
+        return found
 
     def _count(self) -> int:
         with tell_errors(f"{self.name} does not know its length"):
@@ -322,6 +380,13 @@ def _name_inputs(found: Mapping[str, Any]) -> str:
     return "one array" if "" in found else f"the inputs {', '.join(found)}"
 
 
+def _count_row_bytes(rows: Any) -> int:
+    """The bytes of a row in memory, where it is dense."""
+    if rows.dtype.kind == "O":
+        return _TEXT
+    return int(np.prod(rows.shape[1:], dtype=np.int64)) * int(rows.dtype.itemsize)
+
+
 def _as_bytes(rows: Array) -> bytes:
     """The bytes of rows; those of texts, not of the pointers to them."""
     if rows.dtype.kind == "O":
@@ -329,11 +394,65 @@ def _as_bytes(rows: Array) -> bytes:
     return np.ascontiguousarray(rows).tobytes()
 
 
+def read_together(parts: Mapping[str, LazyRows]) -> dict[str, Array]:
+    """All rows of several inputs, of one length, as arrays in memory.
+
+    Threads read some chunks at a time; inputs of one source are read in one go.
+    """
+    found = {name: np.empty(rows.shape, rows.dtype) for name, rows in parts.items()}
+
+    def fill(chunk: slice) -> None:
+        for name, rows in parts.items():
+            found[name][chunk] = rows[chunk]
+
+    row_bytes = sum(rows.bytes_to_read for rows in parts.values())
+    chunks = _cut_into_chunks(len(next(iter(parts.values()))), row_bytes)
+    pool = ThreadPoolExecutor(_THREADS, "read")
+    try:
+        for done in [pool.submit(fill, chunk) for chunk in chunks]:
+            done.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return found
+
+
+def _cut_into_chunks(rows: int, row_bytes: int) -> list[slice]:
+    size = max(1, _CHUNK // max(1, row_bytes))
+    return [slice(start, start + size) for start in range(0, rows, size)]
+
+
+def sample_numbers(rows: int, most: int) -> Indices:
+    """The numbers of some rows, from all parts, by which they are known again; sorted.
+
+    One from each of as many equal parts, but not at equal distances: rows may have a rhythm.
+    """
+    most = min(rows, most)
+    within = np.random.default_rng(0).random(most)
+    return ((np.arange(most) + within) * rows / most).astype(np.int64)
+
+
 def open_source(name: str, source: Source) -> LazyRows | dict[str, LazyRows]:
     """The rows of a source, or a dict of them by input. Raises DataError as `Reader` does."""
     reader = Reader(name, source)
     parts = {key: LazyRows(reader, key) for key in reader.first}
     return parts[""] if "" in parts else parts
+
+
+class ArraySource(Source):
+    """Rows of an array in memory: views of them copy nothing.
+
+    Args:
+        array: of shape (rows, ...).
+    """
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def rows(self, indices: Indices) -> Array:
+        return np.asarray(self.array[indices])
 
 
 class JoinedSource(Source):
@@ -349,6 +468,16 @@ class JoinedSource(Source):
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        sources = [part.reader.source for part in self.parts if isinstance(part, LazyRows)]
+        return [file for source in sources for file in source.files]
+
+    @property
+    def arrays(self) -> Sequence[Array]:
+        sources = [part.reader.source for part in self.parts if isinstance(part, LazyRows)]
+        return [array for source in sources for array in source.arrays]
 
     def rows(self, indices: Indices) -> Any:
         which = np.searchsorted(self.ends, indices, side="right")

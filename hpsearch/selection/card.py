@@ -43,7 +43,11 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         "" if models == 1 else f"; {models} models predict together, by the mean of their outputs"
     )
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
-    yield f"Trained on all {card['rows']:,} rows but the test's, by {seeds}{together}."
+    validated = card.get("validation_rows")  # given as a part of their own
+    too = f", the {validated:,} that trials were validated on too," if validated else ""
+    yield f"Trained on all {card['rows']:,} rows but the test's{too or ','} by {seeds}{together}."
+    if "rows_from" in card:
+        yield f"Rows are read from {card['rows_from']}."
     if "weights" in card:
         yield f"Rows weigh by {card['weights']}."
     if left_out := card.get("callbacks_left_out"):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,11 +15,14 @@ from hpsearch.core.arrays import (
     Inputs,
     Targets,
     inputs_by_name,
+    is_lazy,
+    read_when_needed,
     targets_by_name,
     view_rows,
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
@@ -26,6 +30,8 @@ from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, s
 
 _VALIDATION_BATCH = 1024
 _MOST_FITTED = 2**28  # bytes of a source's rows on which preprocessing is fitted in memory
+_MOST_KEPT = 16  # fitted transformers of a source's splits
+_FITTED: WeakKeyDictionary[Data, list[tuple[Any, Split, Any]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,17 +58,23 @@ class SplitRows:
     weights_validation: Array | None = None
 
 
-def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
+def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
     """Take a split's rows, and preprocess them as fitted on its training rows alone.
+
+    Args:
+        copies_large: whether rows of large arrays are copied; else they are LazyRows of these, as
+            those of sources always are, where there is no preprocessing.
 
     Raises DataError where NaN or infinity is left afterwards.
     """
-    x, x_validation = view_rows(data.x, split.train), view_rows(data.x, split.validation)
+    whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
+    x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
-            y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
-            fitted = _fit_transformer(task.preprocess, x, y)
+            frames = task.frames_to_prepare(data)
+            x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
+            fitted = _find_fitted(task.preprocess, data, split, x)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
     rows = SplitRows(
@@ -184,6 +196,11 @@ def _check_as_read(x: Inputs) -> Inputs:
 def _check_as_read_of(name: str, x: Any) -> Any:
     if not isinstance(x, LazyRows):
         return x
+    if x.is_in_memory:  # as other arrays: once, before anything is trained
+        if x.dtype.kind in "fc":
+            for rows in x.chunks():
+                _check_finite(_name_input(name), rows)
+        return x
 
     if x.dtype.kind == "O":
         raise DataError(
@@ -201,6 +218,24 @@ def _check_as_read_of(name: str, x: Any) -> Any:
 
 def _name_input(name: str) -> str:
     return name if name == "x" else f"x[{name!r}]"
+
+
+def _find_fitted(transformer: Any, data: Data, split: Split, x: Inputs) -> Any:
+    """The transformer as fitted on a split's training rows x.
+
+    Those of a source are read for it once: what was fitted on the last splits is kept.
+    """
+    kept = _FITTED.setdefault(data, [])
+    for before, where, fitted in kept:
+        if before is transformer and where is split:
+            return fitted
+    fitted = _fit_transformer(
+        transformer, x, data.y[split.train] if isinstance(data.y, np.ndarray) else None
+    )
+    if is_lazy(x):
+        kept.append((transformer, split, fitted))
+        del kept[:-_MOST_KEPT]
+    return fitted
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:

@@ -30,6 +30,7 @@ from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.frame_inputs import FrameCodes, encode_parts, encode_test_inputs
 from hpsearch.core.labels import number_labels
 from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.source_answers import classes_of, targets_of
 from hpsearch.core.sources import LazyRows, sample_numbers
 from hpsearch.core.validation_part import check_same_classes, join_validation
 
@@ -201,10 +202,10 @@ class Data:
                 continue
             object.__setattr__(self, of_x, source)
             if getattr(self, of_y) is None:
-                object.__setattr__(self, of_y, source.targets)
-                classes[of_x] = tuple(source.classes)
-                if self.coding is None and source.classes:
-                    object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
+                object.__setattr__(self, of_y, targets_of(of_x, source))
+                classes[of_x] = classes_of(of_x, source)
+                if self.coding is None and classes[of_x]:
+                    object.__setattr__(self, "coding", Coding(classes=classes[of_x]))
         if len(classes) > 1:
             check_same_classes(classes["x"], "x_test", classes["x_test"])
 
@@ -216,8 +217,8 @@ class Data:
             )
         source = as_source(x_val, "x_val")
         if source is not None and y_val is None:
-            y_val = source.targets
-            check_same_classes(self.classes, "x_val", source.classes)
+            y_val = targets_of("x_val", source)
+            check_same_classes(self.classes, "x_val", classes_of("x_val", source))
         labels = number_labels("y_val", y_val, self.classes)
         y_val = y_val if labels is None else labels[0]
         before = self.rows

@@ -63,6 +63,13 @@ class ParquetRows(Source):
         self._decoded: OrderedDict[int, tuple[Array, int]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_decoded": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self._lock = threading.Lock()
+
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 

@@ -29,6 +29,7 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief
 from hpsearch.core.sources import LazyRows
+from hpsearch.core.streamed import Stream, Streams, open_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class Data:
         sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
             from 0 on. For sequences also (rows, steps): 0 for a step that only fills up.
         sample_weight_test: likewise of the test rows; `Task(weighted_metrics=True)` needs it.
+        given_streams: set by `Data.streams`: x and y are then a batch that shows shapes and types.
 
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
@@ -125,6 +127,43 @@ class Data:
     coding: Coding | None = None
     sample_weight: Array | None = None
     sample_weight_test: Array | None = None
+    given_streams: Streams | None = None
+
+    @classmethod
+    def streams(
+        cls,
+        train: Stream,
+        validation: Stream,
+        test: Stream | None = None,
+        *,
+        steps: int | None = None,
+        validation_steps: int | None = None,
+        version: str = "",
+    ) -> "Data":
+        """Data that comes in batches, in parts that somebody else has split.
+
+        Each part is a function `(seed, batch_size)` that returns batches `(x, y)`, or
+        `(x, y, weights)`: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a Grain or torch loader,
+        a generator, or anything else that can be iterated. It is called anew for each epoch, by
+        another seed each time; `validation` and `test` always get the same seed and batch size.
+        The evaluator is `Given()`.
+
+        Args:
+            train: the batches to train on.
+            validation: those to judge a trial by.
+            test: those of the sealed test, which no search reads.
+            steps: after how many batches an epoch ends; needed where `train` never ends.
+            validation_steps: likewise of `validation`.
+            version: any text that says which data this is. What streams give cannot be compared
+                with what they gave before: a search goes on as long as this text, the names of the
+                functions, and the shapes and types of their first batch stay the same.
+
+        The first batches of `train` and `validation` are read, to know shapes. Raises DataError
+        where they do not go together, or cannot be read.
+        """
+        streams = Streams(train, validation, test, steps, validation_steps, version)
+        sample = open_streams(streams)
+        return cls(sample.x, sample.y, given_streams=streams)
 
     def __post_init__(self) -> None:
         self._take_targets_of_sources()
@@ -145,7 +184,7 @@ class Data:
         )
         tested = {name: getattr(self, name) for name in ("x_test", "y_test", "sample_weight_test")}
         check_same_rows(tested)
-        if self.rows == 0:
+        if count_rows(self.y) == 0:
             raise DataError("the data has no rows")
         check_same_shape("x", self.x, self.x_test)
         check_same_shape("y", self.y, self.y_test)
@@ -186,6 +225,11 @@ class Data:
 
     @property
     def rows(self) -> int:
+        """The number of rows. Raises DataError for streams, whose rows have no numbers."""
+        if self.given_streams is not None:
+            raise DataError(
+                "streams come in parts already, which cannot be split; use evaluator=Given()"
+            )
         return count_rows(self.y)
 
     @property
@@ -217,12 +261,15 @@ class Data:
     def fingerprint(self) -> str:
         """16 hexadecimal digits, by the names, types, shapes and bytes of the searched rows.
 
-        The test rows do not count: a search neither reads them nor depends on them.
+        The test rows do not count: a search neither reads them nor depends on them. Nor do the
+        values of streams; see `Data.streams`.
         """
         parts = {
             **{f"y {name}".rstrip(): array for name, array in targets_by_name(self.y).items()},
             **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
         }
+        if self.given_streams is not None:
+            return _digest({name: part[:0] for name, part in parts.items()}, self.given_streams)
         if self.groups is not None:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
@@ -245,8 +292,10 @@ class Data:
         return _digest(parts)
 
 
-def _digest(parts: Mapping[str, Array | LazyRows]) -> str:
+def _digest(parts: Mapping[str, Array | LazyRows], streams: Streams | None = None) -> str:
     digest = hashlib.sha256()
+    for part in () if streams is None else streams.describe():
+        digest.update(part)
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
         if isinstance(array, LazyRows):

@@ -1,0 +1,293 @@
+"""Data that comes in batches, each part made by a function: what `Data.streams` takes."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.array_types import Array
+from hpsearch.core.arrays import check_inputs, check_same_rows, check_targets, is_lazy
+from hpsearch.core.errors import DataError, HpsearchError, first_line
+from hpsearch.core.rules import brief
+
+Stream = Callable[[int, int], Any]
+"""`stream(seed, batch_size) -> batches`, new ones in each call; see `Data.streams`."""
+
+HELD_OUT_SEED = 0
+HELD_OUT_BATCH = 128
+"""What `validation` and `test` get: all trials are judged by the very same batches."""
+
+_TRAIN_BATCH = 32  # of the batch that is looked at
+_MOST_BATCHES = 10**6  # of an epoch that nobody said the length of
+_LENGTH_UNKNOWN = -2  # as TensorFlow has it; -1 is endless
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """One batch of a stream.
+
+    Args:
+        x: inputs, an array or a dict by input.
+        y: targets, an array or a dict by output.
+        weights: whatever came third, an array or a dict; None where nothing did.
+    """
+
+    x: Any
+    y: Any
+    weights: Any = None
+
+    @property
+    def rows(self) -> int:
+        first: Any = next(iter(self.y.values())) if isinstance(self.y, Mapping) else self.y
+        return len(first)
+
+    def describe_rows(self) -> dict[str, tuple[int, ...]]:
+        """The shape of a row of each array, by its name."""
+        shapes = {}
+        for part, value in (("x", self.x), ("y", self.y)):
+            arrays = value if isinstance(value, Mapping) else {"": value}
+            for name, array in arrays.items():
+                shapes[f"{part}[{name!r}]" if name else part] = tuple(array.shape[1:])
+        return shapes | ({} if self.weights is None else {"weights": ()})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Streams:
+    """The functions that make the parts of streamed data.
+
+    Args:
+        train, validation, test: as `Data.streams` has them; so are the others.
+    """
+
+    train: Stream
+    validation: Stream
+    test: Stream | None = None
+    steps: int | None = None
+    validation_steps: int | None = None
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        for part in ("train", "validation", "test"):
+            function = getattr(self, part)
+            if not callable(function) and not (part == "test" and function is None):
+                raise DataError(
+                    f"Data.streams needs {part}= a function (seed, batch_size) that returns batches, "
+                    f"got {brief(function)}"
+                )
+        for name in ("steps", "validation_steps"):
+            steps = getattr(self, name)
+            if steps is None:
+                continue
+            if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+                raise DataError(
+                    f"Data.streams needs {name}= a whole number of batches from 1 on, got "
+                    f"{brief(steps)}"
+                )
+        if not isinstance(self.version, str):
+            raise DataError(f"Data.streams needs version= a text, got {brief(self.version)}")
+
+    def limit(self, part: str) -> int | None:
+        """After how many batches an epoch of a part ends; None: where the stream ends."""
+        return {"train": self.steps, "validation": self.validation_steps}.get(part)
+
+    def open(self, part: str, seed: int, batch_size: int) -> Any:
+        """Make the stream of a part. Raises DataError where that fails, or it cannot be read."""
+        try:
+            stream = getattr(self, part)(seed, batch_size)
+        except (HpsearchError, MemoryError):
+            raise
+        except Exception as error:
+            raise DataError(
+                f"{part}(seed={seed}, batch_size={batch_size}) fails: {first_line(error)}"
+            ) from error
+        if isinstance(stream, np.ndarray | Mapping | tuple | str) or not _is_iterable(stream):
+            raise DataError(
+                f"{part} must return batches (x, y), as a tf.data.Dataset, a PyDataset, a loader or "
+                f"a generator gives them, got {brief(stream)}"
+            )
+        if self.limit(part) is None and count_batches(stream) == math.inf:
+            named = {"train": "steps", "validation": "validation_steps"}.get(part)
+            raise DataError(
+                f"{part} never ends; "
+                + (f"say Data.streams({named}=) after how many batches" if named else "let it end")
+            )
+        return stream
+
+    def read(self, part: str, stream: Any) -> Iterator[Batch]:
+        """The batches of an epoch of a part, as arrays; DataError where there is something amiss.
+
+        Args:
+            stream: as `open` made it, or what Keras reads it by.
+        """
+        limit, number = self.limit(part), 0
+        for number, batch in enumerate(_iterate(part, stream), 1):
+            yield to_batch(part, batch)
+            if number == limit:
+                return
+            if number >= _MOST_BATCHES and limit is None:
+                raise DataError(
+                    f"{part} did not end after {number:,} batches; say after how many an epoch ends: "
+                    "Data.streams(steps=, validation_steps=)"
+                )
+        if number == 0:
+            raise DataError(f"{part} gave no batches; it must give at least one in each epoch")
+        if limit is not None:
+            raise DataError(
+                f"{part} ended after {number:,} batches, and Data.streams says {limit:,}; give more, "
+                "or leave the number out"
+            )
+
+    def read_first(self, part: str, seed: int = HELD_OUT_SEED) -> Batch:
+        """The first batch of a part."""
+        size = _TRAIN_BATCH if part == "train" else HELD_OUT_BATCH
+        batches = self.read(part, self.open(part, seed, size))
+        try:
+            return next(batches)
+        finally:
+            batches.close()  # type: ignore[attr-defined]  # a generator
+
+    def describe(self) -> Iterator[bytes]:
+        """What tells these streams from others, as far as it is known without reading them."""
+        names = [
+            getattr(function, "__qualname__", type(function).__name__)
+            for function in (self.train, self.validation)
+        ]
+        yield repr((names, self.steps, self.validation_steps, self.version)).encode()
+
+
+def count_batches(stream: Any) -> float | None:
+    """How many batches a stream has: infinity where it never ends, None where it does not say."""
+    if callable(cardinality := getattr(stream, "cardinality", None)):  # a tf.data.Dataset
+        found = int(cardinality())
+        return math.inf if found == -1 else None if found <= _LENGTH_UNKNOWN else found
+    sampler = getattr(stream, "_sampler", None)  # of a grain.DataLoader, whose length is not said
+    if sampler is not None and getattr(sampler, "_num_epochs", 1) is None:
+        return math.inf
+    try:
+        found = len(stream)
+    except (TypeError, NotImplementedError):
+        try:
+            endless = getattr(stream, "num_batches", 0) is None  # a PyDataset
+        except NotImplementedError:
+            endless = False
+        return math.inf if endless else None
+    return math.inf if found >= sys.maxsize else found
+
+
+@lru_cache(maxsize=32)
+def count_steps(streams: Streams, batch_size: int) -> int | None:
+    """Batches of an epoch of training; None where the stream does not say."""
+    if streams.steps is not None:
+        return streams.steps
+    known = count_batches(streams.open("train", HELD_OUT_SEED, batch_size))
+    return None if known is None else int(known)
+
+
+@lru_cache(maxsize=32)
+def count_validation_rows(streams: Streams) -> int:
+    """The rows of the validation stream, which is read for that; DataError where one is amiss."""
+    stream = streams.open("validation", HELD_OUT_SEED, HELD_OUT_BATCH)
+    return sum(batch.rows for batch in streams.read("validation", stream))
+
+
+def to_batch(part: str, given: Any) -> Batch:
+    """A batch as arrays. Raises DataError where it is no (x, y), or (x, y, weights)."""
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise DataError(
+            f"{part} must give batches (x, y) or (x, y, weights), as tuples, got "
+            + (f"{len(given)} parts" if isinstance(given, tuple | list) else brief(given))
+        )
+    x, y = (
+        _to_arrays(f"{name} of {part}", value) for name, value in zip("xy", given, strict=False)
+    )
+    weights = None
+    if len(given) == 3 and given[2] is not None:
+        weights = _to_arrays(f"weights of {part}", given[2])
+    batch = Batch(check_inputs(f"x of {part}", x), check_targets(f"y of {part}", y), weights)
+    if is_lazy(batch.x):
+        raise DataError(f"{part} must give arrays, got rows of a source; give Data(x=) the source")
+    check_same_rows({f"x of {part}": batch.x, f"y of {part}": batch.y})
+    return batch
+
+
+def check_like_first(part: str, batch: Batch, first: Batch) -> None:
+    """Raise DataError where a batch's rows are not of the first one's shapes, or lack weights."""
+    here, there = batch.describe_rows(), first.describe_rows()
+    if here != there:
+        raise DataError(
+            f"{part} gave rows of shapes {brief(here)}, and the first batch of train has {brief(there)}; "
+            "all batches must be alike"
+        )
+
+
+def open_streams(streams: Streams) -> Batch:
+    """Read the first batch of each part, and return that of `train`, as a sample.
+
+    The test is not among them: no search reads it. Raises DataError where the parts do not go
+    together, or where `steps` cuts off batches that would never be trained on.
+    """
+    first = streams.read_first("train")
+    check_like_first_but_weights("validation", streams.read_first("validation"), first)
+    if streams.steps is not None and first.rows:
+        _refuse_lost_batches(streams, first)
+    return first
+
+
+def check_like_first_but_weights(part: str, batch: Batch, first: Batch) -> None:
+    """`check_like_first` of a part that may have weights or not."""
+    check_like_first(part, Batch(batch.x, batch.y), Batch(first.x, first.y))
+
+
+def _refuse_lost_batches(streams: Streams, first: Batch) -> None:
+    """Each epoch begins a stream anew: what `steps` cuts off is only reached by other seeds."""
+    known = count_batches(streams.open("train", HELD_OUT_SEED, _TRAIN_BATCH))
+    if known is not None and streams.steps is not None and known <= streams.steps:
+        return
+    other = streams.read_first("train", HELD_OUT_SEED + 1)
+    if _are_equal(first.x, other.x) and _are_equal(first.y, other.y):
+        raise DataError(
+            f"train begins with the same batch for every seed, and steps={streams.steps} ends each "
+            "epoch there, so that later batches would never be trained on; let the seed shuffle, or "
+            "leave steps= out where the stream ends by itself"
+        )
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Mapping):
+        return all(_are_equal(one[name], other[name]) for name in one)
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+def _to_arrays(name: str, value: Any) -> Any:
+    """Tensors of any library as NumPy arrays."""
+    if isinstance(value, Mapping):
+        return {key: _to_arrays(f"{name}[{key!r}]", part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        raise DataError(
+            f"{name} must be an array, or a dict of arrays by name, got a {type(value).__name__} of "
+            f"{len(value)}"
+        )
+    try:
+        array: Array = np.asarray(value)
+    except Exception as error:  # tensors on other devices, ragged ones
+        raise DataError(f"{name} is no array: {first_line(error)}") from error
+    return array
+
+
+def _iterate(part: str, stream: Any) -> Iterator[Any]:
+    """The batches, with errors of the user's code as DataError."""
+    try:
+        yield from stream
+    except (HpsearchError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(f"{part} fails while it is read: {first_line(error)}") from error
+
+
+def _is_iterable(value: Any) -> bool:
+    """Whether it can be iterated; `iter` is not called, which may start a loader's processes."""
+    return any(callable(getattr(type(value), name, None)) for name in ("__iter__", "__getitem__"))

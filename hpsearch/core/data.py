@@ -29,7 +29,7 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief
 from hpsearch.core.sources import LazyRows
-from hpsearch.core.streamed import Stream, Streams, open_streams
+from hpsearch.core.streamed import Stream, Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +162,8 @@ class Data:
         where they do not go together, or cannot be read.
         """
         streams = Streams(train, validation, test, steps, validation_steps, version)
-        sample = open_streams(streams)
-        return cls(sample.x, sample.y, given_streams=streams)
+        streams.check()
+        return cls(streams.first.x, streams.first.y, given_streams=streams)
 
     def __post_init__(self) -> None:
         self._take_targets_of_sources()

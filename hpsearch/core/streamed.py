@@ -1,10 +1,11 @@
 """Data that comes in batches, each part made by a function: what `Data.streams` takes."""
 
+import contextlib
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,17 +46,17 @@ class Batch:
         first: Any = next(iter(self.y.values())) if isinstance(self.y, Mapping) else self.y
         return len(first)
 
-    def describe_rows(self) -> dict[str, tuple[int, ...]]:
-        """The shape of a row of each array, by its name."""
-        shapes = {}
+    def describe_rows(self, *, weights: bool) -> dict[str, Any]:
+        """The shape of a row of each array, by its name. weights: whether to say if there are any."""
+        shapes: dict[str, Any] = {}
         for part, value in (("x", self.x), ("y", self.y)):
             arrays = value if isinstance(value, Mapping) else {"": value}
             for name, array in arrays.items():
                 shapes[f"{part}[{name!r}]" if name else part] = tuple(array.shape[1:])
-        return shapes | ({} if self.weights is None else {"weights": ()})
+        return shapes | ({"weights": self.weights is not None} if weights else {})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Streams:
     """The functions that make the parts of streamed data.
 
@@ -117,12 +118,32 @@ class Streams:
             )
         return stream
 
-    def read(self, part: str, stream: Any) -> Iterator[Batch]:
+    @cached_property
+    def first(self) -> Batch:
+        """The first batch of `train`: all others are like it, but for the number of rows."""
+        return self._read_first("train")
+
+    def read(self, part: str, stream: Any) -> Generator[Batch]:
         """The batches of an epoch of a part, as arrays; DataError where there is something amiss.
 
         Args:
             stream: as `open` made it, or what Keras reads it by.
         """
+        for batch in self._read_any(part, stream):
+            self._check_like_first(part, batch)
+            yield batch
+
+    def check(self) -> None:
+        """Read the first batches of `train` and `validation`.
+
+        The test's is not: no search reads it. Raises DataError where the parts do not go together,
+        or where `steps` cuts off batches that would never be trained on.
+        """
+        self._check_like_first("validation", self._read_first("validation"))
+        if self.steps is not None:
+            self._refuse_lost_batches(self.steps)
+
+    def _read_any(self, part: str, stream: Any) -> Generator[Batch]:
         limit, number = self.limit(part), 0
         for number, batch in enumerate(_iterate(part, stream), 1):
             yield to_batch(part, batch)
@@ -141,14 +162,33 @@ class Streams:
                 "or leave the number out"
             )
 
-    def read_first(self, part: str, seed: int = HELD_OUT_SEED) -> Batch:
-        """The first batch of a part."""
+    def _read_first(self, part: str, seed: int = HELD_OUT_SEED) -> Batch:
         size = _TRAIN_BATCH if part == "train" else HELD_OUT_BATCH
-        batches = self.read(part, self.open(part, seed, size))
-        try:
+        with contextlib.closing(self._read_any(part, self.open(part, seed, size))) as batches:
             return next(batches)
-        finally:
-            batches.close()  # type: ignore[attr-defined]  # a generator
+
+    def _check_like_first(self, part: str, batch: Batch) -> None:
+        """Refuse rows of other shapes, and training without the weights of the first batch."""
+        with_weights = part == "train"
+        here, there = (each.describe_rows(weights=with_weights) for each in (batch, self.first))
+        if here != there:
+            raise DataError(
+                f"{part} gave a batch of {brief(here)} a row, and train began with {brief(there)}; "
+                "all batches must be alike"
+            )
+
+    def _refuse_lost_batches(self, steps: int) -> None:
+        """Each epoch begins a stream anew: what `steps` cuts off is only reached by other seeds."""
+        known = count_batches(self.open("train", HELD_OUT_SEED, _TRAIN_BATCH))
+        if known is not None and known <= steps:
+            return
+        first, other = self.first, self._read_first("train", HELD_OUT_SEED + 1)
+        if _are_equal(first.x, other.x) and _are_equal(first.y, other.y):
+            raise DataError(
+                f"train begins with the same batch for every seed, and steps={steps} ends each epoch "
+                "there, so that later batches would never be trained on; let the seed shuffle, or "
+                "leave steps= out where the stream ends by itself"
+            )
 
     def describe(self) -> Iterator[bytes]:
         """What tells these streams from others, as far as it is known without reading them."""
@@ -212,48 +252,6 @@ def to_batch(part: str, given: Any) -> Batch:
         raise DataError(f"{part} must give arrays, got rows of a source; give Data(x=) the source")
     check_same_rows({f"x of {part}": batch.x, f"y of {part}": batch.y})
     return batch
-
-
-def check_like_first(part: str, batch: Batch, first: Batch) -> None:
-    """Raise DataError where a batch's rows are not of the first one's shapes, or lack weights."""
-    here, there = batch.describe_rows(), first.describe_rows()
-    if here != there:
-        raise DataError(
-            f"{part} gave rows of shapes {brief(here)}, and the first batch of train has {brief(there)}; "
-            "all batches must be alike"
-        )
-
-
-def open_streams(streams: Streams) -> Batch:
-    """Read the first batch of each part, and return that of `train`, as a sample.
-
-    The test is not among them: no search reads it. Raises DataError where the parts do not go
-    together, or where `steps` cuts off batches that would never be trained on.
-    """
-    first = streams.read_first("train")
-    check_like_first_but_weights("validation", streams.read_first("validation"), first)
-    if streams.steps is not None and first.rows:
-        _refuse_lost_batches(streams, first)
-    return first
-
-
-def check_like_first_but_weights(part: str, batch: Batch, first: Batch) -> None:
-    """`check_like_first` of a part that may have weights or not."""
-    check_like_first(part, Batch(batch.x, batch.y), Batch(first.x, first.y))
-
-
-def _refuse_lost_batches(streams: Streams, first: Batch) -> None:
-    """Each epoch begins a stream anew: what `steps` cuts off is only reached by other seeds."""
-    known = count_batches(streams.open("train", HELD_OUT_SEED, _TRAIN_BATCH))
-    if known is not None and streams.steps is not None and known <= streams.steps:
-        return
-    other = streams.read_first("train", HELD_OUT_SEED + 1)
-    if _are_equal(first.x, other.x) and _are_equal(first.y, other.y):
-        raise DataError(
-            f"train begins with the same batch for every seed, and steps={streams.steps} ends each "
-            "epoch there, so that later batches would never be trained on; let the seed shuffle, or "
-            "leave steps= out where the stream ends by itself"
-        )
 
 
 def _are_equal(one: Any, other: Any) -> bool:

@@ -39,7 +39,7 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     if index.exists():
         return _map_arrays(folder, json.loads(index.read_text(encoding="utf-8")))
     data = task.load()
-    if is_lazy(data.x):  # every worker reads the rows it needs
+    if is_lazy(data.x) or data.given_streams is not None:  # every worker reads what it needs
         return data
     parts = _name_arrays(data)
     if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:

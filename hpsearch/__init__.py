@@ -12,7 +12,7 @@ from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.core.sources import Source
 from hpsearch.core.space import Space
 from hpsearch.core.task import Task
-from hpsearch.evaluators import Holdout, KFold
+from hpsearch.evaluators import Given, Holdout, KFold
 from hpsearch.python_api.study import Study
 from hpsearch.searchers import (
     Asha,
@@ -40,6 +40,7 @@ __all__ = [
     "FatalError",
     "Float",
     "Genetic",
+    "Given",
     "Grid",
     "GrowThenRegularize",
     "Holdout",

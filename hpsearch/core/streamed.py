@@ -139,7 +139,13 @@ class Streams:
         The test's is not: no search reads it. Raises DataError where the parts do not go together,
         or where `steps` cuts off batches that would never be trained on.
         """
-        self._check_like_first("validation", self._read_first("validation"))
+        held_out, again = self._read_first("validation"), self._read_first("validation")
+        self._check_like_first("validation", held_out)
+        if not _are_equal((held_out.x, held_out.y), (again.x, again.y)):
+            raise DataError(
+                "validation gives other rows when it is called again with the same seed, and trials "
+                "must be judged by the same; draw nothing at random, or by the seed alone"
+            )
         if self.steps is not None:
             self._refuse_lost_batches(self.steps)
 
@@ -183,7 +189,7 @@ class Streams:
         if known is not None and known <= steps:
             return
         first, other = self.first, self._read_first("train", HELD_OUT_SEED + 1)
-        if _are_equal(first.x, other.x) and _are_equal(first.y, other.y):
+        if _are_equal((first.x, first.y), (other.x, other.y)):
             raise DataError(
                 f"train begins with the same batch for every seed, and steps={steps} ends each epoch "
                 "there, so that later batches would never be trained on; let the seed shuffle, or "
@@ -234,6 +240,31 @@ def count_validation_rows(streams: Streams) -> int:
     return sum(batch.rows for batch in streams.read("validation", stream))
 
 
+@lru_cache(maxsize=4)
+def read_targets(streams: Streams, part: str) -> Any:
+    """The targets of all rows of "validation" or "test", in the stream's order."""
+    stream = streams.open(part, HELD_OUT_SEED, HELD_OUT_BATCH)
+    return join([batch.y for batch in streams.read(part, stream)])
+
+
+def check_same_targets(part: str, y: Any, known: Any) -> None:
+    """Raise DataError where a part gave other targets than when it was read before."""
+    if not _are_equal(y, known):
+        raise DataError(
+            f"{part} gives other rows each time it is read; draw nothing at random, or by the seed "
+            "alone"
+        )
+
+
+def join(parts: list[Any]) -> Any:
+    """Arrays, or dicts or lists of arrays, one after the other."""
+    if isinstance(parts[0], Mapping):
+        return {name: join([part[name] for part in parts]) for name in parts[0]}
+    if isinstance(parts[0], list | tuple):
+        return [join(list(each)) for each in zip(*parts, strict=True)]
+    return np.concatenate(parts)
+
+
 def to_batch(part: str, given: Any) -> Batch:
     """A batch as arrays. Raises DataError where it is no (x, y), or (x, y, weights)."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
@@ -255,8 +286,11 @@ def to_batch(part: str, given: Any) -> Batch:
 
 
 def _are_equal(one: Any, other: Any) -> bool:
+    """Whether arrays, or tuples or dicts of them, have the same values; NaN equals NaN."""
     if isinstance(one, Mapping):
-        return all(_are_equal(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(_are_equal(one[k], other[k]) for k in one)
+    if isinstance(one, tuple):
+        return all(map(_are_equal, one, other))
     return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 

@@ -84,10 +84,14 @@ def make_prepare(study: StudyDefinition, options: RunOptions) -> "partial[tuple[
 def _make_ray_cluster(
     study: StudyDefinition, options: RunOptions, prepare: Callable[..., tuple[Facts, Work]]
 ) -> Executor:
-    """Nodes need no files: they get the study's folder, and the rows without the test's."""
+    """Nodes need no files: they get the study's folder, and the rows without the test's.
+
+    Streams are functions, which the workers have from the study.
+    """
     assert options.ray is not None
     assert options.file is not None  # as make_prepare demands
-    rows = replace(study.task.load(), x_test=None, y_test=None)
+    data = study.task.load()
+    rows = replace(data, x_test=None, y_test=None) if data.given_streams is None else None
     return RayCluster(
         partial(prepare, shared=rows),
         options.ray,

@@ -77,7 +77,7 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
             raw, y = predict_part(self.model, batches)
             predicted = name_outputs(self.model, raw, task)
             for name, measure in self.measures.items():  # training is not read a second time
-                counted[name] = math.nan, measure(predicted, y)
+                counted[name] = math.nan, measure(predicted, y, None)
         elif self.measures:
             parts = [
                 (

@@ -16,6 +16,7 @@ from hpsearch.core.arrays import count_rows, is_lazy, take_rows
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import output_shapes
 from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
+from hpsearch.training.streams import HeldOutRows
 
 _THREADS = 4
 _AHEAD = 8  # minibatches that are read before they are asked for
@@ -112,6 +113,8 @@ class Minibatches(RowBatches):
 
 def predict_rows(model: Any, x: Any, size: int) -> Any:
     """What `model.predict` gives for these rows, `size` of them at a time."""
+    if isinstance(x, HeldOutRows):
+        return x.predict(model)
     if is_lazy(x):
         return model.predict(RowBatches(x, None, size), verbose=0)
     return model.predict(x, batch_size=size, verbose=0)

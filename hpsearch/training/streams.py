@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
-import numpy as np
 from keras.src.trainers import data_adapters
 from keras.src.trainers.data_adapters import data_adapter, data_adapter_utils
 
@@ -24,8 +23,11 @@ from hpsearch.core.streamed import (
     HELD_OUT_SEED,
     Batch,
     Streams,
+    check_same_targets,
     count_steps,
     count_validation_rows,
+    join,
+    read_targets,
 )
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, batch_size
@@ -41,7 +43,7 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
     Args:
         streams: the parts.
         part: "train", "validation" or "test".
-        task: says the shape of targets.
+        task: says the shape of targets that models need; None: they stay as they come.
         batch_size: for the stream.
         seed_of: the seed of an epoch, counted from 0.
         limit: at most so many batches of an epoch; None: all.
@@ -51,7 +53,7 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
         self,
         streams: Streams,
         part: str,
-        task: Task,
+        task: Task | None,
         batch_size: int = HELD_OUT_BATCH,
         seed_of: Callable[[int], int] = lambda epoch: HELD_OUT_SEED,
         limit: int | None = None,
@@ -71,7 +73,11 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
                 for name, arrays in (("x", batch.x), ("y", batch.y)):
                     for array in keras.tree.flatten(arrays):
                         check_finite(f"{name} of {self.part}", array)
-                yield Batch(batch.x, shape_targets(self.task, batch.y), batch.weights)
+                yield Batch(batch.x, self.shape_targets(batch.y), batch.weights)
+
+    def shape_targets(self, y: Any) -> Any:
+        """Targets as models need them."""
+        return y if self.task is None else shape_targets(self.task, y)
 
     def open(self) -> Any:
         """The stream of the epoch, as the study's function makes it."""
@@ -100,7 +106,7 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
         if self._limit is None and data_adapters.is_tf_dataset(stream := self.open()):
             return _EachEpoch(self, stream)
         first = self.streams.first
-        y, weights = shape_targets(self.task, first.y), first.weights
+        y, weights = self.shape_targets(first.y), first.weights
         parts = (first.x, y) if weights is None else (first.x, y, weights)
         signature = keras.tree.map_structure(
             lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), parts
@@ -134,19 +140,19 @@ class _EachEpoch:
         stream = self._made.pop(epoch) if epoch in self._made else batches.open()
         if (steps := batches.streams.limit(batches.part)) is not None:
             stream = stream.take(steps)
-        task, first = batches.task, batches.streams.first
-        return iter(stream.map(lambda *parts: _shape_tensors(task, first, parts)))
+        return iter(stream.map(lambda *parts: _shape_tensors(batches, parts)))
 
 
-def _shape_tensors(task: Task, first: Batch, parts: tuple[Any, ...]) -> tuple[Any, ...]:
+def _shape_tensors(batches: StreamBatches, parts: tuple[Any, ...]) -> tuple[Any, ...]:
     """A batch of tensors with its targets as columns where models need that."""
     x, y, *weights = parts
-    shaped = shape_targets(task, first.y)
+    before = batches.streams.first.y
+    shaped = batches.shape_targets(before)
 
     def shape(tensor: Any, before: Any, wanted: Any) -> Any:
         return keras.ops.expand_dims(tensor, -1) if before.ndim < wanted.ndim else tensor
 
-    return x, keras.tree.map_structure(shape, y, first.y, shaped), *weights
+    return x, keras.tree.map_structure(shape, y, before, shaped), *weights
 
 
 def _read_by_its_workers(dataset: Any) -> Iterator[Any]:
@@ -250,8 +256,22 @@ def predict_part(model: Any, batches: StreamBatches) -> tuple[Any, Any]:
     for batch in batches.read():
         predicted.append(model.predict_on_batch(batch.x))
         targets.append(batch.y)
-    return _join(predicted), _join(targets)
+    return join(predicted), join(targets)
 
 
-def _join(parts: list[Any]) -> Any:
-    return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+class HeldOutRows:
+    """The rows of "validation" or "test", to be predicted as an array of rows is.
+
+    Args:
+        streams: the parts.
+        part: which.
+    """
+
+    def __init__(self, streams: Streams, part: str) -> None:
+        self._streams, self._part = streams, part
+
+    def predict(self, model: Any) -> Any:
+        """What `model.predict` gives; DataError where rows are others than those read before."""
+        predicted, y = predict_part(model, StreamBatches(self._streams, self._part, None))
+        check_same_targets(self._part, y, read_targets(self._streams, self._part))
+        return predicted

@@ -209,18 +209,19 @@ def _check_as_read(x: Inputs) -> Inputs:
 
 
 def _check_as_read_of(name: str, x: Any) -> Any:
-    if not isinstance(x, LazyRows) or x.dtype.kind not in "fc":
+    if not isinstance(x, LazyRows):
         return x
-    if x.is_in_memory:  # as other arrays: once, before anything is trained
-        for rows in x.chunks():
-            check_finite(_name_input(name), rows)
-        return x
-
     if x.dtype.kind == "O":
         raise DataError(
             f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
             "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
         )
+    if x.dtype.kind not in "fc":
+        return x
+    if x.is_in_memory:  # as other arrays: once, before anything is trained
+        for rows in x.chunks():
+            check_finite(_name_input(name), rows)
+        return x
 
     def check(rows: Any) -> Array:
         dense = to_dense(rows)

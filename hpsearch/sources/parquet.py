@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class ParquetRows(Source):
     ) -> None:
         if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
             raise DataError(f"ParquetRows needs cache= bytes from 0 on, got {brief(cache)}")
+        if find_spec("pyarrow") is None:
+            raise DataError("ParquetRows needs PyArrow: pip install 'hpsearch[parquet]'")
         self.target, self.cache = target, cache
         self._files = list_parquet_files(path)
         types, self._groups = read_footers(self._files, columns, target)

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from hpsearch.core.array_types import to_dense
 from hpsearch.core.arrays import (
     Array,
     Inputs,
@@ -21,8 +22,10 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
+from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 
@@ -45,6 +48,8 @@ class SplitRows:
         weights: of the training rows in the loss, shape (rows,), or (rows, steps) of sequences;
             None where all weigh 1.
         weights_validation: likewise; training uses them in weighted metrics only.
+        streams: where the data comes in batches: x, y, x_validation, y_validation are then a batch
+            that shows shapes and types, and no rows to train on. None: these are the rows.
     """
 
     x: Inputs
@@ -54,6 +59,7 @@ class SplitRows:
     transformer: Any = None
     weights: Array | None = None
     weights_validation: Array | None = None
+    streams: Streams | None = None
 
 
 def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
@@ -65,11 +71,16 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
 
     Raises DataError where NaN or infinity is left afterwards.
     """
+    if data.given_streams is not None:
+        y = shape_targets(task, data.y)
+        return SplitRows(data.x, y, data.x, y, streams=data.given_streams)
     whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
     x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
+            frames = task.frames_to_prepare(data)
+            x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
             fitted = _find_fitted(task.preprocess, data, split, x)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
@@ -87,10 +98,10 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     for arrays in (rows.x, rows.x_validation):
         for part, array in inputs_by_name(arrays).items():
             if not isinstance(array, LazyRows):
-                _check_finite(_name_input(part), array)
+                check_finite(_name_input(part), array)
     for targets in (rows.y, rows.y_validation):
         for output, array in targets_by_name(targets).items():
-            _check_finite(f"y[{output!r}]" if output else "y", array)
+            check_finite(f"y[{output!r}]" if output else "y", array)
     return rows
 
 
@@ -127,7 +138,7 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     found = _check_as_read(transform_inputs(fitted, x))
     for name, array in inputs_by_name(found).items():
         if not isinstance(array, LazyRows):
-            _check_finite(_name_input(name), array)
+            check_finite(_name_input(name), array)
     return found
 
 
@@ -141,8 +152,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             for name, array in x.items()
         }
     if isinstance(x, LazyRows):
-        return x.map(lambda rows: _to_dense(fitted.transform(rows)))
-    return _to_dense(fitted.transform(x))
+        return x.map(lambda rows: to_dense(fitted.transform(rows)))
+    return to_dense(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -157,10 +168,18 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         loss=task.loss,
         metrics=metrics,
         loss_weights=task.weigh_losses() if task.has_several_outputs else None,
-        rows=len(fit.split.train),
+        rows=count_training_rows(rows.streams, fit),
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
     )
+
+
+def count_training_rows(streams: Streams | None, fit: Fit) -> int:
+    """The rows of an epoch; of a stream by its number of full batches, 0 where it does not say."""
+    if streams is None:
+        return len(fit.split.train)
+    size = batch_size(fit.params)
+    return size * (count_steps(streams, size) or 0)
 
 
 def draw_row_order(fit: Fit, epoch: int) -> Indices:
@@ -194,12 +213,19 @@ def _check_as_read_of(name: str, x: Any) -> Any:
         return x
     if x.is_in_memory:  # as other arrays: once, before anything is trained
         for rows in x.chunks():
-            _check_finite(_name_input(name), rows)
+            check_finite(_name_input(name), rows)
         return x
 
-    def check(rows: Array) -> Array:
-        _check_finite(_name_input(name), rows)
-        return rows
+    if x.dtype.kind == "O":
+        raise DataError(
+            f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
+            "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
+        )
+
+    def check(rows: Any) -> Array:
+        dense = to_dense(rows)
+        check_finite(_name_input(name), dense)
+        return dense
 
     return x.map(check)
 
@@ -243,9 +269,10 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     """Fit on rows in memory, where they are few, or chunk by chunk."""
-    if x.nbytes <= _MOST_FITTED:
-        return transformer.fit(x.read(), y)
-    if not callable(getattr(transformer, "partial_fit", None)):
+    in_parts = callable(getattr(transformer, "partial_fit", None))
+    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or x.nbytes <= _MOST_FITTED:
+        return transformer.fit(x.fetch(slice(None)) if x.is_sparse else x.read(), y)
+    if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
             f"{x.nbytes / 2**30:.1f} GiB; take one with partial_fit, as StandardScaler() or "
@@ -269,12 +296,6 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         ) from error
 
 
-def _to_dense(array: Any) -> Array:
-    from scipy.sparse import issparse
-
-    return np.asarray(array.toarray() if issparse(array) else array)
-
-
 def _check_some_weigh(rows: SplitRows) -> None:
     assert rows.weights is not None
     if not (rows.weights > 0).any():
@@ -283,7 +304,8 @@ def _check_some_weigh(rows: SplitRows) -> None:
         )
 
 
-def _check_finite(name: str, array: Array) -> None:
+def check_finite(name: str, array: Array) -> None:
+    """Raise DataError where an array of shape (rows, ...) holds NaN or infinity."""
     if array.dtype.kind not in "fc":
         return
     with np.errstate(invalid="ignore"):  # inf - inf gives the NaN that is looked for

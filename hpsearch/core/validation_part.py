@@ -78,10 +78,10 @@ def _join_arrays(name: str, first: Any, second: Any) -> Any:
     return np.concatenate([read_rows(first), read_rows(second)])
 
 
-def check_same_classes(classes: Any, classes_val: Any) -> None:
-    """Raise DataError where two sources give other names to the same numbers."""
-    if tuple(classes) != tuple(classes_val):
+def check_same_classes(classes: Any, name: str, others: Any) -> None:
+    """Raise DataError where a part, "x_val" or "x_test", gives other names to the same numbers."""
+    if tuple(classes) != tuple(others):
         raise DataError(
-            f"x has the classes {brief(tuple(classes))} and x_val {brief(tuple(classes_val))}; both "
+            f"x has the classes {brief(tuple(classes))} and {name} {brief(tuple(others))}; both "
             "parts need the same ones, in the same order"
         )

@@ -46,6 +46,8 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     validated = card.get("validation_rows")  # given as a part of their own
     too = f", the {validated:,} that trials were validated on too," if validated else ""
     yield f"Trained on all {card['rows']:,} rows but the test's{too or ','} by {seeds}{together}."
+    if "rows_from" in card:
+        yield f"Rows are read from {card['rows_from']}."
     if "weights" in card:
         yield f"Rows weigh by {card['weights']}."
     if left_out := card.get("callbacks_left_out"):

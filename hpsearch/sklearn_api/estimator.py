@@ -95,7 +95,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             it is depends on the machine. With store=, another fit goes on for as long.
         verbose: 1: print how far the search is; 2: print a line for each trial.
 
-    X is an array or a frame, shape (rows, ...); sparse matrices are refused. After `fit` there are
+    X is an array or a frame, shape (rows, ...), or an hpsearch.Source; sparse matrices are refused. After `fit` there are
     best_params_, best_score_, best_index_, best_epoch_, cv_results_ (see
     `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds, multimetric_,
     scorer_ (with scoring=), classes_, n_features_in_ and feature_names_in_. best_estimator_ is the

@@ -29,7 +29,7 @@ from hpsearch.training.fit_callbacks import (
     averages_weights,
 )
 from hpsearch.training.history import History
-from hpsearch.training.minibatches import Minibatches, RowBatches
+from hpsearch.training.minibatches import Minibatches, RowBatches, reading
 from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
@@ -68,7 +68,7 @@ class FitTrainer:
                 if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 # No name for the rows: they must not stay in memory while the next are prepared.
-                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
+                yield index, self._train_on(fit, self._prepare_rows(data, fit.split), data)
         finally:
             _clear_compiled()
 
@@ -88,7 +88,7 @@ class FitTrainer:
         there are callbacks, it trains two epochs of one minibatch as trials are trained, the second
         one from the first one's checkpoint. Returns the trainer's remark.
         """
-        rows = prepare_rows(self.task, data, split)
+        rows = self._prepare_rows(data, split)
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
@@ -145,10 +145,11 @@ class FitTrainer:
         begun = time.perf_counter()
         few = 20 * batch_size(fit.params)
         small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
-        rows = prepare_rows(self.task, data, small.split)
+        rows = self._prepare_rows(data, small.split)
         model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
-        clock = _Clock()
-        model.fit(Minibatches(rows, small, model), epochs=3, callbacks=[clock], verbose=0)
+        clock, batches = _Clock(), Minibatches(rows, small, model)
+        with reading(batches):
+            model.fit(batches, epochs=3, callbacks=[clock], verbose=0)
         before = time.perf_counter() - begun - sum(clock.seconds) + clock.seconds[0]
         part = len(small.split.train) / len(fit.split.train)
         return before, min(clock.seconds[1:]) / part
@@ -194,28 +195,31 @@ class FitTrainer:
     ) -> None:
         """Call `fit` for one phase. own: the study's callbacks, which run first, as Keras has them."""
         fit, model = history.fit, phased.model
-        batches = Minibatches(rows, fit, model)
+        batches = Minibatches(rows, fit, model, history.epochs)
         size = validation_batch_size(count_rows(rows.y_validation))
-        held_out = rows.x_validation, rows.y_validation
+        held_out: Any = rows.x_validation, rows.y_validation
+        if reads := is_lazy(rows.x_validation):
+            held_out = RowBatches(rows.x_validation, rows.y_validation, size)
         average = AverageCallback() if averages_weights(model.optimizer) else None
         saving = CheckpointCallback(history, phased, own, average)
-        model.fit(
-            batches,
-            initial_epoch=history.epochs,
-            epochs=epochs_of_trial(fit),  # what callbacks are told; `history` ends it before
-            validation_data=RowBatches(*held_out, size) if is_lazy(held_out[0]) else held_out,
-            validation_batch_size=None if is_lazy(held_out[0]) else size,
-            shuffle=False,  # Keras would shuffle the batches by the global generator
-            callbacks=[
-                *([] if average is None else [average]),
-                *own,
-                ShuffleCallback(batches),
-                HistoryCallback(history, self.task.with_kind_of(data.y), rows),
-                saving,
-                *others,
-            ],
-            verbose=0,
-        )
+        with reading(batches, held_out):
+            model.fit(
+                batches,
+                initial_epoch=history.epochs,
+                epochs=epochs_of_trial(fit),  # what callbacks are told; `history` ends it before
+                validation_data=held_out,
+                validation_batch_size=None if reads else size,
+                shuffle=False,  # Keras would shuffle the batches by the global generator
+                callbacks=[
+                    *([] if average is None else [average]),
+                    *own,
+                    ShuffleCallback(batches),
+                    HistoryCallback(history, self.task.with_kind_of(data.y), rows),
+                    saving,
+                    *others,
+                ],
+                verbose=0,
+            )
         saving.restore_phase_end()
 
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
@@ -229,6 +233,9 @@ class FitTrainer:
             self._train_on(fit, few, data, logged)
             self._train_on(replace(fit, epochs=2), few, data)
         return {name: values[-1] for name, values in logged.history.items()}
+
+    def _prepare_rows(self, data: Data, split: Split) -> SplitRows:
+        return prepare_rows(self.task, data, split, copies_large=False)
 
     def _model_spec(self, rows: SplitRows, data: Data, fit: Fit) -> ModelSpec:
         return make_model_spec(self.task, rows, data.y, metrics.make_metrics(self.task), fit)

@@ -14,6 +14,7 @@ from hpsearch.core.arrays import (
     Targets,
     inputs_by_name,
     targets_by_name,
+    to_number_array,
     view_rows,
 )
 from hpsearch.core.data import Data
@@ -237,14 +238,21 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(
-            f"preprocess={transformer!r} fails on the task's x: {first_line(error)}"
+            f"preprocess={' '.join(repr(transformer).split())} fails on the task's x: "
+            f"{first_line(error)}"
         ) from error
 
 
 def _to_dense(array: Any) -> Array:
+    """What a transformer gives as an array of numbers. Raises DataError where it is none."""
     from scipy.sparse import issparse
 
-    return np.asarray(array.toarray() if issparse(array) else array)
+    found = np.asarray(array.toarray() if issparse(array) else array)
+    if found.dtype == object:  # columns of several types, which may hold pandas's NA
+        import pandas as pd
+
+        found = np.where(pd.isna(found), np.nan, found)
+    return to_number_array("what preprocess= gives", found)
 
 
 def _check_some_weigh(rows: SplitRows) -> None:

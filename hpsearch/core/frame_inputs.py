@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.core.array_types import Array
 from hpsearch.core.arrays import to_number_array
-from hpsearch.core.errors import DataError
+from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.frame_columns import encode_columns, name_coded_column
 from hpsearch.core.frame_rows import FrameCode, is_frame
 from hpsearch.core.frame_types import FrameTypes, align_frame, describe_frame
@@ -38,6 +38,61 @@ def encode_inputs(x: Any, columns: Sequence[str]) -> tuple[Any, dict[str, FrameC
     if is_frame(x) and len(columns) == x.shape[1]:
         x = x.set_axis(list(columns), axis=1)
     return encode("x", "x", x), codes
+
+
+def encode_parts(
+    x: Any, x_val: Any, columns: Sequence[str]
+) -> tuple[Any, Any, dict[str, FrameCode]]:
+    """The rows to train on and those to validate on, frames as arrays of one code.
+
+    Args:
+        x: the inputs, and `columns`: as `encode_inputs` has them.
+        x_val: the part to validate on; None where the user gives none.
+
+    Raises DataError as `encode_inputs` does, and where the columns of x_val are others.
+    """
+    x, codes = encode_inputs(x, columns)
+    if x_val is None:
+        return x, None, codes
+    found: dict[str, FrameCode] = {}
+
+    def encode(name: str, called: str, first: Any, second: Any) -> tuple[Any, Any]:
+        if name not in codes:
+            return first, _encode_array(called, second)
+        code = codes[name]
+        frame = _stack(code.decode(first), _align_exactly(called, second, code))
+        array, both = encode_columns(called, frame)
+        assert both is not None  # its columns have names
+        found[name] = both
+        return array[: len(first)], array[len(first) :]
+
+    if not isinstance(x, Mapping) or not isinstance(x_val, Mapping):
+        return *encode("x", "x_val", x, x_val), found
+    pairs = {
+        name: encode(name, f"x_val[{name!r}]", x[name], part) if name in x else (None, part)
+        for name, part in x_val.items()
+    }
+    joined = {name: pairs[name][0] if name in pairs else part for name, part in x.items()}
+    return joined, {name: part for name, (_, part) in pairs.items()}, {**codes, **found}
+
+
+def _stack(first: Any, second: Any) -> Any:
+    """Two frames of the same columns, one below the other; categories are those of both."""
+    import pandas as pd
+
+    columns = {}
+    for name in first.columns:
+        parts = [first[name], second[name]]
+        if isinstance(first[name].dtype, pd.CategoricalDtype):
+            try:
+                columns[name] = pd.Series(pd.api.types.union_categoricals(parts))
+            except TypeError as error:  # ordered, and not the same
+                raise DataError(
+                    f"column {brief(name)} of x and x_val: {first_line(error)}"
+                ) from error
+        else:
+            columns[name] = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns)
 
 
 def encode_test_inputs(x: Any, codes: FrameCodes) -> tuple[Any, dict[str, FrameCode]]:

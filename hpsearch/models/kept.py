@@ -29,7 +29,7 @@ from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs, map_outputs
 from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
-from hpsearch.models.retrain import TrainedModel, predict
+from hpsearch.models.retrain import TrainedModel, predict_by_each
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.rows import prepare_inputs
 
@@ -93,8 +93,7 @@ class KeptModels:
 
     def predict_each(self, x: Inputs) -> Iterator[Any]:
         """Each model's predictions for preprocessed rows, as `retrain.predict` returns them."""
-        for model in self.models:
-            yield predict(model, x, self.outputs)
+        return predict_by_each(self.models, x, self.outputs)
 
     def average(self, predictions: Iterable[Any]) -> Any:
         """The weighted mean of the models' predictions, in their order, for each output."""

@@ -1,14 +1,16 @@
 """Train models anew to a given epoch, and predict by them."""
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from hpsearch.core.arrays import Inputs
+from hpsearch.core.arrays import Inputs, inputs_by_name, is_lazy
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.task import Task
@@ -21,14 +23,15 @@ from hpsearch.models.output_types import (
 )
 from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
-from hpsearch.training.base import Fit, Split
+from hpsearch.training.base import SPLIT_OF_STREAMS, Fit, Split
 from hpsearch.training.history import History
-from hpsearch.training.minibatches import predict_rows
+from hpsearch.training.minibatches import RowBatches, reading
 from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
+from hpsearch.training.streams import HeldOutRows
 
-_BATCH = 1024
+_MOST_ROWS, _MOST_BYTES = 1024, 2**25  # that are predicted at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,12 +57,19 @@ class TrainedModel:
 
     def predict_validation(self) -> Any:
         """Predictions for the validation rows of its split, as `predict` returns them."""
-        return predict(self.model, self.rows.x_validation, self.outputs)
+        streams = self.rows.streams
+        x = self.rows.x_validation if streams is None else HeldOutRows(streams, "validation")
+        return predict(self.model, x, self.outputs)
 
 
-def all_rows(rows: int) -> Split:
-    """A split that trains on all rows; training needs a validation row, and gets the first."""
-    return Split(np.arange(rows), np.arange(1))
+def all_rows(data: Data) -> Split:
+    """A split that trains on all rows; training needs a validation row, and gets the first.
+
+    Of streams, it trains on `train` alone: their parts are as the user has split them.
+    """
+    if data.given_streams is not None:
+        return SPLIT_OF_STREAMS
+    return Split(np.arange(data.rows), np.arange(1))
 
 
 def train(
@@ -83,7 +93,12 @@ def train(
     has_callbacks = any(fit.callbacks for fit in fits)
     watched = task if trains_itself else _watch_loss(task, with_counted=has_callbacks)
     trainer = engines.make_trainer(
-        watched, engine, backend, has_callbacks=has_callbacks, trains_itself=trains_itself
+        watched,
+        engine,
+        backend,
+        has_callbacks=has_callbacks,
+        trains_itself=trains_itself,
+        streams=data.given_streams is not None,
     )
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [
@@ -128,8 +143,37 @@ def predict(model: Any, x: Inputs, outputs: OutputTypes = _ONE_OUTPUT) -> Any:
     Where the model has several outputs, it is a dict of such arrays. Raises HpsearchError where its
     outputs are not these.
     """
-    raw = predict_rows(model, x, _BATCH)
-    return shape_predictions(model, raw, outputs)
+    (found,) = predict_by_each([model], x, outputs)
+    return found
+
+
+def predict_by_each(
+    models: Sequence[Any], x: Inputs, outputs: OutputTypes = _ONE_OUTPUT
+) -> Iterator[Any]:
+    """Each model's predictions, as `predict` returns them. Rows of a source are read once for all."""
+    size = _choose_batch_size(x)
+    if not is_lazy(x):
+        for model in models:
+            raw = model.predict(x, batch_size=size, verbose=0)
+            yield shape_predictions(model, raw, outputs)
+        return
+    batches = RowBatches(x, None, size)
+    raw_parts: list[list[Any]] = [[] for _ in models]
+    with reading(batches):
+        for number in range(len(batches)):
+            (rows,) = batches[number]
+            for model, parts in zip(models, raw_parts, strict=True):
+                parts.append(model.predict_on_batch(rows))
+    for model, parts in zip(models, raw_parts, strict=True):
+        raw = keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
+        yield shape_predictions(model, raw, outputs)
+
+
+def _choose_batch_size(x: Inputs) -> int:
+    """The rows to predict at a time. It decides last bits: the same for an array and a source."""
+    arrays = inputs_by_name(x).values()
+    row_bytes: int = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    return max(1, min(_MOST_ROWS, _MOST_BYTES // max(1, row_bytes)))
 
 
 def _watch_loss(task: Task, *, with_counted: bool) -> Task:

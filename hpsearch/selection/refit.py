@@ -11,8 +11,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hpsearch import store as stores
-from hpsearch.core.arrays import take_rows
+from hpsearch.core.arrays import inputs_by_name, is_lazy, take_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
@@ -20,6 +22,7 @@ from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
 from hpsearch.runs.disk import models_folder
@@ -27,11 +30,12 @@ from hpsearch.runs.identity import make_search_record, refuse_changes, rename_as
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions, units
 from hpsearch.selection.card import render_card
-from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
+from hpsearch.selection.choice import ModelChoice, ModelMember, Scale, choose_members
 from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
+from hpsearch.selection.streamed_rows import number_held_out, read_held_out
 from hpsearch.store import SearchRecord, Store, Url
 from hpsearch.training import backend as backends
-from hpsearch.training.base import Fit, WithoutValidation
+from hpsearch.training.base import Fit, Split, WithoutValidation
 
 if TYPE_CHECKING:
     from hpsearch.models.kept import KeptModels
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 _CARD = "card.json"
 _MOST_CARD_BYTES = 10_000_000  # bytes
+_ROWS_FOR_TYPES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,6 @@ def refit(
     Raises HpsearchError, before the test is opened, where something cannot work.
     """
     from hpsearch.models import kept, retrain, scoring
-    from hpsearch.training.rows import prepare_rows
 
     if folder is not None and not is_kept_model(folder):
         choose_place(folder, kept.MODELS)  # refuses before hours of training
@@ -106,23 +110,25 @@ def refit(
     how: dict[str, Any] = {"engine": engine, "backend": running}
     data = study.task.load()
     task = study.task.with_kind_of(data.y)
-    test = None if choice.sealed else predictions.check_test(task, data)
+    held_out = read_held_out(data, test=not choice.sealed)
+    test = None if choice.sealed else predictions.check_test(task, held_out)
     record, searches = _comparable_searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
     members = choose_members(store, searches, choice, task.objective, rows)
-    validated = predictions.predict_validation_rows(study, data, splits, members, **how)
-    weights = (
-        predictions.choose_ensemble(task, data, validated) if choice.ensemble else {0: Fraction(1)}
+    splits = number_held_out(data, held_out, splits)
+    validated = predictions.predict_validation_rows(
+        study, data, held_out.rows, splits, members, **how
     )
-    model = _describe_model(members, weights, data.rows, choice, running, record.source)
+    weights: EnsembleWeights = {0: Fraction(1)}
+    if choice.ensemble:
+        weights = predictions.choose_ensemble(task, held_out, validated)
+    model = _describe_model(members, weights, data, choice, running, record.source)
     # Phase 2: train and keep the models, unless the folder holds them already.
     left_out: dict[str, str] = {}  # callbacks, and what they watch
     is_named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
     if _is_kept_in(folder, model, data):
-        # Trust the types of the study's own preprocessing, not those that the folder names.
-        fitted = prepare_rows(task, data, retrain.all_rows(data.rows)).transformer
-        trust = kept.types_to_trust(fitted)
+        trust = _types_of_preprocessing(task, data)
         left_out = _read_card(folder).get("callbacks_left_out", left_out)
     else:
         # Without a card, the folder is of an interrupted run. A folder that we named is of this
@@ -155,25 +161,25 @@ def refit(
         "searches": [search.searcher for search in searches],
         "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
-        "rows": data.rows,
+        "rows": _count_all(data),
+        **({"validation_rows": data.validation_rows} if data.validation_rows else {}),
+        **_describe_source(data),
         **_describe_weights(task, data),
         **({"callbacks_left_out": left_out} if left_out else {}),
         **model,
         "edited": any(search.source != record.source for search in searches),
         "trust": list(trust),
         "versions": json.loads(searches[-1].versions),
-        "validation": _score_validation(task, data, members, weights, validated),
+        "validation": _score_validation(task, held_out, members, weights, validated),
         "test": None,
     }
     # Phase 3: open the test, unless it was opened for this very model before.
     opened_now = False
     if test is not None:
-        assert data.x_test is not None
-        as_given = {name: data.frames_test[name] for name in loaded.frames}
-        prepared = loaded.prepare_inputs(decode_inputs(data.x_test, as_given))
+        prepared = _prepare_test(data, loaded)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if opened_now := opening.report is None:
-            tested = predictions.score_test(task, data, loaded, prepared, folder)
+            tested = predictions.score_test(task, held_out, loaded, prepared, folder)
             opening = stores.record_test_result(
                 store, opening, tested["value"], tested["se"], tested
             )
@@ -187,15 +193,27 @@ def refit(
 
 def load_kept(folder: Path, study: StudyDefinition) -> "KeptModels":
     """The models in a folder, which may have the study's own preprocessing or training function."""
-    from hpsearch.models import kept, retrain
-    from hpsearch.training.rows import prepare_rows
+    from hpsearch.models import kept
 
     data = study.task.load()
-    # Trust the types of the study's own preprocessing, not those that the folder names.
-    fitted = prepare_rows(
-        study.task.with_kind_of(data.y), data, retrain.all_rows(data.rows)
-    ).transformer
-    return kept.load(folder, kept.types_to_trust(fitted), own_training(study))
+    trust = _types_of_preprocessing(study.task.with_kind_of(data.y), data)
+    return kept.load(folder, trust, own_training(study))
+
+
+def _types_of_preprocessing(task: Task, data: Data) -> tuple[str, ...]:
+    """The types in the study's own preprocessing, fitted: to trust these, not what a folder names.
+
+    Some rows of a source tell them as well as all.
+    """
+    from hpsearch.models import kept
+    from hpsearch.training.rows import prepare_rows
+
+    if task.preprocess is None:
+        return ()
+    rows = np.arange(data.rows)
+    if is_lazy(data.x):
+        rows = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)]
+    return kept.types_to_trust(prepare_rows(task, data, Split(rows, rows[:1])).transformer)
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":
@@ -262,8 +280,44 @@ def _score_validation(
     return {"value": value, "se": se, **predictions.report_scores(task, data, together, y, given)}
 
 
+def _describe_source(data: Data) -> dict[str, str]:
+    """The card's words on what rows are read from; nothing where they are in memory."""
+    lazy = [part for part in inputs_by_name(data.x).values() if isinstance(part, LazyRows)]
+    sources = {id(part.reader): part.reader.source for part in lazy}.values()
+    named = []
+    for source in sources:
+        files = len(source.files)
+        of_files = f" of {files:,} file{'s' if files > 1 else ''}" if files else ""
+        named.append(type(source).__name__ + of_files)
+    return {"rows_from": ", ".join(named)} if named else {}
+
+
+def _prepare_test(data: Data, models: "KeptModels") -> Any:
+    """The inputs of the test as models get them; those of a stream are read when predicted."""
+    from hpsearch.training.streams import HeldOutRows
+
+    if data.given_streams is not None:
+        return HeldOutRows(data.given_streams, "test")
+    assert data.x_test is not None
+    as_given = {name: data.frames_test[name] for name in models.frames}
+    return models.prepare_inputs(decode_inputs(data.x_test, as_given))
+
+
+def _count_all(data: Data) -> int | None:
+    """The rows that are trained on; None for streams, which are trained on as in the search."""
+    return None if data.given_streams is not None else data.rows
+
+
+def _count_epochs(member: ModelMember, rows: int | None, scale: Scale) -> int:
+    """How long a member is trained on all rows. rows: by `_count_all`."""
+    return member.best_epoch if rows is None else member.epochs(rows, scale)
+
+
 def _describe_weights(task: Task, data: Data) -> dict[str, str]:
     """The card's words on weights of rows; nothing where all weigh 1."""
+    if data.given_streams is not None:
+        weighed = data.given_streams.first.weights is not None
+        return {"weights": "what batches give third, in the training loss"} if weighed else {}
     named = [] if task.class_weight is None else [f"class_weight={brief(task.class_weight)}"]
     if data.sample_weight is not None:
         named.append("sample_weight" + (" of each step" if data.sample_weight.ndim == 2 else ""))
@@ -284,11 +338,11 @@ def _plan_fits(
     """A fit of each member for each seed on all rows, and the weight of each fit's model."""
     from hpsearch.models import retrain
 
-    split = retrain.all_rows(data.rows)
+    split = retrain.all_rows(data)
     fits, shares = [], []
     for position, weight in weights.items():
         member = members[position]
-        epochs = member.epochs(data.rows, choice.scale)
+        epochs = _count_epochs(member, _count_all(data), choice.scale)
         for number in range(choice.seeds):
             seed = derive_seed(study.seed, "refit", canonical_json(member.params), number)
             fits.append(
@@ -310,12 +364,13 @@ def _plan_fits(
 def _describe_model(
     members: Sequence[ModelMember],
     weights: EnsembleWeights,
-    rows: int,
+    data: Data,
     choice: ModelChoice,
     backend: str,
     source: str,
 ) -> dict[str, Any]:
     """The final model's part of the card, as plain JSON. source: the study file's text."""
+    rows = _count_all(data)
     return {
         "choice": choice.label,
         "members": [
@@ -327,8 +382,8 @@ def _describe_model(
                 "value": member.value,
                 "se": member.se,
                 "best_epoch": member.best_epoch,
-                "best_epoch_rows": member.rows,
-                "epochs": member.epochs(rows, choice.scale),
+                "best_epoch_rows": None if rows is None else member.rows,
+                "epochs": _count_epochs(member, rows, choice.scale),
             }
             for member, weight in ((members[position], weights[position]) for position in weights)
         ],

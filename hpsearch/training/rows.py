@@ -5,14 +5,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from hpsearch.core.array_types import to_dense
 from hpsearch.core.arrays import (
     Array,
     Inputs,
     Targets,
     inputs_by_name,
+    is_lazy,
+    read_when_needed,
     targets_by_name,
     to_number_array,
     view_rows,
@@ -22,11 +26,14 @@ from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
+from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 
 _VALIDATION_BATCH = 1024
 _MOST_FITTED = 2**28  # bytes of a source's rows on which preprocessing is fitted in memory
+_MOST_KEPT = 16  # fitted transformers of a source's splits
+_FITTED: WeakKeyDictionary[Data, list[tuple[Any, Split, Any]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +49,8 @@ class SplitRows:
         weights: of the training rows in the loss, shape (rows,), or (rows, steps) of sequences;
             None where all weigh 1.
         weights_validation: likewise; training uses them in weighted metrics only.
+        streams: where the data comes in batches: x, y, x_validation, y_validation are then a batch
+            that shows shapes and types, and no rows to train on. None: these are the rows.
     """
 
     x: Inputs
@@ -51,21 +60,29 @@ class SplitRows:
     transformer: Any = None
     weights: Array | None = None
     weights_validation: Array | None = None
+    streams: Streams | None = None
 
 
-def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
+def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
     """Take a split's rows, and preprocess them as fitted on its training rows alone.
+
+    Args:
+        copies_large: whether rows of large arrays are copied; else they are LazyRows of these, as
+            those of sources always are, where there is no preprocessing.
 
     Raises DataError where NaN or infinity is left afterwards.
     """
-    x, x_validation = view_rows(data.x, split.train), view_rows(data.x, split.validation)
+    if data.given_streams is not None:
+        y = shape_targets(task, data.y)
+        return SplitRows(data.x, y, data.x, y, streams=data.given_streams)
+    whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
+    x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
             frames = task.frames_to_prepare(data)
             x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
-            y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
-            fitted = _fit_transformer(task.preprocess, x, y)
+            fitted = _find_fitted(task.preprocess, data, split, x)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
     rows = SplitRows(
@@ -82,10 +99,10 @@ def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
     for arrays in (rows.x, rows.x_validation):
         for part, array in inputs_by_name(arrays).items():
             if not isinstance(array, LazyRows):
-                _check_finite(_name_input(part), array)
+                check_finite(_name_input(part), array)
     for targets in (rows.y, rows.y_validation):
         for output, array in targets_by_name(targets).items():
-            _check_finite(f"y[{output!r}]" if output else "y", array)
+            check_finite(f"y[{output!r}]" if output else "y", array)
     return rows
 
 
@@ -122,7 +139,7 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     found = _check_as_read(transform_inputs(fitted, x))
     for name, array in inputs_by_name(found).items():
         if not isinstance(array, LazyRows):
-            _check_finite(_name_input(name), array)
+            check_finite(_name_input(name), array)
     return found
 
 
@@ -136,8 +153,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             for name, array in x.items()
         }
     if isinstance(x, LazyRows):
-        return x.map(lambda rows: _to_dense(fitted.transform(rows)))
-    return _to_dense(fitted.transform(x))
+        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+    return _to_numbers(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -152,10 +169,18 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         loss=task.loss,
         metrics=metrics,
         loss_weights=task.weigh_losses() if task.has_several_outputs else None,
-        rows=len(fit.split.train),
+        rows=count_training_rows(rows.streams, fit),
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
     )
+
+
+def count_training_rows(streams: Streams | None, fit: Fit) -> int:
+    """The rows of an epoch; of a stream by its number of full batches, 0 where it does not say."""
+    if streams is None:
+        return len(fit.split.train)
+    size = batch_size(fit.params)
+    return size * (count_steps(streams, size) or 0)
 
 
 def draw_row_order(fit: Fit, epoch: int) -> Indices:
@@ -187,16 +212,46 @@ def _check_as_read(x: Inputs) -> Inputs:
 def _check_as_read_of(name: str, x: Any) -> Any:
     if not isinstance(x, LazyRows):
         return x
+    if x.is_in_memory:  # as other arrays: once, before anything is trained
+        if x.dtype.kind in "fc":
+            for rows in x.chunks():
+                check_finite(_name_input(name), rows)
+        return x
 
-    def check(rows: Array) -> Array:
-        _check_finite(_name_input(name), rows)
-        return rows
+    if x.dtype.kind == "O":
+        raise DataError(
+            f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
+            "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
+        )
+
+    def check(rows: Any) -> Array:
+        dense = to_dense(rows)
+        check_finite(_name_input(name), dense)
+        return dense
 
     return x.map(check)
 
 
 def _name_input(name: str) -> str:
     return name if name == "x" else f"x[{name!r}]"
+
+
+def _find_fitted(transformer: Any, data: Data, split: Split, x: Inputs) -> Any:
+    """The transformer as fitted on a split's training rows x.
+
+    Those of a source are read for it once: what was fitted on the last splits is kept.
+    """
+    kept = _FITTED.setdefault(data, [])
+    for before, where, fitted in kept:
+        if before is transformer and where is split:
+            return fitted
+    fitted = _fit_transformer(
+        transformer, x, data.y[split.train] if isinstance(data.y, np.ndarray) else None
+    )
+    if is_lazy(x):
+        kept.append((transformer, split, fitted))
+        del kept[:-_MOST_KEPT]
+    return fitted
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
@@ -216,9 +271,10 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     """Fit on rows in memory, where they are few, or chunk by chunk."""
-    if x.nbytes <= _MOST_FITTED:
-        return transformer.fit(x.read(), y)
-    if not callable(getattr(transformer, "partial_fit", None)):
+    in_parts = callable(getattr(transformer, "partial_fit", None))
+    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or x.nbytes <= _MOST_FITTED:
+        return transformer.fit(x.fetch(slice(None)) if x.is_sparse else x.read(), y)
+    if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
             f"{x.nbytes / 2**30:.1f} GiB; take one with partial_fit, as StandardScaler() or "
@@ -243,11 +299,9 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         ) from error
 
 
-def _to_dense(array: Any) -> Array:
+def _to_numbers(prepared: Any) -> Array:
     """What a transformer gives as an array of numbers. Raises DataError where it is none."""
-    from scipy.sparse import issparse
-
-    found = np.asarray(array.toarray() if issparse(array) else array)
+    found = to_dense(prepared)
     if found.dtype == object:  # columns of several types, which may hold pandas's NA
         import pandas as pd
 
@@ -263,7 +317,8 @@ def _check_some_weigh(rows: SplitRows) -> None:
         )
 
 
-def _check_finite(name: str, array: Array) -> None:
+def check_finite(name: str, array: Array) -> None:
+    """Raise DataError where an array of shape (rows, ...) holds NaN or infinity."""
     if array.dtype.kind not in "fc":
         return
     with np.errstate(invalid="ignore"):  # inf - inf gives the NaN that is looked for

@@ -201,9 +201,7 @@ def _check_rows(kept: KeptModels, x: Any) -> Inputs:
     """
     is_one = not isinstance(x, Mapping)
     found = {
-        name: rows
-        if name in kept.frames
-        else check_inputs("x" if is_one else f"x[{name!r}]", rows)
+        name: rows if name in kept.frames else check_inputs("x" if is_one else f"x[{name!r}]", rows)
         for name, rows in inputs_by_name(x).items()
     }
     if is_one and isinstance(found["x"], Mapping):  # a source of several inputs

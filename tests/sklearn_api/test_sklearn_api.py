@@ -439,7 +439,13 @@ def test_a_source_is_searched_and_predicted_as_its_array(n_jobs):
     cv = model_selection.StratifiedKFold(3)
     one, other = (
         searching(
-            2, 2, cv=cv, scoring="f1_macro", preprocess=StandardScaler(), engine="fit", n_jobs=n_jobs
+            2,
+            2,
+            cv=cv,
+            scoring="f1_macro",
+            preprocess=StandardScaler(),
+            engine="fit",
+            n_jobs=n_jobs,
         ).fit(rows, NAMES)
         for rows in (X, Rows(X))
     )

@@ -19,9 +19,16 @@ from hpsearch.core.array_types import (
     to_dense,
     to_native_order,
 )
-from hpsearch.core.errors import DataError, SourceChangedError, first_line
+from hpsearch.core.errors import (
+    DataError,
+    HpsearchError,
+    SourceChangedError,
+    TrialFailed,
+    first_line,
+)
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.source_answers import describe_arrays, describe_files, tell_errors
 
 _FEWEST, _MOST = 64, 1024  # rows that are read to know a source again
 _READ_TWICE = 8  # of these
@@ -260,9 +267,9 @@ class Reader:
             )
         try:
             found = self._as_arrays(self.source.rows(indices))
-        except DataError:
+        except (HpsearchError, TrialFailed, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: rows may not end the command
             raise self._name_failing_row(indices, error) from error
         self._check(found, indices)
         if len(found) > 1:
@@ -275,23 +282,18 @@ class Reader:
         Raises DataError where rows differ between calls.
         """
         if self._described is None:
-            before = hashlib.sha256("".join(map(self._stamp, self.source.files)).encode())
-            for array in self.source.arrays:
-                before.update(np.ascontiguousarray(array).view(np.uint8).data)
+            before = hashlib.sha256()
+            for part in describe_files(self.name, self.source):
+                before.update(part)
+            for array in describe_arrays(self.name, self.source):
+                before.update(array)
             stamps = before.digest()
-            self._described = {
-                key: hashlib.sha256(stamps + _as_bytes(rows)).digest()
-                for key, rows in self._read_sample().items()
-            }
+            with tell_errors(f"{self.name} cannot be read"):  # as rows larger than the memory
+                self._described = {
+                    key: hashlib.sha256(stamps + _as_bytes(rows)).digest()
+                    for key, rows in self._read_sample().items()
+                }
         return self._described[name]
-
-    def _stamp(self, file: Path) -> str:
-        """The size and the time of a file. Raises DataError where it cannot be read."""
-        try:
-            found = Path(file).stat()
-        except OSError as error:
-            raise DataError(f"{self.name} cannot be read: {first_line(error)}") from error
-        return f"{found.st_size} {found.st_mtime_ns};"
 
     def _read_sample(self) -> dict[str, Array]:
         """Some rows from all parts of the source, the same in each process, by input."""
@@ -314,12 +316,8 @@ class Reader:
         return found
 
     def _count(self) -> int:
-        try:
+        with tell_errors(f"{self.name} does not know its length"):
             return len(self.source)
-        except DataError:
-            raise
-        except Exception as error:
-            raise DataError(f"{self.name} does not know its length: {first_line(error)}") from error
 
     def _as_arrays(self, found: Any) -> dict[str, Any]:
         if not isinstance(found, Mapping):
@@ -364,13 +362,15 @@ class Reader:
                     f"{wanted} is wanted; every row needs the type and shape of the first"
                 )
 
-    def _name_failing_row(self, indices: Indices, error: Exception) -> DataError:
+    def _name_failing_row(self, indices: Indices, error: BaseException) -> DataError:
         """The error, with the row that raises it."""
         what = f"rows {brief(indices.tolist())} of {self.name} cannot be read together"
         for each in indices:
             try:
                 self._as_arrays(self.source.rows(np.array([each])))
-            except Exception as alone:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as alone:
                 what, error = f"row {each} of {self.name} cannot be read", alone
                 break
         return DataError(f"{what}: {first_line(error)}")

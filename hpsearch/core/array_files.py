@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
-from hpsearch.core.errors import DataError
+from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.memory_maps import MapPlace, find_place
 from hpsearch.core.sources import Source
 
@@ -61,6 +61,20 @@ class Hdf5Rows(Source):
         # h5py takes sorted numbers only, each once.
         numbers, places = np.unique(indices, return_inverse=True)
         return np.asarray(self.dataset[numbers])[places]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The place in the file, which a worker opens again; h5py sends no dataset."""
+        if not self.files:
+            raise DataError("an HDF5 file in memory cannot be sent to workers; write it to a disk")
+        return {"file": self.files[0].resolve(), "name": self.dataset.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        import h5py
+
+        try:
+            self.dataset = h5py.File(state["file"], "r")[state["name"]]
+        except (OSError, KeyError) as error:
+            raise DataError(f"{state['file']} cannot be opened: {first_line(error)}") from error
 
     @property
     def files(self) -> Sequence[Path]:

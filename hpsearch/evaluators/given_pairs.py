@@ -28,7 +28,8 @@ class GivenPairs:
     independent_folds: float | None
 
     def __repr__(self) -> str:
-        return f"{len(self.splits)} given, {self.digest}"
+        count = len(self.splits)
+        return f"{count} pair{'s' if count > 1 else ''}, {self.digest}"
 
     def check_rows(self, label: str, rows: int) -> None:
         """Raise DataError where data of so many rows has not all of these. label: the evaluator's."""
@@ -51,7 +52,7 @@ def read_pairs(pairs: Iterable[Any]) -> GivenPairs:
     where a row is named twice in a pair.
 
     >>> read_pairs([([0, 1], [2]), ([1, 2], [0])])
-    2 given, 13eee2fa42ae44ed
+    2 pairs, 13eee2fa42ae44ed
     """
     splits, masks = [], set()
     for fold, pair in enumerate(_list_pairs(pairs)):

@@ -133,7 +133,8 @@ def make_given_splitter(splitter: Any) -> GivenSplitter:
             f"{name} needs random_state= a whole number, or none for the study's seed, got "
             f"{brief(seed)}; continuing must find the same folds"
         )
-    text = ", ".join(f"{key}={settings_text(values[key])}" for key in sorted(values))
+    given = {key: value for key, value in sorted(values.items()) if value is not None}
+    text = ", ".join(f"{key}={settings_text(value)}" for key, value in given.items())
     if re.search(r" at 0x[0-9a-f]+", text):
         raise DataError(
             f"{name} has settings that cannot be compared with a store's, {brief(text)}; give its "

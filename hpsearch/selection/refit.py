@@ -281,10 +281,11 @@ def _describe_source(data: Data) -> dict[str, str]:
     """The card's words on what rows are read from; nothing where they are in memory."""
     lazy = [part for part in inputs_by_name(data.x).values() if isinstance(part, LazyRows)]
     sources = {id(part.reader): part.reader.source for part in lazy}.values()
-    named = [
-        type(source).__name__ + (f" of {len(files):,} files" if (files := source.files) else "")
-        for source in sources
-    ]
+    named = []
+    for source in sources:
+        files = len(source.files)
+        of_files = f" of {files:,} file{'s' if files > 1 else ''}" if files else ""
+        named.append(type(source).__name__ + of_files)
     return {"rows_from": ", ".join(named)} if named else {}
 
 

@@ -1,5 +1,6 @@
 """Records that the store returns: searches, and the events of their journals."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -47,7 +48,9 @@ class SearchRecord:
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """A search by its row in the store."""
         # Pairs of rows had another evaluator in earlier versions: their searches go on.
-        label = row["evaluator"].replace("FixedSplits(pairs=", "Given(parts=", 1)
+        label = re.sub(
+            r"^FixedSplits\(pairs=(\d+) given", r"Given(parts=\1 pairs", row["evaluator"]
+        )
         return cls(**{**row, "evaluator": label})
 
     @property

@@ -194,12 +194,11 @@ def _check_as_read(x: Inputs) -> Inputs:
 
 
 def _check_as_read_of(name: str, x: Any) -> Any:
-    if not isinstance(x, LazyRows):
+    if not isinstance(x, LazyRows) or x.dtype.kind not in "fc":
         return x
     if x.is_in_memory:  # as other arrays: once, before anything is trained
-        if x.dtype.kind in "fc":
-            for rows in x.chunks():
-                _check_finite(_name_input(name), rows)
+        for rows in x.chunks():
+            _check_finite(_name_input(name), rows)
         return x
 
     if x.dtype.kind == "O":

@@ -37,7 +37,7 @@ class SourceContract:
     def test_slices_masks_and_views_give_the_rows_of_the_array(self, opened):
         x, array = self.data(opened).x, opened[1]
         assert x[20:150:7].tolist() == array[20:150:7].tolist()
-        assert x[-1].tolist() == array[-1:].tolist()
+        assert x[-1].tolist() == array[-1].tolist()
         mask = np.arange(200) % 3 == 1
         assert x[mask].tolist() == array[mask].tolist()
         assert x.view(mask).view([5, 5, 2])[[2, 0]].tolist() == array[mask][[2, 5]].tolist()

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Source, Task
+from hpsearch.core.array_files import Hdf5Rows, MappedRows
 from hpsearch.core.data import describe_change
 from hpsearch.core.errors import DataError
 from hpsearch.core.memory_maps import find_place
-from hpsearch.core.sources import ArraySource, open_source
+from hpsearch.core.sources import open_source
 
 X = np.arange(6000.0).reshape(2000, 3)
 Y = np.arange(2000) % 2
@@ -185,7 +186,7 @@ def test_a_memory_map_is_sent_as_its_place_in_the_file(tmp_path, part):
     mapped[:] = np.arange(7000).reshape(1000, 7)
     mapped.flush()
     array = part(mapped)
-    sent = pickle.dumps(ArraySource(array))
+    sent = pickle.dumps(MappedRows(array))
     assert len(sent) < 1000
     found = pickle.loads(sent)
     assert np.array_equal(found.array, array)
@@ -196,10 +197,29 @@ def test_a_memory_map_is_sent_as_its_place_in_the_file(tmp_path, part):
         pickle.loads(sent)
 
 
+def test_a_dataset_of_hdf5_is_sent_as_its_name(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a/b"] = X
+    with h5py.File(tmp_path / "x.h5") as file:
+        sent = pickle.dumps(Hdf5Rows(file["a/b"]))
+        found = pickle.loads(sent)
+        assert found.rows(np.array([7, 3])).tolist() == X[[7, 3]].tolist()
+        found.dataset.file.close()
+    (tmp_path / "x.h5").unlink()
+    with pytest.raises(DataError, match=r"x.h5 cannot be opened: .*No such file"):
+        pickle.loads(sent)
+    with h5py.File("memory", "w", driver="core", backing_store=False) as file:
+        file["x"] = X
+        with pytest.raises(DataError, match="in memory cannot be sent to workers"):
+            pickle.dumps(Hdf5Rows(file["x"]))
+
+
 def test_what_no_file_holds_is_sent_as_it_is(tmp_path):
     mapped = np.memmap(tmp_path / "x", np.float32, "w+", shape=(10, 2))
     own = np.memmap(tmp_path / "x", np.float32, "c", shape=(10, 2))
     own[:] = 3  # never reaches the file
     for array in (mapped + 1, own):
         assert find_place(array) is None
-        assert np.array_equal(pickle.loads(pickle.dumps(ArraySource(array))).array, array)
+        assert np.array_equal(pickle.loads(pickle.dumps(MappedRows(array))).array, array)

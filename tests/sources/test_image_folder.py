@@ -38,7 +38,7 @@ def test_folders_within_a_class_belong_to_it(folder):
     (folder / "cat" / "00003.png").rename(folder / "cat" / "indoors" / "a.png")
     data = Data(ImageFolder(folder, (5, 4)))
     assert data.y.tolist() == [0] * 10 + [1] * 10
-    assert data.x[9][0].tolist() == PICTURES[3].tolist()
+    assert data.x[9].tolist() == PICTURES[3].tolist()
 
 
 def test_a_link_to_a_folder_above_is_refused(folder):

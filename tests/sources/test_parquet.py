@@ -4,10 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
 
-from hpsearch import Data, ParquetRows
+from hpsearch import Data, ParquetRows, Task
 from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError
+from hpsearch.training.base import Split
+from hpsearch.training.rows import prepare_rows
 
 N = 90
 COLUMNS = {
@@ -98,6 +101,19 @@ def test_lists_of_one_length_are_the_rows_of_x(tmp_path):
     refuses("need one length, got 4 in row 0 and 3 in row 1", lambda: Data(source, np.zeros(N)))
 
 
+def test_a_column_of_texts_alone_goes_to_preprocessing(tmp_path):
+    path = write(tmp_path)
+    data = Data(ParquetRows(path, ["kind"], target="sick", cache=0))
+    assert (data.x.shape, data.x.dtype) == ((N,), object)
+    assert data.x[[4, 88, 2]].tolist() == ["a", "a", "c"]
+    task = Task("texts", data, "binary_crossentropy", preprocess=CountVectorizer(analyzer="char"))
+    prepared = prepare_rows(task, data, Split(np.arange(60), np.arange(60, N)))
+    assert prepared.x_validation[0].tolist() == [0, 1, 0]
+    null = pa.array([None, *["a"] * (N - 1)])
+    pq.write_table(pa.table({"kind": null}), path, write_statistics=False)
+    refuses("row group 0, has nulls; fill them by ''", lambda: Data(ParquetRows(path), np.zeros(N)))
+
+
 def test_columns_that_are_no_numbers_or_have_nulls_are_refused(tmp_path):
     source = ParquetRows(write(tmp_path))
     refuses("column 'kind' of", lambda: Data(source, np.zeros(N)))
@@ -117,7 +133,7 @@ def test_whole_numbers_that_float64_lacks_are_refused(tmp_path):
         lambda: Data(ParquetRows(write(tmp_path, kind=large), ["kind", "height"]), np.zeros(N)),
     )
     alone = Data(ParquetRows(write(tmp_path, kind=large), ["kind"]), np.zeros(N)).x
-    assert alone[0].tolist() == [[2**53 + 1]]
+    assert alone[0].tolist() == [2**53 + 1]
 
 
 def test_files_that_are_no_data_set_are_refused(tmp_path):

@@ -53,7 +53,7 @@ def test_vectorizers_are_fitted_on_the_training_texts_alone(folder):
     assert own == {f"only{n}" for n in range(0, 60, 2)}
     wanted = TfidfVectorizer().fit(TEXTS[::2])
     assert np.asarray(found.x).tolist() == wanted.transform(TEXTS[::2]).toarray().tolist()
-    assert found.x_validation[3].tolist() == wanted.transform([TEXTS[7]]).toarray().tolist()
+    assert found.x_validation[3].tolist() == wanted.transform([TEXTS[7]]).toarray()[0].tolist()
 
 
 def test_texts_do_not_reach_a_model(folder):

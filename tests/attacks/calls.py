@@ -4,7 +4,6 @@ What is refused is refused by a rule of ours in one line; what is accepted can b
 """
 
 import importlib
-import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from hpsearch import (
     Data,
     Float,
     Genetic,
+    Given,
     Grid,
     GrowThenRegularize,
     Holdout,
@@ -147,10 +147,21 @@ def _classes() -> Iterator[Call]:
         KerasTunerHyperband,
         Random,
     ):
-        yield Call(searcher.__name__, searcher, _defaults(searcher), partial(uses.searcher, space))
+        yield Call(
+            searcher.__name__, searcher, uses.defaults(searcher), partial(uses.searcher, space)
+        )
     for evaluator in (Holdout, KFold):
-        yield Call(evaluator.__name__, evaluator, _defaults(evaluator), uses.evaluator)
-    yield Call("NestedKFold", NestedKFold, _defaults(NestedKFold), uses.nested)
+        yield Call(evaluator.__name__, evaluator, uses.defaults(evaluator), uses.evaluator)
+    rows = {"train": [0, 1, 2, 3], "validation": [4, 5, 6, 7]}
+    yield Call("Given", Given, {**uses.defaults(Given), **rows}, uses.evaluator)
+    yield Call(
+        "Given of pairs",
+        lambda train, validation: Given([(train, validation), ([0, 1], [2, 3])]),
+        rows,
+        uses.evaluator,
+    )
+    yield Call("Given of anything", Given, {"train": KFold(2)}, uses.evaluator)
+    yield Call("NestedKFold", NestedKFold, uses.defaults(NestedKFold), uses.nested)
     data = uses.data()
     arrays = {
         "x": data.x,
@@ -161,19 +172,23 @@ def _classes() -> Iterator[Call]:
         "columns": (),
         "coding": None,
     }
-    yield Call("Data", Data, {**_defaults(Data), **arrays}, uses.all_of_data)
+    yield Call("Data", Data, {**uses.defaults(Data), **arrays}, uses.all_of_data)
+    part = {"x_val": data.x[:6], "y_val": data.y[:6], "sample_weight_val": None}
+    yield Call(
+        "Data of parts", lambda **given: Data(data.x, data.y, **given), part, uses.all_of_data
+    )
     yield Call("Data of a dict", lambda x: Data({"a": x}, data.y), {"x": data.x}, uses.all_of_data)
     yield Call(
         "Data of a name", lambda name: Data({name: data.x}, data.y), {"name": "a"}, uses.all_of_data
     )
-    yield Call("Task", Task, {**_defaults(Task), **uses.task_arguments(data)}, uses.all_of_task)
+    yield Call("Task", Task, {**uses.defaults(Task), **uses.task_arguments(data)}, uses.all_of_task)
     yield Call(
         "Task of a function",
         lambda found: Task("t", lambda: found, "mse", "mae"),
         {"found": data},
         uses.all_of_task,
     )
-    yield Call("Study", Study, {**_defaults(Study), **uses.study_arguments()}, uses.study)
+    yield Call("Study", Study, {**uses.defaults(Study), **uses.study_arguments()}, uses.study)
     yield Call(
         "Study's start",
         lambda start: Study(**{**uses.study_arguments(), "start": [start]}),
@@ -193,7 +208,7 @@ def _sources() -> Iterator[Call]:
         TextFolder: {"folder": files / "TextFolder/rows"},
         ParquetRows: {"path": files / "ParquetRows/rows.parquet"},
     }.items():
-        yield Call(source.__name__, source, {**_defaults(source), **given}, uses.source)
+        yield Call(source.__name__, source, {**uses.defaults(source), **given}, uses.source)
 
 
 def _methods() -> Iterator[Call]:
@@ -225,11 +240,6 @@ def _methods() -> Iterator[Call]:
             {"trials": 2, "epochs": 9},
             partial(uses.searcher, space),
         )
-
-
-def _defaults(cls: type) -> dict[str, Any]:
-    """The arguments of a class with what stands in them unless given."""
-    return {name: uses.default(p) for name, p in inspect.signature(cls).parameters.items()}
 
 
 def _conditional(parent: Any, value: Any) -> Space:

@@ -1,5 +1,6 @@
 """What one does with what the Python interface accepted; raises NotUsable where that cannot be done."""
 
+import dataclasses
 import inspect
 import itertools
 import json
@@ -45,10 +46,13 @@ def study_arguments() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def default(parameter: inspect.Parameter) -> Any:
-    """What an argument is unless given; where a class makes it itself, None is put in its place."""
-    made = repr(parameter.default) == "<factory>"
-    return KFold(4) if made else parameter.default
+def defaults(cls: type) -> dict[str, Any]:
+    """The arguments of a class with what stands in them unless given."""
+    found = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+    for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        if field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
 
 
 def range_(one: Any) -> None:

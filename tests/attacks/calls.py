@@ -4,8 +4,6 @@ What is refused is refused by a rule of ours in one line; what is accepted can b
 """
 
 import importlib
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +40,7 @@ from hpsearch import (
 )
 from hpsearch.training import backend
 from tests.attacks import hostile_folders, uses
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.guard import judge_call
 
 _circle: list[Any] = []
@@ -271,7 +269,7 @@ def cases() -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
 
 
 def attack_calls(sample: int | None, seed: int) -> Figures:
-    figures, shown = Figures("calls"), time.monotonic()
+    figures = Figures("calls")
     attacked = {call.name for call in _classes()} | _ELSEWHERE
     left = [
         n for n in hpsearch.__all__ if n not in attacked and not n.endswith(("Error", "Failed"))
@@ -280,11 +278,7 @@ def attack_calls(sample: int | None, seed: int) -> Figures:
     backend.choose()
     for module in ("keras", "keras_tuner", "optuna", "pandas", "sklearn"):
         importlib.import_module(module)  # now, because under limits they may break half-way
-    chosen = draw(cases(), sample, seed)
-    for name, call, use in chosen:
+    for name, call, use in show_progress("calls", draw(cases(), sample, seed)):
         verdict, detail = judge_call(call, use)
         figures.add(verdict, name, detail)
-        if time.monotonic() > shown + 10:
-            shown = time.monotonic()
-            print(f"calls: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures

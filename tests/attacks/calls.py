@@ -175,6 +175,19 @@ def _classes() -> Iterator[Call]:
     yield Call(
         "Data of parts", lambda **given: Data(data.x, data.y, **given), part, uses.all_of_data
     )
+    streams = {
+        **{part: uses.batches for part in ("train", "validation", "test")},
+        "steps": 2,
+        "validation_steps": 2,
+        "version": None,
+    }
+    yield Call("Data.streams", Data.streams, streams, lambda made: made.fingerprint)
+    yield Call(
+        "Data.streams of batches",
+        lambda batches: Data.streams(lambda seed, size: batches, uses.batches),
+        {"batches": [(data.x, data.y)]},
+        lambda made: made.fingerprint,
+    )
     yield Call("Data of a dict", lambda x: Data({"a": x}, data.y), {"x": data.x}, uses.all_of_data)
     yield Call(
         "Data of a name", lambda name: Data({name: data.x}, data.y), {"name": "a"}, uses.all_of_data

@@ -28,6 +28,12 @@ def data() -> Data:
     return Data(x, np.arange(_ROWS) % 2)
 
 
+def batches(seed: int, size: int) -> Any:
+    """A stream of two batches."""
+    of = data()
+    return [(of.x[rows], of.y[rows]) for rows in (slice(0, 20), slice(20, 40))]
+
+
 def task(of: Data) -> Task:
     return Task(**task_arguments(of))
 

@@ -13,7 +13,7 @@ import numpy as np
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError, one_line
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, show_path
 from hpsearch.core.sources import Source
 from hpsearch.sources.parquet_files import RowGroup, list_parquet_files, read_footers
 
@@ -85,7 +85,7 @@ class ParquetRows(Source):
                 found = np.empty((len(indices), *group.shape[1:]), group.dtype)
             if (group.dtype, group.shape[1:]) != (found.dtype, found.shape[1:]):
                 raise DataError(
-                    f"{self._groups[number].file} holds rows of {group.dtype} and shape "
+                    f"{show_path(self._groups[number].file)} holds rows of {group.dtype} and shape "
                     f"{group.shape[1:]}, and other files {found.dtype} and {found.shape[1:]}"
                 )
             found[places] = group[indices[places] - self._groups[number].start]
@@ -124,7 +124,7 @@ class ParquetRows(Source):
     def _decode_anew(self, group: RowGroup) -> tuple[Array, int]:
         """The rows of a row group, and the bytes that they take."""
         table = self._read(group, self.columns)
-        name = f"{group.file}, row group {group.number},"
+        name = f"{show_path(group.file)}, row group {group.number},"
         if self._gives_texts:
             if table.column(0).null_count:
                 raise DataError(f"column {self.columns[0]!r} of {name} has nulls; fill them by ''")
@@ -143,7 +143,7 @@ class ParquetRows(Source):
             with pq.ParquetFile(group.file) as file:
                 return file.read_row_group(group.number, list(columns))
         except Exception as error:  # of a damaged file PyArrow raises several
-            raise DataError(f"{group.file} cannot be read: {one_line(error)}") from error
+            raise DataError(f"{show_path(group.file)} cannot be read: {one_line(error)}") from error
 
     @cached_property
     def _labels(self) -> tuple[Array, tuple[str, ...]]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from hpsearch.plots.results import Results
     from hpsearch.selection.nested import NestedKFold
     from hpsearch.sklearn_api.estimator import KerasSearchCV
+    from hpsearch.sources.image_folder import ImageFolder
+    from hpsearch.sources.parquet import ParquetRows
+    from hpsearch.sources.text_folder import TextFolder
 
 __all__ = [
     "Asha",
@@ -45,25 +48,31 @@ __all__ = [
     "GrowThenRegularize",
     "Holdout",
     "Hyperband",
+    "ImageFolder",
     "Int",
     "KFold",
     "KerasSearchCV",
     "KerasTunerHyperband",
     "NestedKFold",
+    "ParquetRows",
     "Random",
     "Results",
     "Source",
     "Space",
     "Study",
     "Task",
+    "TextFolder",
     "TrialFailed",
 ]
 
 # Loaded when asked for: they bring scikit-learn, pandas, or all that a search needs.
 _LATER = {
+    "ImageFolder": "hpsearch.sources.image_folder",
     "KerasSearchCV": "hpsearch.sklearn_api.estimator",
     "NestedKFold": "hpsearch.selection.nested",
+    "ParquetRows": "hpsearch.sources.parquet",
     "Results": "hpsearch.plots.results",
+    "TextFolder": "hpsearch.sources.text_folder",
     "run": "hpsearch.python_api.sweep",
     # Not in __all__: `from hpsearch import *` would hide Python's own `open`, and many a `run`.
     "open": "hpsearch.python_api.opened_store",

@@ -16,6 +16,7 @@ import numpy as np
 from hpsearch import Choice, Float, Space
 from hpsearch.core import interrupt, progress
 from hpsearch.core.errors import DataError, FatalError
+from hpsearch.core.files import is_local, write_whole
 from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import describe_options
 from hpsearch.core.trial import (
@@ -271,9 +272,10 @@ def _chain(job: Job) -> Outcome:
         values.append(zlib.crc32(text.encode()) / 2**32)
         if interrupt.is_requested() or epoch + 1 == job.epochs or (epoch + 1) % 3 == 0:
             own.parent.mkdir(parents=True, exist_ok=True)
-            partial = own.with_suffix(".partial")
-            partial.write_text(json.dumps(values))
-            partial.replace(own)
+            if is_local(own):
+                write_whole(own, json.dumps(values))
+            else:
+                own.write_text(json.dumps(values))
         if interrupt.is_requested() and epoch + 1 < job.epochs:
             raise interrupt.Interrupted
     curve = tuple(values)

@@ -11,6 +11,7 @@ _FOLDER = Path(hpsearch.__file__).parent / "guide"
 # In the order in which a newcomer would read them.
 TOPICS = (
     "first-study",
+    "data",
     "tasks",
     "training",
     "spaces",

@@ -58,7 +58,10 @@ def describe_plan(
     fits, saved = study.evaluator.fits, cost.epochs_from_scratch - cost.epochs
     least = "" if cost.expected_epochs is None or cost.complete else "at least "
     text = f"{least}{cost.trials} trials, {cost.epochs} epochs"
-    yield f"{text}, {fits} models a trial" if fits > 1 else text
+    if fits is None:
+        yield f"{text}, a model for each fold that the splitter makes of the data"
+    else:
+        yield f"{text}, {fits} models a trial" if fits > 1 else text
     if least:
         yield "results decide how many of its trials are short"
     elif not cost.complete:

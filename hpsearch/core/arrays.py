@@ -9,14 +9,17 @@ import numpy as np
 
 from hpsearch.core.array_types import Array as Array
 from hpsearch.core.array_types import Indices as Indices
+from hpsearch.core.array_types import to_native_order
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.rules import brief, why_no_name
-from hpsearch.core.sources import LazyRows, open_source
+from hpsearch.core.sources import ArraySource, LazyRows, Source, open_source, read_together
 
 Inputs = Any
 """An array or LazyRows, or a dict of such by input."""
 Targets = Array | Mapping[str, Array]
+LARGE = 2**25
+"""Bytes of an array from which it is worth not to copy it."""
 
 
 def inputs_by_name(x: Inputs) -> dict[str, Any]:
@@ -58,9 +61,20 @@ def view_rows(arrays: Inputs, rows: Indices) -> Any:
 
 def read_rows(arrays: Inputs) -> Any:
     """Arrays as they are, and the rows of sources read into memory."""
+    lazy = {n: each for n, each in inputs_by_name(arrays).items() if isinstance(each, LazyRows)}
+    if not lazy:
+        return arrays
+    found = read_together(lazy)
+    return {**arrays, **found} if isinstance(arrays, Mapping) else found["x"]
+
+
+def read_when_needed(arrays: Inputs) -> Inputs:
+    """The same rows, where large arrays become LazyRows: views of them copy nothing."""
     if isinstance(arrays, Mapping):
-        return {name: read_rows(array) for name, array in arrays.items()}
-    return arrays.read() if isinstance(arrays, LazyRows) else arrays
+        return {name: read_when_needed(array) for name, array in arrays.items()}
+    if isinstance(arrays, LazyRows) or arrays.nbytes < LARGE:
+        return arrays
+    return open_source("x", ArraySource(arrays))
 
 
 def is_lazy(arrays: Inputs) -> bool:
@@ -92,7 +106,7 @@ def is_one_hot(y: Array) -> bool:
 
 def check_weights(name: str, given: Any, y: Any) -> Array:
     """Weights as float32: finite, not negative, a number for each row, or each step of a sequence."""
-    weights = _to_number_array(name, given)
+    weights = to_number_array(name, given)
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights.reshape(-1)
     is_by_step = isinstance(y, np.ndarray) and weights.ndim == 2 and weights.shape == y.shape[:2]
@@ -127,16 +141,16 @@ def check_inputs(name: str, value: Any) -> Any:
 def _check_input(name: str, value: Any) -> Any:
     if isinstance(value, LazyRows):
         return value
-    source = as_source(value)
-    return _to_number_array(name, value) if source is None else open_source(name, source)
+    source = as_source(value, name)
+    return to_number_array(name, value) if source is None else open_source(name, source)
 
 
 def check_targets(name: str, value: Any) -> Any:
     """Targets as an array of numbers, or as a dict of such arrays."""
     if not isinstance(value, Mapping):
-        return _to_number_array(name, value)
+        return to_number_array(name, value)
     return {
-        key: _to_number_array(f"{name}[{key!r}]", part)
+        key: to_number_array(f"{name}[{key!r}]", part)
         for key, part in check_names(name, value).items()
     }
 
@@ -151,7 +165,13 @@ def check_names(name: str, value: Mapping[Any, Any]) -> Mapping[str, Any]:
     return value
 
 
-def _to_number_array(name: str, value: Any) -> Array:
+def to_number_array(name: str, value: Any) -> Array:
+    """A value as an array of numbers that networks take. Raises DataError for any other value."""
+    if isinstance(value, Source | LazyRows):
+        way_out = ", or let the source of x have it as its `targets`" if name[0] == "y" else ""
+        raise DataError(
+            f"{name} must be in memory, got {brief(value)}; read it into an array{way_out}"
+        )
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise DataError(
             f"{name} has masked values, which would be used as data; use x.filled(np.nan)"
@@ -170,8 +190,7 @@ def _to_number_array(name: str, value: Any) -> Array:
         )
     if 0 in array.shape[1:]:
         raise DataError(f"{name} has no columns: its shape is {array.shape}")
-    # Frameworks take numbers in the processor's order of bytes only.
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    return to_native_order(array)
 
 
 def _way_out(kind: str, bits: int) -> str:
@@ -211,14 +230,13 @@ def check_same_rows(arrays: Mapping[str, Inputs | None]) -> None:
         )
 
 
-def check_same_shape(name: str, searched: Inputs, test: Inputs | None) -> None:
-    """Raise DataError where test rows have another shape than the searched rows."""
-    if test is None:
+def check_same_shape(name: str, searched: Inputs, other: Inputs | None, called: str) -> None:
+    """Raise DataError where other rows, called so, have another shape than the searched rows."""
+    if other is None:
         return
     here = {part: array.shape[1:] for part, array in inputs_by_name(searched).items()}
-    there = {part: array.shape[1:] for part, array in inputs_by_name(test).items()}
+    there = {part: array.shape[1:] for part, array in inputs_by_name(other).items()}
     if here != there:
         raise DataError(
-            f"{name}_test needs rows of the same shape as {name}, got {brief(there)} and "
-            f"{brief(here)}"
+            f"{called} needs rows of the same shape as {name}, got {brief(there)} and {brief(here)}"
         )

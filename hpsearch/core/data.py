@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import InitVar, asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,9 +27,15 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
-from hpsearch.core.rules import brief
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.frame_inputs import FrameCodes, encode_parts, encode_test_inputs
+from hpsearch.core.labels import number_labels
+from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.source_answers import classes_of, targets_of
+from hpsearch.core.sources import LazyRows, sample_numbers
 from hpsearch.core.streamed import Stream, Streams
+from hpsearch.core.validation_part import check_same_classes, join_validation
+
+_VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +107,31 @@ class Data:
     Args:
         x: an array of shape (rows, ...), or a dict of such arrays for a model with several inputs.
             Or whatever is read by row numbers, and need not fit into memory: a `Source`, a memory
-            map, ...; see `hpsearch help data`.
+            map, ...; see `hpsearch help data`. A pandas frame may hold text, categories and times,
+            which `Task(preprocess=)` turns into numbers: it gets the frame.
         y: an array of shape (rows,) or (rows, outputs); (rows, steps) or (rows, steps, classes) for
-            sequences; or a dict of such arrays for a model with several outputs.
+            sequences; or a dict of such arrays for a model with several outputs. Texts are labels
+            of classes, numbered in the order of their sorted names.
         x_test, y_test: the test rows, of the same shapes.
         groups: numbers or names, shape (rows,); `KFold(groups=True)` never splits a group.
         columns: names of the columns of x, where it is a table; `predict` looks for these in files.
+            By default those of a frame.
         coding: how cells of a CSV file became x and y, where they did; `predict` reads files by it.
         sample_weight: how much each row weighs in the training loss, shape (rows,): finite numbers
             from 0 on. For sequences also (rows, steps): 0 for a step that only fills up.
         sample_weight_test: likewise of the test rows; `Task(weighted_metrics=True)` needs it.
+        version: a text that you change whenever the rows do, as "2026-11": it identifies them, and
+            none is read to know them again. None: arrays are known by their values; a source by
+            the sizes and times of its files and by a sample of its rows.
+        x_val, y_val, sample_weight_val: rows to validate on, of the same shapes and types, for the
+            evaluator `Given()`. They are joined behind the rows of x, y and sample_weight, which
+            then hold both parts; rows of sources are not read for that.
+        validation_rows: how many of the last rows are to validate on; set where x_val is given.
+        frames, frames_test: how x and x_test become the frames that they were, by input. Data finds
+            them itself.
         given_streams: set by `Data.streams`: x and y are then a batch that shows shapes and types.
 
+    x, y, groups and weights go together by their order; the index of a frame is not looked at.
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
     float64 where that changes no value (a Decimal may be rounded), and bytes get the processor's
     order. Nothing else is converted. Raises DataError for anything else, and where lengths differ.
@@ -127,6 +146,13 @@ class Data:
     coding: Coding | None = None
     sample_weight: Array | None = None
     sample_weight_test: Array | None = None
+    version: str | None = None
+    x_val: InitVar[Any] = None
+    y_val: InitVar[Any] = None
+    sample_weight_val: InitVar[Any] = None
+    validation_rows: int = 0
+    frames: FrameCodes = field(default_factory=dict)
+    frames_test: FrameCodes = field(default_factory=dict)
     given_streams: Streams | None = None
 
     @classmethod
@@ -138,7 +164,7 @@ class Data:
         *,
         steps: int | None = None,
         validation_steps: int | None = None,
-        version: str = "",
+        version: str | None = None,
     ) -> "Data":
         """Data that comes in batches, in parts that somebody else has split.
 
@@ -154,19 +180,21 @@ class Data:
             test: those of the sealed test, which no search reads.
             steps: after how many batches an epoch ends; needed where `train` never ends.
             validation_steps: likewise of `validation`.
-            version: any text that says which data this is. What streams give cannot be compared
-                with what they gave before: a search goes on as long as this text, the names of the
-                functions, and the shapes and types of their first batch stay the same.
+            version: as of `Data`. What streams give cannot be compared with what they gave before:
+                a search goes on as long as this text, the names of the functions, and the shapes
+                and types of their first batch stay the same.
 
         The first batches of `train` and `validation` are read, to know shapes. Raises DataError
         where they do not go together, or cannot be read.
         """
-        streams = Streams(train, validation, test, steps, validation_steps, version)
+        streams = Streams(train, validation, test, steps, validation_steps)
         streams.check()
-        return cls(streams.first.x, streams.first.y, given_streams=streams)
+        return cls(streams.first.x, streams.first.y, given_streams=streams, version=version)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         self._take_targets_of_sources()
+        x_val = self._encode_frames(x_val)
+        self._number_labels()
         for name, check in (("x", check_inputs), ("y", check_targets)):
             for part in (name, f"{name}_test"):
                 value = getattr(self, part)
@@ -186,9 +214,14 @@ class Data:
         check_same_rows(tested)
         if count_rows(self.y) == 0:
             raise DataError("the data has no rows")
-        check_same_shape("x", self.x, self.x_test)
-        check_same_shape("y", self.y, self.y_test)
+        if x_val is not None or y_val is not None or sample_weight_val is not None:
+            self._join_validation(x_val, y_val, sample_weight_val)
+        self._check_validation_rows()
+        check_same_shape("x", self.x, self.x_test, "x_test")
+        check_same_shape("y", self.y, self.y_test, "y_test")
         self._check_columns()
+        if self.version is not None and (why := why_no_name(self.version)):
+            raise DataError(f"version needs {why}, got {brief(self.version)}; or leave it out")
         if not isinstance(self.coding, Coding | None):
             raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
         coding = self.coding or Coding()
@@ -196,16 +229,88 @@ class Data:
             raise DataError("coding names classes, or a unit, of one output, and y has several")
 
     def _take_targets_of_sources(self) -> None:
-        """Take y, and the classes' names, from sources that know them."""
+        """Take y, and the classes' names, from sources that know them.
+
+        Raises DataError where the test's source has other classes: the same number would mean
+        another class.
+        """
+        classes: dict[str, tuple[str, ...]] = {}
         for of_x, of_y in (("x", "y"), ("x_test", "y_test")):
-            source = as_source(getattr(self, of_x))
+            source = as_source(getattr(self, of_x), of_x)
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)
             if getattr(self, of_y) is None:
-                object.__setattr__(self, of_y, source.targets)
-                if self.coding is None and source.classes:
-                    object.__setattr__(self, "coding", Coding(classes=tuple(source.classes)))
+                object.__setattr__(self, of_y, targets_of(of_x, source))
+                classes[of_x] = classes_of(of_x, source)
+                if self.coding is None and classes[of_x]:
+                    object.__setattr__(self, "coding", Coding(classes=classes[of_x]))
+        if len(classes) > 1:
+            check_same_classes(classes["x"], "x_test", classes["x_test"])
+
+    def _join_validation(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+        if self.validation_rows:
+            raise DataError(
+                f"the last {self.validation_rows} rows are to validate on already; give x_val or "
+                "validation_rows, not both"
+            )
+        source = as_source(x_val, "x_val")
+        if source is not None and y_val is None:
+            y_val = targets_of("x_val", source)
+            check_same_classes(self.classes, "x_val", classes_of("x_val", source))
+        labels = number_labels("y_val", y_val, self.classes)
+        y_val = y_val if labels is None else labels[0]
+        before = self.rows
+        joined = join_validation(
+            (self.x, self.y, self.sample_weight), (x_val, y_val, sample_weight_val)
+        )
+        for name, value in zip(("x", "y", "sample_weight"), joined, strict=True):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "validation_rows", self.rows - before)
+
+    def _check_validation_rows(self) -> None:
+        given = self.validation_rows
+        if (
+            isinstance(given, bool)
+            or not isinstance(given, int)
+            or not 0 <= given < count_rows(self.y)
+        ):
+            raise DataError(
+                f"validation_rows is how many of the last rows validate, from 0 to below the "
+                f"{count_rows(self.y)} rows, got {brief(given)}"
+            )
+        if given and self.groups is not None:
+            raise DataError(
+                "groups have no effect where the data says which rows validate; drop groups, or "
+                "put all rows into x and y, and take KFold(groups=True)"
+            )
+
+    def _encode_frames(self, x_val: Any) -> Any:
+        """Make arrays of frames, and note how they become frames again; x_val as one of them."""
+        x, x_val, frames = encode_parts(self.x, x_val, self.columns)
+        if frames:
+            object.__setattr__(self, "frames", frames)
+            if "x" in frames and not isinstance(x, Mapping) and not self.columns:
+                object.__setattr__(self, "columns", tuple(frames["x"].columns))
+        object.__setattr__(self, "x", x)
+        if self.x_test is None:
+            object.__setattr__(self, "frames_test", {})
+        elif frames or not self.frames_test:
+            x_test, frames_test = encode_test_inputs(self.x_test, self.frames)
+            object.__setattr__(self, "x_test", x_test)
+            object.__setattr__(self, "frames_test", frames_test)
+        return x_val
+
+    def _number_labels(self) -> None:
+        """Number labels that are texts, and note the classes' names."""
+        found = number_labels("y", self.y, self.classes)
+        if found is not None:
+            y, classes = found
+            object.__setattr__(self, "y", y)
+            object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
+        tested = number_labels("y_test", self.y_test, self.classes)
+        if tested is not None:
+            object.__setattr__(self, "y_test", tested[0])
 
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
@@ -240,6 +345,8 @@ class Data:
     def take(self, rows: Sequence[int] | Array) -> "Data":
         """The rows at these indices, with their groups and weights, and without test rows.
 
+        None of them is marked to validate on.
+
         Raises DataError where `rows` has anything but indices of rows.
         """
         try:
@@ -250,17 +357,29 @@ class Data:
             raise DataError(
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
             )
-        by_row = {
+        by_row: dict[str, Any] = {
             name: None if array is None else array[at]
             for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
         }
         x, y = view_rows(self.x, at), take_rows(self.y, at)
-        return Data(x, y, columns=self.columns, coding=self.coding, **by_row)
+        version = None
+        if self.version is not None:  # other rows of the same version are other data
+            version = _digest({self.version: at.astype(np.int64)})
+        return Data(
+            x,
+            y,
+            columns=self.columns,
+            coding=self.coding,
+            frames=self.frames,
+            version=version,
+            **by_row,
+        )
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits, by the names, types, shapes and bytes of the searched rows.
 
+        Where there is a version, it is "VERSION " and 16 digits by names, types and shapes alone.
         The test rows do not count: a search neither reads them nor depends on them. Nor do the
         values of streams; see `Data.streams`.
         """
@@ -269,12 +388,31 @@ class Data:
             **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
         }
         if self.given_streams is not None:
-            return _digest({name: part[:0] for name, part in parts.items()}, self.given_streams)
+            empty = {name: part[:0] for name, part in parts.items()}
+            digest = _digest(empty, streams=self.given_streams)
+            return digest if self.version is None else f"{self.version} {digest}"
         if self.groups is not None:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
             parts["sample_weight"] = self.sample_weight
-        return _digest(parts)
+        coded = {
+            f"frame {name}": repr(code)
+            for name, code in self.frames.items()
+            if not code.holds_only_numbers  # one of numbers is known by its array alone
+        }
+        if self.validation_rows:
+            parts["validation_rows"] = np.array([self.validation_rows])
+        if self.version is not None:
+            return f"{self.version} {_digest(parts, with_values=False)}"
+        if self.validation_rows:
+            # The sample of a source has few rows of a small part: this has as many of it alone.
+            numbers = self.rows - 1 - sample_numbers(self.validation_rows, _VALIDATION_SAMPLE)
+            parts |= {
+                f"x_val {name}": rows[numbers]
+                for name, rows in inputs_by_name(self.x).items()
+                if isinstance(rows, LazyRows)
+            }
+        return _digest(parts, coded)
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -292,12 +430,36 @@ class Data:
         return _digest(parts)
 
 
-def _digest(parts: Mapping[str, Array | LazyRows], streams: Streams | None = None) -> str:
+def describe_change(before: str, now: str) -> str:
+    """What two fingerprints of data say of its change.
+
+    >>> describe_change("2026-10 0123456789abcdef", "2026-11 0123456789abcdef")
+    'the data changed: its version was 2026-10, now 2026-11'
+    """
+    old, new = (fingerprint.rpartition(" ")[0] for fingerprint in (before, now))
+    if old != new:
+        return f"the data changed: its version was {old or 'not given'}, now {new or 'not given'}"
+    if new:
+        return f"the data changed: types, shapes or number of rows, though its version is {new}"
+    return "the data changed"
+
+
+def _digest(
+    parts: Mapping[str, Array | LazyRows],
+    more: Mapping[str, str] | None = None,
+    *,
+    with_values: bool = True,
+    streams: Streams | None = None,
+) -> str:
     digest = hashlib.sha256()
-    for part in () if streams is None else streams.describe():
-        digest.update(part)
+    for name, text in sorted((more or {}).items()):
+        digest.update(f"{name} {text};".encode())
+    for said in () if streams is None else streams.describe():
+        digest.update(said)
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
+        if not with_values:
+            continue
         if isinstance(array, LazyRows):
             for part in array.describe():
                 digest.update(part)

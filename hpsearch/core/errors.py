@@ -4,6 +4,7 @@ import re
 
 _LONGEST = 500  # characters of a message in one line
 _MEMORY_SIGNS = ("resource_exhausted", "resourceexhausted", "outofmemory", "out of memory")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARYING = re.compile(r"_\d+\b|0x[0-9a-f]+")
 
 
@@ -17,6 +18,10 @@ class SpaceError(HpsearchError, ValueError):
 
 class DataError(HpsearchError, ValueError):
     """Data cannot be found, read, split or trained on."""
+
+
+class SourceChangedError(DataError):
+    """A source grew or shrank while a search read it: the rows of its folds are others now."""
 
 
 class StudyError(HpsearchError, ValueError):
@@ -84,10 +89,12 @@ class TrialFailed(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """An unforeseen error in one line: its type and the first line of its message.
+    r"""An unforeseen error in one line: its type and the first line of its message.
 
     >>> first_line(KeyError("units"))
     "KeyError: 'units'"
+    >>> print(first_line(ValueError("\x1b[2J")))
+    ValueError: \x1b[2J
     """
     message = message_of(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
@@ -104,7 +111,7 @@ def without_numbers(line: str) -> str:
 
 def message_of(error: BaseException) -> str:
     """The first line of an error's message, shortened if it is very long."""
-    line = (_whole_message(error).strip().splitlines() or [""])[0]
+    line = _escape_controls((_whole_message(error).strip().splitlines() or [""])[0])
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
@@ -115,6 +122,11 @@ def plain_text(text: str) -> str:
     'width \\ud800'
     """
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _escape_controls(line: str) -> str:
+    """The line, with what would act on a terminal written as escapes."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
 
 
 def _whole_message(error: BaseException) -> str:
@@ -132,7 +144,7 @@ def one_line(error: BaseException) -> str:
     >>> one_line(ValueError("units\\nmust be >= 1"))
     'units must be >= 1'
     """
-    line = " ".join(_whole_message(error)[: 4 * _LONGEST].split())
+    line = _escape_controls(" ".join(_whole_message(error)[: 4 * _LONGEST].split()))
     return line if len(line) <= 2 * _LONGEST else f"{line[: 2 * _LONGEST]}..."
 
 

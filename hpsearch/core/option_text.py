@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, brief
+from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief
 
 
 def describe_options(options: Any, *, without: Collection[str] = ()) -> str:
@@ -210,8 +210,10 @@ def check_counts(options: Any, *, most_epochs: int = MOST_EPOCHS, **counts: int 
 
     None is allowed where it is the option's default.
     """
+    limits = dict.fromkeys(("epochs", "max_epochs", "min_epochs"), most_epochs)
+    limits["trial"] = MOST_STORED  # a number that names one, and counts none
     for name, value in counts.items():
-        most = most_epochs if name in ("epochs", "max_epochs", "min_epochs") else MOST_COUNTED
+        most = limits.get(name, MOST_COUNTED)
         number = 0 if isinstance(value, bool) or not isinstance(value, int) else value
         if not 1 <= number <= most and not _is_left_out(options, name, value):
             bound = f"<= {most:,}" if number > 0 else ">= 1"

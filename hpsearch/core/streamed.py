@@ -69,7 +69,6 @@ class Streams:
     test: Stream | None = None
     steps: int | None = None
     validation_steps: int | None = None
-    version: str = ""
 
     def __post_init__(self) -> None:
         for part in ("train", "validation", "test"):
@@ -88,8 +87,6 @@ class Streams:
                     f"Data.streams needs {name}= a whole number of batches from 1 on, got "
                     f"{brief(steps)}"
                 )
-        if not isinstance(self.version, str):
-            raise DataError(f"Data.streams needs version= a text, got {brief(self.version)}")
 
     def limit(self, part: str) -> int | None:
         """After how many batches an epoch of a part ends; None: where the stream ends."""
@@ -202,7 +199,7 @@ class Streams:
             getattr(function, "__qualname__", type(function).__name__)
             for function in (self.train, self.validation)
         ]
-        yield repr((names, self.steps, self.validation_steps, self.version)).encode()
+        yield repr((names, self.steps, self.validation_steps)).encode()
 
 
 def count_batches(stream: Any) -> float | None:

@@ -12,6 +12,8 @@ from hpsearch.core import scores, task_kinds
 from hpsearch.core.arrays import Array, Targets, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
+from hpsearch.core.frame_columns import name_coded_column
+from hpsearch.core.frame_rows import FrameCode
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text
 from hpsearch.core.row_weights import (
@@ -39,7 +41,7 @@ class Task:
             Of several outputs: "loss" for all together, or of one, as "steering/mae".
         direction: "min" or "max"; needed for a function, and for a Keras metric not named here.
         preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
-            the training rows of each split only.
+            the training rows of each split only. It gets frames where `Data(x=)` got frames.
         outputs: units of the model's last layer; by default as y needs them. A dict by output
             where there are several; so is `kind`.
         kind: "binary", "multiclass", "multilabel" or "regression". It decides outputs, activation,
@@ -156,6 +158,8 @@ class Task:
         if data.given_streams is not None:
             self._check_streamed(data)
         self.check_targets(data.y)
+        self._check_labels(data)
+        self._check_frames(data)
         self._check_weights(data)
         weights = self.row_weights(data)
         if self.weighted_metrics:
@@ -165,6 +169,31 @@ class Task:
             if missing:
                 raise DataError(f"weighted_metrics=True needs weights: {missing}")
         return data
+
+    def frames_to_prepare(self, data: Data) -> dict[str, FrameCode]:
+        """The codes of the inputs that a transformer gets as frames, by input."""
+        given = self.preprocess
+        if not isinstance(given, Mapping):
+            return {} if given is None else dict(data.frames)
+        return {name: code for name, code in data.frames.items() if given.get(name) is not None}
+
+    def _check_frames(self, data: Data) -> None:
+        """Raise DataError where text or categories of a frame would reach the model."""
+        for name in data.frames.keys() - self.frames_to_prepare(data).keys():
+            if not (code := data.frames[name]).holds_only_numbers:
+                raise DataError(
+                    f"{name if name == 'x' else f'x[{name!r}]'} has the {name_coded_column(code)}, "
+                    "which is no number; encode it: Task(..., preprocess=ColumnTransformer([('one', "
+                    "OneHotEncoder(handle_unknown='ignore'), COLUMNS)], remainder='passthrough'))"
+                )
+
+    def _check_labels(self, data: Data) -> None:
+        """Raise DataError where classes have names, and numbers are learned."""
+        if data.classes and not self.has_several_outputs and not self.classifies:
+            raise DataError(
+                f"y names classes, as {brief(data.classes[0])}, and loss={settings_text(self.loss)} "
+                "learns numbers; take a cross-entropy, or make y numbers: y.astype(float)"
+            )
 
     def _check_streamed(self, data: Data) -> None:
         """Raise DataError for options that need all rows, and what a batch does not show of them."""

@@ -1,11 +1,13 @@
 """The finding that folds disagree about which trials are better."""
 
 import math
+from dataclasses import replace
 
 from hpsearch.doctor.evidence import SearchEvidence
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.noise import analyse_folds
 from hpsearch.evaluators import KFold
+from hpsearch.results.formatting import shorten_label
 from hpsearch.results.metric_values import make_evaluator
 
 _FEWEST = 10  # trials
@@ -34,17 +36,21 @@ def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
     apart = math.sqrt(max(0.0, table.between - table.within) / table.folds)
     # How much smaller must the luck be, for the differences to be twice as large as it?
     times = math.ceil(_CLEAR / (f - 1)) if f > 1 else None
+    # Without a standard error none is the simplest within it.
+    has_errors = any(row.one_se for row in evidence.ranking)
+    line = evidence.command("refit", one_se=True) if has_errors else ""
     differ = f"the trials differ by {apart:.2g}" if apart else "the trials differ by no more"
     if times is None:
         wanted = "no number of rows is known to tell them apart"
         way_out = "take the simplest of them, or widen the space so that trials differ"
-        line = evidence.command("refit", one_se=True)
     else:
         wanted = f"about {times} times as many rows would tell them apart"
-        way_out = (
-            "repeat the folds, which takes away the luck of seeds and splits, or get more rows"
-        )
-        line = _repeat_folds(evidence.record.evaluator, times)
+        way_out = "get more rows, or take the simplest of them"
+        if repeated := _repeat_folds(evidence.record.evaluator, times):
+            way_out = (
+                "repeat the folds, which takes away the luck of seeds and splits, or get more rows"
+            )
+            line = repeated
     return [
         Finding(
             "folds",
@@ -65,9 +71,12 @@ def find_disagreeing_folds(evidence: SearchEvidence) -> list[Finding]:
 
 
 def _repeat_folds(label: str, times: int) -> str:
-    """The evaluator with so many times the repeats, as a line of the study."""
+    """The evaluator with so many times the repeats, as a line of the study.
+
+    Empty where its folds would be the same each time.
+    """
     made = make_evaluator(label)
-    if not isinstance(made, KFold):
+    if not isinstance(made, KFold) or not made.shuffle:
         return ""
-    repeats = min(_MOST_REPEATS, made.repeats * times)
-    return f"evaluator=KFold({made.folds}, repeats={max(repeats, 2)})"
+    repeats = max(2, min(_MOST_REPEATS, made.repeats * times))
+    return f"evaluator={shorten_label(replace(made, repeats=repeats).label)}"

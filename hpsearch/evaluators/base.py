@@ -5,8 +5,9 @@ import math
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,9 @@ class Evaluator(ABC):
 
     shared_batches: bool
 
+    later_options: ClassVar[tuple[str, ...]] = ("shared_batches",)
+    """Options that labels in older stores lack: labels leave them out at their defaults."""
+
     @abstractmethod
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
         """The splits. They depend on the data, these options and the seed only.
@@ -63,14 +67,20 @@ class Evaluator(ABC):
 
     @property
     @abstractmethod
-    def fits(self) -> int:
-        """How many models one trial trains."""
+    def fits(self) -> int | None:
+        """How many models one trial trains; None where only the data tells."""
 
     @property
     def label(self) -> str:
         """The evaluator's name and options: rankings compare trials of equal labels only."""
-        # Left out where it is False: the labels in older stores do not have it.
-        return describe_options(self, without=() if self.shared_batches else ("shared_batches",))
+        at_default = [
+            field.name
+            for field in fields(self)  # type: ignore[arg-type]  # all evaluators are dataclasses
+            if field.name in self.later_options
+            and field.default is not MISSING
+            and getattr(self, field.name) == field.default
+        ]
+        return describe_options(self, without=at_default)
 
     def score(self, curves: Sequence[Curve], metric: Metric) -> Score:
         """The value at the best epoch of the mean curve over folds.
@@ -266,6 +276,17 @@ def _name_splits(splits: Sequence[Split], data: Data, measure: str) -> str:
     for split in splits:
         digest.update(np.ascontiguousarray(split.validation).tobytes())
     return digest.hexdigest()[:16]
+
+
+def binomial_error(value: float, metric: Metric, rows: int) -> float | None:
+    """The standard error of an accuracy over so many rows; None for other metrics."""
+    if not metric.name.endswith("accuracy"):
+        return None
+    # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So
+    # the share is taken as if one more row had been otherwise (pseudo-observations: Agresti and
+    # Coull, The American Statistician 52, 1998).
+    share = min(max(value, 1 / (rows + 1)), rows / (rows + 1))
+    return math.sqrt(share * (1 - share) / rows)
 
 
 def error_of_seeds(values: Sequence[float]) -> float:

@@ -1,6 +1,5 @@
 """One split into training and validation rows."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,8 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.task import Task
-from hpsearch.evaluators.base import Evaluator
-from hpsearch.evaluators.splits import holdout
+from hpsearch.evaluators.base import Evaluator, binomial_error
+from hpsearch.evaluators.splits import holdout, refuse_given_part
 from hpsearch.training.base import Split
 
 
@@ -56,6 +55,7 @@ class Holdout(Evaluator):
         return 1
 
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        refuse_given_part(self.label, task, data)
         rows = self.rows if self.fraction is None else round(data.rows * self.fraction)
         assert rows is not None
         if not 0 < rows < data.rows:
@@ -72,10 +72,4 @@ class Holdout(Evaluator):
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:
         """The binomial error of an accuracy; None for other metrics."""
-        if not metric.name.endswith("accuracy"):
-            return None
-        # Where all rows are right, or all wrong, the formula gives 0: certainty from a few rows. So
-        # the share is taken as if one more row had been otherwise (pseudo-observations: Agresti and
-        # Coull, The American Statistician 52, 1998).
-        share = min(max(values[0], 1 / (rows + 1)), rows / (rows + 1))
-        return math.sqrt(share * (1 - share) / rows)
+        return binomial_error(values[0], metric, rows)

@@ -6,8 +6,19 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.arrays import Array
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
+from hpsearch.core.task import Task
 from hpsearch.training.base import Split
+
+
+def refuse_given_part(label: str, task: Task, data: Data) -> None:
+    """Raise DataError where the data says itself which rows validate. label: the evaluator's."""
+    if data.validation_rows:
+        raise DataError(
+            f"{label} chooses the validation rows, and Data(x_val=, y_val=) of task {task.name} "
+            "gives them; use evaluator=Given(), or put all rows into x and y"
+        )
 
 
 def holdout(
@@ -36,9 +47,13 @@ def holdout(
 
 
 def kfold(
-    rows: int, folds: int, *, classes: Array | None, groups: Array | None, seed: int
+    rows: int, folds: int, *, classes: Array | None, groups: Array | None, seed: int | None
 ) -> Iterator[Split]:
-    """Yield `folds` shuffled splits; every row is in the validation rows of one of them.
+    """Yield `folds` splits; every row is in the validation rows of one of them.
+
+    Args:
+        seed: of the shuffling; None: rows are not shuffled, and folds are contiguous unless classes
+            or groups are given.
 
     Raises DataError where there are fewer rows, groups, or rows of the smallest class than folds.
 
@@ -55,23 +70,24 @@ def kfold(
 
     grouped, stratified = model_selection.GroupKFold, model_selection.StratifiedGroupKFold
     kind = grouped if classes is None else stratified
-    splitter: Any = kind(folds, shuffle=True, random_state=seed)
+    splitter: Any = kind(folds, shuffle=seed is not None, random_state=seed)
     for train, validation in splitter.split(np.zeros(rows), classes, groups):
         yield Split(train, validation)
 
 
-def _assign_folds(rows: int, folds: int, classes: Array | None, seed: int) -> Array:
-    """Each row's fold, as scikit-learn's KFold and StratifiedKFold shuffle them.
+def _assign_folds(rows: int, folds: int, classes: Array | None, seed: int | None) -> Array:
+    """Each row's fold, as scikit-learn's KFold and StratifiedKFold assign them.
 
     Without importing scikit-learn, which takes longer than training a small model.
     """
-    rng = np.random.RandomState(seed)
+    rng = None if seed is None else np.random.RandomState(seed)
     fold_of_row = np.empty(rows, np.int64)
     if classes is None:
         # The first rows % folds folds have a row more.
         sizes = [rows // folds + (fold < rows % folds) for fold in range(folds)]
         order = np.arange(rows)
-        rng.shuffle(order)
+        if rng is not None:
+            rng.shuffle(order)
         fold_of_row[order] = np.arange(folds).repeat(sizes)
         return fold_of_row
     # Number the classes by their first rows; deal the rows out in turns, sorted by class.
@@ -81,7 +97,8 @@ def _assign_folds(rows: int, folds: int, classes: Array | None, seed: int) -> Ar
     for number in range(len(first_rows)):
         sizes = [int((in_order[fold::folds] == number).sum()) for fold in range(folds)]
         dealt = np.arange(folds).repeat(sizes)
-        rng.shuffle(dealt)
+        if rng is not None:
+            rng.shuffle(dealt)
         fold_of_row[numbers == number] = dealt
     return fold_of_row
 

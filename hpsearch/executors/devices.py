@@ -11,6 +11,10 @@ from typing import Literal
 
 from hpsearch.core.errors import DeviceError
 
+MOST_WORKERS = 1000
+"""The most workers of a machine: whoever asks for more has mistyped, and their names alone would
+fill the memory."""
+
 _GIB = 2**30
 _GPU_NAME = re.compile(r"\d+$|gpu-|mig-")  # in lower case
 _LEAST_FREE = 0.1  # of a GPU's memory; with less free, another program uses it
@@ -101,7 +105,14 @@ def assign_slots(devices: Sequence[Device], per_device: int, *, share: bool = Tr
 
     Args:
         share: limit each worker of a GPU to its part of the memory; else it takes what it needs.
+
+    Raises DeviceError where they are more than any machine has use for.
     """
+    if per_device > MOST_WORKERS // len(devices):
+        raise DeviceError(
+            f"a machine takes at most {MOST_WORKERS:,} workers; --per-device {per_device} is too "
+            f"many on {len(devices)} devices"
+        )
     cores = sorted(_own_cores())
     count = len(devices) * per_device
     made = []
@@ -168,8 +179,11 @@ def _environment(
 
 def _cpu_devices(count: str, wanted: str) -> list[Device]:
     cores = sorted(_own_cores())
-    if not count.isdigit() or int(count) < 1:
-        raise DeviceError(f"--devices {wanted}: cpu takes a number of workers, as cpu:2")
+    if not re.fullmatch(r"0*[1-9][0-9]{0,3}", count) or int(count) > MOST_WORKERS:
+        raise DeviceError(
+            f"--devices {wanted}: cpu takes a number of workers, as cpu:2, of at most "
+            f"{MOST_WORKERS:,}"
+        )
     number = int(count)
     return [
         Device("cpu", name=f"{len(own)} cores", cores=own)

@@ -1,12 +1,10 @@
 """How much memory there is, and which workers may use it at the same time."""
 
-import functools
-import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
+from hpsearch.core.memory import machine_memory
 from hpsearch.executors.devices import Device
 
 _MOST_PER_DEVICE = 8
@@ -59,15 +57,3 @@ def workers_that_fit(device: Device, peak: int, devices: int) -> int:
         each, total = int(1.2 * peak), machine_memory() // devices
         most = len(device.cores)
     return max(1, min(most, int(0.9 * total) // each)) if total else 1
-
-
-@functools.cache  # asked after every job
-def machine_memory() -> int:
-    """Bytes of this machine, or of the container; 2**63 where the system does not say."""
-    limits = [2**63]
-    with suppress(ValueError, OSError, AttributeError):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):
-        with suppress(ValueError, OSError):
-            limits.append(int(Path("/sys/fs/cgroup", file).read_text()))
-    return min(limits)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hpsearch.core.errors import DeviceError, HpsearchError, StudyError, first_line
+from hpsearch.core.errors import DeviceError, HpsearchError, first_line
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.trial import Facts, Failure, Outcome
 from hpsearch.executors import ray_connection
@@ -260,5 +260,10 @@ def _difference(facts: Facts, first: Facts | None) -> str | None:
     assert first is not None
     if facts.versions != first.versions:
         return f"it has {facts.versions}, others have {first.versions}; install the same"
+    if facts.data != first.data:
+        return (
+            "its data differs from the first worker's; copy the same files, with their times, or "
+            'name the data: Data(version="2026-11")'
+        )
     same = loaded_the_same(facts, first)
-    return None if same else str(StudyError("its study or data differs from the first worker's"))
+    return None if same else "its study differs from the first worker's"

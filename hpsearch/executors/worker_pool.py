@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from hpsearch.core.memory import machine_memory
 from hpsearch.executors.devices import Device, Slot, assign_slots, give_all_memory
-from hpsearch.executors.memory import MemoryGate, machine_memory, memory_name, workers_that_fit
+from hpsearch.executors.memory import MemoryGate, memory_name, workers_that_fit
 from hpsearch.executors.worker_process import WorkerProcess
 
 _JOBS_TO_MEASURE = 2  # that show how much memory a job takes

@@ -11,7 +11,7 @@ import operator
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,23 @@ from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name
 from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular_file
+from hpsearch.core.frame_inputs import make_frame
+from hpsearch.core.frame_types import ColumnType, FrameTypes, describe_frame
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs, map_outputs
 from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
-from hpsearch.models.retrain import TrainedModel, predict
+from hpsearch.models.retrain import TrainedModel, predict_by_each
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
 from hpsearch.training.rows import prepare_inputs
 
 _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
 _FORMAT_OF_OWN = 3  # of a training function of the study's own
+_FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
+_FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES)
 _LINKS = ("linear", "sigmoid", "softmax")
 _HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
 _PREPROCESS = "preprocess.skops"
@@ -55,6 +59,7 @@ class KeptModels:
         models: the Keras models, or those of a training function.
         transformer: the fitted preprocessing; None where there is none.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
+        frames: the types of the columns of the inputs that the preprocessing takes as frames.
     """
 
     outputs: OutputTypes
@@ -64,15 +69,31 @@ class KeptModels:
     models: tuple[Any, ...]
     transformer: Any
     coding: Coding | None = None
+    frames: Mapping[str, FrameTypes] = field(default_factory=dict)
 
     def prepare_inputs(self, x: Inputs) -> Inputs:
-        """Preprocess rows; DataError where NaN or infinity is left."""
-        return prepare_inputs(self.transformer, x)
+        """Preprocess rows; DataError where NaN or infinity is left.
+
+        Args:
+            x: an array, or a dict of them by input. The columns of a frame are found by their
+                names, where the preprocessing takes a frame; others of the frame are left out.
+        """
+        return prepare_inputs(self.transformer, self._make_frames(x))
+
+    def _make_frames(self, x: Inputs) -> Inputs:
+        """The inputs with frames where the preprocessing takes them."""
+        if isinstance(x, Mapping):
+            return {
+                name: make_frame(f"x[{name!r}]", rows, self.frames[name])
+                if name in self.frames
+                else rows
+                for name, rows in x.items()
+            }
+        return make_frame("x", x, self.frames["x"]) if "x" in self.frames else x
 
     def predict_each(self, x: Inputs) -> Iterator[Any]:
         """Each model's predictions for preprocessed rows, as `retrain.predict` returns them."""
-        for model in self.models:
-            yield predict(model, x, self.outputs)
+        return predict_by_each(self.models, x, self.outputs)
 
     def average(self, predictions: Iterable[Any]) -> Any:
         """The weighted mean of the models' predictions, in their order, for each output."""
@@ -118,9 +139,11 @@ def save(
                 trust = _unknown_types(saved)
                 (partial / _PREPROCESS).write_bytes(saved)
         outputs = _outputs_to_json(task, data)
+        frames = {name: describe_frame(code) for name, code in task.frames_to_prepare(data).items()}
         plain = _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT
+        plain = _FORMAT_OF_OWN if is_own else plain
         index = {
-            "format": _FORMAT_OF_OWN if is_own else plain,
+            "format": _FORMAT_OF_FRAMES if frames else plain,
             "task": task.name,
             **outputs,
             "inputs": {name: array.shape[1:] for name, array in inputs_by_name(data.x).items()},
@@ -128,6 +151,8 @@ def save(
             "coding": data.coding and data.coding.to_json(),
             "weights": weights,
         }
+        if frames:
+            index |= {"own": is_own, "frames": _frames_to_json(frames)}
         (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
     return trust
 
@@ -154,6 +179,7 @@ def load(
         # Folders of earlier versions have no coding, no kind and no link.
         coding = Coding.from_json(index["coding"]) if index.get("coding") else None
         outputs = _outputs_from_json(index)
+        frames = _frames_from_json(index, shapes)
         _check_index(weights, shapes, columns, coding)
         if coding is not None and (why := _why_no_coding(coding, outputs)):
             raise ValueError(why)
@@ -162,7 +188,7 @@ def load(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
             "wrote"
         ) from error
-    is_own = index.get("format") == _FORMAT_OF_OWN
+    is_own = index.get("format") == _FORMAT_OF_OWN or bool(frames and index["own"])
     if is_own != (training is not None):
         raise HpsearchError(
             f"the models in {folder} are of a study's own training function, which predicts by "
@@ -177,7 +203,32 @@ def load(
     else:
         models = tuple(_load_model(folder / f"model-{n}.keras") for n in numbers)
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
-    return KeptModels(outputs, shapes, columns, weights, models, transformer, coding)
+    return KeptModels(outputs, shapes, columns, weights, models, transformer, coding, frames)
+
+
+def _frames_to_json(frames: Mapping[str, FrameTypes]) -> dict[str, Any]:
+    """The columns of each input with their types, as plain JSON."""
+    return {
+        name: [{"name": column, **held.to_json()} for column, held in types.items()]
+        for name, types in frames.items()
+    }
+
+
+def _frames_from_json(
+    index: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, FrameTypes]:
+    """The inverse of `_frames_to_json`. Raises ValueError, KeyError or TypeError."""
+    if index.get("format") != _FORMAT_OF_FRAMES:
+        return {}
+    found: dict[str, FrameTypes] = {}
+    for name, columns in index["frames"].items():
+        types = {str(column["name"]): ColumnType.from_json(column) for column in columns}
+        if shapes.get(name) != (len(columns),) or len(types) != len(columns):
+            raise ValueError(f"the columns of {brief(name)} are not those of its rows")
+        found[name] = types
+    if not found or not isinstance(index["own"], bool):
+        raise ValueError("it names no frame, and is said to have one")
+    return found
 
 
 def _why_no_coding(coding: Coding, outputs: Mapping[str, Any]) -> str:
@@ -212,7 +263,7 @@ def _outputs_to_json(task: Task, data: Data) -> dict[str, Any]:
 
 def _outputs_from_json(index: Mapping[str, Any]) -> dict[str, OutputType]:
     """The inverse of `_outputs_to_json`. Raises ValueError, KeyError or TypeError."""
-    if index.get("format", _FORMAT) not in (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN):
+    if index.get("format", _FORMAT) not in _FORMATS:
         raise ValueError(f"its format is {brief(index['format'])}, of another version of hpsearch")
     if "outputs" not in index:
         labels, link = index.get("kind") == "multilabel", str(index.get("link", ""))

@@ -69,6 +69,10 @@ class OwnModel:
         """
         return self._predict(x)
 
+    def predict_on_batch(self, x: Inputs) -> Any:
+        """The same, of some of the rows."""
+        return self._predict(x)
+
     def __reduce__(self) -> Any:
         # What `restore` and `predict` made of the state may hold anything; they make it again.
         return OwnModel, (self._task, self._fit, self._rows, self._saved)

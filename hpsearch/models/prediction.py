@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, Inputs, targets_by_name
+from hpsearch.core.arrays import Array, Inputs, check_inputs, inputs_by_name, targets_by_name
 from hpsearch.core.data import Coding
 from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.row_scores import pick_classes
 from hpsearch.core.scores import apply_link
+from hpsearch.models.frame_tables import parse_table
 from hpsearch.models.kept import KeptModels
 from hpsearch.models.output_types import OutputType
 from hpsearch.tasks import csv_tables
@@ -20,15 +22,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def read_table(path: Path, kept: KeptModels) -> Array:
+def read_table(path: Path, kept: KeptModels) -> Any:
     """Read the rows of a CSV file, of shape (rows, *shape of an input row).
 
     If the file has a header and the model knows names, columns are found by name; else they are
-    taken in their order. Raises HpsearchError where they do not fit.
+    taken in their order. Raises HpsearchError where they do not fit. The rows are a frame where
+    the model's preprocessing takes one.
     """
     import pandas as pd
 
-    if kept.coding is not None:
+    if list(kept.frames) == list(kept.shapes) == ["x"]:
+        return parse_table(csv_tables.read_table(path), path, kept.frames["x"])
+    if kept.coding is not None and kept.columns:
         return _encode_cells(csv_tables.read_table(path), path, kept, kept.coding)
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
@@ -106,22 +111,27 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
 def predict_rows(kept: KeptModels, x: Any) -> Any:
     """Predictions for rows of inputs, as the task has them: arrays, or a dict of them by input.
 
-    Of shape (rows, units): probabilities of classes, or numbers in the target's own unit; of
+    They may be whatever `Data(x=)` takes: rows of a source are read some at a time. Of shape (rows, units): probabilities of classes, or numbers in the target's own unit; of
     sequences (rows, steps, classes). A dict by output where there are several. A pandas frame is a
     table whose columns are found by their names.
     """
-    if isinstance(columns := getattr(x, "columns", None), Iterable):  # a pandas frame
+    columns = None if as_source(x) is not None else getattr(x, "columns", None)
+    if isinstance(columns, Iterable) and not kept.frames:  # a pandas frame
         missing = [name for name in kept.columns if name not in list(columns)]
         if missing:
             raise HpsearchError(
                 f"the rows lack the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
                 f"the model wants {', '.join(kept.columns)}"
             )
-        if kept.coding is not None:
+        if kept.coding is not None and kept.columns:
             x = _encode_cells(x, Path("x"), kept, kept.coding)
         else:
             x = (x[list(kept.columns)] if kept.columns else x).to_numpy()
-    predicted = _predict_together(kept, dict(x) if isinstance(x, Mapping) else np.asarray(x))
+    if not kept.frames:
+        x = check_inputs("x", x)
+    elif isinstance(x, Mapping):
+        x = dict(x)
+    predicted = _predict_together(kept, x)
     coding = kept.coding or Coding()
 
     def finish(name: str, found: Array) -> Array:
@@ -176,6 +186,12 @@ def _make_frame(predicted: Array, output: OutputType, coding: Coding) -> "pd.Dat
 
 def _predict_together(kept: KeptModels, x: Inputs) -> Any:
     """The models' weighted mean prediction; a dict by output where there are several."""
+    shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(x).items()}
+    if shapes != kept.shapes:
+        raise HpsearchError(
+            f"the model wants rows of {_describe_shapes(kept.shapes)}, got rows of "
+            f"{_describe_shapes(shapes)}"
+        )
     try:
         return kept.average(kept.predict_each(kept.prepare_inputs(x)))
     except HpsearchError:
@@ -185,6 +201,13 @@ def _predict_together(kept: KeptModels, x: Inputs) -> Any:
             "the model cannot take the rows as its folder describes them "
             f"({first_line(error)}); it was changed since `hpsearch refit` wrote it"
         ) from error
+
+
+def _describe_shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """The shapes of a row's inputs, in words."""
+    if list(shapes) == ["x"]:
+        return f"shape {shapes['x']}"
+    return "the inputs " + ", ".join(f"{name} of shape {shape}" for name, shape in shapes.items())
 
 
 def _is_text(value: str) -> bool:

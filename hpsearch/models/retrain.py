@@ -1,14 +1,16 @@
 """Train models anew to a given epoch, and predict by them."""
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from hpsearch.core.arrays import Inputs
+from hpsearch.core.arrays import Inputs, inputs_by_name, is_lazy
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.task import Task
@@ -23,13 +25,13 @@ from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
 from hpsearch.training.base import SPLIT_OF_STREAMS, Fit, Split
 from hpsearch.training.history import History
-from hpsearch.training.minibatches import predict_rows
+from hpsearch.training.minibatches import RowBatches, reading
 from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 from hpsearch.training.streams import HeldOutRows
 
-_BATCH = 1024
+_MOST_ROWS, _MOST_BYTES = 1024, 2**25  # that are predicted at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,8 +143,37 @@ def predict(model: Any, x: Inputs, outputs: OutputTypes = _ONE_OUTPUT) -> Any:
     Where the model has several outputs, it is a dict of such arrays. Raises HpsearchError where its
     outputs are not these.
     """
-    raw = predict_rows(model, x, _BATCH)
-    return shape_predictions(model, raw, outputs)
+    (found,) = predict_by_each([model], x, outputs)
+    return found
+
+
+def predict_by_each(
+    models: Sequence[Any], x: Inputs, outputs: OutputTypes = _ONE_OUTPUT
+) -> Iterator[Any]:
+    """Each model's predictions, as `predict` returns them. Rows of a source are read once for all."""
+    size = _choose_batch_size(x)
+    if not is_lazy(x):
+        for model in models:
+            raw = model.predict(x, batch_size=size, verbose=0)
+            yield shape_predictions(model, raw, outputs)
+        return
+    batches = RowBatches(x, None, size)
+    raw_parts: list[list[Any]] = [[] for _ in models]
+    with reading(batches):
+        for number in range(len(batches)):
+            (rows,) = batches[number]
+            for model, parts in zip(models, raw_parts, strict=True):
+                parts.append(model.predict_on_batch(rows))
+    for model, parts in zip(models, raw_parts, strict=True):
+        raw = keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
+        yield shape_predictions(model, raw, outputs)
+
+
+def _choose_batch_size(x: Inputs) -> int:
+    """The rows to predict at a time. It decides last bits: the same for an array and a source."""
+    arrays = inputs_by_name(x).values()
+    row_bytes: int = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    return max(1, min(_MOST_ROWS, _MOST_BYTES // max(1, row_bytes)))
 
 
 def _watch_loss(task: Task, *, with_counted: bool) -> Task:

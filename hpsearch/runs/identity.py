@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.core import task_kinds
+from hpsearch.core.data import describe_change
 from hpsearch.core.errors import SpaceError, StudyError
 from hpsearch.core.option_text import settings_text
 from hpsearch.core.rules import why_no_number
@@ -127,7 +128,7 @@ def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
     pairs |= {name: (training_before.get(name), training_now.get(name)) for name in names}
     lines += [f"{name} was {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
     if now.data and now.data != before.data:
-        lines.append("the data changed")
+        lines.append(describe_change(before.data, now.data))
     return lines
 
 

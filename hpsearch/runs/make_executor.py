@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from hpsearch.core.arrays import is_lazy
 from hpsearch.core.errors import StudyError
 from hpsearch.core.files import leave_mark
 from hpsearch.core.trial import Facts
@@ -84,14 +85,15 @@ def make_prepare(study: StudyDefinition, options: RunOptions) -> "partial[tuple[
 def _make_ray_cluster(
     study: StudyDefinition, options: RunOptions, prepare: Callable[..., tuple[Facts, Work]]
 ) -> Executor:
-    """Nodes need no files: they get the study's folder, and the rows without the test's.
+    """Nodes get the study's folder, and the rows without the test's.
 
-    Streams are functions, which the workers have from the study.
+    Those of a source they read themselves; streams are functions, which they have from the study.
     """
     assert options.ray is not None
     assert options.file is not None  # as make_prepare demands
     data = study.task.load()
-    rows = replace(data, x_test=None, y_test=None) if data.given_streams is None else None
+    is_read_there = is_lazy(data.x) or data.given_streams is not None
+    rows = None if is_read_there else replace(data, x_test=None, y_test=None)
     return RayCluster(
         partial(prepare, shared=rows),
         options.ray,

@@ -12,6 +12,7 @@ from hpsearch.core.space import Params, Space
 from hpsearch.core.task import Task
 from hpsearch.core.trial import TrialRecord
 from hpsearch.evaluators import Evaluator, Holdout
+from hpsearch.evaluators.given import as_evaluator
 from hpsearch.runs.loaded_text import note_files_being_imported
 from hpsearch.searchers import Auto, Searcher
 from hpsearch.searchers.base import rehearse_search
@@ -33,7 +34,8 @@ class StudyDefinition:
         train: instead of build, `train(run, **params)` trains in a way of its own; run is a
             `hpsearch.training.TrainingRun`.
         searcher: which points are tried. Default: `Auto` of 50 full trainings of 27 epochs.
-        evaluator: how a point is scored.
+        evaluator: how a point is scored. A splitter of scikit-learn's, or a list of pairs (train,
+            validation) of row numbers, is taken as `Given` of it.
         start: points to try before any other; not every searcher can. None: the point that `build`
             knows as its `default`, as those of `spaces` do, moved into the space. (): none.
         seed: of everything random: points, splits, weights, the order of rows.
@@ -60,6 +62,7 @@ class StudyDefinition:
 
     def __post_init__(self) -> None:
         note_files_being_imported()
+        object.__setattr__(self, "evaluator", as_evaluator(self.evaluator))
         kinds: dict[str, Any] = {
             "task": Task,
             "space": Space,

@@ -10,6 +10,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.errors import (
     DiskFullError,
     FatalError,
+    SourceChangedError,
     TrialFailed,
     first_line,
     is_out_of_memory,
@@ -49,8 +50,10 @@ class TrialWork:
                     progress.forget(jobs[places[index]])
                     cost = _measure_cost(outcome, len(jobs), time.perf_counter() - begun)
                     yield places[index], replace(outcome, cost=cost)
-            except (KeyboardInterrupt, GeneratorExit, Interrupted, DiskFullError, FatalError):
+            except (KeyboardInterrupt, GeneratorExit, Interrupted):
                 raise
+            except (DiskFullError, FatalError, SourceChangedError):
+                raise  # no other trial would fare better
             except BaseException as error:  # also SystemExit: a build that calls it fails its trial
                 # The error ended all of them: fail the trials at fault, train the others again.
                 at_fault = [place for place in places if builds[place].failed]

@@ -15,6 +15,8 @@ from hpsearch.core.errors import CheckpointError, HpsearchError, StudyError
 from hpsearch.core.files import hide_secrets
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.trial import Facts
+from hpsearch.evaluators import Given
+from hpsearch.evaluators.given_pairs import describe_rows_left_out
 from hpsearch.executors import Work
 from hpsearch.runs.load import Overrides, describe_error, load_study, locate_error
 from hpsearch.runs.sent_study import load_sent_study
@@ -181,13 +183,16 @@ def prepare_work(
         _check_memory(together, trainer.fits_in_memory, len(splits))
     elif (together or 1) > 1 and not remark:
         remark = f"--together {together} has no effect: models are trained one after the other"
+    evaluator = study.evaluator
+    is_given = isinstance(evaluator, Given)
+    left_out = describe_rows_left_out(evaluator.label, splits, data.rows) if is_given else ""
     facts = Facts(
         data.fingerprint,
         source,
         chosen,
         _find_versions(chosen),
         max(1, together or most) if side_by_side else 1,
-        "\n".join(filter(None, [remark, note, _describe_unit(study, data)])),
+        "\n".join(filter(None, [remark, note, _describe_unit(study, data), left_out])),
         # To two digits: small differences in how it is computed make no other search.
         float(f"{trainer.epoch_seconds * len(splits):.2g}"),
     )

@@ -43,10 +43,14 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         "" if models == 1 else f"; {models} models predict together, by the mean of their outputs"
     )
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
+    validated = card.get("validation_rows")  # given as a part of their own
+    too = f", the {validated:,} that trials were validated on too," if validated else ""
     trained_on = "the train stream, without the validation's"
     if card["rows"] is not None:
-        trained_on = f"all {card['rows']:,} rows but the test's"
-    yield f"Trained on {trained_on}, by {seeds}{together}."
+        trained_on = f"all {card['rows']:,} rows but the test's{too}"
+    yield f"Trained on {trained_on}{'' if too else ','} by {seeds}{together}."
+    if "rows_from" in card:
+        yield f"Rows are read from {card['rows_from']}."
     if "weights" in card:
         yield f"Rows weigh by {card['weights']}."
     if left_out := card.get("callbacks_left_out"):

@@ -130,7 +130,7 @@ def _choose_rows(rows: Sequence[RankedTrial], choice: ModelChoice) -> Sequence[R
         if not found:
             raise HpsearchError(
                 "the best trial has no standard error to choose within, because its evaluator has "
-                "one split only; search by --evaluator kfold, or name a --trial"
+                "one split only, or random ones; search by --evaluator kfold, or name a --trial"
             )
         return found
     return rows[:1]

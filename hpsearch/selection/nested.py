@@ -10,7 +10,9 @@ from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.metric import Metric
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
-from hpsearch.evaluators import Evaluator, KFold
+from hpsearch.evaluators import Evaluator, Given, KFold
+from hpsearch.evaluators.given import as_evaluator
+from hpsearch.evaluators.given_splitter import GivenSplitter
 from hpsearch.runs.in_memory import find_best_trial, search_in_memory
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.training import backend, engines
@@ -89,7 +91,8 @@ class NestedKFold:
 
     Args:
         outer: a number of folds, or a KFold, which may keep groups apart.
-        inner: how each search scores its trials; None: as the study does.
+        inner: how each search scores its trials; None: as the study does. A splitter of
+            scikit-learn's splits each outer fold's rows; row numbers would be of other rows there.
     """
 
     outer: int | KFold = 5
@@ -98,6 +101,7 @@ class NestedKFold:
     def __post_init__(self) -> None:
         if isinstance(self.outer, bool) or not isinstance(self.outer, int | KFold):
             raise ValueError(f"NestedKFold needs outer= folds or a KFold, got {self.outer!r}")
+        object.__setattr__(self, "inner", as_evaluator(self.inner))
         if self.inner is not None and not isinstance(self.inner, Evaluator):
             raise ValueError(f"NestedKFold needs inner= an evaluator, got {self.inner!r}")
         self._outer()
@@ -113,6 +117,7 @@ class NestedKFold:
         task = study.task.with_kind_of(loaded.y)
         data = replace(loaded, x_test=None, y_test=None, sample_weight_test=None)
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
+        _refuse_given_rows(study.evaluator)
         outer = self._outer()
         splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))
         chosen = list(self._search_outer_folds(study, data, splits, engine))
@@ -167,3 +172,12 @@ class NestedKFold:
                 callbacks=study.callbacks,
             )
             yield fit, first.score.value
+
+
+def _refuse_given_rows(inner: Evaluator) -> None:
+    """Raise StudyError for an evaluator that names rows of all the data: a search has a part."""
+    if isinstance(inner, Given) and not isinstance(inner.parts, GivenSplitter):
+        raise StudyError(
+            f"NestedKFold searches on a part of the rows, and {inner.label} names rows of the "
+            "whole; give inner= a KFold, a Holdout, or a splitter"
+        )

@@ -11,14 +11,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hpsearch import store as stores
-from hpsearch.core.arrays import take_rows
+from hpsearch.core.arrays import inputs_by_name, is_lazy, take_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
 from hpsearch.runs.disk import models_folder
@@ -31,7 +35,7 @@ from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
 from hpsearch.selection.streamed_rows import number_held_out, read_held_out
 from hpsearch.store import SearchRecord, Store, Url
 from hpsearch.training import backend as backends
-from hpsearch.training.base import Fit, WithoutValidation
+from hpsearch.training.base import Fit, Split, WithoutValidation
 
 if TYPE_CHECKING:
     from hpsearch.models.kept import KeptModels
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 
 _CARD = "card.json"
 _MOST_CARD_BYTES = 10_000_000  # bytes
+_ROWS_FOR_TYPES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,6 @@ def refit(
     Raises HpsearchError, before the test is opened, where something cannot work.
     """
     from hpsearch.models import kept, retrain, scoring
-    from hpsearch.training.rows import prepare_rows
 
     if folder is not None and not is_kept_model(folder):
         choose_place(folder, kept.MODELS)  # refuses before hours of training
@@ -124,9 +128,7 @@ def refit(
     left_out: dict[str, str] = {}  # callbacks, and what they watch
     is_named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
     if _is_kept_in(folder, model, data):
-        # Trust the types of the study's own preprocessing, not those that the folder names.
-        fitted = prepare_rows(task, data, retrain.all_rows(data)).transformer
-        trust = kept.types_to_trust(fitted)
+        trust = _types_of_preprocessing(task, data)
         left_out = _read_card(folder).get("callbacks_left_out", left_out)
     else:
         # Without a card, the folder is of an interrupted run. A folder that we named is of this
@@ -160,6 +162,8 @@ def refit(
         "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
         "rows": _count_all(data),
+        **({"validation_rows": data.validation_rows} if data.validation_rows else {}),
+        **_describe_source(data),
         **_describe_weights(task, data),
         **({"callbacks_left_out": left_out} if left_out else {}),
         **model,
@@ -189,13 +193,27 @@ def refit(
 
 def load_kept(folder: Path, study: StudyDefinition) -> "KeptModels":
     """The models in a folder, which may have the study's own preprocessing or training function."""
-    from hpsearch.models import kept, retrain
-    from hpsearch.training.rows import prepare_rows
+    from hpsearch.models import kept
 
     data = study.task.load()
-    # Trust the types of the study's own preprocessing, not those that the folder names.
-    fitted = prepare_rows(study.task.with_kind_of(data.y), data, retrain.all_rows(data)).transformer
-    return kept.load(folder, kept.types_to_trust(fitted), own_training(study))
+    trust = _types_of_preprocessing(study.task.with_kind_of(data.y), data)
+    return kept.load(folder, trust, own_training(study))
+
+
+def _types_of_preprocessing(task: Task, data: Data) -> tuple[str, ...]:
+    """The types in the study's own preprocessing, fitted: to trust these, not what a folder names.
+
+    Some rows of a source tell them as well as all.
+    """
+    from hpsearch.models import kept
+    from hpsearch.training.rows import prepare_rows
+
+    if task.preprocess is None:
+        return ()
+    rows = np.arange(data.rows)
+    if is_lazy(data.x):
+        rows = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)]
+    return kept.types_to_trust(prepare_rows(task, data, Split(rows, rows[:1])).transformer)
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":
@@ -262,6 +280,18 @@ def _score_validation(
     return {"value": value, "se": se, **predictions.report_scores(task, data, together, y, given)}
 
 
+def _describe_source(data: Data) -> dict[str, str]:
+    """The card's words on what rows are read from; nothing where they are in memory."""
+    lazy = [part for part in inputs_by_name(data.x).values() if isinstance(part, LazyRows)]
+    sources = {id(part.reader): part.reader.source for part in lazy}.values()
+    named = []
+    for source in sources:
+        files = len(source.files)
+        of_files = f" of {files:,} file{'s' if files > 1 else ''}" if files else ""
+        named.append(type(source).__name__ + of_files)
+    return {"rows_from": ", ".join(named)} if named else {}
+
+
 def _prepare_test(data: Data, models: "KeptModels") -> Any:
     """The inputs of the test as models get them; those of a stream are read when predicted."""
     from hpsearch.training.streams import HeldOutRows
@@ -269,7 +299,8 @@ def _prepare_test(data: Data, models: "KeptModels") -> Any:
     if data.given_streams is not None:
         return HeldOutRows(data.given_streams, "test")
     assert data.x_test is not None
-    return models.prepare_inputs(data.x_test)
+    as_given = {name: data.frames_test[name] for name in models.frames}
+    return models.prepare_inputs(decode_inputs(data.x_test, as_given))
 
 
 def _count_all(data: Data) -> int | None:

@@ -60,8 +60,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         searcher: sets epochs and trials; None: `Auto()`.
         train: instead of build, a training function of your own, as `hpsearch.Study` takes it.
         cv: a number of folds (shuffled; stratified for classifiers), an hpsearch evaluator
-            (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter, or (train, test)
-            pairs.
+            (`KFold(4, groups=True)`, `Holdout(0.2)`), a scikit-learn splitter (one that is random
+            and has no seed gets random_state's), or (train, test) pairs.
         kind: "classifier" or "regressor", because scikit-learn needs it before `fit`.
         loss: a Keras loss; None: cross-entropy (binary for two classes), or the squared error.
         scoring: as GridSearchCV takes it: a scorer's name, a scorer, a list of names, or a dict of
@@ -95,7 +95,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             it is depends on the machine. With store=, another fit goes on for as long.
         verbose: 1: print how far the search is; 2: print a line for each trial.
 
-    X is an array or a frame, shape (rows, ...); sparse matrices are refused. After `fit` there are
+    X is an array or a frame, shape (rows, ...), or an hpsearch.Source; sparse matrices are refused. After `fit` there are
     best_params_, best_score_, best_index_, best_epoch_, cv_results_ (see
     `hpsearch.sklearn_api.cv_results_table`), n_splits_, refit_time_ in seconds, multimetric_,
     scorer_ (with scoring=), classes_, n_features_in_ and feature_names_in_. best_estimator_ is the
@@ -186,7 +186,17 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         )
         scoring = self._make_scoring(rows, weighted=sample_weight is not None)
         numbers = rows.targets.numbers
-        evaluator = make_evaluator(self.cv, rows.x, numbers, groups, classes=self._is_classifier)
+        is_seeded = isinstance(self.random_state, int | np.integer)
+        evaluator = make_evaluator(
+            self.cv,
+            rows.x,
+            numbers,
+            groups,
+            classes=self._is_classifier,
+            seed=derive_seed(int(self.random_state), "splits") if is_seeded else None,
+        )
+        folds = evaluator.fits
+        assert folds is not None  # a splitter's pairs are known by now
         task, data = rows.make_task(
             self.name,
             self.preprocess,
@@ -209,11 +219,11 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.cv_results_ = make_cv_results(
             found,
             columns,
-            evaluator.fits,
+            folds,
             with_train=bool(self.return_train_score),
             error_score=math.nan if error_score is None else error_score,
         )
-        self.n_splits_ = evaluator.fits
+        self.n_splits_ = folds
         self.multimetric_ = scoring.has_names
         if self.scoring is not None:
             self.scorer_ = scoring.scorers if scoring.has_names else scoring.scorers["score"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.arrays import Array
-from hpsearch.sklearn_api.frame_rows import FrameCode
+from hpsearch.core.frame_rows import FrameCode
 from hpsearch.training import backend
 from hpsearch.training.rows import prepare_inputs
 
@@ -42,16 +42,9 @@ class Network:
         return np.column_stack([1 - raw, raw]) if raw.shape[1] == 1 else raw
 
     def _predict_raw(self, x: Any) -> Array:
-        from scipy.sparse import issparse
-
         from hpsearch.models import retrain
 
-        if self.code is None:
-            x = prepare_inputs(self.transformer, x)
-        else:
-            prepared = self.transformer.transform(x)
-            dense = prepared.toarray() if issparse(prepared) else prepared
-            x = prepare_inputs(None, np.asarray(dense))
+        x = prepare_inputs(self.transformer, x)
         # As float64, as scikit-learn's estimators predict.
         return np.asarray(retrain.predict(self.model, x)).astype(np.float64)
 

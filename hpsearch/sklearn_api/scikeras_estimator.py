@@ -22,6 +22,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError
+from hpsearch.core.frame_rows import FrameCode
 from hpsearch.core.space import Params
 from hpsearch.training.base import Build, ModelSpec, batch_size, shuffles
 from hpsearch.training.building import call_build
@@ -64,6 +65,7 @@ def make_scikeras_estimator(
     seed: int,
     preprocess: Any,
     fitted: Any,
+    code: FrameCode | None,
     class_weight: Any,
     row_shape: tuple[int, ...],
     y: Array,
@@ -75,7 +77,8 @@ def make_scikeras_estimator(
         model: the trained Keras model.
         spec: what `build` was told. Of a clone, the number of rows follows its own.
         epochs, seed: of the fit that trained it, and of clones.
-        preprocess, fitted: a transformer of arrays, and the same fitted; None for none.
+        preprocess, fitted: a transformer, and the same fitted; None for none.
+        code: how arrays become the frames that the transformer takes; None where it takes arrays.
         class_weight: of a classifier, by the user's labels.
         row_shape: of a row before preprocessing.
         y: targets in the user's form, each class at least once; by these SciKeras knows the labels.
@@ -97,9 +100,9 @@ def make_scikeras_estimator(
     # Without the transformer, which could not be fitted on these rows. As float64, because SciKeras
     # refuses to lose precision in later calls.
     estimator.initialize(np.zeros((len(y), *row_shape)), y)
-    estimator.set_params(preprocess=preprocess)
+    estimator.set_params(preprocess=_of_arrays(preprocess, code))
     estimator.model_ = model
-    estimator.feature_encoder_ = _chain_encoder(fitted)
+    estimator.feature_encoder_ = _chain_encoder(_of_arrays(fitted, code))
     return estimator
 
 
@@ -120,6 +123,15 @@ def _build_untrained(
             "best_estimator_ itself"
         )
     return model
+
+
+def _of_arrays(transformer: Any, code: FrameCode | None) -> Any:
+    """A transformer of frames as one of arrays."""
+    return (
+        transformer
+        if code is None
+        else make_pipeline(FunctionTransformer(code.decode), transformer)
+    )
 
 
 def _make_encoder(preprocess: Any) -> Any:

@@ -135,7 +135,9 @@ def run_search(study: StudyDefinition, data: Data, place: SearchPlace) -> list[S
     Raises HpsearchError where the study cannot work or is another one than the store's, and
     KeyboardInterrupt where Ctrl-C stopped it; fitted again with the same store, it goes on.
     """
-    progress = SearchProgress(place.verbose, study.evaluator.fits) if place.verbose else None
+    folds = study.evaluator.fits
+    assert folds is not None  # as KerasSearchCV makes evaluators
+    progress = SearchProgress(place.verbose, folds) if place.verbose else None
     if place.store is None and place.devices is None and place.budget.hours is None:
         shown = (
             progress.show_trials(study.task.objective, _count_trials(study))

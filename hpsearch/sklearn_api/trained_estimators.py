@@ -12,7 +12,6 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.core.arrays import Array
-from hpsearch.sklearn_api.frame_rows import FrameTransformer
 from hpsearch.sklearn_api.network import Network
 from hpsearch.sklearn_api.targets import encode_targets
 from hpsearch.sklearn_api.training_rows import TrainingRows, read_rows, read_training_rows
@@ -106,8 +105,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
     @property
     def preprocess_(self) -> Any:
         """The fitted transformer; None without `preprocess`."""
-        fitted = self.network_.transformer
-        return fitted if self.network_.code is None else fitted.transformer_
+        return self.network_.transformer
 
     def to_scikeras(self) -> Any:
         """The trained network as a SciKeras `KerasClassifier` or `KerasRegressor`.
@@ -124,14 +122,12 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
                 "SciKeras trains Keras models, and this is trained by train=; use best_estimator_ "
                 "itself, a clone of which trains it again"
             )
-        preprocess, code = self.preprocess, self.network_.code
-        if code is not None:
-            if not code.holds_only_numbers:
-                raise ValueError(
-                    "SciKeras takes arrays of numbers, and this was fitted on text or categories; "
-                    "use best_estimator_ itself, or encode X before the search"
-                )
-            preprocess = FrameTransformer(preprocess, code)
+        code = self.network_.code
+        if code is not None and not code.holds_only_numbers:
+            raise ValueError(
+                "SciKeras takes arrays of numbers, and this was fitted on text or categories; use "
+                "best_estimator_ itself, or encode X before the search"
+            )
         if self.callbacks is not None:
             warnings.warn(
                 "a clone of the SciKeras estimator trains without callbacks=, which makes new ones "
@@ -149,8 +145,9 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             params=self.params or {},
             epochs=self.epochs,
             seed=self.seed,
-            preprocess=preprocess,
+            preprocess=self.preprocess,
             fitted=self.network_.transformer,
+            code=code,
             class_weight=self.class_weight,
             row_shape=self._rows[1:],
             y=y,

@@ -10,9 +10,10 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.data import Data
+from hpsearch.core.frame_rows import FrameCode, encode_frame, is_frame
 from hpsearch.core.rules import brief
+from hpsearch.core.sources import LazyRows, Source, open_source
 from hpsearch.core.task import Task
-from hpsearch.sklearn_api.frame_rows import FrameCode, FrameTransformer, encode_frame
 from hpsearch.sklearn_api.targets import EncodedTargets, encode_targets
 
 
@@ -21,13 +22,13 @@ class TrainingRows:
     """The rows of a fit.
 
     Args:
-        x: of shape (rows, ...).
+        x: of shape (rows, ...); LazyRows of a source.
         code: how the user's rows became x; None where they are x itself.
         y: the targets in the user's own form.
         targets: the same as a task takes them.
     """
 
-    x: Array
+    x: Any
     code: FrameCode | None
     y: Array
     targets: EncodedTargets
@@ -48,13 +49,14 @@ class TrainingRows:
             self.targets.y,
             groups=options.pop("groups", None),
             sample_weight=sample_weight,
+            frames={} if self.code is None else {"x": self.code},
         )
         task = Task(
             name,
             data,
             self.targets.loss,
             kind=self.targets.kind,
-            preprocess=preprocess if self.code is None else FrameTransformer(preprocess, self.code),
+            preprocess=preprocess,
             class_weight=weigh_numbers(class_weight, self.targets.classes),
             **options,
         )
@@ -71,7 +73,11 @@ def read_training_rows(
     becomes an array of numbers. Raises ValueError.
     """
     rows = None if preprocess is None else _as_frame_or_objects(X)
-    if rows is None:
+    x: Any
+    if isinstance(X, Source):
+        x, code = _open(estimator, X, reset=True), None
+        y = _check_targets(x, y, classifies=classifies)
+    elif rows is None:
         x, y = _validate(
             estimator,
             X,
@@ -84,17 +90,41 @@ def read_training_rows(
         code = None
     else:
         validate_data(estimator, rows, y, skip_check_array=True)
-        numeric = None if classifies else "numeric"
-        y = check_array(y, ensure_2d=False, dtype=numeric, input_name="y", ensure_min_samples=2)
-        check_consistent_length(rows, y)
+        y = _check_targets(rows, y, classifies=classifies)
         x, code = encode_frame(rows)
     if classifies:
         y = column_or_1d(y, warn=True)
     return TrainingRows(x, code, y, encode_targets(y, loss, classifies=classifies))
 
 
+def _check_targets(rows: Any, y: Any, *, classifies: bool) -> Any:
+    numeric = None if classifies else "numeric"
+    y = check_array(y, ensure_2d=False, dtype=numeric, input_name="y", ensure_min_samples=2)
+    check_consistent_length(rows, y)
+    return y
+
+
+def _open(estimator: Any, X: Source, *, reset: bool) -> LazyRows:
+    """The rows of a source. reset: note the number of columns; else it must be that of `fit`."""
+    x = open_source("X", X)
+    if not isinstance(x, LazyRows):
+        raise ValueError(f"X gives the inputs {', '.join(x)}; a Study takes several: Data(x=X)")
+    if x.ndim < 2:
+        raise ValueError(f"X needs rows of shape (columns,) or more, got X of shape {x.shape}")
+    if reset:
+        estimator.n_features_in_ = x.shape[1]
+        vars(estimator).pop("feature_names_in_", None)  # of an earlier fit
+    elif estimator.n_features_in_ != x.shape[1]:
+        raise ValueError(f"X has {x.shape[1]} features, and fit got {estimator.n_features_in_}")
+    return x
+
+
 def read_rows(estimator: Any, X: Any, *, preprocess: Any, code: FrameCode | None) -> Any:
     """Check rows to predict: an array of numbers, or what the fitted transformer takes."""
+    if isinstance(X, Source):
+        if code is not None:
+            raise ValueError("fit got a frame or text, and X is a Source, which gives numbers")
+        return _open(estimator, X, reset=False)
     if code is None:
         return _validate(estimator, X, reset=False, **_validation_rules(preprocess))
     import pandas as pd
@@ -105,7 +135,7 @@ def read_rows(estimator: Any, X: Any, *, preprocess: Any, code: FrameCode | None
     validate_data(estimator, rows, reset=False, skip_check_array=True)
     if code.columns is None:
         return np.asarray(rows, dtype=object)
-    return rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows, columns=code.columns)
+    return rows if is_frame(rows) else pd.DataFrame(rows, columns=code.columns)
 
 
 def _validation_rules(preprocess: Any) -> dict[str, Any]:
@@ -126,9 +156,7 @@ def _validate(estimator: Any, X: Any, *rest: Any, **rules: Any) -> Any:
 
 def _as_frame_or_objects(X: Any) -> Any:
     """X where it is a frame, or an array of shape (rows, columns) with text; None otherwise."""
-    import pandas as pd
-
-    if isinstance(X, pd.DataFrame):
+    if is_frame(X):
         return X
     if isinstance(X, list):
         try:

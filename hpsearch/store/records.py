@@ -1,7 +1,9 @@
 """Records that the store returns: searches, and the events of their journals."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from hpsearch.core.metric import Direction, Metric, higher_is_better
 from hpsearch.core.trial import Outcome, Pause, Suggestion
@@ -41,6 +43,15 @@ class SearchRecord:
     versions: str
     began: float = 0.0
     id: int = 0
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """A search by its row in the store."""
+        # Pairs of rows had another evaluator in earlier versions: their searches go on.
+        label = re.sub(
+            r"^FixedSplits\(pairs=(\d+) given", r"Given(parts=\1 pairs", row["evaluator"]
+        )
+        return cls(**{**row, "evaluator": label})
 
     @property
     def metric(self) -> Metric:

@@ -61,7 +61,7 @@ class Store:
             "AND id NOT IN (SELECT search FROM removed) AND (CAST(:study AS TEXT) IS NULL OR study = :study) ORDER BY id",
             study=study,
         )
-        return [SearchRecord(**row) for row in found.records()]
+        return [SearchRecord.from_row(row) for row in found.records()]
 
     def begin_search(
         self,

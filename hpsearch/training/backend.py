@@ -16,7 +16,7 @@ def name(backend: str | None = None) -> str:
     JAX is the default because the same Keras code trains several times faster on it, on CPU,
     than on TensorFlow. Raises HpsearchError where it is unknown or not installed.
     """
-    wanted = backend or os.environ.get("KERAS_BACKEND") or "jax"
+    wanted = (os.environ.get("KERAS_BACKEND") or "jax") if backend is None else backend
     if wanted not in BACKENDS:
         raise HpsearchError(f"unknown backend {wanted!r}; known: {', '.join(BACKENDS)}")
     if importlib.util.find_spec(wanted) is None:

@@ -31,7 +31,7 @@ from hpsearch.training.fit_callbacks import (
     averages_weights,
 )
 from hpsearch.training.history import History
-from hpsearch.training.minibatches import Minibatches, RowBatches
+from hpsearch.training.minibatches import Minibatches, RowBatches, reading
 from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
@@ -83,7 +83,7 @@ class FitTrainer:
                 if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 # No name for the rows: they must not stay in memory while the next are prepared.
-                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)
+                yield index, self._train_on(fit, self._prepare_rows(data, fit.split), data)
         finally:
             _clear_compiled()
 
@@ -103,7 +103,7 @@ class FitTrainer:
         there are callbacks, it trains two epochs of one minibatch as trials are trained, the second
         one from the first one's checkpoint. Returns the trainer's remark.
         """
-        rows = prepare_rows(self.task, data, split)
+        rows = self._prepare_rows(data, split)
         if rows.streams is not None:
             check_stream_points(rows.streams, points := list(points))
         for index, params in enumerate(points):
@@ -162,10 +162,11 @@ class FitTrainer:
         begun = time.perf_counter()
         few = 20 * batch_size(fit.params)
         small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
-        rows = prepare_rows(self.task, data, small.split)
+        rows = self._prepare_rows(data, small.split)
         model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
-        clock = _Clock()
-        model.fit(Minibatches(rows, small, model), epochs=3, callbacks=[clock], verbose=0)
+        clock, batches = _Clock(), Minibatches(rows, small, model)
+        with reading(batches):
+            model.fit(batches, epochs=3, callbacks=[clock], verbose=0)
         before = time.perf_counter() - begun - sum(clock.seconds) + clock.seconds[0]
         part = len(small.split.train) / len(fit.split.train)
         return before, min(clock.seconds[1:]) / part
@@ -221,7 +222,7 @@ class FitTrainer:
         average = AverageCallback() if averages_weights(model.optimizer) else None
         saving = CheckpointCallback(history, phased, own, average)
         with contextlib.ExitStack() as stack:
-            batches, given, ours = self._make_batches(rows, fit, model, stack)
+            batches, given, ours = self._make_batches(rows, history, model, stack)
             model.fit(
                 batches,
                 initial_epoch=history.epochs,
@@ -242,13 +243,14 @@ class FitTrainer:
         saving.restore_phase_end()
 
     def _make_batches(
-        self, rows: SplitRows, fit: Fit, model: Any, stack: contextlib.ExitStack
+        self, rows: SplitRows, history: History, model: Any, stack: contextlib.ExitStack
     ) -> tuple[Minibatches | TrainBatches, dict[str, Any], list[Any]]:
         """What `fit` trains on; its arguments to validate; and callbacks for a stream.
 
         Args:
             stack: closed when `fit` has ended.
         """
+        fit = history.fit
         if rows.streams is not None:
             training = TrainBatches(rows.streams, self.task, fit)
             # A refit is not judged: its validation loss is only one that Keras must have.
@@ -256,12 +258,15 @@ class FitTrainer:
             held_out = StreamBatches(rows.streams, "validation", self.task, limit=limit)
             stack.enter_context(streaming(training, held_out))
             return training, {"validation_data": held_out}, [StreamCallback(training)]
-        batches = Minibatches(rows, fit, model)
+        batches = Minibatches(rows, fit, model, history.epochs)
         size = validation_batch_size(count_rows(rows.y_validation))
         validation = rows.x_validation, rows.y_validation
-        if is_lazy(rows.x_validation):
-            return batches, {"validation_data": RowBatches(*validation, size)}, []
-        return batches, {"validation_data": validation, "validation_batch_size": size}, []
+        if not is_lazy(rows.x_validation):
+            stack.enter_context(reading(batches))
+            return batches, {"validation_data": validation, "validation_batch_size": size}, []
+        read = RowBatches(*validation, size)
+        stack.enter_context(reading(batches, read))
+        return batches, {"validation_data": read}, []
 
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
         """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""
@@ -276,6 +281,9 @@ class FitTrainer:
             self._train_on(fit, few, data, logged)
             self._train_on(replace(fit, epochs=2), few, data)
         return {name: values[-1] for name, values in logged.history.items()}
+
+    def _prepare_rows(self, data: Data, split: Split) -> SplitRows:
+        return prepare_rows(self.task, data, split, copies_large=False)
 
     def _model_spec(self, rows: SplitRows, data: Data, fit: Fit) -> ModelSpec:
         return make_model_spec(self.task, rows, data.y, metrics.make_metrics(self.task), fit)

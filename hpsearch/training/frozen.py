@@ -6,6 +6,7 @@ a row in every epoch and in every trial: they depend on the row alone.
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from hpsearch.core.arrays import Array
+from hpsearch.core.arrays import Array, Inputs
 from hpsearch.training.batched.scalars import strip_names
+from hpsearch.training.minibatches import predict_rows
 from hpsearch.training.overrides import describe_network, is_of_keras
 
 _BATCH = 256
@@ -47,9 +49,14 @@ class FrozenPart:
             digest.update(array.reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
-    def compute_features(self, x: Array) -> Array:
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row's features."""
+        return 4 * int(math.prod(size or 1 for size in self.features.output_shape[1:]))
+
+    def compute_features(self, x: Inputs) -> Array:
         """The features of rows: what the layers that train get for them."""
-        features = np.asarray(self.features.predict(x, batch_size=_BATCH, verbose=0))
+        features = np.asarray(predict_rows(self.features, x, _BATCH))
         # NumPy's files cannot hold bfloat16; float32 holds its values exactly.
         return features if features.dtype.kind in "biuf" else features.astype(np.float32)
 

@@ -4,13 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpsearch.core.arrays import Array, count_rows
+import numpy as np
+
+from hpsearch.core.arrays import Array, count_rows, is_lazy, take_rows
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.training.base import ModelSpec
 from hpsearch.training.own_progress import FitProgress
 from hpsearch.training.plain_metrics import measure_predictions, shape_predictions
 from hpsearch.training.rows import SplitRows, make_model_spec
+
+_ROWS_AT_A_TIME = 1024  # of a source, that are predicted in one call
 
 Predict = Callable[[Any], Any]
 """Preprocessed rows -> predictions, of the shape that Keras models give them."""
@@ -44,7 +49,8 @@ class TrainingRun:
         """x and y of the training rows, preprocessed; they cannot be changed in place.
 
         y has the shape (rows, 1) where the model has one output. Several inputs or outputs are
-        dicts of arrays.
+        dicts of arrays. Rows of a source are LazyRows: `x[numbers]` reads some, and
+        `np.asarray(x)` all, which is refused where they are more than an eighth of the memory.
         """
         return _freeze(self._rows.x), _freeze(self._rows.y)
 
@@ -165,7 +171,8 @@ class TrainingRun:
 
         Args:
             predict: rows -> predictions, as train returns it: probabilities of classes, or numbers,
-                of shape (rows, outputs); logits where the task's loss takes them.
+                of shape (rows, outputs); logits where the task's loss takes them. Of a source, it
+                gets some rows at a time, as arrays.
             train: measure on the training rows too.
         """
         rows, weighted = self._rows, self.task.weighted_metrics
@@ -179,17 +186,36 @@ class TrainingRun:
             if train or not prefix
             for name, value in measure_predictions(
                 self.task,
-                shape_predictions(self.task, predict(_freeze(x)), count_rows(y)),
+                call_predict(self.task, predict, _freeze(x)),
                 y,
                 weights if weighted else None,
             ).items()
         }
 
 
+def call_predict(task: Task, predict: Predict, x: Any) -> Any:
+    """What `predict` gives for rows x, as Keras models give it; for a source's, part by part.
+
+    Raises BuildError where predictions are of another shape.
+    """
+    if not is_lazy(x):
+        return shape_predictions(task, predict(x), count_rows(x))
+    parts = []
+    for start in range(0, count_rows(x), _ROWS_AT_A_TIME):
+        some = take_rows(x, slice(start, start + _ROWS_AT_A_TIME))
+        parts.append(shape_predictions(task, predict(some), count_rows(some)))
+    if isinstance(parts[0], Mapping):
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return np.concatenate(parts)
+
+
 def _freeze(arrays: Any) -> Any:
-    """The same arrays, which cannot be changed in place: other trials train on them too."""
-    if arrays is None:
-        return None
+    """The same arrays, which cannot be changed in place: other trials train on them too.
+
+    Those of a source are read anew each time.
+    """
+    if arrays is None or isinstance(arrays, LazyRows):
+        return arrays
     if isinstance(arrays, Mapping):
         return {name: _freeze(array) for name, array in arrays.items()}
     view = arrays.view()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core import interrupt
-from hpsearch.core.arrays import count_rows, take_rows, targets_by_name
+from hpsearch.core.arrays import take_rows, targets_by_name, view_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.rules import brief
@@ -22,11 +22,10 @@ from hpsearch.core.trial import Curve
 from hpsearch.training.base import Callbacks, Fit, Split, TrainFunction, check_names
 from hpsearch.training.checkpoint import save_arrays
 from hpsearch.training.history import History
-from hpsearch.training.own import TrainingRun
+from hpsearch.training.own import TrainingRun, call_predict
 from hpsearch.training.own_progress import FitProgress
 from hpsearch.training.own_seeds import restored_generators, seed_generators
 from hpsearch.training.own_state import SavedState, find_state
-from hpsearch.training.plain_metrics import shape_predictions
 from hpsearch.training.rows import SplitRows, prepare_rows
 
 _FEW_ROWS = 256  # that a function is tried on, of each part
@@ -191,8 +190,7 @@ class OwnTrainer:
             )
         if predict is None:
             return None
-        predicted = predict(rows.x_validation)
-        return shape_predictions(progress.task, predicted, count_rows(rows.y_validation))
+        return call_predict(progress.task, predict, rows.x_validation)
 
 
 def find_saved(task: Task, fit: Fit) -> SavedState | None:
@@ -238,7 +236,7 @@ def load_predict(
         raise HpsearchError(f"the study's train {what}, so it cannot predict from what it saved")
 
     def checked(x: Any) -> Any:
-        return shape_predictions(task, predict(x), count_rows(x))
+        return call_predict(task, predict, x)
 
     return checked
 
@@ -293,9 +291,9 @@ def _take(rows: SplitRows, split: Split, few: Split) -> SplitRows:
     train = np.flatnonzero(np.isin(split.train, few.train))
     held_out = np.flatnonzero(np.isin(split.validation, few.validation))
     return SplitRows(
-        take_rows(rows.x, train),
+        view_rows(rows.x, train),  # of a source not read yet, as a trial gets them
         take_rows(rows.y, train),
-        take_rows(rows.x_validation, held_out),
+        view_rows(rows.x_validation, held_out),
         take_rows(rows.y_validation, held_out),
         rows.transformer,
         None if rows.weights is None else rows.weights[train],

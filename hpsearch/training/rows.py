@@ -5,19 +5,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from hpsearch.core.array_types import to_dense
 from hpsearch.core.arrays import (
     Array,
     Inputs,
     Targets,
     inputs_by_name,
+    is_lazy,
+    read_when_needed,
     targets_by_name,
     view_rows,
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
 from hpsearch.core.streamed import Streams, count_steps
@@ -26,6 +31,8 @@ from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, s
 
 _VALIDATION_BATCH = 1024
 _MOST_FITTED = 2**28  # bytes of a source's rows on which preprocessing is fitted in memory
+_MOST_KEPT = 16  # fitted transformers of a source's splits
+_FITTED: WeakKeyDictionary[Data, list[tuple[Any, Split, Any]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,20 +62,26 @@ class SplitRows:
     streams: Streams | None = None
 
 
-def prepare_rows(task: Task, data: Data, split: Split) -> SplitRows:
+def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
     """Take a split's rows, and preprocess them as fitted on its training rows alone.
+
+    Args:
+        copies_large: whether rows of large arrays are copied; else they are LazyRows of these, as
+            those of sources always are, where there is no preprocessing.
 
     Raises DataError where NaN or infinity is left afterwards.
     """
     if data.given_streams is not None:
         y = shape_targets(task, data.y)
         return SplitRows(data.x, y, data.x, y, streams=data.given_streams)
-    x, x_validation = view_rows(data.x, split.train), view_rows(data.x, split.validation)
+    whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
+    x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
     if task.preprocess is not None:
         with _name_failing_transformer(task.preprocess):
-            y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
-            fitted = _fit_transformer(task.preprocess, x, y)
+            frames = task.frames_to_prepare(data)
+            x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
+            fitted = _find_fitted(task.preprocess, data, split, x)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
     rows = SplitRows(
@@ -139,8 +152,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             for name, array in x.items()
         }
     if isinstance(x, LazyRows):
-        return x.map(lambda rows: _to_dense(fitted.transform(rows)))
-    return _to_dense(fitted.transform(x))
+        return x.map(lambda rows: to_dense(fitted.transform(rows)))
+    return to_dense(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -196,18 +209,47 @@ def _check_as_read(x: Inputs) -> Inputs:
 
 
 def _check_as_read_of(name: str, x: Any) -> Any:
-    if not isinstance(x, LazyRows):
+    if not isinstance(x, LazyRows) or x.dtype.kind not in "fc":
+        return x
+    if x.is_in_memory:  # as other arrays: once, before anything is trained
+        for rows in x.chunks():
+            check_finite(_name_input(name), rows)
         return x
 
-    def check(rows: Array) -> Array:
-        check_finite(_name_input(name), rows)
-        return rows
+    if x.dtype.kind == "O":
+        raise DataError(
+            f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
+            "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
+        )
+
+    def check(rows: Any) -> Array:
+        dense = to_dense(rows)
+        check_finite(_name_input(name), dense)
+        return dense
 
     return x.map(check)
 
 
 def _name_input(name: str) -> str:
     return name if name == "x" else f"x[{name!r}]"
+
+
+def _find_fitted(transformer: Any, data: Data, split: Split, x: Inputs) -> Any:
+    """The transformer as fitted on a split's training rows x.
+
+    Those of a source are read for it once: what was fitted on the last splits is kept.
+    """
+    kept = _FITTED.setdefault(data, [])
+    for before, where, fitted in kept:
+        if before is transformer and where is split:
+            return fitted
+    fitted = _fit_transformer(
+        transformer, x, data.y[split.train] if isinstance(data.y, np.ndarray) else None
+    )
+    if is_lazy(x):
+        kept.append((transformer, split, fitted))
+        del kept[:-_MOST_KEPT]
+    return fitted
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
@@ -227,9 +269,10 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     """Fit on rows in memory, where they are few, or chunk by chunk."""
-    if x.nbytes <= _MOST_FITTED:
-        return transformer.fit(x.read(), y)
-    if not callable(getattr(transformer, "partial_fit", None)):
+    in_parts = callable(getattr(transformer, "partial_fit", None))
+    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or x.nbytes <= _MOST_FITTED:
+        return transformer.fit(x.fetch(slice(None)) if x.is_sparse else x.read(), y)
+    if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
             f"{x.nbytes / 2**30:.1f} GiB; take one with partial_fit, as StandardScaler() or "
@@ -251,12 +294,6 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         raise DataError(
             f"preprocess={transformer!r} fails on the task's x: {first_line(error)}"
         ) from error
-
-
-def _to_dense(array: Any) -> Array:
-    from scipy.sparse import issparse
-
-    return np.asarray(array.toarray() if issparse(array) else array)
 
 
 def _check_some_weigh(rows: SplitRows) -> None:

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, is_lazy
+from hpsearch.core.arrays import LARGE, Array, is_lazy
 from hpsearch.core.data import Coding, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
-
-_LARGE = 32 * 2**20  # bytes; each worker loads smaller data itself
+from hpsearch.training.shared_frames import codes_from_json, codes_to_json
 
 
 def load(task: Task, folder: Path | Data | None) -> Data:
@@ -41,9 +40,9 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     data = task.load()
     if is_lazy(data.x) or data.given_streams is not None:  # every worker reads what it needs
         return data
-    parts = _name_arrays(data)
-    if refused.exists() or sum(array.nbytes for array in parts.values()) < _LARGE:
-        return data
+    parts, frames = _name_arrays(data), codes_to_json(data.frames)
+    if frames is None or refused.exists() or sum(array.nbytes for array in parts.values()) < LARGE:
+        return data  # each worker loads small data itself
     try:
         for number, array in enumerate(parts.values()):
             np.save(folder / f"{number}.npy", np.ascontiguousarray(array), allow_pickle=False)
@@ -51,6 +50,9 @@ def load(task: Task, folder: Path | Data | None) -> Data:
             "arrays": list(parts),
             "columns": data.columns,
             "coding": data.coding and data.coding.to_json(),
+            "version": data.version,
+            "validation_rows": data.validation_rows,
+            "frames": frames,
         }
         (folder / "writing").write_text(json.dumps(found), encoding="utf-8")
         os.replace(folder / "writing", index)
@@ -129,6 +131,9 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
         sample_weight=parts.get("sample_weight"),
         columns=index["columns"],
         coding=index["coding"] and Coding.from_json(index["coding"]),
+        version=index["version"],
+        validation_rows=index["validation_rows"],
+        frames=codes_from_json(index["frames"]),
     )
 
 

@@ -10,16 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array
+from hpsearch.core.arrays import Array, Indices
 from hpsearch.core.errors import BuildError, first_line
+from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.metric import CLASS_SCORERS
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
 from hpsearch.training.base import TrainFunction
 from hpsearch.training.own import TrainingRun
 
+_PART_BYTES = 2**26  # of the rows that partial_fit gets at a time, where not all fit into memory
 _BY_PROBABILITY = ("average_precision", "top_k_accuracy", "neg_brier_score", "neg_log_loss")
 _BY_CLASS = (
     *("accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"),
@@ -37,7 +40,7 @@ def sklearn_model(
             random_state is None, it becomes the fit's seed.
         by: what an epoch is. None: there is one, in which the estimator is fitted; a search that
             asks for more epochs gets this one. "partial_fit": a call of partial_fit with all rows,
-            in a random order. Else the name of a parameter that grows by `step` in each epoch, with
+            in a random order, or several where a source's rows do not fit into memory. Else the name of a parameter that grows by `step` in each epoch, with
             warm_start: "n_estimators" of forests and boosting, or "max_iter".
         step: by how much it grows.
 
@@ -103,11 +106,10 @@ class _Steps:
             # Drawn by the epoch alone, so that a continued fit draws the same.
             order = np.random.default_rng(seed).permutation(len(rows.x))
             known = {} if rows.classes is None else {"classes": rows.classes}
-            weights = {
-                name: each[order]
-                for name, each in rows.weights_for(estimator, "partial_fit").items()
-            }
-            estimator.partial_fit(rows.x[order], rows.y[order], **known, **weights)
+            weights = rows.weights_for(estimator, "partial_fit")
+            for some in rows.cut(order):
+                of_some = {name: each[some] for name, each in weights.items()}
+                estimator.partial_fit(rows.x[some], rows.y[some], **known, **of_some)
         else:
             total = self.step * (epoch + 1) if _grows_in_total(estimator, self.by) else self.step
             estimator.set_params(**{"warm_start": True, self.by: total})
@@ -130,16 +132,23 @@ class _Rows:
     """The training rows as scikit-learn takes them.
 
     Args:
-        x: of shape (rows, columns).
+        x: of shape (rows, columns); LazyRows where they are more than fit into memory.
         y: of shape (rows,), or (rows, outputs).
         classes: all classes of y; None where it has none, or several labels a row.
         weights: of shape (rows,), or None.
     """
 
-    x: Array
+    x: Any
     y: Array
     classes: Array | None
     weights: Array | None
+
+    def cut(self, order: Indices) -> list[Indices]:
+        """Row numbers in parts, of which each is read at a time: all at once where x is an array."""
+        size = len(order)
+        if isinstance(self.x, LazyRows):
+            size = max(1, _PART_BYTES // self.x.bytes_to_read)
+        return [order[start : start + size] for start in range(0, len(order), size)]
 
     def weights_for(self, estimator: Any, method: str) -> dict[str, Array]:
         """The arguments that weigh rows; BuildError where the estimator takes none."""
@@ -160,7 +169,7 @@ class _Rows:
 def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
     """Train an estimator; `fresh` is another one, for the types that may be loaded."""
     steps.check(estimator)
-    rows = _take_rows(run)
+    rows = _take_rows(run, in_parts=steps.by == "partial_fit")
     state = run.restore()
     if state is not None:
         estimator = _load(state["estimator"].tobytes(), fresh)
@@ -190,7 +199,8 @@ def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
     return predict
 
 
-def _take_rows(run: TrainingRun) -> _Rows:
+def _take_rows(run: TrainingRun, *, in_parts: bool) -> _Rows:
+    """The training rows. in_parts: leave what does not fit into memory where it is."""
     task, (x, y) = run.task, run.train
     if isinstance(x, Mapping) or isinstance(y, Mapping) or task.is_sequence(y):
         raise BuildError("sklearn_model trains on one table x and one output; write train yourself")
@@ -203,7 +213,9 @@ def _take_rows(run: TrainingRun) -> _Rows:
         classes = np.arange(max(2, task.outputs))
     elif y.ndim == 2 and y.shape[1] == 1:
         y = y.reshape(-1)
-    return _Rows(_to_table(x), y, classes, weights)
+    if isinstance(x, LazyRows) and in_parts and x.nbytes > most_bytes_of_rows():
+        return _Rows(x.map(_to_table), y, classes, weights)
+    return _Rows(_to_table(np.asarray(x)), y, classes, weights)
 
 
 def _to_table(x: Array) -> Array:

@@ -27,18 +27,21 @@ from hpsearch import (
     GrowThenRegularize,
     Holdout,
     Hyperband,
+    ImageFolder,
     Int,
     KerasTunerHyperband,
     KFold,
     NestedKFold,
+    ParquetRows,
     Random,
     Results,
     Space,
     Study,
     Task,
+    TextFolder,
 )
 from hpsearch.training import backend
-from tests.attacks import uses
+from tests.attacks import hostile_folders, uses
 from tests.attacks.figures import Figures, draw
 from tests.attacks.guard import judge_call
 
@@ -87,6 +90,7 @@ JUNK: dict[str, Any] = {
 }
 
 
+_ELSEWHERE = {"KerasSearchCV", "Source"}  # `estimators`, `hostile_sources`
 NAMED = ("Study", "Task")  # what has a name of its own, not as a dictionary's key
 
 
@@ -157,27 +161,39 @@ def _classes() -> Iterator[Call]:
         "columns": (),
         "coding": None,
     }
-    yield Call("Data", Data, arrays, uses.all_of_data)
+    yield Call("Data", Data, {**_defaults(Data), **arrays}, uses.all_of_data)
     yield Call("Data of a dict", lambda x: Data({"a": x}, data.y), {"x": data.x}, uses.all_of_data)
     yield Call(
         "Data of a name", lambda name: Data({name: data.x}, data.y), {"name": "a"}, uses.all_of_data
     )
-    yield Call("Task", Task, uses.task_arguments(data), uses.all_of_task)
+    yield Call("Task", Task, {**_defaults(Task), **uses.task_arguments(data)}, uses.all_of_task)
     yield Call(
         "Task of a function",
         lambda found: Task("t", lambda: found, "mse", "mae"),
         {"found": data},
         uses.all_of_task,
     )
-    yield Call("Study", Study, uses.study_arguments(), uses.study)
+    yield Call("Study", Study, {**_defaults(Study), **uses.study_arguments()}, uses.study)
     yield Call(
         "Study's start",
         lambda start: Study(**{**uses.study_arguments(), "start": [start]}),
         {"start": {"a": 0.5, "b": "u"}},
         uses.study,
     )
+    yield from _sources()
     results = {"store": "store.db", "study": None, "task": None, "evaluator": None}
     yield Call("Results", Results, results, uses.results)
+
+
+def _sources() -> Iterator[Call]:
+    """Sources of files; what lies in the files is `hostile_folders`' affair."""
+    files = hostile_folders.good_files()
+    for source, given in {
+        ImageFolder: {"folder": files / "ImageFolder/rows", "size": 8},
+        TextFolder: {"folder": files / "TextFolder/rows"},
+        ParquetRows: {"path": files / "ParquetRows/rows.parquet"},
+    }.items():
+        yield Call(source.__name__, source, {**_defaults(source), **given}, uses.source)
 
 
 def _methods() -> Iterator[Call]:
@@ -246,7 +262,7 @@ def cases() -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
 
 def attack_calls(sample: int | None, seed: int) -> Figures:
     figures, shown = Figures("calls"), time.monotonic()
-    attacked = {call.name for call in _classes()} | {"KerasSearchCV"}
+    attacked = {call.name for call in _classes()} | _ELSEWHERE
     left = [
         n for n in hpsearch.__all__ if n not in attacked and not n.endswith(("Error", "Failed"))
     ]

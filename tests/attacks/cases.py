@@ -15,7 +15,7 @@ from hpsearch.core.trial import Failure
 from hpsearch.store import Store
 from tests import filled
 from tests.attacks.commands import LIMIT, NOT_ROOT, Ended, judge, run, throw_away
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import BAD, Figures, draw
 
 UNTRAINED = "tests.attacks.untrained"  # instead of "hpsearch": nothing is really trained
 
@@ -44,7 +44,8 @@ class Case:
 
     name: what is tried, in a few words. arguments: of the command. expect, writes, check: as
     `commands.judge` has them. prepare: what makes of the furnished folder what the case needs.
-    unprivileged: run without root's right to read and write everything.
+    unprivileged: run without root's right to read and write everything. fresh: by an interpreter of
+    its own.
     once_failed: this case did fail at some time, and is part of every sample.
     """
 
@@ -59,6 +60,7 @@ class Case:
     check: Callable[[Path, Ended], str] | None = None
     module: str = "hpsearch"
     unprivileged: bool = False
+    fresh: bool = False
     once_failed: bool = False
 
 
@@ -98,6 +100,7 @@ def attempt(case: Case) -> tuple[str, str]:
             limit=case.limit,
             module=case.module,
             unprivileged=case.unprivileged,
+            fresh=case.fresh,
         )
         check = case.check
         return judge(
@@ -120,6 +123,8 @@ def attack(name: str, cases: Sequence[Case], sample: int | None, seed: int) -> F
         for case, (verdict, detail) in zip(chosen, pool.map(attempt, chosen), strict=True):
             if verdict:
                 figures.add(verdict, case.name, detail)
+            if verdict in BAD:  # at once: all of them take long
+                print(f"{verdict}: {case.name}", file=sys.stderr, flush=True)
             if time.monotonic() > shown + 10:
                 shown = time.monotonic()
                 print(f"{name}: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)

@@ -13,11 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tests.attacks.forked import Forked
+
+Process = subprocess.Popen[bytes] | Forked
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 90.0  # seconds; what takes longer hangs
 
@@ -63,12 +66,14 @@ def run(
     unprivileged: bool = False,
     gigabytes: float = 16.0,
     stdout: int = subprocess.PIPE,
+    fresh: bool = False,
 ) -> Ended:
     """Run `python -m hpsearch ARGUMENTS` in the folder; what lies in it, but Python's own caches, is
     compared before and after.
 
     env: variables to add, None: to take away. unprivileged: not as root, for whom no file is
-    read-only. gigabytes: of address space, at most.
+    read-only. gigabytes: of address space, at most. fresh: by an interpreter of its own, which reads
+    all variables when it starts, and not as a fork.
     """
     before = snapshot(folder)
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -77,23 +82,24 @@ def run(
     for name in [name for name, value in (env or {}).items() if value is None]:
         variables.pop(name, None)
     start = time.monotonic()
-    process = subprocess.Popen(
-        [*((unprivileged and NOT_ROOT) or ()), sys.executable, "-m", module, *arguments],
-        cwd=folder,
-        env=variables,
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
     most = int(gigabytes * 2**30)
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
+    process: Process
+    if fresh or unprivileged or stdin is not None or stdout != subprocess.PIPE:
+        process = subprocess.Popen(
+            [*((unprivileged and NOT_ROOT) or ()), sys.executable, "-m", module, *arguments],
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (most, most))
+    else:
+        process = Forked(module, arguments, folder, variables, most)
     code: int | None
     try:
-        out, err = process.communicate(stdin, timeout=limit)
-        code = process.returncode
-    except subprocess.TimeoutExpired:
-        out, err, code = b"", b"", None
+        out, err, code = _wait(process, stdin, limit)
     finally:
         end_group(process)
     seconds = time.monotonic() - start
@@ -110,7 +116,35 @@ def run(
     )
 
 
-def end_group(process: "subprocess.Popen[bytes]") -> None:
+def _wait(process: Process, stdin: bytes | None, limit: float) -> tuple[bytes, bytes, int | None]:
+    """What a command printed, and its exit code; None after so many seconds in which it had a core.
+
+    On a machine that has much else to do, a command that waits for a core does not hang.
+    """
+    start, waited = time.monotonic(), 0.0
+    while True:
+        left = start + limit + waited - time.monotonic()
+        try:
+            out, err = process.communicate(stdin, timeout=max(left, 0.1))
+            return out, err, process.returncode
+        except subprocess.TimeoutExpired:
+            stdin = None  # which is sent already
+            longer = _seconds_without_core(process.pid)
+            if longer < waited + 1:
+                return b"", b"", None
+            waited = longer
+
+
+def _seconds_without_core(pid: int) -> float:
+    """How long the threads of a process could run and got no core: the longest of them."""
+    waits = [0.0]
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            waits.append(int(file.read_text().split()[1]) / 1e9)
+    return max(waits)
+
+
+def end_group(process: Process) -> None:
     """Kill a process and all it started, and reap it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -221,6 +255,11 @@ def unclear(err: str) -> str:
     if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lines[0]):
         return "control characters"
     return ""
+
+
+def tells_no_password(folder: Path, ended: Ended) -> str:
+    """Why a command that got the password "hush" in a URL did wrong, or nothing."""
+    return "it shows the password" if "hush" in ended.err + ended.out else ""
 
 
 def _shown(ended: Ended) -> str:

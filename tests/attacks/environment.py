@@ -79,6 +79,7 @@ def cases() -> Iterator[Case]:
                 arguments,
                 "either" if free else expect,
                 env=variables,
+                fresh=True,
                 writes=(*writes, "cache*", "a\nb*", "*.hpsearch*", "\udcff*"),
                 check=_no_password,
                 module=UNTRAINED if command == "run" else "hpsearch",

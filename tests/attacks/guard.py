@@ -38,6 +38,10 @@ def judge_call(
         return "wrongly accepted", str(error)
     except Exception as error:
         return _judge_error(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return "traceback", f"{type(error).__name__} goes through all of it"
     return "works", ""
 
 

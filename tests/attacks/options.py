@@ -8,7 +8,7 @@ import click
 from hpsearch.commands.main import COMMANDS
 from hpsearch.runs.option_types import CheckpointEvery, CountOrAuto, TrialNumber
 from tests.attacks.cases import UNTRAINED, Case, attack
-from tests.attacks.commands import short
+from tests.attacks.commands import short, tells_no_password
 from tests.attacks.figures import Figures
 
 NUMBERS = (
@@ -67,11 +67,23 @@ PLACES = (
     "/dev/null/x",
 )
 SHELLS = ("tcsh", "BASH", "sh", "bash zsh")
+WEIGHTS = ("1,2", "0", "-1", "nan", "inf", "1e400", ",", "1,", "a,b", "1;2", "²", "", "9" * 5000)
+LOGS = (
+    *("", ":", "mlflow", "mlflow:", "wandb:", "tensorboard:", "nosuch:x", "tensorboard:study.py"),
+    *("tensorboard:mine/thesis.txt/x", "tensorboard:/dev/null/x", "mlflow:ftp://ann:hush@x"),
+    *(
+        "mlflow:http://ann:hush@127.0.0.1:1",
+        "mlflow:a\nb",
+        "wandb:a/b/c/d",
+        "MLFLOW:x",
+        "x" * 10_000,
+    ),
+)
 
 # A call that works, without the option that is tried; its values come after it.
 CALLS = {
     "init": ["init", "table.csv", "--target", "kind"],
-    "run": ["run", "study.py", "--inline", "--quiet"],
+    "run": ["run", "study.py", "--inline", "--quiet", "--total-epochs", "40"],  # where it goes on
     "plan": ["plan", "study.py"],
     "watch": ["watch", "filled"],
     "rank": ["rank"],
@@ -82,6 +94,12 @@ CALLS = {
     "refit": ["refit", "study.py", "--sealed", "--seeds", "1"],
     "predict": ["predict", "mine", "table.csv"],
     "export": ["export", "csv"],
+    "doctor": ["doctor", "filled"],
+    "delete": ["delete", "1", "--yes"],
+    "rename": ["rename", "filled", "other"],
+    "tag": ["tag", "1", "good"],
+    "note": ["note", "1", "looks good"],
+    "clean": ["clean", "--yes"],
     "completion": ["completion", "bash"],
     "help": ["help", "spaces"],
 }
@@ -99,6 +117,8 @@ def junk(parameter: click.Parameter) -> list[str]:
         "backend": BACKENDS + TEXTS,
         "ray": ("nowhere:1", "x", "127.0.0.1:1", "127.0.0.1:99999", ":", ""),
         "checkpoints": PLACES,
+        "weights": WEIGHTS,
+        "log": LOGS,
         "shell": SHELLS + TEXTS[:8],
         "format": ("CSV", "xlsx", "csv2", *TEXTS[:8]),
     }
@@ -128,7 +148,7 @@ def must_be_refused(parameter: click.Parameter, value: str) -> bool:
         return True
     if isinstance(kind, click.Choice):
         return value not in kind.choices
-    return parameter.name in ("searcher", "evaluator", "backend", "devices") and value in TEXTS
+    return parameter.name in _NO_TEXT and value in TEXTS
 
 
 def cases() -> Iterator[Case]:
@@ -145,7 +165,8 @@ def cases() -> Iterator[Case]:
                 yield _case(name, parameter, value)
             seen.add(key)
         yield Case(f"{name} with an unknown option", [*CALLS[name], "--nosuch"])
-        yield Case(f"{name} with too many arguments", [*CALLS[name], "one", "two", "²"])
+        if name != "tag":  # which takes any number
+            yield Case(f"{name} with too many arguments", [*CALLS[name], "one", "two", "²"])
     yield Case("an unknown command", ["serach", "x"])
     yield Case("an empty command", [""])
     for value in TEXTS[3:6]:
@@ -154,7 +175,7 @@ def cases() -> Iterator[Case]:
 
 def _case(name: str, parameter: click.Parameter, value: str) -> Case:
     call = list(CALLS[name])
-    if parameter.name in ("devices", "per_device"):
+    if parameter.name in ("devices", "per_device") and "--inline" in call:
         call.remove("--inline")  # which needs neither
     if isinstance(parameter, click.Argument):
         first = [each for each in _params(name) if isinstance(each, click.Argument)]
@@ -173,6 +194,7 @@ def _case(name: str, parameter: click.Parameter, value: str) -> Case:
         call,
         "clear" if must_be_refused(parameter, value) else "either",
         writes=_WRITES.get(name, ()),
+        check=tells_no_password if "hush" in value else None,
         module=UNTRAINED if name == "run" else "hpsearch",
     )
 
@@ -181,6 +203,8 @@ def _params(name: str) -> list[click.Parameter]:
     return next(command.params for command in COMMANDS if command.name == name)
 
 
+# What names a searcher, a backend, a trial or a study: none of TEXTS is the name of one.
+_NO_TEXT = {"searcher", "evaluator", "backend", "devices", "target"}
 _WRITES = {
     "run": ("store.db", "checkpoints*"),
     "init": ("studies*",),
@@ -188,6 +212,11 @@ _WRITES = {
     "report": ("report.html",),
     "export": ("hpsearch-*",),
     "refit": ("store.db", "models*"),
+    "delete": ("store.db", "checkpoints*"),
+    "rename": ("store.db",),
+    "tag": ("store.db",),
+    "note": ("store.db",),
+    "clean": ("store.db",),
 }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch import Choice, Data, Float, KFold, Random, Space, Study, Task
+from hpsearch import Choice, Data, Float, KFold, Random, Source, Space, Study, Task
 from hpsearch.core.option_text import settings_text
 from hpsearch.core.seeds import canonical_json, derive_seed
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.trial import Observation, Pause
 from hpsearch.evaluators.base import Evaluator
 from tests.attacks.guard import NotUsable
@@ -124,14 +125,22 @@ def all_of_data(made: Data) -> None:
     made.take([0]).fingerprint, made.fingerprint, made.classes
     arrays = made.x.values() if isinstance(made.x, dict) else [made.x]
     for array in (*arrays, made.y):
-        if array.dtype.kind not in "biuf" or array.dtype.byteorder == ">":
+        texts = isinstance(array, LazyRows) and array.dtype == object  # for preprocessing
+        if (array.dtype.kind not in "biuf" and not texts) or array.dtype.byteorder == ">":
             raise NotUsable(f"an array of {array.dtype}, which no framework takes")
-        if array.ndim == 0 or not array.size:
+        if 0 in array.shape or not array.shape:
             raise NotUsable(f"an array of shape {array.shape}")
     if made.x_test is not None:
         _ = made.test_fingerprint
     if isinstance(made.x, dict) and not all(isinstance(name, str) for name in made.x):
         raise NotUsable(f"inputs named {list(made.x)}")
+
+
+def source(made: Source) -> None:
+    """Its rows are read, by what targets it has."""
+    repr(made)
+    rows = Data(made, np.zeros(len(made))) if made.targets is None else Data(made)
+    all_of_data(rows)
 
 
 def all_of_task(made: Task) -> None:

@@ -401,10 +401,11 @@ def test_a_store_of_another_program_is_refused(hpsearch, write):
         assert "cannot be opened as a store" in err
 
 
-def test_unknown_backends_are_refused(hpsearch, write):
-    code, _, err = hpsearch("run", write(), "--backend", "cntk")
+@pytest.mark.parametrize("name", ["cntk", ""])
+def test_unknown_backends_are_refused(hpsearch, write, name):
+    code, _, err = hpsearch("run", write(), "--backend", name)
     assert code == 2
-    assert err == "hpsearch: error: unknown backend 'cntk'; known: jax, tensorflow, torch\n"
+    assert err == f"hpsearch: error: unknown backend {name!r}; known: jax, tensorflow, torch\n"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text, parse_options
+from hpsearch.evaluators.given_pairs import GivenPairs
+from hpsearch.evaluators.given_splitter import GivenSplitter
 from hpsearch.report import reproduction
 
 METHODS = (*option_classes(searchers), *option_classes(evaluators))
@@ -34,6 +36,8 @@ def values(hint):
     if typing.get_origin(hint) is tuple:
         return st.lists(values(typing.get_args(hint)[0]), max_size=3).map(tuple)
     known = {
+        GivenPairs: st.none(),  # of a study only: the command line cannot name rows
+        GivenSplitter: st.none(),
         int: st.integers(1, 100),
         float: st.floats(0.01, 0.99),
         bool: st.booleans(),

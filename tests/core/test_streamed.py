@@ -216,7 +216,7 @@ def test_the_fingerprint_is_of_what_is_said_and_shown():
         Data.streams(train, validation, version="2026-11").fingerprint,
         Data.streams(one(X.astype(np.float64), Y), one(X, Y)).fingerprint,
     }) == 5  # fmt: skip
-    with pytest.raises(DataError, match="version= a text"):
+    with pytest.raises(DataError, match="version needs"):
         Data.streams(train, validation, version=3)
 
 

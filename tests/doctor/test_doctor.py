@@ -1,6 +1,7 @@
 """The doctor finds what is wrong with made-up searches, and nothing where nothing is."""
 
 import json
+import re
 import shlex
 import time
 from dataclasses import replace
@@ -8,7 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hpsearch import Choice, Float, Grid, GrowThenRegularize, Holdout, Int, KFold, Random, Space
+from hpsearch import (
+    Choice,
+    Float,
+    Given,
+    Grid,
+    GrowThenRegularize,
+    Holdout,
+    Int,
+    KFold,
+    Random,
+    Space,
+)
 from hpsearch.core.trial import Curve, Failure, Outcome, Score, Suggestion
 from hpsearch.doctor.diagnose import CHECKS, diagnose_searches, find_findings
 from hpsearch.doctor.evidence import read_evidence
@@ -267,3 +279,21 @@ def test_the_doctor_looks_at_the_searches_that_rankings_count(hpsearch, tmp_path
         again = store.begin_search(replace(second, id=0), instead_of=[second])
     found = json.loads(hpsearch("doctor", "s", "--json")[1])
     assert [each["search"] for each in found] == [first.id, again.search]
+
+
+def folds_finding(evaluator):
+    with Store(None) as store:
+        Made(best={"units": (0.5, 0.1)}, noise=0.03, evaluator=evaluator).fill(store)
+        (evidence,) = [read_evidence(store, each, None) for each in store.searches()]
+        return next(f for f in find_findings(evidence) if f.check == "folds")
+
+
+def test_only_folds_that_differ_when_repeated_are_to_be_repeated():
+    """And what the study says of its folds is said again."""
+    repeated = folds_finding(KFold(5, groups=True))
+    assert re.fullmatch(r"evaluator=KFold\(groups=True, repeats=\d+\)", repeated.line)
+    fifths = [(np.flatnonzero(np.arange(9) % 5 != k), np.arange(k, 9, 5)) for k in range(5)]
+    for evaluator in (KFold(5, shuffle=False), Given(fifths)):
+        found = folds_finding(evaluator)
+        assert "repeat" not in found.way_out
+        assert "--one-se" in found.line

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import model_selection
 
-from hpsearch import Data, Holdout, KFold, Task, evaluators
+from hpsearch import Data, Given, Holdout, KFold, Task, evaluators
 from hpsearch.core.errors import DataError
 from hpsearch.core.trial import Curve
 from hpsearch.evaluators.splits import kfold
@@ -18,6 +18,13 @@ EVALUATORS = [
     KFold(4, stratify=False, repeats=2),
     KFold(3, groups=True),
     KFold(3, groups=True, stratify=False),
+    KFold(4, shuffle=False),
+    Given(),
+    Given(np.arange(60), np.arange(60, 90)),
+    Given([(np.arange(45), np.arange(45, 90)), (np.arange(45, 90), np.arange(45))]),
+    Given(model_selection.GroupKFold(4)),
+    Given(model_selection.RepeatedStratifiedKFold(n_splits=3, n_repeats=2)),
+    Given(model_selection.StratifiedShuffleSplit(3, test_size=0.2)),
 ]
 
 
@@ -56,6 +63,31 @@ def test_folds_are_those_of_scikit_learn(classes, rows, folds):
         for split, (train, validation) in zip(splits, theirs, strict=True):
             assert split.train.tolist() == train.tolist()
             assert split.validation.tolist() == validation.tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "reference"),
+    [
+        ({}, model_selection.KFold(4)),
+        ({"stratify": False}, model_selection.KFold(4)),
+        ({"stratify": True}, model_selection.StratifiedKFold(4)),
+        ({"groups": True}, model_selection.GroupKFold(4)),
+        ({"groups": True, "stratify": True}, model_selection.StratifiedGroupKFold(4)),
+    ],
+)
+def test_folds_without_shuffling_are_those_of_scikit_learn(options, reference):
+    splits = KFold(4, shuffle=False, **options).splits(TASK, DATA, seed=5)
+    theirs = reference.split(DATA.x, DATA.y, DATA.groups if "groups" in options else None)
+    for split, (train, validation) in zip(splits, theirs, strict=True):
+        assert split.train.tolist() == train.tolist()
+        assert split.validation.tolist() == validation.tolist()
+
+
+def test_labels_of_shuffled_folds_are_those_of_older_stores():
+    older = "KFold(folds=4, groups=False, repeats=1)"
+    assert KFold(4).label == older
+    assert KFold(4, shuffle=False).label == older.replace(")", ", shuffle=False)")
+    assert Holdout(0.5).label == "Holdout(fraction=0.5, shuffle=True)"
 
 
 def test_one_hot_classes_are_stratified_too():
@@ -125,6 +157,8 @@ def test_curves_are_a_frame_of_folds_and_epochs():
         (lambda: Holdout(stratify=True, shuffle=False), r"has no effect with shuffle=False"),
         (lambda: KFold(1), r"folds >= 2, got folds=1"),
         (lambda: KFold(3, repeats=0), r"repeats >= 1"),
+        (lambda: KFold(3, repeats=2, shuffle=False), r"same folds again with shuffle=False"),
+        (lambda: KFold(3, shuffle=None), r"shuffle=True or False, got None"),
     ],
 )
 def test_refuses_options_that_make_no_sense(make, message):

@@ -73,6 +73,9 @@ def test_a_gpu_that_somebody_else_fills_is_left_out_of_auto(gpus):
         ("0,0", r"GPU 0 occurs twice; use --per-device"),
         ("cpu:0", r"cpu takes a number of workers, as cpu:2"),
         ("cpu:two", r"cpu takes a number of workers"),
+        ("cpu:99999999", r"cpu takes a number of workers, as cpu:2, of at most 1,000"),
+        ("cpu:²", r"cpu takes a number of workers"),
+        ("cpu:" + "9" * 5000, r"cpu takes a number of workers"),
         ("gpu", r"'gpu' is neither auto"),
         ("1", r"GPU 1 \(Pretend 40\) has 2\.0 of 40\.0 GiB free; leave it out"),
     ],
@@ -81,6 +84,12 @@ def test_devices_that_are_not_there_are_refused(gpus, devices, message):
     gpus(80, 40, free=[80, 2])
     with pytest.raises(DeviceError, match=message):
         find_devices(devices)
+
+
+@pytest.mark.parametrize(("cpus", "per_device"), [(1, 10**15), (2, 501)])
+def test_more_workers_than_any_machine_has_use_for_are_refused(cpus, per_device):
+    with pytest.raises(DeviceError, match=f"at most 1,000 workers; --per-device {per_device} is"):
+        assign_slots(find_devices(f"cpu:{cpus}"), per_device)
 
 
 def test_without_gpus_the_way_out_is_named(monkeypatch):

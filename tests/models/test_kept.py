@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hpsearch import Data, Task
+from hpsearch import Data, Source, Task
 from hpsearch.core.data import Coding
 from hpsearch.core.errors import HpsearchError
 
@@ -85,6 +85,51 @@ def test_each_output_is_averaged_and_has_its_own_columns(tmp_path):
     assert (frame["sex/class"] == (both > 0.5)).all()
     tagged = (one["tags"] + tags) / 2
     assert frame[["tags/p_0", "tags/p_1"]].to_numpy() == pytest.approx(tagged)
+
+
+class Rows(Source):
+    """Rows of an array; counts those that are read, and fails at one."""
+
+    def __init__(self, array, failing=None):
+        self.array, self.failing, self.reads = array, failing, 0
+
+    def __len__(self):
+        return len(self.array)
+
+    def rows(self, indices):
+        if self.failing in indices:
+            raise OSError("the disk is gone")
+        self.reads += len(indices)
+        return self.array[indices]
+
+
+def test_rows_of_a_source_are_read_once_for_all_models(tmp_path):
+    from hpsearch.models import kept, prediction
+
+    loaded = kept.load(keep(tmp_path / "model", PEOPLE, people_model(), people_model(False)))
+    source, expected = Rows(X), prediction.predict_rows(loaded, X)
+    found = prediction.predict_rows(loaded, source)
+    assert expected.keys() == {"age", "sex", "tags"}
+    assert all(found[name].tobytes() == expected[name].tobytes() for name in expected)
+    assert source.reads == 1 + len(X)  # the first one also to know its shape
+    with pytest.raises(
+        HpsearchError, match=r"^row 7 of x cannot be read: OSError: the disk is gone"
+    ):
+        prediction.predict_rows(loaded, Rows(X, failing=7))
+
+
+def test_rows_that_do_not_fit_are_refused(tmp_path):
+    from hpsearch.models import kept, prediction
+
+    loaded = kept.load(keep(tmp_path / "model", TAGGED, tagged_model()))
+    for x, told in (
+        (X[:, :1], r"wants rows of shape \(2,\), got rows of shape \(1,\)"),
+        (Rows(X[:, :1]), r"wants rows of shape \(2,\), got rows of shape \(1,\)"),
+        ({"a": X, "b": X}, r"got rows of the inputs a of shape \(2,\), b of shape \(2,\)"),
+        (X.astype(str), "x must be an array of numbers"),
+    ):
+        with pytest.raises(HpsearchError, match=told):
+            prediction.predict_rows(loaded, x)
 
 
 def test_a_sequence_has_a_class_a_step(tmp_path):

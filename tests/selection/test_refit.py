@@ -261,6 +261,9 @@ study"""
     ("options", "message"),
     [
         (("--trial", "9"), r"trial 9 is not in the study's ranking; its trials are"),
+        (("--trial", str(10**15)), r"trial 1000000000000000 is not in the study's ranking"),
+        (("--seeds", str(10**15)), r"'--seeds': 1000000000000000 is not in the range"),
+        (("--ensemble", str(2**63)), r"'--ensemble': 9223372036854775808 is not in the range"),
         (("--trial", "1", "--one-se"), r"trial=1 and one_se=True exclude each other"),
         (
             ("--evaluator", "holdout"),

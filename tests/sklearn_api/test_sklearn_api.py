@@ -14,13 +14,13 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hpsearch import Choice, Float, Holdout, KerasSearchCV, KFold, Random, Space
+from hpsearch import Choice, Float, Given, Holdout, KerasSearchCV, KFold, Random, Space
 from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
 from hpsearch.runs.in_memory import SearchedTrial
 from hpsearch.sklearn_api.cv_results_table import make_cv_results
-from hpsearch.sklearn_api.cv_splits import fixed_splits, make_evaluator
+from hpsearch.sklearn_api.cv_splits import make_evaluator
 from hpsearch.sklearn_api.targets import encode_labels
 from tests.conftest import ROOT
 
@@ -116,9 +116,31 @@ def test_cv_takes_splitters_pairs_and_masks():
         assert not set(GROUPS[split.train]) & set(GROUPS[split.validation])
     assert splitter.fits == 4
     mask = np.arange(60) < 40
-    (split,) = fixed_splits([(mask, ~mask)]).splits(task, data, seed=0)
+    of_mask = make_evaluator([(mask, ~mask)], X, CLASSES, None, classes=True)
+    (split,) = of_mask.splits(task, data, seed=0)
     assert split.validation.tolist() == list(range(40, 60))
-    assert fixed_splits([([0], [1])]).standard_error([0.5], task.objective, 1) is None
+    loss = Metric("loss", "min")
+    assert of_mask.standard_error([0.5], loss, 20) is None
+    assert of_mask.standard_error([0.5], task.objective, 20) == pytest.approx((0.25 / 20) ** 0.5)
+
+
+def test_cv_takes_hpsearchs_own_names_for_splits():
+    pairs = list(model_selection.KFold(3).split(X))
+    given = [Given(pairs), Given(model_selection.KFold(3)), model_selection.KFold(3), pairs]
+    made = [make_evaluator(cv, X, CLASSES, None, classes=True) for cv in given]
+    assert len({each.label for each in made}) == 1
+    shared = Given(model_selection.KFold(3), shared_batches=True)
+    assert make_evaluator(shared, X, CLASSES, None, classes=True).shared_batches
+
+
+def test_a_random_splitter_without_a_seed_gets_the_searchs():
+    def label(seed, **options):
+        cv = model_selection.ShuffleSplit(2, test_size=0.2, **options)
+        return make_evaluator(cv, X, CLASSES, None, classes=True, seed=seed).label
+
+    assert label(1) == label(1) != label(2)
+    assert label(1, random_state=3) == label(2, random_state=3)
+    assert label(None) != label(None)  # as scikit-learn without any random_state
 
 
 @pytest.mark.parametrize(
@@ -128,8 +150,13 @@ def test_cv_takes_splitters_pairs_and_masks():
         (lambda: make_evaluator(Holdout(), X, CLASSES, GROUPS, classes=True), "groups have no"),
         (lambda: make_evaluator(None, X, CLASSES, None, classes=True), "cv is a number of folds"),
         (lambda: make_evaluator(1, X, CLASSES, None, classes=True), "folds >= 2"),
-        (lambda: fixed_splits([]), "no split at all"),
-        (lambda: fixed_splits([([0, 1], [])]), "fold 0 of cv has 2 rows to train on and 0"),
+        (lambda: make_evaluator([], X, CLASSES, None, classes=True), "no split is given at all"),
+        (
+            lambda: make_evaluator([([0, 1], [])], X, CLASSES, None, classes=True),
+            "fold 0 has 2 rows to train on and 0",
+        ),
+        (lambda: make_evaluator(2.5, X, CLASSES, None, classes=True), "cv is a number of folds"),
+        (lambda: make_evaluator(Given(), X, CLASSES, None, classes=True), "give cv the pairs"),
         (lambda: encode_labels(np.array(["a", "a"])), "at least 2 classes, got 1 class: a"),
         (lambda: encode_labels(np.array([0, 1]), "mse"), "needs a cross-entropy of probabilities"),
         (lambda: searching(kind="ranker").fit(X, NAMES), "kind is 'classifier' or 'regressor'"),

@@ -5,11 +5,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 
-from hpsearch import Results
+from hpsearch import Given, Results
 from hpsearch.core.errors import NoStoreError, OldStoreError, StoreError, plain_text
 from hpsearch.core.plan import Budget, Plan
 from hpsearch.core.trial import Curve, Failure, Outcome, Pause, ProgressReport, Score, Suggestion
@@ -208,6 +210,18 @@ def test_only_what_compares_is_ranked_together(difference, place):
         fill_store(store, RECORD, 0.5)
         fill_store(store, make_record(study="t", **{difference: "other"}), 0.6)
         assert [len(r) for r in rank_tasks(store)] == [1, 1]
+
+
+def test_searches_of_pairs_of_rows_go_on_by_their_present_label(place):
+    pairs = list(KFold(3).split(np.zeros(60)))
+    now = make_record(evaluator=Given(pairs).label)
+    earlier = make_record(evaluator="FixedSplits(pairs=3 given, 3e96838d98299526)")
+    with Store(place, create=True) as store:
+        fill_store(store, earlier, 0.5)
+        (search,) = store.searches()
+        assert search.key == now.key
+        fill_store(store, now, 0.6)
+        assert len(rank_tasks(store)) == 1  # they compare
 
 
 def test_studies_searchers_and_seeds_are_ranked_together(place):

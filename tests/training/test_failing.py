@@ -210,7 +210,6 @@ def test_warnings_as_errors_are_of_the_study_not_of_keras(write):
     assert "all 8 points that were tried fail with UserWarning: mine" in ended.stderr
 
 
-@pytest.mark.slow
 def test_a_model_that_never_works_is_refused_though_keras_numbers_its_name(hpsearch, write):
     body = (
         "import keras; model = keras.Sequential([keras.Input(spec.input_shape)]); "
@@ -220,3 +219,9 @@ def test_a_model_that_never_works_is_refused_though_keras_numbers_its_name(hpsea
     code, out, err = hpsearch("run", file, "--inline")
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert "points that were tried fail with" in err
+
+
+@pytest.mark.thorough
+@pytest.mark.skipif(backend.name() != "jax", reason="it is on TensorFlow already")
+def test_on_tensorflow_they_fail_alike(check_on_tensorflow):
+    check_on_tensorflow(__file__)

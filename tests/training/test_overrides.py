@@ -136,6 +136,23 @@ def test_what_is_overridden_is_trained_by_fit_and_the_reason_is_told(name, caplo
     assert curves[0].validation == expected[0].validation
 
 
+CHANGING = {  # the training loss
+    *("fit", "compile", "compute_loss", "_compute_loss", "make_train_function"),
+    *("replaced", "own_optimizer", "own_loss_class"),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_is_overridden_acts_on_every_backend(name):
+    own, plain = (
+        dict(trainer(engine).train([Fit(build, {}, WHOLE, 3, 2)], SMALL))[0]
+        for engine, build in (("auto", OWN[name]), ("fit", network))
+    )
+    assert (own.train_loss != plain.train_loss) is (name in CHANGING)
+    if name == "own_metric":
+        assert own.validation == (0.5, 0.5) != plain.validation
+
+
 def scalar_loss(spec):
     import keras
 
@@ -536,5 +553,5 @@ def test_a_model_that_is_never_called_in_build_gets_rows_of_the_task_s_type():
 
 @pytest.mark.thorough
 @on_jax
-def test_subclassed_models_are_trained_on_tensorflow_too(check_on_tensorflow):
+def test_all_of_it_holds_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(__file__)

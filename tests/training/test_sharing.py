@@ -46,6 +46,14 @@ def test_what_is_shared_is_what_was_loaded(tmp_path, x):
         assert (shared.groups == data.groups).all()
 
 
+def test_shared_rows_keep_which_of_them_validate(tmp_path):
+    data = Data(LARGE[:-100], Y[:-100], x_val=LARGE[-100:], y_val=Y[-100:])
+    for shared in (sharing.load(task(data), tmp_path) for _ in range(2)):
+        assert is_mapped(shared.x)
+        assert shared.validation_rows == 100
+        assert shared.fingerprint == data.fingerprint
+
+
 def test_a_shared_table_keeps_its_columns_and_its_coding(tmp_path):
     coding = Coding({"c": ("x", "y")}, (), 3.5, 2.0, "price")
     names = tuple(f"c{i}" for i in range(LARGE.shape[1]))

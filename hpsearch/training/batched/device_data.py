@@ -1,5 +1,6 @@
 """The rows of some splits on the device: once, and in the type in which they came."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,11 +8,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from hpsearch.core.arrays import count_rows, inputs_by_name, read_rows, targets_by_name
+from hpsearch.core.arrays import (
+    count_rows,
+    inputs_by_name,
+    is_lazy,
+    read_rows,
+    targets_by_name,
+)
 from hpsearch.core.data import Data
+from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
-from hpsearch.training.rows import SplitRows, prepare_rows
+from hpsearch.training.batched.hardware import device_bytes
+from hpsearch.training.frozen import FrozenPart
+from hpsearch.training.rows import prepare_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +74,55 @@ class DeviceTable:
         return self.x, self.y, self.weights
 
 
+def why_too_large(task: Task, data: Data, split: Split, frozen: FrozenPart | None) -> str | None:
+    """Why the rows of a source are not put on the device; None where they are.
+
+    Args:
+        task: the task.
+        data: its data.
+        split: one of those that are trained side by side.
+        frozen: as `TableCache.get_table` has it.
+    """
+    if not is_lazy(data.x):
+        return None
+    what, copies, rows = "x", 1, data.x
+    if task.preprocess is not None:  # each split has rows of its own: k folds are k copies
+        copies = math.ceil(data.rows / max(1, len(split.validation)))
+        rows = prepare_rows(task, data, split).x
+    sizes = (math.prod(x.shape[1:]) * x.dtype.itemsize for x in inputs_by_name(rows).values())
+    bytes_ = sum(sizes) * data.rows * copies
+    if frozen is not None:
+        what, bytes_ = "what the frozen layers give for x", frozen.row_bytes * data.rows * copies
+    most = most_bytes_of_rows(device_bytes())
+    if bytes_ <= most:
+        return None
+    return (
+        f"{what} takes {_show_bytes(bytes_)}, and up to {_show_bytes(most)}, an eighth of the "
+        "memory, are put on the device"
+    )
+
+
+def _show_bytes(bytes_: int) -> str:
+    return f"{bytes_ / 2**30:.1f} GiB" if bytes_ >= 2**30 else f"{bytes_ / 2**20:.1f} MiB"
+
+
 def make_table(task: Task, data: Data, splits: Sequence[Split]) -> DeviceTable:
-    """The rows of these splits, not on the device yet; raises DataError as `prepare_rows` does."""
+    """The rows of these splits, not on the device yet; raises DataError as `prepare_rows` does.
+
+    Without preprocessing, those of a source are not read yet.
+    """
     # Without preprocessing, all rows once, whatever the splits.
     if task.preprocess is None:
         whole = np.arange(data.rows)
         rows = prepare_rows(task, data, Split(whole, whole))
-        return DeviceTable(read_rows(rows.x), rows.y, rows.weights)
+        return DeviceTable(rows.x, rows.y, rows.weights)
     # With it, each split's rows, one split after the other.
     prepared = [prepare_rows(task, data, split) for split in splits]
     sizes = [count_rows(rows.y) + count_rows(rows.y_validation) for rows in prepared]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    parts = [read_rows(part) for rows in prepared for part in (rows.x, rows.x_validation)]
     x: Any = {
-        name: np.concatenate([part for rows in prepared for part in _both_parts(rows, name)])
+        name: np.concatenate([inputs_by_name(part)[name] for part in parts])
         for name in inputs_by_name(prepared[0].x)
     }
     both = [part for rows in prepared for part in (rows.y, rows.y_validation)]
@@ -87,7 +133,3 @@ def make_table(task: Task, data: Data, splits: Sequence[Split]) -> DeviceTable:
         both = [part for rows in prepared for part in (rows.weights, rows.weights_validation)]
         weights = np.concatenate(both)
     return DeviceTable(x, y, weights, dict(zip(splits, starts, strict=True)))
-
-
-def _both_parts(rows: SplitRows, name: str) -> tuple[Any, Any]:
-    return inputs_by_name(rows.x)[name], inputs_by_name(rows.x_validation)[name]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jax
 
+from hpsearch.core.memory import process_memory
+
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _USUAL_CACHE = 2**25  # bytes, where the system does not say
 _MAX_CORES = 16
@@ -55,6 +57,12 @@ def cache_bytes() -> int:
             text = file.read_text().strip()
             sizes.append(int(text[:-1]) * _UNITS[text[-1]])
     return sizes[-1]
+
+
+def device_bytes() -> int:
+    """Memory of the device that JAX computes on, whatever is free of it now."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return int(stats.get("bytes_limit", process_memory()))
 
 
 def free_bytes() -> int:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hpsearch.core.arrays import Array
+from hpsearch.core.arrays import Array, read_rows
 from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.training import sharing
@@ -47,18 +47,34 @@ class TableCache:
         """
         name = self._name_table(splits, frozen)
         if (name, sharding) not in self._tables:
-            table = make_table(self.task, data, splits)
-            if frozen is not None:
-                if name not in self._features:
-                    self._features[name] = sharing.compute_once(
-                        self.shared if self.task.preprocess is None else None,
-                        f"features-{frozen.digest}",
-                        partial(frozen.compute_features, table.x),
-                    )
-                table = replace(table, x=self._features[name])
+            # The same rows may lie on other devices: they are not read again.
+            same = (
+                table
+                for key, table in self._tables.items()
+                if isinstance(key, tuple) and key[0] == name
+            )
+            table = next(same, None) or self._make_table(name, splits, frozen, data)
             self._tables[name, sharding] = table.put_on(sharding)
             self._signatures[name] = self._tables[name, sharding].signature
         return self._tables[name, sharding]
+
+    def _make_table(
+        self,
+        name: tuple[Hashable, Hashable],
+        splits: tuple[Split, ...],
+        frozen: FrozenPart | None,
+        data: Data,
+    ) -> DeviceTable:
+        table = make_table(self.task, data, splits)
+        if frozen is None:
+            return replace(table, x=read_rows(table.x))
+        if name not in self._features:
+            self._features[name] = sharing.compute_once(
+                self.shared if self.task.preprocess is None else None,
+                f"features-{frozen.digest}",
+                partial(frozen.compute_features, table.x),
+            )
+        return replace(table, x=self._features[name])
 
     def find_signature(
         self, splits: tuple[Split, ...], frozen: FrozenPart | None

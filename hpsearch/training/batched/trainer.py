@@ -27,7 +27,7 @@ from hpsearch.training.batched.batchable import (
     why_not_batchable,
     why_rows_mix,
 )
-from hpsearch.training.batched.device_data import DeviceTable
+from hpsearch.training.batched.device_data import DeviceTable, why_too_large
 from hpsearch.training.batched.hardware import cache_bytes, free_bytes, use_all_cores
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import PROGRAMS, Program, table_sharding
@@ -121,7 +121,7 @@ class BatchedTrainer:
             member.keep_for_next_phase(folder)
             if member.history.epochs < reached.get(index, 0):
                 alone[index] = member.fit  # its checkpoint was lost, and `fit` needs none
-            elif why := _why_not_side_by_side(member):
+            elif why := self._why_not_side_by_side(member, data):
                 self._warn_once(self._refuse(why))
                 alone[index] = member.fit
             elif member.history.has_ended:  # its parent ended because its patience did
@@ -300,7 +300,7 @@ class BatchedTrainer:
         member = BatchMember.build(0, fit, spec, self.task.recorded)
         bytes_ = _count_bytes(member.model, member.model.optimizer.variables)
         self._bytes_of_fit = max(self._bytes_of_fit, bytes_)
-        if (why := _why_not_side_by_side(member)) is None:
+        if (why := self._why_not_side_by_side(member, data)) is None:
             self._epoch_seconds = estimate_epoch_seconds(member)
             return None
         remark = self._refuse(why)
@@ -326,6 +326,12 @@ class BatchedTrainer:
                 f"--engine gang cannot train this model: {why}; use --engine fit, or auto"
             )
         return f"models are trained one after the other, by fit: {why}"
+
+    def _why_not_side_by_side(self, member: BatchMember, data: Data) -> str | None:
+        """Why this member, on these rows, cannot train side by side; None where it can."""
+        return _why_not_side_by_side(member) or why_too_large(
+            self.task, data, member.fit.split, member.frozen
+        )
 
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:

@@ -1,0 +1,60 @@
+"""Targets that are the names of classes, as numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.array_types import Array
+from hpsearch.core.errors import DataError
+from hpsearch.core.rules import brief
+
+
+def number_labels(
+    name: str, y: Any, classes: Sequence[str] = ()
+) -> tuple[Array, tuple[str, ...]] | None:
+    """Labels that are texts as numbers from 0, and the classes' names; None for other targets.
+
+    Args:
+        name: what users call it, as "y".
+        y: of shape (rows,).
+        classes: the names, in the order of their numbers; empty: those that occur, sorted.
+
+    Raises DataError for a missing label, and for one that is none of the classes.
+    """
+    if isinstance(y, Mapping):
+        return None
+    try:
+        labels = np.asarray(y)
+    except (TypeError, ValueError):  # ragged
+        return None
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels.reshape(-1)
+    is_text = np.array([isinstance(each, str) for each in labels]) if _may_be(labels) else None
+    if is_text is None or not is_text.any():
+        return None
+    if not is_text.all():
+        row = int(np.flatnonzero(~is_text)[0])
+        raise DataError(
+            f"{name} has labels that are texts, and {brief(labels[row])} in row {row}; give each row "
+            "a text, or drop it"
+        )
+    known = tuple(classes) or tuple(map(str, np.unique(labels.astype(str))))
+    if len(known) < 2:
+        raise DataError(
+            f"{name} must be an array of numbers, or of labels of two classes or more, got the label "
+            f"{brief(known[0])} alone"
+        )
+    places = {label: place for place, label in enumerate(known)}
+    numbers = np.array([places.get(label, -1) for label in labels], np.int64)
+    if (numbers < 0).any():
+        row = int(np.flatnonzero(numbers < 0)[0])
+        raise DataError(
+            f"{name} has the label {brief(labels[row])} in row {row}, which is none of the classes "
+            f"{', '.join(known)}"
+        )
+    return numbers, known
+
+
+def _may_be(labels: Array) -> bool:
+    return labels.ndim == 1 and labels.dtype.kind in "UO"

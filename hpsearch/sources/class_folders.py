@@ -1,0 +1,113 @@
+"""A folder of folders of files, each of which is a class."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.array_types import Array
+from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.rules import brief, why_no_name
+
+# Files that systems put into folders of their own accord.
+_OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassFiles:
+    """The files of a folder of classes.
+
+    Args:
+        folder: the folder.
+        classes: the names of its folders, sorted.
+        names: of the files, from the folder on: class by class, sorted within each.
+        targets: the number of each file's class, shape (files,).
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    targets: Array
+
+    def path(self, row: int) -> Path:
+        """The file of a row."""
+        return self.folder / self.names[row]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files, in the order of the rows."""
+        return tuple(map(self.folder.joinpath, self.names))
+
+
+def list_class_files(folder: Any, what: str, takes: Callable[[str], bool]) -> ClassFiles:
+    """List the files of a folder of classes; those in folders within a class, too.
+
+    Args:
+        folder: a path.
+        what: the files are, as "pictures".
+        takes: whether a file of this name is one of them.
+
+    Raises DataError where the folder has other files, or not at least two classes with files each.
+    Hidden files and folders, whose names begin with a dot, do not count.
+    """
+    try:
+        root = Path(folder).expanduser().absolute()
+        entries = list(_visible_entries(root))
+    except TypeError as error:
+        raise DataError(f"a folder of {what} is named by a path, got {brief(folder)}") from error
+    except OSError as error:
+        raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
+    if loose := [entry.path for entry in entries if not entry.is_dir()]:
+        raise DataError(
+            f"{loose[0]} lies beside the folders of classes; put it into the folder of its class, "
+            "or elsewhere"
+        )
+    classes = [entry.name for entry in entries]
+    if len(classes) < 2:
+        raise DataError(
+            f"{root} needs a folder for each of at least two classes, got "
+            f"{brief(classes[0]) if classes else 'none'}"
+        )
+    names: list[str] = []
+    targets: list[int] = []
+    for number, name in enumerate(classes):
+        if why := why_no_name(name):
+            raise DataError(f"a class needs {why} for its name, got {brief(name)} in {root}")
+        found = list(_list_files(root, name, what, takes, ()))
+        if not found:
+            raise DataError(f"{root / name} holds no {what}; delete the folder, or fill it")
+        names += found
+        targets += [number] * len(found)
+    return ClassFiles(root, tuple(classes), tuple(names), np.array(targets, np.int64))
+
+
+def _list_files(
+    root: Path, inside: str, what: str, takes: Callable[[str], bool], above: tuple[str, ...]
+) -> Iterator[str]:
+    """The names from `root` on of the files in a folder. above: the real folders it lies in."""
+    here = os.path.realpath(root / inside)
+    if here in above:
+        raise DataError(f"{root / inside} is a link to a folder that it lies in; delete the link")
+    try:
+        entries = list(_visible_entries(root / inside))
+    except OSError as error:
+        raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
+    for entry in entries:
+        name = f"{inside}/{entry.name}"
+        if entry.is_dir():
+            yield from _list_files(root, name, what, takes, (*above, here))
+        elif takes(entry.name):
+            yield name
+        else:
+            raise DataError(f"{root / name} is none of the {what}; move it elsewhere")
+
+
+def _visible_entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder, sorted by name, but for hidden files."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if not entry.name.startswith(".") and entry.name.lower() not in _OF_SYSTEMS:
+                yield entry

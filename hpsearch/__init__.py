@@ -9,7 +9,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.drawing import draw_by
 from hpsearch.core.errors import FatalError, TrialFailed
 from hpsearch.core.parameters import Choice, Float, Int
-from hpsearch.core.sources import Source
+from hpsearch.core.reading.source import Source
 from hpsearch.core.space import Space
 from hpsearch.core.task import Task
 from hpsearch.evaluators import Given, Holdout, KFold

@@ -11,9 +11,10 @@ from hpsearch.core.array_types import Array as Array
 from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.array_types import to_native_order
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.foreign_rows import as_source
+from hpsearch.core.reading.foreign_rows import as_source
+from hpsearch.core.reading.lazy_rows import LazyRows, open_source, read_together
+from hpsearch.core.reading.source import ArraySource, Source
 from hpsearch.core.rules import brief, why_no_name
-from hpsearch.core.sources import ArraySource, LazyRows, Source, open_source, read_together
 
 Inputs = Any
 """An array or LazyRows, or a dict of such by input."""

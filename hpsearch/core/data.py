@@ -1,8 +1,7 @@
 """The rows to learn from, and those to test on."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import InitVar, asdict, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,80 +24,21 @@ from hpsearch.core.arrays import (
     targets_by_name,
     view_rows,
 )
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
-from hpsearch.core.foreign_rows import as_source
-from hpsearch.core.frame_inputs import FrameCodes, encode_parts, encode_test_inputs
-from hpsearch.core.frame_rows import FrameCode
+from hpsearch.core.fingerprint import digest_data
+from hpsearch.core.frames.inputs import FrameCodes, encode_parts, encode_test_inputs
+from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.labels import number_labels
+from hpsearch.core.reading.foreign_rows import as_source
+from hpsearch.core.reading.lazy_rows import LazyRows
+from hpsearch.core.reading.reader import sample_numbers
+from hpsearch.core.reading.source_answers import classes_of, targets_of
 from hpsearch.core.rules import brief, why_no_name
-from hpsearch.core.source_answers import classes_of, targets_of
-from hpsearch.core.sources import LazyRows, sample_numbers
 from hpsearch.core.streamed import Stream, Streams
 from hpsearch.core.validation_part import check_same_classes, join_validation
 
 _VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
-
-
-@dataclass(frozen=True, slots=True)
-class Coding:
-    """How the cells of a table became numbers. `predict` reads and writes cells by it.
-
-    Args:
-        categories: for each column of categories, the values that 0, 1, 2... stand for in x; -1
-            stands for any other value.
-        classes: the names that 0, 1, 2... stand for in y.
-        offset, scale: y * scale + offset is in the table's own unit.
-        target: the column that became y.
-        logarithm: where it is not 0, y * scale + offset is the symmetric logarithm of the table's
-            values, divided by this (`tasks.table.symmetric_log`).
-    """
-
-    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
-    offset: float = 0.0
-    scale: float = 1.0
-    target: str = ""
-    logarithm: float = 0.0
-
-    @property
-    def unit(self) -> str:
-        """The unit of y, in words; empty where it is the table's own unit."""
-        if self.is_own_unit:
-            return ""
-        what = repr(self.target)
-        if self.logarithm:
-            what = f"log(1 + |{what}| / {self.logarithm:.4g})"
-        return f"in standard deviations of {what} (1 = {self.scale:.4g})"
-
-    @property
-    def is_own_unit(self) -> bool:
-        """Whether y is in the table's own unit."""
-        return (self.scale, self.offset, self.logarithm) == (1.0, 0.0, 0.0)
-
-    def in_own_unit(self, y: Array) -> Array:
-        """Targets or predictions in the table's own unit."""
-        scaled = np.asarray(y * self.scale + self.offset)
-        if not self.logarithm:
-            return scaled
-        with np.errstate(over="ignore"):
-            return np.asarray(np.sign(scaled) * np.expm1(np.abs(scaled)) * self.logarithm)
-
-    def to_json(self) -> dict[str, Any]:
-        """The coding as plain JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> "Coding":
-        """The inverse of `to_json`. Fields that earlier versions lack get their defaults."""
-        categories = found.get("categories", {})
-        return cls(
-            {str(column): tuple(map(str, values)) for column, values in categories.items()},
-            tuple(map(str, found.get("classes", ()))),
-            float(found.get("offset", 0)),
-            float(found.get("scale", 1)),
-            str(found.get("target", "")),
-            float(found.get("logarithm", 0)),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,7 +316,7 @@ class Data:
         x, y = view_rows(self.x, at), take_rows(self.y, at)
         version = None
         if self.version is not None:  # other rows of the same version are other data
-            version = _digest({self.version: at.astype(np.int64)})
+            version = digest_data({self.version: at.astype(np.int64)})
         return Data(
             x,
             y,
@@ -401,7 +341,7 @@ class Data:
         }
         if self.given_streams is not None:
             empty = {name: part[:0] for name, part in parts.items()}
-            digest = _digest(empty, streams=self.given_streams)
+            digest = digest_data(empty, streams=self.given_streams)
             return digest if self.version is None else f"{self.version} {digest}"
         if self.groups is not None:
             parts["groups"] = self.groups
@@ -415,7 +355,7 @@ class Data:
         if self.validation_rows:
             parts["validation_rows"] = np.array([self.validation_rows])
         if self.version is not None:
-            return f"{self.version} {_digest(parts, with_values=False)}"
+            return f"{self.version} {digest_data(parts, with_values=False)}"
         if self.validation_rows:
             # The sample of a source has few rows of a small part: this has as many of it alone.
             numbers = self.rows - 1 - sample_numbers(self.validation_rows, _VALIDATION_SAMPLE)
@@ -424,7 +364,7 @@ class Data:
                 for name, rows in inputs_by_name(self.x).items()
                 if isinstance(rows, LazyRows)
             }
-        return _digest(parts, coded)
+        return digest_data(parts, coded)
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -439,42 +379,4 @@ class Data:
         for name, y in targets_by_name(self.y_test).items():
             numbers = y.argmax(axis=1) if is_one_hot(y) else y.reshape(-1)
             parts[f"y {name}".rstrip()] = numbers.astype(np.float64)
-        return _digest(parts)
-
-
-def describe_change(before: str, now: str) -> str:
-    """What two fingerprints of data say of its change.
-
-    >>> describe_change("2026-10 0123456789abcdef", "2026-11 0123456789abcdef")
-    'the data changed: its version was 2026-10, now 2026-11'
-    """
-    old, new = (fingerprint.rpartition(" ")[0] for fingerprint in (before, now))
-    if old != new:
-        return f"the data changed: its version was {old or 'not given'}, now {new or 'not given'}"
-    if new:
-        return f"the data changed: types, shapes or number of rows, though its version is {new}"
-    return "the data changed"
-
-
-def _digest(
-    parts: Mapping[str, Array | LazyRows],
-    more: Mapping[str, str] | None = None,
-    *,
-    with_values: bool = True,
-    streams: Streams | None = None,
-) -> str:
-    digest = hashlib.sha256()
-    for name, text in sorted((more or {}).items()):
-        digest.update(f"{name} {text};".encode())
-    for said in () if streams is None else streams.describe():
-        digest.update(said)
-    for name, array in sorted(parts.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
-        if not with_values:
-            continue
-        if isinstance(array, LazyRows):
-            for part in array.describe():
-                digest.update(part)
-        else:
-            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()[:16]
+        return digest_data(parts)

@@ -12,8 +12,8 @@ from hpsearch.core import scores, task_kinds
 from hpsearch.core.arrays import Array, Targets, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.frame_columns import name_coded_column
-from hpsearch.core.frame_rows import FrameCode
+from hpsearch.core.frames.columns import name_coded_column
+from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text
 from hpsearch.core.row_weights import (

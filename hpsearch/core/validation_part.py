@@ -19,8 +19,9 @@ from hpsearch.core.arrays import (
     read_rows,
 )
 from hpsearch.core.errors import DataError
+from hpsearch.core.reading.joined_source import JoinedSource
+from hpsearch.core.reading.lazy_rows import open_source
 from hpsearch.core.rules import brief
-from hpsearch.core.sources import JoinedSource, open_source
 
 
 def join_validation(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.core.errors import HpsearchError, first_line
-from hpsearch.core.frame_types import ColumnType, FrameTypes
+from hpsearch.core.frames.types import ColumnType, FrameTypes
 from hpsearch.core.rules import brief
 
 if TYPE_CHECKING:

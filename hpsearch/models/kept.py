@@ -18,11 +18,12 @@ from typing import Any
 import keras
 
 from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name
-from hpsearch.core.data import Coding, Data
+from hpsearch.core.coding import Coding
+from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular_file
-from hpsearch.core.frame_inputs import make_frame
-from hpsearch.core.frame_types import ColumnType, FrameTypes, describe_frame
+from hpsearch.core.frames.inputs import make_frame
+from hpsearch.core.frames.types import ColumnType, FrameTypes, describe_frame
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task

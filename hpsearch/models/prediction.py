@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.core.arrays import Array, Inputs, check_inputs, inputs_by_name, targets_by_name
-from hpsearch.core.data import Coding
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError, first_line
-from hpsearch.core.foreign_rows import as_source
+from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.row_scores import pick_classes
 from hpsearch.core.scores import apply_link
 from hpsearch.models.frame_tables import parse_table

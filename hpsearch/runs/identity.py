@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpsearch.core import task_kinds
-from hpsearch.core.data import describe_change
 from hpsearch.core.errors import SpaceError, StudyError
+from hpsearch.core.fingerprint import describe_change
 from hpsearch.core.option_text import settings_text
 from hpsearch.core.rules import why_no_number
 from hpsearch.core.space import Params, Space

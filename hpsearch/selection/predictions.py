@@ -16,7 +16,8 @@ import numpy as np
 
 from hpsearch.core import scores, task_kinds
 from hpsearch.core.arrays import Array, Inputs, Targets, count_rows, take_rows, targets_by_name
-from hpsearch.core.data import Coding, Data
+from hpsearch.core.coding import Coding
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.files import write_whole
 from hpsearch.core.task import Task

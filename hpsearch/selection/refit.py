@@ -18,11 +18,11 @@ from hpsearch.core.arrays import inputs_by_name, is_lazy, take_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
-from hpsearch.core.frame_rows import decode_inputs
+from hpsearch.core.frames.rows import decode_inputs
 from hpsearch.core.outputs import choose_place, is_kept_model
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
-from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
 from hpsearch.runs.disk import models_folder

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hpsearch.core.data import Coding
+from hpsearch.core.coding import Coding
 
 _METRIC_VALUES = ("value", "se", "alone_mean", "alone_se")
 

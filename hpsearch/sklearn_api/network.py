@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.arrays import Array
-from hpsearch.core.frame_rows import FrameCode
+from hpsearch.core.frames.rows import FrameCode
 from hpsearch.training import backend
 from hpsearch.training.rows import prepare_inputs
 

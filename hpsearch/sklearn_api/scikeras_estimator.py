@@ -22,7 +22,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError
-from hpsearch.core.frame_rows import FrameCode
+from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.space import Params
 from hpsearch.training.base import Build, ModelSpec, batch_size, shuffles
 from hpsearch.training.building import call_build

@@ -10,9 +10,10 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.data import Data
-from hpsearch.core.frame_rows import FrameCode, encode_frame, is_frame
+from hpsearch.core.frames.rows import FrameCode, encode_frame, is_frame
+from hpsearch.core.reading.lazy_rows import LazyRows, open_source
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief
-from hpsearch.core.sources import LazyRows, Source, open_source
 from hpsearch.core.task import Task
 from hpsearch.sklearn_api.targets import EncodedTargets, encode_targets
 

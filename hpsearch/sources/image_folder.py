@@ -10,8 +10,8 @@ from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, one_line
 from hpsearch.core.files import open_regular_file
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.core.sources import Source
 from hpsearch.sources.class_folders import list_class_files
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}

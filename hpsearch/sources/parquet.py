@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
-from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError, one_line
+from hpsearch.core.reading.arrow_rows import ArrowRows
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.core.sources import Source
 from hpsearch.sources.parquet_files import RowGroup, list_parquet_files, read_footers
 
 _CACHE = 2**28

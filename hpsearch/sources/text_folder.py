@@ -8,8 +8,8 @@ import numpy as np
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.files import read_regular_file
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.core.sources import Source
 from hpsearch.sources.class_folders import list_class_files
 
 _LARGEST = 2**28  # bytes of a text

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from hpsearch.core.arrays import Array
-from hpsearch.core.data import Coding, Data
+from hpsearch.core.coding import Coding
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
 from hpsearch.tasks import csv_tables

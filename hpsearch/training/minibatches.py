@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from hpsearch.core.arrays import count_rows, inputs_by_name, is_lazy, take_rows
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import output_shapes
 from hpsearch.training.read_ahead import ReadAhead

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.arrays import Array, count_rows, is_lazy, take_rows
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.training.base import ModelSpec

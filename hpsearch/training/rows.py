@@ -23,9 +23,9 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.frame_rows import decode_inputs
+from hpsearch.core.frames.rows import decode_inputs
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.seeds import derive_seed
-from hpsearch.core.sources import LazyRows
 from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.frame_rows import ColumnCode, FrameCode
-from hpsearch.core.frame_types import ColumnType, describe_column, kind_of_type
+from hpsearch.core.frames.rows import ColumnCode, FrameCode
+from hpsearch.core.frames.types import ColumnType, describe_column, kind_of_type
 
 _NAN = {"missing": "nan"}
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.arrays import LARGE, Array, is_lazy
-from hpsearch.core.data import Coding, Data
+from hpsearch.core.coding import Coding
+from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
 from hpsearch.training.shared_frames import codes_from_json, codes_to_json

@@ -15,9 +15,9 @@ from hpsearch.core.errors import BuildError, first_line
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.metric import CLASS_SCORERS
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
-from hpsearch.core.sources import LazyRows
 from hpsearch.core.task import Task
 from hpsearch.training.base import TrainFunction
 from hpsearch.training.own import TrainingRun

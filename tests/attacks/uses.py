@@ -10,8 +10,8 @@ import numpy as np
 
 from hpsearch import Choice, Data, Float, KFold, Random, Source, Space, Study, Task
 from hpsearch.core.option_text import settings_text
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.seeds import canonical_json, derive_seed
-from hpsearch.core.sources import LazyRows
 from hpsearch.core.trial import Observation, Pause
 from hpsearch.evaluators.base import Evaluator
 from tests.attacks.guard import NotUsable

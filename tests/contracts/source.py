@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hpsearch import Data
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.reading.lazy_rows import LazyRows
 
 INDICES = st.lists(st.integers(0, 199), max_size=40)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Source, Task
-from hpsearch.core.array_files import Hdf5Rows, MappedRows
-from hpsearch.core.data import describe_change
 from hpsearch.core.errors import DataError
-from hpsearch.core.memory_maps import find_place
-from hpsearch.core.sources import open_source
+from hpsearch.core.fingerprint import describe_change
+from hpsearch.core.reading.array_files import Hdf5Rows, MappedRows
+from hpsearch.core.reading.lazy_rows import open_source
+from hpsearch.core.reading.memory_maps import find_place
 
 X = np.arange(6000.0).reshape(2000, 3)
 Y = np.arange(2000) % 2

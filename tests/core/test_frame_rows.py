@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hpsearch.core.frame_rows import encode_frame
+from hpsearch.core.frames.rows import encode_frame
 
 FRAME = pd.DataFrame(
     {

@@ -12,8 +12,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from hpsearch import Data, KFold, Task
 from hpsearch.core.errors import DataError
-from hpsearch.core.frame_rows import decode_inputs, encode_frame
-from hpsearch.core.frame_types import ColumnType, align_frame, describe_frame
+from hpsearch.core.frames.rows import decode_inputs, encode_frame
+from hpsearch.core.frames.types import ColumnType, align_frame, describe_frame
 from hpsearch.training.base import Split
 from hpsearch.training.rows import prepare_rows
 from hpsearch.training.shared_frames import codes_from_json, codes_to_json

@@ -7,7 +7,7 @@ import pytest
 
 from hpsearch import Data, Source
 from hpsearch.core.errors import DataError
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.reading.lazy_rows import LazyRows
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((20, 3)), np.arange(20) % 2
@@ -103,7 +103,7 @@ def test_a_change_of_a_small_part_of_a_source_is_noticed():
 
 
 def test_files_of_memory_maps_are_those_of_both_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.core.foreign_rows._LARGE", 0)
+    monkeypatch.setattr("hpsearch.core.reading.foreign_rows._LARGE", 0)
     maps = []
     for name, rows in (("x", X), ("x_val", X_VAL)):
         np.save(tmp_path / name, rows)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from hpsearch.core.errors import HpsearchError
-from hpsearch.core.frame_rows import encode_frame
-from hpsearch.core.frame_types import align_frame, describe_frame
+from hpsearch.core.frames.rows import encode_frame
+from hpsearch.core.frames.types import align_frame, describe_frame
 from hpsearch.models.frame_tables import parse_table
 from hpsearch.tasks import csv_tables
 

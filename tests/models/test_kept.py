@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Source, Task
-from hpsearch.core.data import Coding
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError
 
 pytestmark = pytest.mark.slow

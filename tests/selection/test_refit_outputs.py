@@ -171,7 +171,7 @@ def test_nested_folds_score_several_outputs_together(write):
 def test_names_of_classes_do_not_go_with_several_outputs(write, hpsearch):
     file = write(
         "people", ("columns=", "coding=Coding(classes=('f', 'm')), columns="),
-        ("from hpsearch import *", "from hpsearch import *\nfrom hpsearch.core.data import Coding"),
+        ("from hpsearch import *", "from hpsearch import *\nfrom hpsearch.core.coding import Coding"),
         text=PEOPLE,
     )  # fmt: skip
     code, _, err = hpsearch("run", file, "--inline", "--searcher", "random:trials=1,epochs=1")

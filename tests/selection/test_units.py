@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpsearch.core.data import Coding
+from hpsearch.core.coding import Coding
 from hpsearch.models.scoring import unit_power
 from hpsearch.selection.card import render_card
 from hpsearch.selection.units import convert_to_own_unit

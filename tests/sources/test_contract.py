@@ -7,7 +7,7 @@ import pytest
 
 import hpsearch
 from hpsearch import Data, KFold, Task
-from hpsearch.core import foreign_rows
+from hpsearch.core.reading import foreign_rows
 from spaces import mlp
 from tests.contracts.source import SourceContract
 from tests.sources.makers import MAKERS

@@ -7,8 +7,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
 from hpsearch import Data, ParquetRows, Task
-from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError
+from hpsearch.core.reading.arrow_rows import ArrowRows
 from hpsearch.training.base import Split
 from hpsearch.training.rows import prepare_rows
 

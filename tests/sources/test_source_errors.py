@@ -7,9 +7,10 @@ import pytest
 import scipy.sparse
 
 from hpsearch import Data, Source
-from hpsearch.core import foreign_rows
 from hpsearch.core.errors import DataError
-from hpsearch.core.sources import JoinedSource, open_source
+from hpsearch.core.reading import foreign_rows
+from hpsearch.core.reading.joined_source import JoinedSource
+from hpsearch.core.reading.lazy_rows import open_source
 from tests.sources.makers import MAKERS, Items, OwnRows
 
 X = np.arange(200.0).reshape(100, 2)

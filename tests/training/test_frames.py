@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from hpsearch import Data, Float, KerasSearchCV, KFold, NestedKFold, Random, Space, Study, Task
-from hpsearch.core.frame_rows import decode_inputs
+from hpsearch.core.frames.rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.training import sharing
 from hpsearch.training.base import Split

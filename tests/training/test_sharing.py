@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Task
-from hpsearch.core.data import Coding
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
 from hpsearch.training import sharing
 

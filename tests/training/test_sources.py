@@ -10,7 +10,7 @@ from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core import arrays as array_rules
 from hpsearch.core import memory, sources
 from hpsearch.core.errors import BuildError, DataError, SourceChangedError
-from hpsearch.core.sources import LazyRows
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.trial import Job
 from hpsearch.runs.worker import prepare_here
 from hpsearch.training import Fit, Phase, Phases, backend, engines, sklearn_model

@@ -11,8 +11,8 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import MOST_COUNTED, brief
-from hpsearch.core.sources import Source
 
 _THREADS = 4
 _ITEMS = 256  # that a thread reads at a time for their targets

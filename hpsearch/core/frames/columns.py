@@ -9,8 +9,8 @@ import numpy as np
 from hpsearch.core.array_types import Array
 from hpsearch.core.arrays import to_number_array
 from hpsearch.core.errors import DataError
-from hpsearch.core.frame_rows import ColumnCode, FrameCode, encode_frame, is_exact
-from hpsearch.core.frame_types import kind_of_type
+from hpsearch.core.frames.rows import ColumnCode, FrameCode, encode_frame, is_exact
+from hpsearch.core.frames.types import kind_of_type
 from hpsearch.core.rules import brief
 
 _WAYS_OUT = {

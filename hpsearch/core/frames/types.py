@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.errors import DataError
-from hpsearch.core.frame_rows import ColumnCode, FrameCode
+from hpsearch.core.frames.rows import ColumnCode, FrameCode
 from hpsearch.core.rules import brief
 
 _KINDS = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError
-from hpsearch.core.sources import Source
+from hpsearch.core.reading.source import Source
 
 
 class SparseRows(Source):

@@ -7,7 +7,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError
-from hpsearch.core.sources import Source
+from hpsearch.core.reading.source import Source
 
 _EXACT = 2**53  # the last whole number up to which float64 holds all
 

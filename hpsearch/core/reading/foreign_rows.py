@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.array_files import Hdf5Rows, MappedRows, ZarrRows
 from hpsearch.core.array_types import is_sparse
-from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError
-from hpsearch.core.item_rows import ItemRows
-from hpsearch.core.sources import Source
-from hpsearch.core.sparse_rows import SparseRows
+from hpsearch.core.reading.array_files import Hdf5Rows, MappedRows, ZarrRows
+from hpsearch.core.reading.arrow_rows import ArrowRows
+from hpsearch.core.reading.item_rows import ItemRows
+from hpsearch.core.reading.source import Source
+from hpsearch.core.reading.sparse_rows import SparseRows
 
 _LARGE = 2**25  # bytes; a smaller array of a file is read into memory as any array
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.memory_maps import MapPlace, find_place
-from hpsearch.core.sources import Source
+from hpsearch.core.reading.memory_maps import MapPlace, find_place
+from hpsearch.core.reading.source import Source
 
 
 class MappedRows(Source):

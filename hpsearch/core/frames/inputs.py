@@ -6,9 +6,9 @@ from typing import Any
 from hpsearch.core.array_types import Array
 from hpsearch.core.arrays import to_number_array
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.frame_columns import encode_columns, name_coded_column
-from hpsearch.core.frame_rows import FrameCode, is_frame
-from hpsearch.core.frame_types import FrameTypes, align_frame, describe_frame
+from hpsearch.core.frames.columns import encode_columns, name_coded_column
+from hpsearch.core.frames.rows import FrameCode, is_frame
+from hpsearch.core.frames.types import FrameTypes, align_frame, describe_frame
 from hpsearch.core.rules import brief
 
 FrameCodes = Mapping[str, FrameCode]

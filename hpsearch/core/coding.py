@@ -1,0 +1,71 @@
+"""How the cells of a table became numbers."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hpsearch.core.array_types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the cells of a table became numbers. `predict` reads and writes cells by it.
+
+    Args:
+        categories: for each column of categories, the values that 0, 1, 2... stand for in x; -1
+            stands for any other value.
+        classes: the names that 0, 1, 2... stand for in y.
+        offset, scale: y * scale + offset is in the table's own unit.
+        target: the column that became y.
+        logarithm: where it is not 0, y * scale + offset is the symmetric logarithm of the table's
+            values, divided by this (`tasks.table.symmetric_log`).
+    """
+
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    offset: float = 0.0
+    scale: float = 1.0
+    target: str = ""
+    logarithm: float = 0.0
+
+    @property
+    def unit(self) -> str:
+        """The unit of y, in words; empty where it is the table's own unit."""
+        if self.is_own_unit:
+            return ""
+        what = repr(self.target)
+        if self.logarithm:
+            what = f"log(1 + |{what}| / {self.logarithm:.4g})"
+        return f"in standard deviations of {what} (1 = {self.scale:.4g})"
+
+    @property
+    def is_own_unit(self) -> bool:
+        """Whether y is in the table's own unit."""
+        return (self.scale, self.offset, self.logarithm) == (1.0, 0.0, 0.0)
+
+    def in_own_unit(self, y: Array) -> Array:
+        """Targets or predictions in the table's own unit."""
+        scaled = np.asarray(y * self.scale + self.offset)
+        if not self.logarithm:
+            return scaled
+        with np.errstate(over="ignore"):
+            return np.asarray(np.sign(scaled) * np.expm1(np.abs(scaled)) * self.logarithm)
+
+    def to_json(self) -> dict[str, Any]:
+        """The coding as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Coding":
+        """The inverse of `to_json`. Fields that earlier versions lack get their defaults."""
+        categories = found.get("categories", {})
+        return cls(
+            {str(column): tuple(map(str, values)) for column, values in categories.items()},
+            tuple(map(str, found.get("classes", ()))),
+            float(found.get("offset", 0)),
+            float(found.get("scale", 1)),
+            str(found.get("target", "")),
+            float(found.get("logarithm", 0)),
+        )

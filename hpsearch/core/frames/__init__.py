@@ -1,0 +1,1 @@
+"""pandas frames as arrays of numbers, and back, without any loss."""

@@ -28,10 +28,12 @@ from hpsearch.core.arrays import (
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.frame_inputs import FrameCodes, encode_parts, encode_test_inputs
+from hpsearch.core.frame_rows import FrameCode
 from hpsearch.core.labels import number_labels
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.source_answers import classes_of, targets_of
 from hpsearch.core.sources import LazyRows, sample_numbers
+from hpsearch.core.streamed import Stream, Streams
 from hpsearch.core.validation_part import check_same_classes, join_validation
 
 _VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
@@ -128,6 +130,7 @@ class Data:
         validation_rows: how many of the last rows are to validate on; set where x_val is given.
         frames, frames_test: how x and x_test become the frames that they were, by input. Data finds
             them itself.
+        given_streams: set by `Data.streams`: x and y are then a batch that shows shapes and types.
 
     x, y, groups and weights go together by their order; the index of a frame is not looked at.
     Arrays hold booleans, integers, or floats of at most 64 bits. Columns of several types become
@@ -151,8 +154,46 @@ class Data:
     validation_rows: int = 0
     frames: FrameCodes = field(default_factory=dict)
     frames_test: FrameCodes = field(default_factory=dict)
+    given_streams: Streams | None = None
+
+    @classmethod
+    def streams(
+        cls,
+        train: Stream,
+        validation: Stream,
+        test: Stream | None = None,
+        *,
+        steps: int | None = None,
+        validation_steps: int | None = None,
+        version: str | None = None,
+    ) -> "Data":
+        """Data that comes in batches, in parts that somebody else has split.
+
+        Each part is a function `(seed, batch_size)` that returns batches `(x, y)`, or
+        `(x, y, weights)`: a `tf.data.Dataset`, a `keras.utils.PyDataset`, a Grain or torch loader,
+        a generator, or anything else that can be iterated. It is called anew for each epoch, by
+        another seed each time; `validation` and `test` always get the same seed and batch size.
+        The evaluator is `Given()`.
+
+        Args:
+            train: the batches to train on.
+            validation: those to judge a trial by.
+            test: those of the sealed test, which no search reads.
+            steps: after how many batches an epoch ends; needed where `train` never ends.
+            validation_steps: likewise of `validation`.
+            version: as of `Data`. What streams give cannot be compared with what they gave before:
+                a search goes on as long as this text, the names of the functions, and the shapes
+                and types of their first batch stay the same.
+
+        The first batches of `train` and `validation` are read, to know shapes. Raises DataError
+        where they do not go together, or cannot be read.
+        """
+        streams = Streams(train, validation, test, steps, validation_steps)
+        streams.check()
+        return cls(streams.first.x, streams.first.y, given_streams=streams, version=version)
 
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+        self._check_codes()
         self._take_targets_of_sources()
         x_val = self._encode_frames(x_val)
         self._number_labels()
@@ -173,7 +214,7 @@ class Data:
         )
         tested = {name: getattr(self, name) for name in ("x_test", "y_test", "sample_weight_test")}
         check_same_rows(tested)
-        if self.rows == 0:
+        if count_rows(self.y) == 0:
             raise DataError("the data has no rows")
         if x_val is not None or y_val is not None or sample_weight_val is not None:
             self._join_validation(x_val, y_val, sample_weight_val)
@@ -183,11 +224,21 @@ class Data:
         self._check_columns()
         if self.version is not None and (why := why_no_name(self.version)):
             raise DataError(f"version needs {why}, got {brief(self.version)}; or leave it out")
-        if not isinstance(self.coding, Coding | None):
-            raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
         coding = self.coding or Coding()
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
+
+    def _check_codes(self) -> None:
+        if not isinstance(self.coding, Coding | None):
+            raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
+        for name in ("frames", "frames_test"):
+            codes = getattr(self, name)
+            if not isinstance(codes, Mapping) or not all(
+                isinstance(code, FrameCode) for code in codes.values()
+            ):
+                raise DataError(
+                    f"{name} is what Data itself notes of frames; leave it out, got {brief(codes)}"
+                )
 
     def _take_targets_of_sources(self) -> None:
         """Take y, and the classes' names, from sources that know them.
@@ -231,10 +282,14 @@ class Data:
 
     def _check_validation_rows(self) -> None:
         given = self.validation_rows
-        if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given < self.rows:
+        if (
+            isinstance(given, bool)
+            or not isinstance(given, int)
+            or not 0 <= given < count_rows(self.y)
+        ):
             raise DataError(
                 f"validation_rows is how many of the last rows validate, from 0 to below the "
-                f"{self.rows} rows, got {brief(given)}"
+                f"{count_rows(self.y)} rows, got {brief(given)}"
             )
         if given and self.groups is not None:
             raise DataError(
@@ -287,6 +342,11 @@ class Data:
 
     @property
     def rows(self) -> int:
+        """The number of rows. Raises DataError for streams, whose rows have no numbers."""
+        if self.given_streams is not None:
+            raise DataError(
+                "streams come in parts already, which cannot be split; use evaluator=Given()"
+            )
         return count_rows(self.y)
 
     @property
@@ -332,12 +392,17 @@ class Data:
         """16 hexadecimal digits, by the names, types, shapes and bytes of the searched rows.
 
         Where there is a version, it is "VERSION " and 16 digits by names, types and shapes alone.
-        The test rows do not count: a search neither reads them nor depends on them.
+        The test rows do not count: a search neither reads them nor depends on them. Nor do the
+        values of streams; see `Data.streams`.
         """
         parts = {
             **{f"y {name}".rstrip(): array for name, array in targets_by_name(self.y).items()},
             **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
         }
+        if self.given_streams is not None:
+            empty = {name: part[:0] for name, part in parts.items()}
+            digest = _digest(empty, streams=self.given_streams)
+            return digest if self.version is None else f"{self.version} {digest}"
         if self.groups is not None:
             parts["groups"] = self.groups
         if self.sample_weight is not None:
@@ -396,10 +461,13 @@ def _digest(
     more: Mapping[str, str] | None = None,
     *,
     with_values: bool = True,
+    streams: Streams | None = None,
 ) -> str:
     digest = hashlib.sha256()
     for name, text in sorted((more or {}).items()):
         digest.update(f"{name} {text};".encode())
+    for said in () if streams is None else streams.describe():
+        digest.update(said)
     for name, array in sorted(parts.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
         if not with_values:

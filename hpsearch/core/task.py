@@ -155,6 +155,8 @@ class Task:
         data = self.data if isinstance(self.data, Data) else self.data()
         if not isinstance(data, Data):
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
+        if data.given_streams is not None:
+            self._check_streamed(data)
         self.check_targets(data.y)
         self._check_labels(data)
         self._check_frames(data)
@@ -192,6 +194,31 @@ class Task:
                 f"y names classes, as {brief(data.classes[0])}, and loss={settings_text(self.loss)} "
                 "learns numbers; take a cross-entropy, or make y numbers: y.astype(float)"
             )
+
+    def _check_streamed(self, data: Data) -> None:
+        """Raise DataError for options that need all rows, and what a batch does not show of them."""
+        for option, instead in (
+            ("preprocess", "use a layer of the model, or preprocess in the stream"),
+            ("class_weight", "let batches give weights as their third part"),
+            ("weighted_metrics", "leave it out: Keras weighs by what batches give"),
+        ):
+            if getattr(self, option):
+                raise DataError(f"{option}= needs rows, and this task has streams; {instead}")
+        targets = targets_by_name(data.y)
+        for name, part in self.parts.items():
+            if (y := targets.get(name)) is None:
+                continue  # `check_targets` refuses it
+            by_name = f", by output: {{{name!r}: ...}}" if name else ""
+            if len(part._kinds) > 1 and not task_kinds.is_column(y):
+                raise DataError(
+                    f"a batch does not show whether a row has one class or several labels; say "
+                    f"Task(kind='multiclass') or Task(kind='multilabel'){by_name}"
+                )
+            if part.outputs is None and task_kinds.is_numbered(part.kind_of(y), part.loss, y):
+                raise DataError(
+                    "a batch does not show how many classes there are; say "
+                    f"Task(outputs=) how many{by_name}"
+                )
 
     def _check_weights(self, data: Data) -> None:
         """Raise DataError where rows' weights do not go with the targets, or all are zero."""

@@ -244,14 +244,16 @@ class Evaluator(ABC):
         if callbacks is not None and train is not None:
             raise BuildError("callbacks= are for the fit of build=; train= calls its own")
         check_names(function, params, trains_itself=train is not None)
+        chosen = backend.choose()  # first: the task's function may import Keras
+        data = task.load()
         trainer = engines.make_trainer(
             task,
             engine,
-            backend.choose(),
+            chosen,
             has_callbacks=callbacks is not None,
             trains_itself=train is not None,
+            streams=data.given_streams is not None,
         )
-        data = task.load()
         splits = self.splits(task, data, seed=derive_seed(seed, "splits"))
         fits = self.plan_fits(
             splits,
@@ -270,7 +272,7 @@ class Evaluator(ABC):
 
 def _name_splits(splits: Sequence[Split], data: Data, measure: str) -> str:
     """A name that two scores share where they are of the same metric on the same rows."""
-    digest = hashlib.sha256(f"{data.fingerprint} {measure}".encode())
+    digest = hashlib.sha256(f"{data.fingerprint} {measure}".encode())  # of streams this is all
     for split in splits:
         digest.update(np.ascontiguousarray(split.validation).tobytes())
     return digest.hexdigest()[:16]

@@ -18,7 +18,7 @@ from hpsearch.evaluators.base import Evaluator, binomial_error
 from hpsearch.evaluators.given_pairs import GivenPairs, read_pairs
 from hpsearch.evaluators.given_splitter import GivenSplitter, is_splitter, make_given_splitter
 from hpsearch.evaluators.splits import refuse_given_part
-from hpsearch.training.base import Split
+from hpsearch.training.base import SPLIT_OF_STREAMS, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ class Given(Evaluator):
         return 1 if self.parts is None else self.parts.folds
 
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
+        if self.parts is None and data.given_streams is not None:
+            return [SPLIT_OF_STREAMS]
         if self.parts is None:
             if not data.validation_rows:
                 raise DataError(

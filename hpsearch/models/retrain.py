@@ -23,12 +23,13 @@ from hpsearch.models.output_types import (
 )
 from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
-from hpsearch.training.base import Fit, Split
+from hpsearch.training.base import SPLIT_OF_STREAMS, Fit, Split
 from hpsearch.training.history import History
 from hpsearch.training.minibatches import RowBatches, reading
 from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
+from hpsearch.training.streams import HeldOutRows
 
 _MOST_ROWS, _MOST_BYTES = 1024, 2**25  # that are predicted at a time
 
@@ -56,12 +57,19 @@ class TrainedModel:
 
     def predict_validation(self) -> Any:
         """Predictions for the validation rows of its split, as `predict` returns them."""
-        return predict(self.model, self.rows.x_validation, self.outputs)
+        streams = self.rows.streams
+        x = self.rows.x_validation if streams is None else HeldOutRows(streams, "validation")
+        return predict(self.model, x, self.outputs)
 
 
-def all_rows(rows: int) -> Split:
-    """A split that trains on all rows; training needs a validation row, and gets the first."""
-    return Split(np.arange(rows), np.arange(1))
+def all_rows(data: Data) -> Split:
+    """A split that trains on all rows; training needs a validation row, and gets the first.
+
+    Of streams, it trains on `train` alone: their parts are as the user has split them.
+    """
+    if data.given_streams is not None:
+        return SPLIT_OF_STREAMS
+    return Split(np.arange(data.rows), np.arange(1))
 
 
 def train(
@@ -85,7 +93,12 @@ def train(
     has_callbacks = any(fit.callbacks for fit in fits)
     watched = task if trains_itself else _watch_loss(task, with_counted=has_callbacks)
     trainer = engines.make_trainer(
-        watched, engine, backend, has_callbacks=has_callbacks, trains_itself=trains_itself
+        watched,
+        engine,
+        backend,
+        has_callbacks=has_callbacks,
+        trains_itself=trains_itself,
+        streams=data.given_streams is not None,
     )
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         saved = [

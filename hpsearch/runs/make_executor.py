@@ -85,11 +85,15 @@ def make_prepare(study: StudyDefinition, options: RunOptions) -> "partial[tuple[
 def _make_ray_cluster(
     study: StudyDefinition, options: RunOptions, prepare: Callable[..., tuple[Facts, Work]]
 ) -> Executor:
-    """Nodes get the study's folder, and the rows without the test's; those of a source they read."""
+    """Nodes get the study's folder, and the rows without the test's.
+
+    Those of a source they read themselves; streams are functions, which they have from the study.
+    """
     assert options.ray is not None
     assert options.file is not None  # as make_prepare demands
     data = study.task.load()
-    rows = None if is_lazy(data.x) else replace(data, x_test=None, y_test=None)
+    is_read_there = is_lazy(data.x) or data.given_streams is not None
+    rows = None if is_read_there else replace(data, x_test=None, y_test=None)
     return RayCluster(
         partial(prepare, shared=rows),
         options.ray,

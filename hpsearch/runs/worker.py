@@ -172,6 +172,7 @@ def prepare_work(
         shared=shared,
         trains_itself=study.train is not None,
         compares_curves=study.compares_curves,
+        streams=data.given_streams is not None,
     )
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
     check_space(study.trial_function, study.space, trains_itself=study.train is not None)

@@ -45,17 +45,18 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
     seeds = f"{card['seeds']} seed{'s' if card['seeds'] > 1 else ''}"
     validated = card.get("validation_rows")  # given as a part of their own
     too = f", the {validated:,} that trials were validated on too," if validated else ""
-    yield f"Trained on all {card['rows']:,} rows but the test's{too or ','} by {seeds}{together}."
+    trained_on = "the train stream, without the validation's"
+    if card["rows"] is not None:
+        trained_on = f"all {card['rows']:,} rows but the test's{too}"
+    yield f"Trained on {trained_on}{'' if too else ','} by {seeds}{together}."
     if "rows_from" in card:
         yield f"Rows are read from {card['rows_from']}."
     if "weights" in card:
         yield f"Rows weigh by {card['weights']}."
     if left_out := card.get("callbacks_left_out"):
         named = ", ".join(f"{name} ({watched})" for name, watched in left_out.items())
-        yield (
-            f"Trained without the callbacks {named}: they watch validation rows, and all rows were "
-            "trained on."
-        )
+        why = "all rows were trained on" if card["rows"] is not None else "no epoch was validated"
+        yield f"Trained without the callbacks {named}: they watch validation rows, and {why}."
     if card["edited"]:
         yield (
             "The study file was edited after its search began. The model is built from its current "
@@ -79,6 +80,8 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _describe_epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    if card["rows"] is None:
+        return f"best at epoch {member['best_epoch']}: {member['epochs']} epochs again"
     found = f"best at epoch {member['best_epoch']} on {member['best_epoch_rows']:,} rows"
     return f"{found}: {member['epochs']} epochs on all, the same number of {card['scale']}"
 

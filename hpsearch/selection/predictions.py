@@ -51,6 +51,7 @@ class ValidationPrediction:
 def predict_validation_rows(
     study: StudyDefinition,
     data: Data,
+    rows: int,
     splits: Sequence[Split],
     members: Sequence[ModelMember],
     *,
@@ -61,6 +62,9 @@ def predict_validation_rows(
 
     Each is trained again as the search trained it first, to its best epoch. Over repeated folds,
     predictions are averaged.
+
+    Args:
+        rows: how many the numbers in `splits` are of.
     """
     from hpsearch.models import retrain
 
@@ -88,16 +92,16 @@ def predict_validation_rows(
     found: list[ValidationPrediction] = []
     for _ in members:
         # The mean over all splits that validate a row.
-        total, times = None, np.zeros(data.rows)
+        total, times = None, np.zeros(rows)
         for split in splits:
             predicted = next(trained).predict_validation()
             if total is None:
-                total = map_outputs(lambda each: np.zeros((data.rows, *each.shape[1:])), predicted)
+                total = map_outputs(lambda each: np.zeros((rows, *each.shape[1:])), predicted)
             map_outputs(partial(_add_at, split.validation), total, predicted)
             times[split.validation] += 1
-        rows = np.flatnonzero(times)
-        mean = map_outputs(partial(_divide_rows, rows, times[rows]), total)
-        found.append(ValidationPrediction(mean, rows))
+        validated = np.flatnonzero(times)
+        mean = map_outputs(partial(_divide_rows, validated, times[validated]), total)
+        found.append(ValidationPrediction(mean, validated))
     return found
 
 
@@ -178,8 +182,8 @@ def check_test(task: Task, data: Data) -> str:
     """The test's fingerprint. Raises DataError where the test cannot score a model."""
     if data.x_test is None:
         raise DataError(
-            "the task has no test rows to open; give it Data(..., x_test=, y_test=), or refit with "
-            "--sealed (sealed=True)"
+            "the task has no test rows to open; give it Data(..., x_test=, y_test=) or "
+            "Data.streams(test=), or refit with --sealed (sealed=True)"
         )
     fingerprint = data.test_fingerprint
     assert data.y_test is not None

@@ -30,8 +30,9 @@ from hpsearch.runs.identity import make_search_record, refuse_changes, rename_as
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions, units
 from hpsearch.selection.card import render_card
-from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
+from hpsearch.selection.choice import ModelChoice, ModelMember, Scale, choose_members
 from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
+from hpsearch.selection.streamed_rows import number_held_out, read_held_out
 from hpsearch.store import SearchRecord, Store, Url
 from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit, Split, WithoutValidation
@@ -109,16 +110,20 @@ def refit(
     how: dict[str, Any] = {"engine": engine, "backend": running}
     data = study.task.load()
     task = study.task.with_kind_of(data.y)
-    test = None if choice.sealed else predictions.check_test(task, data)
+    held_out = read_held_out(data, test=not choice.sealed)
+    test = None if choice.sealed else predictions.check_test(task, held_out)
     record, searches = _comparable_searches(study, file, store, data, running, pooled)
     splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
     rows = round(fmean(len(split.train) for split in splits))
     members = choose_members(store, searches, choice, task.objective, rows)
-    validated = predictions.predict_validation_rows(study, data, splits, members, **how)
-    weights = (
-        predictions.choose_ensemble(task, data, validated) if choice.ensemble else {0: Fraction(1)}
+    splits = number_held_out(data, held_out, splits)
+    validated = predictions.predict_validation_rows(
+        study, data, held_out.rows, splits, members, **how
     )
-    model = _describe_model(members, weights, data.rows, choice, running, record.source)
+    weights: EnsembleWeights = {0: Fraction(1)}
+    if choice.ensemble:
+        weights = predictions.choose_ensemble(task, held_out, validated)
+    model = _describe_model(members, weights, data, choice, running, record.source)
     # Phase 2: train and keep the models, unless the folder holds them already.
     left_out: dict[str, str] = {}  # callbacks, and what they watch
     is_named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
@@ -156,7 +161,7 @@ def refit(
         "searches": [search.searcher for search in searches],
         "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
-        "rows": data.rows,
+        "rows": _count_all(data),
         **({"validation_rows": data.validation_rows} if data.validation_rows else {}),
         **_describe_source(data),
         **_describe_weights(task, data),
@@ -165,18 +170,16 @@ def refit(
         "edited": any(search.source != record.source for search in searches),
         "trust": list(trust),
         "versions": json.loads(searches[-1].versions),
-        "validation": _score_validation(task, data, members, weights, validated),
+        "validation": _score_validation(task, held_out, members, weights, validated),
         "test": None,
     }
     # Phase 3: open the test, unless it was opened for this very model before.
     opened_now = False
     if test is not None:
-        assert data.x_test is not None
-        as_given = {name: data.frames_test[name] for name in loaded.frames}
-        prepared = loaded.prepare_inputs(decode_inputs(data.x_test, as_given))
+        prepared = _prepare_test(data, loaded)
         opening = stores.open_test(store, searches[-1].id, test, _identity(card))
         if opened_now := opening.report is None:
-            tested = predictions.score_test(task, data, loaded, prepared, folder)
+            tested = predictions.score_test(task, held_out, loaded, prepared, folder)
             opening = stores.record_test_result(
                 store, opening, tested["value"], tested["se"], tested
             )
@@ -289,8 +292,32 @@ def _describe_source(data: Data) -> dict[str, str]:
     return {"rows_from": ", ".join(named)} if named else {}
 
 
+def _prepare_test(data: Data, models: "KeptModels") -> Any:
+    """The inputs of the test as models get them; those of a stream are read when predicted."""
+    from hpsearch.training.streams import HeldOutRows
+
+    if data.given_streams is not None:
+        return HeldOutRows(data.given_streams, "test")
+    assert data.x_test is not None
+    as_given = {name: data.frames_test[name] for name in models.frames}
+    return models.prepare_inputs(decode_inputs(data.x_test, as_given))
+
+
+def _count_all(data: Data) -> int | None:
+    """The rows that are trained on; None for streams, which are trained on as in the search."""
+    return None if data.given_streams is not None else data.rows
+
+
+def _count_epochs(member: ModelMember, rows: int | None, scale: Scale) -> int:
+    """How long a member is trained on all rows. rows: by `_count_all`."""
+    return member.best_epoch if rows is None else member.epochs(rows, scale)
+
+
 def _describe_weights(task: Task, data: Data) -> dict[str, str]:
     """The card's words on weights of rows; nothing where all weigh 1."""
+    if data.given_streams is not None:
+        weighed = data.given_streams.first.weights is not None
+        return {"weights": "what batches give third, in the training loss"} if weighed else {}
     named = [] if task.class_weight is None else [f"class_weight={brief(task.class_weight)}"]
     if data.sample_weight is not None:
         named.append("sample_weight" + (" of each step" if data.sample_weight.ndim == 2 else ""))
@@ -311,11 +338,11 @@ def _plan_fits(
     """A fit of each member for each seed on all rows, and the weight of each fit's model."""
     from hpsearch.models import retrain
 
-    split = retrain.all_rows(data.rows)
+    split = retrain.all_rows(data)
     fits, shares = [], []
     for position, weight in weights.items():
         member = members[position]
-        epochs = member.epochs(data.rows, choice.scale)
+        epochs = _count_epochs(member, _count_all(data), choice.scale)
         for number in range(choice.seeds):
             seed = derive_seed(study.seed, "refit", canonical_json(member.params), number)
             fits.append(
@@ -337,12 +364,13 @@ def _plan_fits(
 def _describe_model(
     members: Sequence[ModelMember],
     weights: EnsembleWeights,
-    rows: int,
+    data: Data,
     choice: ModelChoice,
     backend: str,
     source: str,
 ) -> dict[str, Any]:
     """The final model's part of the card, as plain JSON. source: the study file's text."""
+    rows = _count_all(data)
     return {
         "choice": choice.label,
         "members": [
@@ -354,8 +382,8 @@ def _describe_model(
                 "value": member.value,
                 "se": member.se,
                 "best_epoch": member.best_epoch,
-                "best_epoch_rows": member.rows,
-                "epochs": member.epochs(rows, choice.scale),
+                "best_epoch_rows": None if rows is None else member.rows,
+                "epochs": _count_epochs(member, rows, choice.scale),
             }
             for member, weight in ((members[position], weights[position]) for position in weights)
         ],

@@ -65,7 +65,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         fit = Fit(
             self.build if self.train is None else self.train,
             dict(self.params or {}),
-            retrain.all_rows(data.rows),
+            retrain.all_rows(data),
             self.seed,
             self.epochs,
             most_epochs=self.most_epochs,

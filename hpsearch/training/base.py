@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError
@@ -35,7 +37,8 @@ class ModelSpec:
         dtype: of the rows, preprocessed; a dict where the task has several inputs.
         loss_weights: to pass to `model.compile` where the task has several outputs. Then outputs,
             activation, loss and metrics are dicts by output, and the model names the same outputs.
-        rows: that it is trained on in each epoch: those of the fold.
+        rows: that it is trained on in each epoch: those of the fold; 0 for a stream that does not
+            say how many batches it has.
         batch_size: of a minibatch, in rows.
         epochs: the most that a trial can get, as a schedule of learning rates needs it:
             `CosineDecay(rate, decay_steps=spec.steps_per_epoch * spec.epochs)`.
@@ -54,7 +57,12 @@ class ModelSpec:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Minibatches of an epoch; the last one may be smaller."""
+        """Minibatches of an epoch; the last one may be smaller. BuildError where nobody can tell."""
+        if self.rows == 0:
+            raise BuildError(
+                "spec.steps_per_epoch is not known: the stream does not say how many batches an epoch "
+                "has; say Data.streams(steps=)"
+            )
         return math.ceil(self.rows / self.batch_size)
 
 
@@ -189,6 +197,10 @@ class Split:
 
     train: Indices
     validation: Indices
+
+
+SPLIT_OF_STREAMS = Split(np.zeros(0, np.int64), np.zeros(0, np.int64))
+"""Of data in streams, which come in parts already: their rows have no numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

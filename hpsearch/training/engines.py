@@ -20,6 +20,7 @@ def make_trainer(
     shared: Path | None = None,
     trains_itself: bool = False,
     compares_curves: bool = False,
+    streams: bool = False,
 ) -> Trainer:
     """The trainer of an engine. Call this once the backend is chosen.
 
@@ -32,9 +33,10 @@ def make_trainer(
         shared: a folder of this run and data, where workers share what one of them computes.
         trains_itself: whether the study has a training function of its own.
         compares_curves: whether the searcher compares training with validation curves.
+        streams: whether the data comes in streams, which only `model.fit` takes.
 
-    Raises HpsearchError where the engine does not train on this backend, or cannot work with this
-    version of Keras.
+    Raises HpsearchError where the engine does not train on this backend, cannot work with this
+    version of Keras, or does not take streams.
     """
     if not isinstance(engine, str) or engine not in ENGINES:
         raise HpsearchError(
@@ -42,6 +44,15 @@ def make_trainer(
             f"{', '.join(ENGINES)}"
         )
     check_engine(engine, backend)
+    if streams:
+        _check_streams(task, engine, trains_itself, compares_curves)
+        from hpsearch.training.fit import FitTrainer
+
+        if backend != "jax" or engine == "fit":
+            return FitTrainer(task)
+        return FitTrainer(
+            task, "models are trained one after the other, by fit: the data comes in streams"
+        )
     if trains_itself:
         if engine == "gang":
             raise HpsearchError(
@@ -84,4 +95,24 @@ def check_engine(engine: str, backend: str) -> None:
         raise HpsearchError(
             f"--engine gang trains on the backend jax, and the backend is {backend}; use "
             "--backend jax, or --engine fit"
+        )
+
+
+def _check_streams(task: Task, engine: str, trains_itself: bool, compares_curves: bool) -> None:
+    """Raise HpsearchError for what needs rows."""
+    if trains_itself:
+        raise HpsearchError(
+            "train= gets rows, and this task has streams; give Data(x=) a Source instead, or give "
+            "build= a model, which fit trains"
+        )
+    if engine == "gang":
+        raise HpsearchError(
+            "--engine gang needs rows to train on side by side, and this task has streams; use "
+            "--engine fit, or give Data(x=) a Source"
+        )
+    if compares_curves and task.objective.needs_predictions:
+        raise HpsearchError(
+            f"the searcher compares training with validation curves, and metric "
+            f"{task.objective.name!r} is not computed on a stream that is trained on; take one that "
+            "Keras counts, as accuracy or loss, or another searcher"
         )

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from hpsearch.core import interrupt
 from hpsearch.core.arrays import count_rows, is_lazy, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.space import Params
+from hpsearch.core.streamed import count_validation_rows
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint, metrics
@@ -33,8 +35,21 @@ from hpsearch.training.minibatches import Minibatches, RowBatches, reading
 from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
-from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows, validation_batch_size
+from hpsearch.training.rows import (
+    SplitRows,
+    count_training_rows,
+    make_model_spec,
+    prepare_rows,
+    validation_batch_size,
+)
 from hpsearch.training.schedules import check_schedule
+from hpsearch.training.streams import (
+    StreamBatches,
+    StreamCallback,
+    TrainBatches,
+    check_stream_points,
+    streaming,
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,8 @@ class FitTrainer:
         one from the first one's checkpoint. Returns the trainer's remark.
         """
         rows = self._prepare_rows(data, split)
+        if rows.streams is not None:
+            check_stream_points(rows.streams, points := list(points))
         for index, params in enumerate(points):
             check_names(build, params)
             batch_size(params)
@@ -160,7 +177,7 @@ class FitTrainer:
 
         # Build the model, and restore it where the fit was interrupted or its parent ended.
         phased = PhasedModel(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
-        history = History(fit, self.task.recorded)
+        history = History(fit, self.task.recorded, self._optional_curves(rows))
         restored = phased.restore(history)
 
         # Train the epochs that are left, phase by phase.
@@ -181,8 +198,15 @@ class FitTrainer:
             if fit.keeps_final_model if must_train else not out.exists():
                 checkpoint.save(history, phased.read_values())
         return history.to_curve(
-            n_weights=int(phased.model.count_params()), seconds=time.perf_counter() - start
+            n_weights=int(phased.model.count_params()),
+            seconds=time.perf_counter() - start,
+            **_count_rows_of_streams(rows, fit),
         )
+
+    def _optional_curves(self, rows: SplitRows) -> tuple[str, ...]:
+        """A stream is not read a second time to predict what was trained on."""
+        predicted = metrics.needs_predictions(self.task, self.task.objective)
+        return ("train",) if rows.streams is not None and predicted else ()
 
     def _fit_model(
         self,
@@ -195,38 +219,62 @@ class FitTrainer:
     ) -> None:
         """Call `fit` for one phase. own: the study's callbacks, which run first, as Keras has them."""
         fit, model = history.fit, phased.model
-        batches = Minibatches(rows, fit, model, history.epochs)
-        size = validation_batch_size(count_rows(rows.y_validation))
-        held_out: Any = rows.x_validation, rows.y_validation
-        if reads := is_lazy(rows.x_validation):
-            held_out = RowBatches(rows.x_validation, rows.y_validation, size)
         average = AverageCallback() if averages_weights(model.optimizer) else None
         saving = CheckpointCallback(history, phased, own, average)
-        with reading(batches, held_out):
+        with contextlib.ExitStack() as stack:
+            batches, given, ours = self._make_batches(rows, history, model, stack)
             model.fit(
                 batches,
                 initial_epoch=history.epochs,
                 epochs=epochs_of_trial(fit),  # what callbacks are told; `history` ends it before
-                validation_data=held_out,
-                validation_batch_size=None if reads else size,
                 shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[
                     *([] if average is None else [average]),
                     *own,
+                    *ours,
                     ShuffleCallback(batches),
                     HistoryCallback(history, self.task.with_kind_of(data.y), rows),
                     saving,
                     *others,
                 ],
                 verbose=0,
+                **given,
             )
         saving.restore_phase_end()
+
+    def _make_batches(
+        self, rows: SplitRows, history: History, model: Any, stack: contextlib.ExitStack
+    ) -> tuple[Minibatches | TrainBatches, dict[str, Any], list[Any]]:
+        """What `fit` trains on; its arguments to validate; and callbacks for a stream.
+
+        Args:
+            stack: closed when `fit` has ended.
+        """
+        fit = history.fit
+        if rows.streams is not None:
+            training = TrainBatches(rows.streams, self.task, fit)
+            # A refit is not judged: its validation loss is only one that Keras must have.
+            limit = 1 if fit.is_refit else None
+            held_out = StreamBatches(rows.streams, "validation", self.task, limit=limit)
+            stack.enter_context(streaming(training, held_out))
+            return training, {"validation_data": held_out}, [StreamCallback(training)]
+        batches = Minibatches(rows, fit, model, history.epochs)
+        size = validation_batch_size(count_rows(rows.y_validation))
+        validation = rows.x_validation, rows.y_validation
+        if not is_lazy(rows.x_validation):
+            stack.enter_context(reading(batches))
+            return batches, {"validation_data": validation, "validation_batch_size": size}, []
+        read = RowBatches(*validation, size)
+        stack.enter_context(reading(batches, read))
+        return batches, {"validation_data": read}, []
 
     def _try_an_epoch(self, fit: Fit, rows: SplitRows, data: Data) -> Any:
         """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""
         n, held_out = batch_size(fit.params), validation_batch_size(count_rows(rows.y_validation))
         few = _take_few(rows, n, held_out)
         split = Split(fit.split.train[:n], fit.split.validation[:held_out])
+        if rows.streams is not None:  # the batch that shows shapes, as rows
+            split = Split(*(np.arange(count_rows(y)) for y in (few.y, few.y_validation)))
         logged = keras.callbacks.History()
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
             fit = replace(fit, split=split, checkpoint_out=Path(folder, "try.npz"))
@@ -239,6 +287,14 @@ class FitTrainer:
 
     def _model_spec(self, rows: SplitRows, data: Data, fit: Fit) -> ModelSpec:
         return make_model_spec(self.task, rows, data.y, metrics.make_metrics(self.task), fit)
+
+
+def _count_rows_of_streams(rows: SplitRows, fit: Fit) -> dict[str, int]:
+    """The rows that a fit of streams is trained and validated on; nothing where there are none."""
+    if rows.streams is None:
+        return {}
+    held_out = count_validation_rows(rows.streams)
+    return {"rows": held_out, "train_rows": count_training_rows(rows.streams, fit)}
 
 
 @contextlib.contextmanager

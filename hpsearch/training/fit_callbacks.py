@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from hpsearch.training.history import History
 from hpsearch.training.minibatches import Minibatches, predict_rows
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows
+from hpsearch.training.streams import StreamBatches, predict_part
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,13 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
             )
             for metric in metrics.counted_metrics(task)
         }
-        if self.measures:
+        if self.measures and rows.streams is not None:
+            batches = StreamBatches(rows.streams, "validation", task)
+            raw, y = predict_part(self.model, batches)
+            predicted = name_outputs(self.model, raw, task)
+            for name, measure in self.measures.items():  # training is not read a second time
+                counted[name] = math.nan, measure(predicted, y, None)
+        elif self.measures:
             parts = [
                 (
                     predict_by_output(self.model, x, task),
@@ -189,7 +197,11 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 def predict_by_output(model: Any, x: Any, task: Task) -> Any:
     """Predictions as an array, or as a dict by output where the task has several."""
-    predicted = predict_rows(model, x, 1024)
+    return name_outputs(model, predict_rows(model, x, 1024), task)
+
+
+def name_outputs(model: Any, predicted: Any, task: Task) -> Any:
+    """What a model returns, as a dict by output where the task has several."""
     if task.has_several_outputs and not isinstance(predicted, dict):
         return dict(zip(model.output_names, predicted, strict=True))
     return predicted

@@ -173,7 +173,17 @@ class History:
             self.fit.on_epoch(self.epochs, self.curves["validation"][-1])
 
     def to_curve(self, **facts: Any) -> Curve:
-        """The curve to return; facts: n_weights, seconds, and what it waited for."""
+        """The curve to return.
+
+        Args:
+            facts: n_weights, seconds, and what it waited for; rows and train_rows where the split
+                does not have them.
+        """
+        facts = {
+            "rows": len(self.fit.split.validation),
+            "train_rows": len(self.fit.split.train),
+            **facts,
+        }
         curves: Any = {name: tuple(values) for name, values in self.curves.items()}
         others = {
             metric.name: {part: curves[f"{part} {metric.name}"] for part in CURVES[:2]}
@@ -182,8 +192,6 @@ class History:
         return Curve(
             **{name: curves[name] for name in CURVES},
             metrics=others,
-            rows=len(self.fit.split.validation),
-            train_rows=len(self.fit.split.train),
             failure=self.failure,
             **facts,
         )

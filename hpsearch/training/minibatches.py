@@ -16,6 +16,7 @@ from hpsearch.training.base import Fit, batch_size
 from hpsearch.training.building import output_shapes
 from hpsearch.training.read_ahead import ReadAhead
 from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
+from hpsearch.training.streams import HeldOutRows
 
 
 class RowBatches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -134,6 +135,8 @@ def reading(*batches: Any) -> Iterator[None]:
 
 def predict_rows(model: Any, x: Any, size: int) -> Any:
     """What `model.predict` gives for these rows, `size` of them at a time."""
+    if isinstance(x, HeldOutRows):
+        return x.predict(model)
     if not is_lazy(x):
         return model.predict(x, batch_size=size, verbose=0)
     batches = RowBatches(x, None, size)

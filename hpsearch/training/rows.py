@@ -18,6 +18,7 @@ from hpsearch.core.arrays import (
     is_lazy,
     read_when_needed,
     targets_by_name,
+    to_number_array,
     view_rows,
 )
 from hpsearch.core.data import Data
@@ -25,6 +26,7 @@ from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.frame_rows import decode_inputs
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.sources import LazyRows
+from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 
@@ -47,6 +49,8 @@ class SplitRows:
         weights: of the training rows in the loss, shape (rows,), or (rows, steps) of sequences;
             None where all weigh 1.
         weights_validation: likewise; training uses them in weighted metrics only.
+        streams: where the data comes in batches: x, y, x_validation, y_validation are then a batch
+            that shows shapes and types, and no rows to train on. None: these are the rows.
     """
 
     x: Inputs
@@ -56,6 +60,7 @@ class SplitRows:
     transformer: Any = None
     weights: Array | None = None
     weights_validation: Array | None = None
+    streams: Streams | None = None
 
 
 def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
@@ -67,6 +72,9 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
 
     Raises DataError where NaN or infinity is left afterwards.
     """
+    if data.given_streams is not None:
+        y = shape_targets(task, data.y)
+        return SplitRows(data.x, y, data.x, y, streams=data.given_streams)
     whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
     x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
@@ -91,10 +99,10 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     for arrays in (rows.x, rows.x_validation):
         for part, array in inputs_by_name(arrays).items():
             if not isinstance(array, LazyRows):
-                _check_finite(_name_input(part), array)
+                check_finite(_name_input(part), array)
     for targets in (rows.y, rows.y_validation):
         for output, array in targets_by_name(targets).items():
-            _check_finite(f"y[{output!r}]" if output else "y", array)
+            check_finite(f"y[{output!r}]" if output else "y", array)
     return rows
 
 
@@ -131,7 +139,7 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     found = _check_as_read(transform_inputs(fitted, x))
     for name, array in inputs_by_name(found).items():
         if not isinstance(array, LazyRows):
-            _check_finite(_name_input(name), array)
+            check_finite(_name_input(name), array)
     return found
 
 
@@ -145,8 +153,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             for name, array in x.items()
         }
     if isinstance(x, LazyRows):
-        return x.map(lambda rows: to_dense(fitted.transform(rows)))
-    return to_dense(fitted.transform(x))
+        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+    return _to_numbers(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -161,10 +169,18 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         loss=task.loss,
         metrics=metrics,
         loss_weights=task.weigh_losses() if task.has_several_outputs else None,
-        rows=len(fit.split.train),
+        rows=count_training_rows(rows.streams, fit),
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
     )
+
+
+def count_training_rows(streams: Streams | None, fit: Fit) -> int:
+    """The rows of an epoch; of a stream by its number of full batches, 0 where it does not say."""
+    if streams is None:
+        return len(fit.split.train)
+    size = batch_size(fit.params)
+    return size * (count_steps(streams, size) or 0)
 
 
 def draw_row_order(fit: Fit, epoch: int) -> Indices:
@@ -194,22 +210,23 @@ def _check_as_read(x: Inputs) -> Inputs:
 
 
 def _check_as_read_of(name: str, x: Any) -> Any:
-    if not isinstance(x, LazyRows) or x.dtype.kind not in "fc":
+    if not isinstance(x, LazyRows):
         return x
-    if x.is_in_memory:  # as other arrays: once, before anything is trained
-        for rows in x.chunks():
-            _check_finite(_name_input(name), rows)
-        return x
-
     if x.dtype.kind == "O":
         raise DataError(
             f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
             "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
         )
+    if x.dtype.kind not in "fc":
+        return x
+    if x.is_in_memory:  # as other arrays: once, before anything is trained
+        for rows in x.chunks():
+            check_finite(_name_input(name), rows)
+        return x
 
     def check(rows: Any) -> Array:
         dense = to_dense(rows)
-        _check_finite(_name_input(name), dense)
+        check_finite(_name_input(name), dense)
         return dense
 
     return x.map(check)
@@ -277,8 +294,19 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(
-            f"preprocess={transformer!r} fails on the task's x: {first_line(error)}"
+            f"preprocess={' '.join(repr(transformer).split())} fails on the task's x: "
+            f"{first_line(error)}"
         ) from error
+
+
+def _to_numbers(prepared: Any) -> Array:
+    """What a transformer gives as an array of numbers. Raises DataError where it is none."""
+    found = to_dense(prepared)
+    if found.dtype == object:  # columns of several types, which may hold pandas's NA
+        import pandas as pd
+
+        found = np.where(pd.isna(found), np.nan, found)
+    return to_number_array("what preprocess= gives", found)
 
 
 def _check_some_weigh(rows: SplitRows) -> None:
@@ -289,7 +317,8 @@ def _check_some_weigh(rows: SplitRows) -> None:
         )
 
 
-def _check_finite(name: str, array: Array) -> None:
+def check_finite(name: str, array: Array) -> None:
+    """Raise DataError where an array of shape (rows, ...) holds NaN or infinity."""
     if array.dtype.kind not in "fc":
         return
     with np.errstate(invalid="ignore"):  # inf - inf gives the NaN that is looked for

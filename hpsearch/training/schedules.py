@@ -44,8 +44,11 @@ def check_schedule(model: Any, spec: ModelSpec) -> None:
 
     Nothing would ever be trained at its last rates. Some schedules have no end.
     """
-    schedule, steps = find_schedule(model.optimizer), spec.steps_per_epoch * spec.epochs
+    schedule = find_schedule(model.optimizer)
     end, how = _find_end(schedule)
+    if not end or not spec.rows:  # no end, or a stream of which nobody knows the steps
+        return
+    steps = spec.steps_per_epoch * spec.epochs
     if end > steps:
         raise BuildError(
             f"the schedule {type(schedule).__name__} ends after {end:g} steps ({how}), and a trial "

@@ -38,7 +38,7 @@ def load(task: Task, folder: Path | Data | None) -> Data:
     if index.exists():
         return _map_arrays(folder, json.loads(index.read_text(encoding="utf-8")))
     data = task.load()
-    if is_lazy(data.x):  # every worker reads the rows it needs
+    if is_lazy(data.x) or data.given_streams is not None:  # every worker reads what it needs
         return data
     parts, frames = _name_arrays(data), codes_to_json(data.frames)
     if frames is None or refused.exists() or sum(array.nbytes for array in parts.values()) < LARGE:

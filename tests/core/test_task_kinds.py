@@ -344,7 +344,7 @@ def test_several_labels_a_row_are_reported_and_predicted_each_for_itself(tmp_pat
     inputs = keras.Input((3,))
     same = keras.Model(inputs, keras.layers.Activation("linear")(inputs))
     data = found.load()
-    rows = prepare_rows(found, data, all_rows(data.rows))
+    rows = prepare_rows(found, data, all_rows(data))
     trained = TrainedModel(same, rows, describe_outputs(found, data.y))
     kept.save(tmp_path / "m", found, data, [(1.0, trained)])
     np.savetxt(tmp_path / "rows.csv", [[2.0, -2.0, 3.0]], delimiter=",")

@@ -9,6 +9,7 @@ from tests.attacks.figures import Figures, table
 SHARES = {
     "bad_inputs.calls": 400,
     "bad_inputs.environment": 3,
+    "bad_inputs.options": 6,
     "bad_inputs.outputs": 6,
     "bad_inputs.places": 5,
     "bad_inputs.studies": 8,
@@ -16,6 +17,8 @@ SHARES = {
     "checkpoint_damage.files": 60,
     "faults.faults": 1,
     "hostile_data.files": 25,
+    "hostile_folders.folders": 25,
+    "hostile_sources.sources": 25,
     "kills.fit": 3,
     "lost_stores.lost_stores": 1,
     "store_damage.stores": 40,

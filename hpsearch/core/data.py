@@ -28,6 +28,7 @@ from hpsearch.core.arrays import (
 from hpsearch.core.errors import DataError
 from hpsearch.core.foreign_rows import as_source
 from hpsearch.core.frame_inputs import FrameCodes, encode_parts, encode_test_inputs
+from hpsearch.core.frame_rows import FrameCode
 from hpsearch.core.labels import number_labels
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.source_answers import classes_of, targets_of
@@ -192,6 +193,7 @@ class Data:
         return cls(streams.first.x, streams.first.y, given_streams=streams, version=version)
 
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+        self._check_codes()
         self._take_targets_of_sources()
         x_val = self._encode_frames(x_val)
         self._number_labels()
@@ -222,11 +224,21 @@ class Data:
         self._check_columns()
         if self.version is not None and (why := why_no_name(self.version)):
             raise DataError(f"version needs {why}, got {brief(self.version)}; or leave it out")
-        if not isinstance(self.coding, Coding | None):
-            raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
         coding = self.coding or Coding()
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
+
+    def _check_codes(self) -> None:
+        if not isinstance(self.coding, Coding | None):
+            raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
+        for name in ("frames", "frames_test"):
+            codes = getattr(self, name)
+            if not isinstance(codes, Mapping) or not all(
+                isinstance(code, FrameCode) for code in codes.values()
+            ):
+                raise DataError(
+                    f"{name} is what Data itself notes of frames; leave it out, got {brief(codes)}"
+                )
 
     def _take_targets_of_sources(self) -> None:
         """Take y, and the classes' names, from sources that know them.

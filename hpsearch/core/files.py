@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 from hpsearch.core.errors import StoreError, first_line
 
@@ -135,6 +135,18 @@ def write_whole(path: Path, content: str | bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def open_regular_file(path: Path) -> BinaryIO:
+    """Open a regular file to read.
+
+    Raises OSError for anything else: reading a pipe might wait forever, and a device has no end.
+    """
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise OSError(f"{path} is no regular file")
+    return open(opened, "rb")
+
+
 def read_regular_file(path: Path, most: int, *, cut: bool = False) -> bytes:
     """The bytes of a regular file.
 
@@ -142,12 +154,9 @@ def read_regular_file(path: Path, most: int, *, cut: bool = False) -> bytes:
         most: the most bytes that are read.
         cut: read only the first `most` bytes of a larger file, instead of raising ValueError.
 
-    Raises OSError for anything but a regular file: reading a pipe might wait forever.
+    Raises OSError as `open_regular_file` does.
     """
-    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is no regular file")
+    with open_regular_file(path) as file:
         found = file.read(most if cut else most + 1)
     if len(found) > most:
         raise ValueError(f"it has more than {most / 1e6:g} MB")

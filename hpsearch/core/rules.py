@@ -1,6 +1,7 @@
 """Which counts, seeds, numbers and names a user may write, and how messages show wrong ones."""
 
 import math
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ def why_no_name(value: Any, *, of_files: bool = False) -> str:
     if of_files and ("/" in value or "\\" in value):
         return "a text without / and \\"
     return "another name" if of_files and value in (".", "..") else ""
+
+
+def show_path(path: str | PathLike[str]) -> str:
+    """A path in one line: its repr where it has a newline, or what else is not to be printed.
+
+    >>> show_path("rows/1.png"), show_path("a\\nb")
+    ('rows/1.png', "'a\\\\nb'")
+    """
+    text = fspath(path)
+    return text if text.isprintable() else repr(text)
 
 
 def to_builtin(value: Any) -> Any:

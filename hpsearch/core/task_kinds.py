@@ -105,7 +105,7 @@ def possible_kinds(loss: Any, metric: str, kind: Kind | None) -> tuple[Kind, ...
     if name == "ctc":
         raise DataError("loss 'ctc' is for sequences of unequal length, which are not supported")
     if kind is not None:
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise DataError(f"kind is one of {', '.join(KINDS)}, got {brief(kind)}")
         if known is not None and kind not in known:
             raise DataError(

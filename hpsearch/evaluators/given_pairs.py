@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from hpsearch.core.arrays import Array
 from hpsearch.core.errors import DataError
 from hpsearch.core.rules import brief
 from hpsearch.training.base import Split
+
+_MOST = 10_000  # pairs, as many as folds of a KFold
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,11 @@ def describe_rows_left_out(label: str, splits: Iterable[Split], rows: int) -> st
 
 
 def _list_pairs(pairs: Iterable[Any]) -> list[tuple[Any, Any]]:
-    found = list(pairs) if isinstance(pairs, Iterable) else [pairs]  # may raise errors of its own
+    is_list = isinstance(pairs, Iterable) and getattr(pairs, "ndim", 1) != 0
+    # Reading them may raise errors of their own; and some have no end.
+    found = list(islice(pairs, _MOST + 1)) if is_list else [pairs]
+    if len(found) > _MOST:
+        raise DataError(f"give at most {_MOST:,} pairs (train, validation), got more")
     try:
         return [(train, validation) for train, validation in found]
     except (TypeError, ValueError) as error:
@@ -149,7 +156,7 @@ def _check_split(fold: int, split: Split) -> None:
                 f"fold {fold} {does} on row {values[times > 1][0]} more than once; name each row "
                 "once, and let Data(sample_weight=) make it weigh more"
             )
-    both = np.intersect1d(train, validation)
+    both = np.intersect1d(train, validation, assume_unique=True)
     if len(both):
         raise DataError(
             f"fold {fold} trains on row {both[0]} and validates on it too"

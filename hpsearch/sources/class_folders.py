@@ -10,7 +10,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.rules import brief, why_no_name
+from hpsearch.core.rules import brief, show_path, why_no_name
 
 # Files that systems put into folders of their own accord.
 _OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini"})
@@ -56,29 +56,33 @@ def list_class_files(folder: Any, what: str, takes: Callable[[str], bool]) -> Cl
     try:
         root = Path(folder).expanduser().absolute()
         entries = list(_visible_entries(root))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # such as a NUL in it
         raise DataError(f"a folder of {what} is named by a path, got {brief(folder)}") from error
     except OSError as error:
         raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
     if loose := [entry.path for entry in entries if not entry.is_dir()]:
         raise DataError(
-            f"{loose[0]} lies beside the folders of classes; put it into the folder of its class, "
+            f"{show_path(loose[0])} lies beside the folders of classes; put it into the folder of its class, "
             "or elsewhere"
         )
     classes = [entry.name for entry in entries]
     if len(classes) < 2:
         raise DataError(
-            f"{root} needs a folder for each of at least two classes, got "
+            f"{show_path(root)} needs a folder for each of at least two classes, got "
             f"{brief(classes[0]) if classes else 'none'}"
         )
     names: list[str] = []
     targets: list[int] = []
     for number, name in enumerate(classes):
         if why := why_no_name(name):
-            raise DataError(f"a class needs {why} for its name, got {brief(name)} in {root}")
+            raise DataError(
+                f"a class needs {why} for its name, got {brief(name)} in {show_path(root)}"
+            )
         found = list(_list_files(root, name, what, takes, ()))
         if not found:
-            raise DataError(f"{root / name} holds no {what}; delete the folder, or fill it")
+            raise DataError(
+                f"{show_path(root / name)} holds no {what}; delete the folder, or fill it"
+            )
         names += found
         targets += [number] * len(found)
     return ClassFiles(root, tuple(classes), tuple(names), np.array(targets, np.int64))
@@ -90,7 +94,9 @@ def _list_files(
     """The names from `root` on of the files in a folder. above: the real folders it lies in."""
     here = os.path.realpath(root / inside)
     if here in above:
-        raise DataError(f"{root / inside} is a link to a folder that it lies in; delete the link")
+        raise DataError(
+            f"{show_path(root / inside)} is a link to a folder that it lies in; delete the link"
+        )
     try:
         entries = list(_visible_entries(root / inside))
     except OSError as error:
@@ -99,10 +105,14 @@ def _list_files(
         name = f"{inside}/{entry.name}"
         if entry.is_dir():
             yield from _list_files(root, name, what, takes, (*above, here))
-        elif takes(entry.name):
+        elif not takes(entry.name):
+            raise DataError(f"{show_path(root / name)} is none of the {what}; move it elsewhere")
+        elif entry.is_file() or not os.path.exists(entry.path):  # a link to nothing: told when read
             yield name
         else:
-            raise DataError(f"{root / name} is none of the {what}; move it elsewhere")
+            raise DataError(
+                f"{show_path(root / name)} is no file, but a pipe or a device; delete it"
+            )
 
 
 def _visible_entries(folder: Path) -> Iterator[os.DirEntry[str]]:

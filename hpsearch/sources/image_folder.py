@@ -8,8 +8,9 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, one_line
+from hpsearch.core.files import open_regular_file
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, show_path
 from hpsearch.core.sources import Source
 from hpsearch.sources.class_folders import list_class_files
 
@@ -51,9 +52,9 @@ class ImageFolder(Source):
         crop: bool = False,
     ) -> None:
         self.size = _check_size(size)
-        if isinstance(channels, bool) or channels not in _MODES:
+        if isinstance(channels, bool) or not isinstance(channels, int) or channels not in _MODES:
             raise DataError(f"ImageFolder needs channels=1, 3 or 4, got {brief(channels)}")
-        if resize not in _RESIZES:
+        if not isinstance(resize, str) or resize not in _RESIZES:
             raise DataError(
                 f"ImageFolder needs resize= one of {', '.join(_RESIZES)}, got {brief(resize)}"
                 f"{did_you_mean(str(resize), _RESIZES)}"
@@ -78,7 +79,7 @@ class ImageFolder(Source):
                 raise
             except Exception as error:  # decoders of damaged files raise whatever they meet
                 raise DataError(
-                    f"the picture {path} cannot be read: {one_line(error)}; delete or mend it"
+                    f"the picture {show_path(path)} cannot be read: {one_line(error)}; delete or mend it"
                 ) from error
         return pictures
 
@@ -105,10 +106,10 @@ class ImageFolder(Source):
         from PIL import Image, ImageOps
 
         height, width = self.size
-        with Image.open(path) as picture:
+        with open_regular_file(path) as file, Image.open(file) as picture:
             if picture.mode.startswith(_DEEP):
                 raise DataError(
-                    f"the picture {path} has more than 8 bits a channel (mode {picture.mode}); "
+                    f"the picture {show_path(path)} has more than 8 bits a channel (mode {picture.mode}); "
                     "turn it into one of 8 bits, or read it by a Source of your own"
                 )
             turned = ImageOps.exif_transpose(picture).convert(_MODES[self.channels])

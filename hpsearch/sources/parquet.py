@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError, one_line
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, show_path
 from hpsearch.core.sources import Source
 from hpsearch.sources.parquet_files import RowGroup, list_parquet_files, read_footers
 
@@ -53,6 +54,8 @@ class ParquetRows(Source):
     ) -> None:
         if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
             raise DataError(f"ParquetRows needs cache= bytes from 0 on, got {brief(cache)}")
+        if find_spec("pyarrow") is None:
+            raise DataError("ParquetRows needs PyArrow: pip install 'hpsearch[parquet]'")
         self.target, self.cache = target, cache
         self._files = list_parquet_files(path)
         types, self._groups = read_footers(self._files, columns, target)
@@ -61,6 +64,13 @@ class ParquetRows(Source):
         self._ends = np.array([group.start + group.rows for group in self._groups], np.int64)
         # By row group, the last used last: its rows, and the bytes that they take.
         self._decoded: OrderedDict[int, tuple[Array, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_decoded": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -75,7 +85,7 @@ class ParquetRows(Source):
                 found = np.empty((len(indices), *group.shape[1:]), group.dtype)
             if (group.dtype, group.shape[1:]) != (found.dtype, found.shape[1:]):
                 raise DataError(
-                    f"{self._groups[number].file} holds rows of {group.dtype} and shape "
+                    f"{show_path(self._groups[number].file)} holds rows of {group.dtype} and shape "
                     f"{group.shape[1:]}, and other files {found.dtype} and {found.shape[1:]}"
                 )
             found[places] = group[indices[places] - self._groups[number].start]
@@ -114,7 +124,7 @@ class ParquetRows(Source):
     def _decode_anew(self, group: RowGroup) -> tuple[Array, int]:
         """The rows of a row group, and the bytes that they take."""
         table = self._read(group, self.columns)
-        name = f"{group.file}, row group {group.number},"
+        name = f"{show_path(group.file)}, row group {group.number},"
         if self._gives_texts:
             if table.column(0).null_count:
                 raise DataError(f"column {self.columns[0]!r} of {name} has nulls; fill them by ''")
@@ -133,7 +143,7 @@ class ParquetRows(Source):
             with pq.ParquetFile(group.file) as file:
                 return file.read_row_group(group.number, list(columns))
         except Exception as error:  # of a damaged file PyArrow raises several
-            raise DataError(f"{group.file} cannot be read: {one_line(error)}") from error
+            raise DataError(f"{show_path(group.file)} cannot be read: {one_line(error)}") from error
 
     @cached_property
     def _labels(self) -> tuple[Array, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hpsearch.core.errors import DataError, one_line
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.rules import brief
+from hpsearch.core.rules import brief, show_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def read_footers(
             with pq.ParquetFile(path) as file:
                 schema, footer = file.schema_arrow, file.metadata
         except Exception as error:
-            raise DataError(f"{path} is no Parquet file: {one_line(error)}") from error
+            raise DataError(f"{show_path(path)} is no Parquet file: {one_line(error)}") from error
         if not names:
             names = _choose_columns(path, columns, target, schema.names)
             used = [*names, *([] if target is None else [target])]
@@ -58,8 +58,8 @@ def read_footers(
         here = {name: schema.field(name).type for name in types if name in schema.names}
         if other := [name for name in types if here.get(name) != types[name]]:
             raise DataError(
-                f"column {other[0]!r} is {here.get(other[0], 'missing')} in {path}, and "
-                f"{types[other[0]]} in {files[0]}; every file needs the same"
+                f"column {other[0]!r} is {here.get(other[0], 'missing')} in {show_path(path)}, and "
+                f"{types[other[0]]} in {show_path(files[0])}; every file needs the same"
             )
         for number in range(footer.num_row_groups):
             part = footer.row_group(number)
@@ -74,13 +74,16 @@ def _choose_columns(
     file: Path, columns: Sequence[str] | None, target: str | None, known: list[str]
 ) -> tuple[str, ...]:
     """The names of x's columns. known: those of the file."""
-    if isinstance(columns, str) or not isinstance(columns, Iterable | None):
+    if target is not None and not isinstance(target, str):
+        raise DataError(f"ParquetRows needs target= the name of a column, got {brief(target)}")
+    is_list = isinstance(columns, Iterable | None) and getattr(columns, "ndim", 1) != 0
+    if isinstance(columns, str) or not is_list:
         raise DataError(f"ParquetRows needs columns= a list of names, got {brief(columns)}")
     wanted = tuple(name for name in known if name != target) if columns is None else tuple(columns)
     for name in wanted if target is None else (*wanted, target):
         if name not in known:
             raise DataError(
-                f"{file} has no column {brief(name)}{did_you_mean(name, known)}; it has "
+                f"{show_path(file)} has no column {brief(name)}{did_you_mean(name, known)}; it has "
                 f"{brief(known)}"
             )
     if not wanted or len(set(wanted)) < len(wanted) or target in wanted:
@@ -99,7 +102,7 @@ def _check_statistics(path: Path, part: Any, names: Iterable[str]) -> None:
         counts = column.statistics if name in names else None
         if counts is not None and counts.has_null_count and counts.null_count:
             raise DataError(
-                f"column {name!r} of {path} has nulls; fill them, or leave these rows out, when the "
+                f"column {name!r} of {show_path(path)} has nulls; fill them, or leave these rows out, when the "
                 "file is written"
             )
 
@@ -134,5 +137,7 @@ def _list_folder(folder: Path) -> list[Path]:
         elif path.suffix == ".parquet":
             found.append(path)
         else:
-            raise DataError(f"{path} is no .parquet file; move it elsewhere, or name the files")
+            raise DataError(
+                f"{show_path(path)} is no .parquet file; move it elsewhere, or name the files"
+            )
     return found

@@ -7,9 +7,12 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.rules import brief
+from hpsearch.core.files import read_regular_file
+from hpsearch.core.rules import brief, show_path
 from hpsearch.core.sources import Source
 from hpsearch.sources.class_folders import list_class_files
+
+_LARGEST = 2**28  # bytes of a text
 
 
 class TextFolder(Source):
@@ -48,14 +51,16 @@ class TextFolder(Source):
         for place, row in enumerate(indices):
             path = self._found.path(row)
             try:
-                texts[place] = path.read_bytes().decode(self.encoding)
+                texts[place] = read_regular_file(path, _LARGEST).decode(self.encoding)
             except UnicodeError as error:
                 raise DataError(
-                    f"the text {path} is not {self.encoding}: {first_line(error)}; give "
+                    f"the text {show_path(path)} is not {self.encoding}: {first_line(error)}; give "
                     "TextFolder(encoding=)"
                 ) from error
-            except OSError as error:
-                raise DataError(f"the text {path} cannot be read: {first_line(error)}") from error
+            except (OSError, ValueError) as error:
+                raise DataError(
+                    f"the text {show_path(path)} cannot be read: {first_line(error)}"
+                ) from error
         return texts
 
     @property

@@ -4,9 +4,6 @@ What is refused is refused by a rule of ours in one line; what is accepted can b
 """
 
 import importlib
-import inspect
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +20,7 @@ from hpsearch import (
     Data,
     Float,
     Genetic,
+    Given,
     Grid,
     GrowThenRegularize,
     Holdout,
@@ -42,7 +40,7 @@ from hpsearch import (
 )
 from hpsearch.training import backend
 from tests.attacks import hostile_folders, uses
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.guard import judge_call
 
 _circle: list[Any] = []
@@ -147,10 +145,21 @@ def _classes() -> Iterator[Call]:
         KerasTunerHyperband,
         Random,
     ):
-        yield Call(searcher.__name__, searcher, _defaults(searcher), partial(uses.searcher, space))
+        yield Call(
+            searcher.__name__, searcher, uses.defaults(searcher), partial(uses.searcher, space)
+        )
     for evaluator in (Holdout, KFold):
-        yield Call(evaluator.__name__, evaluator, _defaults(evaluator), uses.evaluator)
-    yield Call("NestedKFold", NestedKFold, _defaults(NestedKFold), uses.nested)
+        yield Call(evaluator.__name__, evaluator, uses.defaults(evaluator), uses.evaluator)
+    rows = {"train": [0, 1, 2, 3], "validation": [4, 5, 6, 7]}
+    yield Call("Given", Given, {**uses.defaults(Given), **rows}, uses.evaluator)
+    yield Call(
+        "Given of pairs",
+        lambda train, validation: Given([(train, validation), ([0, 1], [2, 3])]),
+        rows,
+        uses.evaluator,
+    )
+    yield Call("Given of anything", Given, {"train": KFold(2)}, uses.evaluator)
+    yield Call("NestedKFold", NestedKFold, uses.defaults(NestedKFold), uses.nested)
     data = uses.data()
     arrays = {
         "x": data.x,
@@ -161,19 +170,36 @@ def _classes() -> Iterator[Call]:
         "columns": (),
         "coding": None,
     }
-    yield Call("Data", Data, {**_defaults(Data), **arrays}, uses.all_of_data)
+    yield Call("Data", Data, {**uses.defaults(Data), **arrays}, uses.all_of_data)
+    part = {"x_val": data.x[:6], "y_val": data.y[:6], "sample_weight_val": None}
+    yield Call(
+        "Data of parts", lambda **given: Data(data.x, data.y, **given), part, uses.all_of_data
+    )
+    streams = {
+        **{part: uses.batches for part in ("train", "validation", "test")},
+        "steps": 2,
+        "validation_steps": 2,
+        "version": None,
+    }
+    yield Call("Data.streams", Data.streams, streams, lambda made: made.fingerprint)
+    yield Call(
+        "Data.streams of batches",
+        lambda batches: Data.streams(lambda seed, size: batches, uses.batches),
+        {"batches": [(data.x, data.y)]},
+        lambda made: made.fingerprint,
+    )
     yield Call("Data of a dict", lambda x: Data({"a": x}, data.y), {"x": data.x}, uses.all_of_data)
     yield Call(
         "Data of a name", lambda name: Data({name: data.x}, data.y), {"name": "a"}, uses.all_of_data
     )
-    yield Call("Task", Task, {**_defaults(Task), **uses.task_arguments(data)}, uses.all_of_task)
+    yield Call("Task", Task, {**uses.defaults(Task), **uses.task_arguments(data)}, uses.all_of_task)
     yield Call(
         "Task of a function",
         lambda found: Task("t", lambda: found, "mse", "mae"),
         {"found": data},
         uses.all_of_task,
     )
-    yield Call("Study", Study, {**_defaults(Study), **uses.study_arguments()}, uses.study)
+    yield Call("Study", Study, {**uses.defaults(Study), **uses.study_arguments()}, uses.study)
     yield Call(
         "Study's start",
         lambda start: Study(**{**uses.study_arguments(), "start": [start]}),
@@ -193,7 +219,7 @@ def _sources() -> Iterator[Call]:
         TextFolder: {"folder": files / "TextFolder/rows"},
         ParquetRows: {"path": files / "ParquetRows/rows.parquet"},
     }.items():
-        yield Call(source.__name__, source, {**_defaults(source), **given}, uses.source)
+        yield Call(source.__name__, source, {**uses.defaults(source), **given}, uses.source)
 
 
 def _methods() -> Iterator[Call]:
@@ -227,11 +253,6 @@ def _methods() -> Iterator[Call]:
         )
 
 
-def _defaults(cls: type) -> dict[str, Any]:
-    """The arguments of a class with what stands in them unless given."""
-    return {name: uses.default(p) for name, p in inspect.signature(cls).parameters.items()}
-
-
 def _conditional(parent: Any, value: Any) -> Space:
     return Space(b=Choice("u", "v"), a=Float(0, 1, when={parent: value}))
 
@@ -261,7 +282,7 @@ def cases() -> list[tuple[str, Callable[[], Any], Callable[[Any], object]]]:
 
 
 def attack_calls(sample: int | None, seed: int) -> Figures:
-    figures, shown = Figures("calls"), time.monotonic()
+    figures = Figures("calls")
     attacked = {call.name for call in _classes()} | _ELSEWHERE
     left = [
         n for n in hpsearch.__all__ if n not in attacked and not n.endswith(("Error", "Failed"))
@@ -270,11 +291,7 @@ def attack_calls(sample: int | None, seed: int) -> Figures:
     backend.choose()
     for module in ("keras", "keras_tuner", "optuna", "pandas", "sklearn"):
         importlib.import_module(module)  # now, because under limits they may break half-way
-    chosen = draw(cases(), sample, seed)
-    for name, call, use in chosen:
+    for name, call, use in show_progress("calls", draw(cases(), sample, seed)):
         verdict, detail = judge_call(call, use)
         figures.add(verdict, name, detail)
-        if time.monotonic() > shown + 10:
-            shown = time.monotonic()
-            print(f"calls: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures

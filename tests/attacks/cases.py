@@ -3,7 +3,6 @@
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from hpsearch.core.trial import Failure
 from hpsearch.store import Store
 from tests import filled
 from tests.attacks.commands import LIMIT, NOT_ROOT, Ended, judge, run, throw_away
-from tests.attacks.figures import BAD, Figures, draw
+from tests.attacks.figures import BAD, Figures, draw, show_progress
 
 UNTRAINED = "tests.attacks.untrained"  # instead of "hpsearch": nothing is really trained
 
@@ -117,15 +116,12 @@ def attack(name: str, cases: Sequence[Case], sample: int | None, seed: int) -> F
     assert not twice, f"cases of the same name: {twice}"
     figures = Figures(name)
     chosen = draw(cases, sample, seed, lambda case: case.once_failed)
-    shown = time.monotonic()
     _furnished()  # once, before two threads want it
     with ThreadPoolExecutor(2) as pool:
-        for case, (verdict, detail) in zip(chosen, pool.map(attempt, chosen), strict=True):
+        ended = pool.map(attempt, chosen)
+        for case, (verdict, detail) in zip(show_progress(name, chosen), ended, strict=True):
             if verdict:
                 figures.add(verdict, case.name, detail)
             if verdict in BAD:  # at once: all of them take long
                 print(f"{verdict}: {case.name}", file=sys.stderr, flush=True)
-            if time.monotonic() > shown + 10:
-                shown = time.monotonic()
-                print(f"{name}: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures

@@ -1,7 +1,5 @@
 """`KerasSearchCV` and `Evaluator.evaluate`, each argument replaced by junk, with real training."""
 
-import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,7 +11,7 @@ from hpsearch import KerasSearchCV, KFold, Random, Space
 from hpsearch.training import backend
 from tests.attacks import uses
 from tests.attacks.calls import JUNK
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.guard import judge_call
 
 _FEW = ("None", "True", "-1", "0", "1.5", "NaN", "2**70", "''", "'abc'", "a NUL", "[5]", "{'a': 1}", "object()",
@@ -57,13 +55,9 @@ def attack_estimators(sample: int | None, seed: int) -> Figures:
         for argument in arguments
         for junk in _FEW
     ]
-    figures, shown = Figures("estimators"), time.monotonic()
-    chosen = draw(cases, sample, seed)
-    for name, call in chosen:
+    figures = Figures("estimators")
+    for name, call in show_progress("estimators", draw(cases, sample, seed)):
         with warnings.catch_warnings(action="ignore"):  # that all trials failed, say
             verdict, detail = judge_call(call, seconds=60.0)
         figures.add(verdict, name, detail)
-        if time.monotonic() > shown + 10:
-            shown = time.monotonic()
-            print(f"estimators: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures

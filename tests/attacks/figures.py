@@ -2,8 +2,10 @@
 
 import json
 import random
+import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -73,6 +75,16 @@ def draw(
         for at, case in enumerate(cases)
         if at in chosen or (always is not None and always(case))
     ]
+
+
+def show_progress(name: str, cases: Sequence[T]) -> Iterator[T]:
+    """The cases, one after the other, with a line of progress every few seconds."""
+    shown = time.monotonic()
+    for number, case in enumerate(cases):
+        if time.monotonic() > shown + 10:
+            shown = time.monotonic()
+            print(f"{name}: {number} of {len(cases)}", file=sys.stderr, flush=True)
+        yield case
 
 
 def table(found: Iterable[Figures]) -> str:

@@ -8,9 +8,7 @@ import io
 import os
 import random
 import shutil
-import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -26,7 +24,7 @@ from hpsearch.core.task import Task
 from hpsearch.tasks import boston, imdb, mnist, reuters, seizure, wine
 from hpsearch.training.rows import prepare_rows
 from tests.attacks import things, uses
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.guard import judge_call
 
 TASKS: dict[str, tuple[str, Callable[[], Task]]] = {
@@ -206,14 +204,10 @@ def _attempt(file: str, make: Callable[[], Task], hostile: things.Maker) -> tupl
 
 
 def attack_files(sample: int | None, seed: int) -> Figures:
-    figures, shown = Figures("files"), time.monotonic()
-    chosen = draw(list(cases()), sample, seed)
-    for name, *case in chosen:
+    figures = Figures("files")
+    for name, *case in show_progress("hostile data", draw(list(cases()), sample, seed)):
         verdict, seen = _attempt(*case)
         figures.add(verdict, name, seen)
-        if time.monotonic() > shown + 10:
-            shown = time.monotonic()
-            print(f"hostile data: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures
 
 

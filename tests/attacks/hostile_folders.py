@@ -9,9 +9,7 @@ import io
 import os
 import random
 import struct
-import sys
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from hpsearch.core.arrays import inputs_by_name
 from tests.attacks import things, uses
 from tests.attacks.commands import snapshot, throw_away
 from tests.attacks.damage import BYTES
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.guard import NotUsable, judge_call
 
 FILES = 12  # of a folder of classes, or rows of a file
@@ -291,14 +289,10 @@ def attack_folders(sample: int | None, seed: int) -> Figures:
     import PIL.Image  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
-    figures, shown = Figures("folders"), time.monotonic()
-    chosen = draw(list(cases()), sample, seed)
-    for name, attempt in chosen:
+    figures = Figures("folders")
+    for name, attempt in show_progress("folders", draw(list(cases()), sample, seed)):
         verdict, detail = attempt()
         figures.add(verdict, name, detail)
-        if time.monotonic() > shown + 10:
-            shown = time.monotonic()
-            print(f"folders: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures
 
 

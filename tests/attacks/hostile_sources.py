@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +15,7 @@ from hpsearch import Data, Holdout, Source, Task
 from hpsearch.training import backend
 from tests.attacks import things, uses
 from tests.attacks.calls import JUNK
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.guard import judge_call
 
 ROWS = 40
@@ -228,16 +227,13 @@ def attack_sources(sample: int | None, seed: int) -> Figures:
     backend.choose()
     import keras  # noqa: F401  before there are limits of memory
 
-    figures, shown = Figures("sources"), time.monotonic()
+    figures = Figures("sources")
     with tempfile.TemporaryDirectory(prefix="attack-") as folder:
         chosen = draw([*_sources(), *_with_files(Path(folder))], sample, seed)
-        for name, make in chosen:
+        for name, make in show_progress("sources", chosen):
             with warnings.catch_warnings(action="ignore"):
                 verdict, detail = judge_call(make, _train, seconds=60.0)
             figures.add(verdict, name, detail)
-            if time.monotonic() > shown + 10:
-                shown = time.monotonic()
-                print(f"sources: {figures.tried} of {len(chosen)}", file=sys.stderr, flush=True)
     return figures
 
 

@@ -21,7 +21,7 @@ from hpsearch.store import Store
 from tests import filled
 from tests.attacks import damage
 from tests.attacks.commands import snapshot, throw_away, unclear
-from tests.attacks.figures import Figures, draw
+from tests.attacks.figures import Figures, draw, show_progress
 from tests.attacks.server import Answer, CommandServer
 from tests.attacks.store_edits import TABLES, Harm, edits
 
@@ -201,7 +201,8 @@ def damage_stores(sample: int | None, seed: int) -> Figures:
             intact = folder / "store.db"
             every = list(enumerate(cases(folder)))
             answers: dict[str, Answer] = {}
-            for number, (name, harm) in [(-1, ("nothing", None)), *draw(every, sample, seed)]:
+            chosen = [(-1, ("nothing", None)), *draw(every, sample, seed)]
+            for number, (name, harm) in show_progress("stores", chosen):
                 here = folder / "case"
                 shutil.rmtree(here, ignore_errors=True)
                 here.mkdir()

@@ -1,5 +1,6 @@
 """What one does with what the Python interface accepted; raises NotUsable where that cannot be done."""
 
+import dataclasses
 import inspect
 import itertools
 import json
@@ -27,6 +28,12 @@ def data() -> Data:
     return Data(x, np.arange(_ROWS) % 2)
 
 
+def batches(seed: int, size: int) -> Any:
+    """A stream of two batches."""
+    of = data()
+    return [(of.x[rows], of.y[rows]) for rows in (slice(0, 20), slice(20, 40))]
+
+
 def task(of: Data) -> Task:
     return Task(**task_arguments(of))
 
@@ -45,10 +52,13 @@ def study_arguments() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def default(parameter: inspect.Parameter) -> Any:
-    """What an argument is unless given; where a class makes it itself, None is put in its place."""
-    made = repr(parameter.default) == "<factory>"
-    return KFold(4) if made else parameter.default
+def defaults(cls: type) -> dict[str, Any]:
+    """The arguments of a class with what stands in them unless given."""
+    found = {name: p.default for name, p in inspect.signature(cls).parameters.items()}
+    for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        if field.default_factory is not dataclasses.MISSING:
+            found[field.name] = field.default_factory()
+    return found
 
 
 def range_(one: Any) -> None:

@@ -72,6 +72,8 @@ def study(**options):
         (lambda: Random(epochs=2.0), "epochs >= 1, got epochs=2.0"),
         (lambda: Hyperband(max_epochs=10**12), "max_epochs <= 1,000,000, got"),
         (lambda: methods.Genetic(population="9"), "population >= 1"),
+        (lambda: methods.Auto(2, until_luck="no"), "until_luck=True or False, got 'no'"),
+        (lambda: Task("t", TASK.data, "mse", kind=np.arange(2)), "kind is one of"),
         (lambda: Random(trials=None), "trials >= 1, got trials=None"),
         (lambda: Holdout(shuffle=None), "shuffle=True or False, got None"),
         (lambda: KFold(folds=None), "folds >= 1, got folds=None"),

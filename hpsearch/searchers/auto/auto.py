@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hpsearch.core.option_text import check_counts
+from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.plan import Plan
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.space import Params, Space
@@ -51,6 +51,7 @@ class Auto(HalvingOptions):
 
     def __post_init__(self) -> None:
         check_counts(self, trials=self.trials, max_epochs=self.max_epochs)
+        check_switches(self, until_luck=self.until_luck)
 
     @property
     def in_flight(self) -> int:

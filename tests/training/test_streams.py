@@ -328,6 +328,7 @@ def test_a_stream_that_ends_before_its_steps_says_so():
         evaluate(Data.streams(short, held_out, steps=5))
 
 
+@pytest.mark.thorough
 def test_a_diverging_fit_says_so():
     def infinite(spec):
         model = with_dropout(spec)
@@ -433,6 +434,7 @@ def test_patience_and_own_callbacks_end_a_fit():
         assert len(found.folds[0].validation) == 1
 
 
+@pytest.mark.thorough
 def test_data_from_a_stream_of_one_column_trains_as_a_column():
     """Losses of Keras would otherwise compare every row with every other."""
 

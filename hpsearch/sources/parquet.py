@@ -12,6 +12,7 @@ import numpy as np
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.arrow_rows import ArrowRows
 from hpsearch.core.errors import DataError, one_line
+from hpsearch.core.files import check_regular_file
 from hpsearch.core.rules import brief, show_path
 from hpsearch.core.sources import Source
 from hpsearch.sources.parquet_files import RowGroup, list_parquet_files, read_footers
@@ -130,6 +131,7 @@ class ParquetRows(Source):
         import pyarrow.parquet as pq
 
         try:
+            check_regular_file(group.file)
             with pq.ParquetFile(group.file) as file:
                 return file.read_row_group(group.number, list(columns))
         except Exception as error:  # of a damaged file PyArrow raises several

@@ -41,10 +41,7 @@ def encode_columns(name: str, frame: Any) -> tuple[Array, FrameCode | None]:
     if {*kinds} == {"number"}:
         return _join_numbers(name, frame, boxed)
     if not isinstance(frame.columns[0], str):
-        raise DataError(
-            f"columns of {name} need texts for names, got {brief(frame.columns[0])}; use "
-            "frame.rename(columns=str)"
-        )
+        raise _name_is_no_text(name, frame.columns)
     for place in boxed:
         if kinds[place] == "number":
             called = f"column {brief(frame.columns[place])} of {name}"
@@ -96,14 +93,17 @@ def _check_names(name: str, columns: Any) -> None:
         raise DataError(f"{name} has no columns")
     texts = [each for each in columns if isinstance(each, str)]
     if texts and len(texts) < len(columns):
-        odd = next(each for each in columns if not isinstance(each, str))
-        raise DataError(
-            f"columns of {name} need texts for names, got {brief(odd)}; use "
-            "frame.rename(columns=str)"
-        )
+        raise _name_is_no_text(name, columns)
     if not columns.is_unique:
         twice = columns[columns.duplicated()][0]
         raise DataError(f"two columns of {name} are called {brief(twice)}; rename or drop one")
+
+
+def _name_is_no_text(name: str, columns: Any) -> DataError:
+    odd = next(each for each in columns.tolist() if not isinstance(each, str))
+    return DataError(
+        f"columns of {name} need texts for names, got {brief(odd)}; use frame.rename(columns=str)"
+    )
 
 
 def _check_column(name: str, frame: Any, place: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.errors import DataError
 from hpsearch.core.frame_rows import ColumnCode, FrameCode
 from hpsearch.core.rules import brief
 
@@ -130,7 +130,7 @@ def _align_column(called: str, column: Any, wanted: ColumnType) -> Any:
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{called} is of the type {column.dtype}, and cannot be {wanted.dtype}, as it was in "
-            f"training: {first_line(error)}"
+            f"training: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from error
 
 

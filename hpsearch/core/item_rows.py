@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,11 @@ class ItemRows(Source):
     """
 
     def __init__(self, items: Any, *, locked: bool = True) -> None:
-        self.items = items
+        self.items, self.locked = items, locked
         self._lock: Any = threading.Lock() if locked else nullcontext()
+
+    def __reduce__(self) -> Any:
+        return partial(ItemRows, locked=self.locked), (self.items,)
 
     def __len__(self) -> int:
         rows = len(self.items)

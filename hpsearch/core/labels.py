@@ -50,7 +50,7 @@ def number_labels(
     if (numbers < 0).any():
         row = int(np.flatnonzero(numbers < 0)[0])
         raise DataError(
-            f"{name} has the label {brief(labels[row])} in row {row}, which is none of the classes "
+            f"{name} has the label {brief(str(labels[row]))} in row {row}, which is none of the classes "
             f"{', '.join(known)}"
         )
     return numbers, known

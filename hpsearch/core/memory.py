@@ -8,6 +8,7 @@ from pathlib import Path
 
 _UNKNOWN = 2**63
 _CGROUPS = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 @functools.cache  # asked after every job
@@ -53,7 +54,7 @@ def _cgroup_folders() -> Iterator[Path]:
     """The folders of this process's control groups for memory, and those above them."""
     yield from (_CGROUPS, _CGROUPS / "memory")
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in _OWN_GROUPS.read_text().splitlines():
             _, controllers, place = line.split(":", 2)
             if controllers and "memory" not in controllers.split(","):
                 continue

@@ -156,7 +156,7 @@ def _check_split(fold: int, split: Split) -> None:
                 f"fold {fold} {does} on row {values[times > 1][0]} more than once; name each row "
                 "once, and let Data(sample_weight=) make it weigh more"
             )
-    both = np.intersect1d(train, validation)
+    both = np.intersect1d(train, validation, assume_unique=True)
     if len(both):
         raise DataError(
             f"fold {fold} trains on row {both[0]} and validates on it too"

@@ -22,6 +22,7 @@ _VALIDATE_ONCE = (
     "KFold", "StratifiedKFold", "GroupKFold", "StratifiedGroupKFold", "TimeSeriesSplit",
     "PredefinedSplit", "LeaveOneOut", "LeaveOneGroupOut",
 )  # fmt: skip
+_PAIRS_INSTEAD = "give its pairs: Given(list(splitter.split(x, y)))"
 _VALIDATE_ONCE_A_REPEAT = ("RepeatedKFold", "RepeatedStratifiedKFold")
 
 
@@ -51,7 +52,7 @@ class GivenSplitter:
     def independent_folds(self) -> float | None:
         """As `count_independent_folds` has it; None where the kind of splitter does not tell."""
         kind, folds = type(self.splitter), self.folds
-        if not kind.__module__.startswith("sklearn.") or folds is None:
+        if not _is_of_sklearn(self.splitter) or folds is None:
             return None
         if kind.__name__ in _VALIDATE_ONCE_A_REPEAT:
             return folds / int(self.splitter.n_repeats)
@@ -73,7 +74,7 @@ class GivenSplitter:
         if first != second:
             raise DataError(
                 f"{self.settings} gives other folds each time, and continuing must find the same "
-                "ones; give it a seed, or give its pairs once: Given(list(splitter.split(x, y)))"
+                f"ones; give it a seed, or {_PAIRS_INSTEAD}"
             )
         if self.folds not in (None, len(first.splits)):
             raise DataError(
@@ -110,6 +111,10 @@ def is_splitter(value: Any) -> bool:
     return not is_plain and callable(getattr(value, "split", None))
 
 
+def _is_of_sklearn(splitter: Any) -> bool:
+    return type(splitter).__module__.startswith("sklearn.")
+
+
 def seed_splitter(splitter: Any, seed: int) -> Any:
     """The splitter, or a copy with this seed where it is random and has none."""
     is_random = getattr(splitter, "shuffle", True) and "random_state" in vars(splitter)
@@ -125,8 +130,18 @@ def make_given_splitter(splitter: Any) -> GivenSplitter:
 
     Raises DataError for a seed that changes with use, and for settings that cannot be written.
     """
-    name = type(splitter).__name__
-    values = {k: to_builtin(v) for k, v in vars(splitter).items() if not k.startswith("_")}
+    name, held = type(splitter).__name__, getattr(splitter, "__dict__", None)
+    if held is None:  # it has __slots__, or is not written in Python
+        raise DataError(f"{name} does not say its settings; {_PAIRS_INSTEAD}")
+    values = {key: to_builtin(value) for key, value in held.items()}
+    if _is_of_sklearn(splitter):
+        # What these keep to themselves, and classes that they use, follow from the rest, and may
+        # have other names in the next version.
+        values = {
+            key: value
+            for key, value in values.items()
+            if not key.startswith("_") and not isinstance(value, type)
+        }
     seed = values.get("random_state")
     if seed is not None and not isinstance(seed, Integral):
         raise DataError(
@@ -137,7 +152,7 @@ def make_given_splitter(splitter: Any) -> GivenSplitter:
     text = ", ".join(f"{key}={settings_text(value)}" for key, value in given.items())
     if re.search(r" at 0x[0-9a-f]+", text):
         raise DataError(
-            f"{name} has settings that cannot be compared with a store's, {brief(text)}; give its "
-            "pairs: Given(list(splitter.split(x, y)))"
+            f"{name} has settings that cannot be compared with a store's, {brief(text)}; "
+            f"{_PAIRS_INSTEAD}"
         )
     return GivenSplitter(splitter, f"{name}({text})")

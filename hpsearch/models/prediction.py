@@ -111,9 +111,10 @@ def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":
 def predict_rows(kept: KeptModels, x: Any) -> Any:
     """Predictions for rows of inputs, as the task has them: arrays, or a dict of them by input.
 
-    They may be whatever `Data(x=)` takes: rows of a source are read some at a time. Of shape (rows, units): probabilities of classes, or numbers in the target's own unit; of
-    sequences (rows, steps, classes). A dict by output where there are several. A pandas frame is a
-    table whose columns are found by their names.
+    They may be whatever `Data(x=)` takes: rows of a source are read some at a time. Of shape
+    (rows, units): probabilities of classes, or numbers in the target's own unit; of sequences
+    (rows, steps, classes). A dict by output where there are several. A pandas frame is a table
+    whose columns are found by their names.
     """
     columns = None if as_source(x) is not None else getattr(x, "columns", None)
     if isinstance(columns, Iterable) and not kept.frames:  # a pandas frame
@@ -127,11 +128,7 @@ def predict_rows(kept: KeptModels, x: Any) -> Any:
             x = _encode_cells(x, Path("x"), kept, kept.coding)
         else:
             x = (x[list(kept.columns)] if kept.columns else x).to_numpy()
-    if not kept.frames:
-        x = check_inputs("x", x)
-    elif isinstance(x, Mapping):
-        x = dict(x)
-    predicted = _predict_together(kept, x)
+    predicted = _predict_together(kept, _check_rows(kept, x))
     coding = kept.coding or Coding()
 
     def finish(name: str, found: Array) -> Array:
@@ -186,12 +183,6 @@ def _make_frame(predicted: Array, output: OutputType, coding: Coding) -> "pd.Dat
 
 def _predict_together(kept: KeptModels, x: Inputs) -> Any:
     """The models' weighted mean prediction; a dict by output where there are several."""
-    shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(x).items()}
-    if shapes != kept.shapes:
-        raise HpsearchError(
-            f"the model wants rows of {_describe_shapes(kept.shapes)}, got rows of "
-            f"{_describe_shapes(shapes)}"
-        )
     try:
         return kept.average(kept.predict_each(kept.prepare_inputs(x)))
     except HpsearchError:
@@ -201,6 +192,30 @@ def _predict_together(kept: KeptModels, x: Inputs) -> Any:
             "the model cannot take the rows as its folder describes them "
             f"({first_line(error)}); it was changed since `hpsearch refit` wrote it"
         ) from error
+
+
+def _check_rows(kept: KeptModels, x: Any) -> Inputs:
+    """Inputs as arrays or rows of sources; what the preprocessing takes as a frame stays as it is.
+
+    Raises HpsearchError where rows have other shapes than the model's.
+    """
+    is_one = not isinstance(x, Mapping)
+    found = {
+        name: rows if name in kept.frames else check_inputs("x" if is_one else f"x[{name!r}]", rows)
+        for name, rows in inputs_by_name(x).items()
+    }
+    if is_one and isinstance(found["x"], Mapping):  # a source of several inputs
+        is_one, found = False, dict(found["x"])
+    shapes = {
+        name: kept.shapes.get(name, ()) if name in kept.frames else tuple(rows.shape[1:])
+        for name, rows in found.items()
+    }
+    if shapes != kept.shapes:
+        raise HpsearchError(
+            f"the model wants rows of {_describe_shapes(kept.shapes)}, got rows of "
+            f"{_describe_shapes(shapes)}"
+        )
+    return found["x"] if is_one else found
 
 
 def _describe_shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:

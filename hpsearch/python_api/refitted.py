@@ -39,7 +39,8 @@ class Refitted:
 
         Args:
             x: an array of shape (rows, *shape of a row); a dict of arrays by input where the task
-                has several; or a pandas frame with the table's columns.
+                has several; a pandas frame with the table's columns; or a `Source`, or any other
+                rows that `Data(x=)` takes, which are read some at a time.
 
         Returns probabilities of shape (rows, classes), or (rows, 1) of one class; or numbers of
         shape (rows, 1) in the target's own unit. A dict by output where there are several. Raises

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class ParquetRows(Source):
     ) -> None:
         if isinstance(cache, bool) or not isinstance(cache, int) or cache < 0:
             raise DataError(f"ParquetRows needs cache= bytes from 0 on, got {brief(cache)}")
+        if find_spec("pyarrow") is None:
+            raise DataError("ParquetRows needs PyArrow: pip install 'hpsearch[parquet]'")
         self.target, self.cache = target, cache
         self._files = list_parquet_files(path)
         types, self._groups = read_footers(self._files, columns, target)
@@ -62,6 +65,13 @@ class ParquetRows(Source):
         self._ends = np.array([group.start + group.rows for group in self._groups], np.int64)
         # By row group, the last used last: its rows, and the bytes that they take.
         self._decoded: OrderedDict[int, tuple[Array, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_decoded": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
         self._lock = threading.Lock()
 
     def __len__(self) -> int:

@@ -229,9 +229,9 @@ class FitTrainer:
                 epochs=epochs_of_trial(fit),  # what callbacks are told; `history` ends it before
                 shuffle=False,  # Keras would shuffle the batches by the global generator
                 callbacks=[
-                    *ours,
                     *([] if average is None else [average]),
                     *own,
+                    *ours,
                     ShuffleCallback(batches),
                     HistoryCallback(history, self.task.with_kind_of(data.y), rows),
                     saving,

@@ -34,15 +34,13 @@ class ReadAhead:
         largest = batch_bytes * max(map(int.__sub__, self._ends, self._starts))
         self._ahead = min(_MOST_GROUPS, max(1, _MOST_BYTES // max(1, largest)))
         self._pending: dict[int, Future[Sequence[Any]]] = {}
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPoolExecutor(_THREADS, "read-ahead")  # starts no thread before it must
         self._lock = threading.Lock()  # TensorFlow asks in threads of its own
 
     def get(self, number: int) -> Any:
         """The minibatch with this number; raises what reading it raised."""
         group = bisect_right(self._starts, number) - 1
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(_THREADS, "read-ahead")
             wanted = range(group, min(group + 1 + self._ahead, len(self._starts)))
             self._forget(lambda each: each not in wanted)
             for each in wanted:
@@ -59,12 +57,9 @@ class ReadAhead:
             self._forget(lambda each: True)
 
     def close(self) -> None:
-        """Wait until no thread reads any more. It may be used again."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-            self._forget(lambda each: True)
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        """Wait until no thread reads any more; RuntimeError for whoever asks later."""
+        self.forget()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _forget(self, is_old: Callable[[int], bool]) -> None:
         for group in [each for each in self._pending if is_old(each)]:

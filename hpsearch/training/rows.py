@@ -18,6 +18,7 @@ from hpsearch.core.arrays import (
     is_lazy,
     read_when_needed,
     targets_by_name,
+    to_number_array,
     view_rows,
 )
 from hpsearch.core.data import Data
@@ -152,8 +153,8 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             for name, array in x.items()
         }
     if isinstance(x, LazyRows):
-        return x.map(lambda rows: to_dense(fitted.transform(rows)))
-    return to_dense(fitted.transform(x))
+        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+    return _to_numbers(fitted.transform(x))
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -209,18 +210,19 @@ def _check_as_read(x: Inputs) -> Inputs:
 
 
 def _check_as_read_of(name: str, x: Any) -> Any:
-    if not isinstance(x, LazyRows) or x.dtype.kind not in "fc":
+    if not isinstance(x, LazyRows):
         return x
-    if x.is_in_memory:  # as other arrays: once, before anything is trained
-        for rows in x.chunks():
-            check_finite(_name_input(name), rows)
-        return x
-
     if x.dtype.kind == "O":
         raise DataError(
             f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
             "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
         )
+    if x.dtype.kind not in "fc":
+        return x
+    if x.is_in_memory:  # as other arrays: once, before anything is trained
+        for rows in x.chunks():
+            check_finite(_name_input(name), rows)
+        return x
 
     def check(rows: Any) -> Array:
         dense = to_dense(rows)
@@ -292,8 +294,19 @@ def _name_failing_transformer(transformer: Any) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(
-            f"preprocess={transformer!r} fails on the task's x: {first_line(error)}"
+            f"preprocess={' '.join(repr(transformer).split())} fails on the task's x: "
+            f"{first_line(error)}"
         ) from error
+
+
+def _to_numbers(prepared: Any) -> Array:
+    """What a transformer gives as an array of numbers. Raises DataError where it is none."""
+    found = to_dense(prepared)
+    if found.dtype == object:  # columns of several types, which may hold pandas's NA
+        import pandas as pd
+
+        found = np.where(pd.isna(found), np.nan, found)
+    return to_number_array("what preprocess= gives", found)
 
 
 def _check_some_weigh(rows: SplitRows) -> None:

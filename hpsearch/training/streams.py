@@ -61,6 +61,8 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
         self.streams, self.part, self.task = streams, part, task
         self._batch_size, self._seed_of, self._limit = batch_size, seed_of, limit
         self.epoch = 0
+        self.total: int | None = None
+        """Batches of the epoch, from the moment on when the last of them was given."""
         self.error: HpsearchError | None = None
 
     def read(self) -> Iterator[Batch]:
@@ -87,8 +89,11 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
 
     def get_numpy_iterator(self) -> Iterator[Any]:
         """The batches as tuples of arrays."""
+        self.total = None
         try:
-            for batch in self.read():
+            for number, (batch, following) in enumerate(_with_following(self.read()), 1):
+                if following is None:
+                    self.total = number
                 parts = (batch.x, batch.y)
                 yield parts if batch.weights is None else (*parts, batch.weights)
         except HpsearchError as error:
@@ -103,8 +108,10 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
     def get_tf_dataset(self) -> Any:
         import tensorflow as tf
 
+        # One that does not say its length is read as arrays, so that its end is seen in time.
         if self._limit is None and data_adapters.is_tf_dataset(stream := self.open()):
-            return _EachEpoch(self, stream)
+            if _limit_dataset(self, stream).cardinality() >= 0:
+                return _EachEpoch(self, stream)
         first = self.streams.first
         y, weights = self.shape_targets(first.y), first.weights
         parts = (first.x, y) if weights is None else (first.x, y, weights)
@@ -138,9 +145,15 @@ class _EachEpoch:
     def __iter__(self) -> Any:
         batches, epoch = self._batches, self._batches.epoch
         stream = self._made.pop(epoch) if epoch in self._made else batches.open()
-        if (steps := batches.streams.limit(batches.part)) is not None:
-            stream = stream.take(steps)
+        stream = _limit_dataset(batches, stream)
+        length = int(stream.cardinality())
+        batches.total = length if length >= 0 else None
         return iter(stream.map(lambda *parts: _shape_tensors(batches, parts)))
+
+
+def _limit_dataset(batches: StreamBatches, stream: Any) -> Any:
+    steps = batches.streams.limit(batches.part)
+    return stream if steps is None else stream.take(steps)
 
 
 def _shape_tensors(batches: StreamBatches, parts: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -153,6 +166,15 @@ def _shape_tensors(batches: StreamBatches, parts: tuple[Any, ...]) -> tuple[Any,
         return keras.ops.expand_dims(tensor, -1) if before.ndim < wanted.ndim else tensor
 
     return x, keras.tree.map_structure(shape, y, before, shaped), *weights
+
+
+def _with_following(batches: Iterator[Batch]) -> Iterator[tuple[Batch, Batch | None]]:
+    """Each batch with the one that follows; None follows the last."""
+    before = next(batches, None)
+    while before is not None:
+        following = next(batches, None)
+        yield before, following
+        before = following
 
 
 def _read_by_its_workers(dataset: Any) -> Iterator[Any]:
@@ -190,7 +212,11 @@ class TrainBatches(StreamBatches):
 
 
 class StreamCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells callbacks how many steps an epoch has, where that is known, and refuses empty epochs.
+    """Tells callbacks how many steps an epoch has, where that is known; refuses short epochs.
+
+    On TensorFlow it also ends an epoch at its last batch. Where Keras has to find out that there
+    are no more, it runs a step without a batch: it fails, but part of it is done, which counts a
+    step of the optimizer and draws from each random generator.
 
     Args:
         batches: that the fit is trained on.
@@ -198,7 +224,7 @@ class StreamCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, batches: TrainBatches) -> None:
         super().__init__()
-        self._batches, self._steps = batches, 0
+        self._batches, self._steps, self._ends_epoch = batches, 0, False
 
     def set_params(self, params: dict[str, Any]) -> None:
         batches = self._batches
@@ -210,6 +236,13 @@ class StreamCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._steps = batch + 1
+        is_last = self._steps == self._batches.total
+        if is_last and not self.model.stop_training and keras.backend.backend() == "tensorflow":
+            self.model.stop_training = self._ends_epoch = True
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if self._ends_epoch:  # only the epoch was to end
+            self.model.stop_training = self._ends_epoch = False
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         wanted = self._batches.streams.steps

@@ -56,7 +56,7 @@ def load():
 study = Study(
     name="large",
     task=Task("large", load, loss="sparse_categorical_crossentropy", metric="accuracy"),
-    space=Space(filters=Choice(4, 8)),
+    space=Space(filters=Choice(2, 4)),
     build=build,
     searcher=Random(trials=2, epochs=1),
     evaluator=KFold(5),
@@ -93,7 +93,7 @@ class Pictures(Source):
         return make_pictures(indices)
 
 
-def build(spec: Any, filters: int = 8) -> Any:
+def build(spec: Any, filters: int = 4) -> Any:
     import keras
 
     model = keras.Sequential(

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import cloudpickle
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,6 +52,12 @@ class SourceContract:
             found = list(pool.map(x.__getitem__, orders))
         for order, rows in zip(orders, found, strict=True):
             assert rows.tolist() == array[order].tolist()
+
+    def test_it_travels_to_workers(self, opened):
+        data = self.data(opened)
+        arrived = cloudpickle.loads(cloudpickle.dumps(data))
+        assert arrived.x[[150, 3, 3]].tolist() == opened[1][[150, 3, 3]].tolist()
+        assert arrived.fingerprint == data.fingerprint
 
     def test_opened_again_it_is_known_again(self, opened):
         assert self.data(opened).fingerprint == self.data(opened).fingerprint

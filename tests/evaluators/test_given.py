@@ -88,6 +88,8 @@ def test_labels_tell_rows_and_settings_apart():
     }
     assert len(labels) == 9
     assert "Given(parts=TimeSeriesSplit(gap=0, n_splits=4, shuffle=False))" in labels
+    repeated = Given(model_selection.RepeatedKFold(n_splits=3, n_repeats=2)).label
+    assert repeated == "Given(parts=RepeatedKFold(cvargs={'n_splits': 3}, n_repeats=2))"
 
 
 def test_rows_validated_again_do_not_count_as_more():
@@ -121,6 +123,18 @@ class OwnSplitter:
     def split(self, X, y=None, groups=None):
         order = np.random.permutation(len(X))
         yield order[:60], order[60:]
+
+
+class SlottedSplitter:
+    __slots__ = ("gap",)
+
+    def split(self, X, y=None, groups=None):
+        yield np.arange(60), np.arange(60, 90)
+
+
+def test_what_an_own_splitter_keeps_to_itself_is_a_setting_of_it():
+    assert Given(OwnSplitter(_gap=1)).label == Given(OwnSplitter(_gap=1)).label
+    assert Given(OwnSplitter(_gap=1)).label != Given(OwnSplitter(_gap=2)).label
 
 
 class ShortSplitter(OwnSplitter):
@@ -157,6 +171,7 @@ class ShortSplitter(OwnSplitter):
             "whole number.*continuing must find the same folds",
         ),
         (lambda: Given(OwnSplitter(place=object())), r"Given\(list\(splitter\.split"),
+        (lambda: Given(SlottedSplitter()), "SlottedSplitter does not say its settings; give its pairs"),
     ],
 )  # fmt: skip
 def test_wrong_rows_are_refused_where_they_are_given(make, message):

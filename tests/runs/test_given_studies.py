@@ -51,35 +51,35 @@ study = search(Given(), Data(x[:110], y[:110], *tested, x_val=x[110:150], y_val=
 }
 
 
-@pytest.mark.parametrize("kind", [
-    "pairs", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in list(STUDIES)[1:])
-])  # fmt: skip
-def test_it_is_searched_killed_continued_and_refitted(hpsearch, kind):
-    check(hpsearch, kind)
-
-
-def test_so_are_folds_that_are_not_shuffled(hpsearch):
-    check(hpsearch, "blocks")
-
-
-def check(hpsearch, kind):
+def write(kind):
     file = Path("rows.py")
     file.write_text(BEGIN + STUDIES[kind])
+    return file
+
+
+@pytest.mark.parametrize("kind", [
+    "pairs", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("part", "random", "in time"))
+])  # fmt: skip
+def test_it_is_searched_killed_continued_and_refitted(hpsearch, kind):
+    file = write(kind)
     check_continues(file, 3, "--engine", "fit")
-    for choice in (["--trial", 1], ["--ensemble", 3]):
-        code, _, err = hpsearch("refit", file, "--seeds", 1, *choice, "--sealed")
-        assert code == 0, err
-    cards = [json.loads(path.read_text()) for path in Path("models").rglob("card.json")]
-    assert {card["rows"] for card in cards} == {150}
-    assert {card.get("validation_rows") for card in cards} == {40 if kind == "part" else None}
-    assert backend.choose() in {card["backend"] for card in cards}
+    code, _, err = hpsearch("refit", file, "--seeds", 1, "--ensemble", 3, "--sealed")
+    assert code == 0, err
+    (card,) = (json.loads(path.read_text()) for path in Path("models").rglob("card.json"))
+    assert card["rows"] == 150
+    assert card.get("validation_rows") == (40 if kind == "part" else None)
+    assert card["backend"] == backend.choose()
+
+
+def test_folds_that_are_not_shuffled_are_searched_killed_and_continued():
+    check_continues(write("blocks"), 3, "--engine", "fit")
 
 
 @pytest.mark.thorough
 def test_they_are_so_on_tensorflow(check_on_tensorflow):
     check_on_tensorflow(
         f"{__file__}::test_it_is_searched_killed_continued_and_refitted[pairs]",
-        f"{__file__}::test_so_are_folds_that_are_not_shuffled",
+        f"{__file__}::test_folds_that_are_not_shuffled_are_searched_killed_and_continued",
     )
 
 

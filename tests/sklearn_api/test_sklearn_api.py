@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hpsearch import Choice, Float, Given, Holdout, KerasSearchCV, KFold, Random, Space
+from hpsearch import Choice, Float, Given, Holdout, KerasSearchCV, KFold, Random, Source, Space
 from hpsearch.core.errors import DataError, StudyError
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve, Failure, Outcome
@@ -420,3 +420,52 @@ def test_callbacks_are_made_for_each_fit_and_for_the_refit_those_that_can_work()
     assert [epoch for is_refit, epoch, _ in told if is_refit] == list(range(search.best_epoch_))
     with pytest.raises(StudyError, match="Study needs callbacks= a function"):
         searching(callbacks=5).fit(X, NAMES)
+
+
+class Rows(Source):
+    def __init__(self, array):
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    def rows(self, indices):
+        return self.array[indices]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_source_is_searched_and_predicted_as_its_array(n_jobs):
+    cv = model_selection.StratifiedKFold(3)
+    one, other = (
+        searching(
+            2,
+            2,
+            cv=cv,
+            scoring="f1_macro",
+            preprocess=StandardScaler(),
+            engine="fit",
+            n_jobs=n_jobs,
+        ).fit(rows, NAMES)
+        for rows in (X, Rows(X))
+    )
+    found, expected = (s.cv_results_["mean_test_score"].tolist() for s in (other, one))
+    assert found == expected
+    assert other.predict_proba(Rows(X)).tobytes() == one.predict_proba(X).tobytes()
+    assert other.score(Rows(X), NAMES) == one.score(X, NAMES)
+    assert other.n_features_in_ == X.shape[1]
+    with pytest.raises(ValueError, match="X has 1 features, and fit got"):
+        other.predict(Rows(X[:, :1]))
+
+
+def test_a_source_that_is_no_table_of_one_input_is_refused():
+    class Two(Rows):
+        def rows(self, indices):
+            return {"a": self.array[indices], "b": self.array[indices]}
+
+    with pytest.raises(ValueError, match="gives the inputs a, b; a Study takes several"):
+        searching().fit(Two(X), NAMES)
+    with pytest.raises(ValueError, match="needs rows of shape"):
+        searching().fit(Rows(X[:, 0]), NAMES)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        searching().fit(Rows(X[1:]), NAMES)

@@ -174,3 +174,9 @@ def test_arrow_tables_that_make_no_rows_are_refused():
 
 def test_arrow_arrays_of_single_numbers_keep_one_axis():
     assert ArrowRows(pa.chunked_array([[1, 2], [3]])).rows(np.array([2, 0])).tolist() == [3, 1]
+
+
+def test_without_pyarrow_the_way_out_is_told(tmp_path, monkeypatch):
+    path = write(tmp_path)
+    monkeypatch.setattr("hpsearch.sources.parquet.find_spec", lambda name: None)
+    refuses("pip install 'hpsearch[parquet]'", lambda: ParquetRows(path))

@@ -22,13 +22,13 @@ class Rows(Source):
     """
 
     def __init__(self, arrays, *, fail_at=None, delay=0.0):
-        self.arrays, self.fail_at, self.delay = arrays, fail_at, delay
+        self.held, self.fail_at, self.delay = arrays, fail_at, delay
         self.calls, self.fails, self.length = [], True, None
         self._lock = threading.Lock()
 
     def __len__(self):
-        arrays = self.arrays
-        first = next(iter(arrays.values())) if isinstance(arrays, dict) else arrays
+        held = self.held
+        first = next(iter(held.values())) if isinstance(held, dict) else held
         return len(first) if self.length is None else self.length
 
     def rows(self, indices):
@@ -38,9 +38,9 @@ class Rows(Source):
             time.sleep(self.delay * ((int(indices[0]) * 7) % 5) / 4)
         if self.fails and self.fail_at is not None and self.fail_at in indices:
             raise OSError("stale file handle")
-        if isinstance(self.arrays, dict):
-            return {name: array[indices] for name, array in self.arrays.items()}
-        return self.arrays[indices]
+        if isinstance(self.held, dict):
+            return {name: array[indices] for name, array in self.held.items()}
+        return self.held[indices]
 
     def count_reads(self):
         """How often each row was read."""

@@ -10,7 +10,7 @@ from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core import arrays as array_rules
 from hpsearch.core import memory, sources
 from hpsearch.core.errors import BuildError, DataError, SourceChangedError
-from hpsearch.core.sources import LazyRows, is_array_in_memory
+from hpsearch.core.sources import LazyRows
 from hpsearch.core.trial import Job
 from hpsearch.runs.worker import prepare_here
 from hpsearch.training import Fit, Phase, Phases, backend, engines, sklearn_model
@@ -447,7 +447,7 @@ def test_partial_fit_gets_some_rows_at_a_time_where_not_all_fit(monkeypatch):
     monkeypatch.setattr("hpsearch.training.sklearn_models._PART_BYTES", 2 * 20 * X[0].nbytes)
     found = evaluate(sklearn_model(Counting, by="partial_fit"), Rows(X))
     assert max(sizes) == 20
-    assert sizes[-4:] == [20, 20, 20, 5]
+    assert sizes[-4:] == [20, 20, 20, 6]
     assert np.isfinite(found.folds[0].validation[-1])
 
 
@@ -485,11 +485,11 @@ def test_reading_all_stops_at_the_first_row_that_cannot_be_read(monkeypatch):
     assert list_readers() == []
 
 
-def test_only_plain_arrays_count_as_being_in_memory(tmp_path):
-    X.tofile(tmp_path / "x")
-    mapped = np.memmap(tmp_path / "x", X.dtype, "r", shape=X.shape)
-    assert not is_array_in_memory(sources.ArraySource(mapped))
-    assert is_array_in_memory(sources.ArraySource(X))
+def test_memory_maps_are_read_ahead_and_arrays_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(array_rules, "LARGE", 100)
+    large = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (2**21, 5))
+    assert not Data(large, np.zeros(2**21)).x.is_in_memory
+    assert array_rules.read_when_needed(X).is_in_memory
 
 
 @pytest.mark.slow

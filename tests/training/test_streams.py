@@ -423,12 +423,14 @@ def test_patience_and_own_callbacks_end_a_fit():
     ((_, curve),) = fit_trainer(data).train([dataclasses.replace(sluggish, build=still)], data)
     assert len(curve.validation) == 3
 
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = batch == 1
+    for last in (1, 4):  # the fifth batch is the last of an epoch
 
-    found = evaluate(data, callbacks=lambda trial: [Stop()], epochs=5)
-    assert len(found.folds[0].validation) == 1
+        class Stop(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None, last=last):
+                self.model.stop_training |= batch == last
+
+        found = evaluate(data, callbacks=lambda trial, stop=Stop: [stop()], epochs=5)
+        assert len(found.folds[0].validation) == 1
 
 
 def test_data_from_a_stream_of_one_column_trains_as_a_column():

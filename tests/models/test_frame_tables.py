@@ -1,0 +1,81 @@
+"""A frame that went through a CSV file is again what the model was trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hpsearch.core.errors import HpsearchError
+from hpsearch.core.frame_rows import encode_frame
+from hpsearch.core.frame_types import align_frame, describe_frame
+from hpsearch.models.frame_tables import parse_table
+from hpsearch.tasks import csv_tables
+
+FRAME = pd.DataFrame(
+    {
+        "whole": [1, -2, 3],
+        "small": np.array([1, 2, 3], np.uint8),
+        "huge": [2**60 + 1, 1, 2],
+        "float": [0.1, np.nan, -1e300],
+        "truth": [True, False, True],
+        "unsure": pd.array([True, None, False], dtype="boolean"),
+        "maybe": pd.array([1, None, 3], dtype="Int64"),
+        "text": ["oak", "1.5", None],
+        "none": np.array(["oak", None, "elm"], object),
+        "string": pd.array(["a", None, "b"], dtype="string"),
+        "category": pd.Categorical(["u", None, "v"], ["v", "u", "w"]),
+        "rank": pd.Categorical(["b", "a", "b"], ["b", "a"], ordered=True),
+        "number": pd.Categorical([10, 9, 10]),
+        "flag": pd.Categorical([True, False, True]),
+        "day": pd.to_datetime(["2024-01-01", None, "2024-02-03T04:05:06"], format="ISO8601"),
+        "zone": pd.to_datetime(["2024-01-01", None, "2024-07-01"]).tz_localize("Europe/Berlin"),
+        "wait": pd.to_timedelta([1, None, 90], unit="s"),
+    }
+)
+TYPES = describe_frame(encode_frame(FRAME)[1])
+
+
+def read_back(frame):
+    frame.to_csv("rows.csv", index=False)
+    cells = csv_tables.read_table(Path("rows.csv"))
+    return align_frame("x", parse_table(cells, Path("rows.csv"), TYPES), TYPES)
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_what_a_file_holds_is_what_the_frame_held():
+    pd.testing.assert_frame_equal(read_back(FRAME.iloc[:, ::-1].assign(more=1)), FRAME)
+
+
+@pytest.mark.usefixtures("hpsearch")
+def test_values_that_training_had_not_stay_themselves():
+    found = read_back(
+        FRAME.assign(category=["z", "u", "v"], number=[11, 10, 9], whole=[1, 2, np.nan])
+    )
+    assert found["category"].tolist() == ["z", "u", "v"]
+    assert found["category"].cat.categories.tolist() == ["v", "u", "w", "z"]
+    assert found["number"].tolist() == [11, 10, 9]
+    assert found["whole"].dtype == np.float64
+
+
+@pytest.mark.usefixtures("hpsearch")
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("whole", "many"),
+        ("float", "1,5"),
+        ("truth", "yes"),
+        ("maybe", "x"),
+        ("number", "ten"),
+        ("flag", "2"),
+        ("day", "Monday"),
+        ("zone", "noon"),
+        ("wait", "long"),
+    ],
+)
+def test_a_cell_that_is_none_of_its_column_is_refused_with_its_row(column, cell):
+    frame = FRAME.astype({column: object})
+    frame.loc[1, column] = cell
+    with pytest.raises(HpsearchError, match=f"column '{column}' has '{cell}' in row 2") as error:
+        read_back(frame)
+    assert "\n" not in str(error.value)

@@ -147,6 +147,11 @@ def open_regular_file(path: Path) -> BinaryIO:
     return open(opened, "rb")
 
 
+def check_regular_file(path: Path) -> None:
+    """Raise OSError as `open_regular_file` does, for a library that opens files itself."""
+    open_regular_file(path).close()
+
+
 def read_regular_file(path: Path, most: int, *, cut: bool = False) -> bytes:
     """The bytes of a regular file.
 

@@ -14,6 +14,7 @@ from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, one_line
 from hpsearch.core.reading.arrow_rows import ArrowRows
 from hpsearch.core.reading.source import Source
+from hpsearch.core.files import check_regular_file
 from hpsearch.core.rules import brief, show_path
 from hpsearch.sources.parquet_files import RowGroup, list_parquet_files, read_footers
 
@@ -140,6 +141,7 @@ class ParquetRows(Source):
         import pyarrow.parquet as pq
 
         try:
+            check_regular_file(group.file)
             with pq.ParquetFile(group.file) as file:
                 return file.read_row_group(group.number, list(columns))
         except Exception as error:  # of a damaged file PyArrow raises several

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.core.errors import DataError, one_line
+from hpsearch.core.files import check_regular_file
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief, show_path
 
@@ -47,6 +48,7 @@ def read_footers(
     start = 0
     for path in files:
         try:
+            check_regular_file(path)
             with pq.ParquetFile(path) as file:
                 schema, footer = file.schema_arrow, file.metadata
         except Exception as error:

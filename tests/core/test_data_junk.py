@@ -1,6 +1,7 @@
 """What is no coding, no part and no pair is refused by a rule of ours, before it is used."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -64,3 +65,12 @@ def test_odd_paths_of_parquet_are_told_in_one_line(tmp_path, name):
     with pytest.raises(DataError) as refused:
         ParquetRows(tmp_path / name)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_pipe_in_a_table_s_place_is_refused_and_not_waited_for(table, when):
+    opened = ParquetRows(table) if when == "after" else None
+    table.unlink()
+    os.mkfifo(table)
+    with pytest.raises(DataError, match="is no regular file"):
+        (opened or ParquetRows(table)).rows(np.arange(2))

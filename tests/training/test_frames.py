@@ -82,7 +82,7 @@ def test_folds_are_encoded_as_by_hand():
 
 
 def test_workers_share_frames_without_pickle(tmp_path, monkeypatch):
-    monkeypatch.setattr(sharing, "_LARGE", 0)
+    monkeypatch.setattr(sharing, "LARGE", 0)
     task = study(TABLE, LABELS, BY_NAME).task
     data = task.load()
     for _ in range(2):  # the one who writes it, and one who finds it

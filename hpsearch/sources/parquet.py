@@ -12,9 +12,9 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, one_line
+from hpsearch.core.files import check_regular_file
 from hpsearch.core.reading.arrow_rows import ArrowRows
 from hpsearch.core.reading.source import Source
-from hpsearch.core.files import check_regular_file
 from hpsearch.core.rules import brief, show_path
 from hpsearch.sources.parquet_files import RowGroup, list_parquet_files, read_footers
 

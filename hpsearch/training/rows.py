@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from hpsearch.core.array_types import to_dense
+from hpsearch.core.array_types import is_sparse, to_dense
 from hpsearch.core.arrays import (
     Array,
     Inputs,
@@ -24,14 +24,15 @@ from hpsearch.core.arrays import (
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.frames.rows import decode_inputs
-from hpsearch.core.reading.lazy_rows import LazyRows
+from hpsearch.core.reading.lazy_rows import LazyRows, open_source
+from hpsearch.core.reading.sparse_rows import SparseRows
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 
 _VALIDATION_BATCH = 1024
-_MOST_FITTED = 2**28  # bytes of a source's rows on which preprocessing is fitted in memory
+_MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
 _MOST_KEPT = 16  # fitted transformers of a source's splits
 _FITTED: WeakKeyDictionary[Data, list[tuple[Any, Split, Any]]] = WeakKeyDictionary()
 
@@ -152,9 +153,14 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
             name: transform_inputs(fitted[name], array) if name in fitted else array
             for name, array in x.items()
         }
-    if isinstance(x, LazyRows):
+    if not isinstance(x, LazyRows):
+        return _to_numbers(fitted.transform(x))
+    if not _is_small(x):
         return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
-    return _to_numbers(fitted.transform(x))
+    found = fitted.transform(_read_as_given(x))
+    if is_sparse(found):  # as from texts: dense, it might not fit
+        return open_source("x", SparseRows(found))
+    return _to_numbers(found)
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -272,8 +278,8 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     """Fit on rows in memory, where they are few, or chunk by chunk."""
     in_parts = callable(getattr(transformer, "partial_fit", None))
-    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or x.nbytes <= _MOST_FITTED:
-        return transformer.fit(x.fetch(slice(None)) if x.is_sparse else x.read(), y)
+    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
+        return transformer.fit(_read_as_given(x), y)
     if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
@@ -283,6 +289,16 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     for chunk in x.chunks():
         transformer.partial_fit(chunk)
     return transformer
+
+
+def _is_small(x: LazyRows) -> bool:
+    """Whether preprocessing takes all rows at once: then it rounds as for an array, and goes once."""
+    return x.nbytes <= _MOST_PREPARED
+
+
+def _read_as_given(x: LazyRows) -> Any:
+    """All rows; those of a sparse source sparse."""
+    return x.fetch(slice(None)) if x.is_sparse else x.read()
 
 
 @contextmanager

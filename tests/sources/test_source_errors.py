@@ -223,3 +223,25 @@ def test_sparse_arrays_of_one_axis_are_refused():
 
 def _of(row):
     return Data(scipy.sparse.coo_array(row), [1, 2, 3])
+
+
+def test_a_source_may_say_its_targets_and_files_where_it_is_made(tmp_path):
+    file = tmp_path / "rows"
+    file.write_bytes(b"1")
+
+    class Labelled(Source):
+        def __init__(self):
+            self.targets, self.classes, self.files = np.arange(6) % 2, ["no", "yes"], [file]
+
+        def __len__(self):
+            return 6
+
+        def rows(self, indices):
+            return np.ones((len(indices), 2))
+
+    data = Data(Labelled())
+    assert data.y.tolist() == [0, 1, 0, 1, 0, 1]
+    assert data.classes == ("no", "yes")
+    before = data.fingerprint
+    file.write_bytes(b"22")
+    assert Data(Labelled()).fingerprint != before

@@ -68,7 +68,7 @@ def test_texts_do_not_reach_a_model(folder):
 def test_transformers_with_partial_fit_see_texts_chunk_by_chunk(folder, monkeypatch):
     seen = []
     fit = HashingVectorizer.partial_fit
-    monkeypatch.setattr(rows, "_MOST_FITTED", 0)
+    monkeypatch.setattr(rows, "_MOST_PREPARED", 0)
     monkeypatch.setattr(
         HashingVectorizer, "partial_fit", lambda self, X: seen.extend(X) or fit(self, X)
     )

@@ -353,7 +353,7 @@ def test_preprocessing_reads_a_source_once_for_each_split(monkeypatch):
 
     from hpsearch.training import rows as rules
 
-    monkeypatch.setattr(rules, "_MOST_FITTED", 100)  # chunk by chunk, by partial_fit
+    monkeypatch.setattr(rules, "_MOST_PREPARED", 100)  # chunk by chunk, by partial_fit
     source = Rows(X)
     task = Task("t", Data(source, CLASSES), **CROSS_ENTROPY, preprocess=StandardScaler())
     data = task.load()

@@ -1,13 +1,30 @@
 """What users derive from for rows of their own."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
+
+if TYPE_CHECKING:
+    _told_if_known = property
+else:
+
+    class _told_if_known:
+        """A property that a source may also set in itself, as `self.targets = y`.
+
+        Args:
+            get: the value where it does not.
+        """
+
+        def __init__(self, get: Callable[[Any], Any]) -> None:
+            self._get, self.__doc__ = get, get.__doc__
+
+        def __get__(self, source: Any, owner: Any) -> Any:
+            return self if source is None else self._get(source)
 
 
 class Source(ABC):
@@ -41,22 +58,22 @@ class Source(ABC):
         (n, columns) are taken too: preprocessing gets them as they are, a model gets them dense.
         """
 
-    @property
+    @_told_if_known
     def targets(self) -> Any:
         """y where the source knows it, shape (rows, ...); None where `Data(y=)` says it."""
         return None
 
-    @property
+    @_told_if_known
     def classes(self) -> Sequence[str]:
         """The names that 0, 1, 2... in `targets` stand for; empty where they have none."""
         return ()
 
-    @property
+    @_told_if_known
     def files(self) -> Sequence[Path]:
         """The files that rows are read from: by their sizes and times a change is noticed."""
         return ()
 
-    @property
+    @_told_if_known
     def arrays(self) -> Sequence[Array]:
         """The arrays in memory that rows are made of: by their bytes a change is noticed."""
         return ()

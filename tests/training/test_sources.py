@@ -8,8 +8,9 @@ import pytest
 
 from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core import arrays as array_rules
-from hpsearch.core import memory, sources
+from hpsearch.core import memory
 from hpsearch.core.errors import BuildError, DataError, SourceChangedError
+from hpsearch.core.reading import lazy_rows
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.trial import Job
 from hpsearch.runs.worker import prepare_here
@@ -478,7 +479,7 @@ def test_several_inputs_of_a_source_are_read_in_one_go():
 
 
 def test_reading_all_stops_at_the_first_row_that_cannot_be_read(monkeypatch):
-    monkeypatch.setattr(sources, "_CHUNK", 10 * X[0].nbytes)
+    monkeypatch.setattr(lazy_rows, "_CHUNK", 10 * X[0].nbytes)
     rows = Data(Rows(X, fail_at=33), CLASSES).x
     with pytest.raises(DataError, match="row 33 of x cannot be read"):
         rows.read()

@@ -184,7 +184,7 @@ def prepare_work(
     elif (together or 1) > 1 and not remark:
         remark = f"--together {together} has no effect: models are trained one after the other"
     evaluator = study.evaluator
-    is_given = isinstance(evaluator, Given)
+    is_given = isinstance(evaluator, Given) and evaluator.parts is not None
     left_out = describe_rows_left_out(evaluator.label, splits, data.rows) if is_given else ""
     facts = Facts(
         data.fingerprint,

@@ -1,6 +1,5 @@
 """Train the chosen points on all rows but the test's; then open the sealed test once."""
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch import store as stores
-from hpsearch.core.arrays import inputs_by_name, is_lazy, take_rows
+from hpsearch.core.arrays import is_lazy, take_rows
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.frames.rows import decode_inputs
 from hpsearch.core.outputs import choose_place, is_kept_model
-from hpsearch.core.reading.lazy_rows import LazyRows
-from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
@@ -30,7 +27,16 @@ from hpsearch.runs.identity import make_search_record, refuse_changes, rename_as
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions, units
 from hpsearch.selection.card import render_card
-from hpsearch.selection.choice import ModelChoice, ModelMember, Scale, choose_members
+from hpsearch.selection.card_facts import (
+    count_all,
+    count_epochs,
+    describe_model,
+    describe_source,
+    describe_weights,
+    identify_model,
+    name_folder,
+)
+from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
 from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
 from hpsearch.selection.streamed_rows import number_held_out, read_held_out
 from hpsearch.store import SearchRecord, Store, Url
@@ -123,10 +129,10 @@ def refit(
     weights: EnsembleWeights = {0: Fraction(1)}
     if choice.ensemble:
         weights = predictions.choose_ensemble(task, held_out, validated)
-    model = _describe_model(members, weights, data, choice, running, record.source)
+    model = describe_model(members, weights, data, choice, running, record.source)
     # Phase 2: train and keep the models, unless the folder holds them already.
     left_out: dict[str, str] = {}  # callbacks, and what they watch
-    is_named, folder = folder is not None, folder or models / f"{study.name}-{_folder_name(model)}"
+    is_named, folder = folder is not None, folder or models / f"{study.name}-{name_folder(model)}"
     if _is_kept_in(folder, model, data):
         trust = _types_of_preprocessing(task, data)
         left_out = _read_card(folder).get("callbacks_left_out", left_out)
@@ -161,10 +167,10 @@ def refit(
         "searches": [search.searcher for search in searches],
         "trials": sum(store.journal(search.id).count_complete() for search in searches),
         "data": data.fingerprint,
-        "rows": _count_all(data),
+        "rows": count_all(data),
         **({"validation_rows": data.validation_rows} if data.validation_rows else {}),
-        **_describe_source(data),
-        **_describe_weights(task, data),
+        **describe_source(data),
+        **describe_weights(task, data),
         **({"callbacks_left_out": left_out} if left_out else {}),
         **model,
         "edited": any(search.source != record.source for search in searches),
@@ -177,7 +183,7 @@ def refit(
     opened_now = False
     if test is not None:
         prepared = _prepare_test(data, loaded)
-        opening = stores.open_test(store, searches[-1].id, test, _identity(card))
+        opening = stores.open_test(store, searches[-1].id, test, identify_model(card))
         if opened_now := opening.report is None:
             tested = predictions.score_test(task, held_out, loaded, prepared, folder)
             opening = stores.record_test_result(
@@ -280,18 +286,6 @@ def _score_validation(
     return {"value": value, "se": se, **predictions.report_scores(task, data, together, y, given)}
 
 
-def _describe_source(data: Data) -> dict[str, str]:
-    """The card's words on what rows are read from; nothing where they are in memory."""
-    lazy = [part for part in inputs_by_name(data.x).values() if isinstance(part, LazyRows)]
-    sources = {id(part.reader): part.reader.source for part in lazy}.values()
-    named = []
-    for source in sources:
-        files = len(source.files)
-        of_files = f" of {files:,} file{'s' if files > 1 else ''}" if files else ""
-        named.append(type(source).__name__ + of_files)
-    return {"rows_from": ", ".join(named)} if named else {}
-
-
 def _prepare_test(data: Data, models: "KeptModels") -> Any:
     """The inputs of the test as models get them; those of a stream are read when predicted."""
     from hpsearch.training.streams import HeldOutRows
@@ -301,30 +295,6 @@ def _prepare_test(data: Data, models: "KeptModels") -> Any:
     assert data.x_test is not None
     as_given = {name: data.frames_test[name] for name in models.frames}
     return models.prepare_inputs(decode_inputs(data.x_test, as_given))
-
-
-def _count_all(data: Data) -> int | None:
-    """The rows that are trained on; None for streams, which are trained on as in the search."""
-    return None if data.given_streams is not None else data.rows
-
-
-def _count_epochs(member: ModelMember, rows: int | None, scale: Scale) -> int:
-    """How long a member is trained on all rows. rows: by `_count_all`."""
-    return member.best_epoch if rows is None else member.epochs(rows, scale)
-
-
-def _describe_weights(task: Task, data: Data) -> dict[str, str]:
-    """The card's words on weights of rows; nothing where all weigh 1."""
-    if data.given_streams is not None:
-        weighed = data.given_streams.first.weights is not None
-        return {"weights": "what batches give third, in the training loss"} if weighed else {}
-    named = [] if task.class_weight is None else [f"class_weight={brief(task.class_weight)}"]
-    if data.sample_weight is not None:
-        named.append("sample_weight" + (" of each step" if data.sample_weight.ndim == 2 else ""))
-    if not named:
-        return {}
-    where = "the training loss and the metrics" if task.weighted_metrics else "the training loss"
-    return {"weights": f"{' times '.join(named)}, in {where}"}
 
 
 def _plan_fits(
@@ -342,7 +312,7 @@ def _plan_fits(
     fits, shares = [], []
     for position, weight in weights.items():
         member = members[position]
-        epochs = _count_epochs(member, _count_all(data), choice.scale)
+        epochs = count_epochs(member, count_all(data), choice.scale)
         for number in range(choice.seeds):
             seed = derive_seed(study.seed, "refit", canonical_json(member.params), number)
             fits.append(
@@ -361,53 +331,6 @@ def _plan_fits(
     return fits, shares
 
 
-def _describe_model(
-    members: Sequence[ModelMember],
-    weights: EnsembleWeights,
-    data: Data,
-    choice: ModelChoice,
-    backend: str,
-    source: str,
-) -> dict[str, Any]:
-    """The final model's part of the card, as plain JSON. source: the study file's text."""
-    rows = _count_all(data)
-    return {
-        "choice": choice.label,
-        "members": [
-            {
-                "trial": member.trial,
-                "params": dict(member.params),
-                "weight": float(weight),
-                "parameters": member.n_weights,
-                "value": member.value,
-                "se": member.se,
-                "best_epoch": member.best_epoch,
-                "best_epoch_rows": None if rows is None else member.rows,
-                "epochs": _count_epochs(member, rows, choice.scale),
-            }
-            for member, weight in ((members[position], weights[position]) for position in weights)
-        ],
-        "scale": choice.scale,
-        "seeds": choice.seeds,
-        "backend": backend,
-        "source": hashlib.sha256(source.encode()).hexdigest()[:16],
-    }
-
-
-def _identity(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What identifies a model, to find its earlier test result."""
-    names = ("trial", "params", "epochs", "weight")
-    members = [{name: member[name] for name in names} for member in card["members"]]
-    return {"members": members, **{name: card[name] for name in ("seeds", "backend", "source")}}
-
-
-def _folder_name(model: Mapping[str, Any]) -> str:
-    """A name for the model's folder that no other model of the store has."""
-    trials = "-".join(str(member["trial"]) for member in model["members"][:3])
-    digest = hashlib.sha256(canonical_json(_identity(model)).encode()).hexdigest()
-    return f"{'ensemble' if len(model['members']) > 1 else 'trial'}-{trials}-{digest[:4]}"
-
-
 def _read_card(folder: Path) -> Any:
     """The card in a folder. Raises OSError or ValueError where there is none."""
     return json.loads(read_regular_file(folder / _CARD, _MOST_CARD_BYTES))
@@ -417,6 +340,6 @@ def _is_kept_in(folder: Path, model: Mapping[str, Any], data: Data) -> bool:
     """Whether the folder holds this model, trained on this data."""
     try:
         there = _read_card(folder)
-        return (there["data"], _identity(there)) == (data.fingerprint, _identity(model))
+        return (there["data"], identify_model(there)) == (data.fingerprint, identify_model(model))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False

@@ -1,40 +1,33 @@
 """Prepare the rows of a split, and order them in each epoch. No framework is imported here."""
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from hpsearch.core.array_types import is_sparse, to_dense
+from hpsearch.core.array_types import to_dense
 from hpsearch.core.arrays import (
     Array,
     Inputs,
     Targets,
     inputs_by_name,
-    is_lazy,
     read_when_needed,
     targets_by_name,
-    to_number_array,
     view_rows,
 )
 from hpsearch.core.data import Data
-from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.errors import DataError
 from hpsearch.core.frames.rows import decode_inputs
-from hpsearch.core.reading.lazy_rows import LazyRows, open_source
-from hpsearch.core.reading.sparse_rows import SparseRows
+from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
+from hpsearch.training.preprocessing import find_fitted, name_failing_transformer, transform_inputs
 
 _VALIDATION_BATCH = 1024
-_MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
-_MOST_KEPT = 16  # fitted transformers of a source's splits
-_FITTED: WeakKeyDictionary[Data, list[tuple[Any, Split, Any]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,10 +73,10 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
     if task.preprocess is not None:
-        with _name_failing_transformer(task.preprocess):
+        with name_failing_transformer(task.preprocess):
             frames = task.frames_to_prepare(data)
             x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
-            fitted = _find_fitted(task.preprocess, data, split, x)
+            fitted = find_fitted(task.preprocess, data, split, x)
             x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
     y = shape_targets(task, data.y)
     rows = SplitRows(
@@ -142,25 +135,6 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
         if not isinstance(array, LazyRows):
             check_finite(_name_input(name), array)
     return found
-
-
-def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
-    """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
-    if fitted is None:
-        return x
-    if isinstance(x, Mapping):
-        return {
-            name: transform_inputs(fitted[name], array) if name in fitted else array
-            for name, array in x.items()
-        }
-    if not isinstance(x, LazyRows):
-        return _to_numbers(fitted.transform(x))
-    if not _is_small(x):
-        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
-    found = fitted.transform(_read_as_given(x))
-    if is_sparse(found):  # as from texts: dense, it might not fit
-        return open_source("x", SparseRows(found))
-    return _to_numbers(found)
 
 
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
@@ -240,89 +214,6 @@ def _check_as_read_of(name: str, x: Any) -> Any:
 
 def _name_input(name: str) -> str:
     return name if name == "x" else f"x[{name!r}]"
-
-
-def _find_fitted(transformer: Any, data: Data, split: Split, x: Inputs) -> Any:
-    """The transformer as fitted on a split's training rows x.
-
-    Those of a source are read for it once: what was fitted on the last splits is kept.
-    """
-    kept = _FITTED.setdefault(data, [])
-    for before, where, fitted in kept:
-        if before is transformer and where is split:
-            return fitted
-    fitted = _fit_transformer(
-        transformer, x, data.y[split.train] if isinstance(data.y, np.ndarray) else None
-    )
-    if is_lazy(x):
-        kept.append((transformer, split, fitted))
-        del kept[:-_MOST_KEPT]
-    return fitted
-
-
-def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
-    from sklearn.base import clone
-
-    if isinstance(x, LazyRows):
-        return _fit_on_source(clone(transformer), x, y)
-    if not isinstance(x, Mapping):
-        return clone(transformer).fit(x, y)
-    if not isinstance(transformer, dict) or not set(transformer) <= set(x):
-        raise DataError(
-            f"preprocess for several inputs is a dict with keys of {', '.join(x)}, "
-            f"got {transformer!r}"
-        )
-    return {name: _fit_transformer(each, x[name], y) for name, each in transformer.items()}
-
-
-def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
-    """Fit on rows in memory, where they are few, or chunk by chunk."""
-    in_parts = callable(getattr(transformer, "partial_fit", None))
-    if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
-        return transformer.fit(_read_as_given(x), y)
-    if not in_parts:
-        raise DataError(
-            f"preprocess={transformer!r} needs all training rows in memory, and they take "
-            f"{x.nbytes / 2**30:.1f} GiB; take one with partial_fit, as StandardScaler() or "
-            "IncrementalPCA(), or a layer of the model"
-        )
-    for chunk in x.chunks():
-        transformer.partial_fit(chunk)
-    return transformer
-
-
-def _is_small(x: LazyRows) -> bool:
-    """Whether preprocessing takes all rows at once: then it rounds as for an array, and goes once."""
-    return x.nbytes <= _MOST_PREPARED
-
-
-def _read_as_given(x: LazyRows) -> Any:
-    """All rows; those of a sparse source sparse."""
-    return x.fetch(slice(None)) if x.is_sparse else x.read()
-
-
-@contextmanager
-def _name_failing_transformer(transformer: Any) -> Iterator[None]:
-    """Raise errors of preprocessing as a DataError that names the transformer."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"preprocess={' '.join(repr(transformer).split())} fails on the task's x: "
-            f"{first_line(error)}"
-        ) from error
-
-
-def _to_numbers(prepared: Any) -> Array:
-    """What a transformer gives as an array of numbers. Raises DataError where it is none."""
-    found = to_dense(prepared)
-    if found.dtype == object:  # columns of several types, which may hold pandas's NA
-        import pandas as pd
-
-        found = np.where(pd.isna(found), np.nan, found)
-    return to_number_array("what preprocess= gives", found)
 
 
 def _check_some_weigh(rows: SplitRows) -> None:

@@ -6,7 +6,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 
 from hpsearch import Data, KFold, Task, TextFolder
 from hpsearch.core.errors import DataError
-from hpsearch.training import rows
+from hpsearch.training import preprocessing, rows
 from hpsearch.training.base import Split
 from spaces import mlp
 
@@ -68,7 +68,7 @@ def test_texts_do_not_reach_a_model(folder):
 def test_transformers_with_partial_fit_see_texts_chunk_by_chunk(folder, monkeypatch):
     seen = []
     fit = HashingVectorizer.partial_fit
-    monkeypatch.setattr(rows, "_MOST_PREPARED", 0)
+    monkeypatch.setattr(preprocessing, "_MOST_PREPARED", 0)
     monkeypatch.setattr(
         HashingVectorizer, "partial_fit", lambda self, X: seen.extend(X) or fit(self, X)
     )

@@ -352,7 +352,7 @@ def test_features_of_frozen_layers_are_put_on_the_device_where_the_rows_are_too_
 def test_preprocessing_reads_a_source_once_for_each_split(monkeypatch):
     from sklearn.preprocessing import StandardScaler
 
-    from hpsearch.training import rows as rules
+    from hpsearch.training import preprocessing as rules
 
     monkeypatch.setattr(rules, "_MOST_PREPARED", 100)  # chunk by chunk, by partial_fit
     source = Rows(X)

@@ -29,14 +29,14 @@ from hpsearch.core.errors import DataError
 from hpsearch.core.fingerprint import digest_data
 from hpsearch.core.frames.inputs import FrameCodes, encode_parts, encode_test_inputs
 from hpsearch.core.frames.rows import FrameCode
-from hpsearch.core.labels import number_labels
+from hpsearch.core.labels import check_same_classes, number_labels, number_part
 from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.reading.reader import sample_numbers
 from hpsearch.core.reading.source_answers import classes_of, targets_of
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.streamed import Stream, Streams
-from hpsearch.core.validation_part import check_same_classes, join_validation
+from hpsearch.core.validation_part import join_validation
 
 _VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
 
@@ -134,9 +134,11 @@ class Data:
 
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         self._check_codes()
-        self._take_targets_of_sources()
+        test_classes = self._take_targets_of_sources()
         x_val = self._encode_frames(x_val)
-        self._number_labels()
+        has_labels = self._number_labels()
+        y_test = number_part("test", self.y_test, self.classes, has_labels, test_classes)
+        object.__setattr__(self, "y_test", y_test)
         for name, check in (("x", check_inputs), ("y", check_targets)):
             for part in (name, f"{name}_test"):
                 value = getattr(self, part)
@@ -157,7 +159,7 @@ class Data:
         if count_rows(self.y) == 0:
             raise DataError("the data has no rows")
         if x_val is not None or y_val is not None or sample_weight_val is not None:
-            self._join_validation(x_val, y_val, sample_weight_val)
+            self._join_validation((x_val, y_val, sample_weight_val), has_labels)
         self._check_validation_rows()
         check_same_shape("x", self.x, self.x_test, "x_test")
         check_same_shape("y", self.y, self.y_test, "y_test")
@@ -180,38 +182,42 @@ class Data:
                     f"{name} is what Data itself notes of frames; leave it out, got {brief(codes)}"
                 )
 
-    def _take_targets_of_sources(self) -> None:
+    def _take_targets_of_sources(self) -> tuple[str, ...] | None:
         """Take y, and the classes' names, from sources that know them.
 
-        Raises DataError where the test's source has other classes: the same number would mean
-        another class.
+        Returns the classes of the test's source, where it gives y_test; else None. Raises DataError
+        where a coding gives the classes of y other names.
         """
-        classes: dict[str, tuple[str, ...]] = {}
+        test_classes = None
         for of_x, of_y in (("x", "y"), ("x_test", "y_test")):
             source = as_source(getattr(self, of_x), of_x)
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)
-            if getattr(self, of_y) is None:
-                object.__setattr__(self, of_y, targets_of(of_x, source))
-                classes[of_x] = classes_of(of_x, source)
-                if self.coding is None and classes[of_x]:
-                    object.__setattr__(self, "coding", Coding(classes=classes[of_x]))
-        if len(classes) > 1:
-            check_same_classes(classes["x"], "x_test", classes["x_test"])
+            if getattr(self, of_y) is not None:
+                continue
+            object.__setattr__(self, of_y, targets_of(of_x, source))
+            classes = classes_of(of_x, source)
+            if of_x == "x_test":
+                test_classes = classes
+            elif classes:
+                check_same_classes(classes, "coding", self.classes or classes)
+                coding = replace(self.coding or Coding(), classes=classes)
+                object.__setattr__(self, "coding", coding)
+        return test_classes
 
-    def _join_validation(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+    def _join_validation(self, given: tuple[Any, Any, Any], has_labels: bool) -> None:
+        """Join x_val, y_val and sample_weight_val. has_labels: whether y held texts."""
+        x_val, y_val, sample_weight_val = given
         if self.validation_rows:
             raise DataError(
                 f"the last {self.validation_rows} rows are to validate on already; give x_val or "
                 "validation_rows, not both"
             )
-        source = as_source(x_val, "x_val")
+        source, classes = as_source(x_val, "x_val"), None
         if source is not None and y_val is None:
-            y_val = targets_of("x_val", source)
-            check_same_classes(self.classes, "x_val", classes_of("x_val", source))
-        labels = number_labels("y_val", y_val, self.classes)
-        y_val = y_val if labels is None else labels[0]
+            y_val, classes = targets_of("x_val", source), classes_of("x_val", source)
+        y_val = number_part("val", y_val, self.classes, has_labels, classes)
         before = self.rows
         joined = join_validation(
             (self.x, self.y, self.sample_weight), (x_val, y_val, sample_weight_val)
@@ -253,16 +259,15 @@ class Data:
             object.__setattr__(self, "frames_test", frames_test)
         return x_val
 
-    def _number_labels(self) -> None:
-        """Number labels that are texts, and note the classes' names."""
+    def _number_labels(self) -> bool:
+        """Number labels that are texts, and note the classes' names; whether y held such."""
         found = number_labels("y", self.y, self.classes)
-        if found is not None:
-            y, classes = found
-            object.__setattr__(self, "y", y)
-            object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
-        tested = number_labels("y_test", self.y_test, self.classes)
-        if tested is not None:
-            object.__setattr__(self, "y_test", tested[0])
+        if found is None:
+            return False
+        y, classes = found
+        object.__setattr__(self, "y", y)
+        object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
+        return True
 
     def _check_columns(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1

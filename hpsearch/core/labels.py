@@ -56,5 +56,52 @@ def number_labels(
     return numbers, known
 
 
+def number_part(
+    part: str,
+    y: Any,
+    classes: Sequence[str],
+    has_labels: bool,
+    source_classes: Sequence[str] | None = None,
+) -> Any:
+    """The targets of a part with its labels as numbers of the searched rows' classes.
+
+    Args:
+        part: "val" or "test".
+        y: its targets; None where there are none.
+        classes: of the searched rows; empty where they have no names.
+        has_labels: whether the user gave the targets of the searched rows as texts.
+        source_classes: those that the part's source names, where y is from it; else None.
+
+    Raises DataError where the same number might mean another class.
+    """
+    name = f"y_{part}"
+    labels = number_labels(name, y, classes)
+    if labels is not None and not classes:
+        raise DataError(
+            f"{name} has labels that are texts, and y has numbers; give both as texts, or both as "
+            "numbers"
+        )
+    if source_classes or (source_classes is not None and labels is None):
+        check_same_classes(classes, f"x_{part}", source_classes)
+    elif labels is None and y is not None and has_labels:
+        raise DataError(
+            f"y has labels that are texts, and {name} has none; give both as texts, or both as "
+            "numbers"
+        )
+    return y if labels is None else labels[0]
+
+
+def check_same_classes(classes: Sequence[str], name: str, others: Sequence[str]) -> None:
+    """Raise DataError where a part, as "x_val", gives other names to the same numbers."""
+    if tuple(classes) != tuple(others):
+        here, there = (
+            f"the classes {brief(tuple(each))}" if each else "classes without names"
+            for each in (classes, others)
+        )
+        raise DataError(
+            f"y has {here}, and {name} {there}; both need the same ones, in the same order"
+        )
+
+
 def _may_be(labels: Array) -> bool:
     return labels.ndim == 1 and labels.dtype.kind in "UO"

@@ -21,7 +21,6 @@ from hpsearch.core.arrays import (
 from hpsearch.core.errors import DataError
 from hpsearch.core.reading.joined_source import JoinedSource
 from hpsearch.core.reading.lazy_rows import open_source
-from hpsearch.core.rules import brief
 
 
 def join_validation(
@@ -77,12 +76,3 @@ def _join_arrays(name: str, first: Any, second: Any) -> Any:
     if is_lazy(first) or is_lazy(second):
         return open_source(name, JoinedSource([first, second]))
     return np.concatenate([read_rows(first), read_rows(second)])
-
-
-def check_same_classes(classes: Any, name: str, others: Any) -> None:
-    """Raise DataError where a part, "x_val" or "x_test", gives other names to the same numbers."""
-    if tuple(classes) != tuple(others):
-        raise DataError(
-            f"x has the classes {brief(tuple(classes))} and {name} {brief(tuple(others))}; both "
-            "parts need the same ones, in the same order"
-        )

@@ -223,3 +223,18 @@ def test_what_no_file_holds_is_sent_as_it_is(tmp_path):
     for array in (mapped + 1, own):
         assert find_place(array) is None
         assert np.array_equal(pickle.loads(pickle.dumps(MappedRows(array))).array, array)
+
+
+def test_what_is_made_of_a_memory_map_is_known_as_an_array(tmp_path):
+    """Its type is that of the map, and it lies in no file."""
+    held = np.memmap(tmp_path / "x.bin", np.float32, "w+", shape=(2**20, 9))
+    made = held.astype(np.float64)
+    assert isinstance(Data(made, made[:, 0]).x, np.ndarray)
+
+
+def test_what_is_written_beside_the_file_of_a_map_is_noticed(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((2**20, 9), np.float32))
+    held = np.load(tmp_path / "x.npy", mmap_mode="c")
+    before = Data(held, np.zeros(len(held))).fingerprint
+    held[12345] = 1
+    assert Data(held, np.zeros(len(held))).fingerprint != before

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Data, Source
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
 from hpsearch.core.reading.lazy_rows import LazyRows
 
@@ -88,7 +89,7 @@ def test_sources_that_know_their_targets_give_those_of_the_part_too():
     assert np.array_equal(data.y, np.concatenate([Y, Y_VAL]))
     assert data.classes == ("no", "yes")
     with pytest.raises(
-        DataError, match=r"x has the classes .*'no', 'yes'.* and x_val .*'yes', 'no'"
+        DataError, match=r"y has the classes .*'no', 'yes'.*, and x_val .*'yes', 'no'"
     ):
         Data(train, x_val=Counted(X_VAL, Y_VAL, ("yes", "no")))
 
@@ -144,3 +145,52 @@ def test_a_part_that_does_not_fit_is_refused_in_one_line(options, message):
     with pytest.raises(DataError, match=message) as refused:
         Data(X, Y, **options)
     assert "\n" not in str(refused.value)
+
+
+LABELS = np.array(["1", "2"])
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+@pytest.mark.parametrize(
+    ("y", "y_part", "message"),
+    [
+        (Y, LABELS[Y_VAL], "has labels that are texts, and y has numbers"),
+        (LABELS[Y], Y_VAL + 1, "y has labels that are texts, and y_(val|test) has none"),
+    ],
+)
+def test_labels_of_one_part_and_numbers_of_the_other_are_refused(part, y, y_part, message):
+    with pytest.raises(DataError, match=message):
+        Data(X, y, **{f"x_{part}": X_VAL, f"y_{part}": y_part})
+
+
+def test_labels_of_a_part_that_lacks_classes_have_the_numbers_of_all():
+    twos = np.full(6, "2")
+    data = Data(X, LABELS[Y], x_val=X_VAL, y_val=twos, x_test=X_VAL, y_test=twos)
+    assert (data.y[-6:] == 1).all() and (data.y_test == 1).all()
+    # So have labels that sources give.
+    parts = {"x_val": Counted(X_VAL, twos), "x_test": Counted(X_VAL, twos)}
+    data = Data(Counted(X, LABELS[Y]), **parts)
+    assert (data.y[-6:] == 1).all() and (data.y_test == 1).all()
+
+
+@pytest.mark.parametrize("part", ["x_val", "x_test"])
+@pytest.mark.parametrize("y", [Y, np.array(["cat", "dog"])[Y]])
+def test_a_source_with_other_classes_than_y_is_refused(part, y):
+    with pytest.raises(DataError, match=rf"y has .*classes.*, and {part} the classes"):
+        Data(X, y, **{part: Counted(X_VAL, Y_VAL, ("dog", "emu"))})
+
+
+def test_a_coding_without_classes_gets_those_of_the_source():
+    source = Counted(X, Y, ("cat", "dog"))
+    assert Data(source, coding=Coding(target="animal")).classes == ("cat", "dog")
+    with pytest.raises(DataError, match="and coding the classes"):
+        Data(source, coding=Coding(classes=("dog", "cat")))
+
+
+def test_a_change_of_an_array_beside_rows_of_a_source_is_noticed():
+    array = np.zeros((5000, 3))
+    before = Data(array, np.zeros(5000), x_val=Counted(X_VAL), y_val=np.zeros(6)).fingerprint
+    array[17] = 1
+    assert (
+        Data(array, np.zeros(5000), x_val=Counted(X_VAL), y_val=np.zeros(6)).fingerprint != before
+    )

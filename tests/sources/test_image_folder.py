@@ -122,6 +122,6 @@ def test_a_test_set_of_other_classes_is_refused(folder, tmp_path):
     other.mkdir()
     write_pictures(other, PICTURES[:20], ("cat", "horse"))
     refuses(
-        "x has the classes ('cat', 'dog') and x_test ('cat', 'horse')",
+        "y has the classes ('cat', 'dog'), and x_test the classes ('cat', 'horse')",
         lambda: Data(ImageFolder(folder, 8), x_test=ImageFolder(other, 8)),
     )

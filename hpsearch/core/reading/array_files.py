@@ -40,6 +40,11 @@ class MappedRows(Source):
     def files(self) -> Sequence[Path]:
         return () if self.array.filename is None else (Path(self.array.filename),)
 
+    @property
+    def arrays(self) -> Sequence[Array]:
+        # What is written into a map of mode "c" is in memory alone.
+        return () if find_place(self.array) else (np.asarray(self.array),)
+
 
 class Hdf5Rows(Source):
     """Rows of an h5py dataset, whose file must stay open. h5py lets one thread at a time read.

@@ -32,6 +32,8 @@ def as_source(value: Any, name: str = "x") -> Source | None:
         return None
     for module, type_name, adapter in _ARRAYS_OF_FILES:
         if _is_instance(value, module, type_name):
+            if module == "numpy" and getattr(value, "_mmap", None) is None:
+                return None  # made of a map, as by astype(): it maps no file
             source = adapter(value)
             return source if value.ndim and value.nbytes >= _LARGE else None
     if any(_is_instance(value, "pyarrow", type_name) for type_name in _ARROW):

@@ -27,13 +27,24 @@ class JoinedSource(Source):
 
     @property
     def files(self) -> Sequence[Path]:
-        sources = [part.reader.source for part in self.parts if isinstance(part, LazyRows)]
-        return [file for source in sources for file in source.files]
+        return [
+            file
+            for part in self.parts
+            if isinstance(part, LazyRows)
+            for file in part.reader.source.files
+        ]
 
     @property
     def arrays(self) -> Sequence[Array]:
-        sources = [part.reader.source for part in self.parts if isinstance(part, LazyRows)]
-        return [array for source in sources for array in source.arrays]
+        found: list[Array] = []
+        for part in self.parts:
+            if not isinstance(part, LazyRows):
+                found.append(part)
+                continue
+            found += part.reader.source.arrays
+            if part.indices is not None:
+                found.append(part.indices)
+        return found
 
     def rows(self, indices: Indices) -> Any:
         which = np.searchsorted(self.ends, indices, side="right")

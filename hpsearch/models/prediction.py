@@ -21,6 +21,8 @@ from hpsearch.tasks import csv_tables
 if TYPE_CHECKING:
     import pandas as pd
 
+_TRUTHS = {"True": 1, "False": 0}
+
 
 def read_table(path: Path, kept: KeptModels) -> Any:
     """Read the rows of a CSV file, of shape (rows, *shape of an input row).
@@ -83,10 +85,15 @@ def _encode_cells(frame: "pd.DataFrame", path: Path, kept: KeptModels, coding: C
     coded = {
         name: csv_tables.to_codes(column, coding.categories[str(name)])
         if name in coding.categories
-        else csv_tables.to_numbers(column)
+        else csv_tables.to_numbers(_truths_to_numbers(column))
         for name, column in _select_columns(frame, path, kept).items()
     }
     return np.column_stack(list(coded.values()))
+
+
+def _truths_to_numbers(column: "pd.Series") -> "pd.Series":
+    """Cells that are True or False, or the text of these, as 1 and 0; all others as they are."""
+    return column.astype(object).map(lambda cell: _TRUTHS.get(str(cell), cell))
 
 
 def predict_table(kept: KeptModels, path: Path) -> "pd.DataFrame":

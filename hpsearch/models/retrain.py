@@ -151,6 +151,10 @@ def predict_by_each(
     models: Sequence[Any], x: Inputs, outputs: OutputTypes = _ONE_OUTPUT
 ) -> Iterator[Any]:
     """Each model's predictions, as `predict` returns them. Rows of a source are read once for all."""
+    if isinstance(x, HeldOutRows):
+        for model in models:
+            yield shape_predictions(model, x.predict(model), outputs)
+        return
     size = _choose_batch_size(x)
     if not is_lazy(x):
         for model in models:

@@ -86,7 +86,10 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
             f"preprocess for several inputs is a dict with keys of {', '.join(x)}, "
             f"got {transformer!r}"
         )
-    return {name: _fit_transformer(each, x[name], y) for name, each in transformer.items()}
+    return {
+        name: None if each is None else _fit_transformer(each, x[name], y)
+        for name, each in transformer.items()
+    }
 
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from hpsearch import Data, Source
+from hpsearch.core.array_types import is_sparse
 from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
 from hpsearch.core.reading.lazy_rows import LazyRows
@@ -194,3 +196,10 @@ def test_a_change_of_an_array_beside_rows_of_a_source_is_noticed():
     assert (
         Data(array, np.zeros(5000), x_val=Counted(X_VAL), y_val=np.zeros(6)).fingerprint != before
     )
+
+
+@pytest.mark.parametrize("wrap", [(csr_matrix, np.asarray), (np.asarray, csr_matrix)])
+def test_sparse_and_dense_parts_go_together(wrap):
+    data = Data(wrap[0](X), Y, x_val=wrap[1](X_VAL), y_val=Y_VAL)
+    assert np.array_equal(data.x[[25, 3, 21]], np.concatenate([X, X_VAL])[[25, 3, 21]])
+    assert data.x.is_sparse == is_sparse(data.x.fetch([25])) == (wrap[0] is csr_matrix)

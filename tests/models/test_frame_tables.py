@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.frames.rows import encode_frame
 from hpsearch.core.frames.types import align_frame, describe_frame
 from hpsearch.models.frame_tables import parse_table
+from hpsearch.models.kept import KeptModels
+from hpsearch.models.prediction import _encode_cells
 from hpsearch.tasks import csv_tables
 
 FRAME = pd.DataFrame(
@@ -79,3 +82,11 @@ def test_a_cell_that_is_none_of_its_column_is_refused_with_its_row(column, cell)
     with pytest.raises(HpsearchError, match=f"column '{column}' has '{cell}' in row 2") as error:
         read_back(frame)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("cells", [[True, False], ["True", "False"]])
+def test_truths_are_numbers_where_nothing_prepares_them(cells):
+    """A model of a numeric frame with named classes, which has a coding and takes no frame."""
+    kept = KeptModels({}, {"x": (1,)}, ("wet",), (1.0,), (), None, Coding(classes=("no", "yes")))
+    frame = pd.DataFrame({"wet": cells})
+    assert _encode_cells(frame, Path("x"), kept, kept.coding).tolist() == [[1.0], [0.0]]

@@ -498,3 +498,16 @@ def test_memory_maps_are_read_ahead_and_arrays_are_not(tmp_path, monkeypatch):
 def test_sources_train_as_arrays_on_tensorflow_too(check_on_tensorflow):
     if backend.choose() == "jax":
         check_on_tensorflow("tests/training/test_sources.py", "-k", "not side_by_side")
+
+
+def test_an_input_without_a_transformer_stays_as_it_is():
+    from sklearn.preprocessing import StandardScaler
+
+    from hpsearch.training.base import Split
+    from hpsearch.training.rows import prepare_rows
+
+    a, b = np.arange(12.0).reshape(6, 2), np.ones((6, 2))
+    data = Data({"a": a, "b": b}, np.arange(6.0))
+    task = Task("t", data, "mse", preprocess={"a": StandardScaler(), "b": None})
+    rows = prepare_rows(task, data, Split(np.arange(4), np.arange(4, 6)))
+    assert np.array_equal(rows.x["b"], b[:4]) and abs(rows.x["a"].mean()) < 1e-9

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.array_types import Array, Indices, is_sparse
+from hpsearch.core.array_types import Array, Indices, to_dense
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.reading.source import Source
 
@@ -55,13 +55,13 @@ class JoinedSource(Source):
                 local = indices[here] - (self.ends[number] - len(part))
                 found.append(part.fetch(local) if isinstance(part, LazyRows) else part[local])
                 places.append(here)
-        return _join(found)[np.argsort(np.concatenate(places))]
+        return self._join(found)[np.argsort(np.concatenate(places))]
 
+    def _join(self, found: Sequence[Any]) -> Any:
+        """Rows of several parts as one, sparse where those of the first part are."""
+        first = self.parts[0]
+        if not (isinstance(first, LazyRows) and first.is_sparse):
+            return np.concatenate([to_dense(rows) for rows in found])
+        from scipy.sparse import csr_array, vstack
 
-def _join(parts: Sequence[Any]) -> Any:
-    """Rows of several arrays, one after the other; sparse where these are."""
-    if not is_sparse(parts[0]):
-        return np.concatenate(parts)
-    from scipy.sparse import vstack
-
-    return vstack(parts, format="csr")
+        return vstack([csr_array(rows) for rows in found], format="csr")

@@ -168,11 +168,13 @@ def test_labels_of_one_part_and_numbers_of_the_other_are_refused(part, y, y_part
 def test_labels_of_a_part_that_lacks_classes_have_the_numbers_of_all():
     twos = np.full(6, "2")
     data = Data(X, LABELS[Y], x_val=X_VAL, y_val=twos, x_test=X_VAL, y_test=twos)
-    assert (data.y[-6:] == 1).all() and (data.y_test == 1).all()
+    assert (data.y[-6:] == 1).all()
+    assert (data.y_test == 1).all()
     # So have labels that sources give.
     parts = {"x_val": Counted(X_VAL, twos), "x_test": Counted(X_VAL, twos)}
     data = Data(Counted(X, LABELS[Y]), **parts)
-    assert (data.y[-6:] == 1).all() and (data.y_test == 1).all()
+    assert (data.y[-6:] == 1).all()
+    assert (data.y_test == 1).all()
 
 
 @pytest.mark.parametrize("part", ["x_val", "x_test"])

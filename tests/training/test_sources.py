@@ -510,4 +510,5 @@ def test_an_input_without_a_transformer_stays_as_it_is():
     data = Data({"a": a, "b": b}, np.arange(6.0))
     task = Task("t", data, "mse", preprocess={"a": StandardScaler(), "b": None})
     rows = prepare_rows(task, data, Split(np.arange(4), np.arange(4, 6)))
-    assert np.array_equal(rows.x["b"], b[:4]) and abs(rows.x["a"].mean()) < 1e-9
+    assert np.array_equal(rows.x["b"], b[:4])
+    assert abs(rows.x["a"].mean()) < 1e-9

@@ -196,8 +196,8 @@ def _predict_together(kept: KeptModels, x: Inputs) -> Any:
         raise
     except Exception as error:  # scikit-learn, Keras and NumPy raise their own
         raise HpsearchError(
-            "the model cannot take the rows as its folder describes them "
-            f"({first_line(error)}); it was changed since `hpsearch refit` wrote it"
+            f"the model cannot take these rows ({first_line(error)}): cells are missing that never "
+            "were in training, or its folder was changed since `hpsearch refit` wrote it"
         ) from error
 
 

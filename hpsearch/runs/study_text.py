@@ -43,18 +43,25 @@ def refuse_edited(study: StudyDefinition) -> None:
 
 
 def _find_module(study: StudyDefinition) -> ModuleType | None:
+    """The module that binds `study` to this object: the one that makes it, before one that imports it."""
+    importing = None
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         if names.get("study") is study and isinstance(module, ModuleType):
             file = Path(names.get("__file__") or "")
-            if file.suffix == ".py" and file.is_file() and _binds_study(file):
-                return module
-    return None
+            if file.suffix == ".py" and file.is_file():
+                body = _parse(file)
+                made = [each for each in body if not isinstance(each, ast.ImportFrom)]
+                if _binds_study(made):
+                    return module
+                if importing is None and _binds_study(body):
+                    importing = module
+    return importing
 
 
-def _binds_study(file: Path) -> bool:
-    """Whether importing a file binds `study`, not only running it as a script."""
-    return any(name.id == "study" for name in _names_bound(_parse(file)))
+def _binds_study(body: "list[ast.stmt]") -> bool:
+    """Whether importing a module binds `study`, not only running it as a script."""
+    return any(name.id == "study" for name in _names_bound(body))
 
 
 def binds_study_once(file: Path) -> bool:

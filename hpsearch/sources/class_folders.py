@@ -1,4 +1,4 @@
-"""A folder of folders of files, each of which is a class."""
+"""A folder of files: of folders that are classes each, or without classes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,19 +18,19 @@ _OF_SYSTEMS = frozenset({"thumbs.db", "desktop.ini"})
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassFiles:
-    """The files of a folder of classes.
+    """The files of a folder, in the order of the rows.
 
     Args:
         folder: the folder.
-        classes: the names of its folders, sorted.
-        names: of the files, from the folder on: class by class, sorted within each.
-        targets: the number of each file's class, shape (files,).
+        names: of the files, from the folder on: sorted, and class by class.
+        classes: the names of its folders, sorted; empty where they are no classes.
+        targets: the number of each file's class, shape (files,); None where they are no classes.
     """
 
     folder: Path
-    classes: tuple[str, ...]
     names: tuple[str, ...]
-    targets: Array
+    classes: tuple[str, ...] = ()
+    targets: Array | None = None
 
     def path(self, row: int) -> Path:
         """The file of a row."""
@@ -53,23 +53,17 @@ def list_class_files(folder: Any, what: str, takes: Callable[[str], bool]) -> Cl
     Raises DataError where the folder has other files, or not at least two classes with files each.
     Hidden files and folders, whose names begin with a dot, do not count.
     """
-    try:
-        root = Path(folder).expanduser().absolute()
-        entries = list(_visible_entries(root))
-    except (TypeError, ValueError) as error:  # such as a NUL in it
-        raise DataError(f"a folder of {what} is named by a path, got {brief(folder)}") from error
-    except OSError as error:
-        raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
+    root, entries = _open_folder(folder, what)
     if loose := [entry.path for entry in entries if not entry.is_dir()]:
         raise DataError(
-            f"{show_path(loose[0])} lies beside the folders of classes; put it into the folder of its class, "
-            "or elsewhere"
+            f"{show_path(loose[0])} lies beside the folders of classes; put it into the folder of its "
+            f"class, or elsewhere; {what} to predict have no classes: labels=False"
         )
     classes = [entry.name for entry in entries]
     if len(classes) < 2:
         raise DataError(
             f"{show_path(root)} needs a folder for each of at least two classes, got "
-            f"{brief(classes[0]) if classes else 'none'}"
+            f"{brief(classes[0]) if classes else 'none'}; {what} to predict have none: labels=False"
         )
     names: list[str] = []
     targets: list[int] = []
@@ -85,7 +79,30 @@ def list_class_files(folder: Any, what: str, takes: Callable[[str], bool]) -> Cl
             )
         names += found
         targets += [number] * len(found)
-    return ClassFiles(root, tuple(classes), tuple(names), np.array(targets, np.int64))
+    return ClassFiles(root, tuple(names), tuple(classes), np.array(targets, np.int64))
+
+
+def list_files(folder: Any, what: str, takes: Callable[[str], bool]) -> ClassFiles:
+    """List the files of a folder, and of folders in it, as `list_class_files`, but without classes.
+
+    Raises DataError where the folder has other files, or none.
+    """
+    root, _ = _open_folder(folder, what)
+    names = tuple(_list_files(root, "", what, takes, ()))
+    if not names:
+        raise DataError(f"{show_path(root)} holds no {what}")
+    return ClassFiles(root, names)
+
+
+def _open_folder(folder: Any, what: str) -> tuple[Path, list[os.DirEntry[str]]]:
+    """A folder, and what lies in it."""
+    try:
+        root = Path(folder).expanduser().absolute()
+        return root, list(_visible_entries(root))
+    except (TypeError, ValueError) as error:  # such as a NUL in it
+        raise DataError(f"a folder of {what} is named by a path, got {brief(folder)}") from error
+    except OSError as error:
+        raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
 
 
 def _list_files(
@@ -102,7 +119,7 @@ def _list_files(
     except OSError as error:
         raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
     for entry in entries:
-        name = f"{inside}/{entry.name}"
+        name = f"{inside}/{entry.name}" if inside else entry.name
         if entry.is_dir():
             yield from _list_files(root, name, what, takes, (*above, here))
         elif not takes(entry.name):

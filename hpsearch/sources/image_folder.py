@@ -1,4 +1,4 @@
-"""Pictures in a folder for each class."""
+"""Pictures in a folder for each class, or without classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from hpsearch.core.files import open_regular_file
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.sources.class_folders import list_class_files
+from hpsearch.sources.class_folders import list_class_files, list_files
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _RESIZES = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
@@ -37,6 +37,8 @@ class ImageFolder(Source):
         channels: 1: grey; 3: red, green, blue; 4: transparency, too, which is dropped otherwise.
         resize: how pictures of other sizes are resized: nearest, box, bilinear, hamming, bicubic or
             lanczos.
+        labels: whether the folders are classes. False: pictures to predict, in the order of their
+            names; y is then unknown.
         crop: cut the middle out of a picture of other proportions; otherwise it is stretched.
 
     Raises DataError where the folder has other files, or not at least two classes with pictures.
@@ -50,6 +52,7 @@ class ImageFolder(Source):
         channels: int = 3,
         resize: str = "bilinear",
         crop: bool = False,
+        labels: bool = True,
     ) -> None:
         self.size = _check_size(size)
         if isinstance(channels, bool) or not isinstance(channels, int) or channels not in _MODES:
@@ -61,8 +64,10 @@ class ImageFolder(Source):
             )
         if not isinstance(crop, bool):
             raise DataError(f"ImageFolder needs crop=True or False, got {brief(crop)}")
+        if not isinstance(labels, bool):
+            raise DataError(f"ImageFolder needs labels=True or False, got {brief(labels)}")
         self.channels, self.resize, self.crop = channels, resize, crop
-        self._found = list_class_files(
+        self._found = (list_class_files if labels else list_files)(
             folder, "pictures", lambda name: name.lower().endswith(_SUFFIXES)
         )
 
@@ -84,7 +89,7 @@ class ImageFolder(Source):
         return pictures
 
     @property
-    def targets(self) -> Array:
+    def targets(self) -> Array | None:
         return self._found.targets
 
     @property
@@ -98,7 +103,8 @@ class ImageFolder(Source):
     def __repr__(self) -> str:
         return (
             f"ImageFolder({str(self._found.folder)!r}, size={self.size}, "
-            f"channels={self.channels}): {len(self)} pictures of {len(self.classes)} classes"
+            f"channels={self.channels}): {len(self)} pictures"
+            + (f" of {len(self.classes)} classes" if self.classes else "")
         )
 
     def _decode(self, path: Path) -> Array:

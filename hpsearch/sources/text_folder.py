@@ -10,7 +10,7 @@ from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.sources.class_folders import list_class_files
+from hpsearch.sources.class_folders import list_class_files, list_files
 
 _LARGEST = 2**28  # bytes of a text
 
@@ -28,11 +28,13 @@ class TextFolder(Source):
     Args:
         folder: the folder of the classes' folders. Hidden files do not count; all others are texts.
         encoding: of the files.
+        labels: whether the folders are classes. False: texts to predict, in the order of their
+            names; y is then unknown.
 
     Raises DataError where the folder has not at least two classes with texts.
     """
 
-    def __init__(self, folder: str | Path, *, encoding: str = "utf-8") -> None:
+    def __init__(self, folder: str | Path, *, encoding: str = "utf-8", labels: bool = True) -> None:
         try:
             "a".encode(encoding)  # base64 and the like are no encodings of text
         except (LookupError, TypeError, ValueError) as error:
@@ -40,8 +42,12 @@ class TextFolder(Source):
                 f"TextFolder needs an encoding that Python knows, as utf-8 or latin-1, got "
                 f"{brief(encoding)}"
             ) from error
+        if not isinstance(labels, bool):
+            raise DataError(f"TextFolder needs labels=True or False, got {brief(labels)}")
         self.encoding = encoding
-        self._found = list_class_files(folder, "texts", lambda name: True)
+        self._found = (list_class_files if labels else list_files)(
+            folder, "texts", lambda name: True
+        )
 
     def __len__(self) -> int:
         return len(self._found.names)
@@ -64,7 +70,7 @@ class TextFolder(Source):
         return texts
 
     @property
-    def targets(self) -> Array:
+    def targets(self) -> Array | None:
         return self._found.targets
 
     @property
@@ -76,7 +82,5 @@ class TextFolder(Source):
         return self._found.paths
 
     def __repr__(self) -> str:
-        return (
-            f"TextFolder({str(self._found.folder)!r}): {len(self)} texts of "
-            f"{len(self.classes)} classes"
-        )
+        of_classes = f" of {len(self.classes)} classes" if self.classes else ""
+        return f"TextFolder({str(self._found.folder)!r}): {len(self)} texts{of_classes}"

@@ -125,3 +125,17 @@ def test_a_test_set_of_other_classes_is_refused(folder, tmp_path):
         "y has the classes ('cat', 'dog'), and x_test the classes ('cat', 'horse')",
         lambda: Data(ImageFolder(folder, 8), x_test=ImageFolder(other, 8)),
     )
+
+
+def test_pictures_to_predict_have_no_classes(tmp_path):
+    folder, empty = tmp_path / "new", tmp_path / "empty"
+    (folder / "more").mkdir(parents=True)
+    empty.mkdir()
+    for name, value in {"b.png": 2, "a.png": 1, "more/c.png": 3}.items():
+        Image.fromarray(np.full((4, 4, 3), value, np.uint8)).save(folder / name)
+    found = ImageFolder(folder, size=4, labels=False)
+    assert (len(found), found.targets, found.classes) == (3, None, ())
+    assert [path.name for path in found.files] == ["a.png", "b.png", "c.png"]
+    assert found.rows([0, 1, 2]).max(axis=(1, 2, 3)).tolist() == [1, 2, 3]
+    refuses("Data needs y", lambda: Data(found))
+    refuses("holds no pictures", lambda: ImageFolder(empty, 4, labels=False))

@@ -325,6 +325,16 @@ def test_a_script_that_another_one_runs_is_not_taken_for_that():
     assert ended.stdout.splitlines()[-1] == "inner.py"
 
 
+def test_a_study_that_a_script_imports_is_that_of_its_own_file():
+    Path("made.py").write_text(SCRIPT)
+    ended = run_script(
+        "from made import study\nfrom hpsearch.runs.study_text import find_file\n"
+        "print(find_file(study).name)\n"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "made.py"
+
+
 def test_a_file_edited_after_its_import_is_refused(monkeypatch):
     """Workers would train the new text; a reload, or the old text again, is well."""
     monkeypatch.syspath_prepend(Path.cwd())

@@ -27,8 +27,14 @@ from hpsearch.core.arrays import (
 from hpsearch.core.coding import Coding
 from hpsearch.core.errors import DataError
 from hpsearch.core.fingerprint import digest_data
-from hpsearch.core.frames.inputs import FrameCodes, encode_parts, encode_test_inputs
+from hpsearch.core.frames.inputs import (
+    FrameCodes,
+    arrange_columns,
+    encode_parts,
+    encode_test_inputs,
+)
 from hpsearch.core.frames.rows import FrameCode
+from hpsearch.core.frames.types import describe_types
 from hpsearch.core.labels import check_same_classes, number_labels, number_part
 from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.reading.lazy_rows import LazyRows
@@ -135,6 +141,7 @@ class Data:
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         self._check_codes()
         test_classes = self._take_targets_of_sources()
+        self._check_column_names()
         x_val = self._encode_frames(x_val)
         has_labels = self._number_labels()
         y_test = number_part("test", self.y_test, self.classes, has_labels, test_classes)
@@ -245,7 +252,8 @@ class Data:
 
     def _encode_frames(self, x_val: Any) -> Any:
         """Make arrays of frames, and note how they become frames again; x_val as one of them."""
-        x, x_val, frames = encode_parts(self.x, x_val, self.columns)
+        x, x_val, x_test = arrange_columns(self.columns, self.x, x_val, self.x_test)
+        x, x_val, frames = encode_parts(x, x_val)
         if frames:
             object.__setattr__(self, "frames", frames)
             if "x" in frames and not isinstance(x, Mapping) and not self.columns:
@@ -254,7 +262,7 @@ class Data:
         if self.x_test is None:
             object.__setattr__(self, "frames_test", {})
         elif frames or not self.frames_test:
-            x_test, frames_test = encode_test_inputs(self.x_test, self.frames)
+            x_test, frames_test = encode_test_inputs(x_test, self.frames)
             object.__setattr__(self, "x_test", x_test)
             object.__setattr__(self, "frames_test", frames_test)
         return x_val
@@ -269,21 +277,23 @@ class Data:
         object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
         return True
 
-    def _check_columns(self) -> None:
+    def _check_column_names(self) -> None:
         no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
         if no_list or isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
             raise DataError(f"columns needs a list of names, got {brief(self.columns)}")
         object.__setattr__(self, "columns", tuple(self.columns))
+        strange = [name for name in self.columns if not isinstance(name, str)]
+        if strange or len(set(self.columns)) < len(self.columns):
+            wrong = strange[0] if strange else self.columns
+            raise DataError(f"columns needs texts that differ, got {brief(wrong)}")
+
+    def _check_columns(self) -> None:
         shape = self.x.shape if isinstance(self.x, np.ndarray | LazyRows) else ()
         if self.columns and (len(self.columns),) != shape[1:]:
             raise DataError(
                 f"columns needs a name for each column of x, got {len(self.columns)} names and x "
                 f"of shape {shape}"
             )
-        strange = [name for name in self.columns if not isinstance(name, str)]
-        if strange or len(set(self.columns)) < len(self.columns):
-            wrong = strange[0] if strange else self.columns
-            raise DataError(f"columns needs texts that differ, got {brief(wrong)}")
 
     @property
     def rows(self) -> int:
@@ -360,7 +370,10 @@ class Data:
         if self.validation_rows:
             parts["validation_rows"] = np.array([self.validation_rows])
         if self.version is not None:
-            return f"{self.version} {digest_data(parts, with_values=False)}"
+            types = {
+                name: describe_types(self.frames[name.removeprefix("frame ")]) for name in coded
+            }
+            return f"{self.version} {digest_data(parts, types, with_values=False)}"
         if self.validation_rows:
             # The sample of a source has few rows of a small part: this has as many of it alone.
             numbers = self.rows - 1 - sample_numbers(self.validation_rows, _VALIDATION_SAMPLE)

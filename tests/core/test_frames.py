@@ -331,3 +331,25 @@ def test_rows_of_the_types_of_a_frame_are_left_as_they_are():
     again = {name: ColumnType.from_json(held.to_json()) for name, held in types.items()}
     assert again == types
     pd.testing.assert_frame_equal(align_frame("x", FRAME, again), FRAME)
+
+
+def test_names_for_columns_hold_for_frames_of_all_parts():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    named = Data(frame, [0, 1], columns=["u", "v"], x_test=frame[["b", "a"]], y_test=[0, 1])
+    assert named.columns == ("u", "v")
+    assert named.x_test.tolist() == frame.to_numpy().tolist()
+    array = Data(
+        frame.to_numpy(), [0, 1], columns=["a", "b"], x_val=frame[["b", "a"]], y_val=[0, 1]
+    )
+    assert array.x.tolist() == [*frame.to_numpy().tolist()] * 2
+
+
+def test_under_a_version_names_and_types_of_columns_count():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]})
+
+    def fingerprint(frame):
+        return Data(frame, [0, 1], version="1").fingerprint
+
+    assert fingerprint(frame) == fingerprint(frame.assign(b=["p", "q"]))
+    assert fingerprint(frame) != fingerprint(frame.rename(columns={"b": "c"}))
+    assert fingerprint(frame) != fingerprint(frame.astype({"b": "category"}))

@@ -15,11 +15,8 @@ FrameCodes = Mapping[str, FrameCode]
 """By input; "x" where there is one."""
 
 
-def encode_inputs(x: Any, columns: Sequence[str]) -> tuple[Any, dict[str, FrameCode]]:
+def encode_inputs(x: Any) -> tuple[Any, dict[str, FrameCode]]:
     """Frames as arrays, and their codes; all else as it is.
-
-    Args:
-        columns: other names for the columns of a single frame; empty: its own.
 
     Raises DataError as `encode_columns` does.
     """
@@ -35,23 +32,53 @@ def encode_inputs(x: Any, columns: Sequence[str]) -> tuple[Any, dict[str, FrameC
 
     if isinstance(x, Mapping):
         return {name: encode(name, f"x[{name!r}]", part) for name, part in x.items()}, codes
-    if is_frame(x) and len(columns) == x.shape[1]:
-        x = x.set_axis(list(columns), axis=1)
     return encode("x", "x", x), codes
 
 
-def encode_parts(
-    x: Any, x_val: Any, columns: Sequence[str]
-) -> tuple[Any, Any, dict[str, FrameCode]]:
+def arrange_columns(columns: Sequence[str], x: Any, *others: Any) -> list[Any]:
+    """The inputs and other parts of them, with the columns of frames named and ordered alike.
+
+    Args:
+        columns: names for those of a single x, which a frame then has instead of its own; empty:
+            nothing changes.
+        x: the inputs.
+        others: x_test and the like.
+    """
+    if not columns or isinstance(x, Mapping):
+        return [x, *others]
+    if not is_frame(x):
+        # Frames beside an array have their columns found by name.
+        return [
+            x,
+            *(
+                part[list(columns)]
+                if is_frame(part) and sorted(map(str, part.columns)) == sorted(map(str, columns))
+                else part
+                for part in others
+            ),
+        ]
+    if len(columns) != x.shape[1]:
+        return [x, *others]
+    names = dict(zip(x.columns, columns, strict=True))
+    renamed = (
+        part.rename(columns=names)
+        if is_frame(part) and set(part.columns) == set(x.columns)
+        else part
+        for part in others
+    )
+    return [x.set_axis(list(columns), axis=1), *renamed]
+
+
+def encode_parts(x: Any, x_val: Any) -> tuple[Any, Any, dict[str, FrameCode]]:
     """The rows to train on and those to validate on, frames as arrays of one code.
 
     Args:
-        x: the inputs, and `columns`: as `encode_inputs` has them.
+        x: the inputs.
         x_val: the part to validate on; None where the user gives none.
 
     Raises DataError as `encode_inputs` does, and where the columns of x_val are others.
     """
-    x, codes = encode_inputs(x, columns)
+    x, codes = encode_inputs(x)
     if x_val is None:
         return x, None, codes
     found: dict[str, FrameCode] = {}

@@ -77,6 +77,13 @@ FrameTypes = Mapping[str, ColumnType]
 """The types of a frame's columns by name, in their order."""
 
 
+def describe_types(code: FrameCode) -> str:
+    """The names and types of a frame's columns as a text, without what they hold."""
+    return repr([
+        (name, str(each.dtype)) for name, each in zip(code.columns, code.codes, strict=True)
+    ])  # fmt: skip
+
+
 def describe_column(code: ColumnCode) -> ColumnType:
     """What a column holds that was coded so."""
     dtype = str(code.dtype)

@@ -55,7 +55,7 @@ def read_pairs(pairs: Iterable[Any]) -> GivenPairs:
     where a row is named twice in a pair.
 
     >>> read_pairs([([0, 1], [2]), ([1, 2], [0])])
-    2 pairs, 13eee2fa42ae44ed
+    2 pairs, f6e3a3844df82f6b
     """
     splits, masks = [], set()
     for fold, pair in enumerate(_list_pairs(pairs)):

@@ -71,6 +71,7 @@ def test_it_is_searched_killed_continued_and_refitted(hpsearch, kind):
     assert card["backend"] == backend.choose()
 
 
+@pytest.mark.thorough
 def test_folds_that_are_not_shuffled_are_searched_killed_and_continued():
     check_continues(write("blocks"), 3, "--engine", "fit")
 

@@ -164,6 +164,7 @@ def test_a_search_and_its_refit_are_those_of_the_array(both, hpsearch, changes, 
     refit_both(hpsearch, both(*changes, options=options), "--seeds", "2")
 
 
+@pytest.mark.thorough
 def test_an_ensemble_predicts_a_source_as_an_array(both, hpsearch):
     from hpsearch.models import kept
     from hpsearch.models.prediction import predict_rows

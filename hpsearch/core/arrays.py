@@ -11,6 +11,7 @@ from hpsearch.core.array_types import Array as Array
 from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.array_types import to_native_order
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.reading.foreign_rows import LARGE as LARGE
 from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source, read_together
 from hpsearch.core.reading.source import ArraySource, Source
@@ -19,8 +20,6 @@ from hpsearch.core.rules import brief, why_no_name
 Inputs = Any
 """An array or LazyRows, or a dict of such by input."""
 Targets = Array | Mapping[str, Array]
-LARGE = 2**25
-"""Bytes of an array from which it is worth not to copy it."""
 
 
 def inputs_by_name(x: Inputs) -> dict[str, Any]:

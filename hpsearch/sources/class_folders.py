@@ -1,7 +1,7 @@
 """A folder of files: of folders that are classes each, or without classes."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path, why_no_name
 
 # Files that systems put into folders of their own accord.
@@ -138,3 +139,42 @@ def _visible_entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if not entry.name.startswith(".") and entry.name.lower() not in _OF_SYSTEMS:
                 yield entry
+
+
+class FolderSource(Source):
+    """Rows that are each a file of a folder; with labels, its folders are classes.
+
+    Args:
+        folder: a path.
+        what: the files are, as "pictures".
+        takes: whether a file of this name is one of them.
+        labels: whether the folders are classes.
+
+    Raises DataError as `list_class_files` and `list_files` do, and for other labels.
+    """
+
+    def __init__(self, folder: Any, what: str, takes: Callable[[str], bool], labels: bool) -> None:
+        if not isinstance(labels, bool):
+            raise DataError(
+                f"{type(self).__name__} needs labels=True or False, got {brief(labels)}"
+            )
+        self._found = (list_class_files if labels else list_files)(folder, what, takes)
+
+    def __len__(self) -> int:
+        return len(self._found.names)
+
+    @property
+    def targets(self) -> Array | None:
+        return self._found.targets
+
+    @property
+    def classes(self) -> Sequence[str]:
+        return self._found.classes
+
+    @property
+    def files(self) -> Sequence[Path]:
+        return self._found.paths
+
+    def _count_classes(self) -> str:
+        """How many classes there are, for texts; nothing where there are none."""
+        return f" of {len(self.classes)} classes" if self.classes else ""

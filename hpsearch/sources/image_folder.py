@@ -1,6 +1,5 @@
 """Pictures in a folder for each class, or without classes."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, one_line
 from hpsearch.core.files import open_regular_file
 from hpsearch.core.option_text import did_you_mean
-from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.sources.class_folders import list_class_files, list_files
+from hpsearch.sources.class_folders import FolderSource
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _RESIZES = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
@@ -21,7 +19,7 @@ _DEEP = ("I", "F")  # modes of Pillow with more than 8 bits a channel begin so
 _LARGEST = 2**14  # pixels a side
 
 
-class ImageFolder(Source):
+class ImageFolder(FolderSource):
     """Pictures of a folder that has a folder for each class, decoded when they are read.
 
         Data(x=ImageFolder("photos/train", size=96), x_test=ImageFolder("photos/test", size=96))
@@ -64,15 +62,8 @@ class ImageFolder(Source):
             )
         if not isinstance(crop, bool):
             raise DataError(f"ImageFolder needs crop=True or False, got {brief(crop)}")
-        if not isinstance(labels, bool):
-            raise DataError(f"ImageFolder needs labels=True or False, got {brief(labels)}")
         self.channels, self.resize, self.crop = channels, resize, crop
-        self._found = (list_class_files if labels else list_files)(
-            folder, "pictures", lambda name: name.lower().endswith(_SUFFIXES)
-        )
-
-    def __len__(self) -> int:
-        return len(self._found.names)
+        super().__init__(folder, "pictures", lambda name: name.lower().endswith(_SUFFIXES), labels)
 
     def rows(self, indices: Indices) -> Array:
         pictures = np.empty((len(indices), *self.size, self.channels), np.uint8)
@@ -88,23 +79,10 @@ class ImageFolder(Source):
                 ) from error
         return pictures
 
-    @property
-    def targets(self) -> Array | None:
-        return self._found.targets
-
-    @property
-    def classes(self) -> Sequence[str]:
-        return self._found.classes
-
-    @property
-    def files(self) -> Sequence[Path]:
-        return self._found.paths
-
     def __repr__(self) -> str:
         return (
             f"ImageFolder({str(self._found.folder)!r}, size={self.size}, "
-            f"channels={self.channels}): {len(self)} pictures"
-            + (f" of {len(self.classes)} classes" if self.classes else "")
+            f"channels={self.channels}): {len(self)} pictures{self._count_classes()}"
         )
 
     def _decode(self, path: Path) -> Array:

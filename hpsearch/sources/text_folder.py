@@ -1,6 +1,5 @@
 """Texts in a folder for each class."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +7,13 @@ import numpy as np
 from hpsearch.core.array_types import Array, Indices
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.files import read_regular_file
-from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief, show_path
-from hpsearch.sources.class_folders import list_class_files, list_files
+from hpsearch.sources.class_folders import FolderSource
 
 _LARGEST = 2**28  # bytes of a text
 
 
-class TextFolder(Source):
+class TextFolder(FolderSource):
     """Texts of a folder that has a folder for each class, a file a text, read when needed.
 
         Task(..., data=Data(x=TextFolder("aclImdb/train")),
@@ -42,15 +40,8 @@ class TextFolder(Source):
                 f"TextFolder needs an encoding that Python knows, as utf-8 or latin-1, got "
                 f"{brief(encoding)}"
             ) from error
-        if not isinstance(labels, bool):
-            raise DataError(f"TextFolder needs labels=True or False, got {brief(labels)}")
         self.encoding = encoding
-        self._found = (list_class_files if labels else list_files)(
-            folder, "texts", lambda name: True
-        )
-
-    def __len__(self) -> int:
-        return len(self._found.names)
+        super().__init__(folder, "texts", lambda name: True, labels)
 
     def rows(self, indices: Indices) -> Array:
         texts = np.empty(len(indices), object)
@@ -69,18 +60,5 @@ class TextFolder(Source):
                 ) from error
         return texts
 
-    @property
-    def targets(self) -> Array | None:
-        return self._found.targets
-
-    @property
-    def classes(self) -> Sequence[str]:
-        return self._found.classes
-
-    @property
-    def files(self) -> Sequence[Path]:
-        return self._found.paths
-
     def __repr__(self) -> str:
-        of_classes = f" of {len(self.classes)} classes" if self.classes else ""
-        return f"TextFolder({str(self._found.folder)!r}): {len(self)} texts{of_classes}"
+        return f"TextFolder({str(self._found.folder)!r}): {len(self)} texts{self._count_classes()}"

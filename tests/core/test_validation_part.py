@@ -106,7 +106,7 @@ def test_a_change_of_a_small_part_of_a_source_is_noticed():
 
 
 def test_files_of_memory_maps_are_those_of_both_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr("hpsearch.core.reading.foreign_rows._LARGE", 0)
+    monkeypatch.setattr("hpsearch.core.reading.foreign_rows.LARGE", 0)
     maps = []
     for name, rows in (("x", X), ("x_val", X_VAL)):
         np.save(tmp_path / name, rows)

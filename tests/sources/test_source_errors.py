@@ -130,7 +130,7 @@ def test_files_of_small_arrays_are_read_into_memory(tmp_path):
 
 
 def test_a_closed_hdf5_file_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign_rows, "_LARGE", 0)
+    monkeypatch.setattr(foreign_rows, "LARGE", 0)
     open_rows, _ = MAKERS["hdf5"](tmp_path)
     dataset = open_rows()
     x = Data(dataset, np.zeros(200)).x
@@ -146,7 +146,7 @@ def test_groups_of_hdf5_are_inputs_by_name(tmp_path):
 
 
 def test_what_a_file_holds_is_known_by_its_size_and_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(foreign_rows, "_LARGE", 0)
+    monkeypatch.setattr(foreign_rows, "LARGE", 0)
     for name in ("memory_map", "hdf5", "zarr_2", "zarr_3", "parquet", "pictures"):
         folder = tmp_path / name
         folder.mkdir()

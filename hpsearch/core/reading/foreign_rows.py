@@ -14,7 +14,8 @@ from hpsearch.core.reading.item_rows import ItemRows
 from hpsearch.core.reading.source import Source
 from hpsearch.core.reading.sparse_rows import SparseRows
 
-_LARGE = 2**25  # bytes; a smaller array of a file is read into memory as any array
+LARGE = 2**25
+"""Bytes of an array from which it is worth not to copy it: a smaller one of a file is read."""
 
 
 def as_source(value: Any, name: str = "x") -> Source | None:
@@ -35,7 +36,7 @@ def as_source(value: Any, name: str = "x") -> Source | None:
             if module == "numpy" and getattr(value, "_mmap", None) is None:
                 return None  # made of a map, as by astype(): it maps no file
             source = adapter(value)
-            return source if value.ndim and value.nbytes >= _LARGE else None
+            return source if value.ndim and value.nbytes >= LARGE else None
     if any(_is_instance(value, "pyarrow", type_name) for type_name in _ARROW):
         return ArrowRows(value, name)
     if is_sparse(value):

@@ -114,12 +114,12 @@ def make(params: Mapping[str, Any], spec: ModelSpec, learning_rate: float) -> An
     import keras
 
     of_keras = keras.optimizers.schedules
-    steps = spec.steps_per_epoch * spec.epochs
-    if steps < 1:
+    if spec.epochs < 1:
         raise BuildError(
             f"schedule={name!r} needs the steps of a trial, and spec has {spec.rows} rows and "
             f"{spec.epochs} epochs; pass the spec that build got"
         )
+    steps = spec.steps_per_epoch * spec.epochs
     if name == "exponential":
         factor = checks.number(params, "decay", 0.9, above=0.0, most=1.0)
         return of_keras.ExponentialDecay(learning_rate, spec.steps_per_epoch, factor)

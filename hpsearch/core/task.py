@@ -22,6 +22,14 @@ from hpsearch.core.row_weights import (
     compute_test_weights,
 )
 from hpsearch.core.rules import brief, why_no_name, why_no_number
+from hpsearch.core.searched_preprocessing import (
+    choose_params,
+    is_searched,
+    is_transformer,
+    make_transformer,
+    parameter_names,
+)
+from hpsearch.core.space import Params
 from hpsearch.core.task_kinds import Kind
 
 
@@ -41,7 +49,9 @@ class Task:
             Of several outputs: "loss" for all together, or of one, as "steering/mae".
         direction: "min" or "max"; needed for a function, and for a Keras metric not named here.
         preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
-            the training rows of each split only. It gets frames where `Data(x=)` got frames.
+            the training rows of each split only. It gets frames where `Data(x=)` got frames. Or a
+            function of parameters of the space that returns these: `def preprocess(components):
+            return PCA(components)`. `build` gets such a parameter only where it names it.
         outputs: units of the model's last layer; by default as y needs them. A dict by output
             where there are several; so is `kind`.
         kind: "binary", "multiclass", "multilabel" or "regression". It decides outputs, activation,
@@ -141,14 +151,34 @@ class Task:
 
     def _check_preprocess(self) -> None:
         given = self.preprocess
+        if is_searched(given):
+            parameter_names(given)
+            return
         for each in given.values() if isinstance(given, Mapping) else [given]:
-            if each is not None and (
-                isinstance(each, type) or not callable(getattr(each, "transform", None))
-            ):
+            if each is not None and not is_transformer(each):
                 raise DataError(
                     "Task needs preprocess= a scikit-learn transformer, as StandardScaler(), or a "
-                    f"dict of them, got {brief(each)}"
+                    "dict of them, or a function of parameters that returns one, got "
+                    f"{brief(each)}"
                 )
+
+    @property
+    def preprocessing_parameters(self) -> tuple[str, ...]:
+        """The parameters of the space that preprocessing takes."""
+        return parameter_names(self.preprocess) if is_searched(self.preprocess) else ()
+
+    def choose_preprocessing(self, params: Params) -> dict[str, Any]:
+        """Those of a point's parameters that decide how its rows are preprocessed."""
+        return choose_params(self.preprocess, params) if is_searched(self.preprocess) else {}
+
+    def with_preprocessing(self, params: Params) -> Self:
+        """The same task with the transformer of a point, where a function makes it.
+
+        Raises BuildError where it lacks a parameter, or returns no transformer.
+        """
+        if not is_searched(self.preprocess):
+            return self
+        return replace(self, preprocess=make_transformer(self.preprocess, params))
 
     def load(self) -> Data:
         """The data. Raises DataError where its targets or weights do not fit the task."""
@@ -179,6 +209,8 @@ class Task:
 
     def _check_frames(self, data: Data) -> None:
         """Raise DataError where text or categories of a frame would reach the model."""
+        if is_searched(self.preprocess):
+            return  # only a point tells
         for name in data.frames.keys() - self.frames_to_prepare(data).keys():
             if not (code := data.frames[name]).holds_only_numbers:
                 raise DataError(

@@ -243,7 +243,12 @@ class Evaluator(ABC):
             raise BuildError(f"evaluate needs callbacks= a function, got {brief(callbacks)}")
         if callbacks is not None and train is not None:
             raise BuildError("callbacks= are for the fit of build=; train= calls its own")
-        check_names(function, params, trains_itself=train is not None)
+        check_names(
+            function,
+            params,
+            trains_itself=train is not None,
+            preprocessing=task.preprocessing_parameters,
+        )
         chosen = backend.choose()  # first: the task's function may import Keras
         data = task.load()
         trainer = engines.make_trainer(

@@ -24,6 +24,7 @@ from hpsearch.models.output_types import (
 from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
 from hpsearch.training.base import SPLIT_OF_STREAMS, Fit, Split
+from hpsearch.training.fold_preprocessing import choose_splits
 from hpsearch.training.history import History
 from hpsearch.training.minibatches import RowBatches, reading
 from hpsearch.training.own_trainer import OwnTrainer
@@ -108,7 +109,7 @@ def train(
                 patience=None,
                 keeps_final_model=True,
             )
-            for i, fit in enumerate(fits)
+            for i, fit in enumerate(choose_splits(task, fits))
         ]
         curves: dict[int, Curve] = {}
         for place, curve in trainer.train(saved, data):

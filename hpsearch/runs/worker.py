@@ -175,7 +175,12 @@ def prepare_work(
         streams=data.given_streams is not None,
     )
     splits = study.evaluator.splits(study.task, data, seed=derive_seed(study.seed, "splits"))
-    check_space(study.trial_function, study.space, trains_itself=study.train is not None)
+    check_space(
+        study.trial_function,
+        study.space,
+        trains_itself=study.train is not None,
+        preprocess=study.task.preprocess,
+    )
     remark, note = try_a_few_points(study, trainer, splits[0], data) if try_points else (None, "")
     side_by_side = trainer.max_concurrent_fits > 1 and not remark
     most = trainer.max_concurrent_fits // len(splits) if side_by_side else 1

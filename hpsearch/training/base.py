@@ -4,7 +4,7 @@ import functools
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +14,9 @@ import numpy as np
 from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError
-from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.option_text import did_you_mean, settings_text
 from hpsearch.core.parameters import Choice, Float
+from hpsearch.core.searched_preprocessing import is_searched, needed_names, parameter_names
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import CheckpointInterval, Curve
 
@@ -42,6 +43,7 @@ class ModelSpec:
         batch_size: of a minibatch, in rows.
         epochs: the most that a trial can get, as a schedule of learning rates needs it:
             `CosineDecay(rate, decay_steps=spec.steps_per_epoch * spec.epochs)`.
+        preprocessing: the parameters by which the rows were preprocessed, where they are searched.
     """
 
     input_shape: Any
@@ -54,6 +56,7 @@ class ModelSpec:
     rows: int = 0
     batch_size: int = DEFAULT_BATCH_SIZE
     epochs: int = 0
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -186,17 +189,20 @@ class WatchedBuild:
         return model
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Split:
-    """Row indices of one fit.
+    """Row indices of one fit, and what decides how these rows are preprocessed.
 
     Args:
         train: of shape (rows - n,).
         validation: of shape (n,).
+        preprocessing: the parameters of the point that `Task(preprocess=)` takes, where it is a
+            function. Fits of equal ones share a Split; see `choose_split`.
     """
 
     train: Indices
     validation: Indices
+    preprocessing: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
 
 SPLIT_OF_STREAMS = Split(np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -293,16 +299,22 @@ class Trainer(Protocol):
 
 
 def check_space(
-    function: Build | TrainFunction, space: Space, *, trains_itself: bool = False
+    function: Build | TrainFunction,
+    space: Space,
+    *,
+    trains_itself: bool = False,
+    preprocess: Any = None,
 ) -> None:
-    """Raise BuildError where a study's function and the space do not have the same parameters.
+    """Raise BuildError where a study's functions and the space do not have the same parameters.
 
     So it does for impossible batch sizes.
 
     Args:
         trains_itself: whether the function is `train`, not `build`.
+        preprocess: the task's.
     """
-    check_names(function, space, trains_itself=trains_itself)
+    taken = _check_preprocessing(preprocess, space) if is_searched(preprocess) else ()
+    check_names(function, space, trains_itself=trains_itself, preprocessing=taken)
     for name in _needed_names(function):
         if name not in space:
             raise BuildError(
@@ -329,6 +341,21 @@ def check_space(
             shuffles({"shuffle": option})
 
 
+def leave_to_preprocessing(
+    function: Build | TrainFunction, params: Params, preprocessing: Iterable[str]
+) -> dict[str, Any]:
+    """The point's parameters without those that are for the task's preprocessing alone.
+
+    Args:
+        function: `build` or `train`, which gets those that it names too.
+        params: of the point.
+        preprocessing: names of the parameters that preprocessing takes.
+    """
+    named = inspect.signature(function).parameters
+    left_out = {name for name in preprocessing if name not in named}
+    return {name: value for name, value in params.items() if name not in left_out}
+
+
 def batch_size(params: Params) -> int:
     """Rows of a minibatch, 32 where the space does not say; BuildError if no whole number."""
     size = params.get("batch_size", DEFAULT_BATCH_SIZE)
@@ -350,8 +377,29 @@ def shuffles(params: Params) -> bool:
     return shuffle
 
 
+def _check_preprocessing(preprocess: Any, space: Space) -> tuple[str, ...]:
+    """The parameters that it takes. Raises BuildError where the space lacks one."""
+    for name in needed_names(preprocess):
+        if name not in space:
+            raise BuildError(
+                f"preprocess={settings_text(preprocess)} needs the parameter {name!r}, which the "
+                f"space has not{did_you_mean(name, space)}; add it to the space, or give it a default"
+            )
+    for name in FIT_PARAMS:
+        if name in parameter_names(preprocess):
+            raise BuildError(
+                f"the parameter {name!r} goes to the fit, not to preprocess; give preprocess's "
+                "parameter another name"
+            )
+    return parameter_names(preprocess)
+
+
 def check_names(
-    function: Build | TrainFunction, names: Iterable[str], *, trains_itself: bool = False
+    function: Build | TrainFunction,
+    names: Iterable[str],
+    *,
+    trains_itself: bool = False,
+    preprocessing: Iterable[str] = (),
 ) -> None:
     """Raise BuildError for names that a study's function has no parameter for.
 
@@ -359,13 +407,15 @@ def check_names(
 
     Args:
         trains_itself: whether the function is `train`, not `build`.
+        preprocessing: names that the task's preprocessing takes.
     """
     parameters = list(inspect.signature(function).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
     known = [p.name for p in parameters[1:]]
+    elsewhere = set(preprocessing)
     for name in names:
-        if name in known or (name in FIT_PARAMS and not trains_itself):
+        if name in elsewhere or name in known or (name in FIT_PARAMS and not trains_itself):
             continue
         if not trains_itself:
             raise BuildError(unknown_parameter_message(name, known))

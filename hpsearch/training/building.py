@@ -11,7 +11,14 @@ import numpy as np
 
 from hpsearch.core.errors import BuildError
 from hpsearch.core.space import Params
-from hpsearch.training.base import FIT_PARAMS, Build, ModelSpec, Phase, Phases
+from hpsearch.training.base import (
+    FIT_PARAMS,
+    Build,
+    ModelSpec,
+    Phase,
+    Phases,
+    leave_to_preprocessing,
+)
 
 
 def _ignore_refusal(layer: Any, value: bool) -> None:
@@ -39,7 +46,8 @@ def call_build(
     build: Build, spec: ModelSpec, params: Params, seed: int
 ) -> tuple[Any, Sequence[Phase]]:
     """The compiled model at a point, and the phases where there are several; the first has begun."""
-    arguments = {name: value for name, value in params.items() if name not in FIT_PARAMS}
+    wanted = leave_to_preprocessing(build, params, spec.preprocessing)
+    arguments = {name: value for name, value in wanted.items() if name not in FIT_PARAMS}
     with _seeded(seed), images_compiled_by_jax():
         model, phases = build(spec, **arguments), ()
         if isinstance(model, Phases):

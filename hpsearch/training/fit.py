@@ -30,6 +30,7 @@ from hpsearch.training.fit_callbacks import (
     ShuffleCallback,
     averages_weights,
 )
+from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.history import History
 from hpsearch.training.minibatches import Minibatches, RowBatches, reading
 from hpsearch.training.overrides import find_override
@@ -79,7 +80,7 @@ class FitTrainer:
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
         try:
-            for index, fit in enumerate(fits):
+            for index, fit in enumerate(choose_splits(self.task, fits)):
                 if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 # No name for the rows: they must not stay in memory while the next are prepared.
@@ -103,16 +104,16 @@ class FitTrainer:
         there are callbacks, it trains two epochs of one minibatch as trials are trained, the second
         one from the first one's checkpoint. Returns the trainer's remark.
         """
-        rows = self._prepare_rows(data, split)
-        if rows.streams is not None:
-            check_stream_points(rows.streams, points := list(points))
+        if data.given_streams is not None:
+            check_stream_points(data.given_streams, points := list(points))
         for index, params in enumerate(points):
-            check_names(build, params)
+            check_names(build, params, preprocessing=self.task.preprocessing_parameters)
             batch_size(params)
+            rows = self._prepare_rows(data, choose_split(self.task, split, params))
             fit = Fit(
                 build,
                 params,
-                split,
+                choose_split(self.task, split, params),
                 seed=0,
                 epochs=1,
                 most_epochs=most_epochs,
@@ -161,7 +162,10 @@ class FitTrainer:
         """
         begun = time.perf_counter()
         few = 20 * batch_size(fit.params)
-        small = replace(fit, split=Split(fit.split.train[:few], fit.split.validation))
+        fewer = Split(
+            fit.split.train[:few], fit.split.validation, preprocessing=fit.split.preprocessing
+        )
+        small = replace(fit, split=fewer)
         rows = self._prepare_rows(data, small.split)
         model = build_model(fit.build, self._model_spec(rows, data, fit), fit.params, fit.seed)
         clock, batches = _Clock(), Minibatches(rows, small, model)
@@ -272,7 +276,11 @@ class FitTrainer:
         """Train an epoch of one minibatch, continue from its checkpoint, and return the logs."""
         n, held_out = batch_size(fit.params), validation_batch_size(count_rows(rows.y_validation))
         few = _take_few(rows, n, held_out)
-        split = Split(fit.split.train[:n], fit.split.validation[:held_out])
+        split = Split(
+            fit.split.train[:n],
+            fit.split.validation[:held_out],
+            preprocessing=fit.split.preprocessing,
+        )
         if rows.streams is not None:  # the batch that shows shapes, as rows
             split = Split(*(np.arange(count_rows(y)) for y in (few.y, few.y_validation)))
         logged = keras.callbacks.History()

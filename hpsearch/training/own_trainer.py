@@ -19,8 +19,16 @@ from hpsearch.core.rules import brief
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
-from hpsearch.training.base import Callbacks, Fit, Split, TrainFunction, check_names
+from hpsearch.training.base import (
+    Callbacks,
+    Fit,
+    Split,
+    TrainFunction,
+    check_names,
+    leave_to_preprocessing,
+)
 from hpsearch.training.checkpoint import save_arrays
+from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.history import History
 from hpsearch.training.own import TrainingRun, call_predict
 from hpsearch.training.own_progress import FitProgress
@@ -59,7 +67,7 @@ class OwnTrainer:
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `train` raises passes through."""
         try:
-            for index, fit in enumerate(fits):
+            for index, fit in enumerate(choose_splits(self.task, fits)):
                 if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
                     raise interrupt.Interrupted("stopped between two folds")
                 # No name for the rows: they must not stay in memory while the next are prepared.
@@ -78,11 +86,13 @@ class OwnTrainer:
         callbacks: Callbacks | None = None,
     ) -> str | None:
         """Train at the first point for an epoch on a few rows, then continue for another."""
-        rows = prepare_rows(self.task, data, split)
+        given = self.task.preprocessing_parameters
         for index, params in enumerate(points):
-            check_names(build, params, trains_itself=True)
+            check_names(build, params, trains_itself=True, preprocessing=given)
             if index > 0:
                 continue
+            split = choose_split(self.task, split, params)
+            rows = prepare_rows(self.task, data, split)
             fit = Fit(build, params, split, seed=0, epochs=1, most_epochs=most_epochs)
             few = _choose_few(self.task, data, split)
             try:
@@ -98,6 +108,7 @@ class OwnTrainer:
 
         It is tried on a few rows, for an epoch.
         """
+        fit = choose_splits(self.task, [fit])[0]
         few = _choose_few(self.task, data, fit.split)
         rows = _take(prepare_rows(self.task, data, fit.split), fit.split, few)
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
@@ -250,7 +261,8 @@ def call_train(progress: FitProgress, rows: SplitRows) -> Any:
     with restored_generators():
         seed_generators(fit.seed)
         try:
-            predict = fit.build(TrainingRun(progress, rows), **fit.params)
+            params = leave_to_preprocessing(fit.build, fit.params, fit.split.preprocessing)
+            predict = fit.build(TrainingRun(progress, rows), **params)
         except Exception:
             if progress.error is not None:
                 raise progress.error from None
@@ -283,7 +295,7 @@ def _choose_few(task: Task, data: Data, split: Split) -> Split:
         each = math.ceil(_FEW_ROWS / len(found))
         return np.sort(np.concatenate([rows[classes[rows] == name][:each] for name in found]))
 
-    return Split(choose(split.train), choose(split.validation))
+    return Split(choose(split.train), choose(split.validation), preprocessing=split.preprocessing)
 
 
 def _take(rows: SplitRows, split: Split, few: Split) -> SplitRows:

@@ -69,6 +69,7 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     if data.given_streams is not None:
         y = shape_targets(task, data.y)
         return SplitRows(data.x, y, data.x, y, streams=data.given_streams)
+    task = task.with_preprocessing(split.preprocessing)
     whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
     x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
@@ -152,6 +153,7 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         rows=count_training_rows(rows.streams, fit),
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
+        preprocessing=fit.split.preprocessing,
     )
 
 

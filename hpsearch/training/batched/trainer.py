@@ -42,6 +42,7 @@ from hpsearch.training.batched.template import (
     estimate_epoch_seconds,
 )
 from hpsearch.training.fit import FitTrainer
+from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.garbage import paused_garbage_collection
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
 
@@ -83,7 +84,8 @@ class BatchedTrainer:
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) as fits end; whatever `build` raises passes through."""
-        waiting, seconds = dict(enumerate(fits)), dict.fromkeys(range(len(fits)), 0.0)
+        waiting = dict(enumerate(choose_splits(self.task, fits)))
+        seconds = dict.fromkeys(range(len(fits)), 0.0)
         reached: dict[int, int] = {}
         with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
             while waiting:
@@ -295,7 +297,9 @@ class BatchedTrainer:
         points = list(points)
         how: dict[str, Any] = {"most_epochs": most_epochs, "callbacks": callbacks}
         FitTrainer(self.task).probe(build, points, split, data, **how)
-        fit = Fit(build, points[0], split, seed=0, epochs=1, **how)
+        fit = Fit(
+            build, points[0], choose_split(self.task, split, points[0]), seed=0, epochs=1, **how
+        )
         spec = self._model_spec(fit, data)
         member = BatchMember.build(0, fit, spec, self.task.recorded)
         bytes_ = _count_bytes(member.model, member.model.optimizer.variables)

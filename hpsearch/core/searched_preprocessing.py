@@ -6,6 +6,7 @@ from typing import Any
 
 from hpsearch.core.errors import BuildError, DataError
 from hpsearch.core.option_text import settings_text
+from hpsearch.core.preparing_layers import is_preparing_layer, why_not_preparing
 from hpsearch.core.rules import brief
 from hpsearch.core.space import Params
 
@@ -14,8 +15,10 @@ MakeTransformer = Callable[..., Any]
 
 
 def is_transformer(value: Any) -> bool:
-    """Whether a value is used like one of scikit-learn's transformers."""
-    return not isinstance(value, type) and callable(getattr(value, "transform", None))
+    """Whether a value is used like one of scikit-learn's transformers, or is a layer that may be."""
+    if isinstance(value, type):
+        return False
+    return callable(getattr(value, "transform", None)) or is_preparing_layer(value)
 
 
 def is_searched(preprocess: Any) -> bool:
@@ -64,6 +67,8 @@ def make_transformer(make: MakeTransformer, params: Params) -> Any:
     made = make(**choose_params(make, params))
     each = list(made.values()) if isinstance(made, Mapping) else [made]
     for one in each:
+        if why := why_not_preparing(one):
+            raise BuildError(f"preprocess={settings_text(make)} returned what it may not: {why}")
         if not is_transformer(one) and not (one is None and isinstance(made, Mapping)):
             raise BuildError(
                 f"preprocess={settings_text(make)} must return a scikit-learn transformer, as "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hpsearch.core.arrays import Inputs, count_rows
-from hpsearch.core.errors import BuildError, DataError, first_line
+from hpsearch.core.errors import BuildError, HpsearchError, first_line
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.rules import brief
 from hpsearch.training import backend
@@ -49,14 +49,13 @@ class LayerAdapter:
             )
         self.was_used = True
         try:
-            layer.adapt(_read_for(layer, rows))
-        except DataError as error:
-            raise BuildError(str(error)) from error
+            adapt_layer(layer, _read_for(layer, rows))
+        except HpsearchError:
+            raise
         except Exception as error:  # whatever Keras, or a layer of the user's own, raises
             raise BuildError(
                 f"a layer {kind} cannot be adapted to the training rows: {first_line(error)}"
             ) from error
-        check_vocabulary(layer)
         return layer
 
     def _choose_input(self, name: str | None) -> Any:
@@ -82,14 +81,22 @@ def is_lookup(layer: Any) -> bool:
     return kind.__module__.startswith("keras.src.") and kind.__name__ in _LOOKUPS
 
 
-def check_vocabulary(layer: Any) -> None:
-    """Raise BuildError where a layer that was adapted has a vocabulary of nothing."""
-    if is_lookup(layer) and not layer.get_vocabulary(include_special_tokens=False):
-        raise BuildError(
-            f"a layer {type(layer).__name__} found no word for its vocabulary in the training rows: "
-            "they are empty, or its max_tokens holds no more than those for padding and for unknown "
-            "words; give it a larger max_tokens"
+def adapt_layer(layer: Any, rows: Any) -> None:
+    """Adapt a layer to rows. Raises ValueError where it would have a vocabulary of nothing."""
+    if not is_lookup(layer):
+        layer.adapt(rows)
+        return
+    table = getattr(layer, "_lookup_layer", layer)  # TextVectorization has one inside
+    has_padding = table.mask_token is not None and table.output_mode == "int"
+    reserved = table.num_oov_indices + has_padding
+    if table.max_tokens is not None and table.max_tokens <= reserved:
+        raise ValueError(
+            f"max_tokens={table.max_tokens} leaves no place for a word beside the {reserved} for "
+            "padding and for unknown words; give it more"
         )
+    layer.adapt(rows)
+    if layer.vocabulary_size() <= reserved:
+        raise ValueError("its vocabulary is empty: the training rows hold nothing to look up")
 
 
 def _read_for(layer: Any, rows: Any) -> Any:

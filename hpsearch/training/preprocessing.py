@@ -14,9 +14,11 @@ from hpsearch.core.array_types import is_sparse, to_dense
 from hpsearch.core.arrays import Array, Inputs, is_lazy, to_number_array
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.preparing_layers import is_preparing_layer
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source
 from hpsearch.core.reading.sparse_rows import SparseRows
 from hpsearch.training.base import Split
+from hpsearch.training.layer_transformer import LayerTransformer, describe_layer
 
 _MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
 _MOST_KEPT = 16  # fitted transformers of a source's splits
@@ -69,14 +71,20 @@ def name_failing_transformer(transformer: Any) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(
-            f"preprocess={' '.join(repr(transformer).split())} fails on the task's x: "
+            f"preprocess={' '.join(_describe(transformer).split())} fails on the task's x: "
             f"{first_line(error)}"
         ) from error
+
+
+def _describe(transformer: Any) -> str:
+    return describe_layer(transformer) if is_preparing_layer(transformer) else repr(transformer)
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
     from sklearn.base import clone
 
+    if is_preparing_layer(transformer):
+        transformer = LayerTransformer(transformer)
     if isinstance(x, LazyRows):
         return _fit_on_source(clone(transformer), x, y)
     if not isinstance(x, Mapping):

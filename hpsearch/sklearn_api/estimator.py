@@ -75,7 +75,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         class_weight: how much the rows of each class weigh in the training loss: a dict by label,
             or "balanced".
         preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
-            with a transformer that removes them. It gets frames as frames, and text as text.
+            with a transformer that removes them. It gets frames as frames, and text as text. Or a
+            function of parameters of the space that returns one, as `hpsearch.Task` takes it.
         refit: train the best point on all rows, for the best epoch of its mean curve over folds.
             With several scorers the name of the one that ranks trials, or False (the first ranks).
             Or a function of `cv_results_` that returns the index of the best point.

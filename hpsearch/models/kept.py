@@ -49,7 +49,12 @@ _FORMATS = (
     _FORMAT_OF_SEVERAL,
 )
 _LINKS = ("linear", "sigmoid", "softmax")
-_HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
+# Beside the types that skops trusts itself: those that the package has for preprocessing.
+_HARMLESS = (
+    "numpy.dtype",
+    "hpsearch.transformers.lags.Lags",
+    "hpsearch.transformers.per_channel.PerChannel",
+)
 _PREPROCESS, _PREPROCESS_OF = "preprocess.skops", "preprocess-{}.skops"
 _FILES = re.compile(
     r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|(model|card)\.json|card\.md|test\.csv"

@@ -108,9 +108,7 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
     task = study.task.with_kind_of(data.y)
     split = retrain.all_rows(data)
     fits = [
-        Fit(study.build, dict(point), split, seed, 3)
-        for point in study.start
-        for seed in (1, 2)
+        Fit(study.build, dict(point), split, seed, 3) for point in study.start for seed in (1, 2)
     ]
     trained = list(retrain.train(task, data, fits, engine="auto", backend=backend.name()))
     kept.save(Path("both"), task, data, [(0.25, each) for each in trained])

@@ -63,6 +63,16 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     return x if fitted is None else _finish(_transform(fitted, x), x)
 
 
+def describe_transformer(transformer: Any) -> str:
+    """A transformer, a layer, or a dict of them by input, in one line."""
+    if isinstance(transformer, Mapping):
+        parts = (f"{name!r}: {describe_transformer(each)}" for name, each in transformer.items())
+        return "{" + ", ".join(parts) + "}"
+    if is_preparing_layer(transformer):
+        return describe_layer(transformer)
+    return " ".join(repr(transformer).split())
+
+
 @contextmanager
 def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]:
     """Raise errors of preprocessing as one that names the transformer.
@@ -77,8 +87,7 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
     except HpsearchError:
         raise
     except Exception as error:
-        named = " ".join(_describe(transformer).split())
-        message = f"preprocess={named} fails on the task's x: {first_line(error)}"
+        message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
         if params:
             raise PreprocessingFailed(message, params) from error
         raise DataError(message) from error
@@ -105,10 +114,6 @@ def _finish(prepared: Any, x: Inputs) -> Any:
     if isinstance(x, LazyRows):  # as from texts: dense, it might not fit
         return open_source("x", SparseRows(prepared))
     return _to_numbers(prepared)
-
-
-def _describe(transformer: Any) -> str:
-    return describe_layer(transformer) if is_preparing_layer(transformer) else repr(transformer)
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:

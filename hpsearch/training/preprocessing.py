@@ -100,7 +100,9 @@ def _transform(fitted: Any, x: Inputs) -> Any:
     if isinstance(x, Mapping):
         return {name: _transform(fitted.get(name), array) for name, array in x.items()}
     if isinstance(x, LazyRows) and not _is_small(x):
-        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+        prepared = _map_rows(fitted, x)
+        # What is few by now, as short windows of long ones, is prepared once.
+        return prepared.read() if _is_small(prepared) else prepared
     found = fitted.transform(_read_as_given(x) if isinstance(x, LazyRows) else x)
     return found if is_sparse(found) else _to_numbers(found)
 
@@ -146,6 +148,8 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     in_parts = callable(getattr(transformer, "partial_fit", None))
     if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
         return transformer.fit(_read_as_given(x), y)
+    if _is_pipeline(transformer):
+        return _fit_steps(transformer, x, y)
     if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
@@ -155,6 +159,29 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     for chunk in x.chunks():
         transformer.partial_fit(chunk)
     return transformer
+
+
+def _is_pipeline(transformer: Any) -> bool:
+    from sklearn.pipeline import Pipeline
+
+    return isinstance(transformer, Pipeline)
+
+
+def _fit_steps(pipeline: Any, x: LazyRows, y: Array | None) -> Any:
+    """Fit the steps of a pipeline one after the other, each on what those before it give."""
+    steps = []
+    for name, step in pipeline.steps:
+        if step is not None and step != "passthrough":
+            step = _fit_on_source(step, x, y)
+            x = _map_rows(step, x)
+        steps.append((name, step))
+    pipeline.steps = steps
+    return pipeline
+
+
+def _map_rows(fitted: Any, x: LazyRows) -> LazyRows:
+    """Rows that are transformed when they are read."""
+    return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
 
 
 def _is_small(x: LazyRows) -> bool:

@@ -32,6 +32,7 @@ from hpsearch.models.output_types import OutputType, OutputTypes, describe_outpu
 from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
 from hpsearch.models.retrain import TrainedModel, predict_by_each
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
+from hpsearch.training.layer_transformer import LayerTransformer
 from hpsearch.training.rows import prepare_inputs
 
 _FORMAT = 1
@@ -40,7 +41,9 @@ _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
 _FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES)
 _LINKS = ("linear", "sigmoid", "softmax")
-_HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
+# Beside the types that skops trusts itself. A LayerTransformer makes none but Keras's layers of a
+# closed list, of plain values.
+_HARMLESS = ("numpy.dtype", f"{LayerTransformer.__module__}.{LayerTransformer.__qualname__}")
 _PREPROCESS = "preprocess.skops"
 _FILES = re.compile(
     r"model-\d+\.(keras|npz)|preprocess\.skops|(model|card)\.json|card\.md|test\.csv"

@@ -57,7 +57,7 @@ class LayerTransformer:
     @property
     def _gives_vectors(self) -> bool:
         """Whether a word becomes a row of numbers, of which most are zero."""
-        return plain_config(self.fitted_).get("output_mode", "int") != "int"
+        return bool(plain_config(self.fitted_).get("output_mode", "int") != "int")
 
     def _as_taken(self, x: Any) -> Array:
         """Rows as the layer takes them: each lookup of a row in an axis of its own."""
@@ -95,9 +95,6 @@ class LayerTransformer:
         self.layer = make_layer(kind, config)
         if found["fitted"]:
             self.fitted_ = self.layer
-
-    def __sklearn_clone__(self) -> "LayerTransformer":
-        return LayerTransformer(self.layer)
 
     def __repr__(self) -> str:
         return describe_layer(self.layer)

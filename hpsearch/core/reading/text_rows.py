@@ -58,9 +58,7 @@ def _as_objects(value: Any) -> Array | None:
         is_flat = value.ndim == 1 and value.dtype.kind in "OUT"
         if not is_flat:
             return None
-        if isinstance(value, np.ma.MaskedArray):
-            value = value.astype(object).filled(None)
-        return np.asarray(value, dtype=object)
+        return np.asarray(np.ma.filled(value.astype(object), None))  # masked: there is none
     if not isinstance(value, list | tuple) or not any(isinstance(each, str) for each in value):
         return None
     flat = np.empty(len(value), object)

@@ -59,6 +59,8 @@ _HARMLESS = (
     "numpy.dtype",
     "hpsearch.transformers.lags.Lags",
     "hpsearch.transformers.per_channel.PerChannel",
+    # It makes none but Keras's layers of a closed list, of plain values.
+    "hpsearch.training.layer_transformer.LayerTransformer",
 )
 _PREPROCESS, _PREPROCESS_OF = "preprocess.skops", "preprocess-{}.skops"
 _TARGETS_OF = "targets-{}.skops"

@@ -118,9 +118,16 @@ def _finish(prepared: Any, x: Inputs) -> Any:
     return _to_numbers(prepared)
 
 
-def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
+def _copy_unfitted(transformer: Any) -> Any:
+    """A transformer like it, not fitted: of a layer, one that prepares rows by it."""
+    if is_preparing_layer(transformer):
+        return LayerTransformer(transformer)
     from sklearn.base import clone
 
+    return clone(transformer)
+
+
+def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
     if isinstance(x, Mapping):
         if not isinstance(transformer, Mapping) or not set(transformer) <= set(x):
             raise DataError(
@@ -136,11 +143,9 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
             f"preprocess is a dict where there are several inputs, and x is one; give its "
             f"transformer alone, got {transformer!r}"
         )
-    if is_preparing_layer(transformer):
-        transformer = LayerTransformer(transformer)
     if isinstance(x, LazyRows):
-        return _fit_on_source(clone(transformer), x, y)
-    return clone(transformer).fit(x, y)
+        return _fit_on_source(_copy_unfitted(transformer), x, y)
+    return _copy_unfitted(transformer).fit(x, y)
 
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:

@@ -1,23 +1,25 @@
 """Save and load a folder of trained models with their preprocessing, without pickle.
 
 The folder holds `model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which
-says how they belong together. They are read in Keras's safe mode and with skops's list of trusted
+says how they belong together. Where models are preprocessed in several ways, these are
+`preprocess-1.skops` ... They are read in Keras's safe mode and with skops's list of trusted
 types. Models of a study's own training function are `model-1.npz` ..., see `own_models`.
 """
 
+import itertools
 import json
 import math
 import operator
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name, to_number_array
 from hpsearch.core.coding import Coding
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
@@ -38,12 +40,24 @@ _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
 _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
-_FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES)
+_FORMAT_OF_SEVERAL = 5  # whose models are preprocessed in several ways
+_FORMATS = (
+    _FORMAT,
+    _FORMAT_OF_OUTPUTS,
+    _FORMAT_OF_OWN,
+    _FORMAT_OF_FRAMES,
+    _FORMAT_OF_SEVERAL,
+)
 _LINKS = ("linear", "sigmoid", "softmax")
-_HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
-_PREPROCESS = "preprocess.skops"
+# Beside the types that skops trusts itself: those that the package has for preprocessing.
+_HARMLESS = (
+    "numpy.dtype",
+    "hpsearch.transformers.lags.Lags",
+    "hpsearch.transformers.per_channel.PerChannel",
+)
+_PREPROCESS, _PREPROCESS_OF = "preprocess.skops", "preprocess-{}.skops"
 _FILES = re.compile(
-    r"model-\d+\.(keras|npz)|preprocess\.skops|(model|card)\.json|card\.md|test\.csv"
+    r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|(model|card)\.json|card\.md|test\.csv"
 )
 _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
 
@@ -58,7 +72,9 @@ class KeptModels:
         columns: the names of the columns of x, where it is a table with names.
         weights: of each model; they add up to 1.
         models: the Keras models, or those of a training function.
-        transformer: the fitted preprocessing; None where there is none.
+        transformers: the fitted preprocessing, once for all models or in several ways; None where
+            there is none.
+        prepared_by: for each model, the place of its preprocessing in `transformers`.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
         frames: the types of the columns of the inputs that the preprocessing takes as frames.
     """
@@ -68,33 +84,49 @@ class KeptModels:
     columns: tuple[str, ...]
     weights: tuple[float, ...]
     models: tuple[Any, ...]
-    transformer: Any
+    transformers: tuple[Any, ...]
+    prepared_by: tuple[int, ...]
     coding: Coding | None = None
     frames: Mapping[str, FrameTypes] = field(default_factory=dict)
 
-    def prepare_inputs(self, x: Inputs) -> Inputs:
-        """Preprocess rows; DataError where NaN or infinity is left.
+    def prepare_inputs(self, x: Inputs) -> list[Inputs]:
+        """Preprocess rows in each way that models need; DataError where NaN or infinity is left.
 
         Args:
             x: an array, or a dict of them by input. The columns of a frame are found by their
                 names, where the preprocessing takes a frame; others of the frame are left out.
         """
-        return prepare_inputs(self.transformer, self._make_frames(x))
+        return [
+            prepare_inputs(transformer, self._make_frames(transformer, x))
+            for transformer in self.transformers
+        ]
 
-    def _make_frames(self, x: Inputs) -> Inputs:
-        """The inputs with frames where the preprocessing takes them."""
+    def _make_frames(self, transformer: Any, x: Inputs) -> Inputs:
+        """The inputs with frames where a transformer takes them."""
         if isinstance(x, Mapping):
             return {
-                name: make_frame(f"x[{name!r}]", rows, self.frames[name])
-                if name in self.frames
-                else rows
+                name: self._make_frame((transformer or {}).get(name), name, f"x[{name!r}]", rows)
                 for name, rows in x.items()
             }
-        return make_frame("x", x, self.frames["x"]) if "x" in self.frames else x
+        return self._make_frame(transformer, "x", "x", x)
 
-    def predict_each(self, x: Inputs) -> Iterator[Any]:
-        """Each model's predictions for preprocessed rows, as `retrain.predict` returns them."""
-        return predict_by_each(self.models, x, self.outputs)
+    def _make_frame(self, transformer: Any, name: str, called: str, rows: Any) -> Any:
+        if name not in self.frames:
+            return rows
+        frame = make_frame(called, rows, self.frames[name])
+        # Another model's preprocessing takes it as a frame, and this one leaves it as it is.
+        return to_number_array(called, frame) if transformer is None else frame
+
+    def predict_each(self, prepared: Sequence[Inputs]) -> Iterator[Any]:
+        """Each model's predictions, as `retrain.predict` returns them.
+
+        Args:
+            prepared: rows as `prepare_inputs` gives them.
+        """
+        pairs = zip(self.prepared_by, self.models, strict=True)
+        for place, found in itertools.groupby(pairs, key=operator.itemgetter(0)):
+            models = [model for _, model in found]
+            yield from predict_by_each(models, prepared[place], self.outputs)
 
     def average(self, predictions: Iterable[Any]) -> Any:
         """The weighted mean of the models' predictions, in their order, for each output."""
@@ -125,26 +157,30 @@ def save(
     HpsearchError where the preprocessing cannot be saved without pickle, or the folder is in use.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    trust: tuple[str, ...] = ()
     with whole_output(folder, MODELS) as partial:
         partial.mkdir()
         weights: list[float] = []
+        transformers: list[Any] = []
+        prepared_by: list[int] = []
+        frames: dict[str, FrameTypes] = {}
         is_own = False
         for number, (weight, trained) in enumerate(models, 1):
             weights.append(weight)
             is_own = isinstance(trained.model, OwnModel)
             with without_tensorflow():
                 trained.model.save(partial / f"model-{number}.{'npz' if is_own else 'keras'}")
-            if number == 1 and trained.transformer is not None:
-                saved = _dump_transformer(trained.transformer)
-                trust = _unknown_types(saved)
-                (partial / _PREPROCESS).write_bytes(saved)
+            same = [n for n, each in enumerate(transformers) if each is trained.transformer]
+            prepared_by.append(same[0] if same else len(transformers))
+            transformers += [] if same else [trained.transformer]
+            frames |= {name: describe_frame(code) for name, code in trained.frames.items()}
+        trust = _save_transformers(partial, transformers)
         outputs = _outputs_to_json(task, data)
-        frames = {name: describe_frame(code) for name, code in task.frames_to_prepare(data).items()}
         plain = _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT
         plain = _FORMAT_OF_OWN if is_own else plain
+        plain = _FORMAT_OF_FRAMES if frames else plain
+        several = len(transformers) > 1
         index = {
-            "format": _FORMAT_OF_FRAMES if frames else plain,
+            "format": _FORMAT_OF_SEVERAL if several else plain,
             "task": task.name,
             **outputs,
             "inputs": {name: array.shape[1:] for name, array in inputs_by_name(data.x).items()},
@@ -152,8 +188,10 @@ def save(
             "coding": data.coding and data.coding.to_json(),
             "weights": weights,
         }
-        if frames:
+        if frames or several:
             index |= {"own": is_own, "frames": _frames_to_json(frames)}
+        if several:
+            index["prepared_by"] = prepared_by
         (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
     return trust
 
@@ -181,6 +219,7 @@ def load(
         coding = Coding.from_json(index["coding"]) if index.get("coding") else None
         outputs = _outputs_from_json(index)
         frames = _frames_from_json(index, shapes)
+        prepared_by = _prepared_by_from_json(index, len(weights))
         _check_index(weights, shapes, columns, coding)
         if coding is not None and (why := _why_no_coding(coding, outputs)):
             raise ValueError(why)
@@ -189,7 +228,7 @@ def load(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
             "wrote"
         ) from error
-    is_own = index.get("format") == _FORMAT_OF_OWN or bool(frames and index["own"])
+    is_own = index.get("own", index.get("format") == _FORMAT_OF_OWN)
     if is_own != (training is not None):
         raise HpsearchError(
             f"the models in {folder} are of a study's own training function, which predicts by "
@@ -203,8 +242,30 @@ def load(
         models = tuple(load_own_model(folder / f"model-{n}.npz", training) for n in numbers)
     else:
         models = tuple(_load_model(folder / f"model-{n}.keras") for n in numbers)
-    transformer = _load_transformer(folder / _PREPROCESS, trusted)
-    return KeptModels(outputs, shapes, columns, weights, models, transformer, coding, frames)
+    transformers: tuple[Any, ...]
+    if ways := max(prepared_by):
+        files = [folder / _PREPROCESS_OF.format(number) for number in range(1, ways + 2)]
+        if missing := [file for file in files if not file.exists()]:
+            raise HpsearchError(f"{missing[0]} is missing; refit the study again")
+        transformers = tuple(_load_transformer(file, trusted) for file in files)
+    else:
+        transformers = (_load_transformer(folder / _PREPROCESS, trusted),)
+    return KeptModels(
+        outputs, shapes, columns, weights, models, transformers, prepared_by, coding, frames
+    )
+
+
+def _prepared_by_from_json(index: Mapping[str, Any], models: int) -> tuple[int, ...]:
+    """Which preprocessing each model has, as places from 0. Raises ValueError, KeyError, TypeError."""
+    if index.get("format") != _FORMAT_OF_SEVERAL:
+        return (0,) * models
+    found = tuple(index["prepared_by"])
+    counted = set(range(len(set(found))))
+    if len(found) != models or not all(type(n) is int for n in found) or set(found) != counted:
+        raise ValueError(f"its models have no preprocessing: {brief(found)}")
+    if len(counted) < 2:
+        raise ValueError("it is said to have several preprocessings, and has one")
+    return found
 
 
 def _frames_to_json(frames: Mapping[str, FrameTypes]) -> dict[str, Any]:
@@ -219,7 +280,7 @@ def _frames_from_json(
     index: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, FrameTypes]:
     """The inverse of `_frames_to_json`. Raises ValueError, KeyError or TypeError."""
-    if index.get("format") != _FORMAT_OF_FRAMES:
+    if index.get("format") not in (_FORMAT_OF_FRAMES, _FORMAT_OF_SEVERAL):
         return {}
     found: dict[str, FrameTypes] = {}
     for name, columns in index["frames"].items():
@@ -227,7 +288,7 @@ def _frames_from_json(
         if shapes.get(name) != (len(columns),) or len(types) != len(columns):
             raise ValueError(f"the columns of {brief(name)} are not those of its rows")
         found[name] = types
-    if not found or not isinstance(index["own"], bool):
+    if not isinstance(index["own"], bool) or not (found or index["format"] == _FORMAT_OF_SEVERAL):
         raise ValueError("it names no frame, and is said to have one")
     return found
 
@@ -312,6 +373,18 @@ def _check_index(
 def types_to_trust(transformer: Any) -> tuple[str, ...]:
     """The types in fitted preprocessing that must be trusted by name to load it."""
     return () if transformer is None else _unknown_types(_dump_transformer(transformer))
+
+
+def _save_transformers(folder: Path, transformers: Sequence[Any]) -> tuple[str, ...]:
+    """Write fitted preprocessing; returns the types that must be trusted by name to load it."""
+    trust: set[str] = set()
+    for number, transformer in enumerate(transformers, 1):
+        if transformer is not None:
+            saved = _dump_transformer(transformer)
+            trust.update(_unknown_types(saved))
+            name = _PREPROCESS if len(transformers) == 1 else _PREPROCESS_OF.format(number)
+            (folder / name).write_bytes(saved)
+    return tuple(sorted(trust))
 
 
 def _unknown_types(saved: bytes) -> tuple[str, ...]:

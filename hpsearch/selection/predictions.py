@@ -219,14 +219,14 @@ def _check_test_targets(part: Task, searched: Array, y: Array, called: str) -> N
 
 
 def score_test(
-    task: Task, data: Data, models: "KeptModels", x: Inputs, folder: Path
+    task: Task, data: Data, models: "KeptModels", x: Sequence[Inputs], folder: Path
 ) -> dict[str, Any]:
     """Score models on the test rows, and write their predictions into the folder.
 
     Nothing else reads the test's targets. Beside the models together, `alone` has each one's score.
 
     Args:
-        x: prepared inputs of the test rows.
+        x: inputs of the test rows, as `KeptModels.prepare_inputs` gives them.
     """
     from hpsearch.models import scoring
 

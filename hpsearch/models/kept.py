@@ -40,7 +40,8 @@ _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
 _FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES)
 _LINKS = ("linear", "sigmoid", "softmax")
-_HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
+# Beside the types that skops trusts itself: they hold nothing but settings.
+_HARMLESS = ("numpy.dtype", "hpsearch.tasks.date_parts.DateParts")
 _PREPROCESS = "preprocess.skops"
 _FILES = re.compile(
     r"model-\d+\.(keras|npz)|preprocess\.skops|(model|card)\.json|card\.md|test\.csv"
@@ -79,7 +80,12 @@ class KeptModels:
             x: an array, or a dict of them by input. The columns of a frame are found by their
                 names, where the preprocessing takes a frame; others of the frame are left out.
         """
-        return prepare_inputs(self.transformer, self._make_frames(x))
+        return prepare_inputs(self.transformer, self._fill_texts(self._make_frames(x)))
+
+    def _fill_texts(self, x: Inputs) -> Inputs:
+        """The inputs with empty texts where a table's texts are missing, as in training."""
+        texts = () if self.coding is None or "x" not in self.frames else self.coding.texts
+        return x.assign(**{name: x[name].fillna("") for name in texts}) if texts else x
 
     def _make_frames(self, x: Inputs) -> Inputs:
         """The inputs with frames where the preprocessing takes them."""

@@ -37,9 +37,8 @@ def find_leaks(columns: Sequence[Column], target: Column, classes: Sequence[str]
         columns: those that are to be inputs.
         classes: of the target; empty where it is a number.
     """
-    rows: Array = np.arange(len(target.cells))[:: max(1, len(target.cells) // _MOST_ROWS)]
-    is_known = np.isfinite(target.values[rows]) if not classes else target.present[rows]
-    rows = rows[is_known]
+    known = target.present if classes else np.isfinite(target.values)
+    rows = np.flatnonzero(known)[:: max(1, int(known.sum()) // _MOST_ROWS)]
     if classes:
         places = {name: place for place, name in enumerate(classes)}
         y = np.array([places.get(cell, -1) for cell in target.cells[rows]], np.float64)

@@ -22,10 +22,9 @@ Search, rank the trials, train the best one, and predict with it:
 
 {saw}from pathlib import Path
 
-{sklearn}
-
 from hpsearch import {hpsearch}
 {tasks}
+{sklearn}
 from spaces import mlp
 
 TABLE = {path}

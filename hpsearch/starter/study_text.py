@@ -68,7 +68,7 @@ def format_study(table: TableDescription, csv: Path, file: Path, rows: int) -> s
     """The text of a study of the table in `csv`, which has `rows` rows, to be written to `file`."""
     evaluator = _choose_evaluator(table, rows)
     names = {"Auto", "Choice", "Float", "Space", "Study", "Task", evaluator.partition("(")[0]}
-    parts = "from hpsearch.tasks.date_parts import DateParts\n" if table.dates else ""
+    parts = "from hpsearch.transformers.date_parts import DateParts\n" if table.dates else ""
     return _STUDY.format(
         csv=_escape_docstring(csv.name),
         file=_escape_docstring(shlex.quote(file.as_posix())),

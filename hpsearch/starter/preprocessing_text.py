@@ -11,20 +11,25 @@ _IMPORTS = {
     "TfidfVectorizer": "sklearn.feature_extraction.text",
     "SimpleImputer": "sklearn.impute",
     "make_pipeline": "sklearn.pipeline",
+    "FunctionTransformer": "sklearn.preprocessing",
     "OneHotEncoder": "sklearn.preprocessing",
     "QuantileTransformer": "sklearn.preprocessing",
+    "RobustScaler": "sklearn.preprocessing",
     "StandardScaler": "sklearn.preprocessing",
 }
 
 
 def list_imports(table: TableDescription) -> list[str]:
     """The lines that import what the preprocessing is made of."""
-    code = format_preprocessing(table)
+    code = "\n".join([format_preprocessing(table), *format_target_preprocessing(table)])
     by_module: dict[str, list[str]] = {}
     for name, module in _IMPORTS.items():
         if f"{name}(" in code:
             by_module.setdefault(module, []).append(name)
-    return [f"from {module} import {', '.join(names)}" for module, names in by_module.items()]
+    arrays = ["import numpy as np"] if "np." in code else []
+    return arrays + [
+        f"from {module} import {', '.join(names)}" for module, names in by_module.items()
+    ]
 
 
 def number_constants(table: TableDescription) -> list[str]:
@@ -39,6 +44,21 @@ def format_parameters(table: TableDescription) -> Iterator[str]:
         yield "    vocabulary=Choice(200, 1000, 4000),  # words of each text"
     if table.many:
         yield "    buckets=Choice(16, 64, 256),  # inputs that many values are hashed to"
+
+
+def format_target_preprocessing(table: TableDescription) -> Iterator[str]:
+    """The arguments of the task that say what is done to the target, where it is a number."""
+    if table.target.classes:
+        return
+    if not table.target.is_skewed:
+        yield "    preprocess_y=StandardScaler(),"
+        return
+    yield "    preprocess_y=["
+    yield "        # The target is skewed: a logarithm that takes 0 and negative numbers, too."
+    yield "        RobustScaler(with_centering=False),"
+    yield "        FunctionTransformer(np.arcsinh, np.sinh),"
+    yield "        StandardScaler(),"
+    yield "    ],"
 
 
 def list_parameters(table: TableDescription) -> list[str]:

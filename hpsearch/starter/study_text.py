@@ -22,9 +22,7 @@ Search, rank the trials, train the best one, and predict with it:
 
 {saw}from pathlib import Path
 
-from hpsearch import {hpsearch}
-{tasks}
-{sklearn}
+{imports}
 from spaces import mlp
 
 TABLE = {path}
@@ -68,16 +66,19 @@ def format_study(table: TableDescription, csv: Path, file: Path, rows: int) -> s
     """The text of a study of the table in `csv`, which has `rows` rows, to be written to `file`."""
     evaluator = _choose_evaluator(table, rows)
     names = {"Auto", "Choice", "Float", "Space", "Study", "Task", evaluator.partition("(")[0]}
-    parts = "from hpsearch.transformers.date_parts import DateParts\n" if table.dates else ""
+    imports = [
+        f"from hpsearch import {', '.join(sorted(names))}",
+        "from hpsearch.tasks.table_data import read_data",
+        *(["from hpsearch.transformers.date_parts import DateParts"] if table.dates else []),
+        *preprocessing_text.list_imports(table),
+    ]
     return _STUDY.format(
         csv=_escape_docstring(csv.name),
         file=_escape_docstring(shlex.quote(file.as_posix())),
         suffix=".parquet" if csv.suffix.lower() in (".parquet", ".pq") else ".csv",
         saw=_format_notes(table),
         name=file.stem,
-        sklearn="\n".join(preprocessing_text.list_imports(table)),
-        hpsearch=", ".join(sorted(names)),
-        tasks=f"{parts}from hpsearch.tasks.table_data import read_data",
+        imports="\n".join(sorted(imports, key=_sort_import)),
         path=format_path(csv.resolve(), file.resolve()),
         columns="\n".join(_format_columns(table)),
         test=_describe_test(table),
@@ -99,6 +100,11 @@ def make_study_name(csv: Path) -> str:
     stem = csv.with_suffix("").stem if csv.suffix.lower() == ".gz" else csv.stem
     name = re.sub(r"\W+", "_", stem.lower()).strip("_") or "table"
     return name if name.isidentifier() else f"table_{name}"
+
+
+def _sort_import(line: str) -> tuple[bool, str]:
+    """Imports of whole modules come first, as formatters have them."""
+    return line.startswith("from"), line.split()[1]
 
 
 def _format_notes(table: TableDescription) -> str:
@@ -161,8 +167,6 @@ def _format_reading(table: TableDescription) -> Iterator[str]:
     if table.target.classes:
         names = map(quote, table.target.classes)
         yield f"{format_collection(f'{indent}classes=[', names, ']', indent)},"
-    if table.target.is_skewed:
-        yield f'{indent}transform="log",'
     for option, constants in (
         ("numbers", preprocessing_text.number_constants(table)),
         ("categories", [each for each, names in (("CATEGORIES", table.categories),
@@ -183,10 +187,9 @@ def _format_learned(table: TableDescription) -> Iterator[str]:
     """The arguments of the task that say what is learned."""
     classes = table.target.classes
     if not classes:
-        yield "    # The mean absolute error, in standard deviations of the target. `predict` gives"
-        yield "    # predictions in the target's own unit."
         yield '    loss="mae",'
-        yield '    metric="mae",'
+        yield '    metric="mae",  # in the unit of the target, as predictions are'
+        yield from preprocessing_text.format_target_preprocessing(table)
         return
     loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
     yield f'    loss="{loss}",'

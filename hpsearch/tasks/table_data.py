@@ -4,9 +4,8 @@
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from hpsearch.core.rules import brief
 from hpsearch.tasks import table_files
 from hpsearch.tasks.cells import read_date_column, read_number_column, set_missing
 from hpsearch.tasks.csv_tables import to_codes
-from hpsearch.tasks.table import choose_test_rows, symmetric_log
+from hpsearch.tasks.table import choose_test_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,6 @@ def read_data(
     group: str | None = None,
     time: str | None = None,
     missing: Collection[str] = (),
-    transform: Literal["log"] | None = None,
     test: float = 0.2,
 ) -> Data:
     """Read a table, .csv, .csv.gz or .parquet; x is a frame of the columns named here.
@@ -47,7 +45,7 @@ def read_data(
     Args:
         target: the column to predict.
         classes: the target's values, where it has classes, in the order of their numbers. Otherwise
-            the target is a number, in standard deviations from its mean (`predict` converts back).
+            the target is a number.
         numbers: columns of numbers, float64; NaN where a cell is missing.
         categories: columns of texts with few values; missing where a cell is.
         texts: columns of texts to vectorise; "" where a cell is missing.
@@ -58,8 +56,6 @@ def read_data(
         time: the column that orders the rows, one of numbers or of `dates`. Rows are sorted by it,
             and the test has the latest instants. `Data.times` has it.
         missing: texts that stand for a missing cell, beside the usual ones.
-        transform: "log" replaces a target that is a number by log(1 + |number| / median), with the
-            number's sign, which suits skewed targets. `predict` converts it back.
         test: the share of rows for the test, which no search reads.
 
     Raises DataError where columns are missing, and for a cell that is not what its column holds.
@@ -68,10 +64,6 @@ def read_data(
 
     if not 0 < test < 1:
         raise DataError(f"test is a share of the rows, above 0 and below 1, got {brief(test)}")
-    if transform not in (None, "log") or (transform and classes):
-        raise DataError(
-            f"transform is 'log', for a target that is a number, or nothing, got {brief(transform)}"
-        )
     dates, classes, missing = dict(dates or {}), tuple(classes), tuple(missing)
     columns = (*numbers, *categories, *texts, *dates)
     table = _read_columns(path, (target, *columns), (group, time))
@@ -103,16 +95,20 @@ def read_data(
         groups = None if groups is None else groups[order]
     tested = _choose_test(target_values, bool(classes), groups, times, test)
     searched = ~tested
-    target_values, coding = _code_target(target_values, searched, target, classes, transform)
-    more: dict[str, Any] = {} if times is None else {"times": times[searched]}
+    if classes:
+        target_values = target_values.astype(np.int64)
+    coding = Coding(
+        classes=classes, target=target, missing=missing, dates=dates, texts=tuple(texts)
+    )
     return Data(
         frame[searched],
         target_values[searched],
         frame[tested],
         target_values[tested],
         groups=None if groups is None else groups[searched],
-        coding=replace(coding, target=target, missing=missing, dates=dates, texts=tuple(texts)),
-        **more,
+        coding=coding,
+        times=None if times is None else times[searched],
+        times_test=None if times is None else times[tested],
     )
 
 
@@ -177,18 +173,3 @@ def _choose_test(
     splitter = kind(n_splits=parts, shuffle=True, random_state=0)
     tested[next(iter(splitter.split(np.zeros((len(y), 1)), y, groups)))[1]] = True
     return tested
-
-
-def _code_target(
-    y: Array, searched: Array, target: str, classes: tuple[str, ...], transform: str | None
-) -> tuple[Array, Coding]:
-    """Targets as networks learn them: numbers of classes, or around zero; and their coding."""
-    if classes:
-        return y.astype(np.int64), Coding(classes=classes)
-    logarithm = 0.0
-    if transform:
-        # The unit, as the mean and the deviation, is that of the searched rows only.
-        logarithm = float(np.median(np.abs(y[searched]))) or 1.0
-        y = symmetric_log(y, logarithm)
-    offset, scale = float(y[searched].mean()), float(y[searched].std()) or 1.0
-    return (y - offset) / scale, Coding({}, (), offset, scale, target, logarithm)

@@ -1,7 +1,7 @@
 """Texts, collections and paths as Python code, formatted as formatters leave it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 WIDTH = 88
@@ -28,6 +28,20 @@ def format_collection(begin: str, items: Iterable[str], end: str, indent: str) -
     if len(line) < WIDTH:
         return line
     return "\n".join([begin, *(f"{indent}    {item}," for item in found), f"{indent}{end}"])
+
+
+def format_import(module: str, names: Sequence[str]) -> str:
+    """An import of sorted names.
+
+    >>> format_import("hpsearch", ["Study", "Task"])
+    'from hpsearch import Study, Task'
+    """
+    line = f"from {module} import {', '.join(names)}"
+    return (
+        line
+        if len(line) <= WIDTH
+        else format_collection(f"{line[: line.index(names[0])]}(", names, ")", "")
+    )
 
 
 def format_path(path: Path, file: Path) -> str:

@@ -80,7 +80,7 @@ def _find_parts(times: "pd.Series", form: str) -> tuple[str, ...]:
     parts = []
     if times.max() - times.min() > _SEVERAL_YEARS and times.dt.month.nunique() > 1:
         parts.append("month")
-    if times.dt.weekday.nunique() > 1 and times.dt.day.nunique() > 2:
+    if times.dt.day_of_week.nunique() > 1 and times.dt.day.nunique() > 2:
         parts.append("weekday")
     if times.dt.hour.nunique() > 1:
         parts.append("hour")

@@ -19,17 +19,23 @@ _IMPORTS = {
 }
 
 
-def list_imports(table: TableDescription) -> list[str]:
-    """The lines that import what the preprocessing is made of."""
-    code = "\n".join([format_preprocessing(table), *format_target_preprocessing(table)])
+def list_imports(table: TableDescription) -> list[tuple[str, list[str]]]:
+    """The modules, and the names in them, that the preprocessing is made of."""
+    code = _join(table)
     by_module: dict[str, list[str]] = {}
     for name, module in _IMPORTS.items():
         if f"{name}(" in code:
             by_module.setdefault(module, []).append(name)
-    arrays = ["import numpy as np"] if "np." in code else []
-    return arrays + [
-        f"from {module} import {', '.join(names)}" for module, names in by_module.items()
-    ]
+    return list(by_module.items())
+
+
+def needs_numpy(table: TableDescription) -> bool:
+    """Whether the preprocessing calls NumPy."""
+    return "np." in _join(table)
+
+
+def _join(table: TableDescription) -> str:
+    return "\n".join([format_preprocessing(table), *format_target_preprocessing(table)])
 
 
 def number_constants(table: TableDescription) -> list[str]:
@@ -70,8 +76,11 @@ def format_preprocessing(table: TableDescription) -> str:
     """The code of a function that makes the transformer."""
     made, parts, more = [], [], []
     if table.numbers:
-        gaps = ", add_indicator=True" if table.has_gaps else ""
-        made.append(f'filled = SimpleImputer(strategy="median"{gaps}, keep_empty_features=True)')
+        options = 'strategy="median", keep_empty_features=True'
+        if table.has_gaps:
+            made += ["filled = SimpleImputer(", f"    {options}, add_indicator=True", ")"]
+        else:
+            made.append(f"filled = SimpleImputer({options})")
     if "NUMBERS" in number_constants(table):
         parts.append('("numbers", make_pipeline(filled, StandardScaler()), NUMBERS),')
     if table.skewed:

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpsearch.starter import preprocessing_text
-from hpsearch.starter.code_text import WIDTH, format_collection, format_path, quote
+from hpsearch.starter.code_text import (
+    WIDTH,
+    format_collection,
+    format_import,
+    format_path,
+    quote,
+)
 from hpsearch.starter.table_description import TableDescription
 
 _STUDY = '''"""A study of {csv}, written by `hpsearch init`. All of it is yours to change.
@@ -67,18 +73,20 @@ def format_study(table: TableDescription, csv: Path, file: Path, rows: int) -> s
     evaluator = _choose_evaluator(table, rows)
     names = {"Auto", "Choice", "Float", "Space", "Study", "Task", evaluator.partition("(")[0]}
     imports = [
-        f"from hpsearch import {', '.join(sorted(names))}",
-        "from hpsearch.tasks.table_data import read_data",
-        *(["from hpsearch.transformers.date_parts import DateParts"] if table.dates else []),
+        ("hpsearch", sorted(names)),
+        ("hpsearch.tasks.table_data", ["read_data"]),
+        *([("hpsearch.transformers.date_parts", ["DateParts"])] if table.dates else []),
         *preprocessing_text.list_imports(table),
     ]
+    lines = ["import numpy as np"] if preprocessing_text.needs_numpy(table) else []
+    lines += [format_import(module, names) for module, names in imports]
     return _STUDY.format(
         csv=_escape_docstring(csv.name),
         file=_escape_docstring(shlex.quote(file.as_posix())),
         suffix=".parquet" if csv.suffix.lower() in (".parquet", ".pq") else ".csv",
         saw=_format_notes(table),
         name=file.stem,
-        imports="\n".join(sorted(imports, key=_sort_import)),
+        imports="\n".join(lines),
         path=format_path(csv.resolve(), file.resolve()),
         columns="\n".join(_format_columns(table)),
         test=_describe_test(table),
@@ -100,11 +108,6 @@ def make_study_name(csv: Path) -> str:
     stem = csv.with_suffix("").stem if csv.suffix.lower() == ".gz" else csv.stem
     name = re.sub(r"\W+", "_", stem.lower()).strip("_") or "table"
     return name if name.isidentifier() else f"table_{name}"
-
-
-def _sort_import(line: str) -> tuple[bool, str]:
-    """Imports of whole modules come first, as formatters have them."""
-    return line.startswith("from"), line.split()[1]
 
 
 def _format_notes(table: TableDescription) -> str:

@@ -23,7 +23,7 @@ _THOUSANDS = (  # with "," between thousands, or with "." there and a decimal co
     (r"^([-+]?\d{1,3})(?:,\d{3})+(?:\.\d+)?$", ",", ""),
     (r"^[-+]?\d{1,3}(?:\.\d{3})+,\d+$", ".", ","),
 )
-_DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
+_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y",
          "%d/%m/%y", "%m/%d/%y", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y",
          "%B %d, %Y", "%b %d %Y", "%Y%m%d", "%a, %d %b %Y")  # fmt: skip
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", ", %H:%M",

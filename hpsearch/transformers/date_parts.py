@@ -75,7 +75,7 @@ def _compute(part: str, times: Any) -> list[Array]:
         return [(since / pd.Timedelta(days=1)).to_numpy(np.float64)]
     at = {
         "month": times.dt.month - 1,
-        "weekday": times.dt.weekday,
+        "weekday": times.dt.day_of_week,
         "hour": times.dt.hour + times.dt.minute / 60,
     }[part]
     angle = at.to_numpy(np.float64, na_value=np.nan) * (2 * np.pi / CYCLES[part])

@@ -194,15 +194,16 @@ def _format_learned(table: TableDescription) -> Iterator[str]:
         yield '    metric="mae",  # in the unit of the target, as predictions are'
         yield from preprocessing_text.format_target_preprocessing(table)
         return
-    loss = "binary_crossentropy" if len(classes) == 2 else "sparse_categorical_crossentropy"
+    is_rare = table.target.is_imbalanced and table.is_rare_learnable
+    one_unit = is_rare and len(classes) == 2
+    loss = "binary_crossentropy" if one_unit else "sparse_categorical_crossentropy"
     yield f'    loss="{loss}",'
-    if table.target.is_imbalanced and table.is_rare_learnable:
-        # Always predicting the other classes would be accurate.
-        yield f'    metric="{"average_precision" if len(classes) == 2 else "f1_macro"}",'
+    if is_rare:  # always predicting the other classes would be accurate
+        yield f'    metric="{"average_precision" if one_unit else "f1_macro"}",'
         yield '    class_weight="balanced",'
     else:
         yield '    metric="accuracy",'
-    if table.structure.time and len(classes) > 2:
+    if table.structure.time and not one_unit:
         yield f"    outputs={len(classes)},  # early rows may lack a class"
 
 

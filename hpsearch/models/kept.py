@@ -40,7 +40,12 @@ _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
 _FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES)
 _LINKS = ("linear", "sigmoid", "softmax")
-_HARMLESS = ("numpy.dtype",)  # beside the types that skops trusts itself
+# Beside the types that skops trusts itself: those that the package has for preprocessing.
+_HARMLESS = (
+    "numpy.dtype",
+    "hpsearch.transformers.lags.Lags",
+    "hpsearch.transformers.per_channel.PerChannel",
+)
 _PREPROCESS = "preprocess.skops"
 _FILES = re.compile(
     r"model-\d+\.(keras|npz)|preprocess\.skops|(model|card)\.json|card\.md|test\.csv"

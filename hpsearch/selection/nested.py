@@ -115,7 +115,7 @@ class NestedKFold:
         loaded = study.task.load()
         # From all rows: a fold may lack a class, but every model needs the same outputs.
         task = study.task.with_kind_of(loaded.y)
-        data = replace(loaded, x_test=None, y_test=None, sample_weight_test=None)
+        data = loaded.without_test()
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         _refuse_given_rows(study.evaluator)
         outer = self._outer()

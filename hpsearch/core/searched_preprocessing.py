@@ -12,6 +12,11 @@ from hpsearch.core.space import Params
 MakeTransformer = Callable[..., Any]
 """`make(**some of the point's parameters) -> scikit-learn transformer, or a dict of them by input`"""
 
+PREPROCESS, PREPROCESS_Y = (
+    "preprocess",
+    "preprocess_y",
+)  # the options of `Task` that may be searched
+
 
 def is_transformer(value: Any) -> bool:
     """Whether a value is used like one of scikit-learn's transformers."""
@@ -25,8 +30,11 @@ def is_searched(preprocess: Any) -> bool:
     )
 
 
-def parameter_names(make: MakeTransformer) -> tuple[str, ...]:
+def parameter_names(make: MakeTransformer, option: str = PREPROCESS) -> tuple[str, ...]:
     """The names of the parameters that the function takes.
+
+    Args:
+        option: of the task that it stands in, for messages.
 
     Raises DataError where it does not name them.
     """
@@ -34,7 +42,7 @@ def parameter_names(make: MakeTransformer) -> tuple[str, ...]:
     for each in found:
         if each.kind not in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY):
             raise DataError(
-                f"preprocess={settings_text(make)} must name the parameters of the space that it "
+                f"{option}={settings_text(make)} must name the parameters of the space that it "
                 f"takes, got {each}; write them out"
             )
     return tuple(each.name for each in found)
@@ -51,17 +59,22 @@ def choose_params(make: MakeTransformer, params: Params) -> dict[str, Any]:
     return {name: params[name] for name in parameter_names(make) if name in params}
 
 
+def call_with_params(make: MakeTransformer, params: Params, option: str = PREPROCESS) -> Any:
+    """What the function returns at a point. Raises BuildError where it lacks a parameter."""
+    if missing := [name for name in needed_names(make) if name not in params]:
+        raise BuildError(
+            f"{option}={settings_text(make)} needs the parameter {missing[0]!r}, which the space "
+            "has not; add it to the space, or give it a default"
+        )
+    return make(**choose_params(make, params))
+
+
 def make_transformer(make: MakeTransformer, params: Params) -> Any:
     """The transformer, or the dict of them by input, at a point.
 
     Raises BuildError where the function lacks a parameter, or returns anything else.
     """
-    if missing := [name for name in needed_names(make) if name not in params]:
-        raise BuildError(
-            f"preprocess={settings_text(make)} needs the parameter {missing[0]!r}, which the space "
-            "has not; add it to the space, or give it a default"
-        )
-    made = make(**choose_params(make, params))
+    made = call_with_params(make, params)
     each = list(made.values()) if isinstance(made, Mapping) else [made]
     for one in each:
         if not is_transformer(one) and not (one is None and isinstance(made, Mapping)):

@@ -28,17 +28,20 @@ from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_mod
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
+from hpsearch.models.kept_targets import list_transformers, targets_from_json, targets_to_json
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs, map_outputs
 from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
 from hpsearch.models.retrain import TrainedModel, predict_by_each
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
-from hpsearch.training.rows import prepare_inputs
+from hpsearch.training.rows import SplitRows, prepare_inputs
+from hpsearch.training.target_preprocessing import FittedTargets, LastValues
 
 _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
 _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
-_FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES)
+_FORMAT_OF_TARGETS = 5  # whose predictions are changed back into the targets' own unit
+_FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES, _FORMAT_OF_TARGETS)
 _LINKS = ("linear", "sigmoid", "softmax")
 # Beside the types that skops trusts itself: those that the package has for preprocessing.
 _HARMLESS = (
@@ -48,9 +51,23 @@ _HARMLESS = (
 )
 _PREPROCESS = "preprocess.skops"
 _FILES = re.compile(
-    r"model-\d+\.(keras|npz)|preprocess\.skops|(model|card)\.json|card\.md|test\.csv"
+    r"model-\d+\.(keras|npz)|preprocess\.skops|targets-\d+\.skops|(model|card)\.json|card\.md"
+    r"|test\.csv"
 )
 _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRows:
+    """Rows to predict.
+
+    Args:
+        x: preprocessed.
+        last_values: of the rows as they were given, what changes each model's predictions back.
+    """
+
+    x: Any
+    last_values: tuple[LastValues, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +83,7 @@ class KeptModels:
         transformer: the fitted preprocessing; None where there is none.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
         frames: the types of the columns of the inputs that the preprocessing takes as frames.
+        targets: what changes each model's predictions back; empty where nothing does.
     """
 
     outputs: OutputTypes
@@ -76,15 +94,18 @@ class KeptModels:
     transformer: Any
     coding: Coding | None = None
     frames: Mapping[str, FrameTypes] = field(default_factory=dict)
+    targets: tuple[FittedTargets, ...] = ()
 
-    def prepare_inputs(self, x: Inputs) -> Inputs:
+    def prepare_inputs(self, x: Inputs) -> PreparedRows:
         """Preprocess rows; DataError where NaN or infinity is left.
 
         Args:
             x: an array, or a dict of them by input. The columns of a frame are found by their
                 names, where the preprocessing takes a frame; others of the frame are left out.
         """
-        return prepare_inputs(self.transformer, self._make_frames(x))
+        x = self._make_frames(x)
+        last_values = tuple(targets.find_last_values(x) for targets in self.targets)
+        return PreparedRows(prepare_inputs(self.transformer, x), last_values)
 
     def _make_frames(self, x: Inputs) -> Inputs:
         """The inputs with frames where the preprocessing takes them."""
@@ -97,9 +118,13 @@ class KeptModels:
             }
         return make_frame("x", x, self.frames["x"]) if "x" in self.frames else x
 
-    def predict_each(self, x: Inputs) -> Iterator[Any]:
-        """Each model's predictions for preprocessed rows, as `retrain.predict` returns them."""
-        return predict_by_each(self.models, x, self.outputs)
+    def predict_each(self, rows: PreparedRows) -> Iterator[Any]:
+        """Each model's predictions, as `retrain.predict` returns them, in the targets' own unit."""
+        predictions = predict_by_each(self.models, rows.x, self.outputs)
+        if not self.targets:
+            return predictions
+        parts = zip(self.targets, predictions, rows.last_values, strict=True)
+        return (targets.undo(predicted, last) for targets, predicted, last in parts)
 
     def average(self, predictions: Iterable[Any]) -> Any:
         """The weighted mean of the models' predictions, in their order, for each output."""
@@ -130,7 +155,8 @@ def save(
     HpsearchError where the preprocessing cannot be saved without pickle, or the folder is in use.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    trust: tuple[str, ...] = ()
+    trust: set[str] = set()
+    targets: list[Any] = []
     with whole_output(folder, MODELS) as partial:
         partial.mkdir()
         weights: list[float] = []
@@ -142,8 +168,14 @@ def save(
                 trained.model.save(partial / f"model-{number}.{'npz' if is_own else 'keras'}")
             if number == 1 and trained.transformer is not None:
                 saved = _dump_transformer(trained.transformer)
-                trust = _unknown_types(saved)
+                trust.update(_unknown_types(saved))
                 (partial / _PREPROCESS).write_bytes(saved)
+            if trained.targets is not None:
+                targets.append(targets_to_json(trained.targets))
+                if transformers := list_transformers(trained.targets):
+                    saved = _dump_transformer(transformers, "preprocess_y")
+                    trust.update(_unknown_types(saved))
+                    (partial / _name_targets(number)).write_bytes(saved)
         outputs = _outputs_to_json(task, data)
         frames = {name: describe_frame(code) for name, code in task.frames_to_prepare(data).items()}
         plain = _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT
@@ -159,8 +191,10 @@ def save(
         }
         if frames:
             index |= {"own": is_own, "frames": _frames_to_json(frames)}
+        if targets:
+            index |= {"format": _FORMAT_OF_TARGETS, "own": is_own, "targets": targets}
         (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
-    return trust
+    return tuple(sorted(trust))
 
 
 def load(
@@ -194,7 +228,7 @@ def load(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
             "wrote"
         ) from error
-    is_own = index.get("format") == _FORMAT_OF_OWN or bool(frames and index["own"])
+    is_own = index.get("format") == _FORMAT_OF_OWN or bool(index.get("own"))
     if is_own != (training is not None):
         raise HpsearchError(
             f"the models in {folder} are of a study's own training function, which predicts by "
@@ -209,7 +243,43 @@ def load(
     else:
         models = tuple(_load_model(folder / f"model-{n}.keras") for n in numbers)
     transformer = _load_transformer(folder / _PREPROCESS, trusted)
-    return KeptModels(outputs, shapes, columns, weights, models, transformer, coding, frames)
+    targets = _load_targets(folder, index, shapes, outputs, trusted)
+    return KeptModels(
+        outputs, shapes, columns, weights, models, transformer, coding, frames, targets
+    )
+
+
+def _load_targets(
+    folder: Path,
+    index: Mapping[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    outputs: OutputTypes,
+    trusted: Iterable[str],
+) -> tuple[FittedTargets, ...]:
+    """What changes each model's predictions back; HpsearchError where that contradicts itself."""
+    if index.get("format") != _FORMAT_OF_TARGETS:
+        return ()
+    found = []
+    for number, given in enumerate(index["targets"], 1):
+        transformers = _load_transformer(folder / _name_targets(number), trusted)
+        try:
+            fitted = targets_from_json(given, transformers, shapes)
+            if fitted.steps.keys() != outputs.keys() or len(index["targets"]) != len(
+                index["weights"]
+            ):
+                raise ValueError("its preprocess_y is not of its models' outputs")
+        except (ValueError, KeyError, TypeError, StopIteration, RuntimeError) as error:
+            raise HpsearchError(
+                f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch "
+                "refit` wrote"
+            ) from error
+        found.append(fitted)
+    return tuple(found)
+
+
+def _name_targets(number: int) -> str:
+    """The file of what changes a model's predictions back."""
+    return f"targets-{number}.skops"
 
 
 def _frames_to_json(frames: Mapping[str, FrameTypes]) -> dict[str, Any]:
@@ -224,7 +294,7 @@ def _frames_from_json(
     index: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, FrameTypes]:
     """The inverse of `_frames_to_json`. Raises ValueError, KeyError or TypeError."""
-    if index.get("format") != _FORMAT_OF_FRAMES:
+    if "frames" not in index:
         return {}
     found: dict[str, FrameTypes] = {}
     for name, columns in index["frames"].items():
@@ -232,7 +302,7 @@ def _frames_from_json(
         if shapes.get(name) != (len(columns),) or len(types) != len(columns):
             raise ValueError(f"the columns of {brief(name)} are not those of its rows")
         found[name] = types
-    if not found or not isinstance(index["own"], bool):
+    if not found:
         raise ValueError("it names no frame, and is said to have one")
     return found
 
@@ -314,9 +384,19 @@ def _check_index(
             raise ValueError("the target's logarithm must be 0 or above, and finite")
 
 
-def types_to_trust(transformer: Any) -> tuple[str, ...]:
-    """The types in fitted preprocessing that must be trusted by name to load it."""
-    return () if transformer is None else _unknown_types(_dump_transformer(transformer))
+def types_to_trust(rows: SplitRows) -> tuple[str, ...]:
+    """The types in fitted preprocessing that must be trusted by name to load it.
+
+    Args:
+        rows: that it was fitted on.
+    """
+    found: set[str] = set()
+    if rows.transformer is not None:
+        found.update(_unknown_types(_dump_transformer(rows.transformer)))
+    if rows.own_targets is not None:
+        transformers = list_transformers(rows.own_targets.fitted)
+        found.update(_unknown_types(_dump_transformer(transformers, "preprocess_y")))
+    return tuple(sorted(found))
 
 
 def _unknown_types(saved: bytes) -> tuple[str, ...]:
@@ -325,14 +405,14 @@ def _unknown_types(saved: bytes) -> tuple[str, ...]:
     return tuple(sorted(set(io.get_untrusted_types(data=saved)) - set(_HARMLESS)))
 
 
-def _dump_transformer(transformer: Any) -> bytes:
+def _dump_transformer(transformer: Any, option: str = "preprocess") -> bytes:
     from skops import io
 
     try:
         saved: bytes = io.dumps(transformer)
     except Exception as error:  # a transformer of the user's own may raise anything
         raise HpsearchError(
-            f"preprocess={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
+            f"{option}={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
             "scikit-learn's own transformers, or functions of a module"
         ) from error
     return saved

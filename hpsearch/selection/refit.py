@@ -44,7 +44,7 @@ from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit, Split, WithoutValidation
 
 if TYPE_CHECKING:
-    from hpsearch.models.kept import KeptModels
+    from hpsearch.models.kept import KeptModels, PreparedRows
     from hpsearch.models.own_models import OwnTraining
 
 _CARD = "card.json"
@@ -214,12 +214,12 @@ def _types_of_preprocessing(task: Task, data: Data) -> tuple[str, ...]:
     from hpsearch.models import kept
     from hpsearch.training.rows import prepare_rows
 
-    if task.preprocess is None:
+    if not task.prepares_each_split:
         return ()
     rows = np.arange(data.rows)
     if is_lazy(data.x):
         rows = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)]
-    return kept.types_to_trust(prepare_rows(task, data, Split(rows, rows[:1])).transformer)
+    return kept.types_to_trust(prepare_rows(task, data, Split(rows, rows[:1])))
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":
@@ -286,12 +286,13 @@ def _score_validation(
     return {"value": value, "se": se, **predictions.report_scores(task, data, together, y, given)}
 
 
-def _prepare_test(data: Data, models: "KeptModels") -> Any:
+def _prepare_test(data: Data, models: "KeptModels") -> "PreparedRows":
     """The inputs of the test as models get them; those of a stream are read when predicted."""
+    from hpsearch.models.kept import PreparedRows
     from hpsearch.training.streams import HeldOutRows
 
     if data.given_streams is not None:
-        return HeldOutRows(data.given_streams, "test")
+        return PreparedRows(HeldOutRows(data.given_streams, "test"))
     assert data.x_test is not None
     as_given = {name: data.frames_test[name] for name in models.frames}
     return models.prepare_inputs(decode_inputs(data.x_test, as_given))

@@ -16,7 +16,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean, settings_text
 from hpsearch.core.parameters import Choice, Float
-from hpsearch.core.searched_preprocessing import is_searched, needed_names, parameter_names
+from hpsearch.core.searched_preprocessing import needed_names, parameter_names
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import CheckpointInterval, Curve
 
@@ -303,7 +303,7 @@ def check_space(
     space: Space,
     *,
     trains_itself: bool = False,
-    preprocess: Any = None,
+    preprocessing: Mapping[str, Callable[..., Any]] | None = None,
 ) -> None:
     """Raise BuildError where a study's functions and the space do not have the same parameters.
 
@@ -311,9 +311,13 @@ def check_space(
 
     Args:
         trains_itself: whether the function is `train`, not `build`.
-        preprocess: the task's.
+        preprocessing: the task's functions of parameters, `Task.searched_preprocessing`.
     """
-    taken = _check_preprocessing(preprocess, space) if is_searched(preprocess) else ()
+    taken = [
+        name
+        for option, make in (preprocessing or {}).items()
+        for name in _check_preprocessing(option, make, space)
+    ]
     check_names(function, space, trains_itself=trains_itself, preprocessing=taken)
     for name in _needed_names(function):
         if name not in space:
@@ -377,21 +381,25 @@ def shuffles(params: Params) -> bool:
     return shuffle
 
 
-def _check_preprocessing(preprocess: Any, space: Space) -> tuple[str, ...]:
-    """The parameters that it takes. Raises BuildError where the space lacks one."""
-    for name in needed_names(preprocess):
+def _check_preprocessing(option: str, make: Callable[..., Any], space: Space) -> tuple[str, ...]:
+    """The parameters that it takes. Raises BuildError where the space lacks one.
+
+    Args:
+        option: of the task that it stands in.
+    """
+    for name in needed_names(make):
         if name not in space:
             raise BuildError(
-                f"preprocess={settings_text(preprocess)} needs the parameter {name!r}, which the "
+                f"{option}={settings_text(make)} needs the parameter {name!r}, which the "
                 f"space has not{did_you_mean(name, space)}; add it to the space, or give it a default"
             )
     for name in FIT_PARAMS:
-        if name in parameter_names(preprocess):
+        if name in parameter_names(make):
             raise BuildError(
-                f"the parameter {name!r} goes to the fit, not to preprocess; give preprocess's "
+                f"the parameter {name!r} goes to the fit, not to {option}; give {option}'s "
                 "parameter another name"
             )
-    return parameter_names(preprocess)
+    return parameter_names(make)
 
 
 def check_names(

@@ -70,7 +70,7 @@ class TableCache:
             return replace(table, x=read_rows(table.x))
         if name not in self._features:
             self._features[name] = sharing.compute_once(
-                self.shared if self.task.preprocess is None else None,
+                None if self.task.prepares_each_split else self.shared,
                 f"features-{frozen.digest}",
                 partial(frozen.compute_features, table.x),
             )
@@ -86,5 +86,5 @@ class TableCache:
         self, splits: tuple[Split, ...], frozen: FrozenPart | None
     ) -> tuple[Hashable, Hashable]:
         """What tells tables apart: the splits, where each has rows of its own, and the features."""
-        rows = splits if self.task.preprocess is not None else None
+        rows = splits if self.task.prepares_each_split else None
         return rows, None if frozen is None else frozen.digest

@@ -249,7 +249,8 @@ class Task:
         self._check_unit_of_metrics()
         self.check_targets(data.y)
         self._check_labels(data)
-        self._check_frames(data)
+        if not is_searched(self.preprocess):  # else only a point tells
+            self.check_frames(data)
         self._check_weights(data)
         weights = self.row_weights(data)
         if self.weighted_metrics:
@@ -267,10 +268,8 @@ class Task:
             return {} if given is None else dict(data.frames)
         return {name: code for name, code in data.frames.items() if given.get(name) is not None}
 
-    def _check_frames(self, data: Data) -> None:
+    def check_frames(self, data: Data) -> None:
         """Raise DataError where text or categories of a frame would reach the model."""
-        if is_searched(self.preprocess):
-            return  # only a point tells
         for name in data.frames.keys() - self.frames_to_prepare(data).keys():
             if not (code := data.frames[name]).holds_only_numbers:
                 raise DataError(

@@ -14,6 +14,7 @@ from hpsearch.core.errors import (
     first_line,
     without_numbers,
 )
+from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.training import Split, Trainer
 from hpsearch.training.base import WatchedBuild
@@ -59,19 +60,23 @@ def try_a_few_points(
             break
         except (Exception, SystemExit) as error:
             _refuse_mistakes(error)
-            errors.append(_original_error(error))
+            errors.append(error)
     else:
         remark = None
-        causes = {without_numbers(first_line(error)) for error in errors}
-        if len(causes) == 1 and not isinstance(errors[0], TrialFailed):
-            raise AllPointsFailError(len(points), errors[0]) from errors[0]
+        first = _original_error(errors[0])
+        causes = {without_numbers(first_line(_original_error(error))) for error in errors}
+        if len(causes) == 1 and not isinstance(first, TrialFailed):
+            raise AllPointsFailError(len(points), first) from first
     unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
     if not unexpected:
         return remark, ""
+    failing = "train" if study.build is None else "build"
+    if isinstance(unexpected[0], PreprocessingFailed):
+        failing = "preprocess"
     return (
         remark,
-        f"{'train' if study.build is None else 'build'} fails at some points; trials of these points "
-        f"will fail: {first_line(unexpected[0])}",
+        f"{failing} fails at some points; trials of these points will fail: "
+        f"{first_line(_original_error(unexpected[0]))}",
     )
 
 

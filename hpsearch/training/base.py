@@ -14,9 +14,12 @@ import numpy as np
 from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError
-from hpsearch.core.option_text import did_you_mean, settings_text
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.parameters import Choice, Float
-from hpsearch.core.searched_preprocessing import needed_names, parameter_names
+from hpsearch.core.searched_preprocessing import (
+    check_parameters,
+    parameter_names,
+)
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import CheckpointInterval, Curve
 
@@ -313,11 +316,11 @@ def check_space(
         trains_itself: whether the function is `train`, not `build`.
         preprocessing: the task's functions of parameters, `Task.searched_preprocessing`.
     """
-    taken = [
-        name
-        for option, make in (preprocessing or {}).items()
-        for name in _check_preprocessing(option, make, space)
-    ]
+    of_fit = () if trains_itself else FIT_PARAMS
+    taken: list[str] = []
+    for called, make in (preprocessing or {}).items():
+        check_parameters(make, space, of_fit=of_fit, option=called)
+        taken += parameter_names(make)
     check_names(function, space, trains_itself=trains_itself, preprocessing=taken)
     for name in _needed_names(function):
         if name not in space:
@@ -381,27 +384,6 @@ def shuffles(params: Params) -> bool:
     return shuffle
 
 
-def _check_preprocessing(option: str, make: Callable[..., Any], space: Space) -> tuple[str, ...]:
-    """The parameters that it takes. Raises BuildError where the space lacks one.
-
-    Args:
-        option: of the task that it stands in.
-    """
-    for name in needed_names(make):
-        if name not in space:
-            raise BuildError(
-                f"{option}={settings_text(make)} needs the parameter {name!r}, which the "
-                f"space has not{did_you_mean(name, space)}; add it to the space, or give it a default"
-            )
-    for name in FIT_PARAMS:
-        if name in parameter_names(make):
-            raise BuildError(
-                f"the parameter {name!r} goes to the fit, not to {option}; give {option}'s "
-                "parameter another name"
-            )
-    return parameter_names(make)
-
-
 def check_names(
     function: Build | TrainFunction,
     names: Iterable[str],
@@ -420,16 +402,16 @@ def check_names(
     parameters = list(inspect.signature(function).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
-    known = [p.name for p in parameters[1:]]
-    elsewhere = set(preprocessing)
+    known, elsewhere = [p.name for p in parameters[1:]], list(preprocessing)
     for name in names:
         if name in elsewhere or name in known or (name in FIT_PARAMS and not trains_itself):
             continue
         if not trains_itself:
-            raise BuildError(unknown_parameter_message(name, known))
+            raise BuildError(unknown_parameter_message(name, known, elsewhere))
         raise BuildError(
-            f"train does not take the parameter {name!r} of the space{did_you_mean(name, known)}; "
-            f"it takes {', '.join(known) or 'none'}"
+            f"train does not take the parameter {name!r} of the space"
+            f"{did_you_mean(name, [*known, *elsewhere])}; it takes {', '.join(known) or 'none'}"
+            f"{_also_taken(elsewhere)}"
         )
 
 
@@ -440,9 +422,17 @@ def _needed_names(function: Build | TrainFunction) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in various]
 
 
-def unknown_parameter_message(name: str, known: Iterable[str]) -> str:
-    known = list(known)
+def unknown_parameter_message(
+    name: str, known: Iterable[str], preprocessing: Iterable[str] = ()
+) -> str:
+    known, elsewhere = list(known), list(preprocessing)
     return (
-        f"build does not know the parameter {name!r}{did_you_mean(name, known)}; it takes "
-        f"{', '.join(known) or 'none'}, and batch_size and shuffle are for the fit"
+        f"build does not know the parameter {name!r}{did_you_mean(name, [*known, *elsewhere])}; it "
+        f"takes {', '.join(known) or 'none'}{_also_taken(elsewhere)}, and batch_size and shuffle "
+        "are for the fit"
     )
+
+
+def _also_taken(preprocessing: Sequence[str]) -> str:
+    """The parameters that preprocessing takes, in a message."""
+    return f", preprocess takes {', '.join(preprocessing)}" if preprocessing else ""

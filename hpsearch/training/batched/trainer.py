@@ -17,6 +17,7 @@ import numpy as np
 
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
+from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
@@ -28,13 +29,14 @@ from hpsearch.training.batched.batchable import (
     why_rows_mix,
 )
 from hpsearch.training.batched.device_data import DeviceTable, why_too_large
-from hpsearch.training.batched.hardware import cache_bytes, free_bytes, use_all_cores
+from hpsearch.training.batched.grouping import distinct_splits, group_by_rows
+from hpsearch.training.batched.hardware import cache_bytes, device_bytes, free_bytes, use_all_cores
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import PROGRAMS, Program, table_sharding
 from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
-from hpsearch.training.batched.table_cache import TableCache
+from hpsearch.training.batched.table_cache import MAX_TABLES, TableCache
 from hpsearch.training.batched.template import (
     MAX_TEMPLATES,
     RecentDict,
@@ -48,6 +50,7 @@ from hpsearch.training.rows import make_model_spec, prepare_rows, validation_bat
 
 log = logging.getLogger(__name__)
 
+_MOST_SPECS = 1024  # of splits: where preprocessing is searched, each point may have its own
 _WORTH_MEASURING = 30.0  # seconds of training, from which batch sizes are tried out
 
 
@@ -70,7 +73,7 @@ class BatchedTrainer:
     max_members: int = 256
     chunk: int | None = None
     shared: Path | None = None
-    _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
+    _specs: RecentDict[ModelSpec] = field(default_factory=lambda: RecentDict(_MOST_SPECS))
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
     _warned: set[str] = field(default_factory=set)
@@ -135,15 +138,19 @@ class BatchedTrainer:
 
         with _compiler_thread() as compiler:
             # Start to compile all programs: while one group trains, those of others are compiled.
+            specs = [self._model_spec(member.fit, data) for member in waiting]
+            most_bytes = most_bytes_of_rows(device_bytes())
             groups = [
                 group
-                for members in _group_by_features(waiting)
+                for members in group_by_rows(waiting, specs, most_bytes)
                 for group in PROGRAMS.templates.assign_members(members)
             ]
-            for template, members in groups:
+            # No more of them than there are tables kept, where each has its own.
+            early = len(groups) if not self.task.preprocessing_parameters else MAX_TABLES
+            for template, members in groups[:early]:
                 if size := self._known_size(template, members, is_used=False):
                     batch = next(split_evenly(members, size))
-                    self._get_program(template, batch, _distinct_splits(batch), data, compiler)
+                    self._get_program(template, batch, distinct_splits(batch), data, compiler)
 
             # Train one group after the other; what does not compile is left to `fit`.
             for template, members in groups:
@@ -238,7 +245,7 @@ class BatchedTrainer:
         size = min(self.max_members, len(members), size)
         if not size:
             return 0
-        splits = _distinct_splits(members)
+        splits = distinct_splits(members)
         # A smaller program may be there, that trains them some at a time.
         places = self._choose_places(template, members[:size], splits, fewest=1, is_used=is_used)
         return min(size, places)
@@ -366,7 +373,7 @@ class BatchedTrainer:
         Raises MemoryError where it needs too much memory, _NotCompiled where it does not compile.
         """
         # Of all members, also when some have ended: the rows on the device stay the same.
-        splits = _distinct_splits(members)
+        splits = distinct_splits(members)
 
         def get_compiled(some: Sequence[BatchMember]) -> tuple[Program, DeviceTable]:
             compiling, table = self._get_program(template, some, splits, data)
@@ -448,19 +455,6 @@ def split_evenly(
     batches = -(-len(members) // max_members)
     size = -(-len(members) // batches)
     return (members[start : start + size] for start in range(0, len(members), size))
-
-
-def _group_by_features(members: Sequence[BatchMember]) -> list[list[BatchMember]]:
-    """Group members by the frozen part whose features they are trained on; None is a group too."""
-    groups: dict[str | None, list[BatchMember]] = {}
-    for member in members:
-        digest = None if member.frozen is None else member.frozen.digest
-        groups.setdefault(digest, []).append(member)
-    return list(groups.values())
-
-
-def _distinct_splits(members: Sequence[BatchMember]) -> tuple[Split, ...]:
-    return tuple(dict.fromkeys(member.fit.split for member in members))
 
 
 def _why_not_side_by_side(member: BatchMember) -> str | None:

@@ -14,12 +14,14 @@ from hpsearch.core.arrays import Array, Inputs, is_lazy, to_number_array, view_r
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, HpsearchError, first_line
 from hpsearch.core.frames.rows import decode_inputs
+from hpsearch.core.preparing_layers import is_preparing_layer
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source
 from hpsearch.core.reading.sparse_rows import SparseRows
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
+from hpsearch.training.layer_transformer import LayerTransformer, describe_layer
 from hpsearch.training.prepared_cache import PreparedCache, PreparedRows
 
 _MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
@@ -75,7 +77,7 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
     except HpsearchError:
         raise
     except Exception as error:
-        named = " ".join(repr(transformer).split())
+        named = " ".join(_describe(transformer).split())
         message = f"preprocess={named} fails on the task's x: {first_line(error)}"
         if params:
             raise PreprocessingFailed(message, params) from error
@@ -105,6 +107,10 @@ def _finish(prepared: Any, x: Inputs) -> Any:
     return _to_numbers(prepared)
 
 
+def _describe(transformer: Any) -> str:
+    return describe_layer(transformer) if is_preparing_layer(transformer) else repr(transformer)
+
+
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
     from sklearn.base import clone
 
@@ -123,6 +129,8 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
             f"preprocess is a dict where there are several inputs, and x is one; give its "
             f"transformer alone, got {transformer!r}"
         )
+    if is_preparing_layer(transformer):
+        transformer = LayerTransformer(transformer)
     if isinstance(x, LazyRows):
         return _fit_on_source(clone(transformer), x, y)
     return clone(transformer).fit(x, y)

@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from hpsearch import tasks
 from hpsearch.core.errors import DataError
 from hpsearch.tasks import (
+    bitcoin,
     boston,
     digits,
     documents,
@@ -28,6 +29,7 @@ from hpsearch.tasks import (
 from hpsearch.tasks.documents import Documents
 
 TASKS = {
+    "bitcoin": bitcoin.task,
     "boston": boston.task,
     "imdb": imdb.task,
     "imdb_sequences": imdb.sequences,
@@ -321,6 +323,7 @@ def test_a_csv_file_that_is_not_the_wines_is_refused(folder, text, message):
 @pytest.mark.parametrize(
     ("name", "shape", "tested"),
     [
+        ("bitcoin", (18_056, 49, 1), 2006),
         ("boston", (404, 13), 102),
         ("imdb", (25_000, 10_000), 25_000),
         ("imdb_sequences", (25_000, 200), 25_000),

@@ -218,6 +218,27 @@ def test_rows_of_unequal_length_are_groups_though_one_structure_takes_both():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("gang" not in ENGINES, reason="side by side is on JAX")
+def test_features_of_a_frozen_part_are_of_the_rows_that_a_point_prepares():
+    def build(spec, learning_rate):
+        import keras
+
+        inputs = keras.Input(spec.input_shape)
+        x = keras.layers.Dense(7, activation="tanh", trainable=False)(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(1, spec.activation)(x))
+        model.compile(keras.optimizers.Adam(learning_rate), spec.loss, metrics=spec.metrics)
+        return model
+
+    fits = [replace(fit, build=build, seed=1) for fit in plan(POINTS[:2], 2)]
+    expected = dict(trainer("fit").train(fits, DATA))
+    bound = rounding_bound(trainer("fit"), fits[0], DATA, expected[0])
+    gang = trainer("gang")
+    assert loss_difference(dict(gang.train(fits, DATA)), expected) < bound
+    assert len(gang._tables._features) == 1  # of both points, whose frozen part is the same
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_fit_that_continues_equals_one_that_never_stopped(engine, tmp_path):
     whole = dict(trainer(engine).train(plan(), DATA))

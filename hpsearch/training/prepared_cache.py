@@ -12,7 +12,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.training.base import Split
 
-_MOST_FITTED = 256  # splits whose transformers are kept; their rows are limited by bytes
+_MOST_FITTED = 128  # splits whose transformers are kept; their rows are limited by bytes
 
 
 @dataclass(slots=True, eq=False)

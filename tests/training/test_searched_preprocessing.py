@@ -14,7 +14,7 @@ from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.fold_preprocessing import choose_split
-from hpsearch.training.prepared_cache import PreparedCache, PreparedRows
+from hpsearch.training.prepared_cache import PreparedCache, PreparedSplit
 from hpsearch.training.rows import prepare_rows
 from spaces import mlp
 from tests.rounding import loss_difference, rounding_bound
@@ -79,7 +79,7 @@ def test_a_cache_drops_rows_first_and_forgets_what_is_gone():
     splits = [Split(np.arange(3), np.arange(1)) for _ in range(3)]
     for number, split in enumerate(splits):
         rows = np.zeros(60), np.zeros(1)  # 488 bytes
-        cache.keep(prepare, data, split, PreparedRows(number, *rows))
+        cache.keep(prepare, data, split, PreparedSplit(number, *rows))
     kept = [cache.find(prepare, data, split) for split in splits]
     assert [each.fitted for each in kept] == [0, 1, 2]
     assert [each.x is None for each in kept] == [True, False, False]

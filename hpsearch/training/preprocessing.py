@@ -63,6 +63,16 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     return x if fitted is None else _finish(_transform(fitted, x), x)
 
 
+def describe_transformer(transformer: Any) -> str:
+    """A transformer, a layer, or a dict of them by input, in one line."""
+    if isinstance(transformer, Mapping):
+        parts = (f"{name!r}: {describe_transformer(each)}" for name, each in transformer.items())
+        return "{" + ", ".join(parts) + "}"
+    if is_preparing_layer(transformer):
+        return describe_layer(transformer)
+    return " ".join(repr(transformer).split())
+
+
 @contextmanager
 def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]:
     """Raise errors of preprocessing as one that names the transformer.
@@ -77,8 +87,7 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
     except HpsearchError:
         raise
     except Exception as error:
-        named = " ".join(_describe(transformer).split())
-        message = f"preprocess={named} fails on the task's x: {first_line(error)}"
+        message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
         if params:
             raise PreprocessingFailed(message, params) from error
         raise DataError(message) from error
@@ -109,13 +118,16 @@ def _finish(prepared: Any, x: Inputs) -> Any:
     return _to_numbers(prepared)
 
 
-def _describe(transformer: Any) -> str:
-    return describe_layer(transformer) if is_preparing_layer(transformer) else repr(transformer)
+def _copy_unfitted(transformer: Any) -> Any:
+    """A transformer like it, not fitted: of a layer, one that prepares rows by it."""
+    if is_preparing_layer(transformer):
+        return LayerTransformer(transformer)
+    from sklearn.base import clone
+
+    return clone(transformer)
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
-    from sklearn.base import clone
-
     if isinstance(x, Mapping):
         if not isinstance(transformer, Mapping) or not set(transformer) <= set(x):
             raise DataError(
@@ -131,11 +143,9 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
             f"preprocess is a dict where there are several inputs, and x is one; give its "
             f"transformer alone, got {transformer!r}"
         )
-    if is_preparing_layer(transformer):
-        transformer = LayerTransformer(transformer)
     if isinstance(x, LazyRows):
-        return _fit_on_source(clone(transformer), x, y)
-    return clone(transformer).fit(x, y)
+        return _fit_on_source(_copy_unfitted(transformer), x, y)
+    return _copy_unfitted(transformer).fit(x, y)
 
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:

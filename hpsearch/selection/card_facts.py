@@ -77,11 +77,12 @@ def describe_model(
 
 
 def _describe_preprocessing(task: Task, params: Params) -> dict[str, str]:
-    """The transformer that a point chooses; nothing where preprocessing is not searched."""
-    if not task.preprocessing_parameters:
-        return {}
-    made = task.with_preprocessing(params).preprocess
-    return {"preprocess": " ".join(repr(made).split())}
+    """The transformers that a point chooses, by option; nothing where these are not searched."""
+    made = task.with_preprocessing(params)
+    return {
+        option: " ".join(repr(getattr(made, option)).split())
+        for option in task.searched_preprocessing
+    }
 
 
 def count_all(data: Data) -> int | None:

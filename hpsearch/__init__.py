@@ -13,7 +13,7 @@ from hpsearch.core.reading.source import Source
 from hpsearch.core.space import Space
 from hpsearch.core.target_steps import Difference
 from hpsearch.core.task import Task
-from hpsearch.evaluators import Given, Holdout, KFold
+from hpsearch.evaluators import Forward, Given, Holdout, KFold
 from hpsearch.python_api.study import Study
 from hpsearch.searchers import (
     Asha,
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from hpsearch.sources.image_folder import ImageFolder
     from hpsearch.sources.parquet import ParquetRows
     from hpsearch.sources.text_folder import TextFolder
+    from hpsearch.sources.windows import Windows
+    from hpsearch.transformers.lags import Lags
+    from hpsearch.transformers.per_channel import PerChannel
 
 __all__ = [
     "Asha",
@@ -44,6 +47,7 @@ __all__ = [
     "Difference",
     "FatalError",
     "Float",
+    "Forward",
     "Genetic",
     "Given",
     "Grid",
@@ -55,8 +59,10 @@ __all__ = [
     "KFold",
     "KerasSearchCV",
     "KerasTunerHyperband",
+    "Lags",
     "NestedKFold",
     "ParquetRows",
+    "PerChannel",
     "Random",
     "Results",
     "Source",
@@ -65,16 +71,20 @@ __all__ = [
     "Task",
     "TextFolder",
     "TrialFailed",
+    "Windows",
 ]
 
 # Loaded when asked for: they bring scikit-learn, pandas, or all that a search needs.
 _LATER = {
     "ImageFolder": "hpsearch.sources.image_folder",
     "KerasSearchCV": "hpsearch.sklearn_api.estimator",
+    "Lags": "hpsearch.transformers.lags",
     "NestedKFold": "hpsearch.selection.nested",
     "ParquetRows": "hpsearch.sources.parquet",
+    "PerChannel": "hpsearch.transformers.per_channel",
     "Results": "hpsearch.plots.results",
     "TextFolder": "hpsearch.sources.text_folder",
+    "Windows": "hpsearch.sources.windows",
     "run": "hpsearch.python_api.sweep",
     # Not in __all__: `from hpsearch import *` would hide Python's own `open`, and many a `run`.
     "open": "hpsearch.python_api.opened_store",

@@ -39,11 +39,15 @@ from hpsearch.core.labels import check_same_classes, number_labels, number_part
 from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.reading.reader import sample_numbers
-from hpsearch.core.reading.source_answers import classes_of, targets_of
+from hpsearch.core.reading.source import Source
+from hpsearch.core.reading.source_answers import classes_of, targets_of, tell_errors
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.streamed import Stream, Streams
+from hpsearch.core.times import check_data_times
 from hpsearch.core.validation_part import join_validation
 
+BY_ROW = ("groups", "sample_weight", "times", "target_times")
+"""The arrays that `Data` may have beside x and y, with a value for each row."""
 _VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
 
 
@@ -74,6 +78,13 @@ class Data:
             evaluator `Given()`. They are joined behind the rows of x, y and sample_weight, which
             then hold both parts; rows of sources are not read for that.
         validation_rows: how many of the last rows are to validate on; set where x_val is given.
+        times: when each row is known, shape (rows,): numbers or datetime64, none before that of the
+            row above. With them no row is trained on that lies after one to validate on: the
+            evaluator is `Forward()` or `Holdout(shuffle=False)`. Several rows may have one time.
+        target_times: when each row's target is known, shape (rows,), where that is later than the
+            row, as of tomorrow's price. Such rows are left out where training would know a target
+            that is not known yet when validation begins.
+        times_test: as times, of the test rows: the test of a series is its end.
         frames, frames_test: how x and x_test become the frames that they were, by input. Data finds
             them itself.
         given_streams: set by `Data.streams`: x and y are then a batch that shows shapes and types.
@@ -98,6 +109,9 @@ class Data:
     y_val: InitVar[Any] = None
     sample_weight_val: InitVar[Any] = None
     validation_rows: int = 0
+    times: Array | None = None
+    target_times: Array | None = None
+    times_test: Array | None = None
     frames: FrameCodes = field(default_factory=dict)
     frames_test: FrameCodes = field(default_factory=dict)
     given_streams: Streams | None = None
@@ -158,11 +172,11 @@ class Data:
         for name, y in (("sample_weight", self.y), ("sample_weight_test", self.y_test)):
             if (weights := getattr(self, name)) is not None:
                 object.__setattr__(self, name, check_weights(name, weights, y))
-        check_same_rows(
-            {"x": self.x, "y": self.y, "groups": self.groups, "sample_weight": self.sample_weight}
-        )
-        tested = {name: getattr(self, name) for name in ("x_test", "y_test", "sample_weight_test")}
-        check_same_rows(tested)
+        self._check_times()
+        by_row = {name: getattr(self, name) for name in BY_ROW}
+        check_same_rows({"x": self.x, "y": self.y, **by_row})
+        tested = ("x_test", "y_test", "sample_weight_test", "times_test")
+        check_same_rows({name: getattr(self, name) for name in tested})
         if count_rows(self.y) == 0:
             raise DataError("the data has no rows")
         if x_val is not None or y_val is not None or sample_weight_val is not None:
@@ -176,6 +190,14 @@ class Data:
         coding = self.coding or Coding()
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
+
+    def _check_times(self) -> None:
+        names = ("times", "target_times", "times_test")
+        given = (getattr(self, name) for name in names)
+        for name, value in zip(
+            names, check_data_times(*given, has_test=self.x_test is not None), strict=True
+        ):
+            object.__setattr__(self, name, value)
 
     def _check_codes(self) -> None:
         if not isinstance(self.coding, Coding | None):
@@ -201,6 +223,7 @@ class Data:
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)
+            self._take_times(of_x, source)
             if getattr(self, of_y) is not None:
                 continue
             object.__setattr__(self, of_y, targets_of(of_x, source))
@@ -212,6 +235,16 @@ class Data:
                 coding = replace(self.coding or Coding(), classes=classes)
                 object.__setattr__(self, "coding", coding)
         return test_classes
+
+    def _take_times(self, of_x: str, source: Source) -> None:
+        """Take the times of a source that knows them, where they are not given."""
+        if of_x == "x" and self.times is None and self.target_times is None:
+            with tell_errors("x does not know its times"):
+                object.__setattr__(self, "times", source.times)
+                object.__setattr__(self, "target_times", source.target_times)
+        elif of_x == "x_test" and self.times is not None and self.times_test is None:
+            with tell_errors("x_test does not know its times"):
+                object.__setattr__(self, "times_test", source.times)
 
     def _join_validation(self, given: tuple[Any, Any, Any], has_labels: bool) -> None:
         """Join x_val, y_val and sample_weight_val. has_labels: whether y held texts."""
@@ -244,11 +277,12 @@ class Data:
                 f"validation_rows is how many of the last rows validate, from 0 to below the "
                 f"{count_rows(self.y)} rows, got {brief(given)}"
             )
-        if given and self.groups is not None:
-            raise DataError(
-                "groups have no effect where the data says which rows validate; drop groups, or "
-                "put all rows into x and y, and take KFold(groups=True)"
-            )
+        for name, instead in (("groups", "KFold(groups=True)"), ("times", "Forward()")):
+            if given and getattr(self, name) is not None:
+                raise DataError(
+                    f"{name} have no effect where the data says which rows validate; drop {name}, "
+                    f"or put all rows into x and y, and take {instead}"
+                )
 
     def _encode_frames(self, x_val: Any) -> Any:
         """Make arrays of frames, and note how they become frames again; x_val as one of them."""
@@ -310,7 +344,7 @@ class Data:
         return self.coding.classes if self.coding else ()
 
     def take(self, rows: Sequence[int] | Array) -> "Data":
-        """The rows at these indices, with their groups and weights, and without test rows.
+        """The rows at these indices, with their groups, weights and times, and without test rows.
 
         None of them is marked to validate on.
 
@@ -325,8 +359,7 @@ class Data:
                 f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
             )
         by_row: dict[str, Any] = {
-            name: None if array is None else array[at]
-            for name, array in {"groups": self.groups, "sample_weight": self.sample_weight}.items()
+            name: None if (array := getattr(self, name)) is None else array[at] for name in BY_ROW
         }
         x, y = view_rows(self.x, at), take_rows(self.y, at)
         version = None
@@ -341,6 +374,10 @@ class Data:
             version=version,
             **by_row,
         )
+
+    def without_test(self) -> "Data":
+        """The same rows to search on, and no test rows."""
+        return replace(self, x_test=None, y_test=None, sample_weight_test=None, times_test=None)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -358,10 +395,9 @@ class Data:
             empty = {name: part[:0] for name, part in parts.items()}
             digest = digest_data(empty, streams=self.given_streams)
             return digest if self.version is None else f"{self.version} {digest}"
-        if self.groups is not None:
-            parts["groups"] = self.groups
-        if self.sample_weight is not None:
-            parts["sample_weight"] = self.sample_weight
+        for name in BY_ROW:
+            if (array := getattr(self, name)) is not None:
+                parts[name] = array
         coded = {
             f"frame {name}": repr(code)
             for name, code in self.frames.items()

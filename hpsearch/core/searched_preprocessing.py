@@ -7,6 +7,7 @@ from typing import Any
 from hpsearch.core.errors import BuildError, DataError, HpsearchError, TrialFailed, first_line
 from hpsearch.core.interrupt import Interrupted
 from hpsearch.core.option_text import did_you_mean
+from hpsearch.core.preparing_layers import is_preparing_layer, why_not_preparing
 from hpsearch.core.rules import brief
 from hpsearch.core.space import Params, Space
 
@@ -31,8 +32,10 @@ class PreprocessingFailed(BuildError):
 
 
 def is_transformer(value: Any) -> bool:
-    """Whether a value is used like one of scikit-learn's transformers."""
-    return not isinstance(value, type) and callable(getattr(value, "transform", None))
+    """Whether a value is used like one of scikit-learn's transformers, or is a layer that may be."""
+    if isinstance(value, type):
+        return False
+    return callable(getattr(value, "transform", None)) or is_preparing_layer(value)
 
 
 def is_searched(preprocess: Any) -> bool:
@@ -146,6 +149,8 @@ def make_transformer(make: MakeTransformer, params: Params) -> Any:
     made, chosen = call_with_params(make, params), choose_params(make, params)
     each = list(made.values()) if isinstance(made, Mapping) else [made]
     for one in each:
+        if why := why_not_preparing(one):
+            raise PreprocessingFailed(f"{why} (at {describe_point(chosen)})", chosen)
         if not is_transformer(one) and not (one is None and isinstance(made, Mapping)):
             raise PreprocessingFailed(
                 "preprocess must return a scikit-learn transformer, as StandardScaler(), or a dict "

@@ -16,6 +16,7 @@ from hpsearch.core.frames.columns import name_coded_column
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text
+from hpsearch.core.preparing_layers import why_not_preparing
 from hpsearch.core.row_weights import (
     check_class_weight,
     compute_row_weights,
@@ -55,7 +56,8 @@ class Task:
             model has one output, else (rows, outputs), and probabilities where it predicts classes.
             Of several outputs: "loss" for all together, or of one, as "steering/mae".
         direction: "min" or "max"; needed for a function, and for a Keras metric not named here.
-        preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
+        preprocess: a scikit-learn transformer, or a layer of Keras's that prepares rows, as
+            `keras.layers.TextVectorization(...)`, or a dict with one for each input. It is fitted on
             the training rows of each split only. It gets frames where `Data(x=)` got frames. Or a
             function of parameters of the space that returns these: `def preprocess(components):
             return PCA(components)`. `build` gets such a parameter only where it names it.
@@ -167,10 +169,14 @@ class Task:
 
     def _check_preprocess(self) -> None:
         given = self.preprocess
+        all_of_it = list(given.values()) if isinstance(given, Mapping) else [given]
+        for each in all_of_it:
+            if why := why_not_preparing(each):
+                raise DataError(why)
         if is_searched(given):
             parameter_names(given)
             return
-        for each in given.values() if isinstance(given, Mapping) else [given]:
+        for each in all_of_it:
             if each is not None and not is_transformer(each):
                 raise DataError(
                     "Task needs preprocess= a scikit-learn transformer, as StandardScaler(), or a "

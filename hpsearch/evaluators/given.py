@@ -18,6 +18,7 @@ from hpsearch.evaluators.base import Evaluator, binomial_error
 from hpsearch.evaluators.given_pairs import GivenPairs, read_pairs
 from hpsearch.evaluators.given_splitter import GivenSplitter, is_splitter, make_given_splitter
 from hpsearch.evaluators.splits import refuse_given_part
+from hpsearch.evaluators.time_order import refuse_future
 from hpsearch.training.base import SPLIT_OF_STREAMS, Split
 
 
@@ -30,7 +31,8 @@ class Given(Evaluator):
         Given([(train, validation), ...])        # any number of such pairs
         Given(TimeSeriesSplit(5))                # any splitter of scikit-learn's
 
-    No row may be trained on and validated in one split. Rows may be left out: it is told. A
+    No row may be trained on and validated in one split; where rows have times, none may be trained
+    on that is not known, with its target, when the validation begins. Rows may be left out: it is told. A
     splitter that is random and has no seed gets the study's; one that needs groups gets
     `Data(groups=)`, one that stratifies the classes.
 
@@ -79,6 +81,7 @@ class Given(Evaluator):
         parts = self.parts
         pairs = parts.split(task, data, seed) if isinstance(parts, GivenSplitter) else parts
         pairs.check_rows(self.label, data.rows)
+        refuse_future(self.label, task, data, pairs.splits)
         return list(pairs.splits)
 
     def standard_error(self, values: Sequence[float], metric: Metric, rows: int) -> float | None:

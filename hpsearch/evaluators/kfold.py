@@ -13,6 +13,7 @@ from hpsearch.core.option_text import check_counts, check_switches
 from hpsearch.core.task import Task
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.evaluators.splits import kfold, refuse_given_part
+from hpsearch.evaluators.time_order import refuse_shuffling
 from hpsearch.training.base import Split
 
 _MOST_FITS = 10_000  # of one trial
@@ -30,6 +31,9 @@ class KFold(Evaluator):
         shuffle: False takes the rows in their order: each fold is a block of neighbours, as in
             scikit-learn's `KFold(shuffle=False)`. With stratify=True, or groups=True, folds are
             those of its StratifiedKFold, GroupKFold or StratifiedGroupKFold without shuffling.
+
+    Folds train on rows that lie after those they validate on: data with times is refused, and
+    `Forward` is for it.
     """
 
     later_options: ClassVar[tuple[str, ...]] = ("shared_batches", "shuffle")
@@ -68,6 +72,7 @@ class KFold(Evaluator):
 
     def splits(self, task: Task, data: Data, *, seed: int) -> list[Split]:
         refuse_given_part(self.label, task, data)
+        refuse_shuffling(self.label, task, data)
         if self.groups and data.groups is None:
             raise DataError(f"groups=True needs Data(groups=...), and task {task.name} has none")
         stratify = self.shuffle if self.stratify is None else self.stratify

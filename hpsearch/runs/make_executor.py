@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def _make_ray_cluster(
     assert options.file is not None  # as make_prepare demands
     data = study.task.load()
     is_read_there = is_lazy(data.x) or data.given_streams is not None
-    rows = None if is_read_there else replace(data, x_test=None, y_test=None)
+    rows = None if is_read_there else data.without_test()
     return RayCluster(
         partial(prepare, shared=rows),
         options.ray,

@@ -13,6 +13,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.selection.choice import ModelChoice, ModelMember, Scale
 from hpsearch.selection.predictions import EnsembleWeights
+from hpsearch.training.preprocessing import describe_transformer
 
 
 def describe_source(data: Data) -> dict[str, str]:
@@ -80,7 +81,7 @@ def _describe_preprocessing(task: Task, params: Params) -> dict[str, str]:
     """The transformers that a point chooses, by option; nothing where these are not searched."""
     made = task.with_preprocessing(params)
     return {
-        option: " ".join(repr(getattr(made, option)).split())
+        option: describe_transformer(getattr(made, option))
         for option in task.searched_preprocessing
     }
 

@@ -22,6 +22,7 @@ from hpsearch.core.searched_preprocessing import (
 )
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import CheckpointInterval, Curve
+from hpsearch.training.adapting import LayerAdapter
 
 # Hyperparameters of the fit itself: any space may have them, and `build` does not get them.
 FIT_PARAMS = ("batch_size", "shuffle")
@@ -47,6 +48,7 @@ class ModelSpec:
         epochs: the most that a trial can get, as a schedule of learning rates needs it:
             `CosineDecay(rate, decay_steps=spec.steps_per_epoch * spec.epochs)`.
         preprocessing: the parameters by which the rows were preprocessed, where they are searched.
+        adapter: adapts layers to the rows that the model is trained on; None where there are none.
     """
 
     input_shape: Any
@@ -60,6 +62,28 @@ class ModelSpec:
     batch_size: int = DEFAULT_BATCH_SIZE
     epochs: int = 0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    adapter: LayerAdapter | None = field(default=None, repr=False, compare=False)
+
+    def adapt(self, layer: Any, name: str | None = None) -> Any:
+        """The layer, adapted to the fold's training rows alone, as `preprocess=` prepared them.
+
+            x = spec.adapt(keras.layers.Normalization())(inputs)
+
+        Args:
+            layer: Keras's Normalization, Discretization or the like, or any layer with a method
+                `adapt(data)`: it gets an array of shape (rows, ...), and texts as one of dtype
+                object. Of a source of more than 256 MiB, Keras's layers get chunk after chunk.
+            name: of the input to adapt it to, where the task has several.
+
+        In a refit, these are all rows. Raises BuildError where it cannot be adapted, or there are
+        no rows, as of streams.
+        """
+        if self.adapter is None:
+            raise BuildError(
+                "spec.adapt needs the training rows, and there are none here; of streams, adapt the "
+                "layer to some batches yourself"
+            )
+        return self.adapter.adapt(layer, name)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -23,6 +23,7 @@ from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
+from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 from hpsearch.training.preprocessing import prepare_split, transform_inputs
 from hpsearch.training.target_preprocessing import OwnTargets, prepare_targets
@@ -168,6 +169,7 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
         preprocessing=fit.split.preprocessing,
+        adapter=None if rows.streams is not None else LayerAdapter(lambda: rows.x),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from hpsearch.core.arrays import LARGE, Array, is_lazy
 from hpsearch.core.coding import Coding
-from hpsearch.core.data import Data
+from hpsearch.core.data import BY_ROW, Data
 from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
 from hpsearch.training.shared_frames import codes_from_json, codes_to_json
@@ -108,7 +108,7 @@ def _name_arrays(data: Data) -> dict[str, Array]:
         arrays["y"] = data.y
     else:
         arrays |= {f"y {name}": array for name, array in data.y.items()}
-    for name in ("groups", "sample_weight"):
+    for name in BY_ROW:
         if (array := getattr(data, name)) is not None:
             arrays[name] = array
     return arrays
@@ -125,11 +125,11 @@ def _map_arrays(folder: Path, index: Mapping[str, Any]) -> Data:
         raise DataError(f"the data shared in {folder} cannot be read: {error}") from error
     inputs = {name[2:]: array for name, array in parts.items() if name.startswith("x ")}
     targets = {name[2:]: array for name, array in parts.items() if name.startswith("y ")}
+    by_row: dict[str, Any] = {name: parts.get(name) for name in BY_ROW}
     return Data(
         inputs or parts["x"],
         targets or parts["y"],
-        groups=parts.get("groups"),
-        sample_weight=parts.get("sample_weight"),
+        **by_row,
         columns=index["columns"],
         coding=index["coding"] and Coding.from_json(index["coding"]),
         version=index["version"],

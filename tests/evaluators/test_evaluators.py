@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import model_selection
 
-from hpsearch import Data, Given, Holdout, KFold, Task, evaluators
+from hpsearch import Data, Forward, Given, Holdout, KFold, Task, evaluators
 from hpsearch.core.errors import DataError
 from hpsearch.core.trial import Curve
 from hpsearch.evaluators.splits import kfold
@@ -19,6 +19,8 @@ EVALUATORS = [
     KFold(3, groups=True),
     KFold(3, groups=True, stratify=False),
     KFold(4, shuffle=False),
+    Forward(3),
+    Forward(4, horizon=5, gap=2, window=30),
     Given(),
     Given(np.arange(60), np.arange(60, 90)),
     Given([(np.arange(45), np.arange(45, 90)), (np.arange(45, 90), np.arange(45))]),

@@ -10,7 +10,7 @@ from hpsearch.core.array_types import Array, Indices, is_sparse, to_dense
 from hpsearch.core.errors import DataError
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.reading.reader import Reader, count_row_bytes
-from hpsearch.core.reading.source import ArraySource, Source
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief
 
 _CHUNK = 2**24  # bytes that are read at a time where many rows are wanted, one after the other
@@ -75,7 +75,7 @@ class LazyRows:
     @property
     def is_in_memory(self) -> bool:
         """Whether reading only copies."""
-        return isinstance(self.reader.source, ArraySource)
+        return bool(self.reader.source.is_in_memory)
 
     def __getitem__(self, rows: Any) -> Array:
         """Read the rows at these indices, of this slice or mask; or one row, by its number.

@@ -69,6 +69,21 @@ class Source(ABC):
         return ()
 
     @_told_if_known
+    def times(self) -> Any:
+        """When each row is known, shape (rows,), as `Data(times=)` has it; None: in no order."""
+        return None
+
+    @_told_if_known
+    def target_times(self) -> Any:
+        """When each row's target is known, where that is later than the row; else None."""
+        return None
+
+    @_told_if_known
+    def is_in_memory(self) -> bool:
+        """Whether rows are made of arrays in memory so fast that none need be read ahead."""
+        return False
+
+    @_told_if_known
     def files(self) -> Sequence[Path]:
         """The files that rows are read from: by their sizes and times a change is noticed."""
         return ()
@@ -94,3 +109,7 @@ class ArraySource(Source):
 
     def rows(self, indices: Indices) -> Array:
         return np.asarray(self.array[indices])
+
+    @property
+    def is_in_memory(self) -> bool:
+        return True

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from hpsearch.core.arrays import Inputs
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
 from hpsearch.core.memory import most_bytes_of_rows
@@ -22,6 +23,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
+from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size
 from hpsearch.training.batched.batchable import (
     why_metric_differs,
@@ -79,6 +81,8 @@ class BatchedTrainer:
     _warned: set[str] = field(default_factory=set)
     _bytes_of_fit: int = 1  # of the models tried
     _epoch_seconds: float = 0.0  # likewise
+    # While models are built, the rows of the split of the last one that adapted a layer to them.
+    _last_rows: tuple[Split, Inputs] | None = None
     _tables: TableCache = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,6 +139,7 @@ class BatchedTrainer:
                 yield index, fit, member.to_curve(), False
             else:
                 waiting.append(member)
+        self._last_rows = None
 
         with _compiler_thread() as compiler:
             # Start to compile all programs: while one group trains, those of others are compiled.
@@ -354,7 +359,8 @@ class BatchedTrainer:
         key = fit.split if self.task.prepares_each_split else None
         if key not in self._specs:
             rows = prepare_rows(self.task, data, fit.split)
-            self._specs[key] = make_model_spec(self.task, rows, data.y, [], fit)
+            spec = make_model_spec(self.task, rows, data.y, [], fit)
+            self._specs[key] = replace(spec, adapter=None)  # which holds the rows
         spec = self._specs[key]
         return replace(
             spec,
@@ -363,7 +369,14 @@ class BatchedTrainer:
             rows=len(fit.split.train),
             batch_size=batch_size(fit.params),
             epochs=fit.most_epochs or fit.epochs,
+            adapter=LayerAdapter(partial(self._training_rows, fit.split, data)),
         )
+
+    def _training_rows(self, split: Split, data: Data) -> Inputs:
+        """The prepared rows of a split, for layers that are adapted to them; the last are kept."""
+        if self._last_rows is None or self._last_rows[0] is not split:
+            self._last_rows = split, prepare_rows(self.task, data, split).x
+        return self._last_rows[1]
 
     def _start_batch(
         self, template: Template, members: Sequence[BatchMember], data: Data

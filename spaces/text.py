@@ -8,13 +8,12 @@ Rows of 0 and 1 that say which words occur are an ordinary table: use `spaces.ml
 from typing import Any
 
 from hpsearch.core.errors import BuildError
-from hpsearch.core.option_text import did_you_mean
 from hpsearch.training import ModelSpec
 from spaces import checks, network
 
 KINDS = ("bag", "conv", "lstm")
 PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout")
-_ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
+_ONLY = {"recurrent_dropout": ("lstm",), "kernel": ("conv",)}
 
 
 def model(words: int | str, kind: str | None = None) -> network.BuildWithDefault:
@@ -43,7 +42,7 @@ def model(words: int | str, kind: str | None = None) -> network.BuildWithDefault
         import keras
 
         network.check("text.model", spec, params, PARAMS)
-        chosen = _kind(kind, params)
+        chosen = network.choose_kind("text.model", kind, params, KINDS, _ONLY)
         layers = keras.layers
         units = checks.whole(params, "units", 32)
         rate = checks.number(params, "dropout", below=1.0)
@@ -84,18 +83,3 @@ def _count_words(words: int | str, spec: ModelSpec) -> int:
             f"{', '.join(spec.preprocessing) or 'none'}; name one that it takes, or a number"
         )
     return checks.whole(spec.preprocessing, words)
-
-
-def _kind(given: str | None, params: dict[str, Any]) -> str:
-    kind = str(params.get("kind", given))
-    if kind not in KINDS:
-        raise BuildError(
-            f"text.model needs a kind, {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}"
-        )
-    for name, only in _ONLY.items():
-        if name in params and kind != only:
-            raise BuildError(
-                f"{name}={params[name]} has no effect on kind={kind!r}; let it exist only where it "
-                f"does: when={{'kind': {only!r}}}"
-            )
-    return kind

@@ -2,7 +2,8 @@
 
 The folder holds `model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which
 says how they belong together. Where models are preprocessed in several ways, these are
-`preprocess-1.skops` ... They are read in Keras's safe mode and with skops's list of trusted
+`preprocess-1.skops` ... What changes each model's predictions back into the targets' own unit is in
+`targets-1.skops` ... They are read in Keras's safe mode and with skops's list of trusted
 types. Models of a study's own training function are `model-1.npz` ..., see `own_models`.
 """
 
@@ -30,38 +31,58 @@ from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_mod
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
+from hpsearch.models.kept_targets import list_transformers, targets_from_json, targets_to_json
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs, map_outputs
 from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
 from hpsearch.models.retrain import TrainedModel, predict_by_each
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
-from hpsearch.training.rows import prepare_inputs
+from hpsearch.training.rows import SplitRows, prepare_inputs
+from hpsearch.training.target_preprocessing import FittedTargets, LastValues
 
 _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
 _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
 _FORMAT_OF_SEVERAL = 5  # whose models are preprocessed in several ways
+_FORMAT_OF_TARGETS = 6  # whose predictions are changed back into the targets' own unit
 _FORMATS = (
     _FORMAT,
     _FORMAT_OF_OUTPUTS,
     _FORMAT_OF_OWN,
     _FORMAT_OF_FRAMES,
     _FORMAT_OF_SEVERAL,
+    _FORMAT_OF_TARGETS,
 )
 _LINKS = ("linear", "sigmoid", "softmax")
 # Beside the types that skops trusts itself: those that the package has for preprocessing.
 _HARMLESS = (
     "numpy.dtype",
+    "hpsearch.transformers.date_parts.DateParts",
     "hpsearch.transformers.lags.Lags",
     "hpsearch.transformers.per_channel.PerChannel",
     # It makes none but Keras's layers of a closed list, of plain values.
     "hpsearch.training.layer_transformer.LayerTransformer",
 )
 _PREPROCESS, _PREPROCESS_OF = "preprocess.skops", "preprocess-{}.skops"
+_TARGETS_OF = "targets-{}.skops"
 _FILES = re.compile(
-    r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|(model|card)\.json|card\.md|test\.csv"
+    r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|targets-\d+\.skops|(model|card)\.json"
+    r"|card\.md|test\.csv"
 )
 _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRows:
+    """Rows to predict.
+
+    Args:
+        inputs: preprocessed, in each way that models need.
+        last_values: for each model, what a Difference adds to its predictions of these rows.
+    """
+
+    inputs: Sequence[Any]
+    last_values: Sequence[LastValues] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +100,7 @@ class KeptModels:
         prepared_by: for each model, the place of its preprocessing in `transformers`.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
         frames: the types of the columns of the inputs that the preprocessing takes as frames.
+        targets: what changes each model's predictions back; empty where nothing does.
     """
 
     outputs: OutputTypes
@@ -90,18 +112,26 @@ class KeptModels:
     prepared_by: tuple[int, ...]
     coding: Coding | None = None
     frames: Mapping[str, FrameTypes] = field(default_factory=dict)
+    targets: tuple[FittedTargets, ...] = ()
 
-    def prepare_inputs(self, x: Inputs) -> list[Inputs]:
+    def prepare_inputs(self, x: Inputs) -> PreparedRows:
         """Preprocess rows in each way that models need; DataError where NaN or infinity is left.
 
         Args:
             x: an array, or a dict of them by input. The columns of a frame are found by their
                 names, where the preprocessing takes a frame; others of the frame are left out.
         """
-        return [
+        inputs = [
             prepare_inputs(transformer, self._make_frames(transformer, x))
             for transformer in self.transformers
         ]
+        if not self.targets:
+            return PreparedRows(inputs)
+        in_order = {  # columns as they were in training
+            name: make_frame(name, rows, self.frames[name]) if name in self.frames else rows
+            for name, rows in inputs_by_name(x).items()
+        }
+        return PreparedRows(inputs, [each.find_last_values(in_order) for each in self.targets])
 
     def _make_frames(self, transformer: Any, x: Inputs) -> Inputs:
         """The inputs with frames where a transformer takes them."""
@@ -116,19 +146,25 @@ class KeptModels:
         if name not in self.frames:
             return rows
         frame = make_frame(called, rows, self.frames[name])
+        if name == "x" and self.coding is not None:  # missing texts are empty, as in training
+            frame = frame.assign(**{text: frame[text].fillna("") for text in self.coding.texts})
         # Another model's preprocessing takes it as a frame, and this one leaves it as it is.
         return to_number_array(called, frame) if transformer is None else frame
 
-    def predict_each(self, prepared: Sequence[Inputs]) -> Iterator[Any]:
-        """Each model's predictions, as `retrain.predict` returns them.
+    def predict_each(self, rows: PreparedRows) -> Iterator[Any]:
+        """Each model's predictions, as `retrain.predict` returns them, in the targets' own unit."""
+        predictions = self._predict_learned(rows)
+        if not self.targets:
+            return predictions
+        each = zip(self.targets, predictions, rows.last_values, strict=True)
+        return (targets.undo(predicted, last) for targets, predicted, last in each)
 
-        Args:
-            prepared: rows as `prepare_inputs` gives them.
-        """
+    def _predict_learned(self, rows: PreparedRows) -> Iterator[Any]:
+        """Each model's predictions in the unit that it has learned."""
         pairs = zip(self.prepared_by, self.models, strict=True)
         for place, found in itertools.groupby(pairs, key=operator.itemgetter(0)):
             models = [model for _, model in found]
-            yield from predict_by_each(models, prepared[place], self.outputs)
+            yield from predict_by_each(models, rows.inputs[place], self.outputs)
 
     def average(self, predictions: Iterable[Any]) -> Any:
         """The weighted mean of the models' predictions, in their order, for each output."""
@@ -165,6 +201,7 @@ def save(
         transformers: list[Any] = []
         prepared_by: list[int] = []
         frames: dict[str, FrameTypes] = {}
+        targets: list[FittedTargets] = []
         is_own = False
         for number, (weight, trained) in enumerate(models, 1):
             weights.append(weight)
@@ -175,7 +212,8 @@ def save(
             prepared_by.append(same[0] if same else len(transformers))
             transformers += [] if same else [trained.transformer]
             frames |= {name: describe_frame(code) for name, code in trained.frames.items()}
-        trust = _save_transformers(partial, transformers)
+            targets += [] if trained.targets is None else [trained.targets]
+        trust = {*_save_transformers(partial, transformers), *_save_targets(partial, targets)}
         outputs = _outputs_to_json(task, data)
         plain = _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT
         plain = _FORMAT_OF_OWN if is_own else plain
@@ -194,8 +232,11 @@ def save(
             index |= {"own": is_own, "frames": _frames_to_json(frames)}
         if several:
             index["prepared_by"] = prepared_by
+        if targets:
+            index |= {"format": _FORMAT_OF_TARGETS, "own": is_own}
+            index["targets"] = list(map(targets_to_json, targets))
         (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
-    return trust
+    return tuple(sorted(trust))
 
 
 def load(
@@ -252,14 +293,49 @@ def load(
         transformers = tuple(_load_transformer(file, trusted) for file in files)
     else:
         transformers = (_load_transformer(folder / _PREPROCESS, trusted),)
+    targets = _load_targets(folder, index, shapes, outputs, trusted)
     return KeptModels(
-        outputs, shapes, columns, weights, models, transformers, prepared_by, coding, frames
+        outputs,
+        shapes,
+        columns,
+        weights,
+        models,
+        transformers,
+        prepared_by,
+        coding,
+        frames,
+        targets,
     )
+
+
+def _load_targets(
+    folder: Path,
+    index: Mapping[str, Any],
+    shapes: dict[str, tuple[int, ...]],
+    outputs: OutputTypes,
+    trusted: Iterable[str],
+) -> tuple[FittedTargets, ...]:
+    """What changes each model's predictions back. Raises HpsearchError where it contradicts itself."""
+    if index.get("format") != _FORMAT_OF_TARGETS:
+        return ()
+    found = []
+    try:
+        if len(index["targets"]) != len(index["weights"]):
+            raise ValueError("its preprocess_y is not of each model")
+        for number, given in enumerate(index["targets"], 1):
+            transformers = _load_transformer(folder / _TARGETS_OF.format(number), trusted)
+            found.append(targets_from_json(given, transformers, shapes, outputs))
+    except (ValueError, KeyError, TypeError) as error:
+        raise HpsearchError(
+            f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
+            "wrote"
+        ) from error
+    return tuple(found)
 
 
 def _prepared_by_from_json(index: Mapping[str, Any], models: int) -> tuple[int, ...]:
     """Which preprocessing each model has, as places from 0. Raises ValueError, KeyError, TypeError."""
-    if index.get("format") != _FORMAT_OF_SEVERAL:
+    if "prepared_by" not in index:
         return (0,) * models
     found = tuple(index["prepared_by"])
     counted = set(range(len(set(found))))
@@ -282,7 +358,7 @@ def _frames_from_json(
     index: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, FrameTypes]:
     """The inverse of `_frames_to_json`. Raises ValueError, KeyError or TypeError."""
-    if index.get("format") not in (_FORMAT_OF_FRAMES, _FORMAT_OF_SEVERAL):
+    if "frames" not in index:
         return {}
     found: dict[str, FrameTypes] = {}
     for name, columns in index["frames"].items():
@@ -290,7 +366,7 @@ def _frames_from_json(
         if shapes.get(name) != (len(columns),) or len(types) != len(columns):
             raise ValueError(f"the columns of {brief(name)} are not those of its rows")
         found[name] = types
-    if not isinstance(index["own"], bool) or not (found or index["format"] == _FORMAT_OF_SEVERAL):
+    if not isinstance(index["own"], bool) or not (found or "prepared_by" in index):
         raise ValueError("it names no frame, and is said to have one")
     return found
 
@@ -372,9 +448,19 @@ def _check_index(
             raise ValueError("the target's logarithm must be 0 or above, and finite")
 
 
-def types_to_trust(transformer: Any) -> tuple[str, ...]:
-    """The types in fitted preprocessing that must be trusted by name to load it."""
-    return () if transformer is None else _unknown_types(_dump_transformer(transformer))
+def types_to_trust(rows: SplitRows) -> tuple[str, ...]:
+    """The types in fitted preprocessing that must be trusted by name to load it.
+
+    Args:
+        rows: that it was fitted on.
+    """
+    found: set[str] = set()
+    if rows.transformer is not None:
+        found.update(_unknown_types(_dump_transformer(rows.transformer)))
+    if rows.own_targets is not None:
+        transformers = list_transformers(rows.own_targets.fitted)
+        found.update(_unknown_types(_dump_transformer(transformers, "preprocess_y")))
+    return tuple(sorted(found))
 
 
 def _save_transformers(folder: Path, transformers: Sequence[Any]) -> tuple[str, ...]:
@@ -389,20 +475,31 @@ def _save_transformers(folder: Path, transformers: Sequence[Any]) -> tuple[str, 
     return tuple(sorted(trust))
 
 
+def _save_targets(folder: Path, targets: Sequence[FittedTargets]) -> set[str]:
+    """Write what changes predictions back; returns the types that must be trusted to load it."""
+    trust: set[str] = set()
+    for number, fitted in enumerate(targets, 1):
+        if transformers := list_transformers(fitted):
+            saved = _dump_transformer(transformers, "preprocess_y")
+            trust.update(_unknown_types(saved))
+            (folder / _TARGETS_OF.format(number)).write_bytes(saved)
+    return trust
+
+
 def _unknown_types(saved: bytes) -> tuple[str, ...]:
     from skops import io
 
     return tuple(sorted(set(io.get_untrusted_types(data=saved)) - set(_HARMLESS)))
 
 
-def _dump_transformer(transformer: Any) -> bytes:
+def _dump_transformer(transformer: Any, option: str = "preprocess") -> bytes:
     from skops import io
 
     try:
         saved: bytes = io.dumps(transformer)
     except Exception as error:  # a transformer of the user's own may raise anything
         raise HpsearchError(
-            f"preprocess={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
+            f"{option}={transformer!r} cannot be saved without pickle ({first_line(error)}); use "
             "scikit-learn's own transformers, or functions of a module"
         ) from error
     return saved

@@ -13,6 +13,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.selection.choice import ModelChoice, ModelMember, Scale
 from hpsearch.selection.predictions import EnsembleWeights
+from hpsearch.training.preprocessing import describe_transformer
 
 
 def describe_source(data: Data) -> dict[str, str]:
@@ -80,8 +81,7 @@ def _describe_preprocessing(task: Task, params: Params) -> dict[str, str]:
     """The transformer that a point chooses; nothing where preprocessing is not searched."""
     if not task.preprocessing_parameters:
         return {}
-    made = task.with_preprocessing(params).preprocess
-    return {"preprocess": " ".join(repr(made).split())}
+    return {"preprocess": describe_transformer(task.with_preprocessing(params).preprocess)}
 
 
 def count_all(data: Data) -> int | None:

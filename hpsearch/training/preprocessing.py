@@ -63,6 +63,16 @@ def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     return x if fitted is None else _finish(_transform(fitted, x), x)
 
 
+def describe_transformer(transformer: Any) -> str:
+    """A transformer, a layer, or a dict of them by input, in one line."""
+    if isinstance(transformer, Mapping):
+        parts = (f"{name!r}: {describe_transformer(each)}" for name, each in transformer.items())
+        return "{" + ", ".join(parts) + "}"
+    if is_preparing_layer(transformer):
+        return describe_layer(transformer)
+    return " ".join(repr(transformer).split())
+
+
 @contextmanager
 def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]:
     """Raise errors of preprocessing as one that names the transformer.
@@ -77,8 +87,7 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
     except HpsearchError:
         raise
     except Exception as error:
-        named = " ".join(_describe(transformer).split())
-        message = f"preprocess={named} fails on the task's x: {first_line(error)}"
+        message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
         if params:
             raise PreprocessingFailed(message, params) from error
         raise DataError(message) from error
@@ -91,7 +100,9 @@ def _transform(fitted: Any, x: Inputs) -> Any:
     if isinstance(x, Mapping):
         return {name: _transform(fitted.get(name), array) for name, array in x.items()}
     if isinstance(x, LazyRows) and not _is_small(x):
-        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+        prepared = _map_rows(fitted, x)
+        # What is few by now, as short windows of long ones, is prepared once.
+        return prepared.read() if _is_small(prepared) else prepared
     found = fitted.transform(_read_as_given(x) if isinstance(x, LazyRows) else x)
     return found if is_sparse(found) else _to_numbers(found)
 
@@ -105,10 +116,6 @@ def _finish(prepared: Any, x: Inputs) -> Any:
     if isinstance(x, LazyRows):  # as from texts: dense, it might not fit
         return open_source("x", SparseRows(prepared))
     return _to_numbers(prepared)
-
-
-def _describe(transformer: Any) -> str:
-    return describe_layer(transformer) if is_preparing_layer(transformer) else repr(transformer)
 
 
 def _copy_unfitted(transformer: Any) -> Any:
@@ -146,6 +153,8 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     in_parts = callable(getattr(transformer, "partial_fit", None))
     if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
         return transformer.fit(_read_as_given(x), y)
+    if _is_pipeline(transformer):
+        return _fit_steps(transformer, x, y)
     if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
@@ -155,6 +164,29 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     for chunk in x.chunks():
         transformer.partial_fit(chunk)
     return transformer
+
+
+def _is_pipeline(transformer: Any) -> bool:
+    from sklearn.pipeline import Pipeline
+
+    return isinstance(transformer, Pipeline)
+
+
+def _fit_steps(pipeline: Any, x: LazyRows, y: Array | None) -> Any:
+    """Fit the steps of a pipeline one after the other, each on what those before it give."""
+    steps = []
+    for name, step in pipeline.steps:
+        if step is not None and step != "passthrough":
+            step = _fit_on_source(step, x, y)
+            x = _map_rows(step, x)
+        steps.append((name, step))
+    pipeline.steps = steps
+    return pipeline
+
+
+def _map_rows(fitted: Any, x: LazyRows) -> LazyRows:
+    """Rows that are transformed when they are read."""
+    return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
 
 
 def _is_small(x: LazyRows) -> bool:

@@ -26,6 +26,7 @@ from hpsearch.core.task import Task
 from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 from hpsearch.training.preprocessing import prepare_split, transform_inputs
+from hpsearch.training.target_preprocessing import OwnTargets, prepare_targets
 
 _VALIDATION_BATCH = 1024
 
@@ -36,7 +37,7 @@ class SplitRows:
 
     Args:
         x: training rows; of a source not read yet, likewise those to validate on.
-        y: their targets, an array or a dict by output.
+        y: their targets, an array or a dict by output; as `preprocess_y` changes them.
         x_validation: validation rows.
         y_validation: their targets.
         transformer: the fitted preprocessing; None where the task has none.
@@ -45,6 +46,7 @@ class SplitRows:
         weights_validation: likewise; training uses them in weighted metrics only.
         streams: where the data comes in batches: x, y, x_validation, y_validation are then a batch
             that shows shapes and types, and no rows to train on. None: these are the rows.
+        own_targets: the targets in their own unit, where the task has `preprocess_y`; else None.
     """
 
     x: Inputs
@@ -55,6 +57,17 @@ class SplitRows:
     weights: Array | None = None
     weights_validation: Array | None = None
     streams: Streams | None = None
+    own_targets: OwnTargets | None = None
+
+    def in_own_unit(self, predicted: Any, *, train: bool = False) -> tuple[Any, Any]:
+        """Predictions for the validation rows, or the training rows, and their targets.
+
+        Both as metrics compare them: in the targets' own unit.
+        """
+        own = self.own_targets
+        if own is None:
+            return predicted, self.y if train else self.y_validation
+        return own.undo(predicted, train=train), own.y if train else own.y_validation
 
 
 def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
@@ -76,13 +89,21 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     else:
         whole = data.x if copies_large else read_when_needed(data.x)
         x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
-    y = shape_targets(task, data.y)
+    shaped = shape_targets(task, data.y)
+    y, y_validation = (view_rows(shaped, part) for part in (split.train, split.validation))
+    for targets in (y, y_validation):
+        for output, array in targets_by_name(targets).items():
+            check_finite(f"y[{output!r}]" if output else "y", array)
+    own_targets = None
+    if task.preprocess_y is not None:
+        own_targets, y, y_validation = prepare_targets(task, data, split, y, y_validation)
     rows = SplitRows(
         _check_as_read(x),
-        view_rows(y, split.train),
+        y,
         _check_as_read(x_validation),
-        view_rows(y, split.validation),
+        y_validation,
         fitted,
+        own_targets=own_targets,
     )
     if (weights := task.row_weights(data)) is not None:
         parts = (view_rows(weights, part) for part in (split.train, split.validation))
@@ -92,9 +113,6 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
         for part, array in inputs_by_name(arrays).items():
             if not isinstance(array, LazyRows):
                 check_finite(_name_input(part), array)
-    for targets in (rows.y, rows.y_validation):
-        for output, array in targets_by_name(targets).items():
-            check_finite(f"y[{output!r}]" if output else "y", array)
     return rows
 
 

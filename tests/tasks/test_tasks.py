@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from hpsearch import tasks
 from hpsearch.core.errors import DataError
 from hpsearch.tasks import (
+    bitcoin,
     boston,
     digits,
     documents,
@@ -28,6 +29,7 @@ from hpsearch.tasks import (
 from hpsearch.tasks.documents import Documents
 
 TASKS = {
+    "bitcoin": bitcoin.task,
     "boston": boston.task,
     "imdb": imdb.task,
     "imdb_sequences": imdb.sequences,
@@ -43,7 +45,8 @@ TASKS = {
 
 def test_no_task_escapes_these_tests():
     modules = {module.name for module in pkgutil.iter_modules(tasks.__path__)}
-    helpers = {"csv_tables", "documents", "keras_pickles", "source", "table"}
+    helpers = {"documents", "keras_pickles", "source"}
+    helpers |= {"cells", "csv_tables", "parquet_tables", "table", "table_data", "table_files"}
     assert {name.split("_")[0] for name in TASKS} | {"digits"} == modules - helpers
 
 
@@ -320,6 +323,7 @@ def test_a_csv_file_that_is_not_the_wines_is_refused(folder, text, message):
 @pytest.mark.parametrize(
     ("name", "shape", "tested"),
     [
+        ("bitcoin", (18_056, 49, 1), 2006),
         ("boston", (404, 13), 102),
         ("imdb", (25_000, 10_000), 25_000),
         ("imdb_sequences", (25_000, 200), 25_000),

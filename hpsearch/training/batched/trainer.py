@@ -356,7 +356,7 @@ class BatchedTrainer:
 
     def _model_spec(self, fit: Fit, data: Data) -> ModelSpec:
         # Without preprocessing, rows have one shape in all splits.
-        key = fit.split if self.task.preprocess is not None else None
+        key = fit.split if self.task.prepares_each_split else None
         if key not in self._specs:
             rows = prepare_rows(self.task, data, fit.split)
             spec = make_model_spec(self.task, rows, data.y, [], fit)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.preparing_layers import is_layer
 from hpsearch.core.rules import MOST_COUNTED, MOST_EPOCHS, MOST_STORED, brief
 
 
@@ -268,6 +269,8 @@ def settings_text(value: Any) -> str:
             found = settings(**options)
             if method == "get_config" and not type(value).__module__.startswith("keras."):
                 found = _own_settings(value, found)
+            elif is_layer(value):  # in whose names Keras counts
+                found = {name: each for name, each in found.items() if name != "name"}
             return f"{type(value).__name__}({settings_text(found)})"
     return repr(value)
 

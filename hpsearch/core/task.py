@@ -16,6 +16,7 @@ from hpsearch.core.frames.columns import name_coded_column
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text
+from hpsearch.core.preparing_layers import why_not_preparing
 from hpsearch.core.row_weights import (
     check_class_weight,
     compute_row_weights,
@@ -52,7 +53,8 @@ class Task:
             model has one output, else (rows, outputs), and probabilities where it predicts classes.
             Of several outputs: "loss" for all together, or of one, as "steering/mae".
         direction: "min" or "max"; needed for a function, and for a Keras metric not named here.
-        preprocess: a scikit-learn transformer, or a dict with one for each input. It is fitted on
+        preprocess: a scikit-learn transformer, or a layer of Keras's that prepares rows, as
+            `keras.layers.TextVectorization(...)`, or a dict with one for each input. It is fitted on
             the training rows of each split only. It gets frames where `Data(x=)` got frames. Or a
             function of parameters of the space that returns these: `def preprocess(components):
             return PCA(components)`. `build` gets such a parameter only where it names it.
@@ -163,10 +165,14 @@ class Task:
 
     def _check_preprocess(self) -> None:
         given = self.preprocess
+        all_of_it = list(given.values()) if isinstance(given, Mapping) else [given]
+        for each in all_of_it:
+            if why := why_not_preparing(each):
+                raise DataError(why)
         if is_searched(given):
             parameter_names(given)
             return
-        for each in given.values() if isinstance(given, Mapping) else [given]:
+        for each in all_of_it:
             if each is not None and not is_transformer(each):
                 raise DataError(
                     "Task needs preprocess= a scikit-learn transformer, as StandardScaler(), or a "
@@ -249,7 +255,8 @@ class Task:
         self._check_unit_of_metrics()
         self.check_targets(data.y)
         self._check_labels(data)
-        self._check_frames(data)
+        if not is_searched(self.preprocess):  # else only a point tells
+            self.check_frames(data)
         self._check_weights(data)
         weights = self.row_weights(data)
         if self.weighted_metrics:
@@ -267,10 +274,8 @@ class Task:
             return {} if given is None else dict(data.frames)
         return {name: code for name, code in data.frames.items() if given.get(name) is not None}
 
-    def _check_frames(self, data: Data) -> None:
+    def check_frames(self, data: Data) -> None:
         """Raise DataError where text or categories of a frame would reach the model."""
-        if is_searched(self.preprocess):
-            return  # only a point tells
         for name in data.frames.keys() - self.frames_to_prepare(data).keys():
             if not (code := data.frames[name]).holds_only_numbers:
                 raise DataError(

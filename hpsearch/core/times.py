@@ -103,17 +103,21 @@ def _to_times(name: str, given: Any) -> Array:
         if times.dtype == object and times.size and not isinstance(times.flat[0], str):
             if all(isinstance(each, datetime.date) for each in times.flat):  # datetimes are dates
                 utc = [_to_utc(each) for each in times.flat]
-                return np.array(utc, "datetime64[us]").reshape(times.shape)
+                return np.array(utc).reshape(times.shape)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name} cannot be read as times: {first_line(error)}") from error
     return times
 
 
 def _to_utc(time: Any) -> Any:
-    """A date or datetime of Python's or pandas's, without a zone."""
-    if getattr(time, "tzinfo", None) is None:
-        return time
-    return time.astimezone(datetime.UTC).replace(tzinfo=None)
+    """A date or datetime of Python's or pandas's, NaT too, as a datetime64 without a zone."""
+    if (
+        convert := getattr(time, "to_datetime64", None)
+    ) is not None:  # pandas's own, to nanoseconds
+        return convert()
+    if getattr(time, "tzinfo", None) is not None:
+        time = time.astimezone(datetime.UTC).replace(tzinfo=None)
+    return np.datetime64(time)
 
 
 def _check_comparable(name: str, others: Array, times: Array) -> None:

@@ -17,11 +17,13 @@ from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import check_counts, describe_options
 from hpsearch.core.rules import brief, check_seed
+from hpsearch.core.searched_preprocessing import refuse_parameters_of_fit
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
 from hpsearch.training.base import (
+    FIT_PARAMS,
     Build,
     Callbacks,
     Fit,
@@ -243,12 +245,10 @@ class Evaluator(ABC):
             raise BuildError(f"evaluate needs callbacks= a function, got {brief(callbacks)}")
         if callbacks is not None and train is not None:
             raise BuildError("callbacks= are for the fit of build=; train= calls its own")
-        check_names(
-            function,
-            params,
-            trains_itself=train is not None,
-            preprocessing=task.preprocessing_parameters,
-        )
+        taken = task.preprocessing_parameters
+        check_names(function, params, trains_itself=train is not None, preprocessing=taken)
+        for option, make in task.searched_preprocessing.items():
+            refuse_parameters_of_fit(make, () if train is not None else FIT_PARAMS, option)
         chosen = backend.choose()  # first: the task's function may import Keras
         data = task.load()
         trainer = engines.make_trainer(

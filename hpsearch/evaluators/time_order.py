@@ -23,7 +23,7 @@ def refuse_shuffling(label: str, task: Task, data: Data) -> None:
     if data.times is not None:
         raise DataError(
             f"{label} trains on rows that lie after those it validates on, and the rows of task "
-            f"{task.name} have times; use evaluator=Forward(), or Holdout(shuffle=False), or leave "
+            f"{task.name} have times; use Forward(), or Holdout(shuffle=False), or leave "
             "times out where their order does not matter"
         )
 

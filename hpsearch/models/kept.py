@@ -1,23 +1,26 @@
 """Save and load a folder of trained models with their preprocessing, without pickle.
 
 The folder holds `model-1.keras` ... by Keras, `preprocess.skops` by skops, and `model.json`, which
-says how they belong together. They are read in Keras's safe mode and with skops's list of trusted
+says how they belong together. Where models are preprocessed in several ways, these are
+`preprocess-1.skops` ... What changes each model's predictions back into the targets' own unit is in
+`targets-1.skops` ... They are read in Keras's safe mode and with skops's list of trusted
 types. Models of a study's own training function are `model-1.npz` ..., see `own_models`.
 """
 
+import itertools
 import json
 import math
 import operator
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name
+from hpsearch.core.arrays import Inputs, inputs_by_name, targets_by_name, to_number_array
 from hpsearch.core.coding import Coding
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
@@ -40,8 +43,16 @@ _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it
 _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
-_FORMAT_OF_TARGETS = 5  # whose predictions are changed back into the targets' own unit
-_FORMATS = (_FORMAT, _FORMAT_OF_OUTPUTS, _FORMAT_OF_OWN, _FORMAT_OF_FRAMES, _FORMAT_OF_TARGETS)
+_FORMAT_OF_SEVERAL = 5  # whose models are preprocessed in several ways
+_FORMAT_OF_TARGETS = 6  # whose predictions are changed back into the targets' own unit
+_FORMATS = (
+    _FORMAT,
+    _FORMAT_OF_OUTPUTS,
+    _FORMAT_OF_OWN,
+    _FORMAT_OF_FRAMES,
+    _FORMAT_OF_SEVERAL,
+    _FORMAT_OF_TARGETS,
+)
 _LINKS = ("linear", "sigmoid", "softmax")
 # Beside the types that skops trusts itself: those that the package has for preprocessing.
 _HARMLESS = (
@@ -49,11 +60,14 @@ _HARMLESS = (
     "hpsearch.transformers.date_parts.DateParts",
     "hpsearch.transformers.lags.Lags",
     "hpsearch.transformers.per_channel.PerChannel",
+    # It makes none but Keras's layers of a closed list, of plain values.
+    "hpsearch.training.layer_transformer.LayerTransformer",
 )
-_PREPROCESS = "preprocess.skops"
+_PREPROCESS, _PREPROCESS_OF = "preprocess.skops", "preprocess-{}.skops"
+_TARGETS_OF = "targets-{}.skops"
 _FILES = re.compile(
-    r"model-\d+\.(keras|npz)|preprocess\.skops|targets-\d+\.skops|(model|card)\.json|card\.md"
-    r"|test\.csv"
+    r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|targets-\d+\.skops|(model|card)\.json"
+    r"|card\.md|test\.csv"
 )
 _LARGEST_INDEX, _LARGEST_PREPROCESS = 10_000_000, 2_000_000_000  # bytes
 
@@ -63,12 +77,12 @@ class PreparedRows:
     """Rows to predict.
 
     Args:
-        x: preprocessed.
-        last_values: of the rows as they were given, what changes each model's predictions back.
+        inputs: preprocessed, in each way that models need.
+        last_values: for each model, what a Difference adds to its predictions of these rows.
     """
 
-    x: Any
-    last_values: tuple[LastValues, ...] = ()
+    inputs: Sequence[Any]
+    last_values: Sequence[LastValues] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +95,9 @@ class KeptModels:
         columns: the names of the columns of x, where it is a table with names.
         weights: of each model; they add up to 1.
         models: the Keras models, or those of a training function.
-        transformer: the fitted preprocessing; None where there is none.
+        transformers: the fitted preprocessing, once for all models or in several ways; None where
+            there is none.
+        prepared_by: for each model, the place of its preprocessing in `transformers`.
         coding: how cells of text became numbers, and targets were scaled; None where neither.
         frames: the types of the columns of the inputs that the preprocessing takes as frames.
         targets: what changes each model's predictions back; empty where nothing does.
@@ -92,45 +108,63 @@ class KeptModels:
     columns: tuple[str, ...]
     weights: tuple[float, ...]
     models: tuple[Any, ...]
-    transformer: Any
+    transformers: tuple[Any, ...]
+    prepared_by: tuple[int, ...]
     coding: Coding | None = None
     frames: Mapping[str, FrameTypes] = field(default_factory=dict)
     targets: tuple[FittedTargets, ...] = ()
 
     def prepare_inputs(self, x: Inputs) -> PreparedRows:
-        """Preprocess rows; DataError where NaN or infinity is left.
+        """Preprocess rows in each way that models need; DataError where NaN or infinity is left.
 
         Args:
             x: an array, or a dict of them by input. The columns of a frame are found by their
                 names, where the preprocessing takes a frame; others of the frame are left out.
         """
-        x = self._fill_texts(self._make_frames(x))
-        last_values = tuple(targets.find_last_values(x) for targets in self.targets)
-        return PreparedRows(prepare_inputs(self.transformer, x), last_values)
+        inputs = [
+            prepare_inputs(transformer, self._make_frames(transformer, x))
+            for transformer in self.transformers
+        ]
+        if not self.targets:
+            return PreparedRows(inputs)
+        in_order = {  # columns as they were in training
+            name: make_frame(name, rows, self.frames[name]) if name in self.frames else rows
+            for name, rows in inputs_by_name(x).items()
+        }
+        return PreparedRows(inputs, [each.find_last_values(in_order) for each in self.targets])
 
-    def _fill_texts(self, x: Inputs) -> Inputs:
-        """The inputs with empty texts where a table's texts are missing, as in training."""
-        texts = () if self.coding is None or "x" not in self.frames else self.coding.texts
-        return x.assign(**{name: x[name].fillna("") for name in texts}) if texts else x
-
-    def _make_frames(self, x: Inputs) -> Inputs:
-        """The inputs with frames where the preprocessing takes them."""
+    def _make_frames(self, transformer: Any, x: Inputs) -> Inputs:
+        """The inputs with frames where a transformer takes them."""
         if isinstance(x, Mapping):
             return {
-                name: make_frame(f"x[{name!r}]", rows, self.frames[name])
-                if name in self.frames
-                else rows
+                name: self._make_frame((transformer or {}).get(name), name, f"x[{name!r}]", rows)
                 for name, rows in x.items()
             }
-        return make_frame("x", x, self.frames["x"]) if "x" in self.frames else x
+        return self._make_frame(transformer, "x", "x", x)
+
+    def _make_frame(self, transformer: Any, name: str, called: str, rows: Any) -> Any:
+        if name not in self.frames:
+            return rows
+        frame = make_frame(called, rows, self.frames[name])
+        if name == "x" and self.coding is not None:  # missing texts are empty, as in training
+            frame = frame.assign(**{text: frame[text].fillna("") for text in self.coding.texts})
+        # Another model's preprocessing takes it as a frame, and this one leaves it as it is.
+        return to_number_array(called, frame) if transformer is None else frame
 
     def predict_each(self, rows: PreparedRows) -> Iterator[Any]:
         """Each model's predictions, as `retrain.predict` returns them, in the targets' own unit."""
-        predictions = predict_by_each(self.models, rows.x, self.outputs)
+        predictions = self._predict_learned(rows)
         if not self.targets:
             return predictions
-        parts = zip(self.targets, predictions, rows.last_values, strict=True)
-        return (targets.undo(predicted, last) for targets, predicted, last in parts)
+        each = zip(self.targets, predictions, rows.last_values, strict=True)
+        return (targets.undo(predicted, last) for targets, predicted, last in each)
+
+    def _predict_learned(self, rows: PreparedRows) -> Iterator[Any]:
+        """Each model's predictions in the unit that it has learned."""
+        pairs = zip(self.prepared_by, self.models, strict=True)
+        for place, found in itertools.groupby(pairs, key=operator.itemgetter(0)):
+            models = [model for _, model in found]
+            yield from predict_by_each(models, rows.inputs[place], self.outputs)
 
     def average(self, predictions: Iterable[Any]) -> Any:
         """The weighted mean of the models' predictions, in their order, for each output."""
@@ -161,33 +195,32 @@ def save(
     HpsearchError where the preprocessing cannot be saved without pickle, or the folder is in use.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    trust: set[str] = set()
-    targets: list[Any] = []
     with whole_output(folder, MODELS) as partial:
         partial.mkdir()
         weights: list[float] = []
+        transformers: list[Any] = []
+        prepared_by: list[int] = []
+        frames: dict[str, FrameTypes] = {}
+        targets: list[FittedTargets] = []
         is_own = False
         for number, (weight, trained) in enumerate(models, 1):
             weights.append(weight)
             is_own = isinstance(trained.model, OwnModel)
             with without_tensorflow():
                 trained.model.save(partial / f"model-{number}.{'npz' if is_own else 'keras'}")
-            if number == 1 and trained.transformer is not None:
-                saved = _dump_transformer(trained.transformer)
-                trust.update(_unknown_types(saved))
-                (partial / _PREPROCESS).write_bytes(saved)
-            if trained.targets is not None:
-                targets.append(targets_to_json(trained.targets))
-                if transformers := list_transformers(trained.targets):
-                    saved = _dump_transformer(transformers, "preprocess_y")
-                    trust.update(_unknown_types(saved))
-                    (partial / _name_targets(number)).write_bytes(saved)
+            same = [n for n, each in enumerate(transformers) if each is trained.transformer]
+            prepared_by.append(same[0] if same else len(transformers))
+            transformers += [] if same else [trained.transformer]
+            frames |= {name: describe_frame(code) for name, code in trained.frames.items()}
+            targets += [] if trained.targets is None else [trained.targets]
+        trust = {*_save_transformers(partial, transformers), *_save_targets(partial, targets)}
         outputs = _outputs_to_json(task, data)
-        frames = {name: describe_frame(code) for name, code in task.frames_to_prepare(data).items()}
         plain = _FORMAT_OF_OUTPUTS if "outputs" in outputs else _FORMAT
         plain = _FORMAT_OF_OWN if is_own else plain
+        plain = _FORMAT_OF_FRAMES if frames else plain
+        several = len(transformers) > 1
         index = {
-            "format": _FORMAT_OF_FRAMES if frames else plain,
+            "format": _FORMAT_OF_SEVERAL if several else plain,
             "task": task.name,
             **outputs,
             "inputs": {name: array.shape[1:] for name, array in inputs_by_name(data.x).items()},
@@ -195,10 +228,13 @@ def save(
             "coding": data.coding and data.coding.to_json(),
             "weights": weights,
         }
-        if frames:
+        if frames or several:
             index |= {"own": is_own, "frames": _frames_to_json(frames)}
+        if several:
+            index["prepared_by"] = prepared_by
         if targets:
-            index |= {"format": _FORMAT_OF_TARGETS, "own": is_own, "targets": targets}
+            index |= {"format": _FORMAT_OF_TARGETS, "own": is_own}
+            index["targets"] = list(map(targets_to_json, targets))
         (partial / MODEL_INDEX).write_text(json.dumps(index, indent=1))
     return tuple(sorted(trust))
 
@@ -226,6 +262,7 @@ def load(
         coding = Coding.from_json(index["coding"]) if index.get("coding") else None
         outputs = _outputs_from_json(index)
         frames = _frames_from_json(index, shapes)
+        prepared_by = _prepared_by_from_json(index, len(weights))
         _check_index(weights, shapes, columns, coding)
         if coding is not None and (why := _why_no_coding(coding, outputs)):
             raise ValueError(why)
@@ -234,7 +271,7 @@ def load(
             f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
             "wrote"
         ) from error
-    is_own = index.get("format") == _FORMAT_OF_OWN or bool(index.get("own"))
+    is_own = index.get("own", index.get("format") == _FORMAT_OF_OWN)
     if is_own != (training is not None):
         raise HpsearchError(
             f"the models in {folder} are of a study's own training function, which predicts by "
@@ -248,10 +285,26 @@ def load(
         models = tuple(load_own_model(folder / f"model-{n}.npz", training) for n in numbers)
     else:
         models = tuple(_load_model(folder / f"model-{n}.keras") for n in numbers)
-    transformer = _load_transformer(folder / _PREPROCESS, trusted)
+    transformers: tuple[Any, ...]
+    if ways := max(prepared_by):
+        files = [folder / _PREPROCESS_OF.format(number) for number in range(1, ways + 2)]
+        if missing := [file for file in files if not file.exists()]:
+            raise HpsearchError(f"{missing[0]} is missing; refit the study again")
+        transformers = tuple(_load_transformer(file, trusted) for file in files)
+    else:
+        transformers = (_load_transformer(folder / _PREPROCESS, trusted),)
     targets = _load_targets(folder, index, shapes, outputs, trusted)
     return KeptModels(
-        outputs, shapes, columns, weights, models, transformer, coding, frames, targets
+        outputs,
+        shapes,
+        columns,
+        weights,
+        models,
+        transformers,
+        prepared_by,
+        coding,
+        frames,
+        targets,
     )
 
 
@@ -262,30 +315,35 @@ def _load_targets(
     outputs: OutputTypes,
     trusted: Iterable[str],
 ) -> tuple[FittedTargets, ...]:
-    """What changes each model's predictions back; HpsearchError where that contradicts itself."""
+    """What changes each model's predictions back. Raises HpsearchError where it contradicts itself."""
     if index.get("format") != _FORMAT_OF_TARGETS:
         return ()
     found = []
-    for number, given in enumerate(index["targets"], 1):
-        transformers = _load_transformer(folder / _name_targets(number), trusted)
-        try:
-            fitted = targets_from_json(given, transformers, shapes)
-            if fitted.steps.keys() != outputs.keys() or len(index["targets"]) != len(
-                index["weights"]
-            ):
-                raise ValueError("its preprocess_y is not of its models' outputs")
-        except (ValueError, KeyError, TypeError, StopIteration, RuntimeError) as error:
-            raise HpsearchError(
-                f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch "
-                "refit` wrote"
-            ) from error
-        found.append(fitted)
+    try:
+        if len(index["targets"]) != len(index["weights"]):
+            raise ValueError("its preprocess_y is not of each model")
+        for number, given in enumerate(index["targets"], 1):
+            transformers = _load_transformer(folder / _TARGETS_OF.format(number), trusted)
+            found.append(targets_from_json(given, transformers, shapes, outputs))
+    except (ValueError, KeyError, TypeError) as error:
+        raise HpsearchError(
+            f"{folder} is no model folder ({first_line(error)}); name one that `hpsearch refit` "
+            "wrote"
+        ) from error
     return tuple(found)
 
 
-def _name_targets(number: int) -> str:
-    """The file of what changes a model's predictions back."""
-    return f"targets-{number}.skops"
+def _prepared_by_from_json(index: Mapping[str, Any], models: int) -> tuple[int, ...]:
+    """Which preprocessing each model has, as places from 0. Raises ValueError, KeyError, TypeError."""
+    if "prepared_by" not in index:
+        return (0,) * models
+    found = tuple(index["prepared_by"])
+    counted = set(range(len(set(found))))
+    if len(found) != models or not all(type(n) is int for n in found) or set(found) != counted:
+        raise ValueError(f"its models have no preprocessing: {brief(found)}")
+    if len(counted) < 2:
+        raise ValueError("it is said to have several preprocessings, and has one")
+    return found
 
 
 def _frames_to_json(frames: Mapping[str, FrameTypes]) -> dict[str, Any]:
@@ -308,7 +366,7 @@ def _frames_from_json(
         if shapes.get(name) != (len(columns),) or len(types) != len(columns):
             raise ValueError(f"the columns of {brief(name)} are not those of its rows")
         found[name] = types
-    if not found:
+    if not isinstance(index["own"], bool) or not (found or "prepared_by" in index):
         raise ValueError("it names no frame, and is said to have one")
     return found
 
@@ -403,6 +461,29 @@ def types_to_trust(rows: SplitRows) -> tuple[str, ...]:
         transformers = list_transformers(rows.own_targets.fitted)
         found.update(_unknown_types(_dump_transformer(transformers, "preprocess_y")))
     return tuple(sorted(found))
+
+
+def _save_transformers(folder: Path, transformers: Sequence[Any]) -> tuple[str, ...]:
+    """Write fitted preprocessing; returns the types that must be trusted by name to load it."""
+    trust: set[str] = set()
+    for number, transformer in enumerate(transformers, 1):
+        if transformer is not None:
+            saved = _dump_transformer(transformer)
+            trust.update(_unknown_types(saved))
+            name = _PREPROCESS if len(transformers) == 1 else _PREPROCESS_OF.format(number)
+            (folder / name).write_bytes(saved)
+    return tuple(sorted(trust))
+
+
+def _save_targets(folder: Path, targets: Sequence[FittedTargets]) -> set[str]:
+    """Write what changes predictions back; returns the types that must be trusted to load it."""
+    trust: set[str] = set()
+    for number, fitted in enumerate(targets, 1):
+        if transformers := list_transformers(fitted):
+            saved = _dump_transformer(transformers, "preprocess_y")
+            trust.update(_unknown_types(saved))
+            (folder / _TARGETS_OF.format(number)).write_bytes(saved)
+    return trust
 
 
 def _unknown_types(saved: bytes) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 A Difference is plain JSON; scikit-learn's transformers lie in a file of skops's, by output.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from hpsearch.core.rules import brief
@@ -37,13 +37,16 @@ def list_transformers(fitted: FittedTargets) -> dict[str, list[Any]]:
     return {name: steps for name, steps in found.items() if steps}
 
 
-def targets_from_json(given: Any, transformers: Any, shapes: Shapes) -> FittedTargets:
+def targets_from_json(
+    given: Any, transformers: Any, shapes: Shapes, outputs: Collection[str]
+) -> FittedTargets:
     """The inverse of both. Raises ValueError, TypeError or KeyError where they contradict each other.
 
     Args:
         given: as `targets_to_json` made it.
         transformers: as `list_transformers` made it; None where there is no file of them.
         shapes: of a row of each input.
+        outputs: names of the model's.
     """
     if not isinstance(given, Mapping) or not isinstance(transformers or {}, dict):
         raise TypeError(f"preprocess_y is {brief(given)}")
@@ -51,6 +54,8 @@ def targets_from_json(given: Any, transformers: Any, shapes: Shapes) -> FittedTa
     found = {str(n): tuple(_take_steps(n, steps, left, shapes)) for n, steps in given.items()}
     if any(next(steps, None) is not None for steps in left.values()):
         raise ValueError("its preprocess_y has more transformers than it names")
+    if found.keys() != set(outputs):
+        raise ValueError("its preprocess_y is of other outputs")
     return FittedTargets(found)
 
 
@@ -59,7 +64,10 @@ def _take_steps(
 ) -> Iterator[Any]:
     for step in given:
         if step == _OTHER:
-            yield next(left[name])
+            transformer = next(left[name], None)
+            if transformer is None:
+                raise ValueError("its preprocess_y has fewer transformers than it names")
+            yield transformer
             continue
         channel, known = step["channel"], shapes[step["input"]]
         if type(channel) is not int or not 0 <= channel < known[-1] or len(known) > 2:

@@ -22,6 +22,7 @@ from hpsearch.core.space import Space
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit, Split, TrainFunction
 from hpsearch.training.checkpoint import compute_checksum, text_array, unpack_arrays
+from hpsearch.training.fold_preprocessing import choose_split
 from hpsearch.training.own_state import MOST_BYTES, SavedState, unpack_state
 from hpsearch.training.own_trainer import empty_rows, find_saved, load_predict
 from hpsearch.training.rows import SplitRows
@@ -138,7 +139,7 @@ def load_own_model(path: Path, training: OwnTraining) -> OwnModel:
     fit = Fit(
         training.train,
         params,
-        split,
+        choose_split(task, split, params),
         about["seed"],
         about["epochs"],
         most_epochs=most,

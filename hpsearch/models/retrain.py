@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from hpsearch.core.arrays import Inputs, inputs_by_name, is_lazy
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError
+from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.models.output_types import (
@@ -45,12 +46,14 @@ class TrainedModel:
         rows: its split's rows, and their fitted preprocessing.
         outputs: what each of its outputs predicts.
         curve: how its training went.
+        frames: the codes of the inputs that its preprocessing takes as frames, by input.
     """
 
     model: Any
     rows: SplitRows
     outputs: OutputTypes
     curve: Curve = field(default_factory=Curve)
+    frames: Mapping[str, FrameCode] = field(default_factory=dict)
 
     @property
     def transformer(self) -> Any:
@@ -139,7 +142,8 @@ def train(
                 model: Any = restore_own_model(known, fit, rows)
             else:
                 model = _restore_model(task, data, fit, rows, History(fit, watched.recorded))
-            yield TrainedModel(model, rows, outputs, curves[place])
+            chosen = task.with_preprocessing(fit.split.preprocessing)
+            yield TrainedModel(model, rows, outputs, curves[place], chosen.frames_to_prepare(data))
 
 
 _ONE_OUTPUT: OutputTypes = {"": OutputType()}

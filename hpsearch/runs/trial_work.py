@@ -17,6 +17,7 @@ from hpsearch.core.errors import (
     message_of,
 )
 from hpsearch.core.interrupt import Interrupted
+from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.seeds import seed_of_repeat
 from hpsearch.core.trial import Cost, Failure, Job, Outcome, Score
 from hpsearch.runs.study import StudyDefinition
@@ -57,6 +58,8 @@ class TrialWork:
             except BaseException as error:  # also SystemExit: a build that calls it fails its trial
                 # The error ended all of them: fail the trials at fault, train the others again.
                 at_fault = [place for place in places if builds[place].failed]
+                if isinstance(error, PreprocessingFailed):
+                    at_fault = [place for place in places if self._is_at_fault(jobs[place], error)]
                 if len(places) == 1:
                     at_fault = places
                 seconds = (time.perf_counter() - start) / len(places)
@@ -68,6 +71,11 @@ class TrialWork:
                     size = 1  # which one is at fault shows when each trains alone
                 # Trials whose build has not worked yet go first: each is built twice at most.
                 waiting.sort(key=lambda place: place in builds and builds[place].worked)
+
+    def _is_at_fault(self, job: Job, error: PreprocessingFailed) -> bool:
+        """Whether a job's point has the parameters by which preprocessing failed."""
+        chosen = self.study.task.choose_preprocessing(job.params)
+        return all(name in chosen and chosen[name] == v for name, v in error.params.items())
 
     def _train(self, jobs: Sequence[Job], builds: Sequence[Build]) -> Iterator[tuple[int, Outcome]]:
         study = self.study

@@ -12,8 +12,10 @@ from hpsearch.core.errors import (
     StudyError,
     TrialFailed,
     first_line,
+    message_of,
     without_numbers,
 )
+from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.training import Split, Trainer
 from hpsearch.training.base import WatchedBuild
@@ -25,12 +27,14 @@ class AllPointsFailError(StudyError):
     """The study's code raises the same error at every point that was tried.
 
     Args:
-        first: the error at the first point.
+        points: how many were tried.
+        first: the error at the first point, as the study's code raised it.
+        described: the same in one line.
     """
 
-    def __init__(self, points: int, first: BaseException) -> None:
+    def __init__(self, points: int, first: BaseException, described: str) -> None:
         self.first = first
-        super().__init__(f"all {points} points that were tried fail with {first_line(first)}")
+        super().__init__(f"all {points} points that were tried fail with {described}")
 
 
 def try_a_few_points(
@@ -59,19 +63,23 @@ def try_a_few_points(
             break
         except (Exception, SystemExit) as error:
             _refuse_mistakes(error)
-            errors.append(_original_error(error))
+            errors.append(error)
     else:
         remark = None
-        causes = {without_numbers(first_line(error)) for error in errors}
-        if len(causes) == 1 and not isinstance(errors[0], TrialFailed):
-            raise AllPointsFailError(len(points), errors[0]) from errors[0]
+        first = _original_error(errors[0])
+        causes = {without_numbers(first_line(_original_error(error))) for error in errors}
+        if len(causes) == 1 and not isinstance(first, TrialFailed):
+            raise AllPointsFailError(len(points), first, _describe(errors[0])) from first
     unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
     if not unexpected:
         return remark, ""
+    failing = "train" if study.build is None else "build"
+    if isinstance(unexpected[0], PreprocessingFailed):
+        failing = "preprocess"
     return (
         remark,
-        f"{'train' if study.build is None else 'build'} fails at some points; trials of these points "
-        f"will fail: {first_line(unexpected[0])}",
+        f"{failing} fails at some points; trials of these points will fail: "
+        f"{_describe(unexpected[0])}",
     )
 
 
@@ -79,6 +87,13 @@ def _refuse_mistakes(error: BaseException) -> None:
     """Raise an error again unless the study's own code raised it, at this point."""
     if isinstance(error, FatalError) or isinstance(_original_error(error), HpsearchError):
         raise error
+
+
+def _describe(error: BaseException) -> str:
+    """An error in one line: preprocessing's own names the transformer, or the point."""
+    if isinstance(error, PreprocessingFailed):
+        return message_of(error)
+    return first_line(_original_error(error))
 
 
 def _original_error(error: BaseException) -> BaseException:

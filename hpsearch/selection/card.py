@@ -37,6 +37,8 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
             f"  ({share}{member['parameters']:,} weights, validation "
             f"{format_with_error(member['value'], member['se'])}, {_describe_epochs(member, card)})"
         )
+        if "preprocess" in member:
+            yield f"  preprocessed by {member['preprocess']}"
     yield ""
     models = card["seeds"] * len(card["members"])
     together = (

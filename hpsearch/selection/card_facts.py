@@ -9,9 +9,11 @@ from hpsearch.core.data import Data
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import canonical_json
+from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.selection.choice import ModelChoice, ModelMember, Scale
 from hpsearch.selection.predictions import EnsembleWeights
+from hpsearch.training.preprocessing import describe_transformer
 
 
 def describe_source(data: Data) -> dict[str, str]:
@@ -41,6 +43,7 @@ def describe_weights(task: Task, data: Data) -> dict[str, str]:
 
 
 def describe_model(
+    task: Task,
     members: Sequence[ModelMember],
     weights: EnsembleWeights,
     data: Data,
@@ -63,6 +66,7 @@ def describe_model(
                 "best_epoch": member.best_epoch,
                 "best_epoch_rows": None if rows is None else member.rows,
                 "epochs": count_epochs(member, rows, choice.scale),
+                **_describe_preprocessing(task, member.params),
             }
             for member, weight in ((members[position], weights[position]) for position in weights)
         ],
@@ -71,6 +75,13 @@ def describe_model(
         "backend": backend,
         "source": hashlib.sha256(source.encode()).hexdigest()[:16],
     }
+
+
+def _describe_preprocessing(task: Task, params: Params) -> dict[str, str]:
+    """The transformer that a point chooses; nothing where preprocessing is not searched."""
+    if not task.preprocessing_parameters:
+        return {}
+    return {"preprocess": describe_transformer(task.with_preprocessing(params).preprocess)}
 
 
 def count_all(data: Data) -> int | None:

@@ -10,7 +10,7 @@ from hpsearch.core.errors import HpsearchError, StudyError
 from hpsearch.core.metric import Metric
 from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
-from hpsearch.evaluators import Evaluator, Given, KFold
+from hpsearch.evaluators import Evaluator, Forward, Given, KFold
 from hpsearch.evaluators.given import as_evaluator
 from hpsearch.evaluators.given_splitter import GivenSplitter
 from hpsearch.runs.in_memory import find_best_trial, search_in_memory
@@ -90,17 +90,20 @@ class NestedKFold:
     of one model, but of the procedure that finds models.
 
     Args:
-        outer: a number of folds, or a KFold, which may keep groups apart.
+        outer: a number of folds, a KFold, which may keep groups apart, or a Forward, which rows with
+            times need: then each search knows the past alone.
         inner: how each search scores its trials; None: as the study does. A splitter of
             scikit-learn's splits each outer fold's rows; row numbers would be of other rows there.
     """
 
-    outer: int | KFold = 5
+    outer: int | KFold | Forward = 5
     inner: Evaluator | None = field(default_factory=lambda: KFold(4))
 
     def __post_init__(self) -> None:
-        if isinstance(self.outer, bool) or not isinstance(self.outer, int | KFold):
-            raise ValueError(f"NestedKFold needs outer= folds or a KFold, got {self.outer!r}")
+        if isinstance(self.outer, bool) or not isinstance(self.outer, int | KFold | Forward):
+            raise ValueError(
+                f"NestedKFold needs outer= folds, a KFold or a Forward, got {self.outer!r}"
+            )
         object.__setattr__(self, "inner", as_evaluator(self.inner))
         if self.inner is not None and not isinstance(self.inner, Evaluator):
             raise ValueError(f"NestedKFold needs inner= an evaluator, got {self.inner!r}")
@@ -119,6 +122,11 @@ class NestedKFold:
         study = replace(study, task=task, evaluator=self.inner or study.evaluator)
         _refuse_given_rows(study.evaluator)
         outer = self._outer()
+        if data.times is not None and not isinstance(outer, Forward):
+            raise StudyError(
+                f"the rows of task {task.name} have times, and {outer.label} would search on later "
+                "ones than it scores on; say NestedKFold(outer=Forward(5), inner=Forward(4))"
+            )
         splits = outer.splits(task, data, seed=derive_seed(study.seed, "outer splits"))
         chosen = list(self._search_outer_folds(study, data, splits, engine))
         trainer = engines.make_trainer(
@@ -146,8 +154,8 @@ class NestedKFold:
         error = outer.standard_error(at_end, task.objective, folds[0].rows)
         return NestedScore(task.objective, statistics.fmean(at_end), error, folds)
 
-    def _outer(self) -> KFold:
-        return self.outer if isinstance(self.outer, KFold) else KFold(self.outer)
+    def _outer(self) -> KFold | Forward:
+        return KFold(self.outer) if isinstance(self.outer, int) else self.outer
 
     def _search_outer_folds(
         self, study: StudyDefinition, data: Data, splits: list[Split], engine: str

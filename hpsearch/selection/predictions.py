@@ -226,7 +226,7 @@ def score_test(
     Nothing else reads the test's targets. Beside the models together, `alone` has each one's score.
 
     Args:
-        rows: those of the test.
+        rows: of the test, as `KeptModels.prepare_inputs` gives them.
     """
     from hpsearch.models import scoring
 

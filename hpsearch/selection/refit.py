@@ -15,11 +15,18 @@ import numpy as np
 from hpsearch import store as stores
 from hpsearch.core.arrays import is_lazy, take_rows
 from hpsearch.core.data import Data
-from hpsearch.core.errors import HpsearchError, OldStoreError, StudyError, UntrustedError
+from hpsearch.core.errors import (
+    HpsearchError,
+    OldStoreError,
+    StudyError,
+    UntrustedError,
+    first_line,
+)
 from hpsearch.core.files import read_regular_file, write_whole
 from hpsearch.core.frames.rows import decode_inputs
 from hpsearch.core.outputs import choose_place, is_kept_model
 from hpsearch.core.seeds import canonical_json, derive_seed
+from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Facts
 from hpsearch.runs.disk import models_folder
@@ -129,12 +136,12 @@ def refit(
     weights: EnsembleWeights = {0: Fraction(1)}
     if choice.ensemble:
         weights = predictions.choose_ensemble(task, held_out, validated)
-    model = describe_model(members, weights, data, choice, running, record.source)
+    model = describe_model(task, members, weights, data, choice, running, record.source)
     # Phase 2: train and keep the models, unless the folder holds them already.
     left_out: dict[str, str] = {}  # callbacks, and what they watch
     is_named, folder = folder is not None, folder or models / f"{study.name}-{name_folder(model)}"
     if _is_kept_in(folder, model, data):
-        trust = _types_of_preprocessing(task, data)
+        trust = _types_of_preprocessing(task, data, [member.params for member in members])
         left_out = _read_card(folder).get("callbacks_left_out", left_out)
     else:
         # Without a card, the folder is of an interrupted run. A folder that we named is of this
@@ -202,16 +209,34 @@ def load_kept(folder: Path, study: StudyDefinition) -> "KeptModels":
     from hpsearch.models import kept
 
     data = study.task.load()
-    trust = _types_of_preprocessing(study.task.with_kind_of(data.y), data)
+    task = study.task.with_kind_of(data.y)
+    points: list[Params] = [{}]
+    if task.preprocessing_parameters:
+        try:
+            points = [dict(member["params"]) for member in _read_card(folder)["members"]]
+            for point in points:
+                study.space.check(point)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HpsearchError(
+                f"the card in {folder} does not say at which points of the study its models are "
+                f"({first_line(error)}); refit the study again"
+            ) from error
+    trust = _types_of_preprocessing(task, data, points)
     return kept.load(folder, trust, own_training(study))
 
 
-def _types_of_preprocessing(task: Task, data: Data) -> tuple[str, ...]:
+def _types_of_preprocessing(task: Task, data: Data, points: Sequence[Params]) -> tuple[str, ...]:
     """The types in the study's own preprocessing, fitted: to trust these, not what a folder names.
 
     Some rows of a source tell them as well as all.
+
+    Args:
+        task: of the study.
+        data: its data.
+        points: those of the models, which choose their preprocessing where it is searched.
     """
     from hpsearch.models import kept
+    from hpsearch.training.fold_preprocessing import choose_split
     from hpsearch.training.rows import prepare_rows
 
     if not task.prepares_each_split:
@@ -219,7 +244,10 @@ def _types_of_preprocessing(task: Task, data: Data) -> tuple[str, ...]:
     rows = np.arange(data.rows)
     if is_lazy(data.x):
         rows = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)]
-    return kept.types_to_trust(prepare_rows(task, data, Split(rows, rows[:1])))
+    whole = Split(rows, rows[:1])
+    splits = dict.fromkeys(choose_split(task, whole, point) for point in points)
+    fitted = [prepare_rows(task, data, split) for split in splits]
+    return tuple(sorted({name for each in fitted for name in kept.types_to_trust(each)}))
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":
@@ -287,12 +315,15 @@ def _score_validation(
 
 
 def _prepare_test(data: Data, models: "KeptModels") -> "PreparedRows":
-    """The inputs of the test as models get them; those of a stream are read when predicted."""
+    """The inputs of the test as `KeptModels.predict_each` gets them.
+
+    Those of a stream are read when predicted.
+    """
     from hpsearch.models.kept import PreparedRows
     from hpsearch.training.streams import HeldOutRows
 
     if data.given_streams is not None:
-        return PreparedRows(HeldOutRows(data.given_streams, "test"))
+        return PreparedRows([HeldOutRows(data.given_streams, "test")])
     assert data.x_test is not None
     as_given = {name: data.frames_test[name] for name in models.frames}
     return models.prepare_inputs(decode_inputs(data.x_test, as_given))

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import StudyError
 from hpsearch.core.metric import Direction
+from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
@@ -74,7 +75,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         class_weight: how much the rows of each class weigh in the training loss: a dict by label,
             or "balanced".
         preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
-            with a transformer that removes them. It gets frames as frames, and text as text.
+            with a transformer that removes them. It gets frames as frames, and text as text. Or a
+            function of parameters of the space that returns one, as `hpsearch.Task` takes it.
         preprocess_y: of a regressor, as `hpsearch.Task` takes it: fitted on each split's training
             targets only. Scores and predictions are in the unit of y, as scikit-learn's
             TransformedTargetRegressor has them around one estimator.
@@ -173,13 +175,25 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             tags.estimator_type = None
         return tags
 
-    def fit(self, X: Any, y: Any, groups: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        groups: Any = None,
+        sample_weight: Any = None,
+        times: Any = None,
+        target_times: Any = None,
+    ) -> Self:
         """Search on X of shape (rows, ...) and y of shape (rows,), or (rows, outputs) to regress.
 
         Args:
             groups: shape (rows,), for a cv that keeps each group in one split.
             sample_weight: how much each row weighs in the training loss, shape (rows,).
+            times, target_times: when each row and its target are known, as `hpsearch.Data` has
+                them, for cv=Forward(); None: as X says, where it is a Source that knows.
         """
+        if isinstance(X, Source) and times is None:
+            times, target_times = X.times, X.target_times
         place = self._check_options()
         rows = read_training_rows(
             self,
@@ -207,7 +221,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             self.preprocess,
             self.class_weight,
             sample_weight,
-            groups=groups,
+            by_row={"groups": groups, "times": times, "target_times": target_times},
             preprocess_y=self.preprocess_y,
             weighted_metrics=scoring.weighs_rows,
             **scoring.task_options,

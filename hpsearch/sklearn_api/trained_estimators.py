@@ -12,6 +12,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.validation import check_is_fitted
 
 from hpsearch.core.arrays import Array
+from hpsearch.core.searched_preprocessing import choose_params, is_searched, make_transformer
 from hpsearch.sklearn_api.network import Network
 from hpsearch.sklearn_api.targets import encode_targets
 from hpsearch.sklearn_api.training_rows import TrainingRows, read_rows, read_training_rows
@@ -156,6 +157,9 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         from hpsearch.sklearn_api.scikeras_estimator import make_scikeras_estimator
 
         spec, y = self._describe_network()
+        preprocess = self.preprocess
+        if is_searched(preprocess):
+            preprocess = make_transformer(preprocess, self.params or {})
         return make_scikeras_estimator(
             self.model_,
             spec,
@@ -163,7 +167,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             params=self.params or {},
             epochs=self.epochs,
             seed=self.seed,
-            preprocess=self.preprocess,
+            preprocess=preprocess,
             fitted=self.network_.transformer,
             code=code,
             class_weight=self.class_weight,
@@ -193,6 +197,9 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             rows=self._rows[0],
             batch_size=batch_size(self.params or {}),
             epochs=self.most_epochs or self.epochs,
+            preprocessing=choose_params(self.preprocess, self.params or {})
+            if is_searched(self.preprocess)
+            else {},
         )
         return spec, y
 

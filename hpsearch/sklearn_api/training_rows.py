@@ -43,12 +43,12 @@ class TrainingRows:
             preprocess: the user's transformer, or None.
             class_weight: by the user's labels.
             sample_weight: of the rows, or None.
-            options: more of `Task`, and of `Data` the groups.
+            options: more of `Task`; by_row: what `Data` has by row beside these, by name.
         """
         data = Data(
             self.x,
             self.targets.y,
-            groups=options.pop("groups", None),
+            **options.pop("by_row", {}),
             sample_weight=sample_weight,
             frames={} if self.code is None else {"x": self.code},
         )

@@ -155,7 +155,7 @@ def read_series(series: Any, groups: Any, times: Any) -> Series:
                 f"Windows needs a group for each instant, got {len(numbers)} groups and {count} "
                 "instants"
             )
-        names = list(np.unique(np.asarray(groups)))
+        names = np.unique(np.asarray(groups)).tolist()
         if (numbers[1:] < numbers[:-1]).any():  # they lie among each other
             order = np.argsort(numbers, kind="stable")
             numbers, given = numbers[order], given[order]

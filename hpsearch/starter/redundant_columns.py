@@ -58,7 +58,7 @@ def _digest(column: Column) -> bytes:
     import pandas as pd
 
     if column.is_numeric:
-        said = np.where(np.isfinite(column.values), column.values, np.nan) + 0.0
+        said: Array = np.where(np.isfinite(column.values), column.values, np.nan) + 0.0
     else:
         said = pd.factorize(pd.Series(column.cells, dtype=object).where(column.present))[0]
     return hashlib.blake2b(said.tobytes() + bytes(column.is_numeric)).digest()

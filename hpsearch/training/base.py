@@ -14,11 +14,15 @@ import numpy as np
 from hpsearch.core.array_types import Indices as Indices
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError
-from hpsearch.core.option_text import did_you_mean, settings_text
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.parameters import Choice, Float
-from hpsearch.core.searched_preprocessing import needed_names, parameter_names
+from hpsearch.core.searched_preprocessing import (
+    check_parameters,
+    parameter_names,
+)
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import CheckpointInterval, Curve
+from hpsearch.training.adapting import LayerAdapter
 
 # Hyperparameters of the fit itself: any space may have them, and `build` does not get them.
 FIT_PARAMS = ("batch_size", "shuffle")
@@ -44,6 +48,7 @@ class ModelSpec:
         epochs: the most that a trial can get, as a schedule of learning rates needs it:
             `CosineDecay(rate, decay_steps=spec.steps_per_epoch * spec.epochs)`.
         preprocessing: the parameters by which the rows were preprocessed, where they are searched.
+        adapter: adapts layers to the rows that the model is trained on; None where there are none.
     """
 
     input_shape: Any
@@ -57,6 +62,28 @@ class ModelSpec:
     batch_size: int = DEFAULT_BATCH_SIZE
     epochs: int = 0
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    adapter: LayerAdapter | None = field(default=None, repr=False, compare=False)
+
+    def adapt(self, layer: Any, name: str | None = None) -> Any:
+        """The layer, adapted to the fold's training rows alone, as `preprocess=` prepared them.
+
+            x = spec.adapt(keras.layers.Normalization())(inputs)
+
+        Args:
+            layer: Keras's Normalization, Discretization or the like, or any layer with a method
+                `adapt(data)`: it gets an array of shape (rows, ...), and texts as one of dtype
+                object. Of a source of more than 256 MiB, Keras's layers get chunk after chunk.
+            name: of the input to adapt it to, where the task has several.
+
+        In a refit, these are all rows. Raises BuildError where it cannot be adapted, or there are
+        no rows, as of streams.
+        """
+        if self.adapter is None:
+            raise BuildError(
+                "spec.adapt needs the training rows, and there are none here; of streams, adapt the "
+                "layer to some batches yourself"
+            )
+        return self.adapter.adapt(layer, name)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -313,11 +340,11 @@ def check_space(
         trains_itself: whether the function is `train`, not `build`.
         preprocessing: the task's functions of parameters, `Task.searched_preprocessing`.
     """
-    taken = [
-        name
-        for option, make in (preprocessing or {}).items()
-        for name in _check_preprocessing(option, make, space)
-    ]
+    of_fit = () if trains_itself else FIT_PARAMS
+    taken: list[str] = []
+    for called, make in (preprocessing or {}).items():
+        check_parameters(make, space, of_fit=of_fit, option=called)
+        taken += parameter_names(make)
     check_names(function, space, trains_itself=trains_itself, preprocessing=taken)
     for name in _needed_names(function):
         if name not in space:
@@ -381,27 +408,6 @@ def shuffles(params: Params) -> bool:
     return shuffle
 
 
-def _check_preprocessing(option: str, make: Callable[..., Any], space: Space) -> tuple[str, ...]:
-    """The parameters that it takes. Raises BuildError where the space lacks one.
-
-    Args:
-        option: of the task that it stands in.
-    """
-    for name in needed_names(make):
-        if name not in space:
-            raise BuildError(
-                f"{option}={settings_text(make)} needs the parameter {name!r}, which the "
-                f"space has not{did_you_mean(name, space)}; add it to the space, or give it a default"
-            )
-    for name in FIT_PARAMS:
-        if name in parameter_names(make):
-            raise BuildError(
-                f"the parameter {name!r} goes to the fit, not to {option}; give {option}'s "
-                "parameter another name"
-            )
-    return parameter_names(make)
-
-
 def check_names(
     function: Build | TrainFunction,
     names: Iterable[str],
@@ -420,16 +426,16 @@ def check_names(
     parameters = list(inspect.signature(function).parameters.values())
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return
-    known = [p.name for p in parameters[1:]]
-    elsewhere = set(preprocessing)
+    known, elsewhere = [p.name for p in parameters[1:]], list(preprocessing)
     for name in names:
         if name in elsewhere or name in known or (name in FIT_PARAMS and not trains_itself):
             continue
         if not trains_itself:
-            raise BuildError(unknown_parameter_message(name, known))
+            raise BuildError(unknown_parameter_message(name, known, elsewhere))
         raise BuildError(
-            f"train does not take the parameter {name!r} of the space{did_you_mean(name, known)}; "
-            f"it takes {', '.join(known) or 'none'}"
+            f"train does not take the parameter {name!r} of the space"
+            f"{did_you_mean(name, [*known, *elsewhere])}; it takes {', '.join(known) or 'none'}"
+            f"{_also_taken(elsewhere)}"
         )
 
 
@@ -440,9 +446,17 @@ def _needed_names(function: Build | TrainFunction) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in various]
 
 
-def unknown_parameter_message(name: str, known: Iterable[str]) -> str:
-    known = list(known)
+def unknown_parameter_message(
+    name: str, known: Iterable[str], preprocessing: Iterable[str] = ()
+) -> str:
+    known, elsewhere = list(known), list(preprocessing)
     return (
-        f"build does not know the parameter {name!r}{did_you_mean(name, known)}; it takes "
-        f"{', '.join(known) or 'none'}, and batch_size and shuffle are for the fit"
+        f"build does not know the parameter {name!r}{did_you_mean(name, [*known, *elsewhere])}; it "
+        f"takes {', '.join(known) or 'none'}{_also_taken(elsewhere)}, and batch_size and shuffle "
+        "are for the fit"
     )
+
+
+def _also_taken(preprocessing: Sequence[str]) -> str:
+    """The parameters that preprocessing takes, in a message."""
+    return f", preprocess takes {', '.join(preprocessing)}" if preprocessing else ""

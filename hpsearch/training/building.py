@@ -3,7 +3,7 @@
 import contextlib
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -31,6 +31,11 @@ _IMAGE_LAYERS = (
     keras.layers.RandomZoom,
 )
 _UNREPEATABLE = getattr(keras.layers, "AugMix", ())
+_STATEFUL = (
+    "keeps its state from one minibatch to the next (stateful=True), but rows are shuffled and cut "
+    "into folds, so that the state would come from rows that are no past of theirs; leave stateful "
+    "out and give each row the steps that it needs, or train with a function of your own (train=)"
+)
 _ALWAYS = property(lambda layer: True, _ignore_refusal)
 
 
@@ -48,7 +53,7 @@ def call_build(
     """The compiled model at a point, and the phases where there are several; the first has begun."""
     wanted = leave_to_preprocessing(build, params, spec.preprocessing)
     arguments = {name: value for name, value in wanted.items() if name not in FIT_PARAMS}
-    with _seeded(seed), images_compiled_by_jax():
+    with _seeded(seed), images_compiled_by_jax(), _explain_stateful():
         model, phases = build(spec, **arguments), ()
         if isinstance(model, Phases):
             model, phases = model[0].start(), model
@@ -58,7 +63,7 @@ def call_build(
 
 def start_phase(phase: Phase, seed: int) -> Any:
     """The model of a phase that begins now; seed: of what it draws."""
-    with _seeded(seed), images_compiled_by_jax():
+    with _seeded(seed), images_compiled_by_jax(), _explain_stateful():
         return phase.start()
 
 
@@ -79,11 +84,25 @@ def check_model(model: Any, spec: ModelSpec) -> None:
             "keras.Input(spec.input_shape)"
         )
     _check_outputs(model, spec)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            raise BuildError(f"a layer {type(layer).__name__} {_STATEFUL}")
     if any(isinstance(layer, _UNREPEATABLE) for layer in model._flatten_layers()):
         raise BuildError(
             "a layer AugMix draws from Python's own generator, which no checkpoint holds; use "
             "RandAugment"
         )
+
+
+@contextlib.contextmanager
+def _explain_stateful() -> Iterator[None]:
+    """Inside, refuse a stateful layer before Keras asks for a fixed minibatch, which is no way out."""
+    try:
+        yield
+    except ValueError as error:
+        if "stateful" not in str(error):
+            raise
+        raise BuildError(f"a layer {_STATEFUL}") from None
 
 
 def _check_outputs(model: Any, spec: ModelSpec) -> None:
@@ -122,6 +141,18 @@ def images_compiled_by_jax() -> Iterator[None]:
     finally:
         for kind in kinds:
             del kind.supports_jit
+
+
+@contextlib.contextmanager
+def replaced_calls(calls: Mapping[Any, Callable[..., Any]]) -> Iterator[None]:
+    """Inside, these layers are called in another way."""
+    for layer, call in calls.items():
+        layer.call = call
+    try:
+        yield
+    finally:
+        for layer in calls:
+            del layer.call
 
 
 def _infer_shapes(model: Any, spec: ModelSpec) -> None:

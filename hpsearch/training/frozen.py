@@ -65,7 +65,9 @@ def find_frozen_part(model: Any) -> FrozenPart | None:
     """The frozen part of a compiled model; None where it has none, or where that is not certain.
 
     It begins at the input, has weights, none of which is trained, and draws nothing at random:
-    augmentation or dropout in front of a frozen network make its features new in each epoch.
+    augmentation or dropout in front of a frozen network make its features new in each epoch. Weights
+    of layers that only scale or sort numbers into bins do not count: to compute these anew costs
+    less than a table of features for each fold that they are adapted to.
     """
     if type(model) not in (keras.Sequential, keras.src.models.functional.Functional):
         return None
@@ -108,7 +110,8 @@ def _find_end(model: Any) -> Any:
         if len(users) != 1 or not _is_fixed(users[0]) or id(users[0].outputs[0]) in results:
             return end
         (tensor,) = users[0].outputs
-        has_weights = has_weights or bool(users[0].operation.weights)
+        layer = users[0].operation
+        has_weights = has_weights or (bool(layer.weights) and not isinstance(layer, _FIXED))
         end = tensor if has_weights else None
 
 

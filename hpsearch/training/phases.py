@@ -24,6 +24,7 @@ class PhasedModel:
         seed: of the first weights.
 
     Attributes:
+        spec: what `build` was told.
         model: the compiled model of the phase.
         earlier: those of the phases before.
 
@@ -31,17 +32,22 @@ class PhasedModel:
     """
 
     def __init__(self, build: Build, spec: ModelSpec, params: Params, seed: int) -> None:
-        self._build, self._spec, self._params, self._seed = build, spec, params, seed
+        self._build, self.spec, self._params, self._seed = build, spec, params, seed
         self._start_anew()
 
     def _start_anew(self) -> None:
-        self.model, self._phases = call_build(self._build, self._spec, self._params, self._seed)
+        self.model, self._phases = call_build(self._build, self.spec, self._params, self._seed)
         self.earlier: list[Any] = []
-        self._ends = _check_phases(self._phases, self._spec) if self._phases else []
+        self._ends = _check_phases(self._phases, self.spec) if self._phases else []
 
     @property
     def phases(self) -> int:
         return max(1, len(self._phases))
+
+    @property
+    def has_adapted(self) -> bool:
+        """Whether `build` adapted a layer to the fold's rows: the model may hold their values."""
+        return self.spec.adapter is not None and self.spec.adapter.was_used
 
     @property
     def end(self) -> int | None:
@@ -91,7 +97,7 @@ class PhasedModel:
         position = len(self.earlier)
         seed = derive_seed(self._seed, "phase", position)
         self.model = start_phase(self._phases[position], seed)
-        check_model(self.model, self._spec)
+        check_model(self.model, self.spec)
 
 
 def _check_phases(phases: Sequence[Phase], spec: ModelSpec) -> list[int]:

@@ -6,90 +6,146 @@ Rows in memory, and few rows of a source, are prepared at once; many rows of a s
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from hpsearch.core.array_types import is_sparse, to_dense
-from hpsearch.core.arrays import Array, Inputs, is_lazy, to_number_array
+from hpsearch.core.arrays import Array, Inputs, is_lazy, to_number_array, view_rows
 from hpsearch.core.data import Data
-from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.errors import DataError, HpsearchError, first_line
+from hpsearch.core.frames.rows import decode_inputs
+from hpsearch.core.preparing_layers import is_preparing_layer
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source
 from hpsearch.core.reading.sparse_rows import SparseRows
+from hpsearch.core.searched_preprocessing import PreprocessingFailed
+from hpsearch.core.space import Params
+from hpsearch.core.task import Task
 from hpsearch.training.base import Split
+from hpsearch.training.layer_transformer import LayerTransformer, describe_layer
+from hpsearch.training.prepared_cache import PreparedCache, PreparedRows
 
 _MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
-_MOST_KEPT = 16  # fitted transformers of a source's splits
-_FITTED: WeakKeyDictionary[Data, list[tuple[Any, Split, Any]]] = WeakKeyDictionary()
+_CACHE = PreparedCache()
 
 
-def find_fitted(transformer: Any, data: Data, split: Split, x: Inputs) -> Any:
-    """The transformer as fitted on a split's training rows x.
+def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, Inputs]:
+    """The fitted transformer, and a split's training and validation rows as it prepares them.
 
-    Those of a source are read for it once: what was fitted on the last splits is kept.
+    It is fitted on the training rows alone, once for each split: see `PreparedCache`. Raises
+    BuildError where a function makes it and cannot, DataError where it fails on these rows.
     """
-    kept = _FITTED.setdefault(data, [])
-    for before, where, fitted in kept:
-        if before is transformer and where is split:
-            return fitted
-    fitted = _fit_transformer(
-        transformer, x, data.y[split.train] if isinstance(data.y, np.ndarray) else None
-    )
-    if is_lazy(x):
-        kept.append((transformer, split, fitted))
-        del kept[:-_MOST_KEPT]
-    return fitted
+    kept = _CACHE.find(task.preprocess, data, split)
+    if kept is None or kept.x is None:
+        chosen = task.with_preprocessing(split.preprocessing)
+        chosen.check_frames(data)
+        frames = chosen.frames_to_prepare(data)
+        with name_failing_transformer(chosen.preprocess, split.preprocessing):
+            x, x_validation = (
+                decode_inputs(view_rows(data.x, rows), frames)
+                for rows in (split.train, split.validation)
+            )
+            if kept is None:
+                y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
+                kept = PreparedRows(_fit_transformer(chosen.preprocess, x, y))
+            prepared = _transform(kept.fitted, x), _transform(kept.fitted, x_validation)
+        # Those of a source that are prepared when they are read are not kept.
+        if not any(map(is_lazy, prepared)):
+            kept = PreparedRows(kept.fitted, *prepared)
+        _CACHE.keep(task.preprocess, data, split, kept)
+    else:
+        prepared = kept.x, kept.x_validation
+    x, x_validation = (_finish(part, data.x) for part in prepared)
+    return kept.fitted, x, x_validation
 
 
 def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
-    if fitted is None:
-        return x
-    if isinstance(x, Mapping):
-        return {
-            name: transform_inputs(fitted[name], array) if name in fitted else array
-            for name, array in x.items()
-        }
-    if not isinstance(x, LazyRows):
-        return _to_numbers(fitted.transform(x))
-    if not _is_small(x):
-        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
-    found = fitted.transform(_read_as_given(x))
-    if is_sparse(found):  # as from texts: dense, it might not fit
-        return open_source("x", SparseRows(found))
-    return _to_numbers(found)
+    return x if fitted is None else _finish(_transform(fitted, x), x)
+
+
+def describe_transformer(transformer: Any) -> str:
+    """A transformer, a layer, or a dict of them by input, in one line."""
+    if isinstance(transformer, Mapping):
+        parts = (f"{name!r}: {describe_transformer(each)}" for name, each in transformer.items())
+        return "{" + ", ".join(parts) + "}"
+    if is_preparing_layer(transformer):
+        return describe_layer(transformer)
+    return " ".join(repr(transformer).split())
 
 
 @contextmanager
-def name_failing_transformer(transformer: Any) -> Iterator[None]:
-    """Raise errors of preprocessing as a DataError that names the transformer."""
+def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]:
+    """Raise errors of preprocessing as one that names the transformer.
+
+    Args:
+        transformer: the transformer.
+        params: by which a point made it. Then other points may do better: it is their
+            PreprocessingFailed. Without, it is a DataError.
+    """
     try:
         yield
-    except DataError:
+    except HpsearchError:
         raise
     except Exception as error:
-        raise DataError(
-            f"preprocess={' '.join(repr(transformer).split())} fails on the task's x: "
-            f"{first_line(error)}"
-        ) from error
+        message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
+        if params:
+            raise PreprocessingFailed(message, params) from error
+        raise DataError(message) from error
+
+
+def _transform(fitted: Any, x: Inputs) -> Any:
+    """x as a transformer gives it: arrays of numbers, sparse matrices, or rows that are read later."""
+    if fitted is None:
+        return x
+    if isinstance(x, Mapping):
+        return {name: _transform(fitted.get(name), array) for name, array in x.items()}
+    if isinstance(x, LazyRows) and not _is_small(x):
+        prepared = _map_rows(fitted, x)
+        # What is few by now, as short windows of long ones, is prepared once.
+        return prepared.read() if _is_small(prepared) else prepared
+    found = fitted.transform(_read_as_given(x) if isinstance(x, LazyRows) else x)
+    return found if is_sparse(found) else _to_numbers(found)
+
+
+def _finish(prepared: Any, x: Inputs) -> Any:
+    """Prepared rows as training takes them. x: what they were prepared from, or others like it."""
+    if isinstance(x, Mapping):
+        return {name: _finish(part, x[name]) for name, part in prepared.items()}
+    if not is_sparse(prepared):
+        return prepared
+    if isinstance(x, LazyRows):  # as from texts: dense, it might not fit
+        return open_source("x", SparseRows(prepared))
+    return _to_numbers(prepared)
+
+
+def _copy_unfitted(transformer: Any) -> Any:
+    """A transformer like it, not fitted: of a layer, one that prepares rows by it."""
+    if is_preparing_layer(transformer):
+        return LayerTransformer(transformer)
+    from sklearn.base import clone
+
+    return clone(transformer)
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
-    from sklearn.base import clone
-
-    if isinstance(x, LazyRows):
-        return _fit_on_source(clone(transformer), x, y)
-    if not isinstance(x, Mapping):
-        return clone(transformer).fit(x, y)
-    if not isinstance(transformer, dict) or not set(transformer) <= set(x):
+    if isinstance(x, Mapping):
+        if not isinstance(transformer, Mapping) or not set(transformer) <= set(x):
+            raise DataError(
+                f"preprocess for several inputs is a dict with keys of {', '.join(x)}, "
+                f"got {transformer!r}"
+            )
+        return {
+            name: None if each is None else _fit_transformer(each, x[name], y)
+            for name, each in transformer.items()
+        }
+    if isinstance(transformer, Mapping):
         raise DataError(
-            f"preprocess for several inputs is a dict with keys of {', '.join(x)}, "
-            f"got {transformer!r}"
+            f"preprocess is a dict where there are several inputs, and x is one; give its "
+            f"transformer alone, got {transformer!r}"
         )
-    return {
-        name: None if each is None else _fit_transformer(each, x[name], y)
-        for name, each in transformer.items()
-    }
+    if isinstance(x, LazyRows):
+        return _fit_on_source(_copy_unfitted(transformer), x, y)
+    return _copy_unfitted(transformer).fit(x, y)
 
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
@@ -97,6 +153,8 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     in_parts = callable(getattr(transformer, "partial_fit", None))
     if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
         return transformer.fit(_read_as_given(x), y)
+    if _is_pipeline(transformer):
+        return _fit_steps(transformer, x, y)
     if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
@@ -106,6 +164,29 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     for chunk in x.chunks():
         transformer.partial_fit(chunk)
     return transformer
+
+
+def _is_pipeline(transformer: Any) -> bool:
+    from sklearn.pipeline import Pipeline
+
+    return isinstance(transformer, Pipeline)
+
+
+def _fit_steps(pipeline: Any, x: LazyRows, y: Array | None) -> Any:
+    """Fit the steps of a pipeline one after the other, each on what those before it give."""
+    steps = []
+    for name, step in pipeline.steps:
+        if step is not None and step != "passthrough":
+            step = _fit_on_source(step, x, y)
+            x = _map_rows(step, x)
+        steps.append((name, step))
+    pipeline.steps = steps
+    return pipeline
+
+
+def _map_rows(fitted: Any, x: LazyRows) -> LazyRows:
+    """Rows that are transformed when they are read."""
+    return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
 
 
 def _is_small(x: LazyRows) -> bool:

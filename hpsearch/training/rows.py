@@ -19,14 +19,14 @@ from hpsearch.core.arrays import (
 )
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
-from hpsearch.core.frames.rows import decode_inputs
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
+from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
-from hpsearch.training.preprocessing import find_fitted, name_failing_transformer, transform_inputs
-from hpsearch.training.target_preprocessing import OwnTargets, change_targets, fit_targets
+from hpsearch.training.preprocessing import prepare_split, transform_inputs
+from hpsearch.training.target_preprocessing import OwnTargets, prepare_targets
 
 _VALIDATION_BATCH = 1024
 
@@ -77,32 +77,26 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
         copies_large: whether rows of large arrays are copied; else they are LazyRows of these, as
             those of sources always are, where there is no preprocessing.
 
-    Raises DataError where NaN or infinity is left afterwards.
+    Raises DataError where NaN or infinity is left afterwards, BuildError where a point makes no
+    transformer.
     """
     if data.given_streams is not None:
         y = shape_targets(task, data.y)
         return SplitRows(data.x, y, data.x, y, streams=data.given_streams)
-    changes_targets = task.preprocess_y is not None
-    task = task.with_preprocessing(split.preprocessing)
-    whole = data.x if copies_large or task.preprocess is not None else read_when_needed(data.x)
-    x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     fitted = None
     if task.preprocess is not None:
-        with name_failing_transformer(task.preprocess):
-            frames = task.frames_to_prepare(data)
-            x, x_validation = decode_inputs(x, frames), decode_inputs(x_validation, frames)
-            fitted = find_fitted(task.preprocess, data, split, x)
-            x, x_validation = transform_inputs(fitted, x), transform_inputs(fitted, x_validation)
-    y, y_validation = (
-        view_rows(shape_targets(task, data.y), part) for part in (split.train, split.validation)
-    )
+        fitted, x, x_validation = prepare_split(task, data, split)
+    else:
+        whole = data.x if copies_large else read_when_needed(data.x)
+        x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
+    shaped = shape_targets(task, data.y)
+    y, y_validation = (view_rows(shaped, part) for part in (split.train, split.validation))
     for targets in (y, y_validation):
         for output, array in targets_by_name(targets).items():
             check_finite(f"y[{output!r}]" if output else "y", array)
     own_targets = None
-    if changes_targets:
-        own_targets = fit_targets(task, data, split, y, y_validation)
-        y, y_validation = change_targets(own_targets)
+    if task.preprocess_y is not None:
+        own_targets, y, y_validation = prepare_targets(task, data, split, y, y_validation)
     rows = SplitRows(
         _check_as_read(x),
         y,
@@ -175,6 +169,7 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
         preprocessing=fit.split.preprocessing,
+        adapter=None if rows.streams is not None else LayerAdapter(lambda: rows.x),
     )
 
 

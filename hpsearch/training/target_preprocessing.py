@@ -15,6 +15,7 @@ from hpsearch.core.arrays import Array, Inputs, take_rows, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.option_text import settings_text
+from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.target_steps import Difference, Steps, steps_by_output
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
@@ -114,17 +115,38 @@ class OwnTargets:
         )
 
 
-def fit_targets(task: Task, data: Data, split: Split, y: Any, y_validation: Any) -> OwnTargets:
-    """Fit a task's preprocessing of targets on the training rows of a split alone.
+def prepare_targets(
+    task: Task, data: Data, split: Split, y: Any, y_validation: Any
+) -> tuple[OwnTargets, Any, Any]:
+    """The targets of a split in their own unit, and the training and validation ones as changed.
+
+    Preprocessing is fitted on the training rows alone.
 
     Args:
-        task: with the preprocessing of the split's point.
-        data: the task's.
-        split: the rows.
+        task: the task.
+        data: its data.
+        split: the rows, with the parameters of its point.
         y, y_validation: their targets, finite, in the shape that models need.
 
-    Raises DataError where that fails, or predictions could not be changed back.
+    Raises DataError where that fails, or predictions could not be changed back; PreprocessingFailed
+    where a point has made the transformers.
     """
+    chosen = task.with_preprocessing(split.preprocessing)
+    try:
+        own = _fit_targets(chosen, data, split, y, y_validation)
+        changed = own.fitted.transform(own.y, own.last_values)
+        changed_validation = own.fitted.transform(own.y_validation, own.last_values_validation)
+        for part in (changed, changed_validation):
+            _check_changed(own.fitted, part)
+    except DataError as error:
+        if split.preprocessing:
+            raise PreprocessingFailed(str(error), split.preprocessing) from error
+        raise
+    return own, changed, changed_validation
+
+
+def _fit_targets(task: Task, data: Data, split: Split, y: Any, y_validation: Any) -> OwnTargets:
+    """`prepare_targets` of a task with the preprocessing of the split's point."""
     targets, fitted = targets_by_name(y), {}
     last_values: dict[str, Array] = {}
     for name, steps in steps_by_output(task.preprocess_y, tuple(task.parts)).items():
@@ -146,25 +168,15 @@ def fit_targets(task: Task, data: Data, split: Split, y: Any, y_validation: Any)
     return own
 
 
-def change_targets(own: OwnTargets) -> tuple[Any, Any]:
-    """The training and the validation targets in the unit in which models learn.
-
-    Raises DataError where one of them is no finite number there.
-    """
-    changed = (
-        own.fitted.transform(own.y, own.last_values),
-        own.fitted.transform(own.y_validation, own.last_values_validation),
-    )
-    for part in changed:
-        for name, array in targets_by_name(part).items():
-            flat = array.reshape(len(array), -1)
-            if bad := int((~np.isfinite(flat)).any(axis=1).sum()):
-                raise DataError(
-                    f"{_show(own.fitted.steps[name])} gives NaN or infinity for {bad} of "
-                    f"{len(flat)} targets{f' of {name}' if name else ''}; take one that is defined "
-                    "for all targets"
-                )
-    return changed
+def _check_changed(fitted: FittedTargets, changed: Any) -> None:
+    """Raise DataError where a changed target is no finite number."""
+    for name, array in targets_by_name(changed).items():
+        flat = array.reshape(len(array), -1)
+        if bad := int((~np.isfinite(flat)).any(axis=1).sum()):
+            raise DataError(
+                f"{_show(fitted.steps[name])} gives NaN or infinity for {bad} of {len(flat)} "
+                f"targets{f' of {name}' if name else ''}; take one that is defined for all targets"
+            )
 
 
 def _fit_steps(steps: Steps, values: Array, last: Array | None) -> Steps:

@@ -32,7 +32,7 @@ class EvaluatorContract:
     def test_every_row_is_on_one_side_of_each_split(self, evaluator: Evaluator) -> None:
         for train, validation in as_lists(evaluator, 0):
             if isinstance(evaluator, Forward):  # what comes later is left out
-                assert max(train) < min(validation) and validation
+                assert max(train) < min(validation)
             else:
                 assert sorted(train + validation) == list(range(90))
 

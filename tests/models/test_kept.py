@@ -161,7 +161,7 @@ OUTPUT = {"kind": "regression", "link": "linear", "logits": False, "sequence": F
 @pytest.mark.parametrize(
     ("task", "change", "message"),
     [
-        (PEOPLE, {"format": 5}, "its format is 5, of another version of hpsearch"),
+        (PEOPLE, {"format": 9}, "its format is 9, of another version of hpsearch"),
         (PEOPLE, {"outputs": {}}, "outputs must be one without a name, or several"),
         (PEOPLE, {"outputs": {"age": OUTPUT}}, "outputs must be one without a name, or several"),
         (PEOPLE, {"outputs": {"age": OUTPUT, "": OUTPUT}}, "outputs must be one without a name"),

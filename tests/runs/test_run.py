@@ -69,19 +69,19 @@ def finish(process):
     return process.returncode, out, err
 
 
-def check_continues(file, lines, *options):
+def check_continues(file, lines, *options, engine="fit"):
     """A run that is killed after so many lines, and continued, has the journal of a whole one.
 
     Leaves that one's in whole.db, and the other's in store.db.
     """
-    whole = finish(start(file, "--inline", store="whole.db"))
+    whole = finish(start(file, "--inline", store="whole.db", engine=engine))
     assert whole[0] == 0, whole
-    process = start(file, "--inline", *options)
+    process = start(file, "--inline", *options, engine=engine)
     for _ in range(lines):
         process.stdout.readline()
     process.kill()
     process.communicate()
-    assert finish(start(file, "--inline"))[0] == 0
+    assert finish(start(file, "--inline", engine=engine))[0] == 0
     assert journal("store.db") == journal("whole.db")
 
 

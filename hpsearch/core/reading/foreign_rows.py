@@ -13,6 +13,7 @@ from hpsearch.core.reading.arrow_rows import ArrowRows
 from hpsearch.core.reading.item_rows import ItemRows
 from hpsearch.core.reading.source import Source
 from hpsearch.core.reading.sparse_rows import SparseRows
+from hpsearch.core.reading.text_rows import as_texts
 
 LARGE = 2**25
 """Bytes of an array from which it is worth not to copy it: a smaller one of a file is read."""
@@ -31,6 +32,8 @@ def as_source(value: Any, name: str = "x") -> Source | None:
         return value
     if value is None or isinstance(value, Mapping):
         return None
+    if (texts := as_texts(value, name)) is not None:
+        return texts
     for module, type_name, adapter in _ARRAYS_OF_FILES:
         if _is_instance(value, module, type_name):
             if module == "numpy" and getattr(value, "_mmap", None) is None:

@@ -12,6 +12,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint
 from hpsearch.training.base import Fit, ModelSpec, batch_size
+from hpsearch.training.batched.adapted import digest_constants
 from hpsearch.training.batched.padding import (
     DenseChain,
     OwnLayout,
@@ -20,7 +21,11 @@ from hpsearch.training.batched.padding import (
     describe_kind,
     parse_chain,
 )
-from hpsearch.training.batched.scalars import ModelScalars, computes_in_half
+from hpsearch.training.batched.scalars import (
+    ModelScalars,
+    computes_in_half,
+    describe_structure,
+)
 from hpsearch.training.building import is_loss_scaling, state_variables
 from hpsearch.training.deferred import compute_first_value, deferred_initialization
 from hpsearch.training.frozen import FrozenPart, find_frozen_part
@@ -85,6 +90,13 @@ class BatchMember:
         scalars = ModelScalars(model)
         seconds = time.perf_counter() - start
         return cls(index, history, phased, frozen, model, scalars, OwnLayout(scalars), seconds)
+
+    def describe_structure(self) -> str:
+        """A text that is equal for members that one program can train."""
+        constants = None
+        if self.phased.has_adapted:
+            constants = functools.partial(digest_constants, self.model, self.phased.spec)
+        return describe_structure(self.model, self.scalars, self.fit, constants)
 
     def keep_for_next_phase(self, folder: str) -> None:
         """Give a fit that keeps no checkpoint one in this folder, where it has a phase left."""

@@ -146,16 +146,26 @@ class ModelScalars:
                     field.set(value)
 
 
-def describe_structure(model: Any, scalars: ModelScalars, fit: Fit) -> str:
+def describe_structure(
+    model: Any, scalars: ModelScalars, fit: Fit, constants: Callable[[], str] | None = None
+) -> str:
     """A text that is equal for two models exactly where one program can train both.
 
     Keras's description of a network may leave something out, as what a layer of the user's own
     does. The hyperparameters and the `build` that made the model then stand for it.
+
+    Args:
+        model: what is trained.
+        scalars: its numbers that are no structure.
+        fit: that it is of.
+        constants: describes the values that such a model holds of its fold; None where it has none.
     """
     with scalars.blanked_out(), without_tensorflow():
         origin = [type(model).__qualname__, canonical_json(fit.params), number_of_build(fit.build)]
         origin += [len(fit.split.train), fit.most_epochs or fit.epochs]  # `build` is told these
         network = describe_network(model)
+        if network is None and constants is not None:
+            origin.append(constants())
         described = {
             "model": origin if network is None else strip_names(network),
             "trainable": [v.trainable for v in model.variables],

@@ -17,7 +17,7 @@ from hpsearch.training.batched.clusters import Cluster, ProgramDemand, Shape, me
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.padding import DenseChain, PaddedLayout
-from hpsearch.training.batched.scalars import ModelScalars, describe_structure
+from hpsearch.training.batched.scalars import ModelScalars
 from hpsearch.training.deferred import deferred_initialization
 
 MAX_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
@@ -112,7 +112,7 @@ class TemplateRegistry:
         # Members of one structure and minibatch size.
         alike: dict[Hashable, list[BatchMember]] = {}
         for member in members:
-            structure = describe_structure(member.model, member.scalars, member.fit)
+            structure = member.describe_structure()
             alike.setdefault((structure, member.batch_size), []).append(member)
 
         # Families of these groups: chains that one wide network can hold.

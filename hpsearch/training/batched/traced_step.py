@@ -17,11 +17,12 @@ import keras
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
+from hpsearch.training.batched.adapted import scale_by_own_means
 from hpsearch.training.batched.dropout import draws_by_place, drop_units
 from hpsearch.training.batched.program_spec import EarlyStopping, ProgramSpec, Traits
 from hpsearch.training.batched.scalars import has_mean_loss
 from hpsearch.training.batched.template import Template
-from hpsearch.training.building import output_shapes
+from hpsearch.training.building import output_shapes, replaced_calls
 from hpsearch.training.overrides import is_of_keras
 from hpsearch.training.rows import spread_weights
 
@@ -298,18 +299,14 @@ class TracedTraining:
             if isinstance(layer, keras.layers.BatchNormalization) and is_of_keras(layer)
         }
         widths = _find_widths(self._model) if self.spec.has_padded_members else {}
+        calls |= scale_by_own_means(self._model)
         calls |= {
             layer: functools.partial(self._drop, layer, widths.get(layer))
             for layer in layers
             if draws_by_place(layer)
         }
-        for layer, call in calls.items():
-            layer.call = call
-        try:
+        with replaced_calls(calls):
             yield
-        finally:
-            for layer in calls:
-                del layer.call
 
     def _normalize(self, call: Any, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """BatchNormalization over the real rows alone."""

@@ -15,12 +15,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from hpsearch.core.arrays import Inputs
 from hpsearch.core.data import Data
 from hpsearch.core.errors import BuildError, first_line, is_out_of_memory
+from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
+from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size
 from hpsearch.training.batched.batchable import (
     why_metric_differs,
@@ -28,13 +31,14 @@ from hpsearch.training.batched.batchable import (
     why_rows_mix,
 )
 from hpsearch.training.batched.device_data import DeviceTable, why_too_large
-from hpsearch.training.batched.hardware import cache_bytes, free_bytes, use_all_cores
+from hpsearch.training.batched.grouping import distinct_splits, group_by_rows
+from hpsearch.training.batched.hardware import cache_bytes, device_bytes, free_bytes, use_all_cores
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.program import PROGRAMS, Program, table_sharding
 from hpsearch.training.batched.program_spec import round_up_members
 from hpsearch.training.batched.run import BatchRun
 from hpsearch.training.batched.scalars import copy_loss
-from hpsearch.training.batched.table_cache import TableCache
+from hpsearch.training.batched.table_cache import MAX_TABLES, TableCache
 from hpsearch.training.batched.template import (
     MAX_TEMPLATES,
     RecentDict,
@@ -48,6 +52,7 @@ from hpsearch.training.rows import make_model_spec, prepare_rows, validation_bat
 
 log = logging.getLogger(__name__)
 
+_MOST_SPECS = 1024  # of splits: where preprocessing is searched, each point may have its own
 _WORTH_MEASURING = 30.0  # seconds of training, from which batch sizes are tried out
 
 
@@ -70,12 +75,14 @@ class BatchedTrainer:
     max_members: int = 256
     chunk: int | None = None
     shared: Path | None = None
-    _specs: dict[Split | None, ModelSpec] = field(default_factory=dict)
+    _specs: RecentDict[ModelSpec] = field(default_factory=lambda: RecentDict(_MOST_SPECS))
     # By template: members of a batch, where measured or learned from lack of memory; 0: by `fit`.
     _sizes: RecentDict[int] = field(default_factory=lambda: RecentDict(MAX_TEMPLATES))
     _warned: set[str] = field(default_factory=set)
     _bytes_of_fit: int = 1  # of the models tried
     _epoch_seconds: float = 0.0  # likewise
+    # While models are built, the rows of the split of the last one that adapted a layer to them.
+    _last_rows: tuple[Split, Inputs] | None = None
     _tables: TableCache = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,18 +139,23 @@ class BatchedTrainer:
                 yield index, fit, member.to_curve(), False
             else:
                 waiting.append(member)
+        self._last_rows = None
 
         with _compiler_thread() as compiler:
             # Start to compile all programs: while one group trains, those of others are compiled.
+            specs = [self._model_spec(member.fit, data) for member in waiting]
+            most_bytes = most_bytes_of_rows(device_bytes())
             groups = [
                 group
-                for members in _group_by_features(waiting)
+                for members in group_by_rows(waiting, specs, most_bytes)
                 for group in PROGRAMS.templates.assign_members(members)
             ]
-            for template, members in groups:
+            # No more of them than there are tables kept, where each has its own.
+            early = len(groups) if not self.task.preprocessing_parameters else MAX_TABLES
+            for template, members in groups[:early]:
                 if size := self._known_size(template, members, is_used=False):
                     batch = next(split_evenly(members, size))
-                    self._get_program(template, batch, _distinct_splits(batch), data, compiler)
+                    self._get_program(template, batch, distinct_splits(batch), data, compiler)
 
             # Train one group after the other; what does not compile is left to `fit`.
             for template, members in groups:
@@ -238,7 +250,7 @@ class BatchedTrainer:
         size = min(self.max_members, len(members), size)
         if not size:
             return 0
-        splits = _distinct_splits(members)
+        splits = distinct_splits(members)
         # A smaller program may be there, that trains them some at a time.
         places = self._choose_places(template, members[:size], splits, fewest=1, is_used=is_used)
         return min(size, places)
@@ -347,7 +359,8 @@ class BatchedTrainer:
         key = fit.split if self.task.prepares_each_split else None
         if key not in self._specs:
             rows = prepare_rows(self.task, data, fit.split)
-            self._specs[key] = make_model_spec(self.task, rows, data.y, [], fit)
+            spec = make_model_spec(self.task, rows, data.y, [], fit)
+            self._specs[key] = replace(spec, adapter=None)  # which holds the rows
         spec = self._specs[key]
         return replace(
             spec,
@@ -356,7 +369,14 @@ class BatchedTrainer:
             rows=len(fit.split.train),
             batch_size=batch_size(fit.params),
             epochs=fit.most_epochs or fit.epochs,
+            adapter=LayerAdapter(partial(self._training_rows, fit.split, data)),
         )
+
+    def _training_rows(self, split: Split, data: Data) -> Inputs:
+        """The prepared rows of a split, for layers that are adapted to them; the last are kept."""
+        if self._last_rows is None or self._last_rows[0] is not split:
+            self._last_rows = split, prepare_rows(self.task, data, split).x
+        return self._last_rows[1]
 
     def _start_batch(
         self, template: Template, members: Sequence[BatchMember], data: Data
@@ -366,7 +386,7 @@ class BatchedTrainer:
         Raises MemoryError where it needs too much memory, _NotCompiled where it does not compile.
         """
         # Of all members, also when some have ended: the rows on the device stay the same.
-        splits = _distinct_splits(members)
+        splits = distinct_splits(members)
 
         def get_compiled(some: Sequence[BatchMember]) -> tuple[Program, DeviceTable]:
             compiling, table = self._get_program(template, some, splits, data)
@@ -448,19 +468,6 @@ def split_evenly(
     batches = -(-len(members) // max_members)
     size = -(-len(members) // batches)
     return (members[start : start + size] for start in range(0, len(members), size))
-
-
-def _group_by_features(members: Sequence[BatchMember]) -> list[list[BatchMember]]:
-    """Group members by the frozen part whose features they are trained on; None is a group too."""
-    groups: dict[str | None, list[BatchMember]] = {}
-    for member in members:
-        digest = None if member.frozen is None else member.frozen.digest
-        groups.setdefault(digest, []).append(member)
-    return list(groups.values())
-
-
-def _distinct_splits(members: Sequence[BatchMember]) -> tuple[Split, ...]:
-    return tuple(dict.fromkeys(member.fit.split for member in members))
 
 
 def _why_not_side_by_side(member: BatchMember) -> str | None:

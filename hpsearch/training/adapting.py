@@ -1,0 +1,113 @@
+"""Adapt layers to the training rows of a fold. No framework is imported here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hpsearch.core.arrays import Inputs, count_rows
+from hpsearch.core.errors import BuildError, HpsearchError, first_line
+from hpsearch.core.reading.lazy_rows import LazyRows
+from hpsearch.core.rules import brief
+from hpsearch.training import backend
+
+_MOST_AT_ONCE = 2**28  # bytes of a source's rows to which a layer is adapted in one go
+_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization")
+"""Keras's layers that compute by TensorFlow on every backend."""
+
+
+class LayerAdapter:
+    """Adapts layers to the training rows of a fold.
+
+    Args:
+        take_rows: gives these rows, preprocessed.
+
+    Attributes:
+        was_used: whether a layer was adapted: then a model may hold values of its fold.
+    """
+
+    def __init__(self, take_rows: Callable[[], Inputs]) -> None:
+        self._take_rows, self.was_used = take_rows, False
+
+    def adapt(self, layer: Any, name: str | None) -> Any:
+        """As `ModelSpec.adapt`."""
+        kind = type(layer).__name__
+        if isinstance(layer, type) or not callable(getattr(layer, "adapt", None)):
+            raise BuildError(
+                "spec.adapt takes a layer with a method adapt(data), as keras.layers.Normalization(), "
+                f"got {brief(layer)}"
+            )
+        if is_lookup(layer) and backend.choose() == "jax":
+            raise BuildError(
+                f"a layer {kind} computes by TensorFlow, and cannot be a part of a model on the "
+                f"backend jax; let it prepare the rows: Task(..., preprocess={kind}(...)), or use "
+                "--backend tensorflow"
+            )
+        rows = self._choose_input(name)
+        if not count_rows(rows):
+            raise BuildError(
+                f"spec.adapt cannot adapt a layer {kind} where a model only predicts: there are no "
+                f"training rows; Task(preprocess={kind}(...)) keeps what was adapted"
+            )
+        self.was_used = True
+        try:
+            adapt_layer(layer, _read_for(layer, rows))
+        except HpsearchError:
+            raise
+        except Exception as error:  # whatever Keras, or a layer of the user's own, raises
+            raise BuildError(
+                f"a layer {kind} cannot be adapted to the training rows: {first_line(error)}"
+            ) from error
+        return layer
+
+    def _choose_input(self, name: str | None) -> Any:
+        rows = self._take_rows()
+        if not isinstance(rows, Mapping):
+            if name is not None:
+                raise BuildError(
+                    f"the task has one input, and spec.adapt(layer, {name!r}) names one; leave the "
+                    "name out"
+                )
+            return rows
+        if name not in rows:
+            raise BuildError(
+                f"spec.adapt(layer, name) needs the name of an input, of {', '.join(rows)}, got "
+                f"{brief(name)}"
+            )
+        return rows[name]
+
+
+def is_lookup(layer: Any) -> bool:
+    """Whether it is one of Keras's layers that look up words or numbers in a vocabulary."""
+    kind = type(layer)
+    return kind.__module__.startswith("keras.src.") and kind.__name__ in _LOOKUPS
+
+
+def adapt_layer(layer: Any, rows: Any) -> None:
+    """Adapt a layer to rows. Raises ValueError where it would have a vocabulary of nothing."""
+    if not is_lookup(layer):
+        layer.adapt(rows)
+        return
+    table = getattr(layer, "_lookup_layer", layer)  # TextVectorization has one inside
+    has_padding = table.mask_token is not None and table.output_mode == "int"
+    reserved = table.num_oov_indices + has_padding
+    if table.max_tokens is not None and table.max_tokens <= reserved:
+        raise ValueError(
+            f"max_tokens={table.max_tokens} leaves no place for a word beside the {reserved} for "
+            "padding and for unknown words; give it more"
+        )
+    layer.adapt(rows)
+    if layer.vocabulary_size() <= reserved:
+        raise ValueError("its vocabulary is empty: the training rows hold nothing to look up")
+
+
+def _read_for(layer: Any, rows: Any) -> Any:
+    """The rows as a layer takes them: an array, or chunk after chunk of a large source."""
+    if not isinstance(rows, LazyRows):
+        return rows
+    if rows.nbytes <= _MOST_AT_ONCE or (rows.is_in_memory and rows.dtype.kind == "O"):
+        return rows.read()
+    if not type(layer).__module__.startswith("keras.src."):
+        raise BuildError(
+            f"a layer {type(layer).__name__} is adapted to an array, and the training rows take "
+            f"{rows.nbytes / 2**30:.1f} GiB; adapt it to some of them yourself"
+        )
+    return rows.chunks()

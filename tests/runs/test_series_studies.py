@@ -39,7 +39,7 @@ def prepare(lags, stride=1):
 task = Task("waves", windows.data(test=0.2), "mse", "mae", preprocess=prepare,
             preprocess_y=[Difference(0), StandardScaler()])
 study = Study(
-    task=task, build=build, searcher=Hyperband(max_epochs=3, eta=3), evaluator=Forward(3),
+    task=task, build=build, searcher=Hyperband(max_epochs=2, eta=2), evaluator=Forward(3),
     space=Space(lags=Choice(2, 4), stride=Choice(1, 4)), name="waves",
 )
 """
@@ -64,7 +64,7 @@ def test_it_is_searched_killed_continued_refitted_and_predicts_what_comes_next(
     hpsearch, made, engine
 ):
     file = write()
-    check_continues(file, 3, "--engine", engine)
+    check_continues(file, 2, "--engine", engine)
     code, out, err = hpsearch("refit", file, "--seeds", 1)
     assert code == 0, err
     assert "test, 57 rows" in out

@@ -7,6 +7,7 @@ Rows of 0 and 1 that say which words occur are an ordinary table: use `spaces.ml
 
 from typing import Any
 
+from hpsearch.core.errors import BuildError
 from hpsearch.training import ModelSpec
 from spaces import checks, network
 
@@ -15,10 +16,12 @@ PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout"
 _ONLY = {"recurrent_dropout": ("lstm",), "kernel": ("conv",)}
 
 
-def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
+def model(words: int | str, kind: str | None = None) -> network.BuildWithDefault:
     """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
 
     Args:
+        words: how many there are; or the name of the parameter that says it to `Task(preprocess=)`,
+            as "vocabulary".
         kind: "bag", the mean of the words' vectors, whatever their order; "conv", filters, of
             which each passes on its largest value; "lstm"; None for the parameter `kind`.
 
@@ -32,7 +35,8 @@ def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
     recurrent_dropout (0): of the LSTM.
     And those of `spaces.network`. Its `default` is what mostly works.
     """
-    checks.whole({"words": words}, "words")
+    if not isinstance(words, str):
+        checks.whole({"words": words}, "words")
 
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
@@ -43,7 +47,9 @@ def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
         units = checks.whole(params, "units", 32)
         rate = checks.number(params, "dropout", below=1.0)
         inputs = keras.Input(spec.input_shape, dtype="int32")
-        x = layers.Embedding(words, checks.whole(params, "embedding", 32))(inputs)
+        x = layers.Embedding(_count_words(words, spec), checks.whole(params, "embedding", 32))(
+            inputs
+        )
         x = layers.Dropout(rate)(x) if rate else x
         if chosen == "lstm":
             recurrent = checks.number(params, "recurrent_dropout", below=1.0)
@@ -66,3 +72,14 @@ def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
         dropout=0.2,
         recurrent_dropout=0.0,
     )
+
+
+def _count_words(words: int | str, spec: ModelSpec) -> int:
+    if not isinstance(words, str):
+        return words
+    if words not in spec.preprocessing:
+        raise BuildError(
+            f"text.model(words={words!r}) names a parameter of Task(preprocess=), which takes "
+            f"{', '.join(spec.preprocessing) or 'none'}; name one that it takes, or a number"
+        )
+    return checks.whole(spec.preprocessing, words)

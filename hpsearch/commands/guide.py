@@ -12,6 +12,7 @@ _FOLDER = Path(hpsearch.__file__).parent / "guide"
 TOPICS = (
     "first-study",
     "data",
+    "series",
     "tasks",
     "training",
     "spaces",

@@ -150,7 +150,7 @@ def make_transformer(make: MakeTransformer, params: Params) -> Any:
     each = list(made.values()) if isinstance(made, Mapping) else [made]
     for one in each:
         if why := why_not_preparing(one):
-            raise PreprocessingFailed(f"preprocess returned what it may not: {why}", chosen)
+            raise PreprocessingFailed(f"{why} (at {describe_point(chosen)})", chosen)
         if not is_transformer(one) and not (one is None and isinstance(made, Mapping)):
             raise PreprocessingFailed(
                 "preprocess must return a scikit-learn transformer, as StandardScaler(), or a dict "

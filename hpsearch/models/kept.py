@@ -57,8 +57,11 @@ _LINKS = ("linear", "sigmoid", "softmax")
 # Beside the types that skops trusts itself: those that the package has for preprocessing.
 _HARMLESS = (
     "numpy.dtype",
+    "hpsearch.transformers.date_parts.DateParts",
     "hpsearch.transformers.lags.Lags",
     "hpsearch.transformers.per_channel.PerChannel",
+    # It makes none but Keras's layers of a closed list, of plain values.
+    "hpsearch.training.layer_transformer.LayerTransformer",
 )
 _PREPROCESS, _PREPROCESS_OF = "preprocess.skops", "preprocess-{}.skops"
 _TARGETS_OF = "targets-{}.skops"
@@ -143,6 +146,8 @@ class KeptModels:
         if name not in self.frames:
             return rows
         frame = make_frame(called, rows, self.frames[name])
+        if name == "x" and self.coding is not None:  # missing texts are empty, as in training
+            frame = frame.assign(**{text: frame[text].fillna("") for text in self.coding.texts})
         # Another model's preprocessing takes it as a frame, and this one leaves it as it is.
         return to_number_array(called, frame) if transformer is None else frame
 

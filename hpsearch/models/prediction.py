@@ -16,7 +16,8 @@ from hpsearch.core.scores import apply_link
 from hpsearch.models.frame_tables import parse_table
 from hpsearch.models.kept import KeptModels
 from hpsearch.models.output_types import OutputType
-from hpsearch.tasks import csv_tables
+from hpsearch.models.text_files import read_texts
+from hpsearch.tasks import csv_tables, table_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,24 +26,26 @@ _TRUTHS = {"True": 1, "False": 0}
 
 
 def read_table(path: Path, kept: KeptModels) -> Any:
-    """Read the rows of a CSV file, of shape (rows, *shape of an input row).
+    """Read the rows of a CSV or Parquet file, of shape (rows, *shape of an input row).
 
     If the file has a header and the model knows names, columns are found by name; else they are
     taken in their order. Raises HpsearchError where they do not fit. The rows are a frame where
-    the model's preprocessing takes one.
+    the model's preprocessing takes one, and texts where it takes these: see `read_texts`.
     """
     import pandas as pd
 
     if list(kept.frames) == list(kept.shapes) == ["x"]:
-        return parse_table(csv_tables.read_table(path), path, kept.frames["x"])
+        return parse_table(table_files.read_cells(path), path, kept.frames["x"], kept.coding)
     if kept.coding is not None and kept.columns:
-        return _encode_cells(csv_tables.read_table(path), path, kept, kept.coding)
+        return _encode_cells(table_files.read_cells(path), path, kept, kept.coding)
     if list(kept.shapes) != ["x"]:
         raise HpsearchError(
             f"the model has the inputs {', '.join(kept.shapes)}, and a CSV file is one table; "
             "predict in Python: hpsearch.models.kept.load(folder)"
         )
     (shape,) = kept.shapes.values()
+    if shape == ():
+        return read_texts(path)
     try:
         with open(path, encoding="utf-8-sig") as file:
             first = file.readline().strip()

@@ -98,6 +98,9 @@ HEADER = "Timestamp,Open,High,Low,Close,Volume_BTC,Volume_USD"
         (gzip.compress(f"{HEADER}\n1,2,3,4,5,6,x\n".encode()), "is damaged .*could not convert"),
         (gzip.compress(bytes(2**20))[:-20], "is damaged"),
     ],
+    # Named here: a compressed text has the time of its making in it, and tests in two processes
+    # must have the same names.
+    ids=["no gzip", "other header", "too few columns", "no number", "cut"],
 )
 def test_other_and_damaged_files_are_refused_in_a_line(content, message, monkeypatch, tmp_path):
     (tmp_path / "bitcoin_hourly.csv.gz").write_bytes(content)

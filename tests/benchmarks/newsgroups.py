@@ -1,0 +1,94 @@
+"""20 newsgroups: `HPSEARCH_DATA=... python -m tests.benchmarks.newsgroups [MINUTES]`.
+
+Raw texts without headers, vectorized inside the folds. The two studies of newsgroups are searched
+by the default searcher for some minutes each (by default 5), with vocabulary and length among
+their parameters. The best point is trained again on all searched rows, and the test opened once.
+Beside them, a linear model over TF-IDF of scikit-learn's, whose strength is chosen on the same
+split. Prints validation and test accuracy with their standard errors over rows.
+"""
+
+import importlib
+import math
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from hpsearch.core.arrays import view_rows
+from hpsearch.training import backend
+
+STUDIES = ("newsgroups_words", "newsgroups_sequences")
+
+
+def error_of(accuracy: float, rows: int) -> float:
+    """The standard error of an accuracy over so many rows."""
+    return math.sqrt(accuracy * (1 - accuracy) / rows)
+
+
+def show(name: str, validation: float, rows: int, test: float, tested: int, more: str) -> None:
+    print(
+        f"{name}: validation {validation:.4f} ± {error_of(validation, rows):.4f}, test {test:.4f} ± "
+        f"{error_of(test, tested):.4f}; {more}",
+        flush=True,
+    )
+
+
+def score_linear_model(study) -> None:
+    """TF-IDF and a logistic regression; its strength is the best on the study's split."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    data = study.task.load()
+    (split,) = study.evaluator.splits(study.task, data, seed=study.seed)
+
+    def make(strength):
+        words = TfidfVectorizer(sublinear_tf=True, stop_words="english", min_df=2)
+        return make_pipeline(words, LogisticRegression(C=strength, max_iter=300))
+
+    x, y = (view_rows(data.x, part).read() for part in (split.train, split.validation)), data.y
+    x_train, x_validation = x
+    scores = {
+        strength: make(strength)
+        .fit(x_train, y[split.train])
+        .score(x_validation, y[split.validation])
+        for strength in (3.0, 30.0)
+    }
+    best = max(scores, key=scores.get)
+    test = make(best).fit(data.x.read(), y).score(data.x_test.read(), data.y_test)
+    show("linear model", scores[best], len(split.validation), test, len(data.y_test), f"C={best:g}")
+
+
+def search(study, minutes: float, folder: Path) -> None:
+    """Search a study, train the best point again, and open the test."""
+    store = folder / "store.db"
+    report = study.run(store=store, hours=minutes / 60)
+    best = report.best
+    refitted = study.refit(store=store)
+    data = study.task.load()
+    correct = refitted.predict(data.x_test).argmax(axis=1) == np.asarray(data.y_test)
+    held_out = round(0.2 * data.rows)
+    trials = sum(row.study == best.study for row in report.ranking)
+    show(
+        best.study,
+        best.value,
+        held_out,
+        float(correct.mean()),
+        len(correct),
+        f"{trials} or more complete trials in {minutes:g} minutes; {dict(best.params)}",
+    )
+
+
+def main() -> None:
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    backend.choose()
+    studies = [importlib.import_module(f"studies.{name}").study for name in STUDIES]
+    score_linear_model(studies[0])
+    with tempfile.TemporaryDirectory() as folder:
+        for study in studies:
+            search(study, minutes, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

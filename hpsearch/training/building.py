@@ -108,7 +108,7 @@ def _explain_stateful() -> Iterator[None]:
 
 def _check_texts(model: Any, spec: ModelSpec) -> None:
     """Raise BuildError where texts would reach a model of one input that takes numbers."""
-    tensors = getattr(model, "inputs", None) or ()
+    tensors = list(getattr(model, "inputs", None) or [])
     if spec.dtype == "string" and any(str(tensor.dtype) != "string" for tensor in tensors):
         raise BuildError(
             f"x gives texts, and the model takes {tensors[0].dtype}; begin it with "

@@ -13,7 +13,7 @@ from hpsearch.core.rules import brief
 from spaces import checks
 
 EMBEDDINGS = ("none", "piecewise", "periodic")
-EMBEDDING, BINS = "periodic", 16
+EMBEDDING, BINS = "periodic", 8
 """What `preprocess` and `tabular.model` take where the space does not say."""
 
 FEW = 8  # a category of at most so many values becomes an input for each; of more, an embedding

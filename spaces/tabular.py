@@ -11,6 +11,7 @@ train side by side, and kept models load without any type of ours.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from hpsearch import Choice, Float, Int
@@ -18,7 +19,7 @@ from hpsearch.core.errors import BuildError
 from hpsearch.core.rules import brief
 from hpsearch.core.task_kinds import loss_name
 from hpsearch.training import ModelSpec
-from spaces import checks, network
+from spaces import checks, network, schedules
 from spaces.table_columns import BINS, EMBEDDING, EMBEDDINGS, check_embedding, code_offsets
 from spaces.table_columns import Columns as Columns
 from spaces.table_columns import preprocess as preprocess
@@ -34,22 +35,34 @@ _ONLY = {
     "frequency": ("periodic",),
     "embedding_size": ("piecewise", "periodic"),
 }
-_TRAINING = {"optimizer": "adamw", "learning_rate": 2e-3, "schedule": "cosine"}
+_TRAINING = {"optimizer": "adamw", "learning_rate": 4e-3, "schedule": "cosine"}
 _WEIGHT_DECAY = 0.01
 
 SPACE = {
     "embedding": Choice(*EMBEDDINGS),
-    "bins": Choice(8, 16, 32, when={"embedding": "piecewise"}),
     "frequency": Float(0.02, 1.0, log=True, when={"embedding": "periodic"}),
-    "layers": Int(1, 3),
-    "units": Choice(64, 128, 256),
-    "residual": Choice(False, True),
+    "layers": Int(2, 3),
     "dropout": Float(0.0, 0.5),
     "weight_decay": Float(1e-4, 1e-1, log=True),
-    "learning_rate": Float(5e-4, 1e-2, log=True),
+    "learning_rate": Float(5e-4, 2e-2, log=True),
+    **schedules.cosine(),
 }
-"""What is worth searching. Numbers are searched side by side; each combination of the choices is a
-program of its own, so fix those that are known: `Space({**tabular.SPACE, "units": Choice(128)})`."""
+"""What mostly is worth searching: six programs, in which points that differ in numbers alone train
+side by side."""
+
+
+def structure(*units: int, bins: Sequence[int] = (8, 16, 32)) -> dict[str, Choice]:
+    """Widths, bins, and whether blocks are residual. Each combination is a program of its own.
+
+    Args:
+        units: widths of the hidden layers; by default 64, 128 and 256.
+        bins: of piecewise-linear embeddings.
+    """
+    return {
+        "units": Choice(*(units or (64, 128, 256))),
+        "bins": Choice(*bins, when={"embedding": "piecewise"}),
+        "residual": Choice(False, True),
+    }
 
 
 def smoothing(high: float = 0.2) -> dict[str, Float]:
@@ -65,14 +78,14 @@ def model(columns: Columns) -> network.BuildWithDefault:
 
     Its parameters, with defaults in brackets; it raises BuildError for any other, and for those
     that have no effect:
-    embedding ("periodic"): of each number. "piecewise": its place within `bins` (16) bins between
+    embedding ("periodic"): of each number. "piecewise": its place within `bins` (8) bins between
         quantiles of the training rows, then a linear layer of its own and a ReLU (Gorishniy et al.,
         2022, 3.1); the number is passed on beside it. "periodic": the cosine of 16 learned
         frequencies, drawn with the standard deviation `frequency` (0.1), then a linear layer of its
         own, beside the number (RealMLP's PBLD). "none": the number, smoothly clipped to ±3.
     embedding_size (4): numbers that each number becomes.
     category_size (8): length of the embedding of a category of more than 8 values.
-    layers (3), units (256): of the hidden layers, or of the residual blocks.
+    layers (3), units (128): of the hidden layers, or of the residual blocks.
     residual (False): whether blocks are residual, with layer normalization (ResNet of Gorishniy et
         al., 2021, 3.2).
     activation: "mish" for numbers, "selu" for classes, as in RealMLP.
@@ -122,10 +135,12 @@ def model(columns: Columns) -> network.BuildWithDefault:
         embedding_size=4,
         category_size=8,
         layers=3,
-        units=256,
+        units=128,
         residual=False,
         dropout=0.15,
         label_smoothing=0.0,
+        warmup=0.0,
+        final_share=1e-3,
     )
 
 
@@ -227,7 +242,7 @@ def _learn_scale(x: Any) -> Any:
 def _hidden_layers(x: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
     from keras import layers
 
-    count, units = checks.whole(params, "layers", 3), checks.whole(params, "units", 256)
+    count, units = checks.whole(params, "layers", 3), checks.whole(params, "units", 128)
     rate = checks.number(params, "dropout", 0.15, below=1.0)
     learns_numbers = spec.activation in (None, "linear")
     activation = params.get("activation", "mish" if learns_numbers else "selu")

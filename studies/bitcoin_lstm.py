@@ -5,7 +5,7 @@ validated five times on the months that follow what was trained on. `tests/bench
 compares it with the price of the hour before.
 """
 
-from hpsearch import Choice, Float, Forward, Int, Random, Space, Study
+from hpsearch import Choice, Float, Forward, Random, Space, Study
 from hpsearch.tasks import bitcoin
 from spaces import recurrent
 
@@ -13,14 +13,12 @@ study = Study(
     task=bitcoin.task(most_lags=48),
     space=Space(
         lags=Choice(6, 12, 24, 48),
-        layers=Int(1, 2),
-        units=Choice(16, 32, 64),
-        dropout=Float(0.0, 0.3),
+        units=Choice(8, 16, 32),
         optimizer=Choice("adam"),
-        learning_rate=Float(3e-4, 1e-2, log=True),
-        batch_size=Choice(256),
+        learning_rate=Float(1e-3, 1e-2, log=True),
+        batch_size=Choice(64),
     ),
     build=recurrent.model("lstm"),
-    searcher=Random(trials=12, epochs=6),
+    searcher=Random(trials=8, epochs=6),
     evaluator=Forward(5),
 )

@@ -8,9 +8,9 @@ import numpy as np
 
 from hpsearch.core.array_types import Array
 from hpsearch.core.arrays import Inputs, inputs_by_name
-from hpsearch.core.errors import BuildError, DataError
+from hpsearch.core.errors import DataError
 from hpsearch.core.frames.rows import is_frame
-from hpsearch.core.option_text import did_you_mean, settings_text
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.rules import brief
 
@@ -129,47 +129,48 @@ def steps_by_output(given: Any, outputs: Sequence[str]) -> dict[str, Steps]:
     return {name: list_steps(by_output.get(name)) for name in outputs}
 
 
-def check_target_steps(given: Any, outputs: tuple[str, ...], made_by: Any = None) -> None:
+def check_target_steps(
+    given: Any, outputs: tuple[str, ...], called: str = "Task needs preprocess_y="
+) -> None:
     """Raise DataError where `preprocess_y` is nothing that changes targets and predictions back.
 
     Args:
         given: no function.
         outputs: names of the task's; ("",) of one.
-        made_by: the function that returned it, which makes a mistake a BuildError.
+        called: how the message begins.
     """
-    error = DataError if made_by is None else BuildError
-    called = "Task needs preprocess_y="
-    if made_by is not None:
-        called = f"preprocess_y={settings_text(made_by)} must return"
-    if outputs != ("",):
-        if not isinstance(given, Mapping):
-            raise error(
-                f"{called} a dict by output where there are several ({', '.join(outputs)}), got "
-                f"{brief(given)}"
-            )
-        if unknown := [name for name in given if name not in outputs]:
-            raise error(
-                f"{called} a dict by output, and {brief(unknown[0])} is none of "
-                f"{', '.join(outputs)}"
-            )
-    for step in given.values() if outputs != ("",) else [given]:
-        _check_steps(step, called, error)
+    if outputs == ("",):
+        _check_steps(given, called)
+        return
+    if not isinstance(given, Mapping):
+        raise DataError(
+            f"{called} a dict by output where there are several ({', '.join(outputs)}), got "
+            f"{brief(given)}"
+        )
+    if unknown := [name for name in given if name not in outputs]:
+        raise DataError(
+            f"{called} a dict by output, and {brief(unknown[0])} is none of {', '.join(outputs)}"
+        )
+    for steps in given.values():
+        _check_steps(steps, called)
 
 
-def _check_steps(given: Any, called: str, error: type[DataError | BuildError]) -> None:
+def _check_steps(given: Any, called: str) -> None:
     if given is None:
         return
     if isinstance(given, list | tuple) and not given:
-        raise error(f"{called} transformers, got an empty list; None leaves targets as they are")
+        raise DataError(
+            f"{called} transformers, got an empty list; None leaves targets as they are"
+        )
     steps = list_steps(given)
     for step in steps:
         if not isinstance(step, Difference) and not _is_invertible(step):
-            raise error(
+            raise DataError(
                 f"{called} a scikit-learn transformer with an inverse_transform, as "
                 f"StandardScaler(), a Difference(), or a list of these, got {brief(step)}"
             )
     if sum(isinstance(step, Difference) for step in steps) > 1:
-        raise error(f"{called} one Difference at most, got {brief(given)}")
+        raise DataError(f"{called} one Difference at most, got {brief(given)}")
 
 
 def _is_invertible(value: Any) -> bool:

@@ -26,8 +26,11 @@ from hpsearch.core.rules import brief, why_no_name, why_no_number
 from hpsearch.core.searched_preprocessing import (
     PREPROCESS,
     PREPROCESS_Y,
+    MakeTransformer,
+    PreprocessingFailed,
     call_with_params,
     choose_params,
+    describe_point,
     is_searched,
     is_transformer,
     make_transformer,
@@ -106,6 +109,7 @@ class Task:
         check_switches(self, weighted_metrics=self.weighted_metrics)
         check_class_weight(self.class_weight)
         self._check_preprocess()
+        self._check_preprocess_y()
         if isinstance(self.loss, Mapping):
             self._check_outputs(self.loss)
         elif not isinstance(self.loss, str) and not callable(self.loss):
@@ -127,7 +131,7 @@ class Task:
             if metric.output or not self.has_several_outputs:
                 part = self.parts[metric.output]
                 task_kinds.possible_kinds(part.loss, metric.own_name, part.kind)
-        self._check_preprocess_y()
+        self._check_kind_of_changed()
 
     def _check_outputs(self, losses: Mapping[Any, Any]) -> None:
         """Raise DataError where the outputs' names, kinds or weights do not meet the losses'."""
@@ -181,21 +185,22 @@ class Task:
                 )
 
     def _check_preprocess_y(self) -> None:
-        """Raise DataError where it changes no targets of numbers, or cannot change them back."""
+        """Raise DataError where it is nothing that changes targets and predictions back."""
         given = self.preprocess_y
-        if given is None:
-            return
         if is_searched(given):
             parameter_names(given, PREPROCESS_Y)
-        else:
-            check_target_steps(given, tuple(self.parts))
-        for name, part in self.parts.items():
-            if part.preprocess_y is not None and part._kinds != ("regression",):
-                raise DataError(
-                    f"preprocess_y= is for targets that are numbers, and loss="
-                    f"{settings_text(part.loss)}{f' of {name}' if name else ''} learns classes; "
-                    "leave it out, or say kind='regression'"
-                )
+        elif given is not None:
+            check_target_steps(given, self._output_names)
+
+    def _check_kind_of_changed(self) -> None:
+        """Raise DataError where `preprocess_y` would change classes."""
+        if self.preprocess_y is None or self.has_several_outputs:  # these have their own tasks
+            return
+        if self._kinds != ("regression",):
+            raise DataError(
+                f"preprocess_y= is for targets that are numbers, and loss="
+                f"{settings_text(self.loss)} learns classes; leave it out"
+            )
 
     def _check_unit_of_metrics(self) -> None:
         """Raise DataError for a metric that is in the unit of changed targets."""
@@ -240,9 +245,7 @@ class Task:
             if option == PREPROCESS:
                 made[option] = make_transformer(make, params)
                 continue
-            made[option] = call_with_params(make, params, option)
-            if made[option] is not None:
-                check_target_steps(made[option], tuple(self.parts), make)
+            made[option] = self._make_target_steps(make, params)
         return replace(self, **made) if made else self
 
     def load(self) -> Data:
@@ -410,17 +413,34 @@ class Task:
                 loss=loss,
                 kind=(self.kind or {}).get(name),
                 outputs=(self.outputs or {}).get(name),
-                preprocess_y=self._preprocess_y_of(name),
+                preprocess_y=self._preprocess_y_of(name, loss),
                 metric="loss",
                 **one,
             )
             for name, loss in self.loss.items()
         }
 
-    def _preprocess_y_of(self, output: str) -> Any:
-        """What changes the targets of one of several outputs; a function may change any of them."""
+    def _make_target_steps(self, make: MakeTransformer, params: Params) -> Any:
+        """What changes targets at a point. Raises BuildError where the function returns none."""
+        made, chosen = call_with_params(make, params, PREPROCESS_Y), choose_params(make, params)
+        try:
+            if made is not None:
+                check_target_steps(made, self._output_names, "preprocess_y must return")
+        except DataError as error:
+            raise PreprocessingFailed(f"{error} at {describe_point(chosen)}", chosen) from error
+        return made
+
+    @property
+    def _output_names(self) -> tuple[str, ...]:
+        return tuple(self.loss) if isinstance(self.loss, Mapping) else ("",)
+
+    def _preprocess_y_of(self, output: str, loss: Any) -> Any:
+        """What changes the targets of one of several outputs; a function may change all numbers."""
         given = self.preprocess_y
-        return given.get(output) if isinstance(given, Mapping) else given
+        if not is_searched(given):
+            return (given or {}).get(output)
+        kinds = task_kinds.possible_kinds(loss, "loss", (self.kind or {}).get(output))
+        return given if kinds == ("regression",) else None
 
     def weigh_losses(self) -> dict[str, float]:
         """How much the loss of each output weighs in their sum."""

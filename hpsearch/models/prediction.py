@@ -16,6 +16,7 @@ from hpsearch.core.scores import apply_link
 from hpsearch.models.frame_tables import parse_table
 from hpsearch.models.kept import KeptModels
 from hpsearch.models.output_types import OutputType
+from hpsearch.models.text_files import read_texts
 from hpsearch.tasks import csv_tables, table_files
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def read_table(path: Path, kept: KeptModels) -> Any:
 
     If the file has a header and the model knows names, columns are found by name; else they are
     taken in their order. Raises HpsearchError where they do not fit. The rows are a frame where
-    the model's preprocessing takes one.
+    the model's preprocessing takes one, and texts where it takes these: see `read_texts`.
     """
 
     if list(kept.frames) == list(kept.shapes) == ["x"]:
@@ -42,6 +43,8 @@ def read_table(path: Path, kept: KeptModels) -> Any:
             "predict in Python: hpsearch.models.kept.load(folder)"
         )
     (shape,) = kept.shapes.values()
+    if shape == ():
+        return read_texts(path)
     frame, has_names = _read_plain(path)
     if has_names and kept.columns:
         frame = _select_columns(frame, path, kept)

@@ -78,10 +78,12 @@ def describe_model(
 
 
 def _describe_preprocessing(task: Task, params: Params) -> dict[str, str]:
-    """The transformer that a point chooses; nothing where preprocessing is not searched."""
-    if not task.preprocessing_parameters:
-        return {}
-    return {"preprocess": describe_transformer(task.with_preprocessing(params).preprocess)}
+    """The transformers that a point chooses, by option; nothing where these are not searched."""
+    made = task.with_preprocessing(params)
+    return {
+        option: describe_transformer(getattr(made, option))
+        for option in task.searched_preprocessing
+    }
 
 
 def count_all(data: Data) -> int | None:

@@ -105,6 +105,18 @@ def _explain_stateful() -> Iterator[None]:
         raise BuildError(f"a layer {_STATEFUL}") from None
 
 
+def _check_texts(model: Any, spec: ModelSpec) -> None:
+    """Raise BuildError where texts would reach a model of one input that takes numbers."""
+    tensors = list(getattr(model, "inputs", None) or [])
+    if spec.dtype == "string" and any(str(tensor.dtype) != "string" for tensor in tensors):
+        raise BuildError(
+            f"x gives texts, and the model takes {tensors[0].dtype}; begin it with "
+            "keras.Input(spec.input_shape, dtype='string') and a layer that looks words up, as "
+            "spec.adapt(keras.layers.TextVectorization(...)), or turn them into numbers by "
+            "Task(preprocess=)"
+        )
+
+
 def _check_outputs(model: Any, spec: ModelSpec) -> None:
     """Raise BuildError where the outputs' names or loss weights are not the task's."""
     outputs = getattr(model, "output", None)
@@ -162,7 +174,7 @@ def _infer_shapes(model: Any, spec: ModelSpec) -> None:
     """
 
     def rows(shape: Any, dtype: str) -> Any:
-        is_float = np.dtype(dtype).kind == "f"
+        is_float = dtype != "string" and np.dtype(dtype).kind == "f"
         return keras.KerasTensor((2, *shape), keras.config.floatx() if is_float else dtype)
 
     shapes, dtypes = spec.input_shape, spec.dtype

@@ -22,7 +22,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
 from hpsearch.training.layer_transformer import LayerTransformer, describe_layer
-from hpsearch.training.prepared_cache import PreparedCache, PreparedRows
+from hpsearch.training.prepared_cache import PreparedCache, PreparedSplit
 
 _MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
 _CACHE = PreparedCache()
@@ -46,11 +46,11 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
             )
             if kept is None:
                 y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
-                kept = PreparedRows(_fit_transformer(chosen.preprocess, x, y))
+                kept = PreparedSplit(_fit_transformer(chosen.preprocess, x, y))
             prepared = _transform(kept.fitted, x), _transform(kept.fitted, x_validation)
         # Those of a source that are prepared when they are read are not kept.
         if not any(map(is_lazy, prepared)):
-            kept = PreparedRows(kept.fitted, *prepared)
+            kept = PreparedSplit(kept.fitted, *prepared)
         _CACHE.keep(task.preprocess, data, split, kept)
     else:
         prepared = kept.x, kept.x_validation

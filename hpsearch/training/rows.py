@@ -1,6 +1,7 @@
 """Prepare the rows of a split, and order them in each epoch. No framework is imported here."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -156,7 +157,10 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
     """What `build` needs to know; y: of all searched rows, so that no class is missed."""
     shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(rows.x).items()}
-    dtypes = {name: str(array.dtype) for name, array in inputs_by_name(rows.x).items()}
+    dtypes = {
+        name: "string" if array.dtype.kind == "O" else str(array.dtype)
+        for name, array in inputs_by_name(rows.x).items()
+    }
     return ModelSpec(
         input_shape=shapes if isinstance(rows.x, dict) else shapes["x"],
         dtype=dtypes if isinstance(rows.x, dict) else dtypes["x"],
@@ -211,10 +215,9 @@ def _check_as_read_of(name: str, x: Any) -> Any:
     if not isinstance(x, LazyRows):
         return x
     if x.dtype.kind == "O":
-        raise DataError(
-            f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
-            "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
-        )
+        if runs_on_tensorflow():  # whose models may look words up; `check_model` asks this one
+            return x
+        raise DataError(refuse_texts(_name_input(name)))
     if x.dtype.kind not in "fc":
         return x
     if x.is_in_memory:  # as other arrays: once, before anything is trained
@@ -228,6 +231,20 @@ def _check_as_read_of(name: str, x: Any) -> Any:
         return dense
 
     return x.map(check)
+
+
+def refuse_texts(called: str) -> str:
+    """Why texts cannot be trained on. called: the input."""
+    return (
+        f"{called} gives texts, and models take numbers; turn them into numbers, as by "
+        "Task(..., preprocess=TfidfVectorizer(max_features=5000))"
+    )
+
+
+def runs_on_tensorflow() -> bool:
+    """Whether Keras runs on TensorFlow; it does not where nobody has imported it."""
+    keras = sys.modules.get("keras")
+    return keras is not None and keras.backend.backend() == "tensorflow"
 
 
 def _name_input(name: str) -> str:

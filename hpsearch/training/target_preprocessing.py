@@ -14,7 +14,6 @@ import numpy as np
 from hpsearch.core.arrays import Array, Inputs, take_rows, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
-from hpsearch.core.option_text import settings_text
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.target_steps import Difference, Steps, steps_by_output
 from hpsearch.core.task import Task
@@ -184,7 +183,8 @@ def _fit_steps(steps: Steps, values: Array, last: Array | None) -> Steps:
 
     fitted = []
     for step in steps:
-        fitted.append(step if isinstance(step, Difference) else clone(step).fit(values))
+        with np.errstate(all="ignore"):  # NaN is told of what it gives
+            fitted.append(step if isinstance(step, Difference) else clone(step).fit(values))
         shape = values.shape
         values, last = _apply(fitted[-1], values, last)
         if values.shape != shape:
@@ -304,5 +304,5 @@ def _name_failing_steps(steps: Steps) -> Iterator[None]:
 
 
 def _show(steps: Steps) -> str:
-    shown = steps[0] if len(steps) == 1 else list(steps)
-    return f"preprocess_y={settings_text(shown)}"
+    shown = [" ".join(str(step).split()) for step in steps]
+    return f"preprocess_y={shown[0] if len(shown) == 1 else '[' + ', '.join(shown) + ']'}"

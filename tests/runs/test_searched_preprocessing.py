@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpsearch import NestedKFold
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.training import backend
 from hpsearch.training.base import Fit
@@ -145,6 +146,7 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
     assert "preprocess-2.skops is missing" in err
 
 
+@pytest.mark.thorough
 def test_an_ensemble_of_several_preprocessings_is_tested_once(hpsearch, write):
     file = write("signs", *POINTS, text=STUDY)
     assert hpsearch("run", file, "--inline")[0] == 0
@@ -152,6 +154,46 @@ def test_an_ensemble_of_several_preprocessings_is_tested_once(hpsearch, write):
     assert len(card["test"]["alone"]) == 2 * len(card["members"])
     again = refit(hpsearch, file, "--ensemble", 2, "--seeds", 2, "-o", "model")
     assert again["test"] == card["test"]
+
+
+OWN = (
+    ("from hpsearch import Choice", "from hpsearch.training import sklearn_model\nfrom hpsearch import Choice"),
+    ("from spaces import mlp", "from sklearn.linear_model import LogisticRegression"),
+    ("learning_rate=Float(1e-3, 1e-1", "C=Float(1e-3, 1e1"),
+    ("build=mlp.model(hidden=(4,))", "train=sklearn_model(lambda C: LogisticRegression(C=C))"),
+    ("Hyperband(max_epochs=3, eta=3)", "Random(trials=2, epochs=1)"),
+)  # fmt: skip
+
+
+@pytest.mark.thorough
+def test_a_training_function_s_models_are_kept_with_it_too(hpsearch, write):
+    file = write("own", *OWN, text=STUDY)
+    code, _, err = hpsearch("run", file, "--inline")
+    assert code == 0, err
+    folder = refit(hpsearch, file, "--ensemble", 2, "-o", "model")["folder"]
+    study = load_study(file, Overrides())
+    x = study.task.load().x_test
+
+    from hpsearch.models.prediction import predict_rows
+    from hpsearch.selection.refit import load_kept
+
+    assert predict_rows(load_kept(Path(folder), study), x).shape == (20, 1)
+
+
+@pytest.mark.thorough
+def test_a_nested_search_chooses_preprocessing_in_each_outer_fold(write):
+    study = load_study(write("signs", *POINTS, text=STUDY), Overrides())
+    score = NestedKFold(2).estimate(study)
+    assert all("scaler" in fold.params for fold in score.folds)
+
+
+def test_a_changed_function_is_found_as_any_other_setting(hpsearch, write):
+    file = write("signs", *POINTS, text=STUDY)
+    assert hpsearch("run", file, "--inline", "--trials", 1)[0] == 0
+    file.write_text(file.read_text().replace("components=4", "components=3"))
+    code, _, err = hpsearch("run", file, "--inline")
+    assert code == 2
+    assert "preprocess was hpsearch_study_signs" in err
 
 
 @pytest.mark.parametrize(

@@ -196,9 +196,10 @@ def test_a_builder_needs_columns():
 
 
 def test_the_default_point_lies_in_the_space():
-    space = Space(tabular.SPACE)
+    space = Space(tabular.SPACE, tabular.structure(64, 128), tabular.smoothing())
     point = space.nearest_point(tabular.model(COLUMNS).default)
     assert point["embedding"] == tabular.model(COLUMNS).default["embedding"]
+    assert point["units"] == tabular.model(COLUMNS).default["units"]
     assert point["learning_rate"] == tabular.model(COLUMNS).default["learning_rate"]
 
 

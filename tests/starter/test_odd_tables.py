@@ -251,5 +251,5 @@ def test_rows_of_numbers_to_predict_lie_in_any_file(name):
 
     frame = pd.DataFrame(numbers(), columns=["b", "a"])
     frame.to_csv(name, index=False) if name.endswith(".gz") else frame.to_parquet(name)
-    kept = KeptModels({}, {"x": (2,)}, ("a", "b"), (1.0,), (), None)
+    kept = KeptModels({}, {"x": (2,)}, ("a", "b"), (1.0,), (), (), ())
     np.testing.assert_array_equal(read_rows(Path(name), kept), frame[["a", "b"]])

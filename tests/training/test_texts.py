@@ -1,5 +1,7 @@
 """Texts in `Data(x=)`: what takes them, and that no word of validation rows is in a vocabulary."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.pipeline import make_pipeline
 
 from hpsearch import Data, KFold, Task
-from hpsearch.core.errors import DataError
+from hpsearch.core.errors import BuildError, DataError, HpsearchError
 from hpsearch.training import backend
 from hpsearch.training.base import Fit
 from hpsearch.training.rows import prepare_rows
@@ -174,3 +176,66 @@ def test_side_by_side_texts_train_as_by_fit():
         np.testing.assert_allclose(
             curve.validation_loss, by_fit[index].validation_loss, rtol=1e-4, atol=1e-5
         )
+
+
+def looks_words_up(spec):
+    import keras
+
+    inputs = keras.Input(spec.input_shape, dtype=spec.dtype)
+    layer = spec.adapt(keras.layers.TextVectorization(output_mode="multi_hot"))
+    assert not [word for word in layer.get_vocabulary() if "poison" in word]
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(layer(inputs)))
+    model.compile(keras.optimizers.Adam(0.05), spec.loss, metrics=spec.metrics)
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(backend.name() != "jax", reason="what JAX cannot do")
+def test_on_jax_a_model_that_looks_words_up_is_refused_in_a_line():
+    backend.choose()
+    from hpsearch.training.fit import FitTrainer
+
+    for data, message in (
+        (Data(WORDS, TOPICS), "x gives texts, and models take numbers"),
+        (
+            Data(np.arange(240.0).reshape(120, 2), TOPICS),
+            r"TextVectorization computes by TensorFlow, .*preprocess=TextVectorization\(...\)\)",
+        ),
+    ):
+        task = Task("t", data, LOSS)
+        with pytest.raises(HpsearchError, match=message):
+            FitTrainer(task).probe(looks_words_up, [{}], FOLDS[0], data)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(backend.name() != "tensorflow", reason="what TensorFlow alone can do")
+def test_on_tensorflow_a_model_looks_words_of_its_fold_up():
+    backend.choose()
+    from hpsearch.training.fit import FitTrainer
+
+    data = poisoned(FOLDS[0])
+    task = Task("t", data, LOSS, "accuracy")
+    assert FitTrainer(task).probe(looks_words_up, [{}], FOLDS[0], data) is None
+    fit = Fit(looks_words_up, {"batch_size": 16}, FOLDS[0], 3, 5)
+    ((_, curve),) = FitTrainer(task).train([fit], data)
+    assert curve.train[-1] > 0.9
+    with pytest.raises(BuildError, match="x gives texts, and the model takes float32; begin it"):
+        FitTrainer(task).probe(takes_numbers, [{}], FOLDS[0], data)
+
+
+def takes_numbers(spec):
+    import keras
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3, "softmax")])
+    model.compile("adam", spec.loss)
+    return model
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
+def test_it_is_so_on_tensorflow(check_on_tensorflow):
+    check_on_tensorflow(
+        __file__,
+        str(Path(__file__).with_name("test_layer_transformer.py")),
+        str(Path(__file__).with_name("test_adapting.py")),
+    )

@@ -11,6 +11,7 @@ from hpsearch.core.errors import FatalError, TrialFailed
 from hpsearch.core.parameters import Choice, Float, Int
 from hpsearch.core.reading.source import Source
 from hpsearch.core.space import Space
+from hpsearch.core.target_steps import Difference
 from hpsearch.core.task import Task
 from hpsearch.evaluators import Forward, Given, Holdout, KFold
 from hpsearch.python_api.study import Study
@@ -43,6 +44,7 @@ __all__ = [
     "Bayes",
     "Choice",
     "Data",
+    "Difference",
     "FatalError",
     "Float",
     "Forward",

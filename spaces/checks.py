@@ -1,9 +1,10 @@
 """Check hyperparameters that builders take as numbers. Nothing is rounded or clipped."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpsearch.core.errors import BuildError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import MOST_COUNTED, brief, why_no_number
 
 
@@ -49,3 +50,22 @@ def number(
         ends += [f"at most {most:g}"] if most is not None else []
         raise BuildError(f"{name} must be a number, {' and '.join(ends)}, got {brief(value)}")
     return float(value)
+
+
+def switch(params: Mapping[str, Any], name: str) -> bool:
+    """True or False; False where the space has no such parameter. BuildError for anything else."""
+    value = params.get(name, False)
+    if not isinstance(value, bool):
+        raise BuildError(f"{name} is True or False, got {brief(value)}")
+    return value
+
+
+def one_of(params: Mapping[str, Any], name: str, options: Sequence[str], default: str) -> str:
+    """One of these texts. BuildError for anything else."""
+    value = params.get(name, default)
+    if value not in options:
+        raise BuildError(
+            f"{name} is one of {', '.join(options)}, got {brief(value)}"
+            f"{did_you_mean(str(value), options)}"
+        )
+    return str(value)

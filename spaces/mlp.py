@@ -17,7 +17,6 @@ from hpsearch.core.rules import brief
 from hpsearch.training import ModelSpec
 from spaces import checks, network
 
-NORMALIZATIONS = ("none", "batch", "layer")
 LAYERS = range(1, 11)  # whose widths and dropout rates the default point has
 
 
@@ -59,7 +58,7 @@ def max_norm(low: float = 1.0, high: float = 5.0) -> dict[str, Float]:
 
 def normalization() -> dict[str, Choice]:
     """Whether each hidden layer is normalized before its activation: by batch, by row, or not."""
-    return {"normalization": Choice(*NORMALIZATIONS)}
+    return {"normalization": Choice(*network.NORMALIZATIONS)}
 
 
 def residual(layers: int, *, fixed: bool = False) -> dict[str, Choice]:
@@ -129,7 +128,7 @@ def model(
         rates = _rates(len(sizes), params, dropout_on)
         make_dense = _dense_maker(params, initializer)
         act = _find(keras.activations, "activation", params.get("activation", activation))
-        normalize, is_residual = _normalizer(params), _is_residual(params, len(sizes))
+        normalize, is_residual = network.make_normalizer(params), _is_residual(params, len(sizes))
 
         inputs = keras.Input(spec.input_shape)
         x = keras.layers.Flatten()(inputs) if len(spec.input_shape) > 1 else inputs
@@ -199,25 +198,8 @@ def _find(of: Any, kind: str, name: Any) -> Any:
         ) from error
 
 
-def _normalizer(params: dict[str, Any]) -> Callable[[], Any] | None:
-    """Makes the normalization of a layer; None where there is none."""
-    import keras
-
-    name = params.get("normalization", "none")
-    if name not in NORMALIZATIONS:
-        raise BuildError(
-            f"normalization is one of {', '.join(NORMALIZATIONS)}, got {brief(name)}"
-            f"{did_you_mean(str(name), NORMALIZATIONS)}"
-        )
-    if name == "batch":
-        return lambda: keras.layers.BatchNormalization(momentum=0.9)  # as in spaces.cnn
-    return keras.layers.LayerNormalization if name == "layer" else None
-
-
 def _is_residual(params: dict[str, Any], layers: int) -> bool:
-    residual = params.get("residual", False)
-    if not isinstance(residual, bool):
-        raise BuildError(f"residual is True or False, got {brief(residual)}")
+    residual = checks.switch(params, "residual")
     if residual and layers < 2:
         raise BuildError(
             "residual=True has no effect on one hidden layer; let it exist only where it does: "

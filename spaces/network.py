@@ -1,18 +1,21 @@
 """What all builders share: checking their parameters, and compiling."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from hpsearch.core.errors import BuildError
+from hpsearch.core.option_text import did_you_mean
 from hpsearch.training import Build, ModelSpec
 from hpsearch.training.base import unknown_parameter_message
-from spaces import optimizers
+from spaces import checks, optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)
 """Parameters of every builder. loss: the loss to train with, instead of the task's. The others are
 those of `optimizers.make`, schedules included."""
 
+
+NORMALIZATIONS = ("none", "batch", "layer")
 
 DEFAULT: dict[str, Any] = {
     "optimizer": "adam",
@@ -58,6 +61,52 @@ def check(builder: str, spec: ModelSpec, params: Iterable[str], known: Iterable[
     for name in params:
         if name not in known:
             raise BuildError(unknown_parameter_message(name, known))
+
+
+def choose_kind(
+    builder: str,
+    given: str | None,
+    params: Mapping[str, Any],
+    kinds: Sequence[str],
+    only: Mapping[str, Sequence[str]],
+) -> str:
+    """The kind of network, by what the builder was given, else by the parameter `kind`.
+
+    Args:
+        kinds: those that there are.
+        only: the kinds that alone have a parameter, by its name.
+
+    Raises BuildError for any other kind, and for parameters that have no effect on it.
+    """
+    if given is not None and "kind" in params:
+        raise BuildError(
+            f"{builder} was given the kind {given!r}, and the space has kind={params['kind']}; "
+            "leave one of them out"
+        )
+    kind = str(params.get("kind", given))
+    if kind not in kinds:
+        raise BuildError(
+            f"{builder} needs a kind, {', '.join(kinds)}, got {kind!r}{did_you_mean(kind, kinds)}"
+        )
+    for name, having in only.items():
+        if name in params and kind not in having:
+            where = having[0] if len(having) == 1 else tuple(having)
+            raise BuildError(
+                f"{name}={params[name]} has no effect on kind={kind!r}; let it exist only where it "
+                f"does: when={{'kind': {where!r}}}"
+            )
+    return kind
+
+
+def make_normalizer(params: Mapping[str, Any]) -> Callable[[], Any] | None:
+    """What makes the normalization that the parameter `normalization` asks for; None for none."""
+    import keras
+
+    name = checks.one_of(params, "normalization", NORMALIZATIONS, "none")
+    if name == "batch":
+        # Its means adapt soon, even on small data.
+        return lambda: keras.layers.BatchNormalization(momentum=0.9)
+    return keras.layers.LayerNormalization if name == "layer" else None
 
 
 def make_output_layers(spec: ModelSpec, params: dict[str, Any]) -> Callable[[Any], Any]:

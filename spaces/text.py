@@ -8,19 +8,20 @@ Rows of 0 and 1 that say which words occur are an ordinary table: use `spaces.ml
 from typing import Any
 
 from hpsearch.core.errors import BuildError
-from hpsearch.core.option_text import did_you_mean
 from hpsearch.training import ModelSpec
 from spaces import checks, network
 
 KINDS = ("bag", "conv", "lstm")
 PARAMS = ("kind", "embedding", "units", "kernel", "dropout", "recurrent_dropout")
-_ONLY = {"recurrent_dropout": "lstm", "kernel": "conv"}
+_ONLY = {"recurrent_dropout": ("lstm",), "kernel": ("conv",)}
 
 
-def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
+def model(words: int | str, kind: str | None = None) -> network.BuildWithDefault:
     """A builder of networks for rows of shape (length,), numbers from 0 to `words` - 1.
 
     Args:
+        words: how many there are; or the name of the parameter that says it to `Task(preprocess=)`,
+            as "vocabulary".
         kind: "bag", the mean of the words' vectors, whatever their order; "conv", filters, of
             which each passes on its largest value; "lstm"; None for the parameter `kind`.
 
@@ -34,18 +35,21 @@ def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
     recurrent_dropout (0): of the LSTM.
     And those of `spaces.network`. Its `default` is what mostly works.
     """
-    checks.whole({"words": words}, "words")
+    if not isinstance(words, str):
+        checks.whole({"words": words}, "words")
 
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
 
         network.check("text.model", spec, params, PARAMS)
-        chosen = _kind(kind, params)
+        chosen = network.choose_kind("text.model", kind, params, KINDS, _ONLY)
         layers = keras.layers
         units = checks.whole(params, "units", 32)
         rate = checks.number(params, "dropout", below=1.0)
         inputs = keras.Input(spec.input_shape, dtype="int32")
-        x = layers.Embedding(words, checks.whole(params, "embedding", 32))(inputs)
+        x = layers.Embedding(_count_words(words, spec), checks.whole(params, "embedding", 32))(
+            inputs
+        )
         x = layers.Dropout(rate)(x) if rate else x
         if chosen == "lstm":
             recurrent = checks.number(params, "recurrent_dropout", below=1.0)
@@ -70,16 +74,12 @@ def model(words: int, kind: str | None = None) -> network.BuildWithDefault:
     )
 
 
-def _kind(given: str | None, params: dict[str, Any]) -> str:
-    kind = str(params.get("kind", given))
-    if kind not in KINDS:
+def _count_words(words: int | str, spec: ModelSpec) -> int:
+    if not isinstance(words, str):
+        return words
+    if words not in spec.preprocessing:
         raise BuildError(
-            f"text.model needs a kind, {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}"
+            f"text.model(words={words!r}) names a parameter of Task(preprocess=), which takes "
+            f"{', '.join(spec.preprocessing) or 'none'}; name one that it takes, or a number"
         )
-    for name, only in _ONLY.items():
-        if name in params and kind != only:
-            raise BuildError(
-                f"{name}={params[name]} has no effect on kind={kind!r}; let it exist only where it "
-                f"does: when={{'kind': {only!r}}}"
-            )
-    return kind
+    return checks.whole(spec.preprocessing, words)

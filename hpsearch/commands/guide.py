@@ -12,6 +12,8 @@ _FOLDER = Path(hpsearch.__file__).parent / "guide"
 TOPICS = (
     "first-study",
     "data",
+    "series",
+    "text",
     "tasks",
     "training",
     "spaces",

@@ -21,6 +21,9 @@ class Coding:
         target: the column that became y.
         logarithm: where it is not 0, y * scale + offset is the symmetric logarithm of the table's
             values, divided by this (`tasks.table.symmetric_log`).
+        missing: texts that stand for a missing cell.
+        dates: for each column of times, how a file writes them, as `tasks.cells.parse_dates` has it.
+        texts: the columns of texts, of which a missing one is empty.
     """
 
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -29,6 +32,9 @@ class Coding:
     scale: float = 1.0
     target: str = ""
     logarithm: float = 0.0
+    missing: tuple[str, ...] = ()
+    dates: Mapping[str, str] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -68,4 +74,7 @@ class Coding:
             float(found.get("scale", 1)),
             str(found.get("target", "")),
             float(found.get("logarithm", 0)),
+            tuple(map(str, found.get("missing", ()))),
+            {str(column): str(form) for column, form in found.get("dates", {}).items()},
+            tuple(map(str, found.get("texts", ()))),
         )

@@ -13,6 +13,7 @@ from hpsearch.core.task import Task
 
 ABSOLUTE = ("mae", "mean_absolute_error")
 SQUARED = ("mse", "mean_squared_error")
+ROOT = ("rmse", "root_mean_squared_error")
 _ACCURACY = ("accuracy", "categorical_accuracy", "sparse_categorical_accuracy")
 _EPSILON = 1e-7  # Keras's: probabilities are kept so far from 0 and 1
 
@@ -38,6 +39,30 @@ def make_score_measure(task: Task, metric: Metric) -> Measure:
         return scores.compute_score(metric, task.kind_of(y), y, predicted, weights)
 
     return measure
+
+
+def measure_plainly(
+    task: Task, metric: Metric, predicted: Array, y: Array, weights: Array | None
+) -> float | None:
+    """A metric of one output over these rows; None where only Keras knows it.
+
+    Args:
+        task: with one output.
+        weights: of the rows, shape (rows,); None: all weigh 1.
+    """
+    if metric.needs_predictions:
+        return make_score_measure(task, metric)(predicted, y, weights)
+    name = metric.own_name
+    if name == "loss":
+        by_row = lose_rows(task.loss, predicted, y)
+    else:
+        by_row = score_rows(task, "mse" if name in ROOT else name, predicted, y)
+    if by_row is None:
+        return None
+    if weights is not None and not weights.any():
+        return math.nan
+    mean = float(np.average(by_row, weights=weights))
+    return math.sqrt(mean) if name in ROOT else mean
 
 
 def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Array | None:

@@ -24,13 +24,20 @@ from hpsearch.core.row_weights import (
 )
 from hpsearch.core.rules import brief, why_no_name, why_no_number
 from hpsearch.core.searched_preprocessing import (
+    PREPROCESS,
+    PREPROCESS_Y,
+    MakeTransformer,
+    PreprocessingFailed,
+    call_with_params,
     choose_params,
+    describe_point,
     is_searched,
     is_transformer,
     make_transformer,
     parameter_names,
 )
 from hpsearch.core.space import Params
+from hpsearch.core.target_steps import check_target_steps
 from hpsearch.core.task_kinds import Kind
 
 
@@ -54,6 +61,12 @@ class Task:
             the training rows of each split only. It gets frames where `Data(x=)` got frames. Or a
             function of parameters of the space that returns these: `def preprocess(components):
             return PCA(components)`. `build` gets such a parameter only where it names it.
+        preprocess_y: what changes the targets of a regression before models learn them, fitted on
+            the training rows of each split only: a scikit-learn transformer that has an inverse, a
+            `Difference`, or a list of these, applied in its order; a dict of these by output where
+            there are several. Or a function of parameters of the space that returns one of these,
+            or None for targets as they are. Losses are then in the changed unit; predictions are
+            changed back, and every metric is computed from them in the targets' own unit.
         outputs: units of the model's last layer; by default as y needs them. A dict by output
             where there are several; so is `kind`.
         kind: "binary", "multiclass", "multilabel" or "regression". It decides outputs, activation,
@@ -84,6 +97,7 @@ class Task:
     class_weight: Any = None
     weighted_metrics: bool = False
     loss_weights: Mapping[str, float] | None = None
+    preprocess_y: Any = None
 
     def __post_init__(self) -> None:
         if why := why_no_name(self.name):
@@ -95,6 +109,7 @@ class Task:
         check_switches(self, weighted_metrics=self.weighted_metrics)
         check_class_weight(self.class_weight)
         self._check_preprocess()
+        self._check_preprocess_y()
         if isinstance(self.loss, Mapping):
             self._check_outputs(self.loss)
         elif not isinstance(self.loss, str) and not callable(self.loss):
@@ -116,6 +131,7 @@ class Task:
             if metric.output or not self.has_several_outputs:
                 part = self.parts[metric.output]
                 task_kinds.possible_kinds(part.loss, metric.own_name, part.kind)
+        self._check_kind_of_changed()
 
     def _check_outputs(self, losses: Mapping[Any, Any]) -> None:
         """Raise DataError where the outputs' names, kinds or weights do not meet the losses'."""
@@ -168,23 +184,69 @@ class Task:
                     f"{brief(each)}"
                 )
 
+    def _check_preprocess_y(self) -> None:
+        """Raise DataError where it is nothing that changes targets and predictions back."""
+        given = self.preprocess_y
+        if is_searched(given):
+            parameter_names(given, PREPROCESS_Y)
+        elif given is not None:
+            check_target_steps(given, self._output_names)
+
+    def _check_kind_of_changed(self) -> None:
+        """Raise DataError where `preprocess_y` would change classes."""
+        if self.preprocess_y is None or self.has_several_outputs:  # these have their own tasks
+            return
+        if self._kinds != ("regression",):
+            raise DataError(
+                f"preprocess_y= is for targets that are numbers, and loss="
+                f"{settings_text(self.loss)} learns classes; leave it out"
+            )
+
+    def _check_unit_of_metrics(self) -> None:
+        """Raise DataError for a metric that is in the unit of changed targets."""
+        for metric in self.recorded:
+            part = self.parts[metric.output] if metric.output else self
+            if metric.own_name == "loss" and part.preprocess_y is not None:
+                raise DataError(
+                    f"metric {metric.name!r} would be in the unit of preprocess_y=, which differs "
+                    "between folds and points; name one that is computed in the targets' own unit, "
+                    "as 'mae' or 'rmse' (curves of the loss are recorded in any case)"
+                )
+
+    @property
+    def prepares_each_split(self) -> bool:
+        """Whether something is fitted on each split's training rows, so that its rows are its own."""
+        return self.preprocess is not None or self.preprocess_y is not None
+
+    @property
+    def searched_preprocessing(self) -> dict[str, Any]:
+        """The functions of parameters among `preprocess` and `preprocess_y`, by these names."""
+        given = {PREPROCESS: self.preprocess, PREPROCESS_Y: self.preprocess_y}
+        return {option: value for option, value in given.items() if is_searched(value)}
+
     @property
     def preprocessing_parameters(self) -> tuple[str, ...]:
         """The parameters of the space that preprocessing takes."""
-        return parameter_names(self.preprocess) if is_searched(self.preprocess) else ()
+        functions = self.searched_preprocessing.values()
+        return tuple(dict.fromkeys(name for make in functions for name in parameter_names(make)))
 
     def choose_preprocessing(self, params: Params) -> dict[str, Any]:
         """Those of a point's parameters that decide how its rows are preprocessed."""
-        return choose_params(self.preprocess, params) if is_searched(self.preprocess) else {}
+        functions = self.searched_preprocessing.values()
+        return {k: v for make in functions for k, v in choose_params(make, params).items()}
 
     def with_preprocessing(self, params: Params) -> Self:
-        """The same task with the transformer of a point, where a function makes it.
+        """The same task with the transformers of a point, where functions make them.
 
-        Raises BuildError where it lacks a parameter, or returns no transformer.
+        Raises BuildError where one lacks a parameter, or returns no transformer.
         """
-        if not is_searched(self.preprocess):
-            return self
-        return replace(self, preprocess=make_transformer(self.preprocess, params))
+        made: dict[str, Any] = {}
+        for option, make in self.searched_preprocessing.items():
+            if option == PREPROCESS:
+                made[option] = make_transformer(make, params)
+                continue
+            made[option] = self._make_target_steps(make, params)
+        return replace(self, **made) if made else self
 
     def load(self) -> Data:
         """The data. Raises DataError where its targets or weights do not fit the task."""
@@ -193,6 +255,7 @@ class Task:
             raise DataError(f"the data function of task {self.name} must return Data, got {data!r}")
         if data.given_streams is not None:
             self._check_streamed(data)
+        self._check_unit_of_metrics()
         self.check_targets(data.y)
         self._check_labels(data)
         if not is_searched(self.preprocess):  # else only a point tells
@@ -236,6 +299,7 @@ class Task:
         """Raise DataError for options that need all rows, and what a batch does not show of them."""
         for option, instead in (
             ("preprocess", "use a layer of the model, or preprocess in the stream"),
+            ("preprocess_y", "scale the targets in the stream, or give Data(x=) a Source"),
             ("class_weight", "let batches give weights as their third part"),
             ("weighted_metrics", "leave it out: Keras weighs by what batches give"),
         ):
@@ -349,11 +413,34 @@ class Task:
                 loss=loss,
                 kind=(self.kind or {}).get(name),
                 outputs=(self.outputs or {}).get(name),
+                preprocess_y=self._preprocess_y_of(name, loss),
                 metric="loss",
                 **one,
             )
             for name, loss in self.loss.items()
         }
+
+    def _make_target_steps(self, make: MakeTransformer, params: Params) -> Any:
+        """What changes targets at a point. Raises BuildError where the function returns none."""
+        made, chosen = call_with_params(make, params, PREPROCESS_Y), choose_params(make, params)
+        try:
+            if made is not None:
+                check_target_steps(made, self._output_names, "preprocess_y must return")
+        except DataError as error:
+            raise PreprocessingFailed(f"{error} at {describe_point(chosen)}", chosen) from error
+        return made
+
+    @property
+    def _output_names(self) -> tuple[str, ...]:
+        return tuple(self.loss) if isinstance(self.loss, Mapping) else ("",)
+
+    def _preprocess_y_of(self, output: str, loss: Any) -> Any:
+        """What changes the targets of one of several outputs; a function may change all numbers."""
+        given = self.preprocess_y
+        if not is_searched(given):
+            return (given or {}).get(output)
+        kinds = task_kinds.possible_kinds(loss, "loss", (self.kind or {}).get(output))
+        return given if kinds == ("regression",) else None
 
     def weigh_losses(self) -> dict[str, float]:
         """How much the loss of each output weighs in their sum."""

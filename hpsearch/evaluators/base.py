@@ -247,8 +247,8 @@ class Evaluator(ABC):
             raise BuildError("callbacks= are for the fit of build=; train= calls its own")
         taken = task.preprocessing_parameters
         check_names(function, params, trains_itself=train is not None, preprocessing=taken)
-        if taken and train is None:
-            refuse_parameters_of_fit(task.preprocess, FIT_PARAMS)
+        for option, make in task.searched_preprocessing.items():
+            refuse_parameters_of_fit(make, () if train is not None else FIT_PARAMS, option)
         chosen = backend.choose()  # first: the task's function may import Keras
         data = task.load()
         trainer = engines.make_trainer(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpsearch.core.coding import Coding
 from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.frames.types import ColumnType, FrameTypes
 from hpsearch.core.rules import brief
+from hpsearch.tasks.cells import read_date_column, read_number_column, set_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,13 +18,16 @@ if TYPE_CHECKING:
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def parse_table(cells: "pd.DataFrame", path: Path, types: FrameTypes) -> "pd.DataFrame":
+def parse_table(
+    cells: "pd.DataFrame", path: Path, types: FrameTypes, coding: Coding | None = None
+) -> "pd.DataFrame":
     """Cells of text as a frame of the model's columns, found by name; missing cells stay missing.
 
     Args:
-        cells: as `csv_tables.read_table` reads them.
+        cells: as `table_files.read_cells` reads them.
         path: the file, for messages.
         types: of the columns.
+        coding: how cells of the training's table were read, where it was one of `table_data`.
 
     Raises HpsearchError where a column is missing, or a cell is not of the column's type.
     """
@@ -34,12 +39,23 @@ def parse_table(cells: "pd.DataFrame", path: Path, types: FrameTypes) -> "pd.Dat
             f"{path} lacks the {what}; it has {', '.join(map(str, cells.columns))}, and the model "
             f"wants {', '.join(types)}"
         )
-    return pd.DataFrame(
-        {
-            name: _parse_column(cells[name], f"{path}, column {brief(name)}", held)
-            for name, held in types.items()
-        }
-    )
+    found = {}
+    for name, held in types.items():
+        called, column = f"{path}, column {brief(name)}", cells[name]
+        if coding is None or not coding.target:
+            found[name] = _parse_column(column, called, held)
+        else:
+            found[name] = _parse_as_read(set_missing(column, coding.missing), called, held, coding)
+    return pd.DataFrame(found)
+
+
+def _parse_as_read(cells: Any, called: str, held: ColumnType, coding: Coding) -> Any:
+    """The cells of one column as `table_data` read those of the training."""
+    if held.kind == "number":
+        return read_number_column(cells, called)
+    if held.kind == "time" and cells.name in coding.dates:
+        return read_date_column(cells, coding.dates[cells.name], called)
+    return _parse_column(cells, called, held)
 
 
 def _parse_column(cells: Any, called: str, held: ColumnType) -> Any:

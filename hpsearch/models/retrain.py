@@ -32,6 +32,7 @@ from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 from hpsearch.training.streams import HeldOutRows
+from hpsearch.training.target_preprocessing import FittedTargets
 
 _MOST_ROWS, _MOST_BYTES = 1024, 2**25  # that are predicted at a time
 
@@ -59,11 +60,17 @@ class TrainedModel:
         """The fitted preprocessing; None where the task has none."""
         return self.rows.transformer
 
+    @property
+    def targets(self) -> FittedTargets | None:
+        """What changes its predictions back; None where the task has no `preprocess_y`."""
+        own = self.rows.own_targets
+        return None if own is None else own.fitted
+
     def predict_validation(self) -> Any:
-        """Predictions for the validation rows of its split, as `predict` returns them."""
+        """Predictions for the validation rows of its split, in the targets' own unit."""
         streams = self.rows.streams
         x = self.rows.x_validation if streams is None else HeldOutRows(streams, "validation")
-        return predict(self.model, x, self.outputs)
+        return self.rows.in_own_unit(predict(self.model, x, self.outputs))[0]
 
 
 def all_rows(data: Data) -> Split:

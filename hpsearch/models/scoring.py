@@ -13,6 +13,7 @@ from hpsearch.core.arrays import Array, Targets, count_rows, targets_by_name
 from hpsearch.core.metric import Metric
 from hpsearch.core.row_scores import (
     ABSOLUTE,
+    ROOT,
     SQUARED,
     Measure,
     pick_classes,
@@ -26,7 +27,6 @@ from hpsearch.training.rows import shape_targets
 
 _RESAMPLES = 100
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-_ROOT = ("rmse", "root_mean_squared_error")
 _IN_UNIT = (  # scikit-learn's, in the unit of the target
     *("neg_mean_absolute_error", "neg_median_absolute_error", "neg_root_mean_squared_error"),
     *("neg_max_error", "max_error", "median_absolute_error", "mean_pinball_loss"),
@@ -84,7 +84,7 @@ def score(
         if all(values is not None for values in by_row):
             rows = sum(part.share * values for part, values in zip(parts, by_row, strict=True))
             return float(rows.mean()), _error_of_mean(rows)
-        if parts[0].metric.name in _ROOT:
+        if parts[0].metric.name in ROOT:
             squares = score_rows(parts[0].task, "mse", parts[0].predicted, parts[0].y)
             assert squares is not None
             root = math.sqrt(float(squares.mean()))
@@ -154,7 +154,7 @@ def score_rows(task: Task, metric: str, predicted: Array, y: Array) -> Any:
 
 def unit_power(metric: str) -> int | None:
     """The power of the target's unit that a metric is in; None where that is not known."""
-    if metric in ABSOLUTE + _ROOT + _IN_UNIT:
+    if metric in ABSOLUTE + ROOT + _IN_UNIT:
         return 1
     return 2 if metric in (*SQUARED, "neg_mean_squared_error") else None
 

@@ -40,6 +40,8 @@ def make_search_record(
     if task.class_weight is not None:
         given = task.class_weight
         training["class_weight"] = given if isinstance(given, str) else str(dict(given))
+    if task.preprocess_y is not None:
+        training["preprocess_y"] = settings_text(task.preprocess_y)
     if task.objective.function is not None:
         training["metric"] = settings_text(task.objective.function)
     # Left out where earlier versions took the task for the same kind, so that their searches go on.

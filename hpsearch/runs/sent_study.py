@@ -50,7 +50,7 @@ def functions_of(study: StudyDefinition) -> list[Callable[..., Any]]:
     """The study's functions, without what `functools.partial` gave them."""
     task = study.task
     parts: list[Any] = [study.build, study.train, study.callbacks, task.data]
-    parts += [task.loss, task.preprocess, task.objective.function]
+    parts += [task.loss, task.preprocess, task.preprocess_y, task.objective.function]
     return [_unwrap(part) for part in parts if callable(part)]
 
 

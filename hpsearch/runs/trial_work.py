@@ -74,7 +74,8 @@ class TrialWork:
 
     def _is_at_fault(self, job: Job, error: PreprocessingFailed) -> bool:
         """Whether a job's point has the parameters by which preprocessing failed."""
-        return self.study.task.choose_preprocessing(job.params) == error.params
+        chosen = self.study.task.choose_preprocessing(job.params)
+        return all(name in chosen and chosen[name] == v for name, v in error.params.items())
 
     def _train(self, jobs: Sequence[Job], builds: Sequence[Build]) -> Iterator[tuple[int, Outcome]]:
         study = self.study

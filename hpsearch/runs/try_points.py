@@ -12,6 +12,7 @@ from hpsearch.core.errors import (
     StudyError,
     TrialFailed,
     first_line,
+    message_of,
     without_numbers,
 )
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
@@ -26,12 +27,14 @@ class AllPointsFailError(StudyError):
     """The study's code raises the same error at every point that was tried.
 
     Args:
-        first: the error at the first point.
+        points: how many were tried.
+        first: the error at the first point, as the study's code raised it.
+        described: the same in one line.
     """
 
-    def __init__(self, points: int, first: BaseException) -> None:
+    def __init__(self, points: int, first: BaseException, described: str) -> None:
         self.first = first
-        super().__init__(f"all {points} points that were tried fail with {first_line(first)}")
+        super().__init__(f"all {points} points that were tried fail with {described}")
 
 
 def try_a_few_points(
@@ -66,7 +69,7 @@ def try_a_few_points(
         first = _original_error(errors[0])
         causes = {without_numbers(first_line(_original_error(error))) for error in errors}
         if len(causes) == 1 and not isinstance(first, TrialFailed):
-            raise AllPointsFailError(len(points), first) from first
+            raise AllPointsFailError(len(points), first, _describe(errors[0])) from first
     unexpected = [error for error in errors if not isinstance(error, TrialFailed)]
     if not unexpected:
         return remark, ""
@@ -76,7 +79,7 @@ def try_a_few_points(
     return (
         remark,
         f"{failing} fails at some points; trials of these points will fail: "
-        f"{first_line(_original_error(unexpected[0]))}",
+        f"{_describe(unexpected[0])}",
     )
 
 
@@ -84,6 +87,13 @@ def _refuse_mistakes(error: BaseException) -> None:
     """Raise an error again unless the study's own code raised it, at this point."""
     if isinstance(error, FatalError) or isinstance(_original_error(error), HpsearchError):
         raise error
+
+
+def _describe(error: BaseException) -> str:
+    """An error in one line: preprocessing's own names the transformer, or the point."""
+    if isinstance(error, PreprocessingFailed):
+        return message_of(error)
+    return first_line(_original_error(error))
 
 
 def _original_error(error: BaseException) -> BaseException:

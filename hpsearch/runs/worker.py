@@ -179,7 +179,7 @@ def prepare_work(
         study.trial_function,
         study.space,
         trains_itself=study.train is not None,
-        preprocess=study.task.preprocess,
+        preprocessing=study.task.searched_preprocessing,
     )
     remark, note = try_a_few_points(study, trainer, splits[0], data) if try_points else (None, "")
     side_by_side = trainer.max_concurrent_fits > 1 and not remark

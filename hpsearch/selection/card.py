@@ -39,6 +39,8 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         )
         if "preprocess" in member:
             yield f"  preprocessed by {member['preprocess']}"
+        if "preprocess_y" in member:
+            yield f"  trained on targets changed by {member['preprocess_y']}"
     yield ""
     models = card["seeds"] * len(card["members"])
     together = (

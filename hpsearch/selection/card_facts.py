@@ -13,6 +13,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.selection.choice import ModelChoice, ModelMember, Scale
 from hpsearch.selection.predictions import EnsembleWeights
+from hpsearch.training.preprocessing import describe_transformer
 
 
 def describe_source(data: Data) -> dict[str, str]:
@@ -77,11 +78,12 @@ def describe_model(
 
 
 def _describe_preprocessing(task: Task, params: Params) -> dict[str, str]:
-    """The transformer that a point chooses; nothing where preprocessing is not searched."""
-    if not task.preprocessing_parameters:
-        return {}
-    made = task.with_preprocessing(params).preprocess
-    return {"preprocess": " ".join(repr(made).split())}
+    """The transformers that a point chooses, by option; nothing where these are not searched."""
+    made = task.with_preprocessing(params)
+    return {
+        option: describe_transformer(getattr(made, option))
+        for option in task.searched_preprocessing
+    }
 
 
 def count_all(data: Data) -> int | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hpsearch.core import scores, task_kinds
-from hpsearch.core.arrays import Array, Inputs, Targets, count_rows, take_rows, targets_by_name
+from hpsearch.core.arrays import Array, Targets, count_rows, take_rows, targets_by_name
 from hpsearch.core.coding import Coding
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError
@@ -28,7 +28,7 @@ from hpsearch.selection.choice import ModelMember
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
-    from hpsearch.models.kept import KeptModels
+    from hpsearch.models.kept import KeptModels, PreparedRows
 
 
 EnsembleWeights = Mapping[int, Fraction]
@@ -219,20 +219,20 @@ def _check_test_targets(part: Task, searched: Array, y: Array, called: str) -> N
 
 
 def score_test(
-    task: Task, data: Data, models: "KeptModels", x: Sequence[Inputs], folder: Path
+    task: Task, data: Data, models: "KeptModels", rows: "PreparedRows", folder: Path
 ) -> dict[str, Any]:
     """Score models on the test rows, and write their predictions into the folder.
 
     Nothing else reads the test's targets. Beside the models together, `alone` has each one's score.
 
     Args:
-        x: inputs of the test rows, as `KeptModels.prepare_inputs` gives them.
+        rows: of the test, as `KeptModels.prepare_inputs` gives them.
     """
     from hpsearch.models import scoring
 
     y = data.y_test
     assert y is not None
-    each = list(models.predict_each(x))
+    each = list(models.predict_each(rows))
     together = models.average(each)
     weights = task.test_weights(data)
     value, se = scoring.score(task, together, y, weights)

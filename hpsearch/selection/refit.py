@@ -51,7 +51,7 @@ from hpsearch.training import backend as backends
 from hpsearch.training.base import Fit, Split, WithoutValidation
 
 if TYPE_CHECKING:
-    from hpsearch.models.kept import KeptModels
+    from hpsearch.models.kept import KeptModels, PreparedRows
     from hpsearch.models.own_models import OwnTraining
 
 _CARD = "card.json"
@@ -235,19 +235,19 @@ def _types_of_preprocessing(task: Task, data: Data, points: Sequence[Params]) ->
         data: its data.
         points: those of the models, which choose their preprocessing where it is searched.
     """
-    from hpsearch.models import kept
+    from hpsearch.models.kept_transformers import types_to_trust
     from hpsearch.training.fold_preprocessing import choose_split
     from hpsearch.training.rows import prepare_rows
 
-    if task.preprocess is None:
+    if not task.prepares_each_split:
         return ()
     rows = np.arange(data.rows)
     if is_lazy(data.x):
         rows = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)]
     whole = Split(rows, rows[:1])
     splits = dict.fromkeys(choose_split(task, whole, point) for point in points)
-    fitted = [prepare_rows(task, data, split).transformer for split in splits]
-    return tuple(sorted({name for each in fitted for name in kept.types_to_trust(each)}))
+    fitted = [prepare_rows(task, data, split) for split in splits]
+    return tuple(sorted({name for each in fitted for name in types_to_trust(each)}))
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":
@@ -314,15 +314,16 @@ def _score_validation(
     return {"value": value, "se": se, **predictions.report_scores(task, data, together, y, given)}
 
 
-def _prepare_test(data: Data, models: "KeptModels") -> list[Any]:
+def _prepare_test(data: Data, models: "KeptModels") -> "PreparedRows":
     """The inputs of the test as `KeptModels.predict_each` gets them.
 
     Those of a stream are read when predicted.
     """
+    from hpsearch.models.kept import PreparedRows
     from hpsearch.training.streams import HeldOutRows
 
     if data.given_streams is not None:
-        return [HeldOutRows(data.given_streams, "test")]
+        return PreparedRows([HeldOutRows(data.given_streams, "test")])
     assert data.x_test is not None
     as_given = {name: data.frames_test[name] for name in models.frames}
     return models.prepare_inputs(decode_inputs(data.x_test, as_given))

@@ -77,6 +77,9 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         preprocess: a transformer, fitted on each split's training rows only. X may contain NaN only
             with a transformer that removes them. It gets frames as frames, and text as text. Or a
             function of parameters of the space that returns one, as `hpsearch.Task` takes it.
+        preprocess_y: of a regressor, as `hpsearch.Task` takes it: fitted on each split's training
+            targets only. Scores and predictions are in the unit of y, as scikit-learn's
+            TransformedTargetRegressor has them around one estimator.
         refit: train the best point on all rows, for the best epoch of its mean curve over folds.
             With several scorers the name of the one that ranks trials, or False (the first ranks).
             Or a function of `cv_results_` that returns the index of the best point.
@@ -123,6 +126,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         metrics: Any = (),
         class_weight: Any = None,
         preprocess: Any = None,
+        preprocess_y: Any = None,
         refit: Any = True,
         return_train_score: Any = False,
         error_score: Any = np.nan,
@@ -150,6 +154,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
         self.metrics = metrics
         self.class_weight = class_weight
         self.preprocess = preprocess
+        self.preprocess_y = preprocess_y
         self.refit = refit
         self.return_train_score = return_train_score
         self.error_score = error_score
@@ -217,6 +222,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             self.class_weight,
             sample_weight,
             by_row={"groups": groups, "times": times, "target_times": target_times},
+            preprocess_y=self.preprocess_y,
             weighted_metrics=scoring.weighs_rows,
             **scoring.task_options,
         )
@@ -382,6 +388,7 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             train=self.train,
             loss=loss,
             preprocess=self.preprocess,
+            preprocess_y=self.preprocess_y,
             class_weight=self.class_weight,
             callbacks=self.callbacks,
             seed=derive_seed(study.seed, "refit"),

@@ -10,6 +10,7 @@ from hpsearch.core.arrays import Array
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.training import backend
 from hpsearch.training.rows import prepare_inputs
+from hpsearch.training.target_preprocessing import FittedTargets
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,7 @@ class Network:
     Args:
         model: a compiled Keras model, or an OwnModel of a training function.
         transformer: fitted preprocessing, or None.
+        targets: what changes predictions back into the unit of y; None where nothing does.
         code: how the user's rows travel as numbers; None where they are numbers.
         classes: the sorted labels; None of a regression.
         shape: of a row's targets, in the user's form.
@@ -26,6 +28,7 @@ class Network:
 
     model: Any
     transformer: Any
+    targets: FittedTargets | None
     code: FrameCode | None
     classes: Array | None
     shape: tuple[int, ...]
@@ -44,15 +47,17 @@ class Network:
     def _predict_raw(self, x: Any) -> Array:
         from hpsearch.models import retrain
 
-        x = prepare_inputs(self.transformer, x)
+        predicted = retrain.predict(self.model, prepare_inputs(self.transformer, x))
+        if self.targets is not None:
+            predicted = self.targets.undo(predicted, self.targets.find_last_values(x))
         # As float64, as scikit-learn's estimators predict.
-        return np.asarray(retrain.predict(self.model, x)).astype(np.float64)
+        return np.asarray(predicted).astype(np.float64)
 
     def __reduce__(self) -> Any:
         from hpsearch.training.building import without_tensorflow
 
         with without_tensorflow():
-            rest = (self.transformer, self.code, self.classes, self.shape)
+            rest = (self.transformer, self.targets, self.code, self.classes, self.shape)
             return _unpickled, (pickle.dumps(self.model), *rest)
 
 

@@ -34,6 +34,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         train: Any = None,
         loss: Any = None,
         preprocess: Any = None,
+        preprocess_y: Any = None,
         class_weight: Any = None,
         callbacks: Any = None,
         seed: int = 0,
@@ -46,6 +47,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         self.train = train
         self.loss = loss
         self.preprocess = preprocess
+        self.preprocess_y = preprocess_y
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.seed = seed
@@ -61,7 +63,12 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
         from hpsearch.models import retrain
 
         task, data = rows.make_task(
-            type(self).__name__, self.preprocess, self.class_weight, sample_weight
+            type(self).__name__,
+            self.preprocess,
+            self.class_weight,
+            sample_weight,
+            preprocess_y=self.preprocess_y,
+            **({} if self._classifies else {"metric": "mse"}),
         )
         fit = Fit(
             self.build if self.train is None else self.train,
@@ -89,7 +96,12 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             self.classes_ = rows.targets.classes
         self._rows = rows.x.shape
         self.network_ = Network(
-            trained.model, trained.transformer, rows.code, rows.targets.classes, rows.y.shape[1:]
+            trained.model,
+            trained.transformer,
+            trained.targets,
+            rows.code,
+            rows.targets.classes,
+            rows.y.shape[1:],
         )
         return self
 
@@ -122,6 +134,12 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "SciKeras trains Keras models, and this is trained by train=; use best_estimator_ "
                 "itself, a clone of which trains it again"
+            )
+        if self.preprocess_y is not None:
+            raise ValueError(
+                "SciKeras predicts what the network learns, which preprocess_y= changed; use "
+                "best_estimator_ itself, or wrap the SciKeras estimator of a search without it in "
+                "scikit-learn's TransformedTargetRegressor"
             )
         code = self.network_.code
         if code is not None and not code.holds_only_numbers:
@@ -193,6 +211,7 @@ class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]
             "params": self.params,
             "epochs": self.epochs,
             "preprocess": self.preprocess,
+            "preprocess_y": self.preprocess_y,
             "seed": self.seed,
             "backend": self.backend_,
             "keras": self.versions_["keras"],
@@ -215,7 +234,7 @@ class TrainedClassifier(ClassifierMixin, _TrainedEstimator):  # type: ignore[mis
     Args:
         build, train, params: the model, or the training function, and the point. One of the two.
         epochs: how many it is trained.
-        loss, preprocess, class_weight, engine: as `KerasSearchCV` takes them.
+        loss, preprocess, preprocess_y, class_weight, engine: as `KerasSearchCV` takes them.
         callbacks: likewise; those that watch validation are left out, because there is none.
         seed: of weights and the order of rows.
         most_epochs: of the search, which `build` and callbacks are told.

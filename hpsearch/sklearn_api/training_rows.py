@@ -13,6 +13,7 @@ from hpsearch.core.data import Data
 from hpsearch.core.frames.rows import FrameCode, encode_frame, is_frame
 from hpsearch.core.reading.lazy_rows import LazyRows, open_source
 from hpsearch.core.reading.source import Source
+from hpsearch.core.reading.text_rows import as_texts
 from hpsearch.core.rules import brief
 from hpsearch.core.task import Task
 from hpsearch.sklearn_api.targets import EncodedTargets, encode_targets
@@ -70,9 +71,10 @@ def read_training_rows(
 ) -> TrainingRows:
     """Check the rows and targets of a fit, and note their names and number of columns.
 
-    With `preprocess`, a frame stays a frame for it, and an array with text stays one; all else
-    becomes an array of numbers. Raises ValueError.
+    With `preprocess`, a frame stays a frame for it, and so do an array with text, and a list of
+    texts; all else becomes an array of numbers. Raises ValueError.
     """
+    X = _as_source(X)
     rows = None if preprocess is None else _as_frame_or_objects(X)
     x: Any
     if isinstance(X, Source):
@@ -105,11 +107,27 @@ def _check_targets(rows: Any, y: Any, *, classifies: bool) -> Any:
     return y
 
 
+def _as_source(X: Any) -> Any:
+    """Texts of shape (rows,) as a Source; all else as it is."""
+    if isinstance(X, Source):
+        return X
+    texts = as_texts(X, "X")
+    return X if texts is None else texts
+
+
 def _open(estimator: Any, X: Source, *, reset: bool) -> LazyRows:
     """The rows of a source. reset: note the number of columns; else it must be that of `fit`."""
     x = open_source("X", X)
     if not isinstance(x, LazyRows):
         raise ValueError(f"X gives the inputs {', '.join(x)}; a Study takes several: Data(x=X)")
+    if x.dtype.kind == "O":  # texts, which have no columns
+        columns = vars(estimator).get("n_features_in_")
+        if reset:
+            for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+                vars(estimator).pop(name, None)
+        elif columns is not None:
+            raise ValueError(f"X holds texts, and fit got {columns} features")
+        return x
     if x.ndim < 2:
         raise ValueError(f"X needs rows of shape (columns,) or more, got X of shape {x.shape}")
     if reset:
@@ -122,6 +140,7 @@ def _open(estimator: Any, X: Source, *, reset: bool) -> LazyRows:
 
 def read_rows(estimator: Any, X: Any, *, preprocess: Any, code: FrameCode | None) -> Any:
     """Check rows to predict: an array of numbers, or what the fitted transformer takes."""
+    X = _as_source(X)
     if isinstance(X, Source):
         if code is not None:
             raise ValueError("fit got a frame or text, and X is a Source, which gives numbers")

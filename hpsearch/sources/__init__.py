@@ -1,1 +1,1 @@
-"""Data sets that lie in files, as rows that are read when needed."""
+"""Data sets that lie in files, and series, as rows that are read when needed."""

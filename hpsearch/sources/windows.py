@@ -81,7 +81,7 @@ class Windows(Source):
         return len(self._ends)
 
     def rows(self, indices: Indices) -> Array:
-        return self._read_windows(self._ends[indices])
+        return self._series.read_windows(self._ends[indices], self.lags)
 
     @property
     def targets(self) -> Array:
@@ -163,7 +163,7 @@ class Windows(Source):
                 f"got {brief(rows)}"
             )
         ends = self._series.starts[1:, None] - rows + np.arange(rows)
-        return self._read_windows(ends.reshape(-1))
+        return self._series.read_windows(ends.reshape(-1), self.lags)
 
     def __repr__(self) -> str:
         series = len(self._series.names)
@@ -191,9 +191,6 @@ class Windows(Source):
         ]
         found = np.concatenate(ends)
         return found[np.argsort(self._series.times[found], kind="stable")]
-
-    def _read_windows(self, ends: Indices) -> Array:
-        return self._series.read(ends[:, None] + np.arange(1 - self.lags, 1))
 
     def _take(self, rows: Indices) -> "Windows":
         """These rows alone."""

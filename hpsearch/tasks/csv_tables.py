@@ -1,22 +1,31 @@
 """Read CSV files as pandas frames, in the same way everywhere."""
 
 import csv
+import gzip
+import io
+import itertools
 import re
 import sys
 import warnings
+import zlib
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import numpy as np
 
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.files import open_regular_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = ",;\t|"
 _MANY_COLUMNS = 2000  # pandas takes a millisecond for each
+_ROWS_AT_ONCE = 50_000
+_WIDE_ROWS_AT_ONCE = 1000
+_LONGEST_LINE = 2**28  # bytes
 _MISSING = {
     "",
     "?",
@@ -39,6 +48,9 @@ _MISSING = {
     "nan",
     "null",
 }  # fmt: skip -- what pandas takes for missing, and a question mark
+READING_ERRORS = (OSError, EOFError, ValueError, csv.Error, zlib.error)
+"""What reading a file may raise: pandas has kinds of ValueError, gzip EOFError and zlib's own."""
+
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
@@ -53,7 +65,8 @@ def guess_separator(line: str) -> str:
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """Read a CSV file with a header. Each cell is text, without spaces around it, or missing.
+    """Read a CSV file with a header, .gz or not. Each cell is text, without spaces around it, or
+    missing.
 
     Missing cells are empty, NA, null and the like, or a question mark. Columns with the same name
     get numbers, as in pandas. Where commas do not separate cells, they may be decimal points.
@@ -61,14 +74,29 @@ def read_table(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
+    blocks = list(iterate_blocks(path))
+    if not sum(map(len, blocks)):
+        raise DataError(f"{path} has no rows; a table has a header and a row a sample")
+    return blocks[0] if len(blocks) == 1 else pd.concat(blocks, ignore_index=True)
+
+
+def iterate_blocks(path: Path, most_columns: int | None = None) -> Iterator["pd.DataFrame"]:
+    """Yield the rows of a CSV file, some thousands at a time, as `read_table` reads them."""
+    import pandas as pd
+
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_text(path) as file:
             first = file.readline()
             between = guess_separator(first)
-        if first.count(between) >= _MANY_COLUMNS:
-            frame = _read_wide(path, between)
-        else:
-            frame = _read_long(path, between)
+        if most_columns is not None and first.count(between) >= most_columns:
+            raise DataError(
+                f"{path} has more than {most_columns:,} columns, as many as a table may have"
+            )
+        read = _read_wide if first.count(between) >= _MANY_COLUMNS else _read_long
+        for frame in read(path, between):
+            if between != ",":
+                frame = frame.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+            yield frame
     except UnicodeError as error:
         raise DataError(f"{path} is not in UTF-8; save it as CSV UTF-8") from error
     except pd.errors.ParserWarning as error:
@@ -76,50 +104,91 @@ def read_table(path: Path) -> "pd.DataFrame":
             f"{path} has rows with more cells than the header; name every column, and put cells "
             "that hold a separator in quotes"
         ) from error
-    except (OSError, ValueError, csv.Error) as error:  # pandas raises kinds of ValueError
+    except DataError:
+        raise
+    except READING_ERRORS as error:
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error
-    if frame.empty:
-        raise DataError(f"{path} has no rows; a table has a header and a row a sample")
-    if between != ",":
-        frame = frame.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
-    return frame
 
 
-def _read_long(path: Path, between: str) -> "pd.DataFrame":
+class _LineGuard(io.RawIOBase):
+    """Bytes of a file, refused where a line is endless: it would fill the memory.
+
+    A small file may unpack to such a line.
+    """
+
+    def __init__(self, *files: BinaryIO) -> None:
+        """files: the one to read, and others to close with it."""
+        self._file, self._files, self._length = files[0], files, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._file.read(len(buffer))
+        buffer[: len(found)] = found
+        end = found.rfind(b"\n")
+        self._length = self._length + len(found) if end < 0 else len(found) - end
+        if self._length > _LONGEST_LINE:
+            raise ValueError(f"it has a line of more than {_LONGEST_LINE // 2**20} MiB")
+        return len(found)
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+        super().close()
+
+
+def open_text(path: Path) -> TextIO:
+    """Open a CSV file, .gz or not. Raises OSError where it is no file.
+
+    Reading raises ValueError for an endless line, and UnicodeError where it is not UTF-8.
+    """
+    file: Any = open_regular_file(path)
+    files = (gzip.GzipFile(fileobj=file), file) if path.suffix.lower() == ".gz" else (file,)
+    guarded = io.BufferedReader(_LineGuard(*files), 2**20)
+    return io.TextIOWrapper(guarded, encoding="utf-8-sig", newline="")
+
+
+def _read_long(path: Path, between: str) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
-    # Without this, cells beyond the header would be lost with only a warning.
-    with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-        frame: pd.DataFrame = pd.read_csv(
-            path,
+    with open_text(path) as file:
+        blocks = pd.read_csv(
+            file,
             sep=between,
             dtype=str,
-            encoding="utf-8-sig",
             na_values=["?"],
             index_col=False,
             skipinitialspace=True,
+            chunksize=_ROWS_AT_ONCE,
         )
-    frame.columns = frame.columns.astype(str).str.strip()
-    stripped: pd.DataFrame = frame.apply(lambda column: column.str.strip())
-    return stripped
+        while True:
+            # Without this, cells beyond the header would be lost with only a warning.
+            with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+                frame = next(blocks, None)
+            if frame is None:
+                return
+            frame.columns = frame.columns.astype(str).str.strip()
+            yield frame.apply(lambda column: column.str.strip())
 
 
-def _read_wide(path: Path, between: str) -> "pd.DataFrame":
-    """Read a file with very many columns, as one block of text."""
+def _read_wide(path: Path, between: str) -> Iterator["pd.DataFrame"]:
+    """Read a file with very many columns, as blocks of text."""
     import pandas as pd
 
     csv.field_size_limit(sys.maxsize)
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with open_text(path) as file:
         reader = csv.reader(file, delimiter=between, skipinitialspace=True)
         names = _number_repeated_names(next(reader))
-        rows = [row for row in reader if row]
-    if any(len(row) > len(names) for row in rows):
-        raise pd.errors.ParserWarning
-    cells = np.full((len(rows), len(names)), np.nan, dtype=object)
-    for number, row in enumerate(rows):
-        # A cell of spaces only is text, not missing, as in pandas.
-        cells[number, : len(row)] = [np.nan if c in _MISSING else c.strip() for c in row]
-    return pd.DataFrame(cells, columns=[name.strip() for name in names], dtype=object)
+        lines = (row for row in reader if row)
+        while rows := list(itertools.islice(lines, _WIDE_ROWS_AT_ONCE)):
+            if any(len(row) > len(names) for row in rows):
+                raise pd.errors.ParserWarning
+            cells = np.full((len(rows), len(names)), np.nan, dtype=object)
+            for number, row in enumerate(rows):
+                # A cell of spaces only is text, not missing, as in pandas.
+                cells[number, : len(row)] = [np.nan if c in _MISSING else c.strip() for c in row]
+            yield pd.DataFrame(cells, columns=[name.strip() for name in names], dtype=object)
 
 
 def _number_repeated_names(names: list[str]) -> list[str]:

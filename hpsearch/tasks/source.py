@@ -5,6 +5,7 @@ whatever sizes a file claims.
 """
 
 import contextlib
+import gzip
 import io
 import math
 import os
@@ -168,6 +169,39 @@ def read_bytes(path: Path) -> bytes:
                 f"{path} has more than {_LARGEST:,} bytes; it is not the right file; replace it"
             )
         return path.read_bytes()
+
+
+def read_gzip(path: Path) -> bytes:
+    """Read a whole file that gzip packed. Raises DataError as `read_bytes` does."""
+    packed = io.BytesIO(read_bytes(path))
+    with _explain_read_errors(path), gzip.GzipFile(fileobj=packed) as file:
+        content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise ValueError(f"it unpacks to more than {_LARGEST:,} bytes")
+        return content
+
+
+def read_table(
+    path: Path, content: bytes, header: str, separator: str, shape: tuple[int, int]
+) -> Array:
+    """The numbers of a CSV file, which must have this header and shape.
+
+    Args:
+        path: for messages.
+        content: the file's, unpacked.
+
+    Raises DataError where it is another file, or damaged.
+    """
+    with _explain_read_errors(path):
+        first, *lines = content.decode().splitlines() or [""]
+        if first != header:
+            raise DataError(
+                f"{path} begins with {first[:60]!r}; it is not the right file; replace it"
+            )
+        table = np.array([[float(cell) for cell in line.split(separator)] for line in lines])
+        if table.shape != shape:
+            raise ValueError(f"it has the shape {table.shape} instead of {shape}")
+        return table
 
 
 @contextlib.contextmanager

@@ -133,7 +133,7 @@ def _load(
     if ordered:
         tested = np.arange(len(kept) - round(test * len(kept)), len(kept))
     else:
-        tested = _choose_test_rows(kept if classes else np.zeros(len(kept)), test)
+        tested = choose_test_rows(kept if classes else np.zeros(len(kept)), test)
     searched = np.setdiff1d(np.arange(len(kept)), tested)
     coding = Coding(categories, classes)
     if classes:
@@ -161,7 +161,7 @@ def symmetric_log(values: Array, unit: float) -> Array:
     return np.asarray(np.sign(values) * np.log1p(np.abs(values) / (unit or 1.0)))
 
 
-def _choose_test_rows(classes: Array, share: float) -> Array:
+def choose_test_rows(classes: Array, share: float) -> Array:
     """Rows for the test, the same share of each class."""
     rng = np.random.default_rng(0)
     of_each = [

@@ -11,7 +11,6 @@ import numpy as np
 
 from hpsearch.core.arrays import Array
 from hpsearch.core.data import Data
-from hpsearch.core.errors import DataError
 from hpsearch.core.task import Task
 from hpsearch.tasks import source
 
@@ -46,19 +45,7 @@ def load() -> Data:
     The test's y has the same unit, which is that of the searched rows only.
     """
     path = source.find_file("winequality-white.csv")
-    try:
-        header, *lines = source.read_bytes(path).decode().splitlines() or [""]
-        if header != _HEADER:
-            raise DataError(
-                f"{path} begins with {header[:60]!r}; it is not the right file; replace it"
-            )
-        table = np.array([[float(cell) for cell in line.split(";")] for line in lines])
-        if table.shape != _SHAPE:
-            raise ValueError(f"it has the shape {table.shape} instead of {_SHAPE}")
-    except DataError:
-        raise
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it and fetch it again") from error
+    table = source.read_table(path, source.read_bytes(path), _HEADER, ";", _SHAPE)
     return _split_off_test(table[:, : len(COLUMNS)], table[:, len(COLUMNS)], COLUMNS)
 
 

@@ -18,7 +18,6 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.parameters import Choice, Float
 from hpsearch.core.searched_preprocessing import (
     check_parameters,
-    is_searched,
     parameter_names,
 )
 from hpsearch.core.space import Params, Space
@@ -331,7 +330,7 @@ def check_space(
     space: Space,
     *,
     trains_itself: bool = False,
-    preprocess: Any = None,
+    preprocessing: Mapping[str, Callable[..., Any]] | None = None,
 ) -> None:
     """Raise BuildError where a study's functions and the space do not have the same parameters.
 
@@ -339,12 +338,13 @@ def check_space(
 
     Args:
         trains_itself: whether the function is `train`, not `build`.
-        preprocess: the task's.
+        preprocessing: the task's functions of parameters, `Task.searched_preprocessing`.
     """
-    taken: tuple[str, ...] = ()
-    if is_searched(preprocess):
-        check_parameters(preprocess, space, of_fit=() if trains_itself else FIT_PARAMS)
-        taken = parameter_names(preprocess)
+    of_fit = () if trains_itself else FIT_PARAMS
+    taken: list[str] = []
+    for called, make in (preprocessing or {}).items():
+        check_parameters(make, space, of_fit=of_fit, option=called)
+        taken += parameter_names(make)
     check_names(function, space, trains_itself=trains_itself, preprocessing=taken)
     for name in _needed_names(function):
         if name not in space:

@@ -31,6 +31,11 @@ _IMAGE_LAYERS = (
     keras.layers.RandomZoom,
 )
 _UNREPEATABLE = getattr(keras.layers, "AugMix", ())
+_STATEFUL = (
+    "keeps its state from one minibatch to the next (stateful=True), but rows are shuffled and cut "
+    "into folds, so that the state would come from rows that are no past of theirs; leave stateful "
+    "out and give each row the steps that it needs, or train with a function of your own (train=)"
+)
 _ALWAYS = property(lambda layer: True, _ignore_refusal)
 
 
@@ -48,7 +53,7 @@ def call_build(
     """The compiled model at a point, and the phases where there are several; the first has begun."""
     wanted = leave_to_preprocessing(build, params, spec.preprocessing)
     arguments = {name: value for name, value in wanted.items() if name not in FIT_PARAMS}
-    with _seeded(seed), images_compiled_by_jax():
+    with _seeded(seed), images_compiled_by_jax(), _explain_stateful():
         model, phases = build(spec, **arguments), ()
         if isinstance(model, Phases):
             model, phases = model[0].start(), model
@@ -58,7 +63,7 @@ def call_build(
 
 def start_phase(phase: Phase, seed: int) -> Any:
     """The model of a phase that begins now; seed: of what it draws."""
-    with _seeded(seed), images_compiled_by_jax():
+    with _seeded(seed), images_compiled_by_jax(), _explain_stateful():
         return phase.start()
 
 
@@ -79,10 +84,37 @@ def check_model(model: Any, spec: ModelSpec) -> None:
             "keras.Input(spec.input_shape)"
         )
     _check_outputs(model, spec)
+    _check_texts(model, spec)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            raise BuildError(f"a layer {type(layer).__name__} {_STATEFUL}")
     if any(isinstance(layer, _UNREPEATABLE) for layer in model._flatten_layers()):
         raise BuildError(
             "a layer AugMix draws from Python's own generator, which no checkpoint holds; use "
             "RandAugment"
+        )
+
+
+@contextlib.contextmanager
+def _explain_stateful() -> Iterator[None]:
+    """Inside, refuse a stateful layer before Keras asks for a fixed minibatch, which is no way out."""
+    try:
+        yield
+    except ValueError as error:
+        if "stateful" not in str(error):
+            raise
+        raise BuildError(f"a layer {_STATEFUL}") from None
+
+
+def _check_texts(model: Any, spec: ModelSpec) -> None:
+    """Raise BuildError where texts would reach a model of one input that takes numbers."""
+    tensors = list(getattr(model, "inputs", None) or [])
+    if spec.dtype == "string" and any(str(tensor.dtype) != "string" for tensor in tensors):
+        raise BuildError(
+            f"x gives texts, and the model takes {tensors[0].dtype}; begin it with "
+            "keras.Input(spec.input_shape, dtype='string') and a layer that looks words up, as "
+            "spec.adapt(keras.layers.TextVectorization(...)), or turn them into numbers by "
+            "Task(preprocess=)"
         )
 
 
@@ -143,7 +175,7 @@ def _infer_shapes(model: Any, spec: ModelSpec) -> None:
     """
 
     def rows(shape: Any, dtype: str) -> Any:
-        is_float = np.dtype(dtype).kind == "f"
+        is_float = dtype != "string" and np.dtype(dtype).kind == "f"
         return keras.KerasTensor((2, *shape), keras.config.floatx() if is_float else dtype)
 
     shapes, dtypes = spec.input_shape, spec.dtype

@@ -333,6 +333,7 @@ def _take_few(rows: SplitRows, n: int, held_out: int) -> SplitRows:
         weights_validation=first(rows.weights_validation, held_out)
         if rows.weights_validation is not None
         else None,
+        own_targets=rows.own_targets and rows.own_targets.take(slice(n), slice(held_out)),
     )
 
 

@@ -81,18 +81,17 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
         elif self.measures:
             parts = [
                 (
-                    predict_by_output(self.model, x, task),
-                    y,
+                    *rows.in_own_unit(predict_by_output(self.model, x, task), train=train),
                     weights if task.weighted_metrics else None,
                 )
-                for x, y, weights in (
-                    (rows.x, rows.y, rows.weights),
-                    (rows.x_validation, rows.y_validation, rows.weights_validation),
+                for train, x, weights in (
+                    (True, rows.x, rows.weights),
+                    (False, rows.x_validation, rows.weights_validation),
                 )
             ]
             for name, measure in self.measures.items():
-                train, validation = (measure(*part) for part in parts)
-                counted[name] = train, validation
+                on_train, on_validation = (measure(*part) for part in parts)
+                counted[name] = on_train, on_validation
         return [counted[metric.name] for metric in task.recorded]
 
 

@@ -4,6 +4,8 @@ Keras is imported only to make a layer anew: whoever hands one over has imported
 adapted to is kept as its config, of plain values, so that no file names a type that is loaded.
 """
 
+import inspect
+import json
 import math
 from typing import Any
 
@@ -55,7 +57,7 @@ class LayerTransformer:
     @property
     def _gives_vectors(self) -> bool:
         """Whether a word becomes a row of numbers, of which most are zero."""
-        return plain_config(self.fitted_).get("output_mode", "int") != "int"
+        return bool(plain_config(self.fitted_).get("output_mode", "int") != "int")
 
     def _as_taken(self, x: Any) -> Array:
         """Rows as the layer takes them: each lookup of a row in an axis of its own."""
@@ -78,28 +80,21 @@ class LayerTransformer:
             return found.astype(np.float32)
         return found.astype(np.int32) if found.dtype == np.int64 else found
 
-    def to_json(self) -> dict[str, Any]:
-        """The fitted layer as plain JSON."""
-        return {"class": type(self.layer).__name__, "config": adapted_config(self.fitted_)}
+    def __getstate__(self) -> dict[str, str]:
+        """Plain values, as one text: Keras's lookups cannot be pickled, nor kept by skops."""
+        fitted = vars(self).get("fitted_")
+        config = plain_config(self.layer) if fitted is None else adapted_config(fitted)
+        said = {"class": type(self.layer).__name__, "config": config, "fitted": fitted is not None}
+        return {"layer": json.dumps(said)}
 
-    @classmethod
-    def from_json(cls, found: Any) -> "LayerTransformer":
-        """The inverse of `to_json`. Raises ValueError, KeyError or TypeError for anything else."""
+    def __setstate__(self, state: Any) -> None:
+        """The inverse. Raises ValueError, KeyError or TypeError for anything else."""
+        found = json.loads(state["layer"])
         kind, config = found["class"], found["config"]
         _check_config(kind, config)
-        transformer = cls(make_layer(kind, config))
-        transformer.fitted_ = transformer.layer
-        return transformer
-
-    def __reduce__(self) -> Any:
-        """By plain values: the tables of Keras's lookups cannot be pickled."""
-        if "fitted_" in vars(self):
-            return LayerTransformer.from_json, (self.to_json(),)
-        kind, config = type(self.layer).__name__, plain_config(self.layer)
-        return _make_unfitted, (kind, config)
-
-    def __sklearn_clone__(self) -> "LayerTransformer":
-        return LayerTransformer(self.layer)
+        self.layer = make_layer(kind, config)
+        if found["fitted"]:
+            self.fitted_ = self.layer
 
     def __repr__(self) -> str:
         return describe_layer(self.layer)
@@ -110,7 +105,6 @@ def describe_layer(layer: Any) -> str:
 
     As "TextVectorization(max_tokens=100)".
     """
-    import inspect
 
     defaults = inspect.signature(type(layer)).parameters
     config = layer.get_config()
@@ -130,10 +124,6 @@ def make_layer(kind: str, config: dict[str, Any]) -> Any:
     return getattr(keras.layers, kind).from_config(dict(config))
 
 
-def _make_unfitted(kind: str, config: dict[str, Any]) -> LayerTransformer:
-    return LayerTransformer(make_layer(kind, config))
-
-
 def plain_config(layer: Any) -> dict[str, Any]:
     """The config of a layer, of plain values alone, without its name, in which Keras counts.
 
@@ -147,9 +137,9 @@ def plain_config(layer: Any) -> dict[str, Any]:
                 f"a function in {name}= cannot be kept without pickle; take one of Keras's own by "
                 "name, or TfidfVectorizer(tokenizer=FUNCTION) of a module"
             )
-    for name in ("sparse", "ragged"):
+    for name in ("sparse", "ragged", "invert"):
         if config.get(name):
-            raise ValueError(f"leave out {name}=True, which only a model can take")
+            raise ValueError(f"leave out {name}=True: what it gives is no array of numbers")
     if type(layer).__name__ == "TextVectorization" and config["output_mode"] == "int":
         if config["output_sequence_length"] is None:
             raise ValueError("its rows would have several lengths; give output_sequence_length=")

@@ -11,7 +11,7 @@ import numpy as np
 from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.metric import Metric
-from hpsearch.core.row_scores import Measure, make_score_measure
+from hpsearch.core.row_scores import Measure, make_score_measure, measure_plainly
 from hpsearch.core.task import Task
 from hpsearch.training.building import has_masked_outputs
 from hpsearch.training.rows import spread_weights
@@ -28,8 +28,14 @@ def predicted_metrics(task: Task) -> list[Metric]:
 
 
 def needs_predictions(task: Task, metric: Metric) -> bool:
-    """Whether a metric of the task is computed from predictions: also where it weighs rows."""
-    return metric.needs_predictions or task.weighted_metrics
+    """Whether a metric of the task is computed from predictions for all rows, after each epoch.
+
+    Also where it weighs rows, and where models learn targets in another unit than their own. Their
+    loss is that of training.
+    """
+    if metric.needs_predictions or task.weighted_metrics:
+        return True
+    return task.preprocess_y is not None and metric.own_name != "loss"
 
 
 def make_metrics(task: Task, *, to_save: bool = False) -> Any:
@@ -81,9 +87,18 @@ def make_measure(task: Task, metric: Metric) -> Measure:
     """
     if task.has_several_outputs:
         return _make_measure_of_outputs(task, metric)
-    if not metric.needs_predictions:
-        return _make_keras_measure(task, metric.own_name)
-    return make_score_measure(task, metric)
+    if metric.needs_predictions:
+        return make_score_measure(task, metric)
+    by_keras = _make_keras_measure(task, metric.own_name)
+    if task.preprocess_y is None:
+        return by_keras
+
+    def measure(predicted: Array, y: Array, weights: Array | None = None) -> float:
+        # Predictions that were changed back are float64, which Keras would round.
+        value = measure_plainly(task, metric, predicted, y, weights)
+        return by_keras(predicted, y, weights) if value is None else value
+
+    return measure
 
 
 def _make_measure_of_outputs(task: Task, metric: Metric) -> Measure:

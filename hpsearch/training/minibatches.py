@@ -4,11 +4,12 @@ What a source gives is read by threads, some minibatches ahead of the one that i
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from hpsearch.core.arrays import count_rows, inputs_by_name, is_lazy, take_rows
 from hpsearch.core.reading.lazy_rows import LazyRows
@@ -70,12 +71,23 @@ class RowBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def _take(self, rows: Any) -> list[Any]:
         """These rows, in minibatches."""
         arrays = (self.x,) if self.y is None else (self.x, self.y)
-        parts = [take_rows(each, rows) for each in arrays]
+        parts = [_as_tensors(take_rows(each, rows)) for each in arrays]
         starts = range(0, count_rows(parts[0]), self.size)
         return [
             tuple(take_rows(part, slice(start, start + self.size)) for part in parts)
             for start in starts
         ]
+
+
+def _as_tensors(rows: Any) -> Any:
+    """Rows as Keras takes them: texts as tensors of TensorFlow's, whose models look them up."""
+    if isinstance(rows, Mapping):
+        return {name: _as_tensors(each) for name, each in rows.items()}
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind != "O":
+        return rows
+    import tensorflow
+
+    return tensorflow.constant(rows.tolist(), tensorflow.string)
 
 
 class Minibatches(RowBatches):

@@ -48,7 +48,8 @@ class TrainingRun:
     def train(self) -> tuple[Any, Any]:
         """x and y of the training rows, preprocessed; they cannot be changed in place.
 
-        y has the shape (rows, 1) where the model has one output. Several inputs or outputs are
+        y has the shape (rows, 1) where the model has one output, and is as the task's `preprocess_y`
+        changes it. Several inputs or outputs are
         dicts of arrays. Rows of a source are LazyRows: `x[numbers]` reads some, and
         `np.asarray(x)` all, which is refused where they are more than an eighth of the memory.
         """
@@ -175,22 +176,27 @@ class TrainingRun:
                 gets some rows at a time, as arrays.
             train: measure on the training rows too.
         """
-        rows, weighted = self._rows, self.task.weighted_metrics
-        found = {
-            "": (rows.x_validation, rows.y_validation, rows.weights_validation),
-            "train_": (rows.x, rows.y, rows.weights),
-        }
+        task, rows = self.task, self._rows
+        parts = {"": rows.x_validation} | ({"train_": rows.x} if train else {})
         return {
             prefix + name: value
-            for prefix, (x, y, weights) in found.items()
-            if train or not prefix
+            for prefix, x in parts.items()
             for name, value in measure_predictions(
-                self.task,
-                call_predict(self.task, predict, _freeze(x)),
-                y,
-                weights if weighted else None,
+                task, call_predict(task, predict, _freeze(x)), rows, train=prefix != ""
             ).items()
         }
+
+    def to_own_unit(self, y: Any, *, train: bool = False) -> Any:
+        """Predictions, or targets, in the targets' own unit, where the task has `preprocess_y`.
+
+        Targets that a function gets, and what its `predict` returns, are as `preprocess_y` changed
+        them; metrics that it reports are not. `measure` computes them so.
+
+        Args:
+            y: for all validation rows, in their order.
+            train: for all training rows instead.
+        """
+        return self._rows.in_own_unit(y, train=train)[0]
 
 
 def call_predict(task: Task, predict: Predict, x: Any) -> Any:

@@ -310,6 +310,7 @@ def _take(rows: SplitRows, split: Split, few: Split) -> SplitRows:
         rows.transformer,
         None if rows.weights is None else rows.weights[train],
         None if rows.weights_validation is None else rows.weights_validation[held_out],
+        own_targets=rows.own_targets and rows.own_targets.take(train, held_out),
     )
 
 

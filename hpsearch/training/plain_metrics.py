@@ -1,39 +1,44 @@
 """The task's metrics and loss from predictions, without a framework where that is possible."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from hpsearch.core import row_scores
-from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError
 from hpsearch.core.metric import Metric
+from hpsearch.core.row_scores import measure_plainly
 from hpsearch.core.rules import brief
 from hpsearch.core.task import Task
+from hpsearch.training.rows import SplitRows
 
 LOSS = Metric("loss", "min")
-_ROOT = ("rmse", "root_mean_squared_error")
 
 
 def measure_predictions(
-    task: Task, predicted: Any, y: Any, weights: Array | None
+    task: Task, predicted: Any, rows: SplitRows, *, train: bool = False
 ) -> dict[str, float]:
     """The loss and every recorded metric of the task, by name.
 
     Args:
         task: its kind must be known (`Task.with_kind_of`).
         predicted: as Keras models predict, checked by `shape_predictions`.
-        y: targets in the shape that models need.
-        weights: of the rows in the metrics; None: all weigh 1.
+        rows: those that are predicted: the training rows, or those to validate on.
+        train: which of them.
+
+    The loss is that of training; metrics are in the targets' own unit.
     """
+    weights = rows.weights if train else rows.weights_validation
+    weights = weights if task.weighted_metrics else None
+    learned = predicted, rows.y if train else rows.y_validation
+    in_own_unit = rows.in_own_unit(predicted, train=train)
     found = {}
     for metric in dict.fromkeys((LOSS, *task.recorded)):
         value = None
+        predicted, y = learned if metric.own_name == "loss" else in_own_unit
         is_plain = not task.has_several_outputs and (weights is None or weights.ndim == 1)
         if is_plain and not task.is_sequence(y):
-            value = _measure_plainly(task, metric, np.asarray(predicted), y, weights)
+            value = measure_plainly(task, metric, np.asarray(predicted), y, weights)
         if value is None:
             from hpsearch.training.metrics import make_measure  # which imports Keras
 
@@ -65,23 +70,3 @@ def shape_predictions(task: Task, predicted: Any, rows: int) -> Any:
             f"this task has {what} of shape {(rows, units)}"
         )
     return array
-
-
-def _measure_plainly(
-    task: Task, metric: Metric, predicted: Array, y: Array, weights: Array | None
-) -> float | None:
-    """A metric of one output; None where only Keras knows it."""
-    if metric.needs_predictions:
-        return row_scores.make_score_measure(task, metric)(predicted, y, weights)
-    if metric.name == "loss":
-        by_row = row_scores.lose_rows(task.loss, predicted, y)
-    elif metric.name in _ROOT:
-        by_row = row_scores.score_rows(task, "mse", predicted, y)
-    else:
-        by_row = row_scores.score_rows(task, metric.name, predicted, y)
-    if by_row is None:
-        return None
-    if weights is not None and not weights.any():
-        return math.nan
-    mean = float(np.average(by_row, weights=weights))
-    return math.sqrt(mean) if metric.name in _ROOT else mean

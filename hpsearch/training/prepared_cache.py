@@ -12,11 +12,11 @@ from hpsearch.core.data import Data
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.training.base import Split
 
-_MOST_FITTED = 256  # splits whose transformers are kept; their rows are limited by bytes
+_MOST_FITTED = 128  # splits whose transformers are kept; their rows are limited by bytes
 
 
 @dataclass(slots=True, eq=False)
-class PreparedRows:
+class PreparedSplit:
     """A split's rows as preprocessing gives them.
 
     Args:
@@ -55,7 +55,7 @@ class PreparedCache:
         self._kept = WeakKeyDictionary()
         self._clock = itertools.count()
 
-    def find(self, preprocess: Any, data: Data, split: Split) -> PreparedRows | None:
+    def find(self, preprocess: Any, data: Data, split: Split) -> PreparedSplit | None:
         """What was kept of this split; None where nothing was, or by another preprocessing."""
         of_data = self._kept.get(data)
         entry = None if of_data is None else of_data.get(split)
@@ -64,7 +64,7 @@ class PreparedCache:
         entry.used = next(self._clock)
         return entry.rows
 
-    def keep(self, preprocess: Any, data: Data, split: Split, rows: PreparedRows) -> None:
+    def keep(self, preprocess: Any, data: Data, split: Split, rows: PreparedSplit) -> None:
         """Keep what preprocessing made of a split.
 
         Args:
@@ -82,7 +82,7 @@ class PreparedCache:
             if bytes_ <= most:
                 break
             bytes_ -= entry.rows.bytes
-            entry.rows = PreparedRows(entry.rows.fitted)
+            entry.rows = PreparedSplit(entry.rows.fitted)
         for of_data, split, _ in oldest[:-_MOST_FITTED]:
             del of_data[split]
 
@@ -95,7 +95,7 @@ class PreparedCache:
 @dataclass(slots=True, eq=False)
 class _Entry:
     preprocess: Any
-    rows: PreparedRows
+    rows: PreparedSplit
     used: int
 
 

@@ -22,7 +22,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
 from hpsearch.training.layer_transformer import LayerTransformer, describe_layer
-from hpsearch.training.prepared_cache import PreparedCache, PreparedRows
+from hpsearch.training.prepared_cache import PreparedCache, PreparedSplit
 
 _MOST_PREPARED = 2**28  # bytes of a source's rows that are preprocessed at once, in memory
 _CACHE = PreparedCache()
@@ -46,11 +46,11 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
             )
             if kept is None:
                 y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
-                kept = PreparedRows(_fit_transformer(chosen.preprocess, x, y))
+                kept = PreparedSplit(_fit_transformer(chosen.preprocess, x, y))
             prepared = _transform(kept.fitted, x), _transform(kept.fitted, x_validation)
         # Those of a source that are prepared when they are read are not kept.
         if not any(map(is_lazy, prepared)):
-            kept = PreparedRows(kept.fitted, *prepared)
+            kept = PreparedSplit(kept.fitted, *prepared)
         _CACHE.keep(task.preprocess, data, split, kept)
     else:
         prepared = kept.x, kept.x_validation
@@ -61,6 +61,16 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
 def transform_inputs(fitted: Any, x: Inputs) -> Inputs:
     """Preprocess x by a fitted transformer, or by a dict of them by input; None: x as it is."""
     return x if fitted is None else _finish(_transform(fitted, x), x)
+
+
+def describe_transformer(transformer: Any) -> str:
+    """A transformer, a layer, or a dict of them by input, in one line."""
+    if isinstance(transformer, Mapping):
+        parts = (f"{name!r}: {describe_transformer(each)}" for name, each in transformer.items())
+        return "{" + ", ".join(parts) + "}"
+    if is_preparing_layer(transformer):
+        return describe_layer(transformer)
+    return " ".join(repr(transformer).split())
 
 
 @contextmanager
@@ -77,8 +87,7 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
     except HpsearchError:
         raise
     except Exception as error:
-        named = " ".join(_describe(transformer).split())
-        message = f"preprocess={named} fails on the task's x: {first_line(error)}"
+        message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
         if params:
             raise PreprocessingFailed(message, params) from error
         raise DataError(message) from error
@@ -91,7 +100,9 @@ def _transform(fitted: Any, x: Inputs) -> Any:
     if isinstance(x, Mapping):
         return {name: _transform(fitted.get(name), array) for name, array in x.items()}
     if isinstance(x, LazyRows) and not _is_small(x):
-        return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
+        prepared = _map_rows(fitted, x)
+        # What is few by now, as short windows of long ones, is prepared once.
+        return prepared.read() if _is_small(prepared) else prepared
     found = fitted.transform(_read_as_given(x) if isinstance(x, LazyRows) else x)
     return found if is_sparse(found) else _to_numbers(found)
 
@@ -107,13 +118,16 @@ def _finish(prepared: Any, x: Inputs) -> Any:
     return _to_numbers(prepared)
 
 
-def _describe(transformer: Any) -> str:
-    return describe_layer(transformer) if is_preparing_layer(transformer) else repr(transformer)
+def _copy_unfitted(transformer: Any) -> Any:
+    """A transformer like it, not fitted: of a layer, one that prepares rows by it."""
+    if is_preparing_layer(transformer):
+        return LayerTransformer(transformer)
+    from sklearn.base import clone
+
+    return clone(transformer)
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
-    from sklearn.base import clone
-
     if isinstance(x, Mapping):
         if not isinstance(transformer, Mapping) or not set(transformer) <= set(x):
             raise DataError(
@@ -129,11 +143,9 @@ def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:
             f"preprocess is a dict where there are several inputs, and x is one; give its "
             f"transformer alone, got {transformer!r}"
         )
-    if is_preparing_layer(transformer):
-        transformer = LayerTransformer(transformer)
     if isinstance(x, LazyRows):
-        return _fit_on_source(clone(transformer), x, y)
-    return clone(transformer).fit(x, y)
+        return _fit_on_source(_copy_unfitted(transformer), x, y)
+    return _copy_unfitted(transformer).fit(x, y)
 
 
 def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
@@ -141,6 +153,8 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     in_parts = callable(getattr(transformer, "partial_fit", None))
     if x.is_sparse or (x.dtype.kind == "O" and not in_parts) or _is_small(x):
         return transformer.fit(_read_as_given(x), y)
+    if _is_pipeline(transformer):
+        return _fit_steps(transformer, x, y)
     if not in_parts:
         raise DataError(
             f"preprocess={transformer!r} needs all training rows in memory, and they take "
@@ -150,6 +164,29 @@ def _fit_on_source(transformer: Any, x: LazyRows, y: Array | None) -> Any:
     for chunk in x.chunks():
         transformer.partial_fit(chunk)
     return transformer
+
+
+def _is_pipeline(transformer: Any) -> bool:
+    from sklearn.pipeline import Pipeline
+
+    return isinstance(transformer, Pipeline)
+
+
+def _fit_steps(pipeline: Any, x: LazyRows, y: Array | None) -> Any:
+    """Fit the steps of a pipeline one after the other, each on what those before it give."""
+    steps = []
+    for name, step in pipeline.steps:
+        if step is not None and step != "passthrough":
+            step = _fit_on_source(step, x, y)
+            x = _map_rows(step, x)
+        steps.append((name, step))
+    pipeline.steps = steps
+    return pipeline
+
+
+def _map_rows(fitted: Any, x: LazyRows) -> LazyRows:
+    """Rows that are transformed when they are read."""
+    return x.map(lambda rows: _to_numbers(fitted.transform(rows)))
 
 
 def _is_small(x: LazyRows) -> bool:

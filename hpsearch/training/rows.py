@@ -1,6 +1,7 @@
 """Prepare the rows of a split, and order them in each epoch. No framework is imported here."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from hpsearch.core.task import Task
 from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
 from hpsearch.training.preprocessing import prepare_split, transform_inputs
+from hpsearch.training.target_preprocessing import OwnTargets, prepare_targets
 
 _VALIDATION_BATCH = 1024
 
@@ -36,7 +38,7 @@ class SplitRows:
 
     Args:
         x: training rows; of a source not read yet, likewise those to validate on.
-        y: their targets, an array or a dict by output.
+        y: their targets, an array or a dict by output; as `preprocess_y` changes them.
         x_validation: validation rows.
         y_validation: their targets.
         transformer: the fitted preprocessing; None where the task has none.
@@ -45,6 +47,7 @@ class SplitRows:
         weights_validation: likewise; training uses them in weighted metrics only.
         streams: where the data comes in batches: x, y, x_validation, y_validation are then a batch
             that shows shapes and types, and no rows to train on. None: these are the rows.
+        own_targets: the targets in their own unit, where the task has `preprocess_y`; else None.
     """
 
     x: Inputs
@@ -55,6 +58,17 @@ class SplitRows:
     weights: Array | None = None
     weights_validation: Array | None = None
     streams: Streams | None = None
+    own_targets: OwnTargets | None = None
+
+    def in_own_unit(self, predicted: Any, *, train: bool = False) -> tuple[Any, Any]:
+        """Predictions for the validation rows, or the training rows, and their targets.
+
+        Both as metrics compare them: in the targets' own unit.
+        """
+        own = self.own_targets
+        if own is None:
+            return predicted, self.y if train else self.y_validation
+        return own.undo(predicted, train=train), own.y if train else own.y_validation
 
 
 def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = True) -> SplitRows:
@@ -76,13 +90,21 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     else:
         whole = data.x if copies_large else read_when_needed(data.x)
         x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
-    y = shape_targets(task, data.y)
+    shaped = shape_targets(task, data.y)
+    y, y_validation = (view_rows(shaped, part) for part in (split.train, split.validation))
+    for targets in (y, y_validation):
+        for output, array in targets_by_name(targets).items():
+            check_finite(f"y[{output!r}]" if output else "y", array)
+    own_targets = None
+    if task.preprocess_y is not None:
+        own_targets, y, y_validation = prepare_targets(task, data, split, y, y_validation)
     rows = SplitRows(
         _check_as_read(x),
-        view_rows(y, split.train),
+        y,
         _check_as_read(x_validation),
-        view_rows(y, split.validation),
+        y_validation,
         fitted,
+        own_targets=own_targets,
     )
     if (weights := task.row_weights(data)) is not None:
         parts = (view_rows(weights, part) for part in (split.train, split.validation))
@@ -92,9 +114,6 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
         for part, array in inputs_by_name(arrays).items():
             if not isinstance(array, LazyRows):
                 check_finite(_name_input(part), array)
-    for targets in (rows.y, rows.y_validation):
-        for output, array in targets_by_name(targets).items():
-            check_finite(f"y[{output!r}]" if output else "y", array)
     return rows
 
 
@@ -138,7 +157,10 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
 def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: Fit) -> ModelSpec:
     """What `build` needs to know; y: of all searched rows, so that no class is missed."""
     shapes = {name: tuple(array.shape[1:]) for name, array in inputs_by_name(rows.x).items()}
-    dtypes = {name: str(array.dtype) for name, array in inputs_by_name(rows.x).items()}
+    dtypes = {
+        name: "string" if array.dtype.kind == "O" else str(array.dtype)
+        for name, array in inputs_by_name(rows.x).items()
+    }
     return ModelSpec(
         input_shape=shapes if isinstance(rows.x, dict) else shapes["x"],
         dtype=dtypes if isinstance(rows.x, dict) else dtypes["x"],
@@ -193,10 +215,9 @@ def _check_as_read_of(name: str, x: Any) -> Any:
     if not isinstance(x, LazyRows):
         return x
     if x.dtype.kind == "O":
-        raise DataError(
-            f"{_name_input(name)} gives texts, and models take numbers; turn them into numbers, as "
-            "by Task(..., preprocess=TfidfVectorizer(max_features=5000))"
-        )
+        if runs_on_tensorflow():  # whose models may look words up; `check_model` asks this one
+            return x
+        raise DataError(refuse_texts(_name_input(name)))
     if x.dtype.kind not in "fc":
         return x
     if x.is_in_memory:  # as other arrays: once, before anything is trained
@@ -210,6 +231,20 @@ def _check_as_read_of(name: str, x: Any) -> Any:
         return dense
 
     return x.map(check)
+
+
+def refuse_texts(called: str) -> str:
+    """Why texts cannot be trained on. called: the input."""
+    return (
+        f"{called} gives texts, and models take numbers; turn them into numbers, as by "
+        "Task(..., preprocess=TfidfVectorizer(max_features=5000))"
+    )
+
+
+def runs_on_tensorflow() -> bool:
+    """Whether Keras runs on TensorFlow; it does not where nobody has imported it."""
+    keras = sys.modules.get("keras")
+    return keras is not None and keras.backend.backend() == "tensorflow"
 
 
 def _name_input(name: str) -> str:

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpsearch import NestedKFold
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.training import backend
+from hpsearch.training.base import Fit
 from tests.attacks.searches import journal
 from tests.runs.test_run import check_continues, finish, start
 
@@ -82,12 +84,12 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
     x = study.task.load().x_test
     np.savetxt("new.csv", x, delimiter=",", header=",".join("abcdef"), comments="")
 
-    from hpsearch.models import kept
+    from hpsearch.models import kept, retrain
     from hpsearch.models.prediction import predict_rows
     from hpsearch.selection.refit import load_kept
 
     predicted, folders = {}, {}
-    for trial, wanted in ((0, "PCA(n_components=5"), (1, "PCA(n_components=4")):
+    for trial, wanted in ((1, "PCA(n_components=5"), (2, "PCA(n_components=4")):
         card = refit(hpsearch, file, "--trial", trial, "-o", f"model-{trial}", "--sealed")
         folders[trial] = Path(card["folder"])
         (member,) = card["members"]
@@ -97,24 +99,17 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
         models = load_kept(folders[trial], study)
         predicted[trial] = predict_rows(models, x)
         (transformer,) = models.transformers
-        by_hand = models.models[0].predict(transformer.transform(x), verbose=0)
-        np.testing.assert_allclose(predicted[trial], by_hand, rtol=1e-5)
+        by_hand = [each.predict(transformer.transform(x), verbose=0) for each in models.models]
+        np.testing.assert_allclose(predicted[trial], np.mean(by_hand, axis=0), rtol=1e-5)
     assert models.models[0].input_shape == (None, 4)
-    assert not np.allclose(predicted[0], predicted[1])
+    assert not np.allclose(predicted[1], predicted[2])
 
     # Both together: models that get other rows each, two by two.
-    from hpsearch.core.seeds import derive_seed  # noqa: F401
-    from hpsearch.models import retrain
-
-    task = study.task.with_kind_of(study.task.load().y)
-    data = task.load()
-    from hpsearch.training.base import Fit
-
-    points = [dict(point) for point in study.start]
+    data = study.task.load()
+    task = study.task.with_kind_of(data.y)
+    split = retrain.all_rows(data)
     fits = [
-        Fit(study.build, point, retrain.all_rows(data), seed, 3)
-        for point in points
-        for seed in (1, 2)
+        Fit(study.build, dict(point), split, seed, 3) for point in study.start for seed in (1, 2)
     ]
     trained = list(retrain.train(task, data, fits, engine="auto", backend=backend.name()))
     kept.save(Path("both"), task, data, [(0.25, each) for each in trained])
@@ -151,6 +146,7 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
     assert "preprocess-2.skops is missing" in err
 
 
+@pytest.mark.thorough
 def test_an_ensemble_of_several_preprocessings_is_tested_once(hpsearch, write):
     file = write("signs", *POINTS, text=STUDY)
     assert hpsearch("run", file, "--inline")[0] == 0
@@ -160,17 +156,60 @@ def test_an_ensemble_of_several_preprocessings_is_tested_once(hpsearch, write):
     assert again["test"] == card["test"]
 
 
+OWN = (
+    ("from hpsearch import Choice", "from hpsearch.training import sklearn_model\nfrom hpsearch import Choice"),
+    ("from spaces import mlp", "from sklearn.linear_model import LogisticRegression"),
+    ("learning_rate=Float(1e-3, 1e-1", "C=Float(1e-3, 1e1"),
+    ("build=mlp.model(hidden=(4,))", "train=sklearn_model(lambda C: LogisticRegression(C=C))"),
+    ("Hyperband(max_epochs=3, eta=3)", "Random(trials=2, epochs=1)"),
+)  # fmt: skip
+
+
+@pytest.mark.thorough
+def test_a_training_function_s_models_are_kept_with_it_too(hpsearch, write):
+    file = write("own", *OWN, text=STUDY)
+    code, _, err = hpsearch("run", file, "--inline")
+    assert code == 0, err
+    folder = refit(hpsearch, file, "--ensemble", 2, "-o", "model")["folder"]
+    study = load_study(file, Overrides())
+    x = study.task.load().x_test
+
+    from hpsearch.models.prediction import predict_rows
+    from hpsearch.selection.refit import load_kept
+
+    assert predict_rows(load_kept(Path(folder), study), x).shape == (20, 1)
+
+
+@pytest.mark.thorough
+def test_a_nested_search_chooses_preprocessing_in_each_outer_fold(write):
+    study = load_study(write("signs", *POINTS, text=STUDY), Overrides())
+    score = NestedKFold(2).estimate(study)
+    assert all("scaler" in fold.params for fold in score.folds)
+
+
+def test_a_changed_function_is_found_as_any_other_setting(hpsearch, write):
+    file = write("signs", *POINTS, text=STUDY)
+    assert hpsearch("run", file, "--inline", "--trials", 1)[0] == 0
+    file.write_text(file.read_text().replace("components=4", "components=3"))
+    code, _, err = hpsearch("run", file, "--inline")
+    assert code == 2
+    assert "preprocess was hpsearch_study_signs" in err
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ([("components=4", "component=4")], "build does not know the parameter 'components' (did you"),
+        (
+            [("components=4", "component=4"), ("PCA(components", "PCA(component")],
+            "build does not know the parameter 'components'",
+        ),
         ([("components=4", "component")], "preprocess needs the parameter 'component', which the"),
         ([("components=4", "components")], "'components', which the space has only when={'scaler'"),
         ([("components=4", "**options")], "preprocess must name the parameters of the space that"),
         ([("components=4", "components=4, batch_size=1")], "'batch_size' goes to the fit, not to"),
         ([("return make_pipeline(scale", "return (scale")], "must return a scikit-learn transformer"),
         ([("return make_pipeline(scale", "return 1 / 0, (scale")], "ZeroDivisionError"),
-        ([("PCA(components", "PCA(components + 9")], "fails on the task's x"),
+        ([("PCA(components", "PCA(99")], "fails on the task's x"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line_before_the_search(hpsearch, write, changes, says):

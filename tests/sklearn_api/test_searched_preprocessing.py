@@ -39,6 +39,7 @@ def test_the_best_point_s_preprocessing_is_fitted_on_all_rows():
     assert (clone(best).fit(X, NAMES).predict(X) == search.predict(X)).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:scikeras")
 def test_it_goes_on_as_scikeras_with_the_point_s_transformer():
     search = searching().fit(X, NAMES)

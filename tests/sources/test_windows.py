@@ -166,7 +166,7 @@ FRAME = pd.DataFrame({"a": np.arange(9.0), "b": np.arange(9.0)})
         (FRAME.assign(c="x"), {"lags": 2, "target": "a"}, "needs a frame of numbers, and has"),
         (np.zeros((9, 2, 2)), {"lags": 2}, r"shape \(instants,\) or \(instants, channels\)"),
         ([], {"lags": 2}, "got 0 instants"),
-        (list("abcdefgh"), {"lags": 2}, "encode text and categories as numbers"),
+        (list("abcdefgh"), {"lags": 2}, "needs a series of numbers"),
         (range(9), {"lags": 2, "groups": [1] * 9}, "needs times= where it has groups="),
         (range(9), {"lags": 2, "groups": [1] * 8, "times": range(9)}, "8 groups and 9 instants"),
         (range(9), {"lags": 2, "times": range(8)}, "8 times and 9 instants"),

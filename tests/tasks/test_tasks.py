@@ -3,20 +3,24 @@
 import os
 import pkgutil
 import zipfile
+from functools import partial
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from hpsearch import tasks
 from hpsearch.core.errors import DataError
 from hpsearch.tasks import (
+    bitcoin,
     boston,
     digits,
     documents,
     imdb,
     keras_pickles,
     mnist,
+    newsgroups,
     reuters,
     seizure,
     source,
@@ -25,11 +29,13 @@ from hpsearch.tasks import (
 from hpsearch.tasks.documents import Documents
 
 TASKS = {
+    "bitcoin": bitcoin.task,
     "boston": boston.task,
     "imdb": imdb.task,
     "imdb_sequences": imdb.sequences,
     "mnist": mnist.task,
     "mnist_images": mnist.images,
+    "newsgroups": partial(newsgroups.task, HashingVectorizer(n_features=16)),
     "reuters": reuters.task,
     "seizure": seizure.task,
     "seizure_by_recording": lambda: seizure.task(by_recording=True),
@@ -39,7 +45,8 @@ TASKS = {
 
 def test_no_task_escapes_these_tests():
     modules = {module.name for module in pkgutil.iter_modules(tasks.__path__)}
-    helpers = {"csv_tables", "documents", "keras_pickles", "source", "table"}
+    helpers = {"documents", "keras_pickles", "source"}
+    helpers |= {"cells", "csv_tables", "parquet_tables", "table", "table_data", "table_files"}
     assert {name.split("_")[0] for name in TASKS} | {"digits"} == modules - helpers
 
 
@@ -57,7 +64,7 @@ def test_every_task_has_a_stand_in_that_says_so(name):
     assert data.fingerprint == TASKS[name]().load().fingerprint
     assert 100 < data.rows < 2000
     assert data.x_test.shape[1:] == data.x.shape[1:]
-    assert len(data.columns) in (0, data.x.shape[1])
+    assert len(data.columns) in (0, *data.x.shape[1:])
     classes = task.classes(data)
     if classes is not None:  # all classes can be learned, and all that are tested
         assert set(np.asarray(data.y_test).tolist()) <= set(classes.tolist())
@@ -316,6 +323,7 @@ def test_a_csv_file_that_is_not_the_wines_is_refused(folder, text, message):
 @pytest.mark.parametrize(
     ("name", "shape", "tested"),
     [
+        ("bitcoin", (18_056, 49, 1), 2006),
         ("boston", (404, 13), 102),
         ("imdb", (25_000, 10_000), 25_000),
         ("imdb_sequences", (25_000, 200), 25_000),
@@ -333,7 +341,7 @@ def test_shapes_and_names(name, shape, tested):
     assert task.name == name
     assert data.x.shape == shape
     assert data.x_test.shape == (tested, *shape[1:])
-    assert len(data.columns) in (0, data.x.shape[1])
+    assert len(data.columns) in (0, *data.x.shape[1:])
     assert data.fingerprint == task.load().fingerprint
 
 

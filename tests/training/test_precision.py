@@ -142,5 +142,6 @@ def test_the_global_policy_holds_and_a_kept_model_predicts(policy, tmp_path):
         kept.save(tmp_path / "kept", TASK, DATA, [(1.0, trained[0])])
     finally:
         keras.config.set_dtype_policy("float32")
-    (got,) = kept.load(tmp_path / "kept").predict_each([DATA.x[one.split.validation]])
+    loaded = kept.load(tmp_path / "kept")
+    (got,) = loaded.predict_each(loaded.prepare_inputs(DATA.x[one.split.validation]))
     assert np.allclose(wanted, got, atol=1e-3)

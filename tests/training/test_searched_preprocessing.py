@@ -14,7 +14,7 @@ from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.fold_preprocessing import choose_split
-from hpsearch.training.prepared_cache import PreparedCache, PreparedRows
+from hpsearch.training.prepared_cache import PreparedCache, PreparedSplit
 from hpsearch.training.rows import prepare_rows
 from spaces import mlp
 from tests.rounding import loss_difference, rounding_bound
@@ -79,7 +79,7 @@ def test_a_cache_drops_rows_first_and_forgets_what_is_gone():
     splits = [Split(np.arange(3), np.arange(1)) for _ in range(3)]
     for number, split in enumerate(splits):
         rows = np.zeros(60), np.zeros(1)  # 488 bytes
-        cache.keep(prepare, data, split, PreparedRows(number, *rows))
+        cache.keep(prepare, data, split, PreparedSplit(number, *rows))
     kept = [cache.find(prepare, data, split) for split in splits]
     assert [each.fitted for each in kept] == [0, 1, 2]
     assert [each.x is None for each in kept] == [True, False, False]
@@ -218,6 +218,27 @@ def test_rows_of_unequal_length_are_groups_though_one_structure_takes_both():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("gang" not in ENGINES, reason="side by side is on JAX")
+def test_features_of_a_frozen_part_are_of_the_rows_that_a_point_prepares():
+    def build(spec, learning_rate):
+        import keras
+
+        inputs = keras.Input(spec.input_shape)
+        x = keras.layers.Dense(7, activation="tanh", trainable=False)(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(1, spec.activation)(x))
+        model.compile(keras.optimizers.Adam(learning_rate), spec.loss, metrics=spec.metrics)
+        return model
+
+    fits = [replace(fit, build=build, seed=1) for fit in plan(POINTS[:2], 2)]
+    expected = dict(trainer("fit").train(fits, DATA))
+    bound = rounding_bound(trainer("fit"), fits[0], DATA, expected[0])
+    gang = trainer("gang")
+    assert loss_difference(dict(gang.train(fits, DATA)), expected) < bound
+    assert len(gang._tables._features) == 1  # of both points, whose frozen part is the same
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_fit_that_continues_equals_one_that_never_stopped(engine, tmp_path):
     whole = dict(trainer(engine).train(plan(), DATA))

@@ -56,7 +56,9 @@ def _as_objects(value: Any) -> Array | None:
         value = value.to_numpy(dtype=object)
     if isinstance(value, np.ndarray):
         is_flat = value.ndim == 1 and value.dtype.kind in "OUT"
-        return value.astype(object) if is_flat else None
+        if not is_flat:
+            return None
+        return np.asarray(np.ma.filled(value.astype(object), None))  # masked: there is none
     if not isinstance(value, list | tuple) or not any(isinstance(each, str) for each in value):
         return None
     flat = np.empty(len(value), object)
@@ -66,5 +68,5 @@ def _as_objects(value: Any) -> Array | None:
 
 
 def _describe(value: Any) -> str:
-    is_missing = value is None or value != value or type(value).__name__ in ("NAType", "NaTType")
-    return "none" if is_missing else f"{brief(value)} of type {type(value).__name__}"
+    is_none = value is None or type(value).__name__ in ("NAType", "NaTType")
+    return "none" if is_none or value != value else f"{brief(value)} of type {type(value).__name__}"

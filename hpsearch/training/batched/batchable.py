@@ -12,6 +12,11 @@ from hpsearch.training.building import has_masked_outputs, unwrap_optimizer
 from hpsearch.training.overrides import find_override, is_of_keras
 
 _MIXING_LAYERS = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
+_WITH_RECURRENT_DROPOUT = (
+    *(keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN),
+    *(keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D),
+    *(keras.layers.LSTMCell, keras.layers.GRUCell, keras.layers.SimpleRNNCell),
+)
 # Keras's losses that compare row by row.
 _ROWWISE_LOSSES = {
     *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error"),
@@ -73,10 +78,14 @@ def why_not_batchable(model: Any) -> str | None:
 
 
 def _draws_in_validation(layer: Any) -> bool:
-    """Whether a layer that augments images moves its random generator on in validation too.
+    """Whether a layer moves its random generator on in validation too.
 
-    Some of Keras's do. `fit` then goes on with another random state, which a program does not know.
+    Some of Keras's that augment images do, and recurrent ones with dropout of their own: they draw
+    its masks whether or not they use them. `fit` then goes on with another random state, which a
+    program does not know.
     """
+    if isinstance(layer, _WITH_RECURRENT_DROPOUT):
+        return bool(layer.dropout or layer.recurrent_dropout)
     if not isinstance(getattr(layer, "generator", None), keras.random.SeedGenerator):
         return False
     if not layer._inbound_nodes:

@@ -22,6 +22,7 @@ from hpsearch.training.base import Indices, Split
 from hpsearch.training.batched.hardware import device_bytes
 from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import prepare_rows
+from hpsearch.training.target_preprocessing import OwnTargets
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +36,14 @@ class DeviceTable:
             None where all weigh 1.
         starts: where each split's rows begin, if each split has rows of its own because
             preprocessing is fitted on its training rows; else None.
+        own_targets: of each split, where the task has `preprocess_y`; they stay on the host.
     """
 
     x: Any
     y: Any
     weights: Any = None
     starts: dict[Split, int] | None = None
+    own_targets: dict[Split, OwnTargets] | None = None
 
     def train_rows(self, split: Split) -> Indices:
         """The row numbers of a split's training rows."""
@@ -86,7 +89,7 @@ def why_too_large(task: Task, data: Data, split: Split, frozen: FrozenPart | Non
     if not is_lazy(data.x):
         return None
     what, copies, rows = "x", 1, data.x
-    if task.preprocess is not None:  # each split has rows of its own: k folds are k copies
+    if task.prepares_each_split:  # k folds are k copies
         copies = math.ceil(data.rows / max(1, len(split.validation)))
         rows = prepare_rows(task, data, split).x
     sizes = (math.prod(x.shape[1:]) * x.dtype.itemsize for x in inputs_by_name(rows).values())
@@ -112,7 +115,7 @@ def make_table(task: Task, data: Data, splits: Sequence[Split]) -> DeviceTable:
     Without preprocessing, those of a source are not read yet.
     """
     # Without preprocessing, all rows once, whatever the splits.
-    if task.preprocess is None:
+    if not task.prepares_each_split:
         whole = np.arange(data.rows)
         rows = prepare_rows(task, data, Split(whole, whole))
         return DeviceTable(rows.x, rows.y, rows.weights)
@@ -132,4 +135,9 @@ def make_table(task: Task, data: Data, splits: Sequence[Split]) -> DeviceTable:
     if prepared[0].weights is not None:
         both = [part for rows in prepared for part in (rows.weights, rows.weights_validation)]
         weights = np.concatenate(both)
-    return DeviceTable(x, y, weights, dict(zip(splits, starts, strict=True)))
+    own = {
+        split: rows.own_targets
+        for split, rows in zip(splits, prepared, strict=True)
+        if rows.own_targets is not None
+    }
+    return DeviceTable(x, y, weights, dict(zip(splits, starts, strict=True)), own or None)

@@ -307,16 +307,21 @@ class BatchRun:
             if member not in self._running:
                 continue
             rows = self._validation_rows(member)
+            own = table.own_targets and table.own_targets[member.fit.split]
             for part, at in (("train", slice(None, steps)), ("validation", slice(steps, None))):
                 real = rows[at] >= 0
                 which = rows[at][real]
                 predicted = jax.tree.map(
                     lambda array, at=at, place=place, real=real: array[at, place][real], predictions
                 )
+                true = take_rows(y, which)
+                if own:  # all rows of the part, in its order
+                    predicted = own.undo(predicted, train=part == "train")
+                    true = own.y if part == "train" else own.y_validation
                 known = None if weights is None else weights[which]
                 for name, measure in self._measures.items():
                     column = self._columns[part, name]
-                    values[0, place, column] = measure(predicted, take_rows(y, which), known)
+                    values[0, place, column] = measure(predicted, true, known)
 
     def _save_checkpoints(self, members: Sequence[BatchMember]) -> None:
         """Write checkpoints of those members that want one and have not diverged."""

@@ -63,7 +63,7 @@ class TableCache:
             return replace(table, x=read_rows(table.x))
         if name not in self._features:
             self._features[name] = sharing.compute_once(
-                self.shared if self.task.preprocess is None else None,
+                None if self.task.prepares_each_split else self.shared,
                 f"features-{frozen.digest}",
                 partial(frozen.compute_features, table.x),
             )
@@ -82,7 +82,7 @@ class TableCache:
         a search goes on with find their program compiled.
         """
         digest = None if frozen is None else frozen.digest
-        if self.task.preprocess is None:
+        if not self.task.prepares_each_split:
             return _TableName((), digest)
         larger = (
             known

@@ -143,7 +143,7 @@ class BatchedTrainer:
 
         with _compiler_thread() as compiler:
             # Start to compile all programs: while one group trains, those of others are compiled.
-            specs = [self._model_spec(member.fit, data) for member in waiting]
+            specs = [self._describe_rows(member.fit, data) for member in waiting]
             most_bytes = most_bytes_of_rows(device_bytes())
             groups = [
                 group
@@ -355,13 +355,7 @@ class BatchedTrainer:
             log.warning("%s", text)
 
     def _model_spec(self, fit: Fit, data: Data) -> ModelSpec:
-        # Without preprocessing, rows have one shape in all splits.
-        key = fit.split if self.task.preprocess is not None else None
-        if key not in self._specs:
-            rows = prepare_rows(self.task, data, fit.split)
-            spec = make_model_spec(self.task, rows, data.y, [], fit)
-            self._specs[key] = replace(spec, adapter=None)  # which holds the rows
-        spec = self._specs[key]
+        spec = self._describe_rows(fit, data)
         return replace(
             spec,
             loss=copy_loss(spec.loss),
@@ -371,6 +365,16 @@ class BatchedTrainer:
             epochs=fit.most_epochs or fit.epochs,
             adapter=LayerAdapter(partial(self._training_rows, fit.split, data)),
         )
+
+    def _describe_rows(self, fit: Fit, data: Data) -> ModelSpec:
+        """A spec with what is known of a split's rows, the same for all fits on them."""
+        # Without preprocessing, rows have one shape in all splits.
+        key = fit.split if self.task.prepares_each_split else None
+        if key not in self._specs:
+            rows = prepare_rows(self.task, data, fit.split)
+            spec = make_model_spec(self.task, rows, data.y, [], fit)
+            self._specs[key] = replace(spec, adapter=None)  # which holds the rows
+        return self._specs[key]
 
     def _training_rows(self, split: Split, data: Data) -> Inputs:
         """The prepared rows of a split, for layers that are adapted to them; the last are kept."""

@@ -89,9 +89,10 @@ def why_too_large(task: Task, data: Data, split: Split, frozen: FrozenPart | Non
     if not is_lazy(data.x):
         return None
     what, copies, rows = "x", 1, data.x
-    if task.prepares_each_split:  # k folds are k copies, and a refit has one
-        held_out = 0 if len(split.train) == data.rows else len(split.validation)
-        copies = math.ceil(data.rows / held_out) if held_out else 1
+    if task.prepares_each_split:  # k folds are k copies
+        # A refit has a single split: of all rows, with one of them to validate on.
+        if len(split.train) < data.rows:
+            copies = math.ceil(data.rows / max(1, len(split.validation)))
         rows = prepare_rows(task, data, split).x
     sizes = (math.prod(x.shape[1:]) * x.dtype.itemsize for x in inputs_by_name(rows).values())
     bytes_ = sum(sizes) * data.rows * copies

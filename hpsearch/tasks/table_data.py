@@ -3,6 +3,7 @@
 `hpsearch init` writes studies that read their table so. What a column is stands in the study.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ def read_data(
         raise DataError(f"test is a share of the rows, above 0 and below 1, got {brief(test)}")
     dates, classes, missing = dict(dates or {}), tuple(classes), tuple(missing)
     columns = (*numbers, *categories, *texts, *dates)
-    if twice := [name for name in (target, *columns) if (target, *columns).count(name) > 1]:
+    if twice := [name for name, times in Counter((target, *columns)).items() if times > 1]:
         raise DataError(
             f"column {twice[0]!r} is named twice, as the target, or in numbers=, categories=, texts= "
             "or dates=; name it once"
@@ -80,9 +81,10 @@ def read_data(
     table, target_values = table[known], y[known].to_numpy()
     if not len(table):
         raise DataError(f"{path} has no row with a {target!r}{f' and a {time!r}' if time else ''}")
+    as_text, as_category = set(texts), set(categories)
     frame = pd.DataFrame({
         name: _read_column(set_missing(table[name], missing), f"{called}{name!r}",
-                           dates.get(name), name in texts, name in categories)
+                           dates.get(name), name in as_text, name in as_category)
         for name in columns
     })  # fmt: skip
     groups = None if group is None else _read_groups(table[group])

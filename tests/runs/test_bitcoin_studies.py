@@ -30,7 +30,7 @@ study = Study(
     ),
     build=recurrent.model(),
     searcher=Hyperband(max_epochs=3, eta=3),
-    evaluator=Forward(3),
+    evaluator=Forward(2),
 )
 """
 

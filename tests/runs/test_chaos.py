@@ -94,7 +94,7 @@ def disturb(started, process, instant, dice):
         pass
 
 
-@pytest.mark.parametrize("runs", [10, pytest.param(40, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("runs", [6, pytest.param(40, marks=pytest.mark.thorough)])
 def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started, runs):
     wanted, lasts = {}, {}
     for searcher in SEARCHERS:

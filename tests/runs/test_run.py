@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch import KFold
+from hpsearch.commands import main
 from hpsearch.store import AskedEvent, Store
 from hpsearch.tasks import digits
 from spaces import mlp
@@ -69,13 +70,31 @@ def finish(process):
     return process.returncode, out, err
 
 
+def run_undisturbed(file, *options, engine="fit"):
+    """Leave in whole.db the journal of a run that nothing disturbs.
+
+    By `fit` it trains in this process, which has imported Keras: whichever process trains, the
+    journal is the same. Side by side, what was compiled before may choose who trains together.
+    """
+    arguments = [file, "--inline", *options]
+    if engine != "fit":
+        ended = finish(start(*arguments, store="whole.db", engine=engine))
+        assert ended[0] == 0, ended
+        return
+    words = ["hpsearch", "run", *arguments, "--store", "whole.db", "--engine", engine]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", [str(word) for word in words])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+    assert not ended.value.code
+
+
 def check_continues(file, lines, *options, engine="fit"):
     """A run that is killed after so many lines, and continued, has the journal of a whole one.
 
     Leaves that one's in whole.db, and the other's in store.db.
     """
-    whole = finish(start(file, "--inline", store="whole.db", engine=engine))
-    assert whole[0] == 0, whole
+    run_undisturbed(file, engine=engine)
     process = start(file, "--inline", *options, engine=engine)
     for _ in range(lines):
         process.stdout.readline()
@@ -142,8 +161,7 @@ def test_methods_run_by_kfold_and_continue_after_a_kill(write, method):
         changes += [("hidden=(8,)", ""), ("dropout=", "units=Int(4, 16), dropout=")]
     file = write("small", *changes)
     options = ("--inline", "--searcher", method)
-    code, _, err = finish(start(file, *options, store="whole.db"))
-    assert (code, err) == (0, "")
+    run_undisturbed(file, "--searcher", method)
     process = start(file, *options)
     for _ in range(3):
         process.stdout.readline()
@@ -156,7 +174,7 @@ def test_methods_run_by_kfold_and_continue_after_a_kill(write, method):
 def test_repeats_that_were_killed_go_on_and_end_as_if_they_had_not_been(hpsearch, write):
     file = write("small", ("Holdout(rows=300)", "KFold(2)"))
     options = ("--repeats", "3", "--finalists", "1")
-    assert finish(start(file, *options, store="whole.db"))[0] == 0
+    run_undisturbed(file, *options)
     process = start(file, *options)
     assert any("repeat 1" in line for line in process.stdout)
     process.kill()
@@ -364,8 +382,7 @@ def test_a_replaced_worker_does_not_train_an_edited_study(write):
 @pytest.mark.parametrize("options", [(), ("--inline",)], ids=["worker", "inline"])
 def test_ctrl_c_stops_cleanly_and_the_same_command_continues(write, options):
     file = write("small", ("epochs=2", "epochs=40"), ("trials=3", "trials=4"))
-    whole = finish(start(file, store="whole.db"))
-    assert whole[0] == 0
+    run_undisturbed(file)
     process = start(file, *options, start_new_session=True)
     process.stdout.readline()  # a trial has ended
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
@@ -456,7 +473,7 @@ def test_trials_side_by_side_are_stopped_at_a_checkpoint_of_each(write):
 
 def test_a_killed_worker_costs_no_trial(write):
     file = write("small", ("epochs=2", "epochs=30"), ("trials=3", "trials=4"))
-    assert finish(start(file, store="whole.db"))[0] == 0
+    run_undisturbed(file)
     process = start(file)
     process.stdout.readline()
     kill_worker(process.pid)
@@ -474,7 +491,8 @@ def kill_worker(parent):
 
 def test_the_digits_study_needs_nothing_and_is_good(hpsearch):
     study = ROOT / "studies" / "digits_dropout.py"
-    code, _, err = finish(start(study, cwd=ROOT, store=str(Path("digits.db").resolve())))
+    store = str(Path("digits.db").resolve())
+    code, _, err = finish(start(study, cwd=ROOT, store=store, engine="auto"))  # as by default
     assert (code, err) == (0, "")
     rows = json.loads(hpsearch("rank", "--json", "--store", "digits.db")[1])
     assert rows[0]["value"] >= 0.95
@@ -519,16 +537,17 @@ def test_a_full_disk_stops_the_study_cleanly(write):
     assert len(err.splitlines()) == 1
     assert not list(Path("checkpoints").rglob("*.partial"))
     assert finish(start(file))[0] == 0
-    assert finish(start(file, store="whole.db"))[0] == 0
+    run_undisturbed(file)
     assert journal("store.db") == journal("whole.db")
 
 
 def test_two_workers_give_the_results_of_one(write):
     file = write("small", ("Random(trials=3, epochs=2)", "Hyperband(max_epochs=4, eta=2)"))
-    for workers in (1, 2):
-        assert finish(start(file, "--devices", f"cpu:{workers}", store=f"{workers}.db"))[0] == 0
+    run_undisturbed(file)  # a worker alone: test_a_worker_process_gives_the_same_journal
+    assert finish(start(file, "--devices", "cpu:2", store="two.db"))[0] == 0
     values = [
-        sorted((e[1][0], e[1][3]) for e in journal(f"{n}.db")[0] if len(e) == 2) for n in (1, 2)
+        sorted((e[1][0], e[1][3]) for e in journal(path)[0] if len(e) == 2)
+        for path in ("whole.db", "two.db")
     ]
     assert values[0] == values[1]
 

@@ -251,5 +251,25 @@ def test_rows_of_numbers_to_predict_lie_in_any_file(name):
 
     frame = pd.DataFrame(numbers(), columns=["b", "a"])
     frame.to_csv(name, index=False) if name.endswith(".gz") else frame.to_parquet(name)
-    kept = KeptModels({}, {"x": (2,)}, ("a", "b"), (1.0,), (), None)
+    kept = KeptModels({}, {"x": (2,)}, ("a", "b"), (1.0,), (), (), ())
     np.testing.assert_array_equal(read_rows(Path(name), kept), frame[["a", "b"]])
+
+
+def test_trees_are_grown_only_where_a_column_may_give_the_target_away(monkeypatch):
+    from sklearn import model_selection
+
+    grown = []
+    predict = model_selection.cross_val_predict
+
+    def count(*arguments, **options):
+        grown.append(1)
+        return predict(*arguments, **options)
+
+    monkeypatch.setattr(model_selection, "cross_val_predict", count)
+    x = np.random.default_rng(0).integers(0, 3, (200, 300))
+    frame = pd.DataFrame(x, columns=[f"c{place}" for place in range(300)])
+    frame["y"] = np.where(frame["c0"] + frame["c1"] > 1, "a", "b")
+    frame["of y"] = np.where(frame["y"] == "a", np.arange(200) % 9, 99)
+    found, _ = write_study(frame, "y")
+    assert list(found.left_out) == ["of y"]
+    assert len(grown) == 1

@@ -496,6 +496,11 @@ def test_max_norm_is_data():
     check_one_program([some_fit(build=mlp.model((8, 4)), params=each) for each in params])
 
 
+SOME = ("a_schedule_trains_as_in_plain_keras", "a_schedule_goes_on_where_it_stopped",
+        "an_optimizer_trains_as_in_plain_keras")  # fmt: skip
+
+
 @only_jax
-def test_it_all_holds_on_tensorflow_too(check_on_tensorflow):
-    check_on_tensorflow(__file__)
+@pytest.mark.parametrize("names", [SOME, pytest.param((), marks=pytest.mark.thorough)])
+def test_it_all_holds_on_tensorflow_too(check_on_tensorflow, names):
+    check_on_tensorflow(*(f"{__file__}::test_{name}" for name in names) if names else [__file__])

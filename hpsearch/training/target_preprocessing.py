@@ -137,6 +137,7 @@ def prepare_targets(
         changed_validation = own.fitted.transform(own.y_validation, own.last_values_validation)
         for part in (changed, changed_validation):
             _check_changed(own.fitted, part)
+        _check_inverse(own)
     except DataError as error:
         if split.preprocessing:
             raise PreprocessingFailed(str(error), split.preprocessing) from error
@@ -156,15 +157,13 @@ def _fit_targets(task: Task, data: Data, split: Split, y: Any, y_validation: Any
         last = last_values[name][split.train] if name in last_values else None
         with _name_failing_steps(steps):
             fitted[name] = _fit_steps(steps, _flatten(targets[name]), last)
-    own = OwnTargets(
+    return OwnTargets(
         FittedTargets(fitted),
         y,
         y_validation,
         take_rows(last_values, split.train),
         take_rows(last_values, split.validation),
     )
-    _check_inverse(own)
-    return own
 
 
 def _check_changed(fitted: FittedTargets, changed: Any) -> None:

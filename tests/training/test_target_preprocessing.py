@@ -137,7 +137,10 @@ def test_what_a_model_cannot_mean_is_nan_and_no_error():
     ("given", "says"),
     [
         (FunctionTransformer(np.log1p), r"does not give targets back: 5\d+.* comes back as 8"),
-        (FunctionTransformer(lambda y: np.log(y - 5100), np.exp), r"NaN or infinity for \d+ of 6"),
+        (
+            FunctionTransformer(lambda y: np.log(y - 5100), np.exp, check_inverse=False),
+            r"NaN or infinity for \d+ of 6",
+        ),
         (FunctionTransformer(lambda y: np.hstack([y, y])), r"of shape \(62, 2\) of \(62, 1\)"),
         (QuantileTransformer(subsample=0), r"QuantileTransformer.* fails on the task's targets: "),
         (Difference(1), r"Difference\(channel=1\) names a channel that x has not: it has 1"),

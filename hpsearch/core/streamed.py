@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.array_types import Array
-from hpsearch.core.arrays import check_inputs, check_same_rows, check_targets, is_lazy
+from hpsearch.core.arrays import (
+    check_inputs,
+    check_same_rows,
+    check_targets,
+    inputs_by_name,
+    is_lazy,
+)
 from hpsearch.core.errors import DataError, HpsearchError, first_line
 from hpsearch.core.rules import brief
 
@@ -276,6 +282,11 @@ def to_batch(part: str, given: Any) -> Batch:
     if len(given) == 3 and given[2] is not None:
         weights = _to_arrays(f"weights of {part}", given[2])
     batch = Batch(check_inputs(f"x of {part}", x), check_targets(f"y of {part}", y), weights)
+    if any(rows.dtype == object for rows in inputs_by_name(batch.x).values()):
+        raise DataError(
+            f"x of {part} must be an array of numbers, got texts; encode them in the stream, or give "
+            "Data(x=) the texts"
+        )
     if is_lazy(batch.x):
         raise DataError(f"{part} must give arrays, got rows of a source; give Data(x=) the source")
     check_same_rows({f"x of {part}": batch.x, f"y of {part}": batch.y})

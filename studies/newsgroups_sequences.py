@@ -20,11 +20,11 @@ def preprocess(vocabulary: int, length: int) -> Any:
 study = Study(
     task=newsgroups.task(preprocess),
     space=Space(
-        vocabulary=Int(2000, 30_000, log=True),
-        length=Int(50, 400, log=True),
+        vocabulary=Int(2000, 20_000, log=True),
+        length=Int(50, 300, log=True),
         kind=Choice("bag", "conv"),
-        embedding=Int(16, 128, log=True),
-        units=Int(32, 256, log=True),
+        embedding=Int(16, 64, log=True),
+        units=Int(32, 128, log=True),
         dropout=Float(0.0, 0.6),
         learning_rate=Float(3e-4, 1e-2, log=True),
         batch_size=Choice(64, 256),

@@ -29,7 +29,7 @@ study = Study(
     task=newsgroups.task(preprocess),
     space=Space(
         mlp.widths(2, 32, 256),
-        vocabulary=Int(1000, 20_000, log=True),
+        vocabulary=Int(1000, 10_000, log=True),
         pairs=Choice(False, True),
         dropout=Float(0.0, 0.6),
         input_dropout=Float(0.0, 0.6),

@@ -13,6 +13,7 @@ TOPICS = (
     "first-study",
     "data",
     "series",
+    "text",
     "tasks",
     "training",
     "spaces",

@@ -39,11 +39,10 @@ from hpsearch.core.labels import check_same_classes, number_labels, number_part
 from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.reading.reader import sample_numbers
-from hpsearch.core.reading.source import Source
-from hpsearch.core.reading.source_answers import classes_of, targets_of, tell_errors
+from hpsearch.core.reading.source_answers import classes_of, targets_of
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.streamed import Stream, Streams
-from hpsearch.core.times import check_data_times
+from hpsearch.core.times import check_data_times, times_of_sources
 from hpsearch.core.validation_part import join_validation
 
 BY_ROW = ("groups", "sample_weight", "times", "target_times")
@@ -154,6 +153,7 @@ class Data:
 
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
         self._check_codes()
+        self._take_times()
         test_classes = self._take_targets_of_sources()
         self._check_column_names()
         x_val = self._encode_frames(x_val)
@@ -172,7 +172,6 @@ class Data:
         for name, y in (("sample_weight", self.y), ("sample_weight_test", self.y_test)):
             if (weights := getattr(self, name)) is not None:
                 object.__setattr__(self, name, check_weights(name, weights, y))
-        self._check_times()
         by_row = {name: getattr(self, name) for name in BY_ROW}
         check_same_rows({"x": self.x, "y": self.y, **by_row})
         tested = ("x_test", "y_test", "sample_weight_test", "times_test")
@@ -191,12 +190,18 @@ class Data:
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
 
-    def _check_times(self) -> None:
-        names = ("times", "target_times", "times_test")
-        given = (getattr(self, name) for name in names)
-        for name, value in zip(
-            names, check_data_times(*given, has_test=self.x_test is not None), strict=True
-        ):
+    def _take_times(self) -> None:
+        """Check the times, and take those of sources that know them where none are given."""
+        times, target_times = self.times, self.target_times
+        if times is None and target_times is None:
+            times, target_times = times_of_sources("x", self.x)
+        times_test = self.times_test
+        if times is not None and times_test is None:
+            times_test, _ = times_of_sources("x_test", self.x_test)
+        checked = check_data_times(
+            times, target_times, times_test, has_test=self.x_test is not None
+        )
+        for name, value in zip(("times", "target_times", "times_test"), checked, strict=True):
             object.__setattr__(self, name, value)
 
     def _check_codes(self) -> None:
@@ -223,7 +228,6 @@ class Data:
             if source is None:
                 continue
             object.__setattr__(self, of_x, source)
-            self._take_times(of_x, source)
             if getattr(self, of_y) is not None:
                 continue
             object.__setattr__(self, of_y, targets_of(of_x, source))
@@ -235,16 +239,6 @@ class Data:
                 coding = replace(self.coding or Coding(), classes=classes)
                 object.__setattr__(self, "coding", coding)
         return test_classes
-
-    def _take_times(self, of_x: str, source: Source) -> None:
-        """Take the times of a source that knows them, where they are not given."""
-        if of_x == "x" and self.times is None and self.target_times is None:
-            with tell_errors("x does not know its times"):
-                object.__setattr__(self, "times", source.times)
-                object.__setattr__(self, "target_times", source.target_times)
-        elif of_x == "x_test" and self.times is not None and self.times_test is None:
-            with tell_errors("x_test does not know its times"):
-                object.__setattr__(self, "times_test", source.times)
 
     def _join_validation(self, given: tuple[Any, Any, Any], has_labels: bool) -> None:
         """Join x_val, y_val and sample_weight_val. has_labels: whether y held texts."""

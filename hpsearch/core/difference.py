@@ -9,7 +9,7 @@ from hpsearch.core import ties
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ValueDifference:
     """By how much one value is larger than another.
 
     Args:
@@ -43,7 +43,7 @@ def compare_values(
     second: tuple[float, float | None],
     paired: ties.Differences,
     share: float | None,
-) -> Difference:
+) -> ValueDifference:
     """The difference of two values.
 
     Args:
@@ -57,14 +57,14 @@ def compare_values(
     """
     value = first[0] - second[0]
     if share is not None and sum(map(len, paired)) > 1:
-        return Difference(
+        return ValueDifference(
             value,
             _paired_error(paired, share),
             len(paired),
             not ties.are_indistinguishable(paired, share),
         )
     errors = [se for _, se in (first, second) if se is not None]
-    return Difference(value, math.hypot(*errors) if len(errors) == 2 else None)
+    return ValueDifference(value, math.hypot(*errors) if len(errors) == 2 else None)
 
 
 def _paired_error(paired: Sequence[Sequence[float]], share: float) -> float:

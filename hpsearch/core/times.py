@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.array_types import Array, Indices
+from hpsearch.core.arrays import inputs_by_name
 from hpsearch.core.errors import DataError, first_line
+from hpsearch.core.reading.source import Source
+from hpsearch.core.reading.source_answers import tell_errors
 
 _SORT = 'sort all arrays by it: order = np.argsort(times, kind="stable")'
 
@@ -82,6 +85,32 @@ def check_data_times(
         _check_comparable("times_test", times_test, times)
         _check_test_comes_last(times, target_times, times_test)
     return times, target_times, times_test
+
+
+def times_of_sources(name: str, x: Any) -> tuple[Any, Any]:
+    """The times, and the target times, that sources among the inputs know; None where none does.
+
+    Args:
+        name: what messages call the inputs.
+        x: one input, or a dict of them, as the user gives them.
+
+    Raises DataError where two sources know different ones.
+    """
+    found = None
+    for key, each in inputs_by_name(x).items():
+        if not isinstance(each, Source):
+            continue
+        with tell_errors(f"{name} does not know its times"):
+            known = each.times, each.target_times
+        if known[0] is None:
+            continue
+        if found is not None and not all(map(np.array_equal, found, known)):
+            raise DataError(
+                f"the input {key!r} of {name} knows other times than one before; give times=, and "
+                "target_times= where targets are known later"
+            )
+        found = known
+    return found or (None, None)
 
 
 def number_instants(times: Array | None, rows: int) -> Indices:

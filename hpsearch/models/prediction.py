@@ -32,7 +32,6 @@ def read_table(path: Path, kept: KeptModels) -> Any:
     taken in their order. Raises HpsearchError where they do not fit. The rows are a frame where
     the model's preprocessing takes one, and texts where it takes these: see `read_texts`.
     """
-    import pandas as pd
 
     if list(kept.frames) == list(kept.shapes) == ["x"]:
         return parse_table(table_files.read_cells(path), path, kept.frames["x"], kept.coding)
@@ -46,19 +45,8 @@ def read_table(path: Path, kept: KeptModels) -> Any:
     (shape,) = kept.shapes.values()
     if shape == ():
         return read_texts(path)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            first = file.readline().strip()
-        separator = csv_tables.guess_separator(first)
-        cells = first.split(separator)
-        numbered = cells == [
-            str(number) for number in range(len(cells))
-        ]  # a header as pandas writes it
-        header = 0 if numbered or any(map(_is_text, cells)) else None
-        frame = pd.read_csv(path, sep=separator, header=header, encoding="utf-8-sig")
-    except (OSError, ValueError, UnicodeError) as error:
-        raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
-    if header == 0 and kept.columns and not numbered:
+    frame, has_names = _read_plain(path)
+    if has_names and kept.columns:
         frame = _select_columns(frame, path, kept)
     if frame.shape[1] != math.prod(shape):
         raise HpsearchError(
@@ -70,6 +58,27 @@ def read_table(path: Path, kept: KeptModels) -> Any:
     except ValueError as error:
         raise HpsearchError(f"{path} must hold numbers only: {first_line(error)}") from error
     return values.reshape(len(values), *shape)
+
+
+def _read_plain(path: Path) -> tuple["pd.DataFrame", bool]:
+    """The rows of a file of numbers, with a header or without, and whether it names columns."""
+    import pandas as pd
+
+    if table_files.is_parquet(path):
+        return table_files.read_cells(path), True
+    try:
+        with csv_tables.open_text(path) as file:
+            first = file.readline().strip()
+        separator = csv_tables.guess_separator(first)
+        cells = first.split(separator)
+        numbered = cells == [
+            str(number) for number in range(len(cells))
+        ]  # a header as pandas writes it
+        header = 0 if numbered or any(map(_is_text, cells)) else None
+        with csv_tables.open_text(path) as file:
+            return pd.read_csv(file, sep=separator, header=header), header == 0 and not numbered
+    except csv_tables.READING_ERRORS as error:
+        raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
 
 
 def _select_columns(frame: "pd.DataFrame", path: Path, kept: KeptModels) -> "pd.DataFrame":

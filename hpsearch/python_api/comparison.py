@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpsearch.core.difference import Difference, compare_values
+from hpsearch.core.difference import ValueDifference, compare_values
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.html_repr import table
 from hpsearch.core.metric import higher_is_better
@@ -76,7 +76,7 @@ class TrialComparison:
         return table((), self._facts(), str(self.first.details["metric"]))
 
 
-def _compare(first: StoredTrial, second: StoredTrial) -> Difference:
+def _compare(first: StoredTrial, second: StoredTrial) -> ValueDifference:
     """The difference of two trials, paired over folds and over seeds."""
     mine, others = first.trainings, second.trainings
     paired: list[list[float]] = [[] for _ in first.score.folds]

@@ -235,7 +235,7 @@ def _types_of_preprocessing(task: Task, data: Data, points: Sequence[Params]) ->
         data: its data.
         points: those of the models, which choose their preprocessing where it is searched.
     """
-    from hpsearch.models import kept
+    from hpsearch.models.kept_transformers import types_to_trust
     from hpsearch.training.fold_preprocessing import choose_split
     from hpsearch.training.rows import prepare_rows
 
@@ -247,7 +247,7 @@ def _types_of_preprocessing(task: Task, data: Data, points: Sequence[Params]) ->
     whole = Split(rows, rows[:1])
     splits = dict.fromkeys(choose_split(task, whole, point) for point in points)
     fitted = [prepare_rows(task, data, split) for split in splits]
-    return tuple(sorted({name for each in fitted for name in kept.types_to_trust(each)}))
+    return tuple(sorted({name for each in fitted for name in types_to_trust(each)}))
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":

@@ -61,7 +61,7 @@ space = Space(
 study = Study(
     task=task,
     space=space,
-    build=mlp.model(),  # or your own: build(spec, **params), which returns a Keras model
+    build=mlp.model(),  # or spaces.tabular's, or your own: build(spec, **params)
     searcher=Auto(trials=20, max_epochs=30),  # the epochs of 20 full trainings
     evaluator={evaluator},
 )

@@ -135,7 +135,7 @@ def describe_table(
     structure = find_structure(columns, wishes.time, wishes.group)
     found = _choose_inputs(columns, structure, wishes)
     _leave_out_redundant(found, columns, _read_one(known, target), goal, wishes)
-    used = {column.name: column for column in columns if column.name in found.of_kind(*_KINDS)}
+    used = {column.name: column for column in columns if column.name not in found.left_out}
     if not used:
         raise DataError(
             f"no column is left to predict {target!r} from: "
@@ -163,9 +163,6 @@ def describe_table(
         notes=(),
     )  # fmt: skip
     return replace(description, notes=(*notes, *_describe(description, used)))
-
-
-_KINDS = ("number", "category", "many", "text", "date")
 
 
 def _check_names(frame: "pd.DataFrame", target: str, wishes: Wishes) -> None:

@@ -81,7 +81,7 @@ def parse_dates(cells: "pd.Series", form: str) -> "pd.Series":
 def read_number_column(cells: "pd.Series", called: str) -> "pd.Series":
     """Cells as float64; NaN where one is missing. called: the column, for messages.
 
-    Raises DataError for a cell that is no number.
+    Raises DataError for a cell that is no number, with its row by the index.
     """
     return _refuse_others(parse_numbers(cells), cells, called, "no number")
 
@@ -107,9 +107,9 @@ def _refuse_others(found: "pd.Series", cells: "pd.Series", called: str, what: st
     """What cells were parsed as. Raises DataError with the first that is left missing."""
     wrong = np.flatnonzero((found.isna() & cells.notna()).to_numpy())
     if len(wrong):
-        row = int(wrong[0])
+        first = cells.iloc[wrong[:1]]
         raise DataError(
-            f"{called} has {brief(str(cells.iloc[row]))} in row {row + 1}, which is {what}; mend it, "
+            f"{called} has {brief(str(first.iloc[0]))} in row {first.index[0] + 1}, which is {what}; mend it, "
             "or, where it stands for a missing cell, add it to missing= in the study"
         )
     return found

@@ -48,6 +48,9 @@ _MISSING = {
     "nan",
     "null",
 }  # fmt: skip -- what pandas takes for missing, and a question mark
+READING_ERRORS = (OSError, EOFError, ValueError, csv.Error, zlib.error)
+"""What reading a file may raise: pandas has kinds of ValueError, gzip EOFError and zlib's own."""
+
 _QUOTED = re.compile(r'"[^"]*"')
 _DECIMAL_COMMA = re.compile(r"^\s*([-+]?\d+),(\d+)\s*$")
 
@@ -82,7 +85,7 @@ def iterate_blocks(path: Path, most_columns: int | None = None) -> Iterator["pd.
     import pandas as pd
 
     try:
-        with _open_text(path) as file:
+        with open_text(path) as file:
             first = file.readline()
             between = guess_separator(first)
         if most_columns is not None and first.count(between) >= most_columns:
@@ -103,8 +106,7 @@ def iterate_blocks(path: Path, most_columns: int | None = None) -> Iterator["pd.
         ) from error
     except DataError:
         raise
-    # pandas raises kinds of ValueError, and gzip EOFError and zlib's own.
-    except (OSError, EOFError, ValueError, csv.Error, zlib.error) as error:
+    except READING_ERRORS as error:
         raise DataError(f"{path} cannot be read as CSV: {first_line(error)}") from error
 
 
@@ -136,7 +138,11 @@ class _LineGuard(io.RawIOBase):
         super().close()
 
 
-def _open_text(path: Path) -> TextIO:
+def open_text(path: Path) -> TextIO:
+    """Open a CSV file, .gz or not. Raises OSError where it is no file.
+
+    Reading raises ValueError for an endless line, and UnicodeError where it is not UTF-8.
+    """
     file: Any = open_regular_file(path)
     files = (gzip.GzipFile(fileobj=file), file) if path.suffix.lower() == ".gz" else (file,)
     guarded = io.BufferedReader(_LineGuard(*files), 2**20)
@@ -146,7 +152,7 @@ def _open_text(path: Path) -> TextIO:
 def _read_long(path: Path, between: str) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
-    with _open_text(path) as file:
+    with open_text(path) as file:
         blocks = pd.read_csv(
             file,
             sep=between,
@@ -171,7 +177,7 @@ def _read_wide(path: Path, between: str) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     csv.field_size_limit(sys.maxsize)
-    with _open_text(path) as file:
+    with open_text(path) as file:
         reader = csv.reader(file, delimiter=between, skipinitialspace=True)
         names = _number_repeated_names(next(reader))
         lines = (row for row in reader if row)

@@ -3,6 +3,7 @@
 `hpsearch init` writes studies that read their table so. What a column is stands in the study.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,30 +67,34 @@ def read_data(
         raise DataError(f"test is a share of the rows, above 0 and below 1, got {brief(test)}")
     dates, classes, missing = dict(dates or {}), tuple(classes), tuple(missing)
     columns = (*numbers, *categories, *texts, *dates)
+    if twice := [name for name, times in Counter((target, *columns)).items() if times > 1]:
+        raise DataError(
+            f"column {twice[0]!r} is named twice, as the target, or in numbers=, categories=, texts= "
+            "or dates=; name it once"
+        )
     table = _read_columns(path, (target, *columns), (group, time))
     called = f"{path}, column "
     y = _read_target(set_missing(table[target], missing), classes, f"{called}{target!r}")
-    known = y.notna() if time is None else y.notna() & table[time].notna()
-    table, target_values = table[known].reset_index(drop=True), y[known].to_numpy()
+    known = y.notna()
+    if time is not None:
+        known &= set_missing(table[time], missing).notna()
+    table, target_values = table[known], y[known].to_numpy()
     if not len(table):
         raise DataError(f"{path} has no row with a {target!r}{f' and a {time!r}' if time else ''}")
-    found: dict[str, pd.Series] = {}
-    for name in columns:
-        column = set_missing(table[name], missing)
-        if name in dates:
-            found[name] = read_date_column(column, dates[name], f"{called}{name!r}")
-        elif name in texts:
-            found[name] = column.fillna("")
-        elif name in categories:
-            found[name] = column
-        else:
-            found[name] = read_number_column(column, f"{called}{name!r}")
-    frame = pd.DataFrame(found)
+    as_text, as_category = set(texts), set(categories)
+    frame = pd.DataFrame({
+        name: _read_column(set_missing(table[name], missing), f"{called}{name!r}",
+                           dates.get(name), name in as_text, name in as_category)
+        for name in columns
+    })  # fmt: skip
     groups = None if group is None else _read_groups(table[group])
     times = None
     if time is not None:
-        of_time = found[time] if time in found else read_number_column(table[time], called + time)
-        times = of_time.to_numpy()
+        times = (
+            frame[time]
+            if time in dates
+            else read_number_column(set_missing(table[time], missing), f"{called}{time!r}")
+        ).to_numpy()
         order = np.argsort(times, kind="stable")
         frame, target_values, times = frame.iloc[order], target_values[order], times[order]
         groups = None if groups is None else groups[order]
@@ -124,6 +129,17 @@ def _read_columns(path: Path, needed: Sequence[str], more: Sequence[str | None])
     return table[list(dict.fromkeys(names))]
 
 
+def _read_column(
+    cells: "pd.Series", called: str, date: str | None, is_text: bool, is_category: bool
+) -> "pd.Series":
+    """The cells of an input: times, texts, categories or numbers."""
+    if date is not None:
+        return read_date_column(cells, date, called)
+    if is_text:
+        return cells.fillna("")
+    return cells if is_category else read_number_column(cells, called)
+
+
 def _read_target(cells: "pd.Series", classes: tuple[str, ...], called: str) -> "pd.Series":
     """The targets as numbers, NaN where there is none."""
     if not classes:
@@ -131,9 +147,8 @@ def _read_target(cells: "pd.Series", classes: tuple[str, ...], called: str) -> "
     codes = to_codes(cells, classes)
     wrong = np.flatnonzero(((codes < 0) & cells.notna()).to_numpy())
     if len(wrong):
-        row = int(wrong[0])
         raise DataError(
-            f"{called} has {brief(str(cells.iloc[row]))} in row {row + 1}, which is none of classes="
+            f"{called} has {brief(str(cells.iloc[wrong[0]]))} in row {wrong[0] + 1}, which is none of classes="
             f"{brief(classes)}; add it there, or to missing="
         )
     return codes.where(codes >= 0)

@@ -84,6 +84,7 @@ def check_model(model: Any, spec: ModelSpec) -> None:
             "keras.Input(spec.input_shape)"
         )
     _check_outputs(model, spec)
+    _check_texts(model, spec)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.RNN) and layer.stateful:
             raise BuildError(f"a layer {type(layer).__name__} {_STATEFUL}")

@@ -5,8 +5,13 @@ equally many epochs, on the same folds of each table; and scikit-learn's HistGra
 comes, on these folds. The best trial of each search is compared, paired over folds: both are chosen
 on the folds that they are judged by. Errors are mean absolute errors in standard deviations of the
 target, or shares of rows in the wrong class. What is done lies in a store under .hpsearch/, and the
-same command goes on from there. `--trials 3 --epochs 10 --tables boston,diabetes`: less of it.
+same command goes on from there. `--trials 1`: the builders' default points alone, without a search.
+`--trials 3 --epochs 10 --tables boston,diabetes`: less of it.
 """
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # boosting waits for its threads where cores are busy
 
 import argparse
 import statistics
@@ -22,7 +27,7 @@ from sklearn import datasets
 from hpsearch import Choice, Data, Float, KFold, Space, Study, Task
 from hpsearch.core import ties
 from hpsearch.core.seeds import derive_seed
-from hpsearch.searchers import Auto
+from hpsearch.searchers import Auto, Random
 from hpsearch.tasks import boston, wine
 from hpsearch.training import backend
 from spaces import mlp, optimizers, tabular
@@ -121,11 +126,13 @@ def make_study(name: str, net: str, trials: int, epochs: int, folds: int) -> Stu
         two = y.max() == 1
         loss = "binary_crossentropy" if two else "sparse_categorical_crossentropy"
     task = Task(name, Data(x, y), loss, "accuracy" if classes else "mae", preprocess=preprocess)
+    # One training is the builder's default point.
+    searcher = Auto(trials, epochs) if trials > 1 else Random(1, epochs)
     return Study(
         task=task,
         space=space,
         build=build,
-        searcher=Auto(trials=trials, max_epochs=epochs),
+        searcher=searcher,
         evaluator=KFold(folds),
         name=f"{name.replace(' ', '-')}-{net}-{trials}x{epochs}",
     )
@@ -176,7 +183,7 @@ def main() -> None:
     given = parser.parse_args()
     STORE.parent.mkdir(exist_ok=True)
     print(
-        f"{backend.choose()}; {given.trials} trainings of {given.epochs} epochs a search by Auto, "
+        f"{backend.choose()}; {given.trials} trainings of {given.epochs} epochs a net, "
         f"{given.folds} folds, at most {MOST_ROWS} rows a table; errors, and differences ± standard "
         "error"
     )

@@ -1,12 +1,13 @@
 """Times of rows: what they may be, and that they go wherever rows go."""
 
 import datetime
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from hpsearch import Data, Source, Task
+from hpsearch import Data, Source, Task, Windows
 from hpsearch.core.errors import DataError
 from hpsearch.core.times import find_past, number_instants
 from hpsearch.training import sharing
@@ -143,6 +144,19 @@ def test_a_source_may_know_its_times():
     assert Data(Rows(), x_test=later).times_test.tolist() == [9, 9, 10]
     with pytest.raises(DataError, match="the test of a series is its end"):
         Data(Rows(), x_test=Rows())
+
+
+def test_sources_among_several_inputs_know_times_too():
+    windows, other = Windows(range(9), lags=3), Windows(range(9), lags=3, times=range(1, 10))
+    still = np.zeros((6, 1))
+    data = Data({"still": still, "past": windows}, windows.targets)
+    assert data.times.tolist() == [2, 3, 4, 5, 6, 7]
+    assert data.target_times.tolist() == [3, 4, 5, 6, 7, 8]
+    assert replace(data, times=None, target_times=None).times is None
+    Data({"a": windows, "b": windows}, windows.targets)
+    with pytest.raises(DataError, match="the input 'b' of x knows other times than one before"):
+        Data({"a": windows, "b": other}, windows.targets)
+    assert Data({"a": windows, "b": other}, windows.targets, times=range(6)).times[5] == 5
 
 
 def test_rows_of_one_time_are_one_instant():

@@ -87,6 +87,7 @@ def test_a_cell_that_is_none_of_its_column_is_refused_with_its_row(column, cell)
 @pytest.mark.parametrize("cells", [[True, False], ["True", "False"]])
 def test_truths_are_numbers_where_nothing_prepares_them(cells):
     """A model of a numeric frame with named classes, which has a coding and takes no frame."""
-    kept = KeptModels({}, {"x": (1,)}, ("wet",), (1.0,), (), None, Coding(classes=("no", "yes")))
+    coding = Coding(classes=("no", "yes"))
+    kept = KeptModels({}, {"x": (1,)}, ("wet",), (1.0,), (), (None,), (), coding)
     frame = pd.DataFrame({"wet": cells})
     assert _encode_cells(frame, Path("x"), kept, kept.coding).tolist() == [[1.0], [0.0]]

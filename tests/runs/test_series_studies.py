@@ -9,6 +9,7 @@ import pytest
 from hpsearch import Forward, Int, KerasSearchCV, NestedKFold, PerChannel, Random, Space, Study
 from hpsearch.core.errors import HpsearchError
 from hpsearch.models import kept
+from hpsearch.models.prediction import predict_rows
 from hpsearch.training import backend
 from tests.runs.test_run import check_continues
 
@@ -35,9 +36,10 @@ def build(spec, units=4):
 def prepare(lags, stride=1):
     return make_pipeline(Lags(lags, stride), PerChannel(StandardScaler()))
 
-task = Task("waves", windows.data(test=0.2), "mse", "mae", preprocess=prepare)
+task = Task("waves", windows.data(test=0.2), "mse", "mae", preprocess=prepare,
+            preprocess_y=[Difference(0), StandardScaler()])
 study = Study(
-    task=task, build=build, searcher=Hyperband(max_epochs=3, eta=3), evaluator=Forward(3),
+    task=task, build=build, searcher=Hyperband(max_epochs=2, eta=2), evaluator=Forward(3),
     space=Space(lags=Choice(2, 4), stride=Choice(1, 4)), name="waves",
 )
 """
@@ -62,7 +64,7 @@ def test_it_is_searched_killed_continued_refitted_and_predicts_what_comes_next(
     hpsearch, made, engine
 ):
     file = write()
-    check_continues(file, 3, "--engine", engine)
+    check_continues(file, 2, "--engine", engine)
     code, out, err = hpsearch("refit", file, "--seeds", 1)
     assert code == 0, err
     assert "test, 57 rows" in out
@@ -72,13 +74,9 @@ def test_it_is_searched_killed_continued_refitted_and_predicts_what_comes_next(
     assert card["trust"] == []  # the package's own transformers need no trust
     models = kept.load(folder)
     windows, data = made["windows"], made["task"].load()
-    x = models.prepare_inputs(windows.last(3))
-    lags = models.transformer.steps[0][1].lags
-    assert x.shape == (3, lags, 2)
-    assert np.isfinite(list(models.predict_each(x))).all()
+    assert np.isfinite(predict_rows(models, windows.last(3))).all()
     # Of the test's rows, the folder predicts what the refit did.
-    predicted = models.average(models.predict_each(models.prepare_inputs(data.x_test[:])))
-    error = np.abs(predicted[:, 0] - data.y_test).mean()
+    error = np.abs(predict_rows(models, data.x_test[:])[:, 0] - data.y_test).mean()
     assert error == pytest.approx(card["test"]["value"], rel=1e-5)
 
 
@@ -100,6 +98,7 @@ def test_workers_give_what_one_process_gives(hpsearch):
     assert values[0] == pytest.approx(values[1], rel=1e-6)
 
 
+@pytest.mark.thorough
 def test_what_shows_a_search_names_forward(hpsearch):
     file = write()
     assert "Forward(folds=3)" in hpsearch("plan", file)[1]
@@ -130,27 +129,17 @@ def test_what_cannot_work_ends_the_run_in_one_line(hpsearch, evaluator, message)
     assert len(err.strip().splitlines()) == 1
 
 
-def test_trials_of_different_lags_are_validated_on_the_same_instants(made):
-    scores = [
-        Forward(3).evaluate(
-            made["build"], {"units": 4, "lags": lags, "stride": stride}, made["task"], epochs=1
-        )
-        for lags, stride in ((2, 1), (4, 4))
-    ]
-    assert scores[0].splits == scores[1].splits != ""
-    assert scores[0].value != scores[1].value
-
-
 @pytest.mark.skipif("backend.choose() != 'jax'", reason="only JAX trains side by side")
-def test_both_trainers_give_the_same(made):
-    point = {"units": 4, "lags": 3, "stride": 4}
-    curves = [
-        Forward(3, gap=2, window=60)
-        .evaluate(made["build"], point, made["task"], epochs=2, engine=engine)
-        .curves
-        for engine in ("fit", "gang")
-    ]
-    assert np.allclose(curves[0], curves[1], rtol=1e-5)
+def test_trainers_agree_and_trials_of_other_lags_are_validated_on_the_same_instants(made):
+    def evaluate(engine, lags, stride):
+        point = {"lags": lags, "stride": stride}
+        forward = Forward(3, gap=2, window=60)
+        return forward.evaluate(made["build"], point, made["task"], epochs=2, engine=engine)
+
+    alone, together, longer = evaluate("fit", 3, 4), evaluate("gang", 3, 4), evaluate("fit", 8, 1)
+    assert np.allclose(alone.curves, together.curves, rtol=1e-5)
+    assert alone.splits == longer.splits != ""
+    assert alone.value != longer.value
 
 
 @pytest.mark.thorough

@@ -78,6 +78,7 @@ def test_a_number_is_ranked_in_standard_deviations_and_predicted_in_its_own_unit
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["logarithm", "classes"])
 def test_logarithms_and_classes_in_the_order_of_time(hpsearch, kind):
     body = [

@@ -127,6 +127,7 @@ def test_side_by_side_each_fold_has_the_values_that_its_own_layer_was_adapted_to
 
 
 @slow
+@pytest.mark.thorough
 @on_jax
 def test_networks_of_several_widths_share_a_program_with_their_own_values():
     forget_programs()

@@ -64,15 +64,15 @@ def dense(rows):
 def test_each_layer_gives_the_same_after_it_was_kept_and_after_it_was_sent_to_a_worker():
     from skops import io
 
-    from hpsearch.models import kept
+    from hpsearch.models import kept_transformers
 
     for kind, options, x, shape in CASES:
         made = transformer(kind, options).fit(x)
         found = dense(made.transform(x))
         assert found.shape == shape, kind
         saved = io.dumps({"text": made})
-        assert kept._unknown_types(saved) == (), kind
-        loaded = io.loads(saved, trusted=[*kept._HARMLESS])["text"]
+        assert kept_transformers.unknown_types(saved) == (), kind
+        loaded = io.loads(saved, trusted=[*kept_transformers.HARMLESS])["text"]
         for again in (loaded, cloudpickle.loads(cloudpickle.dumps(made))):
             np.testing.assert_array_equal(dense(again.transform(x)), found, err_msg=kind)
             assert again.transform(x).dtype == made.transform(x).dtype

@@ -9,7 +9,8 @@ from hpsearch import Forward, Lags, PerChannel, Task, Windows
 from hpsearch.core.errors import DataError
 from hpsearch.core.reading import foreign_rows, lazy_rows
 from hpsearch.core.reading.lazy_rows import LazyRows
-from hpsearch.training import preprocessing
+from hpsearch.training import backend, preprocessing
+from hpsearch.training.base import Split
 from hpsearch.training.rows import prepare_rows
 
 SERIES = np.random.default_rng(0).normal([3, 40], [1, 5], (300, 2))
@@ -61,3 +62,18 @@ def test_nan_in_a_series_of_a_file_is_refused_when_it_is_read(tmp_path, monkeypa
     rows = prepare(None, np.load(tmp_path / "series.npy", mmap_mode="r"))
     with pytest.raises(DataError, match="x holds NaN or infinity in 20 of"):
         rows.x.read()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(backend.name() != "jax", reason="rows lie on the device in gangs, on jax")
+def test_a_refit_puts_prepared_windows_on_the_device_once(monkeypatch):
+    """It has one split, of all rows and with one of them to validate on; folds are several."""
+    from hpsearch.training.batched import device_data
+
+    data = Windows(SERIES, lags=20, target=0).data()
+    task = Task("t", data, loss="mse", preprocess=scale())
+    monkeypatch.setattr(device_data, "most_bytes_of_rows", lambda _: data.rows * 4 * 2 * 8)
+    whole = Split(np.arange(data.rows), np.arange(1))
+    assert device_data.why_too_large(task, data, whole, None) is None
+    fold = Forward(2).splits(task, data, seed=0)[1]
+    assert "are put on the device" in device_data.why_too_large(task, data, fold, None)

@@ -90,7 +90,9 @@ def why_too_large(task: Task, data: Data, split: Split, frozen: FrozenPart | Non
         return None
     what, copies, rows = "x", 1, data.x
     if task.prepares_each_split:  # k folds are k copies
-        copies = math.ceil(data.rows / max(1, len(split.validation)))
+        # A refit has a single split: of all rows, with one of them to validate on.
+        if len(split.train) < data.rows:
+            copies = math.ceil(data.rows / max(1, len(split.validation)))
         rows = prepare_rows(task, data, split).x
     sizes = (math.prod(x.shape[1:]) * x.dtype.itemsize for x in inputs_by_name(rows).values())
     bytes_ = sum(sizes) * data.rows * copies

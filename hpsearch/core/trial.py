@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpsearch.core import drawing, html_repr
-from hpsearch.core.difference import Difference, compare_values
+from hpsearch.core.difference import ValueDifference, compare_values
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.rules import brief, why_no_number
 from hpsearch.core.space import Params
@@ -151,7 +151,7 @@ class Score:
     folds: tuple[Curve, ...]
     splits: str = field(default="", compare=False)
 
-    def __sub__(self, other: "Score") -> Difference:
+    def __sub__(self, other: "Score") -> ValueDifference:
         """By how much this value is larger, with the error of the difference.
 
         Paired fold by fold where both have the same folds.

@@ -125,6 +125,8 @@ def plan(
     counted for a second, and of Auto only the epochs are known, because results decide how many
     trials are short. Then "complete" is false, and there are at least so many trials.
 
+    It loads no data, so that only a run refuses an evaluator that needs other data.
+
     Of several studies it says which share of --devices and --hours each gets by its weight. What
     one does not need, by its earlier trials, goes to the others.
     """

@@ -72,6 +72,7 @@ def describe_plan(
             f"({saved / cost.epochs_from_scratch:.0%})"
         )
     yield from _describe_budget(cost, budget, pace)
+    yield "the data was not loaded: whether it suits the evaluator and the model, a run says"
 
 
 def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None) -> Iterator[str]:

@@ -160,6 +160,8 @@ def test_plan_shows_brackets_and_rungs_and_what_continuing_saves(hpsearch, write
     assert "5 5 x 81" in lines
     assert "continuing the best trials saves 321 of 1902 epochs (17%)" in lines
     assert "5 x 20" in hpsearch("plan", write(), "--searcher", "bayes:trials=5")[1]
+    many = write("many", ("Holdout(rows=300)", "KFold(2000)"))  # which these data do not allow
+    assert "the data was not loaded: whether it suits" in hpsearch("plan", many)[1]
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_the_hours_end_a_search_which_then_trains_the_best_so_far(tmp_path, undi
         return [] if trial.is_probe or trial.is_refit else [Rest()]
 
     # More trials than the time has room for; and the deadline falls into the middle of one.
-    many = searching(trials=10_000, callbacks=rest, hours=12 / 3600).fit(X, NAMES)
+    many = searching(trials=10_000, callbacks=rest, hours=16 / 3600).fit(X, NAMES)
     ended = len(many.cv_results_["params"])
     assert 0 < ended < 10_000
     assert many.best_params_ in many.cv_results_["params"]
@@ -188,7 +188,7 @@ def test_the_hours_end_a_search_which_then_trains_the_best_so_far(tmp_path, undi
     assert_same_results(searching(hours=1.0).fit(X, NAMES), undisturbed)
     # With a store, another fit goes on where the hours ended.
     store = tmp_path / "store.db"
-    first = searching(trials=10_000, callbacks=rest, hours=12 / 3600, store=store, refit=False)
+    first = searching(trials=10_000, callbacks=rest, hours=16 / 3600, store=store, refit=False)
     begun = first.fit(X, NAMES).cv_results_["params"]
     further = clone(first).fit(X, NAMES).cv_results_["params"]
     assert len(further) > len(begun)

@@ -21,6 +21,7 @@ from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
+from hpsearch.training.fresh_transformers import copy_seeded, encodes_targets
 from hpsearch.training.layer_transformer import LayerTransformer, describe_layer
 from hpsearch.training.prepared_cache import PreparedCache, PreparedSplit
 
@@ -44,10 +45,13 @@ def prepare_split(task: Task, data: Data, split: Split) -> tuple[Any, Inputs, In
                 decode_inputs(view_rows(data.x, rows), frames)
                 for rows in (split.train, split.validation)
             )
+            y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
             if kept is None:
-                y = data.y[split.train] if isinstance(data.y, np.ndarray) else None
                 kept = PreparedSplit(_fit_transformer(chosen.preprocess, x, y))
-            prepared = _transform(kept.fitted, x), _transform(kept.fitted, x_validation)
+            prepared = (
+                _transform_training(chosen.preprocess, kept.fitted, x, y),
+                _transform(kept.fitted, x_validation),
+            )
         # Those of a source that are prepared when they are read are not kept.
         if not any(map(is_lazy, prepared)):
             kept = PreparedSplit(kept.fitted, *prepared)
@@ -107,6 +111,19 @@ def _transform(fitted: Any, x: Inputs) -> Any:
     return found if is_sparse(found) else _to_numbers(found)
 
 
+def _transform_training(transformer: Any, fitted: Any, x: Inputs, y: Array | None) -> Any:
+    """As `_transform` of the rows that it was fitted on."""
+    if isinstance(x, Mapping):
+        return {
+            name: _transform_training(transformer.get(name), fitted.get(name), array, y)
+            for name, array in x.items()
+        }
+    if fitted is None or is_preparing_layer(transformer) or not encodes_targets(transformer):
+        return _transform(fitted, x)
+    rows = _read_as_given(x) if isinstance(x, LazyRows) else x
+    return _to_numbers(copy_seeded(transformer).fit_transform(rows, y))
+
+
 def _finish(prepared: Any, x: Inputs) -> Any:
     """Prepared rows as training takes them. x: what they were prepared from, or others like it."""
     if isinstance(x, Mapping):
@@ -122,9 +139,7 @@ def _copy_unfitted(transformer: Any) -> Any:
     """A transformer like it, not fitted: of a layer, one that prepares rows by it."""
     if is_preparing_layer(transformer):
         return LayerTransformer(transformer)
-    from sklearn.base import clone
-
-    return clone(transformer)
+    return copy_seeded(transformer)
 
 
 def _fit_transformer(transformer: Any, x: Inputs, y: Array | None) -> Any:

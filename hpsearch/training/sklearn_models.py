@@ -20,6 +20,7 @@ from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
 from hpsearch.training.base import TrainFunction
+from hpsearch.training.fresh_transformers import find_unseeded
 from hpsearch.training.own import TrainingRun
 
 _PART_BYTES = 2**26  # of the rows that partial_fit gets at a time, where not all fit into memory
@@ -173,7 +174,7 @@ def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
     state = run.restore()
     if state is not None:
         estimator = _load(state["estimator"].tobytes(), fresh)
-    seeds = _unseeded(estimator if state is None else fresh)
+    seeds = find_unseeded(estimator if state is None else fresh)
     by_class = _predicts_classes_only(run.task, estimator)
 
     def predict(x: Array) -> Array:
@@ -269,15 +270,6 @@ def _predicts_classes_only(task: Task, estimator: Any) -> bool:
                 f"{metric.name} needs; take another estimator or metric"
             )
     return True
-
-
-def _unseeded(estimator: Any) -> list[str]:
-    """The parameters called random_state, also of its parts, that are None."""
-    return [
-        name
-        for name, value in estimator.get_params().items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    ]
 
 
 def _grows_in_total(estimator: Any, name: str) -> bool:

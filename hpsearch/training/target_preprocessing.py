@@ -18,6 +18,7 @@ from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.target_steps import Difference, Steps, steps_by_output
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
+from hpsearch.training.fresh_transformers import copy_seeded
 
 LastValues = Mapping[str, Array]
 """What a Difference subtracts of each row, shape (rows,), by output; without outputs that have none."""
@@ -178,12 +179,10 @@ def _check_changed(fitted: FittedTargets, changed: Any) -> None:
 
 
 def _fit_steps(steps: Steps, values: Array, last: Array | None) -> Steps:
-    from sklearn.base import clone
-
     fitted = []
     for step in steps:
         with np.errstate(all="ignore"):  # NaN is told of what it gives
-            fitted.append(step if isinstance(step, Difference) else clone(step).fit(values))
+            fitted.append(step if isinstance(step, Difference) else copy_seeded(step).fit(values))
         shape = values.shape
         values, last = _apply(fitted[-1], values, last)
         if values.shape != shape:

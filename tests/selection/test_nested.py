@@ -77,7 +77,7 @@ def test_optimism_is_positive_where_the_search_believed_too_much(direction, opti
     ("make", "message"),
     [
         (lambda: NestedKFold(outer=1), "folds >= 2"),
-        (lambda: NestedKFold(outer=Holdout()), "needs outer= folds or a KFold"),
+        (lambda: NestedKFold(outer=Holdout()), "needs outer= folds, a KFold or a Forward"),
         (lambda: NestedKFold(inner=4), "needs inner= an evaluator, got 4"),
     ],
 )

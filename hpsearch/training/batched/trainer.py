@@ -24,7 +24,7 @@ from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import metrics
 from hpsearch.training.adapting import LayerAdapter
-from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size
+from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split
 from hpsearch.training.batched.batchable import (
     why_metric_differs,
     why_not_batchable,
@@ -48,6 +48,7 @@ from hpsearch.training.batched.template import (
 from hpsearch.training.fit import FitTrainer
 from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.garbage import paused_garbage_collection
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.rows import make_model_spec, prepare_rows, validation_batch_size
 
 log = logging.getLogger(__name__)

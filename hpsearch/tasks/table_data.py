@@ -75,7 +75,7 @@ def read_data(
         **dict.fromkeys(texts, lambda cells, called: cells.fillna("")),
         **{name: partial(_read_dates, form) for name, form in dates.items()},
     }
-    table = _Table(path, _read_columns(path, (target, *readers), (group, time)), missing)
+    table = _TableCells(path, _read_columns(path, (target, *readers), (group, time)), missing)
     y = table.read(target, partial(_read_target, classes))
     known = y.notna()
     if time is not None:
@@ -88,7 +88,7 @@ def read_data(
     times = None
     if time is not None:
         times = (x[time] if time in dates else table.read(time, read_number_column)).to_numpy()
-    rows = _Rows(x, y[known].to_numpy(np.int64 if classes else None), groups, times)
+    rows = _TableRows(x, y[known].to_numpy(np.int64 if classes else None), groups, times)
     if times is not None:
         rows = rows.take(np.argsort(times, kind="stable"))
     is_tested = _choose_test(rows, bool(classes), test)
@@ -112,7 +112,7 @@ _Reader = Callable[["pd.Series", str], "pd.Series"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Table:
+class _TableCells:
     """Columns of a file.
 
     Args:
@@ -135,7 +135,7 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class _TableRows:
     """Rows of inputs, with their targets, groups and times."""
 
     x: "pd.DataFrame"
@@ -143,11 +143,11 @@ class _Rows:
     groups: Array | None
     times: Array | None
 
-    def take(self, rows: Array) -> "_Rows":
+    def take(self, rows: Array) -> "_TableRows":
         """Some of them. rows: their numbers, or which of them, shape (rows,)."""
         groups = None if self.groups is None else self.groups[rows]
         times = None if self.times is None else self.times[rows]
-        return _Rows(self.x.iloc[rows], self.y[rows], groups, times)
+        return _TableRows(self.x.iloc[rows], self.y[rows], groups, times)
 
 
 def _check_named_once(columns: Sequence[str]) -> None:
@@ -199,7 +199,7 @@ def _read_groups(cells: "pd.Series") -> Array:
     return np.asarray(codes)
 
 
-def _choose_test(rows: _Rows, classifies: bool, share: float) -> Array:
+def _choose_test(rows: _TableRows, classifies: bool, share: float) -> Array:
     """Which rows are the test, shape (rows,): the latest instants, whole groups, or any rows."""
     if rows.times is not None:
         instants = np.unique(rows.times)

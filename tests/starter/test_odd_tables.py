@@ -11,8 +11,9 @@ import pytest
 from hpsearch.core.errors import DataError
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.starter.date_columns import describe_dates
+from hpsearch.starter.describing import describe_table, read_table
 from hpsearch.starter.study_text import format_study
-from hpsearch.starter.table_description import Wishes, describe_table, read_table
+from hpsearch.starter.table_description import Wishes
 from hpsearch.tasks import csv_tables, table_files
 
 

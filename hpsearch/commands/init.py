@@ -67,7 +67,8 @@ def init(
     and run it.
     """
     from hpsearch.starter import study_text
-    from hpsearch.starter.table_description import Wishes, describe_table, read_table
+    from hpsearch.starter.describing import describe_table, read_table
+    from hpsearch.starter.table_description import Wishes
 
     file = _choose_file(study_text.make_study_name(csv) if name is None else name)
     place = choose_place(file, STUDY, replace=force, sources=(csv,))

@@ -1,6 +1,6 @@
 """The rows to learn from, and those to test on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,14 +17,23 @@ from hpsearch.core.arrays import (
     check_targets,
     check_weights,
     count_rows,
-    inputs_by_name,
-    is_one_hot,
     number_groups,
     take_rows,
-    targets_by_name,
     view_rows,
 )
 from hpsearch.core.coding import Coding
+from hpsearch.core.data_checks import (
+    check_codes,
+    check_column_names,
+    check_columns,
+    check_row_numbers,
+    check_validation_rows,
+)
+from hpsearch.core.data_fingerprint import (
+    digest_searched_rows,
+    digest_streams,
+    digest_test_targets,
+)
 from hpsearch.core.errors import DataError
 from hpsearch.core.fingerprint import digest_data
 from hpsearch.core.frames.inputs import (
@@ -33,21 +42,16 @@ from hpsearch.core.frames.inputs import (
     encode_parts,
     encode_test_inputs,
 )
-from hpsearch.core.frames.rows import FrameCode
-from hpsearch.core.frames.types import describe_types
 from hpsearch.core.labels import check_same_classes, number_labels, number_part
 from hpsearch.core.reading.foreign_rows import as_source
-from hpsearch.core.reading.lazy_rows import LazyRows
-from hpsearch.core.reading.reader import sample_numbers
 from hpsearch.core.reading.source_answers import classes_of, targets_of
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.streamed import Stream, Streams
-from hpsearch.core.times import check_data_times, times_of_sources
+from hpsearch.core.times import check_data_times, refuse_forgotten_targets, times_of_sources
 from hpsearch.core.validation_part import join_validation
 
 BY_ROW = ("groups", "sample_weight", "times", "target_times")
 """The arrays that `Data` may have beside x and y, with a value for each row."""
-_VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +156,10 @@ class Data:
         return cls(streams.first.x, streams.first.y, given_streams=streams, version=version)
 
     def __post_init__(self, x_val: Any, y_val: Any, sample_weight_val: Any) -> None:
-        self._check_codes()
+        check_codes(self.coding, frames=self.frames, frames_test=self.frames_test)
         self._take_times()
         test_classes = self._take_targets_of_sources()
-        self._check_column_names()
+        object.__setattr__(self, "columns", check_column_names(self.columns))
         x_val = self._encode_frames(x_val)
         has_labels = self._number_labels()
         y_test = number_part("test", self.y_test, self.classes, has_labels, test_classes)
@@ -180,10 +184,12 @@ class Data:
             raise DataError("the data has no rows")
         if x_val is not None or y_val is not None or sample_weight_val is not None:
             self._join_validation((x_val, y_val, sample_weight_val), has_labels)
-        self._check_validation_rows()
+        check_validation_rows(
+            self.validation_rows, count_rows(self.y), groups=self.groups, times=self.times
+        )
         check_same_shape("x", self.x, self.x_test, "x_test")
         check_same_shape("y", self.y, self.y_test, "y_test")
-        self._check_columns()
+        check_columns(self.columns, self.x)
         if self.version is not None and (why := why_no_name(self.version)):
             raise DataError(f"version needs {why}, got {brief(self.version)}; or leave it out")
         coding = self.coding or Coding()
@@ -195,6 +201,8 @@ class Data:
         times, target_times = self.times, self.target_times
         if times is None and target_times is None:
             times, target_times = times_of_sources("x", self.x)
+        elif target_times is None:
+            refuse_forgotten_targets("x", self.x)
         times_test = self.times_test
         if times is not None and times_test is None:
             times_test, _ = times_of_sources("x_test", self.x_test)
@@ -203,18 +211,6 @@ class Data:
         )
         for name, value in zip(("times", "target_times", "times_test"), checked, strict=True):
             object.__setattr__(self, name, value)
-
-    def _check_codes(self) -> None:
-        if not isinstance(self.coding, Coding | None):
-            raise DataError(f"coding must be a Coding, got {brief(self.coding)}")
-        for name in ("frames", "frames_test"):
-            codes = getattr(self, name)
-            if not isinstance(codes, Mapping) or not all(
-                isinstance(code, FrameCode) for code in codes.values()
-            ):
-                raise DataError(
-                    f"{name} is what Data itself notes of frames; leave it out, got {brief(codes)}"
-                )
 
     def _take_targets_of_sources(self) -> tuple[str, ...] | None:
         """Take y, and the classes' names, from sources that know them.
@@ -260,24 +256,6 @@ class Data:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "validation_rows", self.rows - before)
 
-    def _check_validation_rows(self) -> None:
-        given = self.validation_rows
-        if (
-            isinstance(given, bool)
-            or not isinstance(given, int)
-            or not 0 <= given < count_rows(self.y)
-        ):
-            raise DataError(
-                f"validation_rows is how many of the last rows validate, from 0 to below the "
-                f"{count_rows(self.y)} rows, got {brief(given)}"
-            )
-        for name, instead in (("groups", "KFold(groups=True)"), ("times", "Forward()")):
-            if given and getattr(self, name) is not None:
-                raise DataError(
-                    f"{name} have no effect where the data says which rows validate; drop {name}, "
-                    f"or put all rows into x and y, and take {instead}"
-                )
-
     def _encode_frames(self, x_val: Any) -> Any:
         """Make arrays of frames, and note how they become frames again; x_val as one of them."""
         x, x_val, x_test = arrange_columns(self.columns, self.x, x_val, self.x_test)
@@ -305,24 +283,6 @@ class Data:
         object.__setattr__(self, "coding", replace(self.coding or Coding(), classes=classes))
         return True
 
-    def _check_column_names(self) -> None:
-        no_list = isinstance(self.columns, np.ndarray) and self.columns.ndim != 1
-        if no_list or isinstance(self.columns, str) or not isinstance(self.columns, Iterable):
-            raise DataError(f"columns needs a list of names, got {brief(self.columns)}")
-        object.__setattr__(self, "columns", tuple(self.columns))
-        strange = [name for name in self.columns if not isinstance(name, str)]
-        if strange or len(set(self.columns)) < len(self.columns):
-            wrong = strange[0] if strange else self.columns
-            raise DataError(f"columns needs texts that differ, got {brief(wrong)}")
-
-    def _check_columns(self) -> None:
-        shape = self.x.shape if isinstance(self.x, np.ndarray | LazyRows) else ()
-        if self.columns and (len(self.columns),) != shape[1:]:
-            raise DataError(
-                f"columns needs a name for each column of x, got {len(self.columns)} names and x "
-                f"of shape {shape}"
-            )
-
     @property
     def rows(self) -> int:
         """The number of rows. Raises DataError for streams, whose rows have no numbers."""
@@ -344,14 +304,7 @@ class Data:
 
         Raises DataError where `rows` has anything but indices of rows.
         """
-        try:
-            at = np.asarray(rows)
-        except (TypeError, ValueError):  # ragged
-            at = np.zeros(())
-        if at.ndim != 1 or at.dtype.kind not in "iu" or ((at < 0) | (at >= self.rows)).any():
-            raise DataError(
-                f"take needs a list of row numbers from 0 to {self.rows - 1}, got {brief(rows)}"
-            )
+        at = check_row_numbers(rows, self.rows)
         by_row: dict[str, Any] = {
             name: None if (array := getattr(self, name)) is None else array[at] for name in BY_ROW
         }
@@ -381,38 +334,16 @@ class Data:
         The test rows do not count: a search neither reads them nor depends on them. Nor do the
         values of streams; see `Data.streams`.
         """
-        parts = {
-            **{f"y {name}".rstrip(): array for name, array in targets_by_name(self.y).items()},
-            **{f"x {name}": array for name, array in inputs_by_name(self.x).items()},
-        }
         if self.given_streams is not None:
-            empty = {name: part[:0] for name, part in parts.items()}
-            digest = digest_data(empty, streams=self.given_streams)
-            return digest if self.version is None else f"{self.version} {digest}"
-        for name in BY_ROW:
-            if (array := getattr(self, name)) is not None:
-                parts[name] = array
-        coded = {
-            f"frame {name}": repr(code)
-            for name, code in self.frames.items()
-            if not code.holds_only_numbers  # one of numbers is known by its array alone
-        }
-        if self.validation_rows:
-            parts["validation_rows"] = np.array([self.validation_rows])
-        if self.version is not None:
-            types = {
-                name: describe_types(self.frames[name.removeprefix("frame ")]) for name in coded
-            }
-            return f"{self.version} {digest_data(parts, types, with_values=False)}"
-        if self.validation_rows:
-            # The sample of a source has few rows of a small part: this has as many of it alone.
-            numbers = self.rows - 1 - sample_numbers(self.validation_rows, _VALIDATION_SAMPLE)
-            parts |= {
-                f"x_val {name}": rows[numbers]
-                for name, rows in inputs_by_name(self.x).items()
-                if isinstance(rows, LazyRows)
-            }
-        return digest_data(parts, coded)
+            return digest_streams(self.x, self.y, self.given_streams, self.version)
+        return digest_searched_rows(
+            self.x,
+            self.y,
+            {name: getattr(self, name) for name in BY_ROW},
+            self.frames,
+            validation_rows=self.validation_rows,
+            version=self.version,
+        )
 
     @cached_property
     def test_fingerprint(self) -> str:
@@ -423,8 +354,4 @@ class Data:
         """
         if self.x_test is None or self.y_test is None:
             raise DataError("the task has no test rows; give it Data(..., x_test=, y_test=)")
-        parts = {}
-        for name, y in targets_by_name(self.y_test).items():
-            numbers = y.argmax(axis=1) if is_one_hot(y) else y.reshape(-1)
-            parts[f"y {name}".rstrip()] = numbers.astype(np.float64)
-        return digest_data(parts)
+        return digest_test_targets(self.y_test)

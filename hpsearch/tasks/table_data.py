@@ -4,7 +4,9 @@
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,55 +68,95 @@ def read_data(
     if not 0 < test < 1:
         raise DataError(f"test is a share of the rows, above 0 and below 1, got {brief(test)}")
     dates, classes, missing = dict(dates or {}), tuple(classes), tuple(missing)
-    columns = (*numbers, *categories, *texts, *dates)
-    if twice := [name for name, times in Counter((target, *columns)).items() if times > 1]:
+    _check_named_once((target, *numbers, *categories, *texts, *dates))
+    readers: dict[str, _Reader] = {
+        **dict.fromkeys(numbers, read_number_column),
+        **dict.fromkeys(categories, lambda cells, called: cells),
+        **dict.fromkeys(texts, lambda cells, called: cells.fillna("")),
+        **{name: partial(_read_dates, form) for name, form in dates.items()},
+    }
+    table = _TableCells(path, _read_columns(path, (target, *readers), (group, time)), missing)
+    y = table.read(target, partial(_read_target, classes))
+    known = y.notna()
+    if time is not None:
+        known &= table.cells_of(time).notna()
+    if not known.any():
+        raise DataError(f"{path} has no row with a {target!r}{f' and a {time!r}' if time else ''}")
+    table = replace(table, cells=table.cells[known])
+    x = pd.DataFrame({name: table.read(name, reader) for name, reader in readers.items()})
+    groups = None if group is None else _read_groups(table.cells[group])
+    times = None
+    if time is not None:
+        times = (x[time] if time in dates else table.read(time, read_number_column)).to_numpy()
+    rows = _TableRows(x, y[known].to_numpy(np.int64 if classes else None), groups, times)
+    if times is not None:
+        rows = rows.take(np.argsort(times, kind="stable"))
+    is_tested = _choose_test(rows, bool(classes), test)
+    searched, tested = rows.take(~is_tested), rows.take(is_tested)
+    return Data(
+        searched.x,
+        searched.y,
+        tested.x,
+        tested.y,
+        groups=searched.groups,
+        coding=Coding(
+            classes=classes, target=target, missing=missing, dates=dates, texts=tuple(texts)
+        ),
+        times=searched.times,
+        times_test=tested.times,
+    )
+
+
+_Reader = Callable[["pd.Series", str], "pd.Series"]
+"""Makes values of the cells of a column; the text says in errors where they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _TableCells:
+    """Columns of a file.
+
+    Args:
+        path: of the file.
+        cells: as texts.
+        missing: texts that stand for a missing cell.
+    """
+
+    path: Path
+    cells: "pd.DataFrame"
+    missing: tuple[str, ...]
+
+    def cells_of(self, name: str) -> "pd.Series":
+        """The cells of a column, without those that stand for a missing one."""
+        return set_missing(self.cells[name], self.missing)
+
+    def read(self, name: str, reader: _Reader) -> "pd.Series":
+        """The values of a column."""
+        return reader(self.cells_of(name), f"{self.path}, column {name!r}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _TableRows:
+    """Rows of inputs, with their targets, groups and times."""
+
+    x: "pd.DataFrame"
+    y: Array
+    groups: Array | None
+    times: Array | None
+
+    def take(self, rows: Array) -> "_TableRows":
+        """Some of them. rows: their numbers, or which of them, shape (rows,)."""
+        groups = None if self.groups is None else self.groups[rows]
+        times = None if self.times is None else self.times[rows]
+        return _TableRows(self.x.iloc[rows], self.y[rows], groups, times)
+
+
+def _check_named_once(columns: Sequence[str]) -> None:
+    """Raise DataError where a column is named twice."""
+    if twice := [name for name, times in Counter(columns).items() if times > 1]:
         raise DataError(
             f"column {twice[0]!r} is named twice, as the target, or in numbers=, categories=, texts= "
             "or dates=; name it once"
         )
-    table = _read_columns(path, (target, *columns), (group, time))
-    called = f"{path}, column "
-    y = _read_target(set_missing(table[target], missing), classes, f"{called}{target!r}")
-    known = y.notna()
-    if time is not None:
-        known &= set_missing(table[time], missing).notna()
-    table, target_values = table[known], y[known].to_numpy()
-    if not len(table):
-        raise DataError(f"{path} has no row with a {target!r}{f' and a {time!r}' if time else ''}")
-    as_text, as_category = set(texts), set(categories)
-    frame = pd.DataFrame({
-        name: _read_column(set_missing(table[name], missing), f"{called}{name!r}",
-                           dates.get(name), name in as_text, name in as_category)
-        for name in columns
-    })  # fmt: skip
-    groups = None if group is None else _read_groups(table[group])
-    times = None
-    if time is not None:
-        times = (
-            frame[time]
-            if time in dates
-            else read_number_column(set_missing(table[time], missing), f"{called}{time!r}")
-        ).to_numpy()
-        order = np.argsort(times, kind="stable")
-        frame, target_values, times = frame.iloc[order], target_values[order], times[order]
-        groups = None if groups is None else groups[order]
-    tested = _choose_test(target_values, bool(classes), groups, times, test)
-    searched = ~tested
-    if classes:
-        target_values = target_values.astype(np.int64)
-    coding = Coding(
-        classes=classes, target=target, missing=missing, dates=dates, texts=tuple(texts)
-    )
-    return Data(
-        frame[searched],
-        target_values[searched],
-        frame[tested],
-        target_values[tested],
-        groups=None if groups is None else groups[searched],
-        coding=coding,
-        times=None if times is None else times[searched],
-        times_test=None if times is None else times[tested],
-    )
 
 
 def _read_columns(path: Path, needed: Sequence[str], more: Sequence[str | None]) -> "pd.DataFrame":
@@ -129,18 +171,11 @@ def _read_columns(path: Path, needed: Sequence[str], more: Sequence[str | None])
     return table[list(dict.fromkeys(names))]
 
 
-def _read_column(
-    cells: "pd.Series", called: str, date: str | None, is_text: bool, is_category: bool
-) -> "pd.Series":
-    """The cells of an input: times, texts, categories or numbers."""
-    if date is not None:
-        return read_date_column(cells, date, called)
-    if is_text:
-        return cells.fillna("")
-    return cells if is_category else read_number_column(cells, called)
+def _read_dates(form: str, cells: "pd.Series", called: str) -> "pd.Series":
+    return read_date_column(cells, form, called)
 
 
-def _read_target(cells: "pd.Series", classes: tuple[str, ...], called: str) -> "pd.Series":
+def _read_target(classes: tuple[str, ...], cells: "pd.Series", called: str) -> "pd.Series":
     """The targets as numbers, NaN where there is none."""
     if not classes:
         return read_number_column(cells, called)
@@ -164,14 +199,13 @@ def _read_groups(cells: "pd.Series") -> Array:
     return np.asarray(codes)
 
 
-def _choose_test(
-    y: Array, classifies: bool, groups: Array | None, times: Array | None, share: float
-) -> Array:
+def _choose_test(rows: _TableRows, classifies: bool, share: float) -> Array:
     """Which rows are the test, shape (rows,): the latest instants, whole groups, or any rows."""
-    if times is not None:
-        instants = np.unique(times)
+    if rows.times is not None:
+        instants = np.unique(rows.times)
         first = instants[len(instants) - max(1, round(share * len(instants)))]
-        return np.asarray(times >= first)
+        return np.asarray(rows.times >= first)
+    y, groups = rows.y, rows.groups
     tested = np.zeros(len(y), bool)
     if groups is None:
         tested[choose_test_rows(y if classifies else np.zeros(len(y)), share)] = True

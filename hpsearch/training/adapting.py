@@ -81,12 +81,17 @@ def is_lookup(layer: Any) -> bool:
     return kind.__module__.startswith("keras.src.") and kind.__name__ in _LOOKUPS
 
 
+def get_lookup_table(layer: Any) -> Any:
+    """The layer that holds the vocabulary: TextVectorization has one inside."""
+    return getattr(layer, "_lookup_layer", layer)
+
+
 def adapt_layer(layer: Any, rows: Any) -> None:
     """Adapt a layer to rows. Raises ValueError where it would have a vocabulary of nothing."""
     if not is_lookup(layer):
         layer.adapt(rows)
         return
-    table = getattr(layer, "_lookup_layer", layer)  # TextVectorization has one inside
+    table = get_lookup_table(layer)
     has_padding = table.mask_token is not None and table.output_mode == "int"
     reserved = table.num_oov_indices + has_padding
     if table.max_tokens is not None and table.max_tokens <= reserved:

@@ -11,7 +11,9 @@ takes seconds; `keras.src.random.seed_generator.GLOBAL_SEED_GENERATOR` and `set_
 Nor are an optimizer's `_trainable_variables` and `_model_variables_moving_average`: only `fit` needs
 them, where the optimizer averages weights, as `keras.callbacks.SwapEMAWeights` does. And without
 `keras._tf_keras`, `keras.src.visualization` and `keras.src.trainers.data_adapters.array_slicing`,
-which `lean_import` names, importing Keras only takes longer.
+which `lean_import` names, importing Keras only takes longer. Without `_lookup_layer`, a
+`TextVectorization` in `preprocess=` fails where it is adapted; without `_has_input_vocabulary`, one
+with a file of words is not refused, though the file is not kept.
 """
 
 import functools

@@ -13,7 +13,7 @@ import numpy as np
 
 from hpsearch.core.array_types import Array, are_texts
 from hpsearch.core.preparing_layers import PREPARING_LAYERS
-from hpsearch.training.adapting import adapt_layer, is_lookup
+from hpsearch.training.adapting import adapt_layer, get_lookup_table, is_lookup
 
 _CHUNK = 2**22  # numbers that a layer gives at a time, dense
 _ROWS = 2048  # that it gets at a time, at most
@@ -145,7 +145,7 @@ def plain_config(layer: Any) -> dict[str, Any]:
             raise ValueError("its rows would have several lengths; give output_sequence_length=")
     if is_lookup(layer):
         config["vocabulary_size"] = None  # Keras notes how many there are now
-        table = getattr(layer, "_lookup_layer", layer)
+        table = get_lookup_table(layer)
         if getattr(table, "_has_input_vocabulary", False) and config["vocabulary"] is None:
             raise ValueError("words of a file are not kept; give vocabulary= a list of them")
     return config
@@ -161,7 +161,7 @@ def adapted_config(layer: Any) -> dict[str, Any]:
         words = [_to_plain(word) for word in layer.get_vocabulary()]
         config["vocabulary"] = words
         if config.get("output_mode") == "tf_idf":
-            table = getattr(layer, "_lookup_layer", layer)
+            table = get_lookup_table(layer)
             config["idf_weights"] = np.asarray(table.idf_weights)[: len(words)].tolist()
     return config
 

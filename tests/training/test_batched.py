@@ -518,14 +518,14 @@ def test_many_train_some_at_a_time_in_a_smaller_program_that_is_there(tmp_path):
 
 def test_a_batch_that_is_not_cut_gets_a_program_with_a_place_for_each(monkeypatch):
     """As one has when sizes are measured, though a smaller program is there."""
-    from hpsearch.training.batched.trainer import BatchedTrainer
+    from hpsearch.training.batched.batch_starter import BatchStarter
 
     programs, build, trainer = forget_programs(), mlp.model(hidden=(15,)), gang()
     fits = [member(n, build=build, epochs=2) for n in range(12)]
     before = dict(trainer.train(fits[:3], DATA))
     for compiled in programs._compiled.values():
         compiled.result().epoch_seconds = 1e-9
-    monkeypatch.setattr(BatchedTrainer, "_known_size", lambda *args, **_: len(args[2]))
+    monkeypatch.setattr(BatchStarter, "known_size", lambda *args, **_: len(args[2]))
     curves = dict(trainer.train(fits, DATA))
     assert len(curves) == 12
     assert curves[0].validation == before[0].validation
@@ -695,13 +695,13 @@ def test_a_layer_of_ones_own_trains_side_by_side_where_no_batch_is_filled_up():
 
 
 def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
-    from hpsearch.training.batched import trainer as module
+    from hpsearch.training.batched import batch_starter
     from hpsearch.training.batched.program import Program
 
     fits = [member(n, epochs=3) for n in range(8)]
     expected = dict(gang().train(fits, DATA))
     sizes = []
-    monkeypatch.setattr(module, "free_bytes", lambda: 5)
+    monkeypatch.setattr(batch_starter, "free_bytes", lambda: 5)
     monkeypatch.setattr(Program, "bytes", property(lambda self: self.spec.members))
     original = Program.__call__
 
@@ -720,7 +720,8 @@ def test_where_memory_runs_out_gangs_become_smaller(monkeypatch, caplog):
 def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(monkeypatch):
     """Also a member that ended before that is not trained again, and none is lost."""
     gang()  # chooses the backend
-    from hpsearch.training.batched import trainer as module
+    from hpsearch.training.batched.batch_starter import BatchStarter
+    from hpsearch.training.batched.trainer import BatchedTrainer
 
     class FakeRun:
         def __init__(self, members):
@@ -734,9 +735,12 @@ def test_after_memory_ran_out_the_gangs_that_follow_are_small_from_the_start(mon
             yield from self.members[1:]
 
     attempts = []
-    trainer = module.BatchedTrainer
-    monkeypatch.setattr(trainer, "_start_batch", lambda self, template, some, data: FakeRun(some))
-    monkeypatch.setattr(trainer, "_rebuild_members", lambda self, template, some, data: list(some))
+    monkeypatch.setattr(
+        BatchStarter, "start_batch", lambda self, template, some, data: FakeRun(some)
+    )
+    monkeypatch.setattr(
+        BatchedTrainer, "_rebuild_members", lambda self, template, some, data: list(some)
+    )
     members = [SimpleNamespace(index=n) for n in range(20)]
     template = SimpleNamespace(key="structure", name="structure")
     trained = gang()._train_group(template, members, 7, DATA)
@@ -790,18 +794,18 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
 def test_gangs_are_as_large_as_is_fastest_and_none_where_fit_is(monkeypatch):
     from hpsearch.training import fit as fit_module
     from hpsearch.training.batched import run
-    from hpsearch.training.batched import trainer as module
+    from hpsearch.training.batched.batch_starter import BatchStarter
 
     took = {8: 8.0, 2: 1.0, 1: 0.9}  # seconds of an epoch, by size
     chosen = []
     monkeypatch.setattr(run.BatchRun, "measure_epoch_seconds", lambda self: took[len(self.members)])
-    original = module.BatchedTrainer._start_batch
+    original = BatchStarter.start_batch
 
     def spied(self, template, members, data):
         chosen.append(len(members))
         return original(self, template, members, data)
 
-    monkeypatch.setattr(module.BatchedTrainer, "_start_batch", spied)
+    monkeypatch.setattr(BatchStarter, "start_batch", spied)
     fits = [member(n, epochs=10) for n in range(8)]
     assert len(dict(gang().train(fits, DATA))) == 8
     assert chosen == [8, 2, *[2] * 4]

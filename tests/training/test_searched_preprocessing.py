@@ -185,7 +185,7 @@ def test_side_by_side_trains_as_fit_and_equal_shapes_share_a_program():
     # Fewer trials go on by the rows, and the program, that are there.
     longer = plan(POINTS[1:2], 5)
     assert len(dict(gang.train(longer, DATA))) == 3
-    assert len(gang._tables._signatures) == 2
+    assert len(gang._batches.tables._signatures) == 2
 
 
 @pytest.mark.slow
@@ -234,7 +234,7 @@ def test_features_of_a_frozen_part_are_of_the_rows_that_a_point_prepares():
     bound = rounding_bound(trainer("fit"), fits[0], DATA, expected[0])
     gang = trainer("gang")
     assert loss_difference(dict(gang.train(fits, DATA)), expected) < bound
-    assert len(gang._tables._features) == 1  # of both points, whose frozen part is the same
+    assert len(gang._batches.tables._features) == 1  # of both points, whose frozen part is the same
 
 
 @pytest.mark.slow

@@ -7,9 +7,11 @@ from typing import Any
 
 import keras
 
+from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.scalars import loss_reduction, losses_of
 from hpsearch.training.building import has_masked_outputs, unwrap_optimizer
 from hpsearch.training.overrides import find_override, is_of_keras
+from hpsearch.training.rows import validation_batch_size
 
 _MIXING_LAYERS = (keras.layers.Lambda, keras.layers.MixUp, keras.layers.CutMix)
 _WITH_RECURRENT_DROPOUT = (
@@ -38,6 +40,25 @@ _ROWWISE_OPERATIONS = {
     *("Softsign", "Squareplus", "SparsePlus", "Sigmoid", "LogSigmoid", "HardSigmoid", "HardSilu"),
     *("SparseSigmoid", "HardTanh", "TanhShrink", "SoftShrink", "HardShrink", "Threshold"),
 }
+
+
+def why_not_side_by_side(member: BatchMember) -> str | None:
+    """Why this member cannot train side by side with others; None where it can."""
+    why = why_not_batchable(member.model)
+    if why:
+        return why
+    for metric in member.history.metrics:
+        if why := why_metric_differs(member.model, metric.own_name):
+            return why
+    # Rows that mix only matter where a last minibatch is filled up.
+    held_out = len(member.fit.split.validation)
+    fills_validation = held_out % validation_batch_size(held_out)
+    if not (fills_validation or member.rows % member.batch_size):
+        return None
+    if (why := why_rows_mix(member.model)) is None:
+        return None
+    way_out = "" if fills_validation else "; a batch_size that divides the training rows avoids it"
+    return f"{why}, and the last batch is filled up{way_out}"
 
 
 def why_not_batchable(model: Any) -> str | None:

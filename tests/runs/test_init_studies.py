@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hpsearch.runs.load import Overrides, load_study
-from tests.runs.test_run import check_continues
+from tests.runs.test_run import check_continues, journal
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def write(hpsearch, make):
     file = Path("studies/table.py")
     text = file.read_text()
     for old, new in (
-        ("Auto(trials=20, max_epochs=30)", "Auto(trials=4, max_epochs=4)"),
+        ("Auto(trials=20, max_epochs=30)", "Auto(trials=2, max_epochs=4)"),
         (evaluator, evaluator.replace("4", "2")),
         (part, part),
     ):
@@ -60,6 +60,7 @@ MADE = [reviews, pytest.param(sales, marks=pytest.mark.thorough)]
 @pytest.mark.parametrize("make", MADE)
 def test_it_is_killed_and_continued_with_an_equal_journal(hpsearch, make):
     check_continues(write(hpsearch, make), 3, "--checkpoint-every", "1")
+    assert len(journal("whole.db")[0]) > 2 * 4  # asked and told: it was killed midway
 
 
 @pytest.mark.skipif("backend.choose() != 'jax'", reason="only JAX trains side by side")

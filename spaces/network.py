@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 from hpsearch.core.errors import BuildError
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.training import Build, ModelSpec
-from hpsearch.training.base import unknown_parameter_message
+from hpsearch.training.point_parameters import unknown_parameter_message
 from spaces import checks, optimizers
 
 PARAMS = ("loss", *optimizers.PARAMS)

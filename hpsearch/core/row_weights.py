@@ -29,6 +29,26 @@ def check_class_weight(given: Any) -> None:
             )
 
 
+def check_sample_weights(data: Data, *, has_steps: bool) -> None:
+    """Raise DataError where rows' weights do not go with the targets, or all are zero.
+
+    Args:
+        data: the task's.
+        has_steps: whether each row has a loss for each of several steps.
+    """
+    for name in ("sample_weight", "sample_weight_test"):
+        weights = getattr(data, name)
+        if weights is None:
+            continue
+        if not weights.any():
+            raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
+        if weights.ndim == 2 and not has_steps:
+            raise DataError(
+                f"{name} of shape {weights.shape} is for sequences, of steps that each have a loss "
+                "of their own; give one number a row"
+            )
+
+
 def compute_row_weights(class_weight: Any, kind: Kind, data: Data) -> Array | None:
     """The weight of each row in the training loss, shape (rows,), float32; None where all weigh 1.
 

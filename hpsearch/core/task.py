@@ -1,6 +1,5 @@
 """A task: data, loss, metrics, weights, and preprocessing."""
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,29 +15,30 @@ from hpsearch.core.frames.columns import name_coded_column
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.metric import Direction, Metric, parse_metric, parse_metrics
 from hpsearch.core.option_text import check_counts, check_switches, settings_text
-from hpsearch.core.preparing_layers import why_not_preparing
 from hpsearch.core.row_weights import (
     check_class_weight,
+    check_sample_weights,
     compute_row_weights,
     compute_test_weights,
 )
-from hpsearch.core.rules import brief, why_no_name, why_no_number
+from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.searched_preprocessing import (
     PREPROCESS,
     PREPROCESS_Y,
-    MakeTransformer,
-    PreprocessingFailed,
-    call_with_params,
     choose_params,
-    describe_point,
     is_searched,
-    is_transformer,
     make_transformer,
     parameter_names,
 )
 from hpsearch.core.space import Params
-from hpsearch.core.target_steps import check_target_steps
 from hpsearch.core.task_kinds import Kind
+from hpsearch.core.task_options import (
+    check_options_by_output,
+    check_outputs,
+    check_preprocess,
+    check_preprocess_y,
+    make_target_steps,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,10 +108,14 @@ class Task:
             )
         check_switches(self, weighted_metrics=self.weighted_metrics)
         check_class_weight(self.class_weight)
-        self._check_preprocess()
-        self._check_preprocess_y()
+        check_preprocess(self.preprocess)
+        check_preprocess_y(self.preprocess_y, self._output_names)
         if isinstance(self.loss, Mapping):
-            self._check_outputs(self.loss)
+            check_outputs(self.loss)
+            by_output = {"kind": self.kind, "outputs": self.outputs}
+            check_options_by_output(self.loss, by_output | {"loss_weights": self.loss_weights})
+            if self.class_weight is not None:
+                raise DataError("class_weight is for one output; use Data(sample_weight=)")
         elif not isinstance(self.loss, str) and not callable(self.loss):
             raise DataError(
                 f"Task needs loss= a Keras loss by name or object, or a function, or a dict of these "
@@ -132,65 +136,6 @@ class Task:
                 part = self.parts[metric.output]
                 task_kinds.possible_kinds(part.loss, metric.own_name, part.kind)
         self._check_kind_of_changed()
-
-    def _check_outputs(self, losses: Mapping[Any, Any]) -> None:
-        """Raise DataError where the outputs' names, kinds or weights do not meet the losses'."""
-        for name in losses:
-            if (why := why_no_name(name)) or "/" in name:
-                raise DataError(f"outputs need {why or 'names without /'}, got {brief(name)}")
-        if len(losses) < 2:
-            raise DataError("loss= a dict is for two outputs or more; for one, give its loss alone")
-        for one, other in itertools.permutations(losses, 2):
-            if other.startswith(f"{one}_") or other == f"val_{one}":
-                raise DataError(
-                    f"outputs {one} and {other} cannot be told apart in Keras's logs, as "
-                    f"{other}_loss; rename one"
-                )
-        for option in ("kind", "outputs", "loss_weights"):
-            given = getattr(self, option)
-            if given is None:
-                continue
-            if not isinstance(given, Mapping):
-                raise DataError(
-                    f"with several outputs {option}= is a dict by output, got {brief(given)}"
-                )
-            if unknown := [name for name in given if name not in losses]:
-                raise DataError(
-                    f"{option}= names an output {brief(unknown[0])} that loss= does not; it names "
-                    f"{', '.join(losses)}"
-                )
-        for name, weight in (self.loss_weights or {}).items():
-            if why_no_number(weight) or weight < 0:
-                raise DataError(
-                    f"loss_weights needs numbers from 0 on, got {brief(weight)} for {name}"
-                )
-        if self.class_weight is not None:
-            raise DataError("class_weight is for one output; use Data(sample_weight=)")
-
-    def _check_preprocess(self) -> None:
-        given = self.preprocess
-        all_of_it = list(given.values()) if isinstance(given, Mapping) else [given]
-        for each in all_of_it:
-            if why := why_not_preparing(each):
-                raise DataError(why)
-        if is_searched(given):
-            parameter_names(given)
-            return
-        for each in all_of_it:
-            if each is not None and not is_transformer(each):
-                raise DataError(
-                    "Task needs preprocess= a scikit-learn transformer, as StandardScaler(), or a "
-                    "dict of them, or a function of parameters that returns one, got "
-                    f"{brief(each)}"
-                )
-
-    def _check_preprocess_y(self) -> None:
-        """Raise DataError where it is nothing that changes targets and predictions back."""
-        given = self.preprocess_y
-        if is_searched(given):
-            parameter_names(given, PREPROCESS_Y)
-        elif given is not None:
-            check_target_steps(given, self._output_names)
 
     def _check_kind_of_changed(self) -> None:
         """Raise DataError where `preprocess_y` would change classes."""
@@ -245,7 +190,7 @@ class Task:
             if option == PREPROCESS:
                 made[option] = make_transformer(make, params)
                 continue
-            made[option] = self._make_target_steps(make, params)
+            made[option] = make_target_steps(make, params, self._output_names)
         return replace(self, **made) if made else self
 
     def load(self) -> Data:
@@ -260,7 +205,7 @@ class Task:
         self._check_labels(data)
         if not is_searched(self.preprocess):  # else only a point tells
             self.check_frames(data)
-        self._check_weights(data)
+        check_sample_weights(data, has_steps=self._has_steps(data.y))
         weights = self.row_weights(data)
         if self.weighted_metrics:
             missing = "Task(class_weight=) or Data(sample_weight=)" if weights is None else ""
@@ -321,23 +266,11 @@ class Task:
                     f"Task(outputs=) how many{by_name}"
                 )
 
-    def _check_weights(self, data: Data) -> None:
-        """Raise DataError where rows' weights do not go with the targets, or all are zero."""
-        for name in ("sample_weight", "sample_weight_test"):
-            weights = getattr(data, name)
-            if weights is None:
-                continue
-            if not weights.any():
-                raise DataError(f"{name} is zero in all rows; leave some with weights above 0")
-            y = data.y
-            if weights.ndim == 2 and (
-                not isinstance(y, np.ndarray)
-                or not (self.is_sequence(y) or (y.ndim > 2 and not self.classifies))
-            ):
-                raise DataError(
-                    f"{name} of shape {weights.shape} is for sequences, of steps that each have a "
-                    f"loss of their own; give one number a row"
-                )
+    def _has_steps(self, y: Targets) -> bool:
+        """Whether each row has a loss for each of several steps, which may weigh differently."""
+        if not isinstance(y, np.ndarray):
+            return False
+        return self.is_sequence(y) or (y.ndim > 2 and not self.classifies)
 
     def check_targets(self, y: Targets) -> None:
         """Raise DataError where targets are not of the task's kind, or a metric is not for them."""
@@ -419,16 +352,6 @@ class Task:
             )
             for name, loss in self.loss.items()
         }
-
-    def _make_target_steps(self, make: MakeTransformer, params: Params) -> Any:
-        """What changes targets at a point. Raises BuildError where the function returns none."""
-        made, chosen = call_with_params(make, params, PREPROCESS_Y), choose_params(make, params)
-        try:
-            if made is not None:
-                check_target_steps(made, self._output_names, "preprocess_y must return")
-        except DataError as error:
-            raise PreprocessingFailed(f"{error} at {describe_point(chosen)}", chosen) from error
-        return made
 
     @property
     def _output_names(self) -> tuple[str, ...]:

@@ -22,16 +22,8 @@ from hpsearch.core.seeds import canonical_json, derive_seed
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import CheckpointInterval, Curve, Failure, Score
-from hpsearch.training.base import (
-    FIT_PARAMS,
-    Build,
-    Callbacks,
-    Fit,
-    Split,
-    Trainer,
-    TrainFunction,
-    check_names,
-)
+from hpsearch.training.base import Build, Callbacks, Fit, Split, Trainer, TrainFunction
+from hpsearch.training.point_parameters import FIT_PARAMS, check_names
 
 
 class TrainingFailed(HpsearchError):

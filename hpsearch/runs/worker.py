@@ -24,7 +24,7 @@ from hpsearch.runs.study import StudyDefinition
 from hpsearch.runs.trial_work import TrialWork
 from hpsearch.runs.try_points import AllPointsFailError, try_a_few_points
 from hpsearch.training import backend, engines, lean_import, sharing
-from hpsearch.training.base import check_space
+from hpsearch.training.point_parameters import check_space
 
 _LIBRARIES = "keras|jax|jaxlib|tensorflow|torch|numpy|scipy|sklearn|absl|ml_dtypes|optree|h5py"
 

@@ -11,7 +11,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import check_counts
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.store import RankedTrial, SearchRecord, Store, locate_trial, rank_searches
-from hpsearch.training.base import batch_size
+from hpsearch.training.point_parameters import batch_size
 
 Scale = Literal["epochs", "steps"]
 SCALES: tuple[Scale, ...] = get_args(Scale)

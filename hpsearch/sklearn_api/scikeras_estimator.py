@@ -24,8 +24,9 @@ from hpsearch.core.arrays import Array
 from hpsearch.core.errors import BuildError
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.core.space import Params
-from hpsearch.training.base import Build, ModelSpec, batch_size, shuffles
+from hpsearch.training.base import Build, ModelSpec
 from hpsearch.training.building import call_build
+from hpsearch.training.point_parameters import batch_size, shuffles
 from hpsearch.training.rows import prepare_inputs
 
 

@@ -17,7 +17,8 @@ from hpsearch.sklearn_api.network import Network
 from hpsearch.sklearn_api.targets import encode_targets
 from hpsearch.sklearn_api.training_rows import TrainingRows, read_rows, read_training_rows
 from hpsearch.training import backend
-from hpsearch.training.base import Fit, ModelSpec, WithoutValidation, batch_size
+from hpsearch.training.base import Fit, ModelSpec, WithoutValidation
+from hpsearch.training.point_parameters import batch_size
 
 
 class _TrainedEstimator(BaseEstimator):  # type: ignore[misc]

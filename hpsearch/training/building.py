@@ -11,14 +11,8 @@ import numpy as np
 
 from hpsearch.core.errors import BuildError
 from hpsearch.core.space import Params
-from hpsearch.training.base import (
-    FIT_PARAMS,
-    Build,
-    ModelSpec,
-    Phase,
-    Phases,
-    leave_to_preprocessing,
-)
+from hpsearch.training.base import Build, ModelSpec, Phase, Phases
+from hpsearch.training.point_parameters import FIT_PARAMS, leave_to_preprocessing
 
 
 def _ignore_refusal(layer: Any, value: bool) -> None:

@@ -20,7 +20,7 @@ from hpsearch.core.streamed import count_validation_rows
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint, metrics
-from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split, batch_size, check_names
+from hpsearch.training.base import Build, Callbacks, Fit, ModelSpec, Split
 from hpsearch.training.building import build_model, state_variables
 from hpsearch.training.deferred import deferred_initialization, read_as_placeholders
 from hpsearch.training.fit_callbacks import (
@@ -36,6 +36,7 @@ from hpsearch.training.minibatches import Minibatches, RowBatches, reading
 from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
+from hpsearch.training.point_parameters import batch_size, check_names
 from hpsearch.training.rows import (
     SplitRows,
     count_training_rows,

@@ -13,8 +13,9 @@ import numpy as np
 
 from hpsearch.core.arrays import count_rows, inputs_by_name, is_lazy, take_rows
 from hpsearch.core.reading.lazy_rows import LazyRows
-from hpsearch.training.base import Fit, batch_size
+from hpsearch.training.base import Fit
 from hpsearch.training.building import output_shapes
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.read_ahead import ReadAhead
 from hpsearch.training.rows import SplitRows, draw_row_order, spread_weights
 from hpsearch.training.streams import HeldOutRows

@@ -19,14 +19,7 @@ from hpsearch.core.rules import brief
 from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.core.trial import Curve
-from hpsearch.training.base import (
-    Callbacks,
-    Fit,
-    Split,
-    TrainFunction,
-    check_names,
-    leave_to_preprocessing,
-)
+from hpsearch.training.base import Callbacks, Fit, Split, TrainFunction
 from hpsearch.training.checkpoint import save_arrays
 from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.history import History
@@ -34,6 +27,7 @@ from hpsearch.training.own import TrainingRun, call_predict
 from hpsearch.training.own_progress import FitProgress
 from hpsearch.training.own_seeds import restored_generators, seed_generators
 from hpsearch.training.own_state import SavedState, find_state
+from hpsearch.training.point_parameters import check_names, leave_to_preprocessing
 from hpsearch.training.rows import SplitRows, prepare_rows
 
 _FEW_ROWS = 256  # that a function is tried on, of each part

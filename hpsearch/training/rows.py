@@ -25,7 +25,8 @@ from hpsearch.core.seeds import derive_seed
 from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.adapting import LayerAdapter
-from hpsearch.training.base import Fit, Indices, ModelSpec, Split, batch_size, shuffles
+from hpsearch.training.base import Fit, Indices, ModelSpec, Split
+from hpsearch.training.point_parameters import batch_size, shuffles
 from hpsearch.training.preprocessing import prepare_split, transform_inputs
 from hpsearch.training.target_preprocessing import OwnTargets, prepare_targets
 

@@ -30,7 +30,8 @@ from hpsearch.core.streamed import (
     read_targets,
 )
 from hpsearch.core.task import Task
-from hpsearch.training.base import Fit, batch_size
+from hpsearch.training.base import Fit
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.rows import check_finite, shape_targets
 
 

@@ -17,9 +17,10 @@ from hpsearch.core.trial import Facts
 from hpsearch.runs.identity import find_changes, make_search_record
 from hpsearch.tasks import digits
 from hpsearch.training import backend
-from hpsearch.training.base import Fit, Split, batch_size
+from hpsearch.training.base import Fit, Split
 from hpsearch.training.building import build_model
 from hpsearch.training.metrics import make_metrics
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
 from spaces import mlp
 from tests.contracts.trainer import arrays, same

@@ -15,8 +15,9 @@ from hpsearch.core import interrupt
 from hpsearch.core.errors import BuildError, TrialFailed
 from hpsearch.core.trial import CheckpointInterval
 from hpsearch.evaluators import TrainingFailed
-from hpsearch.training.base import Fit, check_space
+from hpsearch.training.base import Fit
 from hpsearch.training.own_trainer import OwnTrainer
+from hpsearch.training.point_parameters import check_space
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)

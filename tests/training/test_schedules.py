@@ -11,9 +11,10 @@ from hpsearch import Data, Holdout, KFold, Task
 from hpsearch.core import interrupt
 from hpsearch.core.errors import BuildError
 from hpsearch.training import backend
-from hpsearch.training.base import Fit, batch_size
+from hpsearch.training.base import Fit
 from hpsearch.training.building import build_model
 from hpsearch.training.metrics import make_metrics
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.rows import draw_row_order, make_model_spec, prepare_rows
 from spaces import mlp, optimizers
 from tests.contracts.trainer import arrays, same

@@ -24,8 +24,9 @@ from sklearn.svm import LinearSVC
 from hpsearch import Data, Holdout, Int, KFold, Space, Task
 from hpsearch.core.errors import BuildError
 from hpsearch.training import sklearn_model
-from hpsearch.training.base import Fit, Split, check_space
+from hpsearch.training.base import Fit, Split
 from hpsearch.training.own_trainer import OwnTrainer
+from hpsearch.training.point_parameters import check_space
 from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)

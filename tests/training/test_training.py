@@ -13,7 +13,7 @@ from hpsearch.core.errors import BuildError, DataError, HpsearchError, SpaceErro
 from hpsearch.evaluators import TrainingFailed
 from hpsearch.tasks import digits
 from hpsearch.training import backend
-from hpsearch.training.base import check_space
+from hpsearch.training.point_parameters import check_space
 from spaces import mlp, optimizers
 from tests.builders import build_on_digits
 from tests.conftest import ROOT

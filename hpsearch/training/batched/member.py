@@ -11,7 +11,7 @@ from typing import Any
 from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve
 from hpsearch.training import checkpoint
-from hpsearch.training.base import Fit, ModelSpec, batch_size
+from hpsearch.training.base import Fit, ModelSpec
 from hpsearch.training.batched.adapted import digest_constants
 from hpsearch.training.batched.padding import (
     DenseChain,
@@ -31,6 +31,7 @@ from hpsearch.training.deferred import compute_first_value, deferred_initializat
 from hpsearch.training.frozen import FrozenPart, find_frozen_part
 from hpsearch.training.history import History
 from hpsearch.training.phases import PhasedModel
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.schedules import own_schedule
 
 

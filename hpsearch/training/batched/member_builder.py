@@ -8,11 +8,12 @@ from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
 from hpsearch.training.adapting import LayerAdapter
-from hpsearch.training.base import Fit, ModelSpec, Split, batch_size
+from hpsearch.training.base import Fit, ModelSpec, Split
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.template import RecentDict
 from hpsearch.training.garbage import paused_garbage_collection
+from hpsearch.training.point_parameters import batch_size
 from hpsearch.training.rows import make_model_spec, prepare_rows
 
 _MOST_SPECS = 1024  # of splits: where preprocessing is searched, each point may have its own

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
-from hpsearch.training.base import shuffles
 from hpsearch.training.batched.hardware import count_devices
 from hpsearch.training.batched.member import BatchMember
+from hpsearch.training.point_parameters import shuffles
 from hpsearch.training.rows import validation_batch_size
 
 _MAX_ORDER_NUMBERS = 2**22  # row numbers sent with one call

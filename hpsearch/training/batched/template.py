@@ -10,7 +10,6 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from hpsearch.training.base import shuffles
 from hpsearch.training.batched import padding
 from hpsearch.training.batched.batchable import why_rows_mix
 from hpsearch.training.batched.clusters import Cluster, ProgramDemand, Shape, merge_clusters
@@ -19,6 +18,7 @@ from hpsearch.training.batched.optimizer_mix import OptimizerMix
 from hpsearch.training.batched.padding import DenseChain, PaddedLayout
 from hpsearch.training.batched.scalars import ModelScalars
 from hpsearch.training.deferred import deferred_initialization
+from hpsearch.training.point_parameters import shuffles
 
 MAX_TEMPLATES = 48  # each holds a model, and a study may meet any number of structures
 _MOST_SHAPES = 64  # of one family, whose trainings are remembered

@@ -125,7 +125,7 @@ def predict(
     place = None if output is None else choose_place(output, PREDICTIONS, sources=(file,))
     backends.choose(backend)
     from hpsearch.models import kept, prediction
-    from hpsearch.selection.refit import own_training
+    from hpsearch.selection.kept_folder import own_training
 
     training = None if study is None else own_training(load_study(study, Overrides()))
     if study is not None and training is None:

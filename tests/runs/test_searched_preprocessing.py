@@ -86,7 +86,7 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
 
     from hpsearch.models import kept, retrain
     from hpsearch.models.prediction import predict_rows
-    from hpsearch.selection.refit import load_kept
+    from hpsearch.selection.kept_folder import load_kept
 
     predicted, folders = {}, {}
     for trial, wanted in ((1, "PCA(n_components=5"), (2, "PCA(n_components=4")):
@@ -175,7 +175,7 @@ def test_a_training_function_s_models_are_kept_with_it_too(hpsearch, write):
     x = study.task.load().x_test
 
     from hpsearch.models.prediction import predict_rows
-    from hpsearch.selection.refit import load_kept
+    from hpsearch.selection.kept_folder import load_kept
 
     assert predict_rows(load_kept(Path(folder), study), x).shape == (20, 1)
 

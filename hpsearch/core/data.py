@@ -47,7 +47,7 @@ from hpsearch.core.reading.foreign_rows import as_source
 from hpsearch.core.reading.source_answers import classes_of, targets_of
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.streamed import Stream, Streams
-from hpsearch.core.times import check_data_times, times_of_sources
+from hpsearch.core.times import check_data_times, refuse_forgotten_targets, times_of_sources
 from hpsearch.core.validation_part import join_validation
 
 BY_ROW = ("groups", "sample_weight", "times", "target_times")
@@ -201,6 +201,8 @@ class Data:
         times, target_times = self.times, self.target_times
         if times is None and target_times is None:
             times, target_times = times_of_sources("x", self.x)
+        elif target_times is None:
+            refuse_forgotten_targets("x", self.x)
         times_test = self.times_test
         if times is not None and times_test is None:
             times_test, _ = times_of_sources("x_test", self.x_test)

@@ -113,6 +113,26 @@ def times_of_sources(name: str, x: Any) -> tuple[Any, Any]:
     return found or (None, None)
 
 
+def refuse_forgotten_targets(name: str, x: Any) -> None:
+    """Raise DataError where a source knows when its targets are known, and only times are given.
+
+    Otherwise training would see targets of later than the validation begins.
+
+    Args:
+        name, x: as `times_of_sources` has them.
+    """
+    for each in inputs_by_name(x).values():
+        if isinstance(each, Source):
+            with tell_errors(f"{name} does not know its times"):
+                known = each.target_times
+            if known is not None:
+                raise DataError(
+                    f"times= without target_times= forgets that targets of {name} are known later "
+                    "than their rows; give target_times= too (the same as times= where that is so), "
+                    "or make the source with these times, as Windows(times=)"
+                )
+
+
 def number_instants(times: Array | None, rows: int) -> Indices:
     """The number of each row's instant, from 0, shape (rows,); without times each row is its own.
 

@@ -70,6 +70,7 @@ def _take_steps(
             yield transformer
             continue
         channel, known = step["channel"], shapes[step["input"]]
-        if type(channel) is not int or not 0 <= channel < known[-1] or len(known) > 2:
+        fits = type(channel) is int and len(known) in (1, 2) and 0 <= channel < known[-1]
+        if not fits or sum(each != _OTHER for each in given) > 1:
             raise ValueError(f"its preprocess_y subtracts {brief(step)}, which rows have not")
         yield Difference(channel, step["input"])

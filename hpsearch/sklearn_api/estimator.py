@@ -21,6 +21,7 @@ from hpsearch.core.reading.source import Source
 from hpsearch.core.rules import brief
 from hpsearch.core.seeds import derive_seed
 from hpsearch.core.task import Task
+from hpsearch.core.times import refuse_forgotten_targets, times_of_sources
 from hpsearch.evaluators import Evaluator
 from hpsearch.runs.in_memory import SearchedTrial
 from hpsearch.runs.loop import describe_failed_trial
@@ -192,8 +193,11 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
             times, target_times: when each row and its target are known, as `hpsearch.Data` has
                 them, for cv=Forward(); None: as X says, where it is a Source that knows.
         """
-        if isinstance(X, Source) and times is None:
-            times, target_times = X.times, X.target_times
+        if isinstance(X, Source):  # the task gets its rows, which know no times
+            if times is None and target_times is None:
+                times, target_times = times_of_sources("X", X)
+            elif target_times is None:
+                refuse_forgotten_targets("X", X)
         place = self._check_options()
         rows = read_training_rows(
             self,

@@ -238,7 +238,7 @@ class FitTrainer:
                     *own,
                     *ours,
                     ShuffleCallback(batches),
-                    HistoryCallback(history, self.task.with_kind_of(data.y), rows),
+                    HistoryCallback(history, self.task.with_kind_of(data.y), rows, own),
                     saving,
                     *others,
                 ],

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -40,11 +40,18 @@ class ShuffleCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Collects the curves; stops the fit when it diverges or its patience ends it."""
+    """Collects the curves; stops the fit when it diverges or its patience ends it.
 
-    def __init__(self, history: History, task: Task, rows: SplitRows) -> None:
+    Args:
+        history: where the curves go.
+        task: its kind must be known.
+        rows: that the fit is trained and validated on.
+        own: the study's callbacks, which run before.
+    """
+
+    def __init__(self, history: History, task: Task, rows: SplitRows, own: Sequence[Any]) -> None:
         super().__init__()
-        self.history, self.task, self.rows = history, task, rows
+        self.history, self.task, self.rows, self.own = history, task, rows, own
         self.measures = metrics.make_measures(task)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -55,12 +62,29 @@ class HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]
                     f"the model reports {', '.join(logs) or 'nothing'} but no {name!r}; let its "
                     "train_step and test_step return the loss"
                 )
+        self._check_watched(logs)
         wants_stop = bool(self.model.stop_training)
         losses = float(logs["loss"]), float(logs["val_loss"])
         first, *others = self._metric_values(logs)
         self.history.add_epoch([*first, *losses, *itertools.chain(*others)])
         self.history.stopped |= wants_stop
         self.model.stop_training = self.history.has_ended
+
+    def _check_watched(self, logs: dict[str, Any]) -> None:
+        """Raise BuildError where a callback watches what is computed after Keras's own epoch.
+
+        Keras would only warn, and an EarlyStopping would never stop.
+        """
+        for callback in self.own:
+            watched = getattr(callback, "monitor", None)
+            if not isinstance(watched, str) or watched in logs:
+                continue
+            if watched.removeprefix("val_") in self.measures:
+                raise BuildError(
+                    f"the callback {type(callback).__name__} watches {watched!r}, which this task "
+                    f"computes from all predictions, after callbacks were called; watch one of "
+                    f"{', '.join(logs)}, or say Study(patience=)"
+                )
 
     def _metric_values(self, logs: dict[str, Any]) -> list[tuple[float, float]]:
         """Each recorded metric on the training and on the validation rows."""

@@ -138,7 +138,10 @@ def test_a_source_may_know_its_times():
     data = Data(Rows())
     assert data.times.tolist() == [3, 4, 5]
     assert data.target_times.tolist() == [4, 5, 6]
-    assert Data(Rows(), times=[0, 0, 0]).target_times is None  # what is given goes before
+    given = Data(Rows(), times=[0, 0, 0], target_times=[0, 0, 0])  # what is given goes before
+    assert given.target_times.tolist() == [0, 0, 0]
+    with pytest.raises(DataError, match="times= without target_times= forgets that targets of x"):
+        Data(Rows(), times=[0, 0, 0])
     later = Rows()
     later.times = (9, 9, 10)
     assert Data(Rows(), x_test=later).times_test.tolist() == [9, 9, 10]
@@ -156,7 +159,10 @@ def test_sources_among_several_inputs_know_times_too():
     Data({"a": windows, "b": windows}, windows.targets)
     with pytest.raises(DataError, match="the input 'b' of x knows other times than one before"):
         Data({"a": windows, "b": other}, windows.targets)
-    assert Data({"a": windows, "b": other}, windows.targets, times=range(6)).times[5] == 5
+    with pytest.raises(DataError, match="forgets that targets of x are known later"):
+        Data({"a": windows, "b": other}, windows.targets, times=range(6))
+    known = {"times": range(6), "target_times": range(1, 7)}
+    assert Data({"a": windows, "b": other}, windows.targets, **known).times[5] == 5
 
 
 def test_rows_of_one_time_are_one_instant():

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from hpsearch import Difference, KerasSearchCV, Random
+from hpsearch import Difference, Forward, KerasSearchCV, Random, Windows
 from spaces import mlp
 
 SERIES = 500 + np.cumsum(np.random.default_rng(0).normal(0, 10, size=96))
@@ -47,3 +47,12 @@ def test_a_classifier_has_no_unit():
     search = KerasSearchCV(mlp.model((4,)), {"dropout": [0.1]}, preprocess_y=StandardScaler())
     with pytest.raises(ValueError, match="preprocess_y= is for targets that are numbers"):
         search.fit(X, (Y > 500).astype(int))
+
+
+def test_times_alone_do_not_forget_when_targets_are_known():
+    windows = Windows(np.arange(30.0), lags=3, horizon=4)
+    search = KerasSearchCV(
+        mlp.model(), {"units": [2]}, Random(1, 1), cv=Forward(2), kind="regressor"
+    )
+    with pytest.raises(ValueError, match="times= without target_times= forgets"):
+        search.fit(windows, windows.targets, times=windows.times)

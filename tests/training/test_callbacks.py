@@ -53,11 +53,11 @@ def train(one, task=WHOLE):
     return curve
 
 
-def probe(make, build=build):
+def probe(make, build=build, task=WHOLE):
     from hpsearch.training.fit import FitTrainer
 
     points = [{"learning_rate": 0.05}]
-    return FitTrainer(WHOLE).probe(build, points, SPLIT, DATA, callbacks=make)
+    return FitTrainer(task).probe(build, points, SPLIT, DATA, callbacks=make)
 
 
 def train_plainly(one):
@@ -372,6 +372,15 @@ def test_what_cannot_work_is_refused_at_the_start(make, message):
     with pytest.raises(BuildError, match=message) as refused:
         probe(make)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.filterwarnings("ignore:Early stopping")  # Keras's own
+@pytest.mark.parametrize("watched", ["val_f1_macro", "f1_macro"])
+def test_what_watches_a_metric_that_keras_does_not_count_is_refused(watched):
+    """Keras would warn in each epoch, and never stop."""
+    task = dataclasses.replace(WHOLE, metrics=["f1_macro"])
+    with pytest.raises(BuildError, match=f"EarlyStopping watches '{watched}', which this task"):
+        probe(lambda trial: [callbacks.EarlyStopping(watched, mode="max")], task=task)
 
 
 def test_without_checkpoints_nothing_is_refused():

@@ -272,8 +272,8 @@ def settings_text(value: Any) -> str:
             elif is_layer(value):  # in whose names Keras counts
                 found = {name: each for name, each in found.items() if name != "name"}
             return f"{type(value).__name__}({settings_text(found)})"
-    if type(value).__repr__ is object.__repr__:  # it tells an address, another in each process
-        kind = type(value)
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__:  # it tells an address, another in each process
         return f"{kind.__module__}.{kind.__qualname__}({settings_text(_own_settings(value, {}))})"
     return repr(value)
 

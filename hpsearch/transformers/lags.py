@@ -53,7 +53,7 @@ class Lags(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         windows = check_windows("Lags", x)
         kept = windows[:, self._kept_places(windows.shape[1])]
         if not self.difference:
-            return kept
+            return kept.copy()  # a view would keep the whole windows in memory
         return np.diff(kept if kept.dtype.kind == "f" else kept.astype(np.float64), axis=1)
 
     def __sklearn_is_fitted__(self) -> bool:

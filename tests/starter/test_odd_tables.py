@@ -226,6 +226,21 @@ def test_cells_of_parquet_are_those_of_csv():
     assert zone.tolist() == frame["zone"].tolist()
 
 
+def test_categories_and_classes_are_the_same_in_parquet_and_csv():
+    frame = pd.DataFrame(
+        {
+            "truth": [True, False, None],
+            "grade": [1.0, 2.0, np.nan],
+            "single": np.array([-0.0, 1.5, 3e20], np.float32),
+            "large": [0.0, -7.0, 123456.0],
+        }
+    )
+    frame.to_parquet("x.parquet")
+    frame.to_csv("x.csv", index=False)
+    read = [table_files.read_cells(Path(name)) for name in ("x.parquet", "x.csv")]
+    pd.testing.assert_frame_equal(*read)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

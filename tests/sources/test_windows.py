@@ -186,14 +186,15 @@ def test_wrong_series_are_refused_in_one_line(series, options, message):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("test", [1.0, 1, -0.1, 7, None, True, "half"])
+@pytest.mark.parametrize(
+    "test", [1.0, 1, -0.1, 7, None, True, False, "half", "", [], np.nan, np.inf, np.arange(3)]
+)
 def test_a_test_that_is_nothing_or_all_is_refused(test):
     windows = Windows(range(9), lags=2, horizon=1)
     assert len(windows) == 7
-    if test == 1:  # one instant, as a number or a whole float
-        if test is not True:
-            assert len(windows.data(test=test).y_test) == 1
-            return
+    if type(test) in (int, float) and test == 1:  # one instant, as a number or a whole float
+        assert len(windows.data(test=test).y_test) == 1
+        return
     with pytest.raises(DataError, match="data needs test= a share of the 7 instants"):
         windows.data(test=test)
 

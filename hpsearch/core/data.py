@@ -25,6 +25,7 @@ from hpsearch.core.arrays import (
     view_rows,
 )
 from hpsearch.core.coding import Coding
+from hpsearch.core.data_summary import summarize_data
 from hpsearch.core.errors import DataError
 from hpsearch.core.fingerprint import digest_data
 from hpsearch.core.frames.inputs import (
@@ -50,7 +51,7 @@ BY_ROW = ("groups", "sample_weight", "times", "target_times")
 _VALIDATION_SAMPLE = 64  # of the rows of a source that are to validate on
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data:
     """The rows to search on, and the test rows, which no search reads.
 
@@ -189,6 +190,9 @@ class Data:
         coding = self.coding or Coding()
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
+
+    def __repr__(self) -> str:
+        return summarize_data(self)
 
     def _take_times(self) -> None:
         """Check the times, and take those of sources that know them where none are given."""

@@ -114,9 +114,9 @@ def predict(
     study: Path | None,
     backend: str | None,
 ) -> None:
-    """Predict the rows of a CSV file with a model that `refit` saved.
+    """Predict the rows of a table, .csv, .csv.gz or .parquet, with a model that `refit` saved.
 
-    MODEL is the folder of the model. A classifier predicts the class and the probability of each
+    MODEL is the folder of the model; FILE may also be a file of texts, one a line. A classifier predicts the class and the probability of each
     class, a regression predicts the value. For sequences, the class of each step and its
     probability are predicted. Of several outputs, each column's name begins with the output's.
     """

@@ -159,9 +159,10 @@ class Windows(Source):
         """
         most = self.horizon + self.steps - 1
         if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= most:
+            few = "rows=1" if most == 1 else f"rows= from 1 to {most}"
             raise DataError(
-                f"last needs rows= from 1 to {most}, the windows whose targets are not known yet, "
-                f"got {brief(rows)}"
+                f"last needs {few}, the windows whose targets are not known yet with "
+                f"horizon={self.horizon}, got {brief(rows)}"
             )
         ends = self._series.starts[1:, None] - rows + np.arange(rows)
         return self._series.read_windows(ends.reshape(-1), self.lags)

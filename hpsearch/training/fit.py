@@ -46,13 +46,8 @@ from hpsearch.training.rows import (
     validation_batch_size,
 )
 from hpsearch.training.schedules import check_schedule
-from hpsearch.training.streams import (
-    StreamBatches,
-    StreamCallback,
-    TrainBatches,
-    check_stream_points,
-    streaming,
-)
+from hpsearch.training.stream_batches import StreamBatches, TrainBatches
+from hpsearch.training.streams import StreamCallback, check_stream_points, streaming
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,8 @@ def test_the_last_windows_are_those_to_predict_from():
     for rows in (0, 4, True):
         with pytest.raises(DataError, match="rows= from 1 to 3"):
             windows.last(rows)
+    with pytest.raises(DataError, match=r"needs rows=1, .* horizon=1, got 3"):
+        Windows(np.arange(30), lags=4, horizon=1).last(3)
     groups = np.tile([1, 0], 20)
     many = Windows(np.arange(40), lags=4, groups=groups, times=np.arange(40))
     assert many.last()[:, -1, 0].tolist() == [39, 38]

@@ -82,8 +82,9 @@ def init(
     write_output(place, study_text.format_study(found, csv, file, rows), STUDY)
     for note in found.notes:
         click.echo(note, err=True)
+    used = found.rows if rows == len(table) else rows
     click.echo(
-        f"{rows} rows; predict {found.target.name!r}, {_name_kind(found)}, from {_count_inputs(found)}\n"
+        f"{used} rows; predict {found.target.name!r}, {_name_kind(found)}, from {_count_inputs(found)}\n"
         f"written to {file}; run it: hpsearch run {shlex.quote(str(file))}",
         err=True,
     )

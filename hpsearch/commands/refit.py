@@ -114,9 +114,9 @@ def predict(
     study: Path | None,
     backend: str | None,
 ) -> None:
-    """Predict the rows of a CSV file with a model that `refit` saved.
+    """Predict the rows of a table, .csv, .csv.gz or .parquet, with a model that `refit` saved.
 
-    MODEL is the folder of the model. A classifier predicts the class and the probability of each
+    MODEL is the folder of the model; FILE may also be a file of texts, one a line. A classifier predicts the class and the probability of each
     class, a regression predicts the value. For sequences, the class of each step and its
     probability are predicted. Of several outputs, each column's name begins with the output's.
     """
@@ -125,7 +125,7 @@ def predict(
     place = None if output is None else choose_place(output, PREDICTIONS, sources=(file,))
     backends.choose(backend)
     from hpsearch.models import kept, prediction
-    from hpsearch.selection.refit import own_training
+    from hpsearch.selection.kept_folder import own_training
 
     training = None if study is None else own_training(load_study(study, Overrides()))
     if study is not None and training is None:

@@ -34,6 +34,7 @@ from hpsearch.core.data_fingerprint import (
     digest_streams,
     digest_test_targets,
 )
+from hpsearch.core.data_summary import summarize_data
 from hpsearch.core.errors import DataError
 from hpsearch.core.fingerprint import digest_data
 from hpsearch.core.frames.inputs import (
@@ -54,7 +55,7 @@ BY_ROW = ("groups", "sample_weight", "times", "target_times")
 """The arrays that `Data` may have beside x and y, with a value for each row."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data:
     """The rows to search on, and the test rows, which no search reads.
 
@@ -195,6 +196,9 @@ class Data:
         coding = self.coding or Coding()
         if isinstance(self.y, Mapping) and (coding.classes or not coding.is_own_unit):
             raise DataError("coding names classes, or a unit, of one output, and y has several")
+
+    def __repr__(self) -> str:
+        return summarize_data(self)
 
     def _take_times(self) -> None:
         """Check the times, and take those of sources that know them where none are given."""

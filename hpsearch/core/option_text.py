@@ -272,6 +272,9 @@ def settings_text(value: Any) -> str:
             elif is_layer(value):  # in whose names Keras counts
                 found = {name: each for name, each in found.items() if name != "name"}
             return f"{type(value).__name__}({settings_text(found)})"
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__:  # it tells an address, another in each process
+        return f"{kind.__module__}.{kind.__qualname__}({settings_text(_own_settings(value, {}))})"
     return repr(value)
 
 
@@ -290,7 +293,7 @@ def _own_settings(value: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """
     own = {
         name: each
-        for name, each in vars(value).items()
+        for name, each in getattr(value, "__dict__", {}).items()
         if isinstance(each, _PLAIN) and not name.startswith("_")
     }
     return {name: each for name, each in {**own, **config}.items() if name != "name"}

@@ -102,7 +102,7 @@ def times_of_sources(name: str, x: Any) -> tuple[Any, Any]:
             continue
         with tell_errors(f"{name} does not know its times"):
             known = each.times, each.target_times
-        if known[0] is None:
+        if known[0] is None and known[1] is None:
             continue
         if found is not None and not all(map(np.array_equal, found, known)):
             raise DataError(

@@ -36,8 +36,8 @@ from hpsearch.models.output_types import OutputTypes, map_outputs
 from hpsearch.models.own_models import OwnModel, OwnTraining, load_own_model
 from hpsearch.models.retrain import TrainedModel, predict_by_each
 from hpsearch.training.building import images_compiled_by_jax, without_tensorflow
+from hpsearch.training.fitted_targets import FittedTargets, LastValues
 from hpsearch.training.rows import prepare_inputs
-from hpsearch.training.target_preprocessing import FittedTargets, LastValues
 
 _FILES = re.compile(
     r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|targets-\d+\.skops|(model|card)\.json"

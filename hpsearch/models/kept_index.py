@@ -19,7 +19,7 @@ from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
 from hpsearch.models.kept_targets import targets_to_json
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs
-from hpsearch.training.target_preprocessing import FittedTargets
+from hpsearch.training.fitted_targets import FittedTargets
 
 _FORMAT = 1
 _FORMAT_OF_OUTPUTS = 2  # of several outputs, or of sequences: earlier versions refuse it

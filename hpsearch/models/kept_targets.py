@@ -8,7 +8,7 @@ from typing import Any
 
 from hpsearch.core.rules import brief
 from hpsearch.core.target_steps import Difference
-from hpsearch.training.target_preprocessing import FittedTargets
+from hpsearch.training.fitted_targets import FittedTargets
 
 _OTHER = "transformer"  # in JSON, where the file of skops's has the step
 

@@ -13,8 +13,8 @@ from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
 from hpsearch.core.files import read_regular_file
 from hpsearch.models.kept_index import Index, no_model_folder
 from hpsearch.models.kept_targets import list_transformers, targets_from_json
+from hpsearch.training.fitted_targets import FittedTargets
 from hpsearch.training.rows import SplitRows
-from hpsearch.training.target_preprocessing import FittedTargets
 
 # Beside the types that skops trusts itself: those that the package has for preprocessing.
 HARMLESS = (

@@ -1,4 +1,4 @@
-"""Predict the rows of a CSV file by kept models."""
+"""Predict the rows of a table in a file by kept models."""
 
 import math
 from collections.abc import Iterable, Mapping

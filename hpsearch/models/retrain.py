@@ -25,6 +25,7 @@ from hpsearch.models.output_types import (
 from hpsearch.models.own_models import restore_own_model
 from hpsearch.training import engines, metrics
 from hpsearch.training.base import SPLIT_OF_STREAMS, Fit, Split
+from hpsearch.training.fitted_targets import FittedTargets
 from hpsearch.training.fold_preprocessing import choose_splits
 from hpsearch.training.history import History
 from hpsearch.training.minibatches import RowBatches, reading
@@ -32,7 +33,6 @@ from hpsearch.training.own_trainer import OwnTrainer
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 from hpsearch.training.streams import HeldOutRows
-from hpsearch.training.target_preprocessing import FittedTargets
 
 _MOST_ROWS, _MOST_BYTES = 1024, 2**25  # that are predicted at a time
 

@@ -5,17 +5,19 @@ from typing import Any
 
 from hpsearch.core.arrays import check_inputs
 from hpsearch.core.errors import HpsearchError, first_line
+from hpsearch.tasks import csv_tables
 
 _COLUMN = "text"
 
 
 def read_texts(path: Path) -> Any:
-    """The texts of a file, shape (rows,): a line each, or of a `.csv` its column of texts.
+    """The texts of a file, shape (rows,): a line each, or of a `.csv` or `.csv.gz` its column of texts.
 
     That is the column called text, or the only one; the first line names the columns. An empty cell
     is an empty text. Raises HpsearchError where the file cannot be read, or has no such column.
     """
-    texts = _read_column(path) if path.suffix.lower() == ".csv" else _read_lines(path)
+    is_table = path.name.lower().endswith((".csv", ".csv.gz"))
+    texts = _read_column(path) if is_table else _read_lines(path)
     if not texts:
         raise HpsearchError(f"{path} holds no text to predict")
     return check_inputs("x", texts)
@@ -25,8 +27,9 @@ def _read_column(path: Path) -> list[str]:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # pandas raises kinds of ValueError
+        with csv_tables.open_text(path) as file:
+            frame = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except csv_tables.READING_ERRORS as error:
         raise HpsearchError(f"{path} cannot be read as CSV: {first_line(error)}") from error
     if _COLUMN not in frame.columns and frame.shape[1] != 1:
         raise HpsearchError(
@@ -39,6 +42,8 @@ def _read_column(path: Path) -> list[str]:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        # Not `splitlines`, which also cuts a text at characters as U+2028.
+        with open(path, encoding="utf-8-sig") as file:
+            return [line.rstrip("\n") for line in file]
     except (OSError, UnicodeError) as error:
         raise HpsearchError(f"{path} cannot be read as text: {first_line(error)}") from error

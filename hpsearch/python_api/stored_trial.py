@@ -151,7 +151,7 @@ class StoredTrial:
 
     def _find_models(self, how: dict[str, Any]) -> Refitted:
         from hpsearch.models import kept
-        from hpsearch.selection import refit as refits
+        from hpsearch.selection.kept_folder import load_kept
         from hpsearch.training import backend as backends
 
         with Store(self._place) as store:
@@ -163,7 +163,7 @@ class StoredTrial:
             return Refitted(folder, kept.load(folder))
         except HpsearchError:  # the preprocessing, or the training function, is the study's own
             study, _ = self._find_study(how.get("study"))
-            return Refitted(folder, refits.load_kept(folder, study))
+            return Refitted(folder, load_kept(folder, study))
 
     def _find_study(self, given: StudyDefinition | None) -> tuple[StudyDefinition, Path | None]:
         """The study as the trial's search had it, and its file."""

@@ -87,7 +87,10 @@ def _describe_epochs(member: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     if card["rows"] is None:
         return f"best at epoch {member['best_epoch']}: {member['epochs']} epochs again"
     found = f"best at epoch {member['best_epoch']} on {member['best_epoch_rows']:,} rows"
-    return f"{found}: {member['epochs']} epochs on all, the same number of {card['scale']}"
+    epochs = member["epochs"]
+    return (
+        f"{found}: {epochs} epoch{'s' * (epochs != 1)} on all, the same number of {card['scale']}"
+    )
 
 
 def _score_table(card: Mapping[str, Any]) -> Iterator[str]:

@@ -9,8 +9,8 @@ import numpy as np
 from hpsearch.core.arrays import Array
 from hpsearch.core.frames.rows import FrameCode
 from hpsearch.training import backend
+from hpsearch.training.fitted_targets import FittedTargets
 from hpsearch.training.rows import prepare_inputs
-from hpsearch.training.target_preprocessing import FittedTargets
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,10 @@ def encode_labels(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     from sklearn.preprocessing import LabelEncoder
     from sklearn.utils.multiclass import check_classification_targets
 
-    check_classification_targets(labels)
+    try:
+        check_classification_targets(labels)
+    except ValueError as error:
+        raise ValueError(f'{error} Give kind="regressor" to predict numbers.') from error
     encoder = LabelEncoder().fit(labels)
     classes = encoder.classes_
     if len(classes) < 2:
@@ -79,7 +82,7 @@ def encode_labels(labels: Array, loss: Any = None) -> tuple[Array, Array, Any]:
     if of_numbers or task_kinds.takes_logits(loss):
         raise ValueError(
             "a classifier needs a cross-entropy of probabilities (not from_logits=True), got "
-            f"loss={loss!r}; leave loss=None"
+            f'loss={loss!r}; leave loss=None, or give kind="regressor" to predict numbers'
         )
     return classes, encoder.transform(labels), loss
 

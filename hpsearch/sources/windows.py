@@ -130,7 +130,8 @@ class Windows(Source):
         Rows are left out whose targets are known only after the first instant of the test. Raises
         DataError where nothing is left to search on.
         """
-        if not test and not isinstance(test, bool) and test is not None:
+        is_number = isinstance(test, int | float) and not isinstance(test, bool)
+        if is_number and test == 0:
             return Data(x=self, groups=self.groups)
         instants = number_instants(self.times, len(self))
         count = int(instants[-1]) + 1
@@ -158,9 +159,10 @@ class Windows(Source):
         """
         most = self.horizon + self.steps - 1
         if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= most:
+            few = "rows=1" if most == 1 else f"rows= from 1 to {most}"
             raise DataError(
-                f"last needs rows= from 1 to {most}, the windows whose targets are not known yet, "
-                f"got {brief(rows)}"
+                f"last needs {few}, the windows whose targets are not known yet with "
+                f"horizon={self.horizon}, got {brief(rows)}"
             )
         ends = self._series.starts[1:, None] - rows + np.arange(rows)
         return self._series.read_windows(ends.reshape(-1), self.lags)
@@ -202,7 +204,7 @@ class Windows(Source):
         """The instants of the test. count: all instants."""
         is_number = isinstance(test, int | float) and not isinstance(test, bool)
         instants = round(test * count) if is_number and 0 < test < 1 else test
-        if not is_number or instants != int(instants) or not 0 < instants < count:
+        if not is_number or not 0 < instants < count or instants != int(instants):
             raise DataError(
                 f"data needs test= a share of the {count} instants, in (0, 1), or a number of them "
                 f"below {count}, that leaves at least one; got {brief(test)}"

@@ -54,8 +54,9 @@ def find_structure(columns: Sequence[Column], time: str | None, group: str | Non
     if named_time and times_of(named_time) is None:
         raise DataError(f"--time {named_time.name!r} needs times or numbers in nine of ten rows")
     if named_group and not 2 < len(named_group.distinct) < len(named_group.texts):
+        found = len(named_group.distinct)
         raise DataError(
-            f"--group {named_group.name!r} has {len(named_group.distinct)} values in "
+            f"--group {named_group.name!r} has {found} value{'s' * (found != 1)} in "
             f"{len(named_group.texts)} rows; groups are three or more, some of several rows"
         )
     ordering = named_time or (_guess_time(columns) if time is None and not named_group else None)

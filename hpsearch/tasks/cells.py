@@ -89,13 +89,28 @@ def read_number_column(cells: "pd.Series", called: str) -> "pd.Series":
 def read_date_column(cells: "pd.Series", form: str, called: str) -> "pd.Series":
     """Cells as times, see `parse_dates`; NaT where one is missing. called: as above.
 
+    Where all of them are written by ISO 8601 they are read so: a table may have been saved as CSV
+    once, and as Parquet, which holds times, another time.
+
     Raises DataError for a cell that is no time in this format.
     """
+    if _is_iso_instead(cells, form):
+        form = ISO
     try:
         found = parse_dates(cells, form)
     except ValueError as error:
         raise DataError(f"{called}: {brief(form)} is no format of times: {error}") from error
     return _refuse_others(found, cells, called, f"no time as {form}")
+
+
+def _is_iso_instead(cells: "pd.Series", form: str) -> bool:
+    """Whether all cells are in ISO 8601, as a Parquet file's times are read, and not as a CSV file has them.
+
+    A form that begins with the year could be taken for it, and is taken as it stands.
+    """
+    known = cells.dropna()
+    iso = form != ISO and not form.startswith("%Y") and len(known) > 0
+    return iso and bool(known.astype(str).str.match(_ISO).all())
 
 
 def set_missing(cells: "pd.Series", missing: Iterable[str]) -> "pd.Series":

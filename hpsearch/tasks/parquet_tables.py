@@ -1,5 +1,6 @@
 """Read Parquet files as frames of text cells, as CSV files are read."""
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CELLS_AT_ONCE = 2_000_000
+_WHOLE = re.compile(r"^(-?\d+)$")
 
 
 def list_columns(path: Path) -> list[str]:
@@ -80,7 +82,11 @@ def _check_type(path: Path, field: Any) -> None:
 
 
 def _to_text(column: Any) -> Any:
-    """The cells of a column of an Arrow table as texts, without spaces around them."""
+    """The cells of a column of an Arrow table as texts, without spaces around them.
+
+    Truths and whole floats are written as pandas writes them to CSV files, so that a category or a class
+    is the same in either file: "True", and "1.0".
+    """
     import pandas as pd
     import pyarrow as pa
 
@@ -91,4 +97,8 @@ def _to_text(column: Any) -> Any:
     if pa.types.is_float16(column.type):
         column = column.cast(pa.float32())
     cells = pd.Series(column.cast(pa.string()).to_pylist(), dtype=object).str.strip()
+    if pa.types.is_boolean(column.type):
+        cells = cells.str.capitalize()
+    if pa.types.is_floating(column.type):
+        cells = cells.str.replace(_WHOLE, r"\1.0", regex=True)
     return cells.where(cells.notna() & ~cells.isin(["", "nan"]), np.nan).astype("str")

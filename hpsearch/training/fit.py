@@ -33,6 +33,7 @@ from hpsearch.training.fit_callbacks import (
 from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.history import History
 from hpsearch.training.minibatches import Minibatches, RowBatches, reading
+from hpsearch.training.one_by_one import train_one_by_one
 from hpsearch.training.overrides import find_override
 from hpsearch.training.own_callbacks import epochs_of_trial, made_callbacks
 from hpsearch.training.phases import PhasedModel
@@ -45,13 +46,8 @@ from hpsearch.training.rows import (
     validation_batch_size,
 )
 from hpsearch.training.schedules import check_schedule
-from hpsearch.training.streams import (
-    StreamBatches,
-    StreamCallback,
-    TrainBatches,
-    check_stream_points,
-    streaming,
-)
+from hpsearch.training.stream_batches import StreamBatches, TrainBatches
+from hpsearch.training.streams import StreamCallback, check_stream_points, streaming
 
 
 @dataclass(frozen=True)
@@ -80,14 +76,11 @@ class FitTrainer:
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `build` raises passes through."""
-        try:
-            for index, fit in enumerate(choose_splits(self.task, fits)):
-                if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
-                    raise interrupt.Interrupted("stopped between two folds")
-                # No name for the rows: they must not stay in memory while the next are prepared.
-                yield index, self._train_on(fit, self._prepare_rows(data, fit.split), data)
-        finally:
-            _clear_compiled()
+        # No name for the rows: they must not stay in memory while the next are prepared.
+        yield from train_one_by_one(
+            choose_splits(self.task, fits),
+            lambda fit: self._train_on(fit, self._prepare_rows(data, fit.split), data),
+        )
 
     def probe(
         self,
@@ -110,11 +103,12 @@ class FitTrainer:
         for index, params in enumerate(points):
             check_names(build, params, preprocessing=self.task.preprocessing_parameters)
             batch_size(params)
-            rows = self._prepare_rows(data, choose_split(self.task, split, params))
+            chosen = choose_split(self.task, split, params)
+            rows = self._prepare_rows(data, chosen)
             fit = Fit(
                 build,
                 params,
-                choose_split(self.task, split, params),
+                chosen,
                 seed=0,
                 epochs=1,
                 most_epochs=most_epochs,
@@ -376,11 +370,3 @@ def _try_a_step(model: Any, x: Any, y: Any) -> Any:
         all_parts = *state_variables(model), model.metrics_variables
         state = [[jax.ShapeDtypeStruct(v.shape, v.dtype) for v in part] for part in all_parts]
         return jax.eval_shape(model.train_step, state, (x, y))[0]
-
-
-def _clear_compiled() -> None:
-    """Free what JAX compiled for models that are gone; it would keep all of it."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        jax.clear_caches()

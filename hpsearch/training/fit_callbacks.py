@@ -19,7 +19,8 @@ from hpsearch.training.history import History
 from hpsearch.training.minibatches import Minibatches, predict_rows
 from hpsearch.training.phases import PhasedModel
 from hpsearch.training.rows import SplitRows
-from hpsearch.training.streams import StreamBatches, predict_part
+from hpsearch.training.stream_batches import StreamBatches
+from hpsearch.training.streams import predict_part
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """Trains by a function of the study's own, one fit at a time. No framework is imported here."""
 
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from hpsearch.training.base import Callbacks, Fit, Split, TrainFunction
 from hpsearch.training.checkpoint import save_arrays
 from hpsearch.training.fold_preprocessing import choose_split, choose_splits
 from hpsearch.training.history import History
+from hpsearch.training.one_by_one import train_one_by_one
 from hpsearch.training.own import TrainingRun, call_predict
 from hpsearch.training.own_progress import FitProgress
 from hpsearch.training.own_seeds import restored_generators, seed_generators
@@ -60,14 +60,11 @@ class OwnTrainer:
 
     def train(self, fits: Sequence[Fit], data: Data) -> Iterator[tuple[int, Curve]]:
         """Yield (index, curve) in the order of `fits`; whatever `train` raises passes through."""
-        try:
-            for index, fit in enumerate(choose_splits(self.task, fits)):
-                if index > 0 and fit.checkpoint_out is not None and interrupt.is_requested():
-                    raise interrupt.Interrupted("stopped between two folds")
-                # No name for the rows: they must not stay in memory while the next are prepared.
-                yield index, self._train_on(fit, prepare_rows(self.task, data, fit.split), data)[0]
-        finally:
-            _clear_compiled()
+        # No name for the rows: they must not stay in memory while the next are prepared.
+        yield from train_one_by_one(
+            choose_splits(self.task, fits),
+            lambda fit: self._train_on(fit, prepare_rows(self.task, data, fit.split), data)[0],
+        )
 
     def probe(
         self,
@@ -306,9 +303,3 @@ def _take(rows: SplitRows, split: Split, few: Split) -> SplitRows:
         None if rows.weights_validation is None else rows.weights_validation[held_out],
         own_targets=rows.own_targets and rows.own_targets.take(train, held_out),
     )
-
-
-def _clear_compiled() -> None:
-    """Free what JAX compiled for models that are gone; it would keep all of it."""
-    if "jax" in sys.modules:
-        sys.modules["jax"].clear_caches()

@@ -92,6 +92,8 @@ def name_failing_transformer(transformer: Any, params: Params) -> Iterator[None]
         raise
     except Exception as error:
         message = f"preprocess={describe_transformer(transformer)} fails on the task's x: {first_line(error)}"
+        if "array with dim 3" in message:  # scikit-learn's words for windows and other sequences
+            message += "; of rows of shape (steps, channels), scale each channel: PerChannel(StandardScaler())"
         if params:
             raise PreprocessingFailed(message, params) from error
         raise DataError(message) from error

@@ -26,9 +26,10 @@ from hpsearch.core.streamed import Streams, count_steps
 from hpsearch.core.task import Task
 from hpsearch.training.adapting import LayerAdapter
 from hpsearch.training.base import Fit, Indices, ModelSpec, Split
+from hpsearch.training.fitted_targets import OwnTargets
 from hpsearch.training.point_parameters import batch_size, shuffles
 from hpsearch.training.preprocessing import prepare_split, transform_inputs
-from hpsearch.training.target_preprocessing import OwnTargets, prepare_targets
+from hpsearch.training.target_preprocessing import prepare_targets
 
 _VALIDATION_BATCH = 1024
 

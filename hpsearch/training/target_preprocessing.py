@@ -1,118 +1,28 @@
-"""Fit `Task(preprocess_y=)` on a split's training targets, and change predictions back by it.
+"""Fit `Task(preprocess_y=)` on a split's training targets, and check that it has an inverse.
 
 No framework is imported here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, Inputs, take_rows, targets_by_name
+from hpsearch.core.arrays import Array, take_rows, targets_by_name
 from hpsearch.core.data import Data
 from hpsearch.core.errors import DataError, first_line
 from hpsearch.core.searched_preprocessing import PreprocessingFailed
 from hpsearch.core.target_steps import Difference, Steps, steps_by_output
 from hpsearch.core.task import Task
 from hpsearch.training.base import Split
+from hpsearch.training.fitted_targets import FittedTargets, OwnTargets, apply_step, flatten_targets
 from hpsearch.training.fresh_transformers import copy_seeded
-
-LastValues = Mapping[str, Array]
-"""What a Difference subtracts of each row, shape (rows,), by output; without outputs that have none."""
 
 _FEW_ROWS = 1000  # on which it is tried whether targets come back
 _MOST_CHANGED, _SHARE = 0.1, 1e-3  # of the rows; of the targets' standard deviation
 _LAST_VALUES: WeakKeyDictionary[Data, dict[Difference, Array]] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FittedTargets:
-    """Fitted preprocessing of targets, which changes predictions back into the targets' own unit.
-
-    Args:
-        steps: of each output, by its name; "" where there is one. Differences are resolved.
-    """
-
-    steps: Mapping[str, Steps]
-
-    def find_last_values(self, x: Inputs) -> LastValues:
-        """What Differences subtract of these rows. x: as given, not preprocessed."""
-        return {
-            name: step.find_last_values(x)
-            for name, steps in self.steps.items()
-            for step in steps
-            if isinstance(step, Difference)
-        }
-
-    def transform(self, y: Any, last_values: LastValues) -> Any:
-        """Targets in the unit in which models learn; an array, or a dict by output."""
-
-        def change(name: str, targets: Array) -> Array:
-            values, last = _flatten(targets), last_values.get(name)
-            for step in self.steps[name]:
-                values, last = _apply(step, values, last)
-            own = targets.dtype if targets.dtype.kind == "f" else np.dtype(np.float32)
-            return values.reshape(targets.shape).astype(own)
-
-        return _map_outputs(change, y)
-
-    def undo(self, predicted: Any, last_values: LastValues) -> Any:
-        """Predictions in the targets' own unit, as float64; NaN where there is no such number.
-
-        Args:
-            predicted: of shape (rows, ...), or a dict by output.
-            last_values: of the same rows.
-        """
-
-        def change_back(name: str, found: Array) -> Array:
-            if not self.steps[name]:
-                return found
-            values, last = _flatten(found), last_values.get(name)
-            before = _last_values_at_difference(self.steps[name], last, values.shape)
-            for step in reversed(self.steps[name]):
-                if isinstance(step, Difference):
-                    values = values + before
-                else:
-                    values = _map_finite_rows(step.inverse_transform, values)
-            return values.reshape(found.shape)
-
-        return _map_outputs(change_back, predicted)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OwnTargets:
-    """The targets of a split in their own unit, in which metrics are computed.
-
-    Args:
-        fitted: what changed them.
-        y, y_validation: in the shape that models need; an array, or a dict by output.
-        last_values, last_values_validation: of the same rows.
-    """
-
-    fitted: FittedTargets
-    y: Any
-    y_validation: Any
-    last_values: LastValues = field(default_factory=dict)
-    last_values_validation: LastValues = field(default_factory=dict)
-
-    def undo(self, predicted: Any, *, train: bool = False) -> Any:
-        """Predictions for the validation rows, or the training rows, in the targets' own unit."""
-        return self.fitted.undo(
-            predicted, self.last_values if train else self.last_values_validation
-        )
-
-    def take(self, train: Any, validation: Any) -> "OwnTargets":
-        """Those of some of the training rows, and of some of the validation rows."""
-        return replace(
-            self,
-            y=take_rows(self.y, train),
-            y_validation=take_rows(self.y_validation, validation),
-            last_values=take_rows(self.last_values, train),
-            last_values_validation=take_rows(self.last_values_validation, validation),
-        )
 
 
 def prepare_targets(
@@ -157,7 +67,7 @@ def _fit_targets(task: Task, data: Data, split: Split, y: Any, y_validation: Any
                 last_values[name] = _find_last_values_once(step, data)
         last = last_values[name][split.train] if name in last_values else None
         with _name_failing_steps(steps):
-            fitted[name] = _fit_steps(steps, _flatten(targets[name]), last)
+            fitted[name] = _fit_steps(steps, flatten_targets(targets[name]), last)
     return OwnTargets(
         FittedTargets(fitted),
         y,
@@ -184,52 +94,13 @@ def _fit_steps(steps: Steps, values: Array, last: Array | None) -> Steps:
         with np.errstate(all="ignore"):  # NaN is told of what it gives
             fitted.append(step if isinstance(step, Difference) else copy_seeded(step).fit(values))
         shape = values.shape
-        values, last = _apply(fitted[-1], values, last)
+        values, last = apply_step(fitted[-1], values, last)
         if values.shape != shape:
             raise DataError(
                 f"{_show(steps)} makes targets of shape {values.shape} of {shape}; take "
                 "transformers that keep the shape"
             )
     return tuple(fitted)
-
-
-def _apply(step: Any, values: Array, last: Array | None) -> tuple[Array, Array | None]:
-    """Targets of shape (rows, units) after a step, and what a Difference that follows subtracts."""
-    if isinstance(step, Difference):
-        assert last is not None
-        return values - (last if last.ndim == 2 else last[:, None]), None
-    with np.errstate(all="ignore"):
-        if last is not None:
-            spread = last if last.ndim == 2 else last[:, None]
-            last = _to_array(step.transform(np.broadcast_to(spread, values.shape).copy()))
-        return _to_array(step.transform(values.copy())), last
-
-
-def _last_values_at_difference(
-    steps: Steps, last: Array | None, shape: tuple[int, ...]
-) -> Array | None:
-    """What the Difference among the steps subtracts, after the steps before it."""
-    if last is None:
-        return None
-    found: Array | None = np.broadcast_to(last[:, None], shape)
-    for step in steps:
-        if isinstance(step, Difference):
-            break
-        _, found = _apply(step, np.zeros(shape), found)
-    return found
-
-
-def _map_finite_rows(change: Callable[[Array], Any], values: Array) -> Array:
-    """Change rows of shape (units,) that are finite; others become NaN.
-
-    Scikit-learn raises for infinity, as a model that diverges predicts it.
-    """
-    finite = np.isfinite(values).all(axis=1)
-    found = np.full(values.shape, np.nan)
-    if finite.any():
-        with np.errstate(all="ignore"):
-            found[finite] = _to_array(change(values[finite]))
-    return found
 
 
 def _check_inverse(own: OwnTargets) -> None:
@@ -271,21 +142,6 @@ def _find_last_values_once(step: Difference, data: Data) -> Array:
     if step not in kept:
         kept[step] = step.find_last_values(data.x)
     return kept[step]
-
-
-def _map_outputs(change: Callable[[str, Any], Any], arrays: Any) -> Any:
-    if isinstance(arrays, Mapping):
-        return {name: change(name, array) for name, array in arrays.items()}
-    return change("", arrays)
-
-
-def _flatten(array: Array) -> Array:
-    """Targets or predictions as float64, of shape (rows, units)."""
-    return np.asarray(array, np.float64).reshape(len(array), -1)
-
-
-def _to_array(found: Any) -> Array:
-    return np.asarray(found, np.float64)
 
 
 @contextmanager

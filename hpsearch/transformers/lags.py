@@ -53,7 +53,7 @@ class Lags(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         windows = check_windows("Lags", x)
         kept = windows[:, self._kept_places(windows.shape[1])]
         if not self.difference:
-            return kept
+            return kept.copy()  # a view would keep the whole windows in memory
         return np.diff(kept if kept.dtype.kind == "f" else kept.astype(np.float64), axis=1)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -63,8 +63,10 @@ class Lags(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Which values of a window of so many are kept, or subtracted from each other."""
         before = (self.lags - 1 + self.difference) * self.stride  # the last value
         if before >= instants:
+            stride = "" if self.stride == 1 else f", stride={brief(self.stride)}"
             raise DataError(
-                f"{self!r} needs windows of {before + 1} instants, and these have {instants}; make "
-                f"Windows(lags={before + 1}), or search fewer"
+                f"Lags(lags={brief(self.lags)}{stride}) needs windows of "
+                f"{brief(before + 1)} instants, and these have {instants}; make "
+                f"Windows(lags={brief(before + 1)}), or search fewer"
             )
         return slice(instants - 1 - before, None, self.stride)

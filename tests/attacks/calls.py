@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 
 import hpsearch
 from hpsearch import (
@@ -18,7 +19,9 @@ from hpsearch import (
     Bayes,
     Choice,
     Data,
+    Difference,
     Float,
+    Forward,
     Genetic,
     Given,
     Grid,
@@ -29,14 +32,17 @@ from hpsearch import (
     Int,
     KerasTunerHyperband,
     KFold,
+    Lags,
     NestedKFold,
     ParquetRows,
+    PerChannel,
     Random,
     Results,
     Space,
     Study,
     Task,
     TextFolder,
+    Windows,
 )
 from hpsearch.training import backend
 from tests.attacks import hostile_folders, uses
@@ -148,7 +154,7 @@ def _classes() -> Iterator[Call]:
         yield Call(
             searcher.__name__, searcher, uses.defaults(searcher), partial(uses.searcher, space)
         )
-    for evaluator in (Holdout, KFold):
+    for evaluator in (Forward, Holdout, KFold):
         yield Call(evaluator.__name__, evaluator, uses.defaults(evaluator), uses.evaluator)
     rows = {"train": [0, 1, 2, 3], "validation": [4, 5, 6, 7]}
     yield Call("Given", Given, {**uses.defaults(Given), **rows}, uses.evaluator)
@@ -207,6 +213,7 @@ def _classes() -> Iterator[Call]:
         uses.study,
     )
     yield from _sources()
+    yield from _of_series()
     results = {"store": "store.db", "study": None, "task": None, "evaluator": None}
     yield Call("Results", Results, results, uses.results)
 
@@ -220,6 +227,27 @@ def _sources() -> Iterator[Call]:
         ParquetRows: {"path": files / "ParquetRows/rows.parquet"},
     }.items():
         yield Call(source.__name__, source, {**uses.defaults(source), **given}, uses.source)
+
+
+def _of_series() -> Iterator[Call]:
+    """Windows over a series, and what prepares them and their targets."""
+    series, windows = np.arange(24.0), np.arange(48.0).reshape(4, 6, 2)
+    given = {"series": series, "lags": 3, "times": series, "groups": np.zeros(24, int)}
+    yield Call("Windows", Windows, {**uses.defaults(Windows), **given}, uses.windows)
+    lags = {"lags": 2, "stride": 2, "difference": True}
+    yield Call("Lags", Lags, lags, lambda made: made.fit_transform(windows))
+    yield Call(
+        "PerChannel",
+        PerChannel,
+        {"transformer": StandardScaler()},
+        lambda made: made.fit_transform(windows),
+    )
+    yield Call(
+        "Difference",
+        Difference,
+        {"channel": 1, "input": "x"},
+        lambda made: made.resolve(windows).find_last_values(windows),
+    )
 
 
 def _methods() -> Iterator[Call]:
@@ -242,6 +270,9 @@ def _methods() -> Iterator[Call]:
         {"range_": space.to_json()["a"]},
         uses.all_of_space,
     )
+    windows = Windows(np.arange(24.0), lags=3)
+    yield Call("Windows.data", windows.data, {"test": 0.2}, uses.all_of_data)
+    yield Call("Windows.last", windows.last, {"rows": 1})
     yield Call("Data.take", data.take, {"rows": [0, 1]}, uses.all_of_data)
     for one in (Random(3, 2), Hyperband(9), Auto(2), Grid(points=2), Bayes(3, 2)):
         name = type(one).__name__

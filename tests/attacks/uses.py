@@ -117,6 +117,12 @@ def evaluator(options: Evaluator) -> None:
     splits(of, options.splits(task(of), of, seed=0))
 
 
+def windows(made: Any) -> None:
+    """Their rows are searched on, and a forecast begins from the last ones."""
+    repr(made), made.last()
+    all_of_data(made.data(0.2))
+
+
 def splits(of: Data, found: Any) -> None:
     for split in found:
         train, validation = set(map(int, split.train)), set(map(int, split.validation))

@@ -2,6 +2,8 @@
 
 from xml.etree import ElementTree
 
+import numpy as np
+
 from hpsearch import Choice, Data, Float, Holdout, Int, KFold, Random, Space, Study, Task
 from hpsearch.core import html_repr
 from hpsearch.core.trial import Curve, Score
@@ -33,6 +35,20 @@ def test_a_space_is_a_table_of_ranges_and_conditions():
         ["kind", "Choice('<b>', '&')", None],
         ["momentum", "Float(0.0, 0.9)", "kind is '<b>'"],
     ]
+
+
+def test_data_says_what_there_is_without_its_values():
+    x, y = np.zeros((40, 5, 2), "float32"), np.arange(40)
+    data = Data(x, y, x[:3], y[:3], times=y, times_test=[50, 51, 52])
+    assert repr(data) == "Data(40 rows and 3 of the test, x: (5, 2) float32, y: () int64, times)"
+    many = Data({"a": x, "b": y[:, None]}, y, validation_rows=4)
+    assert repr(many) == (
+        "Data(40 rows, the last 4 to validate on, x: {a: (5, 2) float32, b: (1,) int64}, "
+        "y: () int64)"
+    )
+    streams = Data.streams(lambda seed, size: [(x, y)], lambda seed, size: [(x, y)])
+    assert repr(streams).startswith("Data(streams, x: (5, 2) float32, y: ()")
+    assert repr(Data(["a fine film", "dull"], [0, 1])).startswith("Data(2 rows, x: ")
 
 
 def test_a_study_says_what_it_is_without_its_data():

@@ -200,3 +200,18 @@ def test_a_loss_of_ones_own_is_known_by_its_state_and_not_by_its_count():
 
     assert settings_text(Scaled(1.0)) != settings_text(Scaled(2.0))
     assert settings_text(Scaled(1.0)) == settings_text(Scaled(1.0))
+
+
+def test_settings_of_an_object_that_is_called_name_no_address():
+    from hpsearch.core.option_text import settings_text
+
+    class Prepare:
+        def __init__(self, extra):
+            self.extra = extra
+
+        def __call__(self, components):
+            return components + self.extra
+
+    assert settings_text(Prepare(1)) == settings_text(Prepare(1))
+    assert settings_text(Prepare(1)) != settings_text(Prepare(2))
+    assert " at 0x" not in settings_text(object())

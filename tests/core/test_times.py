@@ -143,6 +143,9 @@ def test_a_source_may_know_its_times():
     with pytest.raises(DataError, match="times= without target_times= forgets that targets of x"):
         Data(Rows(), times=[0, 0, 0])
     later = Rows()
+    later.times = None
+    with pytest.raises(DataError, match="target_times needs times= too"):
+        Data(later)
     later.times = (9, 9, 10)
     assert Data(Rows(), x_test=later).times_test.tolist() == [9, 9, 10]
     with pytest.raises(DataError, match="the test of a series is its end"):

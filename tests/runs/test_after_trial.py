@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_run import finish, journal, start
+from tests.runs.whole_runs import finish, journal, start
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from hpsearch.models import kept
 from hpsearch.tasks import bitcoin
 from hpsearch.training import backend
-from tests.runs.test_run import check_continues
+from tests.runs.whole_runs import check_continues
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.training import backend
-from tests.runs.test_run import check_continues
+from tests.runs.whole_runs import check_continues
 
 pytestmark = pytest.mark.slow
 

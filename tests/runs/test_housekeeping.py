@@ -12,7 +12,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.runs import removal, session
 from hpsearch.store import Store, list_studies, rank_tasks
 from tests.runs.test_live_log import write_study
-from tests.runs.test_run import finish, journal, start
+from tests.runs.whole_runs import finish, journal, start
 
 pytestmark = pytest.mark.slow
 

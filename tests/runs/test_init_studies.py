@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hpsearch.runs.load import Overrides, load_study
-from tests.runs.test_run import check_continues, journal
+from tests.runs.whole_runs import check_continues, journal
 
 pytestmark = pytest.mark.slow
 

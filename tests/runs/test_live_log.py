@@ -10,7 +10,7 @@ import pytest
 from hpsearch.runs import live_log
 from tests.loggers.test_loggers import Recorder, read_mlflow, read_scalars
 from tests.runs.test_own_studies import BEGIN
-from tests.runs.test_run import finish, journal, start
+from tests.runs.whole_runs import finish, journal, start
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.report.pages import Page
-from tests.runs.test_run import finish, journal, start
+from tests.runs.whole_runs import finish, journal, start
 
 pytestmark = pytest.mark.slow
 

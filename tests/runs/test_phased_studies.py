@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_run import check_continues, finish, start
+from tests.runs.whole_runs import check_continues, finish, start
 
 pytestmark = pytest.mark.slow
 

@@ -13,95 +13,21 @@ from pathlib import Path
 import pytest
 
 from hpsearch import KFold
-from hpsearch.commands import main
-from hpsearch.store import AskedEvent, Store
+from hpsearch.store import Store
 from hpsearch.tasks import digits
 from spaces import mlp
 from tests.conftest import ROOT, wait_for_checkpoints
 from tests.rounding import sum_tolerance
-
-pytestmark = pytest.mark.slow
-
-
-def journal(path):
-    """The journals of a store without what may differ between two runs: times and memory."""
-    with Store(Path(path)) as store:
-        return [
-            [
-                (event.trial, event.answer, event.id)
-                if isinstance(event, AskedEvent)
-                else (event.trial, _lasting(event.outcome))
-                for event in store.journal(search.id).events()
-            ]
-            for search in store.searches()
-        ]
-
-
-def _lasting(outcome):
-    if outcome.score is None:
-        return outcome.failure.kind, outcome.failure.message
-    score = outcome.score
-    folds = [(c.train, c.validation, c.train_loss, c.validation_loss) for c in score.folds]
-    return score.value, score.se, score.best_epoch, folds, outcome.n_weights
-
-
-# With Ctrl-C as a terminal's programs have it: what is started in the background ignores it.
-RUN = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "import sys; sys.argv[1:1] = ['run'];"
-    "from hpsearch.commands.main import main\nif __name__ == '__main__': main()"
+from tests.runs.whole_runs import (
+    RUN,
+    check_two_workers_agree,
+    finish,
+    journal,
+    run_undisturbed,
+    start,
 )
 
-
-def start(*arguments, store="store.db", engine="fit", **options):
-    """By `fit`, trials are told in the order of their asking, and a journal can be foreseen."""
-    arguments = [*map(str, arguments), "--store", store, "--engine", engine]
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **{"env": os.environ, **options},
-    )
-
-
-def finish(process):
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
-def run_undisturbed(file, *options, engine="fit"):
-    """Leave in whole.db the journal of a run that nothing disturbs.
-
-    By `fit` it trains in this process, which has imported Keras: whichever process trains, the
-    journal is the same. Side by side, what was compiled before may choose who trains together.
-    """
-    arguments = [file, "--inline", *options]
-    if engine != "fit":
-        ended = finish(start(*arguments, store="whole.db", engine=engine))
-        assert ended[0] == 0, ended
-        return
-    words = ["hpsearch", "run", *arguments, "--store", "whole.db", "--engine", engine]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", [str(word) for word in words])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-    assert not ended.value.code
-
-
-def check_continues(file, lines, *options, engine="fit"):
-    """A run that is killed after so many lines, and continued, has the journal of a whole one.
-
-    Leaves that one's in whole.db, and the other's in store.db.
-    """
-    run_undisturbed(file, engine=engine)
-    process = start(file, "--inline", *options, engine=engine)
-    for _ in range(lines):
-        process.stdout.readline()
-    process.kill()
-    process.communicate()
-    assert finish(start(file, "--inline", engine=engine))[0] == 0
-    assert journal("store.db") == journal("whole.db")
+pytestmark = pytest.mark.slow
 
 
 def test_runs_ranks_and_continues(hpsearch, write):
@@ -544,12 +470,7 @@ def test_a_full_disk_stops_the_study_cleanly(write):
 def test_two_workers_give_the_results_of_one(write):
     file = write("small", ("Random(trials=3, epochs=2)", "Hyperband(max_epochs=4, eta=2)"))
     run_undisturbed(file)  # a worker alone: test_a_worker_process_gives_the_same_journal
-    assert finish(start(file, "--devices", "cpu:2", store="two.db"))[0] == 0
-    values = [
-        sorted((e[1][0], e[1][3]) for e in journal(path)[0] if len(e) == 2)
-        for path in ("whole.db", "two.db")
-    ]
-    assert values[0] == values[1]
+    check_two_workers_agree(file)
 
 
 @pytest.mark.thorough

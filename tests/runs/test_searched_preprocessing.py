@@ -10,8 +10,12 @@ from hpsearch import NestedKFold
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.training import backend
 from hpsearch.training.base import Fit
-from tests.attacks.searches import journal
-from tests.runs.test_run import check_continues, finish, start
+from tests.runs.whole_runs import (
+    check_continues,
+    check_two_workers_agree,
+    refit,
+    run_undisturbed,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -64,17 +68,8 @@ def test_it_is_killed_and_continued_with_an_equal_journal(write, engine):
 @pytest.mark.thorough
 def test_two_workers_give_each_trial_its_value(write):
     file = write("signs", text=STUDY)
-    assert finish(start(file, "--inline", store="alone.db"))[0] == 0
-    assert finish(start(file, "--devices", "cpu:2", store="workers.db"))[0] == 0
-    alone, workers = journal(Path("alone.db")), journal(Path("workers.db"))
-    assert alone
-    assert alone == workers
-
-
-def refit(hpsearch, file, *options):
-    code, out, err = hpsearch("refit", file, "--json", *options)
-    assert code == 0, err
-    return json.loads(out)
+    run_undisturbed(file)
+    check_two_workers_agree(file)
 
 
 def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, write):
@@ -86,7 +81,7 @@ def test_a_refit_keeps_each_model_with_the_preprocessing_of_its_point(hpsearch, 
 
     from hpsearch.models import kept, retrain
     from hpsearch.models.prediction import predict_rows
-    from hpsearch.selection.refit import load_kept
+    from hpsearch.selection.kept_folder import load_kept
 
     predicted, folders = {}, {}
     for trial, wanted in ((1, "PCA(n_components=5"), (2, "PCA(n_components=4")):
@@ -175,7 +170,7 @@ def test_a_training_function_s_models_are_kept_with_it_too(hpsearch, write):
     x = study.task.load().x_test
 
     from hpsearch.models.prediction import predict_rows
-    from hpsearch.selection.refit import load_kept
+    from hpsearch.selection.kept_folder import load_kept
 
     assert predict_rows(load_kept(Path(folder), study), x).shape == (20, 1)
 

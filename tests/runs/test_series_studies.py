@@ -11,7 +11,7 @@ from hpsearch.core.errors import HpsearchError
 from hpsearch.models import kept
 from hpsearch.models.prediction import predict_rows
 from hpsearch.training import backend
-from tests.runs.test_run import check_continues
+from tests.runs.whole_runs import check_continues
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,12 @@ import pytest
 
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.training import backend
-from tests.attacks.searches import journal
-from tests.runs.test_run import check_continues, finish, start
+from tests.runs.whole_runs import (
+    check_continues,
+    check_two_workers_agree,
+    refit,
+    run_undisturbed,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -66,17 +70,8 @@ def test_it_is_killed_and_continued_with_an_equal_journal(write, engine):
 @pytest.mark.thorough
 def test_two_workers_give_each_trial_its_value(write):
     file = write("prices", text=STUDY)
-    assert finish(start(file, "--inline", store="alone.db"))[0] == 0
-    assert finish(start(file, "--devices", "cpu:2", store="workers.db"))[0] == 0
-    alone, workers = journal(Path("alone.db")), journal(Path("workers.db"))
-    assert alone
-    assert alone == workers
-
-
-def refit(hpsearch, file, *options):
-    code, out, err = hpsearch("refit", file, "--json", *options)
-    assert code == 0, err
-    return json.loads(out)
+    run_undisturbed(file)
+    check_two_workers_agree(file)
 
 
 def rmse(predicted, y):

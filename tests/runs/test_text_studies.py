@@ -1,6 +1,5 @@
 """Whole studies of texts: Hyperband with k-fold, killed, continued, by workers; refit and predict."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hpsearch.core.errors import HpsearchError
-from tests.runs.test_run import check_continues, finish, start
+from tests.runs.whole_runs import check_continues, check_two_workers_agree
 
 pytestmark = pytest.mark.slow
 
@@ -79,22 +78,11 @@ def test_a_kept_model_reads_texts_and_files_of_them(hpsearch):
 
 
 @pytest.mark.thorough
-def test_it_is_killed_and_continued_and_searched_by_two_workers(hpsearch):
+def test_it_is_killed_and_continued_and_searched_by_two_workers():
     file = Path("pets.py")
     file.write_text(STUDY)
     check_continues(file, 4, "--checkpoint-every", "1")
-    code, _, err = finish(start(file, "--devices", "cpu:2", store="workers.db"))
-    assert code == 0, err
-    # Trials are asked in another order; each has the same value.
-    ranked = [
-        sorted(
-            (str(row["params"]), row["epochs"], row["value"])
-            for row in json.loads(hpsearch("rank", "--store", store, "--json")[1])
-        )
-        for store in ("workers.db", "whole.db")
-    ]
-    assert ranked[0]
-    assert ranked[0] == ranked[1]
+    check_two_workers_agree(file)
 
 
 @pytest.mark.thorough

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpsearch.training import backend
-from tests.runs.test_run import check_continues, finish, journal, start
+from tests.runs.whole_runs import check_continues, finish, journal, start
 
 pytestmark = pytest.mark.slow
 

@@ -160,6 +160,11 @@ def test_a_random_splitter_without_a_seed_gets_the_searchs():
         (lambda: make_evaluator(Given(), X, CLASSES, None, classes=True), "give cv the pairs"),
         (lambda: encode_labels(np.array(["a", "a"])), "at least 2 classes, got 1 class: a"),
         (lambda: encode_labels(np.array([0, 1]), "mse"), "needs a cross-entropy of probabilities"),
+        (lambda: encode_labels(np.array([0, 1]), "mse"), 'or give kind="regressor" to predict'),
+        (
+            lambda: encode_labels(np.array([0.5, 1.25])),
+            r'^Unknown label type: continuous.*Give kind="regressor" to predict numbers',
+        ),
         (lambda: searching(kind="ranker").fit(X, NAMES), "kind is 'classifier' or 'regressor'"),
         (lambda: searching(loss="binary_crossentropy").fit(X, NAMES), "targets from 0 to 1"),
     ],

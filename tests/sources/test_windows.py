@@ -137,6 +137,8 @@ def test_the_last_windows_are_those_to_predict_from():
     for rows in (0, 4, True):
         with pytest.raises(DataError, match="rows= from 1 to 3"):
             windows.last(rows)
+    with pytest.raises(DataError, match=r"needs rows=1, .* horizon=1, got 3"):
+        Windows(np.arange(30), lags=4, horizon=1).last(3)
     groups = np.tile([1, 0], 20)
     many = Windows(np.arange(40), lags=4, groups=groups, times=np.arange(40))
     assert many.last()[:, -1, 0].tolist() == [39, 38]
@@ -186,14 +188,15 @@ def test_wrong_series_are_refused_in_one_line(series, options, message):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("test", [1.0, 1, -0.1, 7, None, True, "half"])
+@pytest.mark.parametrize(
+    "test", [1.0, 1, -0.1, 7, None, True, False, "half", "", [], np.nan, np.inf, np.arange(3)]
+)
 def test_a_test_that_is_nothing_or_all_is_refused(test):
     windows = Windows(range(9), lags=2, horizon=1)
     assert len(windows) == 7
-    if test == 1:  # one instant, as a number or a whole float
-        if test is not True:
-            assert len(windows.data(test=test).y_test) == 1
-            return
+    if type(test) in (int, float) and test == 1:  # one instant, as a number or a whole float
+        assert len(windows.data(test=test).y_test) == 1
+        return
     with pytest.raises(DataError, match="data needs test= a share of the 7 instants"):
         windows.data(test=test)
 

@@ -188,6 +188,14 @@ def test_what_cannot_be_learned_from_is_told_in_one_line(hpsearch, text, target,
     assert not Path("studies").exists()
 
 
+def test_rows_without_a_target_are_not_counted(table, hpsearch):
+    body = [(n, "" if i < 2 else v) for i, (n, _, v) in enumerate(rows())]
+    code, _, err = hpsearch("init", table(("x", "y"), body), "--target", "y")
+    assert code == 0
+    assert "2 of 60 rows are left out: they have no 'y'" in err
+    assert "58 rows; predict 'y'" in err
+
+
 def test_a_study_is_replaced_only_by_force(table, described, hpsearch):
     file = table(("x", "y"), [(n, v > 0) for n, _, v in rows()])
     described(file, "--target", "y", "-o", "mine")

@@ -15,6 +15,7 @@ from hpsearch.starter.describing import describe_table, read_table
 from hpsearch.starter.study_text import format_study
 from hpsearch.starter.table_description import Wishes
 from hpsearch.tasks import csv_tables, table_files
+from hpsearch.tasks.cells import read_date_column
 
 
 def write_study(frame, target, **wishes):
@@ -128,6 +129,35 @@ def test_wishes_are_done():
     assert (np.diff(data.times) == 1).all()
 
 
+def test_a_column_of_times_may_be_iso_8601_in_another_file_whatever_the_form():
+    iso, usual = pd.Series(["2024-02-03 00:00:00.000000", None]), pd.Series(["03.02.2024", None])
+    found = [read_date_column(cells, "%d.%m.%Y", "f, column 'at'") for cells in (iso, usual)]
+    assert found[0].equals(found[1])
+    assert found[0].isna().tolist() == [False, True]
+    mixed = pd.Series(["03.02.2024", "2024-02-03"])
+    with pytest.raises(DataError, match=r"'2024-02-03' in row 2, which is no time as %d\.%m\.%Y"):
+        read_date_column(mixed, "%d.%m.%Y", "f, column 'at'")
+    days_first = pd.Series(["2024-03-02"])  # a form that could be taken for it stands
+    assert read_date_column(days_first, "%Y-%d-%m", "f").tolist() == [pd.Timestamp("2024-02-03")]
+    with pytest.raises(DataError, match="no time as %Y-%d-%m"):
+        read_date_column(pd.Series(["2024-02-13"]), "%Y-%d-%m", "f")
+
+
+def test_quantiles_are_fewer_than_the_rows_of_the_first_fold_in_time():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "date": pd.date_range("2024", periods=200).strftime("%F"),
+        "income": np.exp(2 * rng.normal(size=200)).round(2),
+        "y": rng.normal(size=200).round(2),
+    })  # fmt: skip
+    found, data = write_study(frame, "y")
+    assert (found.skewed, found.structure.time) == (("income",), "date")
+    study = load_study(Path("study.py"), Overrides())
+    (skewed,) = [made for name, made, _ in study.task.preprocess.transformers if name == "skewed"]
+    first = study.evaluator.splits(study.task, data, seed=0)[0]
+    assert skewed[-1].n_quantiles <= len(first.train)
+
+
 @pytest.mark.parametrize(
     ("frame", "target", "told"),
     [
@@ -224,6 +254,21 @@ def test_cells_of_parquet_are_those_of_csv():
     assert times.tolist() == frame["at"].dropna().tolist()
     zone = pd.to_datetime(cells["zone"], format="ISO8601", utc=True)
     assert zone.tolist() == frame["zone"].tolist()
+
+
+def test_categories_and_classes_are_the_same_in_parquet_and_csv():
+    frame = pd.DataFrame(
+        {
+            "truth": [True, False, None],
+            "grade": [1.0, 2.0, np.nan],
+            "single": np.array([-0.0, 1.5, 3e20], np.float32),
+            "large": [0.0, -7.0, 123456.0],
+        }
+    )
+    frame.to_parquet("x.parquet")
+    frame.to_csv("x.csv", index=False)
+    read = [table_files.read_cells(Path(name)) for name in ("x.parquet", "x.csv")]
+    pd.testing.assert_frame_equal(*read)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hpsearch.training import backend
 from hpsearch.training.base import Fit, Split
 from hpsearch.training.fold_preprocessing import choose_split
 from hpsearch.training.prepared_cache import PreparedCache, PreparedSplit
+from hpsearch.training.preprocessing import name_failing_transformer
 from hpsearch.training.rows import prepare_rows
 from spaces import mlp
 from tests.rounding import loss_difference, rounding_bound
@@ -250,3 +251,14 @@ def test_a_fit_that_continues_equals_one_that_never_stopped(engine, tmp_path):
     for number, curve in whole.items():
         assert continued[number].validation_loss == curve.validation_loss
         assert continued[number].train_loss == curve.train_loss
+
+
+def test_a_scaler_of_tables_for_windows_names_the_one_of_channels():
+    x = np.zeros((4, 3, 2))
+    with (
+        pytest.raises(
+            DataError, match=r"dim 3.*scale each channel: PerChannel\(StandardScaler\(\)\)"
+        ),
+        name_failing_transformer(StandardScaler(), {}),
+    ):
+        StandardScaler().fit(x)

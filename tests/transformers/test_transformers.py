@@ -90,3 +90,7 @@ def test_channels_may_become_others():
 def test_they_go_one_after_the_other():
     both = make_pipeline(Lags(4, 2), PerChannel(StandardScaler()))
     assert both.fit(X).transform(X).shape == (2, 4, 3)
+
+
+def test_kept_lags_do_not_hold_the_whole_windows():
+    assert Lags(3).fit_transform(X).base is None

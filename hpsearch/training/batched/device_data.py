@@ -20,9 +20,9 @@ from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.task import Task
 from hpsearch.training.base import Indices, Split
 from hpsearch.training.batched.hardware import device_bytes
+from hpsearch.training.fitted_targets import OwnTargets
 from hpsearch.training.frozen import FrozenPart
 from hpsearch.training.rows import prepare_rows
-from hpsearch.training.target_preprocessing import OwnTargets
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,131 @@
+"""Choose a model among a study's searches, before it is trained on all rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from hpsearch.core.data import Data
+from hpsearch.core.errors import HpsearchError, StudyError
+from hpsearch.core.seeds import derive_seed
+from hpsearch.core.task import Task
+from hpsearch.core.trial import Facts
+from hpsearch.runs.identity import make_search_record, refuse_changes
+from hpsearch.runs.study import StudyDefinition
+from hpsearch.selection import predictions
+from hpsearch.selection.card_facts import describe_model
+from hpsearch.selection.choice import ModelChoice, ModelMember, choose_members
+from hpsearch.selection.predictions import EnsembleWeights, ValidationPrediction
+from hpsearch.selection.streamed_rows import number_held_out, read_held_out
+from hpsearch.store import SearchRecord, Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenModel:
+    """A model that is to be trained on all rows.
+
+    Args:
+        task: of the study, with the kind that its data makes it.
+        data: the task's.
+        held_out: the rows that predictions are scored on: the data, or what streams give.
+        test: the fingerprint of the test, which it is to be opened by; None: it stays sealed.
+        record: the study as it is now.
+        searches: those that it was chosen among.
+        members: its points.
+        weights: of each member in predictions.
+        validated: what the members predict for validation rows.
+        description: what the card says of it, and it is identified by.
+    """
+
+    task: Task
+    data: Data
+    held_out: Data
+    test: str | None
+    record: SearchRecord
+    searches: Sequence[SearchRecord]
+    members: Sequence[ModelMember]
+    weights: EnsembleWeights
+    validated: Sequence[ValidationPrediction]
+    description: dict[str, Any]
+
+
+def choose_model(
+    study: StudyDefinition,
+    file: Path | None,
+    store: Store,
+    choice: ModelChoice,
+    *,
+    pooled: bool,
+    engine: str,
+    backend: str,
+) -> ChosenModel:
+    """Choose the members and their weights.
+
+    Args:
+        study: with the name that it has in the store.
+        pooled: as `refit` has it.
+        backend: the running one.
+
+    Raises HpsearchError where there is nothing to choose from, or the test cannot be opened.
+    """
+    how: dict[str, Any] = {"engine": engine, "backend": backend}
+    data = study.task.load()
+    task = study.task.with_kind_of(data.y)
+    held_out = read_held_out(data, test=not choice.sealed)
+    test = None if choice.sealed else predictions.check_test(task, held_out)
+    record, searches = _comparable_searches(study, file, store, data, backend, pooled)
+    splits = study.evaluator.splits(task, data, seed=derive_seed(study.seed, "splits"))
+    rows = round(fmean(len(split.train) for split in splits))
+    members = choose_members(store, searches, choice, task.objective, rows)
+    splits = number_held_out(data, held_out, splits)
+    validated = predictions.predict_validation_rows(
+        study, data, held_out.rows, splits, members, **how
+    )
+    weights: EnsembleWeights = {0: Fraction(1)}
+    if choice.ensemble:
+        weights = predictions.choose_ensemble(task, held_out, validated)
+    return ChosenModel(
+        task=task,
+        data=data,
+        held_out=held_out,
+        test=test,
+        record=record,
+        searches=searches,
+        members=members,
+        weights=weights,
+        validated=validated,
+        description=describe_model(task, members, weights, data, choice, backend, record.source),
+    )
+
+
+def _comparable_searches(
+    study: StudyDefinition, file: Path | None, store: Store, data: Data, backend: str, pooled: bool
+) -> tuple[SearchRecord, list[SearchRecord]]:
+    """The study as it is now, and its searches whose trials compare.
+
+    Args:
+        pooled: whether to take the searches of all searchers, or only of the study's.
+
+    Raises StudyError where the study has changed since its searches, or has no such search.
+    """
+    record = make_search_record(study, file, Facts(data.fingerprint, "", backend, {}))
+    of_study = store.searches(study.name)
+    refuse_changes(record, of_study)
+    same = [s for s in of_study if (s.evaluator, s.seed) == (record.evaluator, record.seed)]
+    if not same:
+        known = ", ".join(sorted({f"{s.evaluator} with seed {s.seed}" for s in of_study}))
+        raise HpsearchError(
+            f"study {study.name} has no search by {record.evaluator} with seed {record.seed}; "
+            + (f"it has {known}: name it by --evaluator and --seed" if known else "run it first")
+        )
+    if pooled:
+        return record, same
+    if named := [s for s in same if s.searcher == record.searcher]:
+        return record, named
+    known = ", ".join(sorted({s.searcher for s in same}))
+    raise StudyError(
+        f"study {study.name} has no search by {record.searcher}; it has {known}: name one as it "
+        "was run, or leave --searcher and --epochs out, to choose among all"
+    )

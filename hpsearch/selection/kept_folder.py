@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpsearch.core.array_types import Indices
 from hpsearch.core.arrays import is_lazy
 from hpsearch.core.data import Data
 from hpsearch.core.errors import HpsearchError, UntrustedError, first_line
@@ -70,22 +71,32 @@ def load_refitted(folder: Path, trust: Sequence[str], study: StudyDefinition) ->
 def types_of_preprocessing(task: Task, data: Data, points: Sequence[Params]) -> tuple[str, ...]:
     """The types in the study's own preprocessing, fitted: to trust these, not what a folder names.
 
-    Some rows of a source tell them as well as all.
+    Some rows of a source tell them as well as all, unless it takes more to fit it.
 
     Args:
         task: of the study.
         data: its data.
         points: those of the models, which choose their preprocessing where it is searched.
     """
+    if not task.prepares_each_split:
+        return ()
+    rows = np.arange(data.rows)
+    some = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)] if is_lazy(data.x) else rows
+    try:
+        return _types_fitted_on(some, task, data, points)
+    except HpsearchError:
+        if len(some) == len(rows):
+            raise
+        return _types_fitted_on(rows, task, data, points)
+
+
+def _types_fitted_on(
+    rows: Indices, task: Task, data: Data, points: Sequence[Params]
+) -> tuple[str, ...]:
     from hpsearch.models.kept_transformers import types_to_trust
     from hpsearch.training.fold_preprocessing import choose_split
     from hpsearch.training.rows import prepare_rows
 
-    if not task.prepares_each_split:
-        return ()
-    rows = np.arange(data.rows)
-    if is_lazy(data.x):
-        rows = rows[:: math.ceil(data.rows / _ROWS_FOR_TYPES)]
     whole = Split(rows, rows[:1])
     splits = dict.fromkeys(choose_split(task, whole, point) for point in points)
     fitted = [prepare_rows(task, data, split) for split in splits]

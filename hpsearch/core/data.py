@@ -34,7 +34,7 @@ from hpsearch.core.data_fingerprint import (
     digest_streams,
     digest_test_targets,
 )
-from hpsearch.core.data_summary import summarize_data
+from hpsearch.core.data_summary import summarize_data, summarize_rows
 from hpsearch.core.errors import DataError
 from hpsearch.core.fingerprint import digest_data
 from hpsearch.core.frames.inputs import (
@@ -198,7 +198,11 @@ class Data:
             raise DataError("coding names classes, or a unit, of one output, and y has several")
 
     def __repr__(self) -> str:
-        return summarize_data(self)
+        rows = "streams"
+        if self.given_streams is None:
+            rows = summarize_rows(self.y, self.y_test, self.validation_rows)
+        more = [name for name in BY_ROW if getattr(self, name) is not None]
+        return summarize_data(rows, self.x, self.y, more)
 
     def _take_times(self) -> None:
         """Check the times, and take those of sources that know them where none are given."""

@@ -1,30 +1,36 @@
 """Data in one line, as a notebook shows it: what there is, not the values."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hpsearch.core.arrays import count_rows
-
-if TYPE_CHECKING:
-    from hpsearch.core.data import Data
+from hpsearch.core.arrays import Inputs, Targets, count_rows
 
 
-def summarize_data(data: "Data") -> str:
-    """The number of rows of each part, the shape and type of a row, and what else rows have.
+def summarize_rows(y: Targets, y_test: Targets | None, validation_rows: int) -> str:
+    """How many rows there are.
+
+    >>> import numpy as np
+    >>> summarize_rows(np.zeros(9), np.zeros(2), 3)
+    '9 rows and 2 of the test, the last 3 to validate on'
+    """
+    test = "" if y_test is None else f" and {count_rows(y_test)} of the test"
+    validation = f", the last {validation_rows} to validate on" if validation_rows else ""
+    return f"{count_rows(y)} rows{test}{validation}"
+
+
+def summarize_data(rows: str, x: Inputs, y: Targets, more: list[str]) -> str:
+    """The rows, the shape and type of one, and what else each has.
+
+    Args:
+        rows: how many there are, as `summarize_rows` says it.
+        x, y: those to search on.
+        more: names of what else rows have.
 
     >>> from hpsearch import Data
     >>> Data([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 0], [[7.0, 8.0]], [1])
     Data(3 rows and 1 of the test, x: (2,) float64, y: () int64)
     """
-    if data.given_streams is not None:
-        parts = ["streams"]
-    else:
-        test = "" if data.y_test is None else f" and {count_rows(data.y_test)} of the test"
-        validation = f", the last {data.validation_rows} to validate on"
-        parts = [f"{count_rows(data.y)} rows{test}{validation if data.validation_rows else ''}"]
-    parts += [f"x: {_describe_rows(data.x)}", f"y: {_describe_rows(data.y)}"]
-    more = ("groups", "times", "target_times", "sample_weight")
-    parts += [name for name in more if getattr(data, name) is not None]
+    parts = [rows, f"x: {_describe_rows(x)}", f"y: {_describe_rows(y)}", *more]
     return f"Data({', '.join(parts)})"
 
 

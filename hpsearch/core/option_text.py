@@ -273,7 +273,8 @@ def settings_text(value: Any) -> str:
                 found = {name: each for name, each in found.items() if name != "name"}
             return f"{type(value).__name__}({settings_text(found)})"
     kind: Any = type(value)
-    if kind.__repr__ is object.__repr__:  # it tells an address, another in each process
+    # Of an object that is called it would tell an address, another in each process.
+    if callable(value) and kind.__repr__ is object.__repr__:
         return f"{kind.__module__}.{kind.__qualname__}({settings_text(_own_settings(value, {}))})"
     return repr(value)
 

@@ -81,7 +81,7 @@ def bash(*words):
         (["run", "--searcher", "h"], ["hyperband"]),
         (["run", "--searcher", "k"], ["kerastuner", "kerastunerhyperband"]),
         (["run", "--searcher", "tp"], ["tpe"]),
-        (["run", "--evaluator", ""], ["given", "holdout", "kfold"]),
+        (["run", "--evaluator", ""], ["forward", "given", "holdout", "kfold"]),
         (["refit", "s", "--trial", "2"], ["2"]),
         (["help", "ma"], ["many-machines"]),
         (["rank", "--store", "nowhere.db", ""], []),

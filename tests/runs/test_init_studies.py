@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from hpsearch.runs.load import Overrides, load_study
+from hpsearch.training import backend  # noqa: F401  # pytest reads conditions that are texts
 from tests.runs.whole_runs import check_continues, journal
 
 pytestmark = pytest.mark.slow

@@ -761,6 +761,7 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
             chain=None,
             fit=fit,
             structure=structure,
+            describe_structure=lambda: structure,
         )
 
     class Model:
@@ -771,7 +772,6 @@ def test_templates_of_many_structures_are_forgotten_with_their_models(monkeypatc
 
     alive = weakref.WeakSet()
 
-    monkeypatch.setattr(template, "describe_structure", lambda model, scalars, fit: scalars)
     templates = template.TemplateRegistry(max_templates=3)
     (first,) = templates.assign_members([a_member("of the first")])
     for number in range(20):

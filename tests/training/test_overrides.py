@@ -326,8 +326,8 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
 
     import keras
 
+    from hpsearch.training.batched.member_builder import MemberBuilder
     from hpsearch.training.batched.scalars import ModelScalars
-    from hpsearch.training.batched.trainer import BatchedTrainer
 
     shared = keras.regularizers.L2(0.25)
 
@@ -353,9 +353,8 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
     compiler.join()
     assert values == [pytest.approx(0.25)]
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=0.25, reduction="sum")
-    spec = BatchedTrainer(dataclasses.replace(TASK, loss=smoothed))._model_spec(
-        Fit(made, {}, WHOLE, 0, 1), SMALL
-    )
+    builder = MemberBuilder(dataclasses.replace(TASK, loss=smoothed))
+    spec = builder._describe_fit(Fit(made, {}, WHOLE, 0, 1), SMALL)
     assert spec.loss is not smoothed
     assert spec.loss.get_config() == smoothed.get_config()
 
@@ -364,15 +363,11 @@ def test_what_models_share_is_not_seen_while_its_numbers_are_replaced():
 def test_a_trial_that_goes_on_finds_the_program_of_its_model():
     """A worker wraps the study's build anew for each job; of what is Keras's own nothing is asked."""
     from hpsearch.training.base import WatchedBuild
-    from hpsearch.training.batched.member import BatchMember
-    from hpsearch.training.batched.scalars import describe_structure
-    from hpsearch.training.batched.trainer import BatchedTrainer
+    from hpsearch.training.batched.member_builder import MemberBuilder
 
     def described(build):
         fit = Fit(WatchedBuild(build), {"factor": 0.5}, WHOLE, 1, 2)
-        spec = BatchedTrainer(TASK)._model_spec(fit, SMALL)
-        made = BatchMember.build(0, fit, spec, TASK.recorded)
-        return describe_structure(made.model, made.scalars, fit)
+        return MemberBuilder(TASK).build(0, fit, SMALL).describe_structure()
 
     build, other = (functools.partial(own_numbers, "layer") for _ in range(2))
     assert described(build) == described(build)

@@ -205,6 +205,7 @@ def test_a_function_that_fails_at_a_point_fails_its_trials_only(hpsearch):
     assert "too many rows" in out
 
 
+@pytest.mark.thorough
 def test_on_a_ray_cluster_it_gives_the_same_journal(tmp_path):
     pytest.importorskip("ray")
     from tests.clusters import start_cluster

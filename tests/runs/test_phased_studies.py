@@ -37,6 +37,7 @@ study = Study(
 """
 
 
+@pytest.mark.thorough
 def test_two_phases_are_searched_killed_continued_and_refitted(hpsearch):
     file = Path("phases.py")
     file.write_text(STUDY)

@@ -189,6 +189,7 @@ def test_an_ensemble_predicts_a_source_as_an_array(both, hpsearch):
     assert len(models.models) > 2
 
 
+@pytest.mark.thorough
 def test_nested_folds_are_those_of_the_array(write):
     files = write_both(write, *GROUPS, ("Random(trials=3, epochs=3)", "Random(trials=2, epochs=2)"))
     found = [

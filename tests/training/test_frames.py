@@ -116,6 +116,7 @@ def test_no_engine_shows_validation_rows_to_a_transformer(engine):
     assert {*Spy.seen} == wanted
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_nested_k_fold_scores_frames_as_their_numbers():
     found = [

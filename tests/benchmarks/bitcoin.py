@@ -13,8 +13,6 @@ on. The best trial was chosen on these folds, so its figure is, if anything, too
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,8 +24,8 @@ from hpsearch.core.parameters import point_text
 from hpsearch.results.formatting import format_with_error
 from hpsearch.tasks import bitcoin
 from hpsearch.training.base import Split
+from tests.benchmarks.product_commands import ROOT, command
 
-ROOT = Path(__file__).parents[2]
 EVALUATOR = Forward(5)
 DAY = 24
 # From windows of prices, shape (rows, hours), the latest last: the price of the next hour.
@@ -76,18 +74,6 @@ def search(folder: Path, searcher: str | None) -> tuple[dict, int, float]:
     ranked = json.loads(command(folder, "rank", "--json"))
     best = json.loads(command(folder, "show", str(ranked[0]["trial"]), "--json"))
     return best, len(ranked), time.time() - began
-
-
-def command(folder: Path, *arguments: str) -> str:
-    """What a command of hpsearch prints, on the benchmark's own store."""
-    store = "--store", str(folder / "store.db")
-    print("+ hpsearch", *arguments, flush=True)
-    kept = subprocess.PIPE if "--json" in arguments else None
-    made = subprocess.run(
-        [sys.executable, "-m", "hpsearch", *arguments, *store],
-        cwd=ROOT, stdout=kept, text=True, check=True,
-    )  # fmt: skip
-    return made.stdout or ""
 
 
 def rmse(data: Data, split: Split, forecast) -> float:

@@ -12,8 +12,6 @@ import os
 import platform
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +20,8 @@ from typing import Any
 
 from hpsearch.core.parameters import point_text
 from hpsearch.results.formatting import format_with_error
+from tests.benchmarks.product_commands import ROOT, command
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "studies" / "README.md"
 
 Measured = tuple[float, float | None]
@@ -184,19 +182,6 @@ def work(book: Book, folder: Path) -> None:
         "machine": machine(),
     }
     done.write_text(json.dumps(facts, indent=1))
-
-
-def command(folder: Path, *arguments: str) -> str:
-    """Run a command of hpsearch on the books' store; what it prints is shown too."""
-    store = "--store", str(folder / "store.db")
-    print("+ hpsearch", *arguments, flush=True)
-    kept = subprocess.PIPE if "--json" in arguments else None
-    made = subprocess.run(
-        [sys.executable, "-m", "hpsearch", *arguments, *store],
-        cwd=ROOT, stdout=kept, text=True, check=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )  # fmt: skip
-    return made.stdout or ""
 
 
 def best_of(folder: Path, study: str) -> float:

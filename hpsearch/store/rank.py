@@ -13,7 +13,7 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.store.database import Database
 from hpsearch.store.labels import Labels, read_labels_within
 from hpsearch.store.metrics import MetricAtBest, TrialMetrics, read_metrics_within
-from hpsearch.store.records import SearchRecord
+from hpsearch.store.records import BASELINES, SearchRecord
 from hpsearch.store.store import Store
 from hpsearch.store.trial_filter import ALL_TRIALS, TrialFilter
 from hpsearch.store.trials import ERROR, JOIN_REPEATED, SECONDS, VALUE
@@ -63,9 +63,15 @@ class RankedTrial(NamedTuple):
     tags: tuple[str, ...] = ()
     note: str | None = None
 
+    @property
+    def baseline(self) -> str | None:
+        """The name of the plain model that this trial trained, to compare with; None: it has none."""
+        return str(self.params["baseline"]) if self.searcher == BASELINES else None
+
     def to_json(self) -> dict[str, Any]:
         """The fields by their names in JSON documents."""
-        return {_JSON_NAMES.get(name, name): value for name, value in self._asdict().items()}
+        named = {_JSON_NAMES.get(name, name): value for name, value in self._asdict().items()}
+        return named | {"baseline": self.baseline}
 
 
 _JSON_NAMES = {"measure": "metric", "n_weights": "parameters"}

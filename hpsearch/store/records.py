@@ -11,6 +11,9 @@ from hpsearch.core.trial import Outcome, Pause, Suggestion
 COMPARED = ("task", "measure", "evaluator", "data", "direction")
 """Two searches whose values may be compared have these fields in common."""
 
+BASELINES = "baselines"
+"""What stands for the searcher in the search that holds a study's baselines."""
+
 
 @dataclass(frozen=True, slots=True)
 class SearchRecord:
@@ -56,6 +59,11 @@ class SearchRecord:
     @property
     def metric(self) -> Metric:
         return Metric(self.measure, "max" if higher_is_better(self.direction) else "min")
+
+    @property
+    def has_baselines(self) -> bool:
+        """Whether its trials are plain models to compare with, not points of the study's space."""
+        return self.searcher == BASELINES
 
     @property
     def comparison(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hpsearch.core.errors import NoStoreError
 from hpsearch.core.trial import Suggestion
 from hpsearch.store import AskedEvent, Store, ToldEvent
 
@@ -11,9 +12,11 @@ def read_journal(path):
 
     Nor how often a search said that it waits, or is done: that depends on when it is asked.
     """
-    if not Path(path).exists():
+    try:
+        store = Store(Path(path))
+    except NoStoreError:  # a run that begins has none, or has its file without the first commit
         return [], {}
-    with Store(Path(path)) as store:
+    with store:
         searches = store.searches()
         events = list(store.journal(searches[-1].id).events()) if searches else []
     asked = [

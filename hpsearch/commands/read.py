@@ -52,6 +52,7 @@ def rank(
     themselves.
     """
     from hpsearch.console import tables
+    from hpsearch.results.baseline_gain import find_gain
     from hpsearch.results.metric_values import standard_error
 
     only = make_filter(options)
@@ -64,7 +65,10 @@ def rank(
             study, task = find_study_or_task(name, store_path)
         if metric is None:
             found = stores.rank_tasks(store, task, only, study)
-            parts = [tables.describe_ranking(ranking, top=top) for ranking in found]
+            parts = [
+                tables.describe_ranking(ranking, top=top, gain=find_gain(store, ranking))
+                for ranking in found
+            ]
         else:
             by_metric = stores.rank_by_metric(store, task, metric, standard_error, only, study)
             found = [each.rows for each in by_metric]

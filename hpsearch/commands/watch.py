@@ -57,7 +57,7 @@ def _find_search(store: Store, study: str | None) -> int:
     """The search with the latest run, of a study or of all."""
     from hpsearch.store import read_last_run
 
-    searches = store.searches()
+    searches = [record for record in store.searches() if not record.has_baselines]
     name = None if study is None else find_present_name(store, name_of_study(study), None)
     known = {record.study for record in searches}
     if name is not None and name not in known:

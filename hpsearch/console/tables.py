@@ -252,7 +252,12 @@ def describe_trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     if details["repeats"]:
         values = (r["failure"] or short_text(r["value"]) for r in details["repeats"])
         yield f"{'trainings':>12}  {', '.join(values)}"
-    yield f"{'point':>12}  {json.dumps(details['params'])}"
+    if details["baseline"] is not None:
+        yield f"{'baseline':>12}  {details['baseline']}"
+    else:
+        yield f"{'point':>12}  {json.dumps(details['params'])}"
+    if over := details.get("over_baseline"):
+        yield f"{'compared':>12}  {over['against']}"
     if details["failure"]:
         yield f"{'failure':>12}  {details['failure']}: {details['message']}\n{details['detail']}"
     if details["curves"]:

@@ -12,7 +12,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Cost, Curve
 from hpsearch.doctor.commands import study_command
-from hpsearch.results.baseline_gain import BaselineGain, find_gain
+from hpsearch.results.baseline_gain import BaselineGain, read_gain
 from hpsearch.store import (
     Opening,
     RankedTrial,
@@ -150,18 +150,6 @@ def read_evidence(
         read_costs(store, record.id),
         read_first_curves(store, sorted({*chosen, *whole[::step]})),
         list_openings(store, record.task),
-        _find_gain(store, record, ranking),
+        read_gain(store, record),
         place,
     )
-
-
-def _find_gain(
-    store: Store, record: SearchRecord, ranking: Sequence[RankedTrial]
-) -> BaselineGain | None:
-    """What the best of a search's ranking brought over the baselines that compare with it."""
-    alike = [
-        each
-        for each in store.searches()
-        if each.has_baselines and each.comparison == record.comparison
-    ]
-    return find_gain(store, [*ranking[:1], *rank_records(store, alike)])

@@ -53,6 +53,7 @@ class BaselineGain:
             "gain": self.value,
             "se": self.se,
             "verdict": self.verdict,
+            "against": compare_with_baseline(self),
             "text": describe_gain(self),
         }
 
@@ -99,9 +100,39 @@ def find_best_baseline(ranking: Sequence[RankedTrial]) -> RankedTrial | None:
 
 
 def read_gain(store: Store, search: SearchRecord) -> BaselineGain | None:
-    """What the best trial of a search's study brought, over all baselines that compare with it."""
-    alike = [each for each in store.searches() if each.comparison == search.comparison]
-    return find_gain(store, rank_records(store, alike), study=search.study)
+    """What the best trial of a search brought over the baselines that compare with it."""
+    alike = [
+        each
+        for each in store.searches()
+        if each.has_baselines and each.comparison == search.comparison
+    ]
+    # Most stores have no baselines, and then nothing has to be ranked.
+    if not alike or search.has_baselines:
+        return None
+    return find_gain(store, [*rank_records(store, [search])[:1], *rank_records(store, alike)])
+
+
+def read_gains(store: Store, study: str) -> list[BaselineGain]:
+    """The same of each search of a study; one is left out where a better one compares with it."""
+    found: dict[tuple[str, ...], BaselineGain] = {}
+    for search in store.searches(study):
+        gain = read_gain(store, search)
+        before = found.get(search.comparison)
+        if gain is not None and (before is None or gain.value > before.value):
+            found[search.comparison] = gain
+    return list(found.values())
+
+
+def read_gain_of_trial(store: Store, trial: int) -> BaselineGain | None:
+    """The same of one trial; None where it is not complete, or no baseline compares with it."""
+    id_, _ = locate_trial(store, trial)
+    search = next((each for each in store.searches() if each.id == id_), None)
+    if search is None or search.has_baselines:
+        return None
+    alike = [s for s in store.searches() if s.has_baselines and s.comparison == search.comparison]
+    rows = rank_records(store, [search, *alike]) if alike else []
+    row = next((row for row in rows if row.trial == trial), None)
+    return None if row is None else find_gain_of_trial(store, rows, row)
 
 
 def read_gain_of_ranking(

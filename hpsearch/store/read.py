@@ -114,6 +114,9 @@ def _read_trial(store: Store, id_: int) -> dict[str, Any]:
         "state": state,
         "retired": row["successor"] is not None,
         "params": parse_point(row["params"]),
+        "baseline": parse_point(row["params"])["baseline"]
+        if row["searcher"] == BASELINES
+        else None,
         "parent": row["parent"],
         "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
         "value": value,

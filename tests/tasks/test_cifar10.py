@@ -3,6 +3,7 @@
 import io
 import pickle
 import tarfile
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ def write_strips(folder, **changes):
 class Python2Pickler(pickle._Pickler):
     """Writes bytes as the texts of Python 2, as the published files have them."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[dict[type, Any]] = dict(pickle._Pickler.dispatch)
 
     def save_bytes(self, value):
         self.write(pickle.BINSTRING + len(value).to_bytes(4, "little") + value)
@@ -133,7 +134,7 @@ def test_classes_and_counts_are_checked_where_they_are_written(options, message)
 
 def test_more_pictures_than_there_are_are_refused(folder):
     write_strips(folder)
-    with pytest.raises(DataError, match="has 5 training pictures of the class airplane, .*=6"):
+    with pytest.raises(DataError, match=r"has 5 training pictures of the class airplane, .*=6"):
         cifar10.load(per_class=6)
 
 

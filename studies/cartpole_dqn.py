@@ -5,6 +5,9 @@ written below, after Barto, Sutton and Anderson (IEEE Trans. Systems, Man, and C
 1983), without friction. A row is an episode: the state that it begins in. Its target is the most
 that an agent can get, a reward of 1 for each of 200 steps, and what is predicted is what the agent
 gets. It learns in the training rows' episodes, and is judged by others, which are always the same.
+
+Pushes at random get 23, pushes to where the pole leans 43, and the simple rule to push to where it
+will lean (angle + its speed > 0) gets all 200.
 """
 
 import numpy as np
@@ -13,7 +16,7 @@ from hpsearch import Choice, Data, Float, Hyperband, Space, Study, Task
 from hpsearch.training import make_training_step
 
 LONGEST = 200  # steps of an episode
-CARTS, UPDATES = 8, 250  # that are driven at the same time; and steps that they make in an epoch
+CARTS, UPDATES = 8, 750  # that are driven at the same time; and pushes of each in an epoch
 BATCH, DISCOUNT = 32 * CARTS, 0.99
 
 GRAVITY, CART, POLE, HALF_LENGTH, FORCE, SECONDS = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
@@ -134,5 +137,5 @@ study = Study(
     start=[
         dict(layers=3, units=16, learning_rate=1e-3, follow=0.01, memory=50_000, exploring=10_000)
     ],
-    searcher=Hyperband(max_epochs=27, eta=3),
+    searcher=Hyperband(max_epochs=9, eta=3),
 )

@@ -4,6 +4,9 @@ After Bernico, Deep Learning Quick Reference, chapter 11, which translates Engli
 between two small made-up languages. The decoder is told the right characters so far while it learns
 (teacher forcing), and its own when it translates. So it does not train by `build=`: a model's
 predictions would be told them too, and `predict` would need a translation to translate.
+
+No sentence is right that is copied, translated word by word, or as the most similar one that was
+learned from; in the right order, but without agreement of the endings, 22 in 100 are.
 """
 
 import numpy as np

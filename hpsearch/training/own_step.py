@@ -52,8 +52,7 @@ def make_training_step(loss: Callable[..., Any], optimizer: Any, model: Any) -> 
         step = _make_jax_step(loss, optimizer, weights)
     else:
         raise FatalError(
-            f"make_training_step trains on jax and tensorflow, not on {backend}; use "
-            "--backend jax"
+            f"make_training_step trains on jax and tensorflow, not on {backend}; use --backend jax"
         )
 
     def take_step(*arrays: Any) -> Any:
@@ -91,7 +90,7 @@ def _make_jax_step(loss: Callable[..., Any], optimizer: Any, weights: list[Any])
             value = loss(*arrays)
         return value, [scope.get_current_value(variable) for variable in others]
 
-    @jax.jit
+    @jax.jit  # type: ignore[untyped-decorator]
     def compute_step(values: Any, other_values: Any, slots: Any, arrays: Any) -> Any:
         find = jax.value_and_grad(compute_loss, has_aux=True)
         (value, other_values), gradients = find(values, other_values, arrays)

@@ -193,7 +193,9 @@ def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]
         options["kernel_constraint"] = keras.constraints.MaxNorm(longest, axis=0)
 
     def make(units: int, **more: Any) -> Any:
-        return keras.layers.Dense(units, kernel_regularizer=penalties_of.make(params), **options, **more)
+        return keras.layers.Dense(
+            units, kernel_regularizer=penalties_of.make(params), **options, **more
+        )
 
     return make
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from hpsearch.doctor.budget import find_good_baseline, find_spent_budget
+from hpsearch.doctor.budget import find_good_default, find_good_plain_model, find_spent_budget
 from hpsearch.doctor.commands import command_text
 from hpsearch.doctor.costs import find_compiling, find_idle_device
 from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
@@ -28,7 +28,8 @@ CHECKS: tuple[Check, ...] = (
     find_useless_beginnings,
     find_underfitting,
     find_compiling,
-    find_good_baseline,
+    find_good_plain_model,
+    find_good_default,
     find_spent_budget,
     find_idle_parameters,
     find_idle_device,
@@ -40,7 +41,7 @@ def diagnose_searches(
 ) -> list[Diagnosis]:
     """The findings of each search in a store, oldest search first; reads the store only.
 
-    A search without a finding has a diagnosis with none. Baselines have none: they search nothing.
+    A search without a finding has a diagnosis with none.
 
     Args:
         study: only searches of this study, by its name.
@@ -49,11 +50,8 @@ def diagnose_searches(
     Raises StoreError where there is no store.
     """
     with Store(store) as opened:
-        chosen = [
-            each
-            for each in opened.searches(study)
-            if not each.has_baselines and (searches is None or each.id in searches)
-        ]
+        known = [search for search in opened.searches(study) if not search.has_baselines]
+        chosen = [search for search in known if searches is None or search.id in searches]
         read = [read_evidence(opened, record, store) for record in chosen]
     names = name_searches(chosen)
     return [

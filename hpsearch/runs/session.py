@@ -52,6 +52,7 @@ class RunResult:
         all_failed: whether this search has trials and all of them failed.
         end: done, stopped by a signal, or at the end of its budget.
         search: its id in the store; None where none was begun.
+        study: its name in the store; None where none was begun.
     """
 
     ranking: list[RankedTrial]
@@ -59,6 +60,7 @@ class RunResult:
     all_failed: bool
     end: RunEnd
     search: int | None
+    study: str | None = None
 
     @property
     def was_stopped(self) -> bool:
@@ -187,4 +189,6 @@ def _make_result(store: Store, record: SearchRecord, journal: Journal, end: RunE
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.count_complete()
-    return RunResult(rank_searches(store, alike), failures, all_failed, end, journal.search)
+    return RunResult(
+        rank_searches(store, alike), failures, all_failed, end, journal.search, record.study
+    )

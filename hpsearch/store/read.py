@@ -114,6 +114,9 @@ def _read_trial(store: Store, id_: int) -> dict[str, Any]:
         "state": state,
         "retired": row["successor"] is not None,
         "params": parse_point(row["params"]),
+        "baseline": parse_point(row["params"])["baseline"]
+        if row["searcher"] == BASELINES
+        else None,
         "parent": row["parent"],
         "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
         "value": value,
@@ -168,16 +171,13 @@ def _describe_search(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure_pace(store: Store, study: str) -> tuple[int, float] | None:
-    """The number of a study's complete trials, and their mean seconds an epoch; None before any.
-
-    Without its baselines.
-    """
+    """The number of a study's complete trials, and their mean seconds an epoch; None before any."""
     [(trials, seconds, epochs)] = store.db.query(
         "SELECT count(*), sum(t.seconds), sum(t.epochs - coalesce(p.epochs, 0)) "
         "FROM told t JOIN searches s ON s.id = t.search "
         "JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest' "
         "LEFT JOIN told p ON p.search = a.search AND p.trial = a.parent "
-        "WHERE s.study = :study AND t.value IS NOT NULL AND s.searcher != :baselines",
+        "WHERE s.study = :study AND s.searcher != :baselines AND t.value IS NOT NULL",
         study=study,
         baselines=BASELINES,
     )

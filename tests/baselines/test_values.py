@@ -25,6 +25,7 @@ X = RNG.normal(size=(90, 4)).astype("float32") * [1, 10, 100, 1]
 Y = (X[:, 0] + X[:, 1] / 10 > 0).astype(int) + (X[:, 2] > 50)
 NUMBERS = X[:, 0] * 3 + X[:, 1] + RNG.normal(size=90)
 CROSS = "sparse_categorical_crossentropy"
+THREE = KFold(3)
 WORDS = ["alpha beta", "beta gamma", "gamma delta"]
 TEXTS = [f"{WORDS[label]} word{row % 7}" for row, label in enumerate(Y)]
 
@@ -40,7 +41,7 @@ def build(spec, dropout):
     raise AssertionError("baselines build no network")
 
 
-def study_of(task, evaluator=KFold(3), baselines=None, seed=3):
+def study_of(task, evaluator=THREE, baselines=None, seed=3):
     space = Space(dropout=Float(0.0, 0.5))
     return Study(
         task=task, space=space, build=build, evaluator=evaluator, seed=seed, baselines=baselines

@@ -12,7 +12,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 
-from hpsearch import Data, KFold, Random, Space, Study, Task
+from hpsearch import Data, KFold, Space, Study, Task
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.parameters import Float
 from hpsearch.core.trial import Facts, Job, Outcome
@@ -133,12 +133,11 @@ def test_one_that_was_begun_goes_on_where_it_stopped(monkeypatch):
         return do(work, job)
 
     do = baseline_search._do
-    monkeypatch.setattr(baseline_search, "_do", stop)
-    with pytest.raises(KeyboardInterrupt):
-        train_all(study_of())
+    with monkeypatch.context() as patch:
+        patch.setattr(baseline_search, "_do", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train_all(study_of())
     assert trained() == [{"majority class": False}]
-    monkeypatch.undo()
-    monkeypatch.setenv("HPSEARCH_STORE", "store.db")
     train_all(study_of())
     assert journal("store.db") == journal("whole.db")
 
@@ -162,7 +161,7 @@ def test_one_that_takes_too_long_fails_says_so_and_is_trained_in_full(monkeypatc
     assert said[0].startswith("baseline slow: failed: it takes more than 0.2 seconds")
     assert "--baselines full" in said[0]
     assert trained() == [{"slow": True, "prior": False}]
-    _, _, full = None, None, replace(quick, baselines="full")
+    full = replace(quick, baselines="full")
     with Store(Path("store.db")) as store:
         assert are_trained(store, record, study.baselines, quick)  # not tried in each run
         assert not are_trained(store, record, study.baselines, full)
@@ -278,15 +277,3 @@ def owner():
             return store.db.find_owner("small/baselines") or ""
     except HpsearchError:
         return ""
-
-
-def test_a_searcher_of_many_trials_knows_nothing_of_them():
-    """Baselines are in no search that a study goes on with."""
-    study = study_of()
-    _, record, _ = train_all(study)
-    assert Random(trials=1).label != "baselines"
-    with Store(Path("store.db")) as store:
-        [own] = store.searches("s")
-    assert own.has_baselines
-    assert own.comparison == record.comparison
-    assert own.key != record.key

@@ -29,6 +29,7 @@ from hpsearch.store import Url
 @arguments.budget
 @arguments.weights
 @arguments.repeats
+@arguments.baselines
 @arguments.workers
 @arguments.checkpoints
 @arguments.log

@@ -29,7 +29,7 @@ CASES = {
         LOSS,
         [2.0, 2.5, 3.0],
         {"ridge regression": [3.1, 3.5, 4.1]},
-        "2.5000 ± 0.0100, better than ridge regression by 1.07 ± 0.03",
+        "2.5000 ± 0.0100, better than ridge regression by 1.07 ± 0.05",
     ),
     "no better": (
         KFOLD,

@@ -171,13 +171,16 @@ def _describe_search(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure_pace(store: Store, study: str) -> tuple[int, float] | None:
-    """The number of a study's complete trials, and their mean seconds an epoch; None before any."""
+    """The number of a study's complete trials, and their mean seconds an epoch; None before any.
+
+    Without its baselines.
+    """
     [(trials, seconds, epochs)] = store.db.query(
         "SELECT count(*), sum(t.seconds), sum(t.epochs - coalesce(p.epochs, 0)) "
         "FROM told t JOIN searches s ON s.id = t.search "
         "JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest' "
         "LEFT JOIN told p ON p.search = a.search AND p.trial = a.parent "
-        "WHERE s.study = :study AND s.searcher != :baselines AND t.value IS NOT NULL",
+        "WHERE s.study = :study AND t.value IS NOT NULL AND s.searcher != :baselines",
         study=study,
         baselines=BASELINES,
     )

@@ -232,7 +232,7 @@ def _train(
         if by_class:  # the loss of classes, as if they were probabilities, says nothing
             found = {n: v for n, v in found.items() if n not in ("loss", "train_loss")}
         run.report(**found)
-        if can_save or (epoch == 0 and _can_load(estimator, fresh)):
+        if can_save or (epoch == 0 and run.keeps_state and _can_load(estimator, fresh)):
             can_save = True
             run.save(save)
         if steps.by is None:

@@ -23,6 +23,7 @@ from hpsearch.doctor.surface import position
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.searchers import Asha, Auto, Genetic, Grid, Hyperband, Random, Searcher
 from hpsearch.store import SearchRecord, Store
+from tests.builders import fill_baselines
 
 SPACE = Space(
     units=Int(8, 256, log=True),
@@ -98,6 +99,8 @@ class Made:
                 journal.append_outcome(trial, outcome)
                 search.tell(trial, self.observe(outcome, start))
                 trial += 1
+            if self.baselines:
+                fill_baselines(store, record, self.baselines)
         return journal.search
 
     @property

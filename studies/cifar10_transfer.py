@@ -49,7 +49,7 @@ study = Study(
         learning_rate=optimizers.LEARNING_RATE,
         batch_size=Choice(32, 64),
     ),
-    build=transfer.model(backbones.from_file(BACKBONE, layer="block_3", train=train_backbone)),
+    build=transfer.model(backbones.from_file(BACKBONE, layer="block_3", make=train_backbone)),
     searcher=Random(trials=8, epochs=8),
     evaluator=Holdout(fraction=1 / 3),
 )

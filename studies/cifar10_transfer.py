@@ -34,7 +34,7 @@ def train_backbone():
         x = layers.MaxPooling2D(name=f"block_{block}")(x)
     x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, layers.Dense(len(OTHERS), "softmax")(x))
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(data.x, data.y, batch_size=64, epochs=EPOCHS, verbose=0)
     return model
 

@@ -295,7 +295,7 @@ def test_without_hidden_layers_a_network_is_linear():
         mlp.model()(SPEC, **point)
     with pytest.raises(BuildError, match=r"dropout=0.1 has no effect without hidden layers"):
         mlp.model()(SPEC, layers=0, dropout=0.1)
-    with pytest.raises(BuildError, match="l2=0.1 has no effect without hidden layers"):
+    with pytest.raises(BuildError, match=r"l2=0.1 has no effect without hidden layers"):
         mlp.model(())(SPEC, l2=0.1)
 
 

@@ -227,7 +227,7 @@ def load(
     if training is not None:
         models = tuple(load_own_model(folder / f"model-{n}.npz", training) for n in numbers)
     else:
-        models = tuple(_load_model(folder / f"model-{n}.keras") for n in numbers)
+        models = tuple(load_model(folder / f"model-{n}.keras") for n in numbers)
     return KeptModels(
         index.outputs,
         index.shapes,
@@ -242,7 +242,8 @@ def load(
     )
 
 
-def _load_model(path: Path) -> Any:
+def load_model(path: Path) -> Any:
+    """Load a Keras model from a file, without running code of it. HpsearchError where it cannot."""
     if not path.is_file():
         raise HpsearchError(f"{path} is no file; name a folder that `hpsearch refit` wrote")
     try:

@@ -15,6 +15,7 @@ from hpsearch.core.errors import DataError
 from hpsearch.tasks import (
     bitcoin,
     boston,
+    cifar10,
     digits,
     documents,
     imdb,
@@ -31,6 +32,8 @@ from hpsearch.tasks.documents import Documents
 TASKS = {
     "bitcoin": bitcoin.task,
     "boston": boston.task,
+    "cifar10": cifar10.task,
+    "cifar10-cat-dog-1500-each": lambda: cifar10.task(classes=("cat", "dog"), per_class=1500),
     "imdb": imdb.task,
     "imdb_sequences": imdb.sequences,
     "mnist": mnist.task,
@@ -47,7 +50,9 @@ def test_no_task_escapes_these_tests():
     modules = {module.name for module in pkgutil.iter_modules(tasks.__path__)}
     helpers = {"documents", "keras_pickles", "source"}
     helpers |= {"cells", "csv_tables", "parquet_tables", "table", "table_data", "table_files"}
-    assert {name.split("_")[0] for name in TASKS} | {"digits"} == modules - helpers
+    assert {name.replace("-", "_").split("_")[0] for name in TASKS} | {
+        "digits"
+    } == modules - helpers
 
 
 @pytest.fixture
@@ -325,6 +330,8 @@ def test_a_csv_file_that_is_not_the_wines_is_refused(folder, text, message):
     [
         ("bitcoin", (18_056, 49, 1), 2006),
         ("boston", (404, 13), 102),
+        ("cifar10", (50_000, 32, 32, 3), 10_000),
+        ("cifar10-cat-dog-1500-each", (3000, 32, 32, 3), 2000),
         ("imdb", (25_000, 10_000), 25_000),
         ("imdb_sequences", (25_000, 200), 25_000),
         ("mnist", (60_000, 784), 10_000),

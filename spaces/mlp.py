@@ -19,11 +19,22 @@ from spaces import checks, network
 from spaces import penalties as penalties_of
 
 LAYERS = range(1, 11)  # whose widths and dropout rates the default point has
+_OF_HIDDEN = (
+    *("dropout", *penalties_of.PARAMS, "max_norm", "activation", "initializer"),
+    *("normalization", "residual"),
+)
 
 
-def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int | Choice]:
-    """1 to `layers` hidden layers, each with its own width, which exists only if the layer does."""
-    return Space.repeated("units", Int(low, high, log=True), layers)
+def widths(
+    layers: int, low: int = 16, high: int = 512, *, least: int = 1
+) -> dict[str, Float | Int | Choice]:
+    """`least` to `layers` hidden layers, each with its own width, which exists only if the layer does.
+
+    Args:
+        least: 1, or 0 where a linear model is among them.
+    """
+    piece = Space.repeated("units", Int(low, high, log=True), layers)
+    return {**piece, "layers": Int(least, layers)}
 
 
 def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
@@ -120,6 +131,7 @@ def model(
         what comes out of it; a dense layer without activation fits it where the widths differ.
     And those of `spaces.network` (loss, optimizer...).
 
+    layers=0 has no hidden layer, and so none of their parameters: a linear model.
     Its `default` is what mostly works: two layers of 64 units, dropout 0.2, Adam at 0.001...
     """
     if dropout_on not in ("all", "first"):
@@ -134,6 +146,8 @@ def model(
 
         sizes = _sizes(hidden, params)
         network.check("mlp.model", spec, params, _known(hidden, len(sizes)))
+        if not sizes:
+            _check_linear(params)
         rates = _rates(len(sizes), params, dropout_on)
         make_dense = _dense_maker(params, initializer)
         act = _find(keras.activations, "activation", params.get("activation", activation))
@@ -223,6 +237,8 @@ def _is_residual(params: dict[str, Any], layers: int) -> bool:
 def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
     if hidden is not None:
         return [int(width) for width in hidden]
+    if params.get("layers") == 0 and not any(name.startswith("units") for name in params):
+        return []
     layers = checks.whole(params, "layers", 1)
     if "units_1" in params:
         return [checks.whole(params, f"units_{i}") for i in range(1, layers + 1)]
@@ -235,6 +251,16 @@ def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
     share = checks.number(params, "funnel", 1.0, above=0.0)
     # A power of a tiny share may round to 0, but a layer needs a unit.
     return [max(1, math.ceil(units * share**i)) for i in range(layers)]
+
+
+def _check_linear(params: dict[str, Any]) -> None:
+    """Raise BuildError for what has no effect without hidden layers."""
+    for name in _OF_HIDDEN:
+        if name in params:
+            raise BuildError(
+                f"{name}={brief(params[name])} has no effect without hidden layers; let it exist only "
+                "where there are some: when={'layers': range(1, 3)}"
+            )
 
 
 def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
@@ -251,9 +277,7 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
 
 
 def _known(hidden: Sequence[int] | None, layers: int) -> list[str]:
-    names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), *penalties_of.PARAMS]
-    names += ["input_dropout", "max_norm", "activation", "initializer"]
-    names += ["normalization", "residual"]
+    names = [*_OF_HIDDEN, "input_dropout", *(f"dropout_{i}" for i in range(1, layers + 1))]
     if hidden is None:
         names += ["layers", "units", "funnel", *(f"units_{i}" for i in range(1, layers + 1))]
     return names

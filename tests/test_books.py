@@ -101,6 +101,18 @@ def test_the_books_networks_are_the_first_trials(name):
     assert found == NETWORKS[name]
 
 
+@pytest.mark.slow
+def test_the_books_convolutional_network_has_its_weights():
+    from hpsearch.training.base import ModelSpec
+    from hpsearch.training.building import build_model
+
+    study = load_study(ROOT / "studies" / "mnist_cnn.py", Overrides())
+    spec = ModelSpec((28, 28, 1), 10, "softmax", study.task.loss, [])
+    params = {name: value for name, value in study.start[0].items() if name != "batch_size"}
+    # As the source prints its summary (DLWP notebook 5.1, cell 6).
+    assert build_model(study.build, spec, params, seed=0).count_params() == 93_322
+
+
 def test_a_verdict_uses_both_errors():
     figure = BookFigure(("a",), 0.8, "accuracy", "test", "here", rows=100)  # an error of 0.04
     card = {"test": {"alone_mean": 0.9, "alone_se": 0.03}}

@@ -82,6 +82,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test works in an empty folder, with a store of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HPSEARCH_STORE", str(tmp_path / "store.db"))
+    monkeypatch.setenv("HPSEARCH_BASELINES", "off")  # a test that looks at them says so
     monkeypatch.syspath_prepend(str(ROOT))
 
 

@@ -189,6 +189,14 @@ repeats = _combine(
     ),
 )
 
+baselines = click.option(
+    "--baselines",
+    type=TYPES["baselines"],
+    help="Train plain models beside the search, to compare it with: quick gives each half a minute "
+    "of processor time, full as long as it takes, off trains none. Default: $HPSEARCH_BASELINES, "
+    "else quick.",
+)
+
 weights = click.option(
     "--weights",
     type=TYPES["weights"],

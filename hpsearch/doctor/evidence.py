@@ -12,6 +12,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Cost, Curve
 from hpsearch.doctor.commands import study_command
+from hpsearch.results.baseline_gain import BaselineGain, read_gain
 from hpsearch.store import (
     Opening,
     RankedTrial,
@@ -59,6 +60,7 @@ class SearchEvidence:
         curves: of the folds in the first trainings of some trials: the best, and some of those
             that were trained in full without having been chosen for it.
         openings: of the sealed test of its task, by any study.
+        gain: what its best trial brought over the best baseline; None where there is none.
         place: of the store, for commands; None: it is in memory.
     """
 
@@ -69,6 +71,7 @@ class SearchEvidence:
     costs: Mapping[int, Cost]
     curves: Mapping[int, Sequence[Curve]]
     openings: Sequence[Opening]
+    gain: BaselineGain | None = None
     place: Path | Url | None = None
 
     @property
@@ -147,5 +150,6 @@ def read_evidence(
         read_costs(store, record.id),
         read_first_curves(store, sorted({*chosen, *whole[::step]})),
         list_openings(store, record.task),
+        read_gain(store, record),
         place,
     )

@@ -111,7 +111,7 @@ def _comparable_searches(
     Raises StudyError where the study has changed since its searches, or has no such search.
     """
     record = make_search_record(study, file, Facts(data.fingerprint, "", backend, {}))
-    of_study = store.searches(study.name)
+    of_study = [each for each in store.searches(study.name) if not each.has_baselines]
     refuse_changes(record, of_study)
     same = [s for s in of_study if (s.evaluator, s.seed) == (record.evaluator, record.seed)]
     if not same:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, Indices
+from hpsearch.core.arrays import Array, Indices, count_rows, inputs_by_name, view_rows
 from hpsearch.core.errors import BuildError, first_line
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.metric import CLASS_SCORERS
@@ -68,6 +68,26 @@ def sklearn_model(
     first = inspect.Parameter("run", inspect.Parameter.POSITIONAL_ONLY)
     train.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
     return train
+
+
+def train_estimator(run: TrainingRun, make: Callable[[], Any], *, weighs: bool = True) -> Any:
+    """Fit an estimator to a fit's rows, whatever they are, in one epoch; returns its `predict`.
+
+    Several inputs are joined side by side. Rows that are sparse stay so. Of rows of a source that do
+    not fit into memory, as many as fit are drawn.
+
+    Args:
+        make: returns the estimator, not fitted.
+        weighs: whether it learns by the weights of rows.
+    """
+    return _train(run, _Steps(None, 1), make(), make(), _AnyRows(weighs))
+
+
+@dataclass(frozen=True, slots=True)
+class _AnyRows:
+    """That rows of any form are trained on, and whether by their weights."""
+
+    weighs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +187,15 @@ class _Rows:
         return {name: self.weights}
 
 
-def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
+def _train(
+    run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any, any_rows: _AnyRows | None = None
+) -> Any:
     """Train an estimator; `fresh` is another one, for the types that may be loaded."""
     steps.check(estimator)
-    rows = _take_rows(run, in_parts=steps.by == "partial_fit")
+    if any_rows is None:
+        rows = _take_rows(run, in_parts=steps.by == "partial_fit")
+    else:
+        rows = _take_any_rows(run, any_rows.weighs)
     state = run.restore()
     if state is not None:
         estimator = _load(state["estimator"].tobytes(), fresh)
@@ -208,19 +233,54 @@ def _take_rows(run: TrainingRun, *, in_parts: bool) -> _Rows:
     weights = run.train_weights
     if weights is not None and weights.ndim != 1:
         raise BuildError("sklearn_model takes a weight for each row, and the task has one a step")
-    kind, classes = task.kind_of(y), None
-    if kind in ("binary", "multiclass"):
-        y = (y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)).astype(np.int64)
-        classes = np.arange(max(2, task.outputs))
-    elif y.ndim == 2 and y.shape[1] == 1:
-        y = y.reshape(-1)
+    y, classes = _number_classes(task, y)
     if isinstance(x, LazyRows) and in_parts and x.nbytes > most_bytes_of_rows():
         return _Rows(x.map(_to_table), y, classes, weights)
-    return _Rows(_to_table(np.asarray(x)), y, classes, weights)
+    return _Rows(_to_table(x), y, classes, weights)
 
 
-def _to_table(x: Array) -> Array:
-    return x.reshape(len(x), math.prod(x.shape[1:]))
+def _take_any_rows(run: TrainingRun, weighs: bool) -> _Rows:
+    """The training rows of any form, as `train_estimator` has it."""
+    x, y = run.train
+    y, classes = _number_classes(run.task, y)
+    weights = run.train_weights if weighs else None
+    if (some := _draw_if_too_many(x, run.seed)) is not None:
+        x, y = view_rows(x, some), y[some]
+        weights = None if weights is None else weights[some]
+    if isinstance(x, LazyRows) and x.is_sparse:
+        return _Rows(x.fetch(slice(None)), y, classes, weights)
+    table = _to_table(x)
+    if table.dtype.kind in "bu":  # scikit-learn would make float64 of them, eight times as large
+        table = table.astype(np.float32)
+    return _Rows(table, y, classes, weights)
+
+
+def _draw_if_too_many(x: Any, seed: int) -> Indices | None:
+    """Numbers of rows, sorted, as many as fit into memory; None where all do."""
+    parts = inputs_by_name(x).values()
+    row_bytes = sum(each.row_bytes for each in parts if isinstance(each, LazyRows))
+    dense = not any(isinstance(each, LazyRows) and each.is_sparse for each in parts)
+    most = most_bytes_of_rows() // max(1, row_bytes)
+    if not row_bytes or not dense or count_rows(x) <= most:
+        return None
+    rng = np.random.default_rng(derive_seed(seed, "sample"))
+    return np.sort(rng.choice(count_rows(x), most, replace=False))
+
+
+def _number_classes(task: Task, y: Array) -> tuple[Array, Array | None]:
+    """Targets as scikit-learn takes them, and all classes, if each row has one."""
+    if task.kind_of(y) in ("binary", "multiclass"):
+        y = (y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)).astype(np.int64)
+        return y, np.arange(max(2, task.outputs))
+    return (y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y), None
+
+
+def _to_table(x: Any) -> Array:
+    """Rows as a table; several inputs side by side."""
+    if isinstance(x, Mapping):
+        return np.hstack([_to_table(each) for each in x.values()])
+    array = np.asarray(x)
+    return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 def _predict(estimator: Any, x: Array, task: Task) -> Array:

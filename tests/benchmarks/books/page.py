@@ -129,7 +129,7 @@ def _test(card: Mapping[str, Any] | None) -> str:
 
 def _verdict(figure: BookFigure, card: Mapping[str, Any] | None, found: Found | None) -> str:
     """Whether ours is beyond a printed figure, by the errors of both; "" where one is not known."""
-    ours = _like(figure, card, found)
+    ours = _like(figure, card, found) if figure.compares else None
     if ours is None or ours[1] is None or figure.error is None:
         return ""
     errors = (ours[0] - figure.value) / math.hypot(ours[1], figure.error)

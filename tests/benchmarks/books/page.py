@@ -27,8 +27,10 @@ search, with ten seeds; searches, with baselines beside; trains the three best t
 one, whose test is opened once.
 
 - **best found**, **best baseline** and **book's network** are values on validation rows, by the same folds, over all their
-  seeds, at the best epoch of the mean curve, with standard errors. Behind a baseline and a network stands by how much the
-  best that was found is better, paired over folds and seeds: `+` is better, `!` significant at 5 %.
+  seeds, at the best epoch of the mean curve. Their standard errors are those of rankings: over folds, or over the rows of a
+  single split where they are classes; for other metrics of a single split, over seeds alone.
+- Behind a baseline and a network stands by how much the best that was found is better, paired over folds and seeds: `+` is
+  better, `!` significant at 5 %. On a single split this speaks of its rows alone.
 - **test** is the mean of the refitted networks, each by itself, with its standard error. The studies of one data set share
   its test rows; nothing was chosen by the earlier openings.
 - **printed** is the source's figure, with its place; an accuracy's error is that of its rows. It is of one network, trained

@@ -50,8 +50,11 @@ def diagnose_searches(
     Raises StoreError where there is no store.
     """
     with Store(store) as opened:
-        known = [search for search in opened.searches(study) if not search.has_baselines]
-        chosen = [search for search in known if searches is None or search.id in searches]
+        chosen = [
+            each
+            for each in opened.searches(study)
+            if not each.has_baselines and (searches is None or each.id in searches)
+        ]
         read = [read_evidence(opened, record, store) for record in chosen]
     names = name_searches(chosen)
     return [

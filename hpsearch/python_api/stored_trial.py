@@ -138,7 +138,9 @@ class StoredTrial:
         del given["self"], given["study"]
         options = parse_call(StoredTrial.refit, given)
         found, file = self._find_study(study)
-        one = {"trial": self.trial, "one_se": False, "ensemble": None}
+        baseline = self.details["baseline"]
+        trial = self.trial if baseline is None else None
+        one = {"trial": trial, "one_se": False, "ensemble": None, "baseline": baseline}
         return refit_study(found, file, self._place, {**options, **one}, pooled=True)
 
     def model(self, **how: Any) -> Any:

@@ -11,7 +11,7 @@ from hpsearch.results.formatting import format_with_error
 from tests.benchmarks.book_figures import PLACE_NOT_KNOWN, BookFigure, figures_of
 from tests.benchmarks.books.book_studies import BookStudy
 from tests.benchmarks.books.measured import Found, Measured, find
-from tests.benchmarks.books.work import machine, read_facts
+from tests.benchmarks.books.work import load, machine, read_facts
 
 INTRODUCTION = """\
 # Studies
@@ -100,8 +100,15 @@ def _row(book: BookStudy, facts: Mapping[str, Any], found: Found | None) -> list
     baseline = "" if found.baseline is None else _measured(found.baseline)
     return [
         *(name, book.source, book.data, found.metric, _measured(found.best)),
-        *(baseline, networks, _test(facts.get("card")), printed, str(found.trials), spent),
+        *(baseline, networks, _test(facts.get("card")), printed, _trials(book, found), spent),
     ]
+
+
+def _trials(book: BookStudy, found: Found) -> str:
+    """How many are complete, of how many: a search whose time is over has fewer."""
+    whole = getattr(load(book).searcher, "trials", None)
+    cut = whole is not None and found.trials < whole
+    return f"{found.trials} of {whole}" if cut else str(found.trials)
 
 
 def _measured(each: Measured) -> str:

@@ -115,7 +115,7 @@ def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> 
         name = None if study is None else stores.find_target(store, study).study
         found = measure_on_disk(store, root, name)
         unused = store.db.free_bytes()
-    parts = sizes.describe_sizes(found, unused if study is None else 0)
+    parts = sizes.describe_sizes(found, unused if study is None else 0, store_path)
     tables.print_parts(tables.make_console(stderr=as_json), parts)
     if as_json:
         click.echo(json.dumps([sizes.size_to_json(row) for row in found]))

@@ -16,13 +16,25 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 from hpsearch.training import ModelSpec
 from spaces import checks, network
+from spaces import penalties as penalties_of
 
 LAYERS = range(1, 11)  # whose widths and dropout rates the default point has
+_OF_HIDDEN = (
+    *("dropout", *penalties_of.PARAMS, "max_norm", "activation", "initializer"),
+    *("normalization", "residual"),
+)
 
 
-def widths(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int | Choice]:
-    """1 to `layers` hidden layers, each with its own width, which exists only if the layer does."""
-    return Space.repeated("units", Int(low, high, log=True), layers)
+def widths(
+    layers: int, low: int = 16, high: int = 512, *, least: int = 1
+) -> dict[str, Float | Int | Choice]:
+    """`least` to `layers` hidden layers, each with its own width, which exists only if the layer does.
+
+    Args:
+        least: 1, or 0 where a linear model is among them.
+    """
+    piece = Space.repeated("units", Int(low, high, log=True), layers)
+    return {**piece, "layers": Int(least, layers)}
 
 
 def funnel(layers: int, low: int = 16, high: int = 512) -> dict[str, Float | Int]:
@@ -49,6 +61,13 @@ def dropouts(layers: int, high: float = 0.5, *, fixed: bool = False) -> dict[str
 def input_dropout(high: float = 0.3) -> dict[str, Float]:
     """The share of each row's inputs that are dropped (Srivastava et al., JMLR 15, 2014)."""
     return {"input_dropout": Float(0.0, high)}
+
+
+def penalties(
+    l1: penalties_of.Range | None = None, l2: penalties_of.Range | None = None
+) -> dict[str, Choice | Float]:
+    """Whether each hidden kernel has an L1 or L2 penalty, and its factor; see `spaces.penalties`."""
+    return penalties_of.choices(l1, l2)
 
 
 def max_norm(low: float = 1.0, high: float = 5.0) -> dict[str, Float]:
@@ -104,13 +123,15 @@ def model(
     Its parameters, with defaults in brackets; it raises BuildError for any other, and for those
     that have no effect:
     dropout (0), or dropout_1, dropout_2... for single layers; input_dropout (0).
-    l1, l2 (0): factors of every hidden kernel; max_norm: what no hidden unit's weights exceed.
+    l1, l2 (0): factors of every hidden kernel; penalty: which of them there are ("none", "l1",
+        "l2", "l1_l2"). max_norm: what no hidden unit's weights exceed.
     activation, initializer: of the hidden layers.
     normalization ("none"): "batch" or "layer", between a hidden layer and its activation.
     residual (False): whether what goes into a hidden layer, from the second one on, is added to
         what comes out of it; a dense layer without activation fits it where the widths differ.
     And those of `spaces.network` (loss, optimizer...).
 
+    layers=0 has no hidden layer, and so none of their parameters: a linear model.
     Its `default` is what mostly works: two layers of 64 units, dropout 0.2, Adam at 0.001...
     """
     if dropout_on not in ("all", "first"):
@@ -125,6 +146,8 @@ def model(
 
         sizes = _sizes(hidden, params)
         network.check("mlp.model", spec, params, _known(hidden, len(sizes)))
+        if not sizes:
+            _check_linear(params)
         rates = _rates(len(sizes), params, dropout_on)
         make_dense = _dense_maker(params, initializer)
         act = _find(keras.activations, "activation", params.get("activation", activation))
@@ -158,6 +181,7 @@ def model(
         funnel=1.0,
         dropout=0.2,
         input_dropout=0.0,
+        penalty="none",
         l1=1e-6,
         l2=1e-4,
         max_norm=3.0,
@@ -183,7 +207,9 @@ def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]
         options["kernel_constraint"] = keras.constraints.MaxNorm(longest, axis=0)
 
     def make(units: int, **more: Any) -> Any:
-        return keras.layers.Dense(units, kernel_regularizer=_penalty(params), **options, **more)
+        return keras.layers.Dense(
+            units, kernel_regularizer=penalties_of.make(params), **options, **more
+        )
 
     return make
 
@@ -211,6 +237,8 @@ def _is_residual(params: dict[str, Any], layers: int) -> bool:
 def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
     if hidden is not None:
         return [int(width) for width in hidden]
+    if params.get("layers") == 0 and not any(name.startswith("units") for name in params):
+        return []
     layers = checks.whole(params, "layers", 1)
     if "units_1" in params:
         return [checks.whole(params, f"units_{i}") for i in range(1, layers + 1)]
@@ -223,6 +251,16 @@ def _sizes(hidden: Sequence[int] | None, params: dict[str, Any]) -> list[int]:
     share = checks.number(params, "funnel", 1.0, above=0.0)
     # A power of a tiny share may round to 0, but a layer needs a unit.
     return [max(1, math.ceil(units * share**i)) for i in range(layers)]
+
+
+def _check_linear(params: dict[str, Any]) -> None:
+    """Raise BuildError for what has no effect without hidden layers."""
+    for name in _OF_HIDDEN:
+        if name in params:
+            raise BuildError(
+                f"{name}={brief(params[name])} has no effect without hidden layers; let it exist only "
+                "where there are some: when={'layers': range(1, 3)}"
+            )
 
 
 def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
@@ -238,22 +276,8 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
     ]
 
 
-def _penalty(params: dict[str, Any]) -> Any:
-    """The regularizer, without parts whose factor is 0, which would make another program."""
-    from keras import regularizers
-
-    l1, l2 = checks.number(params, "l1"), checks.number(params, "l2")
-    if l1 and l2:
-        return regularizers.L1L2(l1, l2)
-    if l1:
-        return regularizers.L1(l1)
-    return regularizers.L2(l2) if l2 else None
-
-
 def _known(hidden: Sequence[int] | None, layers: int) -> list[str]:
-    names = ["dropout", *(f"dropout_{i}" for i in range(1, layers + 1)), "l1", "l2"]
-    names += ["input_dropout", "max_norm", "activation", "initializer"]
-    names += ["normalization", "residual"]
+    names = [*_OF_HIDDEN, "input_dropout", *(f"dropout_{i}" for i in range(1, layers + 1))]
     if hidden is None:
         names += ["layers", "units", "funnel", *(f"units_{i}" for i in range(1, layers + 1))]
     return names

@@ -7,6 +7,7 @@ Sequences of word numbers are for `spaces.text`, which embeds them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hpsearch import Choice
@@ -25,7 +26,7 @@ _ONLY = {
     "kernel": CONVOLUTIONAL,
     "normalization": CONVOLUTIONAL,
 }
-PARAMS = ("kind", "layers", "units", "dropout", "dense", *_ONLY)
+PARAMS = ("kind", "layers", "units", "dropout", "dense", "output_activation", *_ONLY)
 
 
 def kinds(*names: str) -> dict[str, Choice]:
@@ -71,6 +72,8 @@ def model(kind: str | None = None) -> network.BuildWithDefault:
     normalization ("none"): "batch" or "layer", between each convolution and its activation. The
         tcn's authors normalize weights instead, which Keras has no layer for.
     dense (0): units of a dense layer before the output; 0 for no such layer.
+    output_activation ("linear"): "tanh" where targets were scaled to -1..1, as by
+        `preprocess_y=MinMaxScaler((-1, 1))`: no prediction is then beyond those of the training rows.
     And those of `spaces.network`. Its `default` is what mostly works.
     """
     if kind is not None:
@@ -90,7 +93,7 @@ def model(kind: str | None = None) -> network.BuildWithDefault:
         x = _LAYERS[chosen](inputs, params)
         if units := checks.whole(params, "dense", 0, least=0):
             x = keras.layers.Dense(units, activation="relu")(x)
-        return network.compiled(inputs, x, spec, params)
+        return network.compiled(inputs, x, _with_output_activation(spec, params), params)
 
     return network.with_default(
         build,
@@ -103,7 +106,22 @@ def model(kind: str | None = None) -> network.BuildWithDefault:
         bidirectional=False,
         normalization="none",
         dense=0,
+        output_activation="linear",
     )
+
+
+def _with_output_activation(spec: ModelSpec, params: dict[str, Any]) -> ModelSpec:
+    """The spec with the activation that the point asks for, in place of the task's."""
+    if "output_activation" not in params:
+        return spec
+    if spec.activation not in (None, "linear"):
+        raise BuildError(
+            f"output_activation={brief(params['output_activation'])} is for one number that is "
+            f"predicted, and this task's output has the activation {brief(spec.activation)}; leave it "
+            "out of the space"
+        )
+    chosen = checks.one_of(params, "output_activation", ("linear", "tanh"), "linear")
+    return replace(spec, activation=chosen)
 
 
 def _recurrent(kind: str) -> Callable[[Any, dict[str, Any]], Any]:

@@ -1,6 +1,7 @@
 """A new head on a network that was trained on other data; later the whole is trained on.
 
 build=transfer.model(load_backbone), space=Space(transfer.SPACE, dropout=Float(0.0, 0.5))
+build=transfer.model(backbones.from_file("models/eight", layer="features"))
 
 After Chollet, Deep Learning with Python (2018), 5.3: first the head alone is trained, on the frozen
 backbone's features, then both, at a lower learning rate. The features are the same in every epoch

@@ -78,7 +78,7 @@ def complete_trials(context: click.Context, parameter: click.Parameter, incomple
     with suppress(HpsearchError), Store(_store_place(context)) as store:
         for ranking in stores.rank_tasks(store):
             for row in ranking:
-                point = point_text(row.params)
+                point = row.baseline or point_text(row.params)
                 found[str(row.trial)] = (
                     f"{row.measure} {short_text(row.value)} {row.study} {point}"[:70]
                 )

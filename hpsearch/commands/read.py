@@ -52,6 +52,7 @@ def rank(
     themselves.
     """
     from hpsearch.console import tables
+    from hpsearch.results.baseline_gain import find_gain
     from hpsearch.results.metric_values import standard_error
 
     only = make_filter(options)
@@ -64,7 +65,10 @@ def rank(
             study, task = find_study_or_task(name, store_path)
         if metric is None:
             found = stores.rank_tasks(store, task, only, study)
-            parts = [tables.describe_ranking(ranking, top=top) for ranking in found]
+            parts = [
+                tables.describe_ranking(ranking, top=top, gain=find_gain(store, ranking))
+                for ranking in found
+            ]
         else:
             by_metric = stores.rank_by_metric(store, task, metric, standard_error, only, study)
             found = [each.rows for each in by_metric]
@@ -108,6 +112,7 @@ def show(target: str | None, store_path: Path | Url, as_json: bool) -> None:
 
 def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> None:
     from hpsearch.console import sizes, tables
+    from hpsearch.results.baseline_gain import describe_gain, read_gains
     from hpsearch.runs.disk import checkpoint_root, measure_on_disk
 
     root = checkpoint_root(store_path)
@@ -115,14 +120,18 @@ def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> 
         name = None if study is None else stores.find_target(store, study).study
         found = measure_on_disk(store, root, name)
         unused = store.db.free_bytes()
+        gains = [] if name is None else read_gains(store, name)
     parts = sizes.describe_sizes(found, unused if study is None else 0, store_path)
-    tables.print_parts(tables.make_console(stderr=as_json), parts)
+    console = tables.make_console(stderr=as_json)
+    tables.print_parts(console, parts)
+    tables.print_parts(console, map(describe_gain, gains))
     if as_json:
         click.echo(json.dumps([sizes.size_to_json(row) for row in found]))
 
 
 def _show_trial(trial: int, store_path: Path | Url, *, as_json: bool) -> None:
     from hpsearch.console import tables
+    from hpsearch.results.baseline_gain import read_gain_of_trial
     from hpsearch.results.metric_values import summarize_metrics
 
     with Store(store_path) as store:
@@ -130,6 +139,8 @@ def _show_trial(trial: int, store_path: Path | Url, *, as_json: bool) -> None:
         search, _ = stores.locate_trial(store, trial)
         recorded = stores.read_metrics(store, [search], trial).get(trial)
         labels = stores.read_labels(store)
+        gain = read_gain_of_trial(store, trial)
+    details["over_baseline"] = None if gain is None else gain.to_json()
     details["tags"] = list(labels.tags_of(trial, details["study"]))
     details["note"] = labels.trial_notes.get(trial)
     details["metrics"] = (

@@ -29,6 +29,7 @@ from hpsearch.store import Url
 @arguments.budget
 @arguments.weights
 @arguments.repeats
+@arguments.baselines
 @arguments.workers
 @arguments.checkpoints
 @arguments.log
@@ -67,6 +68,7 @@ def run(
     """
     from hpsearch.console import findings, tables
     from hpsearch.console.display import TerminalDisplay
+    from hpsearch.results.baseline_gain import read_gain_of_ranking
     from hpsearch.runs.session import run_study
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
@@ -86,8 +88,9 @@ def run(
         ended = run_study(loaded, run_options, display)
     if ended.was_stopped:
         raise KeyboardInterrupt
+    gain = read_gain_of_ranking(store_path, ended.ranking, study=ended.study)
     if ended.ranking:
-        tables.print_parts(console, tables.describe_ranking(ended.ranking, top=10))
+        tables.print_parts(console, tables.describe_ranking(ended.ranking, top=10, gain=gain))
     tables.print_parts(console, tables.describe_failures(ended.failures))
     if not quiet:
         tables.print_parts(console, findings.describe_findings_of_run(store_path, ended.search))

@@ -57,7 +57,7 @@ def _find_search(store: Store, study: str | None) -> int:
     """The search with the latest run, of a study or of all."""
     from hpsearch.store import read_last_run
 
-    searches = store.searches()
+    searches = [record for record in store.searches() if not record.has_baselines]
     name = None if study is None else find_present_name(store, name_of_study(study), None)
     known = {record.study for record in searches}
     if name is not None and name not in known:
@@ -97,8 +97,10 @@ def _refresh_lines(watched: SearchMonitor) -> Iterator[str]:
 def _describe_state(watched: SearchMonitor) -> dict[str, Any]:
     """The state of a search now, as plain JSON."""
     from hpsearch.console.live import estimate_seconds_left
+    from hpsearch.results.baseline_gain import describe_progress, read_gain
 
     search, run, now = watched.search, watched.run, time.time()
+    gain = read_gain(watched.store, search)
     return {
         "study": search.study,
         "task": search.task,
@@ -114,6 +116,8 @@ def _describe_state(watched: SearchMonitor) -> dict[str, Any]:
         "epochs_left": watched.epochs_left(),
         "seconds_left": estimate_seconds_left(watched, now) if run and run.alive else None,
         "best": watched.best and asdict(watched.best),
+        "baselines": describe_progress(watched.store, search),
+        "over_baseline": gain and gain.to_json(),
         "running": [each.to_json() for each in watched.running],
         "waiting": [each.to_json() for each in watched.waiting],
         "rungs": [

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from hpsearch.core.parameters import point_text, short_text
 from hpsearch.core.progress import Throttle
+from hpsearch.results.baseline_gain import describe_gain, describe_progress, read_gain
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.store import RunningTrial, SearchMonitor
 
@@ -80,6 +81,7 @@ def _build_parts(
         text = f"best  trial {best.trial}  {search.measure} "
         text += f"{format_with_error(best.value, best.se)}  {point_text(best.params)}"
         yield Text(text, style="green", no_wrap=width < _NARROW, overflow="ellipsis")
+    yield from _build_baselines(monitor, width)
     if monitor.running:
         yield _build_running_table(monitor, width, most_running, bars)
     if monitor.waiting:
@@ -90,6 +92,17 @@ def _build_parts(
     if monitor.failures:
         kinds = ", ".join(f"{count} {kind}" for kind, count in monitor.failures.most_common())
         yield Text(f"failed: {kinds}", style="red")
+
+
+def _build_baselines(monitor: SearchMonitor, width: int) -> Iterator[RenderableType]:
+    """How far the baselines are; once the run has ended, what the search brought over them."""
+    progress = describe_progress(monitor.store, monitor.search)
+    if progress is None:
+        return
+    is_running = monitor.run is not None and monitor.run.alive
+    gain = None if is_running else read_gain(monitor.store, monitor.search)
+    text = f"baselines  {progress}" if gain is None else describe_gain(gain)
+    yield Text(text, style="cyan", no_wrap=width < _NARROW, overflow="ellipsis")
 
 
 def _build_progress(monitor: SearchMonitor, width: int, bars: bool) -> RenderableType:

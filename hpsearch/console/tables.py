@@ -11,9 +11,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hpsearch.core.parameters import point_text, short_text
+from hpsearch.core.parameters import short_text
 from hpsearch.core.plan import Budget, Plan
-from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
+from hpsearch.results.baseline_gain import BaselineGain, describe_gain, find_best_baseline
+from hpsearch.results.formatting import (
+    format_duration,
+    format_point,
+    format_with_error,
+    shorten_label,
+)
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import MetricRanking, Opening, RankedTrial
 
@@ -123,7 +129,11 @@ def describe_metric_ranking(ranking: MetricRanking, *, top: int | None) -> Itera
 
 
 def describe_ranking(
-    rows: Sequence[RankedTrial], *, top: int | None = 20, by_own: bool = True
+    rows: Sequence[RankedTrial],
+    *,
+    top: int | None = 20,
+    by_own: bool = True,
+    gain: BaselineGain | None = None,
 ) -> Iterator[Table | str]:
     """A ranking, best first, with notes on its ties and on what limits the comparison.
 
@@ -131,10 +141,13 @@ def describe_ranking(
 
     Args:
         by_own: whether it is by the task's own metric, by which --repeats chooses its finalists.
+        gain: what the best trial brought over the best baseline, which is said below the table.
     """
     first = rows[0]
-    names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows[:top]}) > 1]
-    common = [shorten_label(getattr(first, n)) for n in ("study", "searcher") if n not in names]
+    # The searcher of baselines says nothing that their marks do not say.
+    shown = [row for row in rows[:top] if row.baseline is None] or rows[:top]
+    names = [n for n in ("study", "searcher") if len({getattr(r, n) for r in shown}) > 1]
+    common = [shorten_label(getattr(shown[0], n)) for n in ("study", "searcher") if n not in names]
     yield f"{first.task}: {first.measure} by {', '.join([shorten_label(first.evaluator), *common])}"
     table = make_table()
     repeated = any(row.repeats + row.failed_repeats for row in rows[:top])
@@ -147,20 +160,26 @@ def describe_ranking(
     labels = [name for name in ("tags", "note") if any(getattr(row, name) for row in rows[:top])]
     for name in labels:
         table.add_column(name, overflow="fold")
-    for row in rows[:top]:
+    best = find_best_baseline(rows)
+    below = [best] if best is not None and best not in rows[:top] else []
+    for row in [*rows[:top], *below]:
         table.add_row(
             f"{row.rank}{' =' if row.tied and row.rank > 1 else ''}",
             str(row.trial),
             format_with_error(row.value, row.se),
             *([_format_repeats(row)] if repeated else []),
             str(row.epochs),
-            f"{row.n_weights:,}",
+            f"{row.n_weights:,}" if row.baseline is None else "",
             f"{row.seconds:.1f}",
             *(shorten_label(getattr(row, name)) for name in names),
-            point_text(row.params),
+            format_point(row),
             *({"tags": ", ".join(row.tags), "note": row.note or ""}[name] for name in labels),
+            style=None if row.baseline is None else "cyan",
         )
     yield table
+    if gain is not None:
+        is_first = gain.best.trial == next(r.trial for r in rows if r.baseline is None)
+        yield f"{'' if is_first else f'trial {gain.best.trial}: '}{describe_gain(gain)}"
     yield from _describe_notes(rows, top, by_own)
 
 
@@ -233,7 +252,12 @@ def describe_trial(details: Mapping[str, Any]) -> Iterator[Table | str]:
     if details["repeats"]:
         values = (r["failure"] or short_text(r["value"]) for r in details["repeats"])
         yield f"{'trainings':>12}  {', '.join(values)}"
-    yield f"{'point':>12}  {json.dumps(details['params'])}"
+    if details["baseline"] is not None:
+        yield f"{'baseline':>12}  {details['baseline']}"
+    else:
+        yield f"{'point':>12}  {json.dumps(details['params'])}"
+    if over := details.get("over_baseline"):
+        yield f"{'compared':>12}  {over['against']}"
     if details["failure"]:
         yield f"{'failure':>12}  {details['failure']}: {details['message']}\n{details['detail']}"
     if details["curves"]:
@@ -264,20 +288,24 @@ def _make_curve_table(metric: str, curves: Sequence[Mapping[str, Sequence[float]
 def _describe_notes(rows: Sequence[RankedTrial], top: int | None, by_own: bool) -> Iterable[str]:
     if top is not None and len(rows) > top:
         yield f"{len(rows) - top} more; --top {len(rows)} shows all"
+    searched = [row for row in rows if row.baseline is None]
     tied = [row for row in rows[1:top] if row.tied]
     if tied:
         yield "= not significantly different from the best"
-        if by_own:
-            yield _describe_more_repeats(tied[0])
-    simplest = next((row for row in rows if row.one_se), rows[0])
-    if simplest.rank > 1:
+        to_repeat = [row for row in tied if row.baseline is None]
+        if by_own and to_repeat and rows[0].baseline is None:  # only points of a space are repeated
+            yield _describe_more_repeats(to_repeat[0])
+    if not searched:
+        return
+    simplest = next((row for row in rows if row.one_se), searched[0])
+    if simplest is not searched[0]:
         yield (
             f"trial {simplest.trial} is the simplest within one standard error of the best: "
             f"{format_with_error(simplest.value, simplest.se)} with {simplest.n_weights:,} weights "
             f"and {simplest.epochs} epochs"
         )
-    most = max(row.epochs for row in rows)
-    if any(row.epochs < most for row in rows):
+    most = max(row.epochs for row in searched)
+    if any(row.epochs < most for row in searched):
         yield f"some trials had fewer than {most} epochs, which may have lowered their rank"
 
 

@@ -1,4 +1,4 @@
-"""Findings on what the budget bought: nothing beyond luck at its end, or beyond the baseline."""
+"""Findings on what the budget bought: nothing beyond luck, the default point, or a plain model."""
 
 import json
 import math
@@ -51,7 +51,7 @@ def find_spent_budget(evidence: SearchEvidence) -> list[Finding]:
     ]
 
 
-def find_good_baseline(evidence: SearchEvidence) -> list[Finding]:
+def find_good_default(evidence: SearchEvidence) -> list[Finding]:
     """The point that the builder knows as its default is not significantly worse than the best."""
     try:
         default = json.loads(evidence.record.training).get("default_point")
@@ -84,5 +84,28 @@ def find_good_baseline(evidence: SearchEvidence) -> list[Finding]:
             {"default": row.value, "best": best.value, "rank": row.rank, "trial": row.trial},
             f"keep the default ({point_text(row.params)}), or search what it does not vary",
             evidence.command("refit", trial=row.trial),
+        )
+    ]
+
+
+def find_good_plain_model(evidence: SearchEvidence) -> list[Finding]:
+    """A plain model, trained beside the search to compare with, is as good as its best trial."""
+    gain = evidence.gain
+    if gain is None or gain.verdict not in ("no better", "worse"):
+        return []
+    if len(evidence.ranking) < FEWEST_TRIALS:  # the search has hardly begun
+        return []
+    best = format_with_error(gain.best.value, gain.best.se)
+    plain = format_with_error(gain.baseline.value, gain.baseline.se)
+    return [
+        Finding(
+            "plain model",
+            "",
+            0.6,
+            f"the best of {len(evidence.ranking)} trials ({gain.best.measure} {best}) is not "
+            f"significantly better than {gain.baseline.baseline} ({plain})",
+            gain.to_json(),
+            "keep the plain model, or widen the space",
+            evidence.command("refit", baseline=gain.baseline.baseline),
         )
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from hpsearch.doctor.budget import find_good_baseline, find_spent_budget
+from hpsearch.doctor.budget import find_good_default, find_good_plain_model, find_spent_budget
 from hpsearch.doctor.costs import find_compiling, find_idle_device
 from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
 from hpsearch.doctor.evidence import SearchEvidence, read_evidence
@@ -28,7 +28,8 @@ CHECKS: tuple[Check, ...] = (
     find_useless_beginnings,
     find_underfitting,
     find_compiling,
-    find_good_baseline,
+    find_good_plain_model,
+    find_good_default,
     find_spent_budget,
     find_idle_parameters,
     find_idle_device,
@@ -49,7 +50,11 @@ def diagnose_searches(
     Raises StoreError where there is no store.
     """
     with Store(store) as opened:
-        chosen = [s for s in opened.searches(study) if searches is None or s.id in searches]
+        chosen = [
+            each
+            for each in opened.searches(study)
+            if not each.has_baselines and (searches is None or each.id in searches)
+        ]
         read = [read_evidence(opened, record, store) for record in chosen]
     names = name_searches(chosen)
     return [

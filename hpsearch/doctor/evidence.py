@@ -12,6 +12,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Cost, Curve
 from hpsearch.doctor.commands import study_command
+from hpsearch.results.baseline_gain import BaselineGain, read_gain
 from hpsearch.store import (
     Opening,
     RankedTrial,
@@ -62,6 +63,7 @@ class SearchEvidence:
             that were trained in full without having been chosen for it.
         openings: of the sealed test of its task, by any study.
         run: its last one, for commands.
+        gain: what its best trial brought over the best baseline; None where there is none.
         place: of the store, for commands; None: it is in memory.
     """
 
@@ -73,6 +75,7 @@ class SearchEvidence:
     curves: Mapping[int, Sequence[Curve]]
     openings: Sequence[Opening]
     run: RunRecord | None = None
+    gain: BaselineGain | None = None
     place: Path | Url | None = None
 
     @property
@@ -152,5 +155,6 @@ def read_evidence(
         read_first_curves(store, sorted({*chosen, *whole[::step]})),
         list_openings(store, record.task),
         run,
+        read_gain(store, record),
         place,
     )

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -81,8 +81,7 @@ class WorkerProcess:
         process = context.Process(
             target=_main, args=(theirs, self.prepare, self.slot.cores), name="hpsearch-worker"
         )
-        environment = _set_environment(dict(self.slot.environment))
-        with _environment_lock, environment, main_module_hidden(), ctrl_c_ignored():
+        with starting_process(dict(self.slot.environment)):
             process.start()
         self._process, self.jobs = process, 0  # from here on another thread may kill it
         theirs.close()
@@ -246,6 +245,14 @@ def _kill_group_after(parent: BaseProcess) -> None:
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
+
+
+@contextmanager
+def starting_process(environment: Mapping[str, str]) -> Iterator[None]:
+    """A process started here has these variables, ignores Ctrl-C, and runs no main script again."""
+    variables = _set_environment(dict(environment))
+    with _environment_lock, variables, main_module_hidden(), ctrl_c_ignored():
+        yield
 
 
 @contextmanager

@@ -118,8 +118,11 @@ class ExportedSearch:
 
 
 def read_searches(results: StoreFrames) -> list[ExportedSearch]:
-    """The searches that have trials, oldest first."""
-    records = {record.id: record for record in results.searches}
+    """The searches that have trials, oldest first.
+
+    Baselines are left out: other tools would take their names for a parameter of the space.
+    """
+    records = {record.id: record for record in results.searches if not record.has_baselines}
     frame = results.trials
     rows: list[Any] = list(
         frame[[n for n in frame if not str(n).startswith((PARAMS, METRICS))]].itertuples()

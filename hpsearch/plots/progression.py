@@ -12,7 +12,7 @@ from hpsearch.plots import canvas
 from hpsearch.plots.studies import draw_curves
 from hpsearch.results.best_so_far import collect_best_so_far
 from hpsearch.results.timeline import build_timeline
-from hpsearch.results.trial_filters import comparable_trials, value_axis_label
+from hpsearch.results.trial_filters import comparable_trials, value_axis_label, with_baselines
 
 if TYPE_CHECKING:
     from hpsearch.results.frames import StoreFrames
@@ -36,7 +36,7 @@ def draw_best_so_far(
             f"{did_you_mean(str(against), _COLUMNS)}"
         )
     complete = comparable_trials(results.trials, results.searches)
-    trials = results.trials.loc[results.trials["search"].isin(complete["search"])]
+    trials = with_baselines(results.trials, results.searches, complete)
     best = collect_best_so_far(trials, results.searches)
     assert best is not None  # a complete trial has a value
     column = _COLUMNS[against]

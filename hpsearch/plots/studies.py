@@ -24,7 +24,7 @@ def draw_studies(overlay: StudyOverlay) -> Figure:
 
 
 def draw_curves(ax: Axes, best: BestSoFar, column: str) -> None:
-    """A step line a search. column: the axis, of `BestSoFar.axes`."""
+    """A step line a search, and a dotted line a baseline. column: the axis, of `BestSoFar.axes`."""
     for number, (search, curve) in enumerate(best.curves.items()):
         x, colour, is_new = curve[column], canvas.palette_colour(number), curve["record"]
         ax.scatter(x, curve["value"], s=9, color=colour, alpha=0.45, linewidths=0)
@@ -33,5 +33,11 @@ def draw_curves(ax: Axes, best: BestSoFar, column: str) -> None:
             label=best.names[search],
         )  # fmt: skip
         ax.plot(x[is_new], curve["best"][is_new], "o", color=colour, markersize=3.5)
+    for name, value in best.baselines.items():
+        ax.axhline(value, color=canvas.GREY, linewidth=1, linestyle=":")
+        ax.annotate(
+            name, (0.99, value), xycoords=ax.get_yaxis_transform(), ha="right", va="bottom",
+            fontsize=7.5, color=canvas.GREY,
+        )  # fmt: skip
     ax.set_xlabel(best.axes[column])
     ax.set_ylim(best.value_range)

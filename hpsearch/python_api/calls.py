@@ -72,7 +72,7 @@ def _stopped_before(study: str, place: Path | Url) -> "RunResult":
     ranking: list[RankedTrial] = []
     with suppress(HpsearchError):
         ranking = list(read_ranking(place, study=study))
-    return RunResult(ranking, [], False, "stopped", None)
+    return RunResult(ranking, [], False, "stopped", None, study)
 
 
 @errors_to_python()

@@ -107,7 +107,10 @@ class OpenedStore:
         """
         of_study, _ = (None, None) if name is None else find_study_or_task(name, self.place)
         ranking = self.rank(name, evaluator=evaluator)
-        row = next(row for row in ranking if of_study in (None, row.study))
+        searched = [row for row in ranking if row.baseline is None]
+        row = next((row for row in searched if of_study in (None, row.study)), None)
+        if row is None:
+            raise HpsearchError(f"{name or 'the store'} has baselines only, and no complete trial")
         return StoredTrial(self.place, row.trial, study)
 
     def trial(self, trial: int, *, study: StudyDefinition | None = None) -> StoredTrial:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hpsearch import store as stores
 from hpsearch.core.errors import HpsearchError
 from hpsearch.python_api.shown_parts import ShownParts
+from hpsearch.results.baseline_gain import BaselineGain, find_gain
 from hpsearch.store import ALL_TRIALS, RankedTrial, Store, TrialFilter, Url
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Ranking(ShownParts, Sequence[RankedTrial]):
         by_own: whether it is by the task's own metric.
         top: how many rows are shown; `frame` has all.
         others: other rankings of the same name, which do not compare with this one, in words.
+        gain: what its best trial brought over its best baseline; None where it has no baseline.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Ranking(ShownParts, Sequence[RankedTrial]):
         by_own: bool = True,
         top: int = _TOP,
         others: Sequence[str] = (),
+        gain: BaselineGain | None = None,
     ) -> None:
         self._rows, self._by_own, self._top, self._others = list(rows), by_own, top, list(others)
+        self.gain = gain
 
     def __getitem__(self, place: Any) -> Any:
         return self._rows[place]
@@ -50,11 +54,17 @@ class Ranking(ShownParts, Sequence[RankedTrial]):
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """A row a trial, by its id; each parameter x has a column `params_x`."""
+        """A row a trial, by its id; each parameter x has a column `params_x`.
+
+        Baselines have their names in the column `baseline`, and no parameters.
+        """
         import pandas as pd
 
         records = [row.to_json() for row in self._rows]
-        points = [{f"params_{k}": v for k, v in each.pop("params").items()} for each in records]
+        points = [
+            {f"params_{k}": v for k, v in params.items()} if each["baseline"] is None else {}
+            for each, params in [(each, each.pop("params")) for each in records]
+        ]
         frame = pd.DataFrame([{**r, **p} for r, p in zip(records, points, strict=True)])
         return frame.set_index("trial") if len(frame) else frame
 
@@ -64,7 +74,9 @@ class Ranking(ShownParts, Sequence[RankedTrial]):
         if not self._rows:
             yield "no trial is complete yet"
             return
-        yield from tables.describe_ranking(self._rows, top=self._top, by_own=self._by_own)
+        yield from tables.describe_ranking(
+            self._rows, top=self._top, by_own=self._by_own, gain=self.gain
+        )
         for other in self._others:
             yield f"does not compare with these, and has a ranking of its own: {other}"
 
@@ -93,16 +105,18 @@ def read_ranking(
     """
     with Store(place) as store:
         found = _rank(store, task, metric, only, study)
-    found = [each for each in found if evaluator in (None, each[0][0].evaluator)]
+        found = [each for each in found if evaluator in (None, each[0][0].evaluator)]
+        found.sort(key=lambda each: max(row.trial for row in each[0]))
+        # By another metric, the values of folds would be others.
+        gain = find_gain(store, found[-1][0]) if found and found[-1][1] else None
     if not found:
         named = {"study": study, "task": task, "evaluator": evaluator, "metric": metric}
         of = ", ".join(f"{what} {name}" for what, name in named.items() if name is not None)
         of = ", ".join(filter(None, [of, str(only) if only else ""]))
         raise HpsearchError(f"the store {place} has no complete trial{f' of {of}' if of else ''}")
-    found.sort(key=lambda each: max(row.trial for row in each[0]))
     *others, (rows, by_own) = found
     labels = [_describe_rows(other[0]) for other, _ in others]
-    return Ranking(rows, by_own=by_own, top=top, others=labels)
+    return Ranking(rows, by_own=by_own, top=top, others=labels, gain=gain)
 
 
 def _rank(

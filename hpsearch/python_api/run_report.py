@@ -10,6 +10,7 @@ from hpsearch.doctor.findings import Finding
 from hpsearch.python_api.ranking import Ranking
 from hpsearch.python_api.shown_parts import ShownParts
 from hpsearch.python_api.stored_trial import StoredTrial
+from hpsearch.results.baseline_gain import read_gain_of_ranking
 from hpsearch.runs.session import RunResult
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import RunEnd, Url
@@ -33,7 +34,8 @@ class RunReport(ShownParts):
         ended: what the run returned.
 
     Attributes:
-        ranking: of all trials that compare with the study's, best first; it may be empty.
+        ranking: of all trials that compare with the study's, best first; it may be empty. Its `gain`
+            is what the study's best trial brought over the best baseline.
         failures: a message for each trial of the search that failed.
         all_failed: whether the search has trials and all of them failed.
         end: "done", "stopped" (by Ctrl-C or the stop button) or "budget spent".
@@ -41,7 +43,8 @@ class RunReport(ShownParts):
 
     def __init__(self, study: StudyDefinition, place: Path | Url, ended: RunResult) -> None:
         self._study, self.place = study, place
-        self.ranking = Ranking(ended.ranking, top=10)
+        gain = read_gain_of_ranking(place, ended.ranking, study=ended.study)
+        self.ranking = Ranking(ended.ranking, top=10, gain=gain)
         self.failures, self.all_failed = ended.failures, ended.all_failed
         self.end: RunEnd = ended.end
         self._search = ended.search
@@ -55,7 +58,7 @@ class RunReport(ShownParts):
     def best(self) -> StoredTrial:
         """The study's best trial. Raises HpsearchError where none is complete."""
         for row in self.ranking:
-            if row.study == self._study.name:
+            if row.study == self._study.name and row.baseline is None:
                 return StoredTrial(self.place, row.trial, self._study)
         why = f": {self.failures[0]}" if self.failures else ""
         raise HpsearchError(f"no trial of study {self._study.name} is complete{why}")
@@ -80,6 +83,6 @@ class RunReport(ShownParts):
 
         yield "every trial failed" if self.all_failed else f"{self._study.name}: {_ENDS[self.end]}"
         if self.ranking:
-            yield from tables.describe_ranking(list(self.ranking), top=10)
+            yield from tables.describe_ranking(list(self.ranking), top=10, gain=self.ranking.gain)
         yield from tables.describe_failures(self.failures)
         yield from findings.describe_findings_of_run(self.place, self._search)

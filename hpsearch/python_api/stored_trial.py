@@ -12,6 +12,11 @@ from hpsearch.core.parameters import point_text
 from hpsearch.core.trial import Score
 from hpsearch.python_api.parsing import parse_call
 from hpsearch.python_api.refitted import Refitted, refit_study
+from hpsearch.results.baseline_gain import (
+    BaselineGain,
+    compare_with_baseline,
+    read_gain_of_trial,
+)
 from hpsearch.runs.disk import find_latest_model
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import SearchRecord, Store, Url
@@ -32,6 +37,7 @@ class StoredTrial:
 
     Attributes:
         details: all about it, as `hpsearch show --json` prints it.
+        gain: what it brought over the best baseline; None where there is none.
 
     Raises StoreError where the store has no such trial.
     """
@@ -42,6 +48,7 @@ class StoredTrial:
             self.details = stores.read_trial(store, trial)
             self._search, self._number = stores.locate_trial(store, trial)
             found = [each for each in store.searches() if each.id == self._search]
+            self.gain: BaselineGain | None = read_gain_of_trial(store, trial)
         self._record: SearchRecord | None = found[0] if found else None
 
     @property
@@ -131,7 +138,9 @@ class StoredTrial:
         del given["self"], given["study"]
         options = parse_call(StoredTrial.refit, given)
         found, file = self._find_study(study)
-        one = {"trial": self.trial, "one_se": False, "ensemble": None}
+        baseline = self.details["baseline"]
+        trial = self.trial if baseline is None else None
+        one = {"trial": trial, "one_se": False, "ensemble": None, "baseline": baseline}
         return refit_study(found, file, self._place, {**options, **one}, pooled=True)
 
     def model(self, **how: Any) -> Any:
@@ -208,4 +217,5 @@ class StoredTrial:
             ("state", self.details["state"]),
             (self.details["metric"], value),
             ("point", point_text(self.params)),
+            ("compared", "" if self.gain is None else compare_with_baseline(self.gain)),
         ]

@@ -48,6 +48,7 @@ class Study(StudyDefinition):
         checkpoints: str | Path | None = None,
         checkpoint_every: str | int = "5m",
         keep: int = 3,
+        baselines: str | None = None,
         log: "str | Sequence[str]" = (),
         backend: str | None = None,
         engine: str = "auto",
@@ -83,6 +84,8 @@ class Study(StudyDefinition):
             checkpoints: a folder, or a URL such as s3://bucket/folder.
             checkpoint_every: epochs, such as 10, or minutes, such as "5m".
             keep: of how many of the best trials the checkpoints stay.
+            baselines: "off", "quick" or "full": how plain models are trained beside the search;
+                None: $HPSEARCH_BASELINES, else "quick".
             log: where trials are logged live: "mlflow:URI", "tensorboard:FOLDER", "wandb:PROJECT".
             backend, engine, together: how to train, as `hpsearch run --help` has it.
             fresh: start the search over.
@@ -153,6 +156,7 @@ class Study(StudyDefinition):
         trial: int | None = None,
         one_se: bool = False,
         ensemble: int | None = None,
+        baseline: str | None = None,
         seeds: int = 3,
         scale: str = "epochs",
         sealed: bool = False,
@@ -173,6 +177,7 @@ class Study(StudyDefinition):
 
         Args:
             trial, one_se, ensemble: another choice than the best trial.
+            baseline: the plain model of this name, trained beside the search; "" for the best one.
             seeds: how many models of each chosen trial.
             scale: "epochs" or "steps": what stays the same though there are more rows.
             sealed: keep the test rows sealed.

@@ -47,6 +47,7 @@ def run(
     checkpoints: str | Path | None = None,
     checkpoint_every: str | int = "5m",
     keep: int = 3,
+    baselines: str | None = None,
     log: "str | Sequence[str]" = (),
     backend: str | None = None,
     engine: str = "auto",

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from hpsearch.report.drawing import (
+    MUTED,
     Drawing,
     Section,
     escape_markup,
@@ -27,6 +28,10 @@ def anytime_section(comparison: Comparison) -> Section:
             [
                 _step_line(number, best.names[search], curve, column)
                 for number, (search, curve) in enumerate(best.curves.items())
+            ]
+            + [
+                _baseline(name, value, max(float(c[column].max()) for c in best.curves.values()))
+                for name, value in best.baselines.items()
             ],
             {
                 "xaxis": make_axis(label, rangemode="tozero"),
@@ -41,8 +46,22 @@ def anytime_section(comparison: Comparison) -> Section:
         "The best value so far of each search of the task, from all studies whose values compare. "
         "The worst fifth of all trials is off the scale. Epochs that a trial took over from an "
         "earlier trial count once. Pauses are left out."
+        + (" Dotted lines: what plain models reach." if best.baselines else "")
     )
     return Section("anytime", title, lead, drawings)
+
+
+def _baseline(name: str, value: float, end: float) -> dict[str, Any]:
+    """A line at the value of a baseline."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": escape_markup(name),
+        "x": [0, end],
+        "y": [value, value],
+        "line": {"color": MUTED, "dash": "dot", "width": 1.5},
+        "hovertemplate": "%{y:.5~g}",
+    }
 
 
 def _step_line(number: int, name: str, curve: pd.DataFrame, column: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.findings import Diagnosis, start_with_capital
 from hpsearch.report.page import REPORT, WrittenReport
 from hpsearch.report.templates import open_template, read_part, script_hash
+from hpsearch.results.baseline_gain import compare_with_baseline, describe_gain
 from hpsearch.results.formatting import format_duration, format_with_error, shorten_label
 from hpsearch.results.overview import SearchOverview, read_overview
 from hpsearch.results.search_names import name_searches
@@ -66,6 +67,9 @@ def render(
                 "more_failures": len(each.failures) - _MOST_FAILURES,
                 "steps": list(list_next_steps(each, diagnosis, place)),
                 "best": each.best,
+                "headline": None
+                if each.over_baseline is None
+                else describe_gain(each.over_baseline),
             }
             for each, diagnosis in zip(overview, diagnoses, strict=True)
         ],
@@ -90,13 +94,16 @@ def _count_totals(overview: Sequence[SearchOverview]) -> list[tuple[str, str]]:
 
 def _row(each: SearchOverview, name: str) -> dict[str, str]:
     """A search's row of the table, as texts."""
-    best, baseline = each.best, each.baseline
+    best, first = each.best, each.first
     return {
         "study": name,
         "metric": short_metric_name(each.record.measure),
-        "baseline": "" if baseline is None else format_with_error(baseline.value, baseline.se),
+        "first": "" if first is None else format_with_error(first.value, first.se),
         "best": "" if best is None else format_with_error(best.value, best.se),
         "gain": _describe_gain(each),
+        "baseline": "none was trained"
+        if each.over_baseline is None
+        else compare_with_baseline(each.over_baseline),
         "ties": str(each.ties),
         "trials": f"{each.complete:,}" + (f", {each.failed:,} failed" if each.failed else ""),
         "epochs": f"{each.epochs:,}",
@@ -106,14 +113,14 @@ def _row(each: SearchOverview, name: str) -> dict[str, str]:
 
 
 def _describe_gain(each: SearchOverview) -> str:
-    if each.gain is None or each.best is None or each.baseline is None:
+    if each.gain is None or each.best is None or each.first is None:
         return "not known"
-    if each.best.trial == each.baseline.trial:
-        return "the baseline is the best"
+    if each.best.trial == each.first.trial:
+        return "the first point is the best"
     text = f"{each.gain:+.4f}"
-    if each.baseline.tied is None:
+    if each.first.tied is None:
         return text
-    return f"{text}, {'not ' if each.baseline.tied else ''}significant"
+    return f"{text}, {'not ' if each.first.tied else ''}significant"
 
 
 def _describe_end(each: SearchOverview) -> str:
@@ -158,8 +165,9 @@ def _to_json(each: SearchOverview) -> dict[str, Any]:
         "study": each.record.study,
         "task": each.record.task,
         "best": None if each.best is None else each.best.to_json(),
-        "baseline": None if each.baseline is None else each.baseline.to_json(),
+        "first": None if each.first is None else each.first.to_json(),
         "gain": each.gain,
+        "over_baseline": None if each.over_baseline is None else each.over_baseline.to_json(),
         "ties": each.ties,
         "complete": each.complete,
         "failed": each.failed,

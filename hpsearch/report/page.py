@@ -27,6 +27,7 @@ from hpsearch.report import (
 )
 from hpsearch.report.drawing import Drawing, Section, to_plain_numbers
 from hpsearch.report.templates import open_template, read_part, script_hash
+from hpsearch.results.baseline_gain import describe_gain
 from hpsearch.results.failure_causes import group_failures
 from hpsearch.results.formatting import format_with_error, shorten_label
 from hpsearch.results.report_data import Comparison, ReportData, read_report_data
@@ -118,7 +119,8 @@ def render(data: ReportData, diagnoses: Sequence[Diagnosis] = ()) -> bytes:
         totals=summary.count_totals(data),
         searches=reproduction.describe_searches(data),
         drawings=to_plain_numbers(drawings),
-        ranking=[row for each in data.comparisons for row in each.ranking],
+        ranking=[row for each in data.comparisons for row in each.whole_ranking],
+        headlines=[each.gain.to_json() for each in data.comparisons if each.gain is not None],
         style=Markup(read_part("page.css")),
         scripts=scripts,
         hashes=" ".join(map(script_hash, scripts)),
@@ -134,10 +136,13 @@ def _page_part(
     number: int, comparison: Comparison, diagnoses: Sequence[Diagnosis]
 ) -> dict[str, Any]:
     """What the template needs of one comparison."""
-    figure: Sequence[Drawing] = [ranking.draw_ranking(comparison)] if comparison.ranking else []
+    figure: Sequence[Drawing] = (
+        [ranking.draw_ranking(comparison)] if comparison.whole_ranking else []
+    )
     return {
         "id": f"part{number}",
         "comparison": comparison,
+        "headline": None if comparison.gain is None else describe_gain(comparison.gain),
         "summary": summary.choice_cards(comparison),
         "diagnoses": summary.choose_diagnoses(comparison, diagnoses),
         "openings": summary.describe_openings(comparison),

@@ -9,11 +9,13 @@ from hpsearch.report.drawing import (
     WINNER,
     Drawing,
     Section,
+    escape_markup,
     make_axis,
     palette_colour,
     scaled_axis,
     trial_markers,
 )
+from hpsearch.results.baseline_gain import find_best_baseline
 from hpsearch.results.report_data import Comparison
 from hpsearch.results.scales import add_margin, log_scale, value_range
 from hpsearch.results.trial_filters import pareto_front
@@ -23,24 +25,33 @@ _MOST_NAMED = 12  # trials of the front that are named below the figure
 
 
 def draw_ranking(comparison: Comparison) -> Drawing:
-    """Values and standard errors of the best trials, ties in colour."""
-    rows = comparison.ranking[:_MOST_RANKED]
-    tied = [row for row in rows if row.tied or row.rank == 1]
-    others = [row for row in rows if row not in tied]
+    """Values and standard errors of the best trials, ties and baselines in colour.
+
+    The best baseline is drawn also where it ranks below the others.
+    """
+    rows = list(comparison.whole_ranking[:_MOST_RANKED])
+    best_baseline = find_best_baseline(comparison.whole_ranking)
+    if best_baseline is not None and best_baseline not in rows:
+        rows.append(best_baseline)
+    baselines = [row for row in rows if row.baseline is not None]
+    tied = [row for row in rows if (row.tied or row.rank == 1) and row.baseline is None]
+    others = [row for row in rows if row not in tied and row.baseline is None]
+    places = {row.trial: place for place, row in enumerate(rows, 1)}
     data = [
         {
             **trial_markers(
-                [r.value for r in some], [r.rank for r in some], [r.trial for r in some]
+                [r.value for r in some], [places[r.trial] for r in some], [r.trial for r in some]
             ),
             "name": name,
             "showlegend": True,
-            "marker": {"color": ink, "size": 9},
+            "marker": {"color": ink, "size": 9, "symbol": symbol},
             "error_x": {"array": [r.se for r in some], "color": ink, "thickness": 2, "width": 0},
             "hovertemplate": "trial %{customdata}<br>%{x:.5~g}<extra></extra>",
         }
-        for some, name, ink in (
-            (tied, "the best, and trials not significantly different", palette_colour(0)),
-            (others, "significantly different, or not known", GREY),
+        for some, name, ink, symbol in (
+            (tied, "the best, and trials not significantly different", palette_colour(0), "circle"),
+            (others, "significantly different, or not known", GREY, "circle"),
+            (baselines, "baselines", palette_colour(1), "square"),
         )
         if some
     ]
@@ -49,8 +60,10 @@ def draw_ranking(comparison: Comparison) -> Drawing:
         "xaxis": make_axis(f"{comparison.metric_name} ± standard error"),
         "yaxis": make_axis(
             autorange="reversed",
-            tickvals=[row.rank for row in rows],
-            ticktext=[f"#{row.rank} trial {row.trial}" for row in rows],
+            tickvals=list(places.values()),
+            ticktext=[
+                f"#{row.rank} {escape_markup(row.baseline or f'trial {row.trial}')}" for row in rows
+            ],
             showgrid=False,
             zeroline=False,
         ),

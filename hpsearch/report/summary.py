@@ -113,18 +113,20 @@ def _tested_trials(opening: Opening) -> list[int]:
 
 def ranking_table(comparison: Comparison) -> dict[str, Any]:
     """The table of the ranking: its rows, names of parameters, and which columns it needs."""
-    rows = comparison.ranking
-    params = list(dict.fromkeys(name for row in rows for name in row.params))
+    rows, searched = comparison.whole_ranking, comparison.ranking
+    params = list(dict.fromkeys(name for row in searched for name in row.params))
     return {
         "params": params,
         "text_params": [
-            n for n in params if any(isinstance(row.params.get(n), str) for row in rows)
+            n for n in params if any(isinstance(row.params.get(n), str) for row in searched)
         ],
         "metrics": comparison.metric_names,
         "has_repeats": any(row.repeats or row.failed_repeats for row in rows),
-        "differing": [n for n in ("study", "searcher") if len({getattr(r, n) for r in rows}) > 1],
-        "most_epochs": max((row.epochs for row in rows), default=0),
-        "least_epochs": min((row.epochs for row in rows), default=0),
+        "differing": [
+            n for n in ("study", "searcher") if len({getattr(r, n) for r in searched}) > 1
+        ],
+        "most_epochs": max((row.epochs for row in searched), default=0),
+        "least_epochs": min((row.epochs for row in searched), default=0),
         "has_ties": any(row.tied for row in rows[1:]),
         "rows": rows,
     }

@@ -27,24 +27,30 @@ class BestSoFar:
         names: what distinguishes the searches, by id.
         axes: the column to draw against, `epochs` or `time`, and its axis's label.
         value_range: of the axis of values.
+        baselines: the best value of each baseline on the axis, by its name, best first; those far
+            off the other values are left out.
     """
 
     curves: Mapping[int, pd.DataFrame]
     names: Mapping[int, str]
     axes: Mapping[str, str]
     value_range: tuple[float, float]
+    baselines: Mapping[str, float]
 
 
 def collect_best_so_far(trials: pd.DataFrame, searches: Sequence[SearchRecord]) -> BestSoFar | None:
     """The best so far of each search that has a complete trial; None where no search has one.
 
     Args:
-        trials: comparable trials, as `StoreFrames` has them; failed and running ones too.
+        trials: comparable trials, as `StoreFrames` has them; failed and running ones too, and
+            baselines.
         searches: at least the searches of these trials.
     """
-    complete = trials[trials["value"].notna()]
+    ended = trials[trials["value"].notna()]
+    complete = ended[ended["baseline"].isna()]
     if complete.empty:
         return None
+    value_range, baselines = _find_baselines(ended, best_so_far_range(complete))
     groups = trials[trials["search"].isin(complete["search"])].groupby("search")
     curves = {int(str(search)): best_so_far(own) for search, own in groups}
     unit, unit_name = time_unit(max(float(curve["seconds"].max()) for curve in curves.values()))
@@ -52,8 +58,26 @@ def collect_best_so_far(trials: pd.DataFrame, searches: Sequence[SearchRecord]) 
         {search: curve.assign(time=curve["seconds"] / unit) for search, curve in curves.items()},
         name_searches([search for search in searches if search.id in curves]),
         {"epochs": "epochs trained, over all trials", "time": f"{unit_name} of running"},
-        add_margin(*best_so_far_range(complete)),
+        add_margin(*value_range),
+        baselines,
     )
+
+
+def _find_baselines(
+    ended: pd.DataFrame, value_range: tuple[float, float]
+) -> tuple[tuple[float, float], dict[str, float]]:
+    """The baselines that are drawn, best first, and the range of values with them.
+
+    One that is further off than the searches' values reach would squeeze these.
+    """
+    rising = is_maximised(ended)
+    by_name = ended.dropna(subset=["baseline"]).groupby("baseline")["value"]
+    best = (by_name.max() if rising else by_name.min()).sort_values(ascending=not rising)
+    low, high = value_range
+    reach = high - low
+    near = best[(best >= low - reach) & (best <= high + reach)]
+    shown = {str(name): float(value) for name, value in near.items()}
+    return (min([low, *shown.values()]), max([high, *shown.values()])), shown
 
 
 def best_so_far(trials: pd.DataFrame) -> pd.DataFrame:

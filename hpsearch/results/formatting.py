@@ -2,7 +2,8 @@
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import drop_defaults, option_classes
-from hpsearch.core.parameters import short_text
+from hpsearch.core.parameters import point_text, short_text
+from hpsearch.store import RankedTrial
 
 
 def shorten_label(text: str) -> str:
@@ -12,6 +13,11 @@ def shorten_label(text: str) -> str:
     'KFold(folds=3)'
     """
     return drop_defaults(text, (*option_classes(evaluators), *option_classes(searchers)))
+
+
+def format_point(row: RankedTrial) -> str:
+    """A ranked trial's point in one line; of a baseline, its name, marked."""
+    return point_text(row.params) if row.baseline is None else f"{row.baseline} (baseline)"
 
 
 def format_duration(seconds: float) -> str:

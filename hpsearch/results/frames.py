@@ -17,6 +17,7 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.results.metric_values import METRICS, curve_column, metric_names
 from hpsearch.results.trial_filters import count_states
 from hpsearch.store import (
+    BASELINES,
     ParsedCurves,
     QueryResult,
     SearchRecord,
@@ -91,7 +92,8 @@ class StoreFrames:
         ended are in UTC. epochs are fewer than asked_epochs where a trial failed or stopped early.
         search is the search's id. Each metric x that was recorded beside the task's has a column
         `metrics_x`: its mean over folds and trainings at the trial's best epoch, NaN where it was
-        not recorded or is not defined.
+        not recorded or is not defined. baseline is the name of the plain model that a trial of a
+        study's baselines trained; such trials have no parameters.
         """
         return trial_frame(self._read_store(read_trial_rows), self.recorded)
 
@@ -143,7 +145,7 @@ class StoreFrames:
 
     @cached_property
     def points(self) -> dict[int, dict[str, Any]]:
-        """Each trial's point by the trial's id, in the types of its space.
+        """Each trial's point by the trial's id, in the types of its space; a baseline has its name.
 
         The columns of `trials` turn whole numbers into floats where some trials lack a parameter.
         """
@@ -167,7 +169,16 @@ def trial_frame(rows: pd.DataFrame, recorded: Mapping[int, TrialMetrics]) -> pd.
         recorded: what `read_metrics` has of them.
     """
     frame = rows.set_index("trial")
-    points = pd.DataFrame(list(frame.pop("params")), index=frame.index).add_prefix("params_")
+    # What baselines are called is no parameter of the space.
+    frame["baseline"] = [
+        params["baseline"] if searcher == BASELINES else None
+        for searcher, params in zip(frame["searcher"], frame["params"], strict=True)
+    ]
+    of_space = [
+        params if name is None else {}
+        for name, params in zip(frame["baseline"], frame.pop("params"), strict=True)
+    ]
+    points = pd.DataFrame(of_space, index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
     plain = _with_timestamps(frame.drop(columns="detail")).astype(types)
     metrics = pd.DataFrame(

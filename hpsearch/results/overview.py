@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hpsearch import store as stores
+from hpsearch.results.baseline_gain import BaselineGain, read_gain
 from hpsearch.results.best_so_far import own_epochs
 from hpsearch.results.failure_causes import FailureCause, group_failures
 from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
@@ -20,8 +21,9 @@ class SearchOverview:
     Args:
         run: its last run.
         best: its first trial by rank; None where none is complete.
-        baseline: the longest training of the point that it tried first, which is the builder's
+        first: the longest training of the point that it tried first, which is the builder's
             default where there is one; None where that is not complete.
+        over_baseline: what the best brought over the best baseline; None where there is none.
         ties: how many other trials are not significantly different from the best.
         complete, failed, unfinished: how many trials.
         epochs, seconds: trained, with those of repeats.
@@ -32,7 +34,8 @@ class SearchOverview:
     record: SearchRecord
     run: RunRecord | None
     best: RankedTrial | None
-    baseline: RankedTrial | None
+    first: RankedTrial | None
+    over_baseline: BaselineGain | None
     ties: int
     complete: int
     failed: int
@@ -44,11 +47,11 @@ class SearchOverview:
 
     @property
     def gain(self) -> float | None:
-        """By how much the best value is better than the baseline's; None where one is not known."""
-        if self.best is None or self.baseline is None:
+        """By how much the best value is better than the first point's; None where one is unknown."""
+        if self.best is None or self.first is None:
             return None
-        best, baseline = self.best.value, self.baseline.value
-        return best - baseline if self.record.metric.higher_is_better else baseline - best
+        best, first = self.best.value, self.first.value
+        return best - first if self.record.metric.higher_is_better else first - best
 
     @property
     def is_running(self) -> bool:
@@ -63,7 +66,7 @@ class SearchOverview:
 def read_overview(path: Path | Url) -> list[SearchOverview]:
     """All searches of a store that are not put aside, the one with the latest run first."""
     with Store(path) as store:
-        searches = store.searches()
+        searches = [search for search in store.searches() if not search.has_baselines]
         # Rankings are read before frames, so that the frames have every ranked trial.
         rankings = {s.id: stores.rank_records(store, [s]) for s in searches}
         runs = {s.id: read_last_run(store, s.id) for s in searches}
@@ -71,12 +74,14 @@ def read_overview(path: Path | Url) -> list[SearchOverview]:
         rows = read_trial_rows(store, ids)
         trials, failures = trial_frame(rows, {}), failure_frame(rows)
         repeats = repeat_frame(store, ids)
+        gains = {search.id: read_gain(store, search) for search in searches}
         tested = {opening.study for opening in stores.list_openings(store)}
     found = [
         _describe(
             search,
             runs[search.id],
             rankings[search.id],
+            gains[search.id],
             trials[trials["search"] == search.id],
             failures,
             repeats,
@@ -91,6 +96,7 @@ def _describe(
     search: SearchRecord,
     run: RunRecord | None,
     ranking: Sequence[RankedTrial],
+    over_baseline: BaselineGain | None,
     trials: pd.DataFrame,
     failures: pd.DataFrame,
     repeats: pd.DataFrame,
@@ -104,7 +110,8 @@ def _describe(
         search,
         run,
         ranking[0] if ranking else None,
-        _find_baseline(ranking, trials),
+        _find_first(ranking, trials),
+        over_baseline,
         sum(bool(row.tied) for row in ranking[1:]),
         int(state.get("complete", 0)),
         int(state.get("failed", 0)),
@@ -116,7 +123,7 @@ def _describe(
     )
 
 
-def _find_baseline(ranking: Sequence[RankedTrial], trials: pd.DataFrame) -> RankedTrial | None:
+def _find_first(ranking: Sequence[RankedTrial], trials: pd.DataFrame) -> RankedTrial | None:
     """The first trial of a search, or the longest one that continues it."""
     if trials.empty:
         return None

@@ -13,6 +13,7 @@ from hpsearch.core.errors import StoreError
 from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Outcome
+from hpsearch.results.baseline_gain import BaselineGain, find_gain
 from hpsearch.results.frames import failure_frame, read_trial_rows, repeat_frame, trial_frame
 from hpsearch.results.metric_values import MetricValue, summarize_metrics
 from hpsearch.results.trial_filters import short_metric_name
@@ -47,9 +48,12 @@ class Comparison:
     """Trials whose values compare: of one task, metric, data and evaluator.
 
     Args:
-        searches: of the study or task that the report is about.
-        comparable_searches: all searches of the store whose values compare with these, these too.
+        searches: of the study or task that the report is about, without those of baselines.
+        comparable_searches: all searches of the store whose values compare with these, these too,
+            and those of baselines.
         ranking: of `searches`.
+        whole_ranking: the same with the baselines, which take their places in it.
+        gain: what the best trial brought over the best baseline; None where there is none.
         trials, repeats, failures: of `searches`, as `StoreFrames` has them; running trials too.
         comparable_trials: the trials of `comparable_searches`.
         trainings: of the best trials, by id.
@@ -60,6 +64,8 @@ class Comparison:
     searches: Sequence[SearchRecord]
     comparable_searches: Sequence[SearchRecord]
     ranking: Sequence[RankedTrial]
+    whole_ranking: Sequence[RankedTrial]
+    gain: BaselineGain | None
     trials: pd.DataFrame
     comparable_trials: pd.DataFrame
     repeats: pd.DataFrame
@@ -153,24 +159,40 @@ def read_report_data(
             only.check(searches, labels)
         of_name = [s for s in searches if s.study == study or s.task == task]
         chosen = [s for s in of_name if only.takes_search(s)]
+        if chosen and all(search.has_baselines for search in chosen):
+            raise StoreError(
+                f"{study or task} has only baselines here, which make no report of their own; "
+                "`rank` lists them"
+            )
         if not chosen:
             raise StoreError(f"{study or task} has no trial of {only}; leave that out")
         kind, name, task = "study" if study else "task", study or task, chosen[0].task
         alike: dict[tuple[str, ...], list[SearchRecord]] = {}
         for search in searches:
             alike.setdefault(search.comparison, []).append(search)
-        mine = {
+        with_baselines = {
             key: [search for search in group if search in chosen] for key, group in alike.items()
+        }
+        mine = {
+            key: [search for search in group if not search.has_baselines]
+            for key, group in with_baselines.items()
         }
         # Rankings are read before frames, so that the frames have every ranked trial, also while
         # a search writes.
         rankings = {
-            key: stores.rank_records(store, group, only) for key, group in mine.items() if group
+            key: stores.rank_records(store, with_baselines[key], only)
+            for key, group in mine.items()
+            if group
+        }
+        gains = {key: find_gain(store, ranking) for key, ranking in rankings.items()}
+        searched = {
+            key: [row for row in ranking if row.baseline is None]
+            for key, ranking in rankings.items()
         }
         openings = stores.list_openings(store, task)
         trainings = {
             row.trial: _read_trainings(store, row.trial)
-            for ranking in rankings.values()
+            for ranking in searched.values()
             for row in ranking[:MOST_CURVES]
         }
         of_task = [search.id for search in searches if search.task == task]
@@ -187,7 +209,7 @@ def read_report_data(
         trials, failures = trial_frame(rows, recorded), failure_frame(rows)
         repeats = repeat_frame(store, of_task)
     comparisons = []
-    for key, ranking in rankings.items():
+    for key, ranking in searched.items():
         own = trials[trials["search"].isin([search.id for search in mine[key]])]
         studies = {search.study for search in mine[key]}
         comparisons.append(
@@ -195,6 +217,8 @@ def read_report_data(
                 mine[key],
                 alike[key],
                 ranking,
+                rankings[key],
+                gains[key],
                 own,
                 trials[trials["search"].isin([search.id for search in alike[key]])],
                 repeats[repeats["trial"].isin(own.index)],
@@ -202,7 +226,7 @@ def read_report_data(
                 {row.trial: trainings[row.trial] for row in ranking[:MOST_CURVES]},
                 {
                     row.trial: summarize_metrics(row.evaluator, recorded[row.trial])
-                    for row in ranking
+                    for row in rankings[key]
                     if row.trial in recorded
                 },
                 [o for o in openings if o.study in studies and o.measure == mine[key][0].measure],

@@ -9,7 +9,14 @@ def name_searches(searches: Sequence[SearchRecord]) -> dict[int, str]:
     """Names of searches by id: the study, and what differs between searches of one study."""
     names = {}
     for search in searches:
-        own = [_options(other) for other in searches if other.study == search.study]
+        if search.has_baselines:
+            names[search.id] = f"{search.study}, baselines"
+            continue
+        own = [
+            _options(other)
+            for other in searches
+            if other.study == search.study and not other.has_baselines
+        ]
         differing = [
             text for at, text in enumerate(_options(search)) if len({each[at] for each in own}) > 1
         ]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from hpsearch.core.errors import ReportError
 from hpsearch.results.best_so_far import BestSoFar, collect_best_so_far
-from hpsearch.results.trial_filters import value_axis_label
+from hpsearch.results.trial_filters import value_axis_label, with_baselines
 from hpsearch.store import COMPARED, SearchRecord
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class StudyOverlay:
         """The numbers that are drawn, as plain JSON; None before the first complete trial."""
         return {
             "task": self.task,
+            "baselines": dict(self.best.baselines),
             "searches": [
                 {
                     "search": search,
@@ -63,7 +64,8 @@ def overlay_studies(results: "StoreFrames", studies: Sequence[str]) -> StudyOver
     is only one search in all.
     """
     trials = results.trials
-    searches = [record for record in results.searches if record.study in studies]
+    named = [record for record in results.searches if record.study in studies]
+    searches = [record for record in named if not record.has_baselines]
     complete = set(trials.loc[trials["state"] == "complete", "search"])
     drawn = [record for record in searches if record.id in complete]
     for study in studies:
@@ -75,7 +77,7 @@ def overlay_studies(results: "StoreFrames", studies: Sequence[str]) -> StudyOver
             f"study {studies[0]} has one search, and nothing to compare it with; name another study"
         )
     shown = trials.loc[trials["search"].isin([record.id for record in drawn])]
-    best = collect_best_so_far(shown, drawn)
+    best = collect_best_so_far(with_baselines(trials, named, shown), named)
     assert best is not None  # each has a complete trial
     return StudyOverlay(drawn[0].task, value_axis_label(shown), best)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from hpsearch.core.errors import ReportError
 from hpsearch.core.metric import higher_is_better
 from hpsearch.core.space import Space
-from hpsearch.store import COMPARED, SearchRecord
+from hpsearch.store import BASELINES, COMPARED, SearchRecord
 
 PARAMS = "params_"  # prefix of the columns of parameters
 
@@ -29,9 +29,10 @@ def parameter_names(trials: pd.DataFrame) -> list[str]:
 def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) -> pd.DataFrame:
     """The complete trials, if their values compare: if all that `COMPARED` names is the same.
 
-    Raises ReportError where none is complete, or where values do not compare.
+    Baselines are left out, because they are no points of a space. Raises ReportError where none is
+    complete, or where values do not compare.
     """
-    done = trials.loc[trials["state"] == "complete"]
+    done = trials.loc[(trials["state"] == "complete") & (trials["searcher"] != BASELINES)]
     if done.empty:
         raise ReportError(
             "no trial is complete yet, so there is nothing to draw; run a study first"
@@ -47,6 +48,21 @@ def comparable_trials(trials: pd.DataFrame, searches: Sequence[SearchRecord]) ->
                 f"choose one: Results(..., {by}={one!r})"
             )
     return done
+
+
+def with_baselines(
+    trials: pd.DataFrame, searches: Sequence[SearchRecord], complete: pd.DataFrame
+) -> pd.DataFrame:
+    """All trials of the searches of complete ones, and of the baselines that compare with these.
+
+    Args:
+        trials: of these searches.
+        complete: by `comparable_trials`.
+    """
+    own = set(complete["search"])
+    comparisons = {record.comparison for record in searches if record.id in own}
+    own |= {s.id for s in searches if s.has_baselines and s.comparison in comparisons}
+    return trials.loc[trials["search"].isin(own)]
 
 
 def leaf_trials(trials: pd.DataFrame) -> pd.DataFrame:

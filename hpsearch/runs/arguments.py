@@ -1,9 +1,10 @@
 """What a run may be told beside its study: the same for the command line and for Python."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -21,7 +22,7 @@ from hpsearch.runs.option_types import (
     TrialNumber,
     Weights,
 )
-from hpsearch.runs.options import RunOptions
+from hpsearch.runs.options import BaselineMode, RunOptions
 from hpsearch.store import TrialFilter, Url
 from hpsearch.training.engines import ENGINES
 
@@ -52,10 +53,12 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "checkpoints": Folder(),
     "checkpoint_every": CheckpointEvery(),
     "keep": click.IntRange(min=0),
+    "baselines": click.Choice(get_args(BaselineMode)),
     "fresh": click.BOOL,
     "trial": TrialNumber(),
     "one_se": click.BOOL,
     "ensemble": MANY,
+    "baseline": click.STRING,
     "seeds": MANY,
     "sealed": click.BOOL,
     "force": click.BOOL,
@@ -186,7 +189,22 @@ def make_run_options(
         budget=Budget(options["hours"], options["total_epochs"]),
         per_device=_none_if_auto(options["per_device"]),
         together=_none_if_auto(options["together"]),
+        baselines=choose_baseline_mode(options["baselines"]),
         **{name: options[name] for name in _SAME_NAMES},
+    )
+
+
+def choose_baseline_mode(given: str | None) -> BaselineMode:
+    """How baselines are trained: as given, else as $HPSEARCH_BASELINES says, else quick.
+
+    Raises HpsearchError for another value of the variable.
+    """
+    wanted = given or os.environ.get("HPSEARCH_BASELINES") or "quick"
+    for mode in get_args(BaselineMode):
+        if wanted == mode:
+            return mode  # type: ignore[no-any-return]
+    raise HpsearchError(
+        f"HPSEARCH_BASELINES is {', '.join(get_args(BaselineMode))}, got {brief(wanted)}"
     )
 
 

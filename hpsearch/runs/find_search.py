@@ -51,7 +51,8 @@ def find_or_begin_search(
     earlier = store.searches(record.study)
     same = [search for search in earlier if search.key == record.key]
     if options.fresh:  # it replaces earlier ones of this study
-        replaced = [s for s in earlier if s in same or find_changes(record, s)]
+        # Baselines are trained again, too: they may be of other data, or of other preprocessing.
+        replaced = [s for s in earlier if s in same or s.has_baselines or find_changes(record, s)]
         return store.begin_search(record, instead_of=replaced, metrics=metrics)
     refuse_changes(record, earlier)
     if not same:

@@ -135,8 +135,13 @@ def find_changes(now: SearchRecord, before: SearchRecord) -> list[str]:
 
 
 def refuse_changes(now: SearchRecord, earlier: Iterable[SearchRecord]) -> None:
-    """Raise StudyError, which says what changed, where the study is not the same as before."""
+    """Raise StudyError, which says what changed, where the study is not the same as before.
+
+    Baselines, whose search has a space of its own, are no earlier searches of a study.
+    """
     for before in earlier:
+        if before.has_baselines:
+            continue
         if before.file not in ("", now.file) and Path(before.file).exists():
             rename = f"rename {now.file}" if now.file else "give this one another name="
             raise StudyError(

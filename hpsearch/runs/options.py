@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import CheckpointInterval
@@ -10,6 +11,8 @@ from hpsearch.loggers import LogPlace
 from hpsearch.runs.disk import checkpoint_root
 from hpsearch.runs.load import Overrides
 from hpsearch.store import Url
+
+BaselineMode = Literal["off", "quick", "full"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class RunOptions:
         devices, per_device, timeout, recycle: as `hpsearch.executors.Processes` has them.
         ray: the address of a Ray cluster that trains. None: this machine does.
         gpus_per_worker: as `hpsearch.executors.RayCluster` has it.
+        baselines: whether the study's baselines are trained beside the search; "quick" bounds the
+            time of each, "full" does not.
         log: where trials are logged while they train, as `hpsearch.loggers.check_place` takes it.
     """
 
@@ -66,6 +71,7 @@ class RunOptions:
     recycle: int | None = 200
     ray: str | None = None
     gpus_per_worker: float | None = None
+    baselines: BaselineMode = "quick"
     log: Sequence[str | LogPlace] = ()
 
     @property

@@ -10,6 +10,7 @@ from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.core.plan import Budget
 from hpsearch.core.trial import ProgressReport
 from hpsearch.executors import Executor, LentSlots
+from hpsearch.runs.baseline_process import BaselineProcess, train_beside
 from hpsearch.runs.checkpoints import SearchCheckpoints
 from hpsearch.runs.continue_search import SearchRun
 from hpsearch.runs.disk import checkpoint_folder
@@ -51,6 +52,7 @@ class RunResult:
         all_failed: whether this search has trials and all of them failed.
         end: done, stopped by a signal, or at the end of its budget.
         search: its id in the store; None where none was begun.
+        study: its name in the store; None where none was begun.
     """
 
     ranking: list[RankedTrial]
@@ -58,6 +60,7 @@ class RunResult:
     all_failed: bool
     end: RunEnd
     search: int | None
+    study: str | None = None
 
     @property
     def was_stopped(self) -> bool:
@@ -125,14 +128,19 @@ def run_study(
         )
         monitor = monitor_search(store, journal.search)
         shown_search = display.show_search(monitor, study.task.objective, planned.exact_trials)
+        beside = opened.enter_context(
+            train_beside(study, options, store, journal.search, display.show_line)
+        )
         with heartbeat, shown_search:
-            driver = _make_driver(executor, heartbeat, live_log, display, stop)
+            driver = _make_driver(executor, heartbeat, live_log, display, stop, beside)
             # The pace of a run whose devices are lent is that of the time when it holds some.
             clock = lent.clock if lent is not None else time.monotonic
             search = SearchRun(
                 study, options, store, journal, checkpoints, driver, live_log, stop, clock
             )
             heartbeat.end = search.run()
+        executor.close()  # its devices are free while the run waits
+        beside.wait(heartbeat.end, stop)
         _show_end(display.show_line, options.budget, heartbeat.end, checkpoints)
         return _make_result(store, record, journal, heartbeat.end)
 
@@ -156,6 +164,7 @@ def _make_driver(
     live_log: LiveLog,
     display: Display,
     stop: StopCondition,
+    beside: BaselineProcess,
 ) -> Driver:
     """The driver of a run, whose progress goes to the store and to other tools."""
     writer = ProgressWriter(heartbeat, display.refresh, display.show_line)
@@ -167,6 +176,7 @@ def _make_driver(
     def poll() -> None:
         live_log.sender.poll()
         writer.poll()
+        beside.poll()
 
     executor.listen(report)
     return Driver(executor, display, stop.should_stop, stop.is_overdue, poll)
@@ -187,4 +197,6 @@ def _make_result(store: Store, record: SearchRecord, journal: Journal, end: RunE
     alike = [search.id for search in store.searches() if search.comparison == record.comparison]
     failures = journal.failures()
     all_failed = bool(failures) and not journal.count_complete()
-    return RunResult(rank_searches(store, alike), failures, all_failed, end, journal.search)
+    return RunResult(
+        rank_searches(store, alike), failures, all_failed, end, journal.search, record.study
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hpsearch.baselines.given import check_given
 from hpsearch.core import html_repr
 from hpsearch.core.errors import SpaceError, StudyError
 from hpsearch.core.option_text import check_counts
@@ -45,6 +46,11 @@ class StudyDefinition:
             search: to log it elsewhere. Once at most, and not for repeats nor in nested searches.
         patience: epochs without a better validation metric after which a fit stops; None: never.
         name: Default: the stem of the study file.
+        baselines: plain models that the search is compared with, trained beside it on the same
+            folds. None: those that suit the task; (): none; or a dict of scikit-learn's estimators,
+            or functions that return one, by the names that rankings show. In it, None stands for
+            what hpsearch makes of that name ("gradient boosting"), and `SeasonalValue(24)` for the
+            target of 24 rows before.
     """
 
     task: Task
@@ -59,6 +65,7 @@ class StudyDefinition:
     seed: int = 0
     patience: int | None = None
     name: str = ""
+    baselines: Mapping[str, Any] | Sequence[Any] | None = None
 
     def __post_init__(self) -> None:
         note_files_being_imported()
@@ -87,6 +94,7 @@ class StudyDefinition:
             raise StudyError(f"Study needs name= {why}, got {brief(self.name)}")
         check_seed(self, self.seed)
         check_counts(self, patience=self.patience)
+        check_given(self.baselines)
         if self.start is not None:
             if not isinstance(self.start, list | tuple):
                 raise StudyError(f"Study needs start= a list of points, got {brief(self.start)}")

@@ -26,7 +26,14 @@ from hpsearch.store.rank import (
     rank_tasks,
 )
 from hpsearch.store.read import list_studies, locate_trial, measure_pace, read_trial
-from hpsearch.store.records import COMPARED, AskedEvent, MetricCurves, SearchRecord, ToldEvent
+from hpsearch.store.records import (
+    BASELINES,
+    COMPARED,
+    AskedEvent,
+    MetricCurves,
+    SearchRecord,
+    ToldEvent,
+)
 from hpsearch.store.removal import (
     StudyRows,
     check_trial_ended,
@@ -43,10 +50,12 @@ from hpsearch.store.runs import Heartbeat, RunEnd, RunRecord, read_last_run
 from hpsearch.store.sizes import SearchSize, measure_searches
 from hpsearch.store.store import Store, has_store
 from hpsearch.store.trial_filter import ALL_TRIALS, TrialFilter
+from hpsearch.store.trial_pairs import compare_ranked_trials
 from hpsearch.store.url import Url, default_place, folder_beside, parse_place
 
 __all__ = [
     "ALL_TRIALS",
+    "BASELINES",
     "COMPARED",
     "AskedEvent",
     "EndedTrial",
@@ -75,6 +84,7 @@ __all__ = [
     "Url",
     "add_tags",
     "check_trial_ended",
+    "compare_ranked_trials",
     "default_place",
     "find_present_name",
     "find_target",

@@ -36,7 +36,7 @@ class RankedTrial(NamedTuple):
         more_repeats: further repeats of both that would show a difference; None where no number of
             repeats is known to.
         one_se: whether it is the simplest trial within one standard error of the first: the one
-            with the fewest weights, then the fewest epochs.
+            with the fewest weights, then the fewest epochs. Baselines are left out on both sides.
         tags: its own, and those of its study.
         note: its own.
     """
@@ -396,12 +396,13 @@ def _find_simplest(rows: Sequence[_Row]) -> _Row | None:
     """The simplest trial within one standard error of the first; None where no error is known.
 
     Breiman et al., Classification and Regression Trees, 1984, section 3.4.3. A trial with a failed
-    repeat is chosen only where the first has one too.
+    repeat is chosen only where the first has one too. Baselines are no choice: the numbers of
+    their weights do not compare with those of networks.
     """
-    first = rows[0]
-    if first.se is None:
+    searched = [row for row in rows if not row.search.has_baselines]
+    if not searched or (first := searched[0]).se is None:
         return None
-    safe = [row for row in rows if row.failed == 0 or first.failed > 0]
+    safe = [row for row in searched if row.failed == 0 or first.failed > 0]
     within = [row for row in safe if abs(row.value - first.value) <= first.se]
     return min(within, key=lambda row: (row.n_weights, row.epochs))
 

@@ -11,6 +11,7 @@ from hpsearch.core.metric import Metric
 from hpsearch.core.trial import Curve
 from hpsearch.store.database import CURVE_LISTS
 from hpsearch.store.rank import find_best
+from hpsearch.store.records import BASELINES
 from hpsearch.store.rows import parse_point
 from hpsearch.store.runs import is_running
 from hpsearch.store.store import Store
@@ -113,6 +114,9 @@ def _read_trial(store: Store, id_: int) -> dict[str, Any]:
         "state": state,
         "retired": row["successor"] is not None,
         "params": parse_point(row["params"]),
+        "baseline": parse_point(row["params"])["baseline"]
+        if row["searcher"] == BASELINES
+        else None,
         "parent": row["parent"],
         "epochs": outcome.epochs if score and outcome else row["asked_epochs"],
         "value": value,
@@ -173,7 +177,8 @@ def measure_pace(store: Store, study: str) -> tuple[int, float] | None:
         "FROM told t JOIN searches s ON s.id = t.search "
         "JOIN asked a ON a.search = t.search AND a.trial = t.trial AND a.answer = 'suggest' "
         "LEFT JOIN told p ON p.search = a.search AND p.trial = a.parent "
-        "WHERE s.study = :study AND t.value IS NOT NULL",
+        "WHERE s.study = :study AND s.searcher != :baselines AND t.value IS NOT NULL",
         study=study,
+        baselines=BASELINES,
     )
     return (trials, seconds / float(epochs)) if epochs else None

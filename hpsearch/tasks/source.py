@@ -49,6 +49,10 @@ _PUBLISHED = {
         _UCI + "wine-quality/winequality-white.csv",
         "76c3f809815c17c07212622f776311faeb31e87610d52c26d87d6e361b169836",
     ),
+    "cifar-10-python.tar.gz": (
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
 }
 
 
@@ -70,23 +74,37 @@ def find_file(name: str) -> Path:
 
     The hash of a downloaded file is checked. Raises DataError where all three fail.
     """
-    given = os.environ.get("HPSEARCH_DATA")
-    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    cached = keras_home / "datasets" / name
-    for path in ([Path(given) / name] if given else []) + [cached]:
-        if os.path.isfile(path):
-            return path
-        if os.path.lexists(path):
-            raise DataError(f"{path} is not a regular file, nor a link to one; replace it")
+    if (found := find_existing(name)) is not None:
+        return found
+    *given, cached = _list_places(name)
     try:
         return _download(name, cached)
     except Exception as error:  # whatever the network or its absence raises
-        place = f"{given} ($HPSEARCH_DATA)" if given else "$HPSEARCH_DATA, which is not set"
+        place = (
+            f"{given[0].parent} ($HPSEARCH_DATA)" if given else "$HPSEARCH_DATA, which is not set"
+        )
         raise DataError(
             f"{name} is neither in {place}, nor in {cached.parent}, and cannot be downloaded "
             f"({short_reason(error)}); put it into one of them, or set HPSEARCH_DATA={STAND_IN} to "
             "try the study on small data that needs no file"
         ) from error
+
+
+def find_existing(name: str) -> Path | None:
+    """The path of a data file that is here; None where none is. DataError for what is no file."""
+    for path in _list_places(name):
+        if os.path.isfile(path):
+            return path
+        if os.path.lexists(path):
+            raise DataError(f"{path} is not a regular file, nor a link to one; replace it")
+    return None
+
+
+def _list_places(name: str) -> list[Path]:
+    """Where a data file may lie: in $HPSEARCH_DATA, where that is set, and in Keras's cache."""
+    given = os.environ.get("HPSEARCH_DATA")
+    keras_home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return [*([Path(given) / name] if given else []), keras_home / "datasets" / name]
 
 
 def published_hash(name: str) -> str:

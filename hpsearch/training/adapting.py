@@ -19,13 +19,20 @@ class LayerAdapter:
 
     Args:
         take_rows: gives these rows, preprocessed.
+        take_transformer: gives what preprocessed them, fitted; a dict by input where there are
+            several; None where nothing did.
 
     Attributes:
-        was_used: whether a layer was adapted: then a model may hold values of its fold.
+        was_used: whether it was asked for anything of the fold: then a model may hold values of it.
     """
 
-    def __init__(self, take_rows: Callable[[], Inputs]) -> None:
-        self._take_rows, self.was_used = take_rows, False
+    def __init__(
+        self,
+        take_rows: Callable[[], Inputs],
+        take_transformer: Callable[[], Any] = lambda: None,
+    ) -> None:
+        self._take_rows, self._take_transformer = take_rows, take_transformer
+        self.was_used = False
 
     def adapt(self, layer: Any, name: str | None) -> Any:
         """As `ModelSpec.adapt`."""
@@ -58,21 +65,40 @@ class LayerAdapter:
             ) from error
         return layer
 
+    def get_vocabulary(self, name: str | None) -> list[str]:
+        """As `ModelSpec.get_vocabulary`."""
+        fitted = self._take_transformer()
+        if isinstance(fitted, Mapping):
+            fitted = _choose(fitted, name, "spec.get_vocabulary(name)")
+        layer: Any = getattr(fitted, "fitted_", None)
+        if not is_lookup(layer) or type(layer).__name__ == "IntegerLookup":
+            raise BuildError(
+                "spec.get_vocabulary needs rows that a layer of Keras's has looked up, as "
+                "Task(preprocess=keras.layers.TextVectorization(output_sequence_length=100)), and "
+                f"these are prepared by {brief(fitted)}"
+            )
+        self.was_used = True
+        return list(map(str, layer.get_vocabulary()))
+
     def _choose_input(self, name: str | None) -> Any:
         rows = self._take_rows()
-        if not isinstance(rows, Mapping):
-            if name is not None:
-                raise BuildError(
-                    f"the task has one input, and spec.adapt(layer, {name!r}) names one; leave the "
-                    "name out"
-                )
-            return rows
-        if name not in rows:
+        if isinstance(rows, Mapping):
+            return _choose(rows, name, "spec.adapt(layer, name)")
+        if name is not None:
             raise BuildError(
-                f"spec.adapt(layer, name) needs the name of an input, of {', '.join(rows)}, got "
-                f"{brief(name)}"
+                f"the task has one input, and spec.adapt(layer, {name!r}) names one; leave the "
+                "name out"
             )
-        return rows[name]
+        return rows
+
+
+def _choose(by_input: Mapping[str, Any], name: str | None, call: str) -> Any:
+    """What is of this input. Raises BuildError, which names the call, where there is none."""
+    if name is None or name not in by_input:
+        raise BuildError(
+            f"{call} needs the name of an input, of {', '.join(by_input)}, got {brief(name)}"
+        )
+    return by_input[name]
 
 
 def is_lookup(layer: Any) -> bool:

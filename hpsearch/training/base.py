@@ -76,6 +76,24 @@ class ModelSpec:
             )
         return self.adapter.adapt(layer, name)
 
+    def get_vocabulary(self, name: str | None = None) -> list[str]:
+        """The words that `preprocess=` found in the fold's training rows, in the order of their numbers.
+
+        Of `TextVectorization`, number 0 is "", which fills up short rows, and 1 "[UNK]", which stands
+        for all words that are not in the vocabulary.
+
+        Args:
+            name: of the input, where the task has several.
+
+        Raises BuildError where no layer of Keras's has looked words up.
+        """
+        if self.adapter is None:
+            raise BuildError(
+                "spec.get_vocabulary needs rows that Task(preprocess=) has prepared, and streams are "
+                "not; make the vocabulary yourself"
+            )
+        return self.adapter.get_vocabulary(name)
+
     @property
     def steps_per_epoch(self) -> int:
         """Minibatches of an epoch; the last one may be smaller. BuildError where nobody can tell."""

@@ -22,6 +22,7 @@ from hpsearch.training.overrides import describe_network, is_of_keras
 _BATCH = 256
 # Layers whose state is set before training, and used in the same way whether they train or not.
 _FIXED = (keras.layers.Normalization, keras.layers.Discretization)
+_CHEAP = (*_FIXED, keras.layers.Embedding)  # to compute: a table of what they give costs more
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,8 @@ def find_frozen_part(model: Any) -> FrozenPart | None:
 
     It begins at the input, has weights, none of which is trained, and draws nothing at random:
     augmentation or dropout in front of a frozen network make its features new in each epoch. Weights
-    of layers that only scale or sort numbers into bins do not count: to compute these anew costs
-    less than a table of features for each fold that they are adapted to.
+    of layers that only scale numbers, sort them into bins or look vectors up do not count: to
+    compute these anew costs less than a table of features for each fold.
     """
     if type(model) not in (keras.Sequential, keras.src.models.functional.Functional):
         return None
@@ -111,7 +112,7 @@ def _find_end(model: Any) -> Any:
             return end
         (tensor,) = users[0].outputs
         layer = users[0].operation
-        has_weights = has_weights or (bool(layer.weights) and not isinstance(layer, _FIXED))
+        has_weights = has_weights or (bool(layer.weights) and not isinstance(layer, _CHEAP))
         end = tensor if has_weights else None
 
 

@@ -1,11 +1,13 @@
 """What a training function of the study's own gets: `train(run, **params)`."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hpsearch.core.array_types import Indices
 from hpsearch.core.arrays import Array, count_rows, is_lazy, take_rows
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.space import Params
@@ -120,6 +122,11 @@ class TrainingRun:
         return self._progress.only_predicts
 
     @property
+    def keeps_state(self) -> bool:
+        """Whether what `save` gets is written at all: else a state that takes time need not be made."""
+        return self._progress.fit.checkpoint_out is not None
+
+    @property
     def folder(self) -> Path:
         """A folder of this fit's own. `save` keeps its files, and `restore` puts them back."""
         return self._progress.folder
@@ -185,6 +192,27 @@ class TrainingRun:
                 task, call_predict(task, predict, _freeze(x)), rows, train=prefix != ""
             ).items()
         }
+
+    @property
+    def validation_rows(self) -> Indices:
+        """The numbers, in the task's data, of the rows to validate on, in the order of `validation`."""
+        return self._progress.fit.split.validation
+
+    def measure_own_unit(self, predicted: Any) -> dict[str, float]:
+        """As `measure`, of predictions for all validation rows that are in the targets' own unit.
+
+        Where the task has `preprocess_y`, the loss is left out: it is in the unit of changed
+        targets.
+
+        Args:
+            predicted: of shape (rows, outputs).
+        """
+        task, own = self.task, self._rows.own_targets
+        if own is None:
+            return measure_predictions(task, predicted, self._rows)
+        rows = replace(self._rows, own_targets=None, y_validation=own.y_validation)
+        found = measure_predictions(task, predicted, rows)
+        return {name: value for name, value in found.items() if name != "loss"}
 
     def to_own_unit(self, y: Any, *, train: bool = False) -> Any:
         """Predictions, or targets, in the targets' own unit, where the task has `preprocess_y`.

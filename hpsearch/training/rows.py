@@ -175,7 +175,9 @@ def make_model_spec(task: Task, rows: SplitRows, y: Targets, metrics: Any, fit: 
         batch_size=batch_size(fit.params),
         epochs=fit.most_epochs or fit.epochs,
         preprocessing=fit.split.preprocessing,
-        adapter=None if rows.streams is not None else LayerAdapter(lambda: rows.x),
+        adapter=None
+        if rows.streams is not None
+        else LayerAdapter(lambda: rows.x, lambda: rows.transformer),
     )
 
 

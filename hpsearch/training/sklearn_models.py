@@ -6,11 +6,11 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from hpsearch.core.arrays import Array, Indices
+from hpsearch.core.arrays import Array, Indices, count_rows, inputs_by_name, view_rows
 from hpsearch.core.errors import BuildError, first_line
 from hpsearch.core.memory import most_bytes_of_rows
 from hpsearch.core.metric import CLASS_SCORERS
@@ -68,6 +68,41 @@ def sklearn_model(
     first = inspect.Parameter("run", inspect.Parameter.POSITIONAL_ONLY)
     train.__signature__ = inspect.Signature([first, *own])  # type: ignore[attr-defined]
     return train
+
+
+def train_estimator(run: TrainingRun, make: Callable[[], Any], *, weighs: bool = True) -> Any:
+    """Fit an estimator to a fit's rows, whatever they are, in one epoch; returns its `predict`.
+
+    Several inputs are joined side by side. Rows that are sparse stay so. Of rows of a source that do
+    not fit into memory, as many as fit are drawn.
+
+    Args:
+        make: returns the estimator, not fitted.
+        weighs: whether it learns by the weights of rows.
+    """
+    return _train(run, _Steps(None, 1), make(), make(), _AnyRows(weighs))
+
+
+class PredictedOutput(Protocol):
+    """What `predict_as_network` has to know of a task: a `Task` whose kind is known has it all."""
+
+    @property
+    def classifies(self) -> bool: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def outputs(self) -> Any: ...
+    @property
+    def from_logits(self) -> bool: ...
+    @property
+    def link(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _AnyRows:
+    """That rows of any form are trained on, and whether by their weights."""
+
+    weighs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +202,15 @@ class _Rows:
         return {name: self.weights}
 
 
-def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
+def _train(
+    run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any, any_rows: _AnyRows | None = None
+) -> Any:
     """Train an estimator; `fresh` is another one, for the types that may be loaded."""
     steps.check(estimator)
-    rows = _take_rows(run, in_parts=steps.by == "partial_fit")
+    if any_rows is None:
+        rows = _take_rows(run, in_parts=steps.by == "partial_fit")
+    else:
+        rows = _take_any_rows(run, any_rows.weighs)
     state = run.restore()
     if state is not None:
         estimator = _load(state["estimator"].tobytes(), fresh)
@@ -178,10 +218,10 @@ def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
     by_class = _predicts_classes_only(run.task, estimator)
 
     def predict(x: Array) -> Array:
-        return _predict(estimator, _to_table(x), run.task)
+        return predict_as_network(estimator, join_inputs(x), run.task)
 
     def save() -> Any:
-        return {"estimator": np.frombuffer(_dump(estimator), np.uint8)}
+        return {"estimator": np.frombuffer(dump_estimator(estimator), np.uint8)}
 
     can_save = state is not None
     for epoch in run.epochs():
@@ -192,7 +232,7 @@ def _train(run: TrainingRun, steps: _Steps, estimator: Any, fresh: Any) -> Any:
         if by_class:  # the loss of classes, as if they were probabilities, says nothing
             found = {n: v for n, v in found.items() if n not in ("loss", "train_loss")}
         run.report(**found)
-        if can_save or (epoch == 0 and _can_load(estimator, fresh)):
+        if can_save or (epoch == 0 and run.keeps_state and _can_load(estimator, fresh)):
             can_save = True
             run.save(save)
         if steps.by is None:
@@ -208,22 +248,57 @@ def _take_rows(run: TrainingRun, *, in_parts: bool) -> _Rows:
     weights = run.train_weights
     if weights is not None and weights.ndim != 1:
         raise BuildError("sklearn_model takes a weight for each row, and the task has one a step")
-    kind, classes = task.kind_of(y), None
-    if kind in ("binary", "multiclass"):
-        y = (y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)).astype(np.int64)
-        classes = np.arange(max(2, task.outputs))
-    elif y.ndim == 2 and y.shape[1] == 1:
-        y = y.reshape(-1)
+    y, classes = _number_classes(task, y)
     if isinstance(x, LazyRows) and in_parts and x.nbytes > most_bytes_of_rows():
-        return _Rows(x.map(_to_table), y, classes, weights)
-    return _Rows(_to_table(np.asarray(x)), y, classes, weights)
+        return _Rows(x.map(join_inputs), y, classes, weights)
+    return _Rows(join_inputs(x), y, classes, weights)
 
 
-def _to_table(x: Array) -> Array:
-    return x.reshape(len(x), math.prod(x.shape[1:]))
+def _take_any_rows(run: TrainingRun, weighs: bool) -> _Rows:
+    """The training rows of any form, as `train_estimator` has it."""
+    x, y = run.train
+    y, classes = _number_classes(run.task, y)
+    weights = run.train_weights if weighs else None
+    if (some := _draw_if_too_many(x, run.seed)) is not None:
+        x, y = view_rows(x, some), y[some]
+        weights = None if weights is None else weights[some]
+    if isinstance(x, LazyRows) and x.is_sparse:
+        return _Rows(x.fetch(slice(None)), y, classes, weights)
+    table = join_inputs(x)
+    if table.dtype.kind in "bu":  # scikit-learn would make float64 of them, eight times as large
+        table = table.astype(np.float32)
+    return _Rows(table, y, classes, weights)
 
 
-def _predict(estimator: Any, x: Array, task: Task) -> Array:
+def _draw_if_too_many(x: Any, seed: int) -> Indices | None:
+    """Numbers of rows, sorted, as many as fit into memory; None where all do."""
+    parts = inputs_by_name(x).values()
+    row_bytes = sum(each.row_bytes for each in parts if isinstance(each, LazyRows))
+    dense = not any(isinstance(each, LazyRows) and each.is_sparse for each in parts)
+    most = most_bytes_of_rows() // max(1, row_bytes)
+    if not row_bytes or not dense or count_rows(x) <= most:
+        return None
+    rng = np.random.default_rng(derive_seed(seed, "sample"))
+    return np.sort(rng.choice(count_rows(x), most, replace=False))
+
+
+def _number_classes(task: Task, y: Array) -> tuple[Array, Array | None]:
+    """Targets as scikit-learn takes them, and all classes, if each row has one."""
+    if task.kind_of(y) in ("binary", "multiclass"):
+        y = (y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)).astype(np.int64)
+        return y, np.arange(max(2, task.outputs))
+    return (y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y), None
+
+
+def join_inputs(x: Any) -> Array:
+    """Rows as a table; several inputs side by side."""
+    if isinstance(x, Mapping):
+        return np.hstack([join_inputs(each) for each in x.values()])
+    array = np.asarray(x)
+    return array.reshape(len(array), math.prod(array.shape[1:]))
+
+
+def predict_as_network(estimator: Any, x: Array, task: "PredictedOutput") -> Array:
     """Predictions as Keras models give them, of shape (rows, outputs)."""
     if not task.classifies:
         return np.asarray(estimator.predict(x)).reshape(len(x), -1)
@@ -254,7 +329,7 @@ def _spread(likely: Array, classes: Array, units: int) -> Array:
     return found
 
 
-def _to_logits(likely: Array, task: Task) -> Array:
+def _to_logits(likely: Array, task: "PredictedOutput") -> Array:
     likely = np.clip(likely, 1e-7, 1 - 1e-7)
     return np.asarray(np.log(likely) - (0 if task.link == "softmax" else np.log1p(-likely)))
 
@@ -280,7 +355,8 @@ def _grows_in_total(estimator: Any, name: str) -> bool:
     return name != "max_iter" or isinstance(estimator, boosting)
 
 
-def _dump(estimator: Any) -> bytes:
+def dump_estimator(estimator: Any) -> bytes:
+    """An estimator by skops, without pickle."""
     from skops import io
 
     return bytes(io.dumps(estimator))
@@ -292,7 +368,7 @@ def _load(saved: bytes, fresh: Any) -> Any:
 
     try:
         unknown = set(io.get_untrusted_types(data=saved))
-        expected = io.get_untrusted_types(data=_dump(fresh))
+        expected = io.get_untrusted_types(data=dump_estimator(fresh))
         strange = sorted(n for n in unknown.difference(expected) if not _is_class_of_sklearn(n))
         found = None if strange else io.loads(saved, trusted=sorted(unknown))
     except Exception as error:  # a damaged or foreign file
@@ -309,7 +385,7 @@ def _load(saved: bytes, fresh: Any) -> Any:
 def _can_load(estimator: Any, fresh: Any) -> bool:
     """Whether skops saves and loads it, with no types but those that are expected."""
     try:
-        _load(_dump(estimator), fresh)
+        _load(dump_estimator(estimator), fresh)
     except Exception:  # skops raises its own
         return False
     return True

@@ -1,8 +1,7 @@
-"""20 newsgroups: `HPSEARCH_DATA=... python -m tests.benchmarks.newsgroups [TRIALS EPOCHS]`.
+"""20 newsgroups: `HPSEARCH_DATA=... python -m tests.benchmarks.newsgroups [TRIALS EPOCHS [STUDY ...]]`.
 
-Raw texts without headers, vectorized inside the split. The two studies of newsgroups are searched
-by some random trials each (by default 8 of 6 epochs), with vocabulary and length among their
-parameters. The best point is trained again on all searched rows, and the test opened once.
+Raw texts without headers, vectorized inside the split. The studies of newsgroups are searched by some
+trials each (by default 8 of 6 epochs): their own first points, then random ones. The best point is trained again on all searched rows, and the test opened once.
 Beside them, a linear model over TF-IDF of scikit-learn's, whose strength is chosen on the same
 split. Prints validation and test accuracy with their standard errors over rows.
 """
@@ -21,7 +20,7 @@ from hpsearch import Random
 from hpsearch.core.arrays import view_rows
 from hpsearch.training import backend
 
-STUDIES = ("newsgroups_words", "newsgroups_sequences")
+STUDIES = ("newsgroups_words", "newsgroups_cnn", "newsgroups_vectors")
 
 
 def error_of(accuracy: float, rows: int) -> float:
@@ -83,10 +82,11 @@ def search(name: str, study, trials: int, epochs: int, folder: Path) -> None:
 
 
 def main() -> None:
-    trials, epochs = map(int, sys.argv[1:]) if len(sys.argv) > 1 else (8, 6)
+    trials, epochs = map(int, sys.argv[1:3]) if len(sys.argv) > 1 else (8, 6)
     backend.choose()
-    studies = {name: importlib.import_module(f"studies.{name}").study for name in STUDIES}
-    score_linear_model(studies[STUDIES[0]])
+    names = sys.argv[3:] or STUDIES
+    studies = {name: importlib.import_module(f"studies.{name}").study for name in names}
+    score_linear_model(studies[names[0]])
     with tempfile.TemporaryDirectory() as folder:
         for name, study in studies.items():
             search(name, study, trials, epochs, Path(folder))

@@ -329,7 +329,7 @@ def test_a_kept_model_that_augments_images_predicts_by_a_compiled_program(tmp_pa
 
     model = augmented(ModelSpec((64,), 3, "softmax", "mse"), 0.0, 0.1)
     model.save(tmp_path / "model-1.keras")
-    loaded = kept._load_model(tmp_path / "model-1.keras")
+    loaded = kept.load_model(tmp_path / "model-1.keras")
     x = np.ones((2, 64), "float32")
     assert np.allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
     assert loaded.jit_compile

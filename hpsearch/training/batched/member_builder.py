@@ -1,9 +1,7 @@
 """Build the members of batches, and describe the rows that they are trained on."""
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-from hpsearch.core.arrays import Inputs
 from hpsearch.core.data import Data
 from hpsearch.core.task import Task
 from hpsearch.training import metrics
@@ -14,7 +12,7 @@ from hpsearch.training.batched.scalars import copy_loss
 from hpsearch.training.batched.template import RecentDict
 from hpsearch.training.garbage import paused_garbage_collection
 from hpsearch.training.point_parameters import batch_size
-from hpsearch.training.rows import make_model_spec, prepare_rows
+from hpsearch.training.rows import SplitRows, make_model_spec, prepare_rows
 
 _MOST_SPECS = 1024  # of splits: where preprocessing is searched, each point may have its own
 
@@ -29,8 +27,8 @@ class MemberBuilder:
 
     task: Task
     _specs: RecentDict[ModelSpec] = field(default_factory=lambda: RecentDict(_MOST_SPECS))
-    # While models are built, the rows of the split of the last one that adapted a layer to them.
-    _last_rows: tuple[Split, Inputs] | None = None
+    # While models are built, the rows of the split of the last one that asked for them.
+    _last_rows: tuple[Split, SplitRows] | None = None
 
     def build(self, index: int, fit: Fit, data: Data) -> BatchMember:
         """Build a fit's model, and read its checkpoint. index: of the fit among those asked for."""
@@ -47,7 +45,10 @@ class MemberBuilder:
             rows=len(fit.split.train),
             batch_size=batch_size(fit.params),
             epochs=fit.most_epochs or fit.epochs,
-            adapter=LayerAdapter(partial(self._training_rows, fit.split, data)),
+            adapter=LayerAdapter(
+                lambda: self._prepare(fit.split, data).x,
+                lambda: self._prepare(fit.split, data).transformer,
+            ),
         )
 
     def describe_rows(self, fit: Fit, data: Data) -> ModelSpec:
@@ -60,10 +61,10 @@ class MemberBuilder:
             self._specs[key] = replace(spec, adapter=None)  # which holds the rows
         return self._specs[key]
 
-    def _training_rows(self, split: Split, data: Data) -> Inputs:
+    def _prepare(self, split: Split, data: Data) -> SplitRows:
         """The prepared rows of a split, for layers that are adapted to them; the last are kept."""
         if self._last_rows is None or self._last_rows[0] is not split:
-            self._last_rows = split, prepare_rows(self.task, data, split).x
+            self._last_rows = split, prepare_rows(self.task, data, split)
         return self._last_rows[1]
 
     def forget_rows(self) -> None:

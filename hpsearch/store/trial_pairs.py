@@ -1,0 +1,44 @@
+"""The difference of two trials of a store, paired over folds and seeds where both have the same."""
+
+from typing import Any
+
+from hpsearch.core.difference import ValueDifference, compare_values
+from hpsearch.store.database import Database
+from hpsearch.store.rank import RankedTrial
+from hpsearch.store.store import Store
+
+_FOLDS = """
+SELECT c.repeat, c.fold, c.value, c.rows, c.train_rows, s.seed
+FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
+JOIN searches s ON s.id = c.search WHERE a.id = :trial
+"""
+
+
+def compare_ranked_trials(store: Store, first: RankedTrial, second: RankedTrial) -> ValueDifference:
+    """By how much the value of the first is larger, both of one ranking by the task's own metric.
+
+    Over several folds they are paired. On a single split the error is made of those of both
+    values: pairs of seeds would say nothing of other rows.
+    """
+    return store.db.read(lambda: _compare(store.db, first, second))
+
+
+def _compare(db: Database, first: RankedTrial, second: RankedTrial) -> ValueDifference:
+    one, other = (_read_folds(db, row.trial) for row in (first, second))
+    paired: dict[int, list[float]] = {}
+    # The folds depend on the seed of the search.
+    if {row["seed"] for row in one.values()} == {row["seed"] for row in other.values()}:
+        for repeat, fold in sorted(one.keys() & other.keys()):
+            difference = one[repeat, fold]["value"] - other[repeat, fold]["value"]
+            paired.setdefault(fold, []).append(difference)
+    # Stores of version 1 lack the numbers of training rows: a share of 0 would be wrong.
+    shares = [r["rows"] / r["train_rows"] if r["train_rows"] else 0.0 for r in one.values()]
+    share = sum(shares) / len(shares) if shares and all(shares) else None
+    values = (first.value, first.se), (second.value, second.se)
+    return compare_values(*values, list(paired.values()) if len(paired) > 1 else [], share)
+
+
+def _read_folds(db: Database, trial: int) -> dict[tuple[int, int], dict[str, Any]]:
+    """What is known of each (repeat, fold) of a trial."""
+    rows = db.query(_FOLDS, trial=trial).records()
+    return {(row["repeat"], row["fold"]): row for row in rows}

@@ -94,7 +94,7 @@ def _row(book: BookStudy, facts: Mapping[str, Any], found: Found | None) -> list
         for figure in figures_of(book.name)
     )
     if found is None:
-        state = "" if facts else "not run"
+        state = "no complete trial" if facts else "not run"
         return [name, book.source, book.data, "", state, "", "", "", printed, "", spent]
     networks = "<br>".join(_measured(each) for each in found.networks)
     baseline = "" if found.baseline is None else _measured(found.baseline)

@@ -1,7 +1,7 @@
 """Trained networks of one's own, to put a new head on: `transfer.model(backbones.from_file(...))`.
 
 from_file("models/eight", layer="features")                   what `hpsearch refit -o` kept
-from_file("eight.keras", layer="features", train=train_eight)  trained now, where it is not there
+from_file("eight.keras", layer="features", make=train_eight)  trained now, where it is not there
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hpsearch.core.errors import BuildError
+from hpsearch.core.errors import BuildError, HpsearchError
 from hpsearch.core.files import temporary_beside
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
@@ -17,7 +17,7 @@ from hpsearch.core.user_locks import one_at_a_time
 
 
 def from_file(
-    path: str | Path, *, layer: str | int = -2, train: Callable[[], Any] | None = None
+    path: str | Path, *, layer: str | int = -2, make: Callable[[], Any] | None = None
 ) -> Callable[[], Any]:
     """A function that loads a trained Keras model, and cuts it off behind a layer.
 
@@ -26,22 +26,23 @@ def from_file(
             that were not preprocessed.
         layer: whose output the features are, by its name or by its place among the model's
             layers; -2: the one in front of the output layer.
-        train: returns the trained model where there is no such file yet. It is then called once,
+        make: returns the trained model where there is no such file yet. It is then called once,
             in one process while others wait, and its model is kept. Delete the file to train anew.
 
     The function raises BuildError where there is no such file or layer. Files are read in Keras's
     safe mode: no code in them is run.
     """
     place = Path(path)
-    if train is not None and place.suffix != ".keras":
-        raise BuildError(f"train= needs a path that ends with .keras, got {brief(str(place))}")
+    if make is not None and place.suffix != ".keras":
+        raise BuildError(f"make= needs a path that ends with .keras, got {brief(str(place))}")
 
     def load() -> Any:
-        if train is not None:
-            with one_at_a_time(f"backbone {place.resolve()}"):
-                if not place.exists():
-                    _keep(train(), place)
-        return _cut(_read(place), layer, place)
+        if make is None:
+            return _cut(_read(place), layer, place)
+        with one_at_a_time(f"backbone {place.resolve()}"):
+            if not place.exists():
+                _keep(make(), place)
+            return _cut(_read(place), layer, place)
 
     return load
 
@@ -51,7 +52,7 @@ def _keep(model: Any, place: Path) -> None:
     import keras
 
     if not isinstance(model, keras.Model):
-        raise BuildError(f"train= must return the trained Keras model, got {brief(model)}")
+        raise BuildError(f"make= must return the trained Keras model, got {brief(model)}")
     place.parent.mkdir(parents=True, exist_ok=True)
     partial = temporary_beside(place).with_suffix(".keras")
     try:
@@ -62,7 +63,6 @@ def _keep(model: Any, place: Path) -> None:
 
 
 def _read(place: Path) -> Any:
-    from hpsearch.core.errors import HpsearchError
     from hpsearch.models import kept
 
     try:
@@ -88,11 +88,12 @@ def _cut(model: Any, layer: str | int, place: Path) -> Any:
     """A model from the same inputs to what a layer gives."""
     import keras
 
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
     names = [each.name for each in model.layers]
     if isinstance(layer, str) and layer in names:
-        return keras.Model(model.inputs, model.get_layer(layer).output)
+        return keras.Model(inputs, model.get_layer(layer).output)
     if isinstance(layer, int) and not isinstance(layer, bool) and -len(names) <= layer < len(names):
-        return keras.Model(model.inputs, model.layers[layer].output)
+        return keras.Model(inputs, model.layers[layer].output)
     raise BuildError(
         f"the model in {place} has no layer {brief(layer)}{did_you_mean(str(layer), names)}; it has "
         f"{', '.join(names)}"

@@ -16,10 +16,11 @@ from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 from hpsearch.training import ModelSpec
 from spaces import checks, network
+from spaces import penalties as penalties_of
 
 LAYERS = range(1, 11)  # whose widths and dropout rates the default point has
 _OF_HIDDEN = (
-    *("dropout", "l1", "l2", "max_norm", "activation", "initializer"),
+    *("dropout", *penalties_of.PARAMS, "max_norm", "activation", "initializer"),
     *("normalization", "residual"),
 )
 
@@ -60,6 +61,13 @@ def dropouts(layers: int, high: float = 0.5, *, fixed: bool = False) -> dict[str
 def input_dropout(high: float = 0.3) -> dict[str, Float]:
     """The share of each row's inputs that are dropped (Srivastava et al., JMLR 15, 2014)."""
     return {"input_dropout": Float(0.0, high)}
+
+
+def penalties(
+    l1: penalties_of.Range | None = None, l2: penalties_of.Range | None = None
+) -> dict[str, Choice | Float]:
+    """Whether each hidden kernel has an L1 or L2 penalty, and its factor; see `spaces.penalties`."""
+    return penalties_of.choices(l1, l2)
 
 
 def max_norm(low: float = 1.0, high: float = 5.0) -> dict[str, Float]:
@@ -115,7 +123,8 @@ def model(
     Its parameters, with defaults in brackets; it raises BuildError for any other, and for those
     that have no effect:
     dropout (0), or dropout_1, dropout_2... for single layers; input_dropout (0).
-    l1, l2 (0): factors of every hidden kernel; max_norm: what no hidden unit's weights exceed.
+    l1, l2 (0): factors of every hidden kernel; penalty: which of them there are ("none", "l1",
+        "l2", "l1_l2"). max_norm: what no hidden unit's weights exceed.
     activation, initializer: of the hidden layers.
     normalization ("none"): "batch" or "layer", between a hidden layer and its activation.
     residual (False): whether what goes into a hidden layer, from the second one on, is added to
@@ -172,6 +181,7 @@ def model(
         funnel=1.0,
         dropout=0.2,
         input_dropout=0.0,
+        penalty="none",
         l1=1e-6,
         l2=1e-4,
         max_norm=3.0,
@@ -197,7 +207,9 @@ def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]
         options["kernel_constraint"] = keras.constraints.MaxNorm(longest, axis=0)
 
     def make(units: int, **more: Any) -> Any:
-        return keras.layers.Dense(units, kernel_regularizer=_penalty(params), **options, **more)
+        return keras.layers.Dense(
+            units, kernel_regularizer=penalties_of.make(params), **options, **more
+        )
 
     return make
 
@@ -262,18 +274,6 @@ def _rates(layers: int, params: dict[str, Any], dropout_on: str) -> list[float]:
         )
         for i in range(layers)
     ]
-
-
-def _penalty(params: dict[str, Any]) -> Any:
-    """The regularizer, without parts whose factor is 0, which would make another program."""
-    from keras import regularizers
-
-    l1, l2 = checks.number(params, "l1"), checks.number(params, "l2")
-    if l1 and l2:
-        return regularizers.L1L2(l1, l2)
-    if l1:
-        return regularizers.L1(l1)
-    return regularizers.L2(l2) if l2 else None
 
 
 def _known(hidden: Sequence[int] | None, layers: int) -> list[str]:

@@ -133,6 +133,7 @@ study = Study(
         exploring=Choice(2_000, 10_000),  # pushes after which a tenth are still at random
     ),
     train=train,
+    baselines=(),  # targets are not to be predicted, but reached
     # The agent of the book: in its 50,000 steps it drives one cart, and learns 32 pushes at each.
     start=[
         dict(layers=3, units=16, learning_rate=1e-3, follow=0.01, memory=50_000, exploring=10_000)

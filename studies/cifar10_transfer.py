@@ -34,7 +34,7 @@ def train_backbone():
         x = layers.MaxPooling2D(name=f"block_{block}")(x)
     x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
     model = keras.Model(inputs, layers.Dense(len(OTHERS), "softmax")(x))
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(data.x, data.y, batch_size=64, epochs=EPOCHS, verbose=0)
     return model
 
@@ -49,7 +49,7 @@ study = Study(
         learning_rate=optimizers.LEARNING_RATE,
         batch_size=Choice(32, 64),
     ),
-    build=transfer.model(backbones.from_file(BACKBONE, layer="block_3", train=train_backbone)),
+    build=transfer.model(backbones.from_file(BACKBONE, layer="block_3", make=train_backbone)),
     searcher=Random(trials=8, epochs=8),
     evaluator=Holdout(fraction=1 / 3),
 )

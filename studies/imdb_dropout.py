@@ -1,6 +1,7 @@
 """How much dropout helps a network of 16 + 16 units on film reviews, and after which layer?
 
-After Chollet, Deep Learning with Python, who drops half of each layer.
+After Chollet, Deep Learning with Python, first edition, section 4.4, who drops half of each layer.
+His two networks, with and without it, are tried first, for the 20 epochs that he gives them.
 """
 
 from hpsearch import Choice, Float, Holdout, Random, Space, Study
@@ -15,6 +16,10 @@ study = Study(
         batch_size=Choice(512),
     ),
     build=mlp.model(hidden=(16, 16)),
+    start=[
+        {"dropout_1": rate, "dropout_2": rate, "learning_rate": 0.001, "batch_size": 512}
+        for rate in (0.5, 0.0)
+    ],
     searcher=Random(trials=32, epochs=20),
     evaluator=Holdout(fraction=0.4, shuffle=False),
 )

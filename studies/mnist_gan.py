@@ -150,6 +150,7 @@ study = Study(
         momentum=Float(0.0, 0.9),
     ),
     train=train,
+    baselines=(),  # a plain model of pixels draws nothing
     # The book's network, with a quarter of its filters, which two cores train in minutes.
     start=[dict(width=16, noise=100, dropout=0.25, learning_rate=2e-4, momentum=0.5)],
     searcher=Hyperband(max_epochs=9, eta=3),

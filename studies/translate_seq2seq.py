@@ -88,6 +88,7 @@ study = Study(
         batch_size=Choice(32, 64, 128),
     ),
     train=train,
+    baselines=(),  # a plain model of codes translates nothing
     # The book's network, with the learning rate that its optimizer has by default.
     start=[dict(units=256, optimizer="rmsprop", learning_rate=1e-3, batch_size=64)],
     # No sentence is right for many epochs, so that shorter trainings would not tell which are good.

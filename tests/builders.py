@@ -1,13 +1,15 @@
 """Made-up searches, outcomes and stores, for tests of whatever reads them."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hpsearch import Choice, Space
 from hpsearch.core.trial import Curve, Outcome, Score, Suggestion
-from hpsearch.store import Journal, SearchRecord, Store
+from hpsearch.store import BASELINES, Journal, SearchRecord, Store
 from hpsearch.store.database import PERMANENT_TABLES
 
 RECORD = SearchRecord(
@@ -109,3 +111,22 @@ def build_on_digits(build: Any, params: Any) -> Any:
     from hpsearch.training.building import build_model
 
     return build_model(build, ModelSpec((64,), 10, "softmax", "mse"), params, seed=0)
+
+
+def fill_baselines(
+    store: Store, search: SearchRecord, values: Mapping[str, Any], se: float | None = 0.01
+) -> Journal:
+    """Append the search of a study's baselines, as one that was trained beside `search`.
+
+    values: of each baseline, by its name: one a fold.
+    """
+    space = Space(baseline=Choice(*values))
+    record = dataclasses.replace(
+        search, searcher=BASELINES, space=json.dumps(space.to_json()), id=0
+    )
+    journal = store.begin_search(record)
+    for number, (name, folds) in enumerate(values.items()):
+        journal.append_answer(number, Suggestion({"baseline": name}, 1))
+        outcome = make_outcome_of_folds(folds, se, n_weights=0, epochs=1)
+        journal.append_outcome(number, outcome)
+    return journal

@@ -1,9 +1,10 @@
+import gc
 import os
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from hypothesis import settings
 from hpsearch.commands import main
 from hpsearch.store import Url
 from hpsearch.training import backend
+from hpsearch.training.garbage import paused_garbage_collection
 
 ROOT = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--whole", action="store_true", help="run every test, not a sample")
+    parser.addoption(
+        "--whole", action="store_true", help="run every test, not a sample, compiled as for users"
+    )
     parser.addoption("--sample", action="store_true", help="run a sample also of named tests")
 
 
@@ -39,10 +43,21 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["sampled"] = is_sampled(node.config)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.option.whole:
+        # Most of the time of a small fit goes into compiling it, and most of that into optimizing.
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     backend.choose()  # before anything imports Keras
     settings.register_profile("busy", deadline=None)  # other tests run beside
     settings.load_profile("busy")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with paused_garbage_collection():  # else it takes a tenth longer
+        collected = yield
+    gc.freeze()  # what was collected stays: later collections of garbage need not look at it
+    return collected
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -156,6 +156,14 @@ choice = _combine(
         help="Use an ensemble, chosen greedily from this many of the best trials.",
     ),
     click.option(
+        "--baseline",
+        type=TYPES["baseline"],
+        is_flag=False,
+        flag_value="",
+        help="Use the study's baseline of this name, a plain model that was trained beside the "
+        "search; without a name, the best one. Write it last, or with a name.",
+    ),
+    click.option(
         "--seeds",
         type=TYPES["seeds"],
         default=3,
@@ -192,7 +200,7 @@ repeats = _combine(
 baselines = click.option(
     "--baselines",
     type=TYPES["baselines"],
-    help="Train plain models beside the search, to compare it with: quick gives each half a minute "
+    help="Train plain models beside the search, to compare it with: quick gives each a minute "
     "of processor time, full as long as it takes, off trains none. Default: $HPSEARCH_BASELINES, "
     "else quick.",
 )

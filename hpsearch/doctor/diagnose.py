@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hpsearch.doctor.budget import find_good_default, find_good_plain_model, find_spent_budget
-from hpsearch.doctor.commands import command_text
 from hpsearch.doctor.costs import find_compiling, find_idle_device
 from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
 from hpsearch.doctor.evidence import SearchEvidence, read_evidence
@@ -15,6 +14,7 @@ from hpsearch.doctor.openings import find_repeated_openings
 from hpsearch.doctor.space import find_best_at_edge, find_idle_parameters
 from hpsearch.results.search_names import name_searches
 from hpsearch.store import Store, Url
+from hpsearch.store.command_text import command_text
 
 Check = Callable[[SearchEvidence], list[Finding]]
 
@@ -50,8 +50,11 @@ def diagnose_searches(
     Raises StoreError where there is no store.
     """
     with Store(store) as opened:
-        known = [search for search in opened.searches(study) if not search.has_baselines]
-        chosen = [search for search in known if searches is None or search.id in searches]
+        chosen = [
+            each
+            for each in opened.searches(study)
+            if not each.has_baselines and (searches is None or each.id in searches)
+        ]
         read = [read_evidence(opened, record, store) for record in chosen]
     names = name_searches(chosen)
     return [

@@ -3,7 +3,7 @@
 The folder holds `model-1.keras` ... by Keras, their preprocessing by skops (`kept_transformers`), and
 `model.json`, which says how they belong together (`kept_index`). They are read in Keras's safe mode
 and with skops's list of trusted types. Models of a study's own training function are
-`model-1.npz` ..., see `own_models`.
+`model-1.npz` ..., see `own_models`; baselines are `model-1.skops` ..., see `kept_estimators`.
 """
 
 import itertools
@@ -25,6 +25,7 @@ from hpsearch.core.frames.inputs import make_frame
 from hpsearch.core.frames.types import FrameTypes, describe_frame
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
 from hpsearch.core.task import Task
+from hpsearch.models.kept_estimators import EstimatorModel, EstimatorOutput, load_estimator
 from hpsearch.models.kept_index import make_index, read_index
 from hpsearch.models.kept_transformers import (
     load_targets,
@@ -40,7 +41,7 @@ from hpsearch.training.fitted_targets import FittedTargets, LastValues
 from hpsearch.training.rows import prepare_inputs
 
 _FILES = re.compile(
-    r"model-\d+\.(keras|npz)|preprocess(-\d+)?\.skops|targets-\d+\.skops|(model|card)\.json"
+    r"model-\d+\.(keras|npz|skops)|preprocess(-\d+)?\.skops|targets-\d+\.skops|(model|card)\.json"
     r"|card\.md|test\.csv"
 )
 
@@ -67,7 +68,7 @@ class KeptModels:
         shapes: the shape of a row, by input; "x" where there is one input.
         columns: the names of the columns of x, where it is a table with names.
         weights: of each model; they add up to 1.
-        models: the Keras models, or those of a training function.
+        models: the Keras models, those of a training function, or estimators.
         transformers: the fitted preprocessing, once for all models or in several ways; None where
             there is none.
         prepared_by: for each model, the place of its preprocessing in `transformers`.
@@ -176,22 +177,29 @@ def save(
         frames: dict[str, FrameTypes] = {}
         targets: list[FittedTargets] = []
         is_own = False
+        trust: set[str] = set()
+        estimator: EstimatorOutput | None = None
         for number, (weight, trained) in enumerate(models, 1):
             weights.append(weight)
             is_own = isinstance(trained.model, OwnModel)
+            if isinstance(trained.model, EstimatorModel):
+                estimator = trained.model.output
+                trust |= trained.model.types_to_trust
+            ending = "skops" if estimator else "npz" if is_own else "keras"
             with without_tensorflow():
-                trained.model.save(partial / f"model-{number}.{'npz' if is_own else 'keras'}")
+                trained.model.save(partial / f"model-{number}.{ending}")
             same = [n for n, each in enumerate(transformers) if each is trained.transformer]
             prepared_by.append(same[0] if same else len(transformers))
             transformers += [] if same else [trained.transformer]
             frames |= {name: describe_frame(code) for name, code in trained.frames.items()}
             targets += [] if trained.targets is None else [trained.targets]
-        trust = {*save_transformers(partial, transformers), *save_targets(partial, targets)}
+        trust |= {*save_transformers(partial, transformers), *save_targets(partial, targets)}
         index = make_index(
             task,
             data,
             weights,
             is_own=is_own,
+            estimator=estimator,
             frames=frames,
             prepared_by=prepared_by,
             targets=targets,
@@ -208,7 +216,8 @@ def load(
     Args:
         folder: as `save` wrote it.
         trusted: names of types to trust beside those that skops trusts itself.
-        training: the study whose own training function the models are of; None for Keras models.
+        training: the study whose own training function the models are of; None for Keras models,
+            and for baselines.
 
     Raises HpsearchError where it is no such folder, UntrustedError where it holds other types.
     """
@@ -220,11 +229,16 @@ def load(
             f"the models in {folder} are of a study's own training function, which predicts by "
             "them; name the study's file, which is run: --study studies/x.py"
             if index.is_own
-            else f"the models in {folder} are Keras models, which need no study; leave --study out"
+            else f"the models in {folder} need no study to predict; leave --study out"
         )
     numbers = range(1, len(index.weights) + 1)
     models: tuple[Any, ...]
-    if training is not None:
+    if index.estimator is not None:
+        output = index.estimator
+        models = tuple(
+            load_estimator(folder / f"model-{n}.skops", output, trusted) for n in numbers
+        )
+    elif training is not None:
         models = tuple(load_own_model(folder / f"model-{n}.npz", training) for n in numbers)
     else:
         models = tuple(load_model(folder / f"model-{n}.keras") for n in numbers)

@@ -17,6 +17,7 @@ from hpsearch.core.outputs import MODEL_INDEX
 from hpsearch.core.rules import brief, why_no_name
 from hpsearch.core.task import Task
 from hpsearch.core.task_kinds import KINDS
+from hpsearch.models.kept_estimators import EstimatorOutput
 from hpsearch.models.kept_targets import targets_to_json
 from hpsearch.models.output_types import OutputType, OutputTypes, describe_outputs
 from hpsearch.training.fitted_targets import FittedTargets
@@ -27,6 +28,7 @@ _FORMAT_OF_OWN = 3  # of a training function of the study's own
 _FORMAT_OF_FRAMES = 4  # whose preprocessing takes frames
 _FORMAT_OF_SEVERAL = 5  # whose models are preprocessed in several ways
 _FORMAT_OF_TARGETS = 6  # whose predictions are changed back into the targets' own unit
+_FORMAT_OF_ESTIMATORS = 7  # of scikit-learn's estimators
 _FORMATS = (
     _FORMAT,
     _FORMAT_OF_OUTPUTS,
@@ -34,6 +36,7 @@ _FORMATS = (
     _FORMAT_OF_FRAMES,
     _FORMAT_OF_SEVERAL,
     _FORMAT_OF_TARGETS,
+    _FORMAT_OF_ESTIMATORS,
 )
 _LARGEST = 10_000_000  # bytes
 _LINKS = ("linear", "sigmoid", "softmax")
@@ -46,6 +49,7 @@ class Index:
     Args:
         is_own: whether the models are of a training function of the study's own.
         targets: what changes each model's predictions back, as plain JSON; None where nothing does.
+        estimator: what the models predict, where they are estimators of scikit-learn's.
     """
 
     outputs: OutputTypes
@@ -57,6 +61,7 @@ class Index:
     frames: Mapping[str, FrameTypes]
     is_own: bool
     targets: Any
+    estimator: EstimatorOutput | None
 
 
 def make_index(
@@ -65,6 +70,7 @@ def make_index(
     weights: Sequence[float],
     *,
     is_own: bool,
+    estimator: EstimatorOutput | None = None,
     frames: Mapping[str, FrameTypes],
     prepared_by: Sequence[int],
     targets: Sequence[FittedTargets],
@@ -75,6 +81,7 @@ def make_index(
         task, data: that the models were trained on.
         weights: of each model.
         is_own: whether they are of a training function of the study's own.
+        estimator: what they predict, where they are estimators of scikit-learn's.
         frames, prepared_by: as `KeptModels` has them.
         targets: what changes each model's predictions back; empty where nothing does.
     """
@@ -100,6 +107,8 @@ def make_index(
         index["prepared_by"] = prepared_by
     if targets:
         index["targets"] = list(map(targets_to_json, targets))
+    if estimator is not None:
+        index |= {"format": _FORMAT_OF_ESTIMATORS, "own": False, "units": estimator.outputs}
     return index
 
 
@@ -118,13 +127,27 @@ def read_index(folder: Path) -> Index:
         _check_index(weights, shapes, columns, coding)
         if coding is not None and (why := _why_no_coding(coding, outputs)):
             raise ValueError(why)
-        targets = index["targets"] if index.get("format") == _FORMAT_OF_TARGETS else None
+        with_targets = index.get("format") in (_FORMAT_OF_TARGETS, _FORMAT_OF_ESTIMATORS)
+        targets = index.get("targets") if with_targets else None
         if targets is not None and len(targets) != len(weights):
             raise ValueError("its preprocess_y is not of each model")
         is_own = bool(index.get("own", index.get("format") == _FORMAT_OF_OWN))
+        estimator = _estimator_from_json(index)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise no_model_folder(folder, error) from error
-    return Index(outputs, shapes, columns, weights, prepared_by, coding, frames, is_own, targets)
+    return Index(
+        outputs, shapes, columns, weights, prepared_by, coding, frames, is_own, targets, estimator
+    )
+
+
+def _estimator_from_json(index: Mapping[str, Any]) -> EstimatorOutput | None:
+    """What estimators predict; None of other models. Raises ValueError, KeyError or TypeError."""
+    if index.get("format") != _FORMAT_OF_ESTIMATORS:
+        return None
+    kind, units, link = index["kind"], index["units"], index["link"]
+    if kind not in KINDS or link not in _LINKS or type(units) is not int or units < 1:
+        raise ValueError(f"its models predict nothing known: {brief([kind, units, link])}")
+    return EstimatorOutput(kind, units, link, bool(index["logits"]))
 
 
 def no_model_folder(folder: Path, error: Exception) -> HpsearchError:

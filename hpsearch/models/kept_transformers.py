@@ -22,6 +22,7 @@ HARMLESS = (
     "hpsearch.transformers.date_parts.DateParts",
     "hpsearch.transformers.lags.Lags",
     "hpsearch.transformers.per_channel.PerChannel",
+    "hpsearch.baselines.inputs.count_tokens",
     # It makes none but Keras's layers of a closed list, of plain values.
     "hpsearch.training.layer_transformer.LayerTransformer",
 )

@@ -62,6 +62,16 @@ class OwnModel:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._predict = load_predict(task, fit, rows, saved, Path(folder))
 
+    @property
+    def task(self) -> Task:
+        """The study's, whose kind is known."""
+        return self._task
+
+    @property
+    def state(self) -> Any:
+        """The state that the function saved. BuildError where Keras objects are in it."""
+        return self._saved.to_value()
+
     def predict(self, x: Inputs, *, batch_size: int = 32, verbose: int = 0) -> Any:
         """Predictions for preprocessed rows, as Keras models have them; the function may cut them.
 

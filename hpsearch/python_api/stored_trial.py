@@ -138,7 +138,9 @@ class StoredTrial:
         del given["self"], given["study"]
         options = parse_call(StoredTrial.refit, given)
         found, file = self._find_study(study)
-        one = {"trial": self.trial, "one_se": False, "ensemble": None}
+        baseline = self.details["baseline"]
+        trial = self.trial if baseline is None else None
+        one = {"trial": trial, "one_se": False, "ensemble": None, "baseline": baseline}
         return refit_study(found, file, self._place, {**options, **one}, pooled=True)
 
     def model(self, **how: Any) -> Any:
@@ -214,6 +216,6 @@ class StoredTrial:
             ("study", self.study),
             ("state", self.details["state"]),
             (self.details["metric"], value),
-            ("point", point_text(self.params)),
+            ("point", self.details["baseline"] or point_text(self.params)),
             ("compared", "" if self.gain is None else compare_with_baseline(self.gain)),
         ]

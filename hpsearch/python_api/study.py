@@ -156,6 +156,7 @@ class Study(StudyDefinition):
         trial: int | None = None,
         one_se: bool = False,
         ensemble: int | None = None,
+        baseline: str | None = None,
         seeds: int = 3,
         scale: str = "epochs",
         sealed: bool = False,
@@ -176,6 +177,7 @@ class Study(StudyDefinition):
 
         Args:
             trial, one_se, ensemble: another choice than the best trial.
+            baseline: the plain model of this name, trained beside the search; "" for the best one.
             seeds: how many models of each chosen trial.
             scale: "epochs" or "steps": what stays the same though there are more rows.
             sealed: keep the test rows sealed.

@@ -153,14 +153,19 @@ def describe_gain(gain: BaselineGain) -> str:
 
 def compare_with_baseline(gain: BaselineGain) -> str:
     """The headline without the best value."""
-    name, by = gain.baseline.baseline, _format_difference(abs(gain.value), gain.se)
-    if gain.verdict == "better":
+    return compare_in_words(str(gain.baseline.baseline), gain.value, gain.se, gain.verdict)
+
+
+def compare_in_words(name: str, gain: float, se: float | None, verdict: str) -> str:
+    """What a gain over the baseline of this name means; arguments as `BaselineGain` has them."""
+    by = _format_difference(abs(gain), se)
+    if verdict == "better":
         return f"better than {name} by {by}"
-    if gain.verdict == "no better":
+    if verdict == "no better":
         return f"no better than {name}: a plain model would do"
-    if gain.verdict == "worse":
+    if verdict == "worse":
         return f"{name} is better by {by}: a plain model would do"
-    which = f"better than {name} by {by}" if gain.value > 0 else f"no better than {name}"
+    which = f"better than {name} by {by}" if gain > 0 else f"no better than {name}"
     return f"{which} (the error of the difference is not known)"
 
 

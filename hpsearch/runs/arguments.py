@@ -58,6 +58,7 @@ TYPES: Mapping[str, click.ParamType[Any]] = {
     "trial": TrialNumber(),
     "one_se": click.BOOL,
     "ensemble": MANY,
+    "baseline": click.STRING,
     "seeds": MANY,
     "sealed": click.BOOL,
     "force": click.BOOL,

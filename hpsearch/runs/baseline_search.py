@@ -23,7 +23,7 @@ from hpsearch.runs.study import StudyDefinition
 from hpsearch.store import Journal, SearchRecord, Store, ToldEvent, study_lock
 from hpsearch.store.records import BASELINES
 
-_QUICK_SECONDS = 30.0  # of processor time that a baseline may take
+_QUICK_SECONDS = 60.0  # of processor time that a baseline may take
 _OF_BASELINES = ("baselines", "given", "draws")
 """What the `training` of their search says beside what that of the study's says: the settings of
 each, what `Study(baselines=)` said, and which of them depend on the seed."""

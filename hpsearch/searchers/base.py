@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from hpsearch.core.errors import SpaceError
 from hpsearch.core.option_text import describe_options
 from hpsearch.core.plan import Plan, Rung
 from hpsearch.core.space import Params, Space
@@ -171,6 +172,15 @@ def generate_points(space: Space, *, seed: int, first: Sequence[Params] = ()) ->
     rng = np.random.default_rng(seed)
     while True:
         yield space.sample(rng)
+
+
+def refuse_empty_space(space: Space, searcher: str) -> None:
+    """Raise SpaceError for a space without parameters, where a search method learns from points."""
+    if not len(space):
+        raise SpaceError(
+            f"{searcher} needs a space with parameters, got one without; its only point is trained "
+            "by Random(trials=1)"
+        )
 
 
 def plan_search(

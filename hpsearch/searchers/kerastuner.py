@@ -11,7 +11,7 @@ from hpsearch.core.errors import HpsearchError, SpaceError
 from hpsearch.core.option_text import check_counts
 from hpsearch.core.space import Params, Space
 from hpsearch.core.trial import Observation, Pause, Suggestion
-from hpsearch.searchers.base import HalvingOptions, Search
+from hpsearch.searchers.base import HalvingOptions, Search, refuse_empty_space
 from hpsearch.searchers.brackets import check_halving
 
 # The loss of a failed trial. If KerasTuner knew of the failure, it would never promote any trial
@@ -48,6 +48,7 @@ class KerasTunerHyperband(HalvingOptions):
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
         if importlib.util.find_spec("keras_tuner") is None:
             raise HpsearchError("KerasTunerHyperband needs keras-tuner: pip install keras-tuner")
+        refuse_empty_space(space, "KerasTunerHyperband")
         if first:
             raise SpaceError(
                 "KerasTunerHyperband cannot try start values first; drop Study(start=...), or use "

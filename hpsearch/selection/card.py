@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hpsearch.core.parameters import point_text
+from hpsearch.results.baseline_gain import compare_in_words
 from hpsearch.results.formatting import format_with_error, shorten_label
 
 _MOST_CLASSES = 15  # of a confusion matrix in the text; card.json has all
@@ -16,7 +17,11 @@ def render_card(card: Mapping[str, Any]) -> str:
 
 
 def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
-    yield f"# {card['task']}: a model of {card['study']}"
+    baseline = card.get("baseline")
+    if baseline is None:
+        yield f"# {card['task']}: a model of {card['study']}"
+    else:
+        yield f"# {card['task']}: {baseline}, a baseline of {card['study']}"
     yield ""
     direction, evaluator = f"{card['direction']}imum is best", shorten_label(card["evaluator"])
     yield f"Ranked by {card['metric']} ({direction}), {evaluator}."
@@ -28,10 +33,17 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
             f"Values are in the unit of {unit['target']!r}; in rankings they are in standard "
             f"deviations of it (1 = {unit['one']:.4g})."
         )
-    yield f"Chosen of {card['trials']} complete trials: {card['choice']}."
+    what = "complete trials" if baseline is None else "baselines"
+    yield f"Chosen of {card['trials']} {what}: {card['choice']}."
+    if baseline is not None:
+        yield "It is a plain model of scikit-learn's, to compare a search with: no point of its space."
     yield ""
     for member in card["members"]:
-        yield f"- trial {member['trial']}: {point_text(member['params'])}"
+        point = point_text(member["params"]) if baseline is None else baseline
+        yield f"- trial {member['trial']}: {point}"
+        if baseline is not None:
+            yield f"  (validation {format_with_error(member['value'], member['se'])})"
+            continue
         share = "" if len(card["members"]) == 1 else f"weight {member['weight']:.2f}, "
         yield (
             f"  ({share}{member['parameters']:,} weights, validation "
@@ -71,6 +83,9 @@ def _card_lines(card: Mapping[str, Any]) -> Iterator[str]:
         yield f"To predict with it: hpsearch predict MODEL NEW.csv {trusted}"
     yield ""
     yield from _score_table(card)
+    if over := card.get("over_baseline"):
+        yield ""
+        yield from _compare_with_baseline(over)
     verdict = card["test"] or card["validation"]
     where = "test" if card["test"] else "validation"
     for name, details in verdict.get("outputs", {"": verdict}).items():
@@ -111,6 +126,17 @@ def _score_table(card: Mapping[str, Any]) -> Iterator[str]:
     yield f"| optimism: validation minus test | {card['optimism']:+.4f} |"
     yield ""
     yield describe_opening(test["opening"])
+
+
+def _compare_with_baseline(over: Mapping[str, Any]) -> Iterator[str]:
+    """The model beside the best baseline: on validation rows, and where both were tested, there."""
+    names = ("baseline", "gain", "se", "verdict")
+    said = compare_in_words(*(over[name] for name in names))
+    yield f"On validation rows: {said}."
+    if (test := over["test"]) is not None:
+        yield (
+            f"On the test rows, {over['baseline']} reached {format_with_error(test['value'], test['se'])}."
+        )
 
 
 def describe_opening(nth: int) -> str:

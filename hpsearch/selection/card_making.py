@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpsearch.core.arrays import take_rows
+from hpsearch.results.baseline_gain import read_gain_of_trial
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection import predictions
 from hpsearch.selection.card_facts import count_all, describe_source, describe_weights
 from hpsearch.selection.chosen_model import ChosenModel
-from hpsearch.store import Store
+from hpsearch.store import Store, list_openings
 
 
 def make_card(
@@ -45,12 +46,38 @@ def make_card(
         **describe_weights(task, data),
         **({"callbacks_left_out": dict(callbacks_left_out)} if callbacks_left_out else {}),
         **chosen.description,
-        "edited": any(search.source != chosen.record.source for search in searches),
+        # Baselines are made by none of the study's functions.
+        "edited": chosen.choice.baseline is None
+        and any(search.source != chosen.record.source for search in searches),
+        **({} if chosen.choice.baseline is None else {"baseline": chosen.choice.baseline}),
         "trust": list(trust),
         "versions": json.loads(searches[-1].versions),
         "validation": _score_validation(chosen),
+        **_describe_baseline(chosen, store),
         "test": None,
     }
+
+
+def _describe_baseline(chosen: ChosenModel, store: Store) -> dict[str, Any]:
+    """What the model brought over the best baseline; nothing where it has none, or is an ensemble.
+
+    Its value in the test is said too, where it was tested on the same rows.
+    """
+    if len(chosen.members) > 1 or chosen.choice.baseline is not None:
+        return {}
+    gain = read_gain_of_trial(store, chosen.members[0].trial)
+    if gain is None:
+        return {}
+    tested = [
+        {"value": opening.value, "se": opening.se}
+        for opening in list_openings(store)
+        if opening.test == chosen.test
+        and opening.value is not None
+        and [member["trial"] for member in opening.model["members"]] == [gain.baseline.trial]
+    ]
+    test = tested[-1] if tested else None
+    names = ("baseline", "gain", "se", "verdict")
+    return {"over_baseline": {name: gain.to_json()[name] for name in names} | {"test": test}}
 
 
 def _score_validation(chosen: ChosenModel) -> dict[str, Any]:

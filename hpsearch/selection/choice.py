@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from hpsearch.core.curves import mean_curve
 from hpsearch.core.errors import HpsearchError
 from hpsearch.core.metric import Metric
-from hpsearch.core.option_text import check_counts
+from hpsearch.core.option_text import check_counts, did_you_mean
 from hpsearch.evaluators.base import error_of_seeds
 from hpsearch.store import RankedTrial, SearchRecord, Store, locate_trial, rank_searches
 from hpsearch.training.point_parameters import batch_size
@@ -25,11 +25,12 @@ class ModelChoice:
         trial: take the trial of this id.
         one_se: take the simplest trial within one standard error of the best.
         ensemble: take an ensemble, chosen from this many of the best trials.
+        baseline: take the study's baseline of this name; "" takes the best one.
         seeds: how many models of each trial.
         scale: what stays the same though there are more rows: the number of epochs, or of steps.
         sealed: whether the test stays sealed.
 
-    Raises HpsearchError where more than one of trial, one_se and ensemble is set.
+    Raises HpsearchError where more than one of trial, one_se, ensemble and baseline is set.
     """
 
     trial: int | None = None
@@ -38,10 +39,17 @@ class ModelChoice:
     seeds: int = 3
     scale: Scale = "epochs"
     sealed: bool = False
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         check_counts(self, trial=self.trial, ensemble=self.ensemble, seeds=self.seeds)
-        ways = {"trial": self.trial, "one_se": self.one_se, "ensemble": self.ensemble}
+        ways: dict[str, Any] = {
+            "trial": self.trial,
+            "one_se": self.one_se,
+            "ensemble": self.ensemble,
+        }
+        if self.baseline is not None:
+            ways["baseline"] = self.baseline or "the best"
         if len(named := [f"{way}={value}" for way, value in ways.items() if value]) > 1:
             raise HpsearchError(f"{' and '.join(named)} exclude each other; name one")
 
@@ -50,6 +58,8 @@ class ModelChoice:
         """How the model was chosen, for its card."""
         if self.ensemble:
             return f"an ensemble of the best {self.ensemble}"
+        if self.baseline is not None:
+            return f"the baseline {self.baseline}" if self.baseline else "the best baseline"
         if self.one_se:
             return "the simplest within one standard error of the best"
         return "named by its trial" if self.trial else "the best"
@@ -107,7 +117,8 @@ def choose_members(
     """
     rows = rank_searches(store, [search.id for search in searches])
     if not rows:
-        raise HpsearchError("no trial of the study is complete yet; run it first")
+        what = "baseline" if choice.baseline is not None else "trial"
+        raise HpsearchError(f"no {what} of the study is complete yet; run it first")
     return [_make_member(store, row, metric, trained_on) for row in _choose_rows(rows, choice)]
 
 
@@ -125,6 +136,15 @@ def _choose_rows(rows: Sequence[RankedTrial], choice: ModelChoice) -> Sequence[R
                 f"{' ...' if len(rows) > 20 else ''}"
             )
         return found
+    if choice.baseline:
+        found = [row for row in rows if row.baseline == choice.baseline]
+        if not found:
+            known = [str(row.baseline) for row in rows]
+            raise HpsearchError(
+                f"the study has no baseline {choice.baseline!r}"
+                f"{did_you_mean(choice.baseline, known)}; it has {', '.join(known)}"
+            )
+        return found[:1]
     if choice.one_se:
         found = [row for row in rows if row.one_se]
         if not found:

@@ -17,6 +17,7 @@ from hpsearch.core.space import Params
 from hpsearch.core.task import Task
 from hpsearch.runs.study import StudyDefinition
 from hpsearch.selection.card_facts import identify_model
+from hpsearch.store import BASELINES
 from hpsearch.training.base import Split
 
 if TYPE_CHECKING:
@@ -104,9 +105,14 @@ def _types_fitted_on(
 
 
 def own_training(study: StudyDefinition) -> "OwnTraining | None":
-    """How kept models of the study's own training function are loaded; None where it has none."""
+    """How kept models of the study's own training function are loaded; None where it has none.
+
+    Baselines are kept as they are, and need no function.
+    """
     from hpsearch.models.own_models import OwnTraining
 
+    if study.searcher.label == BASELINES:
+        return None
     return None if study.train is None else OwnTraining(study.task, study.space, study.train)
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,7 @@ def refit(
     study = rename_as_in_store(study, file, store)
     how: dict[str, Any] = {"engine": engine, "backend": backends.choose(backend)}
     chosen = choose_model(study, file, store, choice, pooled=pooled, **how)
+    study, choice = chosen.study, chosen.choice
     task, data = chosen.task, chosen.data
     is_named = folder is not None
     folder = folder or models / f"{study.name}-{name_folder(chosen.description)}"
@@ -137,6 +138,7 @@ def _train_and_keep(
     watch.
     """
     from hpsearch.models import kept, retrain
+    from hpsearch.models.kept_estimators import take_estimator
 
     task, data = chosen.task, chosen.data
     place = choose_place(folder, kept.MODELS)
@@ -145,6 +147,8 @@ def _train_and_keep(
     trained = retrain.train(
         task, data, fits, engine=engine, backend=backend, trains_itself=study.train is not None
     )
+    if choice.baseline is not None:  # such a model needs no study to predict
+        trained = (replace(each, model=take_estimator(each.model)) for each in trained)
     trust = kept.save(place, task, data, zip(shares, trained, strict=True))
     return trust, {} if callbacks is None else callbacks.left_out
 

@@ -53,4 +53,11 @@ def convert_to_own_unit(
     }
     if "optimism" in card:
         made["optimism"] = card["optimism"] * factor
+    if over := card.get("over_baseline"):
+        made["over_baseline"] = {
+            **over,
+            "gain": over["gain"] * factor,
+            "se": over["se"] and over["se"] * factor,
+            "test": over["test"] and to_own_unit(over["test"]),
+        }
     return made

@@ -323,7 +323,8 @@ class KerasSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def _make_scoring(self, rows: TrainingRows, *, weighted: bool) -> Scoring:
         if self.scoring is None:
-            metric = self.metric or ("accuracy" if self._is_classifier else "mse")
+            standard = "accuracy" if self._is_classifier else "mse"
+            metric = standard if self.metric is None else self.metric
             return Scoring({"metric": metric, "direction": self.direction, "metrics": self.metrics})
         scoring = make_scoring(
             self,

@@ -202,7 +202,9 @@ def _refuse_changes(study: StudyDefinition, data: Data, options: RunOptions) -> 
     record = make_search_record(study, None, Facts(data.fingerprint, "", options.backend, {}))
     with Store(options.store) as store:
         for before in store.searches(study.name):
-            if not before.file and (changes := find_changes(record, before)):
+            if before.file or before.has_baselines:
+                continue
+            if changes := find_changes(record, before):
                 raise StudyError(
                     f"the store has another search {study.name}: {'; '.join(changes)}; give name= "
                     "another name, or store= another place (inside a cross-validation, which fits "

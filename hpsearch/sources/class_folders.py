@@ -55,7 +55,7 @@ def list_class_files(folder: Any, what: str, takes: Callable[[str], bool]) -> Cl
     Hidden files and folders, whose names begin with a dot, do not count.
     """
     root, entries = _open_folder(folder, what)
-    if loose := [entry.path for entry in entries if not entry.is_dir()]:
+    if loose := [entry.path for entry in entries if not _is_folder(entry)]:
         raise DataError(
             f"{show_path(loose[0])} lies beside the folders of classes; put it into the folder of its "
             f"class, or elsewhere; {what} to predict have no classes: labels=False"
@@ -121,11 +121,11 @@ def _list_files(
         raise DataError(f"{what} cannot be listed: {first_line(error)}") from error
     for entry in entries:
         name = f"{inside}/{entry.name}" if inside else entry.name
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _list_files(root, name, what, takes, (*above, here))
         elif not takes(entry.name):
             raise DataError(f"{show_path(root / name)} is none of the {what}; move it elsewhere")
-        elif entry.is_file() or not os.path.exists(entry.path):  # a link to nothing: told when read
+        elif os.path.isfile(entry.path) or not os.path.exists(entry.path):  # told when read
             yield name
         else:
             raise DataError(
@@ -139,6 +139,14 @@ def _visible_entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if not entry.name.startswith(".") and entry.name.lower() not in _OF_SYSTEMS:
                 yield entry
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 class FolderSource(Source):

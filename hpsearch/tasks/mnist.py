@@ -1,7 +1,8 @@
 """MNIST: 60,000 handwritten digits of 28 x 28 pixels, and 10,000 test digits.
 
-LeCun, Cortes and Burges; CC BY-SA 3.0. `Holdout(fraction=1 / 12, shuffle=False)` is the split of
-Bernico, Deep Learning Quick Reference (2018): 55,000 rows to train on, the last 5,000 to validate.
+LeCun, Cortes and Burges; CC BY-SA 3.0. `Holdout(fraction=1 / 12, shuffle=False)` is the split of the
+code of Bernico, Deep Learning Quick Reference (2018): 55,000 rows to train on, the last 5,000 to
+validate; its text says 50,000 to train on.
 The stand-in is scikit-learn's digits, of 8 x 8 pixels.
 """
 

@@ -4,7 +4,8 @@ Cortez et al., Modeling wine preferences by data mining from physicochemical pro
 As in Bernico, Deep Learning Quick Reference (2018), 80 % of the rows are to train on, 10 % to
 validate (`Holdout(fraction=1 / 9)`) and 10 % to test. Some 900 rows are copies of others, and a
 copy may be on the other side of a split, there as here; all models then look better than they are.
-The judges' grade (quality) is left out. The stand-in is scikit-learn's wine data.
+The judges' grade (quality) is left out. The book's code leaves out the sulphates too, and divides
+columns by the training rows' deviations as here. The stand-in is scikit-learn's wine data.
 """
 
 import numpy as np

@@ -3,6 +3,7 @@
 import contextlib
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -139,15 +140,32 @@ def images_compiled_by_jax() -> Iterator[None]:
 
     Keras marks them as not compilable on every backend, because TensorFlow's XLA cannot compile
     them. On JAX a model with one would then train operation by operation, many times slower.
+
+    Such blocks may lie in each other, as where a build loads a kept model, and in several threads.
     """
     kinds = _IMAGE_LAYERS if keras.backend.backend() == "jax" else ()
-    for kind in kinds:
-        kind.supports_jit = _ALWAYS
+    with _image_blocks.lock:
+        _image_blocks.open += 1
+        for kind in kinds:
+            kind.supports_jit = _ALWAYS
     try:
         yield
     finally:
-        for kind in kinds:
-            del kind.supports_jit
+        with _image_blocks.lock:
+            _image_blocks.open -= 1
+            for kind in kinds if _image_blocks.open == 0 else ():
+                del kind.supports_jit
+
+
+class _OpenBlocks:
+    """How many blocks are open, in all threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.open = 0
+
+
+_image_blocks = _OpenBlocks()
 
 
 @contextlib.contextmanager

@@ -122,6 +122,11 @@ class TrainingRun:
         return self._progress.only_predicts
 
     @property
+    def keeps_state(self) -> bool:
+        """Whether what `save` gets is written at all: else a state that takes time need not be made."""
+        return self._progress.fit.checkpoint_out is not None
+
+    @property
     def folder(self) -> Path:
         """A folder of this fit's own. `save` keeps its files, and `restore` puts them back."""
         return self._progress.folder

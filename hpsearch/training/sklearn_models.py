@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -81,6 +81,21 @@ def train_estimator(run: TrainingRun, make: Callable[[], Any], *, weighs: bool =
         weighs: whether it learns by the weights of rows.
     """
     return _train(run, _Steps(None, 1), make(), make(), _AnyRows(weighs))
+
+
+class PredictedOutput(Protocol):
+    """What `predict_as_network` has to know of a task: a `Task` whose kind is known has it all."""
+
+    @property
+    def classifies(self) -> bool: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def outputs(self) -> Any: ...
+    @property
+    def from_logits(self) -> bool: ...
+    @property
+    def link(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +218,10 @@ def _train(
     by_class = _predicts_classes_only(run.task, estimator)
 
     def predict(x: Array) -> Array:
-        return _predict(estimator, _to_table(x), run.task)
+        return predict_as_network(estimator, join_inputs(x), run.task)
 
     def save() -> Any:
-        return {"estimator": np.frombuffer(_dump(estimator), np.uint8)}
+        return {"estimator": np.frombuffer(dump_estimator(estimator), np.uint8)}
 
     can_save = state is not None
     for epoch in run.epochs():
@@ -217,7 +232,7 @@ def _train(
         if by_class:  # the loss of classes, as if they were probabilities, says nothing
             found = {n: v for n, v in found.items() if n not in ("loss", "train_loss")}
         run.report(**found)
-        if can_save or (epoch == 0 and _can_load(estimator, fresh)):
+        if can_save or (epoch == 0 and run.keeps_state and _can_load(estimator, fresh)):
             can_save = True
             run.save(save)
         if steps.by is None:
@@ -235,8 +250,8 @@ def _take_rows(run: TrainingRun, *, in_parts: bool) -> _Rows:
         raise BuildError("sklearn_model takes a weight for each row, and the task has one a step")
     y, classes = _number_classes(task, y)
     if isinstance(x, LazyRows) and in_parts and x.nbytes > most_bytes_of_rows():
-        return _Rows(x.map(_to_table), y, classes, weights)
-    return _Rows(_to_table(x), y, classes, weights)
+        return _Rows(x.map(join_inputs), y, classes, weights)
+    return _Rows(join_inputs(x), y, classes, weights)
 
 
 def _take_any_rows(run: TrainingRun, weighs: bool) -> _Rows:
@@ -249,7 +264,7 @@ def _take_any_rows(run: TrainingRun, weighs: bool) -> _Rows:
         weights = None if weights is None else weights[some]
     if isinstance(x, LazyRows) and x.is_sparse:
         return _Rows(x.fetch(slice(None)), y, classes, weights)
-    table = _to_table(x)
+    table = join_inputs(x)
     if table.dtype.kind in "bu":  # scikit-learn would make float64 of them, eight times as large
         table = table.astype(np.float32)
     return _Rows(table, y, classes, weights)
@@ -275,15 +290,15 @@ def _number_classes(task: Task, y: Array) -> tuple[Array, Array | None]:
     return (y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y), None
 
 
-def _to_table(x: Any) -> Array:
+def join_inputs(x: Any) -> Array:
     """Rows as a table; several inputs side by side."""
     if isinstance(x, Mapping):
-        return np.hstack([_to_table(each) for each in x.values()])
+        return np.hstack([join_inputs(each) for each in x.values()])
     array = np.asarray(x)
     return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
-def _predict(estimator: Any, x: Array, task: Task) -> Array:
+def predict_as_network(estimator: Any, x: Array, task: "PredictedOutput") -> Array:
     """Predictions as Keras models give them, of shape (rows, outputs)."""
     if not task.classifies:
         return np.asarray(estimator.predict(x)).reshape(len(x), -1)
@@ -314,7 +329,7 @@ def _spread(likely: Array, classes: Array, units: int) -> Array:
     return found
 
 
-def _to_logits(likely: Array, task: Task) -> Array:
+def _to_logits(likely: Array, task: "PredictedOutput") -> Array:
     likely = np.clip(likely, 1e-7, 1 - 1e-7)
     return np.asarray(np.log(likely) - (0 if task.link == "softmax" else np.log1p(-likely)))
 
@@ -340,7 +355,8 @@ def _grows_in_total(estimator: Any, name: str) -> bool:
     return name != "max_iter" or isinstance(estimator, boosting)
 
 
-def _dump(estimator: Any) -> bytes:
+def dump_estimator(estimator: Any) -> bytes:
+    """An estimator by skops, without pickle."""
     from skops import io
 
     return bytes(io.dumps(estimator))
@@ -352,7 +368,7 @@ def _load(saved: bytes, fresh: Any) -> Any:
 
     try:
         unknown = set(io.get_untrusted_types(data=saved))
-        expected = io.get_untrusted_types(data=_dump(fresh))
+        expected = io.get_untrusted_types(data=dump_estimator(fresh))
         strange = sorted(n for n in unknown.difference(expected) if not _is_class_of_sklearn(n))
         found = None if strange else io.loads(saved, trusted=sorted(unknown))
     except Exception as error:  # a damaged or foreign file
@@ -369,7 +385,7 @@ def _load(saved: bytes, fresh: Any) -> Any:
 def _can_load(estimator: Any, fresh: Any) -> bool:
     """Whether skops saves and loads it, with no types but those that are expected."""
     try:
-        _load(_dump(estimator), fresh)
+        _load(dump_estimator(estimator), fresh)
     except Exception:  # skops raises its own
         return False
     return True

@@ -21,6 +21,7 @@ import numpy as np
 
 from hpsearch import Data, ImageFolder, ParquetRows, TextFolder
 from hpsearch.core.arrays import inputs_by_name
+from hpsearch.core.errors import HpsearchError
 from tests.attacks import things, uses
 from tests.attacks.commands import snapshot, throw_away
 from tests.attacks.damage import BYTES
@@ -80,7 +81,7 @@ def _open_hdf5(folder: Path) -> Any:
     try:
         rows = h5py.File(folder / "rows.h5", "r")["x"]
     except Exception as error:  # is h5py's to tell
-        raise ValueError(f"h5py refuses it: {type(error).__name__}") from error
+        raise HpsearchError(f"h5py refuses it: {type(error).__name__}") from error
     return Data(rows, Y)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from hpsearch import Choice, Float, Int, Space
+from hpsearch.core.errors import SpaceError
 from hpsearch.core.trial import Observation, Pause, Suggestion
 from hpsearch.searchers import Searcher
 from hpsearch.searchers.base import rehearse_search
@@ -92,6 +93,13 @@ def suggestions(events: Sequence[Event]) -> list[Suggestion]:
 
 class SearcherContract:
     """Subclasses give a fixture `searcher`."""
+
+    def test_a_space_without_parameters_is_searched_or_refused(self, searcher):
+        try:
+            search = searcher.start(Space(), seed=0)
+        except SpaceError:
+            return
+        assert isinstance(search.ask(0), Suggestion)
 
     def test_points_fit_the_space_and_are_plain_json(self, searcher: Searcher) -> None:
         for suggestion in suggestions(drive(searcher)):

@@ -23,6 +23,7 @@ from hpsearch.doctor.surface import position
 from hpsearch.evaluators.base import Evaluator
 from hpsearch.searchers import Asha, Auto, Genetic, Grid, Hyperband, Random, Searcher
 from hpsearch.store import SearchRecord, Store
+from tests.builders import fill_baselines
 
 SPACE = Space(
     units=Int(8, 256, log=True),
@@ -45,6 +46,7 @@ class Made:
         rise: what the validation loss gains from its lowest epoch, at `turn` of the epochs, to
             the last one.
         gap: between training and validation rows.
+        baselines: values of each by its name: one a fold.
         jump: trials' values until this share of the epochs are noise only.
         fails: the failure of a point, or None.
         cost: of a trial by number, point and epochs, with its seconds.
@@ -66,6 +68,7 @@ class Made:
     cost: Callable[[int, Mapping[str, Any], int], tuple[Cost, float] | None] = lambda *_: None
     first: tuple[Mapping[str, Any], ...] = ()
     training: Mapping[str, Any] = field(default_factory=dict)
+    baselines: Mapping[str, Any] = field(default_factory=dict)
     study: str = "made"
     seed: int = 0
 
@@ -96,6 +99,8 @@ class Made:
                 journal.append_outcome(trial, outcome)
                 search.tell(trial, self.observe(outcome, start))
                 trial += 1
+            if self.baselines:
+                fill_baselines(store, record, self.baselines)
         return journal.search
 
     @property
@@ -316,6 +321,10 @@ SICK: dict[str, tuple[str, str, Made]] = {
     "small minibatches": (
         "idle device", "batch_size", Made(space=SMALL, best=random_bowl(SMALL, np.random.default_rng(4)),
                                           cost=_waits_for_batches),
+    ),
+    "a plain model is as good": (
+        "plain model", "",
+        Made(best=INSIDE, baselines={"gradient boosting": [0.99, 0.99, 0.98, 0.995, 0.99]}),
     ),
     "the default is as good": ("baseline", "", _default_near_best()),
     "the default, by Hyperband": ("baseline", "", _default_near_best(searcher=HYPERBAND)),

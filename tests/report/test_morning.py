@@ -42,14 +42,14 @@ def begin(study, values, *, end="done", path="store.db", **options):
         return journal.search
 
 
-def test_each_study_stands_beside_its_baseline_with_costs_and_failures(page):
+def test_each_study_stands_beside_its_first_point_with_costs_and_failures(page):
     begin("first", [0.5, 0.9, None, None])
     begin("second", [0.7, 0.6, "unfinished"], end="budget spent")
     found = page()
     second, first = found.scripts["numbers"]["studies"]  # the latest run comes first
     assert (first["study"], second["study"]) == ("first", "second")
-    assert first["best"]["value"] != first["baseline"]["value"]
-    assert first["gain"] == pytest.approx(first["best"]["value"] - first["baseline"]["value"])
+    assert first["best"]["value"] != first["first"]["value"]
+    assert first["gain"] == pytest.approx(first["best"]["value"] - first["first"]["value"])
     assert (first["complete"], first["failed"], second["unfinished"]) == (2, 2, 1)
     assert "2 trials failed with nan: loss became nan" in found.text
     assert "more" not in re.findall(r"failed with nan: (.*)", found.text)[0].split()
@@ -62,18 +62,18 @@ def test_each_study_stands_beside_its_baseline_with_costs_and_failures(page):
 def test_a_gain_is_positive_where_the_best_is_better(page, direction, values):
     begin("s", values, direction=direction)
     (study,) = page().scripts["numbers"]["studies"]
-    assert (study["baseline"]["value"], study["best"]["value"]) == values
+    assert (study["first"]["value"], study["best"]["value"]) == values
     assert study["gain"] == pytest.approx(0.4)
 
 
-def test_a_baseline_is_the_longest_training_of_the_first_point():
+def test_the_first_value_is_of_the_longest_training_of_the_first_point():
     with Store(Path("store.db"), create=True) as store:
         journal = store.begin_search(make_record(study="s"))
         for number, (epochs, parent) in enumerate([(1, None), (1, None), (2, 0), (4, 2), (2, 1)]):
             journal.append_answer(number, Suggestion({"a": number}, epochs, parent=parent))
             journal.append_outcome(number, make_outcome(0.5 + number / 100, epochs=epochs))
     (found,) = read_overview(Path("store.db"))
-    assert found.baseline.epochs == 4
+    assert found.first.epochs == 4
 
 
 def test_without_a_complete_trial_nothing_is_compared(page):
@@ -84,9 +84,9 @@ def test_without_a_complete_trial_nothing_is_compared(page):
     assert "hpsearch refit" not in found.text
 
 
-def test_a_best_that_is_the_baseline_is_called_so(page):
+def test_a_best_that_is_the_first_point_is_called_so(page):
     begin("s", [0.9])
-    assert "the baseline is the best" in page().text
+    assert "the first point is the best" in page().text
 
 
 def test_texts_of_the_store_are_escaped(page):

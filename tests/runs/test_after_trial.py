@@ -48,7 +48,7 @@ def ended_trials(store="store.db"):
     return [ids[event[0]] for event in events if len(event) == 2]
 
 
-def test_it_is_told_of_each_trial_once_by_the_parent(write):
+def test_it_is_told_of_each_trial_once_by_the_parent(hpsearch, write):
     file = write(text=RECORDING)
     process = start(file, "--repeats", 2, "--finalists", 1)
     assert finish(process)[0] == 0
@@ -63,7 +63,7 @@ def test_it_is_told_of_each_trial_once_by_the_parent(write):
         assert 0 < value <= 1
     assert any(line[6] for line in lines)
     # A run that continues tells of no earlier trial again.
-    assert finish(start(file))[0] == 0
+    assert hpsearch("run", file, "--inline", "--engine", "fit")[0] == 0
     assert told() == lines
 
 

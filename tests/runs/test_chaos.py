@@ -111,12 +111,15 @@ def test_whatever_is_killed_every_run_ends_as_an_undisturbed_one(started, runs):
         searcher = SEARCHERS[number % len(SEARCHERS)]
         write(searcher)
         for attempt in range(10):
+            began = time.monotonic()
             process = started()
             if attempt < 2:
                 disturb(started, process, dice.uniform(0.1, 1.0) * lasts[searcher], dice)
             _, err = process.communicate(timeout=60)
             assert no_orphans(started.mark), f"run {number}, attempt {attempt}"
             if process.returncode == 0:
+                if attempt == 0:  # the machine may be less busy than it was
+                    lasts[searcher] = min(lasts[searcher], time.monotonic() - began)
                 break
             assert "Traceback" not in own_errors(err), err
             disturbed += 1

@@ -65,6 +65,7 @@ def test_a_search_over_a_source_that_is_killed_continues_bit_for_bit(tmp_path, b
     running = killed.start()
     assert running.wait_for_lines(3)
     while not list(Path(killed.folder).rglob("fold-0.npz")):
+        assert running.process.poll() is None
         time.sleep(0.02)
     running.process.send_signal(signal.SIGKILL)
     assert running.end().code == -signal.SIGKILL

@@ -66,12 +66,16 @@ def run_undisturbed(file, *options, engine="fit"):
     By `fit` it trains in this process, which has imported Keras: whichever process trains, the
     journal is the same. Side by side, what was compiled before may choose who trains together.
     """
-    arguments = [file, "--inline", *options]
     if engine != "fit":
-        ended = finish(start(*arguments, store="whole.db", engine=engine))
+        ended = finish(start(file, "--inline", *options, store="whole.db", engine=engine))
         assert ended[0] == 0, ended
         return
-    words = ["hpsearch", "run", *arguments, "--store", "whole.db", "--engine", engine]
+    run_here(file, *options, store="whole.db")
+
+
+def run_here(file, *options, store="store.db"):
+    """Run a study by `fit` in this process, which has imported Keras already."""
+    words = ["hpsearch", "run", file, "--inline", *options, "--store", store, "--engine", "fit"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [str(word) for word in words])
         with pytest.raises(SystemExit) as ended:
@@ -82,15 +86,19 @@ def run_undisturbed(file, *options, engine="fit"):
 def check_continues(file, lines, *options, engine="fit"):
     """A run that is killed after so many lines, and continued, has the journal of a whole one.
 
-    Leaves that one's in whole.db, and the other's in store.db.
+    Leaves that one's in whole.db, and the other's in store.db. By `fit` it is continued in this
+    process, before the whole one; in a fresh process: test_run.py.
     """
-    run_undisturbed(file, engine=engine)
     process = start(file, "--inline", *options, engine=engine)
     for _ in range(lines):
         process.stdout.readline()
     process.kill()
     process.communicate()
-    assert finish(start(file, "--inline", engine=engine))[0] == 0
+    if engine == "fit":
+        run_here(file)
+    else:
+        assert finish(start(file, "--inline", engine=engine))[0] == 0
+    run_undisturbed(file, engine=engine)
     assert journal("store.db") == journal("whole.db")
 
 

@@ -13,7 +13,9 @@ from sklearn.metrics import (
 )
 from sklearn.naive_bayes import GaussianNB  # without decision_function, as networks are
 
+from hpsearch import KerasSearchCV, Space
 from hpsearch.core import scores
+from hpsearch.core.errors import DataError
 from hpsearch.core.metric import Metric
 from hpsearch.core.option_text import settings_text
 from hpsearch.sklearn_api.scoring import choose_ranking, make_scoring
@@ -194,3 +196,10 @@ def test_scorers_that_weigh_no_rows_say_so():
     metric = next(m for m, _ in scoring.task_options["metrics"])
     perfect = np.eye(3)[np.searchsorted(np.unique(y), y)]
     assert metric(perfect.argmax(axis=1), perfect, sample_weight=WEIGHTS) == 1.0
+
+
+@pytest.mark.parametrize("metric", ["", np.array(["accuracy", "auc"])], ids=["empty", "an array"])
+def test_a_metric_that_is_none_is_refused(metric):
+    search = KerasSearchCV(lambda spec: None, Space(), metric=metric)
+    with pytest.raises(DataError, match="metric"):
+        search.fit(X, POSITIVE)

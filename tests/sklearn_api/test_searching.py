@@ -3,6 +3,7 @@ import os
 import signal
 import sqlite3
 import time
+import types
 import warnings
 
 import numpy as np
@@ -169,27 +170,46 @@ def test_verbose_prints_how_far_it_is(capsys):
     assert lines[1].startswith("[1/2] trial 1  accuracy")
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that each epoch moves on by minutes: `epochs` counts those of a search.
+
+    The first trial of a search ends in time; its second one takes longer than was foreseen.
+    """
+    import keras
+
+    real, moved = time.monotonic, types.SimpleNamespace(seconds=0.0, epochs=0)
+    monkeypatch.setattr(time, "monotonic", lambda: real() + moved.seconds)
+
+    def pass_time(epoch, logs):
+        moved.epochs += 1
+        moved.seconds += 60.0 if moved.epochs <= 6 else 900.0  # three epochs of two folds
+
+    def make_callbacks(trial):
+        counts = not (trial.is_probe or trial.is_refit)
+        return [keras.callbacks.LambdaCallback(on_epoch_end=pass_time)] if counts else []
+
+    moved.callbacks = make_callbacks
+    return moved
+
+
 @pytest.mark.slow
-def test_the_hours_end_a_search_which_then_trains_the_best_so_far(tmp_path, undisturbed):
-    class Rest(__import__("keras").callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            time.sleep(0.2)
-
-    def rest(trial):
-        return [] if trial.is_probe or trial.is_refit else [Rest()]
-
+def test_the_hours_end_a_search_which_then_trains_the_best_so_far(tmp_path, clock, undisturbed):
     # More trials than the time has room for; and the deadline falls into the middle of one.
-    many = searching(trials=10_000, callbacks=rest, hours=16 / 3600).fit(X, NAMES)
+    many = searching(trials=10_000, callbacks=clock.callbacks, hours=1.0).fit(X, NAMES)
     ended = len(many.cv_results_["params"])
+    assert 6 < clock.epochs < 12
     assert 0 < ended < 10_000
     assert many.best_params_ in many.cv_results_["params"]
     assert many.predict(X).shape == (60,)
     # Where the hours are enough, they change nothing.
     assert_same_results(searching(hours=1.0).fit(X, NAMES), undisturbed)
     # With a store, another fit goes on where the hours ended.
-    store = tmp_path / "store.db"
-    first = searching(trials=10_000, callbacks=rest, hours=16 / 3600, store=store, refit=False)
+    options = {"hours": 1.0, "store": tmp_path / "store.db", "refit": False}
+    first = searching(trials=10_000, callbacks=clock.callbacks, **options)
+    clock.epochs = 0
     begun = first.fit(X, NAMES).cv_results_["params"]
+    clock.epochs = 0
     further = clone(first).fit(X, NAMES).cv_results_["params"]
     assert len(further) > len(begun)
     assert further[: len(begun)] == begun

@@ -32,6 +32,16 @@ NO_FILES = {
 
 
 @pytest.mark.parametrize("kind", ["pictures", "texts"])
+@pytest.mark.parametrize("place", ["a/0.png", "a/loop", "loop"])
+def test_a_link_to_itself_is_refused(folder, kind, place):
+    path = folder / place
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
+    with pytest.raises(DataError, match=f"{path.name} (cannot be read|is none of|lies beside)"):
+        open_as(kind, folder).rows(np.arange(4))
+
+
+@pytest.mark.parametrize("kind", ["pictures", "texts"])
 @pytest.mark.parametrize("what", NO_FILES)
 def test_what_is_no_file_is_refused_when_listed_and_when_read(folder, kind, what):
     path = folder / "a" / "0.png"

@@ -105,6 +105,16 @@ def test_what_it_cannot_build_is_refused(kind, params, message):
         built(builder=recurrent.model(kind), **params)
 
 
+def test_the_output_may_be_bounded():
+    model = built(layers=2, units=4, kind="lstm", output_activation="tanh")
+    assert model.layers[-1].activation.__name__ == "tanh"
+    assert built(kind="lstm").layers[-1].activation.__name__ == "linear"
+    with pytest.raises(BuildError, match="one of linear, tanh, got 'relu'"):
+        built(kind="lstm", output_activation="relu")
+    with pytest.raises(BuildError, match="is for one number that is predicted"):
+        built(CLASSES, kind="lstm", output_activation="tanh")
+
+
 def test_rows_that_are_no_sequences_are_refused():
     spec = ModelSpec((12,), 1, "linear", "mse", ["mae"])
     with pytest.raises(BuildError, match=r"shape \(steps, channels\).*\(12,\).*x\[\.\.\., None\]"):

@@ -285,6 +285,21 @@ def test_wrong_pieces_are_refused(params, message):
 
 
 @pytest.mark.slow
+def test_without_hidden_layers_a_network_is_linear():
+    for model in (mlp.model()(SPEC, layers=0, input_dropout=0.1), mlp.model(())(SPEC)):
+        assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [3]
+    space = Space(mlp.widths(1, 4, 8, least=0), dropout=Choice(0.1, when={"layers": 1}))
+    points = [space.sample(np.random.default_rng(seed)) for seed in range(8)]
+    assert {point["layers"] for point in points} == {0, 1}
+    for point in points:
+        mlp.model()(SPEC, **point)
+    with pytest.raises(BuildError, match=r"dropout=0.1 has no effect without hidden layers"):
+        mlp.model()(SPEC, layers=0, dropout=0.1)
+    with pytest.raises(BuildError, match=r"l2=0.1 has no effect without hidden layers"):
+        mlp.model(())(SPEC, l2=0.1)
+
+
+@pytest.mark.slow
 def test_a_residual_needs_a_second_layer():
     with pytest.raises(BuildError, match="residual=True has no effect on one hidden layer"):
         mlp.model((4,))(SPEC, residual=True)

@@ -64,6 +64,37 @@ def test_an_mlp_has_the_penalties_asked_for(params, regularizer, factors):
         assert layer.kernel_regularizer.get_config() == pytest.approx(factors)
 
 
+def test_a_searched_penalty_may_be_none():
+    space = Space(mlp.penalties(l1=(1e-6, 1e-4), l2=(1e-4, 1e-2)))
+    kinds = {kind: space.nearest_point({"penalty": kind}) for kind in space["penalty"].options}
+    names = {"l1": {"l1"}, "l2": {"l2"}, "l1_l2": {"l1", "l2"}, "none": set()}
+    assert {kind: point.keys() - {"penalty"} for kind, point in kinds.items()} == names
+    for kind, point in kinds.items():
+        for layer in build_on_digits(mlp.model((8,)), point).layers[1:-1]:
+            made = layer.kernel_regularizer
+            assert type(made).__name__.lower() == kind.replace("_", "") if made else kind == "none"
+    assert list(Space(mlp.penalties(l2=(1e-4, 1e-2)))["penalty"].options) == ["none", "l2"]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"penalty": "none", "l2": 0.1}, "penalty='none' goes with no factor, got l2"),
+        ({"penalty": "l1_l2", "l2": 0.1}, "penalty='l1_l2' goes with l1 and l2, got l2"),
+        ({"penalty": "l2"}, "penalty='l2' goes with l2, got none"),
+        ({"penalty": "l3"}, "penalty.*'l3'"),
+    ],
+)
+def test_a_penalty_without_its_factor_is_refused(params, message):
+    with pytest.raises(BuildError, match=message):
+        build_on_digits(mlp.model((8,)), params)
+
+
+def test_penalties_without_a_range_are_refused():
+    with pytest.raises(ValueError, match=r"need a range of factors, as l2=\(1e-5, 1e-2\)"):
+        mlp.penalties()
+
+
 def test_a_cnn_has_the_blocks_asked_for():
     model = built(cnn.model(), IMAGES, blocks=3, filters=4, convolutions=2, dropout=0.2, units=16)
     convolutions = [layer for layer in model.layers if type(layer).__name__ == "Conv2D"]

@@ -26,6 +26,7 @@ from hpsearch.tasks import (
     seizure,
     source,
     wine,
+    word_vectors,
 )
 from hpsearch.tasks.documents import Documents
 
@@ -48,7 +49,7 @@ TASKS = {
 
 def test_no_task_escapes_these_tests():
     modules = {module.name for module in pkgutil.iter_modules(tasks.__path__)}
-    helpers = {"documents", "keras_pickles", "source"}
+    helpers = {"documents", "keras_pickles", "source", "word_vectors"}
     helpers |= {"cells", "csv_tables", "parquet_tables", "table", "table_data", "table_files"}
     assert {name.replace("-", "_").split("_")[0] for name in TASKS} | {
         "digits"
@@ -109,6 +110,41 @@ def test_only_by_recording_are_groups_kept_out_of_the_test(by_recording, monkeyp
     searched = set(groups[np.asarray(data.x)[:, 0].astype(int)])
     assert bool(searched & tested) is not by_recording
     assert len(set(data.groups.tolist())) == len(searched)
+
+
+# --- word vectors ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("standing_in")
+def test_the_stand_ins_words_have_vectors():
+    found = word_vectors.glove()
+    assert found["word7"].shape == (50,)
+    words = {word for text in newsgroups._make_stand_in().x.read() for word in text.split()}
+    assert words <= set(found)
+
+
+def _write_vectors(folder, *, words=b"the\nof", rows=2, value=0.5):
+    vectors = np.full((rows, 50), value, "f2")
+    np.savez(folder / "glove_6b_50d_subset.npz", words=np.frombuffer(words, "u1"), vectors=vectors)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"words": b"the\nthe"}, "has 1 words and 2 vectors"),
+        ({"rows": 3}, "has 2 words and 3 vectors"),
+        ({"words": b"the\n\xff\xfe"}, "has words that are no UTF-8"),
+        ({"value": np.nan}, "numbers from -10 to 10 are expected"),
+    ],
+)
+def test_a_damaged_file_of_word_vectors_is_refused(wrong, message, monkeypatch, tmp_path):
+    monkeypatch.setenv("HPSEARCH_DATA", str(tmp_path))
+    _write_vectors(tmp_path)
+    assert {word: row[0] for word, row in word_vectors.glove().items()} == {"the": 0.5, "of": 0.5}
+    _write_vectors(tmp_path, **wrong)
+    with pytest.raises(DataError, match=message) as error:
+        word_vectors.glove()
+    assert "\n" not in str(error.value)
 
 
 # --- documents ---------------------------------------------------------------------------------

@@ -187,6 +187,23 @@ def test_an_input_is_named_where_there_are_several():
         LayerAdapter(lambda: NUMBERS).adapt(Failing(), None)
 
 
+def test_a_vocabulary_needs_a_layer_that_has_looked_words_up():
+    from sklearn.preprocessing import StandardScaler
+
+    from hpsearch.training.adapting import LayerAdapter
+
+    def asked(fitted, name=None):
+        return LayerAdapter(lambda: NUMBERS, lambda: fitted).get_vocabulary(name)
+
+    for fitted in (None, StandardScaler()):
+        with pytest.raises(
+            BuildError, match=r"spec.get_vocabulary needs .*, and these are prepared"
+        ):
+            asked(fitted)
+    with pytest.raises(BuildError, match=r"needs the name of an input, of a, b, got None"):
+        asked({"a": None, "b": StandardScaler()})
+
+
 class Failing:
     def adapt(self, data):
         raise ValueError("no rows like these")

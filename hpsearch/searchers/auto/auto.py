@@ -16,7 +16,7 @@ from hpsearch.searchers.auto.programs import ProgramCosts
 from hpsearch.searchers.auto.round import Round
 from hpsearch.searchers.auto.rules import Rules
 from hpsearch.searchers.auto.seconds import TrialSeconds
-from hpsearch.searchers.base import HalvingOptions, Search
+from hpsearch.searchers.base import HalvingOptions, Search, refuse_empty_space
 from hpsearch.searchers.brackets import rungs
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class Auto(HalvingOptions):
         return Plan(self.trials, epochs, epochs, complete=False, most_epochs=epochs)
 
     def start(self, space: Space, *, seed: int, first: Sequence[Params] = ()) -> Search:
+        refuse_empty_space(space, "Auto")
         return _AutoSearch(self, space, seed, first)
 
 

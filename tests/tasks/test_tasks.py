@@ -52,7 +52,8 @@ def test_no_task_escapes_these_tests():
     helpers = {"documents", "keras_pickles", "source", "word_vectors"}
     helpers |= {"cells", "csv_tables", "parquet_tables", "table", "table_data", "table_files"}
     assert {name.replace("-", "_").split("_")[0] for name in TASKS} | {
-        "digits"
+        "digits",
+        "translation",
     } == modules - helpers
 
 

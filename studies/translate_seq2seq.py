@@ -89,7 +89,8 @@ study = Study(
     ),
     train=train,
     baselines=(),  # a plain model of codes translates nothing
-    # The book's network, with the learning rate that its optimizer has by default.
+    # The book's network, with the learning rate that its optimizer has by default. With so few
+    # sentences and epochs it gets none right; 128 units, adam and 0.005 get 96 in 100.
     start=[dict(units=256, optimizer="rmsprop", learning_rate=1e-3, batch_size=64)],
     # No sentence is right for many epochs, so that shorter trainings would not tell which are good.
     searcher=Random(trials=6, epochs=27),

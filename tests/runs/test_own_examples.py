@@ -26,7 +26,7 @@ GOOD = {
         60,  # of pushes at random: 23
     ),
     "mnist_gan": (
-        {"width": 8, "noise": 16, "dropout": 0.2, "learning_rate": 0.001, "momentum": 0.5},
+        {"width": 8, "noise": 16, "dropout": 0.05, "learning_rate": 0.001, "momentum": 0.5},
         4,
         9.0,  # of images whose pixels are drawn each by itself from others: 9.4
     ),

@@ -15,6 +15,7 @@ from hpsearch.core.errors import OldStoreError, StoreError, StudyError
 from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.runs.option_types import Folder
 from hpsearch.store import Store, Target, Url
+from hpsearch.store.command_text import command_text
 
 _yes = click.option("--yes", is_flag=True, help="Delete without asking, as scripts need it.")
 _checkpoints = click.option(
@@ -54,7 +55,7 @@ def delete(
     if plan.is_running and found.trial is None:
         raise StoreError(f"study {found.study} is being run; wait for its run, or stop it")
     console = tables.make_console(stderr=as_json)
-    tables.print_parts(console, sizes.describe_removal(plan))
+    tables.print_parts(console, sizes.describe_removal(plan, store_path))
     done = _may_go_on(yes, f"Delete {found}?", f"delete {found}")
     if done:
         removal.remove(store_path, plan, lambda line: console.print(line, markup=False))
@@ -130,8 +131,9 @@ def rename(study: str, new: str, store_path: Path | Url, as_json: bool) -> None:
         target = stores.find_target(store, study if study.endswith(".py") else f"{study}.py")
         files = sorted({record.file for record in store.searches(target.study)})
     removal.rename(store_path, target.study, new, lambda line: click.echo(line, err=True))
+    again = command_text("run", files[-1], store_path) if files[-1] else "study.run()"
     click.echo(
-        f"study {target.study} is {new} now; hpsearch run {files[-1] or new} goes on with it",
+        f"study {target.study} is {new} now; {again} goes on with it",
         err=as_json,
     )
     if as_json:

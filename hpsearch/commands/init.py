@@ -1,7 +1,6 @@
 """Write a first study for a table."""
 
 import json
-import shlex
 import sys
 from collections.abc import Sized
 from pathlib import Path
@@ -13,6 +12,7 @@ from hpsearch.commands import arguments
 from hpsearch.core.errors import DataError, HpsearchError
 from hpsearch.core.files import read_regular_file
 from hpsearch.core.outputs import OutputKind, choose_place, write_output
+from hpsearch.store.command_text import command_text
 
 if TYPE_CHECKING:
     from hpsearch.starter.table_description import TableDescription
@@ -85,7 +85,8 @@ def init(
     used = found.rows if rows == len(table) else rows
     click.echo(
         f"{used} rows; predict {found.target.name!r}, {_name_kind(found)}, from {_count_inputs(found)}\n"
-        f"written to {file}; run it: hpsearch run {shlex.quote(str(file))}",
+        f"written to {file}; run it: {command_text('run', str(file), None)}\n"
+        "better than what? The run trains plain models too, and says what the search brought over them",
         err=True,
     )
     if as_json:

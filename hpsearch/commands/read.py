@@ -121,7 +121,7 @@ def _show_sizes(study: str | None, store_path: Path | Url, *, as_json: bool) -> 
         found = measure_on_disk(store, root, name)
         unused = store.db.free_bytes()
         gains = [] if name is None else read_gains(store, name)
-    parts = sizes.describe_sizes(found, unused if study is None else 0)
+    parts = sizes.describe_sizes(found, unused if study is None else 0, store_path)
     console = tables.make_console(stderr=as_json)
     tables.print_parts(console, parts)
     tables.print_parts(console, map(describe_gain, gains))

@@ -8,6 +8,7 @@ from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.evidence import FEWEST_TRIALS
 from hpsearch.doctor.findings import Diagnosis
 from hpsearch.store import Url
+from hpsearch.store.command_text import command_text
 
 
 def describe_diagnosis(
@@ -49,7 +50,8 @@ def describe_findings_of_run(place: Path | Url, search: int | None) -> Iterator[
         for diagnosis in diagnose_searches(place, searches=[search]):
             yield from describe_diagnosis(diagnosis, say_healthy=False)
     except Exception as error:
-        yield f"no findings: {first_line(error)}; hpsearch doctor --debug says more"
+        more = command_text("doctor", None, place, debug=True)
+        yield f"no findings: {first_line(error)}; {more} says more"
 
 
 def describe_gravest(place: Path | Url, searches: Collection[int | None]) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """What searches take on disk, and what deleting would free, as tables and lines for a terminal."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -10,12 +11,16 @@ from hpsearch.core.files import format_bytes, hide_secrets
 from hpsearch.results.formatting import shorten_label
 from hpsearch.runs.disk import Leftover, SearchOnDisk
 from hpsearch.runs.removal import RemovalPlan
+from hpsearch.store import Url
+from hpsearch.store.command_text import command_text
 
 _MOST_LINES = 40
 
 
-def describe_sizes(rows: Sequence[SearchOnDisk], unused: int) -> Iterator[Table | str]:
-    """A row for each search: what it takes in the store and beside it."""
+def describe_sizes(
+    rows: Sequence[SearchOnDisk], unused: int, place: Path | Url
+) -> Iterator[Table | str]:
+    """A row for each search: what it takes in the store, at `place`, and beside it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("study", overflow="fold")
     table.add_column("searcher", overflow="fold")
@@ -38,11 +43,12 @@ def describe_sizes(rows: Sequence[SearchOnDisk], unused: int) -> Iterator[Table 
     total = sum(row.size.bytes + row.checkpoints + row.models for row in rows)
     yield f"together {format_bytes(total)}"
     if unused:
-        yield f"{format_bytes(unused)} of the store are unused; hpsearch clean frees them"
+        clean = command_text("clean", None, place)
+        yield f"{format_bytes(unused)} of the store are unused; {clean} frees them"
 
 
-def describe_removal(plan: RemovalPlan) -> Iterator[str]:
-    """What deleting a trial or a study deletes."""
+def describe_removal(plan: RemovalPlan, place: Path | Url) -> Iterator[str]:
+    """What deleting a trial or a study of the store at `place` deletes."""
     if plan.target.trial is None:
         yield f"study {plan.target.study}: {len(plan.trials)} trials with their curves"
         if plan.openings:
@@ -51,7 +57,8 @@ def describe_removal(plan: RemovalPlan) -> Iterator[str]:
     else:
         yield f"trial {plan.target.trial} of {plan.target.study}: its search keeps how it ended"
     for each in plan.files:
-        later = ", which stay while the search runs; hpsearch clean frees them later"
+        clean = command_text("clean", None, place)
+        later = f", which stay while the search runs; {clean} frees them later"
         size = format_bytes(each.bytes)
         yield f"{each.why}: {size} in {hide_secrets(each.path)}{later if plan.keeps(each) else ''}"
 

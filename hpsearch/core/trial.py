@@ -359,6 +359,7 @@ class Facts:
         together: the most trials that a worker trains side by side.
         remark: something that the user should know, or empty.
         epoch_seconds: what an epoch of a trial may take beside others; 0 where nobody can tell.
+        has_test: whether the data has test rows.
     """
 
     data: str
@@ -368,3 +369,4 @@ class Facts:
     together: int = 1
     remark: str = ""
     epoch_seconds: float = 0.0
+    has_test: bool = True

@@ -1,57 +1,36 @@
-"""The commands that findings advise, as they are typed for the store and the study at hand."""
+"""The commands on a study that findings advise, which go on with the very search at hand."""
 
-import shlex
+import os
 from pathlib import Path
 from typing import Any
 
-from hpsearch.store import SearchRecord, Url, default_place
+from hpsearch.store import RunRecord, SearchRecord, Url
+from hpsearch.store.command_text import call_text, command_text
+
+# Options that say which search, of those that `refit` takes.
+_OF_REFIT = frozenset({"searcher", "evaluator", "seed", "epochs", "backend"})
 
 
-def command_text(name: str, target: str, place: Path | Url | None, **options: Any) -> str:
-    """A command of hpsearch, which names the store where that is not the default one.
-
-    Args:
-        target: a study or a trial.
-        place: of the store; None: it is in memory.
-        options: by their names in Python; True for one without a value.
-
-    >>> command_text("run", "digits", Path("old.db"), repeats=5, engine="gang")
-    'hpsearch run digits --repeats 5 --engine gang --store old.db'
-    """
-    words = ["hpsearch", name, target]
-    for option, value in options.items():
-        words.append(f"--{option.replace('_', '-')}")
-        if value is not True:
-            words.append(str(value))
-    if not _is_default(place):
-        words += ["--store", str(place)]  # a URL without its password
-    return shlex.join(words)
-
-
-def study_command(name: str, search: SearchRecord, place: Path | Url | None, **options: Any) -> str:
+def study_command(
+    name: str,
+    search: SearchRecord,
+    place: Path | Url | None,
+    run: RunRecord | None,
+    **options: Any,
+) -> str:
     """A command on the study of a search; a call from Python where the study has no file.
 
     Args:
         name: "run" or "refit".
+        run: the search's last one. It says what it was given instead of the study file's values,
+            without which the command would begin another search, and whether there is a test.
     """
+    given = {} if run is None else run.overrides
+    same = {each: value for each, value in given.items() if name == "run" or each in _OF_REFIT}
+    if name == "refit" and run is not None and not run.has_test:
+        same["sealed"] = True
+    if search.backend != (os.environ.get("KERAS_BACKEND") or "jax") or search.backend != "jax":
+        same["backend"] = search.backend
     if search.file:
-        return command_text(name, search.study, place, **options)
-    if not _is_default(place):
-        options["store"] = str(place)
-    return call_text(name, **options)
-
-
-def call_text(name: str, **options: Any) -> str:
-    """A call on a study that has no file.
-
-    >>> call_text("run", repeats=5, engine="gang")
-    "study.run(repeats=5, engine='gang')"
-    """
-    return f"study.{name}({', '.join(f'{key}={value!r}' for key, value in options.items())})"
-
-
-def _is_default(place: Path | Url | None) -> bool:
-    if not isinstance(place, Path):
-        return place in (None, default_place())
-    default = default_place()
-    return isinstance(default, Path) and default.absolute() == place.absolute()
+        return command_text(name, search.study, place, **{**same, **options})
+    return call_text(name, place, **{**same, **options})

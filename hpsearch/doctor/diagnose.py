@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from hpsearch.doctor.budget import find_good_default, find_good_plain_model, find_spent_budget
-from hpsearch.doctor.commands import command_text
 from hpsearch.doctor.costs import find_compiling, find_idle_device
 from hpsearch.doctor.curves import find_overfitting, find_underfitting, find_useless_beginnings
 from hpsearch.doctor.evidence import SearchEvidence, read_evidence
@@ -15,6 +14,7 @@ from hpsearch.doctor.openings import find_repeated_openings
 from hpsearch.doctor.space import find_best_at_edge, find_idle_parameters
 from hpsearch.results.search_names import name_searches
 from hpsearch.store import Store, Url
+from hpsearch.store.command_text import command_text
 
 Check = Callable[[SearchEvidence], list[Finding]]
 

@@ -16,6 +16,7 @@ from hpsearch.results.baseline_gain import BaselineGain, read_gain
 from hpsearch.store import (
     Opening,
     RankedTrial,
+    RunRecord,
     SearchRecord,
     Store,
     Url,
@@ -25,6 +26,7 @@ from hpsearch.store import (
     read_costs,
     read_first_curves,
     read_fold_values,
+    read_last_run,
 )
 
 FEWEST_TRIALS = 20  # complete ones; with fewer, more than a quarter would be "the best" five
@@ -60,6 +62,7 @@ class SearchEvidence:
         curves: of the folds in the first trainings of some trials: the best, and some of those
             that were trained in full without having been chosen for it.
         openings: of the sealed test of its task, by any study.
+        run: its last one, for commands.
         gain: what its best trial brought over the best baseline; None where there is none.
         place: of the store, for commands; None: it is in memory.
     """
@@ -71,6 +74,7 @@ class SearchEvidence:
     costs: Mapping[int, Cost]
     curves: Mapping[int, Sequence[Curve]]
     openings: Sequence[Opening]
+    run: RunRecord | None = None
     gain: BaselineGain | None = None
     place: Path | Url | None = None
 
@@ -120,7 +124,7 @@ class SearchEvidence:
 
     def command(self, name: str, **options: Any) -> str:
         """The command `run` or `refit` on its study, with these options."""
-        return study_command(name, self.record, self.place, **options)
+        return study_command(name, self.record, self.place, self.run, **options)
 
     def loss(self, value: float) -> float:
         """A value, negated where higher is better."""
@@ -131,7 +135,7 @@ def read_evidence(
     store: Store, record: SearchRecord, place: Path | Url | None = None
 ) -> SearchEvidence:
     """Read all that the checks need of one search. place: the store's, for commands."""
-    rows = read_all_trials(store, [record.id])
+    rows, run = read_all_trials(store, [record.id]), read_last_run(store, record.id)
     trials = [TrialFacts(*(row[name] for name in TrialFacts._fields)) for row in rows.records()]
     ranking = rank_records(store, [record])
     most = max((trial.asked_epochs for trial in trials), default=0)
@@ -150,6 +154,7 @@ def read_evidence(
         read_costs(store, record.id),
         read_first_curves(store, sorted({*chosen, *whole[::step]})),
         list_openings(store, record.task),
+        run,
         read_gain(store, record),
         place,
     )

@@ -9,11 +9,11 @@ from typing import Any
 
 from hpsearch.core.parameters import Choice, short_text, typed_key
 from hpsearch.core.space import Space
-from hpsearch.doctor.commands import command_text
 from hpsearch.doctor.evidence import SearchEvidence, TrialFacts
 from hpsearch.doctor.findings import Finding
 from hpsearch.doctor.ranges import Side, cut, replace_options, study_line
 from hpsearch.doctor.surface import Parameter, ordered_options, position
+from hpsearch.store.command_text import command_text
 
 _FEWEST = 3  # trials that fail alike
 _LEVEL = 0.01  # of the tests for the part of the space, all together

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from hpsearch.core.outputs import choose_place, write_output
-from hpsearch.doctor.commands import command_text, study_command
+from hpsearch.doctor.commands import study_command
 from hpsearch.doctor.diagnose import diagnose_searches
 from hpsearch.doctor.findings import Diagnosis, start_with_capital
 from hpsearch.report.page import REPORT, WrittenReport
@@ -20,6 +20,7 @@ from hpsearch.results.overview import SearchOverview, read_overview
 from hpsearch.results.search_names import name_searches
 from hpsearch.results.trial_filters import short_metric_name
 from hpsearch.store import Url
+from hpsearch.store.command_text import command_text
 
 _MOST_FAILURES = 3  # causes that are named for each study
 
@@ -146,15 +147,16 @@ def list_next_steps(
         many = f"{each.unfinished} trial{'s' if each.unfinished > 1 else ''}"
         waiting = f"; unfinished: {many}" if each.unfinished else ""
         yield NextStep(
-            f"The search is not done{waiting}.", study_command("run", each.record, place)
+            f"The search is not done{waiting}.", study_command("run", each.record, place, each.run)
         )
     for finding in diagnosis.shown if diagnosis is not None else ():
         end = ":" if finding.line else "."
         why = f"{finding.text} {start_with_capital(finding.way_out)}{end}"
         yield NextStep(why, finding.line)
     if each.is_done and each.best is not None and not each.test_was_opened:
-        test = study_command("refit", each.record, place)
-        yield NextStep("Train the best point on all rows, and test it once.", test)
+        test = ", and test it once" if each.run is None or each.run.has_test else ""
+        refit = study_command("refit", each.record, place, each.run)
+        yield NextStep(f"Train the best point on all rows{test}.", refit)
 
 
 def _to_json(each: SearchOverview) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.option_text import option_classes, option_text
-from hpsearch.doctor.commands import call_text, command_text
 from hpsearch.results.report_data import ReportData
 from hpsearch.store import SearchRecord
+from hpsearch.store.command_text import call_text, command_text
 
 
 def describe_searches(data: ReportData) -> list[Mapping[str, Any]]:
@@ -53,9 +53,8 @@ def run_command(search: SearchRecord, trials: int, repeats: int, *, continues: b
     options |= {"seed": search.seed, "backend": search.backend, "repeats": repeats or None}
     given = {name: value for name, value in options.items() if value is not None}
     if not search.file:
-        return call_text("run", **given)
-    file = search.file if not search.file.startswith("-") else f"./{search.file}"
-    return command_text("run", file, None, **given)
+        return call_text("run", None, **given)
+    return command_text("run", search.file, None, **given)
 
 
 def command_option(label: str) -> str | None:

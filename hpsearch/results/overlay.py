@@ -208,9 +208,7 @@ def _comparable_rows(results: "StoreFrames", trials: Sequence[int]) -> pd.DataFr
         raise ReportError("name the trials to be compared: as many as you like, by their numbers")
     for trial in trials:
         if trial not in known.index:
-            raise ReportError(
-                f"there is no trial {trial} here; `hpsearch rank` lists those that are"
-            )
+            raise ReportError(f"there is no trial {trial} here; `rank` lists those that are")
         state, failure = str(known.at[trial, "state"]), str(known.at[trial, "failure"])
         if state != "complete":
             kind = f" ({failure})" if state == "failed" else ""

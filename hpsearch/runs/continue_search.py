@@ -108,6 +108,7 @@ class SearchRun:
             ),
             log_trial,
             options.stop_at_failure,
+            options.store,
         )
 
     def _make_repeats(self, state: SearchState) -> Repeats:

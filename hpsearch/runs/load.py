@@ -4,7 +4,7 @@ import contextlib
 import importlib.util
 import sys
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from hpsearch import evaluators, searchers
@@ -39,6 +39,12 @@ class Overrides:
     epochs: int | None = None
     seed: int | None = None
     until_luck: bool | None = None
+
+    @property
+    def given(self) -> dict[str, str | int | bool]:
+        """Those that are set, by their names."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: v for name, v in values.items() if v is not None and v is not False}
 
     def apply(self, study: StudyDefinition) -> StudyDefinition:
         """A study with these values. Raises HpsearchError for an unknown name or option."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hpsearch.core.errors import StudyError, without_numbers
 from hpsearch.core.metric import Metric
@@ -13,7 +14,8 @@ from hpsearch.runs.driver import Driver
 from hpsearch.runs.in_flight import InFlight
 from hpsearch.runs.replay import SearchState
 from hpsearch.searchers import Search
-from hpsearch.store import Journal
+from hpsearch.store import Journal, Url
+from hpsearch.store.command_text import command_text
 
 LogTrial = Callable[[int, int | None, Suggestion, Outcome], None]
 """Called with a trial's id and its parent's, what was asked for, and how it ended."""
@@ -33,6 +35,7 @@ class Loop:
         deadline: says whether a trial would end in time; trials that would not are not begun.
         log_trial: called after each trial that ended, once the journal has it.
         stop_at_failure: whether the first trial that fails ends the run, by StudyError.
+        place: of the store, for commands; None: it is in memory.
     """
 
     search: Search
@@ -47,6 +50,7 @@ class Loop:
     deadline: DeadlineEstimate = field(default_factory=DeadlineEstimate)
     log_trial: LogTrial | None = None
     stop_at_failure: bool = False
+    place: Path | Url | None = None
     _waiting: list[int] = field(default_factory=list)  # in the journal, and not submitted yet
     _interrupted: list[int] = field(default_factory=list)
     _running: Collection[Job] = ()
@@ -171,10 +175,15 @@ class Loop:
         )
         if alike and len(self._failures) == _SAME_FAILURES and not self.journal.count_complete():
             assert first is not None
+            said = (
+                f"the first {_SAME_FAILURES} trials all failed with {first.kind}: {first.message}"
+            )
+            if self.place is None:
+                raise StudyError(f"{said}; correct the study")
+            trial = str(min(self.state.ids.values()))
             raise StudyError(
-                f"the first {_SAME_FAILURES} trials all failed with {first.kind}: {first.message}; "
-                "correct the study and start over with --fresh, or see the traceback by: "
-                f"hpsearch show {min(self.state.ids.values())}"
+                f"{said}; correct the study and start over with --fresh, or see the traceback by: "
+                + command_text("show", trial, self.place)
             )
 
 

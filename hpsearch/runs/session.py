@@ -117,7 +117,15 @@ def run_study(
         journal = find_or_begin_search(store, study, record, options, display.show_line)
         checkpoints = _find_checkpoints(store, journal, options)
         # Continue the search, and show it.
-        heartbeat = Heartbeat(store, journal.search, planned, options.budget, executor.workers)
+        heartbeat = Heartbeat(
+            store,
+            journal.search,
+            planned,
+            options.budget,
+            executor.workers,
+            options.overrides.given,
+            has_test=facts.has_test,
+        )
         monitor = monitor_search(store, journal.search)
         shown_search = display.show_search(monitor, study.task.objective, planned.exact_trials)
         beside = opened.enter_context(

@@ -200,6 +200,7 @@ def prepare_work(
         "\n".join(filter(None, [remark, note, _describe_unit(study, data), left_out])),
         # To two digits: small differences in how it is computed make no other search.
         float(f"{trainer.epoch_seconds * len(splits):.2g}"),
+        has_test=data.x_test is not None,
     )
     return facts, TrialWork(study, trainer, data, splits, chosen)
 

@@ -87,16 +87,25 @@ def choose_rescue_path(path: Path) -> Path:
         number += 1
 
 
-def write_rescue_copy(db: sqlite3.Connection, place: Path) -> Path:
-    """Write all that a connection sees to a new store, and return its path.
+def write_rescue_copy(db: sqlite3.Connection, store: Path, earlier: Path | None) -> Path:
+    """Write all that a connection to a store sees to a new one, and return its path.
 
     The file behind the connection may be deleted: while it is open, its content is still there.
-    Where the folder cannot be made again, the copy goes to the folder for temporary files.
+    Where nothing can be written beside it, as while its folder is being deleted, the copy goes to
+    the folder for temporary files.
+
+    Args:
+        earlier: the copy that was written before, which is replaced; None: there is none.
     """
-    with suppress(OSError):
+    place = earlier or choose_rescue_path(store)
+    try:
         place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.parent.is_dir():
-        place = Path(tempfile.gettempdir()) / place.name
+        return _write_copy(db, place)
+    except (OSError, sqlite3.Error):
+        return _write_copy(db, choose_rescue_path(Path(tempfile.gettempdir()) / store.name))
+
+
+def _write_copy(db: sqlite3.Connection, place: Path) -> Path:
     partial = place.with_name(f"{place.name}.partial-{os.getpid()}")
     try:
         copy = sqlite3.connect(partial)
@@ -106,5 +115,6 @@ def write_rescue_copy(db: sqlite3.Connection, place: Path) -> Path:
             copy.close()
         os.replace(partial, place)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return place

@@ -7,7 +7,8 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 from hpsearch.core.errors import StoreError
@@ -40,6 +41,9 @@ class RunRecord:
         ended: None where it has not ended, or was killed.
         events_before: how many events the journal had when the run began.
         alive: whether it ran when the store was read.
+        overrides: options that it was given instead of the study file's values, by name; empty for
+            runs of versions that did not write them.
+        has_test: whether the data has test rows; True where such a version did not write it.
     """
 
     id: int
@@ -51,6 +55,8 @@ class RunRecord:
     ended: RunEnd | None
     events_before: int
     alive: bool
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    has_test: bool = True
 
 
 class Heartbeat:
@@ -59,13 +65,25 @@ class Heartbeat:
     Set `end` once it is known how the run ends.
     """
 
-    def __init__(self, store: Store, search: int, plan: Plan, budget: Budget, workers: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        search: int,
+        plan: Plan,
+        budget: Budget,
+        workers: int,
+        overrides: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        has_test: bool = True,
+    ) -> None:
         self._db, self._search = store.db, search
         self.end: RunEnd = "broken off"
         now = time.time()
         planned = {
             "plan": asdict(plan),
             "budget": asdict(budget),
+            "overrides": dict(overrides),
+            "has_test": has_test,
             "owner": process_name(),
             "told_before": len(store.journal(search)),
         }
@@ -143,6 +161,8 @@ def _read_last_run(store: Store, search: int) -> RunRecord | None:
         row["ended"],
         planned.get("told_before", 0),
         row["ended"] is None and _is_alive(store, row, planned.get("owner")),
+        planned.get("overrides", {}),
+        planned.get("has_test", True),
     )
 
 

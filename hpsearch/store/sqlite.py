@@ -21,7 +21,6 @@ from hpsearch.store import file_lock
 from hpsearch.store.database import DuplicateError, QueryResult, Values, run_statements
 from hpsearch.store.file import (
     Identity,
-    choose_rescue_path,
     copy_to_read,
     identify_file,
     refuse_hard_links,
@@ -220,9 +219,7 @@ class Sqlite:
             return
         assert self._path is not None
         try:
-            self._rescue = write_rescue_copy(
-                self._connection, self._rescue or choose_rescue_path(self._path)
-            )
+            self._rescue = write_rescue_copy(self._connection, self._path, self._rescue)
         except (*_ERRORS, OSError) as error:
             raise StoreLostError(
                 f"{self._path} was deleted or replaced while it was written to, and what it held "

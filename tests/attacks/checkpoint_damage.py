@@ -106,8 +106,7 @@ class Bench:
         for variable, value in zip(checkpoint.list_variables(self.model), self.fresh, strict=True):
             variable.assign(value)
         history = History(self.fit, self.task.recorded)
-        checkpoint.restore(history, self.model)
-        return history.curves if history.epochs else None
+        return checkpoint.load(self.path, history, self.model)
 
     def judge(self) -> tuple[str, str]:
         """Whether what was restored is all right, or nothing."""

@@ -85,7 +85,13 @@ class Running:
         self.process = subprocess.Popen(
             [sys.executable, *search.program, "study.py", "--store", search.store, *search.options],
             cwd=search.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **search.env, "HPSEARCH_MARK": self.mark},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "HPSEARCH_BASELINES": "off",  # the journal that is compared is the search's
+                **search.env,
+                "HPSEARCH_MARK": self.mark,
+            },
             stdout=self.out,
             stderr=self.err,
             start_new_session=True,

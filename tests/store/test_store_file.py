@@ -86,6 +86,23 @@ def test_a_rescued_store_overwrites_no_other():
             assert list_studies(store)[0]["stopped"] == 2
 
 
+def test_a_store_whose_folder_takes_no_file_any_more_is_rescued_to_another(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "others"))
+    other = tmp_path / "others" / "store.rescued.db"
+    other.parent.mkdir()
+    other.write_text("an earlier one")
+    path = Path("folder", "store.db")
+    with Store(path, create=True) as store:
+        journal = fill_store(store, RECORD, 0.5)
+        shutil.rmtree(path.parent)
+        path.parent.symlink_to("/proc")  # as if something kept deleting what is written there
+        with pytest.raises(StoreLostError, match=r"others/store\.rescued-2\.db"):
+            journal.append_answer(1, Suggestion({"a": 2}, 2))
+    assert other.read_text() == "an earlier one"
+    with Store(other.with_name("store.rescued-2.db")) as store:
+        assert [row.value for row in rank_tasks(store)[0]] == [0.5]
+
+
 def test_a_run_whose_folder_changes_has_lost_nothing(tmp_path, monkeypatch):
     with Store(PATH, create=True) as store:
         journal = store.begin_search(RECORD)

@@ -78,7 +78,9 @@ def run(
     before = snapshot(folder)
     variables = {name: os.environ[name] for name in _KEPT if name in os.environ}
     variables |= {"PYTHONPATH": str(ROOT), "HOME": str(folder.parent), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    variables["HPSEARCH_BASELINES"] = "off"  # whose training is slow, and attacked by tests of its own
+    variables["HPSEARCH_BASELINES"] = (
+        "off"  # whose training is slow, and attacked by tests of its own
+    )
     variables |= {name: value for name, value in (env or {}).items() if value is not None}
     for name in [name for name, value in (env or {}).items() if value is None]:
         variables.pop(name, None)

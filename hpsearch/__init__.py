@@ -5,6 +5,7 @@ Every name here is cheap to import: no deep-learning framework is loaded before 
 
 from typing import TYPE_CHECKING, Any
 
+from hpsearch.baselines.names import SeasonalValue
 from hpsearch.core.data import Data
 from hpsearch.core.drawing import draw_by
 from hpsearch.core.errors import FatalError, TrialFailed
@@ -65,6 +66,7 @@ __all__ = [
     "PerChannel",
     "Random",
     "Results",
+    "SeasonalValue",
     "Source",
     "Space",
     "Study",

@@ -25,6 +25,6 @@ study = Study(
     ),
     build=mlp.model(),
     start=[BOOK | {"batch_size": size} for size in (1, 16)],
-    searcher=Random(trials=32, epochs=100),
+    searcher=Random(trials=24, epochs=100),
     evaluator=KFold(4, shuffle=False),
 )

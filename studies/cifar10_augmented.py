@@ -3,9 +3,8 @@
 After Bernico, Deep Learning Quick Reference (2018), chapter 7. The first trials are his network
 without augmentation, and with his: turned by up to 20 degrees, shifted by up to 0.02, flipped, and
 without dropout; then with both. He trains on 50,000 pictures for 200 epochs; here 8,000 are trained
-on for ten epochs, in which augmentation hardly pays yet, about ten minutes on two cores. A GPU
-should get `task=cifar10.task()` and `--epochs 100`. Without one, `--backend tensorflow` trains
-convolutions two to three times faster.
+on for ten epochs. A GPU should get `task=cifar10.task()` and `--epochs 100`. Without one,
+`--backend tensorflow` trains convolutions faster.
 """
 
 from hpsearch import Choice, Holdout, Random, Space, Study

@@ -178,7 +178,7 @@ def test_a_study_is_run_from_its_networks_to_the_page(tmp_path):
     (row,) = [line for line in text.splitlines() if line.startswith("| `wine_depth` | DLQR")]
     cells = dict(zip(page.HEADER, (cell.strip() for cell in row.split("|")[1:-1]), strict=True))
     assert cells["metric"] == "mae"
-    assert cells["trials"] == "3"
+    assert cells["trials"] == "3 of 32"
     assert cells["best found"]
     assert cells["book's network"].count("(3 seeds)") == 2  # one hidden layer, and five
     assert " ± " in cells["test"]

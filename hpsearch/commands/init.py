@@ -85,7 +85,8 @@ def init(
     used = found.rows if rows == len(table) else rows
     click.echo(
         f"{used} rows; predict {found.target.name!r}, {_name_kind(found)}, from {_count_inputs(found)}\n"
-        f"written to {file}; run it: {command_text('run', str(file), None)}",
+        f"written to {file}; run it: {command_text('run', str(file), None)}\n"
+        "better than what? The run trains plain models too, and says what the search brought over them",
         err=True,
     )
     if as_json:

@@ -216,6 +216,6 @@ class StoredTrial:
             ("study", self.study),
             ("state", self.details["state"]),
             (self.details["metric"], value),
-            ("point", point_text(self.params)),
+            ("point", self.details["baseline"] or point_text(self.params)),
             ("compared", "" if self.gain is None else compare_with_baseline(self.gain)),
         ]

@@ -54,8 +54,11 @@ def choice_cards(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _describe_best(comparison: Comparison) -> str:
-    ties = sum(1 for row in comparison.ranking[1:] if row.tied)
     best = comparison.ranking[0]
+    if best.rank > 1:  # ties are those with the first of all, which is a baseline
+        before = f"{best.rank - 1} baseline{'s' if best.rank > 2 else ''}"
+        return f"First of {len(comparison.ranking)} trials, behind {before}."
+    ties = sum(1 for row in comparison.ranking[1:] if row.tied)
     if best.se is None:
         return f"First of {len(comparison.ranking)}. Its standard error is not known."
     many = f"{ties} other trials are" if ties > 1 else "One other trial is"

@@ -170,14 +170,9 @@ def trial_frame(rows: pd.DataFrame, recorded: Mapping[int, TrialMetrics]) -> pd.
     """
     frame = rows.set_index("trial")
     # What baselines are called is no parameter of the space.
-    frame["baseline"] = [
-        params["baseline"] if searcher == BASELINES else None
-        for searcher, params in zip(frame["searcher"], frame["params"], strict=True)
-    ]
-    of_space = [
-        params if name is None else {}
-        for name, params in zip(frame["baseline"], frame.pop("params"), strict=True)
-    ]
+    pairs = list(zip(frame["searcher"] == BASELINES, frame.pop("params"), strict=True))
+    frame["baseline"] = [params["baseline"] if is_plain else None for is_plain, params in pairs]
+    of_space = [{} if is_plain else params for is_plain, params in pairs]
     points = pd.DataFrame(of_space, index=frame.index).add_prefix("params_")
     types = dict.fromkeys(_FLOAT_COLUMNS, "float64") | dict.fromkeys(_INTEGER_COLUMNS, "Int64")
     plain = _with_timestamps(frame.drop(columns="detail")).astype(types)

@@ -18,7 +18,8 @@ from hpsearch.starter.table_description import TableDescription
 
 _STUDY = '''"""A study of {csv}, written by `hpsearch init`. All of it is yours to change.
 
-Search, rank the trials, train the best one, and predict with it:
+Better than what? A run trains plain models too, and says what the search brought over them. Search,
+rank the trials, train the best one, and predict with it:
 
     hpsearch run {file}
     hpsearch rank {name}

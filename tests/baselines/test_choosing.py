@@ -6,10 +6,11 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from hpsearch import Data, StudyError, Task
+from hpsearch import Data, Task
 from hpsearch.baselines import SeasonalValue, check_given, choose_baselines
 from hpsearch.baselines.inputs import count_tokens
 from hpsearch.baselines.seasons import find_earlier_rows, guess_season
+from hpsearch.core.errors import StudyError
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(40, 3)).astype("float32")

@@ -18,6 +18,7 @@ import numpy as np
 
 from hpsearch import Random
 from hpsearch.core.arrays import view_rows
+from hpsearch.core.seeds import derive_seed
 from hpsearch.training import backend
 
 STUDIES = ("newsgroups_words", "newsgroups_cnn", "newsgroups_vectors")
@@ -43,7 +44,8 @@ def score_linear_model(study) -> None:
     from sklearn.pipeline import make_pipeline
 
     data = study.task.load()
-    (split,) = study.evaluator.splits(study.task, data, seed=study.seed)
+    seed = derive_seed(study.seed, "splits")  # as a run splits
+    (split,) = study.evaluator.splits(study.task, data, seed=seed)
 
     def make(strength):
         words = TfidfVectorizer(sublinear_tf=True, stop_words="english", min_df=2)

@@ -226,7 +226,7 @@ def preprocess(vocabulary):
 study = Study(
     task=newsgroups.task(preprocess),
     space=Space(
-        vocabulary=Choice(100, 300), vectors=Choice("frozen", "trained", "learned"),
+        vocabulary=Choice(100), vectors=Choice("frozen", "trained", "learned"),
         units=Choice(4), learning_rate=Float(1e-2, 1e-1, log=True),
     ),
     build=text.model("vocabulary", "conv", vectors=word_vectors.glove, unknown="drawn"),

@@ -143,14 +143,14 @@ def test_one_that_cannot_be_saved_starts_anew(tmp_path, own):
 def test_types_of_others_in_a_checkpoint_are_not_loaded():
     from hpsearch.training import sklearn_models
 
-    saved = sklearn_models._dump(Mean().fit(X, HIDDEN[:, 0]))
+    saved = sklearn_models.dump_estimator(Mean().fit(X, HIDDEN[:, 0]))
     assert isinstance(sklearn_models._load(saved, Mean()), Mean)
     with pytest.raises(BuildError, match="other types"):
         sklearn_models._load(saved, Ridge())
     with pytest.raises(BuildError, match="holds a Ridge"):
-        sklearn_models._load(sklearn_models._dump(Ridge()), Mean())
+        sklearn_models._load(sklearn_models.dump_estimator(Ridge()), Mean())
     with pytest.raises(BuildError, match=r"damaged|other types"):
-        sklearn_models._load(sklearn_models._dump(Ridge())[:-50], Ridge())
+        sklearn_models._load(sklearn_models.dump_estimator(Ridge())[:-50], Ridge())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hpsearch.results.formatting import format_with_error
 from tests.benchmarks.book_figures import PLACE_NOT_KNOWN, BookFigure, figures_of
 from tests.benchmarks.books.book_studies import BookStudy
 from tests.benchmarks.books.measured import Found, Measured, find
-from tests.benchmarks.books.work import machine, read_facts
+from tests.benchmarks.books.work import load, machine, read_facts
 
 INTRODUCTION = """\
 # Studies
@@ -27,8 +27,10 @@ search, with ten seeds; searches, with baselines beside; trains the three best t
 one, whose test is opened once.
 
 - **best found**, **best baseline** and **book's network** are values on validation rows, by the same folds, over all their
-  seeds, at the best epoch of the mean curve, with standard errors. Behind a baseline and a network stands by how much the
-  best that was found is better, paired over folds and seeds: `+` is better, `!` significant at 5 %.
+  seeds, at the best epoch of the mean curve. Their standard errors are those of rankings: over folds, or over the rows of a
+  single split where they are classes; for other metrics of a single split, over seeds alone.
+- Behind a baseline and a network stands by how much the best that was found is better, paired over folds and seeds: `+` is
+  better, `!` significant at 5 %. On a single split this speaks of its rows alone.
 - **test** is the mean of the refitted networks, each by itself, with its standard error. The studies of one data set share
   its test rows; nothing was chosen by the earlier openings.
 - **printed** is the source's figure, with its place; an accuracy's error is that of its rows. It is of one network, trained
@@ -92,14 +94,21 @@ def _row(book: BookStudy, facts: Mapping[str, Any], found: Found | None) -> list
         for figure in figures_of(book.name)
     )
     if found is None:
-        state = "" if facts else "not run"
+        state = "no complete trial" if facts else "not run"
         return [name, book.source, book.data, "", state, "", "", "", printed, "", spent]
     networks = "<br>".join(_measured(each) for each in found.networks)
     baseline = "" if found.baseline is None else _measured(found.baseline)
     return [
         *(name, book.source, book.data, found.metric, _measured(found.best)),
-        *(baseline, networks, _test(facts.get("card")), printed, str(found.trials), spent),
+        *(baseline, networks, _test(facts.get("card")), printed, _trials(book, found), spent),
     ]
+
+
+def _trials(book: BookStudy, found: Found) -> str:
+    """How many are complete, of how many: a search whose time is over has fewer."""
+    whole = getattr(load(book).searcher, "trials", None)
+    cut = whole is not None and found.trials < whole
+    return f"{found.trials} of {whole}" if cut else str(found.trials)
 
 
 def _measured(each: Measured) -> str:

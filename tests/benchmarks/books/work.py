@@ -112,7 +112,7 @@ def _train_networks(
         return
     epochs = extent.epochs or book.epochs or study.most_epochs
     random = f"random:trials={count},epochs={epochs}"
-    repeats = f"{extent.seeds - 1}", "--finalists", f"{count}"
+    repeats = f"{min(extent.seeds, book.seeds) - 1}", "--finalists", f"{count}"
     _run(book, folder, minutes, "--searcher", random, "--repeats", *repeats)
 
 
@@ -121,7 +121,7 @@ def _search(
 ) -> None:
     given = {"--trials": extent.trials, "--epochs": extent.epochs, "--repeats": extent.repeats}
     options = [text for name, n in given.items() if n is not None for text in (name, str(n))]
-    _run(book, folder, minutes, *options)
+    _run(book, folder, minutes, *book.search, *options)  # of an option given twice the last counts
 
 
 def _run(book: BookStudy, folder: Path, minutes: float, *options: str) -> None:

@@ -1,18 +1,14 @@
-"""A training loop of one's own, in JAX: Keras's model and optimizer, by their stateless calls."""
+"""A training loop of one's own: a step of gradient descent at a time, on JAX or TensorFlow."""
 
 import numpy as np
 
 from hpsearch import Choice, Float, Hyperband, Int, Space, Study
-from hpsearch.core.errors import FatalError
 from hpsearch.tasks import digits
+from hpsearch.training import make_training_step
 
 
 def train(run, units, dropout, learning_rate, batch_size):
     import keras
-
-    if keras.backend.backend() != "jax":
-        raise FatalError("this study's loop is written in JAX; use --backend jax")
-    import jax
 
     spec = run.spec
     model = keras.Sequential(
@@ -24,34 +20,23 @@ def train(run, units, dropout, learning_rate, batch_size):
         ]
     )
     optimizer = keras.optimizers.Adam(learning_rate)
-    optimizer.build(model.trainable_variables)
     loss_of_rows = keras.losses.get(spec.loss)
 
-    def loss(weights, others, x, y):
-        predicted, others = model.stateless_call(weights, others, x, training=True)
-        return keras.ops.mean(loss_of_rows(y, predicted)), others
+    def loss(x, y):
+        return keras.ops.mean(loss_of_rows(y, model(x, training=True)))
 
-    @jax.jit
-    def step(weights, others, slots, x, y):
-        (_, others), gradients = jax.value_and_grad(loss, has_aux=True)(weights, others, x, y)
-        weights, slots = optimizer.stateless_apply(slots, gradients, weights)
-        return weights, others, slots
+    step = make_training_step(loss, optimizer, model)
 
     def predict(rows):
         return model.predict(rows, batch_size=1024, verbose=0)
 
     run.restore({"model": model, "optimizer": optimizer})
-    parts = model.trainable_variables, model.non_trainable_variables, optimizer.variables
     x, y = run.train
     for _ in run.epochs():
-        state = [[variable.value for variable in part] for part in parts]
         order = np.random.permutation(len(x))
         for first in range(0, len(x) - batch_size + 1, batch_size):
             rows = order[first : first + batch_size]
-            state = step(*state, x[rows], y[rows])
-        for part, values in zip(parts, state, strict=True):
-            for variable, value in zip(part, values, strict=True):
-                variable.assign(value)
+            step(x[rows], y[rows])
         run.report(**run.measure(predict, train=True))
         run.save({"model": model, "optimizer": optimizer})
     return predict

@@ -11,6 +11,7 @@ from hpsearch.training.base import (
     TrialInfo,
 )
 from hpsearch.training.own import TrainingRun
+from hpsearch.training.own_step import make_training_step
 from hpsearch.training.sklearn_models import sklearn_model
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "Trainer",
     "TrainingRun",
     "TrialInfo",
+    "make_training_step",
     "sklearn_model",
 ]

@@ -13,7 +13,8 @@ them, where the optimizer averages weights, as `keras.callbacks.SwapEMAWeights` 
 `keras._tf_keras`, `keras.src.visualization` and `keras.src.trainers.data_adapters.array_slicing`,
 which `lean_import` names, importing Keras only takes longer. Without `_lookup_layer`, a
 `TextVectorization` in `preprocess=` fails where it is adapted; without `_has_input_vocabulary`, one
-with a file of words is not refused, though the file is not kept.
+with a file of words is not refused, though the file is not kept. Without `add_update` of
+`keras.StatelessScope`, `make_training_step` does not see what a loss assigns but never reads.
 """
 
 import functools

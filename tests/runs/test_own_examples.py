@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hpsearch.core.errors import FatalError
 from hpsearch.core.seeds import derive_seed
 from hpsearch.runs.load import Overrides, load_study
 from hpsearch.training.base import Fit
@@ -21,10 +20,28 @@ pytestmark = pytest.mark.slow
 GOOD = {
     "digits_forest": ({"max_depth": 10, "max_features": "sqrt", "min_samples_leaf": 1}, 4, 0.93),
     "digits_own_loop": ({"units": 64, "dropout": 0.1, "learning_rate": 0.01, "batch_size": 32}, 4, 0.9),
-    "digits_gan": ({"units": 128, "learning_rate": 0.004, "momentum": 0.5}, 24, 0.5),
-    "gridworld_dqn": ({"units": 64, "learning_rate": 0.003, "exploration": 0.3, "update_target": 20}, 8, 2.0),
+    "cartpole_dqn": (
+        {"layers": 2, "units": 32, "learning_rate": 0.003, "follow": 0.02, "memory": 10_000, "exploring": 2_000},
+        4,
+        60,  # of pushes at random: 23
+    ),
+    "mnist_gan": (
+        {"width": 8, "noise": 16, "dropout": 0.2, "learning_rate": 0.001, "momentum": 0.5},
+        4,
+        9.0,  # of images whose pixels are drawn each by itself from others: 9.4
+    ),
+    "translate_seq2seq": (
+        {"units": 64, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 64},
+        2,
+        0.0,
+    ),
 }  # fmt: skip
 FILES = [f for f in sorted((ROOT / "studies").glob("*.py")) if "train=" in f.read_text()]
+
+
+@pytest.fixture(autouse=True)
+def standing_in(monkeypatch):
+    monkeypatch.setenv("HPSEARCH_DATA", "stand-in")
 
 
 def test_no_study_escapes():
@@ -48,7 +65,7 @@ def test_it_learns_and_continues(tmp_path, name):
     rest = dataclasses.replace(whole, checkpoint_in=tmp_path / "half.npz")
     curves = [dict(trainer.train([one], data))[0] for one in (whole, half, rest)]
     assert curves[0].validation == curves[2].validation
-    assert curves[0].validation_loss == curves[2].validation_loss
+    assert str(curves[0].validation_loss) == str(curves[2].validation_loss)  # nan is not itself
     best = study.task.objective.loss(
         curves[0].validation[study.task.objective.best(curves[0].validation)]
     )
@@ -56,23 +73,11 @@ def test_it_learns_and_continues(tmp_path, name):
 
 
 @pytest.mark.thorough
-def test_those_in_jax_say_so_elsewhere_and_the_others_run_there(check_on_tensorflow):
-    check_on_tensorflow(
-        f"{__file__}::test_it_learns_and_continues[gridworld_dqn]",
-        f"{__file__}::test_on_this_backend_it_is_refused",
-    )
+def test_on_tensorflow_too(check_on_tensorflow):
+    check_on_tensorflow(f"{__file__}::test_it_learns_and_continues")
 
 
-@pytest.mark.parametrize("name", ["digits_own_loop", "digits_gan"])
-def test_on_this_backend_it_is_refused(name):
-    if os.environ.get("KERAS_BACKEND", "jax") == "jax":
-        return
-    study, data, split = load(name)
-    with pytest.raises(FatalError, match="use --backend jax"):
-        OwnTrainer(study.task).probe(study.train, [GOOD[name][0]], split, data)
-
-
-@pytest.mark.parametrize("name", ["digits_forest", "gridworld_dqn"])
+@pytest.mark.parametrize("name", ["digits_forest", "cartpole_dqn"])
 def test_it_is_searched_and_refitted(hpsearch, name):
     file = ROOT / "studies" / f"{name}.py"
     options = ("--searcher", "random:trials=2,epochs=2")
@@ -81,23 +86,45 @@ def test_it_is_searched_and_refitted(hpsearch, name):
     assert len(json.loads(hpsearch("rank", "--json")[1])) == 2
     code, _, err = hpsearch("refit", file, *options, "-o", "m")
     assert code == 0, err
-    assert json.loads(Path("m/card.json").read_text())["test"]["rows"] > 100
+    assert json.loads(Path("m/card.json").read_text())["test"]["rows"] >= 100
 
 
-def test_the_shortest_ways_of_the_gridworld_are_the_best_play():
-    """Its targets are what an agent gets that always takes a step of a shortest way."""
-    study, data, _ = load("gridworld_dqn")
-    import sys
+def test_a_cart_moves_as_its_equations_say():
+    study, data, split = load("cartpole_dqn")
+    world = sys.modules["hpsearch_study_cartpole_dqn"]
+    # From rest, upright: the force over the mass in place of the pole's end, for 0.02 s.
+    falling = (10 / 1.1) / (0.5 * (4 / 3 - 0.1 / 1.1))
+    moving = 10 / 1.1 + 0.1 * 0.5 * falling / 1.1
+    pushed = world.push(np.zeros((2, 4)), np.array([1, 0]))
+    assert np.allclose(pushed[0], [0, 0.02 * moving, 0, -0.02 * falling])
+    assert np.allclose(pushed[1], -pushed[0])
 
-    world = sys.modules["hpsearch_study_gridworld_dqn"]
+    def catch(states):  # push to where the pole falls
+        return (states[:, 2] + states[:, 3] > 0).astype(int)
 
-    def act(cells, goals):
-        found = []
-        for cell, goal in zip(cells, goals, strict=True):
-            ways = world.shortest_ways(goal)
-            there = world.move(np.repeat(cell[None], 4, axis=0), np.arange(4))
-            found.append(int(np.argmin(ways[there[:, 0], there[:, 1]])))
-        return np.array(found)
+    starts = data.x[split.validation]
+    assert (world.play(catch, starts) == world.LONGEST).all()
+    assert (world.play(lambda states: np.ones(len(states), int), starts) < 12).all()
+    assert study.task.metric(data.y[split.validation], world.play(catch, starts)) == 200
 
-    assert (world.play(act, data.x[:20]) == data.y[:20]).all()
-    assert study.task.metric(data.y[:20], world.play(act, data.x[:20])) == 0
+
+def test_the_frechet_distance_is_of_normal_distributions(monkeypatch):
+    """In one dimension it is the squared differences of means and of standard deviations."""
+    load("mnist_gan")
+    gan = sys.modules["hpsearch_study_mnist_gan"]
+    monkeypatch.setattr(gan, "find_features", lambda pixels: pixels)
+    one = np.random.default_rng(0).normal(size=(500, 2))
+    other = 3 * one[::-1] + np.array([2, 0])
+    apart = np.sum((one.mean(axis=0) - other.mean(axis=0)) ** 2)
+    expected = apart + np.sum((one.std(axis=0, ddof=1) * 2) ** 2)
+    assert gan.frechet_distance(one, other) == pytest.approx(expected)
+    assert gan.frechet_distance(one, one[::-1]) == pytest.approx(0, abs=1e-9)
+
+
+def test_drawn_digits_that_look_alike_are_far_from_real_ones():
+    _, data, split = load("mnist_gan")
+    gan = sys.modules["hpsearch_study_mnist_gan"]
+    held_out, others = (np.asarray(data.y)[rows] for rows in (split.validation, split.train))
+    real = gan.frechet_distance(held_out, others[: len(held_out)])
+    alike = gan.frechet_distance(held_out, np.repeat(others[:1], len(held_out), axis=0))
+    assert 5 * real < alike

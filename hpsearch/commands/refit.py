@@ -24,7 +24,9 @@ _LONGEST_HEADER = 1_000_000  # bytes
 
 
 @click.command()
-@click.argument("study", shell_complete=completion.complete_studies)
+@click.argument(
+    "study", metavar="STUDY", required=False, shell_complete=completion.complete_studies
+)
 @arguments.which_search
 @arguments.choice
 @click.option(
@@ -37,7 +39,9 @@ _LONGEST_HEADER = 1_000_000  # bytes
 @arguments.engine
 @arguments.store
 @arguments.as_json
-def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **options: Any) -> None:
+def refit(
+    study: str | None, store_path: Path | Url, force: bool, as_json: bool, **options: Any
+) -> None:
     """Train the best point on all rows except the test rows, save it, and test it.
 
     The best point is chosen from all searches of the study with its evaluator and seed; with
@@ -54,6 +58,8 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     from hpsearch.training import backend as backends
     from hpsearch.training import engines
 
+    if study is None:
+        raise click.UsageError(_describe_missing_study(options["baseline"]))
     chosen = backends.choose(options["backend"])  # first: the study file may import Keras
     engines.check_engine(options["engine"], chosen)
     choice = ModelChoice(**{field.name: options[field.name] for field in fields(ModelChoice)})
@@ -80,6 +86,16 @@ def refit(study: str, store_path: Path | Url, force: bool, as_json: bool, **opti
     console.print(f"saved in {done.folder}", soft_wrap=True)
     if as_json:
         click.echo(json.dumps({**done.card, "folder": str(done.folder)}))
+
+
+def _describe_missing_study(baseline: str | None) -> str:
+    """What to say where no study is named: an option may have taken its name."""
+    if not baseline:
+        return "refit needs a STUDY: its file, or its name in the store"
+    return (
+        f"refit needs a STUDY, and --baseline took {baseline!r} as a baseline's name; write the "
+        "study before it"
+    )
 
 
 @click.command()

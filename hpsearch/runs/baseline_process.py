@@ -56,13 +56,20 @@ class BaselineProcess:
 
     def start(self, options: RunOptions, record: SearchRecord, sent: bytes | None) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe(duplex=False)
-        self.process = context.Process(
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(
             target=_main, args=(theirs, options, record, sent), name="hpsearch-baselines"
         )
-        with starting_process(_ENVIRONMENT):
-            self.process.start()
-        theirs.close()
+        try:
+            with starting_process(_ENVIRONMENT):
+                process.start()
+        except (OSError, AssertionError) as error:  # the system, or a daemon, may have none more
+            ours.close()
+            self.say(f"no baselines: their process cannot be started ({first_line(error)})")
+            return
+        finally:
+            theirs.close()
+        self.process, self.pipe = process, ours
 
     def poll(self) -> bool:
         """Show what it has said since; returns whether it goes on."""

@@ -98,7 +98,12 @@ def _check_names(frame: "pd.DataFrame", target: str, wishes: Wishes) -> None:
         if name not in frame:
             shown = ", ".join(map(repr, names[:50])) + (", ..." if len(names) > 50 else "")
             raise DataError(f"there is no column {name!r}; name one by {option}: {shown}")
-    for option, chosen in (("--time", wishes.time), ("--group", wishes.group)):
+    for option, chosen in (
+        ("--time", wishes.time),
+        ("--group", wishes.group),
+        *(("--text", each) for each in wishes.texts),
+        *(("--keep", each) for each in wishes.keep),
+    ):
         if chosen == target:
             raise DataError(f"{target!r} is the target; name another column by {option}")
 

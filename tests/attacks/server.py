@@ -66,6 +66,7 @@ def _serve(pipe: Connection, gigabytes: float) -> None:
     from hpsearch.runs import worker
     from tests import fakes
 
+    os.environ["HPSEARCH_BASELINES"] = "off"
     worker.prepare_from_file = fakes.prepare_chain  # type: ignore[assignment]  # trains nothing
     fakes.time.sleep = lambda seconds: None  # type: ignore[assignment]
     most = int(gigabytes * 2**30)

@@ -121,6 +121,19 @@ def test_what_is_no_trial_number_is_told(hpsearch, store, command, says):
     assert (code, err.count("\n"), says in err) == (2, 1, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--baseline", "s.py"), "--baseline took 's.py' as a baseline's name"),
+        (("--seeds", "2"), "refit needs a STUDY"),
+        ((), "refit needs a STUDY"),
+    ],
+)
+def test_refit_without_a_study_says_where_it_went(hpsearch, store, arguments, says):
+    code, _, err = hpsearch("refit", *arguments)
+    assert (code, err.count("\n"), says in err) == (2, 1, True)
+
+
 def test_studies_lists_the_searches(hpsearch, store):
     found = json.loads(hpsearch("studies", "--json")[1])
     assert [(s["study"], s["task"], s["trials"], s["best"], s["best_trial"]) for s in found] == [

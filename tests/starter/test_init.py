@@ -497,3 +497,11 @@ def test_a_skewed_target_in_the_order_of_time_is_predicted_in_its_own_unit(
     assert told[-30:] == pytest.approx(predicted, rel=1e-3)
     y = np.array([line[2] for line in body])
     assert np.abs(told - y).mean() < 0.6 * np.abs(np.median(y) - y).mean()
+
+
+@pytest.mark.parametrize("option", ["--text", "--keep"])
+def test_an_option_that_means_the_target_is_refused(hpsearch, option):
+    Path("t.csv").write_text("x,kind\n" + "".join(f"{i / 3},{'ab'[i % 2]}\n" for i in range(40)))
+    code, _, err = hpsearch("init", "t.csv", "--target", "kind", option, "kind")
+    assert code == 2
+    assert f"'kind' is the target; name another column by {option}" in err

@@ -1,11 +1,13 @@
 """Load a study file, with the values that the command line sets instead; errors name the line."""
 
 import contextlib
+import importlib.machinery
 import importlib.util
 import sys
 import traceback
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import CodeType
 
 from hpsearch import evaluators, searchers
 from hpsearch.core.errors import HpsearchError, StudyError, first_line, one_line
@@ -79,6 +81,17 @@ class Overrides:
         )
 
 
+class _TextLoader(importlib.machinery.SourceFileLoader):
+    """Runs a file as its text stands, without bytecode.
+
+    Python takes bytecode for that of a file that was changed within a second and is as long.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def load_study(file: Path, overrides: Overrides) -> StudyDefinition:
     """Run a study file and return what it binds to `study`, named by the file's stem.
 
@@ -91,8 +104,9 @@ def load_study(file: Path, overrides: Overrides) -> StudyDefinition:
         if folder in sys.path:
             sys.path.remove(folder)
         sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location(f"hpsearch_study_{file.stem}", file)
-    if spec is None or spec.loader is None:
+    name = f"hpsearch_study_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_TextLoader(name, str(file)))
+    if file.suffix != ".py" or spec is None or spec.loader is None:
         raise StudyError(f"{file} is not a Python file; a study ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module

@@ -71,7 +71,7 @@ class RunOptions:
     recycle: int | None = 200
     ray: str | None = None
     gpus_per_worker: float | None = None
-    baselines: BaselineMode = "quick"
+    baselines: BaselineMode = "off"
     log: Sequence[str | LogPlace] = ()
 
     @property

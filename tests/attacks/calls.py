@@ -38,6 +38,7 @@ from hpsearch import (
     PerChannel,
     Random,
     Results,
+    SeasonalValue,
     Space,
     Study,
     Task,
@@ -165,6 +166,7 @@ def _classes() -> Iterator[Call]:
         uses.evaluator,
     )
     yield Call("Given of anything", Given, {"train": KFold(2)}, uses.evaluator)
+    yield Call("SeasonalValue", SeasonalValue, {"steps": 3}, uses.seasonal_value)
     yield Call("NestedKFold", NestedKFold, uses.defaults(NestedKFold), uses.nested)
     data = uses.data()
     arrays = {

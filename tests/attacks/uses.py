@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch import Choice, Data, Float, KFold, Random, Source, Space, Study, Task
+from hpsearch import Choice, Data, Float, KFold, Random, SeasonalValue, Source, Space, Study, Task
+from hpsearch.baselines import choose_baselines
+from hpsearch.baselines.seasons import find_earlier_rows
 from hpsearch.core.option_text import settings_text
 from hpsearch.core.reading.lazy_rows import LazyRows
 from hpsearch.core.seeds import canonical_json, derive_seed
@@ -128,6 +130,15 @@ def splits(of: Data, found: Any) -> None:
         train, validation = set(map(int, split.train)), set(map(int, split.validation))
         if not train or not validation or train & validation or max(train | validation) >= of.rows:
             raise NotUsable(f"{len(train)} rows to train on, {len(validation)} to validate on")
+
+
+def seasonal_value(made: SeasonalValue) -> None:
+    plain = data()
+    timed = Data(plain.x, plain.y * 1.0, times=np.arange(_ROWS))
+    chosen = choose_baselines(Task("made", timed, "mse", "mae"), timed, {"season": made})
+    steps = chosen.baselines["season"].steps
+    assert steps is not None
+    find_earlier_rows(timed, steps, np.arange(20, _ROWS))
 
 
 def nested(options: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 
@@ -319,7 +320,8 @@ def test_a_renamed_study_is_found_by_its_file(where, hpsearch):
         assert why in err
     code, out, err = hpsearch("rename", "s", "better", "--store", where)
     assert code == 0, err
-    assert f"hpsearch run {file} goes on with it" in out
+    shown = "" if isinstance(place, Path) else f" --store {shlex.quote(str(place))}"
+    assert f"hpsearch run {file}{shown} goes on with it" in out
     with Store(place, create=True) as store:
         assert find_present_name(store, "s", file) == "better"
         assert find_present_name(store, "s", "/elsewhere/s.py") == "s"  # another study

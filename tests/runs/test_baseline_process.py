@@ -14,7 +14,7 @@ def test_where_no_process_can_be_started_the_search_goes_on_without_baselines(mo
     monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
     lines = []
     beside = BaselineProcess(lines.append, True)
-    options = RunOptions(Path("study.py"), Path("store.db"), Overrides(), "jax")
+    options = RunOptions(Path("study.py"), Path("store.db"), Overrides(), "jax", baselines="quick")
     beside.start(options, RECORD, None)
     assert not beside.poll()
     beside.end()

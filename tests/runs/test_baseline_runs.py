@@ -69,7 +69,9 @@ def study_of(baselines=FEW):
 
 def train_all(study, **options):
     """Train the baselines of a study in this process; what was said, and the run's options."""
-    options = RunOptions(None, Path("store.db"), Overrides(), "jax", **options)
+    options = RunOptions(
+        None, Path("store.db"), Overrides(), "jax", **{"baselines": "quick", **options}
+    )
     record = make_search_record(study, None, Facts(DATA.fingerprint, "", "jax", {}))
     said = []
     with ExitStack() as opened:
@@ -190,7 +192,7 @@ def test_those_that_draw_are_repeated_with_the_finalists():
 
 def test_other_data_than_the_searchs_is_refused():
     study = study_of()
-    options = RunOptions(None, Path("store.db"), Overrides(), "jax")
+    options = RunOptions(None, Path("store.db"), Overrides(), "jax", baselines="quick")
     record = make_search_record(study, None, Facts("other", "", "jax", {}))
     with ExitStack() as opened, pytest.raises(HpsearchError, match="data has changed"):
         train_baselines(study, record, options, opened, print)

@@ -95,6 +95,7 @@ def open_in_time(executor: Executor, stop: StopCondition) -> Facts:
     except HpsearchError as error:
         if not stop.is_overdue() or isinstance(error, DeviceError):
             raise
+        timer.join()  # until the workers are gone, not only told
         raise HpsearchError(
             f"loading the study and trying its models took longer than --hours {stop.hours:g}; "
             "allow more hours"

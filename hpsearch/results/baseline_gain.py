@@ -101,11 +101,7 @@ def find_best_baseline(ranking: Sequence[RankedTrial]) -> RankedTrial | None:
 
 def read_gain(store: Store, search: SearchRecord) -> BaselineGain | None:
     """What the best trial of a search brought over the baselines that compare with it."""
-    alike = [
-        each
-        for each in store.searches()
-        if each.has_baselines and each.comparison == search.comparison
-    ]
+    alike = _find_baselines(store.searches(), search)
     # Most stores have no baselines, and then nothing has to be ranked.
     if not alike or search.has_baselines:
         return None
@@ -126,10 +122,11 @@ def read_gains(store: Store, study: str) -> list[BaselineGain]:
 def read_gain_of_trial(store: Store, trial: int) -> BaselineGain | None:
     """The same of one trial; None where it is not complete, or no baseline compares with it."""
     id_, _ = locate_trial(store, trial)
-    search = next((each for each in store.searches() if each.id == id_), None)
+    searches = store.searches()
+    search = next((each for each in searches if each.id == id_), None)
     if search is None or search.has_baselines:
         return None
-    alike = [s for s in store.searches() if s.has_baselines and s.comparison == search.comparison]
+    alike = _find_baselines(searches, search)
     rows = rank_records(store, [search, *alike]) if alike else []
     row = next((row for row in rows if row.trial == trial), None)
     return None if row is None else find_gain_of_trial(store, rows, row)
@@ -171,11 +168,7 @@ def compare_in_words(name: str, gain: float, se: float | None, verdict: str) -> 
 
 def describe_progress(store: Store, search: SearchRecord) -> str | None:
     """How many baselines of a search's study have ended, in words; None where it has none."""
-    own = [
-        each
-        for each in store.searches(search.study)
-        if each.has_baselines and each.comparison == search.comparison
-    ]
+    own = _find_baselines(store.searches(search.study), search)
     if not own:
         return None
     spaces = [Space.from_json(json.loads(each.space))["baseline"] for each in own]
@@ -188,6 +181,11 @@ def describe_progress(store: Store, search: SearchRecord) -> str | None:
         return text
     value = format_with_error(best.value, best.se)
     return f"{text}, the best is {best.baseline}: {best.measure} {value}"
+
+
+def _find_baselines(among: Sequence[SearchRecord], search: SearchRecord) -> list[SearchRecord]:
+    """The searches that hold baselines which compare with a search."""
+    return [each for each in among if each.has_baselines and each.comparison == search.comparison]
 
 
 def _format_difference(value: float, se: float | None) -> str:

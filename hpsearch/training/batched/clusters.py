@@ -12,7 +12,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
-from hpsearch.training.batched.hardware import relative_speed
+from hpsearch.training.batched.hardware import relative_compile_seconds, relative_speed
 
 # Seconds. Guesses are enough: whichever programs are chosen, all are right. Measured on two cores
 # (AMD EPYC), of which each computes a part of the members: of a row, by weight (three products each),
@@ -75,7 +75,8 @@ class Shape:
     @property
     def seconds_to_compile(self) -> float:
         more = len(self.optimizers) - 1
-        return _TO_COMPILE + _TO_COMPILE_LAYER * len(self.widths) + _TO_COMPILE_OPTIMIZER * more
+        seconds = _TO_COMPILE + _TO_COMPILE_LAYER * len(self.widths) + _TO_COMPILE_OPTIMIZER * more
+        return seconds * relative_compile_seconds()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """The compiled program that trains a batch of models of one structure, and the programs kept."""
 
 import math
+import threading
 import time
 from collections.abc import Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from hpsearch.training.batched.traced_step import State, TracedTraining
 from hpsearch.training.deferred import read_as_placeholders
 
 _MAX_PROGRAMS = 48
+_tracing = threading.Lock()
 
 # XLA leaves large sums to a library that adds in another order than XLA does small ones: from about
 # ten members a device on, a fit would end in other last bits. So of this library only products are
@@ -51,9 +53,12 @@ class Program:
         self, template: Template, task: Task, spec: ProgramSpec, table: DeviceTable
     ) -> None:
         self.spec = spec
-        _compile_metrics(template.model, task, table)
-        start = time.perf_counter()
-        self._compiled = self._compile(template, task, table)
+        # Threads trace one after the other, for layers are changed meanwhile. XLA compiles at once.
+        with _tracing:
+            start = time.perf_counter()
+            _compile_metrics(template.model, task, table)
+            lowered = self._lower(template, task, table)
+        self._compiled = _compile(lowered)
         self.seconds_to_compile = time.perf_counter() - start
         self.epoch_seconds = 0.0  # of the last call, however many places were empty; 0: not known
 
@@ -122,8 +127,8 @@ class Program:
             np.int32(self.spec.steps if steps is None else steps),
         )
 
-    def _compile(self, template: Template, task: Task, table: DeviceTable) -> Any:
-        """Trace and compile `TracedTraining.train_epochs` for arrays of the spec's shapes."""
+    def _lower(self, template: Template, task: Task, table: DeviceTable) -> Any:
+        """Trace `TracedTraining.train_epochs` for arrays of the spec's shapes."""
         spec, model = self.spec, template.model
         training = TracedTraining(template, task, spec)
         over, whole = self._over_members, table_sharding(spec.members)
@@ -154,7 +159,7 @@ class Program:
         arguments = (
             state,
             Traits(
-                _abstract((spec.members, len(template.scalars.values)), "float32", over(0)),
+                [_abstract(members, "float32", over(0)) for _ in template.scalars.values],
                 _abstract((spec.members, axes), "int32", over(0)),
                 _abstract(members, "int32", over(0)),
             ),
@@ -177,15 +182,7 @@ class Program:
             check_vma=False,
         )
         with training.replaced_layers():
-            lowered = jax.jit(train, donate_argnums=0).lower(*arguments)
-        if jax.default_backend() != "cpu":
-            return lowered.compile()
-        try:
-            return lowered.compile(_SUMS_ALIKE)
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-            return lowered.compile()  # another version of XLA, which has no such library
+            return jax.jit(train, donate_argnums=0).lower(*arguments)
 
     def _over_members(self, axis: int, shared: bool = False) -> Any:
         """The members' axis is split over the devices; what they share lies on each device."""
@@ -266,7 +263,7 @@ class ProgramCache:
             members: the batch.
             table: its rows.
             places: for how many members, as `choose_places` has it.
-            compiler: the thread that compiles it, later; None: this one, at once.
+            compiler: the threads that compile it, later; None: this one, at once.
         """
         key = self._make_key(task, template, members, table.signature, places)
         program = self._compiled.pop(key, None)
@@ -332,6 +329,18 @@ def _get_compiled(compiling: Future[Program]) -> Program | None:
 
 
 PROGRAMS = ProgramCache()
+
+
+def _compile(lowered: Any) -> Any:
+    """What runs, of what was traced."""
+    if jax.default_backend() != "cpu":
+        return lowered.compile()
+    try:
+        return lowered.compile(_SUMS_ALIKE)
+    except jax.errors.JaxRuntimeError as error:
+        if "No such compile option" not in str(error):
+            raise
+        return lowered.compile()  # another version of XLA, which has no such library
 
 
 def table_sharding(members: int) -> Any:

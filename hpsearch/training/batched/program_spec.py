@@ -54,11 +54,13 @@ class ProgramSpec:
 
 
 class Traits(NamedTuple):
-    """What tells members of one structure apart; arrays of shape (members, n) each.
+    """What tells members of one structure apart.
 
     Args:
-        scalars: numbers that the program takes as data, as a dropout rate.
-        extents: along each axis of each weight, how much of it is the member's own.
+        scalars: numbers that the program takes as data, as a dropout rate: for each an array of
+            shape (members,). A model may have none, and XLA dies of an array of none (jaxlib 0.11).
+        extents: along each axis of each weight, how much of it is the member's own; of shape
+            (members, axes).
         kinds: which of the program's optimizers it has; of shape (members,).
     """
 

@@ -135,11 +135,11 @@ class BatchRun:
         )
 
         # What differs between members and never changes: scalars, extents, validation rows.
-        scalars = np.array([members[i].layout.scalars for i in self._places], np.float32)
+        scalars = np.array([members[i].layout.scalars for i in self._places], np.float32).T
         extents = np.array([members[i].layout.extents for i in self._places], np.int32)
         kinds = np.array([members[i].layout.kind for i in self._places], np.int32)
         self._traits = program.put_state(
-            Traits(scalars.reshape(spec.members, -1), extents.reshape(spec.members, -1), kinds)
+            Traits(list(scalars), extents.reshape(spec.members, -1), kinds)
         )
         rows = [self._validation_rows(member) for member in members]
         validation = np.stack([rows[i] for i in self._places], axis=1)

@@ -116,7 +116,7 @@ class TracedTraining:
         def step(number: Any, carry: Any) -> Any:
             return train_all(*carry, traits, *_take_rows(rows, order[number]))
 
-        start = state, self._new_counters(len(traits.scalars))
+        start = state, self._new_counters(len(traits.kinds))
         state, counted = jax.lax.fori_loop(0, steps, step, start)
         return state, jax.vmap(self._metrics_and_loss)(counted)
 
@@ -136,7 +136,7 @@ class TracedTraining:
             return counted, predicted if train_predict_steps else None
 
         inputs = jnp.arange(self.spec.validation_steps), validation
-        counted, predictions = jax.lax.scan(step, self._new_counters(len(traits.scalars)), inputs)
+        counted, predictions = jax.lax.scan(step, self._new_counters(len(traits.kinds)), inputs)
         found, loss = jax.vmap(self._metrics_and_loss)(counted)
         # In the order of `curve_names`: the losses stand between the first metric and the others.
         pairs = jnp.stack([trained[0], found], axis=2)
@@ -285,7 +285,7 @@ class TracedTraining:
     def _traced_as(self, traits: Traits, real_rows: Any) -> Iterator[None]:
         """The model has the scalars of the member that is traced, and layers see its rows."""
         self._extents, self._real_rows = traits.extents, real_rows
-        with self._scalars.replaced_by(list(traits.scalars)):
+        with self._scalars.replaced_by(traits.scalars):
             yield
         self._real_rows = self._extents = None
 

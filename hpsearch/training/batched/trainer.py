@@ -25,7 +25,12 @@ from hpsearch.training.batched.batch_starter import (
 from hpsearch.training.batched.batchable import why_not_side_by_side
 from hpsearch.training.batched.device_data import why_too_large
 from hpsearch.training.batched.grouping import distinct_splits, group_by_rows
-from hpsearch.training.batched.hardware import device_bytes, free_bytes, use_all_cores
+from hpsearch.training.batched.hardware import (
+    count_compilers,
+    device_bytes,
+    free_bytes,
+    use_all_cores,
+)
 from hpsearch.training.batched.member import BatchMember
 from hpsearch.training.batched.member_builder import MemberBuilder
 from hpsearch.training.batched.program import PROGRAMS
@@ -125,7 +130,7 @@ class BatchedTrainer:
                 waiting.append(member)
         self._members.forget_rows()
 
-        with _compiler_thread() as compiler:
+        with _compiler_threads() as compiler:
             # Start to compile all programs: while one group trains, those of others are compiled.
             groups = self._group_members(waiting, data)
             self._start_compiling(groups, data, compiler)
@@ -279,8 +284,8 @@ class BatchedTrainer:
 
 
 @contextlib.contextmanager
-def _compiler_thread() -> Iterator[ThreadPoolExecutor]:
-    compiler = ThreadPoolExecutor(1, "compiler")
+def _compiler_threads() -> Iterator[ThreadPoolExecutor]:
+    compiler = ThreadPoolExecutor(count_compilers(), "compiler")
     try:
         yield compiler
     finally:

@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import weakref
@@ -479,6 +480,22 @@ def test_one_program_serves_all_numbers_folds_and_rungs(tmp_path):
         fits[0] = dataclasses.replace(fits[0], **begun, checkpoint_out=tmp_path / f"{rung + 1}.npz")
         dict(gang().train(fits, DATA))
     assert len(set(PROGRAMS._compiled) - before) == 1
+
+
+@pytest.mark.parametrize("hidden", [(11,), None])
+def test_no_program_takes_an_empty_array(monkeypatch, hidden):
+    """XLA's partitioner dies of one, in jaxlib 0.11, where a network has no numbers of its own."""
+    from hpsearch.training.batched import program
+
+    compile_, seen = program._compile, []
+    monkeypatch.setattr(program, "_compile", lambda low: seen.append(low.as_text()) or compile_(low))
+    forget_programs()
+    params = {"optimizer": "adadelta", "learning_rate": 1.0, "batch_size": 32}
+    widths = [{}, {}] if hidden else [{"layers": 1, "units_1": units} for units in (12, 16)]
+    build = mlp.model(hidden=hidden) if hidden else mlp.model()
+    fits = [Fit(build, params | more, FOLDS[0], n, 2) for n, more in enumerate(widths)]
+    dict(gang().train(fits, DATA))
+    assert seen and not any(re.search(r"%arg\d+: tensor<(\d+x)*0x", text) for text in seen)
 
 
 def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(tmp_path):

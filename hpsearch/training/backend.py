@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import warnings
 
 from hpsearch.core.errors import HpsearchError
 from hpsearch.training import compile_cache
@@ -24,6 +25,15 @@ def name(backend: str | None = None) -> str:
     return wanted
 
 
+def _ignore_int64(backend: str) -> None:
+    """Let JAX 0.11 and later not tell at each fit that it counts labels in 32 bits.
+
+    Keras 3.15 passes it the type that targets have in NumPy, whatever they are converted to.
+    """
+    if backend == "jax":
+        warnings.filterwarnings("ignore", "Explicitly requested dtype int64", UserWarning)
+
+
 def choose(backend: str | None = None) -> str:
     """Set the backend before Keras is imported, and return its name.
 
@@ -38,10 +48,12 @@ def choose(backend: str | None = None) -> str:
                 f"Keras already runs on {running} in this process and cannot change to {backend}; "
                 f"set KERAS_BACKEND={backend} before it is imported"
             )
+        _ignore_int64(running)
         return running
     wanted = name(backend)
     os.environ["KERAS_BACKEND"] = wanted
     if wanted == "jax":
         compile_cache.use()
+    _ignore_int64(wanted)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its start-up messages hide those of trials
     return wanted

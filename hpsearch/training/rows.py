@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,11 +94,11 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
         x, x_validation = view_rows(whole, split.train), view_rows(whole, split.validation)
     shaped = shape_targets(task, data.y)
     y, y_validation = (view_rows(shaped, part) for part in (split.train, split.validation))
-    for targets in (y, y_validation):
-        for output, array in targets_by_name(targets).items():
-            check_finite(f"y[{output!r}]" if output else "y", array)
     own_targets = None
-    if task.preprocess_y is not None:
+    if task.preprocess_y is None:
+        _check_targets(y, y_validation, check_numbers)
+    else:
+        _check_targets(y, y_validation, _check_finite)
         own_targets, y, y_validation = prepare_targets(task, data, split, y, y_validation)
     rows = SplitRows(
         _check_as_read(x),
@@ -115,7 +115,7 @@ def prepare_rows(task: Task, data: Data, split: Split, *, copies_large: bool = T
     for arrays in (rows.x, rows.x_validation):
         for part, array in inputs_by_name(arrays).items():
             if not isinstance(array, LazyRows):
-                check_finite(_name_input(part), array)
+                check_numbers(_name_input(part), array)
     return rows
 
 
@@ -152,7 +152,7 @@ def prepare_inputs(fitted: Any, x: Inputs) -> Inputs:
     found = _check_as_read(transform_inputs(fitted, x))
     for name, array in inputs_by_name(found).items():
         if not isinstance(array, LazyRows):
-            check_finite(_name_input(name), array)
+            check_numbers(_name_input(name), array)
     return found
 
 
@@ -222,16 +222,16 @@ def _check_as_read_of(name: str, x: Any) -> Any:
         if runs_on_tensorflow():  # whose models may look words up; `check_model` asks this one
             return x
         raise DataError(refuse_texts(_name_input(name)))
-    if x.dtype.kind not in "fc":
+    if not (x.dtype.kind in "fc" or _may_be_cut_off(x.dtype)):
         return x
     if x.is_in_memory:  # as other arrays: once, before anything is trained
         for rows in x.chunks():
-            check_finite(_name_input(name), rows)
+            check_numbers(_name_input(name), rows)
         return x
 
     def check(rows: Any) -> Array:
         dense = to_dense(rows)
-        check_finite(_name_input(name), dense)
+        check_numbers(_name_input(name), dense)
         return dense
 
     return x.map(check)
@@ -247,8 +247,18 @@ def refuse_texts(called: str) -> str:
 
 def runs_on_tensorflow() -> bool:
     """Whether Keras runs on TensorFlow; it does not where nobody has imported it."""
+    return _running_backend() == "tensorflow"
+
+
+def _running_backend() -> str | None:
     keras = sys.modules.get("keras")
-    return keras is not None and keras.backend.backend() == "tensorflow"
+    return None if keras is None else str(keras.backend.backend())
+
+
+def _check_targets(y: Any, y_validation: Any, check: Callable[[str, Array], None]) -> None:
+    for targets in (y, y_validation):
+        for output, array in targets_by_name(targets).items():
+            check(f"y[{output!r}]" if output else "y", array)
 
 
 def _name_input(name: str) -> str:
@@ -263,8 +273,30 @@ def _check_some_weigh(rows: SplitRows) -> None:
         )
 
 
-def check_finite(name: str, array: Array) -> None:
-    """Raise DataError where an array of shape (rows, ...) holds NaN or infinity."""
+def check_numbers(name: str, array: Array) -> None:
+    """Raise DataError where models could not be trained on an array of shape (rows, ...).
+
+    It may hold neither NaN nor infinity; nor, on JAX, whole numbers of more than 32 bits, which it
+    would cut off without a word.
+    """
+    _check_finite(name, array)
+    if _may_be_cut_off(array.dtype):
+        bounds = np.iinfo(np.int32 if array.dtype.kind == "i" else np.uint32)
+        if array.size and (array.min() < bounds.min or array.max() > bounds.max):
+            furthest = max(int(array.max()), int(array.min()), key=abs)
+            raise DataError(
+                f"{name} holds whole numbers as large as {furthest:,}, and JAX counts in 32 bits, up "
+                f'to {bounds.max:,}; give it as {name}.astype("float32"), or scale it, as by '
+                f"Task(..., {'preprocess_y' if name[0] == 'y' else 'preprocess'}=StandardScaler())"
+            )
+
+
+def _may_be_cut_off(dtype: np.dtype[Any]) -> bool:
+    """Whether JAX may cut whole numbers of this type off."""
+    return dtype.kind in "iu" and dtype.itemsize > 4 and _running_backend() == "jax"
+
+
+def _check_finite(name: str, array: Array) -> None:
     if array.dtype.kind not in "fc":
         return
     with np.errstate(invalid="ignore"):  # inf - inf gives the NaN that is looked for

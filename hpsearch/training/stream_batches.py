@@ -25,7 +25,7 @@ from hpsearch.core.streamed import (
 from hpsearch.core.task import Task
 from hpsearch.training.base import Fit
 from hpsearch.training.point_parameters import batch_size
-from hpsearch.training.rows import check_finite, shape_targets
+from hpsearch.training.rows import check_numbers, shape_targets
 
 
 class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
@@ -68,7 +68,7 @@ class StreamBatches(data_adapter.DataAdapter):  # type: ignore[misc]
             for batch in itertools.islice(batches, self._limit):
                 for name, arrays in (("x", batch.x), ("y", batch.y)):
                     for array in keras.tree.flatten(arrays):
-                        check_finite(f"{name} of {self.part}", array)
+                        check_numbers(f"{name} of {self.part}", array)
                 yield Batch(batch.x, self.shape_targets(batch.y), batch.weights)
 
     def shape_targets(self, y: Any) -> Any:

@@ -488,14 +488,17 @@ def test_no_program_takes_an_empty_array(monkeypatch, hidden):
     from hpsearch.training.batched import program
 
     compile_, seen = program._compile, []
-    monkeypatch.setattr(program, "_compile", lambda low: seen.append(low.as_text()) or compile_(low))
+    monkeypatch.setattr(
+        program, "_compile", lambda low: seen.append(low.as_text()) or compile_(low)
+    )
     forget_programs()
     params = {"optimizer": "adadelta", "learning_rate": 1.0, "batch_size": 32}
     widths = [{}, {}] if hidden else [{"layers": 1, "units_1": units} for units in (12, 16)]
     build = mlp.model(hidden=hidden) if hidden else mlp.model()
     fits = [Fit(build, params | more, FOLDS[0], n, 2) for n, more in enumerate(widths)]
     dict(gang().train(fits, DATA))
-    assert seen and not any(re.search(r"%arg\d+: tensor<(\d+x)*0x", text) for text in seen)
+    assert seen
+    assert not any(re.search(r"%arg\d+: tensor<(\d+x)*0x", text) for text in seen)
 
 
 def test_few_train_in_a_larger_program_that_is_there_until_it_costs_a_compiling(tmp_path):

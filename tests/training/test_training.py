@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 from hpsearch import Choice, Data, Float, Holdout, KFold, Space, Task
 from hpsearch.core.errors import BuildError, DataError, HpsearchError, SpaceError
@@ -361,6 +362,45 @@ def test_nan_in_the_data_is_refused_before_training():
     task = Task("t", Data(x, X[:, 0]), loss="mse")
     with pytest.raises(DataError, match="x holds NaN"):
         Holdout().evaluate(mlp.model((4,)), {}, task, epochs=1)
+
+
+LARGE = (3_000_000_000 + 1000 * X[:, :1]).astype(np.int64)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "says"),
+    [
+        (
+            X,
+            LARGE[:, 0],
+            r"y holds whole numbers as large as 3,00.*preprocess_y=StandardScaler\(\)",
+        ),
+        (LARGE, X[:, 0], r"x holds whole numbers .*in 32 bits, up to 2,147,483,647; .*preprocess="),
+        (
+            -LARGE.astype(object).astype(np.int64),
+            X[:, 0],
+            "x holds whole numbers as large as -3,00",
+        ),
+        (LARGE.astype(np.uint64) * 2, X[:, 0], "x holds whole numbers .*up to 4,294,967,295"),
+        ({"a": X, "b": LARGE}, X[:, 0], r"x\['b'\] holds whole numbers"),
+    ],
+)
+@pytest.mark.skipif(backend.name() != "jax", reason="others count in 64 bits")
+def test_whole_numbers_that_jax_would_cut_off_are_refused(x, y, says):
+    """Of 3,000,000,000 it makes -1,294,967,296, and trains on that."""
+    task = Task("t", Data(x, y), loss="mse")
+    with pytest.raises(DataError, match=says) as raised:
+        Holdout().evaluate(mlp.model((4,)), {}, task, epochs=1)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("x", [LARGE, LARGE.astype(np.float32), (LARGE - 3_000_000_000)])
+def test_large_numbers_are_trained_on_as_the_message_says(x):
+    """Scaled, as floats, or small enough though their type is large."""
+    task = Task("t", Data(x, LARGE[:, 0]), loss="mse", metric="mae", preprocess=StandardScaler())
+    task = dataclasses.replace(task, preprocess_y=StandardScaler())
+    scaled = Holdout().evaluate(mlp.model((4,)), {}, task, epochs=1)
+    assert scaled.value < 10_000
 
 
 @pytest.mark.parametrize("damage", [bytes.fromhex("504b0304"), None], ids=["torn", "lost"])

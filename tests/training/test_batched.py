@@ -177,6 +177,19 @@ def test_a_fit_ends_in_the_same_weights_on_any_number_of_cores(tmp_path):
     assert same(*ends)
 
 
+def test_only_a_number_of_devices_in_xla_flags_is_left_alone():
+    code = "from hpsearch.training.batched.hardware import *; use_all_cores(); print(len(jax.devices()))"
+    for flags, devices in (
+        ("--xla_cpu_multi_thread_eigen=false", max(2, len(os.sched_getaffinity(0)))),
+        ("--xla_force_host_platform_device_count=3", 3),
+    ):
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        ended = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=ROOT
+        )
+        assert ended.stdout.split() == [str(devices)], ended.stderr
+
+
 def test_dropout_drops_what_fit_drops():
     """Every generator of random numbers goes its own way, and as in `fit`."""
     check_equal([member(n, params={"dropout": 0.1 * (n + 1)}) for n in range(5)])

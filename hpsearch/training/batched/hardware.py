@@ -18,12 +18,14 @@ _MAX_COMPILERS = 4
 def use_all_cores() -> None:
     """Let JAX split a batch of models over all cores, if JAX has not started yet.
 
+    Not where the user says in $XLA_FLAGS over how many.
+
     It does not use them by itself: a step of small models is too short to be shared by threads.
     A single core counts as two: a program that is split over devices is compiled in another way
     than one that is not, and a fit would end in other last bits.
     """
     with suppress(RuntimeError, ValueError):
-        if not os.environ.get("XLA_FLAGS"):
+        if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
             jax.config.update("jax_num_cpu_devices", max(2, min(_MAX_CORES, _count_cores())))
 
 

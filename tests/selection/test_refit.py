@@ -463,7 +463,13 @@ def test_a_folder_of_something_else_is_left_alone(hpsearch, study):
     code, _, err = hpsearch("refit", file, "--output", "thesis")
     assert (code, "exists and is not a folder of kept models alone" in err) == (2, True)
     assert Path("thesis/thesis.txt").exists()
-    assert hpsearch("refit", file, "--output", ".")[0] == 2
+    ranked = hpsearch("rank", "--json")[1]
+    for place in (".", "..", "store.db", "store.db-wal", file, "thesis/thesis.txt", "x" * 300, ""):
+        for force in ((), ("--force",)):
+            code, out, err = hpsearch("refit", file, "--output", place, *force)
+            assert (code, out, err.count("\n")) == (2, "", 1), (place, err)
+    assert hpsearch("rank", "--json")[1] == ranked
+    assert Path("thesis/thesis.txt").read_text() == "years of work"
     card, _ = refitted(hpsearch, file, "--output", "new")
     assert card["folder"] == "new"
 

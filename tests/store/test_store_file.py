@@ -278,12 +278,26 @@ def test_a_store_is_no_pipe_or_folder():
     assert sorted(path.name for path in Path().iterdir()) == ["folder", "pipe"]
 
 
-def test_a_refused_store_leaves_no_connection_open():
-    sqlite3.connect(PATH).close()
-    with closing(sqlite3.connect(PATH)) as other:
-        other.execute("CREATE TABLE t (a)")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("CREATE TABLE t (a)", "another program"),
+        ("PRAGMA user_version = 99", "of version 99"),
+        ("DROP TABLE curves", "damaged"),
+        (None, "malformed"),
+    ],
+)
+def test_a_refused_store_leaves_no_connection_open(change, message):
+    if message != "another program":
+        with Store(PATH, create=True) as store:
+            fill_store(store, RECORD, 0.5)
+    if change is None:
+        PATH.write_bytes(PATH.read_bytes()[:50] + bytes(5000))
+    else:
+        with closing(sqlite3.connect(PATH)) as other:
+            other.executescript(change)
     for create in (True, False):
-        with pytest.raises(StoreError, match="another program"):
+        with pytest.raises(StoreError, match=message):
             Store(PATH, create=create)
     if sys.platform == "linux":
         opened = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")

@@ -20,7 +20,9 @@ def check_times(name: str, given: Any) -> Array:
     Times with a zone become those of UTC. Raises DataError for anything else, NaN and NaT.
     """
     if isinstance(given, np.ma.MaskedArray) and np.ma.is_masked(given):
-        raise DataError(f"{name} has masked values, which would be used as times; leave such rows out")
+        raise DataError(
+            f"{name} has masked values, which would be used as times; leave such rows out"
+        )
     times = _to_times(name, given)
     if times.ndim == 2 and times.shape[1] == 1:
         times = times.reshape(-1)
@@ -37,7 +39,9 @@ def check_times(name: str, given: Any) -> Array:
             f"{name} must be finite, got {times[row]} in row {row}; leave such rows out"
         )
     if kind == "u" and len(times) and times.max() > np.iinfo(np.int64).max:
-        raise DataError(f"{name} must be below 2**63, got {times.max()}; count from a later instant")
+        raise DataError(
+            f"{name} must be below 2**63, got {times.max()}; count from a later instant"
+        )
     if kind != "M":
         times = times.astype(np.float64 if kind == "f" else np.int64)
     return times

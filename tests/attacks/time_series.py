@@ -21,7 +21,9 @@ X = np.random.default_rng(0).normal(size=(ROWS, 3)).astype(np.float32)
 Y = X[:, 0] * 2.0
 N = np.arange(ROWS)
 DAYS = np.datetime64("2026-01-01") + N
-HOURS = pd.date_range("2026-10-24", periods=ROWS, freq="h", tz="Europe/Berlin")  # its clock goes back
+HOURS = pd.date_range(
+    "2026-10-24", periods=ROWS, freq="h", tz="Europe/Berlin"
+)  # its clock goes back
 
 
 def _swapped(times: Any, one: int, other: int) -> Any:
@@ -80,7 +82,10 @@ NO_TIMES: dict[str, Any] = {
     "numbers up to infinity": _with(N / 1, -1, np.inf),
     "numbers from -infinity": _with(N / 1, 0, -np.inf),
     "datetimes and numbers": [*DAYS.tolist()[:-1], 5],
-    "datetimes with a zone and without": [*HOURS[:20].to_pydatetime(), *pd.date_range("2027", periods=20).to_pydatetime()],
+    "datetimes with a zone and without": [
+        *HOURS[:20].to_pydatetime(),
+        *pd.date_range("2027", periods=20).to_pydatetime(),
+    ],
     "datetimes and texts": [*DAYS.tolist()[:-1], "2027-01-01"],
     "masked numbers": np.ma.masked_equal(N, 7),
     "masked days": np.ma.masked_equal(DAYS, DAYS[7]),
@@ -131,7 +136,7 @@ def _forward(data: Data) -> None:
     for each in chosen.baselines.values():
         if each.steps is not None:
             find_earlier_rows(data, each.steps, N[20:])
-    data.take(N[: data.rows - 3]).fingerprint
+    uses.all_of_data(data.take(N[: data.rows - 3]))
 
 
 def _made(**given: Any) -> Data:
@@ -344,7 +349,9 @@ def _odd_windows() -> Iterator[Call]:
         "all but one": 41,
     }.items():
         expect = "works" if what in ("0", "2") else "clear"
-        expect = "either" if what in ("2.0", "a share of all") else expect  # whole: so many instants
+        expect = (
+            "either" if what in ("2.0", "a share of all") else expect
+        )  # whole: so many instants
         yield Call(f"data(test={what})", partial(windows.data, value), expect, uses.all_of_data)
     for what, value in {**JUNK, "5 of 4": 5}.items():
         yield Call(f"last(rows={what})", partial(windows.last, value))

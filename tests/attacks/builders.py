@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.training import ModelSpec, backend, make_training_step
-from spaces import augmentation, backbones, cnn, penalties, recurrent, tabular, text
+from spaces import augmentation, backbones, penalties, recurrent, tabular, text
 from tests.attacks import expected
 from tests.attacks.calls import JUNK
 from tests.attacks.expected import Call
@@ -77,7 +77,12 @@ def _builders() -> Iterator[tuple[str, Callable[..., Any], ModelSpec, dict[str, 
     words = {"kind": "conv", "embedding": 4, "units": 4, "dropout": 0.1, "layers": 1, "dense": 0,
              "kernel": 2, "pooling": 2}  # fmt: skip
     yield "text", text.model(50), WORDS, words
-    yield "augmentation", _augmented, PICTURES, {"flip": True, "rotation": 10, "shift": 0.1, "zoom": 0.1}
+    yield (
+        "augmentation",
+        _augmented,
+        PICTURES,
+        {"flip": True, "rotation": 10, "shift": 0.1, "zoom": 0.1},
+    )
     yield "a switch of augmentation", _augmented, PICTURES, {"augmentation": True, "flip": True}
     yield "penalties", _penalized, CLASSES, {"penalty": "l1_l2", "l1": 0.1, "l2": 0.1}
 
@@ -139,7 +144,9 @@ def _combinations() -> Iterator[Call]:
         "recurrent dropout of convolutions": partial(
             any_kind, SERIES, kind="conv", recurrent_dropout=0.1
         ),
-        "tanh of classes": partial(lstm, replace(SERIES, activation="softmax"), output_activation="tanh"),
+        "tanh of classes": partial(
+            lstm, replace(SERIES, activation="softmax"), output_activation="tanh"
+        ),
         "an output activation that is none": partial(lstm, SERIES, output_activation="relu"),
         "bins of periodic embeddings": partial(tabular.model(COLUMNS), TABLE, bins=4),
         "a frequency of none": partial(
@@ -155,7 +162,9 @@ def _combinations() -> Iterator[Call]:
         "an activation that is none": partial(tabular.model(COLUMNS), TABLE, activation="relo"),
         "layers of a bag": partial(text.model(50, "bag"), WORDS, layers=2),
         "vectors of nowhere": partial(text.model(50), WORDS, kind="bag", vectors="frozen"),
-        "a flip that is off": partial(augmentation.make_layers, {"augmentation": False, "flip": True}),
+        "a flip that is off": partial(
+            augmentation.make_layers, {"augmentation": False, "flip": True}
+        ),
         "an augmentation of nothing": partial(augmentation.make_layers, {"augmentation": True}),
         "a rotation of 181": partial(augmentation.make_layers, {"rotation": 181}),
         "a shift of all": partial(augmentation.make_layers, {"shift": 1.0}),
@@ -170,15 +179,32 @@ def _combinations() -> Iterator[Call]:
         yield Call(what, make)
     for what, value in JUNK.items():
         fine = what in ("None",)
-        yield Call(f"recurrent.model({what})", partial(recurrent.model, value), "either" if fine else "clear")
+        yield Call(
+            f"recurrent.model({what})",
+            partial(recurrent.model, value),
+            "either" if fine else "clear",
+        )
         yield Call(f"recurrent.kinds({what})", partial(recurrent.kinds, value))
         yield Call(f"tabular.model({what})", partial(tabular.model, value))
         yield Call(f"tabular.preprocess({what})", partial(_prepare, value))
         yield Call(f"tabular.Columns.of({what})", partial(tabular.Columns.of, value))
         for option in ("numbers", "categories", "missing"):
-            given = {"numbers": ("a",), **{option: value}}
-            fine = what in ("[]", "{}", "'abc'", "[5]", "range(3)", "''", "a set", "an array", "a path", "300 letters")
-            yield Call(f"tabular.Columns({option}={what})", partial(tabular.Columns, **given), "either")
+            given = {"numbers": ("a",), option: value}
+            fine = what in (
+                "[]",
+                "{}",
+                "'abc'",
+                "[5]",
+                "range(3)",
+                "''",
+                "a set",
+                "an array",
+                "a path",
+                "300 letters",
+            )
+            yield Call(
+                f"tabular.Columns({option}={what})", partial(tabular.Columns, **given), "either"
+            )
         yield Call(f"tabular.structure({what})", partial(tabular.structure, value), "either")
         yield Call(f"tabular.smoothing({what})", partial(tabular.smoothing, value), "either")
         yield Call(f"penalties.choices(l1={what})", partial(penalties.choices, value), "either")
@@ -213,7 +239,9 @@ def _network() -> Any:
 X = np.ones((8, 3), np.float32)
 
 
-def _step(loss: Any = None, optimizer: Any = None, model: Any = None, arrays: Any = (X, X[:, :1])) -> Any:
+def _step(
+    loss: Any = None, optimizer: Any = None, model: Any = None, arrays: Any = (X, X[:, :1])
+) -> Any:
     """Take two steps; the loss must be a number."""
     import keras
 

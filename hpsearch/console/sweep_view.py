@@ -135,7 +135,7 @@ def describe_sweep(
         )
     yield table
     for study in studies:
-        if study.search in gains:
+        if study.search is not None and study.search in gains:
             yield f"{study.study}: {describe_gain(gains[study.search])}"
     for study in studies:
         if study.error is not None:

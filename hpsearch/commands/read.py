@@ -72,7 +72,14 @@ def rank(
         else:
             by_metric = stores.rank_by_metric(store, task, metric, standard_error, only, study)
             found = [each.rows for each in by_metric]
-            parts = [tables.describe_metric_ranking(each, top=top) for each in by_metric]
+            parts = [
+                tables.describe_metric_ranking(
+                    each,
+                    top=top,
+                    gain=find_gain(store, each.rows, metric=None if each.by_own else metric),
+                )
+                for each in by_metric
+            ]
         opened = stores.list_openings(store, task)
         if study is not None:
             tasks = {search.task for search in searches if search.study == study}

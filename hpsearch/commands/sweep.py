@@ -17,6 +17,7 @@ from hpsearch.store import Url
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hpsearch.results.baseline_gain import BaselineGain
     from hpsearch.runs.options import RunOptions
 
 # What the functions below need is imported inside them, so that `--help` stays quick.
@@ -33,6 +34,7 @@ def run_several(
 ) -> int:
     """Run several studies at once; returns the command's exit code."""
     from hpsearch.console import findings, sweep_view, tables
+    from hpsearch.results.baseline_gain import read_gains_of_searches
     from hpsearch.runs.sweep import run_sweep
     from hpsearch.runs.sweep_studies import make_sweep_studies
     from hpsearch.runs.sweep_summary import summarize_sweep
@@ -45,11 +47,19 @@ def run_several(
         raise KeyboardInterrupt
     summaries = summarize_sweep(options.store, results)
     searches = [each.search for each in summaries]
+    gains = read_gains_of_searches(options.store, searches)
     gravest = {} if quiet else findings.describe_gravest(options.store, searches)
-    tables.print_parts(console, sweep_view.describe_sweep(summaries, gravest))
+    tables.print_parts(console, sweep_view.describe_sweep(summaries, gains, gravest))
     if as_json:
-        click.echo(json.dumps({"studies": [each.to_json() for each in summaries]}))
+        shown = [each.to_json() | _gain_to_json(gains, each.search) for each in summaries]
+        click.echo(json.dumps({"studies": shown}))
     return 1 if any(result.failed for result in results) else 0
+
+
+def _gain_to_json(gains: "Mapping[int, BaselineGain]", search: int | None) -> dict[str, Any]:
+    """What a search brought over its baselines, by the name that other documents give it."""
+    gain = None if search is None else gains.get(search)
+    return {"over_baseline": None if gain is None else gain.to_json()}
 
 
 def plan_several(

@@ -13,6 +13,7 @@ from hpsearch.console.tables import describe_failures, make_table
 from hpsearch.core.metric import Metric
 from hpsearch.core.plan import Budget
 from hpsearch.core.progress import Throttle
+from hpsearch.results.baseline_gain import BaselineGain, describe_gain
 from hpsearch.results.formatting import format_duration, format_with_error
 from hpsearch.runs.display import StudyStatus
 from hpsearch.runs.sweep_plan import PlannedStudy
@@ -105,11 +106,14 @@ def make_sweep_table(studies: Sequence[StudyStatus], width: int) -> Table:
 
 
 def describe_sweep(
-    studies: Sequence[StudySummary], gravest: Mapping[int, str]
+    studies: Sequence[StudySummary],
+    gains: Mapping[int, BaselineGain],
+    gravest: Mapping[int, str],
 ) -> Iterator[Table | str]:
     """What each study found and took, and at the end those that stopped alone.
 
     Args:
+        gains: by search, what its best trial brought over the best baseline.
         gravest: the gravest finding of each search that has one.
     """
     table = make_table()
@@ -130,6 +134,9 @@ def describe_sweep(
             "failed" if study.error else study.ended or "",
         )
     yield table
+    for study in studies:
+        if study.search in gains:
+            yield f"{study.study}: {describe_gain(gains[study.search])}"
     for study in studies:
         if study.error is not None:
             yield f"{study.study} stopped: {study.error}"

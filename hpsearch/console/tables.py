@@ -114,10 +114,16 @@ def _describe_budget(cost: Plan, budget: Budget, pace: tuple[int, float] | None)
         )
 
 
-def describe_metric_ranking(ranking: MetricRanking, *, top: int | None) -> Iterator[Table | str]:
-    """A ranking by one metric of several, and how many trials have no value of it."""
+def describe_metric_ranking(
+    ranking: MetricRanking, *, top: int | None, gain: BaselineGain | None
+) -> Iterator[Table | str]:
+    """A ranking by one metric of several, and how many trials have no value of it.
+
+    Args:
+        gain: as `describe_ranking` has it.
+    """
     if ranking.rows:
-        yield from describe_ranking(ranking.rows, top=top, by_own=ranking.by_own)
+        yield from describe_ranking(ranking.rows, top=top, by_own=ranking.by_own, gain=gain)
     if ranking.left_out:
         search = ranking.searches[0]
         many = f"{ranking.left_out} trial{'s' if ranking.left_out > 1 else ''}"

@@ -69,10 +69,13 @@ class LentSlots:
 
     def lend(self, place: int) -> None:
         with self._changed:
-            if not self._held:
+            if not self._closed and not self._held:
                 self._since = time.monotonic()
-            self._held.add(place)
+            if not self._closed:
+                self._held.add(place)
             self._changed.notify_all()
+        if self._closed:  # it was on its way when they were closed
+            self._tell("returned", place)
 
     def recall(self, place: int) -> None:
         """Ask for a slot back: its jobs stop at the end of their epoch, with a checkpoint."""
@@ -104,9 +107,16 @@ class LentSlots:
             return None if self._closed else min(self._held)
 
     def close(self) -> None:
+        """Need none any more; those that it holds are given back by `give_all_back`."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def give_all_back(self) -> None:
+        """Give back all slots, once nothing runs on them."""
+        self.tell_demand()  # first: none of them should be lent here again
+        for place in sorted(self._held):
+            self.give_back(place)
 
     def note_start(self, seconds: float) -> None:
         """Tell the lender how long a worker took to start."""

@@ -138,6 +138,8 @@ class Processes(QueuedExecutor):
             thread.join(2.0)
         for worker in self._workers:
             worker.close()
+        if self._is_lent:  # the run may go on for a while, as while it waits for its baselines
+            self._slots_held.give_all_back()
 
     def _serve_in_thread(self, worker: WorkerProcess, place: int) -> None:
         self._threads.append(start_daemon(self._serve, worker, place))
@@ -191,8 +193,10 @@ class Processes(QueuedExecutor):
             pending.future.set_exception(Interrupted())
 
     def _describe_demand(self) -> Demand:
+        if self._closed:
+            return Demand()
         if not self._has_begun and not self._stopping:  # it needs one slot, to try the study there
-            return Demand(pending=0 if self._slots_held.usable or self._closed else 1)
+            return Demand(pending=0 if self._slots_held.usable else 1)
         if self._stopping:
             return Demand(idle=self._idle_places())
         return Demand(

@@ -107,8 +107,10 @@ def read_ranking(
         found = _rank(store, task, metric, only, study)
         found = [each for each in found if evaluator in (None, each[0][0].evaluator)]
         found.sort(key=lambda each: max(row.trial for row in each[0]))
-        # By another metric, the values of folds would be others.
-        gain = find_gain(store, found[-1][0]) if found and found[-1][1] else None
+        gain = None
+        if found:
+            rows, by_own = found[-1]
+            gain = find_gain(store, rows, metric=None if by_own else metric)
     if not found:
         named = {"study": study, "task": task, "evaluator": evaluator, "metric": metric}
         of = ", ".join(f"{what} {name}" for what, name in named.items() if name is not None)

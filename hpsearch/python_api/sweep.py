@@ -10,6 +10,7 @@ from hpsearch.core.rules import brief
 from hpsearch.python_api import calls, parsing
 from hpsearch.python_api.shown_parts import ShownParts
 from hpsearch.python_api.wording import errors_to_python
+from hpsearch.results.baseline_gain import BaselineGain, read_gains_of_searches
 from hpsearch.runs.arguments import make_run_options, refuse_without_effect
 from hpsearch.runs.load import Overrides
 from hpsearch.runs.sent_study import dump_study
@@ -127,6 +128,7 @@ class SweepReport(ShownParts, Sequence[StudySummary]):
 
     def __init__(self, place: "Path | Url", studies: Sequence[StudySummary]) -> None:
         self._place, self._studies = place, list(studies)
+        self._gains = read_gains_of_searches(place, [each.search for each in studies])
 
     def __len__(self) -> int:
         return len(self._studies)
@@ -151,9 +153,18 @@ class SweepReport(ShownParts, Sequence[StudySummary]):
         """Whether Ctrl-C or the stop button ended it; the same call continues."""
         return any(study.ended == "stopped" for study in self._studies)
 
+    @property
+    def gains(self) -> dict[str, BaselineGain]:
+        """By study, what its best trial brought over the best baseline, where it has one."""
+        return {
+            each.study: self._gains[each.search]
+            for each in self._studies
+            if each.search in self._gains
+        }
+
     def _parts(self) -> Iterator[Any]:
         from hpsearch.console import findings, sweep_view
 
         searches = [each.search for each in self._studies]
         gravest = findings.describe_gravest(self._place, searches)
-        yield from sweep_view.describe_sweep(self._studies, gravest)
+        yield from sweep_view.describe_sweep(self._studies, self._gains, gravest)

@@ -2,11 +2,14 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hpsearch.core.errors import NoStoreError, OldStoreError
+from hpsearch.core.metric import higher_is_better
 from hpsearch.core.parameters import Choice
 from hpsearch.core.space import Space
 from hpsearch.results.formatting import format_with_error
@@ -19,6 +22,7 @@ from hpsearch.store import (
     locate_trial,
     rank_records,
     read_all_trials,
+    read_metrics,
 )
 
 Verdict = Literal["better", "no better", "worse", "not known"]
@@ -59,30 +63,36 @@ class BaselineGain:
 
 
 def find_gain(
-    store: Store, ranking: Sequence[RankedTrial], *, study: str | None = None
+    store: Store,
+    ranking: Sequence[RankedTrial],
+    *,
+    study: str | None = None,
+    metric: str | None = None,
 ) -> BaselineGain | None:
     """What the first trial of a ranking brought over its first baseline; None without either.
 
     Args:
-        ranking: by the task's own metric, best first.
+        ranking: best first.
         study: take the first trial of this study; the baseline may be another study's, because all
             of a ranking compare.
+        metric: by which the ranking is, of those recorded beside the task's; None: the task's own.
     """
     best = next((r for r in ranking if r.baseline is None and study in (None, r.study)), None)
-    return None if best is None else find_gain_of_trial(store, ranking, best)
+    return None if best is None else find_gain_of_trial(store, ranking, best, metric)
 
 
 def find_gain_of_trial(
-    store: Store, ranking: Sequence[RankedTrial], trial: RankedTrial
+    store: Store,
+    ranking: Sequence[RankedTrial],
+    trial: RankedTrial,
+    metric: str | None = None,
 ) -> BaselineGain | None:
     """The same of one trial of the ranking; None where the ranking has no baseline."""
     baseline = find_best_baseline(ranking)
     if baseline is None or trial.baseline is not None:
         return None
-    difference = compare_ranked_trials(store, trial, baseline)
-    search, _ = locate_trial(store, trial.trial)
-    metric = next(each.metric for each in store.searches() if each.id == search)
-    gain = difference.value if metric.higher_is_better else -difference.value
+    difference = compare_ranked_trials(store, trial, baseline, metric)
+    gain = difference.value if _is_higher_better(store, trial, metric) else -difference.value
     # An error of 0 comes of folds that all have the same value, and says nothing of other rows.
     se = difference.se or None
     significant = difference.significant
@@ -92,6 +102,15 @@ def find_gain_of_trial(
     if significant is not None:
         verdict = "no better" if not significant else "better" if gain > 0 else "worse"
     return BaselineGain(trial, baseline, gain, se, verdict)
+
+
+def _is_higher_better(store: Store, trial: RankedTrial, metric: str | None) -> bool:
+    search, _ = locate_trial(store, trial.trial)
+    if metric is not None:
+        recorded = read_metrics(store, [search], trial.trial)[trial.trial]
+        return higher_is_better(recorded.directions[metric])
+    own = next(each.metric for each in store.searches() if each.id == search)
+    return own.higher_is_better
 
 
 def find_best_baseline(ranking: Sequence[RankedTrial]) -> RankedTrial | None:
@@ -140,6 +159,25 @@ def read_gain_of_ranking(
         return None
     with Store(place) as store:
         return find_gain(store, ranking, study=study)
+
+
+def read_gains_of_searches(
+    place: Path | Url, searches: Collection[int | None]
+) -> dict[int, BaselineGain]:
+    """As `read_gain`, of each of these searches that brought something over a baseline.
+
+    Args:
+        searches: by id; None: one that was never begun.
+    """
+    with ExitStack() as opened:
+        try:
+            store = opened.enter_context(Store(place))
+        except (NoStoreError, OldStoreError):  # none was begun
+            return {}
+        found = {
+            each.id: read_gain(store, each) for each in store.searches() if each.id in searches
+        }
+    return {search: gain for search, gain in found.items() if gain is not None}
 
 
 def describe_gain(gain: BaselineGain) -> str:

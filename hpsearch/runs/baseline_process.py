@@ -116,12 +116,14 @@ class BaselineProcess:
         """End it, wherever it is: the journal says where the next run goes on."""
         if self.process is None or self.pipe is None:
             return
-        self.process.terminate()
-        self.process.join(_TO_END)
-        self.process.kill()
-        self.process.join()
-        self.pipe.close()
-        self.pipe = None
+        try:
+            self.process.terminate()
+            self.process.join(_TO_END)
+        finally:  # by a second Ctrl-C too: this process would wait for it at its exit
+            self.process.kill()
+            self.process.join()
+            self.pipe.close()
+            self.pipe = None
 
 
 @contextmanager

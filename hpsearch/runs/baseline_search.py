@@ -12,6 +12,7 @@ from hpsearch.baselines import BaselineSet, settings_of_given
 from hpsearch.baselines.train import PARAMETER
 from hpsearch.core.data import Data
 from hpsearch.core.errors import StudyError
+from hpsearch.core.metric import Metric
 from hpsearch.core.space import Space
 from hpsearch.core.trial import Job, Outcome, Pause, Suggestion
 from hpsearch.executors import Work
@@ -66,8 +67,9 @@ class _Trained:
     is_done: bool
 
     @classmethod
-    def read(cls, store: Store, record: SearchRecord) -> "_Trained":
-        journal, asked, outcomes, is_done = store.journal(record.id), 0, {}, False
+    def read(cls, store: Store, record: SearchRecord, metrics: Sequence[Metric] = ()) -> "_Trained":
+        """Read one. metrics: what is recorded beside the task's, to append trials."""
+        journal, asked, outcomes, is_done = store.journal(record.id, metrics), 0, {}, False
         for event in journal.events():
             if isinstance(event, ToldEvent):
                 outcomes[event.trial] = event.outcome
@@ -144,12 +146,13 @@ def train_baselines(
     lock = study_lock(options.store, f"{record.study}/{BASELINES}", say)
     fence = opened.enter_context(lock)
     store = opened.enter_context(Store(options.store, create=True, fence=fence, say=say))
-    found = [_Trained.read(store, each) for each in _list_searches(store, record)]
+    metrics = study.task.recorded[1:]
+    found = [_Trained.read(store, each, metrics) for each in _list_searches(store, record)]
     begun = _find_or_begin(store, study, record, chosen, found, options)
     trainer = _BaselineTrainer(study, chosen, data, options, say)
     if begun is not None:
         trainer.train(begun)
-        found = [_Trained.read(store, each) for each in _list_searches(store, record)]
+        found = [_Trained.read(store, each, metrics) for each in _list_searches(store, record)]
     for each in found:
         trainer.repeat(each, options.repeats)
 
@@ -192,8 +195,9 @@ def _find_or_begin(
         source="",
         versions=json.dumps(versions),
     )
-    journal = store.begin_search(own, metrics=study.task.recorded[1:])
-    return _Trained.read(store, replace(own, id=journal.search))
+    metrics = study.task.recorded[1:]
+    journal = store.begin_search(own, metrics=metrics)
+    return _Trained.read(store, replace(own, id=journal.search), metrics)
 
 
 @dataclass(slots=True)

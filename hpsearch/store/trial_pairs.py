@@ -4,27 +4,35 @@ from typing import Any
 
 from hpsearch.core.difference import ValueDifference, compare_values
 from hpsearch.store.database import Database
+from hpsearch.store.metrics import read_metrics_within
 from hpsearch.store.rank import RankedTrial
 from hpsearch.store.store import Store
 
 _FOLDS = """
-SELECT c.repeat, c.fold, c.value, c.rows, c.train_rows, s.seed
+SELECT c.search, c.repeat, c.fold, c.value, c.rows, c.train_rows, s.seed
 FROM curves c JOIN asked a ON a.search = c.search AND a.trial = c.trial AND a.answer = 'suggest'
 JOIN searches s ON s.id = c.search WHERE a.id = :trial
 """
 
 
-def compare_ranked_trials(store: Store, first: RankedTrial, second: RankedTrial) -> ValueDifference:
-    """By how much the value of the first is larger, both of one ranking by the task's own metric.
+def compare_ranked_trials(
+    store: Store, first: RankedTrial, second: RankedTrial, metric: str | None = None
+) -> ValueDifference:
+    """By how much the value of the first is larger, both of one ranking.
 
     Over several folds they are paired. On a single split the error is made of those of both
     values: pairs of seeds would say nothing of other rows.
+
+    Args:
+        metric: by which the ranking is, of those recorded beside the task's; None: the task's own.
     """
-    return store.db.read(lambda: _compare(store.db, first, second))
+    return store.db.read(lambda: _compare(store.db, first, second, metric))
 
 
-def _compare(db: Database, first: RankedTrial, second: RankedTrial) -> ValueDifference:
-    one, other = (_read_folds(db, row.trial) for row in (first, second))
+def _compare(
+    db: Database, first: RankedTrial, second: RankedTrial, metric: str | None
+) -> ValueDifference:
+    one, other = (_read_folds(db, row.trial, metric) for row in (first, second))
     paired: dict[int, list[float]] = {}
     # The folds depend on the seed of the search.
     if {row["seed"] for row in one.values()} == {row["seed"] for row in other.values()}:
@@ -38,7 +46,14 @@ def _compare(db: Database, first: RankedTrial, second: RankedTrial) -> ValueDiff
     return compare_values(*values, list(paired.values()) if len(paired) > 1 else [], share)
 
 
-def _read_folds(db: Database, trial: int) -> dict[tuple[int, int], dict[str, Any]]:
-    """What is known of each (repeat, fold) of a trial."""
+def _read_folds(
+    db: Database, trial: int, metric: str | None
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """What is known of each (repeat, fold) of a trial, with its value by the metric."""
     rows = db.query(_FOLDS, trial=trial).records()
-    return {(row["repeat"], row["fold"]): row for row in rows}
+    found = {(row["repeat"], row["fold"]): row for row in rows}
+    if metric is None:
+        return found
+    recorded = read_metrics_within(db, list({row["search"] for row in rows}), trial)
+    values = recorded[trial].at_best[metric].values
+    return {place: row | {"value": values[place]} for place, row in found.items()}

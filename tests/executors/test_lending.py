@@ -191,6 +191,19 @@ def test_without_a_slot_opening_ends_when_it_is_closed():
             executor.open()
 
 
+def test_once_closed_it_gives_its_slots_back_at_once_and_takes_no_more():
+    # Its run may go on for minutes, as while it waits for its baselines.
+    with lent(fakes.prepare, in_flight=1) as (executor, slots, told):
+        slots.lend(0)
+        executor.open()
+        executor.submit(Job({"dropout": 0.2}, 2)).result(60)
+        executor.close()
+        assert told[-2:] == [("demand", Demand()), ("returned", 0)]
+        slots.lend(1)
+        assert told[-1] == ("returned", 1)
+        assert slots.usable == frozenset()
+
+
 def test_a_recalled_slot_is_given_back_and_its_job_goes_on_elsewhere(tmp_path):
     job = Job({"a": 0.5}, 400, checkpoint_out=tmp_path / "trial")
     with lent(prepare_chain) as (executor, slots, told):

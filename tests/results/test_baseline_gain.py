@@ -1,8 +1,13 @@
 """What a search brought over its baselines."""
 
+from dataclasses import replace
+
 import pytest
 
+from hpsearch.core.metric import Metric
+from hpsearch.core.trial import Suggestion
 from hpsearch.results.baseline_gain import (
+    compare_with_baseline,
     describe_gain,
     describe_progress,
     find_gain,
@@ -10,8 +15,15 @@ from hpsearch.results.baseline_gain import (
     read_gain_of_trial,
     read_gains,
 )
-from hpsearch.store import BASELINES, Store, TrialFilter, rank_tasks
-from tests.builders import append_outcomes, fill_baselines, make_outcome_of_folds, make_record
+from hpsearch.results.metric_values import standard_error
+from hpsearch.store import BASELINES, Store, TrialFilter, rank_by_metric, rank_tasks
+from tests.builders import (
+    append_outcomes,
+    fill_baselines,
+    make_outcome_of_folds,
+    make_outcome_with_metrics,
+    make_record,
+)
 
 KFOLD = make_record(evaluator="KFold()")
 LOSS = make_record(evaluator="KFold()", measure="mae", direction="min")
@@ -89,6 +101,25 @@ def test_an_error_of_zero_says_nothing_of_other_rows():
         fill_baselines(store, HOLDOUT, {"ridge regression": [1.0]}, se=0.0)
         [ranking] = rank_tasks(store)
         assert find_gain(store, ranking).verdict == "not known"
+
+
+def test_by_another_metric_its_values_are_paired():
+    """By accuracy the baseline is better; by the gap, which should be low, the search is."""
+    measured = make_outcome_with_metrics([[0.8], [0.9], [0.7]], {"gap": [[2.0], [2.5], [3.0]]})
+    baseline = make_outcome_with_metrics([[0.9], [0.98], [0.8]], {"gap": [[3.1], [3.5], [4.1]]})
+    with Store(None) as store:
+        for record, outcome, point in (
+            (KFOLD, measured, {"a": 1}),
+            (replace(KFOLD, searcher=BASELINES), baseline, {"baseline": "mean"}),
+        ):
+            journal = store.begin_search(record, metrics=[Metric("gap", "min")])
+            journal.append_answer(0, Suggestion(point, 1))
+            journal.append_outcome(0, outcome)
+        [ranking] = rank_by_metric(store, None, "gap", standard_error)
+        gain = find_gain(store, ranking.rows, metric="gap")
+        assert compare_with_baseline(gain) == "better than mean by 1.07 ± 0.05"
+        [own] = rank_tasks(store)
+        assert find_gain(store, own).verdict == "worse"
 
 
 def test_folds_of_another_seed_are_not_paired():

@@ -23,7 +23,7 @@ from hpsearch.runs.baseline_search import are_trained, train_baselines
 from hpsearch.runs.identity import make_search_record
 from hpsearch.runs.load import Overrides
 from hpsearch.runs.options import RunOptions
-from hpsearch.store import Store, rank_tasks
+from hpsearch.store import Store, rank_tasks, read_metrics
 from tests.runs.whole_runs import finish, journal, start
 
 RNG = np.random.default_rng(0)
@@ -112,6 +112,17 @@ def test_each_is_trained_once():
         assert are_trained(store, record, FEW, options)
         assert not are_trained(store, record, None, options)
         assert not are_trained(store, replace(record, seed=9), FEW, options)
+
+
+def test_other_metrics_are_recorded_too():
+    study = study_of(FEW | {"drawing": SGDClassifier(loss="log_loss")})
+    study = replace(study, task=replace(study.task, metrics=("f1_macro",)))
+    train_all(study)
+    train_all(study, repeats=1)
+    with Store(Path("store.db")) as store:
+        [search] = store.searches()
+        recorded = read_metrics(store, [search.id])
+    assert [[*each.at_best] for each in recorded.values()] == [["f1_macro"]] * 3
 
 
 def test_a_study_whose_baselines_change_trains_the_new_ones_only():

@@ -17,6 +17,8 @@ from hpsearch.commands.main import app
 from hpsearch.console.findings import describe_gravest
 from hpsearch.console.sweep_view import describe_sweep, make_sweep_table
 from hpsearch.core.errors import DeviceError, StudyError
+from hpsearch.python_api.sweep import SweepReport
+from hpsearch.results.baseline_gain import read_gains_of_searches
 from hpsearch.runs import sweep_studies
 from hpsearch.runs.display import StudyStatus
 from hpsearch.runs.lent_run import RunEnding
@@ -27,6 +29,7 @@ from hpsearch.runs.sweep_summary import summarize_sweep
 from hpsearch.store import Store
 from tests.attacks import kills, sweep_kills
 from tests.attacks.sweep_kills import CHAIN, Sweep, kill_sweep
+from tests.builders import append_outcomes, fill_baselines, make_outcome_of_folds, make_record
 from tests.conftest import ROOT
 from tests.doctor.searches import SICK, healthy
 
@@ -231,13 +234,33 @@ def test_the_summary_says_each_studys_gravest_finding(tmp_path):
     results.append(StudyResult("dead", None, None, 1.0, RunEnding("no data")))
     summaries = summarize_sweep(tmp_path / "s.db", results)
     gravest = describe_gravest(tmp_path / "s.db", [each.search for each in summaries[:3]])
-    lines = [part for part in describe_sweep(summaries, gravest) if isinstance(part, str)]
+    gains = read_gains_of_searches(tmp_path / "s.db", [each.search for each in summaries])
+    lines = [part for part in describe_sweep(summaries, gains, gravest) if isinstance(part, str)]
     [overfit] = [line for line in lines if line.startswith("overfit: ")]
     assert "all overfit: 30 of 30 trials" in overfit
     assert "dropout=Float(0.0, 0.8)" in overfit
     assert f"2 more: hpsearch doctor overfit --all --store {tmp_path / 's.db'}" in overfit
     assert not [line for line in lines if line.startswith("fit: ")]
     assert describe_gravest(tmp_path / "gone.db", [1]) == {}
+
+
+def test_the_summary_says_what_each_study_brought_over_its_baselines(tmp_path):
+    place = tmp_path / "s.db"
+    with Store(place, create=True) as store:
+        for study, data in (("one", "d"), ("two", "other")):
+            record = make_record(study=study, evaluator="KFold()", data=data)
+            append_outcomes(store, record, make_outcome_of_folds([0.95, 0.96, 0.97]))
+        fill_baselines(store, store.searches()[0], {"mean": [0.93, 0.94, 0.949]})
+    results = [StudyResult(n, None, s, 1.0, RunEnding()) for n, s in (("one", 1), ("two", 2))]
+    results.append(StudyResult("dead", None, None, 1.0, RunEnding("no data")))
+    summaries = summarize_sweep(place, results)
+    gains = read_gains_of_searches(place, [each.search for each in summaries])
+    [_, line, _] = describe_sweep(summaries, gains, {})
+    assert line == "one: 0.9600 ± 0.0100, better than mean by 0.0203 ± 0.0005"
+    report = SweepReport(place, summaries)
+    assert {study: gain.verdict for study, gain in report.gains.items()} == {"one": "better"}
+    assert line in str(report)
+    assert read_gains_of_searches(tmp_path / "gone.db", [1, None]) == {}
 
 
 def test_the_share_of_a_study_that_failed_goes_to_the_others():

@@ -6,10 +6,11 @@ from_file("eight.keras", layer="features", make=train_eight)  trained now, where
 
 import os
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from hpsearch.core.errors import BuildError, HpsearchError
+from hpsearch.core.errors import BuildError, HpsearchError, first_line
 from hpsearch.core.files import temporary_beside
 from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
@@ -32,7 +33,11 @@ def from_file(
     The function raises BuildError where there is no such file or layer. Files are read in Keras's
     safe mode: no code in them is run.
     """
+    if not isinstance(path, str | PathLike):
+        raise BuildError(f"backbones.from_file takes the path of a model, got {brief(path)}")
     place = Path(path)
+    if make is not None and not callable(make):
+        raise BuildError(f"make= is a function that returns the trained model, got {brief(make)}")
     if make is not None and place.suffix != ".keras":
         raise BuildError(f"make= needs a path that ends with .keras, got {brief(str(place))}")
 
@@ -71,6 +76,8 @@ def _read(place: Path) -> Any:
         found = kept.load(place)
     except HpsearchError as error:
         raise BuildError(f"the backbone: {error}") from error
+    except OSError as error:  # as a name that is too long
+        raise BuildError(f"the backbone cannot be read: {first_line(error)}") from error
     if len(found.models) > 1:
         raise BuildError(
             f"{place} has {len(found.models)} models, and a backbone is one; name its file, as "

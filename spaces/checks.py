@@ -63,9 +63,24 @@ def switch(params: Mapping[str, Any], name: str) -> bool:
 def one_of(params: Mapping[str, Any], name: str, options: Sequence[str], default: str) -> str:
     """One of these texts. BuildError for anything else."""
     value = params.get(name, default)
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         raise BuildError(
             f"{name} is one of {', '.join(options)}, got {brief(value)}"
             f"{did_you_mean(str(value), options)}"
         )
     return str(value)
+
+
+def find_in_keras(of: Any, kind: str, name: Any) -> Any:
+    """One of Keras's activations or initializers, which may be given itself.
+
+    Args:
+        of: the module, as `keras.activations`.
+        kind: what messages call them.
+    """
+    try:
+        return of.get(name)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BuildError(
+            f"Keras has no {kind} {brief(name)}{did_you_mean(str(name), dir(of))}"
+        ) from error

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from hpsearch import Choice, Float, Int, Space
 from hpsearch.core.errors import BuildError
-from hpsearch.core.option_text import did_you_mean
 from hpsearch.core.rules import brief
 from hpsearch.training import ModelSpec
 from spaces import checks, network
@@ -150,7 +149,9 @@ def model(
             _check_linear(params)
         rates = _rates(len(sizes), params, dropout_on)
         make_dense = _dense_maker(params, initializer)
-        act = _find(keras.activations, "activation", params.get("activation", activation))
+        act = checks.find_in_keras(
+            keras.activations, "activation", params.get("activation", activation)
+        )
         normalize, is_residual = network.make_normalizer(params), _is_residual(params, len(sizes))
 
         inputs = keras.Input(spec.input_shape)
@@ -200,7 +201,7 @@ def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]
     options: dict[str, Any] = {"kernel_initializer": params.get("initializer", initializer)}
     # Looking it up makes one, which draws a seed: the layers' own must stay what they were.
     state = random.getstate()
-    _find(keras.initializers, "initializer", options["kernel_initializer"])
+    checks.find_in_keras(keras.initializers, "initializer", options["kernel_initializer"])
     random.setstate(state)
     if "max_norm" in params:
         longest = checks.number(params, "max_norm", above=0.0)
@@ -212,16 +213,6 @@ def _dense_maker(params: dict[str, Any], initializer: str) -> Callable[..., Any]
         )
 
     return make
-
-
-def _find(of: Any, kind: str, name: Any) -> Any:
-    """One of Keras's activations or initializers, which may be given itself."""
-    try:
-        return of.get(name)
-    except (TypeError, ValueError) as error:
-        raise BuildError(
-            f"Keras has no {kind} {brief(name)}{did_you_mean(str(name), dir(of))}"
-        ) from error
 
 
 def _is_residual(params: dict[str, Any], layers: int) -> bool:

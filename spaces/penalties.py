@@ -5,6 +5,7 @@ from typing import Any
 
 from hpsearch import Choice, Float
 from hpsearch.core.errors import BuildError
+from hpsearch.core.rules import brief
 from spaces import checks
 
 PARAMS = ("penalty", "l1", "l2")
@@ -33,6 +34,12 @@ def choices(l1: Range | None = None, l2: Range | None = None) -> dict[str, Choic
     tried = {name: ends for name, ends in ranges.items() if ends is not None}
     if not tried:
         raise ValueError("penalties need a range of factors, as l2=(1e-5, 1e-2), got none")
+    for name, ends in tried.items():
+        if not isinstance(ends, tuple | list) or len(ends) != 2:
+            raise ValueError(
+                f"penalties need {name}= the lowest and the highest factor, as (1e-5, 1e-2), got "
+                f"{brief(ends)}"
+            )
     kinds = [kind for kind, factors in _FACTORS.items() if tried.keys() >= set(factors)]
     return {
         "penalty": Choice(*kinds),

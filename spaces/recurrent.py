@@ -37,7 +37,7 @@ def kinds(*names: str) -> dict[str, Choice]:
     """
     chosen = names or KINDS
     for name in chosen:
-        if name not in KINDS:
+        if not isinstance(name, str) or name not in KINDS:
             raise ValueError(
                 f"recurrent.kinds takes {', '.join(KINDS)}, got {brief(name)}"
                 f"{did_you_mean(str(name), KINDS)}"

@@ -51,7 +51,7 @@ class Columns:
                     f"{brief(values)}; Columns.of(frame) finds them"
                 )
         for option in ("numbers", "missing"):
-            object.__setattr__(self, option, tuple(getattr(self, option)))
+            object.__setattr__(self, option, _list_names(option, getattr(self, option)))
         named = [*self.numbers, *self.categories]
         if not named:
             raise DataError("Columns needs numbers= or categories=, got neither")
@@ -120,6 +120,20 @@ class Columns:
         return len(self.numbers) + self.flags + len(self.many)
 
 
+def _list_names(option: str, given: Any) -> tuple[Column, ...]:
+    """Names of columns, or their places. Raises DataError for anything else, as one text."""
+    try:
+        found = () if isinstance(given, str | bytes | Mapping) else tuple(given)
+        is_list = not isinstance(given, str | bytes | Mapping)
+    except TypeError:
+        found, is_list = (), False
+    if not is_list or not all(isinstance(name, str | int | np.integer) for name in found):
+        raise DataError(
+            f"{option}= lists columns by name or place, as ('age', 'income'), got {brief(given)}"
+        )
+    return found
+
+
 def _find_values(name: Any, column: Any) -> tuple[Any, ...]:
     """The values of a column of categories, in order."""
     found = column.dropna().unique().tolist()
@@ -140,6 +154,10 @@ def preprocess(columns: Columns) -> Callable[..., Any]:
 
     Returns a function of the parameters `embedding` and `bins` of the space, where that has them.
     """
+    if not isinstance(columns, Columns):
+        raise BuildError(
+            f"tabular.preprocess takes Columns, as tabular.Columns.of(frame), got {brief(columns)}"
+        )
     return partial(_make_transformer, columns)
 
 
@@ -182,9 +200,9 @@ def _make_scaler(embedding: str, bins: int) -> Any:
 
 def check_embedding(embedding: Any) -> None:
     """Raise BuildError for an unknown embedding."""
-    if embedding not in EMBEDDINGS:
+    if not isinstance(embedding, str) or embedding not in EMBEDDINGS:
         raise BuildError(
-            f"unknown embedding {brief(embedding)}{did_you_mean(embedding, EMBEDDINGS)}; "
+            f"unknown embedding {brief(embedding)}{did_you_mean(str(embedding), EMBEDDINGS)}; "
             f"known: {', '.join(EMBEDDINGS)}"
         )
 

@@ -240,15 +240,14 @@ def _learn_scale(x: Any) -> Any:
 
 
 def _hidden_layers(x: Any, spec: ModelSpec, params: dict[str, Any]) -> Any:
-    from keras import layers
+    from keras import activations, layers
 
     count, units = checks.whole(params, "layers", 3), checks.whole(params, "units", 128)
     rate = checks.number(params, "dropout", 0.15, below=1.0)
     learns_numbers = spec.activation in (None, "linear")
-    activation = params.get("activation", "mish" if learns_numbers else "selu")
-    residual = params.get("residual", False)
-    if not isinstance(residual, bool):
-        raise BuildError(f"residual is True or False, got {brief(residual)}")
+    named = params.get("activation", "mish" if learns_numbers else "selu")
+    activation = checks.find_in_keras(activations, "activation", named)
+    residual = checks.switch(params, "residual")
 
     def hide(x: Any) -> Any:
         x = layers.Dense(units, activation=activation)(x)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hpsearch.core.errors import BuildError
+from hpsearch.core.rules import brief
 from hpsearch.training import ModelSpec
 from spaces import checks, network
 from spaces.embeddings import PretrainedVectors, Vectors, make_embedding
@@ -63,14 +64,19 @@ def model(
     """
     if not isinstance(words, str):
         checks.whole({"words": words}, "words")
-    if vectors is None and unknown != "zeros":
-        raise BuildError(f"unknown={unknown!r} has no effect without vectors=; leave it out")
+    if vectors is None and not (isinstance(unknown, str) and unknown == "zeros"):
+        raise BuildError(f"unknown={brief(unknown)} has no effect without vectors=; leave it out")
     pretrained = None if vectors is None else PretrainedVectors(vectors, unknown)
 
     def build(spec: ModelSpec, **params: Any) -> Any:
         import keras
 
         network.check("text.model", spec, params, PARAMS)
+        if len(spec.input_shape) != 1:
+            raise BuildError(
+                "text.model takes rows of shape (length,), numbers of words, and this task's have "
+                f"{brief(spec.input_shape)}"
+            )
         chosen = network.choose_kind("text.model", kind, params, KINDS, _ONLY)
         rate = checks.number(params, "dropout", below=1.0)
         inputs = keras.Input(spec.input_shape, dtype="int32")

@@ -7,6 +7,15 @@ from tests.attacks.figures import Figures, table
 
 # How many cases of each; what is not named here is drawn by its own tests.
 SHARES = {
+    "builders.builders": 60,
+    "builders.steps": 6,
+    "plain_models.baselines": 20,
+    "preparation.functions": 30,
+    "targets.targets": 30,
+    "texts.layers": 12,
+    "texts.texts": 6,
+    "time_series.times": 80,
+    "time_series.windows": 60,
     "bad_inputs.calls": 400,
     "bad_inputs.environment": 3,
     "bad_inputs.options": 6,

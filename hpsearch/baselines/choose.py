@@ -70,6 +70,8 @@ def choose_baselines(task: Task, data: Data, given: Any = None) -> BaselineSet:
     for name, value in given.items():
         if isinstance(value, SeasonalValue):
             why = why_no_previous(fixed, data)
+            if not why and value.steps >= data.rows:  # each would be predicted by the first row
+                why = f"a season has {value.steps:,} rows, and the data {data.rows:,}"
             if why:
                 notes.append(f"baseline {name} is left out: {why}")
                 continue

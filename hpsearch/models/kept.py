@@ -24,6 +24,7 @@ from hpsearch.core.errors import HpsearchError, first_line
 from hpsearch.core.frames.inputs import make_frame
 from hpsearch.core.frames.types import FrameTypes, describe_frame
 from hpsearch.core.outputs import MODEL_INDEX, OutputKind, files_in, is_kept_model, whole_output
+from hpsearch.core.rules import show_path
 from hpsearch.core.task import Task
 from hpsearch.models.kept_estimators import EstimatorModel, EstimatorOutput, load_estimator
 from hpsearch.models.kept_index import make_index, read_index
@@ -259,7 +260,9 @@ def load(
 def load_model(path: Path) -> Any:
     """Load a Keras model from a file, without running code of it. HpsearchError where it cannot."""
     if not path.is_file():
-        raise HpsearchError(f"{path} is no file; name a folder that `hpsearch refit` wrote")
+        raise HpsearchError(
+            f"{show_path(path)} is no file; name a folder that `hpsearch refit` wrote"
+        )
     try:
         with without_tensorflow(), images_compiled_by_jax():
             return keras.models.load_model(path, compile=False, safe_mode=True)

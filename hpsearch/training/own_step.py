@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from hpsearch.core.errors import BuildError, FatalError
+from hpsearch.core.rules import brief
 
 TrainingStep = Callable[..., Any]
 """Arrays -> the loss of this step, as a tensor of the backend."""
@@ -37,6 +38,7 @@ def make_training_step(loss: Callable[..., Any], optimizer: Any, model: Any) -> 
     """
     import keras
 
+    _check_arguments(loss, optimizer, model)
     weights = list(model.trainable_variables)
     if not weights:
         raise BuildError(
@@ -61,6 +63,32 @@ def make_training_step(loss: Callable[..., Any], optimizer: Any, model: Any) -> 
     return take_step
 
 
+def _check_arguments(loss: Any, optimizer: Any, model: Any) -> None:
+    """Raise BuildError for what is no loss, no optimizer, or no model."""
+    import keras
+
+    for what, given, is_one in (
+        ("loss= a function of arrays", loss, callable(loss)),
+        (
+            "optimizer= a Keras optimizer, as keras.optimizers.Adam(1e-3)",
+            optimizer,
+            isinstance(optimizer, keras.optimizers.Optimizer),
+        ),
+        ("model= a Keras model", model, isinstance(model, keras.layers.Layer)),
+    ):
+        if not is_one:
+            raise BuildError(f"make_training_step needs {what}, got {brief(given)}")
+
+
+def _check_value(value: Any) -> None:
+    """Raise BuildError where a loss is no number. value: of any backend, maybe traced."""
+    if tuple(getattr(value, "shape", (0,))) != ():
+        raise BuildError(
+            "the loss of make_training_step must return one number, by keras.ops, as "
+            f"keras.ops.mean(...), got {brief(value)}"
+        )
+
+
 def _make_tensorflow_step(loss: Callable[..., Any], optimizer: Any, weights: list[Any]) -> Any:
     import tensorflow as tf
 
@@ -68,6 +96,7 @@ def _make_tensorflow_step(loss: Callable[..., Any], optimizer: Any, weights: lis
     def step(*arrays: Any) -> Any:
         with tf.GradientTape() as tape:
             value = loss(*arrays)
+        _check_value(value)
         gradients = tape.gradient(value, [weight.value for weight in weights])
         if all(gradient is None for gradient in gradients):
             raise _unread_error()
@@ -135,7 +164,9 @@ def _find_others(loss: Callable[..., Any], weights: list[Any], arrays: Any) -> l
 
     def call(*arrays: Any) -> Any:
         with Watch():
-            return loss(*arrays)
+            value = loss(*arrays)
+        _check_value(value)
+        return value
 
     jax.eval_shape(call, *arrays)
     trained = {id(weight) for weight in weights}

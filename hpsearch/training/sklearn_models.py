@@ -307,7 +307,7 @@ def predict_as_network(estimator: Any, x: Array, task: "PredictedOutput") -> Arr
         found = np.asarray(estimator.predict(x))
         likely = found if found.ndim == 2 else np.eye(max(2, units))[found.astype(np.int64)]
     elif task.kind != "multilabel":
-        likely = _spread(estimator.predict_proba(x), estimator.classes_, max(2, units))
+        likely = _spread(np.asarray(estimator.predict_proba(x)), estimator.classes_, max(2, units))
     else:
         likely = estimator.predict_proba(x)
         if isinstance(likely, list):  # a table a label, as forests have it
@@ -324,6 +324,11 @@ def _of_class_one(likely: Array, classes: Array) -> Array:
 
 def _spread(likely: Array, classes: Array, units: int) -> Array:
     """Probabilities of all classes, where a fold may lack some."""
+    if likely.ndim != 2 or likely.shape[1] != len(classes):  # NumPy would spread one column
+        raise BuildError(
+            f"predict_proba gives shape {likely.shape}, and there are {len(classes)} classes_: it must "
+            "give a column for each"
+        )
     found = np.zeros((len(likely), units))
     found[:, classes.astype(np.int64)] = likely
     return found

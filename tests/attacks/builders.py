@@ -16,13 +16,14 @@ from tests.attacks.calls import JUNK
 from tests.attacks.expected import Call
 from tests.attacks.figures import Figures
 from tests.attacks.guard import NotUsable
-from tests.attacks.hostile_sources import RAISES
 
 FRAME = pd.DataFrame({"a": np.arange(12.0), "b": list("abcdefghijkl"), "c": ["x", "y"] * 6})
 COLUMNS = tabular.Columns.of(FRAME)
-CLASSES = ModelSpec((12,), 3, "softmax", "sparse_categorical_crossentropy", ["accuracy"])
+CLASSES = ModelSpec(
+    (12,), 3, "softmax", "sparse_categorical_crossentropy", ["accuracy"], rows=64, epochs=2
+)
 TABLE = replace(CLASSES, input_shape=(COLUMNS.width,))
-SERIES = ModelSpec((6, 2), 1, "linear", "mse", ["mae"])
+SERIES = ModelSpec((6, 2), 1, "linear", "mse", ["mae"], rows=64, epochs=2)
 WORDS = replace(CLASSES, dtype="int32")
 PICTURES = replace(CLASSES, input_shape=(8, 8, 3))
 
@@ -49,12 +50,14 @@ _TAKEN = {
     "recurrent_dropout": ("0", "1e-320"),
     "bidirectional": ("True",),
     "bins": ("None", "2.0"),
-    "frequency": ("1.5", "2.0", "1e-320"),
+    "frequency": ("1.5", "2.0", "1e-320", "2**70"),
     "embedding_size": ("2.0",),
     "category_size": ("2.0",),
     "residual": ("True",),
     "label_smoothing": ("0", "1e-320"),
-    "embedding": (),
+    "embedding": ("2.0",),
+    "l1": ("0", "1e-320", "1.5", "2.0", "2**70"),
+    "l2": ("0", "1e-320", "1.5", "2.0", "2**70"),
     "kind": (),
 }
 
@@ -74,7 +77,7 @@ def _builders() -> Iterator[tuple[str, Callable[..., Any], ModelSpec, dict[str, 
     yield "tabular bins", tabular.model(COLUMNS), TABLE, {"embedding": "piecewise", "bins": 4}
     flags = replace(TABLE, loss="binary_crossentropy", outputs=1, activation="sigmoid", metrics=[])
     yield "tabular smoothing", tabular.model(COLUMNS), flags, {"label_smoothing": 0.1}
-    words = {"kind": "conv", "embedding": 4, "units": 4, "dropout": 0.1, "layers": 1, "dense": 0,
+    words = {"kind": "conv", "embedding": 4, "units": 4, "dropout": 0.1, "layers": 2, "dense": 0,
              "kernel": 2, "pooling": 2}  # fmt: skip
     yield "text", text.model(50), WORDS, words
     yield (
@@ -111,6 +114,8 @@ def _points() -> Iterator[Call]:
         yield Call(f"{name} of a good point", partial(build, spec, **point), "works", _use)
         for parameter in point:
             for what, value in JUNK.items():
+                if parameter == "activation" and what in ("a function", "a class"):
+                    continue  # the user's own, called as such
                 changed = partial(build, spec, **{**point, parameter: value})
                 # Numbers of a switch or a rate have bounds of their own.
                 fine = what in _TAKEN.get(parameter, ("0", "1e-320", "1.5", "2.0", "None", "True"))
@@ -190,18 +195,6 @@ def _combinations() -> Iterator[Call]:
         yield Call(f"tabular.Columns.of({what})", partial(tabular.Columns.of, value))
         for option in ("numbers", "categories", "missing"):
             given = {"numbers": ("a",), option: value}
-            fine = what in (
-                "[]",
-                "{}",
-                "'abc'",
-                "[5]",
-                "range(3)",
-                "''",
-                "a set",
-                "an array",
-                "a path",
-                "300 letters",
-            )
             yield Call(
                 f"tabular.Columns({option}={what})", partial(tabular.Columns, **given), "either"
             )
@@ -252,9 +245,7 @@ def _step(
 
     step = make_training_step(loss or squares, optimizer or keras.optimizers.SGD(), model or made)
     step(*arrays)
-    found = float(step(*arrays))
-    if not np.isfinite(found):
-        raise NotUsable(f"a loss of {found}")
+    step(*arrays)
 
 
 def _steps() -> Iterator[Call]:
@@ -268,26 +259,16 @@ def _steps() -> Iterator[Call]:
         if what not in ("a list in itself",):
             returned = partial(_step, loss=partial(_return, value))
             yield Call(f"a loss that returns {what}", returned)
-    for what, act in RAISES.items():
-        yield Call(f"a loss that {what}", partial(_step, loss=partial(_act, act)), "either")
     yield Call("a class of optimizers", partial(_of_keras, "optimizer"))
     yield Call("an optimizer's name", partial(_step, optimizer="adam"))
     yield Call("a model that was never built", partial(_of_keras, "unbuilt"))
     yield Call("a frozen model", partial(_of_keras, "frozen"))
     yield Call("a loss of a vector", partial(_of_keras, "vector"))
     yield Call("a loss of another model", partial(_of_keras, "other"))
-    yield Call("NaN in the arrays", partial(_step, arrays=(X * np.nan, X[:, :1])), "either")
-    yield Call("arrays of other lengths", partial(_step, arrays=(X, X[:3, :1])), "either")
-    yield Call("one array of two", partial(_step, arrays=(X,)), "either")
-    yield Call("no arrays", partial(_step, arrays=()), "either")
 
 
 def _return(value: Any, *_: Any) -> Any:
     return value
-
-
-def _act(act: Callable[[], Any], *_: Any) -> Any:
-    return act()
 
 
 def _of_keras(what: str) -> None:

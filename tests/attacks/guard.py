@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hpsearch.core.errors import HpsearchError
+from hpsearch.core.errors import HpsearchError, plain_text
 from tests.attacks.commands import ROOT, short
 
 _SECONDS = 20.0
@@ -66,6 +66,8 @@ def _judge_error(error: Exception) -> tuple[str, str]:
         return "unclear", f"not one line: {seen}"
     if re.search(r"[\x00-\x1f\x7f]", message):
         return "unclear", f"control characters: {seen}"
+    if message != plain_text(message):
+        return "unclear", f"what no terminal can show: {seen!a}"
     return "clear", seen
 
 

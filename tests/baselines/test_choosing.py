@@ -222,3 +222,8 @@ def test_a_season_longer_than_the_series_is_no_baseline():
     longer = Data(TABLE[:25], NUMBERS[:25], times=HOURS[:25])
     assert "seasonal value" in names(longer, "mse")
     assert "seasonal value" not in names(day, "mse")
+    given = {"season": SeasonalValue(24)}
+    assert names(longer, "mse", given) == ["season"]
+    assert notes(day, "mse", given) == [
+        "baseline season is left out: a season has 24 rows, and the data 24"
+    ]

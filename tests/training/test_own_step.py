@@ -123,3 +123,34 @@ def test_what_trains_nothing_is_refused():
 @pytest.mark.thorough
 def test_on_tensorflow_too(check_on_tensorflow):
     check_on_tensorflow(__file__)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"loss": 5}, r"needs loss= a function of arrays, got 5"),
+        ({"optimizer": "adam"}, r"needs optimizer= a Keras optimizer.*, got 'adam'"),
+        ({"model": None}, r"needs model= a Keras model, got None"),
+    ],
+)
+def test_what_is_no_loss_optimizer_or_model_is_refused(wrong, message):
+    model = make_model()
+    import keras
+
+    given = {"loss": squared_error(model), "optimizer": keras.optimizers.SGD(), "model": model}
+    with pytest.raises(BuildError, match=message):
+        make_training_step(**{**given, **wrong})
+
+
+@pytest.mark.parametrize("returned", ["vector", "text", "none"])
+def test_a_loss_that_is_no_number_is_refused(returned):
+    model = make_model()
+    import keras
+
+    def loss(x, y):
+        found = (model(x) - y) ** 2
+        return {"vector": found, "text": "loss", "none": None}[returned]
+
+    step = make_training_step(loss, keras.optimizers.SGD(), model)
+    with pytest.raises(BuildError, match="must return one number"):
+        step(X, Y)

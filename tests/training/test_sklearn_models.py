@@ -264,3 +264,12 @@ def test_it_does_not_import_keras():
         "assert not {'keras', 'jax', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=dict(os.environ), check=True)
+
+
+def test_probabilities_without_a_column_for_each_class_are_refused():
+    class OneColumn(LogisticRegression):
+        def predict_proba(self, X):
+            return super().predict_proba(X)[:, :1]
+
+    with pytest.raises(BuildError, match=r"predict_proba gives shape \(50, 1\), and there are 3"):
+        evaluate(sklearn_model(OneColumn))
